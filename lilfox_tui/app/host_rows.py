@@ -17,8 +17,7 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, clauses
-from lilfox_tui.metrics.model import HostSummary, Level
-from lilfox_tui.metrics.patience import late_after_s
+from lilfox_tui.metrics.model import HostSummary, Level, late_after_s
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, View
 from lilfox_tui.text import clean, fit, human_duration, short_age
 

@@ -16,7 +16,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http_answer import HttpFault
 from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.metrics.health_reason import reason_of
+from lilfox_tui.metrics.health import reason_of
 
 BODY_LIMIT = 16 * 1024 * 1024
 

@@ -8,8 +8,8 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
-from lilfox_tui.logs.record import Record, Severity
-from lilfox_tui.logs.source import Notice
+from lilfox_tui.logs.record import LogRecord, Severity
+from lilfox_tui.logs.source import SourceNotice
 from lilfox_tui.metrics.model import Level
 
 _LEVELS = {Severity.WARNING: Level.DEGRADED, Severity.ERROR: Level.FAILING, Severity.CRITICAL: Level.FAILING}
@@ -24,7 +24,7 @@ class Printed:
         self._as_json = as_json
         self._with_source = with_source
 
-    def record(self, record: Record) -> None:
+    def record(self, record: LogRecord) -> None:
         """Prints a record: its lines after the first are indented."""
         if self._as_json:
             print_json(document(record), lines=True)
@@ -39,7 +39,7 @@ class Printed:
         for line in more:
             print_line(f"    {line}")
 
-    def notice(self, notice: Notice) -> str:
+    def notice(self, notice: SourceNotice) -> str:
         """What a source says of itself, as one line."""
         return f"{notice.source}: {notice.text}"
 
@@ -47,7 +47,7 @@ class Printed:
         return " " * 23 if at is None else at.astimezone(self._zone).isoformat(" ", "milliseconds")[:23]
 
 
-def document(record: Record) -> dict[str, Any]:
+def document(record: LogRecord) -> dict[str, Any]:
     """The record as ``logs.json`` of the schemas says."""
     entry, at = record.entry, record.at
     return {
@@ -69,7 +69,7 @@ def _name(severity: Severity) -> str | None:
     return severity.name if severity else None
 
 
-def _lines(record: Record) -> Iterator[str]:
+def _lines(record: LogRecord) -> Iterator[str]:
     """The message, and the exception's text where that is not part of it."""
     entry = record.entry
     yield from entry.message.splitlines() or [""]

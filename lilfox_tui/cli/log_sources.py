@@ -25,7 +25,7 @@ async def open_sources(
 ) -> AsyncIterator[list[LogSource]]:
     """The sources that ``words`` name (all when there are none) on ``host`` (None: wherever they are); closed
     afterwards. ``zone`` is the IANA name of that of files' times without an offset. Raises UsageError, HostError."""
-    from lilfox_tui.logs.opening import open_logs
+    from lilfox_tui.logs.source import open_logs
     from lilfox_tui.runbook.gate import let_argv_through
 
     hosts = _Hosts(config)
@@ -40,7 +40,7 @@ async def open_sources(
 
 def zone_of_reader() -> tzinfo:
     """This machine's time zone."""
-    from lilfox_tui.logs.opening import zone_of
+    from lilfox_tui.logs.source import zone_of
 
     return zone_of("")
 
@@ -76,7 +76,7 @@ async def _named(
     if not words:
         if configured:
             return configured
-        from lilfox_tui.logs.discover import find_logs
+        from lilfox_tui.logs.source import find_logs
 
         found = await find_logs(hosts.of(host), host)
         if not found:

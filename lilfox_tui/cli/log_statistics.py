@@ -9,7 +9,7 @@ from typing import Any
 from lilfox_tui.cli.output import Cell, print_line, print_table
 from lilfox_tui.i18n import _
 from lilfox_tui.logs.record import EPOCH
-from lilfox_tui.logs.statistics import Group, ResponseTimes, Slice, Statistics
+from lilfox_tui.logs.statistics import ResponseTimes, Slice, Statistics, StatisticsGroup
 
 ROWS_MOST = 20
 """So many types, modules and routes are shown; ``--json`` has all."""
@@ -45,7 +45,9 @@ def print_statistics(found: Statistics, zone: tzinfo) -> None:
         print_line()
         print_line(_("no record tells a response time"))
     else:
-        _print_groups(_("response times"), [Group(_("all"), found.records, found.errors, found.response_times)])
+        _print_groups(
+            _("response times"), [StatisticsGroup(_("all"), found.records, found.errors, found.response_times)]
+        )
     if len(found.by_source) > 1:
         _print_groups(_("by source"), found.by_source)
     if len(found.by_route) > 1:
@@ -63,7 +65,7 @@ def _print_counts(title: str, counts: Mapping[str, int]) -> None:
     _print_left_out(len(counts) - ROWS_MOST)
 
 
-def _print_groups(title: str, groups: Sequence[Group]) -> None:
+def _print_groups(title: str, groups: Sequence[StatisticsGroup]) -> None:
     print_line()
     heads = (_("records"), _("errors"), _("timed"), _("mean"), "P50", "P95", "P99")
     print_table([[Cell(title), *(Cell(head, right=True) for head in heads)], *map(_row, groups[: 2 * ROWS_MOST])])
@@ -75,7 +77,7 @@ def _print_left_out(count: int) -> None:
         print_line("  " + _("and {count} more; --json has all", count=count))
 
 
-def _row(group: Group) -> list[Cell]:
+def _row(group: StatisticsGroup) -> list[Cell]:
     numbers = (str(group.records), str(group.errors), *_seconds(group.response_times))
     return [Cell(f"  {group.name or '-'}"), *(Cell(number, right=True) for number in numbers)]
 
@@ -88,6 +90,6 @@ def _seconds(taken: ResponseTimes | None) -> Iterator[str]:
     yield from (f"{seconds:.3f} s" for seconds in (taken.mean_s, taken.p50_s, taken.p95_s, taken.p99_s))
 
 
-def _of_slice(row: Slice, zone: tzinfo) -> Group:
+def _of_slice(row: Slice, zone: tzinfo) -> StatisticsGroup:
     began = (EPOCH + timedelta(microseconds=row.since_us)).astimezone(zone)
-    return Group(f"{began:%Y-%m-%d %H:%M}", row.records, row.errors, row.response_times)
+    return StatisticsGroup(f"{began:%Y-%m-%d %H:%M}", row.records, row.errors, row.response_times)

@@ -1,4 +1,4 @@
-"""Statistics over sources: files of this machine in processes of their own, everything else page by page."""
+"""Statistics over sources, and how far they have come: local files in processes of their own, the rest page by page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, suppress
 from datetime import UTC
 from pathlib import Path
@@ -17,43 +17,106 @@ from msgspec import Struct
 
 import lilfox_tui
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Feed
 from lilfox_tui.i18n import tr
-from lilfox_tui.logs.analyze_process import (
+from lilfox_tui.logs.count_process import (
     LENGTH,
-    Answer,
-    Counted,
-    Done,
-    Finish,
-    Give,
-    PutInOrder,
-    Question,
-    Range,
+    CountAnswer,
+    CountDone,
+    CountProgress,
+    CountQuestion,
+    CountRange,
+    GetStatistics,
+    GetTally,
+    SortCounts,
     message,
 )
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.files.log_file import LogFile
-from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.filter.of_source import NOTHING, of_source
+from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, of_source, span
 from lilfox_tui.logs.format import FORMATS, load_format
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import Beginning, LogSource, Start
-from lilfox_tui.logs.statistics import Statistics, statistics_of
-from lilfox_tui.logs.tally import Tally
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtBeginning, AtEnd, LogSource, RecordPage, SourceNotice, SourceStatus, Start
+from lilfox_tui.logs.statistics import Statistics, Tally, statistics_of
 from lilfox_tui.plugins import kinds
+
+# How far a count has come in sources that are read page by page: by the time of what was read, for bytes of packed and
+# rotated files, of a journal or a server, are not known before they are read.
+
+
+Tell = Callable[[str, int], None]
+"""Is told a source's name, and how many percent of its time are read."""
+
+
+async def report_progress(sources: Sequence[LogSource], tell: Tell) -> list[LogSource]:
+    """``sources``; those that lie elsewhere ``tell`` how far they are read while they are from their beginning on."""
+    return [source if await _lies_here(source) else _ProgressSource(source, tell) for source in sources]
+
+
+async def _lies_here(source: LogSource) -> bool:
+
+    try:
+        return isinstance(source, HasLocalFiles) and await source.local_files() is not None
+    except LilFoxError:
+        return True  # who counts is told the same
+
+
+class _ProgressSource:
+    """See :class:`LogSource`."""
+
+    def __init__(self, source: LogSource, tell: Tell) -> None:
+        self.name = source.name
+        self._source = source
+        self._tell = tell
+        self._bounds_us: tuple[int, int] | None = None
+
+    @property
+    def status(self) -> Feed[SourceStatus]:
+        """The source's."""
+        return self._source.status
+
+    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
+        """The source's page, of which is told."""
+        page = await self._source.page(start, older=older, limit=limit, where=where)
+        times = [record.entry.time_us for record in page.records if record.entry.time_us is not None]
+        if times and page.more is not None:
+            first_us, last_us = self._bounds_us = self._bounds_us or (times[0], await self._last_us(where))
+            if last_us > first_us:
+                self._tell(self.name, min(max(100 * (times[-1] - first_us) // (last_us - first_us), 0), 100))
+        return page
+
+    async def _last_us(self, where: Filter) -> int:
+        """The time of the newest record, or that up to which records match; 0 when none tells a time."""
+        newest = await self._source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
+        time_us = next((record.entry.time_us for record in newest.records), None) or 0
+        until_us = span(where)[1]
+        return time_us if until_us is None else min(time_us, until_us)
+
+    def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
+        """The source's."""
+        return self._source.follow(start, where)
+
+    async def close(self) -> None:
+        """The source's."""
+        await self._source.close()
+
+
+# Statistics over sources: files of this machine in processes of their own, everything else page by page.
+
 
 RANGE_BYTES = 32 * 1024 * 1024
 """So much of a file is given to a process at once: enough to be worth it, little enough to deal evenly."""
 _PROCESSES_MOST = 8
 _PAGE = 2000
-_START = "import sys; sys.path.append(sys.argv[1]); from lilfox_tui.logs.analyze_process import main; main()"
+_START = "import sys; sys.path.append(sys.argv[1]); from lilfox_tui.logs.count_process import main; main()"
 """``-m`` would look for modules in the working directory first."""
 Progress = Callable[[int, int], None]
 """Is told how many bytes of how many are counted."""
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=CountAnswer)
 
 
 @runtime_checkable
-class OfLocalFiles(Protocol):
+class HasLocalFiles(Protocol):
     """A source whose records are those of files of this machine."""
 
     name: str
@@ -84,13 +147,13 @@ async def analyze(
     failed: dict[str, LilFoxError] = {}
     tally = Tally()
     with ExitStack() as opened:
-        ranges: deque[Range] = deque()
+        ranges: deque[CountRange] = deque()
         for source in sources:
             its_where = of_source(where, source.name)
             if its_where == NOTHING:
                 continue
             try:
-                files = await source.local_files() if isinstance(source, OfLocalFiles) else None
+                files = await source.local_files() if isinstance(source, HasLocalFiles) else None
                 if files is None:
                     await _count_pages(source, its_where, tally)
                 for file in files or ():
@@ -112,23 +175,23 @@ async def analyze_stream(source: LogSource, where: Filter) -> Analysis:
     tally = Tally()
     failed: dict[str, LilFoxError] = {}
     try:
-        async with aclosing(source.follow(Beginning(), where)) as batches:
+        async with aclosing(source.follow(AtBeginning(), where)) as batches:
             async for batch in batches:
-                _count(source, (item for item in batch if isinstance(item, Record)), tally)
+                _count(source, (item for item in batch if isinstance(item, LogRecord)), tally)
     except LilFoxError as error:
         failed[source.name] = error
     return Analysis(statistics_of(tally), failed)
 
 
 async def _count_pages(source: LogSource, where: Filter, tally: Tally) -> None:
-    more: Start | None = Beginning()
+    more: Start | None = AtBeginning()
     while more is not None:
         page = await source.page(more, older=False, limit=_PAGE, where=where)
         _count(source, page.records, tally)
         more = page.more
 
 
-def _count(source: LogSource, records: Iterable[Record], tally: Tally) -> None:
+def _count(source: LogSource, records: Iterable[LogRecord], tally: Tally) -> None:
     status = source.status.value
     format_ = load_format(status.format) if status is not None and status.format in kinds(FORMATS) else None
     for record in records:
@@ -139,7 +202,7 @@ def _count(source: LogSource, records: Iterable[Record], tally: Tally) -> None:
             tally.add(record.source, record.entry)
 
 
-async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *, slices: bool) -> list[Range]:
+async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *, slices: bool) -> list[CountRange]:
     """The file in parts; its descriptor stays open as long as ``opened`` does."""
     assert isinstance(log.file, LocalFile)
     descriptor = os.dup(log.file.descriptor)
@@ -149,7 +212,7 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *
     if not starts:  # nothing is in it
         return []
     return [
-        Range(
+        CountRange(
             path=f"/dev/fd/{descriptor}",
             source=source,
             format=log.format_name,
@@ -167,7 +230,7 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *
 class _Counting:
     """Processes that count ranges, each the next one when it is done with its last."""
 
-    def __init__(self, ranges: deque[Range], progress: Progress | None) -> None:
+    def __init__(self, ranges: deque[CountRange], progress: Progress | None) -> None:
         self.failed: dict[str, LilFoxError] = {}
         self._ranges = ranges
         self._descriptors = sorted({int(each.path.rpartition("/")[2]) for each in ranges})
@@ -189,30 +252,30 @@ class _Counting:
             except ExceptionGroup as errors:
                 raise errors.exceptions[0] from None
             for process in others:
-                await process.ask(Give())
+                await process.ask(GetTally())
                 tally.join(await process.answer(Tally))
             await first.ask(tally)
-            await first.ask(Finish())
+            await first.ask(GetStatistics())
             return await first.answer(Statistics)
 
     async def _deal(self, process: _Process) -> None:
         while self._ranges:
             asked = self._ranges.popleft()
             await process.ask(asked)
-            while isinstance(answer := await process.any_answer(), Counted):
+            while isinstance(answer := await process.any_answer(), CountProgress):
                 self._counted += answer.size_bytes
                 if self._progress is not None:
                     self._progress(min(self._counted, self._total), self._total)
-            if isinstance(answer, Done) and answer.refused:
+            if isinstance(answer, CountDone) and answer.refused:
                 self.failed[asked.source] = LilFoxError(
                     tr("{source} could not be counted to its end: {reason}", source=asked.source, reason=answer.refused)
                 )
-        await process.ask(PutInOrder())
-        await process.answer(Done)
+        await process.ask(SortCounts())
+        await process.answer(CountDone)
 
 
 class _Process:
-    """One process that counts. See ``analyze_process.py``."""
+    """One process that counts. See ``count_process.py``."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
@@ -220,17 +283,17 @@ class _Process:
         self._process = process
         self._questions, self._answers = process.stdin, process.stdout
 
-    async def ask(self, question: Question) -> None:
+    async def ask(self, question: CountQuestion) -> None:
         """Sends the question."""
         self._questions.write(message(question))
         with suppress(ConnectionError):  # it has ended: the answer that is missing says so
             await self._questions.drain()
 
-    async def any_answer(self) -> Answer:
+    async def any_answer(self) -> CountAnswer:
         """The next answer. Raises LilFoxError when the process has ended, as when memory ran out."""
         try:
             (length,) = LENGTH.unpack(await self._answers.readexactly(LENGTH.size))
-            answer: Answer = pickle.loads(await self._answers.readexactly(length))  # noqa: S301
+            answer: CountAnswer = pickle.loads(await self._answers.readexactly(length))  # noqa: S301
         except asyncio.IncompleteReadError:
             status = await self._process.wait()
             raise LilFoxError(

@@ -1,10 +1,13 @@
-"""Questions to a server of logs over HTTP: bounded, with back-off, never led to another address with a secret."""
+"""A log source that is an HTTP server asked by time: bounded requests, paging, and polling for what is new."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -12,13 +15,232 @@ from msgspec import Struct
 
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.config.types import Seconds, SecretRef, TextOrSecret
-from lilfox_tui.errors import HostError, LilFoxError
+from lilfox_tui.errors import HostError, HostUnreachable, LilFoxError
+from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http_answer import HttpFault, HungUp, TooMuch
 from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
 from lilfox_tui.hosts.json_body import VALUES_AT_MOST, decoded
+from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import Message, tr
+from lilfox_tui.logs.filter.model import EVERYTHING, Filter, span
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import (
+    AtBeginning,
+    AtEnd,
+    AtPlace,
+    AtTime,
+    RecordPage,
+    SourceNotice,
+    SourceSettings,
+    SourceStatus,
+    Start,
+)
 from lilfox_tui.redact import redact, redacted_start
+
+# Paging and following through a store that is asked by time and gives a number of entries (Loki, Elasticsearch).
+#
+# Such stores cut an answer anywhere, also in the middle of one timestamp. Here a timestamp is taken whole or not at
+# all, so that going on at the next loses and doubles nothing, whatever was stored meanwhile. A place is a timestamp in
+# nanoseconds and a word for the entry within it; without the word it is the edge before that timestamp.
+
+
+SEARCH_S = 2.0
+"""A page that finds little comes back after so long, to be shown and gone on with."""
+_BATCH = 1000
+_POLLED = 5000
+_SKEW_NS = 60 * 10**9
+"""A clock that stamps entries may be so much behind this one's."""
+_FEWEST = 100
+"""Entries asked for at least: small questions cost as much as these."""
+
+
+class StampedRecord(Struct, frozen=True):
+    """An entry of the store as a record, and its time there in nanoseconds since 1970."""
+
+    stamp: int
+    record: LogRecord
+
+
+class StampedRange(Struct, frozen=True):
+    """Entries oldest first, each timestamp whole. ``edge``: nothing between it and where the question began is
+    missing, and there may be more beyond it (going newer: from it on; going older: before it); None: that was all."""
+
+    entries: Sequence[StampedRecord]
+    edge: int | None
+
+
+class TimeStore(Protocol):
+    """What a kind has to know: one question."""
+
+    async def stretch(
+        self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter
+    ) -> StampedRange:
+        """About ``size`` entries with low ≤ time < high (ns) that may match, from the newest down when ``older``.
+
+        More than ``size`` where they share a timestamp. Raises LilFoxError."""
+        ...
+
+
+class TimePager:
+    """Pages and polls over a store."""
+
+    def __init__(self, store: TimeStore) -> None:
+        self._store = store
+
+    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
+        """See :meth:`LogSource.page`."""
+        if isinstance(start, AtBeginning if older else AtEnd):
+            return RecordPage((), None)
+        low, high, left_out = await self.bounds(start, older=older, where=where)
+        found: list[StampedRecord] = []
+        deadline = time.monotonic() + SEARCH_S
+        while True:
+            size = max(limit + 1, _FEWEST)
+            stretch = await self._store.stretch(low, high, older=older, size=size, where=where)
+            for entry in reversed(stretch.entries) if older else stretch.entries:
+                if entry.record.place in left_out or not where.matches(entry.record):
+                    continue
+                if len(found) == limit:
+                    return _page(found, older, AtPlace(found[-1].record.place))
+                found.append(entry)
+            edge = stretch.edge
+            if (
+                edge is None
+                or (older and low is not None and edge <= low)
+                or (not older and high is not None and edge >= high)
+            ):
+                return _page(found, older, None)
+            if len(found) == limit or time.monotonic() > deadline:
+                return _page(found, older, AtPlace(place_of(edge)))
+            low, high = (low, edge) if older else (edge, high)
+
+    def poll(self, start: Start, where: Filter, *, late_ns: int) -> StorePoll:
+        """What matches from ``start`` on, asked for over and over."""
+        return StorePoll(self, start, where, late_ns)
+
+    async def newer(self, low: int | None, where: Filter) -> AsyncGenerator[StampedRecord, None]:
+        """All from ``low`` on that may match, oldest first."""
+        edge: int | None = low
+        while True:
+            stretch = await self._store.stretch(edge, None, older=False, size=_POLLED, where=where)
+            for entry in stretch.entries:
+                yield entry
+            if stretch.edge is None:
+                return
+            edge = stretch.edge
+
+    async def bounds(
+        self, start: Start, *, older: bool, where: Filter
+    ) -> tuple[int | None, int | None, frozenset[str]]:
+        """Low and high (ns), and places at the start that are on its other side."""
+        first, last = span(where)
+        low = None if first is None else first * 1000
+        high = None if last is None else last * 1000
+        if isinstance(start, AtBeginning | AtEnd):
+            return low, high, frozenset()
+        left_out: frozenset[str] = frozenset()
+        if isinstance(start, AtTime):
+            edge = start.time_us * 1000
+        else:
+            edge, word = stamp_of(start.place)
+            if word:
+                left_out = await self._other_side(edge, start.place, older=older)
+                edge += older
+        if older:
+            return low, edge if high is None else min(edge, high), left_out
+        return edge if low is None else max(edge, low), high, left_out
+
+    async def _other_side(self, stamp: int, place: str, *, older: bool) -> frozenset[str]:
+        """Places of that timestamp up to ``place`` (going newer) or from it on (going older), itself among them. Asked
+        without a filter, for the record may not match the one in force now."""
+        stretch = await self._store.stretch(stamp, stamp + 1, older=older, size=_FEWEST, where=EVERYTHING)
+        places = [entry.record.place for entry in stretch.entries]
+        if place not in places:
+            return frozenset({place})
+        at = places.index(place)
+        return frozenset(places[at:] if older else places[: at + 1])
+
+
+class StorePoll:
+    """Remembers what it has handed on, so that an outage in between neither loses nor doubles.
+
+    Each time it looks ``late_ns`` back behind the newest it has seen, for entries that arrive late.
+    """
+
+    def __init__(self, by_time: TimePager, start: Start, where: Filter, late_ns: int) -> None:
+        self._by_time, self._start, self._where, self._late_ns = by_time, start, where, late_ns
+        self._seen: dict[str, int] = {}
+        self._floor: int | None = None
+        self._low: int | None = None
+        self._begun = False
+
+    async def new(self) -> AsyncGenerator[list[LogRecord], None]:
+        """What has come since the last time, in batches. Raises LilFoxError; what it has handed on by then counts."""
+        if not self._begun:
+            await self._begin()
+        asked_at = time.time_ns()
+        taken: list[StampedRecord] = []
+        async with aclosing(self._by_time.newer(self._low, self._where)) as entries:
+            async for entry in entries:
+                if entry.record.place not in self._seen:
+                    taken.append(entry)
+                if len(taken) >= _BATCH:
+                    yield self._hand_on(taken)
+                    taken = []
+        yield self._hand_on(taken)
+        self._look_from(asked_at - _SKEW_NS)
+        self._seen = {place: stamp for place, stamp in self._seen.items() if stamp >= (self._low or 0)}
+
+    def _hand_on(self, taken: list[StampedRecord]) -> list[LogRecord]:
+        self._seen.update((entry.record.place, entry.stamp) for entry in taken)
+        if taken:
+            self._look_from(min(taken[-1].stamp, time.time_ns()))
+        return [entry.record for entry in taken if self._where.matches(entry.record)]
+
+    def _look_from(self, known_ns: int) -> None:
+        """What is late by ``late_ns`` behind ``known_ns`` is not looked for any more."""
+        self._low = max(known_ns - self._late_ns, self._low or 0, self._floor or 0)
+
+    async def _begin(self) -> None:
+        if isinstance(self._start, AtEnd):
+            now = time.time_ns()
+            self._low = self._floor = now - self._late_ns
+            async with aclosing(self._by_time.newer(self._floor, self._where)) as entries:
+                self._seen = {entry.record.place: entry.stamp async for entry in entries}
+        else:
+            self._floor, _high, left_out = await self._by_time.bounds(self._start, older=False, where=EVERYTHING)
+            self._seen = dict.fromkeys(left_out, self._floor or 0)
+            self._low = self._floor
+        self._begun = True
+
+
+def place_of(stamp: int, word: str = "") -> str:
+    """The place of an entry, or of the edge before ``stamp``."""
+    return f"{stamp}:{word}"
+
+
+def stamp_of(place: str) -> tuple[int, str]:
+    """The two parts of a place."""
+    stamp, _colon, word = place.partition(":")
+    return int(stamp), word
+
+
+def whole_stamps(entries: list[StampedRecord], *, older: bool) -> tuple[list[StampedRecord], int] | None:
+    """Entries (oldest first) of an answer that was cut, without the timestamp where it was cut, and the edge to go on
+    at; None where all are of one timestamp."""
+    cut = entries[0].stamp if older else entries[-1].stamp
+    kept = [entry for entry in entries if entry.stamp != cut]
+    return (kept, cut + 1 if older else cut) if kept else None
+
+
+def _page(found: list[StampedRecord], older: bool, more: Start | None) -> RecordPage:
+    records = [entry.record for entry in found]
+    return RecordPage(tuple(reversed(records)) if older else tuple(records), more)
+
+
+# Questions to a server of logs over HTTP: bounded, with back-off, never led to another address with a secret.
+
 
 BODY_LIMIT = 64 * 1024 * 1024
 """Bytes of one answer, unpacked, past which it is given up."""
@@ -28,7 +250,7 @@ _LONGEST_WAIT_S = 30.0
 _REASON_CHARS = 300
 
 
-class HttpOptions(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class HttpSourceOptions(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every source over HTTP has. ``host`` of the frame asks; it sees the address."""
 
     url: str
@@ -50,16 +272,16 @@ class ServerError(LilFoxError):
         self.status, self.passing, self.wait_s = status, passing, wait_s
 
 
-class _Answer(Struct, frozen=True):
+class _HttpResponse(Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-class Server:
+class LogServer:
     """One server. ``ask`` may be called by several at once; the connection is made at the first question."""
 
-    def __init__(self, options: HttpOptions, host: Host) -> None:
+    def __init__(self, options: HttpSourceOptions, host: Host) -> None:
         parts = urlsplit(options.url)
         self._options, self._scheme, self._path = options, parts.scheme, parts.path.rstrip("/")
         self._way = HttpWay(options.url, host, timeout_s=options.timeout, tls=Tls(verify=options.verify_tls))
@@ -90,7 +312,7 @@ class Server:
             raise self._refused(answer)
         return await asyncio.to_thread(self._decoded, answer)
 
-    async def _once(self, method: str, path: str, params: Mapping[str, str], body: object) -> _Answer:
+    async def _once(self, method: str, path: str, params: Mapping[str, str], body: object) -> _HttpResponse:
         headers = await self._headers()
         query = f"?{urlencode(params)}" if params else ""
         content = b"" if body is None else msgspec.json.encode(body)
@@ -98,7 +320,7 @@ class Server:
             async with asyncio.timeout(self._options.timeout):
                 await self._way.connect()
                 async with self._way.stream(method, self._path + path + query, headers=headers, content=content) as got:
-                    return _Answer(got.status, got.headers, await got.body(BODY_LIMIT, values=VALUES_AT_MOST))
+                    return _HttpResponse(got.status, got.headers, await got.body(BODY_LIMIT, values=VALUES_AT_MOST))
         except TooMuch as error:
             raise ServerError(error.message, tr("Narrow the time or the filter."), status=None, passing=False) from None
         except TimeoutError:
@@ -126,7 +348,7 @@ class Server:
         headers |= await authorization(options.user, options.password or "")
         return headers | await revealed(options.headers)
 
-    def _decoded(self, answer: _Answer) -> Any:
+    def _decoded(self, answer: _HttpResponse) -> Any:
         try:
             return decoded(answer.body) if answer.body else None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -135,7 +357,7 @@ class Server:
                 tr("Is that the right address?"), status=answer.status, passing=False,
             ) from None  # fmt: skip
 
-    def _refused(self, answer: _Answer) -> ServerError:
+    def _refused(self, answer: _HttpResponse) -> ServerError:
         status = answer.status
         hint: Message | str = ""
         if 300 <= status < 400:
@@ -151,14 +373,14 @@ class Server:
         elif status == 404:
             hint = tr("Is that the right address, and does what is asked for exist there?")
         wait_s = _asked_to_wait(answer)
-        return ServerError(what, hint, status=status, passing=_passing(status), wait_s=wait_s)
+        return ServerError(what, hint, status=status, passing=_passing_status(status), wait_s=wait_s)
 
 
-def _passing(status: int) -> bool:
+def _passing_status(status: int) -> bool:
     return status == 429 or status >= 500
 
 
-def _asked_to_wait(answer: _Answer) -> float:
+def _asked_to_wait(answer: _HttpResponse) -> float:
     """Retry-After in seconds (RFC 9110 10.2.3), bounded; its form as a date is not heeded."""
     asked = answer.headers.get("retry-after", "")
     return min(float(asked), _LONGEST_WAIT_S) if asked.isascii() and asked.isdigit() else 0.0
@@ -180,3 +402,99 @@ def _reason(body: bytes) -> str:
 
 def _start(body: bytes) -> str:
     return redacted_start(body, _REASON_CHARS)
+
+
+# A source that is a server asked by time: pages, and for what is new the same question again and again.
+
+
+AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Waits before the next try while the server or the way to it is down."""
+
+
+class FormattedStore(TimeStore, Protocol):
+    """A store that says in which format its lines are ("" while it is not known)."""
+
+    format_name: str
+
+
+class PolledSource:
+    """See :class:`LogSource`."""
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        store: FormattedStore,
+        server: LogServer,
+        setting: SourceSettings,
+        *,
+        every_s: float,
+        late_s: float,
+    ) -> None:
+        self.name = name
+        self._description, self._store, self._server, self._setting = description, store, server, setting
+        self._every_s, self._late_ns = every_s, int(late_s * 1e9)
+        self._by_time = TimePager(store)
+        self._status: Feed[SourceStatus] = Feed()
+
+    @property
+    def status(self) -> Feed[SourceStatus]:
+        """See :attr:`LogSource.status`."""
+        return self._status
+
+    @property
+    def host(self) -> Host:
+        """From where the server is asked."""
+        return self._setting.host
+
+    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
+        """See :meth:`LogSource.page`."""
+        try:
+            page = await self._by_time.page(start, older=older, limit=limit, where=where)
+        except LilFoxError as error:
+            self._status.fail(error)
+            raise
+        self._good()
+        return page
+
+    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
+        """See :meth:`LogSource.follow`. While the server is down it is asked again, later and later."""
+        poll = self._by_time.poll(start, where, late_ns=self._late_ns)
+        tries = 0
+        while True:
+            try:
+                async with aclosing(poll.new()) as batches:
+                    async for batch in batches:
+                        self._good()
+                        if batch:
+                            yield list(batch)
+            except LilFoxError as error:
+                if not _may_pass(error):
+                    self._status.fail(error)
+                    raise
+                pause_s = AGAIN_S[min(tries, len(AGAIN_S) - 1)]
+                self._status.fail(error, next_try=datetime.fromtimestamp(time.time() + pause_s, UTC))
+                tries += 1
+                await wait_for_way(self.host, pause_s)
+            else:
+                self._good()
+                tries = 0
+                await asyncio.sleep(self._every_s)
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        await self._server.close()
+
+    def _good(self) -> None:
+        """Publishes the status where it is news."""
+        status = SourceStatus(
+            description=self._description, format=self._store.format_name, zone=str(self._setting.zone)
+        )
+        if status != self._status.value:
+            self._status.publish(status)
+
+
+def _may_pass(error: LilFoxError) -> bool:
+    if isinstance(error, ServerError):
+        return error.passing or error.status is None
+    return isinstance(error, HostUnreachable)

@@ -1,4 +1,4 @@
-"""The words and numbers by which logs say how grave a record is."""
+"""The words and numbers by which logs state a severity, PostgreSQL's levels among them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 from collections.abc import Collection, Mapping
 
 from lilfox_tui.logs.record import Severity
+
+# The words and numbers by which logs say how grave a record is.
+
 
 _SPELLINGS: Mapping[Severity, tuple[str, ...]] = {
     Severity.TRACE: ("trace", "verbose", "finest", "finer", "trc"),
@@ -110,3 +113,44 @@ def level_words(*shapes: bytes) -> dict[Severity, tuple[bytes, ...]]:
 def _shortest(words: tuple[str, ...]) -> list[str]:
     """Those of which no other is the beginning: who finds ``err`` has found ``error``."""
     return [word for word in words if not any(word != other and word.startswith(other) for other in words)]
+
+
+# PostgreSQL's levels, and what its three formats of logs have in common.
+
+
+POSTGRESQL_LEVELS: Mapping[str, Severity] = {
+    "DEBUG": Severity.DEBUG,
+    **{f"DEBUG{number}": Severity.DEBUG for number in range(1, 6)},
+    "LOG": Severity.INFO,
+    "INFO": Severity.INFO,
+    "NOTICE": Severity.NOTICE,
+    "WARNING": Severity.WARNING,
+    "ERROR": Severity.ERROR,
+    "FATAL": Severity.CRITICAL,
+    "PANIC": Severity.CRITICAL,
+    # as a server says them whose lc_messages is zh_CN, in its translation of version 15 and before
+    "调试": Severity.DEBUG,
+    "日志": Severity.INFO,
+    "信息": Severity.INFO,
+    "注意": Severity.NOTICE,
+    "警告": Severity.WARNING,
+    "错误": Severity.ERROR,
+    "致命错误": Severity.CRITICAL,
+    "灾难性错误": Severity.CRITICAL,
+    "比致命错误还过分的错误": Severity.CRITICAL,
+}
+"""PostgreSQL's documentation, table 19.2: FATAL ends a session, PANIC all of them."""
+
+_POSTGRESQL_DURATION = re.compile(r"duration: (\d{1,12}(?:\.\d{1,6})?) ms")
+
+
+def postgresql_words(severity: Severity) -> tuple[bytes, ...]:
+    """The words of a severity as they stand in the log, without those of which another is a part."""
+    spelt = [word for word, of in POSTGRESQL_LEVELS.items() if of is severity]
+    return tuple(w.encode() for w in spelt if not any(other != w and other in w for other in spelt))
+
+
+def postgresql_duration_s(message: str) -> float | None:
+    """How long the statement took of which ``log_min_duration_statement`` tells."""
+    match = _POSTGRESQL_DURATION.match(message)
+    return float(match[1]) / 1000 if match else None

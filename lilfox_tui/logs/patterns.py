@@ -1,14 +1,21 @@
-"""Templates of messages: what is said, whatever the numbers, names and addresses in it, how often, and what is new."""
+"""Message templates: what is said whatever the numbers and names in it, how often, and which are new lately."""
 
 from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
 
-from lilfox_tui.logs.record import Record, Severity
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.logs.filter.model import EVERYTHING, Filter
+from lilfox_tui.logs.record import LogRecord, Severity
+from lilfox_tui.logs.source import AtEnd, AtTime, LogSource, Start, page_of
+
+# Templates of messages: what is said, whatever the numbers, names and addresses in it, how often, and what is new.
+
 
 TEMPLATES = 5000
 """So many are told apart; of those above, the ones not seen for longest are forgotten."""
@@ -79,7 +86,7 @@ class Pattern(Struct, frozen=True):
     example: Example
 
 
-class Change(Struct, frozen=True):
+class PatternChange(Struct, frozen=True):
     """How often a pattern came recently, and before that. ``growth`` is by how much its rate has grown; None for what
     did not come before: it is new."""
 
@@ -111,7 +118,7 @@ class Patterns:
         self.forgotten = 0
         """Records whose templates are no longer told apart, since there were more than TEMPLATES."""
 
-    def add(self, record: Record) -> None:
+    def add(self, record: LogRecord) -> None:
         """Counts the record."""
         entry = record.entry
         start = entry.message[:LONGEST]
@@ -152,7 +159,7 @@ class Patterns:
         found = [tally.pattern(template) for template, tally in self._tallies.items()]
         return sorted(found, key=lambda one: (-one.count, one.template))
 
-    def new_since(self, recent_from_us: int, before_us: int) -> list[Change]:
+    def new_since(self, recent_from_us: int, before_us: int) -> list[PatternChange]:
         """What came from ``recent_from_us`` on (microseconds since 1970, UTC; counted from the start of its minute)
         against the ``before_us`` microseconds before it: what is new first, the gravest and the most frequent of it,
         then what has grown most. Of the time before the newest SLICES minutes nothing is known here, and records
@@ -162,7 +169,7 @@ class Patterns:
         before = self._sum(oldest, cut)
         longer = (cut - oldest) / max(1, self._newest + 1 - cut)
         changes = [
-            Change(
+            PatternChange(
                 self._tallies[template].pattern(template),
                 count,
                 before.get(template, 0),
@@ -181,7 +188,74 @@ class Patterns:
         return total
 
 
-def _by_news(change: Change) -> tuple[bool, float, int, int, str]:
+def _by_news(change: PatternChange) -> tuple[bool, float, int, int, str]:
     known = change.growth is not None
     severity = 0 if known else -change.pattern.severity
     return known, -(change.growth or 0), severity, -change.recent, change.pattern.template
+
+
+# What was said lately that was not said before: templates of the last minutes against the time before them.
+
+
+RECENT_US = 10 * 60_000_000
+BEFORE_US = 60 * 60_000_000
+AT_MOST = 300_000
+"""Records that are read of one source, the oldest of that time first."""
+_PAGE = 2000
+
+
+class RecentPatterns(Struct, frozen=True):
+    """What came in the RECENT_US up to ``until_us`` (microseconds since 1970, UTC), new ones first. ``cut`` names the
+    sources of which not everything was read, there being too much; ``failed`` tells which could not be read."""
+
+    changes: tuple[PatternChange, ...]
+    until_us: int | None
+    cut: tuple[str, ...] = ()
+    failed: Mapping[str, LilFoxError] = {}
+
+
+async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_us: int | None) -> RecentPatterns:
+    """Counts what matches in the ten minutes up to ``until_us`` (the newest record when None), and in the hour
+    before."""
+    failed: dict[str, LilFoxError] = {}
+    until_us = await _newest(sources, failed) if until_us is None else until_us
+    if until_us is None:
+        return RecentPatterns((), None, failed=failed)
+    patterns, cut = Patterns(), []
+    for source in sources:
+        try:
+            if not await _add(patterns, source, where, until_us):
+                cut.append(source.name)
+        except LilFoxError as error:
+            failed[source.name] = error
+    return RecentPatterns(tuple(patterns.new_since(until_us - RECENT_US, BEFORE_US)), until_us, tuple(cut), failed)
+
+
+async def _newest(sources: Sequence[LogSource], failed: dict[str, LilFoxError]) -> int | None:
+    times = []
+    for source in sources:
+        try:
+            page = await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
+        except LilFoxError as error:
+            failed[source.name] = error
+            continue
+        times += [each.entry.time_us for each in page.records if each.entry.time_us is not None]
+    return max(times, default=None)
+
+
+async def _add(patterns: Patterns, source: LogSource, where: Filter, until_us: int) -> bool:
+    """Whether everything of that time was counted."""
+    start: Start | None = AtTime(until_us - RECENT_US - BEFORE_US)
+    count = 0
+    while start is not None:
+        page = await page_of(source, start, older=False, limit=_PAGE, where=where)
+        for record in page.records:
+            time_us = record.entry.time_us
+            if time_us is not None and time_us > until_us:
+                return True
+            patterns.add(record)
+        count += len(page.records)
+        if count >= AT_MOST:
+            return False
+        start = page.more
+    return True

@@ -1,8 +1,4 @@
-"""One record of a log, whatever wrote it.
-
-Times are microseconds since 1970 in UTC (``time_us``): they are compared and merged by the million. Text is raw as it
-was read, untrusted, and cleaned where it is shown.
-"""
+"""A log record: its severity, its parsed entry, its place, and the lines and text of its raw bytes."""
 
 from __future__ import annotations
 
@@ -11,6 +7,12 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
 from msgspec import Struct
+
+# One record of a log, whatever wrote it.
+#
+# Times are microseconds since 1970 in UTC (``time_us``): they are compared and merged by the million. Text is raw as it
+# was read, untrusted, and cleaned where it is shown.
+
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RAW_LIMIT = 256 * 1024
@@ -30,14 +32,14 @@ class Severity(IntEnum):
     CRITICAL = 50
 
 
-class Fault(Struct, frozen=True):
+class LoggedException(Struct, frozen=True):
     """The exception that a record tells of: its class as written (``OperationalError``), and all its text."""
 
     type: str
     text: str = ""
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class LogEntry(Struct, frozen=True, kw_only=True):
     """What one record says, as its format reads it. ``fields`` are all its fields by their own names, nested as they
     were; the others are those that every format has in common. ``time_us`` is None where the record tells no time."""
 
@@ -48,18 +50,18 @@ class Entry(Struct, frozen=True, kw_only=True):
     """Who says it within the source: a logger, a program, a unit."""
     module: str = ""
     """What errors are counted by: the code's module; of an access log the route."""
-    fault: Fault | None = None
+    fault: LoggedException | None = None
     response_time_s: float | None = None
     fields: Mapping[str, object] = {}
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class LogRecord(Struct, frozen=True, kw_only=True):
     """An entry and where it stands. ``place`` is its source's own word for that: the same record has the same place,
     also after a restart; nobody else reads it."""
 
     source: str
     place: str
-    entry: Entry
+    entry: LogEntry
     raw: bytes
     """The bytes as they were, all lines of it, without the last newline; at most RAW_LIMIT."""
     size_bytes: int
@@ -75,3 +77,17 @@ class Record(Struct, frozen=True, kw_only=True):
 def microseconds(at: datetime) -> int:
     """``at`` (aware) as ``time_us`` has it, exactly."""
     return (at - EPOCH) // timedelta(microseconds=1)
+
+
+# Lines and text of raw records, for every format.
+
+
+def every_line(line: bytes) -> bool:  # noqa: ARG001  the contract's ``begins``
+    """``begins`` of formats in which each line is a record; ``split_records`` asks these nothing per line."""
+    return True
+
+
+def text_of(raw: bytes) -> str:
+    """A record as text, its lines ended by newlines alone; what is no UTF-8 becomes U+FFFD."""
+    text = raw.decode("utf-8", "replace")
+    return text.replace("\r\n", "\n").rstrip("\r\n") if "\r" in text or text.endswith("\n") else text

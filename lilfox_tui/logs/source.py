@@ -1,30 +1,41 @@
-"""What a source of logs is: pages of records in both directions, and what is new.
-
-``sources/`` holds one file a kind. A kind has ``Options`` (a frozen ``config.model.LogConfig`` with its own keys added)
-and ``open_source(name, options, setting) -> LogSource``; it knows no other kind.
-"""
+"""Log sources: the contract of ``sources/``, what all kinds share, and how they are opened and discovered."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from datetime import tzinfo
-from typing import Protocol, TypeAlias, runtime_checkable
+from contextlib import aclosing
+from datetime import datetime, tzinfo
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from lilfox_tui import plugins
+from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.filter.model import NOTHING, Filter, of_source
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.plugins import LOG_SOURCES
+
+# What a source of logs is: pages of records in both directions, and what is new.
+#
+# ``sources/`` holds one file a kind. A kind has ``Options`` (a frozen ``config.model.LogConfig`` with its own keys
+# added) and ``open_source(name, options, setting) -> LogSource``; it knows no other kind.
 
 
-class Beginning(Struct, frozen=True):
+class AtBeginning(Struct, frozen=True):
     """The oldest record there is."""
 
 
-class End(Struct, frozen=True):
+class AtEnd(Struct, frozen=True):
     """Past the newest record there is."""
 
 
@@ -40,21 +51,21 @@ class AtPlace(Struct, frozen=True):
     place: str
 
 
-Start: TypeAlias = Beginning | End | AtTime | AtPlace
+Start: TypeAlias = AtBeginning | AtEnd | AtTime | AtPlace
 
 
-class Page(Struct, frozen=True):
+class RecordPage(Struct, frozen=True):
     """Neighbouring records that match, oldest first in either direction.
 
     ``more`` is where to go on in the same direction; None when there is nothing further. A page may have fewer records
     than asked for, or none, and still go on: a long search comes back after a while so that it can be shown and ended.
     """
 
-    records: tuple[Record, ...]
+    records: tuple[LogRecord, ...]
     more: Start | None
 
 
-class Notice(Struct, frozen=True):
+class SourceNotice(Struct, frozen=True):
     """Something about the source itself that a reader must know at this point: what may be missing, and why."""
 
     source: str
@@ -62,7 +73,7 @@ class Notice(Struct, frozen=True):
     text: Message
 
 
-class Passed(Struct, frozen=True):
+class SkippedRecords(Struct, frozen=True):
     """So many records that match stand between what was given before and what is next; nobody would have read them."""
 
     count: int
@@ -92,7 +103,7 @@ def no_command(argv: Sequence[str]) -> None:
     raise NotAllowed(tr("{program}: nobody says that it may be run here", program=argv[0]))
 
 
-class Setting(Struct, frozen=True):
+class SourceSettings(Struct, frozen=True):
     """What every kind gets: the host it reads on, how naive times are read, a format named by the user ("" to
     recognise it), whether the host's configuration lets commands that need it use sudo, and what refuses a command of
     the configuration by raising NotAllowed."""
@@ -114,14 +125,14 @@ class LogSource(Protocol):
         """How it is doing; Unavailable with the reason, since when and the next try while it cannot be read."""
         ...
 
-    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
+    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
         """Up to ``limit`` records from ``start`` in one direction that match. Raises LilFoxError."""
         ...
 
-    def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
+    def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
         """What matches from ``start`` on, then what is new, in batches; never ends by itself while the source may go
         on. Nothing twice, and nothing left out that the source still holds; where something may be missing, a
-        Notice says so. Use inside ``contextlib.aclosing``. Raises LilFoxError when it cannot go on."""
+        SourceNotice says so. Use inside ``contextlib.aclosing``. Raises LilFoxError when it cannot go on."""
         ...
 
     async def close(self) -> None:
@@ -140,19 +151,19 @@ class OnHost(Protocol):
 
 
 @runtime_checkable
-class Hurried(Protocol):
+class SupportsFollowNewest(Protocol):
     """A source that keeps up with more than anyone reads: it counts records instead of reading each."""
 
     def follow_newest(
         self, start: Start, where: Filter, keep: Callable[[], int | None]
-    ) -> AsyncGenerator[list[Record | Notice | Passed], None]:
+    ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
         """As :meth:`LogSource.follow`; where more comes at once than ``keep`` tells (None: all is wanted), only so many
-        of the newest are given, after a Passed. ``keep`` is called in a thread."""
+        of the newest are given, after a SkippedRecords. ``keep`` is called in a thread."""
         ...
 
 
 @runtime_checkable
-class OfSeveral(Protocol):
+class MultiLogSource(Protocol):
     """A source that is several logs, and goes on without those that cannot be read."""
 
     @property
@@ -162,7 +173,7 @@ class OfSeveral(Protocol):
 
 
 @runtime_checkable
-class Scaled(Protocol):
+class SupportsSeek(Protocol):
     """A source that is one file, so that places in it have a share and a line number. Each raises LilFoxError."""
 
     async def at_share(self, share: float) -> Start:
@@ -176,3 +187,152 @@ class Scaled(Protocol):
     async def line_of(self, place: str) -> int | None:
         """The line of a record's ``place``; None where it is not of the newest file, or not indexed so far."""
         ...
+
+
+# A page of a source, unless the filter leaves that source out: then nothing of it is read.
+
+
+async def page_of(source: LogSource, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
+    """As :meth:`LogSource.page`. Raises LilFoxError."""
+    where = of_source(where, source.name)
+    if where == NOTHING:
+        return RecordPage((), None)
+    return await source.page(start, older=older, limit=limit, where=where)
+
+
+# Blocks of bytes in pieces that are read without holding up the keyboard.
+
+
+_PIECE = 64 * 1024
+"""About 300 records of JSON: some 2 ms."""
+
+
+async def in_pieces(blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same bytes; others get a turn after each piece. ``blocks`` is closed with it."""
+    async with aclosing(blocks):
+        async for block in blocks:
+            for at in range(0, len(block), _PIECE):
+                yield block[at : at + _PIECE]
+                await asyncio.sleep(0)
+
+
+# From the configuration to open sources: on which host each is read, in which zone its naive times are.
+
+
+HostOf = Callable[[str | None], Host]
+"""The host of that name in the configuration; None: this machine."""
+Gate = Callable[[Config, str | None, Sequence[str]], None]
+"""Raises NotAllowed where a command of the configuration may not be run on a host (``runbook/gate.py``)."""
+_LOCALTIME = Path("/etc/localtime")
+
+
+def open_logs(config: Config, logs: Mapping[str, LogConfig], host_of: HostOf, gate: Gate) -> list[LogSource]:
+    """The sources of ``logs`` (``config.logs``, or what was found), in their order. Nothing is read yet.
+
+    The caller closes them, and the hosts after them. Raises UsageError for an unknown kind or format.
+    """
+    return [open_log(config, name, log, host_of, gate) for name, log in logs.items()]
+
+
+def open_log(config: Config, name: str, log: LogConfig, host_of: HostOf, gate: Gate) -> LogSource:
+    """One source. See :func:`open_logs`."""
+    host = config.hosts.get(log.host, HostConfig()) if log.host is not None else HostConfig(local=True)
+    setting = SourceSettings(
+        host=host_of(log.host),
+        zone=zone_of(log.zone),
+        format=log.format,
+        sudo=host.sudo,
+        refuse=partial(gate, config, log.host),
+    )
+    return cast("LogSource", plugins.load(LOG_SOURCES, log.kind).open_source(name, log, setting))
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of that IANA name (checked by the loader); this machine's for ""."""
+    from zoneinfo import ZoneInfo
+
+    name = name or os.environ.get("TZ", "").lstrip(":") or _here()
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return cast("tzinfo", datetime.now().astimezone().tzinfo)
+
+
+def _here() -> str:
+    """The name behind /etc/localtime (localtime(5)); "" where it does not tell."""
+    _folder, found, name = str(_LOCALTIME.resolve()).partition("/zoneinfo/")
+    return name if found else ""
+
+
+# Which logs a host has, for those that the configuration names none of.
+
+
+LILFOX_FOLDER = "/var/log/lilfox"
+"""Where the manual's services write, one file each, in JSON with naive UTC times."""
+_WAIT_S = 15.0
+_SCRIPT = r"""
+shown=0
+for file in "$1"/*.log /var/log/nginx/access.log /var/log/nginx/error.log /var/log/apache2/access.log \
+    /var/log/apache2/error.log /var/log/postgresql/*.log /var/log/postgresql/*.json /var/log/postgresql/*.csv
+do
+    [ "$shown" -lt 40 ] && [ -f "$file" ] && [ -r "$file" ] || continue
+    case $file in *'
+'*) continue ;; esac
+    printf 'file %s\n' "$file"
+    shown=$((shown + 1))
+done
+if command -v journalctl >/dev/null 2>&1 && [ -n "$(journalctl --quiet --lines=1 --output=cat 2>/dev/null)" ]; then
+    echo journald
+else
+    for file in /var/log/syslog /var/log/messages; do
+        [ -f "$file" ] && [ -r "$file" ] && printf 'file %s\n' "$file"
+    done
+fi
+exit 0
+"""
+
+
+async def find_logs(host: Host, host_name: str | None, *, folder: str = LILFOX_FOLDER) -> dict[str, LogConfig]:
+    """What can be read on ``host`` (``host_name`` in the configuration, None: this machine), by name: the services'
+    logs of ``folder``, nginx, Apache, PostgreSQL and the journal. Raises HostError."""
+    done = await host.run_script(_SCRIPT, [folder], timeout_s=_WAIT_S)
+    found: dict[str, LogConfig] = {}
+    lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
+    paths = [line.removeprefix("file ") for line in lines if line.startswith("file /")]
+    for path in paths:
+        if not _is_copy(path, paths):
+            zone = "UTC" if path.startswith(f"{folder}/") else ""
+            found[_free_name(_name_of(path), found)] = file_log(path, zone=zone)
+    if "journald" in lines:
+        found["journal"] = _options("journald")
+    if host_name is None:
+        return found
+    return {f"{host_name}.{name}": replace(log, host=host_name) for name, log in found.items()}
+
+
+def file_log(path: str, *, zone: str = "") -> LogConfig:
+    """A source that is a file of this machine with its rotated siblings."""
+    return _options("file", path=path, zone=zone)
+
+
+def _options(kind: str, **keys: object) -> LogConfig:
+    made = plugins.load(LOG_SOURCES, kind).Options(**keys)
+    assert isinstance(made, LogConfig)
+    return made
+
+
+def _is_copy(path: str, paths: list[str]) -> bool:
+    """The manual's services write each record into NAME.log and into NAME-daily.log."""
+    return path.endswith("-daily.log") and path.removesuffix("-daily.log") + ".log" in paths
+
+
+def _name_of(path: str) -> str:
+    """``backend`` of ``/var/log/lilfox/lilfox-backend.log``, ``nginx-access`` of ``/var/log/nginx/access.log``."""
+    file = PurePosixPath(path)
+    stem = file.stem.removeprefix("lilfox-")
+    name = f"{file.parent.name}-{stem}" if file.parent.name in ("nginx", "apache2") else stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:60] or "log"
+
+
+def _free_name(name: str, taken: Mapping[str, object]) -> str:
+    return next(one for one in (name, *(f"{name}-{number}" for number in range(2, 100))) if one not in taken)

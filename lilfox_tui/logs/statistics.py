@@ -1,16 +1,144 @@
-"""What a log says in numbers: errors by type and module, response times, by source, route and time."""
+"""Log statistics: exact tallies while records are counted, and what they say in numbers."""
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from lilfox_tui.logs.filter.model import And, AtLeast, Field, Filter, Not, Or, Within
-from lilfox_tui.logs.record import Severity
-from lilfox_tui.logs.tally import MINUTE_US, UNKNOWN_MODULE, UNKNOWN_TYPE, Cell, Tally
+from lilfox_tui.logs.filter.model import And, AtLeast, FieldMatch, Filter, Not, Or, Within
+from lilfox_tui.logs.record import LogEntry, Severity
+
+# What is counted over records, while it is counted: exact, and in 16 bytes for each response time.
+#
+# Counts of several passes, each over other records, are joined in any order and give the same.
+
+
+UNKNOWN_TYPE = "Unknown"
+UNKNOWN_MODULE = "unknown"
+"""What an error without an exception, and one without a module, are counted as: the manual's words."""
+Key = TypeVar("Key", bound=Hashable)
+MINUTE_US = 60_000_000
+_SLICE_LIMIT = 50_000
+_WIDER = 60
+
+
+class TallyCell(Struct):
+    """Records that have something in common, and how long they took."""
+
+    records: int = 0
+    errors: int = 0
+    response_times_s: array[float] = field(default_factory=lambda: array("d"))
+
+    def join(self, other: TallyCell) -> None:
+        """Counts what ``other`` has counted too."""
+        self.records += other.records
+        self.errors += other.errors
+        self.response_times_s.extend(other.response_times_s)
+
+
+class Tally(Struct):
+    """Counts over some records.
+
+    Errors are records at ERROR or above. ``by_route`` is keyed by source and route. ``by_slice`` is keyed by the
+    start of the slice (``time_us``), a minute wide, or more when the log is so long that minutes would be too many.
+    """
+
+    unread: int = 0
+    """Records that are not of the source's format; counted nowhere else."""
+    timeless: int = 0
+    errors_by_type: dict[str, int] = {}
+    errors_by_module: dict[str, int] = {}
+    by_route: dict[tuple[str, str], TallyCell] = {}
+    by_slice: dict[int, TallyCell] = {}
+    slice_us: int = MINUTE_US
+
+    def add(self, source: str, entry: LogEntry) -> None:
+        """Counts one record."""
+        is_error = entry.severity >= Severity.ERROR
+        taken_s = response_time(entry.response_time_s)
+        for cell in (self.route(source, route_of(entry.fields, entry.module)), self.slice(entry.time_us)):
+            cell.records += 1
+            cell.errors += is_error
+            if taken_s is not None:
+                cell.response_times_s.append(taken_s)
+        if is_error:
+            self.add_error(entry.fault.type if entry.fault is not None else "", entry.module)
+
+    def add_error(self, fault_type: str, module: str) -> None:
+        """Counts an error by its exception's type and its module; "" where it has none."""
+        fault_type, module = fault_type or UNKNOWN_TYPE, module or UNKNOWN_MODULE
+        self.errors_by_type[fault_type] = self.errors_by_type.get(fault_type, 0) + 1
+        self.errors_by_module[module] = self.errors_by_module.get(module, 0) + 1
+
+    def route(self, source: str, route: str) -> TallyCell:
+        """Where a record of that route is counted."""
+        return _cell(self.by_route, (source, route))
+
+    def slice(self, time_us: int | None) -> TallyCell:
+        """Where a record of that time is counted; good until the next call. None: a record without a time."""
+        if time_us is None:
+            self.timeless += 1
+            return TallyCell()
+        if len(self.by_slice) > _SLICE_LIMIT:
+            self.widen(self.slice_us * _WIDER)
+        return _cell(self.by_slice, time_us - time_us % self.slice_us)
+
+    def widen(self, slice_us: int) -> None:
+        """Makes slices wider, a multiple of what they are."""
+        narrow, self.by_slice, self.slice_us = self.by_slice, {}, slice_us
+        for begins, cell in narrow.items():
+            _cell(self.by_slice, begins - begins % slice_us).join(cell)
+
+    def put_in_order(self) -> None:
+        """Sorts the response times: what is sorted in parts is sorted together in a fraction of the time."""
+        for cell in (*self.by_route.values(), *self.by_slice.values()):
+            cell.response_times_s = array("d", sorted(cell.response_times_s))
+
+    def join(self, other: Tally) -> None:
+        """Counts what ``other``, which is used up by this, has counted too."""
+        self.unread += other.unread
+        self.timeless += other.timeless
+        for mine, others in (
+            (self.errors_by_type, other.errors_by_type),
+            (self.errors_by_module, other.errors_by_module),
+        ):
+            for name, count in others.items():
+                mine[name] = mine.get(name, 0) + count
+        for key, cell in other.by_route.items():
+            _cell(self.by_route, key).join(cell)
+        widest = max(self.slice_us, other.slice_us)
+        for each in (self, other):
+            if each.slice_us < widest:
+                each.widen(widest)
+        for begins, cell in other.by_slice.items():
+            _cell(self.by_slice, begins).join(cell)
+
+
+def response_time(value: float | None) -> float | None:
+    """``value`` where it can be the time that something took: a finite number of seconds, 0 or more."""
+    return value if value is not None and 0 <= value < math.inf else None
+
+
+def route_of(fields: Mapping[str, object], module: str) -> str:
+    """What response times are grouped by: the field ``route``, else the module."""
+    route = fields.get("route")
+    return route if isinstance(route, str) and route else module
+
+
+def _cell(cells: dict[Key, TallyCell], key: Key) -> TallyCell:
+    cell = cells.get(key)
+    if cell is None:
+        cell = cells[key] = TallyCell()
+    return cell
+
+
+# What a log says in numbers: errors by type and module, response times, by source, route and time.
+
 
 SLICES_MOST = 32
 _WIDTHS_US = tuple(MINUTE_US * minutes for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 1440, 2880, 10080))
@@ -29,7 +157,7 @@ class ResponseTimes(Struct, frozen=True):
     p99_s: float
 
 
-class Group(Struct, frozen=True):
+class StatisticsGroup(Struct, frozen=True):
     """Records that have ``name`` (a source, a route) in common; ``response_times`` is None where none is told."""
 
     name: str
@@ -62,8 +190,8 @@ class Statistics(Struct, frozen=True):
     errors_by_type: Mapping[str, int]
     errors_by_module: Mapping[str, int]
     response_times: ResponseTimes | None
-    by_source: tuple[Group, ...]
-    by_route: tuple[Group, ...]
+    by_source: tuple[StatisticsGroup, ...]
+    by_route: tuple[StatisticsGroup, ...]
     by_slice: tuple[Slice, ...]
 
 
@@ -90,13 +218,18 @@ def statistics_of(tally: Tally) -> Statistics:
 
 def errors_of_type(name: str) -> Filter:
     """The records behind a row of ``errors_by_type``."""
-    return And((AtLeast(Severity.ERROR), Not(Field("type", "~", "")) if name == UNKNOWN_TYPE else _is("type", name)))
+    return And(
+        (AtLeast(Severity.ERROR), Not(FieldMatch("type", "~", "")) if name == UNKNOWN_TYPE else _is("type", name))
+    )
 
 
 def errors_of_module(name: str) -> Filter:
     """The records behind a row of ``errors_by_module``."""
     return And(
-        (AtLeast(Severity.ERROR), Not(Field("module", "~", ".")) if name == UNKNOWN_MODULE else _is("module", name))
+        (
+            AtLeast(Severity.ERROR),
+            Not(FieldMatch("module", "~", ".")) if name == UNKNOWN_MODULE else _is("module", name),
+        )
     )
 
 
@@ -107,7 +240,7 @@ def of_source(name: str) -> Filter:
 
 def of_route(name: str) -> Filter:
     """The records of a group of ``by_route``; "" are those with neither route nor module."""
-    told, without_route = Field("module", "~", "."), Not(Field("route", "~", "."))
+    told, without_route = FieldMatch("module", "~", "."), Not(FieldMatch("route", "~", "."))
     if not name:
         return And((Not(told), without_route))
     return Or((_is("route", name), And((without_route, _is("module", name)))))
@@ -120,24 +253,24 @@ def of_slice(row: Slice) -> Filter:
 
 def slower_than(seconds: float) -> Filter:
     """The records behind a percentile: those that took longer."""
-    return Field("response_time", ">", repr(seconds))
+    return FieldMatch("response_time", ">", repr(seconds))
 
 
 def _is(name: str, value: str) -> Filter:
-    return Field(name, "=", value)
+    return FieldMatch(name, "=", value)
 
 
 def _greatest_first(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _groups(named: Iterable[tuple[str, Cell]], of_all: ResponseTimes | None = None) -> tuple[Group, ...]:
+def _groups(named: Iterable[tuple[str, TallyCell]], of_all: ResponseTimes | None = None) -> tuple[StatisticsGroup, ...]:
     """``of_all`` are the response times of a group that has all records, where they are known already."""
-    cells: dict[str, list[Cell]] = {}
+    cells: dict[str, list[TallyCell]] = {}
     for name, cell in named:
         cells.setdefault(name, []).append(cell)
     groups = [
-        Group(
+        StatisticsGroup(
             name,
             sum(cell.records for cell in each),
             sum(cell.errors for cell in each),
@@ -164,7 +297,7 @@ def _slices(tally: Tally) -> tuple[Slice, ...]:
     )
 
 
-def _response_times(cells: Sequence[Cell]) -> ResponseTimes | None:
+def _response_times(cells: Sequence[TallyCell]) -> ResponseTimes | None:
     """Of cells whose response times are in order."""
     arrays = [cell.response_times_s for cell in cells if cell.response_times_s]
     count = sum(map(len, arrays))

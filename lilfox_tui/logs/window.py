@@ -1,20 +1,16 @@
-"""What is loaded of several sources, and how much of it makes one list without gaps.
-
-What is loaded of each source is a ``Lane``. The list shows what lies between two keys, ``low`` and ``high``; they move
-only as far as every source is loaded, so that nothing appears in the middle of what was read, except what a slow source
-brings late: nobody waits for it longer than PATIENCE_S.
-"""
+"""The window over several sources: one buffer of loaded records a source, merged into one list without gaps."""
 
 from __future__ import annotations
 
 import asyncio
+from asyncio import Task
 from bisect import bisect_left, bisect_right
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from msgspec.structs import replace
 
@@ -22,14 +18,232 @@ from lilfox_tui.errors import CommandTimeout, CommandUnknown, FileRefused, HostU
 from lilfox_tui.feed import Feed, Unavailable
 from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.lane import HIGHEST, LOWEST, Key, Lane, Shown
-from lilfox_tui.logs.page_of import page_of
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import LogSource, Notice, OnHost
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtPlace, LogSource, OnHost, RecordPage, SourceNotice, Start, page_of
+
+# One source's part of a merged window: what is loaded of it, in its own order, and where to go on at either end.
+#
+# A lane's times never go back: a record without a time takes that of the record before, and one that is out of order
+# stands where its source has it. So each lane is sorted, and merging is sorting.
+
+
+OLDEST_US = -(2**62)
+"""The time of records that have none, nor any before them."""
+HELD_AT_MOST = 1000
+"""Records without a time that wait for an older one with a time; more take that of the record after them."""
+
+
+class MergeKey(NamedTuple):
+    """Where a record stands among all: by time, then by its source's turn, then as its source has it."""
+
+    time_us: int
+    lane: int
+    sequence: int
+
+
+LOWEST = MergeKey(OLDEST_US - 1, -1, 0)
+HIGHEST = MergeKey(2**62, 0, 0)
+
+
+class WindowItem(NamedTuple):
+    """A record, or a notice of its source, at its place in the list."""
+
+    key: MergeKey
+    item: LogRecord | SourceNotice
+
+
+class Edge:
+    """One end of what is loaded. ``start`` is where to go on; ``done``: nothing is further, as of the last answer.
+
+    ``late``: others are not kept waiting for it; what it brings is inserted.
+    """
+
+    def __init__(self, start: Start | None) -> None:
+        self.start = start
+        self.done = start is None
+        self.late = False
+        self.task: Task[None] | None = None
+
+    def goes_on_from(self) -> Start | None:
+        """Where the next page begins; None when nothing is further."""
+        return None if self.done else self.start
+
+    @property
+    def loading(self) -> bool:
+        """Whether an answer is awaited."""
+        return self.task is not None and not self.task.done()
+
+
+class SourceBuffer:
+    """What is loaded of one source, sorted, without a gap."""
+
+    def __init__(self, index: int, source: LogSource, *, alone: bool) -> None:
+        self.index = index
+        self._alone = alone
+        self.source = source
+        self.trouble: Unavailable | None = None
+        self.failures = 0
+        self.begin(None, None, OLDEST_US)
+
+    def begin(self, older: Start | None, newer: Start | None, time_us: int) -> None:
+        """Forgets what is loaded and starts anew, going on from ``older`` and ``newer`` (None: that end is reached)."""
+        self.items: list[WindowItem] = []
+        self.edges = {True: Edge(older), False: Edge(newer)}
+        self.follower: Task[None] | None = None
+        self.skipped = 0
+        self._time_us = time_us
+        self._held: tuple[LogRecord, ...] = ()
+        self._places: set[str] = set()
+        self._first = self._last = 0
+
+    def put(self, record: LogRecord, time_us: int) -> None:
+        """Begins with ``record``, which no page of either end will have."""
+        self.take_newer([record], time_us)
+
+    @property
+    def outage(self) -> Unavailable | None:
+        """Why what is new does not come now, where the source waits for it by itself."""
+        state = self.source.status.state
+        return state if self.follower is not None and isinstance(state, Unavailable) else None
+
+    @property
+    def older(self) -> Edge:
+        """The end towards the past."""
+        return self.edges[True]
+
+    @property
+    def newer(self) -> Edge:
+        """The end towards now."""
+        return self.edges[False]
+
+    def reaches(self, key: MergeKey, *, older: bool) -> bool:
+        """Whether everything between what is loaded and ``key`` is loaded too."""
+        if self.edges[older].done:
+            return True
+        return bool(self.items) and (self.items[0].key <= key if older else self.items[-1].key >= key)
+
+    def take(self, page: RecordPage, *, older: bool) -> int:
+        """Adds a page at one end; returns how many records of it can be placed by now."""
+        edge = self.edges[older]
+        edge.start = page.more if page.more is not None else edge.start
+        edge.done = page.more is None
+        before = len(self.items)
+        if older:
+            self._take_older(page.records)
+        else:
+            self.take_newer(page.records)
+        self._go_on_from_last()
+        return len(self.items) - before
+
+    def _take_older(self, records: Sequence[LogRecord]) -> None:
+        fresh = [record for record in (*records, *self._held) if record.place not in self._places]
+        self._held = ()
+        first_timed = next((at for at, record in enumerate(fresh) if record.entry.time_us is not None), len(fresh))
+        carried = OLDEST_US
+        if first_timed and not self.older.done:
+            if first_timed <= HELD_AT_MOST and not self._alone:
+                self._held, fresh = tuple(fresh[:first_timed]), fresh[first_timed:]
+            else:
+                carried = self._time_after(fresh, first_timed)
+        limit = self.items[0].key.time_us if self.items else HIGHEST.time_us
+        placed = []
+        self._first -= len(fresh)
+        for offset, record in enumerate(fresh):
+            time_us = record.entry.time_us
+            carried = carried if time_us is None else max(carried, time_us)
+            placed.append(WindowItem(MergeKey(min(carried, limit), self.index, self._first + offset), record))
+            self._places.add(record.place)
+        self.items[:0] = placed
+
+    def _time_after(self, fresh: Sequence[LogRecord], first_timed: int) -> int:
+        """The time that records get which follow none that is known: that of the one after them."""
+        if first_timed < len(fresh) and (time_us := fresh[first_timed].entry.time_us) is not None:
+            return time_us
+        return self.items[0].key.time_us if self.items else OLDEST_US
+
+    def take_newer(self, items: Iterable[LogRecord | SourceNotice], now_us: int | None = None) -> None:
+        """Adds at the newer end. ``now_us`` is the time of what has none and follows nothing that has one."""
+        carried = self.items[-1].key.time_us if self.items else self._time_us
+        for item in items:
+            if isinstance(item, LogRecord):
+                if item.place in self._places:
+                    continue
+                self._places.add(item.place)
+                time_us = item.entry.time_us
+            else:
+                time_us = item.time_us
+            if time_us is None and carried == OLDEST_US and now_us is not None:
+                time_us = now_us
+            carried = carried if time_us is None else max(carried, time_us)
+            self.items.append(WindowItem(MergeKey(carried, self.index, self._last), item))
+            self._last += 1
+
+    def _go_on_from_last(self) -> None:
+        """Once the newer end is reached, what comes later is after the last record."""
+        if self.newer.done and (last := self._outermost(older=False)) is not None:
+            self.newer.start = AtPlace(last.place)
+
+    def took_newer(self) -> None:
+        """To be called after records were added that were followed: the next ones come after them."""
+        self._go_on_from_last()
+
+    def leap(self, items: Sequence[LogRecord | SourceNotice]) -> None:
+        """Has ``items`` in the place of what is loaded: so much has come that what is between is not loaded."""
+        first = next((each for each in items if isinstance(each, LogRecord)), None)
+        if self.items:
+            self._time_us = self.items[-1].key.time_us
+        self.items, self._places, self._held = [], set(), ()
+        if self.older.task is not None:
+            self.older.task.cancel()
+        self.edges[True] = Edge(None if first is None else AtPlace(first.place))
+        self.take_newer(items)
+        self._go_on_from_last()
+
+    def drop(self, beyond: MergeKey, *, older: bool) -> None:
+        """Forgets what is past ``beyond`` at one end, but for one record, from which that end goes on."""
+        keep = [shown for shown in self.items if (shown.key >= beyond if older else shown.key <= beyond)]
+        if len(keep) == len(self.items):
+            return
+        if not any(isinstance(shown.item, LogRecord) for shown in keep):
+            spare = [shown for shown in self.items if isinstance(shown.item, LogRecord)]
+            keep = spare[-1:] if older else spare[:1]
+        self.items = keep
+        self._places = {shown.item.place for shown in keep if isinstance(shown.item, LogRecord)}
+        outermost, edge = self._outermost(older=older), self.edges[older]
+        if outermost is not None:
+            self.edges[older] = Edge(AtPlace(outermost.place))
+            if edge.task is not None:
+                edge.task.cancel()  # what it brings does not join what is left
+        if older:
+            self._held = ()
+
+    def _outermost(self, *, older: bool) -> LogRecord | None:
+        items = self.items if older else reversed(self.items)
+        return next((shown.item for shown in items if isinstance(shown.item, LogRecord)), None)
+
+    @property
+    def tells_no_time(self) -> bool:
+        """Whether nothing that is loaded has a time: it then stands where it cannot be compared, at the oldest end."""
+        records = [*self._held, *(each.item for each in self.items if isinstance(each.item, LogRecord))]
+        return bool(records) and all(each.entry.time_us is None for each in records)
+
+    @property
+    def last_place(self) -> str | None:
+        """The place of the newest record that is loaded."""
+        last = self._outermost(older=False)
+        return None if last is None else last.place
+
+
+# What is loaded of several sources, and how much of it makes one list without gaps.
+#
+# What is loaded of each source is a ``SourceBuffer``. The list shows what lies between two keys, ``low`` and ``high``;
+# they move only as far as every source is loaded, so that nothing appears in the middle of what was read, except what a
+# slow source brings late: nobody waits for it longer than PATIENCE_S.
+
 
 AT_MOST = 5000
 """Records that are kept; what is farther from the reader goes."""
-PAGE = 200
+WINDOW_PAGE = 200
 PATIENCE_S = 0.4
 RETRIES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 MAY_PASS = (FileRefused, HostUnreachable, CommandTimeout, CommandUnknown)
@@ -37,7 +251,7 @@ MAY_PASS = (FileRefused, HostUnreachable, CommandTimeout, CommandUnknown)
 BY_KEY = attrgetter("key")
 
 
-class Window:
+class LogWindow:
     """The lanes, and the part of them that is shown. Used as ``async with``: it ends what it has begun.
 
     ``shown`` is the list, oldest first; ``changes`` tells that it has changed. ``reader`` is where the reader stands:
@@ -46,9 +260,9 @@ class Window:
 
     def __init__(self, sources: Sequence[LogSource], where: Filter, *, at_most: int = AT_MOST) -> None:
         self.where = where
-        self.shown: Sequence[Shown] = ()
+        self.shown: Sequence[WindowItem] = ()
         self.changes: Feed[int] = Feed()
-        self.reader: Key | None = None
+        self.reader: MergeKey | None = None
         self.sticks = False
         """Whether the reader goes along with the newest row, whatever comes."""
         self.following = False
@@ -60,7 +274,7 @@ class Window:
         """Counts the changes of ``shown``."""
         self.leaps = 0
         """Counts how often more came than was loaded."""
-        self._lanes = [Lane(index, source, alone=len(sources) == 1) for index, source in enumerate(sources)]
+        self._lanes = [SourceBuffer(index, source, alone=len(sources) == 1) for index, source in enumerate(sources)]
         self._at_most = at_most
         self._low = self._high = LOWEST
         self._wanted = {True: 0, False: 0}
@@ -104,7 +318,7 @@ class Window:
                     task.cancel()
             lane.follower = None
 
-    async def _tell_outages(self, lane: Lane) -> None:
+    async def _tell_outages(self, lane: SourceBuffer) -> None:
         """Tells when a source that follows by itself through an outage is away, and when it is back."""
         was_away = False
         async with aclosing(lane.source.status.watch()) as states:
@@ -150,7 +364,7 @@ class Window:
         """Whether the last row was the newest record there is, when it was asked for."""
         return self._high == HIGHEST and all(lane.newer.done for lane in self._lanes)
 
-    def index(self, key: Key) -> int:
+    def index(self, key: MergeKey) -> int:
         """The row of ``key``, or of the next one; the last row past the end, 0 where there is none."""
         return max(0, min(bisect_left(self.shown, key, key=BY_KEY), len(self.shown) - 1))
 
@@ -184,19 +398,19 @@ class Window:
             if held_up or not lane.reaches(limit, older=older):
                 edge.task = self._begin(self._load(lane, older=older))
 
-    def _ahead(self, lane: Lane, *, older: bool) -> bool:
+    def _ahead(self, lane: SourceBuffer, *, older: bool) -> bool:
         """Whether something of that source is loaded past the list."""
         if not lane.items:
             return False
         return lane.items[0].key < self._low if older else lane.items[-1].key > self._high
 
-    async def _load(self, lane: Lane, *, older: bool) -> None:
+    async def _load(self, lane: SourceBuffer, *, older: bool) -> None:
         """Pages of one source, until the list does not wait for it any more."""
         edge = lane.edges[older]
         while (start := edge.goes_on_from()) is not None:
             skipped = lane.skipped
             try:
-                page = await page_of(lane.source, start, older=older, limit=PAGE, where=self.where)
+                page = await page_of(lane.source, start, older=older, limit=WINDOW_PAGE, where=self.where)
             except LilFoxError as error:
                 if lane.edges[older] is not edge:
                     return
@@ -218,7 +432,7 @@ class Window:
         edge.task = None
         self._settle()
 
-    async def _wait_to_retry(self, lane: Lane, error: LilFoxError) -> None:
+    async def _wait_to_retry(self, lane: SourceBuffer, error: LilFoxError) -> None:
         wait_s = RETRIES_S[min(lane.failures, len(RETRIES_S) - 1)]
         lane.failures += 1
         now = datetime.now(UTC)
@@ -281,7 +495,7 @@ class Window:
         self.edition += 1
         self._tell()
 
-    def _leap(self, lane: Lane, items: Sequence[Record | Notice]) -> None:
+    def _leap(self, lane: SourceBuffer, items: Sequence[LogRecord | SourceNotice]) -> None:
         """Goes on with the newest of ``lane``, from there on without a gap in any lane."""
         self.leaps += 1
         lane.leap(items)
@@ -298,7 +512,7 @@ class Window:
         self._progress.set()
         self._progress = asyncio.Event()
 
-    def _trimmed(self, rows: list[Shown]) -> list[Shown]:
+    def _trimmed(self, rows: list[WindowItem]) -> list[WindowItem]:
         """``rows`` without what is too many, and some more so that this is not done for each record that comes; taken
         from the end that is farther from the reader."""
         most = self._at_most - self._at_most // 10
@@ -337,9 +551,9 @@ async def _pause(source: LogSource, wait_s: float | None) -> None:
         await asyncio.sleep(wait_s)
 
 
-def _between(lane: Lane, low: Key, high: Key) -> Sequence[Shown]:
+def _between(lane: SourceBuffer, low: MergeKey, high: MergeKey) -> Sequence[WindowItem]:
     return lane.items[bisect_left(lane.items, low, key=BY_KEY) : bisect_right(lane.items, high, key=BY_KEY)]
 
 
-def _keys_between(lane: Lane, low: Key, high: Key) -> list[Key]:
+def _keys_between(lane: SourceBuffer, low: MergeKey, high: MergeKey) -> list[MergeKey]:
     return [shown.key for shown in _between(lane, low, high)]

@@ -1,16 +1,19 @@
-"""A service's health address, asked over and over: healthy, unhealthy or error, as the manual's monitor.py says.
-
-Healthy is an expected status, unhealthy another one, error no answer at all. A redirect is an answer and is not
-followed. The response time is the time to the end of the answer's head, as ``requests`` measures ``elapsed``.
-"""
+"""Health checks of services: which services run here, the probe, its hysteresis, and why there was no answer."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
+import socket
+import ssl
 import time
 import zlib
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -21,18 +24,186 @@ from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http_answer import HttpFault
 from lilfox_tui.hosts.http_way import HttpWay, Tls, revealed
-from lilfox_tui.i18n import _, tr
-from lilfox_tui.metrics.health_reason import reason_of
-from lilfox_tui.metrics.hysteresis import Hysteresis
-from lilfox_tui.metrics.model import Health, HealthCheck, ServiceState
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
 from lilfox_tui.redact import redacted_start
+
+# Why a service gave no answer, in words: the exceptions of ssl and the socket as messages without secrets.
+
+
+def reason_of(error: BaseException, where: str) -> Message:
+    """What ``error`` says about ``where`` (``host:port``), and what to look at."""
+    if isinstance(error, HttpFault):
+        return error.message
+    for cause in _causes(error):
+        message = _of_cause(cause, where)
+        if message is not None:
+            return message
+    return tr("{where} could not be asked ({kind}): check the url", where=where, kind=type(error).__name__)
+
+
+def _of_cause(cause: BaseException, where: str) -> Message | None:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        reason = cause.verify_message
+        return tr("the certificate of {where} is not trusted: {reason}", where=where, reason=reason)
+    if isinstance(cause, ssl.SSLError):
+        return tr("no TLS with {where} ({reason}): is it http?", where=where, reason=cause.reason or "TLS")
+    if isinstance(cause, socket.gaierror):
+        return tr("the name in {where} is not known: check the url and DNS", where=where)
+    if isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED:
+        return tr("{where} refuses the connection: nothing listens there, is the service running?", where=where)
+    if isinstance(cause, OSError) and cause.errno in (errno.ECONNRESET, errno.EPIPE):
+        return tr("{where} cut the connection before the answer ended: see the service's log", where=where)
+    if isinstance(cause, OSError) and cause.errno:
+        return tr("{where} cannot be reached: {reason}", where=where, reason=os.strerror(cause.errno))
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and everything that led to it, deepest group members included."""
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        if isinstance(one, BaseExceptionGroup):
+            todo.extend(one.exceptions)
+        todo += [one.__cause__, one.__context__]
+
+
+# When a service counts as down, and when as up again. Pure.
+
+
+class Hysteresis:
+    """Turns single answers into a level that does not flap.
+
+    The first good answer counts at once. A failure is DEGRADED until ``down_after`` in a row make it FAILING; from
+    there good answers are DEGRADED until ``up_after`` in a row make it GOOD. ``down_after`` good answers in a row that
+    take longer than ``slow_s`` make it DEGRADED too, until ``up_after`` in a row do not.
+    """
+
+    def __init__(self, name: str, url: str, *, down_after: int, up_after: int, slow_s: float | None = None) -> None:
+        self._name, self._url = name, url
+        self._down_after, self._up_after, self._slow_s = down_after, up_after, slow_s
+        self._up: bool | None = None
+        self._slow = False
+        self._row = _Row()
+        self._slow_row = _Row()
+        self._level: Level | None = None
+        self._level_since: datetime | None = None
+
+    def take(self, check: HealthCheck) -> ServiceState:
+        """The state after ``check``; ``since`` is the time of the first answer of the row that led to the level."""
+        good = check.health is Health.HEALTHY
+        row_since = self._row.take(good, check.at)
+        level = self._level_after(good)
+        slow_since = self._slow_since(check) if good else None
+        if level is Level.GOOD and slow_since is not None:
+            level, row_since = Level.DEGRADED, slow_since
+        if level is not self._level or self._level_since is None:
+            self._level, self._level_since = level, row_since
+        failures = 0 if good else self._row.length
+        slower_than_s = self._slow_s if good and slow_since is not None else None
+        return ServiceState(self._name, self._url, level, self._level_since, check, failures, slower_than_s)
+
+    def _level_after(self, good: bool) -> Level:
+        if good:
+            if self._up is None or self._row.length >= self._up_after:
+                self._up = True
+            return Level.GOOD if self._up else Level.DEGRADED
+        if self._row.length >= self._down_after:
+            self._up = False
+        return Level.FAILING if self._up is False else Level.DEGRADED
+
+    def _slow_since(self, check: HealthCheck) -> datetime | None:
+        """Since when good answers are slow; None while they are not."""
+        if self._slow_s is None or check.response_time_s is None:
+            return None
+        slow = check.response_time_s > self._slow_s
+        since = self._slow_row.take(slow, check.at)
+        if self._slow_row.length >= (self._down_after if slow else self._up_after):
+            self._slow = slow
+        return since if self._slow else None
+
+
+class _Row:
+    """Answers of one kind in a row."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._kind: bool | None = None
+        self._since: datetime | None = None
+
+    def take(self, kind: bool, at: datetime) -> datetime:
+        """Counts an answer; returns when the first of its row came."""
+        if kind is not self._kind or self._since is None:
+            self._kind, self.length, self._since = kind, 0, at
+        self.length += 1
+        return self._since
+
+
+# What runs on this machine, for those who have no configuration yet.
+
+
+MANUAL_SERVICES = {"gateway": 8080, "backend": 8000, "model": 8001}
+"""The services of the manual and the ports it gives them."""
+_LISTEN = "0A"
+_BLOCK = 4096
+
+
+def listening_ports(proc: Path = Path("/proc")) -> set[int]:
+    """TCP ports that something listens on here, from /proc/net/tcp and tcp6 (proc_pid_net(5)); empty without them."""
+    ports: set[int] = set()
+    for table in ("tcp", "tcp6"):
+        try:
+            with (proc / "net" / table).open(encoding="ascii", errors="replace", buffering=_BLOCK) as lines:
+                ports.update(_ports(lines))
+        except OSError:
+            continue
+    return ports
+
+
+def _ports(lines: Iterable[str]) -> set[int]:
+    """Linux lists those that listen first: reading on through thousands of connections would cost milliseconds."""
+    ports: set[int] = set()
+    for line in islice(lines, 1, None):
+        fields = line.split(maxsplit=4)
+        if len(fields) < 4:
+            continue
+        if fields[3] != _LISTEN:
+            break
+        try:
+            ports.add(int(fields[1].rpartition(":")[2], 16))
+        except ValueError:
+            continue
+    return ports
+
+
+def find_services(proc: Path = Path("/proc")) -> dict[str, ServiceConfig]:
+    """The manual's services whose port is listened on here, by name."""
+    open_ports = listening_ports(proc)
+    return {
+        name: ServiceConfig(url=f"http://localhost:{port}")
+        for name, port in MANUAL_SERVICES.items()
+        if port in open_ports
+    }
+
+
+# A service's health address, asked over and over: healthy, unhealthy or error, as the manual's monitor.py says.
+#
+# Healthy is an expected status, unhealthy another one, error no answer at all. A redirect is an answer and is not
+# followed. The response time is the time to the end of the answer's head, as ``requests`` measures ``elapsed``.
+
 
 BODY_LIMIT = 64 * 1024
 _DETAIL_CHARS = 200
 _OK_WORDS = frozenset({"ok", "up", "healthy", "pass", "good", "alive", "ready", "success", "green", "running"})
 
 
-class _Answer(Struct, frozen=True):
+class _HealthResponse(Struct, frozen=True):
     status: int
     elapsed_s: float
     location: str
@@ -112,16 +283,16 @@ class HealthProbe:
             return HealthCheck(at, Health.ERROR, None, None, reason)
         return self._judge(at, answer)
 
-    async def _ask(self) -> _Answer:
+    async def _ask(self) -> _HealthResponse:
         headers = {"Accept-Encoding": "identity", **await revealed(self.config.headers)}
         started = time.perf_counter()
         async with self._way.stream("GET", self._path, headers=headers) as got:
             elapsed_s = time.perf_counter() - started
             body, cut = await got.start(BODY_LIMIT)
             location, content_type = got.headers.get("location", ""), got.headers.get("content-type", "")
-            return _Answer(got.status, elapsed_s, location, content_type, body, cut)
+            return _HealthResponse(got.status, elapsed_s, location, content_type, body, cut)
 
-    def _judge(self, at: datetime, answer: _Answer) -> HealthCheck:
+    def _judge(self, at: datetime, answer: _HealthResponse) -> HealthCheck:
         if answer.status in self.config.expect:
             return HealthCheck(at, Health.HEALTHY, answer.status, answer.elapsed_s, None, _remark(answer))
         if answer.location and 300 <= answer.status < 400:
@@ -150,7 +321,7 @@ def _start(body: bytes) -> str:
     return redacted_start(body, _DETAIL_CHARS)
 
 
-def _remark(answer: _Answer) -> str:
+def _remark(answer: _HealthResponse) -> str:
     """What is odd about an answer that counts as healthy, or nothing."""
     if answer.cut:
         return _("the answer is longer than {limit} KiB; the rest was not read", limit=BODY_LIMIT // 1024)

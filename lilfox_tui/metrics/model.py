@@ -1,8 +1,4 @@
-"""Samples, series and snapshots: what a host's numbers look like on their way to every reader.
-
-Names follow Prometheus' rules (base units, ``_total`` for counters), so that rules, ``/metrics`` and history use them
-as they are. A value that is not known is absent, never 0.
-"""
+"""Samples, series and snapshots of a host, the health of a service, and how late an answer may be."""
 
 from __future__ import annotations
 
@@ -15,6 +11,12 @@ from msgspec import Struct, field
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message
+
+# Samples, series and snapshots: what a host's numbers look like on their way to every reader.
+#
+# Names follow Prometheus' rules (base units, ``_total`` for counters), so that rules, ``/metrics`` and history use them
+# as they are. A value that is not known is absent, never 0.
+
 
 Labels = tuple[tuple[str, str], ...]
 """Label pairs, sorted by name. Values are untrusted text."""
@@ -61,7 +63,7 @@ class Level(IntEnum):
     FAILING = 3
 
 
-class Process(Struct, frozen=True):
+class ProcessUsage(Struct, frozen=True):
     """One process of the host that is looked at. ``cpu_percent`` is of one core; None at its first sample."""
 
     pid: int
@@ -76,7 +78,7 @@ class Process(Struct, frozen=True):
     """Clock ticks from the boot to its start: with ``pid`` it names this very process."""
 
 
-class Snapshot(Struct, frozen=True):
+class HostSnapshot(Struct, frozen=True):
     """One reading of one host, with what follows from the reading before.
 
     ``at`` is aware UTC by the clock of the machine that runs LilFox. ``gauges`` and ``counters`` are as read;
@@ -92,7 +94,7 @@ class Snapshot(Struct, frozen=True):
     counters: Mapping[Series, float] = field(default_factory=dict)
     rates: Mapping[Series, float] = field(default_factory=dict)
     problems: Mapping[str, Message] = field(default_factory=dict)
-    processes: tuple[Process, ...] | None = None
+    processes: tuple[ProcessUsage, ...] | None = None
 
     def gauge(self, name: str, labels: Labels = ()) -> float | None:
         """One gauge, or None when unknown."""
@@ -140,7 +142,7 @@ class InterfaceActivity(Struct, frozen=True):
     up: bool | None = None
 
 
-class Filesystem(Struct, frozen=True):
+class FilesystemUsage(Struct, frozen=True):
     """One mounted filesystem. ``used_percent`` as ``df`` prints it: used / (used + available to users)."""
 
     mountpoint: str
@@ -188,7 +190,7 @@ class Limit(Struct, frozen=True):
 class HostSummary(Struct, frozen=True):
     """What a row, ``check`` and ``monitor`` show of a host; None is unknown.
 
-    Made from a :class:`Snapshot` by ``metrics/summary.py``. Bytes are bytes, ``_s`` is per second, percents are
+    Made from a :class:`HostSnapshot` by ``metrics/summary.py``. Bytes are bytes, ``_s`` is per second, percents are
     0 to 100.
     """
 
@@ -206,8 +208,8 @@ class HostSummary(Struct, frozen=True):
     load: tuple[float, float, float] | None
     disks: tuple[DiskActivity, ...]
     interfaces: tuple[InterfaceActivity, ...]
-    filesystems: tuple[Filesystem, ...]
-    fullest: Filesystem | None
+    filesystems: tuple[FilesystemUsage, ...]
+    fullest: FilesystemUsage | None
     pressure: Pressure | None
     uptime_s: float | None
     booted_at: datetime | None
@@ -273,3 +275,23 @@ class ServiceState(Struct, frozen=True):
     """Failures in a row; 0 when the last answer was good."""
     slower_than_s: float | None = None
     """The limit that good answers take longer than, when they have done so for a while."""
+
+
+# How long a host may take: a question a period, each of which it is to answer.
+#
+# A host under load may need 3 s for an answer and is well; one that is frozen, or behind a link that swallows all, is
+# told of within 6 s at the default period of 2 s. Both are counted from its last sample, at most a period before.
+
+
+LATE_S = 2.5
+SILENT_S = 3.5
+
+
+def late_after_s(period_s: float) -> float:
+    """A sample that is older is late, where one is wanted each ``period_s`` seconds."""
+    return period_s + max(LATE_S, period_s / 2)
+
+
+def silent_after_s(period_s: float) -> float:
+    """With a sample that is older a host does not answer."""
+    return period_s + max(SILENT_S, period_s)

@@ -1,4 +1,4 @@
-"""One host, sampled over and over: a question each period, a snapshot on a feed."""
+"""One host, sampled over and over: which collectors are due, rates of counters, and a snapshot each period."""
 
 from __future__ import annotations
 
@@ -6,22 +6,302 @@ import asyncio
 import math
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import Struct, field
 
 from lilfox_tui.errors import HostError, HostUnreachable
 from lilfox_tui.feed import Feed, Ready
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.i18n import tr
-from lilfox_tui.metrics.collector import load_collectors
-from lilfox_tui.metrics.model import Snapshot
-from lilfox_tui.metrics.patience import silent_after_s
-from lilfox_tui.metrics.process_table import users_of
-from lilfox_tui.metrics.psutil_source import PsutilSource, has_proc
-from lilfox_tui.metrics.readings import PROCESSES, Moment, Readings
-from lilfox_tui.metrics.sources import HostSource, LocalSource, read_text
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.collector import Collector, load_collectors
+from lilfox_tui.metrics.model import HostSnapshot, MalformedOutput, ProcessUsage, Sample, Series, silent_after_s
+from lilfox_tui.metrics.sources import HostAnswer, HostSource, LocalSource, PsutilSource, has_proc, read_text
+from lilfox_tui.told import later, whole
+
+# The processes of the host that is looked at: CPU shares from two readings, the busiest first.
+
+
+_TICKS_PER_S = 100.0
+
+
+class ProcessTable:
+    """Keeps each process's CPU time by (pid, start time), so that a number given again is another process."""
+
+    def __init__(self) -> None:
+        self._cpu: dict[tuple[str, str], float] = {}
+        self._uptime: float | None = None
+
+    def update(
+        self, samples: Iterable[Sample], uptime_s: float | None, at: datetime, users: Mapping[str, str], top: int
+    ) -> tuple[ProcessUsage, ...]:
+        """The ``top`` processes, most CPU first, then most memory. ``users`` maps uid to name."""
+        elapsed = None if uptime_s is None or self._uptime is None else uptime_s - self._uptime
+        if elapsed is not None and elapsed <= 0:
+            elapsed = None
+        before, self._cpu, self._uptime = self._cpu, {}, uptime_s
+        shares: list[tuple[float, float, float | None, Mapping[str, str]]] = []
+        cpu_s = 0.0
+        for sample in samples:
+            if sample.name == "process_cpu_seconds_total":
+                cpu_s = sample.value
+                continue
+            facts = dict(sample.labels)
+            key = (facts["pid"], facts["started"])
+            self._cpu[key] = cpu_s
+            old = before.get(key)
+            share = None if old is None or elapsed is None else max(0.0, 100 * (cpu_s - old) / elapsed)
+            shares.append((share or 0.0, sample.value, share, facts))
+        shares.sort(key=lambda one: one[:2], reverse=True)
+        booted = None if uptime_s is None else later(at, -uptime_s)
+        return tuple(_process(facts, share, memory, booted, users) for _, memory, share, facts in shares[:top])
+
+
+def _process(
+    facts: Mapping[str, str], share: float | None, memory: float, booted: datetime | None, users: Mapping[str, str]
+) -> ProcessUsage:
+    started = None
+    if booted is not None:
+        started = later(booted, whole(facts["started"]) / _TICKS_PER_S)
+    return ProcessUsage(
+        pid=whole(facts["pid"]),
+        user=users.get(facts["uid"], facts["uid"]),
+        command=facts["command"],
+        state=facts["state"],
+        cpu_percent=share,
+        resident_bytes=int(memory),
+        started_at=started,
+        start_ticks=whole(facts["started"]),
+    )
+
+
+def users_of(passwd: bytes) -> dict[str, str]:
+    """Names by uid from the text of /etc/passwd (passwd(5)); the first name of a number counts."""
+    users: dict[str, str] = {}
+    for line in passwd.decode("utf-8", "surrogateescape").split("\n"):
+        fields = line.split(":")
+        if len(fields) >= 4 and fields[0]:
+            users.setdefault(fields[2], fields[0])
+    return users
+
+
+# Rises per second of counters, right over resets, wraps, suspends and clock steps.
+
+
+_WRAP = 2.0**32
+_NEAR = _WRAP / 4
+_IO_TIME = "disk_io_time_seconds_total"
+_IO_TIME_WRAP = _WRAP / 1000
+"""The kernel counts these milliseconds in 32 bits, on every machine (block/genhd.c)."""
+_UNSTEADY_MODES = ("iowait", "idle")
+
+
+class Rates:
+    """Keeps the last reading of one host and tells the rises since.
+
+    The host's own uptime divides them, which no clock step touches; where it is not given, our monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._counters: Mapping[Series, float] = {}
+        self._uptime: float | None = None
+        self._now: float | None = None
+
+    def forget(self) -> None:
+        """The next reading is a first one."""
+        self._counters, self._uptime, self._now = {}, None, None
+
+    def update(
+        self, counters: Mapping[Series, float], uptime_s: float | None, now_s: float, max_gap_s: float, *, narrow: bool
+    ) -> tuple[float | None, dict[Series, float]]:
+        """Seconds since the last reading and each counter's rise per second.
+
+        ``now_s`` is our monotonic clock. No interval and no rates at the first reading, after a reboot (the uptime
+        fell) and when more than ``max_gap_s`` passed by either clock. ``narrow``: the kernel may count network bytes
+        in 32 bits, so that a fall from near 2^32 is a wrap.
+        """
+        before = self._counters
+        elapsed, longest = self._elapsed(uptime_s, now_s)
+        self._counters, self._uptime, self._now = counters, uptime_s, now_s
+        if elapsed is None or longest > max_gap_s:
+            return None, {}
+        rates: dict[Series, float] = {}
+        for series, value in counters.items():
+            old = before.get(series)
+            if old is None:
+                continue
+            rise: float | None = value - old
+            if value < old:
+                rise = _rise_after_fall(series, old, value, elapsed, narrow=narrow)
+            if rise is not None:
+                rates[series] = rise / elapsed
+        return elapsed, rates
+
+    def _elapsed(self, uptime_s: float | None, now_s: float) -> tuple[float | None, float]:
+        """What to divide by, None when nothing can be said; and the longer of both clocks' times."""
+        if self._now is None:
+            return None, 0.0
+        ours = now_s - self._now
+        if uptime_s is None or self._uptime is None:
+            return (ours if ours > 0 else None), ours
+        theirs = uptime_s - self._uptime
+        return (theirs if theirs > 0 else None), max(ours, theirs)
+
+
+def _rise_after_fall(series: Series, old: float, value: float, elapsed: float, *, narrow: bool) -> float | None:
+    """The rise of a counter that shows less than before; None when it was reset."""
+    if series.name == "cpu_seconds_total":
+        # the kernel's own accounting steps back a little here (proc_stat(5) on iowait); a reset falls much further
+        return 0.0 if series.label("mode") in _UNSTEADY_MODES and old - value < elapsed else None
+    if series.name == _IO_TIME:
+        rise = value + _IO_TIME_WRAP - old
+        return rise if 0 <= rise <= 1.5 * elapsed else None
+    if narrow and series.name.startswith("network_") and _WRAP - _NEAR <= old < _WRAP and value < _NEAR:
+        return value + _WRAP - old
+    return None
+
+
+# From a host's texts to its snapshot: which collectors are due, what they said last, rates and the clock.
+
+
+PROCESSES = "processes"
+_GAP_PERIODS = 5
+_GAP_LEAST_S = 30.0
+_NARROW_KERNELS = ("2.4.", "2.6.")
+"""Kernels that may count an interface's bytes in 32 bits (rtnl_link_stats64 came with 2.6.35)."""
+
+
+class SampleTime(Struct, frozen=True):
+    """When an answer was asked for and came: wall clock in seconds since 1970, and our monotonic clock."""
+
+    sent: float
+    received: float
+    at: datetime
+    now_s: float
+
+
+class _Said(Struct):
+    """What a collector said last."""
+
+    samples: Sequence[Sample] = ()
+    problem: Message | None = None
+    asked_s: float | None = None
+    text: Mapping[str, str] = field(default_factory=dict)
+
+
+class Readings:
+    """One host's readings. ``period_s`` is the time between samples; longer gaps give no rates."""
+
+    def __init__(self, host: str, collectors: Sequence[Collector], period_s: float) -> None:
+        self._host = host
+        self._collectors = {one.kind: one for one in collectors}
+        self._gap_s = max(_GAP_PERIODS * period_s, _GAP_LEAST_S)
+        self._said = {one.kind: _Said() for one in collectors}
+        self._rates = Rates()
+        self._table = ProcessTable()
+        self.users: Mapping[str, str] = {}
+        """Names by uid, for processes."""
+
+    def due(self, now_s: float, *, focused: bool) -> list[Collector]:
+        """The collectors to ask at ``now_s`` of our monotonic clock."""
+        chosen = []
+        for kind, one in self._collectors.items():
+            if one.when_focused and not focused:
+                self._said[kind] = _Said()
+                continue
+            asked_s = self._said[kind].asked_s
+            if not one.every_s or asked_s is None or now_s - asked_s >= one.every_s - 0.05:
+                chosen.append(one)
+        return chosen
+
+    def take(self, asked: Iterable[Collector], answer: HostAnswer, moment: SampleTime) -> HostSnapshot:
+        """The snapshot after ``answer`` to ``asked``; the others' last samples stay."""
+        for one in asked:
+            self._said[one.kind].asked_s = moment.now_s
+        late = (self._collectors[kind] for kind in answer.scripts if kind in self._collectors)
+        for one in {one.kind: one for one in (*asked, *late)}.values():
+            if one.script and one.kind not in answer.scripts:
+                continue  # it still runs, in the background
+            self._parse(one, answer, moment)
+        for kind, problem in answer.failed.items():
+            self._said[kind] = _Said((), problem, moment.now_s)
+        return self.snapshot(moment)
+
+    def put(self, samples: Mapping[str, Sequence[Sample]], moment: SampleTime) -> HostSnapshot:
+        """The snapshot after samples that needed no parsing, by kind."""
+        for kind, values in samples.items():
+            if kind in self._said:
+                self._said[kind] = _Said(values, None, moment.now_s)
+        return self.snapshot(moment)
+
+    def _parse(self, one: Collector, answer: HostAnswer, moment: SampleTime) -> None:
+        text = {path: answer.files[path] for path in one.files if path in answer.files}
+        if one.kind in answer.scripts:
+            text["script"] = answer.scripts[one.kind]
+        said = self._said[one.kind]
+        if text == said.text and said.asked_s is not None and text:
+            return
+        said.text = text
+        try:
+            said.samples, said.problem = one.parse(text), None
+        except MalformedOutput as error:
+            said.samples = error.samples
+            said.problem = error.message if isinstance(error.message, Message) else Message(str(error.message))
+        if one.kind == "clock":
+            said.samples = _offset(said.samples, moment)
+
+    def snapshot(self, moment: SampleTime) -> HostSnapshot:
+        """Everything that was said last, as one value."""
+        gauges: dict[Series, float] = {}
+        counters: dict[Series, float] = {}
+        for kind, said in self._said.items():
+            if kind == PROCESSES:
+                continue
+            for name, value, labels in said.samples:
+                (counters if name.endswith("_total") else gauges)[Series(name, labels)] = value
+        uptime = gauges.get(Series("uptime_seconds"))
+        interval, rates = self._rates.update(counters, uptime, moment.now_s, self._gap_s, narrow=_is_narrow(gauges))
+        return HostSnapshot(
+            host=self._host,
+            at=moment.at,
+            interval_s=interval,
+            gauges=gauges,
+            counters=counters,
+            rates=rates,
+            problems={kind: said.problem for kind, said in self._said.items() if said.problem is not None},
+            processes=self._processes(uptime, moment.at),
+        )
+
+    def _processes(self, uptime: float | None, at: datetime) -> tuple[ProcessUsage, ...] | None:
+        said = self._said.get(PROCESSES)
+        if said is None or said.asked_s is None:
+            return None
+        return self._table.update(said.samples, uptime, at, self.users, self._collectors[PROCESSES].options.top)
+
+
+def _is_narrow(gauges: Mapping[Series, float]) -> bool:
+    return any(series.label("kernel").startswith(_NARROW_KERNELS) for series in gauges if series.name == "host_info")
+
+
+def _offset(samples: Sequence[Sample], moment: SampleTime) -> list[Sample]:
+    """The host's clock minus ours at the middle of the round trip, and half of the trip as its error.
+
+    Without ``%N`` the host's second is taken in its middle.
+    """
+    read = {sample.name: sample.value for sample in samples}
+    if "clock_seconds" not in read:
+        return []
+    resolution = read.get("clock_resolution_seconds", 0.0)
+    offset = read["clock_seconds"] + resolution / 2 - (moment.sent + moment.received) / 2
+    error = max(0.0, moment.received - moment.sent) / 2 + resolution / 2
+    return [Sample("clock_offset_seconds", offset), Sample("clock_error_seconds", error)]
+
+
+# One host, sampled over and over: a question each period, a snapshot on a feed.
+
 
 _LEAST_TIMEOUT_S = 5.0
 _LAST_LOOK_S = 0.25
@@ -41,7 +321,7 @@ class Sampler:
     def __init__(
         self, host: Host, options: Mapping[str, Any], period_s: float, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.feed: Feed[Snapshot] = Feed()
+        self.feed: Feed[HostSnapshot] = Feed()
         self.focused = False
         """Whether this host is being looked at: its processes are then read too."""
         self._host = host
@@ -73,7 +353,7 @@ class Sampler:
                 self._naming.cancel()
             await self._source.close()
 
-    async def sample_once(self) -> Snapshot:
+    async def sample_once(self) -> HostSnapshot:
         """Two readings a quarter of a second apart, so that rates exist; raises HostError."""
         try:
             await self._read()
@@ -84,7 +364,7 @@ class Sampler:
         finally:
             await self._source.close()
 
-    def read_now(self) -> Snapshot:
+    def read_now(self) -> HostSnapshot:
         """A reading of this machine at once: no process, no event loop. Raises TypeError for another host."""
         if not isinstance(self._source, LocalSource):
             raise TypeError(f"{self._host.name} is not this machine")
@@ -104,7 +384,7 @@ class Sampler:
             return
         self.feed.publish(snapshot, snapshot.at)
 
-    async def _heard(self) -> Snapshot:
+    async def _heard(self) -> HostSnapshot:
         """The next sample of another host; meanwhile the feed says where it becomes silent. Raises HostError."""
         reading = asyncio.ensure_future(self._read())
         try:
@@ -119,7 +399,7 @@ class Sampler:
         self._heard_s = self._clock()
         return snapshot
 
-    async def _comes_in_time(self, reading: asyncio.Future[Snapshot]) -> bool:
+    async def _comes_in_time(self, reading: asyncio.Future[HostSnapshot]) -> bool:
         """Whether an answer comes, or an error, before the host counts as silent. Before its first there is no such
         time: a login may take long."""
         if self._heard_s is None:
@@ -138,7 +418,7 @@ class Sampler:
     def _fail(self, error: HostError, *, since: datetime | None = None) -> None:
         self.feed.fail(error, since=since, next_try=datetime.now(UTC) + timedelta(seconds=self._period_s))
 
-    async def _read(self) -> Snapshot:
+    async def _read(self) -> HostSnapshot:
         if self._without_proc is not None:
             return self._readings.put(self._without_proc.read(), self._moment(time.time()))
         asked = self._readings.due(self._clock(), focused=self.focused)
@@ -169,9 +449,9 @@ class Sampler:
         except HostError:
             return {"": ""}
 
-    def _moment(self, sent: float) -> Moment:
+    def _moment(self, sent: float) -> SampleTime:
         received = time.time()
-        return Moment(sent, received, datetime.fromtimestamp(received, UTC), self._clock())
+        return SampleTime(sent, received, datetime.fromtimestamp(received, UTC), self._clock())
 
 
 def _silent(host: str) -> HostUnreachable:

@@ -1,31 +1,86 @@
-"""From a snapshot to what a host's row shows.
-
-Sums over devices leave out what is stacked on other devices (a bond over its ports, LVM over its disks), so that
-nothing is counted twice.
-"""
+"""From a snapshot to what a host's row shows, within the limits of its control groups."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from lilfox_tui.metrics.collectors.limits import HOST, OWN
-from lilfox_tui.metrics.limited import CPU, CPU_PERCENT, GAUGES, limit_of, machine_memory, series_of_limits
 from lilfox_tui.metrics.model import (
     CpuSplit,
     DiskActivity,
-    Filesystem,
+    FilesystemUsage,
+    HostSnapshot,
     HostSummary,
     InterfaceActivity,
     Limit,
     Memory,
     Pressure,
     Series,
-    Snapshot,
 )
+
+# What a control group leaves of a machine: the limits that count, and the memory that a host has within them. Pure.
+
+
+GAUGES = ("cgroup_memory_limit_bytes", "cgroup_memory_used_bytes", "cgroup_cpu_limit_cores")
+CPU = "cgroup_cpu_seconds_total"
+CPU_PERCENT = "cgroup_cpu_percent"
+"""Of one core: the rate of CPU as a series of history."""
+
+
+def limit_of(snapshot: HostSnapshot, scope: str) -> Limit | None:
+    """The limits of that scope (``host``, ``own``) which are less than what the machine has; None without any."""
+    found = {
+        series.name: (series.label("cgroup"), value)
+        for values in (snapshot.gauges, snapshot.rates)
+        for series, value in values.items()
+        if series.name.startswith("cgroup_") and series.label("scope") == scope
+    }
+    most, used = found.get("cgroup_memory_limit_bytes"), found.get("cgroup_memory_used_bytes")
+    total, available = snapshot.gauge("memory_total_bytes"), snapshot.gauge("memory_available_bytes")
+    memory = None
+    if most is not None and used is not None and (total is None or most[1] < total):
+        left = max(0.0, most[1] - used[1])
+        memory = Memory(most[1], left if available is None else min(left, available))
+    cores, rate, count = found.get("cgroup_cpu_limit_cores"), found.get(CPU), snapshot.gauge("cpu_count")
+    if cores is not None and (not cores[1] or (count is not None and cores[1] >= count)):
+        cores = None
+    if memory is None and cores is None:
+        return None
+    percent = None if cores is None or rate is None else min(100.0, 100 * rate[1] / cores[1])
+    group = most[0] if memory is not None and most is not None else cores[0] if cores is not None else ""
+    return Limit(group, memory, None if cores is None else cores[1], percent)
+
+
+def series_of_limits(summary: HostSummary) -> Iterator[tuple[Series, float | None]]:
+    """The limits as series of history, from which ``limit_of`` makes them again."""
+    for scope, limit in ((HOST, summary.limit), (OWN, summary.own_limit)):
+        if limit is None:
+            continue
+        labels = (("cgroup", limit.cgroup), ("scope", scope))
+        if limit.memory is not None:
+            yield Series("cgroup_memory_limit_bytes", labels), limit.memory.total
+            yield Series("cgroup_memory_used_bytes", labels), limit.memory.total - limit.memory.available
+        yield Series("cgroup_cpu_limit_cores", labels), limit.cores
+        if limit.cores is not None and limit.cpu_percent is not None:
+            yield Series(CPU_PERCENT, labels), limit.cpu_percent * limit.cores
+
+
+def machine_memory(summary: HostSummary) -> Mapping[str, float | None]:
+    """The machine's memory as series are named, also where the host has less."""
+    if summary.machine is not None:
+        return {"memory_total_bytes": summary.machine.total, "memory_available_bytes": summary.machine.available}
+    return {"memory_total_bytes": summary.memory_total, "memory_available_bytes": summary.memory_available}
+
+
+# From a snapshot to what a host's row shows.
+#
+# Sums over devices leave out what is stacked on other devices (a bond over its ports, LVM over its disks), so that
+# nothing is counted twice.
+
 
 MODES = ("user", "system", "iowait", "steal", "idle")
 _STACKED_DISKS = ("dm-", "md", "bcache", "drbd", "zd")
@@ -35,7 +90,7 @@ ByDevice = dict[str, dict[str, float]]
 T = TypeVar("T")
 
 
-def summarize(snapshot: Snapshot) -> HostSummary:
+def summarize(snapshot: HostSnapshot) -> HostSummary:
     """What a row, ``check`` and ``monitor`` show of ``snapshot``; pure, nothing is asked."""
     gauges, rates = _by_name(snapshot.gauges), _by_name(snapshot.rates)
     cpu, cores = _cpu(rates)
@@ -86,7 +141,7 @@ def summarize(snapshot: Snapshot) -> HostSummary:
     )
 
 
-def _memory(snapshot: Snapshot, limit: Limit | None) -> tuple[float | None, float | None, Memory | None]:
+def _memory(snapshot: HostSnapshot, limit: Limit | None) -> tuple[float | None, float | None, Memory | None]:
     """The host's memory and what is available of it; the machine's, where the host has a limit."""
     total, available = snapshot.gauge("memory_total_bytes"), snapshot.gauge("memory_available_bytes")
     if limit is None or limit.memory is None:
@@ -143,12 +198,12 @@ def _sum(values: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _load(snapshot: Snapshot) -> tuple[float, float, float] | None:
+def _load(snapshot: HostSnapshot) -> tuple[float, float, float] | None:
     one, five, fifteen = snapshot.gauge("load1"), snapshot.gauge("load5"), snapshot.gauge("load15")
     return None if one is None or five is None or fifteen is None else (one, five, fifteen)
 
 
-def _devices(snapshot: Snapshot, rates: Named, names: Mapping[str, str]) -> ByDevice:
+def _devices(snapshot: HostSnapshot, rates: Named, names: Mapping[str, str]) -> ByDevice:
     """Rates by device, under the fields' names; a device that was read but has no rate yet is there and empty."""
     found: ByDevice = {series.label("device"): {} for series in snapshot.counters if series.name in names}
     for name, field in names.items():
@@ -172,7 +227,7 @@ _INTERFACE_FIELDS = {
 }
 
 
-def _disks(snapshot: Snapshot, rates: Named) -> tuple[DiskActivity, ...]:
+def _disks(snapshot: HostSnapshot, rates: Named) -> tuple[DiskActivity, ...]:
     return tuple(
         DiskActivity(
             device=device,
@@ -186,7 +241,7 @@ def _disks(snapshot: Snapshot, rates: Named) -> tuple[DiskActivity, ...]:
     )
 
 
-def _interfaces(snapshot: Snapshot, rates: Named) -> tuple[InterfaceActivity, ...]:
+def _interfaces(snapshot: HostSnapshot, rates: Named) -> tuple[InterfaceActivity, ...]:
     return tuple(
         InterfaceActivity(
             device=device,
@@ -217,7 +272,7 @@ _FILESYSTEM_FIELDS = {
 }
 
 
-def _filesystems(gauges: Named) -> tuple[Filesystem, ...]:
+def _filesystems(gauges: Named) -> tuple[FilesystemUsage, ...]:
     found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
     for name, field in _FILESYSTEM_FIELDS.items():
         for series, value in gauges.get(name, ()):
@@ -226,12 +281,12 @@ def _filesystems(gauges: Named) -> tuple[Filesystem, ...]:
     return tuple(sorted((one for one in filesystems if one is not None), key=lambda one: one.mountpoint))
 
 
-def filesystem_of(labels: Mapping[str, str], values: Mapping[str, float]) -> Filesystem | None:
+def filesystem_of(labels: Mapping[str, str], values: Mapping[str, float]) -> FilesystemUsage | None:
     """A filesystem from what is known of it; None unless size, used and available are."""
     size, used, available = (values.get(key) for key in ("size_bytes", "used_bytes", "available_bytes"))
     if size is None or used is None or available is None:
         return None
-    return Filesystem(
+    return FilesystemUsage(
         mountpoint=labels.get("mountpoint", ""),
         device=labels.get("device", ""),
         kind=labels.get("fstype", ""),
@@ -266,7 +321,7 @@ def _booted_at(at: datetime, uptime_s: float | None, boot_time: float | None) ->
         return None
 
 
-def _failed_units(snapshot: Snapshot, gauges: Named) -> tuple[str, ...] | None:
+def _failed_units(snapshot: HostSnapshot, gauges: Named) -> tuple[str, ...] | None:
     if snapshot.gauge("failed_units") is None:
         return None
     return tuple(sorted(series.label("unit") for series, _ in gauges.get("failed_unit", ())))
@@ -361,6 +416,6 @@ def summary_at(host: str, at: datetime, values: Mapping[Series, float]) -> HostS
         for series, value in values.items()
         if series.name in _FROM_RATES
     }
-    summary = summarize(Snapshot(host=host, at=at, interval_s=None, gauges=gauges, rates=rates))
+    summary = summarize(HostSnapshot(host=host, at=at, interval_s=None, gauges=gauges, rates=rates))
     failed = values.get(Series("failed_units"))
     return summary if failed is None else replace(summary, failed_units=("?",) * round(failed))

@@ -14,7 +14,7 @@ import msgspec
 from lilfox_tui.config.model import Config, MonitorConfig
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.metrics.model import Level, Snapshot
+from lilfox_tui.metrics.model import HostSnapshot, Level
 from lilfox_tui.monitor.alert_log import AlertLog
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.export_recovery import recovery_families
@@ -101,7 +101,7 @@ class Daemon:
         assert overview is not None
         return overview
 
-    def _local(self) -> Snapshot | None:
+    def _local(self) -> HostSnapshot | None:
         here = [name for name, view in self._overview().hosts.items() if view.config.local]
         return self._monitor.snapshot(here[0]).value if here else None
 

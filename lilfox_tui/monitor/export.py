@@ -8,7 +8,7 @@ from typing import Any
 
 from lilfox_tui import __version__
 from lilfox_tui.feed import Pending, Ready, Unavailable
-from lilfox_tui.metrics.model import Filesystem, Health, HostSummary, Labels, Level, Limit, Memory, Snapshot
+from lilfox_tui.metrics.model import FilesystemUsage, Health, HostSnapshot, HostSummary, Labels, Level, Limit, Memory
 from lilfox_tui.monitor.export_alerts import alerts_document, alerts_families, alerts_level
 from lilfox_tui.monitor.export_backups import backups_document, backups_families, backups_level, half_done_document
 from lilfox_tui.monitor.export_forms import Family, Line, iso
@@ -30,7 +30,7 @@ def worst(overview: Overview) -> Level:
     return max((*levels, alerts_level(overview.alerts), backups_level(overview.backups), down))
 
 
-def report(overview: Overview, local: Snapshot | None = None) -> dict[str, Any]:
+def report(overview: Overview, local: HostSnapshot | None = None) -> dict[str, Any]:
     """The document that the manual's monitor.py writes, with ``level`` and ``hosts`` beside it.
 
     ``local`` is this machine's newest reading, for ``system.network``. Sizes are bytes, times seconds, instants ISO
@@ -88,7 +88,7 @@ def _backend(view: BackendView) -> dict[str, Any]:
     }
 
 
-def _system(summary: HostSummary | None, local: Snapshot | None) -> dict[str, Any]:
+def _system(summary: HostSummary | None, local: HostSnapshot | None) -> dict[str, Any]:
     root = None if summary is None else next((each for each in summary.filesystems if each.mountpoint == "/"), None)
     return {
         "cpu_percent": None if summary is None else summary.cpu_percent,
@@ -135,7 +135,7 @@ def _whole(size_bytes: float | None) -> int | None:
     return None if size_bytes is None else round(size_bytes)
 
 
-def _counted(snapshot: Snapshot | None, name: str) -> int | None:
+def _counted(snapshot: HostSnapshot | None, name: str) -> int | None:
     """A counter summed over its devices; None where none is known."""
     if snapshot is None:
         return None
@@ -185,7 +185,7 @@ def _numbers(summary: HostSummary) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _filesystem(mount: Filesystem) -> dict[str, Any]:
+def _filesystem(mount: FilesystemUsage) -> dict[str, Any]:
     return {
         "mountpoint": mount.mountpoint,
         "total": _whole(mount.size_bytes),
@@ -209,7 +209,7 @@ def _link(view: HostView) -> dict[str, Any]:
             return {"state": "pending"}
 
 
-def prometheus(overview: Overview, snapshots: Mapping[str, Snapshot], more: Iterable[Family] = ()) -> str:
+def prometheus(overview: Overview, snapshots: Mapping[str, HostSnapshot], more: Iterable[Family] = ()) -> str:
     """The text that ``/metrics`` serves, ``more`` at its end. A series that is not known is absent; every host series
     has label ``host``."""
     families = [*_own_families(overview), *read_families(snapshots), *more]
@@ -284,7 +284,7 @@ def backend_families(views: Iterable[BackendView]) -> Iterator[Family]:
         yield f"lilfox_{name}", kind, f"{name} as asked of the backend.", lines
 
 
-def read_families(snapshots: Mapping[str, Snapshot]) -> Iterator[Family]:
+def read_families(snapshots: Mapping[str, HostSnapshot]) -> Iterator[Family]:
     """Every gauge and counter as its collector read it, with the label ``host``."""
     families: dict[str, list[Line]] = {}
     renamed = {"cpu_count": "cpus"}  # the suffix belongs to histograms

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import structs
 
 from lilfox_tui.feed import Ready
-from lilfox_tui.metrics.model import Labels, Snapshot
+from lilfox_tui.metrics.model import HostSnapshot, Labels
 from lilfox_tui.monitor.export import host_families, read_families
 from lilfox_tui.monitor.export_forms import Family
 from lilfox_tui.monitor.model import HostView
@@ -33,7 +33,7 @@ class HostSeries:
         self._next_others_ms = 0
         self._reached = False
 
-    def take(self, view: HostView, snapshot: Snapshot) -> None:
+    def take(self, view: HostView, snapshot: HostSnapshot) -> None:
         """A new reading and what it means."""
         at_ms = ms_of(snapshot.at)
         gauges = self._usage(view)

@@ -11,8 +11,7 @@ from lilfox_tui.config.model import HostConfig, Thresholds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed, Pending, State, Unavailable
 from lilfox_tui.hosts.base import Host, Link
-from lilfox_tui.metrics.model import HostSummary, Level, Snapshot
-from lilfox_tui.metrics.patience import late_after_s, silent_after_s
+from lilfox_tui.metrics.model import HostSnapshot, HostSummary, Level, late_after_s, silent_after_s
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import summarize
 from lilfox_tui.monitor.levels import Judgement, Streaks, judge, streaks
@@ -31,7 +30,7 @@ class HostWatch:
         self.hold = thresholds.hold
         self.host: Host | None = None
         self.sampler: Sampler | None = None
-        self.snapshots: Feed[Snapshot] = Feed()
+        self.snapshots: Feed[HostSnapshot] = Feed()
         self._thresholds = thresholds
         self._period_s = period_s
         self._summary: HostSummary | None = None
@@ -58,7 +57,7 @@ class HostWatch:
         self.hold = 1
         self._period_s = max(self._period_s, within_s)
 
-    def take(self, snapshot: Snapshot) -> HostSummary:
+    def take(self, snapshot: HostSnapshot) -> HostSummary:
         """Takes a new reading in."""
         self._summary = summarize(snapshot)
         self._held = streaks(self._summary, self._thresholds, self._held)

@@ -14,8 +14,7 @@ from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Pending, Ready, State, Unavailable
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.i18n import Message, listed, tr
-from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
-from lilfox_tui.metrics.patience import late_after_s, silent_after_s
+from lilfox_tui.metrics.model import HostSummary, Level, ServiceState, late_after_s, silent_after_s
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.text import human_duration
 

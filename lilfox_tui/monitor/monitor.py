@@ -23,7 +23,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.history import History
-from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState, Snapshot
+from lilfox_tui.metrics.model import Health, HealthCheck, HostSnapshot, Level, ServiceState
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.monitor.alert_watch import AlertWatch
@@ -133,7 +133,7 @@ class Monitor:
         """Names of the services, as the config has them in order."""
         return tuple(self._services)
 
-    def snapshot(self, name: str) -> Feed[Snapshot]:
+    def snapshot(self, name: str) -> Feed[HostSnapshot]:
         """The readings of one host. Raises KeyError."""
         return self._hosts[name].snapshots
 
@@ -287,7 +287,7 @@ class Monitor:
                 holds_s = HOLDS_PERIODS * watch.period_s(self.config.refresh)
                 self.history.add(f"service/{watch.name}", state.at, values, holds_s=holds_s)
 
-    def _take(self, watch: HostWatch, snapshot: Snapshot) -> None:
+    def _take(self, watch: HostWatch, snapshot: HostSnapshot) -> None:
         if watch.snapshots.value is not None and watch.snapshots.value.at == snapshot.at:
             return
         summary = watch.take(snapshot)

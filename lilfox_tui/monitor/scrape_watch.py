@@ -22,7 +22,7 @@ from lilfox_tui.errors import ConfigError, LilFoxError
 from lilfox_tui.feed import Feed, Ready, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.history import History
-from lilfox_tui.metrics.model import Snapshot
+from lilfox_tui.metrics.model import HostSnapshot
 from lilfox_tui.metrics.traffic import TrafficPart, series_of_traffic, traffic_window_s
 from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
@@ -159,7 +159,7 @@ class ScrapeWatch:
         """Whether the config says nothing of it; a section of ``scrape`` with its name does."""
         return watch.found and watch.name not in self._config.scrape
 
-    def take_host(self, watch: HostWatch, snapshot: Snapshot) -> None:
+    def take_host(self, watch: HostWatch, snapshot: HostSnapshot) -> None:
         """A new reading of a host."""
         if self.store.value is not None:
             self._series_of(watch.name, self.store.value).take(watch.view(datetime.now(UTC)), snapshot)

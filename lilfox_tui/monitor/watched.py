@@ -28,7 +28,7 @@ def names_services(config: Config) -> bool:
 
 
 def _found_services() -> Mapping[str, ServiceConfig]:
-    from lilfox_tui.metrics.discover import find_services
+    from lilfox_tui.metrics.health import find_services
 
     return find_services()
 

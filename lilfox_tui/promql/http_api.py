@@ -22,7 +22,7 @@ from lilfox_tui.hosts.http_answer import HttpFault, TooMuch
 from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
 from lilfox_tui.hosts.json_body import VALUES_AT_MOST
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.metrics.health_reason import reason_of
+from lilfox_tui.metrics.health import reason_of
 from lilfox_tui.redact import redacted_start
 
 BODY_LIMIT = 64 * 1024 * 1024

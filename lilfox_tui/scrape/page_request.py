@@ -11,7 +11,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http_answer import HttpFault, TooMuch
 from lilfox_tui.hosts.http_way import HttpWay, authorization, revealed
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.metrics.health_reason import reason_of
+from lilfox_tui.metrics.health import reason_of
 from lilfox_tui.scrape.target import Target
 
 _ACCEPT = (

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.logs.pane import LogsPane
-from lilfox_tui.logs.record import Record, Severity
+from lilfox_tui.logs.record import LogRecord, Severity
 from lilfox_tui.logs.source import LogSource
 from tests.app.overviews import NOW, mixed
 from tests.app.still import still_app
@@ -101,7 +101,7 @@ def _is_counted(source: LogSource) -> bool:
 def messages(pane: LogsPane) -> list[str]:
     """The messages that are shown, folded or not."""
     assert pane.merged is not None
-    return [each.item.entry.message for each in pane.merged.shown if isinstance(each.item, Record)]
+    return [each.item.entry.message for each in pane.merged.shown if isinstance(each.item, LogRecord)]
 
 
 def selected(pane: LogsPane) -> str:

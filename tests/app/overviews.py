@@ -14,7 +14,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import (
     CpuSplit,
     DiskActivity,
-    Filesystem,
+    FilesystemUsage,
     Health,
     HealthCheck,
     HostSummary,
@@ -35,8 +35,8 @@ def summary(
 ) -> HostSummary:
     """A host of four cores whose numbers follow from three."""
     split = CpuSplit(user=busy * 0.8, system=busy * 0.2, iowait=iowait, steal=0.0, idle=100 - busy - iowait)
-    var = Filesystem("/var", "/dev/vda2", "ext4", 100 * GIB, disk * GIB, (100 - disk) * GIB, disk, 12.0)
-    root = Filesystem("/", "/dev/vda1", "ext4", 40 * GIB, 10 * GIB, 30 * GIB, 25.0, 5.0)
+    var = FilesystemUsage("/var", "/dev/vda2", "ext4", 100 * GIB, disk * GIB, (100 - disk) * GIB, disk, 12.0)
+    root = FilesystemUsage("/", "/dev/vda1", "ext4", 40 * GIB, 10 * GIB, 30 * GIB, 25.0, 5.0)
     return HostSummary(
         host=name,
         at=at,

@@ -25,7 +25,7 @@ from lilfox_tui.jobs import start
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.jobs.model import Request
 from lilfox_tui.jobs.process import start_of
-from lilfox_tui.metrics.model import Level, Process, Snapshot
+from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
 from lilfox_tui.monitor.model import HostView, Overview
 from lilfox_tui.monitor.watched import this_machine
 from tests.app.alerts_made import alerting
@@ -199,10 +199,10 @@ async def test_of_an_alert_what_its_labels_name(labels: dict[str, str], offered:
 async def test_a_signal_goes_to_the_process_that_was_seen(language: str, begun: list[Request]) -> None:
     app = app_of(failing(), language=language)
     processes = (
-        Process(4711, "www", "nginx", "R", 88.0, 2**26, NOW, 123456),
-        Process(4712, "root", "\x1b[31msshd", "S", 1.0, 2**22, NOW, 123999),
+        ProcessUsage(4711, "www", "nginx", "R", 88.0, 2**26, NOW, 123456),
+        ProcessUsage(4712, "root", "\x1b[31msshd", "S", 1.0, 2**22, NOW, 123999),
     )
-    snapshot = Snapshot("web-1", NOW, 2.0, {}, {}, {}, processes=processes)
+    snapshot = HostSnapshot("web-1", NOW, 2.0, {}, {}, {}, processes=processes)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         app.monitor.snapshot("web-1").publish(snapshot, NOW)
@@ -346,10 +346,10 @@ async def test_a_job_on_this_machine_is_shown_from_its_first_event_to_its_end(
     view = HostView(name, HostConfig(local=True), Level.GOOD, NOW, (), summary(name, 2, 2, 2))
     app = still_app(Overview(NOW, {name: view}, {}))
     app.config = app.monitor.config = replace(app.config, hosts={})
-    process = Process(sleeper.pid, "root", "sleep", "S", 1.0, 2**22, NOW, start_of(sleeper.pid))
+    process = ProcessUsage(sleeper.pid, "root", "sleep", "S", 1.0, 2**22, NOW, start_of(sleeper.pid))
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        app.monitor.snapshot(name).publish(Snapshot(name, NOW, 2.0, {}, {}, {}, processes=(process,)), NOW)
+        app.monitor.snapshot(name).publish(HostSnapshot(name, NOW, 2.0, {}, {}, {}, processes=(process,)), NOW)
         await open_acts(app, pilot, "host", name)
         await choose(pilot, "hup")
         await choose(pilot, "sleep")

@@ -14,7 +14,7 @@ from lilfox_tui.config.model import LogConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.i18n import tr
-from lilfox_tui.logs import discover
+from lilfox_tui.logs import source as discover
 from lilfox_tui.logs.sources.file import Options
 from lilfox_tui.monitor.model import Overview
 from tests.app.log_files import write_logs

@@ -19,10 +19,9 @@ from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.ssh import SshHost
-from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, Text
-from lilfox_tui.logs.opening import zone_of
+from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, TextMatch
 from lilfox_tui.logs.record import Severity
-from lilfox_tui.logs.source import Beginning, End, LogSource, Setting, Start
+from lilfox_tui.logs.source import AtBeginning, AtEnd, LogSource, SourceSettings, Start, zone_of
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.bench import logs_made, manual_scripts
 from tests.bench.on_terminal import CannotMeasure, OnTerminal
@@ -104,7 +103,7 @@ def _indexed(size: str, log: Path, home: Path, lnav: bool) -> Iterator[Row]:
 
 def _rare(size: str, log: Path, home: Path, lnav: bool) -> Iterator[Row]:
     what = f"{size}: rare text, all of {logs_made.RARE_TIMES} found"
-    ours_s = asyncio.run(_found_s(log, Text(logs_made.RARE), logs_made.RARE_TIMES))
+    ours_s = asyncio.run(_found_s(log, TextMatch(logs_made.RARE), logs_made.RARE_TIMES))
     if lnav:
         loading_s = _wall_s(("lnav", "-n", "-q", "-c", ":goto 0", str(log)), home)
         both_s = _wall_s(("lnav", "-n", "-q", "-c", f":filter-in {logs_made.RARE}", str(log)), home)
@@ -164,7 +163,7 @@ def _less_s(log: Path, home: Path) -> float:
 
 
 def _source(log: Path, host: Host) -> LogSource:
-    return open_source("app", Options(path=str(log), rotated=False), Setting(host=host, zone=zone_of("UTC")))
+    return open_source("app", Options(path=str(log), rotated=False), SourceSettings(host=host, zone=zone_of("UTC")))
 
 
 def _here() -> Host:
@@ -174,7 +173,7 @@ def _here() -> Host:
 async def _index_s(log: Path) -> float:
     source = _source(log, _here())
     began = time.perf_counter()
-    await source.page(End(), older=True, limit=40, where=EVERYTHING)
+    await source.page(AtEnd(), older=True, limit=40, where=EVERYTHING)
     await until(lambda: _is_indexed(source), timeout_s=TIMEOUT_S, what="the index")
     took_s = time.perf_counter() - began
     await source.close()
@@ -200,7 +199,7 @@ async def _found_s(log: Path, where: Filter, count: int) -> float:
 async def _all(source: LogSource, where: Filter) -> list[int]:
     """The sizes of all records that match, newlines included."""
     sizes: list[int] = []
-    more: Start | None = Beginning()
+    more: Start | None = AtBeginning()
     while more is not None:
         page = await source.page(more, older=False, limit=5000, where=where)
         sizes += [record.size_bytes + 1 for record in page.records]
@@ -220,7 +219,7 @@ async def _over_the_wire(size: str, log: Path) -> Row:
             host = SshHost("far", config, SshConfig(config_files=(), known_hosts=(str(known),)))
             await host.connect()
             source = _source(log, host)
-            await source.page(End(), older=True, limit=1, where=EVERYTHING)
+            await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
             before = relay.carried_bytes
             sizes = await _all(source, AtLeast(Severity.ERROR))
             carried = relay.carried_bytes - before

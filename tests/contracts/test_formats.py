@@ -11,12 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui import plugins
-from lilfox_tui.logs.filter.fields import field_values
-from lilfox_tui.logs.filter.model import AtLeast, Field, Filter, Text
+from lilfox_tui.logs.filter.model import AtLeast, FieldMatch, Filter, TextMatch, field_values
 from lilfox_tui.logs.filter.needles import needles
-from lilfox_tui.logs.format import FORMATS, load_format
-from lilfox_tui.logs.record import RAW_LIMIT, Entry, Record, Severity
-from lilfox_tui.logs.split import split_records
+from lilfox_tui.logs.format import FORMATS, load_format, split_records
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, Severity
 from tests.unit.logs.formats.examples import EXAMPLES
 
 KINDS = plugins.kinds(FORMATS)
@@ -84,12 +82,13 @@ def test_whatever_the_bytes_are_nothing_is_raised(kind: str, raw: bytes) -> None
             check(kind, raw, entry)
 
 
-def check(kind: str, raw: bytes, entry: Entry) -> None:
+def check(kind: str, raw: bytes, entry: LogEntry) -> None:
     assert isinstance(entry.message, str)
     assert isinstance(entry.logger, str)
     assert isinstance(entry.module, str)
     assert (
-        Record(source="", place="", entry=entry, raw=raw, size_bytes=len(raw)).at is None or entry.time_us is not None
+        LogRecord(source="", place="", entry=entry, raw=raw, size_bytes=len(raw)).at is None
+        or entry.time_us is not None
     )
     assert entry.response_time_s is None or 0 <= entry.response_time_s < float("inf")
     assert entry.fault is None or entry.fault.type
@@ -153,15 +152,15 @@ def test_a_filter_by_what_a_record_says_finds_it_by_a_native_search(kind: str, r
     format_ = load_format(kind)
     entry = format_.parse(raw, UTC)
     assert entry is not None
-    record = Record(source="s", place="1", entry=entry, raw=raw, size_bytes=len(raw))
+    record = LogRecord(source="s", place="1", entry=entry, raw=raw, size_bytes=len(raw))
     names = (
         "logger",
         "module",
         "type",
         *(name for name, value in entry.fields.items() if isinstance(value, str | int)),
     )
-    filters: list[Filter] = [AtLeast(entry.severity), *(Text(word) for word in entry.message.split())]
-    filters += [Field(name, "=", str(value)) for name in names for value in field_values(record, name)]
+    filters: list[Filter] = [AtLeast(entry.severity), *(TextMatch(word) for word in entry.message.split())]
+    filters += [FieldMatch(name, "=", str(value)) for name in names for value in field_values(record, name)]
     for where in filters:
         found = needles(where, format_.LEVEL_WORDS)
         if found is None or not where.matches(record):

@@ -20,9 +20,9 @@ from lilfox_tui import plugins
 from lilfox_tui.config.model import HostConfig, LogConfig
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Text
-from lilfox_tui.logs.record import EPOCH, Record, Severity
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, LogSource, Notice, Setting, Start
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, TextMatch
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, SourceNotice, SourceSettings, Start
 from lilfox_tui.logs.sources import command, elasticsearch, file, journald, loki, stdin
 from lilfox_tui.plugins import LOG_SOURCES
 from tests.services.elasticsearch_server import ElasticsearchServer
@@ -58,11 +58,11 @@ def level_of(number: int) -> str:
     return "ERROR" if number % 5 == 0 else "INFO"
 
 
-def numbers(records: Sequence[Record]) -> list[int]:
+def numbers(records: Sequence[LogRecord]) -> list[int]:
     return [int(record.entry.message.removeprefix("number ")) for record in records]
 
 
-async def _file(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writing:
+async def _file(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
     path = folder / "app.log"
 
     async def write(which: range) -> None:
@@ -73,7 +73,7 @@ async def _file(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writi
     return Writing(file.open_source("it", file.Options(path=str(path)), setting), write)
 
 
-async def _parallel_files(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writing:
+async def _parallel_files(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
     paths = [folder / f"svc{number}.log" for number in range(4)]
 
     async def write(which: range) -> None:
@@ -84,13 +84,13 @@ async def _parallel_files(ending: AsyncExitStack, folder: Path, setting: Setting
     return Writing(file.open_source("it", file.Options(path=str(folder / "svc*.log")), setting), write)
 
 
-async def _command(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writing:
+async def _command(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
     written = await _file(ending, folder, setting)
     argv = ("tail", "-n", "+1", "--follow=name", str(folder / "app.log"))
     return Writing(command.open_source("it", command.Options(argv=argv), setting), written.write)
 
 
-async def _stdin(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writing:
+async def _stdin(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
     reading, writing = os.pipe()
     ending.callback(os.close, reading)
     ending.callback(os.close, writing)
@@ -102,7 +102,7 @@ async def _stdin(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writ
     return Writing(stdin.open_source("it", stdin.Options(descriptor=reading), setting), write)
 
 
-async def _journald(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writing:
+async def _journald(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
     host = JournalHost()
 
     async def write(which: range) -> None:
@@ -110,10 +110,10 @@ async def _journald(ending: AsyncExitStack, folder: Path, setting: Setting) -> W
             priority = "3" if level_of(number) == "ERROR" else "6"
             host.add(time_of(number), f"number {number}", PRIORITY=priority)
 
-    return Writing(journald.open_source("it", journald.Options(), Setting(host=host, zone=UTC)), write)
+    return Writing(journald.open_source("it", journald.Options(), SourceSettings(host=host, zone=UTC)), write)
 
 
-async def _loki(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writing:
+async def _loki(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
     server = LokiServer(max_entries=120)
     await ending.enter_async_context(server.running())
 
@@ -125,7 +125,7 @@ async def _loki(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writi
     return Writing(loki.open_source("it", options, setting), write)
 
 
-async def _elastic(ending: AsyncExitStack, setting: Setting, server: ElasticsearchServer) -> Writing:
+async def _elastic(ending: AsyncExitStack, setting: SourceSettings, server: ElasticsearchServer) -> Writing:
     await ending.enter_async_context(server.running())
 
     async def write(which: range) -> None:
@@ -137,11 +137,11 @@ async def _elastic(ending: AsyncExitStack, setting: Setting, server: Elasticsear
     return Writing(elasticsearch.open_source("it", options, setting), write)
 
 
-async def _elasticsearch(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writing:
+async def _elasticsearch(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
     return await _elastic(ending, setting, ElasticsearchServer())
 
 
-async def _opensearch(ending: AsyncExitStack, folder: Path, setting: Setting) -> Writing:
+async def _opensearch(ending: AsyncExitStack, folder: Path, setting: SourceSettings) -> Writing:
     return await _elastic(ending, setting, ElasticsearchServer("opensearch"))
 
 
@@ -152,7 +152,7 @@ async def writing(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     async with AsyncExitStack() as ending:
         host = LocalHost("here", HostConfig(local=True))
         ending.push_async_callback(host.close)
-        setting = Setting(host=host, zone=UTC, refuse=lambda argv: None)
+        setting = SourceSettings(host=host, zone=UTC, refuse=lambda argv: None)
         made: Writing = await globals()[f"_{request.param}"](ending, tmp_path, setting)
         await made.write(range(FEW))
         yield made
@@ -178,9 +178,9 @@ def test_options_name_their_own_kind(kind: str) -> None:
 
 async def paged(
     source: LogSource, start: Start, *, older: bool, where: Filter = EVERYTHING, limit: int = 10
-) -> list[Record]:
+) -> list[LogRecord]:
     """All pages from ``start`` on, oldest first."""
-    found: list[Record] = []
+    found: list[LogRecord] = []
     more: Start | None = start
     for _page in range(1000):
         assert more is not None
@@ -196,17 +196,17 @@ async def paged(
 async def all_there(source: LogSource) -> None:
     """A pipe and a program take a moment until all that was written is read."""
     for _try in range(200):
-        if len(await paged(source, Beginning(), older=False, limit=1000)) == FEW:
+        if len(await paged(source, AtBeginning(), older=False, limit=1000)) == FEW:
             return
     raise AssertionError("not all was read")
 
 
 async def test_paging_in_both_directions_gives_each_record_once_and_in_order(writing: Writing) -> None:
     await all_there(writing.source)
-    newer = await paged(writing.source, Beginning(), older=False)
+    newer = await paged(writing.source, AtBeginning(), older=False)
     assert [record.entry.time_us for record in newer] == sorted(time_of(number) for number in range(FEW))
     assert sorted(numbers(newer)) == list(range(FEW))
-    assert await paged(writing.source, End(), older=True, limit=7) == newer
+    assert await paged(writing.source, AtEnd(), older=True, limit=7) == newer
     assert len({record.place for record in newer}) == FEW
     assert {record.source for record in newer} == {"it"}
     assert all(record.size_bytes == len(record.raw) > 0 for record in newer)
@@ -214,7 +214,7 @@ async def test_paging_in_both_directions_gives_each_record_once_and_in_order(wri
 
 async def test_a_moment_and_a_place_part_what_is_newer_from_what_is_older(writing: Writing) -> None:
     await all_there(writing.source)
-    everything = await paged(writing.source, Beginning(), older=False)
+    everything = await paged(writing.source, AtBeginning(), older=False)
     for at in (0, 1, 2, 50, 99, FEW - 1):
         place = AtPlace(everything[at].place)
         assert await paged(writing.source, place, older=True, limit=20) == everything[:at]
@@ -226,13 +226,15 @@ async def test_a_moment_and_a_place_part_what_is_newer_from_what_is_older(writin
         assert all((record.entry.time_us or 0) < time_us for record in older)
 
 
-@pytest.mark.parametrize("where", [AtLeast(Severity.ERROR), Text("number 1"), And((Text("7"), Text("number")))])
+@pytest.mark.parametrize(
+    "where", [AtLeast(Severity.ERROR), TextMatch("number 1"), And((TextMatch("7"), TextMatch("number")))]
+)
 async def test_a_filter_gives_what_matches_and_a_place_holds_under_another(writing: Writing, where: Filter) -> None:
     await all_there(writing.source)
-    everything = await paged(writing.source, Beginning(), older=False)
+    everything = await paged(writing.source, AtBeginning(), older=False)
     matching = [record for record in everything if where.matches(record)]
-    assert await paged(writing.source, Beginning(), older=False, where=where, limit=3) == matching
-    assert await paged(writing.source, End(), older=True, where=where, limit=3) == matching
+    assert await paged(writing.source, AtBeginning(), older=False, where=where, limit=3) == matching
+    assert await paged(writing.source, AtEnd(), older=True, where=where, limit=3) == matching
     for at in (1, 31, 32, 33, 100):
         place = AtPlace(everything[at].place)
         older = await paged(writing.source, place, older=True, where=where)
@@ -241,22 +243,22 @@ async def test_a_filter_gives_what_matches_and_a_place_holds_under_another(writi
 
 
 async def test_nothing_lies_before_the_beginning_and_behind_the_end(writing: Writing) -> None:
-    for start, older in ((Beginning(), True), (End(), False)):
+    for start, older in ((AtBeginning(), True), (AtEnd(), False)):
         page = await writing.source.page(start, older=older, limit=10, where=EVERYTHING)
         assert (page.records, page.more) == ((), None)
 
 
-async def followed(source: LogSource, start: Start, got: list[Record], where: Filter = EVERYTHING) -> None:
+async def followed(source: LogSource, start: Start, got: list[LogRecord], where: Filter = EVERYTHING) -> None:
     async with aclosing(source.follow(start, where)) as batches:
         async for batch in batches:
             for item in batch:
-                assert not isinstance(item, Notice), str(item.text)
+                assert not isinstance(item, SourceNotice), str(item.text)
                 got.append(item)
 
 
 async def test_following_gives_what_there_is_and_what_is_new_once(writing: Writing) -> None:
-    got: list[Record] = []
-    following = asyncio.create_task(followed(writing.source, Beginning(), got))
+    got: list[LogRecord] = []
+    following = asyncio.create_task(followed(writing.source, AtBeginning(), got))
     try:
         await until(lambda: len(got) >= FEW or following.done(), what="what was there")
         for begin in range(FEW, FEW + 60, 20):
@@ -272,8 +274,8 @@ async def test_following_gives_what_there_is_and_what_is_new_once(writing: Writi
 
 async def test_following_from_the_end_gives_only_what_is_new_and_matches(writing: Writing) -> None:
     await all_there(writing.source)
-    got: list[Record] = []
-    following = asyncio.create_task(followed(writing.source, End(), got, AtLeast(Severity.ERROR)))
+    got: list[LogRecord] = []
+    following = asyncio.create_task(followed(writing.source, AtEnd(), got, AtLeast(Severity.ERROR)))
     try:
         end = 200
         while not got and end < 400:

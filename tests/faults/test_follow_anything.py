@@ -17,7 +17,7 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs.source import End, Setting
+from lilfox_tui.logs.source import AtEnd, SourceSettings
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.faults.test_log_rotation import listening
 from tests.services.sshd import SshdLab, sshd_lab
@@ -72,9 +72,9 @@ def empty_log(folder: Path) -> Path:
 
 async def follow_whatever(path: Path, host: Host, seed: int, *, rotated: bool) -> None:
     made = random.Random(seed)
-    source = open_source("app", Options(path=str(path), rotated=rotated), Setting(host, UTC))
+    source = open_source("app", Options(path=str(path), rotated=rotated), SourceSettings(host, UTC))
     done: list[str] = []
-    async with listening(source, End()) as heard, writing(path, seed) as writer:
+    async with listening(source, AtEnd()) as heard, writing(path, seed) as writer:
         await until(lambda: source.status.value is not None)
         lines = await writer.do(["burst"])
         await until(lambda: len(heard.numbers) >= lines, what="the first lines")

@@ -23,7 +23,7 @@ from lilfox_tui.config.model import ApiConfig, HostConfig, ServiceConfig
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.logs.http_source import HttpOptions, Server
+from lilfox_tui.logs.http_source import HttpSourceOptions, LogServer
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.monitor.heartbeat import Heartbeat
 from lilfox_tui.promql.remote import Remote
@@ -40,7 +40,9 @@ Ask = Callable[[str, float], Awaitable[str]]
 
 
 async def logs(url: str, timeout_s: float) -> str:
-    server = Server(HttpOptions(url=url, kind="loki", timeout=Seconds(timeout_s)), LocalHost("here", HostConfig()))
+    server = LogServer(
+        HttpSourceOptions(url=url, kind="loki", timeout=Seconds(timeout_s)), LocalHost("here", HostConfig())
+    )
     return await refusal(server.ask("GET", "/x"), server.close)
 
 

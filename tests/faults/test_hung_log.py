@@ -17,7 +17,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.files import remote_shell
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.source import End, LogSource, Page, Setting
+from lilfox_tui.logs.source import AtEnd, LogSource, RecordPage, SourceSettings
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.services.sshd import sshd_lab
 from tests.unit.logs.files.written import console_log
@@ -47,8 +47,8 @@ async def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         await made.close()
 
 
-async def newest(source: LogSource) -> Page:
-    return await source.page(End(), older=True, limit=3, where=EVERYTHING)
+async def newest(source: LogSource) -> RecordPage:
+    return await source.page(AtEnd(), older=True, limit=3, where=EVERYTHING)
 
 
 async def test_a_log_that_hangs_holds_the_others_up_once_and_is_read_when_it_is_back(
@@ -58,7 +58,9 @@ async def test_a_log_that_hangs_holds_the_others_up_once_and_is_read_when_it_is_
         sources = []
         for name in ("hung.log", "fine.log"):
             (tmp_path / name).write_bytes(console_log(1, 20))
-            sources.append(open_source("app", Options(path=str(tmp_path / name), rotated=False), Setting(host, UTC)))
+            sources.append(
+                open_source("app", Options(path=str(tmp_path / name), rotated=False), SourceSettings(host, UTC))
+            )
             closing.push_async_callback(sources[-1].close)
         hung, fine = sources
         assert len((await newest(hung)).records) == len((await newest(fine)).records) == 3

@@ -17,8 +17,8 @@ from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import End, LogSource, Notice, Setting, Start
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtEnd, LogSource, SourceNotice, SourceSettings, Start
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.faults.relay import Relay
 from tests.services.sshd import SshdLab, busybox_only, sshd_lab
@@ -41,12 +41,12 @@ class Heard:
             async for batch in batches:
                 self.batches.append(len(batch))
                 for one in batch:
-                    if isinstance(one, Notice):
+                    if isinstance(one, SourceNotice):
                         self.notices.append(str(one.text))
                     else:
                         self.hear(one)
 
-    def hear(self, record: Record) -> None:
+    def hear(self, record: LogRecord) -> None:
         found = NUMBER.search(record.raw)
         assert found is not None, record.raw
         assert record.raw.count(b"\n") == 0
@@ -55,7 +55,7 @@ class Heard:
 
 
 def local_source(path: Path | str, *, rotated: bool = True) -> LogSource:
-    setting = Setting(LocalHost("here", HostConfig(local=True)), UTC)
+    setting = SourceSettings(LocalHost("here", HostConfig(local=True)), UTC)
     return open_source("app", Options(path=str(path), rotated=rotated), setting)
 
 
@@ -85,7 +85,7 @@ async def test_ten_thousand_lines_a_second_through_rotations(tmp_path: Path, kin
     path.touch()
     lines = 25_000
     source = local_source(tmp_path / "app-*.log" if kind == "date" else path)
-    async with listening(source, End()) as heard:
+    async with listening(source, AtEnd()) as heard:
         await until(lambda: source.status.value is not None)
         await write(path, kind, lines, 10_000, 4_000)
         await until(lambda: len(heard.numbers) >= lines, what=f"{len(heard.numbers)} of {lines} {heard.notices}")
@@ -102,7 +102,7 @@ async def test_parallel_logs_that_are_rotated_lose_and_double_nothing(tmp_path: 
         path.touch()
     lines = 12_000
     source = local_source(tmp_path / "svc*.log")
-    async with listening(source, End()) as heard:
+    async with listening(source, AtEnd()) as heard:
         await until(lambda: source.status.value is not None)
         await asyncio.gather(*(write(path, kind, lines, 4_000, 5_000) for path in paths))
         await until(lambda: len(heard.numbers) >= 3 * lines, what=f"{len(heard.numbers)} of {3 * lines}")
@@ -126,8 +126,8 @@ async def test_an_ssh_hosts_log_through_rotations(tmp_path: Path, lab: SshdLab, 
     lines = 15_000
     options = [busybox_only(lab)] if programs == "busybox" else []
     host = open_host("web", lab.host(lab.sshd(*options)), lab.ssh())
-    source = open_source("app", Options(path=str(path)), Setting(host, UTC))
-    async with listening(source, End()) as heard:
+    source = open_source("app", Options(path=str(path)), SourceSettings(host, UTC))
+    async with listening(source, AtEnd()) as heard:
         await until(lambda: source.status.value is not None)
         await write(path, kind, lines, 5_000, 4_000)
         await until(lambda: len(heard.numbers) >= lines, what=f"{len(heard.numbers)} of {lines} {heard.notices}")
@@ -152,9 +152,9 @@ async def test_a_link_that_is_cut_in_the_middle_loses_and_doubles_nothing(
         config = lab.host(server, address=relay.address, port=relay.port)
         host = open_host("web", config, lab.ssh(keepalive=0.2, connect_timeout=1))
         source = open_source(
-            "app", Options(path=str(tmp_path / "app*.log" if logs > 1 else paths[0])), Setting(host, UTC)
+            "app", Options(path=str(tmp_path / "app*.log" if logs > 1 else paths[0])), SourceSettings(host, UTC)
         )
-        async with listening(source, End()) as heard:
+        async with listening(source, AtEnd()) as heard:
             await until(lambda: source.status.value is not None)
             writing = asyncio.gather(*(write(path, "rename", each, 5_000 // logs, 6_000 // logs) for path in paths))
             await until(lambda: len(heard.numbers) > 3_000)
@@ -180,8 +180,8 @@ async def test_a_frozen_host_is_told_and_goes_on_when_it_wakes(tmp_path: Path, l
     lines = 6_000
     server = lab.sshd()
     host = open_host("web", lab.host(server), lab.ssh(keepalive=0.3, connect_timeout=1))
-    source = open_source("app", Options(path=str(path)), Setting(host, UTC))
-    async with listening(source, End()) as heard:
+    source = open_source("app", Options(path=str(path)), SourceSettings(host, UTC))
+    async with listening(source, AtEnd()) as heard:
         await until(lambda: source.status.value is not None)
         writing = asyncio.create_task(write(path, "none", lines, 5_000, lines))
         await until(lambda: len(heard.numbers) > 1_000)

@@ -15,10 +15,9 @@ from lilfox_tui.errors import HostError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs.discover import find_logs
-from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, Text
-from lilfox_tui.logs.record import Record, Severity
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Setting, Start
+from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, TextMatch
+from lilfox_tui.logs.record import LogRecord, Severity
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, SourceNotice, SourceSettings, Start, find_logs
 from lilfox_tui.logs.sources import journald
 from lilfox_tui.logs.sources.journald import JournaldSource, Options, open_source
 from tests.lab.machines import Machine, MachineLab
@@ -43,7 +42,7 @@ async def host(lab: MachineLab, machine: Machine) -> AsyncIterator[Host]:
 
 
 def opened(host: Host, **options: object) -> JournaldSource:
-    return open_source("journal", Options(**options), Setting(host=host, zone=UTC))  # type: ignore[arg-type]
+    return open_source("journal", Options(**options), SourceSettings(host=host, zone=UTC))  # type: ignore[arg-type]
 
 
 async def there(machine: Machine, *argv: str) -> str:
@@ -52,8 +51,8 @@ async def there(machine: Machine, *argv: str) -> str:
 
 async def read(
     source: JournaldSource, start: Start, *, older: bool, limit: int, where: Filter = EVERYTHING
-) -> list[Record]:
-    found: list[Record] = []
+) -> list[LogRecord]:
+    found: list[LogRecord] = []
     more: Start | None = start
     while more is not None:
         page = await source.page(more, older=older, limit=limit, where=where)
@@ -76,10 +75,10 @@ async def test_pages_are_what_journalctl_says(host: Host, machine: Machine) -> N
     cursors = [json.loads(line)["__CURSOR"] for line in said]
     assert len(cursors) > 302
     source = opened(host, unit="lilfox-say.service")
-    newer = await read(source, Beginning(), older=False, limit=50)
+    newer = await read(source, AtBeginning(), older=False, limit=50)
     places = [record.place for record in newer]
     assert places == cursors
-    assert await places_of(source, End(), older=True, limit=37) == places
+    assert await places_of(source, AtEnd(), older=True, limit=37) == places
     middle = newer[150]
     assert await places_of(source, AtPlace(middle.place), older=True) == places[:150]
     assert await places_of(source, AtPlace(middle.place), older=False) == places[151:]
@@ -87,7 +86,7 @@ async def test_pages_are_what_journalctl_says(host: Host, machine: Machine) -> N
         before = await places_of(source, AtTime(time_us), older=True)
         assert before + await places_of(source, AtTime(time_us), older=False) == places
         assert before == [record.place for record in newer if (record.entry.time_us or 0) < time_us]
-    bad = await read(source, Beginning(), older=False, limit=10, where=AtLeast(Severity.ERROR))
+    bad = await read(source, AtBeginning(), older=False, limit=10, where=AtLeast(Severity.ERROR))
     assert [record.entry.message for record in bad] == ["bad"]
     assert "\ufffd" in [record.entry.message for record in newer]
 
@@ -101,29 +100,29 @@ async def test_a_filter_brings_little_more_over_the_wire_than_what_it_finds(
     properties = "-p LogRateLimitIntervalSec=0 -p SyslogIdentifier=shop"
     await there(machine, f"systemd-run --quiet --wait {properties} cat /shop; journalctl --sync")
     source, grave = opened(host, identifier="shop"), AtLeast(Severity.ERROR)
-    await source.page(End(), older=True, limit=1, where=grave)
+    await source.page(AtEnd(), older=True, limit=1, where=grave)
     before = machine.sent_bytes
-    found = await read(source, Beginning(), older=False, limit=1000, where=grave)
+    found = await read(source, AtBeginning(), older=False, limit=1000, where=grave)
     sent = machine.sent_bytes - before
     assert [record.entry.message for record in found] == [line.strip() for line in lines[::100]]
     assert sent <= 1.25 * sum(record.size_bytes for record in found)
-    older = await read(source, End(), older=True, limit=30, where=grave)
+    older = await read(source, AtEnd(), older=True, limit=30, where=grave)
     assert [record.place for record in older] == [record.place for record in found]
     monkeypatch.setattr(journald, "needles", lambda *_: None)
-    whole = await read(source, Beginning(), older=False, limit=1000, where=grave)
+    whole = await read(source, AtBeginning(), older=False, limit=1000, where=grave)
     assert [record.place for record in whole] == [record.place for record in found]
 
 
-@pytest.mark.parametrize("where", [EVERYTHING, Text("number")])
+@pytest.mark.parametrize("where", [EVERYTHING, TextMatch("number")])
 async def test_a_cut_network_loses_and_doubles_nothing(
     host: Host, machine: Machine, monkeypatch: pytest.MonkeyPatch, where: Filter
 ) -> None:
     monkeypatch.setattr(journald, "AGAIN_S", (0.2,))
     source = opened(host, identifier="counter")
-    got: list[Record | Notice] = []
+    got: list[LogRecord | SourceNotice] = []
 
     async def follow() -> None:
-        async with aclosing(source.follow(End(), where)) as batches:
+        async with aclosing(source.follow(AtEnd(), where)) as batches:
             async for batch in batches:
                 got.extend(batch)
 
@@ -144,16 +143,16 @@ async def test_a_cut_network_loses_and_doubles_nothing(
         await asyncio.wait([following])
     numbers = [said for said in _said(got) if said.startswith("number ")]
     assert numbers == [f"number {number}" for number in range(401 - len(numbers), 401)]
-    assert not [item for item in got if isinstance(item, Notice)]
+    assert not [item for item in got if isinstance(item, SourceNotice)]
 
 
-def _said(got: list[Record | Notice]) -> list[str]:
-    return [item.entry.message for item in got if isinstance(item, Record)]
+def _said(got: list[LogRecord | SourceNotice]) -> list[str]:
+    return [item.entry.message for item in got if isinstance(item, LogRecord)]
 
 
 async def test_an_unknown_unit_is_named_and_the_journal_is_found(host: Host, machine: Machine) -> None:
     with pytest.raises(HostError, match=r"journal1 has no unit ngnix\.service"):
-        await opened(host, unit="ngnix.service").page(End(), older=True, limit=10, where=EVERYTHING)
+        await opened(host, unit="ngnix.service").page(AtEnd(), older=True, limit=10, where=EVERYTHING)
     found = await find_logs(host, "journal1")
     assert isinstance(found["journal1.journal"], Options)
 
@@ -169,6 +168,6 @@ async def test_a_user_who_may_not_see_all_is_told(lab: MachineLab, machine: Mach
     host = open_host("journal1", config, lab.ssh())
     try:
         with pytest.raises(HostError, match="may not be read by this user"):
-            await opened(host).page(End(), older=True, limit=10, where=EVERYTHING)
+            await opened(host).page(AtEnd(), older=True, limit=10, where=EVERYTHING)
     finally:
         await host.close()

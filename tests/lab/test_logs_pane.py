@@ -26,7 +26,7 @@ from lilfox_tui.config.themes import load_theme
 from lilfox_tui.demo.stack import Stack
 from lilfox_tui.logs import window
 from lilfox_tui.logs.files import follow
-from lilfox_tui.logs.record import EPOCH, Record
+from lilfox_tui.logs.record import EPOCH, LogRecord
 from lilfox_tui.logs.sources import file, journald
 from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.monitor import Monitor
@@ -82,8 +82,8 @@ async def running(
         yield pilot
 
 
-def shown(pane: LogsPane) -> list[Record]:
-    return [] if pane.merged is None else [row.item for row in pane.merged.shown if isinstance(row.item, Record)]
+def shown(pane: LogsPane) -> list[LogRecord]:
+    return [] if pane.merged is None else [row.item for row in pane.merged.shown if isinstance(row.item, LogRecord)]
 
 
 def times(pane: LogsPane) -> list[int]:

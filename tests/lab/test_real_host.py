@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lilfox_tui.config.model import Config, ServiceConfig
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import HostKeyChanged, HostUnreachable
-from lilfox_tui.metrics.model import Level, Process, Series
+from lilfox_tui.metrics.model import Level, ProcessUsage, Series
 from tests.lab.machines import Machine, MachineLab
 from tests.lab.watching import NOT_BUSY, Watch, watching
 from tests.waiting import until
@@ -132,7 +132,7 @@ async def test_processes_are_read_of_the_host_that_is_looked_at(config: Config, 
         await watch.numbers("web1")
         feed = watch.monitor.snapshot("web1")
 
-        def processes() -> tuple[Process, ...] | None:
+        def processes() -> tuple[ProcessUsage, ...] | None:
             assert feed.value is not None
             return feed.value.processes
 

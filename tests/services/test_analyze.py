@@ -16,10 +16,9 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.analyze import RANGE_BYTES, analyze
-from lilfox_tui.logs.analyze_process import Range
+from lilfox_tui.logs.count_process import CountRange
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.opening import zone_of
-from lilfox_tui.logs.source import LogSource, Setting
+from lilfox_tui.logs.source import LogSource, SourceSettings, zone_of
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.bench import logs_made
 from tests.services.lilfox_command import running
@@ -35,7 +34,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def source(file: Path) -> LogSource:
-    setting = Setting(host=LocalHost("here", HostConfig(local=True)), zone=zone_of("UTC"))
+    setting = SourceSettings(host=LocalHost("here", HostConfig(local=True)), zone=zone_of("UTC"))
     return open_source("app", Options(path=str(file), rotated=False), setting)
 
 
@@ -43,7 +42,7 @@ def counting() -> Sequence[psutil.Process]:
     return [
         child
         for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and "analyze_process" in " ".join(child.cmdline())
+        if child.status() != psutil.STATUS_ZOMBIE and "count_process" in " ".join(child.cmdline())
     ]
 
 
@@ -125,5 +124,7 @@ async def test_the_loop_is_free_while_others_count(large: Path) -> None:
 def test_a_filter_and_a_zone_go_to_the_process_as_they_are() -> None:
     import pickle
 
-    asked = Range(path="x", source="s", format="plain", zone=zone_of("Europe/Berlin"), where=EVERYTHING, start=0, end=1)
+    asked = CountRange(
+        path="x", source="s", format="plain", zone=zone_of("Europe/Berlin"), where=EVERYTHING, start=0, end=1
+    )
     assert pickle.loads(pickle.dumps(asked)) == asked

@@ -18,29 +18,29 @@ from lilfox_tui.feed import Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs import read_once
+from lilfox_tui.logs import stream_source
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.read_once import Origin, ReadOnceSource
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import Beginning, End, Notice, Page, Setting
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtBeginning, AtEnd, RecordPage, SourceNotice, SourceSettings
 from lilfox_tui.logs.sources import stdin
 from lilfox_tui.logs.sources.command import Options, open_source
 from lilfox_tui.logs.sources.stdin import blocks_of
+from lilfox_tui.logs.stream_source import StreamOrigin, StreamSource
 from lilfox_tui.runbook.gate import let_argv_through
 from tests.services.sshd import sshd_lab
 from tests.waiting import until
 
-Opened = Callable[..., ReadOnceSource]
+Opened = Callable[..., StreamSource]
 
 
 @pytest.fixture
 async def opened(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Opened]:
     """Opens commands of this machine and closes them at the end."""
-    monkeypatch.setattr(read_once, "RETRY_S", (0.02,))
+    monkeypatch.setattr(stream_source, "RETRY_S", (0.02,))
     host = LocalHost("here", HostConfig(local=True))
-    made: list[ReadOnceSource] = []
+    made: list[StreamSource] = []
 
-    def of(*argv: str, follow: bool = False, form: str = "") -> ReadOnceSource:
+    def of(*argv: str, follow: bool = False, form: str = "") -> StreamSource:
         made.append(open_source("it", Options(argv=argv, follow=follow), _setting(host, form)))
         return made[-1]
 
@@ -50,15 +50,15 @@ async def opened(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Opened]:
     await host.close()
 
 
-def _setting(host: Host, form: str = "") -> Setting:
-    return Setting(host=host, zone=UTC, format=form, refuse=partial(let_argv_through, Config(), None))
+def _setting(host: Host, form: str = "") -> SourceSettings:
+    return SourceSettings(host=host, zone=UTC, format=form, refuse=partial(let_argv_through, Config(), None))
 
 
-async def newest(source: ReadOnceSource, limit: int = 100_000) -> Page:
-    return await source.page(End(), older=True, limit=limit, where=EVERYTHING)
+async def newest(source: StreamSource, limit: int = 100_000) -> RecordPage:
+    return await source.page(AtEnd(), older=True, limit=limit, where=EVERYTHING)
 
 
-def raws(page: Page) -> list[bytes]:
+def raws(page: RecordPage) -> list[bytes]:
     return [record.raw for record in page.records]
 
 
@@ -98,22 +98,22 @@ async def test_an_unknown_program_is_an_error(opened: Opened) -> None:
 async def test_what_was_said_before_a_failure_is_shown_and_the_failure_is_told(opened: Opened) -> None:
     source = opened("sh", "-c", "echo said; echo broken >&2; exit 3")
     assert raws(await newest(source)) == [b"said"]
-    async with aclosing(source.follow(Beginning(), EVERYTHING)) as batches:
+    async with aclosing(source.follow(AtBeginning(), EVERYTHING)) as batches:
         got = await anext(batches)
-    assert isinstance(got[0], Record)
-    assert isinstance(got[1], Notice)
+    assert isinstance(got[0], LogRecord)
+    assert isinstance(got[1], SourceNotice)
     assert str(got[1].text).endswith("sh ended with 3 on here: broken")
 
 
 async def test_a_command_that_goes_on_is_started_again_and_that_is_said(opened: Opened) -> None:
     source = opened("sh", "-c", "echo turn; exit 4", follow=True)
-    got: list[Record | Notice] = []
-    async with aclosing(source.follow(Beginning(), EVERYTHING)) as batches:
+    got: list[LogRecord | SourceNotice] = []
+    async with aclosing(source.follow(AtBeginning(), EVERYTHING)) as batches:
         async for batch in batches:
             got += batch
             if len(got) >= 6:
                 break
-    assert [type(item) for item in got[:6]] == [Record, Notice] * 3
+    assert [type(item) for item in got[:6]] == [LogRecord, SourceNotice] * 3
     assert "is started again" in str(got[1].text)  # type: ignore[union-attr]
 
 
@@ -150,20 +150,20 @@ async def test_it_runs_on_a_host() -> None:
 async def test_what_falls_out_of_memory_is_told_to_who_follows() -> None:
     reading, writing = os.pipe()
     host = LocalHost("here", HostConfig(local=True))
-    origin = Origin("-", lambda: blocks_of(reading))
-    source = ReadOnceSource("it", origin, Setting(host=host, zone=UTC, format="plain"), keep_bytes=7000)
+    origin = StreamOrigin("-", lambda: blocks_of(reading))
+    source = StreamSource("it", origin, SourceSettings(host=host, zone=UTC, format="plain"), keep_bytes=7000)
     try:
         os.write(writing, b"first\n")
-        got: list[Record | Notice] = []
-        async with aclosing(source.follow(Beginning(), EVERYTHING)) as batches:
+        got: list[LogRecord | SourceNotice] = []
+        async with aclosing(source.follow(AtBeginning(), EVERYTHING)) as batches:
             got += await anext(batches)
             os.write(writing, b"".join(b"line %04d\n" % number for number in range(1000)))
             await until(lambda: source.status.value is not None and source.status.value.missed > 900)
             got += await anext(batches)
         missed = source.status.value.missed if source.status.value else 0
-        assert isinstance(got[1], Notice)
+        assert isinstance(got[1], SourceNotice)
         assert str(got[1].text) == f"{missed - 1} records fell out of memory before they were shown"
-        assert isinstance(got[2], Record)
+        assert isinstance(got[2], LogRecord)
         assert got[2].raw == b"line %04d" % (missed - 1)
         assert (await newest(source, 1)).records[0].raw in (b"line 0999", b"line 0998")
     finally:
@@ -175,7 +175,7 @@ async def test_what_falls_out_of_memory_is_told_to_who_follows() -> None:
 async def test_a_terminal_is_not_read() -> None:
     master, slave = os.openpty()
     host = LocalHost("here", HostConfig(local=True))
-    source = stdin.open_source("-", stdin.Options(descriptor=slave), Setting(host=host, zone=UTC))
+    source = stdin.open_source("-", stdin.Options(descriptor=slave), SourceSettings(host=host, zone=UTC))
     try:
         with pytest.raises(UsageError, match="standard input is the terminal"):
             await newest(source)
@@ -188,12 +188,14 @@ async def test_a_terminal_is_not_read() -> None:
 async def test_a_fault_of_our_own_ends_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     host = LocalHost("here", HostConfig(local=True))
-    source = stdin.open_source("-", stdin.Options(descriptor=reading), Setting(host=host, zone=UTC, format="plain"))
+    source = stdin.open_source(
+        "-", stdin.Options(descriptor=reading), SourceSettings(host=host, zone=UTC, format="plain")
+    )
     try:
         os.write(writing, b"one\n")
         assert raws(await newest(source)) == [b"one"]
         monkeypatch.setattr(source._kept, "add", None)
-        async with aclosing(source.follow(End(), EVERYTHING)) as batches:
+        async with aclosing(source.follow(AtEnd(), EVERYTHING)) as batches:
             pending = asyncio.ensure_future(anext(batches))
             os.write(writing, b"two\n")
             with pytest.raises(TypeError):
@@ -234,7 +236,7 @@ async def test_where_nothing_may_be_changed_a_command_is_run_if_it_is_known_to_r
 ) -> None:
     """A command of the configuration goes through the same gate as one of a runbook."""
     host = LocalHost("h", HostConfig(local=True))
-    setting = Setting(host=host, zone=UTC, format="plain", refuse=partial(let_argv_through, config, "h"))
+    setting = SourceSettings(host=host, zone=UTC, format="plain", refuse=partial(let_argv_through, config, "h"))
     for argv in (("touch", str(tmp_path / "made")), ("sh", "-c", f"touch {tmp_path}/made"), ("cat", "/etc/hostname")):
         source = open_source("it", Options(argv=argv, follow=False), setting)
         if argv[0] == "cat":

@@ -16,11 +16,9 @@ from lilfox_tui.hosts.base import Completed, Host
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs import discover
-from lilfox_tui.logs.discover import find_logs
+from lilfox_tui.logs import source
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.opening import open_logs, zone_of
-from lilfox_tui.logs.source import Beginning
+from lilfox_tui.logs.source import AtBeginning, find_logs, open_logs, zone_of
 from lilfox_tui.logs.sources import file, journald
 from lilfox_tui.runbook.gate import let_argv_through
 from tests.services.sshd import sshd_lab
@@ -80,7 +78,7 @@ async def test_a_host_over_ssh_is_looked_at_in_the_same_way(folder: Path) -> Non
 async def test_what_distributions_write_has_its_names() -> None:
     paths = ["/var/log/nginx/access.log", "/var/log/nginx/error.log", "/var/log/postgresql/postgresql-17-main.log",
              "/var/log/apache2/access.log"]  # fmt: skip
-    host = FakeHost(answers={discover._SCRIPT: "".join(f"file {path}\n" for path in paths).encode() + b"journald\n"})
+    host = FakeHost(answers={source._SCRIPT: "".join(f"file {path}\n" for path in paths).encode() + b"journald\n"})
     found = await find_logs(host, None)
     assert list(found) == ["nginx-access", "nginx-error", "postgresql-17-main", "apache2-access", "journal"]
     assert isinstance(found["journal"], journald.Options)
@@ -88,7 +86,7 @@ async def test_what_distributions_write_has_its_names() -> None:
 
 
 async def test_nothing_there_is_nothing_and_a_host_that_is_down_an_error() -> None:
-    host = FakeHost(answers={discover._SCRIPT: b""})
+    host = FakeHost(answers={source._SCRIPT: b""})
     assert await find_logs(host, None) == {}
     host.go_down(HostError("fake", "down"))
     with pytest.raises(HostError):
@@ -102,7 +100,7 @@ async def test_the_journal_is_found_where_it_can_be_read(here: Host, folder: Pat
         tools.mkdir()
         (tools / "journalctl").write_text(f"#!/bin/sh\n{says}\n")
         (tools / "journalctl").chmod(0o755)
-        script = f"PATH={tools}:$PATH\n{discover._SCRIPT}"
+        script = f"PATH={tools}:$PATH\n{source._SCRIPT}"
         done: Completed = await here.run_script(script, [str(folder)])
         assert (b"journald\n" in done.stdout) is expected
 
@@ -128,7 +126,7 @@ async def test_sources_of_the_configuration_are_opened_on_their_hosts(here: Host
     try:
         assert asked == [None, "web"]
         assert (app.name, journal.name) == ("app", "journal")
-        page = await app.page(Beginning(), older=False, limit=10, where=EVERYTHING)
+        page = await app.page(AtBeginning(), older=False, limit=10, where=EVERYTHING)
         assert [str(record.at) for record in page.records] == ["2026-01-02 04:00:00+00:00"]
         assert isinstance(journal, journald.JournaldSource)
         assert journal._setting.sudo is True

@@ -16,12 +16,11 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.logs import http_source, polled
-from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Field, Filter, Or, Text
-from lilfox_tui.logs.http_source import ServerError
-from lilfox_tui.logs.polled import PolledSource
-from lilfox_tui.logs.record import Record, Severity
-from lilfox_tui.logs.source import AtTime, Beginning, End, Setting, Start
+from lilfox_tui.logs import http_source
+from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, FieldMatch, Filter, Or, TextMatch
+from lilfox_tui.logs.http_source import PolledSource, ServerError
+from lilfox_tui.logs.record import LogRecord, Severity
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime, SourceSettings, Start
 from lilfox_tui.logs.sources import elasticsearch
 from lilfox_tui.logs.sources.elasticsearch import Options, open_source
 from tests.services import elasticsearch_server
@@ -37,7 +36,7 @@ KINDS: tuple[Literal["elasticsearch", "opensearch"], ...] = ("elasticsearch", "o
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are short."""
     monkeypatch.setattr(http_source, "RETRY_S", (0.01, 0.01))
-    monkeypatch.setattr(polled, "AGAIN_S", (0.02,))
+    monkeypatch.setattr(http_source, "AGAIN_S", (0.02,))
 
 
 @pytest.fixture(params=KINDS)
@@ -55,16 +54,16 @@ async def opened(server: ElasticsearchServer, form: str = "", **options: object)
         host = LocalHost("here", HostConfig(local=True))
         ending.push_async_callback(host.close)
         keys = {"url": server.url, "index": "app-*", "every": Seconds(0.02), **options}
-        source = open_source("es", Options(**keys), Setting(host=host, zone=UTC, format=form))  # type: ignore[arg-type]
+        source = open_source("es", Options(**keys), SourceSettings(host=host, zone=UTC, format=form))  # type: ignore[arg-type]
         ending.push_async_callback(source.close)
         yield source
 
 
 async def read(
     source: PolledSource, start: Start | None = None, *, older: bool = False, limit: int = 50
-) -> list[Record]:
-    found: list[Record] = []
-    more = start or (End() if older else Beginning())
+) -> list[LogRecord]:
+    found: list[LogRecord] = []
+    more = start or (AtEnd() if older else AtBeginning())
     while True:
         page = await source.page(more, older=older, limit=limit, where=EVERYTHING)
         found = [*page.records, *found] if older else [*found, *page.records]
@@ -162,9 +161,9 @@ async def test_a_filter_is_asked_for_there_and_what_it_finds_is_the_same(server:
         server.add("app-1", {"@timestamp": at, "message": message, "level": level, "status": 200 + number % 3})
     filters: list[Filter] = [
         AtLeast(Severity.ERROR),
-        Text("refused"),
-        Field("status", "=", "201"),
-        Or((Text("refused"), Text("39"))),
+        TextMatch("refused"),
+        FieldMatch("status", "=", "201"),
+        Or((TextMatch("refused"), TextMatch("39"))),
     ]
     async with opened(server) as source:
         everything = await read(source)
@@ -172,7 +171,7 @@ async def test_a_filter_is_asked_for_there_and_what_it_finds_is_the_same(server:
             before = len(server.requests)
             matching = [record for record in everything if where.matches(record)]
             assert 0 < len(matching) < 400
-            page = await source.page(Beginning(), older=False, limit=1000, where=where)
+            page = await source.page(AtBeginning(), older=False, limit=1000, where=where)
             assert list(page.records) == matching
             searches = [r.json() for r in server.requests[before:] if r.path == "/_search"]
             assert all("match_all" not in str(search) for search in searches if "39" not in str(where))
@@ -183,11 +182,11 @@ async def test_a_text_is_not_asked_for_where_not_all_is_indexed(server: Elastics
     server.dynamic = "false"
     server.add("app-1", {"@timestamp": f"{SECOND}Z", "message": "m", "note": "the needle is here", "level": "INFO"})
     async with opened(server) as source:
-        page = await source.page(End(), older=True, limit=10, where=Text("needle"))
+        page = await source.page(AtEnd(), older=True, limit=10, where=TextMatch("needle"))
         assert len(page.records) == 1
         server.first = [Reply(403, "")] * 3
     async with opened(server) as source:
-        page = await source.page(End(), older=True, limit=10, where=Text("needle"))
+        page = await source.page(AtEnd(), older=True, limit=10, where=TextMatch("needle"))
         assert len(page.records) == 1
 
 
@@ -233,9 +232,9 @@ async def test_documents_that_become_visible_late_are_followed(server: Elasticse
     got: list[str] = []
 
     async def follow(source: PolledSource) -> None:
-        async with aclosing(source.follow(Beginning(), EVERYTHING)) as batches:
+        async with aclosing(source.follow(AtBeginning(), EVERYTHING)) as batches:
             async for batch in batches:
-                got.extend(item.entry.message for item in batch if isinstance(item, Record))
+                got.extend(item.entry.message for item in batch if isinstance(item, LogRecord))
 
     def add(message: str, age_s: float) -> None:
         at = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=age_s)

@@ -12,9 +12,9 @@ import pytest
 from lilfox_tui.errors import AuthRefused, HostError, LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.hosts.base import Completed
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Text, Within
-from lilfox_tui.logs.record import RAW_LIMIT, Record, Severity
-from lilfox_tui.logs.source import AtTime, Beginning, End, Notice, Setting, Start
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, TextMatch, Within
+from lilfox_tui.logs.record import RAW_LIMIT, LogRecord, Severity
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime, SourceNotice, SourceSettings, Start
 from lilfox_tui.logs.sources import journald
 from lilfox_tui.logs.sources.journald import JournaldSource, Options, open_source
 from tests.services.journal_host import HINT, JournalHost
@@ -31,7 +31,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(host: JournalHost, *, sudo: bool = False, **options: object) -> JournaldSource:
-    return open_source("journal", Options(**options), Setting(host=host, zone=UTC, sudo=sudo))  # type: ignore[arg-type]
+    return open_source("journal", Options(**options), SourceSettings(host=host, zone=UTC, sudo=sudo))  # type: ignore[arg-type]
 
 
 def filled(count: int) -> JournalHost:
@@ -41,8 +41,8 @@ def filled(count: int) -> JournalHost:
     return host
 
 
-async def read(source: JournaldSource, start: Start | None = None, *, where: Filter = EVERYTHING) -> list[Record]:
-    page = await source.page(start or Beginning(), older=False, limit=100_000, where=where)
+async def read(source: JournaldSource, start: Start | None = None, *, where: Filter = EVERYTHING) -> list[LogRecord]:
+    page = await source.page(start or AtBeginning(), older=False, limit=100_000, where=where)
     return list(page.records)
 
 
@@ -61,7 +61,7 @@ async def test_only_the_units_entries_are_read() -> None:
 
 async def test_a_span_of_time_and_how_far_back_it_goes_are_asked_for_there() -> None:
     host = filled(100)
-    where = And((Within(FIRST_US + 10_000, FIRST_US + 20_000), Text("m")))
+    where = And((Within(FIRST_US + 10_000, FIRST_US + 20_000), TextMatch("m")))
     assert [r.entry.message for r in await read(opened(host), where=where)] == [f"m{n}" for n in range(10, 20)]
     assert "--since=@1760000000.010000" in host.argvs[-1][0]
     assert "--until=@1760000000.019999" in host.argvs[-1][0]
@@ -139,21 +139,21 @@ async def test_an_unknown_unit_is_named_and_a_quiet_one_is_not() -> None:
     assert await read(opened(host, unit="nginx.service")) == []
 
 
-async def followed(source: JournaldSource, start: Start, got: list[Record | Notice], where: Filter) -> None:
+async def followed(source: JournaldSource, start: Start, got: list[LogRecord | SourceNotice], where: Filter) -> None:
     async with aclosing(source.follow(start, where)) as batches:
         async for batch in batches:
             got += batch
 
 
-def messages(got: list[Record | Notice]) -> list[str]:
-    return [item.entry.message if isinstance(item, Record) else f"! {item.text}" for item in got]
+def messages(got: list[LogRecord | SourceNotice]) -> list[str]:
+    return [item.entry.message if isinstance(item, LogRecord) else f"! {item.text}" for item in got]
 
 
-@pytest.mark.parametrize("start", [Beginning(), End()])
+@pytest.mark.parametrize("start", [AtBeginning(), AtEnd()])
 async def test_a_cut_link_loses_and_doubles_nothing(start: Start) -> None:
     host = filled(20)
-    got: list[Record | Notice] = []
-    first = 0 if isinstance(start, Beginning) else 20
+    got: list[LogRecord | SourceNotice] = []
+    first = 0 if isinstance(start, AtBeginning) else 20
     following = asyncio.create_task(followed(opened(host), start, got, EVERYTHING))
     try:
         await until(lambda: any("--follow" in argv for argv, _ in host.argvs), what="it follows")
@@ -172,8 +172,8 @@ async def test_a_cut_link_loses_and_doubles_nothing(start: Start) -> None:
 async def test_entries_that_are_gone_after_an_outage_are_told_of() -> None:
     host = filled(5)
     source = opened(host)
-    got: list[Record | Notice] = []
-    following = asyncio.create_task(followed(source, Beginning(), got, EVERYTHING))
+    got: list[LogRecord | SourceNotice] = []
+    following = asyncio.create_task(followed(source, AtBeginning(), got, EVERYTHING))
     try:
         await until(lambda: len(got) == 5)
         host.go_down(HostError("box", "x"))
@@ -193,8 +193,8 @@ async def test_entries_that_are_gone_after_an_outage_are_told_of() -> None:
 
 async def test_a_link_that_is_cut_before_anything_matched_is_no_gap() -> None:
     host = filled(3)
-    got: list[Record | Notice] = []
-    following = asyncio.create_task(followed(opened(host), End(), got, AtLeast(Severity.ERROR)))
+    got: list[LogRecord | SourceNotice] = []
+    following = asyncio.create_task(followed(opened(host), AtEnd(), got, AtLeast(Severity.ERROR)))
     try:
         await until(lambda: any("--follow" in argv for argv, _ in host.argvs))
         host.cut()
@@ -210,8 +210,8 @@ async def test_a_link_that_is_cut_before_anything_matched_is_no_gap() -> None:
 
 async def test_following_with_a_filter_goes_on_behind_what_did_not_match() -> None:
     host = filled(3)
-    got: list[Record | Notice] = []
-    following = asyncio.create_task(followed(opened(host), Beginning(), got, AtLeast(Severity.ERROR)))
+    got: list[LogRecord | SourceNotice] = []
+    following = asyncio.create_task(followed(opened(host), AtBeginning(), got, AtLeast(Severity.ERROR)))
     try:
         await until(lambda: any("--follow" in argv for argv, _ in host.argvs))
         host.add(FIRST_US + 10_000, "bad", PRIORITY="3")
@@ -232,7 +232,7 @@ async def test_a_refused_login_ends_following() -> None:
     await read(source)
     host.go_down(AuthRefused("box", "no"))
     with pytest.raises(LilFoxError, match="no"):
-        await followed(source, Beginning(), [], EVERYTHING)
+        await followed(source, AtBeginning(), [], EVERYTHING)
 
 
 async def test_lines_that_are_no_entries_are_passed_over() -> None:

@@ -16,12 +16,12 @@ import pytest
 from lilfox_tui.errors import FileRefused
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs.files import index, one_log, pages, remote
+from lilfox_tui.logs.files import log_file_set, one_log, pages, remote
 from lilfox_tui.logs.files.one_log import OneLog
-from lilfox_tui.logs.files.remote import RemoteFile
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, Text
-from lilfox_tui.logs.record import Record, Severity, microseconds
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, LogSource, Setting
+from lilfox_tui.logs.files.remote import RemoteLogFile
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, TextMatch
+from lilfox_tui.logs.record import LogRecord, Severity, microseconds
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, SourceSettings
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.faults.relay import Relay
 from tests.services.sshd import SshdLab, busybox_only, sshd_lab
@@ -31,9 +31,9 @@ from tests.waiting import until
 FILTERS: list[Filter] = [
     EVERYTHING,
     AtLeast(Severity.ERROR),
-    Text("token49"),
-    Text("TOKEN"),
-    And((Text("request"), Not(AtLeast(Severity.ERROR)))),
+    TextMatch("token49"),
+    TextMatch("TOKEN"),
+    And((TextMatch("request"), Not(AtLeast(Severity.ERROR)))),
 ]
 
 
@@ -53,7 +53,7 @@ async def host(request: pytest.FixtureRequest, lab: SshdLab) -> AsyncIterator[Ho
 
 
 def source_on(host: Host, path: Path | str, *, rotated: bool = True) -> LogSource:
-    return open_source("app", Options(path=str(path), rotated=rotated), Setting(host, UTC))
+    return open_source("app", Options(path=str(path), rotated=rotated), SourceSettings(host, UTC))
 
 
 async def test_the_busybox_host_has_nothing_else(lab: SshdLab) -> None:
@@ -72,7 +72,7 @@ async def test_records_are_those_that_are_read_here(tmp_path: Path, host: Host, 
     path = tmp_path / "app.log"
     path.write_bytes(parts[3])
     here, there = local_source(path), source_on(host, path)
-    start = End() if older else Beginning()
+    start = AtEnd() if older else AtBeginning()
     for where in FILTERS:
         expected = await read_all(here, start, where, older=older, limit=150)
         assert await read_all(there, start, where, older=older, limit=150) == expected
@@ -101,9 +101,9 @@ async def test_a_filter_brings_little_more_over_the_wire_than_what_it_finds(
             known.write(relay.known_line())
         host = open_host("web", lab.host(lab.servers[server], address=relay.address, port=relay.port), lab.ssh())
         source = source_on(host, path)
-        await source.page(End(), older=True, limit=1, where=EVERYTHING)
+        await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
         before = relay.carried_bytes
-        found = await read_all(source, Beginning(), AtLeast(Severity.ERROR), older=False, limit=500)
+        found = await read_all(source, AtBeginning(), AtLeast(Severity.ERROR), older=False, limit=500)
         carried = relay.carried_bytes - before
         await source.close()
         await host.close()
@@ -123,7 +123,7 @@ async def test_a_name_is_never_read_by_a_shell(tmp_path: Path, host: Host) -> No
         path = tmp_path / name
         path.write_bytes(console_log(1, 3))
         source = source_on(host, path)
-        page = await source.page(End(), older=True, limit=9, where=Text("request"))
+        page = await source.page(AtEnd(), older=True, limit=9, where=TextMatch("request"))
         assert len(page.records) == 3, name
         await source.close()
         path.unlink()
@@ -134,7 +134,7 @@ async def test_a_file_renamed_between_two_pages_loses_and_doubles_nothing(tmp_pa
     path = tmp_path / "app.log"
     path.write_bytes(console_log(1, 200))
     source = source_on(host, path)
-    first = await source.page(End(), older=True, limit=50, where=EVERYTHING)
+    first = await source.page(AtEnd(), older=True, limit=50, where=EVERYTHING)
     path.rename(tmp_path / "app.log.1")
     path.write_bytes(console_log(2, 100, first=200))
     assert first.more is not None
@@ -146,8 +146,8 @@ async def test_a_file_renamed_between_two_pages_loses_and_doubles_nothing(tmp_pa
 
 
 async def test_lines_are_counted_there_and_led_to(tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RemoteFile, "COUNT_BYTES", 100_000)
-    monkeypatch.setattr(index, "_READ_BYTES", 4000)
+    monkeypatch.setattr(RemoteLogFile, "COUNT_BYTES", 100_000)
+    monkeypatch.setattr(log_file_set, "_READ_BYTES", 4000)
     monkeypatch.setattr(one_log, "REMOTE_COUNT_S", 0.1)
     path = tmp_path / "app.log"
     made = random.Random(2)
@@ -157,7 +157,7 @@ async def test_lines_are_counted_there_and_led_to(tmp_path: Path, host: Host, mo
     source = source_on(host, path)
     assert isinstance(source, OneLog)
     for end in (3000, 4000):
-        await source.page(End(), older=True, limit=1, where=EVERYTHING)
+        await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
         await until(lambda end=end: source.status.value and source.status.value.records == end + 500)  # type: ignore[misc]
         for number in (1, 2, 1500, 2999, end):
             start = await source.at_line(number)
@@ -178,7 +178,7 @@ async def test_a_file_that_is_too_large_is_not_counted_there(
     path.write_text('{"message": "one"}\n' * 1000)
     source = source_on(host, path)
     assert isinstance(source, OneLog)
-    await source.page(End(), older=True, limit=1, where=EVERYTHING)
+    await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
     assert source.status.value is not None
     assert source.status.value.records is None
     assert await source.at_line(500) is None
@@ -192,10 +192,10 @@ async def test_parallel_logs_are_those_that_are_read_here(tmp_path: Path, host: 
     (tmp_path / "svc-2.log").write_bytes(console_log(4, 300, first=50))
     here, there = local_logs(tmp_path / "svc*.log"), source_on(host, tmp_path / "svc*.log")
     for where in FILTERS:
-        for start, older in ((Beginning(), False), (End(), True)):
+        for start, older in ((AtBeginning(), False), (AtEnd(), True)):
             expected = await read_all(here, start, where, older=older, limit=150)
             assert await read_all(there, start, where, older=older, limit=150) == expected
-    everything = await read_all(here, Beginning(), EVERYTHING, older=False)
+    everything = await read_all(here, AtBeginning(), EVERYTHING, older=False)
     assert len(everything) == 600
     assert {each.log for each in everything} == {str(tmp_path / "svc-1.log"), str(tmp_path / "svc-2.log")}
     place = AtPlace(everything[300].place)
@@ -216,14 +216,14 @@ async def test_parallel_logs_are_followed_those_that_come_later_and_through_rota
     append("svc1.log", 0)
     append("svc2.log", 1)
     source = source_on(host, tmp_path / "svc*.log")
-    last = (await source.page(End(), older=True, limit=1, where=EVERYTHING)).records[0]
+    last = (await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)).records[0]
     got: list[int] = []
 
     async def listen() -> None:
         async with aclosing(source.follow(AtPlace(last.place), EVERYTHING)) as batches:
             async for batch in batches:
-                assert all(isinstance(each, Record) for each in batch), batch
-                got.extend(int(each.entry.message[2:]) for each in batch if isinstance(each, Record))
+                assert all(isinstance(each, LogRecord) for each in batch), batch
+                got.extend(int(each.entry.message[2:]) for each in batch if isinstance(each, LogRecord))
 
     listening = asyncio.create_task(listen())
     try:
@@ -255,7 +255,7 @@ async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path, host: Hos
     ):
         source = source_on(host, path)
         with pytest.raises(FileRefused, match=words):
-            await source.page(End(), older=True, limit=9, where=EVERYTHING)
+            await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING)
         await source.close()
 
 
@@ -264,7 +264,7 @@ async def test_more_files_than_a_server_gives_sessions_are_all_followed(tmp_path
     for number in range(12):
         (tmp_path / f"{number}.log").write_bytes(console_log(number, 20))
         sources.append(source_on(host, tmp_path / f"{number}.log"))
-    last = [(await source.page(End(), older=True, limit=1, where=EVERYTHING)).records[0] for source in sources]
+    last = [(await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)).records[0] for source in sources]
     for number in range(12):
         with (tmp_path / f"{number}.log").open("ab") as log:
             log.write(console_log(number, 1, first=900))

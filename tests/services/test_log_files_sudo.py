@@ -17,10 +17,10 @@ import pytest
 from lilfox_tui.errors import AuthRefused
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs.files.refusals import NotReadable
-from lilfox_tui.logs.filter.model import EVERYTHING, Text
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import AtPlace, Beginning, End, LogSource, Setting
+from lilfox_tui.logs.files.disk import NotReadable
+from lilfox_tui.logs.filter.model import EVERYTHING, TextMatch
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, LogSource, SourceSettings
 from lilfox_tui.logs.sources.file import Options, open_source
 from tests.services.accounts import account, set_password, sudoers
 from tests.services.sshd import SshdLab, sshd_lab
@@ -62,7 +62,7 @@ def folder() -> Iterator[Path]:
 
 
 def source_on(host: Host, path: Path, *, sudo: bool = True) -> LogSource:
-    return open_source("app", Options(path=str(path)), Setting(host, UTC, sudo=sudo))
+    return open_source("app", Options(path=str(path)), SourceSettings(host, UTC, sudo=sudo))
 
 
 def closed(folder: Path) -> Path:
@@ -88,12 +88,12 @@ async def test_sudo_reads_searches_and_follows_what_root_alone_may(
     host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
     path = where_closed(folder)
     source = source_on(host, path)
-    assert len(await read_all(source, Beginning(), EVERYTHING, older=False, limit=150)) == 600
-    assert len((await source.page(End(), older=True, limit=500, where=Text("request"))).records) > 0
-    last = (await source.page(End(), older=True, limit=1, where=EVERYTHING)).records[0]
+    assert len(await read_all(source, AtBeginning(), EVERYTHING, older=False, limit=150)) == 600
+    assert len((await source.page(AtEnd(), older=True, limit=500, where=TextMatch("request"))).records) > 0
+    last = (await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)).records[0]
     append(path, added := console_log(9, 1, first=900))
     async with aclosing(source.follow(AtPlace(last.place), EVERYTHING)) as batches:
-        assert [item.raw for item in await anext(batches) if isinstance(item, Record)] == raws(added)
+        assert [item.raw for item in await anext(batches) if isinstance(item, LogRecord)] == raws(added)
     await source.close()
     await host.close()
     await until(lambda: not processes_of(user), what="nothing to run there any more")
@@ -106,7 +106,7 @@ async def test_without_leave_it_is_refused_and_sudo_is_not_tried(
     host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
     source = source_on(host, folder / "app.log", sudo=False)
     with pytest.raises(NotReadable, match="may not be read by this account") as caught:
-        await source.page(End(), older=True, limit=5, where=EVERYTHING)
+        await source.page(AtEnd(), older=True, limit=5, where=EVERYTHING)
     assert "sudo: true" in str(caught.value.hint)
     await source.close()
     await host.close()
@@ -117,7 +117,7 @@ async def test_what_may_be_read_is_read_without_sudo(lab: SshdLab, user: str, fo
     subprocess.run(["chmod", "-R", "a+r", str(folder)], check=True)  # noqa: ASYNC221  short
     host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())  # sudo would be refused
     source = source_on(host, folder / "app.log")
-    page = await source.page(End(), older=True, limit=5, where=EVERYTHING)
+    page = await source.page(AtEnd(), older=True, limit=5, where=EVERYTHING)
     assert [record.raw for record in page.records] == raws((folder / "app.log").read_bytes())[-5:]
     await source.close()
     await host.close()
@@ -132,13 +132,13 @@ async def test_a_password_is_given_to_sudo_and_a_refusal_is_told(
     monkeypatch.setenv("LILFOX_TEST_SUDO", password)
     host = open_host("h", lab.host(lab.sshd(), user=user, sudo_password="env:LILFOX_TEST_SUDO"), lab.ssh())
     source = source_on(host, folder / "app.log")
-    assert len(await read_all(source, End(), EVERYTHING, older=True, limit=500)) == 600
+    assert len(await read_all(source, AtEnd(), EVERYTHING, older=True, limit=500)) == 600
     await source.close()
     await host.close()
 
     host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
     source = source_on(host, folder / "app.log")
     with pytest.raises(AuthRefused, match="password is required"):
-        await source.page(End(), older=True, limit=5, where=EVERYTHING)
+        await source.page(AtEnd(), older=True, limit=5, where=EVERYTHING)
     await source.close()
     await host.close()

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.logs.format import load_format
-from lilfox_tui.logs.recognise import recognise
-from lilfox_tui.logs.record import Entry, Severity
-from lilfox_tui.logs.split import split_records
+from lilfox_tui.logs.format import load_format, recognise, split_records
+from lilfox_tui.logs.record import LogEntry, Severity
 from tests.services.nginx import Nginx
 from tests.services.postgres import Postgres
 from tests.waiting import wait_for
@@ -31,7 +29,7 @@ log_line_prefix = '{prefix}'
 """
 
 
-def read(log: Path) -> tuple[str, list[Entry]]:
+def read(log: Path) -> tuple[str, list[LogEntry]]:
     """The kind of ``log``, and its records, all of which must be of it."""
     block = log.read_bytes()
     kind = recognise(block)

@@ -16,11 +16,10 @@ from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.demo.stack import Stack
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
-from lilfox_tui.logs.filter.parse import parse_filter
-from lilfox_tui.logs.merged import Merged
-from lilfox_tui.logs.opening import open_log
-from lilfox_tui.logs.record import Record, Severity, microseconds
-from lilfox_tui.logs.source import Beginning, LogSource
+from lilfox_tui.logs.filter.syntax import parse_filter
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import LogRecord, Severity, microseconds
+from lilfox_tui.logs.source import AtBeginning, LogSource, open_log
 from lilfox_tui.logs.sources.file import Options
 from lilfox_tui.runbook.gate import let_argv_through
 from tests.services.nginx import Nginx
@@ -71,13 +70,13 @@ async def sources(tmp_path: Path, packed: Path) -> AsyncIterator[list[LogSource]
             await here.close()
 
 
-async def read(sources: list[LogSource], where: Filter) -> list[Record]:
-    async with Merged(sources, where, at_most=100_000) as merged:
-        await merged.go(Beginning())
+async def read(sources: list[LogSource], where: Filter) -> list[LogRecord]:
+    async with MergedLogs(sources, where, at_most=100_000) as merged:
+        await merged.go(AtBeginning())
         while not merged.at_newest:
             await merged.newer(1000)
         assert not merged.troubles
-        return [row.item for row in merged.shown if isinstance(row.item, Record)]
+        return [row.item for row in merged.shown if isinstance(row.item, LogRecord)]
 
 
 async def test_every_source_is_in_one_list_by_time(sources: list[LogSource]) -> None:

@@ -22,12 +22,11 @@ from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs import http_source, polled
-from lilfox_tui.logs.filter.model import EVERYTHING, Filter, Not, Regex, Text
-from lilfox_tui.logs.http_source import ServerError
-from lilfox_tui.logs.polled import PolledSource
-from lilfox_tui.logs.record import Record, Severity
-from lilfox_tui.logs.source import Beginning, End, Setting, Start
+from lilfox_tui.logs import http_source
+from lilfox_tui.logs.filter.model import EVERYTHING, Filter, Not, RegexMatch, TextMatch
+from lilfox_tui.logs.http_source import PolledSource, ServerError
+from lilfox_tui.logs.record import LogRecord, Severity
+from lilfox_tui.logs.source import AtBeginning, AtEnd, SourceSettings, Start
 from lilfox_tui.logs.sources.loki import Options, open_source
 from tests.services.http_servers import own_certificate
 from tests.services.http_stand_in import Reply, StandIn
@@ -46,7 +45,7 @@ def now_ns() -> int:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are short."""
     monkeypatch.setattr(http_source, "RETRY_S", (0.01, 0.01, 0.01))
-    monkeypatch.setattr(polled, "AGAIN_S", (0.02,))
+    monkeypatch.setattr(http_source, "AGAIN_S", (0.02,))
 
 
 @pytest.fixture
@@ -64,16 +63,16 @@ async def opened(server: StandIn, host: Host | None = None, **options: object) -
             host = LocalHost("here", HostConfig(local=True))
             ending.push_async_callback(host.close)
         keys = {"url": server.url, "query": '{job="app"}', "every": Seconds(0.02), **options}
-        source = open_source("loki", Options(**keys), Setting(host=host, zone=UTC))  # type: ignore[arg-type]
+        source = open_source("loki", Options(**keys), SourceSettings(host=host, zone=UTC))  # type: ignore[arg-type]
         ending.push_async_callback(source.close)
         yield source
 
 
 async def read(
     source: PolledSource, start: Start | None = None, *, older: bool = False, limit: int = 50
-) -> list[Record]:
-    found: list[Record] = []
-    more = start or (End() if older else Beginning())
+) -> list[LogRecord]:
+    found: list[LogRecord] = []
+    more = start or (AtEnd() if older else AtBeginning())
     while True:
         page = await source.page(more, older=older, limit=limit, where=EVERYTHING)
         found = [*page.records, *found] if older else [*found, *page.records]
@@ -82,7 +81,7 @@ async def read(
         more = page.more
 
 
-def messages(records: list[Record]) -> list[str]:
+def messages(records: list[LogRecord]) -> list[str]:
     return [record.entry.message for record in records]
 
 
@@ -153,12 +152,18 @@ async def test_a_filter_is_asked_for_there_and_what_it_finds_is_the_same(server:
         server.add(
             now_ns() - 10**9 + number * 1000, f'order {number} "{"paid" if number % 7 else "Refused"}"', job="app"
         )
-    filters: list[Filter] = [Text("refused"), Text("Refused"), Regex(r"order 1\d "), Not(Text("paid")), Text('"paid"')]
+    filters: list[Filter] = [
+        TextMatch("refused"),
+        TextMatch("Refused"),
+        RegexMatch(r"order 1\d "),
+        Not(TextMatch("paid")),
+        TextMatch('"paid"'),
+    ]
     async with opened(server, since=Seconds(60)) as source:
         everything = await read(source)
         for where in filters:
             before = len(server.requests)
-            page = await source.page(Beginning(), older=False, limit=1000, where=where)
+            page = await source.page(AtBeginning(), older=False, limit=1000, where=where)
             assert list(page.records) == [record for record in everything if where.matches(record)]
             assert 0 < len(page.records) < 300
             assert all(re.search(r"[|!][=~]", request.params["query"]) for request in server.requests[before:])
@@ -317,9 +322,9 @@ async def test_following_through_ssh_goes_on_when_the_host_is_back(server: LokiS
 
 
 async def follow_into(source: PolledSource, got: list[str]) -> None:
-    async with aclosing(source.follow(Beginning(), EVERYTHING)) as batches:
+    async with aclosing(source.follow(AtBeginning(), EVERYTHING)) as batches:
         async for batch in batches:
-            got += [item.entry.message for item in batch if isinstance(item, Record)]
+            got += [item.entry.message for item in batch if isinstance(item, LogRecord)]
 
 
 async def test_following_survives_outages_and_takes_what_comes_late(server: LokiServer) -> None:

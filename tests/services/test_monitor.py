@@ -19,7 +19,7 @@ from lilfox_tui.feed import Unavailable
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.i18n import tr
-from lilfox_tui.metrics.model import Level, Series, Snapshot
+from lilfox_tui.metrics.model import HostSnapshot, Level, Series
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.model import Overview
@@ -144,7 +144,7 @@ async def test_a_fault_of_our_own_about_one_host_is_its_row_alone(monkeypatch: p
     monitor = Monitor(config)
     take, broken = monitor._take, True
 
-    def fall_over(watch: HostWatch, snapshot: Snapshot) -> None:
+    def fall_over(watch: HostWatch, snapshot: HostSnapshot) -> None:
         if watch.name == "odd" and broken:
             raise ZeroDivisionError
         take(watch, snapshot)

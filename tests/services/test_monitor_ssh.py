@@ -13,7 +13,7 @@ from lilfox_tui.app.host_rows import why_no_numbers
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.metrics.model import Level, Snapshot
+from lilfox_tui.metrics.model import HostSnapshot, Level
 from lilfox_tui.monitor.export import prometheus
 from lilfox_tui.monitor.monitor import Monitor
 from tests.services.sshd import SshdLab, sshd_lab
@@ -110,7 +110,7 @@ async def test_a_host_that_goes_on_after_a_moment_of_silence_is_back_since_then(
     assert back.at >= thawed, "its link is as old as before, its answer is not"
 
 
-def _is_newer(monitor: Monitor, before: Snapshot | None) -> bool:
+def _is_newer(monitor: Monitor, before: HostSnapshot | None) -> bool:
     return monitor.snapshot("web").value is not before
 
 

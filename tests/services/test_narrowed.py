@@ -16,7 +16,7 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.needles import Needles
-from lilfox_tui.logs.narrowed import BEGUN, narrowed
+from lilfox_tui.logs.sources.journald import BEGUN, narrowed
 
 LINES = b'an error \xe4\xb8\xad\n{"x": "$(id) * .", "y": "e\\"rr"}\nERRATIC\xff\n-- a.b\nanb\nlast without newline'
 

@@ -20,7 +20,7 @@ from lilfox_tui.config.cron import read_cron
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.ssh_sftp import facts_of
-from lilfox_tui.metrics.process_table import _process
+from lilfox_tui.metrics.sampler import _process
 from lilfox_tui.promql.remote import RemoteAlert
 from lilfox_tui.promql.semantics import PROMETHEUS_3
 from lilfox_tui.scrape.durations import parse_duration

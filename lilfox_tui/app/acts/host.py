@@ -19,7 +19,7 @@ from lilfox_tui.app.acts.doing import (
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, tr
-from lilfox_tui.metrics.model import Process
+from lilfox_tui.metrics.model import ProcessUsage
 from lilfox_tui.monitor.model import HostView, ServiceView
 from lilfox_tui.operations.model import Operation
 from lilfox_tui.operations.processes import Signal, signal_operation
@@ -89,7 +89,7 @@ async def _any_unit(app: Shell, name: str) -> Chosen | None:
     return None if chosen is None else await acts[chosen].choose(app)
 
 
-def _processes(app: Shell, name: str) -> list[Process]:
+def _processes(app: Shell, name: str) -> list[ProcessUsage]:
     if name not in app.monitor.hosts:
         return []
     snapshot = app.monitor.snapshot(name).value
@@ -111,7 +111,7 @@ async def _signal(app: Shell, name: str) -> Chosen | None:
     return None if signal is None else made_by_job(app, offered[signal])
 
 
-def _signals(app: Shell, name: str, process: Process) -> Iterator[tuple[str, Operation]]:
+def _signals(app: Shell, name: str, process: ProcessUsage) -> Iterator[tuple[str, Operation]]:
     signals: tuple[Signal, ...] = ("TERM", "HUP", "KILL")
     for signal in signals:
         yield signal, signal_operation(
@@ -120,7 +120,7 @@ def _signals(app: Shell, name: str, process: Process) -> Iterator[tuple[str, Ope
         )  # fmt: skip
 
 
-def _told(process: Process) -> str:
+def _told(process: ProcessUsage) -> str:
     """Whose it is, since when, and what it takes."""
     cpu = "" if process.cpu_percent is None else f"{process.cpu_percent:.0f}% "
     since = "" if process.started_at is None else _("since {time}", time=f"{process.started_at:%m-%d %H:%M:%S}")

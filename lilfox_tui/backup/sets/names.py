@@ -63,7 +63,7 @@ class FileName(Struct, frozen=True, kw_only=True):
 
 def local_zone() -> tzinfo:
     """The zone of the times in names: this machine's."""
-    from lilfox_tui.logs.opening import zone_of
+    from lilfox_tui.logs.source import zone_of
 
     return zone_of("")
 

@@ -21,7 +21,7 @@ from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.jobs.listing import list_jobs, unsettled
 from lilfox_tui.jobs.model import Job
-from lilfox_tui.metrics.model import HostSummary, Level, Snapshot
+from lilfox_tui.metrics.model import HostSnapshot, HostSummary, Level
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.export import level_name, report, worst
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if jobs or worst(overview) is Level.FAILING else 0
 
 
-def _local(monitor: Monitor, overview: Overview) -> Snapshot | None:
+def _local(monitor: Monitor, overview: Overview) -> HostSnapshot | None:
     here = next((name for name, view in overview.hosts.items() if view.config.local), None)
     return None if here is None else monitor.snapshot(here).value
 

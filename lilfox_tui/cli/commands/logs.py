@@ -19,9 +19,9 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
-from lilfox_tui.logs.in_time import InTime
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import LogSource, Notice, OfSeveral
+from lilfox_tui.logs.merge import MergedStream
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import LogSource, MultiLogSource, SourceNotice
 
 if TYPE_CHECKING:
     from lilfox_tui.logs.analyze import Analysis
@@ -83,10 +83,8 @@ def _count(text: str) -> int:
 
 def _where(args: argparse.Namespace) -> Filter:
     """What the options ask for together. Raises UsageError."""
-    from lilfox_tui.logs.filter.clock import Clock
-    from lilfox_tui.logs.filter.fields import severity_named
-    from lilfox_tui.logs.filter.model import And, AtLeast, Text
-    from lilfox_tui.logs.filter.parse import parse_filter
+    from lilfox_tui.logs.filter.model import And, AtLeast, TextMatch, severity_named
+    from lilfox_tui.logs.filter.syntax import Clock, parse_filter
 
     now, zone = datetime.now(UTC), zone_of_reader()
     parts: list[Filter] = []
@@ -100,7 +98,7 @@ def _where(args: argparse.Namespace) -> Filter:
     if args.since or args.until:
         parts.append(Clock(now, zone).between(args.since or "", args.until or ""))
     if args.grep:
-        parts.append(Text(args.grep))
+        parts.append(TextMatch(args.grep))
     if args.where:
         parts.append(parse_filter(args.where, now=now, zone=zone))
     parts = [part for part in parts if part != EVERYTHING]
@@ -109,7 +107,7 @@ def _where(args: argparse.Namespace) -> Filter:
 
 async def _records(config: Config, args: argparse.Namespace, where: Filter) -> int:
     async with open_sources(config, args.sources, host=args.host, zone=args.zone) as sources:
-        in_time = InTime(sources, where)
+        in_time = MergedStream(sources, where)
         printed = Printed(zone_of_reader(), as_json=args.json, with_source=len(sources) > 1)
         if args.sources == [STDIN]:
             await _print_stream(in_time, printed, args.tail)
@@ -118,7 +116,7 @@ async def _records(config: Config, args: argparse.Namespace, where: Filter) -> i
         return _told(in_time.failed, sources)
 
 
-async def _print_stored(in_time: InTime, printed: Printed, args: argparse.Namespace) -> None:
+async def _print_stored(in_time: MergedStream, printed: Printed, args: argparse.Namespace) -> None:
     if args.follow:
         await in_time.note_newest()
     tail = args.tail if args.tail is not None or not args.follow or args.since else FOLLOWED_TAIL
@@ -134,13 +132,13 @@ async def _print_stored(in_time: InTime, printed: Printed, args: argparse.Namesp
         await _print_stream(in_time, printed, None)
 
 
-async def _print_stream(in_time: InTime, printed: Printed, tail: int | None) -> None:
+async def _print_stream(in_time: MergedStream, printed: Printed, tail: int | None) -> None:
     """Prints what comes, at once; with ``tail`` the last of it when it has ended."""
-    kept: list[Record] = []
+    kept: list[LogRecord] = []
     async with aclosing(in_time.follow()) as batches:
         async for batch in batches:
             for item in batch:
-                if isinstance(item, Notice):
+                if isinstance(item, SourceNotice):
                     warn(printed.notice(item))
                 elif tail is None:
                     printed.record(item)
@@ -172,8 +170,7 @@ async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -
 
 async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool) -> Analysis:
     """The count; at a terminal it is shown meanwhile how far it is."""
-    from lilfox_tui.logs.analyze import analyze
-    from lilfox_tui.logs.how_far import telling
+    from lilfox_tui.logs.analyze import analyze, report_progress
 
     if not sys.stderr.isatty():
         return await analyze(sources, where, slices=slices)
@@ -186,13 +183,13 @@ async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool)
 
     show_passing(_("counting"))
     try:
-        return await analyze(await telling(sources, tell), where, progress=progress, slices=slices)
+        return await analyze(await report_progress(sources, tell), where, progress=progress, slices=slices)
     finally:
         show_passing("")
 
 
 def _told(failed: Mapping[str, LilFoxError], sources: Sequence[LogSource]) -> int:
-    several = [source for source in sources if isinstance(source, OfSeveral) and source.name not in failed]
+    several = [source for source in sources if isinstance(source, MultiLogSource) and source.name not in failed]
     partly = [error for source in several for error in source.refused.values()]
     for error in (*failed.values(), *partly):
         print_error(error)

@@ -124,7 +124,7 @@ def _moment(text: str | None) -> datetime:
     now = datetime.now(UTC)
     if text is None:
         return now
-    from lilfox_tui.logs.filter.clock import Clock
+    from lilfox_tui.logs.filter.syntax import Clock
 
     since_us = Clock(now, zone_of_reader()).between(text, "").since_us
     assert since_us is not None

@@ -98,7 +98,7 @@ def _known(args: argparse.Namespace) -> str:
 def _time(text: str) -> datetime:
     """A moment as ``logs --since`` takes it, local time where no zone is written. Raises UsageError for what is
     none."""
-    from lilfox_tui.logs.filter.clock import Clock
+    from lilfox_tui.logs.filter.syntax import Clock
 
     now = datetime.now().astimezone()
     found_us = Clock(now, now.tzinfo or UTC).between(text, "").since_us or 0

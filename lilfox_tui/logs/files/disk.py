@@ -1,18 +1,90 @@
-"""What the files of a log are read through: one contract, kept by ``local.py`` and, for SSH hosts, ``remote.py``."""
+"""The files of a log as a host shows them: one contract for local and remote files, and why one cannot be read."""
 
 from __future__ import annotations
 
+import stat
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.errors import FileRefused, LilFoxError
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
 from lilfox_tui.logs.filter.needles import Needles
 
+# Why a log file cannot be read, and what to do.
 
-class Seen(Struct, frozen=True):
+
+class FileMoved(FileRefused):
+    """Under that name there is another file by now: look again."""
+
+
+class NotReadable(FileRefused):
+    """This account has no right to read it."""
+
+
+class PlaceGone(FileRefused):
+    """The file of a place is not among those of the log any more."""
+
+
+def file_moved(host: str, path: str) -> FileMoved:
+    """The file has another name by now, or none."""
+    return FileMoved(host, tr("{path} on {host} was renamed or removed meanwhile", path=path, host=host))
+
+
+def nothing_there(host: str, path: str) -> FileRefused:
+    """No file of that name, or none that a pattern fits."""
+    return FileRefused(
+        host,
+        tr("{path} on {host}: there is no such file", path=path, host=host),
+        tr("See whether the name is right, and whether the program that writes it has started."),
+    )
+
+
+def not_regular(host: str, path: str, mode: int) -> FileRefused | None:
+    """Why something of that mode (``st_mode``) is no log file; None for a regular file."""
+    if stat.S_ISREG(mode):
+        return None
+    if stat.S_ISDIR(mode):
+        return FileRefused(
+            host,
+            tr("{path} on {host} is a directory", path=path, host=host),
+            tr("Name a file in it, or a pattern: {path}/*.log", path=path.rstrip("/")),
+        )
+    return FileRefused(
+        host,
+        tr("{path} on {host} is not a file but a pipe, a socket or a device", path=path, host=host),
+        tr("What a program prints is read with: PROGRAM | lilfox logs -"),
+    )
+
+
+def no_right(host: str, path: str, *, unless_root: bool = False) -> NotReadable:
+    """The account may not read it; ``unless_root``: sudo, which was not allowed so far, would do."""
+    hint = (
+        tr(
+            "Set sudo: true for this host in the configuration, or ask for the right to read it: often a group such as "
+            "adm, or an ACL (setfacl -m u:NAME:r FILE)."
+        )
+        if unless_root
+        else tr("Ask for the right to read it: often a group such as adm, or an ACL (setfacl -m u:NAME:r FILE).")
+    )
+    return NotReadable(host, tr("{path} on {host} may not be read by this account", path=path, host=host), hint)
+
+
+def place_gone(source: str) -> PlaceGone:
+    """A record's file is not among those of the source any more."""
+    return PlaceGone(
+        source,
+        tr("The file of that record is no longer among those of {source}", source=source),
+        tr("It was rotated away. Go on from the beginning, the end, or a time."),
+    )
+
+
+# What the files of a log are read through: one contract, kept by ``local.py`` and, for SSH hosts, ``remote.py``.
+
+
+class FileStat(Struct, frozen=True):
     """A regular file as its folder shows it. ``modified_s`` is seconds since 1970 by its host's clock, ``age_s`` how
     long ago that was by the same clock."""
 
@@ -33,7 +105,7 @@ Text: TypeAlias = tuple[int, bytes]
 """Where in the file a line begins, and the bytes from there on, as far as they are known: whole lines but the last."""
 
 
-class Found(Struct, frozen=True):
+class SearchHits(Struct, frozen=True):
     """Places where a search has found something, ascending; ``texts`` is what it has sent along: by place, the line of
     the hit and what follows it."""
 
@@ -61,7 +133,7 @@ class ByteFile(Protocol):
         """``length`` bytes from ``offset``, fewer only at its end. Raises LilFoxError."""
         ...
 
-    def find(self, wanted: Needles, start: int, end: int, *, following: bool) -> AsyncGenerator[Found, None]:
+    def find(self, wanted: Needles, start: int, end: int, *, following: bool) -> AsyncGenerator[SearchHits, None]:
         """Where in ``start`` to ``end`` something wanted stands, ascending; several hits of a line may be one. With
         ``following`` texts have the lines after a hit too. Never on the event loop; closing it ends the search. Use
         inside ``contextlib.aclosing``. Raises LilFoxError."""
@@ -84,7 +156,7 @@ class Disk(Protocol):
         """That host."""
         ...
 
-    async def look(self, patterns: Sequence[str]) -> list[Seen]:
+    async def look(self, patterns: Sequence[str]) -> list[FileStat]:
         """The regular files that the patterns (``*``, ``?``, ``[…]`` of a shell) name, each once. Raises LilFoxError
         when the host cannot be asked; what is not there is left out."""
         ...
@@ -93,7 +165,7 @@ class Disk(Protocol):
         """Why ``look`` does not list ``path`` or ``open`` does not open it, in words."""
         ...
 
-    async def open(self, seen: Seen) -> ByteFile:
+    async def open(self, seen: FileStat) -> ByteFile:
         """The file, if it is still the same. Raises LilFoxError, ``FileMoved`` when it is another one by now."""
         ...
 

@@ -1,8 +1,4 @@
-"""What is appended to a log, whatever rotation does to its files meanwhile.
-
-The file is the queue: a reader who is slow reads later. A file that was renamed is read to its end, and for a while on,
-since its writer may not have noticed; one that was emptied (copytruncate) goes on in its copy.
-"""
+"""Follow a log: what is appended to it through rotation, truncation and copies, with notices of what is lost."""
 
 from __future__ import annotations
 
@@ -13,20 +9,58 @@ from contextlib import aclosing
 
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
 from lilfox_tui.hosts.way_back import wait_for_way
-from lilfox_tui.logs.files.blocks import BLOCK, Piece, cut_whole
-from lilfox_tui.logs.files.disk import Seen
-from lilfox_tui.logs.files.followed import FollowedFiles
-from lilfox_tui.logs.files.log_file import LogFile
-from lilfox_tui.logs.files.notices import away, copied, emptied, lost_rest
-from lilfox_tui.logs.files.refusals import FileMoved, file_moved
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.logs.files.disk import FileMoved, FileStat, file_moved
+from lilfox_tui.logs.files.followed_files import FileTail, FileTruncated, FollowedFiles
+from lilfox_tui.logs.files.log_file import BLOCK, LogFile, Piece, cut_whole
+from lilfox_tui.logs.files.log_file_set import LogFileSet
+from lilfox_tui.logs.files.pages import holds
 from lilfox_tui.logs.files.rotation import PACKED_ENDS, literal
-from lilfox_tui.logs.files.search import holds
-from lilfox_tui.logs.files.shelf import Shelf
-from lilfox_tui.logs.files.tail import Emptied, Tail
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.needles import needles
-from lilfox_tui.logs.record import RAW_LIMIT, Record
-from lilfox_tui.logs.source import Notice, Passed, Start
+from lilfox_tui.logs.record import RAW_LIMIT, LogRecord
+from lilfox_tui.logs.source import SkippedRecords, SourceNotice, Start
+
+# What a reader who follows a log must know about its files.
+
+
+def copied(log: LogFile) -> SourceNotice:
+    """The file was emptied; its copy had what was not read yet."""
+    return _notice(
+        log,
+        tr(
+            "{path} was emptied by its rotation; the copy was read to its end. What was written between the copying "
+            "and the emptying is in neither.",
+            path=log.path,
+        ),
+    )
+
+
+def emptied(log: LogFile) -> SourceNotice:
+    """The file was emptied, and there is no copy."""
+    return _notice(log, tr("{path} was emptied: what was written to it and not read yet is lost", path=log.path))
+
+
+def away(log: LogFile) -> SourceNotice:
+    """The file has been away for a while."""
+    return _notice(log, tr("{path} is not there any more; it is waited for", path=log.path))
+
+
+def lost_rest(log: LogFile) -> SourceNotice:
+    """The file cannot be read any more, and no copy of it is there."""
+    text = tr("{path} was rotated away before it was read to its end: the rest of it is missing here", path=log.path)
+    return _notice(log, text)
+
+
+def _notice(log: LogFile, text: Message) -> SourceNotice:
+    return SourceNotice(log.source, time.time_ns() // 1000, text)
+
+
+# What is appended to a log, whatever rotation does to its files meanwhile.
+#
+# The file is the queue: a reader who is slow reads later. A file that was renamed is read to its end, and for a while
+# on, since its writer may not have noticed; one that was emptied (copytruncate) goes on in its copy.
+
 
 BATCH = 500
 ENDED_S = 5.0
@@ -42,19 +76,19 @@ BREATH_S = 0.0002
 wanted there is no rest: who reads a log slower than it is rotated may find copies gone."""
 PASSING = (HostUnreachable, CommandTimeout, CommandUnknown)
 
-Batch = list[Record | Notice | Passed]
+Batch = list[LogRecord | SourceNotice | SkippedRecords]
 
 
 class Follower:
     """``async for batch in follower.batches()``. ``failed`` is told each error that passes, and the wait in seconds;
     ``good`` each time the files were looked at, with their size. Where more comes at once than ``keep`` tells (None:
-    all is wanted; asked in a thread), only so many of the newest are given, after a Passed. ``quiet``, of
+    all is wanted; asked in a thread), only so many of the newest are given, after a SkippedRecords. ``quiet``, of
     somebody who looks at all files anyway, is asked before each look whether nothing has changed since a file was given
     up to a byte (None: not all that it has was given yet)."""
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: LogFileSet,
         start: Start,
         where: Filter,
         *,
@@ -74,7 +108,7 @@ class Follower:
         self._quiet = quiet
         self._files = FollowedFiles(shelf)
         self._away_since_s: float | None = None
-        self._untold: list[Notice] = []
+        self._untold: list[SourceNotice] = []
         self._looked_s = 0.0
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
@@ -85,7 +119,7 @@ class Follower:
             try:
                 async with aclosing(self._round()) as found:
                     async for batch in found:
-                        step = len(batch) if isinstance(batch[0], Passed) else BATCH
+                        step = len(batch) if isinstance(batch[0], SkippedRecords) else BATCH
                         for at in range(0, len(batch), step):
                             yield batch[at : at + step]
                 tries = 0
@@ -134,7 +168,7 @@ class Follower:
         self._looked_s = time.monotonic()
         self._good(files.newest.log, files.newest.seen_bytes)
 
-    async def _is_quiet(self, tail: Tail) -> bool:
+    async def _is_quiet(self, tail: FileTail) -> bool:
         """Whether the file is as it was, by a look at it alone; all the log's files are looked at now and then."""
         settled = all(each.settled for each in self._files.tails)
         if self._quiet is not None:
@@ -144,7 +178,7 @@ class Follower:
         alone = await self._shelf.disk.look([literal(tail.log.path)])
         return [(one.key, one.size_bytes) for one in alone] == [(tail.log.key, tail.seen_bytes)]
 
-    async def _named(self, tail: Tail, one: Seen, *, over: bool) -> AsyncGenerator[Batch, None]:
+    async def _named(self, tail: FileTail, one: FileStat, *, over: bool) -> AsyncGenerator[Batch, None]:
         """What is new in a file that has a name; ``over``: another has come just now, which is read after its end."""
         grew = one.size_bytes > tail.seen_bytes
         now = await self._shelf.open(one) if grew and not tail.log.is_packed else tail.log
@@ -153,7 +187,7 @@ class Follower:
                 yield batch
         tail.modified_s = one.modified_s
 
-    async def _nameless(self, tail: Tail, seen: Sequence[Seen]) -> AsyncGenerator[Batch, None]:
+    async def _nameless(self, tail: FileTail, seen: Sequence[FileStat]) -> AsyncGenerator[Batch, None]:
         """What is new in a file that was moved away or removed; where it is not open any more, in its copy."""
         try:
             size = await tail.log.file.size()
@@ -172,7 +206,7 @@ class Follower:
             async for batch in batches:
                 yield batch
 
-    async def _new_of(self, tail: Tail, now: LogFile, *, grew: bool, over: bool) -> AsyncGenerator[Batch, None]:
+    async def _new_of(self, tail: FileTail, now: LogFile, *, grew: bool, over: bool) -> AsyncGenerator[Batch, None]:
         """What is new in a file. A line without an end is given where others have come after the file and it has been
         quiet for a while."""
         if grew:
@@ -186,7 +220,7 @@ class Follower:
                 async for batch in batches:
                     yield batch
 
-    async def _found_again(self, tail: Tail, seen: Sequence[Seen]) -> bool:
+    async def _found_again(self, tail: FileTail, seen: Sequence[FileStat]) -> bool:
         """Goes on in the copy of a file that is not open any more; says that its rest is lost where there is none."""
         log = await self._files.copy_of(tail, seen)
         if log is not None:
@@ -197,7 +231,7 @@ class Follower:
             self._untold.append(lost_rest(tail.log))
         return False
 
-    async def _emptied(self, tail: Tail, seen: Sequence[Seen]) -> bytes | None:
+    async def _emptied(self, tail: FileTail, seen: Sequence[FileStat]) -> bytes | None:
         """Whether the file does not begin any more as it did; what was read last of it then."""
         own = next((one for one in seen if one.key == tail.log.key), None)
         if own is None or tail.log.is_packed:
@@ -207,7 +241,7 @@ class Follower:
             return b""
         return b"" if self._missed(tail, seen, own) else None
 
-    async def _through_copy(self, tail: Tail, block: bytes) -> AsyncGenerator[Batch, None]:
+    async def _through_copy(self, tail: FileTail, block: bytes) -> AsyncGenerator[Batch, None]:
         """Reads what an emptied file held and was not read yet in the copy made of it, and the copies that were made
         since, then goes on in the file."""
         before, seen = tail.log, await self._files.look()
@@ -216,7 +250,7 @@ class Follower:
         after, copies = await after_hole(log), await self._copies(tail, seen, own, log)
         if [one.key for one in await self._files.look()] != [one.key for one in seen]:
             raise file_moved(before.source, before.path)  # it is rotated just now: all of it is looked at anew
-        self._files.replace(tail, Tail(log, after), copies)
+        self._files.replace(tail, FileTail(log, after), copies)
         for copy in copies:
             async with aclosing(self._read(copy, settled=True, ended=True)) as batches:
                 async for records in batches:
@@ -230,7 +264,9 @@ class Follower:
             yield await asyncio.to_thread(self._matching, before, pieces)
         yield [emptied(before)]
 
-    async def _copies(self, tail: Tail, seen: Sequence[Seen], own: Seen | None, now: LogFile) -> list[Tail]:
+    async def _copies(
+        self, tail: FileTail, seen: Sequence[FileStat], own: FileStat | None, now: LogFile
+    ) -> list[FileTail]:
         """What is left of the copy of what was read, and the copies that were made of the file after that one."""
         end = len(seen) if own is None else seen.index(own)
         if own is not None and (missed := self._missed(tail, seen, own)):
@@ -241,15 +277,15 @@ class Follower:
             copy = await self._shelf.open(seen[at])
             if copy.head == tail.log.head and await copy.file.size() >= tail.offset:
                 rest = await self._generations(filter(self._files.is_fresh, seen[at + 1 : end]), now)
-                return [Tail(copy, tail.offset, after=tail.after), *rest]
+                return [FileTail(copy, tail.offset, after=tail.after), *rest]
         return []
 
-    async def _generations(self, seen: Iterable[Seen], now: LogFile) -> list[Tail]:
+    async def _generations(self, seen: Iterable[FileStat], now: LogFile) -> list[FileTail]:
         """Files from their beginnings; without those that what is now there was copied to."""
         found = [await self._shelf.open(one) for one in seen]
-        return [Tail(each, await after_hole(each)) for each in found if each.head != now.head]
+        return [FileTail(each, await after_hole(each)) for each in found if each.head != now.head]
 
-    def _missed(self, tail: Tail, seen: Sequence[Seen], own: Seen) -> list[Seen]:
+    def _missed(self, tail: FileTail, seen: Sequence[FileStat], own: FileStat) -> list[FileStat]:
         """Copies that have come of a file that was empty when it was last read: nothing but its time tells that it was
         written to and emptied."""
         if tail.log.start or tail.seen_bytes or own.modified_s == tail.modified_s:
@@ -257,7 +293,7 @@ class Follower:
         older = [one for one in seen[: seen.index(own)] if self._files.is_fresh(one)]
         return [one for one in older if not one.path.endswith(PACKED_ENDS)]
 
-    def _note_away(self, tail: Tail, *, gone: bool) -> None:
+    def _note_away(self, tail: FileTail, *, gone: bool) -> None:
         """Says once that the file is away, when it has been for a while."""
         now_s = time.monotonic()
         if not gone:
@@ -269,7 +305,7 @@ class Follower:
             self._untold.append(away(tail.log))
 
     async def _read_on(
-        self, tail: Tail, now: LogFile, *, settled: bool, ended: bool = False
+        self, tail: FileTail, now: LogFile, *, settled: bool, ended: bool = False
     ) -> AsyncGenerator[Batch, None]:
         """What is new in a file, through its being emptied meanwhile; all is looked at anew then (FileMoved)."""
         try:
@@ -277,13 +313,13 @@ class Follower:
             async with aclosing(self._read(tail, settled=settled, ended=ended)) as batches:
                 async for batch in batches:
                     yield batch
-        except Emptied as emptied:
+        except FileTruncated as emptied:
             async with aclosing(self._through_copy(tail, emptied.block)) as batches:
                 async for batch in batches:
                     yield batch
             raise file_moved(tail.log.source, tail.log.path) from None
 
-    async def _read(self, tail: Tail, *, settled: bool, ended: bool = False) -> AsyncGenerator[Batch, None]:
+    async def _read(self, tail: FileTail, *, settled: bool, ended: bool = False) -> AsyncGenerator[Batch, None]:
         async with aclosing(tail.read(settled=settled, ended=ended)) as batches:
             async for pieces in batches:
                 if records := await asyncio.to_thread(self._matching, tail.log, pieces):
@@ -305,10 +341,10 @@ class Follower:
 
 
 def _passed(count: int) -> Batch:
-    return [Passed(count)] if count else []
+    return [SkippedRecords(count)] if count else []
 
 
-def _read(log: LogFile, pieces: Sequence[Piece], *, rests: bool) -> Iterator[Record]:
+def _read(log: LogFile, pieces: Sequence[Piece], *, rests: bool) -> Iterator[LogRecord]:
     for number, piece in enumerate(pieces, 1):
         yield log.record(piece)
         if rests and number % READ_AT_ONCE == 0:

@@ -1,19 +1,176 @@
-"""One open file of a log: its bytes, its format, and how its records are named."""
+"""One open file of a log: cut into whole records, searched by time, its format and its records' places."""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import datetime, tzinfo
+from typing import TypeAlias
 
-from lilfox_tui.logs.files.blocks import Piece
-from lilfox_tui.logs.files.disk import ByteFile, Seen, Text
+from lilfox_tui.logs.files.disk import ByteFile, FileStat, Text
 from lilfox_tui.logs.filter.needles import Needles
-from lilfox_tui.logs.format import load_format
-from lilfox_tui.logs.recognise import recognise
-from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.format import Format, load_format, recognise, split_records
+from lilfox_tui.logs.record import RAW_LIMIT, LogRecord, every_line
+
+# A file cut into whole records, from any place in both directions, without ever holding more than a few blocks.
+#
+# A piece is a record's offset, its raw bytes (cut at RAW_LIMIT, no last newline) and its true size.
+
+
+Piece: TypeAlias = tuple[int, bytes, int]
+BLOCK = 256 * 1024
+_FIRST_READ = 8 * 1024
+"""Looking for one place begins with so much, for most records are short, and doubles it up to BLOCK."""
+_LINE_READ = 64 * 1024
+"""So much of a line is looked at to tell whether a record begins there."""
+
+
+async def newer(file: ByteFile, format_: Format, start: int, end: int) -> AsyncGenerator[list[Piece], None]:
+    """The records from ``start``, where one begins, to ``end``, in batches, oldest first. A batch may be empty: it is
+    a sign of life while one long record is passed over."""
+    at, open_ = start, b""
+    while at < end:
+        block = await file.read(at, min(BLOCK, end - at))
+        if not block:
+            break
+        begins_at = at - len(open_)
+        at += len(block)
+        pieces, open_ = await asyncio.to_thread(cut_whole, open_ + block, begins_at, format_, ended=at >= end)
+        yield pieces
+        if len(open_) > RAW_LIMIT:
+            begins_at = at - len(open_)
+            at = await beginning_after(file, format_, begins_at, end)
+            yield [long_piece(begins_at, open_, at)]
+            open_ = b""
+    if open_:
+        yield [long_piece(at - len(open_), open_, at)]
+
+
+async def older(file: ByteFile, format_: Format, start: int, end: int) -> AsyncGenerator[list[Piece], None]:
+    """The records that begin at ``start`` or later and end at ``end``, where one ends, in batches: the newest batch
+    first, each oldest first."""
+    length = BLOCK
+    while end > start:
+        base = max(0, end - length - 1)  # a byte more tells whether a line begins where the part does
+        block = await file.read(base, end - base)
+        first = await asyncio.to_thread(_first_beginning, block, format_, last=True) if base else (0, 0)
+        if first[0] is None and length < 4 * RAW_LIMIT:
+            length *= 2
+            continue
+        if first[0] is None:
+            begins_at = await beginning_before(file, format_, base + 1)
+            pieces = [await read_piece(file, begins_at, end)]
+        else:
+            begins_at = base + first[0]
+            pieces, _ = await asyncio.to_thread(cut_whole, block[first[0] :], begins_at, format_, ended=True)
+        length, end = BLOCK, begins_at
+        yield [piece for piece in pieces if piece[0] >= start]
+
+
+async def beginning_after(file: ByteFile, format_: Format, offset: int, end: int) -> int:
+    """Where the first record begins that begins after ``offset``; ``end`` when none does."""
+    at, length = offset, _FIRST_READ
+    while at < end:
+        block = await file.read(at, min(length, end - at))
+        if not block:
+            break
+        found, passed = await asyncio.to_thread(_first_beginning, block, format_, last=at + len(block) >= end)
+        if found is not None:
+            return at + found
+        at, length = at + passed, min(2 * length, BLOCK)
+    return end
+
+
+async def beginning_before(file: ByteFile, format_: Format, offset: int) -> int:
+    """Where the last record begins that begins before ``offset``; what a file begins with is one."""
+    high, length = offset, _FIRST_READ
+    while high > 0:
+        low = max(0, high - length)
+        base = max(0, low - 1)
+        block = await file.read(base, high - base + min(length, _LINE_READ))
+        found = await asyncio.to_thread(_last_beginning, block, high - base, format_)
+        if found is not None:
+            return base + found
+        high, length = low, min(2 * length, BLOCK)
+    return 0
+
+
+async def last_line_end(file: ByteFile, end: int) -> int:
+    """Just behind the last newline before ``end``; 0 when there is none."""
+    length = _FIRST_READ
+    while end > 0:
+        low = max(0, end - length)
+        newline = (await file.read(low, end - low)).rfind(b"\n")
+        if newline >= 0:
+            return low + newline + 1
+        end, length = low, min(2 * length, BLOCK)
+    return 0
+
+
+def _first_beginning(block: bytes, format_: Format, *, last: bool) -> tuple[int | None, int]:
+    """Where after a newline of the block a record begins, or None; and how far the block is known not to have one.
+    A line that runs out of the block is judged by what is there if that is long, or the file's ``last``."""
+    newline = block.find(b"\n")
+    while newline >= 0:
+        start = newline + 1
+        line_end = block.find(b"\n", start)
+        if line_end < 0 and not last and len(block) - start < _LINE_READ:
+            return None, newline
+        line = block[start:] if line_end < 0 else block[start:line_end]
+        if start < len(block) and format_.begins(line[:_LINE_READ]):
+            return start, start
+        newline = line_end
+    return None, len(block)
+
+
+def _last_beginning(block: bytes, high: int, format_: Format) -> int | None:
+    """Where a record begins after a newline of the block, the last before ``high``."""
+    newline = block.rfind(b"\n", 0, high - 1)
+    while newline >= 0:
+        line_end = block.find(b"\n", newline + 1, newline + 1 + _LINE_READ)
+        line = block[newline + 1 : line_end if line_end >= 0 else newline + 1 + _LINE_READ]
+        if format_.begins(line):
+            return newline + 1
+        newline = block.rfind(b"\n", 0, newline)
+    return None
+
+
+def cut_whole(block: bytes, base: int, format_: Format, *, ended: bool) -> tuple[list[Piece], bytes]:
+    """The whole records of a block that begins with one, and the rest: the last may go on unless the block is the
+    file's last."""
+    text, rest = block, b""
+    if not ended:
+        cut = block.rfind(b"\n") + 1
+        text, rest = block[:cut], block[cut:]
+    found = split_records(text, format_) if text else []
+    if not ended and found and format_.begins is not every_line:
+        last = found.pop()[0]
+        rest = text[last:] + rest
+    return [(base + at, raw[:RAW_LIMIT], len(raw)) for at, raw in found], rest
+
+
+def long_piece(begins_at: int, start: bytes, ends_at: int) -> Piece:
+    """A record by where it begins and ends and its first bytes, RAW_LIMIT of them when it is longer."""
+    whole = len(start) >= ends_at - begins_at
+    raw = start[: ends_at - begins_at]
+    if whole:
+        raw = raw[:-1] if raw.endswith(b"\n") else raw
+        return begins_at, raw[:RAW_LIMIT], len(raw)
+    return begins_at, raw[:RAW_LIMIT], ends_at - begins_at - 1
+
+
+async def read_piece(file: ByteFile, begins_at: int, ends_at: int) -> Piece:
+    """The record that stands there."""
+    start = await file.read(begins_at, min(RAW_LIMIT + 1, ends_at - begins_at))
+    return long_piece(begins_at, start, ends_at)
+
+
+# One open file of a log: its bytes, its format, and how its records are named.
+
 
 HEAD_BYTES = 1024
 SAMPLE_BYTES = 64 * 1024
@@ -23,7 +180,9 @@ class LogFile:
     """``key`` is device and inode, ``head`` a checksum of the first line: together they are the file, whatever it is
     called; the head alone finds a copy (copytruncate, packed). Records' places are made of both and the offset."""
 
-    def __init__(self, source: str, seen: Seen, file: ByteFile, sample: bytes, format_name: str, zone: tzinfo) -> None:
+    def __init__(
+        self, source: str, seen: FileStat, file: ByteFile, sample: bytes, format_name: str, zone: tzinfo
+    ) -> None:
         self.source = source
         self.path = seen.path
         self.key = seen.key
@@ -36,13 +195,13 @@ class LogFile:
         self.size_bytes = seen.size_bytes
         self.modified_s = seen.modified_s
         self.sampled_bytes = len(sample)
-        self.searched: Searched | None = None
+        self.searched: LastSearch | None = None
         self.times: dict[int, int] = {}
         """Offsets of the first record of a time or later, as far as they were looked for."""
         self.latest: datetime | None = None
         """Times without a year are not later; None: than now."""
         self.years: list[tuple[int, datetime]] = []
-        """Where parts of the file end, and than what such times in them are not later (``years.py``)."""
+        """Where parts of the file end, and than what such times in them are not later (``log_file_set.py``)."""
         self._plain = load_format("plain")
         self.zone = zone
         self.named = seen.key
@@ -54,13 +213,15 @@ class LogFile:
         """The place of the record at ``offset``."""
         return place_word(self.named, self.head, offset, self.log)
 
-    def record(self, piece: Piece) -> Record:
+    def record(self, piece: Piece) -> LogRecord:
         """The record as its format reads it, else as plain text."""
         offset, raw, size = piece
         latest = self.latest_at(offset) if self.years else self.latest
         entry = self.format.parse(raw, self.zone, latest) or self._plain.parse(raw, self.zone, latest)
         assert entry is not None
-        return Record(source=self.source, place=self.place(offset), entry=entry, raw=raw, size_bytes=size, log=self.log)
+        return LogRecord(
+            source=self.source, place=self.place(offset), entry=entry, raw=raw, size_bytes=size, log=self.log
+        )
 
     def latest_at(self, offset: int) -> datetime | None:
         """Than what a time without a year is not later in the record that begins there."""
@@ -72,8 +233,8 @@ class LogFile:
         return None if entry is None else entry.time_us
 
 
-class Searched:
-    """What the last search of a file has found in ``start`` to ``end``; see :class:`Found`."""
+class LastSearch:
+    """What the last search of a file has found in ``start`` to ``end``; see :class:`SearchHits`."""
 
     def __init__(self, wanted: Needles, start: int, end: int) -> None:
         self.wanted = wanted
@@ -93,7 +254,7 @@ class Searched:
         return self.start < end <= self.end if older else self.start <= start < self.end
 
 
-class Place:
+class RecordPosition:
     """A record's place, read back."""
 
     def __init__(self, words: str) -> None:
@@ -124,3 +285,64 @@ def head_of(sample: bytes) -> int:
         if not sample.startswith(b"#", start):
             break
     return zlib.crc32(sample[:end])
+
+
+# Where in a file a time is: by halving it, for records are about in the order of time.
+
+
+SLACK_BYTES = 64 * 1024
+"""Records of several threads stand a little out of order: so far around a time they are looked at one by one."""
+_PROBE_BYTES = 64 * 1024
+_KNOWN_TIMES = 16
+
+
+async def time_offset(log: LogFile, time_us: int, end: int) -> int:
+    """Where the first record of that time or later begins; ``end`` when there is none. Records without a time are
+    passed over."""
+    if (known := log.times.get(time_us)) is not None:
+        return known
+    low, high = 0, end
+    while high - low > 2 * SLACK_BYTES:
+        middle = (low + high) // 2
+        later = await _later(log, middle, high, time_us)
+        if later is None or later[1]:
+            high = middle
+        else:
+            low = max(low + 1, later[0])
+    start = low and await beginning_after(log.file, log.format, max(0, low - SLACK_BYTES), end)
+    async with aclosing(newer(log.file, log.format, start, end)) as batches:
+        async for pieces in batches:
+            found = await asyncio.to_thread(_first_since, log, pieces, time_us)
+            if found is not None:
+                log.times = {**log.times, time_us: found} if len(log.times) < _KNOWN_TIMES else {time_us: found}
+                return found
+    return end
+
+
+async def _later(log: LogFile, start: int, end: int, time_us: int) -> tuple[int, bool] | None:
+    """The first record after ``start`` that tells a time: where it begins, and whether that is ``time_us`` or later."""
+    begins_at = await beginning_after(log.file, log.format, start, end)
+    stop = min(end, begins_at + 64 * BLOCK)
+    while begins_at < stop:
+        block = await log.file.read(begins_at, min(_PROBE_BYTES, end - begins_at))
+        found = await asyncio.to_thread(_first_timed, log, begins_at, block)
+        if found is not None:
+            return found[0], found[1] >= time_us
+        begins_at = await beginning_after(log.file, log.format, begins_at + len(block) - 1, end)
+    return None
+
+
+def _first_timed(log: LogFile, base: int, block: bytes) -> tuple[int, int] | None:
+    for at, raw in split_records(block, log.format):
+        time_us = log.time_us((base + at, raw, len(raw)))
+        if time_us is not None:
+            return base + at, time_us
+    return None
+
+
+def _first_since(log: LogFile, pieces: list[Piece], time_us: int) -> int | None:
+    for piece in pieces:
+        at = log.time_us(piece)
+        if at is not None and at >= time_us:
+            return piece[0]
+    return None

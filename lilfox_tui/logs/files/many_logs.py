@@ -1,27 +1,223 @@
-"""All logs that a pattern fits, as one list by time: parallel ones, each with its rotated files."""
+"""All logs that a pattern fits, as one list by time: paged in both directions, and followed."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from lilfox_tui.errors import FileRefused, LilFoxError, UsageError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import tr
-from lilfox_tui.logs.files.cut import FIRST, FOREVER_US, LAST, NEVER_US, Cut, edge_at, is_cut, read_cut
-from lilfox_tui.logs.files.follow_many import ManyFollower
-from lilfox_tui.logs.files.log_file import LogFile, Place
-from lilfox_tui.logs.files.log_group import LogGroup
-from lilfox_tui.logs.files.one_log import OneLog
-from lilfox_tui.logs.files.passage import Passage
-from lilfox_tui.logs.files.refusals import place_gone
+from lilfox_tui.logs.files.disk import FileMoved, PlaceGone, place_gone
+from lilfox_tui.logs.files.follow import BATCH, PASSING, RETRIES_S, Batch
+from lilfox_tui.logs.files.log_file import LogFile, RecordPosition
+from lilfox_tui.logs.files.merge_cursor import (
+    FIRST,
+    FOREVER_US,
+    LAST,
+    NEVER_US,
+    MergeCursor,
+    MergeCut,
+    TimeOrderBuffer,
+    edge_at,
+    is_cut,
+    read_cut,
+)
+from lilfox_tui.logs.files.one_log import POLL_S, REMOTE_POLL_S, ListingCache, LogGroup, LogListing, OneLog
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Page, Passed, Setting, SourceStatus, Start
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import (
+    AtBeginning,
+    AtEnd,
+    AtPlace,
+    AtTime,
+    RecordPage,
+    SkippedRecords,
+    SourceNotice,
+    SourceSettings,
+    SourceStatus,
+    Start,
+)
+
+# What is appended to the logs that a pattern fits, in the order of time, and the logs that come to be.
+#
+# Each log is followed by itself. What one has told waits a moment for what another is about to tell of an earlier time.
+
+
+A = TypeVar("A")
+GONE_S = 60.0
+"""A log that is not there and tells nothing is followed for so long."""
+REFUSED_S = 10.0
+"""How often a log that could not be read is tried again."""
+PATIENCE_S = 2.0
+"""What one log tells waits so long for the others."""
+_WAITING_MOST = 64
+"""So many batches wait for the reader; who follows waits then too."""
+
+
+class ManyFollower:
+    """``async for batch in follower.batches()``. ``begin`` makes what goes through what is there already. ``remember``
+    is told the last record's place of each batch, and where the logs are parted behind it; ``failed`` an error that
+    passes, and the wait in seconds. See :class:`Follower` for ``keep``."""
+
+    def __init__(
+        self,
+        group: LogGroup,
+        begin: Callable[[], Awaitable[MergeCursor]],
+        where: Filter,
+        keep: Callable[[], int | None],
+        *,
+        remember: Callable[[str, MergeCut], None],
+        failed: Callable[[LilFoxError, float], None],
+    ) -> None:
+        self._group = group
+        self._begin = begin
+        self._where = where
+        self._keep = keep
+        self._remember = remember
+        self._failed = failed
+        self._poll_s = POLL_S if isinstance(group.host, LocalHost) else REMOTE_POLL_S
+        self._came: asyncio.Queue[tuple[str, Batch] | LilFoxError] = asyncio.Queue(_WAITING_MOST)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._looks: dict[str, LogListing] = {}
+        self._starts: dict[str, Start] = {}
+        self._alive_s: dict[str, float] = {}
+
+    async def batches(self) -> AsyncGenerator[Batch, None]:
+        """Records and notices, at most BATCH at once, or what is kept; never ends. Raises LilFoxError."""
+        passage = await self._patiently(self._begin)
+        order, records = TimeOrderBuffer(passage.cut), list[LogRecord]()
+        while self._keep() is None and not passage.is_over:
+            if records:
+                self._remember(records[-1].place, passage.cut)
+                yield list(records)
+                order = TimeOrderBuffer(passage.cut)
+            records = await self._patiently(lambda: passage.page(BATCH))
+        for record in records:  # others may have been written to before these, after they were looked at
+            order.put(record.log, [record], time.monotonic())
+        disk = self._group.new_disk(following=True)
+        looking = asyncio.create_task(
+            self._look_for_logs(ListingCache(self._group, disk, self._poll_s / 2), passage.cut)
+        )
+        try:
+            async with aclosing(self._in_order(order)) as batches:
+                async for batch in batches:
+                    yield batch
+        finally:
+            for task in (tasks := [looking, *self._tasks.values()]):
+                task.cancel()
+            await asyncio.wait(tasks)
+            await disk.close()
+
+    async def _patiently(self, ask: Callable[[], Awaitable[A]]) -> A:
+        """The answer, however long the host is away."""
+        tries = 0
+        while True:
+            try:
+                return await ask()
+            except (*PASSING, FileMoved) as error:
+                pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
+                tries += 1
+                self._failed(error, pause_s)
+            await wait_for_way(self._group.host, pause_s)
+
+    async def _look_for_logs(self, glance: ListingCache, cut: MergeCut) -> None:
+        for path in cut.edges:
+            self._tasks[path] = asyncio.create_task(self._follow(path, cut.start(path, older=False) or AtEnd(), glance))
+        while True:
+            try:
+                files = await glance.files()
+                self._alive_s |= dict.fromkeys(files, time.monotonic())
+                for path in files.keys() - self._tasks.keys():
+                    start = self._starts.get(path, AtBeginning())
+                    self._tasks[path] = asyncio.create_task(self._follow(path, start, glance))
+                await self._let_go()
+            except PASSING:
+                pass  # the logs that are followed tell it
+            except LilFoxError as error:
+                await self._came.put(error)
+            await asyncio.sleep(self._poll_s)
+
+    async def _let_go(self) -> None:
+        """Ends following logs that are gone and tell nothing any more: an open file keeps its place on the disk."""
+        for path in [path for path, at_s in self._alive_s.items() if time.monotonic() - at_s > GONE_S]:
+            del self._alive_s[path]
+            task = self._tasks.pop(path)
+            task.cancel()
+            await asyncio.wait([task])
+            self._looks.pop(path, None)
+            await self._group.let_go(path)
+
+    async def _follow(self, path: str, start: Start, glance: ListingCache) -> None:
+        log, told = self._group.log(path), False
+        while True:
+            looks = self._looks[path] = LogListing(path, glance)
+            try:
+                async with aclosing(log.follow_newest(start, self._where, self._keep, looks.quiet)) as batches:
+                    async for batch in batches:
+                        self._group.note_refused(path, None)
+                        await self._came.put((path, batch))
+                        start = self._starts[path] = _behind(batch) or start
+                        self._alive_s[path] = time.monotonic()
+            except PlaceGone:
+                start = AtBeginning()
+            except FileRefused as error:
+                del self._looks[path]
+                self._group.note_refused(path, error)
+                if not told:
+                    text = tr("not followed: {reason}", reason=error)
+                    await self._came.put((path, [SourceNotice(log.name, time.time_ns() // 1000, text)]))
+                told = True
+                await asyncio.sleep(REFUSED_S)
+            except LilFoxError as error:
+                await self._came.put(error)
+                return
+
+    async def _in_order(self, order: TimeOrderBuffer) -> AsyncGenerator[Batch, None]:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_s / 2 if order.waits else None):
+                    self._put(order, await self._came.get())
+            while not self._came.empty():
+                self._put(order, self._came.get_nowait())
+            ready = order.ready(self._given_s())
+            step = len(ready) if ready and isinstance(ready[0], SkippedRecords) else BATCH
+            for at in range(0, len(ready), step):
+                batch = ready[at : at + step]
+                if place := order.gave(batch):
+                    self._remember(place, order.cut)
+                yield batch
+
+    def _given_s(self) -> float:
+        """Up to when all that was written to any log has come."""
+        if len(self._looks) == 1:
+            return float("inf")
+        given_s = min((looks.given_s for looks in self._looks.values()), default=float("inf"))
+        return max(given_s, time.monotonic() - PATIENCE_S)
+
+    def _put(self, order: TimeOrderBuffer, came: tuple[str, Batch] | LilFoxError) -> None:
+        if isinstance(came, LilFoxError):
+            raise came
+        order.put(*came, time.monotonic())
+
+
+def _behind(batch: Batch) -> AtPlace | None:
+    """Where it goes on after a batch."""
+    last = next((each for each in reversed(batch) if isinstance(each, LogRecord)), None)
+    return None if last is None else AtPlace(last.place)
+
+
+# All logs that a pattern fits, as one list by time: parallel ones, each with its rotated files.
+
 
 _GOING_ON = 4
 _CUTS = 64
@@ -30,15 +226,15 @@ _AROUND = 100
 
 
 class ManyLogs:
-    """See :class:`LogSource`, :class:`Hurried` and :class:`Scaled`."""
+    """See :class:`LogSource`, :class:`SupportsFollowNewest` and :class:`SupportsSeek`."""
 
-    def __init__(self, name: str, pattern: str, setting: Setting, *, rotated: bool) -> None:
+    def __init__(self, name: str, pattern: str, setting: SourceSettings, *, rotated: bool) -> None:
         self.name = name
         self._status: Feed[SourceStatus] = Feed()
         self._group = LogGroup(name, pattern, setting, rotated=rotated, changed=self._publish)
         self._disk = self._group.new_disk(following=False)
-        self._cuts: OrderedDict[str, Cut] = OrderedDict()
-        self._passages: list[tuple[str, bool, Filter, Passage]] = []
+        self._cuts: OrderedDict[str, MergeCut] = OrderedDict()
+        self._passages: list[tuple[str, bool, Filter, MergeCursor]] = []
 
     @property
     def status(self) -> Feed[SourceStatus]:
@@ -59,12 +255,12 @@ class ManyLogs:
         """See :attr:`OnHost.host`."""
         return self._group.host
 
-    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
+    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
         """See :meth:`LogSource.page`."""
         try:
-            if isinstance(start, Beginning if older else End):
+            if isinstance(start, AtBeginning if older else AtEnd):
                 await self._logs()
-                return Page((), None)
+                return RecordPage((), None)
             page = await self._page(start, older=older, limit=limit, where=where)
         except LilFoxError as error:
             self._status.fail(error)
@@ -72,12 +268,12 @@ class ManyLogs:
         self._publish()
         return page
 
-    async def _page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
+    async def _page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
         passage = self._going_on(start, older=older, where=where)
         if passage is None:
             passage = await self._passage(start, where, older=older)
         records = await passage.page(limit)
-        if older and isinstance(start, End) and records:
+        if older and isinstance(start, AtEnd) and records:
             self._remember(records[0].place, passage.end)
         self._group.check_some_readable()
         more = None
@@ -86,9 +282,9 @@ class ManyLogs:
             self._passages = [*self._passages[1 - _GOING_ON :], (more.place, older, where, passage)]
         elif not older:
             self._remember_end(start, records, passage.cut)
-        return Page(tuple(records[::-1] if older else records), more)
+        return RecordPage(tuple(records[::-1] if older else records), more)
 
-    def _going_on(self, start: Start, *, older: bool, where: Filter) -> Passage | None:
+    def _going_on(self, start: Start, *, older: bool, where: Filter) -> MergeCursor | None:
         """What a page before has begun, with what it has read further than it gave."""
         for at, (place, was_older, asked, passage) in enumerate(self._passages):
             if isinstance(start, AtPlace) and (place, was_older) == (start.place, older) and asked == where:
@@ -96,40 +292,40 @@ class ManyLogs:
                 return passage
         return None
 
-    async def _passage(self, start: Start, where: Filter, *, older: bool) -> Passage:
+    async def _passage(self, start: Start, where: Filter, *, older: bool) -> MergeCursor:
         """What goes through all logs from there. Raises LilFoxError."""
         logs = await self._logs()
         cut = await self._cut(start, logs, older=older)
-        return Passage(logs, cut, where, older=older, refused=self._group.note_refused)
+        return MergeCursor(logs, cut, where, older=older, refused=self._group.note_refused)
 
-    def _remember(self, place: str, cut: Cut) -> None:
+    def _remember(self, place: str, cut: MergeCut) -> None:
         """Notes where the logs are parted behind a record, which its time alone does not tell exactly."""
         self._cuts[place] = cut
         self._cuts.move_to_end(place)
         while len(self._cuts) > _CUTS:
             self._cuts.popitem(last=False)
 
-    def _remember_end(self, start: Start, records: list[Record], cut: Cut) -> None:
+    def _remember_end(self, start: Start, records: list[LogRecord], cut: MergeCut) -> None:
         if records:
             self._remember(records[-1].place, cut)
         elif isinstance(start, AtPlace) and not is_cut(start.place):
             self._remember(start.place, cut)
 
-    async def _cut(self, start: Start, logs: dict[str, OneLog], *, older: bool) -> Cut:
+    async def _cut(self, start: Start, logs: dict[str, OneLog], *, older: bool) -> MergeCut:
         match start:
-            case Beginning():
-                return Cut(NEVER_US, dict.fromkeys(logs, FIRST))
-            case End():
-                return Cut(FOREVER_US, dict.fromkeys(logs, LAST))
+            case AtBeginning():
+                return MergeCut(NEVER_US, dict.fromkeys(logs, FIRST))
+            case AtEnd():
+                return MergeCut(FOREVER_US, dict.fromkeys(logs, LAST))
             case AtTime(time_us):
-                return Cut(time_us, dict.fromkeys(logs, edge_at(time_us)))
+                return MergeCut(time_us, dict.fromkeys(logs, edge_at(time_us)))
             case AtPlace(words):
                 if is_cut(words):
                     return read_cut(words)
                 known = None if older else self._cuts.get(words)
-                return known or await self._around(Place(words), logs, older=older)
+                return known or await self._around(RecordPosition(words), logs, older=older)
 
-    async def _around(self, place: Place, logs: dict[str, OneLog], *, older: bool) -> Cut:
+    async def _around(self, place: RecordPosition, logs: dict[str, OneLog], *, older: bool) -> MergeCut:
         """Where a record parts the logs by its time: its own where it stands, those after it (in the order of their
         paths) before that time, those before it behind."""
         own = logs.get(place.log)
@@ -144,7 +340,7 @@ class ManyLogs:
         if time_us == NEVER_US:
             edges |= {path: FIRST for path in logs if path > place.log}
         edges[place.log] = place.at(place.offset + (not older))
-        return Cut(time_us, edges)
+        return MergeCut(time_us, edges)
 
     async def local_files(self) -> list[LogFile] | None:
         """The files of all logs, for who reads them whole; None when they are on an SSH host. Open until the next
@@ -163,15 +359,15 @@ class ManyLogs:
         self._group.check_some_readable()
         return files
 
-    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
+    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
         """See :meth:`LogSource.follow`."""
         async with aclosing(self.follow_newest(start, where, lambda: None)) as batches:
             async for batch in batches:
-                yield [each for each in batch if not isinstance(each, Passed)]
+                yield [each for each in batch if not isinstance(each, SkippedRecords)]
 
     async def follow_newest(
         self, start: Start, where: Filter, keep: Callable[[], int | None]
-    ) -> AsyncGenerator[list[Record | Notice | Passed], None]:
+    ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
         """See :meth:`Hurried.follow_newest`. A log that comes to be is taken up."""
         follower = ManyFollower(
             self._group,
@@ -189,9 +385,9 @@ class ManyLogs:
             self._status.fail(error)
             raise
 
-    async def _newer(self, start: Start, where: Filter) -> Passage:
+    async def _newer(self, start: Start, where: Filter) -> MergeCursor:
         """What goes through what is there from ``start`` on; from the end of each log as it is now."""
-        if not isinstance(start, End):
+        if not isinstance(start, AtEnd):
             return await self._passage(start, where, older=False)
         logs = await self._logs()
         edges: dict[str, str] = {}
@@ -201,7 +397,7 @@ class ManyLogs:
             except FileRefused as error:
                 self._group.note_refused(path, error)
                 edges[path] = LAST
-        return Passage(logs, Cut(NEVER_US, edges), where, older=False, refused=self._group.note_refused)
+        return MergeCursor(logs, MergeCut(NEVER_US, edges), where, older=False, refused=self._group.note_refused)
 
     def _failed(self, error: LilFoxError, wait_s: float) -> None:
         self._status.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=wait_s))
@@ -210,12 +406,12 @@ class ManyLogs:
         """See :meth:`Scaled.at_share`; of several logs by the time from the oldest record to the newest."""
         if (only := await self._only()) is not None:
             return await only.at_share(share)
-        oldest = await self.page(Beginning(), older=False, limit=1, where=EVERYTHING)
-        newest = await self.page(End(), older=True, limit=1, where=EVERYTHING)
+        oldest = await self.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)
+        newest = await self.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
         times = [each.entry.time_us for each in (*oldest.records, *newest.records)]
         if len(times) < 2 or times[0] is None or times[1] is None:
             raise UsageError(tr("no source tells times: there is no share of them"))
-        return AtTime(int(times[0] + share * (times[1] - times[0]))) if share < 1 else End()
+        return AtTime(int(times[0] + share * (times[1] - times[0]))) if share < 1 else AtEnd()
 
     async def at_line(self, number: int) -> Start | None:
         """See :meth:`Scaled.at_line`."""
@@ -226,7 +422,7 @@ class ManyLogs:
 
     async def line_of(self, place: str) -> int | None:
         """See :meth:`Scaled.line_of`; it is the line in the record's own log."""
-        own = (await self._logs()).get(Place(place).log)
+        own = (await self._logs()).get(RecordPosition(place).log)
         return None if own is None else await own.line_of(place)
 
     async def _only(self) -> OneLog | None:

@@ -1,27 +1,52 @@
-"""The files of one log: of any size, here or on a host, plain or packed, with its rotated ones."""
+"""One log of any size, local or remote, plain or packed, with its rotated files; and the logs that a pattern fits."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed
+from lilfox_tui.feed import Feed, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.i18n import clauses
-from lilfox_tui.logs.files.counted import CountedFiles
-from lilfox_tui.logs.files.disks import disk_of
+from lilfox_tui.i18n import clauses, listed, ntr
+from lilfox_tui.logs.files.disk import Disk, FileStat, nothing_there
 from lilfox_tui.logs.files.follow import Follower
-from lilfox_tui.logs.files.log_file import LogFile, Place
+from lilfox_tui.logs.files.local import LocalDisk
+from lilfox_tui.logs.files.log_file import LogFile, RecordPosition
+from lilfox_tui.logs.files.log_file_set import LogFileSet, ReadSettings, RecordCounter
 from lilfox_tui.logs.files.pages import read_page, usable_end
-from lilfox_tui.logs.files.rotation import Among
-from lilfox_tui.logs.files.shelf import Reading, Shelf
+from lilfox_tui.logs.files.rotation import LogNames, PatternFiles
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import AtPlace, End, Notice, Page, Passed, Setting, SourceStatus, Start
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import (
+    AtEnd,
+    AtPlace,
+    RecordPage,
+    SkippedRecords,
+    SourceNotice,
+    SourceSettings,
+    SourceStatus,
+    Start,
+)
+
+# Which disk a host's files are read through.
+
+
+def disk_of(host: Host, *, sudo: bool, following: bool) -> Disk:
+    """The host's files. With ``sudo`` they may be read as root; who follows has a way of its own to ask."""
+    if isinstance(host, LocalHost):
+        return LocalDisk(host)
+    from lilfox_tui.logs.files.remote import RemoteDisk
+
+    return RemoteDisk(host, sudo=sudo, following=following)
+
+
+# The files of one log: of any size, here or on a host, plain or packed, with its rotated ones.
+
 
 POLL_S = 0.15
 """How often a file that is followed is looked at."""
@@ -32,17 +57,18 @@ REMOTE_COUNT_S = 5.0
 
 
 class OneLog:
-    """See :class:`LogSource`, :class:`Hurried` and :class:`Scaled`. ``path`` is that of the file that is written.
-    ``among``: it is one of the logs that a pattern fits. ``changed`` is called when the status may have changed."""
+    """See :class:`LogSource`, :class:`SupportsFollowNewest` and :class:`SupportsSeek`. ``path`` is that
+    of the file that is written. ``among``: it is one of the logs that a pattern fits. ``changed`` is called when the
+    status may have changed."""
 
     def __init__(
         self,
         name: str,
         path: str,
-        setting: Setting,
+        setting: SourceSettings,
         *,
         rotated: bool,
-        among: Among | None = None,
+        among: PatternFiles | None = None,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
@@ -58,15 +84,15 @@ class OneLog:
         self._newest: LogFile | None = None
         self._size: int | None = None
         self._searched: int | None = None
-        self._counted = CountedFiles(self._shelf)
+        self._counted = RecordCounter(self._shelf)
         self._indexing: asyncio.Task[None] | None = None
 
-    def _new_shelf(self, *, following: bool = False) -> Shelf:
+    def _new_shelf(self, *, following: bool = False) -> LogFileSet:
         host, sudo = self._setting.host, self._setting.sudo
         log = "" if self._among is None else self.path
-        reading = Reading(self.name, host.name, self._setting.format, self._setting.zone, self._former, log)
+        reading = ReadSettings(self.name, host.name, self._setting.format, self._setting.zone, self._former, log)
         disk = disk_of(host, sudo=sudo, following=following)
-        return Shelf(disk, self.path, reading, rotated=self._rotated, among=self._among)
+        return LogFileSet(disk, self.path, reading, rotated=self._rotated, among=self._among)
 
     @property
     def status(self) -> Feed[SourceStatus]:
@@ -78,7 +104,7 @@ class OneLog:
         """See :attr:`OnHost.host`."""
         return self._setting.host
 
-    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
+    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
         """See :meth:`LogSource.page`."""
         self._searched = 0
         try:
@@ -114,11 +140,11 @@ class OneLog:
             return None
         return [await self._shelf.open(seen) for seen in await self._shelf.look()]
 
-    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
+    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
         """See :meth:`LogSource.follow`."""
         async with aclosing(self.follow_newest(start, where, lambda: None)) as batches:
             async for batch in batches:
-                yield [each for each in batch if not isinstance(each, Passed)]
+                yield [each for each in batch if not isinstance(each, SkippedRecords)]
 
     async def follow_newest(
         self,
@@ -126,7 +152,7 @@ class OneLog:
         where: Filter,
         keep: Callable[[], int | None],
         quiet: Callable[[LogFile, int | None], Awaitable[bool]] | None = None,
-    ) -> AsyncGenerator[list[Record | Notice | Passed], None]:
+    ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
         """See :meth:`Hurried.follow_newest`. It has handles of its own. See :class:`Follower` for ``quiet``."""
         shelf = self._new_shelf(following=True)
         poll_s = POLL_S if self._local else REMOTE_POLL_S
@@ -147,7 +173,7 @@ class OneLog:
         """See :meth:`Scaled.at_share`."""
         log = await self._look_at_newest()
         size = await log.file.size()
-        return AtPlace(log.place(int(size * share) - 1)) if share < 1 else End()
+        return AtPlace(log.place(int(size * share) - 1)) if share < 1 else AtEnd()
 
     async def at_line(self, number: int) -> Start | None:
         """See :meth:`Scaled.at_line`."""
@@ -158,7 +184,7 @@ class OneLog:
 
     async def line_of(self, place: str) -> int | None:
         """See :meth:`Scaled.line_of`."""
-        log, wanted = await self._look_at_newest(), Place(place)
+        log, wanted = await self._look_at_newest(), RecordPosition(place)
         index = self._counted.newest
         if index is None or (wanted.key, wanted.head) != (log.named, log.head):
             return None
@@ -226,3 +252,162 @@ class OneLog:
         if status != self._status.value:  # a reader is woken by what has changed alone
             self._status.publish(status)
             self._changed()
+
+
+# Which logs a pattern fits, those that are open, and how they are doing together.
+
+
+class LogGroup:
+    """``present`` are the paths of the logs that there were at the last look, ``refused`` says of those that cannot be
+    read why. ``changed`` is called when the status of one may have changed."""
+
+    def __init__(
+        self, source: str, pattern: str, setting: SourceSettings, *, rotated: bool, changed: Callable[[], None]
+    ) -> None:
+        self.source = source
+        self.pattern = pattern
+        self.host = setting.host
+        self.present: list[str] = []
+        self.refused: dict[str, LilFoxError] = {}
+        self._setting = setting
+        self._rotated = rotated
+        self._changed = changed
+        self._among = PatternFiles(pattern, LogNames())
+        self._opened: dict[str, OneLog] = {}
+
+    def new_disk(self, *, following: bool) -> Disk:
+        """What the files are looked for with; whoever asks closes it."""
+        return disk_of(self.host, sudo=self._setting.sudo, following=following)
+
+    async def logs(self, disk: Disk) -> dict[str, OneLog]:
+        """The logs that there are now, by their paths. Raises LilFoxError, also where there is none."""
+        present = await self.look(disk)
+        if not present:
+            raise nothing_there(self.host.name, self.pattern)
+        return {path: self.log(path) for path in present}
+
+    async def look(self, disk: Disk) -> dict[str, list[FileStat]]:
+        """The files that the pattern fits now, by the paths of their logs. Raises LilFoxError."""
+        seen = await disk.look([self.pattern])
+        names = self._among.names
+        found: dict[str, list[FileStat]] = {path: [] for path in names.learn(one.path for one in seen)}
+        for one in seen:
+            found[names.log_of(one.path)].append(one)
+        self.present = list(found)
+        for gone in self.refused.keys() - found:
+            del self.refused[gone]
+        return found
+
+    def log(self, path: str) -> OneLog:
+        """That log, opened once."""
+        if path not in self._opened:
+            self._opened[path] = OneLog(
+                self.source, path, self._setting, rotated=self._rotated, among=self._among, changed=self._changed
+            )
+        return self._opened[path]
+
+    def note_refused(self, path: str, error: LilFoxError | None) -> None:
+        """Notes why that log cannot be read; None: it can."""
+        if error is None:
+            self.refused.pop(path, None)
+        else:
+            self.refused[path] = error
+
+    def check_some_readable(self) -> None:
+        """Raises why the first cannot be read where none can."""
+        if self.present and len(self.refused) == len(self.present):
+            raise next(iter(self.refused.values()))
+
+    def outage(self) -> Unavailable | None:
+        """Why one of the logs that are followed is away now, and is tried again."""
+        states = (log.status.state for log in self._present_logs())
+        return next((each for each in states if isinstance(each, Unavailable) and each.next_try is not None), None)
+
+    def status(self) -> SourceStatus | None:
+        """How the logs are doing together; None while nothing is known."""
+        logs = self._present_logs()
+        known = [status for log in logs if (status := log.status.value) is not None]
+        if not known:
+            return None
+        counted = str(ntr("{path}: {count} log", "{path}: {count} logs", len(self.present), path=self.pattern))
+        notes = [note for log in logs for note in log.notes]
+        searched = [each.searched_bytes for each in known if each.searched_bytes is not None]
+        return SourceStatus(
+            clauses([counted, *notes, *map(str, self.refused.values())]),
+            format=listed(sorted({each.format for each in known if each.format})),
+            zone=known[0].zone,
+            size_bytes=_sum([each.size_bytes for each in known]),
+            indexed_bytes=_sum([each.indexed_bytes for each in known]),
+            records=_sum([each.records for each in known]),
+            more_records=len(known) < len(self.present) or any(each.more_records for each in known),
+            searched_bytes=sum(searched) if searched else None,
+        )
+
+    def _present_logs(self) -> list[OneLog]:
+        return [self._opened[path] for path in self.present if path in self._opened]
+
+    async def let_go(self, path: str) -> None:
+        """Closes a log that is gone."""
+        log = self._opened.pop(path, None)
+        if log is not None:
+            await log.close()
+
+    async def close(self) -> None:
+        """Closes all logs."""
+        for log in self._opened.values():
+            await log.close()
+
+
+def _sum(numbers: Sequence[int | None]) -> int | None:
+    """None where one is not known."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
+
+
+# Looking at all the files that a pattern fits at once, for those who follow its logs.
+
+
+class ListingCache:
+    """One look for all who ask within ``every_s``."""
+
+    def __init__(self, group: LogGroup, disk: Disk, every_s: float) -> None:
+        self.looked_s = float("-inf")
+        """When it was looked last, by the monotonic clock."""
+        self._group = group
+        self._disk = disk
+        self._every_s = every_s
+        self._looking = asyncio.Lock()
+        self._files: dict[str, list[FileStat]] = {}
+
+    async def files(self) -> dict[str, list[FileStat]]:
+        """The files by their logs' paths. Raises LilFoxError."""
+        async with self._looking:
+            now_s = time.monotonic()
+            if now_s - self.looked_s >= self._every_s:
+                self._files = await self._group.look(self._disk)
+                self.looked_s = now_s
+            return self._files
+
+
+class LogListing:
+    """How one log is looked at. Up to ``given_s`` (monotonic) all that was written to it has been given."""
+
+    def __init__(self, path: str, glance: ListingCache) -> None:
+        self.given_s = float("-inf")
+        self._path = path
+        self._glance = glance
+        self._begun_s = (float("-inf"), float("-inf"))
+        self._names: set[tuple[str, tuple[int, int], int]] = set()
+
+    async def quiet(self, log: LogFile, seen_bytes: int | None) -> bool:
+        """See :class:`Follower`. Raises LilFoxError."""
+        before_s, last_s = self._begun_s
+        self._begun_s = last_s, time.monotonic()
+        self.given_s = max(self.given_s, before_s)  # the last record of a look is given at the next one
+        files = (await self._glance.files()).get(self._path, [])
+        names = {(one.path, one.key, 0 if one.key == log.key else one.size_bytes) for one in files}
+        same, self._names = names == self._names, names
+        if not same or all((one.key, one.size_bytes) != (log.key, seen_bytes) for one in files):
+            return False
+        self.given_s = max(self.given_s, self._glance.looked_s)
+        return True

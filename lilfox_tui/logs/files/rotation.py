@@ -1,8 +1,7 @@
 """The names that rotation gives to the files of one log, and their order by age.
 
 ``app.log.1``, ``app.log.2.gz`` (logrotate, RotatingFileHandler), ``app.log-20261124`` (logrotate's dateext),
-``app.log.2026-11-24`` (TimedRotatingFileHandler), ``app-2026-11-24.log`` (written so from the start).
-"""
+``app.log.2026-11-24`` (TimedRotatingFileHandler), ``app-2026-11-24.log`` (written so from the start)."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from pathlib import PurePath
 
 from msgspec import Struct
 
-from lilfox_tui.logs.files.disk import Seen
+from lilfox_tui.logs.files.disk import FileStat
 
 PACKED_ENDS = (".gz", ".zst", ".xz", ".bz2")
 _DATE = r"\d{4}-?\d\d-?\d\d(?:[-_T.]?\d\d[-_:.]?\d\d(?:[-_:.]?\d\d)?|[-_T]\d\d)?|\d{10}"
@@ -37,7 +36,7 @@ def patterns(path: str, *, rotated: bool) -> list[str]:
     return [*named, f"{folder}{stem}[-._]*.{suffix}*"] if dot and stem else named
 
 
-def chain(path: str, seen: Iterable[Seen], *, rotated: bool, numbered: bool = True) -> list[Seen]:
+def chain(path: str, seen: Iterable[FileStat], *, rotated: bool, numbered: bool = True) -> list[FileStat]:
     """The files of the log at ``path``, the oldest first. A packed file beside its own plain one is left out: it is
     being packed just now. Unless ``numbered``, ``app-2.log`` is none of ``app.log``'s: it may be of a second worker."""
     name = PurePath(path).name
@@ -85,7 +84,7 @@ class LogNames:
         return path
 
 
-class Among(Struct, frozen=True):
+class PatternFiles(Struct, frozen=True):
     """A pattern, and which log each of the files is of that it fits."""
 
     pattern: str

@@ -1,22 +1,206 @@
-"""A filter as a tree of nodes, and whether a record matches it."""
+"""A filter as a tree of nodes: fields and how they compare, matching, and what every match is bound to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
-from lilfox_tui.logs.filter.fields import comparison, field_values
 from lilfox_tui.logs.filter.regex import search
-from lilfox_tui.logs.record import Record, Severity
+from lilfox_tui.logs.record import LogRecord, Severity
+
+# Fields of a record by name, and how their values compare.
+#
+# Names: ``level``, ``logger``, ``module``, ``message``, ``source``, ``log`` (the file, where a source is several),
+# ``response_time`` (seconds), ``status`` (HTTP) and ``type`` (class of the exception) are what every format has in
+# common; every other name, and these where the record does not have them, is one of its own fields, nested ones by
+# dotted path (``exception.type``).
+
+
+Number: TypeAlias = int | float
+STATUS_NAMES = ("status", "status_code", "http.status_code", "http.response.status_code")
+"""Where a status is looked for: our formats', Python frameworks', OpenTelemetry's, ECS's."""
+FAULT_TYPE_NAMES = ("type", "exception.type")
+DURATION_S = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_NUMBER = re.compile(r"[+-]?(?:\d{1,32}(?:\.\d{0,32})?|\.\d{1,32})(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_DURATION = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)(us|µs|ms|s|m|h|d|w)", re.ASCII)
+_SEVERITIES = {
+    "trace": Severity.TRACE,
+    "debug": Severity.DEBUG,
+    "info": Severity.INFO,
+    "notice": Severity.NOTICE,
+    "warn": Severity.WARNING,
+    "warning": Severity.WARNING,
+    "err": Severity.ERROR,
+    "error": Severity.ERROR,
+    "crit": Severity.CRITICAL,
+    "critical": Severity.CRITICAL,
+    "fatal": Severity.CRITICAL,
+    "unknown": Severity.UNKNOWN,
+}
+
+
+def severity_named(word: str) -> Severity | None:
+    """``warn``, ``ERROR``, ``fatal`` as a severity; None for another word."""
+    return _SEVERITIES.get(word.lower())
+
+
+@lru_cache(maxsize=256)
+def number(text: str) -> Number | None:
+    """The number that ``text`` writes, None where it writes none (``nan`` and ``inf`` are none)."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    return int(text) if _WHOLE.fullmatch(text) else float(text)
+
+
+@lru_cache(maxsize=256)
+def duration_s(text: str) -> float | None:
+    """``250ms``, ``1.5s``, ``2m`` in seconds; None where it is no duration."""
+    found = _DURATION.fullmatch(text)
+    return float(found[1]) * DURATION_S[found[2]] if found else None
+
+
+def field_values(record: LogRecord, name: str) -> tuple[object, ...]:
+    """The values of the field; none where the record has no such field or it is empty (null). A list has several."""
+    value = _common(record, name)
+    if value is None or value == "":
+        value = _own(record.entry.fields, name)
+    if value is None and name == "status":
+        value = next((v for v in (_own(record.entry.fields, one) for one in STATUS_NAMES) if v is not None), None)
+    if value is None and name in FAULT_TYPE_NAMES and record.entry.fault is not None:
+        value = record.entry.fault.type
+    if value is None:
+        return ()
+    return tuple(item for item in value if item is not None) if isinstance(value, list | tuple) else (value,)
+
+
+def _common(record: LogRecord, name: str) -> object:
+    entry = record.entry
+    match name:
+        case "message":
+            return entry.message
+        case "source":
+            return record.source
+        case "log":
+            return record.log
+        case "module":
+            return entry.module
+        case "logger":
+            return entry.logger
+        case "response_time":
+            return entry.response_time_s
+        case "type":
+            return entry.fault.type if entry.fault else None
+        case "level":
+            return entry.severity.name
+    return None
+
+
+def _own(fields: Mapping[str, object], name: str) -> object:
+    rest = name
+    while True:
+        if rest in fields:
+            return fields[rest]
+        head, dot, rest = rest.partition(".")
+        deeper = fields.get(head) if dot else None
+        if not isinstance(deeper, Mapping):
+            return None
+        fields = deeper
+
+
+def text_of(value: object) -> str:
+    """A value as it is compared and shown: text as it is, everything else as JSON writes it."""
+    return value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
+
+
+Comparison: TypeAlias = Callable[[object], bool]
+_ORDER: dict[str, Callable[[Number, Number], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+OPS = ("=", "!=", "~", "!~", *_ORDER)
+"""``=`` the same, ``~`` holds a match of the regular expression, and their opposites; the others order numbers."""
+
+
+@lru_cache(maxsize=256)
+def comparison(name: str, op: str, wanted: str) -> Comparison:
+    """Whether one value of the field ``name`` is what ``op`` and ``wanted`` ask for. Raises UsageError for a wrong
+    regular expression, ValueError for an ``op`` that is not of OPS."""
+    if op in ("~", "!~"):
+        find = search(wanted)
+        found = op == "~"
+        return lambda value: (find(text_of(value).encode("utf-8", "surrogatepass")) is not None) == found
+    if name == "level":
+        return _level_comparison(op, wanted)
+    if op in ("=", "!="):
+        same = _sameness(name, wanted)
+        return same if op == "=" else lambda value: not same(value)
+    if op not in _ORDER:
+        raise ValueError(op)
+    return _ordering(name, _ORDER[op], wanted)
+
+
+def _sameness(name: str, wanted: str) -> Comparison:
+    in_seconds = duration_s(wanted) if name == "response_time" else None
+    wanted_number = number(wanted) if in_seconds is None else in_seconds
+
+    def same(value: object) -> bool:
+        if isinstance(value, str):
+            return value == wanted
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value == wanted_number
+        return text_of(value) == wanted
+
+    return same
+
+
+def _ordering(name: str, order: Callable[[Number, Number], bool], wanted: str) -> Comparison:
+    seconds, plain = duration_s(wanted), number(wanted)
+    if name == "response_time" and plain is None:
+        plain = seconds
+
+    def ordered(value: object) -> bool:
+        if isinstance(value, bool):
+            return False
+        if isinstance(value, str):
+            if seconds is not None and (have_s := duration_s(value)) is not None:
+                return order(have_s, seconds)
+            value = number(value)
+        return isinstance(value, int | float) and plain is not None and order(value, plain)
+
+    return ordered
+
+
+def _level_comparison(op: str, wanted: str) -> Comparison:
+    severity = severity_named(wanted)
+    if severity is None:
+        return lambda _: False
+    if op in ("=", "!="):
+        return lambda value: (value == severity.name) == (op == "=")
+    order = _ORDER[op]
+
+    def ordered(value: object) -> bool:
+        have = Severity[value] if isinstance(value, str) else Severity.UNKNOWN
+        return have is not Severity.UNKNOWN and order(have, severity)
+
+    return ordered
+
+
+# A filter as a tree of nodes, and whether a record matches it.
 
 
 class Filter(Protocol):
     """A node of the tree. Frozen; two equal trees compare equal."""
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: LogRecord) -> bool:
         """Whether the record is shown."""
         ...
 
@@ -26,7 +210,7 @@ class And(Struct, frozen=True):
 
     parts: tuple[Filter, ...]
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: LogRecord) -> bool:
         for part in self.parts:  # noqa: SIM110 - a generator would double the cost of each record
             if not part.matches(record):
                 return False
@@ -41,7 +225,7 @@ class Or(Struct, frozen=True):
 
     parts: tuple[Filter, ...]
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: LogRecord) -> bool:
         for part in self.parts:  # noqa: SIM110
             if part.matches(record):
                 return True
@@ -53,7 +237,7 @@ class Not(Struct, frozen=True):
 
     part: Filter
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: LogRecord) -> bool:
         return not self.part.matches(record)
 
 
@@ -62,11 +246,11 @@ class AtLeast(Struct, frozen=True):
 
     severity: Severity
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: LogRecord) -> bool:
         return record.entry.severity >= self.severity
 
 
-class Text(Struct, frozen=True):
+class TextMatch(Struct, frozen=True):
     """The text stands, letter by letter, in the message, in the exception's text or in the raw record (as UTF-8).
 
     Smart case: with an upper-case letter in it, case counts. Otherwise a text of ASCII is found whatever the case of
@@ -75,7 +259,7 @@ class Text(Struct, frozen=True):
 
     text: str
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: LogRecord) -> bool:
         holds, holds_raw = _finders(self.text)
         entry = record.entry
         if holds_raw(record.raw) or holds(entry.message):
@@ -83,13 +267,13 @@ class Text(Struct, frozen=True):
         return entry.fault is not None and holds(entry.fault.text)
 
 
-class Regex(Struct, frozen=True):
+class RegexMatch(Struct, frozen=True):
     """The pattern (RE2 syntax, see ``regex.py``) is found in the message, the exception's text or the raw record; case
     counts, ``(?i)`` in front lets it not. ``matches`` raises UsageError for a pattern that RE2 does not take."""
 
     pattern: str
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: LogRecord) -> bool:
         find = search(self.pattern)
         entry = record.entry
         if find(record.raw) is not None or find(_utf8(entry.message)) is not None:
@@ -97,8 +281,8 @@ class Regex(Struct, frozen=True):
         return entry.fault is not None and find(_utf8(entry.fault.text)) is not None
 
 
-class Field(Struct, frozen=True):
-    """The field ``name`` (see ``fields.py``) compares by ``op``, one of OPS, with ``value`` as it is written.
+class FieldMatch(Struct, frozen=True):
+    """The field ``name`` (see :func:`field_values`) compares by ``op``, one of OPS, with ``value`` as it is written.
 
     Two numbers are compared as numbers, two durations and the response time as durations, everything else as text,
     case counts; the level by its gravity. What is no number has no order. A record without the field does not match,
@@ -110,7 +294,7 @@ class Field(Struct, frozen=True):
     op: str
     value: str
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: LogRecord) -> bool:
         values = field_values(record, self.name)
         if not values:
             return False
@@ -125,7 +309,7 @@ class Within(Struct, frozen=True):
     since_us: int | None
     until_us: int | None
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: LogRecord) -> bool:
         at = record.entry.time_us
         if at is None:
             return False
@@ -152,3 +336,90 @@ def _finders(text: str) -> tuple[Callable[[str], bool], Callable[[bytes], bool]]
 
 def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+# The bounds of time that every match of a filter lies in.
+
+
+Span: TypeAlias = tuple[int | None, int | None]
+"""Not before the first, and before the second, microseconds since 1970 UTC; None is no bound."""
+
+NO_TIME: Span = (0, 0)
+
+
+def span(where: Filter) -> Span:
+    """The bounds; of what cannot match (``1h and ..2h``) an end that is not after its start. Where there is a bound,
+    records without a time do not match."""
+    match where:
+        case Within(since_us, until_us):
+            return since_us, until_us
+        case And(parts):
+            spans = [span(part) for part in parts]
+            since = [start for start, _ in spans if start is not None]
+            until = [end for _, end in spans if end is not None]
+            return max(since, default=None), min(until, default=None)
+        case Or(parts):
+            return _around([bounds for bounds in map(span, parts) if not _empty(bounds)])
+    return None, None
+
+
+def _empty(bounds: Span) -> bool:
+    start, end = bounds
+    return start is not None and end is not None and end <= start
+
+
+def _around(spans: list[Span]) -> Span:
+    if not spans:
+        return NO_TIME
+    since = [start for start, _ in spans if start is not None]
+    until = [end for _, end in spans if end is not None]
+    return min(since) if len(since) == len(spans) else None, max(until) if len(until) == len(spans) else None
+
+
+# The severities that matches of a filter can have.
+
+
+ALL = frozenset(Severity)
+
+
+def severities(where: Filter) -> frozenset[Severity]:
+    """Every match has one of these; UNKNOWN is among them where a match need not tell any."""
+    match where:
+        case And(parts):
+            return ALL.intersection(*map(severities, parts))
+        case Or(parts):
+            return frozenset().union(*map(severities, parts))
+        case Not(AtLeast() | FieldMatch("level") as part):
+            return ALL - severities(part)
+        case Not(Not(part)):
+            return severities(part)
+        case AtLeast(severity):
+            return frozenset(one for one in Severity if one >= severity)
+        case FieldMatch("level", op, value):
+            fits = comparison("level", op, value)
+            return frozenset(one for one in Severity if fits(one.name))
+    return ALL
+
+
+# A filter as it is for the records of one source: what it says of ``source`` is answered before any record is read.
+
+
+NOTHING = Or(())
+
+
+def of_source(where: Filter, name: str) -> Filter:
+    """``where`` for records whose source is ``name``: the same matches. NOTHING where none of them can match,
+    EVERYTHING where each does. Raises UsageError for a wrong regular expression."""
+    match where:
+        case FieldMatch("source", op, value):
+            return EVERYTHING if comparison("source", op, value)(name) else NOTHING
+        case Not(part):
+            inner = of_source(part, name)
+            return NOTHING if inner == EVERYTHING else EVERYTHING if inner == NOTHING else Not(inner)
+        case And(parts):
+            kept = [each for each in (of_source(part, name) for part in parts) if each != EVERYTHING]
+            return NOTHING if NOTHING in kept else kept[0] if len(kept) == 1 else And(tuple(kept))
+        case Or(parts):
+            kept = [each for each in (of_source(part, name) for part in parts) if each != NOTHING]
+            return EVERYTHING if EVERYTHING in kept else kept[0] if len(kept) == 1 else Or(tuple(kept))
+    return where

@@ -1,27 +1,125 @@
-r"""What a native search (ripgrep, grep, ``bytes.find``) looks for, so that only what may match is read as records.
-
-It may find too much, never too little: a record that matches holds a needle in its raw bytes. What a message says can
-stand there in several spellings. JSON writes ``/`` also as ``\/``, a character outside ASCII also as ``\u4e2d``
-(RFC 8259, 7), some encoders ``<`` or ``'`` as ``\u003c``, ``\u0027``; CSV doubles quotes; RFC 5424 escapes ``]``; an
-access log's message is put together. So a text is cut where its spelling is not sure, and its longest piece is looked
-for, in each spelling that is left. ASCII letters, digits and the rest of punctuation are written as themselves by every
-encoder known, though the RFC allows others.
-"""
+"""The literals that a native search (rg, grep) looks for, so that only records that may match are read."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from lilfox_tui.logs.faults import UNKNOWN_TYPE
-from lilfox_tui.logs.filter.fields import comparison, number
-from lilfox_tui.logs.filter.literals import required_literals
-from lilfox_tui.logs.filter.model import And, AtLeast, Field, Filter, Or, Regex, Text, ignores_case
-from lilfox_tui.logs.filter.severities import severities
+from lilfox_tui.logs.exceptions import UNKNOWN_TYPE
+from lilfox_tui.logs.filter.model import (
+    And,
+    AtLeast,
+    FieldMatch,
+    Filter,
+    Or,
+    RegexMatch,
+    TextMatch,
+    comparison,
+    ignores_case,
+    number,
+    severities,
+)
 from lilfox_tui.logs.record import Severity
+
+# Texts of which every match of a regular expression holds at least one, where that is surely so.
+#
+# Only what stands outside all parentheses and brackets and is not repeated or optional counts. What is not surely
+# understood (https://github.com/google/re2/wiki/Syntax) gives nothing.
+
+
+_FLAGS = re.compile(r"\(\?([a-zA-Z]+)\)")
+_FLAGS_LATER = re.compile(r"\(\?[a-zA-Z-]+\)")
+_REPEATED = re.compile(r"[*?]|\{\d+(?:,\d*)?\}")
+_GAP = "\\"
+"""Anything that no text goes across."""
+_ONE_OF_A_CLASS = frozenset("dDwWsSbBAzntrfva")
+
+
+class Literals(Struct, frozen=True):
+    """For each alternative its texts, each of which stands in every match of it."""
+
+    alternatives: tuple[tuple[str, ...], ...]
+    ignore_case: bool
+
+
+def required_literals(pattern: str) -> Literals | None:
+    """Those of a pattern that RE2 takes; None where there is an alternative with no such text."""
+    flags = _FLAGS.match(pattern)
+    rest = pattern[flags.end() :] if flags else pattern
+    if "\\Q" in rest or _FLAGS_LATER.search(rest):
+        return None
+    alternatives: list[list[str]] = [[""]]
+    for mark in _marks(rest):
+        texts = alternatives[-1]
+        if mark is None:
+            return None
+        if mark == "|":
+            alternatives.append([""])
+        elif mark == _GAP:
+            texts.append("")
+        elif _REPEATED.fullmatch(mark):
+            texts[-1:] = [texts[-1][:-1], ""]
+        else:
+            texts[-1] += mark[-1]
+    found = tuple(tuple(text for text in texts if text) for texts in alternatives)
+    return Literals(found, flags is not None and "i" in flags[1]) if all(found) else None
+
+
+def _marks(pattern: str) -> Iterator[str | None]:
+    r"""What stands outside all parentheses: a literal as itself or ``\`` and itself, a repetition, ``|``, a gap; None
+    is something not understood."""
+    at = depth = 0
+    while at < len(pattern):
+        char = pattern[at]
+        end = at + 1
+        mark: str | None = _GAP
+        if char == "\\":
+            end = at + 2
+            mark = _unescaped(pattern[at:end])
+        elif char == "[":
+            end = _end_of_class(pattern, at)
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+        elif repeated := _REPEATED.match(pattern, at):
+            mark, end = repeated[0], repeated.end()
+        elif char not in "+.^${":
+            mark = char
+        if depth == 0 or mark is None:
+            yield mark
+        at = end
+
+
+def _unescaped(pair: str) -> str | None:
+    char = pair[1:]
+    if char in _ONE_OF_A_CLASS:
+        return _GAP
+    return pair if char and char.isascii() and not char.isalnum() else None
+
+
+def _end_of_class(pattern: str, at: int) -> int:
+    at += 1
+    at += pattern.startswith("^", at)
+    at += pattern.startswith("]", at)
+    while at < len(pattern) and pattern[at] != "]":
+        if pattern.startswith("[:", at) and ":]" in pattern[at:]:
+            at = pattern.index(":]", at) + 2
+        else:
+            at += 2 if pattern[at] == "\\" else 1
+    return at + 1
+
+
+# What a native search (ripgrep, grep, ``bytes.find``) looks for, so that only what may match is read as records.
+#
+# It may find too much, never too little: a record that matches holds a needle in its raw bytes. What a message says can
+# stand there in several spellings. JSON writes ``/`` also as ``\/``, a character outside ASCII also as ``\u4e2d`` (RFC
+# 8259, 7), some encoders ``<`` or ``'`` as ``\u003c``, ``\u0027``; CSV doubles quotes; RFC 5424 escapes ``]``; an
+# access log's message is put together. So a text is cut where its spelling is not sure, and its longest piece is looked
+# for, in each spelling that is left. ASCII letters, digits and the rest of punctuation are written as themselves by
+# every encoder known, though the RFC allows others.
+
 
 LevelWords = Mapping[Severity, tuple[bytes, ...]]
 
@@ -72,14 +170,14 @@ def _of(where: Filter, level_words: LevelWords | None) -> Needles | None:
             return max((one for one in found if one is not None), key=_selectivity, default=None)
         case Or(parts):
             return _union([_of(part, level_words) for part in parts])
-        case Text(text):
+        case TextMatch(text):
             folded = ignores_case(text)
             return _of_text(text, ignore_case=folded, beyond_ascii=folded and not text.isascii())
-        case Regex(pattern):
+        case RegexMatch(pattern):
             return _of_pattern(pattern)
-        case AtLeast() | Field("level"):
+        case AtLeast() | FieldMatch("level"):
             return _of_levels(level_words, severities(where))
-        case Field(name, op, value):
+        case FieldMatch(name, op, value):
             return _of_field(name, op, value)
     return None
 
@@ -123,14 +221,14 @@ def _is_sure(char: str, *, folded: bool) -> bool:
 
 
 def _spellings(text: str, *, ignore_case: bool) -> tuple[bytes, ...]:
-    small = "".join(char if char.isascii() else _escaped(char) for char in text)
-    large = "".join(char if char.isascii() else _escaped(char, large=True) for char in text)
+    small = "".join(char if char.isascii() else _json_escaped(char) for char in text)
+    large = "".join(char if char.isascii() else _json_escaped(char, large=True) for char in text)
     written = (text, small) if ignore_case else (text, small, large)
     slashes = (one.replace("/", slash) for one in written for slash in ("/", "\\/"))
     return tuple(dict.fromkeys(one.encode() for one in slashes))
 
 
-def _escaped(char: str, *, large: bool = False) -> str:
+def _json_escaped(char: str, *, large: bool = False) -> str:
     units = char.encode("utf-16-be").hex()
     units = units.upper() if large else units
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
 from lilfox_tui.logs import times
-from lilfox_tui.logs.lines import every_line as begins
-from lilfox_tui.logs.record import Entry, Severity
+from lilfox_tui.logs.record import LogEntry, Severity
+from lilfox_tui.logs.record import every_line as begins
 
 __all__ = ["LEVEL_WORDS", "begins", "parse", "route_of"]
 
@@ -34,7 +34,7 @@ _IDENTIFIER = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{
 _LONGEST_ROUTE = 2000
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  the time has its offset
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  the time has its offset
     """One request; None for another line."""
     match = _LINE.fullmatch(raw.decode("utf-8", "replace"))
     if match is None:
@@ -56,7 +56,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | N
         fields["request_time"] = seconds
     if rest and seconds is None:
         fields["rest"] = rest.strip()
-    return Entry(
+    return LogEntry(
         message=f"{request} {status}",
         time_us=_time(time),
         severity=Severity.ERROR if code >= 500 else Severity.WARNING if code >= 400 else Severity.INFO,

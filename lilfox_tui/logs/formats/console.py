@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs import faults, times
+from lilfox_tui.logs import exceptions, times
 from lilfox_tui.logs.levels import level_words, severity_of
-from lilfox_tui.logs.lines import text_of
-from lilfox_tui.logs.record import Entry
+from lilfox_tui.logs.record import LogEntry, text_of
 
 LEVEL_WORDS = level_words(b"%b")
 
@@ -83,7 +82,7 @@ def begins(line: bytes) -> bool:
     return _BEGINS.match(line) is not None
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
     """A record in one of the layouts; None for a text in which no level stands at its place."""
     text = text_of(raw)
     us, start, level = _head(text, zone, latest)
@@ -95,13 +94,13 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | N
     logger = str(fields.get("logger", word))
     if level:
         fields["level"] = level
-    return Entry(
+    return LogEntry(
         message=message,
         time_us=us,
         severity=severity_of(level or match["level"]),
         logger=logger,
         module=logger,
-        fault=faults.in_text(text),
+        fault=exceptions.in_text(text),
         fields=fields,
     )
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs import faults
-from lilfox_tui.logs.json_objects import object_in
+from lilfox_tui.logs import exceptions
 from lilfox_tui.logs.levels import SYSLOG, level_words, spoken
-from lilfox_tui.logs.lines import every_line as begins
-from lilfox_tui.logs.record import Entry, Severity
+from lilfox_tui.logs.record import LogEntry, Severity
+from lilfox_tui.logs.record import every_line as begins
+from lilfox_tui.logs.structured import object_in
 from lilfox_tui.logs.times import from_number
 
 __all__ = ["LEVEL_WORDS", "begins", "parse"]
@@ -33,7 +33,7 @@ _PRINTED = "6"
 _TIME = "__REALTIME_TIMESTAMP"
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  the journal's times are UTC
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  the journal's times are UTC
     """One record of the journal; None for a line without its time."""
     if b"__REALTIME_TIMESTAMP" not in raw:
         return None
@@ -41,13 +41,13 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | N
     if fields is None or _TIME not in fields:
         return None
     time, message = fields[_TIME], _text(fields.get("MESSAGE"))
-    return Entry(
+    return LogEntry(
         message=message,
         time_us=from_number(int(time)) if isinstance(time, str) and time.isdecimal() and len(time) < 20 else None,
         severity=_severity(fields.get("PRIORITY"), fields.get("MESSAGE")),
         logger=_who(fields),
         module=_text(fields.get("_SYSTEMD_UNIT")),
-        fault=faults.in_text(message),
+        fault=exceptions.in_text(message),
         fields=fields,
     )
 

@@ -1,14 +1,13 @@
-"""JSON lines, one object a record: the manual's JSONFormatter, and any other library's (``named_fields.py``)."""
+"""JSON lines, one object a record: the manual's JSONFormatter, and any other library's (``logs/structured.py``)."""
 
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs.json_objects import object_in
 from lilfox_tui.logs.levels import ENDINGS, level_words, possible_numbers
-from lilfox_tui.logs.lines import every_line as begins
-from lilfox_tui.logs.named_fields import entry_of
-from lilfox_tui.logs.record import Entry, Severity
+from lilfox_tui.logs.record import LogEntry, Severity
+from lilfox_tui.logs.record import every_line as begins
+from lilfox_tui.logs.structured import entry_of, object_in
 
 __all__ = ["LEVEL_WORDS", "begins", "parse"]
 
@@ -39,7 +38,7 @@ LEVEL_WORDS = {
 }
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
     """The object's fields; None for a line that is no object."""
     fields = object_in(raw)
     return entry_of(fields, raw, zone) if fields is not None else None

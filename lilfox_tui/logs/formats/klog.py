@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs import faults, times
-from lilfox_tui.logs.lines import text_of
-from lilfox_tui.logs.record import Entry, Severity
+from lilfox_tui.logs import exceptions, times
+from lilfox_tui.logs.record import LogEntry, Severity, text_of
 
 _SEVERITIES = {"I": Severity.INFO, "W": Severity.WARNING, "E": Severity.ERROR, "F": Severity.CRITICAL}
 LEVEL_WORDS = {severity: (f"{letter}0".encode(), f"{letter}1".encode()) for letter, severity in _SEVERITIES.items()}
@@ -30,7 +29,7 @@ def begins(line: bytes) -> bool:
     return _BEGINS.match(line) is not None
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
     """One message; None for another line."""
     text = text_of(raw)
     head = _HEAD.match(text)
@@ -40,11 +39,11 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | N
     own = f"{_MONTHS[3 * month - 2 : 3 * month + 1]} {int(head['day'])} {head['clock']}"
     stamp = head["runtime"].split(" ", 1)[0] if head["runtime"] else own
     message = text[head.end() :]
-    return Entry(
+    return LogEntry(
         message=message,
         time_us=times.from_text(stamp, zone, latest),
         severity=_SEVERITIES[head["level"]],
         module=head["file"],
-        fault=faults.in_text(message),
+        fault=exceptions.in_text(message),
         fields={"level": head["level"], "thread": int(head["thread"]), "file": head["file"], "line": int(head["line"])},
     )

@@ -6,10 +6,9 @@ import re
 from datetime import datetime, tzinfo
 
 from lilfox_tui.logs.levels import ENDINGS, level_words, possible_numbers
-from lilfox_tui.logs.lines import every_line as begins
-from lilfox_tui.logs.lines import text_of
-from lilfox_tui.logs.named_fields import entry_of
-from lilfox_tui.logs.record import Entry
+from lilfox_tui.logs.record import LogEntry, text_of
+from lilfox_tui.logs.record import every_line as begins
+from lilfox_tui.logs.structured import entry_of
 
 __all__ = ["LEVEL_WORDS", "begins", "parse"]
 
@@ -27,7 +26,7 @@ _MOST_PAIRS = 4096
 _LONGEST_FIRST_KEY = 200
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
     """The pairs of the line; None where a part of it is no pair, or none of them is a time, a level or a message."""
     text = text_of(raw)
     if "=" not in text[:_LONGEST_FIRST_KEY].lstrip().partition(" ")[0]:

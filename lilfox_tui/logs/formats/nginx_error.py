@@ -10,8 +10,7 @@ from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
 from lilfox_tui.logs.levels import severity_of
-from lilfox_tui.logs.lines import text_of
-from lilfox_tui.logs.record import Entry, Severity
+from lilfox_tui.logs.record import LogEntry, Severity, text_of
 
 LEVEL_WORDS = {
     Severity.DEBUG: (b"[debug]",),
@@ -35,7 +34,7 @@ def begins(line: bytes) -> bool:
     return _BEGINS.match(line) is not None
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
     """The message is what stands before ``client``; the rest are fields."""
     match = _LINE.fullmatch(text_of(raw))
     if match is None:
@@ -46,7 +45,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | N
         fields["connection"] = int(connection)
     said = _CONTEXT.search(rest)
     fields.update((found[1], found[2].strip('"')) for found in _CONTEXT.finditer(rest))
-    return Entry(
+    return LogEntry(
         message=rest[: said.start()] if said else rest,
         time_us=times.from_text(time, zone),
         severity=severity_of(level),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs import faults, times
+from lilfox_tui.logs import exceptions, times
 from lilfox_tui.logs.levels import level_words, spoken
-from lilfox_tui.logs.lines import text_of
-from lilfox_tui.logs.record import Entry
+from lilfox_tui.logs.record import LogEntry, text_of
 
 LEVEL_WORDS = level_words(b"%b")
 _CONTINUES = re.compile(
@@ -25,12 +24,12 @@ def begins(line: bytes) -> bool:
     """A line that is neither indented nor part of a traceback, stack trace or statement."""
     if _CONTINUES.match(line):
         return False
-    return not (_CLASS_ON_LINE.match(line) and faults.names_exception(line[:400].decode("utf-8", "replace")))
+    return not (_CLASS_ON_LINE.match(line) and exceptions.names_exception(line[:400].decode("utf-8", "replace")))
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry:
     """Always something; the message is what follows the time."""
     text = text_of(raw)
     us, start = times.leading(text, zone, latest)
     message = text[start:].lstrip(" \t:-|,") if start else text
-    return Entry(message=message or text, time_us=us, severity=spoken(message), fault=faults.in_text(text))
+    return LogEntry(message=message or text, time_us=us, severity=spoken(message), fault=exceptions.in_text(text))

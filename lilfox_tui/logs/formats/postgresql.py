@@ -10,11 +10,13 @@ import re
 from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
-from lilfox_tui.logs.lines import text_of
-from lilfox_tui.logs.postgresql_levels import LEVELS, duration_s, words
-from lilfox_tui.logs.record import Entry
+from lilfox_tui.logs.levels import POSTGRESQL_LEVELS, postgresql_duration_s, postgresql_words
+from lilfox_tui.logs.record import LogEntry, text_of
 
-LEVEL_WORDS = {severity: tuple(word + b":" for word in words(severity)) for severity in dict.fromkeys(LEVELS.values())}
+LEVEL_WORDS = {
+    severity: tuple(word + b":" for word in postgresql_words(severity))
+    for severity in dict.fromkeys(POSTGRESQL_LEVELS.values())
+}
 _FURTHER = {
     "DETAIL": "detail", "HINT": "hint", "CONTEXT": "context", "QUERY": "query", "LOCATION": "location",
     "STATEMENT": "statement", "BACKTRACE": "backtrace",
@@ -23,11 +25,15 @@ _FURTHER = {
 }  # fmt: skip
 _HEAD = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: (?:[A-Z]{2,5}|[+-]\d\d(?::?\d\d)?)\b)?)"
-    rf"(?P<prefix>[^\n]{{0,300}}?)(?<!\w)(?P<word>{'|'.join((*LEVELS, *_FURTHER))}):  "
+    rf"(?P<prefix>[^\n]{{0,300}}?)(?<!\w)(?P<word>{'|'.join((*POSTGRESQL_LEVELS, *_FURTHER))}):  "
 )
 _TIME_BYTES = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 _WORD_BYTES = re.compile(
-    rb"(?<![A-Za-z0-9_\x80-\xff])(?:(" + "|".join(LEVELS).encode() + rb")|" + "|".join(_FURTHER).encode() + rb"):  "
+    rb"(?<![A-Za-z0-9_\x80-\xff])(?:("
+    + "|".join(POSTGRESQL_LEVELS).encode()
+    + rb")|"
+    + "|".join(_FURTHER).encode()
+    + rb"):  "
 )
 _HEAD_BYTES = 400
 _PID = re.compile(r"\[(\d{1,10})(?:-\d{1,10})?\]")
@@ -44,11 +50,11 @@ def begins(line: bytes) -> bool:
     return word is not None and word[1] is not None
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
     """One message with its DETAIL, STATEMENT and so on as fields; None for another text."""
     first, *rest = text_of(raw).split("\n")
     head = _HEAD.match(first)
-    if head is None or head["word"] not in LEVELS:
+    if head is None or head["word"] not in POSTGRESQL_LEVELS:
         return None
     parts: dict[str, list[str]] = {"message": [first[head.end() :]]}
     part = parts["message"]
@@ -63,12 +69,12 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | N
     fields: dict[str, object] = {"level": head["word"], **session}
     fields.update((name, "\n".join(lines)) for name, lines in parts.items() if name != "message")
     message = "\n".join(parts["message"])
-    return Entry(
+    return LogEntry(
         message=message,
         time_us=times.from_text(head["time"], zone),
-        severity=LEVELS[head["word"]],
+        severity=POSTGRESQL_LEVELS[head["word"]],
         logger=str(session.get("db", "")),
-        response_time_s=duration_s(message),
+        response_time_s=postgresql_duration_s(message),
         fields=fields,
     )
 

@@ -6,11 +6,13 @@ import re
 from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
-from lilfox_tui.logs.lines import text_of
-from lilfox_tui.logs.postgresql_levels import LEVELS, duration_s, words
-from lilfox_tui.logs.record import Entry
+from lilfox_tui.logs.levels import POSTGRESQL_LEVELS, postgresql_duration_s, postgresql_words
+from lilfox_tui.logs.record import LogEntry, text_of
 
-LEVEL_WORDS = {severity: tuple(b"," + word for word in words(severity)) for severity in dict.fromkeys(LEVELS.values())}
+LEVEL_WORDS = {
+    severity: tuple(b"," + word for word in postgresql_words(severity))
+    for severity in dict.fromkeys(POSTGRESQL_LEVELS.values())
+}
 _COLUMNS = (
     "timestamp", "user", "dbname", "pid", "remote", "session_id", "line_num", "ps", "session_start", "vxid", "txid",
     "error_severity", "state_code", "message", "detail", "hint", "internal_query", "internal_position", "context",
@@ -26,7 +28,7 @@ def begins(line: bytes) -> bool:
     return _BEGINS.match(line) is not None
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
     """One message; empty columns are no fields. None where there are too few."""
     text = text_of(raw)
     if not _BEGINS.match(raw):
@@ -36,14 +38,14 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | N
     while place < len(text) and len(values) < len(_COLUMNS) and (field := _FIELD.match(text, place)):
         values.append(field[2] if field[1] is None else field[1].replace('""', '"'))
         place = field.end()
-    if len(values) < _LEAST_COLUMNS or values[11] not in LEVELS:
+    if len(values) < _LEAST_COLUMNS or values[11] not in POSTGRESQL_LEVELS:
         return None
     fields: dict[str, object] = {name: value for name, value in zip(_COLUMNS, values, strict=False) if value}
-    return Entry(
+    return LogEntry(
         message=values[13],
         time_us=times.from_text(values[0], zone),
-        severity=LEVELS[values[11]],
+        severity=POSTGRESQL_LEVELS[values[11]],
         logger=values[2],
-        response_time_s=duration_s(values[13]),
+        response_time_s=postgresql_duration_s(values[13]),
         fields=fields,
     )

@@ -5,19 +5,20 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
-from lilfox_tui.logs.json_objects import object_in
-from lilfox_tui.logs.lines import every_line as begins
-from lilfox_tui.logs.postgresql_levels import LEVELS, duration_s, words
-from lilfox_tui.logs.record import Entry, Severity
+from lilfox_tui.logs.levels import POSTGRESQL_LEVELS, postgresql_duration_s, postgresql_words
+from lilfox_tui.logs.record import LogEntry, Severity
+from lilfox_tui.logs.record import every_line as begins
+from lilfox_tui.logs.structured import object_in
 
 __all__ = ["LEVEL_WORDS", "begins", "parse"]
 
 LEVEL_WORDS = {
-    severity: tuple(b'"' + word + b'"' for word in words(severity)) for severity in dict.fromkeys(LEVELS.values())
+    severity: tuple(b'"' + word + b'"' for word in postgresql_words(severity))
+    for severity in dict.fromkeys(POSTGRESQL_LEVELS.values())
 }
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:  # noqa: ARG001  its times have years
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
     """One message; None for an object without ``error_severity``."""
     if b'"error_severity"' not in raw:
         return None
@@ -26,11 +27,11 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | N
         return None
     message, database = fields.get("message"), fields.get("dbname")
     message = message if isinstance(message, str) else ""
-    return Entry(
+    return LogEntry(
         message=message,
         time_us=times.from_value(fields.get("timestamp"), zone),
-        severity=LEVELS.get(level, Severity.UNKNOWN),
+        severity=POSTGRESQL_LEVELS.get(level, Severity.UNKNOWN),
         logger=database if isinstance(database, str) else "",
-        response_time_s=duration_s(message),
+        response_time_s=postgresql_duration_s(message),
         fields=fields,
     )

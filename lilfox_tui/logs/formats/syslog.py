@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs import faults, times
+from lilfox_tui.logs import exceptions, times
 from lilfox_tui.logs.levels import SYSLOG, level_words, spoken
-from lilfox_tui.logs.lines import text_of
-from lilfox_tui.logs.record import Entry
+from lilfox_tui.logs.record import LogEntry, text_of
 
 _FACILITIES = 24  # RFC 5424, table 1
 LEVEL_WORDS = {
@@ -55,7 +54,7 @@ def begins(line: bytes) -> bool:
     return _BEGINS.match(line) is not None
 
 
-def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | None:
+def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
     """One message of either RFC; None for another line."""
     text = text_of(raw)
     priority = _PRIORITY.match(text)
@@ -74,13 +73,13 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> Entry | N
         return None
     named = match.groupdict()
     fields.update((name, named[name]) for name in ("host", "app", "pid", "msgid") if named.get(name) not in (None, "-"))
-    return Entry(
+    return LogEntry(
         message=message,
         time_us=times.from_text(named["time"], zone, latest),
         severity=spoken(message) if number is None else SYSLOG[number % 8],
         logger=str(fields.get("app", "")),
         module=str(fields.get("app", "")),
-        fault=faults.in_text(message),
+        fault=exceptions.in_text(message),
         fields=fields,
     )
 

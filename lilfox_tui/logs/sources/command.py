@@ -9,8 +9,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from lilfox_tui.config.model import LogConfig
-from lilfox_tui.logs.read_once import Origin, ReadOnceSource
-from lilfox_tui.logs.source import Setting
+from lilfox_tui.logs.source import SourceSettings
+from lilfox_tui.logs.stream_source import StreamOrigin, StreamSource
 from lilfox_tui.redact import redact
 
 
@@ -23,7 +23,7 @@ class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """It goes on printing: when it ends it is started again."""
 
 
-def open_source(name: str, options: Options, setting: Setting) -> ReadOnceSource:
+def open_source(name: str, options: Options, setting: SourceSettings) -> StreamSource:
     """The command's output; it is started with the first question."""
 
     def blocks() -> AsyncGenerator[bytes, None]:
@@ -31,4 +31,4 @@ def open_source(name: str, options: Options, setting: Setting) -> ReadOnceSource
         return setting.host.stream(options.argv)
 
     description = redact(shlex.join(options.argv))
-    return ReadOnceSource(name, Origin(description, blocks, options.follow), setting)
+    return StreamSource(name, StreamOrigin(description, blocks, options.follow), setting)

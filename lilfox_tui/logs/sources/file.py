@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.logs.files.one_log import OneLog
 from lilfox_tui.logs.files.rotation import is_pattern
-from lilfox_tui.logs.source import Setting
+from lilfox_tui.logs.source import SourceSettings
 
 if TYPE_CHECKING:
     from lilfox_tui.logs.files.many_logs import ManyLogs
@@ -22,7 +22,7 @@ class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rotated: bool = True
 
 
-def open_source(name: str, options: Options, setting: Setting) -> OneLog | ManyLogs:
+def open_source(name: str, options: Options, setting: SourceSettings) -> OneLog | ManyLogs:
     """The log at ``options.path`` on the host, or those; nothing is opened before the first question."""
     if not is_pattern(options.path):
         return OneLog(name, options.path, setting, rotated=options.rotated)

@@ -1,14 +1,12 @@
-"""The journal of systemd, on this machine or another, as ``journalctl -o json`` gives it (journalctl(1)).
-
-A record's place is its cursor. Entries come in journalctl's order, which is that of their reception. Of a filter,
-journalctl is asked for what it knows (``filter/journal.py``), and grep on the host drops what cannot match.
-"""
+"""The systemd journal, on this machine or another, read with journalctl; filters are pushed down as matches."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -23,15 +21,107 @@ from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.script import NOT_FOUND
 from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import _, tr
-from lilfox_tui.logs.filter.journal import to_matches
-from lilfox_tui.logs.filter.model import EVERYTHING, Filter
+from lilfox_tui.logs.filter.model import EVERYTHING, And, FieldMatch, Filter, number, severities, span
 from lilfox_tui.logs.filter.needles import Needles, needles
-from lilfox_tui.logs.filter.span import span
 from lilfox_tui.logs.format import Format, load_format
-from lilfox_tui.logs.narrowed import narrowed
-from lilfox_tui.logs.pieces import in_pieces
-from lilfox_tui.logs.record import RAW_LIMIT, Record, microseconds
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Page, Setting, SourceStatus, Start
+from lilfox_tui.logs.levels import SYSLOG
+from lilfox_tui.logs.record import RAW_LIMIT, LogRecord, Severity, microseconds
+from lilfox_tui.logs.source import (
+    AtBeginning,
+    AtEnd,
+    AtPlace,
+    AtTime,
+    RecordPage,
+    SourceNotice,
+    SourceSettings,
+    SourceStatus,
+    Start,
+    in_pieces,
+)
+
+# The part of a filter that journalctl can search by itself: priorities and exact fields (journalctl(1)).
+#
+# Never loses a match: a record's level is its PRIORITY, but what a program prints comes as 6 whatever it says, and its
+# words tell the level (``formats/journald.py``), so 6 is always asked for; a record without is no match where a level
+# is. ``FIELD=value`` is exact, byte by byte, as our ``=`` is for text. A text or a pattern is not pushed: ``--grep``
+# looks into MESSAGE alone, we look into the whole record; ``narrowed`` drops what cannot match. Time is asked for by
+# what ``span`` of ``logs/filter/model.py`` gives.
+
+
+PRINTED = 6
+"""The priority of what a service writes to its stdout and stderr (systemd.exec(5), SyslogLevel=)."""
+_FIELD = re.compile(r"_?[A-Z][A-Z0-9_]{0,63}")
+"""systemd.journal-fields(7). Those that begin with two underscores cannot be asked for."""
+_NOT_EXACT = re.compile("[\0\n\ufffd\ud800-\udfff]")
+
+
+def to_matches(where: Filter) -> list[str]:
+    """Arguments of journalctl that keep every match of ``where``, for instance ``--priority=0..6``, ``_PID=x``."""
+    return [*_priorities(where), *dict.fromkeys(_fields(where))]
+
+
+def _priorities(where: Filter) -> list[str]:
+    wanted = severities(where)
+    if Severity.UNKNOWN in wanted or not wanted:
+        return []
+    numbers = sorted({PRINTED, *(priority for priority, severity in enumerate(SYSLOG) if severity in wanted)})
+    return [f"--priority={numbers[0]}..{numbers[-1]}"]
+
+
+def _fields(where: Filter) -> list[str]:
+    """journalctl wants one of several values of a field, and all of several fields: as much, or more."""
+    match where:
+        case And(parts):
+            return [argument for part in parts for argument in _fields(part)]
+        case FieldMatch("module", "=", value) if _is_exact(value):
+            return [f"_SYSTEMD_UNIT={value}"]
+        case FieldMatch(name, "=", value) if _FIELD.fullmatch(name) and _is_exact(value):
+            return [f"{name}={value}"]
+    return []
+
+
+def _is_exact(value: str) -> bool:
+    """Not a number, which may be a byte of a field that is no text; nor what stands for something else."""
+    return bool(value) and number(value) is None and not _NOT_EXACT.search(value)
+
+
+# A command that prints records line by line, narrowed on its host by grep: lines that hold a needle are all that cross
+# the wire. Who reads them still holds each against the whole filter.
+
+
+_NARROW = r"""
+LC_ALL=C; export LC_ALL
+live=$1 fold=$2 needles=$3 begun=$4; shift 4
+each=
+printf 'a\n' | grep -aF --line-buffered -e a >/dev/null 2>&1 && each=--line-buffered
+if [ "$(printf 'a\nB\n' | grep -aFi -e 'x
+b' 2>/dev/null)" != B ] || { [ "$live" = live ] && [ -z "$each" ]; }; then exec "$@"; fi
+printf '%s\n' "$begun"
+exec 3>&1
+told() { "$@" 3>&-; echo "$?" >&4; }
+found() { grep -aF $each $fold -e "$needles" >&3; [ "$?" -le 1 ] || echo grep >&4; }
+ended=$({ told "$@" | found; } 4>&1)
+[ "$ended" = 0 ]
+"""
+BEGUN = b"-- narrowed --"
+"""The first line, so that who follows knows of a host that answers before anything matches."""
+
+
+def narrowed(argv: Sequence[str], wanted: Needles, *, live: bool) -> list[str]:
+    """``argv`` with less of its output: every line that holds one of ``wanted``. With ``live`` each comes at once,
+    where the host's grep can (GNU, BSD); where it cannot (BusyBox), and where there is no grep, all of it comes.
+
+    It ends with 0 if ``argv`` has, otherwise with 1 and the same words on stderr."""
+    needles = "\n".join(map(os.fsdecode, wanted.any_of))
+    fold = "-i" if wanted.ignore_case else ""
+    return ["sh", "-c", _NARROW, "sh", "live" if live else "page", fold, needles, BEGUN.decode(), *argv]
+
+
+# The journal of systemd, on this machine or another, as ``journalctl -o json`` gives it (journalctl(1)).
+#
+# A record's place is its cursor. Entries come in journalctl's order, which is that of their reception. Of a filter,
+# journalctl is asked for what it knows (``to_matches``), and grep on the host drops what cannot match.
+
 
 AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Waits before journalctl is started again after the link was lost."""
@@ -57,7 +147,7 @@ class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How far back it goes."""
 
 
-def open_source(name: str, options: Options, setting: Setting) -> JournaldSource:
+def open_source(name: str, options: Options, setting: SourceSettings) -> JournaldSource:
     """The journal; nothing is run yet."""
     return JournaldSource(name, options, setting)
 
@@ -73,7 +163,7 @@ class _Access(Struct, frozen=True):
 class JournaldSource:
     """See :class:`LogSource`."""
 
-    def __init__(self, name: str, options: Options, setting: Setting) -> None:
+    def __init__(self, name: str, options: Options, setting: SourceSettings) -> None:
         self.name = name
         self._options, self._setting = options, setting
         self.host: Host = setting.host
@@ -87,14 +177,14 @@ class JournaldSource:
         """See :attr:`LogSource.status`; the description says when only a part can be seen."""
         return self._status
 
-    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
+    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
         """See :meth:`LogSource.page`. Raises LilFoxError: no journalctl, no right to read, no such unit."""
-        if isinstance(start, Beginning if older else End):
-            return Page((), None)
+        if isinstance(start, AtBeginning if older else AtEnd):
+            return RecordPage((), None)
         try:
             access = await self._looked()
             page, looked_at = await self._page(access, start, older=older, limit=limit, where=where)
-            if not looked_at and where == EVERYTHING and isinstance(start, Beginning | End):
+            if not looked_at and where == EVERYTHING and isinstance(start, AtBeginning | AtEnd):
                 await self._refuse_unknown_unit()
         except LilFoxError as error:
             self._status.fail(error)
@@ -102,11 +192,13 @@ class JournaldSource:
         self._good(access)
         return page
 
-    async def _page(self, access: _Access, start: Start, *, older: bool, limit: int, where: Filter) -> tuple[Page, int]:
+    async def _page(
+        self, access: _Access, start: Start, *, older: bool, limit: int, where: Filter
+    ) -> tuple[RecordPage, int]:
         """The page, and how many entries journalctl gave for it."""
         argv = self._argv(where, start, older=older)
         argv += ["--reverse"] if older else []
-        found: list[Record] = []
+        found: list[LogRecord] = []
         looked_at = 0
         more: Start | None = None
         deadline = time.monotonic() + SEARCH_S
@@ -127,12 +219,12 @@ class JournaldSource:
                         break
                 if more is not None:
                     break
-        return Page(tuple(reversed(found)) if older else tuple(found), more), looked_at
+        return RecordPage(tuple(reversed(found)) if older else tuple(found), more), looked_at
 
-    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
+    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
         """See :meth:`LogSource.follow`. After a lost link it goes on behind the last entry that was read."""
         access = await self._looked()
-        if isinstance(start, End):
+        if isinstance(start, AtEnd):
             start = await self._newest(access)
         read_last = ""
         tries = 0
@@ -163,7 +255,7 @@ class JournaldSource:
 
     async def _followed(
         self, access: _Access, start: Start, where: Filter, read_last: str
-    ) -> AsyncGenerator[tuple[list[Record | Notice], str], None]:
+    ) -> AsyncGenerator[tuple[list[LogRecord | SourceNotice], str], None]:
         """Batches of what matches, each with the place of the last entry that has come (or "").
 
         The entry that was ``read_last`` before an outage is asked for again: if it is gone, others may be too."""
@@ -172,7 +264,7 @@ class JournaldSource:
         argv = self._narrowed([*argv, "--follow", "--no-tail"], where, live=True)
         async with aclosing(self._lines(argv, sudo=access.sudo)) as blocks:
             async for lines in blocks:
-                batch: list[Record | Notice] = []
+                batch: list[LogRecord | SourceNotice] = []
                 place = ""
                 for line, size in lines:
                     record = self._record(line, size)
@@ -233,21 +325,21 @@ class JournaldSource:
                 yield [(bytes(rest), len(rest) + cut), *((line, len(line)) for line in others)]
                 rest, cut = bytearray(half), 0
 
-    def _record(self, line: bytes, size: int) -> Record | None:
+    def _record(self, line: bytes, size: int) -> LogRecord | None:
         """An entry; None for a line that is none (``-- No entries --``)."""
         entry = self._format.parse(line, self._setting.zone)
         cursor = entry.fields.get("__CURSOR") if entry is not None else None
         if entry is None or not isinstance(cursor, str):
             return None
-        return Record(source=self.name, place=cursor, entry=entry, raw=line[:RAW_LIMIT], size_bytes=size)
+        return LogRecord(source=self.name, place=cursor, entry=entry, raw=line[:RAW_LIMIT], size_bytes=size)
 
     async def _newest(self, access: _Access) -> Start:
         """The newest entry's place, or the beginning where there is none."""
-        argv = [*self._argv(EVERYTHING, End(), older=True), "--lines=1"]
+        argv = [*self._argv(EVERYTHING, AtEnd(), older=True), "--lines=1"]
         done = await self.host.run(argv, sudo=access.sudo)
         line = done.stdout.rstrip(b"\n")
         record = self._record(line, len(line))
-        return Beginning() if record is None else AtPlace(record.place)
+        return AtBeginning() if record is None else AtPlace(record.place)
 
     async def _looked(self) -> _Access:
         """Whether journalctl is there and what it lets this user see; with sudo where that is allowed and needed."""
@@ -294,10 +386,10 @@ class JournaldSource:
                 tr("See systemctl list-units --all there for the names."),
             )  # fmt: skip
 
-    def _gap(self) -> Notice:
+    def _gap(self) -> SourceNotice:
         text = tr("The journal on {host} no longer has the last entry that was read: some may be missing here",
                            host=self.host.name)  # fmt: skip
-        return Notice(self.name, microseconds(datetime.now(UTC)), text)
+        return SourceNotice(self.name, microseconds(datetime.now(UTC)), text)
 
     def _good(self, access: _Access) -> None:
         options = self._options

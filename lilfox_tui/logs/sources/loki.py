@@ -1,8 +1,4 @@
-"""A Grafana Loki: ``query_range`` by time in both directions, and again each second for what is new.
-
-After Loki's HTTP API (grafana.com/docs/loki/latest/reference/loki-http-api): ``start`` is inclusive, ``end`` is not,
-times are nanoseconds, an answer has at most ``limit`` entries from ``start`` on (forward) or from ``end`` down.
-"""
+"""Grafana Loki: query_range in both directions, polling for what is new; filters are pushed down as LogQL."""
 
 from __future__ import annotations
 
@@ -19,16 +15,123 @@ from msgspec.structs import replace
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.logs.by_time import Stamped, Store, Stretch, place_of, whole_stamps
-from lilfox_tui.logs.filter.logql import to_logql
-from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.format import load_format
-from lilfox_tui.logs.http_source import HttpOptions, Server, ServerError
+from lilfox_tui.logs.filter.model import And, Filter, Not, Or, RegexMatch, TextMatch, ignores_case
+from lilfox_tui.logs.filter.needles import Needles, needles
+from lilfox_tui.logs.format import load_format, recognise
+from lilfox_tui.logs.http_source import (
+    HttpSourceOptions,
+    LogServer,
+    PolledSource,
+    ServerError,
+    StampedRange,
+    StampedRecord,
+    TimeStore,
+    place_of,
+    whole_stamps,
+)
 from lilfox_tui.logs.levels import severity_of
-from lilfox_tui.logs.polled import PolledSource
-from lilfox_tui.logs.recognise import recognise
-from lilfox_tui.logs.record import RAW_LIMIT, Entry, Record, Severity
-from lilfox_tui.logs.source import Setting
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, Severity
+from lilfox_tui.logs.source import SourceSettings
+
+# The part of a filter that a Loki can search by itself, as line filters of LogQL.
+#
+# Never loses a match, since each stage keeps every line whose record can match:
+#
+# - A text or a pattern becomes the needles of ``logs/filter/needles.py``: a record that matches holds one in its raw
+#   bytes, which are the line. ``(?i)`` of RE2 folds more letters than we do, so it keeps more.
+# - ``not text`` drops the lines that hold the text as it is; such a record does not match (unless the text stands past
+#   RAW_LIMIT, where it is not read). Here case is ignored for ASCII
+#   letters alone (``[tT]``), as our texts ignore it.
+# - Levels, fields and times are not pushed: Loki's labels and metadata join a record's fields and may give its level.
+#   Time is asked for by ``start`` and ``end``.
+#
+# Line filters may follow any log query: https://grafana.com/docs/loki/latest/query/log_queries/. The strings are those
+# of Go, the patterns RE2.
+
+
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+"""What Go's ``regexp.QuoteMeta`` escapes."""
+_PRINTABLE = re.compile(r"[ !#-\[\]-~]")
+
+
+def to_logql(where: Filter) -> str:
+    r"""Line filters that keep every match of ``where``, for instance ``|~ "(?i)time\\.out" != "debug"``; ``""`` where
+    nothing can be pushed. To be put behind a log query, after a space (a newline, should the query end in a comment).
+    """
+    return " ".join(dict.fromkeys(_stages(where)))
+
+
+def _stages(where: Filter) -> list[str]:
+    match where:
+        case And(parts):
+            return [stage for part in parts for stage in _stages(part)]
+        case Not(Not(part)):
+            return _stages(part)
+        case Not(Or(parts)):
+            return [stage for part in parts for stage in _stages(Not(part))]
+        case Not(TextMatch(text)):
+            return _without(text)
+        case TextMatch() | RegexMatch() | Or():
+            found = needles(where, None) if _is_of_text(where) else None
+            return [] if found is None else [_with(found)]
+    return []
+
+
+def _is_of_text(where: Filter) -> bool:
+    match where:
+        case Or(parts) | And(parts):
+            return all(map(_is_of_text, parts))
+        case TextMatch() | RegexMatch():
+            return True
+    return False
+
+
+def _with(found: Needles) -> str:
+    texts = [needle.decode() for needle in found.any_of]
+    if len(texts) == 1 and not found.ignore_case:
+        return f"|= {quoted(texts[0])}"
+    pattern = "|".join(map(_literally, texts))
+    return f"|~ {quoted(f'(?i){pattern}' if found.ignore_case else pattern)}"
+
+
+def _without(text: str) -> list[str]:
+    if not text:
+        return []
+    if not ignores_case(text):
+        return [f"!= {quoted(text)}"] if _is_sure(text) else []
+    return [f"!~ {quoted(''.join(map(_either_case, text)))}"] if text.isascii() else []
+
+
+def _is_sure(text: str) -> bool:
+    """Whether the line that Loki holds is as we read it: not where U+FFFD stands for what is no UTF-8."""
+    return not any(char == "\ufffd" or "\ud800" <= char <= "\udfff" for char in text)
+
+
+def _either_case(char: str) -> str:
+    return f"[{char}{char.upper()}]" if char.isalpha() else _literally(char)
+
+
+def _literally(text: str) -> str:
+    return _SPECIAL.sub(lambda found: f"\\{found[0]}", text)
+
+
+def quoted(text: str) -> str:
+    """``text`` (no lone surrogates) as a string of LogQL, which is one of Go: whatever stands in it stays in it."""
+    return '"' + "".join(char if _PRINTABLE.fullmatch(char) else _escaped(char) for char in text) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char in ('"', "\\"):
+        return f"\\{char}"
+    code = ord(char)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+# A Grafana Loki: ``query_range`` by time in both directions, and again each second for what is new.
+#
+# After Loki's HTTP API (grafana.com/docs/loki/latest/reference/loki-http-api): ``start`` is inclusive, ``end`` is not,
+# times are nanoseconds, an answer has at most ``limit`` entries from ``start`` on (forward) or from ``end`` down.
+
 
 _PATH = "/loki/api/v1/query_range"
 _MOST = 5000
@@ -41,7 +144,7 @@ _AHEAD_NS = 600 * 10**9
 _LEVEL_LABELS = ("level", "detected_level", "severity", "lvl")
 
 
-class Options(HttpOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Options(HttpSourceOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``query`` is a LogQL log query. The tenant, if there is one, is the header X-Scope-OrgID."""
 
     kind: str = "loki"
@@ -54,42 +157,44 @@ class Options(HttpOptions, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Entries that arrive so much after newer ones are still noticed while following."""
 
 
-def open_source(name: str, options: Options, setting: Setting) -> PolledSource:
+def open_source(name: str, options: Options, setting: SourceSettings) -> PolledSource:
     """The query's entries; nothing is asked yet."""
-    server = Server(options, setting.host)
+    server = LogServer(options, setting.host)
     description = f"Loki {options.query} {server.where}"
     store = _Loki(name, options, setting, server)
     return PolledSource(name, description, store, server, setting, every_s=options.every, late_s=options.late)
 
 
-class _Loki(Store):
-    def __init__(self, name: str, options: Options, setting: Setting, server: Server) -> None:
+class _Loki(TimeStore):
+    def __init__(self, name: str, options: Options, setting: SourceSettings, server: LogServer) -> None:
         self._name, self._options, self._setting, self._server = name, options, setting, server
         self._most = _MOST
         self.format_name = setting.format
 
-    async def stretch(self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter) -> Stretch:
+    async def stretch(
+        self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter
+    ) -> StampedRange:
         now = time.time_ns()
         low = now - int(self._options.since * 1e9) if low is None else low
         high = now + _AHEAD_NS if high is None else high
         if low >= high:
-            return Stretch((), None)
+            return StampedRange((), None)
         start = max(low, high - _WINDOW_NS) if older else low
         end = high if older else min(high, low + _WINDOW_NS)
         for ask_for in (min(size, self._most), self._most):
             entries = await self._ask(start, end, older=older, limit=ask_for, where=where)
             if len(entries) < min(ask_for, self._most):
                 edge = start if older else end
-                return Stretch(entries, edge if low < edge < high else None)
+                return StampedRange(entries, edge if low < edge < high else None)
             if whole := whole_stamps(entries, older=older):
-                return Stretch(*whole)
+                return StampedRange(*whole)
         raise LilFoxError(
             tr("{where} has more than {limit} entries at one nanosecond; it cannot give them in parts",
                where=self._server.where, limit=self._most),
             tr("Narrow the query by a label or the filter by a text."),
         )  # fmt: skip
 
-    async def _ask(self, start: int, end: int, *, older: bool, limit: int, where: Filter) -> list[Stamped]:
+    async def _ask(self, start: int, end: int, *, older: bool, limit: int, where: Filter) -> list[StampedRecord]:
         params = {
             "query": f"{self._options.query}\n{to_logql(where)}",
             "start": str(start),
@@ -108,7 +213,7 @@ class _Loki(Store):
             answer = await self._server.ask("GET", _PATH, params=params)
         return await asyncio.to_thread(self._stamped, answer, older)
 
-    def _stamped(self, answer: Any, older: bool) -> list[Stamped]:
+    def _stamped(self, answer: Any, older: bool) -> list[StampedRecord]:
         """The entries, oldest first; those of one time in the order in which their stream has them."""
         try:
             streams = _streams(answer)
@@ -130,17 +235,17 @@ class _Loki(Store):
         made = []
         for stamp, _key, _at, line, labels in rows:
             count = same[stamp, line] = same.get((stamp, line), -1) + 1
-            made.append(Stamped(stamp, self._record(stamp, line, labels, count)))
+            made.append(StampedRecord(stamp, self._record(stamp, line, labels, count)))
         return made
 
-    def _record(self, stamp: int, line: bytes, labels: Mapping[str, str], count: int) -> Record:
+    def _record(self, stamp: int, line: bytes, labels: Mapping[str, str], count: int) -> LogRecord:
         raw = line[:RAW_LIMIT]
         zone = self._setting.zone
-        entry = load_format(self.format_name).parse(raw, zone) or Entry(message=raw.decode("utf-8", "replace"))
+        entry = load_format(self.format_name).parse(raw, zone) or LogEntry(message=raw.decode("utf-8", "replace"))
         severity = entry.severity or next((severity_of(labels[n]) for n in _LEVEL_LABELS if n in labels), Severity(0))
         entry = replace(entry, time_us=stamp // 1000, severity=severity, fields={**labels, **entry.fields})
         word = hashlib.blake2b(line, digest_size=9).hexdigest() + (f".{count}" if count else "")
-        return Record(source=self._name, place=place_of(stamp, word), entry=entry, raw=raw, size_bytes=len(line))
+        return LogRecord(source=self._name, place=place_of(stamp, word), entry=entry, raw=raw, size_bytes=len(line))
 
 
 def _streams(answer: Any) -> list[tuple[dict[str, str], list[tuple[int, bytes]]]]:

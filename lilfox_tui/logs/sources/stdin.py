@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator
 from lilfox_tui.config.model import LogConfig
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import tr
-from lilfox_tui.logs.read_once import Origin, ReadOnceSource
-from lilfox_tui.logs.source import Setting
+from lilfox_tui.logs.source import SourceSettings
+from lilfox_tui.logs.stream_source import StreamOrigin, StreamSource
 
 _BLOCK = 64 * 1024
 
@@ -23,9 +23,9 @@ class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     descriptor: int = 0
 
 
-def open_source(name: str, options: Options, setting: Setting) -> ReadOnceSource:
+def open_source(name: str, options: Options, setting: SourceSettings) -> StreamSource:
     """What comes on the descriptor, which stays open at the end."""
-    return ReadOnceSource(name, Origin("-", lambda: blocks_of(options.descriptor)), setting)
+    return StreamSource(name, StreamOrigin("-", lambda: blocks_of(options.descriptor)), setting)
 
 
 async def blocks_of(descriptor: int) -> AsyncGenerator[bytes, None]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from lilfox_tui.metrics.collector import bad_line, checked, count
 from lilfox_tui.metrics.model import Sample
-from lilfox_tui.metrics.numbers import bad_line, checked, count
 
 EVERY_S = 30.0
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import msgspec
 
 from lilfox_tui.i18n import Message
+from lilfox_tui.metrics.collector import bad_line, checked, count, missing
 from lilfox_tui.metrics.model import Sample
-from lilfox_tui.metrics.numbers import bad_line, checked, count, missing
 
 EVERY_S = 10.0
 _MOUNTS = "/proc/self/mounts"

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from lilfox_tui.i18n import Message
+from lilfox_tui.metrics.collector import bad_line, checked, count
 from lilfox_tui.metrics.model import Labels, Sample
-from lilfox_tui.metrics.numbers import bad_line, checked, count
 
 HOST, OWN = "host", "own"
 """Whose limit: of all that runs on the host, or of LilFox and what else is in its group (a unit, a slice)."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from lilfox_tui.metrics.collector import bad_line, checked, decimal, missing
 from lilfox_tui.metrics.model import Sample
-from lilfox_tui.metrics.numbers import bad_line, checked, decimal, missing
 
 _LOADAVG = "/proc/loadavg"
 FILES: tuple[str, ...] = (_LOADAVG,)

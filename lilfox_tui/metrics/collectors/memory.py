@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from lilfox_tui.i18n import Message
+from lilfox_tui.metrics.collector import bad_line, checked, count, lacking, missing
 from lilfox_tui.metrics.model import Sample
-from lilfox_tui.metrics.numbers import bad_line, checked, count, lacking, missing
 
 _MEMINFO = "/proc/meminfo"
 FILES: tuple[str, ...] = (_MEMINFO,)

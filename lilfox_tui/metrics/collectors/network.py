@@ -8,8 +8,8 @@ from functools import lru_cache
 import msgspec
 
 from lilfox_tui.i18n import Message
+from lilfox_tui.metrics.collector import bad_line, checked, count, missing
 from lilfox_tui.metrics.model import Labels, Sample
-from lilfox_tui.metrics.numbers import bad_line, checked, count, missing
 
 _DEV = "/proc/net/dev"
 FILES: tuple[str, ...] = (_DEV,)

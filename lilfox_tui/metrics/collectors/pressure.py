@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from lilfox_tui.i18n import Message
+from lilfox_tui.metrics.collector import bad_line, checked, count, decimal
 from lilfox_tui.metrics.model import Labels, Sample
-from lilfox_tui.metrics.numbers import bad_line, checked, count, decimal
 
 _RESOURCES = ("cpu", "memory", "io")
 _FILES = {f"/proc/pressure/{resource}": resource for resource in _RESOURCES}

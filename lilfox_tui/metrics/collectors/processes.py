@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui.i18n import Message
+from lilfox_tui.metrics.collector import bad_line, checked, count
 from lilfox_tui.metrics.model import Sample
-from lilfox_tui.metrics.numbers import bad_line, checked, count
 
 WHEN_FOCUSED = True
 _TICKS_PER_S = 100.0

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.collector import checked
 from lilfox_tui.metrics.model import Sample
-from lilfox_tui.metrics.numbers import checked
 
 EVERY_S = 30.0
 _BOOTED = "/run/systemd/system"

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import msgspec
 
 from lilfox_tui.i18n import Message
+from lilfox_tui.metrics.collector import bad_line, checked, decimal, missing
 from lilfox_tui.metrics.model import Sample
-from lilfox_tui.metrics.numbers import bad_line, checked, decimal, missing
 
 _UPTIME = "/proc/uptime"
 _OSRELEASE = "/proc/sys/kernel/osrelease"

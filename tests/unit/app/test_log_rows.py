@@ -25,11 +25,11 @@ from lilfox_tui.app.panes.logs.strip import (
     strip_row,
 )
 from lilfox_tui.i18n import tr
-from lilfox_tui.logs.lane import Key, Shown
 from lilfox_tui.logs.patterns import template_of
-from lilfox_tui.logs.record import Fault, Severity
-from lilfox_tui.logs.source import Notice
+from lilfox_tui.logs.record import LoggedException, Severity
+from lilfox_tui.logs.source import SourceNotice
 from lilfox_tui.logs.statistics import Slice
+from lilfox_tui.logs.window import MergeKey, WindowItem
 from lilfox_tui.text import cell_width, clean
 from tests.unit.logs.memory_source import record
 
@@ -38,9 +38,9 @@ STYLE = LogStyle(width=100, glyphs=UNICODE, source_width=8, logger_width=8)
 texts = st.text(st.characters(exclude_categories=[]), max_size=300)
 
 
-def shown(number: int, message: str, *, after_s: float = 0, **more: object) -> Shown:
+def shown(number: int, message: str, *, after_s: float = 0, **more: object) -> WindowItem:
     time_us = AT_US + int(after_s * 1e6)
-    return Shown(Key(time_us, 0, number), record("backend", number, time_us, message, **more))
+    return WindowItem(MergeKey(time_us, 0, number), record("backend", number, time_us, message, **more))
 
 
 def text_of(row: Row) -> str:
@@ -93,13 +93,13 @@ TRACEBACK = "Traceback (most recent call last):\n  raise TimeoutError('x')"
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (Fault("TimeoutError", f"{TRACEBACK}\na.TimeoutError: no answer"), "a.TimeoutError: no answer"),
-        (Fault("E", "E: first\n\tat a.b(C.java:1)\n\tat E.f(E.java:2)"), "E: first"),
-        (Fault("KeyError", ""), "KeyError"),
-        (Fault("", "something"), ""),
+        (LoggedException("TimeoutError", f"{TRACEBACK}\na.TimeoutError: no answer"), "a.TimeoutError: no answer"),
+        (LoggedException("E", "E: first\n\tat a.b(C.java:1)\n\tat E.f(E.java:2)"), "E: first"),
+        (LoggedException("KeyError", ""), "KeyError"),
+        (LoggedException("", "something"), ""),
     ],
 )  # fmt: skip
-def test_the_exception_is_in_the_row(fault: Fault, said: str) -> None:
+def test_the_exception_is_in_the_row(fault: LoggedException, said: str) -> None:
     failed = record("s", 0, 0, "request failed", severity=Severity.ERROR)
     failed = replace(failed, entry=replace(failed.entry, fault=fault))
     assert headline(failed) == f"request failed  {said}".rstrip()
@@ -108,7 +108,7 @@ def test_the_exception_is_in_the_row(fault: Fault, said: str) -> None:
 def test_an_exception_that_the_message_names_is_not_named_twice() -> None:
     failed = record("s", 0, 0, "KeyError: 'a'")
     assert (
-        headline(replace(failed, entry=replace(failed.entry, fault=Fault("KeyError", "KeyError: 'a'"))))
+        headline(replace(failed, entry=replace(failed.entry, fault=LoggedException("KeyError", "KeyError: 'a'"))))
         == "KeyError: 'a'"
     )
 
@@ -117,7 +117,7 @@ def test_times_in_another_zone_with_dates_and_where_there_is_no_time() -> None:
     shanghai = replace(STYLE, zone=timezone(timedelta(hours=8)), dates=True)
     assert text_of(log_row(shown(1, "x"), shanghai)).startswith(" 03-29 11:12:44.250 ")
     assert text_of(log_row(shown(1, "x"), replace(STYLE, width=40))).startswith(" 03:12:44 ")
-    timeless = Shown(Key(0, 0, 1), record("backend", 1, None, "x"))
+    timeless = WindowItem(MergeKey(0, 0, 1), record("backend", 1, None, "x"))
     assert text_of(log_row(timeless, STYLE)).startswith("              · backend")
 
 
@@ -160,8 +160,8 @@ def test_repetitions_are_folded_requests_that_went_well_are_not() -> None:
 
 
 def test_a_notice_is_a_row_of_its_own_and_folds_nothing() -> None:
-    said = Notice(source="backend", time_us=AT_US, text=tr("connection lost"))
-    notices = [Shown(Key(AT_US, 0, at), said) for at in range(2)]
+    said = SourceNotice(source="backend", time_us=AT_US, text=tr("connection lost"))
+    notices = [WindowItem(MergeKey(AT_US, 0, at), said) for at in range(2)]
     rows = LogList([shown(1, "tick"), *notices, shown(2, "tick")], STYLE, folded=True)
     assert len(rows) == 4
     assert text_of(rows[1]).endswith("backend: connection lost")
@@ -173,9 +173,9 @@ def test_rows_of_wrapped_records_are_found_again() -> None:
     assert len(rows) == 2 + 1 + 5
     assert [rows.group_at(row) for row in range(8)] == [0, 0, 1, 2, 2, 2, 2, 2]
     assert [rows.row_of(group) for group in range(3)] == [0, 2, 3]
-    assert rows.place_of_row(4) == Place(Key(AT_US, 0, 3), 1)
-    assert rows.row_of_place(Place(Key(AT_US, 0, 3), 1), 2) == 4
-    assert rows.row_of_place(Place(Key(AT_US, 0, 3), 9), 2) == 7, "no further than the record goes"
+    assert rows.place_of_row(4) == Place(MergeKey(AT_US, 0, 3), 1)
+    assert rows.row_of_place(Place(MergeKey(AT_US, 0, 3), 1), 2) == 4
+    assert rows.row_of_place(Place(MergeKey(AT_US, 0, 3), 9), 2) == 7, "no further than the record goes"
 
 
 def test_errors_are_counted_by_minute() -> None:
@@ -184,7 +184,7 @@ def test_errors_are_counted_by_minute() -> None:
     assert rates is not None
     assert rates.end - rates.first == 4
     assert sum(span.errors for span in rates.spans) == 4
-    assert loaded_errors([Shown(Key(0, 0, 0), record("a", 0, None))]) is None
+    assert loaded_errors([WindowItem(MergeKey(0, 0, 0), record("a", 0, None))]) is None
 
 
 def test_the_strip_shows_a_spike_of_one_minute_however_long_the_span_is() -> None:
@@ -217,7 +217,7 @@ def test_a_records_page_has_its_fields_by_the_names_that_filters_know() -> None:
         1,
         "refused",
         severity=Severity.ERROR,
-        fault=Fault("OperationalError", "Traceback\n  line 1\nOperationalError: refused"),
+        fault=LoggedException("OperationalError", "Traceback\n  line 1\nOperationalError: refused"),
         fields={"user": {"id": 7, "name": "li"}, "tags": ["a", "b"], "empty": None},
     )
     rows = detail_rows(one, one.item, Neighbours((), (shown(2, "next"),)), STYLE)  # type: ignore[arg-type]

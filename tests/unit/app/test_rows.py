@@ -20,7 +20,7 @@ from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import tr
-from lilfox_tui.metrics.model import Level, Limit, Memory, Process
+from lilfox_tui.metrics.model import Level, Limit, Memory, ProcessUsage
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import Change, HostView
 from lilfox_tui.text import cell_width, clean
@@ -159,8 +159,8 @@ def test_the_columns_of_requests_leave_one_after_the_other_and_keep_their_order(
 
 def page(width: int, shown: HostView | None = None, changes: Sequence[Change] = ()) -> list[Row]:
     processes = (
-        Process(1, "root", "systemd " + HOSTILE, "S", 1.5, 12_000_000),
-        Process(10**22, "x" * 99, "liar", "S", 1e9, 10**40),
+        ProcessUsage(1, "root", "systemd " + HOSTILE, "S", 1.5, 12_000_000),
+        ProcessUsage(10**22, "x" * 99, "liar", "S", 1e9, 10**40),
     )
     view = shown or host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
     return host_page(

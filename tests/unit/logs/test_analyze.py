@@ -14,14 +14,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.logs.analyze_blocks import whole_records
-from lilfox_tui.logs.analyze_json import JsonCount
-from lilfox_tui.logs.format import load_format
+from lilfox_tui.logs.count_json import JsonCount
+from lilfox_tui.logs.count_process import whole_records
+from lilfox_tui.logs.format import load_format, split_records
 from lilfox_tui.logs.formats import json_lines
-from lilfox_tui.logs.record import RAW_LIMIT, Entry, Severity
-from lilfox_tui.logs.split import split_records
-from lilfox_tui.logs.statistics import statistics_of
-from lilfox_tui.logs.tally import MINUTE_US, Tally
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, Severity
+from lilfox_tui.logs.statistics import MINUTE_US, Tally, statistics_of
 
 EAST = timezone(timedelta(hours=5, minutes=45))
 
@@ -130,11 +128,11 @@ def test_most_lines_of_an_ordinary_log_are_not_read_by_the_format(monkeypatch: p
     log = b"\n".join(line % (number % 60) for number in range(2000))
     asked: list[bytes] = []
 
-    def parse(raw: bytes, zone: timezone) -> Entry | None:
+    def parse(raw: bytes, zone: timezone) -> LogEntry | None:
         asked.append(raw)
         return json_lines.parse(raw, zone)
 
-    monkeypatch.setattr("lilfox_tui.logs.analyze_json.parse", parse)
+    monkeypatch.setattr("lilfox_tui.logs.count_json.parse", parse)
     assert fast(log).route("s", "m").records == 2000
     assert len(asked) <= 61  # each minute once
 
@@ -155,7 +153,7 @@ def test_ranges_share_no_record_and_leave_none_out(kind: str, log: bytes, cuts: 
     format_ = load_format(kind)
     borders = [0, *sorted({cut % (len(log) + 1) for cut in cuts} - {0}), len(log)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lilfox_tui.logs.analyze_blocks.BLOCK", block)
+        patch.setattr("lilfox_tui.logs.count_process.BLOCK", block)
         found = [
             raw
             for start, end in itertools.pairwise(borders)
@@ -177,7 +175,7 @@ def test_a_record_as_long_as_its_file_is_not_held() -> None:
 def test_percentiles_are_the_nearest_rank_and_the_mean_is_the_manuals(taken: list[float]) -> None:
     tally = Tally()
     for number, seconds in enumerate(taken):
-        tally.add("s", Entry(message="", module=f"m{number % 3}", response_time_s=seconds))
+        tally.add("s", LogEntry(message="", module=f"m{number % 3}", response_time_s=seconds))
     found = statistics_of(tally).response_times
     assert found is not None
     ordered = sorted(taken)
@@ -202,7 +200,7 @@ def test_many_response_times_are_put_in_order_without_holding_them_all() -> None
 def test_no_response_time_is_none_and_odd_ones_are_not_counted() -> None:
     tally = Tally()
     for value in (None, -1.0, math.nan, math.inf):
-        tally.add("s", Entry(message="", response_time_s=value))
+        tally.add("s", LogEntry(message="", response_time_s=value))
     assert statistics_of(tally).response_times is None
     assert statistics_of(tally).records == 4
 
@@ -210,8 +208,8 @@ def test_no_response_time_is_none_and_odd_ones_are_not_counted() -> None:
 @pytest.mark.fault("2.28")
 def test_an_error_without_exception_or_module_is_counted_as_the_manual_does() -> None:
     tally = Tally()
-    tally.add("s", Entry(message="", severity=Severity.ERROR))
-    tally.add("s", Entry(message="", severity=Severity.WARNING))
+    tally.add("s", LogEntry(message="", severity=Severity.ERROR))
+    tally.add("s", LogEntry(message="", severity=Severity.WARNING))
     found = statistics_of(tally)
     assert (found.errors, found.errors_by_type, found.errors_by_module) == (1, {"Unknown": 1}, {"unknown": 1})
 
@@ -219,7 +217,7 @@ def test_an_error_without_exception_or_module_is_counted_as_the_manual_does() ->
 def test_a_log_of_years_has_wide_slices_and_loses_no_record() -> None:
     one, other = Tally(), Tally()
     for number in range(60_000):
-        (one if number % 50 else other).add("s", Entry(message="", time_us=number * MINUTE_US * 61))
+        (one if number % 50 else other).add("s", LogEntry(message="", time_us=number * MINUTE_US * 61))
     one.join(other)
     found = statistics_of(one)
     assert sum(row.records for row in found.by_slice) == found.records == 60_000

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.logs.by_time import ByTime, Poll, Stamped, Stretch, place_of, whole_stamps
-from lilfox_tui.logs.filter.model import EVERYTHING, Filter, Text
-from lilfox_tui.logs.record import Entry, Record
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Start
+from lilfox_tui.logs.filter.model import EVERYTHING, Filter, TextMatch
+from lilfox_tui.logs.http_source import StampedRange, StampedRecord, StorePoll, TimePager, place_of, whole_stamps
+from lilfox_tui.logs.record import LogEntry, LogRecord
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, Start
 
 FIRST_US = 1_760_000_000_000_000
 STAMPS = st.lists(st.integers(0, 12), max_size=40)
@@ -25,7 +25,7 @@ class Shelf:
     """A store in memory that gives ``most`` entries at a time, or fails where ``fails`` says so."""
 
     def __init__(self, stamps: list[int], most: int, first_us: int = FIRST_US) -> None:
-        self.entries: list[Stamped] = []
+        self.entries: list[StampedRecord] = []
         self.most, self.first_us = most, first_us
         self.fails: Callable[[], bool] = lambda: False
         for stamp in stamps:
@@ -34,13 +34,17 @@ class Shelf:
     def add(self, stamp: int) -> None:
         number = len(self.entries)
         stamp_ns = (self.first_us + stamp) * 1000
-        entry = Entry(message=f"n{number}", time_us=stamp_ns // 1000)
+        entry = LogEntry(message=f"n{number}", time_us=stamp_ns // 1000)
         raw = f"n{number}".encode()
-        record = Record(source="s", place=place_of(stamp_ns, f"w{number}"), entry=entry, raw=raw, size_bytes=len(raw))
-        self.entries.append(Stamped(stamp_ns, record))
+        record = LogRecord(
+            source="s", place=place_of(stamp_ns, f"w{number}"), entry=entry, raw=raw, size_bytes=len(raw)
+        )
+        self.entries.append(StampedRecord(stamp_ns, record))
         self.entries.sort(key=lambda one: (one.stamp, one.record.place))
 
-    async def stretch(self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter) -> Stretch:
+    async def stretch(
+        self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter
+    ) -> StampedRange:
         if self.fails():
             raise LilFoxError("down")
         found = [
@@ -54,9 +58,9 @@ class Shelf:
         while True:
             given_now = found[-most:] if older else found[:most]
             if len(given_now) == len(found):
-                return Stretch(found, None)
+                return StampedRange(found, None)
             if whole := whole_stamps(given_now, older=older):
-                return Stretch(*whole)
+                return StampedRange(*whole)
             most *= 2
 
 
@@ -64,7 +68,7 @@ async def paged(store: Shelf, start: Start, *, older: bool, limit: int, where: F
     found: list[str] = []
     more: Start | None = start
     while more is not None:
-        page = await ByTime(store).page(more, older=older, limit=limit, where=where)
+        page = await TimePager(store).page(more, older=older, limit=limit, where=where)
         names = [record.entry.message for record in page.records]
         assert len(names) <= limit
         found = [*names, *found] if older else [*found, *names]
@@ -72,7 +76,9 @@ async def paged(store: Shelf, start: Start, *, older: bool, limit: int, where: F
     return found
 
 
-@given(STAMPS, st.integers(1, 12), st.integers(1, 9), st.sampled_from([EVERYTHING, Text("1"), Text("no such")]))
+@given(
+    STAMPS, st.integers(1, 12), st.integers(1, 9), st.sampled_from([EVERYTHING, TextMatch("1"), TextMatch("no such")])
+)
 def test_pages_in_both_directions_from_anywhere_are_the_store(
     stamps: list[int], most: int, limit: int, where: Filter
 ) -> None:
@@ -80,8 +86,8 @@ def test_pages_in_both_directions_from_anywhere_are_the_store(
         store = Shelf(stamps, most)
         records = [entry.record for entry in store.entries]
         names = [record.entry.message for record in records if where.matches(record)]
-        assert await paged(store, Beginning(), older=False, limit=limit, where=where) == names
-        assert await paged(store, End(), older=True, limit=limit, where=where) == names
+        assert await paged(store, AtBeginning(), older=False, limit=limit, where=where) == names
+        assert await paged(store, AtEnd(), older=True, limit=limit, where=where) == names
         for record in records[::7]:
             start = AtPlace(record.place)
             older = await paged(store, start, older=True, limit=limit, where=where)
@@ -106,8 +112,8 @@ def test_polling_hands_each_entry_on_once_through_failures_and_late_arrivals(
         dice = random.Random(seed)
         first_us = time.time_ns() // 1000 - 50
         store = Shelf(before, most, first_us)
-        start: Start = {"beginning": Beginning(), "end": End(), "time": AtTime(first_us + 6)}[begin]  # type: ignore[assignment]
-        poll = Poll(ByTime(store), start, EVERYTHING, late_ns=10**9)
+        start: Start = {"beginning": AtBeginning(), "end": AtEnd(), "time": AtTime(first_us + 6)}[begin]  # type: ignore[assignment]
+        poll = StorePoll(TimePager(store), start, EVERYTHING, late_ns=10**9)
         got: list[str] = []
 
         async def turn() -> None:

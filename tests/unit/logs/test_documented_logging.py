@@ -14,10 +14,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lilfox_tui.demo import records
-from lilfox_tui.logs.format import load_format
-from lilfox_tui.logs.recognise import recognise
-from lilfox_tui.logs.record import Entry, Severity
-from lilfox_tui.logs.split import split_records
+from lilfox_tui.logs.format import load_format, recognise, split_records
+from lilfox_tui.logs.record import LogEntry, Severity
 
 PAGE = Path(__file__).parents[3] / "docs" / "logging.md"
 CODE, USE = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
@@ -42,7 +40,7 @@ def logger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[logging.L
         handler.close()
 
 
-def read(path: Path) -> list[Entry]:
+def read(path: Path) -> list[LogEntry]:
     block = path.read_bytes()
     assert recognise(block) == "json_lines"
     entries = [load_format("json_lines").parse(raw, UTC) for _, raw in split_records(block, load_format("json_lines"))]

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.logs.analyze import report_progress
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter, Within
-from lilfox_tui.logs.how_far import telling
-from lilfox_tui.logs.source import Beginning, LogSource, Start
+from lilfox_tui.logs.source import AtBeginning, LogSource, Start
 from tests.unit.logs.files.written import console_log, local_source
 from tests.unit.logs.memory_source import MemorySource, record
 
 
 async def told_of(source: LogSource, where: Filter) -> list[int]:
     told: list[int] = []
-    (wrapped,) = await telling([source], lambda _name, share: told.append(share))
-    more: Start | None = Beginning()
+    (wrapped,) = await report_progress([source], lambda _name, share: told.append(share))
+    more: Start | None = AtBeginning()
     while more is not None:
         more = (await wrapped.page(more, older=False, limit=10, where=where)).more
     return told
@@ -39,5 +39,5 @@ async def test_what_tells_no_time_tells_no_share() -> None:
 async def test_files_of_this_machine_are_left_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "app.log").write_bytes(console_log(1, 3))
     source = local_source(tmp_path / "app.log")
-    assert await telling([source], lambda _name, _share: None) == [source]
+    assert await report_progress([source], lambda _name, _share: None) == [source]
     await source.close()

@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.logs.arriving import SAMPLE_BYTES, Arriving
-from lilfox_tui.logs.kept import Kept
 from lilfox_tui.logs.record import RAW_LIMIT
+from lilfox_tui.logs.stream_source import SAMPLE_BYTES, RecordSplitter, RetainedRecords
 
 CONSOLE = b"2026-01-02 03:04:0%d,123 - app - ERROR - number %d\nTraceback (most recent call last):\nValueError: no\n"
 
 
 def test_the_oldest_fall_out_and_are_counted() -> None:
-    kept = Kept(limit_bytes=100_000)
+    kept = RetainedRecords(limit_bytes=100_000)
     for number in range(20_000):
         kept.add(b"%05d" % number, 5)
         if number % 32 == 0:
@@ -42,14 +41,14 @@ def test_the_oldest_fall_out_and_are_counted() -> None:
 
 
 def test_one_record_larger_than_the_limit_is_kept_alone() -> None:
-    kept = Kept(limit_bytes=100)
+    kept = RetainedRecords(limit_bytes=100)
     kept.add(b"a", 1)
     kept.add(b"b" * 1000, 1000)
     assert list(kept.numbers(0, older=False)) == [1]
 
 
 def test_times_that_go_back_or_are_missing_do_not_disturb_the_search() -> None:
-    kept = Kept()
+    kept = RetainedRecords()
     times = (10, None, 30, 20, None, 40)
     for number, time_us in enumerate(times):
         kept.add(b"x", 1)
@@ -60,7 +59,7 @@ def test_times_that_go_back_or_are_missing_do_not_disturb_the_search() -> None:
 
 
 def taken(pieces: list[bytes], form: str = "console") -> list[tuple[bytes, int]]:
-    arriving = Arriving(form)
+    arriving = RecordSplitter(form)
     found = [record for piece in pieces for record in arriving.take(piece)]
     return found + arriving.settle(ended=True)
 
@@ -77,7 +76,7 @@ def test_however_it_is_cut_the_records_are_the_same(cuts: list[int]) -> None:
 
 
 def test_a_pause_ends_a_record_but_no_half_line() -> None:
-    arriving = Arriving("plain")
+    arriving = RecordSplitter("plain")
     assert arriving.take(b"one\ntwo\nhal") == [(b"one", 3)]
     assert arriving.settle(ended=False) == [(b"two", 3)]
     assert arriving.settle(ended=False) == []
@@ -89,11 +88,11 @@ def test_a_pause_ends_a_record_but_no_half_line() -> None:
 
 
 def test_the_format_is_found_in_what_comes_first() -> None:
-    arriving = Arriving("")
+    arriving = RecordSplitter("")
     assert arriving.take(b'{"level": "INFO", "message": "a"}\n' * 10) == []
     assert len(arriving.settle(ended=False)) == 10
     assert arriving.format_name == "json_lines"
-    arriving = Arriving("")
+    arriving = RecordSplitter("")
     line = b"level=info msg=hello n=1\n"
     found = arriving.take(line * (SAMPLE_BYTES // len(line) + 2))
     assert (arriving.format_name, len(found)) == ("logfmt", SAMPLE_BYTES // len(line) + 1)
@@ -101,7 +100,7 @@ def test_the_format_is_found_in_what_comes_first() -> None:
 
 @pytest.mark.parametrize("size", [RAW_LIMIT - 1, RAW_LIMIT, RAW_LIMIT + 1, 10 * RAW_LIMIT])
 def test_of_a_long_line_the_start_is_kept_and_the_rest_counted(size: int) -> None:
-    arriving = Arriving("plain")
+    arriving = RecordSplitter("plain")
     most = 0
     found = []
     text = b"a\n" + b"x" * size + b"\nb\n"

@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.i18n import tr
-from lilfox_tui.logs.filter.model import Field
-from lilfox_tui.logs.merged import Merged
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import AtTime, Beginning, End, Notice
+from lilfox_tui.logs.filter.model import FieldMatch
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime, SourceNotice
 from tests.unit.logs.memory_source import Every, Holding, MemorySource, record
 from tests.waiting import until
 
@@ -23,8 +23,8 @@ def of(name: str, times: Sequence[int | None], **more: int) -> MemorySource:
     return MemorySource(name, [record(name, number, time) for number, time in enumerate(times)], **more)
 
 
-def messages(merged: Merged) -> list[str]:
-    return [shown.item.entry.message for shown in merged.shown if isinstance(shown.item, Record)]
+def messages(merged: MergedLogs) -> list[str]:
+    return [shown.item.entry.message for shown in merged.shown if isinstance(shown.item, LogRecord)]
 
 
 def sorted_all(sources: Sequence[MemorySource], text: str = "") -> list[str]:
@@ -39,7 +39,7 @@ def sorted_all(sources: Sequence[MemorySource], text: str = "") -> list[str]:
     return [message for _key, message in sorted(keyed)]
 
 
-async def all_of(merged: Merged) -> None:
+async def all_of(merged: MergedLogs) -> None:
     """Loads until both ends are reached."""
     while not (merged.at_oldest and merged.at_newest):
         await merged.older(7)
@@ -49,14 +49,14 @@ async def all_of(merged: Merged) -> None:
 times = st.lists(st.integers(0, 60), max_size=40).map(sorted)
 holes = st.lists(st.booleans(), min_size=40, max_size=40)
 lists = st.lists(st.tuples(times, holes, st.integers(1, 20)), min_size=1, max_size=4)
-starts = st.one_of(st.just(Beginning()), st.just(End()), st.integers(-1, 61).map(AtTime))
+starts = st.one_of(st.just(AtBeginning()), st.just(AtEnd()), st.integers(-1, 61).map(AtTime))
 
 
 @settings(max_examples=150, deadline=None)
 @given(lists=lists, start=starts, steps=st.lists(st.tuples(st.booleans(), st.integers(1, 30)), max_size=12))
 async def test_it_is_sorting_everything_wherever_it_begins(
     lists: list[tuple[list[int], list[bool], int]],
-    start: Beginning | End | AtTime,
+    start: AtBeginning | AtEnd | AtTime,
     steps: list[tuple[bool, int]],
 ) -> None:
     """Records without a time follow one that has one: only that is known without reading all."""
@@ -66,7 +66,7 @@ async def test_it_is_sorting_everything_wherever_it_begins(
         for turn, (each, gaps, scan) in enumerate(lists)
     ]  # fmt: skip
     everything = sorted_all(sources)
-    async with Merged(sources, Every()) as merged:
+    async with MergedLogs(sources, Every()) as merged:
         await merged.go(start, 5)
         for older, count in steps:
             await (merged.older(count) if older else merged.newer(count))
@@ -79,7 +79,7 @@ async def test_it_is_sorting_everything_wherever_it_begins(
 
 @example(  # a page that was on its way when its end was cut off
     lists=[[*([None] * 19), 0], [None, None, None, 0, *([None] * 9)]],
-    start=Beginning(),
+    start=AtBeginning(),
     steps=[(False, count, 0) for count in (1, 1, 1, 18, 1, 1, 1, 3)],
 )
 @settings(max_examples=100, deadline=None)
@@ -89,10 +89,10 @@ async def test_it_is_sorting_everything_wherever_it_begins(
     steps=st.lists(st.tuples(st.booleans(), st.integers(1, 20), st.integers(0, 40)), max_size=15),
 )
 async def test_whatever_the_times_are_nothing_is_lost_doubled_or_out_of_its_sources_order(
-    lists: list[list[int | None]], start: Beginning | End | AtTime, steps: list[tuple[bool, int, int]]
+    lists: list[list[int | None]], start: AtBeginning | AtEnd | AtTime, steps: list[tuple[bool, int, int]]
 ) -> None:
     sources = [of(f"s{turn}", each, scan=9) for turn, each in enumerate(lists)]
-    async with Merged(sources, Every(), at_most=25) as merged:
+    async with MergedLogs(sources, Every(), at_most=25) as merged:
         await merged.go(start, 5)
         for older, count, reader in steps:
             if merged.shown:
@@ -101,9 +101,9 @@ async def test_whatever_the_times_are_nothing_is_lost_doubled_or_out_of_its_sour
             assert len(merged.shown) <= 25
             for turn, source in enumerate(sources):
                 got = [int(each.item.place) for each in merged.shown
-                       if isinstance(each.item, Record) and each.item.source == f"s{turn}"]  # fmt: skip
+                       if isinstance(each.item, LogRecord) and each.item.source == f"s{turn}"]  # fmt: skip
                 assert got == list(range(got[0], got[0] + len(got))) if got else True, source.name
-        await merged.go(Beginning(), 5)
+        await merged.go(AtBeginning(), 5)
         seen = messages(merged)
         while not merged.at_newest:
             merged.reader = merged.shown[-1].key if merged.shown else None
@@ -115,8 +115,8 @@ async def test_whatever_the_times_are_nothing_is_lost_doubled_or_out_of_its_sour
 async def test_the_window_is_bounded_and_comes_back() -> None:
     sources = [of("a", range(0, 2000, 2)), of("b", range(1, 2000, 2))]
     everything = sorted_all(sources)
-    async with Merged(sources, Every(), at_most=300) as merged:
-        await merged.go(End(), 100)
+    async with MergedLogs(sources, Every(), at_most=300) as merged:
+        await merged.go(AtEnd(), 100)
         assert messages(merged) == everything[-100:]
         while not merged.at_oldest:
             merged.reader = merged.shown[0].key
@@ -133,7 +133,7 @@ async def test_the_window_is_bounded_and_comes_back() -> None:
 
 async def test_it_goes_to_a_time() -> None:
     sources = [of("a", range(0, 1000, 10)), of("b", range(5, 1000, 10))]
-    async with Merged(sources, Every()) as merged:
+    async with MergedLogs(sources, Every()) as merged:
         key = await merged.go(AtTime(500), 10)
         assert key is not None
         assert key.time_us == 500
@@ -144,8 +144,8 @@ async def test_it_goes_to_a_time() -> None:
 async def test_a_slow_source_keeps_nobody_waiting_and_is_inserted_at_its_time() -> None:
     fast, slow = of("fast", range(0, 100, 2)), of("slow", range(1, 100, 2))
     slow.slow = True
-    async with Merged([fast, slow], Every()) as merged:
-        await merged.go(End(), 20)
+    async with MergedLogs([fast, slow], Every()) as merged:
+        await merged.go(AtEnd(), 20)
         assert messages(merged) == sorted_all([fast])[-20:]
         assert merged.searching == ("slow",)
         slow.answer()
@@ -158,7 +158,7 @@ async def test_a_slow_source_keeps_nobody_waiting_and_is_inserted_at_its_time() 
 async def test_where_the_only_source_is_slow_it_is_waited_for_until_there_is_something_to_stand_on() -> None:
     slow = of("slow", range(100))
     slow.slow = True
-    async with Merged([slow], Every()) as merged:
+    async with MergedLogs([slow], Every()) as merged:
         going = asyncio.create_task(merged.go(AtTime(50), 10))
         await until(lambda: merged.searching and merged.late(older=True) and merged.late(older=False))
         assert not going.done()
@@ -170,7 +170,7 @@ async def test_where_the_only_source_is_slow_it_is_waited_for_until_there_is_som
 
 async def test_a_filter_keeps_the_place() -> None:
     sources = [of("a", range(0, 1000, 2), scan=50), of("b", range(1, 1000, 2), scan=50)]
-    async with Merged(sources, Every()) as merged:
+    async with MergedLogs(sources, Every()) as merged:
         await merged.go(AtTime(500), 20)
         merged.reader = merged.shown[merged.index(merged.reader) + 1].key if merged.reader else None
         key = await merged.set_where(Holding("b"), 10)
@@ -186,8 +186,8 @@ async def test_a_filter_keeps_the_place() -> None:
 
 async def test_a_filter_that_matches_rarely_goes_on_searching_and_can_be_ended() -> None:
     source = of("a", range(5000), scan=100)
-    async with Merged([source], Holding("a 77")) as merged:
-        await merged.go(End(), 200)
+    async with MergedLogs([source], Holding("a 77")) as merged:
+        await merged.go(AtEnd(), 200)
         assert messages(merged) == ["a 77", *(f"a {number}" for number in range(770, 780))]
         source.slow = True
         searching = asyncio.create_task(merged.set_where(Holding("no such"), 10))
@@ -200,21 +200,21 @@ async def test_a_filter_that_matches_rarely_goes_on_searching_and_can_be_ended()
 
 async def test_following_appends_and_never_moves_the_reader() -> None:
     a, b = of("a", range(0, 100, 2)), of("b", range(1, 100, 2))
-    async with Merged([a, b], Every(), at_most=200) as merged:
-        await merged.go(End(), 50)
+    async with MergedLogs([a, b], Every(), at_most=200) as merged:
+        await merged.go(AtEnd(), 50)
         merged.follow()
         a.write(record("a", 100, 1000))
         await until(lambda: messages(merged)[-1] == "a 100")
         b.write(record("b", 100, 999))
         await until(lambda: messages(merged)[-2:] == ["b 100", "a 100"])
-        b.write(Notice(source="b", time_us=1001, text=tr("the host is not reached")))
-        await until(lambda: isinstance(merged.shown[-1].item, Notice))
+        b.write(SourceNotice(source="b", time_us=1001, text=tr("the host is not reached")))
+        await until(lambda: isinstance(merged.shown[-1].item, SourceNotice))
         merged.reader = here = merged.shown[3].key
         a.write(*(record("a", number, 1000 + number) for number in range(200, 500)))
         await until(lambda: merged.waiting)
         assert len(merged.shown) <= 200
         assert merged.shown[merged.index(here)].key == here
-        await merged.go(End(), 50)
+        await merged.go(AtEnd(), 50)
         assert messages(merged)[-1] == "a 499"
         a.write(record("a", 500, 2000))
         await until(lambda: messages(merged)[-1] == "a 500")
@@ -223,8 +223,8 @@ async def test_following_appends_and_never_moves_the_reader() -> None:
 
 async def test_who_goes_along_stays_at_the_newest_however_much_comes_at_once() -> None:
     a = of("a", range(10))
-    async with Merged([a], Every(), at_most=50) as merged:
-        await merged.go(End(), 10)
+    async with MergedLogs([a], Every(), at_most=50) as merged:
+        await merged.go(AtEnd(), 10)
         merged.follow()
         merged.sticks = True
         a.write(*(record("a", number, number) for number in range(10, 500)))
@@ -238,8 +238,8 @@ async def test_who_goes_along_stays_at_the_newest_however_much_comes_at_once() -
 
 async def test_nothing_is_lost_or_doubled_where_following_and_paging_meet() -> None:
     a = of("a", range(10))
-    async with Merged([a], Every(), at_most=50) as merged:
-        await merged.go(End(), 10)
+    async with MergedLogs([a], Every(), at_most=50) as merged:
+        await merged.go(AtEnd(), 10)
         merged.follow()
         merged.reader = merged.shown[0].key
         a.write(*(record("a", number, number) for number in range(10, 100)))
@@ -256,8 +256,8 @@ async def test_nothing_is_lost_or_doubled_where_following_and_paging_meet() -> N
 
 async def test_at_the_end_it_asks_again() -> None:
     a = of("a", range(10))
-    async with Merged([a], Every()) as merged:
-        await merged.go(End(), 5)
+    async with MergedLogs([a], Every()) as merged:
+        await merged.go(AtEnd(), 5)
         assert merged.at_newest
         a.write(record("a", 10, 10))
         await merged.newer(5)
@@ -268,9 +268,9 @@ async def test_at_the_end_it_asks_again() -> None:
 async def test_a_source_that_the_filter_leaves_out_is_not_asked() -> None:
     """Of a gigabyte not a byte is searched for ``source=other``."""
     big, other = of("big", range(50)), of("other", range(50))
-    async with Merged([big, other], Field("source", "=", "other")) as merged:
+    async with MergedLogs([big, other], FieldMatch("source", "=", "other")) as merged:
         merged.follow()
-        await merged.go(End())
+        await merged.go(AtEnd())
         await all_of(merged)
         assert messages(merged) == [f"other {number}" for number in range(50)]
         assert big.pages == 0

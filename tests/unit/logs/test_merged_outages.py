@@ -13,9 +13,9 @@ from lilfox_tui.errors import AuthRefused, HostError, HostUnreachable, LilFoxErr
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs import window
-from lilfox_tui.logs.merged import Merged
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import End
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtEnd
 from tests.unit.logs.memory_source import Every, MemorySource, record
 from tests.unit.logs.test_merged import all_of, messages, of, sorted_all
 from tests.waiting import until
@@ -24,8 +24,8 @@ from tests.waiting import until
 async def test_a_source_that_fails_is_named_and_tried_again() -> None:
     good, bad = of("good", range(0, 100, 2)), of("bad", range(1, 100, 2))
     bad.error = LilFoxError(tr("the host is not reached"))
-    async with Merged([good, bad], Every()) as merged:
-        await merged.go(End(), 10)
+    async with MergedLogs([good, bad], Every()) as merged:
+        await merged.go(AtEnd(), 10)
         assert messages(merged) == sorted_all([good])[-10:]
         trouble = merged.troubles["bad"]
         assert str(trouble.error) == "the host is not reached"
@@ -43,8 +43,8 @@ async def test_a_host_that_was_not_reached_at_the_start_comes_back_by_itself(mon
     bad = of("bad", range(3))
     bad.error = HostUnreachable("h1", tr("the host is not reached"))
     bad.status.fail(bad.error)
-    async with Merged([bad], Every()) as merged:
-        await merged.go(End(), 10)
+    async with MergedLogs([bad], Every()) as merged:
+        await merged.go(AtEnd(), 10)
         assert merged.troubles["bad"].next_try is not None
         bad.error = None
         await until(lambda: len(merged.shown) == 3)
@@ -52,9 +52,9 @@ async def test_a_host_that_was_not_reached_at_the_start_comes_back_by_itself(mon
 
 async def test_an_outage_that_a_source_follows_through_is_told_and_its_end_too() -> None:
     source = of("app", range(3))
-    async with Merged([source], Every()) as merged:
+    async with MergedLogs([source], Every()) as merged:
         merged.follow()
-        await merged.go(End(), 10)
+        await merged.go(AtEnd(), 10)
         await until(lambda: len(merged.shown) == 3)
         async with aclosing(merged.changes.watch()) as changes:
             await anext(changes)
@@ -72,8 +72,8 @@ async def test_it_is_tried_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(window, "RETRIES_S", (0.02,))
     bad = of("bad", range(3))
     bad.error = LilFoxError(tr("the host is not reached"))
-    async with Merged([bad], Every()) as merged:
-        await merged.go(End(), 10)
+    async with MergedLogs([bad], Every()) as merged:
+        await merged.go(AtEnd(), 10)
         assert not merged.shown
         bad.error = None
         await until(lambda: len(merged.shown) == 3)
@@ -83,7 +83,7 @@ async def test_it_is_tried_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> N
 class OnFake(MemorySource):
     """A source in memory that says on which host it is."""
 
-    def __init__(self, host: FakeHost, records: Sequence[Record]) -> None:
+    def __init__(self, host: FakeHost, records: Sequence[LogRecord]) -> None:
         super().__init__(host.name, records)
         self.host = host
 
@@ -99,8 +99,8 @@ async def test_a_source_is_read_at_once_when_its_host_is_back(
     source.error = error
     if isinstance(error, AuthRefused):
         source.status.fail(error)
-    async with Merged([source, of("other", [1])], Every()) as merged:
-        await merged.go(End())
+    async with MergedLogs([source, of("other", [1])], Every()) as merged:
+        await merged.go(AtEnd())
         await until(lambda: "web" in merged.troubles, what="it is told")
         assert (merged.troubles["web"].next_try is None) is isinstance(error, AuthRefused)
         await until(lambda: host.link._changed is not None, what="the way back is waited for")
@@ -119,8 +119,8 @@ async def test_trying_again_tries_the_host_too() -> None:
     error = AuthRefused("web", tr("wrong key"))
     host.go_down(error)
     source.error = error
-    async with Merged([source, of("other", [1])], Every()) as merged:
-        await merged.go(End())
+    async with MergedLogs([source, of("other", [1])], Every()) as merged:
+        await merged.go(AtEnd())
         await until(lambda: "web" in merged.troubles, what="it is told")
         source.error = None
         merged.retry()
@@ -133,9 +133,9 @@ async def test_trying_again_tries_the_host_too() -> None:
 async def test_trying_again_tries_the_host_of_what_is_followed() -> None:
     host = FakeHost("web")
     source = OnFake(host, [record("web", 0, 0)])
-    async with Merged([source], Every()) as merged:
+    async with MergedLogs([source], Every()) as merged:
         merged.follow()
-        await merged.go(End())
+        await merged.go(AtEnd())
         source.status.fail(HostUnreachable("web", tr("no answer")))
         await until(lambda: "web" in merged.troubles, what="it is told")
         merged.retry()

@@ -14,10 +14,7 @@ from lilfox_tui.logs.format import FORMATS
 
 MODULES = [
     *(f"{FORMATS}.{kind}" for kind in plugins.kinds(FORMATS)),
-    *(
-        f"lilfox_tui.logs.{name}"
-        for name in ("times", "levels", "faults", "json_objects", "named_fields", "postgresql_levels")
-    ),
+    *(f"lilfox_tui.logs.{name}" for name in ("times", "levels", "exceptions", "structured")),
 ]
 parser: Any = importlib.import_module("re._parser")
 UNBOUNDED = parser.MAXREPEAT

@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui import plugins
-from lilfox_tui.logs.format import FORMATS, load_format
-from lilfox_tui.logs.recognise import recognise
-from lilfox_tui.logs.split import split_records
+from lilfox_tui.logs.format import FORMATS, load_format, recognise, split_records
 from tests.unit.logs.formats.examples import EXAMPLES
 
 KINDS = plugins.kinds(FORMATS)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from lilfox_tui.metrics.discover import find_services, listening_ports
+from lilfox_tui.metrics.health import find_services, listening_ports
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilfox_tui.metrics.hysteresis import Hysteresis
+from lilfox_tui.metrics.health import Hysteresis
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

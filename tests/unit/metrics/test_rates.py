@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lilfox_tui.metrics.model import Series
-from lilfox_tui.metrics.rates import Rates
+from lilfox_tui.metrics.sampler import Rates
 
 RX = Series("network_receive_bytes_total", (("device", "eth0"),))
 OTHER = Series("network_receive_bytes_total", (("device", "eth1"),))

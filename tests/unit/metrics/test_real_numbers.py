@@ -10,20 +10,20 @@ import pytest
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.metrics.model import Series, Snapshot
-from lilfox_tui.metrics.psutil_source import PsutilSource
+from lilfox_tui.metrics.model import HostSnapshot, Series
 from lilfox_tui.metrics.sampler import Sampler
+from lilfox_tui.metrics.sources import PsutilSource
 from lilfox_tui.metrics.summary import summarize
 
 MIB = 1024 * 1024
 
 
 @pytest.fixture
-def snapshot() -> Snapshot:
+def snapshot() -> HostSnapshot:
     return Sampler(LocalHost("here", HostConfig(local=True)), {}, 2.0).read_now()
 
 
-def test_memory_is_that_of_free(snapshot: Snapshot) -> None:
+def test_memory_is_that_of_free(snapshot: HostSnapshot) -> None:
     printed = subprocess.run(["free", "-b"], capture_output=True, text=True, check=True, timeout=60).stdout
     total, *_, available = (float(word) for word in printed.split("\n")[1].split()[1:])
     swap = [float(word) for word in printed.split("\n")[2].split()[1:]]
@@ -34,7 +34,7 @@ def test_memory_is_that_of_free(snapshot: Snapshot) -> None:
     assert summary.swap_used == pytest.approx(swap[1], abs=512 * MIB)
 
 
-def test_the_root_filesystem_is_that_of_df(snapshot: Snapshot) -> None:
+def test_the_root_filesystem_is_that_of_df(snapshot: HostSnapshot) -> None:
     printed = subprocess.run(["df", "-P", "-k", "/"], capture_output=True, text=True, check=True, timeout=60).stdout
     size, used, available = (float(word) * 1024 for word in printed.split("\n")[1].split()[1:4])
     root = next(one for one in summarize(snapshot).filesystems if one.mountpoint == "/")
@@ -43,7 +43,7 @@ def test_the_root_filesystem_is_that_of_df(snapshot: Snapshot) -> None:
     assert root.available_bytes == pytest.approx(available, abs=1024 * MIB)
 
 
-def test_cpu_network_and_boot_time_are_those_of_psutil(snapshot: Snapshot) -> None:
+def test_cpu_network_and_boot_time_are_those_of_psutil(snapshot: HostSnapshot) -> None:
     summary = summarize(snapshot)
     assert summary.cpu_count == psutil.cpu_count()
     times = psutil.cpu_times()
@@ -58,7 +58,7 @@ def test_cpu_network_and_boot_time_are_those_of_psutil(snapshot: Snapshot) -> No
         assert got == pytest.approx(ports[port.device].packets_recv, abs=10_000)
 
 
-def test_without_proc_the_same_series_have_the_same_values(snapshot: Snapshot) -> None:
+def test_without_proc_the_same_series_have_the_same_values(snapshot: HostSnapshot) -> None:
     samples = [sample for one in PsutilSource().read().values() for sample in one]
     ours = {**snapshot.gauges, **snapshot.counters}
     compared = 0

@@ -14,12 +14,12 @@ from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.hosts.base import Loop
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.metrics import patience, psutil_source
+from lilfox_tui.metrics import model, sources
 from lilfox_tui.metrics.collectors import units
-from lilfox_tui.metrics.model import Series, Snapshot
+from lilfox_tui.metrics.model import HostSnapshot, Series
 from lilfox_tui.metrics.sampler import Sampler
+from lilfox_tui.metrics.sources import MARK
 from lilfox_tui.metrics.summary import summarize
-from lilfox_tui.metrics.wire import MARK
 from tests.unit.metrics.collectors.reading import CAPTURES
 from tests.waiting import until
 
@@ -106,7 +106,7 @@ async def running(sampler: Sampler) -> AsyncGenerator[Sampler, None]:
             await task
 
 
-def value(sampler: Sampler) -> Snapshot:
+def value(sampler: Sampler) -> HostSnapshot:
     assert sampler.feed.value is not None, sampler.feed.state
     return sampler.feed.value
 
@@ -190,7 +190,7 @@ async def test_a_late_answer_is_an_answer_and_the_loop_stays() -> None:
 
 @pytest.mark.fault("4.90")
 async def test_a_host_that_is_silent_is_told_while_it_is_still_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "SILENT_S", 6 * PERIOD_S)
+    monkeypatch.setattr(model, "SILENT_S", 6 * PERIOD_S)
     host = ProcHost()
     sampler = Sampler(host, {}, PERIOD_S)
     async with running(sampler):
@@ -323,7 +323,7 @@ async def test_a_clock_that_is_off_is_told() -> None:
 
 async def test_without_proc_psutil_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lilfox_tui.metrics.sampler.has_proc", lambda: False)
-    assert psutil_source.has_proc()
+    assert sources.has_proc()
     host = LocalHost("here", HostConfig(local=True))
     snapshot = await Sampler(host, {}, 2.0).sample_once()
     summary = summarize(snapshot)

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.metrics.model import HostSummary, Labels, Series, Snapshot
+from lilfox_tui.metrics.model import HostSnapshot, HostSummary, Labels, Series
 from lilfox_tui.metrics.summary import MODES, series_of, summarize, summary_at
 
 AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
-NOTHING = Snapshot(host="web-1", at=AT, interval_s=None, gauges={})
+NOTHING = HostSnapshot(host="web-1", at=AT, interval_s=None, gauges={})
 
 
 def device(name: str, device: str) -> Series:
@@ -71,7 +71,7 @@ NAMES = st.sampled_from(["sda", "nvme0n1", "eth0", "dm-0", "odd name\n"])
 
 
 @st.composite
-def snapshots(draw: st.DrawFn) -> Snapshot:
+def snapshots(draw: st.DrawFn) -> HostSnapshot:
     gauges = {
         Series(name): draw(AMOUNT)
         for name in draw(st.sets(st.sampled_from(["load1", "load5", "load15", "clock_offset_seconds"])))
@@ -105,7 +105,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 @settings(max_examples=100, deadline=None)
 @given(snapshots())
-def test_series_and_back(snapshot: Snapshot) -> None:
+def test_series_and_back(snapshot: HostSnapshot) -> None:
     summary = summarize(snapshot)
     again = summary_at("web-1", AT, series_of(summary))
     same_series(series_of(again), series_of(summary))

@@ -7,15 +7,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lilfox_tui.metrics.model import CpuSplit, Filesystem, HostSummary
+from lilfox_tui.metrics.model import CpuSplit, FilesystemUsage, HostSummary
 
 AT = datetime(2026, 3, 1, 3, 12, tzinfo=UTC)
 
 
-def mount(path: str, percent: float, **changes: Any) -> Filesystem:
+def mount(path: str, percent: float, **changes: Any) -> FilesystemUsage:
     """A filesystem of 1000 bytes that is so full."""
     used = percent * 10
-    return replace(Filesystem(path, "/dev/x", "ext4", 1000, used, 1000 - used, percent, 1.0), **changes)
+    return replace(FilesystemUsage(path, "/dev/x", "ext4", 1000, used, 1000 - used, percent, 1.0), **changes)
 
 
 def busy(percent: float) -> CpuSplit:

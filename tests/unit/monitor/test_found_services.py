@@ -12,7 +12,7 @@ import pytest
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, ServiceConfig
 from lilfox_tui.feed import Ready
-from lilfox_tui.metrics import discover
+from lilfox_tui.metrics import health
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.one_look import look
@@ -29,7 +29,7 @@ def found_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Where a program listens that nobody configured, on a port that the manual names."""
     with served([lambda: (200, PAGE)]) as (address,):
         port = int(address.rpartition(":")[2])
-        monkeypatch.setattr(discover, "MANUAL_SERVICES", {"gateway": port})
+        monkeypatch.setattr(health, "MANUAL_SERVICES", {"gateway": port})
         yield port
 
 

@@ -13,14 +13,13 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.logs.rows import severity_piece
 from lilfox_tui.app.panes.logs.strip import grouped
 from lilfox_tui.i18n import _, listed, ngettext
-from lilfox_tui.logs.filter.model import AtLeast, Filter, Regex
-from lilfox_tui.logs.patterns import Change
-from lilfox_tui.logs.recent import Recent
+from lilfox_tui.logs.filter.model import AtLeast, Filter, RegexMatch
+from lilfox_tui.logs.patterns import PatternChange, RecentPatterns
 from lilfox_tui.logs.record import EPOCH, Severity
 from lilfox_tui.logs.statistics import (
-    Group,
     ResponseTimes,
     Statistics,
+    StatisticsGroup,
     errors_of_module,
     errors_of_type,
     of_slice,
@@ -58,7 +57,7 @@ def statistics_choices(found: Statistics, zone: tzinfo, room: int) -> Offer:
     return rows
 
 
-def pattern_choices(recent: Recent, glyphs: Glyphs) -> Offer:
+def pattern_choices(recent: RecentPatterns, glyphs: Glyphs) -> Offer:
     """What is new first; the template of each is its filter."""
     rows: Offer = []
     for number, change in enumerate(recent.changes):
@@ -73,10 +72,10 @@ def pattern_choices(recent: Recent, glyphs: Glyphs) -> Offer:
 def filter_of(template: str) -> Filter:
     """What has the words of a template in that order, whatever stands in its gaps."""
     pieces = [piece for piece in _PLACEHOLDER.split(template) if piece]
-    return Regex(".*".join(re.escape(piece).replace(r"\ ", " ") for piece in pieces) or ".")
+    return RegexMatch(".*".join(re.escape(piece).replace(r"\ ", " ") for piece in pieces) or ".")
 
 
-def _growth(change: Change) -> Row:
+def _growth(change: PatternChange) -> Row:
     count = Piece(f"{grouped(change.recent):>7}  ", "strong")
     if change.growth is None:
         return (count, Piece(fit(_("new"), 9), "accent"))
@@ -100,7 +99,7 @@ def _times(row: MakesRow, times: ResponseTimes) -> Offer:
     return rows
 
 
-def _grouped(row: MakesRow, group: Group) -> tuple[Choice, Filter | None]:
+def _grouped(row: MakesRow, group: StatisticsGroup) -> tuple[Choice, Filter | None]:
     errors = ngettext("{shown} error", "{shown} errors", group.errors, shown=grouped(group.errors))
     text = _("{errors} of {records}", errors=errors, records=grouped(group.records))
     return _offered(f"source {group.name}", row(_("source"), group.name, text), of_source(group.name), group.name)

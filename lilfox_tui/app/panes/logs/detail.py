@@ -10,9 +10,9 @@ from msgspec import Struct
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, headline, log_row, severity_piece
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.logs.filter.fields import text_of
-from lilfox_tui.logs.lane import Shown
-from lilfox_tui.logs.record import EPOCH, Record, Severity
+from lilfox_tui.logs.filter.model import text_of
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.window import WindowItem
 from lilfox_tui.text import cell_width, fit, human_bytes
 
 NAME_WIDTH = 24
@@ -41,17 +41,19 @@ class _Page(Struct, frozen=True):
 
     style: LogStyle
     width: int
-    record: Record
+    record: LogRecord
 
 
 class Neighbours(Struct, frozen=True):
     """The records of the same source before and after, whatever the filter is; oldest first."""
 
-    before: tuple[Shown, ...] = ()
-    after: tuple[Shown, ...] = ()
+    before: tuple[WindowItem, ...] = ()
+    after: tuple[WindowItem, ...] = ()
 
 
-def detail_rows(shown: Shown, record: Record, neighbours: Neighbours | None, style: LogStyle) -> list[DetailRow]:
+def detail_rows(
+    shown: WindowItem, record: LogRecord, neighbours: Neighbours | None, style: LogStyle
+) -> list[DetailRow]:
     """The page. ``neighbours`` is None while they are read."""
     traceback = [] if record.entry.fault is None else [*_text(record.entry.fault.text, style, "text")]
     rows = [_plain(row) for row in _head(record, style)]
@@ -86,7 +88,7 @@ def _title(text: str) -> DetailRow:
     return DetailRow((Piece(" " + text, "title"),))
 
 
-def _head(record: Record, style: LogStyle) -> list[Row]:
+def _head(record: LogRecord, style: LogStyle) -> list[Row]:
     entry = record.entry
     level = entry.severity.name if entry.severity is not Severity.UNKNOWN else _("no level")
     at = _("no time")
@@ -114,7 +116,7 @@ def _text(text: str, style: LogStyle, role: str) -> list[Row]:
     ]
 
 
-def _fields(record: Record, style: LogStyle) -> list[DetailRow]:
+def _fields(record: LogRecord, style: LogStyle) -> list[DetailRow]:
     rows = [_title(_("FIELDS"))]
     common = list(_common(record))
     names = [*(name for name, _value in common), *_names(record.entry.fields, 0)]
@@ -133,7 +135,7 @@ def _names(fields: Mapping[str, object], depth: int) -> Iterator[str]:
             yield from _names(value, depth + 1)
 
 
-def _common(record: Record) -> Iterator[tuple[str, str]]:
+def _common(record: LogRecord) -> Iterator[tuple[str, str]]:
     """What every format has, where the record's own fields do not have it by that name."""
     entry = record.entry
     fault = entry.fault.type if entry.fault is not None else ""

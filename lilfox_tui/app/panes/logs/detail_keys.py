@@ -15,10 +15,10 @@ from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.logs.filter.model import EVERYTHING, Field, Filter, Not
-from lilfox_tui.logs.lane import Key, Shown
-from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.filter.model import EVERYTHING, FieldMatch, Filter, Not
+from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import AtPlace
+from lilfox_tui.logs.window import MergeKey, WindowItem
 
 if TYPE_CHECKING:
     from lilfox_tui.app.acts.doing import Act
@@ -31,7 +31,7 @@ class LogDetailKeys(LogsKeys):
 
     def __init__(self, lilfox: Shell) -> None:
         super().__init__(lilfox)
-        self.detail: Shown | None = None
+        self.detail: WindowItem | None = None
         self.neighbours: Neighbours | None = None
         self.detail_rows: list[DetailRow] = []
         self.detail_at: int | None = None
@@ -49,7 +49,7 @@ class LogDetailKeys(LogsKeys):
         if shown is None:
             return
         self.detail, self.neighbours, self.detail_at = shown, None, None
-        if isinstance(shown.item, Record):
+        if isinstance(shown.item, LogRecord):
             self._read_neighbours(shown, shown.item)
         self.repaint()
 
@@ -60,7 +60,7 @@ class LogDetailKeys(LogsKeys):
         return None if self.selected_record is not None else tr("there is no record here")
 
     @work(exclusive=True, group="neighbours", exit_on_error=False)
-    async def _read_neighbours(self, shown: Shown, record: Record) -> None:
+    async def _read_neighbours(self, shown: WindowItem, record: LogRecord) -> None:
         source = next((each for each in self.sources if each.name == record.source), None)
         if source is None:
             return
@@ -136,13 +136,13 @@ class LogDetailKeys(LogsKeys):
         from lilfox_tui.operations.addresses import addresses_in
 
         record = self.detail.item if self.detail is not None else self.selected_record
-        if not isinstance(record, Record):
+        if not isinstance(record, LogRecord):
             return ()
         in_field = [] if self.field is None else addresses_in(self.field.value)
         found = in_field or addresses_in(record.raw.decode("utf-8", "replace"))
         return ban_acts(self.lilfox, found, self._host_of(record))
 
-    def _host_of(self, record: Record) -> str | None:
+    def _host_of(self, record: LogRecord) -> str | None:
         """The host that wrote it, where that is known."""
         from lilfox_tui.app.panes.logs.sources import SERVERS
 
@@ -173,7 +173,7 @@ class LogDetailKeys(LogsKeys):
     )
     def keep_value(self) -> None:
         if self.field is not None:
-            self._narrow(Field(self.field.name, "=", self.field.value))
+            self._narrow(FieldMatch(self.field.name, "=", self.field.value))
 
     @action(
         "drop",
@@ -185,7 +185,7 @@ class LogDetailKeys(LogsKeys):
     )
     def drop_value(self) -> None:
         if self.field is not None:
-            self._narrow(Not(Field(self.field.name, "=", self.field.value)))
+            self._narrow(Not(FieldMatch(self.field.name, "=", self.field.value)))
 
     @action(
         "trace",
@@ -196,14 +196,14 @@ class LogDetailKeys(LogsKeys):
         footer=3,
     )
     def trace_value(self) -> None:
-        from lilfox_tui.logs.filter.write import to_text
+        from lilfox_tui.logs.filter.syntax import to_text
 
         found = self._traced()
         if found is None:
             return
         self.close_record()
         self.only_matching = True
-        self.set_filter(to_text(Field(found.name, "=", found.value)))
+        self.set_filter(to_text(FieldMatch(found.name, "=", found.value)))
         if self.hidden:
             self.show_only(each.name for each in self.sources)
 
@@ -219,13 +219,13 @@ class LogDetailKeys(LogsKeys):
         return None if found is None else FieldValue(*found)
 
     def _narrow(self, part: Filter) -> None:
-        from lilfox_tui.logs.filter.write import narrowed, to_text
+        from lilfox_tui.logs.filter.syntax import narrowed, to_text
 
         self.close_record()
         self.only_matching = True
         self.set_filter(to_text(narrowed(self.filter, part)))
 
 
-def _placed(records: tuple[Record, ...], beside: Shown) -> tuple[Shown, ...]:
+def _placed(records: tuple[LogRecord, ...], beside: WindowItem) -> tuple[WindowItem, ...]:
     """Records as rows take them; where they stand in the list is not known."""
-    return tuple(Shown(Key(beside.key.time_us, -1, turn), record) for turn, record in enumerate(records))
+    return tuple(WindowItem(MergeKey(beside.key.time_us, -1, turn), record) for turn, record in enumerate(records))

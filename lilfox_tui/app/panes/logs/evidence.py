@@ -10,7 +10,7 @@ from msgspec import Struct
 from lilfox_tui.app.evidence import Selected
 from lilfox_tui.app.panes.logs.strip import grouped
 from lilfox_tui.i18n import _, clauses, listed, ngettext
-from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.text import clean
 
 MOST_RECORDS = 1000
@@ -22,7 +22,7 @@ class Choice(Struct, frozen=True):
     """Records, the oldest first. ``how`` says by what they were chosen; ``where`` is the filter they were seen through,
     empty for none. ``lost`` marked ones could not be read again."""
 
-    records: Sequence[Record]
+    records: Sequence[LogRecord]
     how: str
     where: str = ""
     lost: int = 0
@@ -60,7 +60,7 @@ def evidence_of(choice: Choice, now: datetime) -> Selected:
     return Selected(f"log-{name}-{now:%H%M%S}.txt", text.encode("utf-8", "replace"), said)
 
 
-def _said(choice: Choice, kept: Sequence[Record], sources: Sequence[str]) -> str:
+def _said(choice: Choice, kept: Sequence[LogRecord], sources: Sequence[str]) -> str:
     names = listed(sources[:_NAMES_SHOWN])
     if more := len(sources) - _NAMES_SHOWN:
         names += _(" and {count} more", count=more) if more > 0 else ""
@@ -72,7 +72,7 @@ def _said(choice: Choice, kept: Sequence[Record], sources: Sequence[str]) -> str
     return _("{said}, filter {filter}", said=said, filter=choice.where) if choice.where else said
 
 
-def _written(record: Record, *, named: bool) -> str:
+def _written(record: LogRecord, *, named: bool) -> str:
     """All its lines, with nothing in them that a terminal would obey."""
     text = "\n".join(map(clean, record.raw.decode("utf-8", "replace").split("\n")))
     if record.size_bytes > len(record.raw):

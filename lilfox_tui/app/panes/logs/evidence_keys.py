@@ -13,9 +13,9 @@ from lilfox_tui.app.panes.logs.find_keys import LogFindKeys
 from lilfox_tui.app.panes.logs.rows import headline
 from lilfox_tui.i18n import _
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.lane import Shown
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import AtPlace, Beginning, LogSource
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtBeginning, AtPlace, LogSource
+from lilfox_tui.logs.window import WindowItem
 from lilfox_tui.text import fit
 
 AROUND = 10
@@ -43,7 +43,7 @@ class LogEvidenceKeys(EvidenceKeys, LogFindKeys):
             records, lost = await self._marked()
             return Choice(records, _("marked"), lost=lost)
         record = self.selected_record
-        if self.detail is not None and isinstance(self.detail.item, Record):
+        if self.detail is not None and isinstance(self.detail.item, LogRecord):
             return Choice(await self._with_neighbours(self.detail.item), _("one and its neighbours"))
         if where:
             return Choice(self._around(MOST_RECORDS), _("those that were loaded"), where)
@@ -51,20 +51,20 @@ class LogEvidenceKeys(EvidenceKeys, LogFindKeys):
 
     def _where_text(self) -> str:
         """The level and the filter that leave records out, as they are written."""
-        from lilfox_tui.logs.filter.write import to_text
+        from lilfox_tui.logs.filter.syntax import to_text
 
         return to_text(self.where)
 
-    def _around(self, most: int) -> list[Record]:
+    def _around(self, most: int) -> list[LogRecord]:
         """So many loaded records before and after where the reader stands."""
         merged, here = self.merged, self.selected
         if merged is None or here is None:
             return []
         at = merged.index(here.key)
-        near: list[Shown] = list(merged.shown[max(0, at - most) : at + most + 1])
-        return [each.item for each in near if isinstance(each.item, Record)]
+        near: list[WindowItem] = list(merged.shown[max(0, at - most) : at + most + 1])
+        return [each.item for each in near if isinstance(each.item, LogRecord)]
 
-    async def _with_neighbours(self, record: Record) -> list[Record]:
+    async def _with_neighbours(self, record: LogRecord) -> list[LogRecord]:
         source = self._source(record.source)
         if source is None:
             return [record]
@@ -73,13 +73,13 @@ class LogEvidenceKeys(EvidenceKeys, LogFindKeys):
         after = await source.page(place, older=False, limit=NEIGHBOURS, where=EVERYTHING)
         return [*before.records, record, *after.records]
 
-    async def _marked(self) -> tuple[list[Record], int]:
+    async def _marked(self) -> tuple[list[LogRecord], int]:
         """Those that can still be read, by time, and the number of others."""
-        loaded: dict[tuple[str, str], Record] = {}
+        loaded: dict[tuple[str, str], LogRecord] = {}
         for shown in () if self.merged is None else self.merged.shown:
-            if isinstance(shown.item, Record):
+            if isinstance(shown.item, LogRecord):
                 loaded[shown.item.source, shown.item.place] = shown.item
-        found: list[Record] = []
+        found: list[LogRecord] = []
         ordered = sorted(self.marks.items(), key=lambda mark: (mark[1], mark[0]))
         for mark, _time_us in ordered[:_MOST_MARKS]:
             record = loaded.get(mark) or await self._read_again(*mark)
@@ -87,13 +87,13 @@ class LogEvidenceKeys(EvidenceKeys, LogFindKeys):
                 found.append(record)
         return found, len(ordered) - len(found)
 
-    async def _read_again(self, name: str, place: str) -> Record | None:
+    async def _read_again(self, name: str, place: str) -> LogRecord | None:
         """A record that is not loaded: the one behind the one before it."""
         source = self._source(name)
         if source is None:
             return None
         before = await source.page(AtPlace(place), older=True, limit=1, where=EVERYTHING)
-        start = AtPlace(before.records[-1].place) if before.records else Beginning()
+        start = AtPlace(before.records[-1].place) if before.records else AtBeginning()
         after = await source.page(start, older=False, limit=1, where=EVERYTHING)
         return next((each for each in after.records if each.place == place), None)
 

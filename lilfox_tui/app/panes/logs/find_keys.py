@@ -12,10 +12,10 @@ from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.logs.filter.model import And, AtLeast, Filter
-from lilfox_tui.logs.lane import Key, Shown
-from lilfox_tui.logs.merged import Merged
-from lilfox_tui.logs.record import Record
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import AtTime
+from lilfox_tui.logs.window import MergeKey, WindowItem
 
 
 class LogFindKeys(LogDetailKeys):
@@ -23,7 +23,7 @@ class LogFindKeys(LogDetailKeys):
 
     def __init__(self, lilfox: Shell) -> None:
         super().__init__(lilfox)
-        self.finding: Merged | None = None
+        self.finding: MergedLogs | None = None
 
     # ---- the next match ------------------------------------------------------------------------------------------
 
@@ -58,7 +58,7 @@ class LogFindKeys(LogDetailKeys):
         order = range(here - 1, -1, -1) if older else range(here + 1, len(merged.shown))
         for at in order:
             item = merged.shown[at].item
-            if isinstance(item, Record) and self.filter.matches(item):
+            if isinstance(item, LogRecord) and self.filter.matches(item):
                 self.stand_on(merged.shown[at].key)
                 return
         if merged.at_oldest if older else merged.at_newest:
@@ -67,15 +67,15 @@ class LogFindKeys(LogDetailKeys):
             self._find(merged, merged.shown[0 if older else -1].key, older=older)
 
     @work(exclusive=True, group="move", exit_on_error=False)
-    async def _find(self, merged: Merged, edge: Key, *, older: bool) -> None:
+    async def _find(self, merged: MergedLogs, edge: MergeKey, *, older: bool) -> None:
         """Looks for a match past what is loaded, and moves there."""
         where: Filter = And((AtLeast(self.level), self.filter)) if self.level else self.filter
         try:
-            async with Merged(self.shown_sources, where) as self.finding:
+            async with MergedLogs(self.shown_sources, where) as self.finding:
                 found = await _first_past(self.finding, edge, older=older)
         finally:
             self.finding = None
-        if found is None or not isinstance(found.item, Record):
+        if found is None or not isinstance(found.item, LogRecord):
             self.lilfox.tell(tr("no match further on"))
             self.repaint()
             return
@@ -91,7 +91,7 @@ class LogFindKeys(LogDetailKeys):
     @action("mark", "m", tr("mark"), tr("mark this record, or unmark it"), why_not=lambda self: self.no_record())
     def toggle_mark(self) -> None:
         shown = self.selected
-        if shown is not None and isinstance(shown.item, Record):
+        if shown is not None and isinstance(shown.item, LogRecord):
             mark = (shown.item.source, shown.item.place)
             if mark in self.marks:
                 del self.marks[mark]
@@ -109,7 +109,7 @@ class LogFindKeys(LogDetailKeys):
     def next_mark(self) -> None:
         shown = self.selected
         here: tuple[int, str, str] = (0, "", "")
-        if shown is not None and isinstance(shown.item, Record):
+        if shown is not None and isinstance(shown.item, LogRecord):
             here = (shown.key.time_us, shown.item.source, shown.item.place)
         ordered = sorted((time_us, source, place) for (source, place), time_us in self.marks.items())
         time_us, source, place = next((mark for mark in ordered if mark > here), ordered[0])
@@ -159,14 +159,14 @@ class LogFindKeys(LogDetailKeys):
         self._arrived(await merged.go(start))
 
 
-def _key_of(merged: Merged, source: str, place: str) -> Key | None:
+def _key_of(merged: MergedLogs, source: str, place: str) -> MergeKey | None:
     for each in merged.shown:
-        if isinstance(each.item, Record) and each.item.place == place and each.item.source == source:
+        if isinstance(each.item, LogRecord) and each.item.place == place and each.item.source == source:
             return each.key
     return None
 
 
-async def _key_once_loaded(merged: Merged, source: str, place: str) -> Key | None:
+async def _key_once_loaded(merged: MergedLogs, source: str, place: str) -> MergeKey | None:
     """The key of a record near where ``merged`` has gone to, as soon as its source has answered."""
     async with aclosing(merged.changes.watch()) as changes:
         async for _version in changes:
@@ -176,7 +176,7 @@ async def _key_once_loaded(merged: Merged, source: str, place: str) -> Key | Non
     return None
 
 
-async def _first_past(found: Merged, edge: Key, *, older: bool) -> Shown | None:
+async def _first_past(found: MergedLogs, edge: MergeKey, *, older: bool) -> WindowItem | None:
     """The nearest record on one side of ``edge`` (another list's), once everything nearer was searched."""
     await found.go(AtTime(edge.time_us if older else edge.time_us + 1), 1)
     async with aclosing(found.changes.watch()) as changes:

@@ -13,7 +13,7 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.record import Severity
-from lilfox_tui.logs.source import Beginning, End
+from lilfox_tui.logs.source import AtBeginning, AtEnd
 
 LEVELS = (
     Severity.UNKNOWN,
@@ -75,14 +75,14 @@ class LogsKeys(LogsWindow):
 
     @action("first", "g home", tr("first"), tr("the oldest record there is"))
     def first(self) -> None:
-        self.go(Beginning())
+        self.go(AtBeginning())
 
     @action("last", "G end", tr("last"), tr("the newest record; what is new then moves along"))
     def last(self) -> None:
         if self.merged is not None and self.merged.at_newest and self.merged.shown:
             self.stand_on(None)
         else:
-            self.go(End())
+            self.go(AtEnd())
 
     @action(
         "right",

@@ -12,21 +12,21 @@ from typing import NamedTuple, overload
 
 from lilfox_tui.app.draw import Row
 from lilfox_tui.app.panes.logs.rows import LogStyle, log_row, overhang, trace_of, wrapped_rows, wrapped_text
-from lilfox_tui.logs.lane import Key, Shown
-from lilfox_tui.logs.record import Record, Severity
+from lilfox_tui.logs.record import LogRecord, Severity
+from lilfox_tui.logs.window import MergeKey, WindowItem
 
 
 class Place(NamedTuple):
     """A row that is found again when others came or went: the first record of its group, and how far below."""
 
-    key: Key
+    key: MergeKey
     below: int
 
 
 class LogList(Sequence[Row]):
     """``shown`` as rows in one style. A group is what one selection covers: a record, or alike ones folded."""
 
-    def __init__(self, shown: Sequence[Shown], style: LogStyle, *, folded: bool) -> None:
+    def __init__(self, shown: Sequence[WindowItem], style: LogStyle, *, folded: bool) -> None:
         self.shown = shown
         self.style = style
         self._firsts = _firsts(shown) if folded and not style.wrapped else list(range(len(shown)))
@@ -53,11 +53,11 @@ class LogList(Sequence[Row]):
         """The first row of a group."""
         return group if self._starts is None else self._starts[group]
 
-    def first_of(self, group: int) -> Shown:
+    def first_of(self, group: int) -> WindowItem:
         """The first record of a group."""
         return self.shown[self._firsts[group]]
 
-    def last_of(self, group: int) -> Shown:
+    def last_of(self, group: int) -> WindowItem:
         """The last record of a group."""
         return self.shown[self._end(group) - 1]
 
@@ -113,7 +113,7 @@ class LogList(Sequence[Row]):
     def _folded(self, group: int) -> tuple[int, int | None]:
         """How many records a group has, and the time of the last."""
         last = self.last_of(group).item
-        return self._end(group) - self._firsts[group], last.entry.time_us if isinstance(last, Record) else None
+        return self._end(group) - self._firsts[group], last.entry.time_us if isinstance(last, LogRecord) else None
 
     def overhang(self, rows: range) -> int:
         """Cells by which the longest of those rows, where none are wrapped, goes past the right edge when not moved."""
@@ -124,19 +124,19 @@ class LogList(Sequence[Row]):
         return longest
 
 
-def _firsts(shown: Sequence[Shown]) -> list[int]:
+def _firsts(shown: Sequence[WindowItem]) -> list[int]:
     """Where each run of alike records begins."""
     firsts: list[int] = []
-    before: Record | None = None
+    before: LogRecord | None = None
     for index, each in enumerate(shown):
-        record = each.item if isinstance(each.item, Record) else None
+        record = each.item if isinstance(each.item, LogRecord) else None
         if record is None or before is None or not _alike(before, record):
             firsts.append(index)
         before = record
     return firsts
 
 
-def _alike(one: Record, other: Record) -> bool:
+def _alike(one: LogRecord, other: LogRecord) -> bool:
     """Whether one says what the other says. Different requests that all went well are no repetition."""
     a, b = one.entry, other.entry
     if a.message != b.message or a.severity != b.severity or a.logger != b.logger or one.source != other.source:

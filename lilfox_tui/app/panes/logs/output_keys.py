@@ -22,7 +22,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, ntr, tr
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.merged import Merged
+from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import microseconds
 from lilfox_tui.logs.source import LogSource
 from lilfox_tui.text import cell_width, fit, fit_middle, human_bytes
@@ -43,7 +43,7 @@ class LogOutputKeys(LogEvidenceKeys):
         """What is being counted, for the line of messages."""
         self.counted: Statistics | None = None
         """All that matches, where it was counted."""
-        self.counted_for: tuple[Merged, Filter] | None = None
+        self.counted_for: tuple[MergedLogs, Filter] | None = None
         self.came_before = 0
         """Records that had come while following when it was counted; what came since is beyond that."""
         self._leaps_before = 0
@@ -84,7 +84,7 @@ class LogOutputKeys(LogEvidenceKeys):
 
     @work(exclusive=True, group="save", exit_on_error=False)
     async def _save(self, path: Path, until_us: int) -> None:
-        from lilfox_tui.logs.saving import save_all, unfinished
+        from lilfox_tui.logs.merge import save_all, unfinished
 
         written = 0
 
@@ -201,19 +201,19 @@ class LogOutputKeys(LogEvidenceKeys):
             self._counts_now(merged)
             self._count_behind(merged, merged.where)
 
-    def is_counted(self, merged: Merged) -> bool:
+    def is_counted(self, merged: MergedLogs) -> bool:
         """Whether all was counted, or is just now; what came since does not matter while it is loaded."""
         return self.counted_for == (merged, merged.where) and self._leaps_before == merged.leaps
 
-    def _counts_now(self, merged: Merged) -> None:
+    def _counts_now(self, merged: MergedLogs) -> None:
         if self.counted_for != (merged, merged.where):
             self.counted_for, self.counted = (merged, merged.where), None
         self._leaps_before, self.came_before = merged.leaps, merged.came
 
     @work(exclusive=True, group="count-behind", exit_on_error=False)
-    async def _count_behind(self, merged: Merged, where: Filter) -> None:
+    async def _count_behind(self, merged: MergedLogs, where: Filter) -> None:
         from lilfox_tui.logs.analyze import analyze  # what counts is not on the way to the first records
-        from lilfox_tui.logs.filter.of_source import NOTHING, of_source
+        from lilfox_tui.logs.filter.model import NOTHING, of_source
 
         try:
             if not await _is_cheap([each for each in self.shown_sources if of_source(where, each.name) != NOTHING]):
@@ -228,8 +228,7 @@ class LogOutputKeys(LogEvidenceKeys):
     @work(exclusive=True, group="count", exit_on_error=False)
     async def _count(self) -> None:
         from lilfox_tui.app.panes.logs.counts import statistics_choices
-        from lilfox_tui.logs.analyze import analyze
-        from lilfox_tui.logs.how_far import telling
+        from lilfox_tui.logs.analyze import analyze, report_progress
 
         def progress(done: int, total: int) -> None:
             self._tell_work(_("counting {share} %", share=100 * done // total if total else 0))
@@ -241,7 +240,7 @@ class LogOutputKeys(LogEvidenceKeys):
         before = (0, 0) if merged is None else (merged.came, merged.leaps)
         self._tell_work(_("counting"))
         try:
-            answer = await analyze(await telling(self.shown_sources, tell), where, progress=progress)
+            answer = await analyze(await report_progress(self.shown_sources, tell), where, progress=progress)
         finally:
             self._tell_work("")
         if merged is not None and not answer.failed:
@@ -258,7 +257,7 @@ class LogOutputKeys(LogEvidenceKeys):
     @work(exclusive=True, group="count", exit_on_error=False)
     async def _count_patterns(self) -> None:
         from lilfox_tui.app.panes.logs.counts import pattern_choices
-        from lilfox_tui.logs.recent import recent_patterns
+        from lilfox_tui.logs.patterns import recent_patterns
 
         record = self.selected_record
         until_us = None if record is None or self.at_end else record.entry.time_us
@@ -273,7 +272,7 @@ class LogOutputKeys(LogEvidenceKeys):
 
     def _offer(self, title: str, rows: list[tuple[Choice, Filter | None]]) -> None:
         """Shows rows that are filters; the chosen one narrows what is shown."""
-        from lilfox_tui.logs.filter.write import narrowed, to_text
+        from lilfox_tui.logs.filter.syntax import narrowed, to_text
 
         filters = {choice.id: where for choice, where in rows}
 
@@ -292,11 +291,11 @@ class LogOutputKeys(LogEvidenceKeys):
 
 async def _is_cheap(sources: Sequence[LogSource]) -> bool:
     """Whether all of it lies in files of this machine that are soon read. Raises LilFoxError."""
-    from lilfox_tui.logs.analyze import OfLocalFiles
+    from lilfox_tui.logs.analyze import HasLocalFiles
 
     size = 0
     for source in sources:
-        files = await source.local_files() if isinstance(source, OfLocalFiles) else None
+        files = await source.local_files() if isinstance(source, HasLocalFiles) else None
         if files is None:
             return False
         size += sum([await each.file.size() for each in files])

@@ -19,9 +19,9 @@ from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.i18n import _, language, listed
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.lane import Shown
-from lilfox_tui.logs.merged import Merged
-from lilfox_tui.logs.record import EPOCH, Record, Severity
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.window import WindowItem
 from lilfox_tui.text import cell_width
 
 WIDEST_SOURCE = 16
@@ -73,7 +73,7 @@ class LogsPane(LogOutputKeys):
             self.lilfox.repaint_frame()
 
     def _paint_detail(self, lines: Lines) -> None:
-        if self.detail is None or self.merged is None or not isinstance(self.detail.item, Record):
+        if self.detail is None or self.merged is None or not isinstance(self.detail.item, LogRecord):
             return
         self.detail_rows = detail_rows(self.detail, self.detail.item, self.neighbours, self._style(self.merged))
         at = first_field(self.detail_rows) if self.detail_at is None else self.detail_at
@@ -204,7 +204,7 @@ class LogsPane(LogOutputKeys):
     def _narrowed(self) -> bool:
         return bool(self.filter_text) or self.level > Severity.UNKNOWN
 
-    def _style(self, merged: Merged) -> LogStyle:
+    def _style(self, merged: MergedLogs) -> LogStyle:
         width = self.lilfox.room.width
         names = [each.name for each in self.shown_sources]
         widest = WIDEST_SOURCE if width >= 120 else 12 if width >= 100 else 10
@@ -222,26 +222,26 @@ class LogsPane(LogOutputKeys):
             matches=None if self.only_matching or not self.filter_text else self.filter.matches,
         )
 
-    def _needs_dates(self, merged: Merged) -> bool:
+    def _needs_dates(self, merged: MergedLogs) -> bool:
         """Whether what is loaded is not all of today."""
         days = {self._day(each) for each in (*merged.shown[:1], *merged.shown[-1:])} - {None}
         shown = self.lilfox.shown
         now = self._clock() if shown is None else shown.at
         return bool(days - {now.astimezone(self.zone).date()})
 
-    def _day(self, shown: Shown) -> object:
-        if not isinstance(shown.item, Record) or shown.item.entry.time_us is None:
+    def _day(self, shown: WindowItem) -> object:
+        if not isinstance(shown.item, LogRecord) or shown.item.entry.time_us is None:
             return None
         return (EPOCH + timedelta(microseconds=shown.item.entry.time_us)).astimezone(self.zone).date()
 
-    def _width_of_loggers(self, merged: Merged, width: int) -> int:
+    def _width_of_loggers(self, merged: MergedLogs, width: int) -> int:
         """As wide as the widest that was seen, so that columns do not jump; at most a tenth of the screen. One that
         repeats its source's name (``lilfox-backend`` of ``backend``) needs no column."""
         if width < 80:
             return 0
         if self._seen_loggers != (seen_now := (merged, merged.edition)):
             self._seen_loggers = seen_now
-            records = (each.item for each in merged.shown if isinstance(each.item, Record))
+            records = (each.item for each in merged.shown if isinstance(each.item, LogRecord))
             seen = (len(each.entry.logger) for each in records if not each.entry.logger.endswith(each.source))
             self._logger_width = max(self._logger_width, max(seen, default=0))
         return min(self._logger_width, max(10, width // 10))

@@ -9,10 +9,9 @@ from datetime import datetime, tzinfo
 
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import tr
-from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.filter.parse import parse_filter
-from lilfox_tui.logs.filter.span import span
-from lilfox_tui.logs.source import AtTime, Beginning, End, LogSource, Scaled, Start
+from lilfox_tui.logs.filter.model import EVERYTHING, span
+from lilfox_tui.logs.filter.syntax import parse_filter
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime, LogSource, Start, SupportsSeek
 
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?) ?%")
 _LINE = re.compile(r"\d{1,12}")
@@ -43,7 +42,7 @@ def _time_us(words: str, now: datetime, zone: tzinfo) -> int:
 
 async def _at_line(number: int, sources: Sequence[LogSource]) -> Start:
     only: object = sources[0] if len(sources) == 1 else None
-    if not isinstance(only, Scaled):
+    if not isinstance(only, SupportsSeek):
         raise UsageError(
             tr("a line number is of one file, and {count} sources are shown", count=len(sources)),
             tr("o chooses one; a time or a share goes over all"),
@@ -56,13 +55,13 @@ async def _at_line(number: int, sources: Sequence[LogSource]) -> Start:
 
 async def _at_share(share: float, sources: Sequence[LogSource]) -> Start:
     """Of one file by its size, of several sources by the time from the oldest record to the newest."""
-    if len(sources) == 1 and isinstance(sources[0], Scaled):
+    if len(sources) == 1 and isinstance(sources[0], SupportsSeek):
         return await sources[0].at_share(share)
     firsts, lasts = [], []
     for source in sources:
         try:
-            oldest = await source.page(Beginning(), older=False, limit=1, where=EVERYTHING)
-            newest = await source.page(End(), older=True, limit=1, where=EVERYTHING)
+            oldest = await source.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)
+            newest = await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
         except LilFoxError:
             continue  # the others tell the span as well as they can
         firsts += [each.entry.time_us for each in oldest.records if each.entry.time_us is not None]

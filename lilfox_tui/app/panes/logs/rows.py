@@ -10,10 +10,10 @@ from msgspec import Struct
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.i18n import _
-from lilfox_tui.logs.filter.fields import text_of
-from lilfox_tui.logs.lane import Shown
-from lilfox_tui.logs.record import EPOCH, Fault, Record, Severity
-from lilfox_tui.logs.source import Notice
+from lilfox_tui.logs.filter.model import text_of
+from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
+from lilfox_tui.logs.source import SourceNotice
+from lilfox_tui.logs.window import WindowItem
 from lilfox_tui.text import cell_width, clean, fit, human_duration
 
 TRACE_FIELDS = ("request_id", "req_id", "requestId", "trace_id", "traceId", "correlation_id")
@@ -41,7 +41,7 @@ class LogStyle(Struct, frozen=True):
     """Cells of each message that are left of where it begins on the screen."""
     marks: Set[tuple[str, str]] = frozenset()
     """Sources and places of the marked records."""
-    matches: Callable[[Record], bool] | None = None
+    matches: Callable[[LogRecord], bool] | None = None
     """Marks the records that match, where the others are shown too."""
 
     @property
@@ -79,10 +79,10 @@ def severity_piece(severity: Severity, glyphs: Glyphs) -> Piece:
     return Piece("  " if severity is Severity.UNKNOWN else glyphs.separator + " ", "muted")
 
 
-def log_row(shown: Shown, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> Row:
+def log_row(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> Row:
     """One record on one line. ``times`` alike ones, the last at ``until_us``, are folded into it."""
     item = shown.item
-    if isinstance(item, Notice):
+    if isinstance(item, SourceNotice):
         return _notice_row(item, style)
     tail, room = _tail(item, style, times, until_us)
     text = moved(headline(item, style.shifted), style.shifted)
@@ -91,10 +91,10 @@ def log_row(shown: Shown, style: LogStyle, *, times: int = 1, until_us: int | No
     return (*_prefix(item, style), Piece(text, message_role(item, style)), *tail)
 
 
-def overhang(shown: Shown, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> int:
+def overhang(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> int:
     """Cells by which a record's line, not moved, is too long for :func:`log_row`; at most 0 where it is not."""
     item = shown.item
-    if isinstance(item, Notice):
+    if isinstance(item, SourceNotice):
         return 0
     _pieces, room = _tail(item, style, times, until_us)
     return cell_width(clean(headline(item, style.shifted))) - room
@@ -115,10 +115,10 @@ def moved(text: str, cells: int) -> str:
     return "…"
 
 
-def wrapped_rows(shown: Shown, style: LogStyle) -> list[Row]:
+def wrapped_rows(shown: WindowItem, style: LogStyle) -> list[Row]:
     """One record on as many lines as its message takes."""
     item = shown.item
-    if isinstance(item, Notice):
+    if isinstance(item, SourceNotice):
         return [_notice_row(item, style)]
     role = message_role(item, style)
     first, *more = wrapped_text(item, style.message_width)
@@ -126,9 +126,9 @@ def wrapped_rows(shown: Shown, style: LogStyle) -> list[Row]:
     return [(*_prefix(item, style), Piece(first, role)), *((indent, Piece(line, role)) for line in more)]
 
 
-def wrapped_text(item: Record | Notice, width: int) -> list[str]:
+def wrapped_text(item: LogRecord | SourceNotice, width: int) -> list[str]:
     """The lines of a record's message in ``width`` cells, at least one."""
-    if isinstance(item, Notice):
+    if isinstance(item, SourceNotice):
         return [str(item.text)]
     found: list[str] = []
     for line in (item.entry.message or headline(item)).splitlines() or [""]:
@@ -153,7 +153,7 @@ def cut_into(text: str, width: int) -> list[str]:
     return [*pieces, text[start:]]
 
 
-def headline(record: Record, further: int = 0) -> str:
+def headline(record: LogRecord, further: int = 0) -> str:
     """A record in one line: its message's first, or the first line as it was written; then what its exception says.
     ``further`` characters more of a long line."""
     most = HEADLINE_AT_MOST + further
@@ -165,7 +165,7 @@ def headline(record: Record, further: int = 0) -> str:
     return f"{first}  {outcome(fault)}"
 
 
-def outcome(fault: Fault) -> str:
+def outcome(fault: LoggedException) -> str:
     """The line of an exception's text that names its class; the class alone where none does."""
     ends = fault.text[:OUTCOME_WITHIN], fault.text[-OUTCOME_WITHIN:]
     lines = [line.strip() for end in ends for line in end.splitlines() if fault.type in line]
@@ -173,7 +173,7 @@ def outcome(fault: Fault) -> str:
     return next(said, fault.type)[:300]
 
 
-def message_role(record: Record, style: LogStyle) -> str:
+def message_role(record: LogRecord, style: LogStyle) -> str:
     """The colour of a message: what matches, what is gravest and what is of little weight stands out."""
     if style.matches is not None and style.matches(record):
         return "accent"
@@ -183,7 +183,7 @@ def message_role(record: Record, style: LogStyle) -> str:
     return "muted" if Severity.UNKNOWN < severity < Severity.INFO else "text"
 
 
-def trace_of(record: Record) -> tuple[str, str] | None:
+def trace_of(record: LogRecord) -> tuple[str, str] | None:
     """The field by which this request is followed over all sources, and its value."""
     for name in TRACE_FIELDS:
         value = record.entry.fields.get(name)
@@ -205,7 +205,7 @@ def _last_parts(logger: str, width: int) -> str:
     return text if cell_width(text) <= width else logger
 
 
-def _prefix(record: Record, style: LogStyle) -> list[Piece]:
+def _prefix(record: LogRecord, style: LogStyle) -> list[Piece]:
     marked = (record.source, record.place) in style.marks
     pieces = [
         Piece(style.glyphs.logo if marked else " ", "accent"),
@@ -221,7 +221,7 @@ def _prefix(record: Record, style: LogStyle) -> list[Piece]:
     return pieces
 
 
-def _notice_row(notice: Notice, style: LogStyle) -> Row:
+def _notice_row(notice: SourceNotice, style: LogStyle) -> Row:
     text = f"{notice.source}: {notice.text}"
     return (
         Piece(" " + style.time(notice.time_us) + " ", "muted"),
@@ -230,13 +230,13 @@ def _notice_row(notice: Notice, style: LogStyle) -> Row:
     )
 
 
-def _tail(record: Record, style: LogStyle, times: int, until_us: int | None) -> tuple[Row, int]:
+def _tail(record: LogRecord, style: LogStyle, times: int, until_us: int | None) -> tuple[Row, int]:
     """What stands at the right edge, and the cells that it leaves to the message."""
     tail = _folded(record, times, until_us) + _trace(record, style)
     return tail, max(4, style.message_width - sum(cell_width(piece.text) for piece in tail))
 
 
-def _folded(record: Record, times: int, until_us: int | None) -> tuple[Piece, ...]:
+def _folded(record: LogRecord, times: int, until_us: int | None) -> tuple[Piece, ...]:
     if times < 2:
         return ()
     since_us = record.entry.time_us
@@ -246,7 +246,7 @@ def _folded(record: Record, times: int, until_us: int | None) -> tuple[Piece, ..
     return (Piece("  " + _("(×{count} in {time})", count=times, time=span), "accent"),)
 
 
-def _trace(record: Record, style: LogStyle) -> tuple[Piece, ...]:
+def _trace(record: LogRecord, style: LogStyle) -> tuple[Piece, ...]:
     """The request's identity at the right edge, cut: enough to see which lines belong together."""
     if style.width < 100:
         return ()

@@ -29,14 +29,14 @@ class OpenLogs:
 
     async def open(self) -> None:
         """Finds and opens; nothing is read yet. Raises LilFoxError."""
-        from lilfox_tui.logs.opening import open_logs
+        from lilfox_tui.logs.source import open_logs
         from lilfox_tui.runbook.gate import let_argv_through
 
         self.configs = await self._wanted()
         self.sources = open_logs(self._app.config, self.configs, self._host, let_argv_through)
 
     async def _wanted(self) -> Mapping[str, LogConfig]:
-        from lilfox_tui.logs.discover import file_log, find_logs
+        from lilfox_tui.logs.source import file_log, find_logs
 
         app = self._app
         if app.files:
@@ -55,8 +55,7 @@ class OpenLogs:
 
     async def find(self, name: str) -> None:
         """Opens the logs that are found on that host. Raises HostError."""
-        from lilfox_tui.logs.discover import find_logs
-        from lilfox_tui.logs.opening import open_logs
+        from lilfox_tui.logs.source import find_logs, open_logs
         from lilfox_tui.runbook.gate import let_argv_through
 
         found = await find_logs(self._host(name), name)

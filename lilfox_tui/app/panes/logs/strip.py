@@ -13,9 +13,9 @@ from lilfox_tui.app.chart import spark
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.logs.lane import Shown
-from lilfox_tui.logs.record import EPOCH, Record, Severity
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.statistics import Slice
+from lilfox_tui.logs.window import WindowItem
 from lilfox_tui.text import cell_width
 
 MINUTE_US = 60_000_000
@@ -39,12 +39,12 @@ class ErrorRates(Struct, frozen=True):
     end: int
 
 
-def loaded_errors(shown: Iterable[Shown]) -> ErrorRates | None:
+def loaded_errors(shown: Iterable[WindowItem]) -> ErrorRates | None:
     """The errors of what is loaded, minute by minute; None where nothing there tells a time."""
     by_minute: Counter[int] = Counter()
     minutes: set[int] = set()
     for each in shown:
-        if not isinstance(each.item, Record) or (time_us := each.item.entry.time_us) is None:
+        if not isinstance(each.item, LogRecord) or (time_us := each.item.entry.time_us) is None:
             continue
         minutes.add(time_us // MINUTE_US)
         if each.item.entry.severity >= Severity.ERROR:

@@ -17,11 +17,10 @@ from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
-from lilfox_tui.logs.lane import Key, Shown
-from lilfox_tui.logs.merged import Merged
-from lilfox_tui.logs.record import Record, Severity, microseconds
-from lilfox_tui.logs.source import AtTime, Beginning, End, LogSource
-from lilfox_tui.logs.window import PAGE
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import LogRecord, Severity, microseconds
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime, LogSource
+from lilfox_tui.logs.window import WINDOW_PAGE, MergeKey, WindowItem
 
 PAINT_EVERY_S = 0.2
 SLOW_PAINT_S = 2.0
@@ -38,7 +37,7 @@ class LogsWindow(Pane):
     def __init__(self, lilfox: Shell) -> None:
         super().__init__(lilfox)
         self.opened: OpenLogs | None = None
-        self.merged: Merged | None = None
+        self.merged: MergedLogs | None = None
         self.failure: LilFoxError | None = None
         self.hidden: frozenset[str] = frozenset()
         self.zone: tzinfo = UTC
@@ -49,9 +48,9 @@ class LogsWindow(Pane):
         self.filter_error = ""
         self.only_matching = True
         self.follows = True
-        self.cursor: Key | None = None
+        self.cursor: MergeKey | None = None
         self._at_end = True
-        self.began_at: Shown | None = None
+        self.began_at: WindowItem | None = None
         """Where the reader stood when a filter was begun: typing it letter by letter does not lead away from there."""
         self._looking_at: tuple[str, str] | None = None
         self._rewound: datetime | None = None
@@ -111,17 +110,17 @@ class LogsWindow(Pane):
         self.workers.cancel_group(self, "move")
         self._merge(self._start())
 
-    def _start(self) -> End | AtTime:
+    def _start(self) -> AtEnd | AtTime:
         if self._rewound is not None:
             return AtTime(microseconds(self._rewound))
         here = self.selected
-        if self.at_end or here is None or not isinstance(here.item, Record) or here.item.entry.time_us is None:
-            return End()
+        if self.at_end or here is None or not isinstance(here.item, LogRecord) or here.item.entry.time_us is None:
+            return AtEnd()
         return AtTime(here.item.entry.time_us)
 
     @work(exclusive=True, group="merge", exit_on_error=False)
-    async def _merge(self, start: End | AtTime) -> None:
-        async with Merged(self.shown_sources, self.where) as merged:
+    async def _merge(self, start: AtEnd | AtTime) -> None:
+        async with MergedLogs(self.shown_sources, self.where) as merged:
             self.merged, self.cursor = merged, None
             merged.follow(self.follows and self._rewound is None)
             self.go(start)
@@ -143,7 +142,7 @@ class LogsWindow(Pane):
     # ---- where the reader stands ----------------------------------------------------------------------------------
 
     @property
-    def selected(self) -> Shown | None:
+    def selected(self) -> WindowItem | None:
         """The record that actions are about."""
         if self.merged is None or not self.merged.shown:
             return None
@@ -151,12 +150,12 @@ class LogsWindow(Pane):
         return self.merged.shown[at]
 
     @property
-    def selected_record(self) -> Record | None:
+    def selected_record(self) -> LogRecord | None:
         """The same, where it is a record and no notice."""
         shown = self.selected
-        return shown.item if shown is not None and isinstance(shown.item, Record) else None
+        return shown.item if shown is not None and isinstance(shown.item, LogRecord) else None
 
-    def stand_on(self, key: Key | None) -> None:
+    def stand_on(self, key: MergeKey | None) -> None:
         """Makes ``key`` where the reader stands; asks for more where the edge is near."""
         merged = self.merged
         if merged is None or not merged.shown:
@@ -177,15 +176,15 @@ class LogsWindow(Pane):
             self._load_newer(self.merged)
 
     @work(exclusive=False, group="older", exit_on_error=False)
-    async def _load_older(self, merged: Merged) -> None:
-        await merged.older(PAGE)
+    async def _load_older(self, merged: MergedLogs) -> None:
+        await merged.older(WINDOW_PAGE)
 
     @work(exclusive=False, group="newer", exit_on_error=False)
-    async def _load_newer(self, merged: Merged) -> None:
-        await merged.newer(PAGE)
+    async def _load_newer(self, merged: MergedLogs) -> None:
+        await merged.newer(WINDOW_PAGE)
 
     @work(exclusive=True, group="move", exit_on_error=False)
-    async def go(self, start: Beginning | End | AtTime) -> None:
+    async def go(self, start: AtBeginning | AtEnd | AtTime) -> None:
         """Moves to an end or a time."""
         if self.merged is not None:
             self._arrived(await self.merged.go(start))
@@ -197,11 +196,11 @@ class LogsWindow(Pane):
             return
         if self.at_end:
             merged.where = self.where
-            self._arrived(await merged.go(End()))
+            self._arrived(await merged.go(AtEnd()))
         else:
             self._arrived(await merged.set_where(self.where, around=self.began_at))
 
-    def _arrived(self, key: Key | None) -> None:
+    def _arrived(self, key: MergeKey | None) -> None:
         self.cursor = key
         merged = self.merged
         if merged is not None and merged.shown:
@@ -221,7 +220,7 @@ class LogsWindow(Pane):
 
     def set_filter(self, text: str) -> None:
         """Shows (or marks) what ``text`` asks for. What is wrong in it is told, and what was shown stays."""
-        from lilfox_tui.logs.filter.parse import parse_filter
+        from lilfox_tui.logs.filter.syntax import parse_filter
 
         self.filter_text = text
         try:
@@ -254,7 +253,7 @@ class LogsWindow(Pane):
         self.merged.follow(on and self._rewound is None)
         self.at_end = self._at_end
         if on and not self.at_end:
-            self.go(End())
+            self.go(AtEnd())
         self.repaint()
 
     def rewind(self, at: datetime | None) -> None:
@@ -268,7 +267,7 @@ class LogsWindow(Pane):
         self._rewound = at
         if self.merged is not None:
             self.merged.follow(self.follows and at is None)
-            self.go(End() if at is None else AtTime(microseconds(at)))
+            self.go(AtEnd() if at is None else AtTime(microseconds(at)))
 
     def look_at(self, kind: str, name: str, at: datetime | None) -> None:
         """Shows the logs of a host or a service, at that time or the newest."""

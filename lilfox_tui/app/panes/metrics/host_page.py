@@ -17,7 +17,7 @@ from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.metrics.model import HostSummary, Process, Series
+from lilfox_tui.metrics.model import HostSummary, ProcessUsage, Series
 from lilfox_tui.monitor.model import Change, HostView, ServiceView
 from lilfox_tui.text import clean, fit, human_bytes, human_duration
 
@@ -29,7 +29,7 @@ class HostPage(Struct, frozen=True):
     """What the page is made of."""
 
     view: HostView
-    processes: Sequence[Process] | None
+    processes: Sequence[ProcessUsage] | None
     changes: Sequence[Change]
     past: Past
     now: datetime

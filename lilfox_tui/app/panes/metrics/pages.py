@@ -21,7 +21,7 @@ from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of, link_error
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, clauses
-from lilfox_tui.metrics.model import Level, Snapshot
+from lilfox_tui.metrics.model import HostSnapshot, Level
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class MetricsPages:
         snapshot = app.monitor.snapshot(view.name).value if app.rewound is None else None
         return HostPage(
             view=view,
-            processes=snapshot.processes if isinstance(snapshot, Snapshot) else None,
+            processes=snapshot.processes if isinstance(snapshot, HostSnapshot) else None,
             changes=[each for each in app.monitor.changes.all() if each.subject == f"host/{view.name}"][::-1],
             past=lambda series, columns: self._far.long_past(view, f"host/{view.name}", series, columns, now),
             below_charts=self._far.rows,

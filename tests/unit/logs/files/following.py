@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.logs.files.disk import Seen
+from lilfox_tui.logs.files.disk import FileStat
 from lilfox_tui.logs.files.local import LocalDisk
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import End, Notice, Start
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtEnd, SourceNotice, Start
 from tests.unit.logs.files.written import console_log, local_source
 from tests.waiting import until
 
@@ -26,7 +26,7 @@ class Followed:
 
     def __init__(self, path: Path, start: Start, where: Filter, *, rotated: bool = True) -> None:
         self.source = local_source(path, rotated=rotated)
-        self.records: list[Record] = []
+        self.records: list[LogRecord] = []
         self.notices: list[str] = []
         self._where = where
         self._task = asyncio.create_task(self._listen(start))
@@ -35,7 +35,7 @@ class Followed:
         async with aclosing(self.source.follow(start, self._where)) as batches:
             async for batch in batches:
                 for one in batch:
-                    if isinstance(one, Notice):
+                    if isinstance(one, SourceNotice):
                         self.notices.append(str(one.text))
                     else:
                         self.records.append(one)
@@ -53,7 +53,7 @@ class Followed:
         """Waits until the files were looked at several times more."""
         looks, look = 0, LocalDisk.look
 
-        async def counted(disk: LocalDisk, patterns: Sequence[str]) -> list[Seen]:
+        async def counted(disk: LocalDisk, patterns: Sequence[str]) -> list[FileStat]:
             nonlocal looks
             looks += 1
             return await look(disk, patterns)
@@ -74,7 +74,7 @@ class Followed:
 async def followed(
     path: Path, start: Start | None = None, where: Filter = EVERYTHING, *, rotated: bool = True
 ) -> AsyncIterator[Followed]:
-    made = Followed(path, start or End(), where, rotated=rotated)
+    made = Followed(path, start or AtEnd(), where, rotated=rotated)
     try:
         await made.started()
         yield made

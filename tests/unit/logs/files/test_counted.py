@@ -11,8 +11,8 @@ import pytest
 
 from lilfox_tui.logs.files.one_log import OneLog
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import AtPlace, End, Passed
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtEnd, AtPlace, SkippedRecords
 from tests.unit.logs.files.written import console_log, local_source
 from tests.waiting import until
 
@@ -37,7 +37,7 @@ async def test_plain_rotated_files_are_counted_and_packed_ones_are_more(
     if packed:
         (tmp_path / "app.log.3.gz").write_bytes(gzip.compress(lines(40)))
     source = local_source(path)
-    await source.page(End(), older=True, limit=1, where=EVERYTHING)
+    await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
     await until(lambda: told(source) == expected)
     await source.close()
 
@@ -46,7 +46,7 @@ async def test_records_of_several_lines_are_not_counted_by_lines(tmp_path: Path)
     path = tmp_path / "app.log"
     path.write_bytes(console_log(1, 100))
     source = local_source(path)
-    await source.page(End(), older=True, limit=1, where=EVERYTHING)
+    await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
     await until(lambda: source.status.value and source.status.value.indexed_bytes == path.stat().st_size)
     assert told(source)[0] is None
     await source.close()
@@ -57,7 +57,7 @@ async def test_of_what_comes_at_once_the_newest_are_read_and_all_are_counted(tmp
     path = tmp_path / "app.log"
     path.write_bytes(lines(10))
     source = local_source(path)
-    page = await source.page(End(), older=True, limit=1, where=EVERYTHING)
+    page = await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
     passed = 0
     records: list[str] = []
     async with aclosing(source.follow_newest(AtPlace(page.records[0].place), EVERYTHING, lambda: keep)) as batches:
@@ -66,8 +66,8 @@ async def test_of_what_comes_at_once_the_newest_are_read_and_all_are_counted(tmp
         async with asyncio.timeout(60):
             while passed + len(records) < 20_000:
                 batch = await anext(batches)
-                passed += sum(each.count for each in batch if isinstance(each, Passed))
-                records += [each.entry.message for each in batch if isinstance(each, Record)]
+                passed += sum(each.count for each in batch if isinstance(each, SkippedRecords))
+                records += [each.entry.message for each in batch if isinstance(each, LogRecord)]
         looking_on = asyncio.ensure_future(anext(batches))
         await until(lambda: told(source) == (20_010, False))
         looking_on.cancel()

@@ -16,7 +16,7 @@ from lilfox_tui.errors import FileRefused
 from lilfox_tui.logs.files import follow
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter
 from lilfox_tui.logs.record import RAW_LIMIT, Severity, microseconds
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Start
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, Start
 from tests.unit.logs.files.following import append, copy_and_empty, followed, opened, path, put
 from tests.unit.logs.files.written import START, console_log, local_source, raws
 from tests.waiting import until
@@ -58,16 +58,16 @@ async def test_it_begins_where_it_is_told(path: Path, where: Filter) -> None:
     put(path.with_name("app.log.1"), console_log(3, 10))
     put(path, console_log(3, 20, first=10))
     source = local_source(path)
-    page = await source.page(Beginning(), older=False, limit=100, where=EVERYTHING)
+    page = await source.page(AtBeginning(), older=False, limit=100, where=EVERYTHING)
     expected = [one for one in page.records if where.matches(one)]
     await source.close()
     starts: list[tuple[Start, int]] = [
-        (Beginning(), 0),
+        (AtBeginning(), 0),
         (AtPlace(page.records[4].place), 5),
         (AtPlace(page.records[12].place), 13),
         (AtTime(microseconds(START + timedelta(seconds=17))), 17),
         (AtPlace(page.records[-1].place), 30),
-        (End(), 30),
+        (AtEnd(), 30),
     ]
     for start, first in starts:
         async with followed(path, start, where) as log:
@@ -85,7 +85,7 @@ async def test_it_goes_through_packed_files_to_the_one_that_is_written(path: Pat
     put(path.with_name("app.log.1.gz"), gzip.compress(console_log(4, 200, first=200)))
     put(path, console_log(5, 20, first=400))
     expected = raws(console_log(3, 200)) + raws(console_log(4, 200, first=200)) + raws(console_log(5, 20, first=400))
-    async with followed(path, Beginning()) as log:
+    async with followed(path, AtBeginning()) as log:
         await until(lambda: len(log.records) == 420)
         await log.several_looks()
         assert log.raws == expected
@@ -213,7 +213,7 @@ async def test_a_very_long_line_comes_when_it_is_whole(path: Path) -> None:
 async def test_a_slow_reader_gets_everything_later(path: Path) -> None:
     source = local_source(path)
     got, again = 0, False
-    async with aclosing(source.follow(End(), EVERYTHING)) as batches:
+    async with aclosing(source.follow(AtEnd(), EVERYTHING)) as batches:
         first = asyncio.ensure_future(anext(batches))
         await until(lambda: source.status.value)
         line = b"2026-11-24 11:00:00,000 - app - INFO - a line of a burst\n"
@@ -242,5 +242,5 @@ async def test_an_empty_file_gets_its_format_from_what_comes(path: Path) -> None
 async def test_what_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     source = local_source(tmp_path / "none.log")
     with pytest.raises(FileRefused, match="no such file"):
-        await anext(source.follow(End(), EVERYTHING))
+        await anext(source.follow(AtEnd(), EVERYTHING))
     await source.close()

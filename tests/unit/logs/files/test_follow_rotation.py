@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.logs.files import one_log
-from lilfox_tui.logs.files.counted import CountedFiles
+from lilfox_tui.logs.files.log_file_set import RecordCounter
 from tests.unit.logs.files.following import append, copy_and_empty, followed, path, put
 from tests.unit.logs.files.written import console_log, raws
 from tests.waiting import until
@@ -100,14 +100,14 @@ async def test_a_second_workers_log_beside_a_named_file_is_not_of_it(path: Path)
 @pytest.mark.fault("4.82")
 async def test_a_file_that_grows_is_counted_at_a_pace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = 0
-    count = CountedFiles.count
+    count = RecordCounter.count
 
-    async def noted(files: CountedFiles, told: Callable[[], None]) -> None:
+    async def noted(files: RecordCounter, told: Callable[[], None]) -> None:
         nonlocal counted
         counted += 1
         await count(files, told)
 
-    monkeypatch.setattr(CountedFiles, "count", noted)
+    monkeypatch.setattr(RecordCounter, "count", noted)
     began_s = time.monotonic()
     async with followed(path) as log:
         for number in range(10):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.logs.files import index
+from lilfox_tui.logs.files import log_file_set
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.filter.model import EVERYTHING
-from lilfox_tui.logs.source import Beginning, End, Scaled
+from lilfox_tui.logs.source import AtBeginning, AtEnd, SupportsSeek
 from tests.unit.logs.files.written import local_source
 from tests.waiting import until
 
@@ -18,7 +18,7 @@ from tests.waiting import until
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalFile, "COUNT_BYTES", 1000)
-    monkeypatch.setattr(index, "_READ_BYTES", 100)
+    monkeypatch.setattr(log_file_set, "_READ_BYTES", 100)
 
 
 async def test_lines_are_numbered_in_the_background_and_on_while_the_file_grows(tmp_path: Path) -> None:
@@ -26,10 +26,10 @@ async def test_lines_are_numbered_in_the_background_and_on_while_the_file_grows(
     lines = [f"2026-11-24 10:00:00 line {number} {'x' * (number % 37)}" for number in range(1, 301)]
     path.write_text("\n".join(lines) + "\n")
     source = local_source(path)
-    assert isinstance(source, Scaled)
+    assert isinstance(source, SupportsSeek)
     assert await source.at_line(2) is None  # nothing is indexed before the first question has come back
     for count in (300, 450):
-        await source.page(End(), older=True, limit=1, where=EVERYTHING)
+        await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
         await until(lambda: source.status.value and source.status.value.indexed_bytes == path.stat().st_size)
         for number in (1, 2, 150, count):
             start = await source.at_line(number)
@@ -55,8 +55,8 @@ async def test_shares_are_of_the_newest_file(tmp_path: Path) -> None:
         page = await source.page(await source.at_share(share), older=False, limit=1, where=EVERYTHING)
         numbers.append(int(page.records[0].raw[-4:]))
     assert numbers == [0, 250, 500]
-    assert await source.at_share(1.0) == End()
-    older = (await source.page(Beginning(), older=False, limit=1, where=EVERYTHING)).records[0]
+    assert await source.at_share(1.0) == AtEnd()
+    older = (await source.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)).records[0]
     assert await source.line_of(older.place) is None
     await source.close()
 
@@ -65,6 +65,6 @@ async def test_closing_ends_the_index(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     path.write_bytes(b"line\n" * 200_000)
     source = local_source(path)
-    await source.page(End(), older=True, limit=1, where=EVERYTHING)
+    await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
     await source.close()
     assert len(asyncio.all_tasks()) == 1

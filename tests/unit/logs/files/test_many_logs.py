@@ -15,12 +15,22 @@ import pytest
 
 from lilfox_tui.errors import FileRefused, UsageError
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.logs.files import follow_many
+from lilfox_tui.logs.files import many_logs
 from lilfox_tui.logs.files.many_logs import ManyLogs
-from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, Text
-from lilfox_tui.logs.merged import Merged
-from lilfox_tui.logs.record import Record, Severity, microseconds
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, LogSource, Notice, Passed, Scaled, Start
+from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, TextMatch
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import LogRecord, Severity, microseconds
+from lilfox_tui.logs.source import (
+    AtBeginning,
+    AtEnd,
+    AtPlace,
+    AtTime,
+    LogSource,
+    SkippedRecords,
+    SourceNotice,
+    Start,
+    SupportsSeek,
+)
 from tests.unit.logs.files.written import START, console_log, local_logs, local_source, read_all
 from tests.waiting import until
 
@@ -42,7 +52,7 @@ async def each_alone(folder: Path, where: Filter = EVERYTHING) -> list[bytes]:
     found: list[tuple[int, str, bytes]] = []
     for name in LOGS:
         source = local_source(folder / name)
-        read = await read_all(source, Beginning(), where, older=False)
+        read = await read_all(source, AtBeginning(), where, older=False)
         found += [(record.entry.time_us or 0, name, record.raw) for record in read]
         await source.close()
     return [raw for _time, _name, raw in sorted(found, key=lambda each: each[:2])]
@@ -59,12 +69,12 @@ def append(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("limit", [7, 100])
-@pytest.mark.parametrize("where", [EVERYTHING, AtLeast(Severity.ERROR), Text("token49"), Text("nowhere")])
+@pytest.mark.parametrize("where", [EVERYTHING, AtLeast(Severity.ERROR), TextMatch("token49"), TextMatch("nowhere")])
 async def test_all_are_one_list_by_time_in_both_directions(tmp_path: Path, where: Filter, limit: int) -> None:
     write_logs(tmp_path)
     expected = await each_alone(tmp_path, where)
     source = local_logs(tmp_path / "svc*.log")
-    for start, older in ((Beginning(), False), (End(), True)):
+    for start, older in ((AtBeginning(), False), (AtEnd(), True)):
         found = await read_all(source, start, where, older=older, limit=limit)
         assert [record.raw for record in found] == expected
         assert {record.source for record in found} <= {"app"}
@@ -75,7 +85,7 @@ async def test_all_are_one_list_by_time_in_both_directions(tmp_path: Path, where
 async def test_each_record_says_which_log_it_is_of(tmp_path: Path) -> None:
     write_logs(tmp_path)
     source = local_logs(tmp_path / "svc*.log")
-    found = await read_all(source, Beginning(), EVERYTHING, older=False)
+    found = await read_all(source, AtBeginning(), EVERYTHING, older=False)
     for name, count in zip(LOGS, (450, 400, 40), strict=True):
         assert len([record for record in found if record.log == str(tmp_path / name)]) == count
     await source.close()
@@ -84,7 +94,7 @@ async def test_each_record_says_which_log_it_is_of(tmp_path: Path) -> None:
 async def test_places_and_times_part_the_list(tmp_path: Path) -> None:
     write_logs(tmp_path)
     source = local_logs(tmp_path / "svc*.log")
-    everything = await read_all(source, Beginning(), EVERYTHING, older=False)
+    everything = await read_all(source, AtBeginning(), EVERYTHING, older=False)
     again = local_logs(tmp_path / "svc*.log")  # as after a restart: nothing is remembered
     for at in (0, 1, 99, 230, 231, 232, 233, len(everything) - 1):
         place = AtPlace(everything[at].place)
@@ -103,7 +113,7 @@ async def test_without_rotated_files_only_what_the_pattern_fits_is_read(tmp_path
     write_logs(tmp_path)
     for pattern, count in (("svc-1.log", 150), ("svc-1*", 450), ("svc-1.log.*", 300)):
         source = local_logs(tmp_path / pattern.replace("-", "[-]"), rotated=False)
-        assert len(await read_all(source, Beginning(), EVERYTHING, older=False)) == count
+        assert len(await read_all(source, AtBeginning(), EVERYTHING, older=False)) == count
         await source.close()
 
 
@@ -112,13 +122,13 @@ async def test_records_without_a_time_stay_behind_the_one_before_them(tmp_path: 
     (tmp_path / "b.log").write_text("".join(line(number) for number in range(100)))
     (tmp_path / "c.log").write_text("".join(f"plain {number}\n" for number in range(1500)))
     source = local_logs(tmp_path / "*.log")
-    newer = await read_all(source, Beginning(), EVERYTHING, older=False)
+    newer = await read_all(source, AtBeginning(), EVERYTHING, older=False)
     assert len(newer) == 1900
     for name in ("a.log", "b.log", "c.log"):
         one = local_source(tmp_path / name)
-        own = [record.raw for record in await read_all(one, Beginning(), EVERYTHING, older=False)]
+        own = [record.raw for record in await read_all(one, AtBeginning(), EVERYTHING, older=False)]
         await one.close()
-        for found in (newer, await read_all(source, End(), EVERYTHING, older=True)):
+        for found in (newer, await read_all(source, AtEnd(), EVERYTHING, older=True)):
             assert [record.raw for record in found if record.log.endswith(name)] == own
     await source.close()
 
@@ -127,7 +137,7 @@ class Heard:
     """What was followed."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[LogRecord] = []
         self.notices: list[str] = []
         self.passed = 0
 
@@ -143,9 +153,9 @@ async def following(source: ManyLogs, start: Start, *, keep: int | None = None) 
     async def listen() -> None:
         async with aclosing(source.follow_newest(start, EVERYTHING, lambda: keep)) as batches:
             async for batch in batches:
-                heard.passed += sum(each.count for each in batch if isinstance(each, Passed))
-                heard.records += [each for each in batch if isinstance(each, Record)]
-                heard.notices += [str(each.text) for each in batch if isinstance(each, Notice)]
+                heard.passed += sum(each.count for each in batch if isinstance(each, SkippedRecords))
+                heard.records += [each for each in batch if isinstance(each, LogRecord)]
+                heard.notices += [str(each.text) for each in batch if isinstance(each, SourceNotice)]
 
     task = asyncio.create_task(listen())
     try:
@@ -162,7 +172,7 @@ async def test_two_logs_that_are_written_alternately_are_followed_in_the_order_o
     for path in paths:
         path.touch()
     source = local_logs(tmp_path / "*.log")
-    async with following(source, End()) as heard:
+    async with following(source, AtEnd()) as heard:
         await until(lambda: source.status.value)
         for number in range(60):
             append(paths[number % 2], line(number))
@@ -177,7 +187,7 @@ async def test_a_log_that_comes_later_is_taken_up_and_one_that_is_rotated_goes_o
     first, later = tmp_path / "svc1.log", tmp_path / "svc2.log"
     append(first, line(0))
     source = local_logs(tmp_path / "svc*.log")
-    last = (await source.page(End(), older=True, limit=1, where=EVERYTHING)).records[0]
+    last = (await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)).records[0]
     async with following(source, AtPlace(last.place)) as heard:
         append(first, line(1))
         await until(lambda: len(heard.records) == 1)
@@ -194,7 +204,7 @@ async def test_a_log_that_comes_later_is_taken_up_and_one_that_is_rotated_goes_o
         assert sorted(heard.words) == [f"n {number}" for number in range(1, 9)]
         assert len({record.place for record in heard.records}) == 8
         assert not heard.notices
-    again = await read_all(source, Beginning(), EVERYTHING, older=False)
+    again = await read_all(source, AtBeginning(), EVERYTHING, older=False)
     assert sorted(record.entry.message for record in again) == [f"n {number}" for number in range(9)]
     assert {record.place for record in heard.records} < {record.place for record in again}
     await source.close()
@@ -203,11 +213,11 @@ async def test_a_log_that_comes_later_is_taken_up_and_one_that_is_rotated_goes_o
 async def test_a_log_that_was_removed_is_let_go_and_taken_up_when_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow_many, "GONE_S", 0.5)
+    monkeypatch.setattr(many_logs, "GONE_S", 0.5)
     append(tmp_path / "a.log", line(0))
     append(tmp_path / "b.log", line(1))
     source = local_logs(tmp_path / "*.log")
-    async with following(source, Beginning()) as heard:
+    async with following(source, AtBeginning()) as heard:
         await until(lambda: len(heard.records) == 2)
         append(tmp_path / "b.log", line(2))
         await until(lambda: len(heard.records) == 3)
@@ -236,7 +246,7 @@ async def test_what_is_written_late_is_not_left_out(tmp_path: Path) -> None:
     append(early, line(100))
     append(late, line(1))
     source = local_logs(tmp_path / "*.log")
-    page = await source.page(End(), older=True, limit=10, where=EVERYTHING)
+    page = await source.page(AtEnd(), older=True, limit=10, where=EVERYTHING)
     append(late, line(2))
     place = AtPlace(page.records[-1].place)
     newer = await source.page(place, older=False, limit=10, where=EVERYTHING)
@@ -259,7 +269,7 @@ async def test_of_what_comes_at_once_only_the_newest_are_read(tmp_path: Path) ->
     append(burst, line(0))
     append(quiet, line(1))
     source = local_logs(tmp_path / "*.log")
-    last = (await source.page(End(), older=True, limit=1, where=EVERYTHING)).records[0]
+    last = (await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)).records[0]
     async with following(source, AtPlace(last.place), keep=10) as heard:
         append(burst, "".join(line(number) for number in range(2, 20_002)))
         append(quiet, line(20_002))
@@ -286,12 +296,12 @@ async def test_one_that_may_not_be_read_is_named_and_the_others_go_on(open_folde
     user = os.geteuid()
     os.seteuid(65534 if user == 0 else user)
     try:
-        page = await source.page(End(), older=True, limit=9, where=EVERYTHING)
+        page = await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING)
         assert [record.entry.message for record in page.records] == ["n 1"]
         assert "b.log on here may not be read" in str(source.refused[str(open_folder / "b.log")])
         assert source.status.value is not None
         assert "may not be read" in source.status.value.description
-        async with following(source, End()) as heard:
+        async with following(source, AtEnd()) as heard:
             await until(lambda: heard.notices)
             append_as(user, open_folder / "a.log", line(3))
             await until(lambda: heard.words == ["n 3"])
@@ -300,7 +310,7 @@ async def test_one_that_may_not_be_read_is_named_and_the_others_go_on(open_folde
         (open_folder / "a.log").unlink()
         os.seteuid(65534 if user == 0 else user)
         with pytest.raises(FileRefused, match="may not be read"):
-            await source.page(End(), older=True, limit=9, where=EVERYTHING)
+            await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING)
         assert isinstance(source.status.state, Unavailable)
     finally:
         os.seteuid(user)
@@ -317,15 +327,15 @@ def append_as(user: int, path: Path, text: str) -> None:
 async def test_a_merged_list_of_them_is_complete_goes_on_and_stays_in_order(tmp_path: Path) -> None:
     write_logs(tmp_path)
     source, other = local_logs(tmp_path / "svc*.log"), local_source(tmp_path / "other.log")
-    async with Merged([source, other], EVERYTHING, at_most=100_000) as merged:
-        await merged.go(End())
+    async with MergedLogs([source, other], EVERYTHING, at_most=100_000) as merged:
+        await merged.go(AtEnd())
         merged.follow()
         for number in range(1000, 1030):
             append(tmp_path / f"svc-{1 + number % 3}.log", line(number))
         while not merged.at_oldest:
             await merged.older(200)
         await until(lambda: len(merged.shown) == 890 + 40 + 30, what="what is new")
-        records = [row.item for row in merged.shown if isinstance(row.item, Record)]
+        records = [row.item for row in merged.shown if isinstance(row.item, LogRecord)]
         times = [record.entry.time_us or 0 for record in records]
         assert times == sorted(times)
         assert [record.entry.message for record in records[-30:]] == [f"n {number}" for number in range(1000, 1030)]
@@ -340,8 +350,8 @@ async def test_a_merged_list_of_them_is_complete_goes_on_and_stays_in_order(tmp_
 async def test_lines_and_shares_are_of_one_log_if_there_is_but_one(tmp_path: Path) -> None:
     append(tmp_path / "app-2026-11-24.log", "".join(line(number) for number in range(100)))
     source = local_logs(tmp_path / "app-*.log")
-    assert isinstance(source, Scaled)
-    await source.page(End(), older=True, limit=1, where=EVERYTHING)
+    assert isinstance(source, SupportsSeek)
+    await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
     await until(lambda: source.status.value and source.status.value.indexed_bytes)
     start = await source.at_line(50)
     assert start is not None
@@ -353,7 +363,7 @@ async def test_lines_and_shares_are_of_one_log_if_there_is_but_one(tmp_path: Pat
         await source.at_line(50)
     middle = (await source.page(await source.at_share(0.5), older=False, limit=1, where=EVERYTHING)).records[0]
     assert middle.entry.message == "n 100"
-    assert await source.at_share(1.0) == End()
+    assert await source.at_share(1.0) == AtEnd()
     await source.close()
 
 
@@ -369,6 +379,6 @@ async def test_all_files_are_given_to_who_reads_them_whole(tmp_path: Path) -> No
 async def test_none_is_said_in_words(tmp_path: Path) -> None:
     source: LogSource = local_logs(tmp_path / "no*.log")
     with pytest.raises(FileRefused, match=r"no\*\.log on here: there is no such file"):
-        await source.page(End(), older=True, limit=9, where=EVERYTHING)
+        await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING)
     assert isinstance(source.status.state, Unavailable)
     await source.close()

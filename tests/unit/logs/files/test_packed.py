@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from lilfox_tui.logs.files import packed
-from lilfox_tui.logs.filter.model import EVERYTHING, Text
-from lilfox_tui.logs.source import Beginning, End
+from lilfox_tui.logs.files import local
+from lilfox_tui.logs.filter.model import EVERYTHING, TextMatch
+from lilfox_tui.logs.source import AtBeginning, AtEnd
 from tests.unit.logs.files.written import console_log, local_source, raws, read_all
 from tests.waiting import until
 
@@ -48,8 +48,8 @@ async def test_each_kind_is_told_by_its_content_and_read_whole(tmp_path: Path, k
     before = temporary_files()
     source = local_source(path)
     expected = raws(first + second)
-    assert [one.raw for one in await read_all(source, End(), EVERYTHING, older=True)] == expected
-    found = await read_all(source, Beginning(), Text("token49"), older=False)
+    assert [one.raw for one in await read_all(source, AtEnd(), EVERYTHING, older=True)] == expected
+    found = await read_all(source, AtBeginning(), TextMatch("token49"), older=False)
     assert [one.raw for one in found] == [raw for raw in expected if b"token49" in raw]
     await source.close()
     await until(lambda: temporary_files() == before, what="what a thread still read is closed when it ends")
@@ -63,7 +63,7 @@ async def test_what_is_cut_short_is_read_as_far_as_it_goes_and_said(tmp_path: Pa
     whole = PACK[kind](b"2026-11-24 10:00:00 first line\n2026-11-24 10:00:01 " + data + b"\n")
     path.write_bytes(whole[: len(whole) * 2 // 3])
     source = local_source(path)
-    found = await read_all(source, Beginning(), EVERYTHING, older=False)
+    found = await read_all(source, AtBeginning(), EVERYTHING, older=False)
     assert found[0].raw == b"2026-11-24 10:00:00 first line"
     assert found[1].raw[20:] == data[: len(found[1].raw) - 20]
     status = source.status.value
@@ -74,11 +74,11 @@ async def test_what_is_cut_short_is_read_as_far_as_it_goes_and_said(tmp_path: Pa
 
 @pytest.mark.fault("S12")
 async def test_a_bomb_is_unpacked_no_further_than_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "MAX_BYTES", 3_000_000)
+    monkeypatch.setattr(local, "MAX_BYTES", 3_000_000)
     path = tmp_path / "app.log.1.gz"
     path.write_bytes(gzip.compress(b"0123456789\n" * 1_000_000))
     source = local_source(path)
-    await source.page(Beginning(), older=False, limit=1, where=EVERYTHING)
+    await source.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)
     status = source.status.value
     assert status is not None
     assert "only the first 2.9M are unpacked" in status.description
@@ -91,7 +91,7 @@ async def test_unpacking_that_is_cancelled_leaves_nothing(tmp_path: Path) -> Non
     path.write_bytes(lzma.compress(os.urandom(4_000_000).hex().encode(), preset=0))
     before = temporary_files()
     source = local_source(path)
-    asked = asyncio.create_task(source.page(Beginning(), older=False, limit=1, where=EVERYTHING))
+    asked = asyncio.create_task(source.page(AtBeginning(), older=False, limit=1, where=EVERYTHING))
     await until(lambda: temporary_files() != before)
     asked.cancel()
     await asyncio.wait([asked])

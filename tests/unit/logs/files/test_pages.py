@@ -13,20 +13,20 @@ import pytest
 
 from lilfox_tui.errors import FileRefused
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.logs.files import blocks, pages, search
+from lilfox_tui.logs.files import log_file, pages
 from lilfox_tui.logs.files.local import LocalFile
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, Text, Within
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, TextMatch, Within
 from lilfox_tui.logs.record import RAW_LIMIT, Severity, microseconds
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Page
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, RecordPage
 from tests.unit.logs.files.written import START, console_log, local_source, raws, read_all
 
 FILTERS: list[Filter] = [
     EVERYTHING,
     AtLeast(Severity.ERROR),
-    Text("token49"),
-    Text("TOKEN49"),
-    Text("request"),
-    And((Text("request"), Not(AtLeast(Severity.ERROR)))),
+    TextMatch("token49"),
+    TextMatch("TOKEN49"),
+    TextMatch("request"),
+    And((TextMatch("request"), Not(AtLeast(Severity.ERROR)))),
     Within(microseconds(START + timedelta(seconds=100)), microseconds(START + timedelta(seconds=120))),
 ]
 
@@ -35,13 +35,13 @@ FILTERS: list[Filter] = [
 def block_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Blocks so small that records lie over their edges, up to one that holds all."""
     size: int = request.param
-    monkeypatch.setattr(blocks, "BLOCK", size)
-    monkeypatch.setattr(blocks, "_LINE_READ", size // 2)
-    monkeypatch.setattr(blocks, "_FIRST_READ", size // 4)
-    monkeypatch.setattr(search, "GROUP_BYTES", size)
+    monkeypatch.setattr(log_file, "BLOCK", size)
+    monkeypatch.setattr(log_file, "_LINE_READ", size // 2)
+    monkeypatch.setattr(log_file, "_FIRST_READ", size // 4)
+    monkeypatch.setattr(pages, "GROUP_BYTES", size)
     monkeypatch.setattr(LocalFile, "STEP_BYTES", 20 * size)
-    monkeypatch.setattr(search, "_BEFORE", size // 8)
-    monkeypatch.setattr(search, "_AFTER", size // 4)
+    monkeypatch.setattr(pages, "_BEFORE", size // 8)
+    monkeypatch.setattr(pages, "_AFTER", size // 4)
     monkeypatch.setattr(LocalFile, "NEAR_BYTES", 3 * size)
     monkeypatch.setattr(pages, "_SMALL_BYTES", 3 * size)
     return size
@@ -56,9 +56,9 @@ async def test_pages_hold_each_matching_record_once(
     path = tmp_path / "app.log"
     path.write_bytes(data)
     source = local_source(path)
-    everything = await read_all(source, End() if older else Beginning(), EVERYTHING, older=older, limit=7)
+    everything = await read_all(source, AtEnd() if older else AtBeginning(), EVERYTHING, older=older, limit=7)
     assert [record.raw for record in everything] == raws(data)
-    found = await read_all(source, End() if older else Beginning(), where, older=older, limit=7)
+    found = await read_all(source, AtEnd() if older else AtBeginning(), where, older=older, limit=7)
     assert found == [record for record in everything if where.matches(record)]
     await source.close()
 
@@ -81,7 +81,7 @@ def rotated(tmp_path: Path) -> tuple[Path, list[bytes]]:
 async def test_rotated_files_are_one_log_by_age(rotated: tuple[Path, list[bytes]], older: bool) -> None:
     path, expected = rotated
     source = local_source(path)
-    start = End() if older else Beginning()
+    start = AtEnd() if older else AtBeginning()
     assert [one.raw for one in await read_all(source, start, EVERYTHING, older=older, limit=11)] == expected
     errors = await read_all(source, start, AtLeast(Severity.ERROR), older=older, limit=11)
     assert [one.raw for one in errors] == [raw for raw in expected if b" ERROR " in raw]
@@ -94,7 +94,7 @@ async def test_rotated_files_are_one_log_by_age(rotated: tuple[Path, list[bytes]
 async def test_a_place_holds_through_renaming_packing_and_copying(rotated: tuple[Path, list[bytes]]) -> None:
     path, expected = rotated
     source = local_source(path)
-    last = (await source.page(End(), older=True, limit=1, where=EVERYTHING)).records[0]
+    last = (await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)).records[0]
     other = (await source.page(AtPlace(last.place), older=True, limit=90, where=EVERYTHING)).records[0]
     path.with_name("app.log.1").rename(path.with_name("app.log.5"))  # renamed, and packed
     shutil.move(path.with_name("app.log.5"), path.with_name("app.log.1.packing"))
@@ -127,7 +127,7 @@ async def test_files_from_before_the_time_asked_for_are_not_opened(
     os.utime(path.with_name("app.log.4.gz"), (1, 1))
     source = local_source(path)
     where = Within(microseconds(START + timedelta(seconds=200)), None)
-    found = await read_all(source, End() if older else Beginning(), where, older=older)
+    found = await read_all(source, AtEnd() if older else AtBeginning(), where, older=older)
     assert [one.raw for one in found] == expected[200:]
     assert source.status.value is not None
     assert "damaged" not in source.status.value.description
@@ -142,7 +142,7 @@ async def test_a_copy_that_is_being_made_is_not_read_twice(tmp_path: Path, older
     path.with_name("app.log.1").write_bytes(data[:7000])  # not emptied yet
     path.with_name("app.log.2").write_bytes(console_log(2, 10))
     source = local_source(path)
-    found = await read_all(source, End() if older else Beginning(), EVERYTHING, older=older, limit=30)
+    found = await read_all(source, AtEnd() if older else AtBeginning(), EVERYTHING, older=older, limit=30)
     assert [one.raw for one in found] == raws(console_log(2, 10) + data)
     await source.close()
 
@@ -180,10 +180,10 @@ async def test_a_half_line_is_not_shown_until_it_is_whole_or_nobody_writes(tmp_p
     path = tmp_path / "app.log"
     path.write_bytes(b"2026-11-24 10:00:00,000 - app - INFO - whole\n2026-11-24 10:00:01,000 - app - IN")
     source = local_source(path)
-    page = await source.page(End(), older=True, limit=9, where=EVERYTHING)
+    page = await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING)
     assert [one.entry.message for one in page.records] == ["whole"]
     os.utime(path, (1, 1))
-    page = await source.page(End(), older=True, limit=9, where=EVERYTHING)
+    page = await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING)
     assert len(page.records) == 2
     await source.close()
 
@@ -200,13 +200,13 @@ async def test_a_very_long_line_is_one_record_cut_with_its_true_size(tmp_path: P
         file.write(b"\n2026-11-24 10:00:02,000 - app - INFO - after\n")
     source = local_source(path, format_name="console")
     tracemalloc.start()
-    found = await read_all(source, End() if older else Beginning(), EVERYTHING, older=older, limit=1)
+    found = await read_all(source, AtEnd() if older else AtBeginning(), EVERYTHING, older=older, limit=1)
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [one.size_bytes for one in found] == [len(before) - 1, length, len(before) - 2]
     assert len(found[1].raw) == RAW_LIMIT
     assert peak_bytes < 24 * RAW_LIMIT
-    assert [one.place for one in await read_all(source, Beginning(), AtLeast(Severity.ERROR), older=False)] == [
+    assert [one.place for one in await read_all(source, AtBeginning(), AtLeast(Severity.ERROR), older=False)] == [
         found[1].place
     ]
     await source.close()
@@ -216,11 +216,11 @@ async def test_an_empty_file_has_no_records_and_a_binary_one_is_plain(tmp_path: 
     path = tmp_path / "app.log"
     path.touch()
     source = local_source(path)
-    assert await source.page(End(), older=True, limit=9, where=EVERYTHING) == Page((), None)
-    assert await source.page(Beginning(), older=False, limit=9, where=EVERYTHING) == Page((), None)
+    assert await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING) == RecordPage((), None)
+    assert await source.page(AtBeginning(), older=False, limit=9, where=EVERYTHING) == RecordPage((), None)
     path.write_bytes(bytes(range(256)) * 40)
     os.utime(path, (1, 1))
-    found = await read_all(source, End(), EVERYTHING, older=True)
+    found = await read_all(source, AtEnd(), EVERYTHING, older=True)
     assert b"".join(one.raw for one in found).count(b"\0") == 40
     assert source.status.value is not None
     assert source.status.value.format == "plain"
@@ -238,7 +238,7 @@ async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path) -> None:
     ):
         source = local_source(path)
         with pytest.raises(FileRefused, match=words) as refused:
-            await source.page(End(), older=True, limit=9, where=EVERYTHING)
+            await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING)
         assert hint in str(refused.value.hint)
         assert isinstance(source.status.state, Unavailable)
         await source.close()
@@ -253,7 +253,7 @@ async def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     os.seteuid(65534 if user == 0 else user)
     try:
         with pytest.raises(FileRefused, match="may not be read by this account"):
-            await source.page(End(), older=True, limit=9, where=EVERYTHING)
+            await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING)
     finally:
         os.seteuid(user)
     await source.close()

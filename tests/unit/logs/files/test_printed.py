@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.logs.files.disk import Text
-from lilfox_tui.logs.files.printed import Printed
-from lilfox_tui.logs.files.remote_search import _BY_LINE
+from lilfox_tui.logs.files.remote import _BY_LINE, GrepOutput
 from tests.unit.logs.files.written import console_log
 
 
 def taken(output: bytes, base: int, size: int) -> tuple[list[int], dict[int, Text], int | None]:
-    printed, offsets, texts = Printed(base), list[int](), dict[int, Text]()
+    printed, offsets, texts = GrepOutput(base), list[int](), dict[int, Text]()
     for at in range(0, len(output), size):
         found = printed.take(output[at : at + size])
         offsets += found.offsets

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.logs.files.disk import Seen
+from lilfox_tui.logs.files.disk import FileStat
 from lilfox_tui.logs.files.rotation import LogNames, chain, patterns
 
 
-def seen(*paths: str) -> list[Seen]:
+def seen(*paths: str) -> list[FileStat]:
     """Files, each written to after the one before."""
-    return [Seen(path, 1, number, 100, 1000.0 + number, 5.0) for number, path in enumerate(paths)]
+    return [FileStat(path, 1, number, 100, 1000.0 + number, 5.0) for number, path in enumerate(paths)]
 
 
 @pytest.mark.parametrize(

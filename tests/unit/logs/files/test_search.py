@@ -12,8 +12,7 @@ import pytest
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.logs.files.local import LocalDisk
-from lilfox_tui.logs.files.spelled import search_words
+from lilfox_tui.logs.files.local import LocalDisk, search_words
 from lilfox_tui.logs.filter.needles import Needles
 from tests.unit.logs.files.written import console_log
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.logs.analyze import analyze
-from lilfox_tui.logs.files import years
+from lilfox_tui.logs.files import log_file_set
 from lilfox_tui.logs.filter.model import EVERYTHING, Within
 from lilfox_tui.logs.record import microseconds
-from lilfox_tui.logs.source import Beginning, End
+from lilfox_tui.logs.source import AtBeginning, AtEnd
 from tests.unit.logs.files.written import local_source, read_all
 
 
@@ -38,7 +38,7 @@ def written(path: Path, times: list[datetime], *, how: str = "syslog", modified:
 
 async def times_of(path: Path) -> list[datetime | None]:
     source = local_source(path)
-    records = await read_all(source, Beginning(), EVERYTHING, older=False)
+    records = await read_all(source, AtBeginning(), EVERYTHING, older=False)
     await source.close()
     return [one.at for one in records]
 
@@ -92,11 +92,11 @@ async def test_any_file_whose_lines_are_less_than_a_year_apart(
 
 
 @pytest.mark.fault("4.85")
-@pytest.mark.parametrize("whole_bytes", [0, years._WHOLE_BYTES])
+@pytest.mark.parametrize("whole_bytes", [0, log_file_set._WHOLE_BYTES])
 async def test_a_large_file_is_looked_at_here_and_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_bytes: int
 ) -> None:
-    monkeypatch.setattr(years, "_WHOLE_BYTES", whole_bytes)
+    monkeypatch.setattr(log_file_set, "_WHOLE_BYTES", whole_bytes)
     times = list(days(datetime(2021, 3, 1, tzinfo=UTC), 20_000, timedelta(hours=2)))
     path = written(tmp_path / "messages", times)
     assert await times_of(path) == times
@@ -146,6 +146,6 @@ async def test_since_reads_files_whose_time_is_older_than_their_records(tmp_path
         os.utime(path.with_name(name), (1_500_000_000, 1_500_000_000))
     source = local_source(path)
     since = Within(microseconds(first + timedelta(hours=20)), None)
-    records = await read_all(source, End() if older else Beginning(), since, older=older)
+    records = await read_all(source, AtEnd() if older else AtBeginning(), since, older=older)
     await source.close()
     assert len(records) == 4 + 24 + 24

@@ -11,11 +11,10 @@ from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.files.many_logs import ManyLogs
 from lilfox_tui.logs.files.one_log import OneLog
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.format import load_format
-from lilfox_tui.logs.record import Record
-from lilfox_tui.logs.source import LogSource, Setting, Start
+from lilfox_tui.logs.format import load_format, split_records
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import LogSource, SourceSettings, Start
 from lilfox_tui.logs.sources.file import Options, open_source
-from lilfox_tui.logs.split import split_records
 
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
@@ -57,13 +56,13 @@ def local_logs(pattern: Path | str, *, rotated: bool = True) -> ManyLogs:
 
 
 def _open(path: Path | str, *, rotated: bool, format_name: str = "") -> OneLog | ManyLogs:
-    setting = Setting(LocalHost("here", HostConfig(local=True)), UTC, format_name)
+    setting = SourceSettings(LocalHost("here", HostConfig(local=True)), UTC, format_name)
     return open_source("app", Options(path=str(path), rotated=rotated), setting)
 
 
-async def read_all(source: LogSource, start: Start, where: Filter, *, older: bool, limit: int = 100) -> list[Record]:
+async def read_all(source: LogSource, start: Start, where: Filter, *, older: bool, limit: int = 100) -> list[LogRecord]:
     """Every record from ``start`` on that way, page by page, oldest first."""
-    found: list[Record] = []
+    found: list[LogRecord] = []
     more: Start | None = start
     while more is not None:
         page = await source.page(more, older=older, limit=limit, where=where)

@@ -8,9 +8,20 @@ from collections.abc import Mapping
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.logs.filter.fields import OPS
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter, Not, Or, Regex, Text, Within
-from lilfox_tui.logs.record import Entry, Fault, Record, Severity
+from lilfox_tui.logs.filter.model import (
+    EVERYTHING,
+    OPS,
+    And,
+    AtLeast,
+    FieldMatch,
+    Filter,
+    Not,
+    Or,
+    RegexMatch,
+    TextMatch,
+    Within,
+)
+from lilfox_tui.logs.record import LogEntry, LoggedException, LogRecord, Severity
 
 thorough = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 very_thorough = settings(
@@ -27,12 +38,12 @@ def record(
     severity: Severity = Severity.UNKNOWN,
     logger: str = "",
     module: str = "",
-    fault: Fault | None = None,
+    fault: LoggedException | None = None,
     response_time_s: float | None = None,
     fields: Mapping[str, object] | None = None,
-) -> Record:
+) -> LogRecord:
     """A record of the source ``app``; its raw bytes are its message unless given."""
-    entry = Entry(
+    entry = LogEntry(
         message=message,
         time_us=time_us,
         severity=severity,
@@ -43,7 +54,7 @@ def record(
         fields=fields or {},
     )
     held = message.encode("utf-8", "surrogatepass") if raw is None else raw
-    return Record(source="app", place="0", entry=entry, raw=held, size_bytes=len(held))
+    return LogRecord(source="app", place="0", entry=entry, raw=held, size_bytes=len(held))
 
 
 def line(said: Mapping[str, object], *, ascii_only: bool = True) -> bytes:
@@ -81,17 +92,18 @@ TIMES = st.none() | st.integers(0, 20_000 * DAY_US)
 
 
 @st.composite
-def _fields(draw: st.DrawFn) -> Field:
+def _fields(draw: st.DrawFn) -> FieldMatch:
     name, op = draw(NAMES), draw(st.sampled_from(OPS))
     if op in ("~", "!~"):
-        return Field(name, op, draw(PATTERNS))
+        return FieldMatch(name, op, draw(PATTERNS))
     if name == "level":
-        return Field(name, op if op != ">=" else "=", draw(st.sampled_from(Severity)).name)
-    return Field(name, op, draw(TEXTS | st.sampled_from(["500", "1.5", "250ms", "-1"])))
+        return FieldMatch(name, op if op != ">=" else "=", draw(st.sampled_from(Severity)).name)
+    return FieldMatch(name, op, draw(TEXTS | st.sampled_from(["500", "1.5", "250ms", "-1"])))
 
 
 LEAVES: st.SearchStrategy[Filter] = st.one_of(
-    st.builds(Text, TEXTS), st.builds(Regex, PATTERNS), _fields(), st.builds(AtLeast, st.sampled_from(Severity)),
+    st.builds(TextMatch, TEXTS), st.builds(RegexMatch, PATTERNS), _fields(),
+    st.builds(AtLeast, st.sampled_from(Severity)),
     st.tuples(TIMES, TIMES).map(lambda ends: Within(*_ordered(*ends))), st.just(EVERYTHING),
 )  # fmt: skip
 

@@ -10,25 +10,25 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lilfox_tui.logs import named_fields
-from lilfox_tui.logs.filter import elasticsearch
-from lilfox_tui.logs.filter.elasticsearch import LEVEL_NAMES, Query, to_query
-from lilfox_tui.logs.filter.model import And, AtLeast, Field, Filter, Not, Or, Regex, Text, Within
+from lilfox_tui.logs import structured
+from lilfox_tui.logs.filter.model import And, AtLeast, FieldMatch, Filter, Not, Or, RegexMatch, TextMatch, Within
 from lilfox_tui.logs.formats import json_lines
-from lilfox_tui.logs.record import Record, Severity
+from lilfox_tui.logs.record import LogRecord, Severity
+from lilfox_tui.logs.sources import elasticsearch
+from lilfox_tui.logs.sources.elasticsearch import LEVEL_NAMES, EsQuery, to_query
 from tests.unit.logs.filter.records import FILTERS, TEXTS, thorough
 
 TYPES = {
     "@timestamp": "date", "message": "text", "level": "keyword", "user.name": "keyword", "status": "long",
     "took": "double", "note": "text", "code": "keyword", "client": "ip", "cached": "boolean",
 }  # fmt: skip
-MAPPED = elasticsearch.Mapping(TYPES, whole=True)
-EVERYTHING: Query = {"match_all": {}}
+MAPPED = elasticsearch.IndexMapping(TYPES, whole=True)
+EVERYTHING: EsQuery = {"match_all": {}}
 IGNORE_ABOVE = 20
 IGNORED = {"exists": {"field": "_ignored"}}
 
 
-def one_of(*queries: Query) -> Query:
+def one_of(*queries: EsQuery) -> EsQuery:
     return {"bool": {"should": [*queries, IGNORED], "minimum_should_match": 1}}
 
 
@@ -38,37 +38,42 @@ def one_of(*queries: Query) -> Query:
         (And(()), EVERYTHING),
         (Within(1_500, 2_500), {"range": {"@timestamp": {"format": "epoch_millis", "gte": 1, "lte": 3}}}),
         (Within(None, None), {"exists": {"field": "@timestamp"}}),
-        (Field("user.name", "=", 'a"*\\'), one_of({"term": {"user.name": {"value": 'a"*\\'}}})),
-        (Field("note", "=", "a b"), one_of({"match_phrase": {"note": {"query": "a b", "zero_terms_query": "all"}}})),
-        (Field("status", ">=", "500"), one_of({"range": {"status": {"gte": 500}}})),
-        (Field("took", "<", "1.5"), one_of({"range": {"took": {"lte": 2}}})),
-        (Field("status", "=", "404"), one_of({"range": {"status": {"gte": 404, "lte": 404}}})),
-        (Field("status", "!=", "404"), EVERYTHING),
-        (Field("user.name", "~", "a"), EVERYTHING),
-        (Field("unmapped", "=", "a"), EVERYTHING),
-        (Field("module", "=", "a"), EVERYTHING),
-        (Field("code", "=", "99999999"), EVERYTHING),
-        (Field("cached", "=", "true"), EVERYTHING),
-        (Not(Field("status", "=", "404")), EVERYTHING),
-        (Not(Text("abc")), EVERYTHING),
-        (Regex("abc"), EVERYTHING),
-        (Or((Field("status", "=", "404"), Regex("a"))), EVERYTHING),
+        (FieldMatch("user.name", "=", 'a"*\\'), one_of({"term": {"user.name": {"value": 'a"*\\'}}})),
+        (
+            FieldMatch("note", "=", "a b"),
+            one_of({"match_phrase": {"note": {"query": "a b", "zero_terms_query": "all"}}}),
+        ),
+        (FieldMatch("status", ">=", "500"), one_of({"range": {"status": {"gte": 500}}})),
+        (FieldMatch("took", "<", "1.5"), one_of({"range": {"took": {"lte": 2}}})),
+        (FieldMatch("status", "=", "404"), one_of({"range": {"status": {"gte": 404, "lte": 404}}})),
+        (FieldMatch("status", "!=", "404"), EVERYTHING),
+        (FieldMatch("user.name", "~", "a"), EVERYTHING),
+        (FieldMatch("unmapped", "=", "a"), EVERYTHING),
+        (FieldMatch("module", "=", "a"), EVERYTHING),
+        (FieldMatch("code", "=", "99999999"), EVERYTHING),
+        (FieldMatch("cached", "=", "true"), EVERYTHING),
+        (Not(FieldMatch("status", "=", "404")), EVERYTHING),
+        (Not(TextMatch("abc")), EVERYTHING),
+        (RegexMatch("abc"), EVERYTHING),
+        (Or((FieldMatch("status", "=", "404"), RegexMatch("a"))), EVERYTHING),
         (Or(()), EVERYTHING),
         (AtLeast(Severity.UNKNOWN), EVERYTHING),
         (Not(AtLeast(Severity.ERROR)), EVERYTHING),
-        (Text("stamp"), EVERYTHING),
-        (Text("2026-11-25T03:00Z"), EVERYTHING),
-        (Text("fe80::1"), EVERYTHING),
-        (Text("* ? \\ "), EVERYTHING),
+        (TextMatch("stamp"), EVERYTHING),
+        (TextMatch("2026-11-25T03:00Z"), EVERYTHING),
+        (TextMatch("fe80::1"), EVERYTHING),
+        (TextMatch("* ? \\ "), EVERYTHING),
     ],
 )
-def test_what_elasticsearch_is_asked(where: Filter, query: Query) -> None:
+def test_what_elasticsearch_is_asked(where: Filter, query: EsQuery) -> None:
     assert to_query(where, "@timestamp", MAPPED) == query
 
 
 def test_words_of_a_text_are_looked_for_in_every_field_of_texts() -> None:
     query = to_query(
-        Text("连 refused*"), "@timestamp", elasticsearch.Mapping({"message": "text", "at": "date"}, whole=True)
+        TextMatch("连 refused*"),
+        "@timestamp",
+        elasticsearch.IndexMapping({"message": "text", "at": "date"}, whole=True),
     )
     assert query == {
         "bool": {
@@ -83,34 +88,34 @@ def test_words_of_a_text_are_looked_for_in_every_field_of_texts() -> None:
 @pytest.mark.parametrize(
     "mapping",
     [
-        elasticsearch.Mapping(),
-        elasticsearch.Mapping(TYPES),
-        elasticsearch.Mapping({**TYPES, "more": "flattened"}, whole=True),
-        elasticsearch.Mapping({**TYPES, "more": ""}, whole=True),
-        elasticsearch.Mapping({f"f{number}": "keyword" for number in range(100)}, whole=True),
+        elasticsearch.IndexMapping(),
+        elasticsearch.IndexMapping(TYPES),
+        elasticsearch.IndexMapping({**TYPES, "more": "flattened"}, whole=True),
+        elasticsearch.IndexMapping({**TYPES, "more": ""}, whole=True),
+        elasticsearch.IndexMapping({f"f{number}": "keyword" for number in range(100)}, whole=True),
     ],
 )
-def test_texts_are_not_pushed_where_not_everything_is_known(mapping: elasticsearch.Mapping) -> None:
-    assert to_query(Text("refused"), "@timestamp", mapping) == EVERYTHING
+def test_texts_are_not_pushed_where_not_everything_is_known(mapping: elasticsearch.IndexMapping) -> None:
+    assert to_query(TextMatch("refused"), "@timestamp", mapping) == EVERYTHING
 
 
 def test_lines_of_another_format_have_levels_and_fields_of_their_own() -> None:
-    mapping = elasticsearch.Mapping(TYPES, whole=True, plain=False)
-    for where in (AtLeast(Severity.ERROR), Field("user.name", "=", "a"), Text("连接")):
+    mapping = elasticsearch.IndexMapping(TYPES, whole=True, plain=False)
+    for where in (AtLeast(Severity.ERROR), FieldMatch("user.name", "=", "a"), TextMatch("连接")):
         assert to_query(where, "@timestamp", mapping) == EVERYTHING
-    assert to_query(Text("refused"), "@timestamp", mapping) != EVERYTHING
+    assert to_query(TextMatch("refused"), "@timestamp", mapping) != EVERYTHING
 
 
 def test_a_field_that_is_not_surely_searched_is_not_asked_for() -> None:
-    mapping = elasticsearch.Mapping({**TYPES, "severity": "", "status_code": "", "user.name": ""})
-    for where in (AtLeast(Severity.ERROR), Field("status", "=", "500"), Field("user.name", "=", "a")):
+    mapping = elasticsearch.IndexMapping({**TYPES, "severity": "", "status_code": "", "user.name": ""})
+    for where in (AtLeast(Severity.ERROR), FieldMatch("status", "=", "500"), FieldMatch("user.name", "=", "a")):
         assert to_query(where, "@timestamp", mapping) == EVERYTHING
 
 
 def test_levels_are_looked_for_where_they_are_read() -> None:
-    assert set(LEVEL_NAMES) == set(named_fields._LEVEL)
+    assert set(LEVEL_NAMES) == set(structured._LEVEL)
     query = to_query(
-        AtLeast(Severity.CRITICAL), "@timestamp", elasticsearch.Mapping({"Level": "long", "log.level": "keyword"})
+        AtLeast(Severity.CRITICAL), "@timestamp", elasticsearch.IndexMapping({"Level": "long", "log.level": "keyword"})
     )
     shoulds = query["bool"]["should"]
     assert {"terms": {"Level": [0, 1, 2, 21, 22, 23, 24, 50, 60]}} in shoulds
@@ -141,7 +146,7 @@ class Index:
         elif kind in ("long", "double"):
             terms.append(int(float(text)) if kind == "long" else float(text))
 
-    def finds(self, query: Query) -> bool:
+    def finds(self, query: EsQuery) -> bool:
         ((kind, body),) = query.items()
         match kind:
             case "match_all":
@@ -208,9 +213,11 @@ SOURCES = st.fixed_dictionaries(
 STAMP = 1_764_039_600_000_000
 AMOUNTS = st.sampled_from(["500", "1.5", "404", "502", "502.5", "-1"])
 PARTS: st.SearchStrategy[Filter] = st.one_of(
-    st.builds(Text, SAID),
-    st.builds(Field, st.sampled_from(sorted(TYPES)), st.just("="), SAID | AMOUNTS),
-    st.builds(Field, st.sampled_from(["status", "took", "code"]), st.sampled_from([">", "<", ">=", "<="]), AMOUNTS),
+    st.builds(TextMatch, SAID),
+    st.builds(FieldMatch, st.sampled_from(sorted(TYPES)), st.just("="), SAID | AMOUNTS),
+    st.builds(
+        FieldMatch, st.sampled_from(["status", "took", "code"]), st.sampled_from([">", "<", ">=", "<="]), AMOUNTS,
+    ),
     st.builds(AtLeast, st.sampled_from(Severity)),
     st.builds(Within, st.integers(STAMP - 5, STAMP), st.integers(STAMP + 1, STAMP + 5)),
     FILTERS,
@@ -229,17 +236,17 @@ LONG = "timeout of user " * 2
 
 @thorough
 @given(ASKED, SOURCES)
-@example(Field("user.name", "=", LONG), {"@timestamp": "2026-11-25T03:00:00.000Z", "user": {"name": LONG}})
-@example(Text("timeout"), {"@timestamp": "2026-11-25T03:00:00.000Z", "user": {"name": LONG}})
-@example(Text("timestamp"), {"@timestamp": "2026-11-25T03:00:00.000Z"})
-@example(Field("code", "=", "500"), {"@timestamp": "2026-11-25T03:00:00.000Z", "code": 500.0})
-@example(Text("nabc"), {"@timestamp": "2026-11-25T03:00:00.000Z", "message": "x\nabc"})
-@example(Text("001babc"), {"@timestamp": "2026-11-25T03:00:00.000Z", "message": "\x1babc"})
+@example(FieldMatch("user.name", "=", LONG), {"@timestamp": "2026-11-25T03:00:00.000Z", "user": {"name": LONG}})
+@example(TextMatch("timeout"), {"@timestamp": "2026-11-25T03:00:00.000Z", "user": {"name": LONG}})
+@example(TextMatch("timestamp"), {"@timestamp": "2026-11-25T03:00:00.000Z"})
+@example(FieldMatch("code", "=", "500"), {"@timestamp": "2026-11-25T03:00:00.000Z", "code": 500.0})
+@example(TextMatch("nabc"), {"@timestamp": "2026-11-25T03:00:00.000Z", "message": "x\nabc"})
+@example(TextMatch("001babc"), {"@timestamp": "2026-11-25T03:00:00.000Z", "message": "\x1babc"})
 def test_no_document_that_matches_is_left_out(where: Filter, source: dict[str, object]) -> None:
     raw = msgspec.json.encode(source)
     entry = json_lines.parse(raw, UTC)
     assert entry is not None
-    if where.matches(Record(source="e", place="0", entry=entry, raw=raw, size_bytes=len(raw))):
+    if where.matches(LogRecord(source="e", place="0", entry=entry, raw=raw, size_bytes=len(raw))):
         index = Index(source)
         at = entry.time_us
         assert at is not None

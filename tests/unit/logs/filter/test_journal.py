@@ -7,11 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.logs.filter.journal import to_matches
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter, Not, Or, Regex, Text, Within
-from lilfox_tui.logs.filter.severities import severities
+from lilfox_tui.logs.filter.model import (
+    EVERYTHING,
+    And,
+    AtLeast,
+    FieldMatch,
+    Filter,
+    Not,
+    Or,
+    RegexMatch,
+    TextMatch,
+    Within,
+    severities,
+)
 from lilfox_tui.logs.formats import journald
-from lilfox_tui.logs.record import Record, Severity
+from lilfox_tui.logs.record import LogRecord, Severity
+from lilfox_tui.logs.sources.journald import to_matches
 from tests.unit.logs.filter.records import FILTERS, TEXTS, record, thorough
 
 
@@ -22,24 +33,24 @@ from tests.unit.logs.filter.records import FILTERS, TEXTS, record, thorough
         (AtLeast(Severity.ERROR), ["--priority=0..6"]),
         (AtLeast(Severity.TRACE), ["--priority=0..7"]),
         (AtLeast(Severity.UNKNOWN), []),
-        (Field("level", "=", "WARNING"), ["--priority=4..6"]),
+        (FieldMatch("level", "=", "WARNING"), ["--priority=4..6"]),
         (Not(AtLeast(Severity.WARNING)), []),
         (And((AtLeast(Severity.INFO), Not(AtLeast(Severity.ERROR)))), ["--priority=4..6"]),
-        (Or((AtLeast(Severity.CRITICAL), Field("level", "=", "INFO"))), ["--priority=0..6"]),
-        (Or((AtLeast(Severity.CRITICAL), Text("x"))), []),
-        (Field("module", "=", "ssh.service"), ["_SYSTEMD_UNIT=ssh.service"]),
-        (And((Field("_COMM", "=", "sshd"), Text("x"))), ["_COMM=sshd"]),
-        (Field("_COMM", "=", "--version\\ '\""), ["_COMM=--version\\ '\""]),
-        (Field("--flush", "=", "x"), []),
-        (Field("__CURSOR", "=", "x"), []),
-        (Field("comm", "=", "x"), []),
-        (Field("_PID", "=", "12"), []),
-        (Field("_COMM", "=", "a\0b"), []),
-        (Field("_COMM", "!=", "x"), []),
-        (Not(Field("_COMM", "=", "x")), []),
-        (Or((Field("_COMM", "=", "x"), Text("y"))), []),
-        (Text("x"), []),
-        (Regex("x"), []),
+        (Or((AtLeast(Severity.CRITICAL), FieldMatch("level", "=", "INFO"))), ["--priority=0..6"]),
+        (Or((AtLeast(Severity.CRITICAL), TextMatch("x"))), []),
+        (FieldMatch("module", "=", "ssh.service"), ["_SYSTEMD_UNIT=ssh.service"]),
+        (And((FieldMatch("_COMM", "=", "sshd"), TextMatch("x"))), ["_COMM=sshd"]),
+        (FieldMatch("_COMM", "=", "--version\\ '\""), ["_COMM=--version\\ '\""]),
+        (FieldMatch("--flush", "=", "x"), []),
+        (FieldMatch("__CURSOR", "=", "x"), []),
+        (FieldMatch("comm", "=", "x"), []),
+        (FieldMatch("_PID", "=", "12"), []),
+        (FieldMatch("_COMM", "=", "a\0b"), []),
+        (FieldMatch("_COMM", "!=", "x"), []),
+        (Not(FieldMatch("_COMM", "=", "x")), []),
+        (Or((FieldMatch("_COMM", "=", "x"), TextMatch("y"))), []),
+        (TextMatch("x"), []),
+        (RegexMatch("x"), []),
         (Within(1, 2), []),
     ],
 )
@@ -77,7 +88,7 @@ ENTRIES = st.fixed_dictionaries(
     },
 )
 OF_THE_JOURNAL = st.recursive(
-    st.builds(Field, NAMES | st.just("module"), st.just("="), VALUES) | FILTERS,
+    st.builds(FieldMatch, NAMES | st.just("module"), st.just("="), VALUES) | FILTERS,
     lambda inner: st.lists(inner, min_size=1, max_size=3).map(lambda parts: And(tuple(parts))),
     max_leaves=3,
 )
@@ -89,7 +100,7 @@ def test_no_entry_that_matches_is_left_out(where: Filter, fields: dict[str, obje
     raw = json.dumps(fields).encode()
     entry = journald.parse(raw, UTC)
     assert entry is not None
-    if where.matches(Record(source="j", place="0", entry=entry, raw=raw, size_bytes=len(raw))):
+    if where.matches(LogRecord(source="j", place="0", entry=entry, raw=raw, size_bytes=len(raw))):
         assert gives(to_matches(where), dict(entry.fields))
 
 

@@ -7,11 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.logs.filter.logql import quoted, to_logql
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter, Not, Or, Regex, Text, Within
+from lilfox_tui.logs.filter.model import (
+    EVERYTHING,
+    And,
+    AtLeast,
+    FieldMatch,
+    Filter,
+    Not,
+    Or,
+    RegexMatch,
+    TextMatch,
+    Within,
+)
 from lilfox_tui.logs.filter.regex import search
 from lilfox_tui.logs.formats import json_lines, plain
-from lilfox_tui.logs.record import Entry, Record, Severity
+from lilfox_tui.logs.record import LogEntry, LogRecord, Severity
+from lilfox_tui.logs.sources.loki import quoted, to_logql
 from tests.unit.logs.filter.records import FILTERS, TEXTS, line, thorough
 
 STAGE = re.compile(r'(\|=|\|~|!=|!~) ("(?:[^"\\\n]|\\.)*")(?: |$)')
@@ -47,22 +58,22 @@ def keeps(pipeline: str, raw: bytes) -> bool:
     ("where", "pipeline"),
     [
         (EVERYTHING, ""),
-        (Text("Timeout"), '|= "Timeout"'),
-        (Text("time.out"), r'|~ "(?i)time\\.out"'),
-        (Text('say "a"'), '|~ "(?i)say "'),
-        (Text("超时"), r'|~ "\u8d85\u65f6|\\\\u8d85\\\\u65f6|\\\\u8D85\\\\u65F6"'),
-        (Regex("refused|Reset by peer"), '|~ "refused|Reset by peer"'),
-        (Or((Text("A"), Text("B"))), '|~ "A|B"'),
-        (And((Text("A"), Not(Text("debug")), AtLeast(Severity.ERROR))), '|= "A" !~ "[dD][eE][bB][uU][gG]"'),
-        (Not(Or((Text("A\nb"), Text("C")))), r'!= "A\u000ab" != "C"'),
-        (Not(Not(Text("A"))), '|= "A"'),
-        (Not(Text("")), ""),
-        (Not(Text("ключ")), ""),
-        (Not(Text("\ufffd")), ""),
-        (Not(And((Text("A"), Text("B")))), ""),
-        (Not(Regex("a")), ""),
-        (Or((Text("A"), Field("user", "=", "B"))), ""),
-        (Field("request_id", "=", "abc"), ""),
+        (TextMatch("Timeout"), '|= "Timeout"'),
+        (TextMatch("time.out"), r'|~ "(?i)time\\.out"'),
+        (TextMatch('say "a"'), '|~ "(?i)say "'),
+        (TextMatch("超时"), r'|~ "\u8d85\u65f6|\\\\u8d85\\\\u65f6|\\\\u8D85\\\\u65F6"'),
+        (RegexMatch("refused|Reset by peer"), '|~ "refused|Reset by peer"'),
+        (Or((TextMatch("A"), TextMatch("B"))), '|~ "A|B"'),
+        (And((TextMatch("A"), Not(TextMatch("debug")), AtLeast(Severity.ERROR))), '|= "A" !~ "[dD][eE][bB][uU][gG]"'),
+        (Not(Or((TextMatch("A\nb"), TextMatch("C")))), r'!= "A\u000ab" != "C"'),
+        (Not(Not(TextMatch("A"))), '|= "A"'),
+        (Not(TextMatch("")), ""),
+        (Not(TextMatch("ключ")), ""),
+        (Not(TextMatch("\ufffd")), ""),
+        (Not(And((TextMatch("A"), TextMatch("B")))), ""),
+        (Not(RegexMatch("a")), ""),
+        (Or((TextMatch("A"), FieldMatch("user", "=", "B"))), ""),
+        (FieldMatch("request_id", "=", "abc"), ""),
         (Within(1, 2), ""),
     ],
 )
@@ -70,13 +81,13 @@ def test_what_loki_is_asked(where: Filter, pipeline: str) -> None:
     assert to_logql(where) == pipeline
 
 
-def as_record(raw: bytes, entry: Entry | None) -> Record:
+def as_record(raw: bytes, entry: LogEntry | None) -> LogRecord:
     assert entry is not None
-    return Record(source="app", place="0", entry=entry, raw=raw, size_bytes=len(raw))
+    return LogRecord(source="app", place="0", entry=entry, raw=raw, size_bytes=len(raw))
 
 
 TEXT_FILTERS = st.recursive(
-    st.builds(Text, TEXTS) | FILTERS,
+    st.builds(TextMatch, TEXTS) | FILTERS,
     lambda inner: st.builds(Not, inner) | st.lists(inner, min_size=1, max_size=3).map(lambda parts: And(tuple(parts))),
     max_leaves=4,
 )

@@ -5,8 +5,19 @@ import time
 import pytest
 
 from lilfox_tui.errors import UsageError
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter, Not, Or, Regex, Text, Within
-from lilfox_tui.logs.record import Fault, Record, Severity
+from lilfox_tui.logs.filter.model import (
+    EVERYTHING,
+    And,
+    AtLeast,
+    FieldMatch,
+    Filter,
+    Not,
+    Or,
+    RegexMatch,
+    TextMatch,
+    Within,
+)
+from lilfox_tui.logs.record import LoggedException, LogRecord, Severity
 from tests.unit.logs.filter.records import record
 
 REQUEST = record(
@@ -16,7 +27,7 @@ REQUEST = record(
     severity=Severity.ERROR,
     logger="gateway",
     module="/api/Users",
-    fault=Fault("UpstreamError", "UpstreamError: Connection refused\n  by backend"),
+    fault=LoggedException("UpstreamError", "UpstreamError: Connection refused\n  by backend"),
     response_time_s=0.25,
     fields={
         "status": 502,
@@ -40,29 +51,29 @@ BARE = record("plain", raw=b"plain")
     [
         (EVERYTHING, True),
         (Or(()), False),
-        (Text(""), True),
-        (Text("users"), True),
-        (Text("Users"), True),
-        (Text("uSers"), False),
-        (Text("connection refused"), True),
-        (Text('"status":502'), True),
-        (Text("\\u00e9"), True),
-        (Text("a.i/Users"), False),
-        (Regex("Users 50[0-9]"), True),
-        (Regex("users"), False),
-        (Regex("(?i)users"), True),
-        (Regex("^  by backend$"), True),
-        (Regex("refused.*backend"), False),
+        (TextMatch(""), True),
+        (TextMatch("users"), True),
+        (TextMatch("Users"), True),
+        (TextMatch("uSers"), False),
+        (TextMatch("connection refused"), True),
+        (TextMatch('"status":502'), True),
+        (TextMatch("\\u00e9"), True),
+        (TextMatch("a.i/Users"), False),
+        (RegexMatch("Users 50[0-9]"), True),
+        (RegexMatch("users"), False),
+        (RegexMatch("(?i)users"), True),
+        (RegexMatch("^  by backend$"), True),
+        (RegexMatch("refused.*backend"), False),
         (AtLeast(Severity.WARNING), True),
         (AtLeast(Severity.CRITICAL), False),
         (Within(1_000_000, 1_000_001), True),
         (Within(None, 1_000_000), False),
         (Within(1_000_001, None), False),
         (Within(None, None), True),
-        (Not(Text("users")), False),
-        (And((Text("users"), AtLeast(Severity.ERROR))), True),
-        (And((Text("users"), Text("zzz"))), False),
-        (Or((Text("zzz"), Text("users"))), True),
+        (Not(TextMatch("users")), False),
+        (And((TextMatch("users"), AtLeast(Severity.ERROR))), True),
+        (And((TextMatch("users"), TextMatch("zzz"))), False),
+        (Or((TextMatch("zzz"), TextMatch("users"))), True),
     ],
 )
 def test_what_matches(where: Filter, matches: bool) -> None:
@@ -121,7 +132,7 @@ def test_what_matches(where: Filter, matches: bool) -> None:
     ],
 )
 def test_fields(name: str, op: str, value: str, matches: bool) -> None:
-    assert Field(name, op, value).matches(REQUEST) is matches
+    assert FieldMatch(name, op, value).matches(REQUEST) is matches
 
 
 @pytest.mark.parametrize(
@@ -130,30 +141,30 @@ def test_fields(name: str, op: str, value: str, matches: bool) -> None:
 @pytest.mark.parametrize("op", ["=", "!=", "~", "!~", ">", "<="])
 def test_a_record_without_the_field_never_matches(name: str, op: str) -> None:
     one = REQUEST if name in ("nothing", "missing", "exception.type.deeper") else BARE
-    assert not Field(name, op, "1").matches(one)
-    assert Not(Field(name, op, "1")).matches(one)
+    assert not FieldMatch(name, op, "1").matches(one)
+    assert Not(FieldMatch(name, op, "1")).matches(one)
 
 
 def test_a_record_that_tells_no_level_or_time() -> None:
     assert AtLeast(Severity.UNKNOWN).matches(BARE)
     assert not AtLeast(Severity.TRACE).matches(BARE)
-    assert Field("level", "=", "UNKNOWN").matches(BARE)
-    assert Field("level", "!=", "INFO").matches(BARE)
-    assert not Field("level", "<", "ERROR").matches(BARE)
+    assert FieldMatch("level", "=", "UNKNOWN").matches(BARE)
+    assert FieldMatch("level", "!=", "INFO").matches(BARE)
+    assert not FieldMatch("level", "<", "ERROR").matches(BARE)
     assert not Within(None, None).matches(BARE)
 
 
 def test_the_type_falls_back_to_a_field_of_that_name_and_the_other_way_round() -> None:
-    assert Field("type", "=", "request").matches(record("x", fields={"type": "request"}))
-    assert Field("exception.type", "=", "KeyError").matches(
-        record("x", fault=Fault("KeyError"), fields={"exception": "KeyError: 'x'"})
+    assert FieldMatch("type", "=", "request").matches(record("x", fields={"type": "request"}))
+    assert FieldMatch("exception.type", "=", "KeyError").matches(
+        record("x", fault=LoggedException("KeyError"), fields={"exception": "KeyError: 'x'"})
     )
 
 
 @pytest.mark.parametrize("name", ["status_code", "http.status_code"])
 def test_a_status_by_other_names(name: str) -> None:
-    assert Field("status", "=", "404").matches(record("x", fields={name: 404}))
-    assert Field("status", "=", "404").matches(record("x", fields={"http": {"response": {"status_code": "404"}}}))
+    assert FieldMatch("status", "=", "404").matches(record("x", fields={name: 404}))
+    assert FieldMatch("status", "=", "404").matches(record("x", fields={"http": {"response": {"status_code": "404"}}}))
 
 
 @pytest.mark.parametrize(
@@ -168,15 +179,15 @@ def test_a_status_by_other_names(name: str) -> None:
     ],
 )
 def test_smart_case(text: str, held: str, matches: bool) -> None:
-    assert Text(text).matches(record(held)) is matches
-    assert Text(text).matches(record(held, raw=b"")) is matches
+    assert TextMatch(text).matches(record(held)) is matches
+    assert TextMatch(text).matches(record(held, raw=b"")) is matches
 
 
 def test_what_an_escape_hides_in_the_raw_record_is_found_in_the_message() -> None:
     one = record("été", raw=b'{"message":"\\u00e9t\\u00e9"}')
-    assert Text("été").matches(one)
-    assert Regex("^été$").matches(one)
-    assert Text("x\ud800").matches(record("x\ud800", raw=b""))
+    assert TextMatch("été").matches(one)
+    assert RegexMatch("^été$").matches(one)
+    assert TextMatch("x\ud800").matches(record("x\ud800", raw=b""))
 
 
 @pytest.mark.fault("S33")
@@ -185,19 +196,21 @@ def test_no_pattern_hangs(pattern: str) -> None:
     line = b"a" * 1_000_000 + b"!"
     one = record("", raw=line)
     began = time.process_time()
-    assert not Regex(pattern).matches(one)
+    assert not RegexMatch(pattern).matches(one)
     assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("pattern", ["(", "(?=a)", "(a)\\1", "[z-a]", "a{99999}", "((a{100}){100}){100}", "\ud800"])
 def test_a_pattern_that_is_not_taken(pattern: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Regex(pattern).matches(BARE)
+        RegexMatch(pattern).matches(BARE)
     assert "regular expression" in str(caught.value)
 
 
 def test_equal_trees_are_equal_and_can_be_keys() -> None:
-    one: Record = record("x")
-    assert And((Text("a"), Not(Field("b", "=", "c")))) == And((Text("a"), Not(Field("b", "=", "c"))))
-    assert {Text("x"): 1}[Text("x")] == 1
-    assert Or((Text("X"), Text("x"))).matches(one)
+    one: LogRecord = record("x")
+    assert And((TextMatch("a"), Not(FieldMatch("b", "=", "c")))) == And(
+        (TextMatch("a"), Not(FieldMatch("b", "=", "c")))
+    )
+    assert {TextMatch("x"): 1}[TextMatch("x")] == 1
+    assert Or((TextMatch("X"), TextMatch("x"))).matches(one)

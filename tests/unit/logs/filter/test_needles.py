@@ -10,14 +10,24 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from lilfox_tui.errors import UsageError
-from lilfox_tui.logs.filter.fields import text_of
-from lilfox_tui.logs.filter.literals import required_literals
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter, Not, Or, Regex, Text, Within
-from lilfox_tui.logs.filter.needles import Needles, needles
+from lilfox_tui.logs.filter.model import (
+    EVERYTHING,
+    And,
+    AtLeast,
+    FieldMatch,
+    Filter,
+    Not,
+    Or,
+    RegexMatch,
+    TextMatch,
+    Within,
+    text_of,
+)
+from lilfox_tui.logs.filter.needles import Needles, needles, required_literals
 from lilfox_tui.logs.filter.regex import search
 from lilfox_tui.logs.format import load_format
 from lilfox_tui.logs.formats import access, journald, json_lines, logfmt, plain, syslog
-from lilfox_tui.logs.record import Entry, Record, Severity
+from lilfox_tui.logs.record import LogEntry, LogRecord, Severity
 from tests.unit.logs.filter.records import FILTERS, PATTERNS, TEXTS, thorough, very_thorough
 from tests.unit.logs.formats.examples import EXAMPLES
 
@@ -34,9 +44,9 @@ def found_in(raw: bytes, found: Needles) -> bool:
     return any(needle in raw for needle in found.any_of)
 
 
-def as_record(raw: bytes, entry: Entry | None) -> Record:
+def as_record(raw: bytes, entry: LogEntry | None) -> LogRecord:
     assert entry is not None
-    return Record(source="app", place="0", entry=entry, raw=raw, size_bytes=len(raw))
+    return LogRecord(source="app", place="0", entry=entry, raw=raw, size_bytes=len(raw))
 
 
 VALUES = st.recursive(
@@ -94,10 +104,10 @@ def about(draw: st.DrawFn) -> tuple[bytes, Filter]:
     part = said[start : start + draw(st.integers(1, 12))]
     fault = entry.fault.type if entry.fault else "none"
     choices: list[Filter] = [
-        Text(part), Text(part.lower()), Field(name, "=", said), Field(name, "~", _literally(part)),
-        AtLeast(entry.severity), Regex(_literally(part)), Regex(f"(?i){_literally(part)}"),
-        Field("level", "=", entry.severity.name), Field("module", "=", entry.module), Field("type", "=", fault),
-        Field("type", "~", fault[:3]),
+        TextMatch(part), TextMatch(part.lower()), FieldMatch(name, "=", said), FieldMatch(name, "~", _literally(part)),
+        AtLeast(entry.severity), RegexMatch(_literally(part)), RegexMatch(f"(?i){_literally(part)}"),
+        FieldMatch("level", "=", entry.severity.name), FieldMatch("module", "=", entry.module),
+        FieldMatch("type", "=", fault), FieldMatch("type", "~", fault[:3]),
     ]  # fmt: skip
     return raw, draw(st.sampled_from(choices))
 
@@ -110,9 +120,9 @@ def _literally(text: str) -> str:
 
 @thorough
 @given(about())
-@example((b'{"message":"\\u00fcber/alle","level":"info"}', Text("über/alle")))
-@example(('{"message":"\u212a über","level":"info"}'.encode(), Text("k über")))
-@example(('{"message":"\u212a","level":"info"}'.encode(), Regex("(?i)k")))
+@example((b'{"message":"\\u00fcber/alle","level":"info"}', TextMatch("über/alle")))
+@example(('{"message":"\u212a über","level":"info"}'.encode(), TextMatch("k über")))
+@example(('{"message":"\u212a","level":"info"}'.encode(), RegexMatch("(?i)k")))
 def test_what_a_json_record_says_is_found(case: tuple[bytes, Filter]) -> None:
     raw, where = case
     try:
@@ -129,20 +139,23 @@ PATHS = st.sampled_from(["/", "/users/42/x?q=1", "/a b", "/static/x.css", "/v1/0
 
 @thorough
 @given(
-    PATHS, st.integers(100, 599), TEXTS, FILTERS | st.builds(Text, st.sampled_from(["http/1.1 5", "users/", "GET /"]))
+    PATHS,
+    st.integers(100, 599),
+    TEXTS,
+    FILTERS | st.builds(TextMatch, st.sampled_from(["http/1.1 5", "users/", "GET /"])),
 )
 def test_a_request_that_matches_holds_a_needle(path: str, status: int, agent: str, where: Filter) -> None:
     agent = "".join(char for char in agent if char.isprintable() and char not in '"\\')
     line = f'10.0.0.1 - - [25/Nov/2026:03:00:00 +0000] "GET {path} HTTP/1.1" {status} 12 "-" "{agent}" rt=0.250'
     raw = line.encode("utf-8", "surrogatepass")
     one = as_record(raw, access.parse(raw, UTC))
-    route = Field("module", "=", one.entry.module)
+    route = FieldMatch("module", "=", one.entry.module)
     for asked in (
         where,
         route,
-        Text(one.entry.message),
+        TextMatch(one.entry.message),
         AtLeast(one.entry.severity),
-        Field("status", "=", str(status)),
+        FieldMatch("status", "=", str(status)),
     ):
         found = needles(asked, access.LEVEL_WORDS)
         if found is not None and asked.matches(one):
@@ -155,7 +168,7 @@ def test_a_request_that_matches_holds_a_needle(path: str, status: int, agent: st
 def test_a_plain_record_that_matches_holds_a_needle(text: str, where: Filter) -> None:
     raw = f"2026-11-25 03:00:00 ERROR {text}".encode("utf-8", "surrogatepass")
     one = as_record(raw, plain.parse(raw, UTC))
-    for asked in (where, Text(text), AtLeast(Severity.ERROR)):
+    for asked in (where, TextMatch(text), AtLeast(Severity.ERROR)):
         found = needles(asked, plain.LEVEL_WORDS)
         if found is not None and asked.matches(one):
             assert found_in(raw, found), (asked, found)
@@ -167,7 +180,7 @@ def parts_of(said: str) -> list[str]:
     return [part for part in (said, *said.split(), *pieces) if part]
 
 
-def said_by(one: Record) -> list[Filter]:
+def said_by(one: LogRecord) -> list[Filter]:
     entry = one.entry
     texts = parts_of(entry.message) + (parts_of(entry.fault.text) if entry.fault else [])
     fields = {name: text_of(value) for name, value in entry.fields.items()}
@@ -178,14 +191,14 @@ def said_by(one: Record) -> list[Filter]:
         "type": entry.fault.type if entry.fault else "",
     }
     return [
-        *map(Text, texts),
-        *(Text(text.lower()) for text in texts),
-        *(Regex(f"(?i){_literally(text)}") for text in texts if text.isprintable()),
-        *(Field(name, "=", value) for name, value in fields.items()),
-        *(Field(name, "~", _literally(part)) for name, value in fields.items() for part in parts_of(value)[:20]),
+        *map(TextMatch, texts),
+        *(TextMatch(text.lower()) for text in texts),
+        *(RegexMatch(f"(?i){_literally(text)}") for text in texts if text.isprintable()),
+        *(FieldMatch(name, "=", value) for name, value in fields.items()),
+        *(FieldMatch(name, "~", _literally(part)) for name, value in fields.items() for part in parts_of(value)[:20]),
         AtLeast(entry.severity),
-        Field("level", "=", entry.severity.name),
-        Field("level", "<=", entry.severity.name),
+        FieldMatch("level", "=", entry.severity.name),
+        FieldMatch("level", "<=", entry.severity.name),
     ]
 
 
@@ -225,7 +238,7 @@ def written(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 @st.composite
-def asked(draw: st.DrawFn, one: Record) -> Filter:
+def asked(draw: st.DrawFn, one: LogRecord) -> Filter:
     """A filter cut out of what it is held against."""
     entry = one.entry
     fields = {name: value if isinstance(value, str) else text_of(value) for name, value in entry.fields.items()}
@@ -240,10 +253,11 @@ def asked(draw: st.DrawFn, one: Record) -> Filter:
     pattern = draw(ENDS) + _literally(part) + draw(ENDS)
     name = draw(st.sampled_from(sorted(fields)))
     choices: list[Filter] = [
-        Text(part), Text(part.lower()), Regex(pattern), Regex(f"(?i){pattern}"), Regex(f"zzz|{pattern}"),
-        Field(name, "=", fields[name]), Field(name, "~", pattern), Field(name, "~", f"(?i){pattern}"),
-        AtLeast(entry.severity), Field("level", "=", entry.severity.name),
-        And((Text(part), AtLeast(entry.severity))), Or((Text("zzz"), Regex(pattern))),
+        TextMatch(part), TextMatch(part.lower()), RegexMatch(pattern), RegexMatch(f"(?i){pattern}"),
+        RegexMatch(f"zzz|{pattern}"),
+        FieldMatch(name, "=", fields[name]), FieldMatch(name, "~", pattern), FieldMatch(name, "~", f"(?i){pattern}"),
+        AtLeast(entry.severity), FieldMatch("level", "=", entry.severity.name),
+        And((TextMatch(part), AtLeast(entry.severity))), Or((TextMatch("zzz"), RegexMatch(pattern))),
     ]  # fmt: skip
     return draw(st.sampled_from(choices))
 
@@ -269,7 +283,9 @@ def test_what_matches_a_record_of_any_format_is_found_in_its_bytes(data: st.Data
 
 @pytest.mark.fault("4.83")
 @pytest.mark.parametrize(
-    "where", [Text("HTTP/1.1 "), Regex(r"1\.1 [45]"), Regex(r"1\.1 (4|5)"), Regex(r"1\.1 \d")], ids=str
+    "where",
+    [TextMatch("HTTP/1.1 "), RegexMatch(r"1\.1 [45]"), RegexMatch(r"1\.1 (4|5)"), RegexMatch(r"1\.1 \d")],
+    ids=str,
 )
 def test_a_text_that_ends_where_a_message_was_put_together_is_found(where: Filter) -> None:
     raw = b'10.0.0.1 - - [25/Nov/2026:03:00:00 +0000] "GET /x HTTP/1.1" 404 12 "-" "curl"'
@@ -298,7 +314,7 @@ def test_a_level_that_is_a_number_is_found(
     ):
         one = as_record(raw, form.parse(raw, UTC))
         severity = one.entry.severity
-        for where in (AtLeast(severity), Field("level", "=", severity.name)):
+        for where in (AtLeast(severity), FieldMatch("level", "=", severity.name)):
             found = needles(where, form.LEVEL_WORDS)
             assert found is None or (where.matches(one) and found_in(raw, found)), (where, found, raw)
 
@@ -307,7 +323,7 @@ def test_a_level_that_is_a_number_is_found(
 def test_a_message_that_is_a_number_is_found_by_what_is_shown_of_it(number: str) -> None:
     raw = f'{{"message": {number}, "level": "info"}}'.encode()
     one = as_record(raw, json_lines.parse(raw, UTC))
-    found = needles(Text(one.entry.message), json_lines.LEVEL_WORDS)
+    found = needles(TextMatch(one.entry.message), json_lines.LEVEL_WORDS)
     assert found is not None
     assert found_in(raw, found)
 
@@ -315,7 +331,7 @@ def test_a_message_that_is_a_number_is_found_by_what_is_shown_of_it(number: str)
 def test_a_text_that_the_journal_has_in_numbers_is_found() -> None:
     raw = b'{"__REALTIME_TIMESTAMP":"1764000000000000","PRIORITY":"3","MESSAGE":[102,97,105,108,27,101,100]}'
     one = as_record(raw, journald.parse(raw, UTC))
-    where = Text("fail")
+    where = TextMatch("fail")
     assert where.matches(one)
     found = needles(where, journald.LEVEL_WORDS)
     assert found is not None
@@ -326,7 +342,7 @@ def test_a_text_that_the_journal_has_in_numbers_is_found() -> None:
 def test_a_bracket_that_syslog_escapes_is_not_looked_for() -> None:
     raw = rb'<27>1 2026-11-25T03:00:00Z h app 1 - [x@1 path="a\]bcd"] said'
     one = as_record(raw, syslog.parse(raw, UTC))
-    where = Field("path", "=", "a]bcd")
+    where = FieldMatch("path", "=", "a]bcd")
     assert where.matches(one)
     assert needles(where, None) == Needles((b"bcd",))
 
@@ -355,24 +371,24 @@ def test_a_match_holds_a_literal_that_is_required(pattern: str, text: str) -> No
 @pytest.mark.parametrize(
     ("where", "any_of", "ignore_case"),
     [
-        (Text("timeout"), (b"timeout",), True),
-        (Text("Timeout"), (b"Timeout",), False),
-        (Text("connection refused"), (b"connection refused",), True),
-        (Text('say "connection refused"'), (b"connection refused",), True),
-        (Text("GET /api"), (b"GET /api", b"GET \\/api"), False),
-        (Text("连接"), ("连接".encode(), b"\\u8fde\\u63a5", b"\\u8FDE\\u63A5"), False),
-        (Text("连a"), ("连a".encode(), b"\\u8fdea"), True),
-        (Text("连A"), ("连A".encode(), b"\\u8fdeA", b"\\u8FDEA"), False),
-        (Regex("timeout|refused"), (b"timeout", b"refused"), False),
-        (Regex("(?i)time ?out [0-9]+ms"), (b"out",), True),
-        (Regex(r"upstream\.(a|b) failed$"), (b"upstream.",), False),
+        (TextMatch("timeout"), (b"timeout",), True),
+        (TextMatch("Timeout"), (b"Timeout",), False),
+        (TextMatch("connection refused"), (b"connection refused",), True),
+        (TextMatch('say "connection refused"'), (b"connection refused",), True),
+        (TextMatch("GET /api"), (b"GET /api", b"GET \\/api"), False),
+        (TextMatch("连接"), ("连接".encode(), b"\\u8fde\\u63a5", b"\\u8FDE\\u63A5"), False),
+        (TextMatch("连a"), ("连a".encode(), b"\\u8fdea"), True),
+        (TextMatch("连A"), ("连A".encode(), b"\\u8fdeA", b"\\u8FDEA"), False),
+        (RegexMatch("timeout|refused"), (b"timeout", b"refused"), False),
+        (RegexMatch("(?i)time ?out [0-9]+ms"), (b"out",), True),
+        (RegexMatch(r"upstream\.(a|b) failed$"), (b"upstream.",), False),
         (AtLeast(Severity.ERROR), (b'"err', b'"crit', b'"fatal'), True),
-        (Field("level", "=", "CRITICAL"), (b'"crit', b'"fatal'), True),
-        (Field("request_id", "=", "abc-1"), (b"abc-1",), False),
-        (Field("status", "=", "500"), (b"500",), False),
-        (Field("module", "=", "/users/{id}/x"), (b"/users/", b"\\/users\\/"), False),
-        (And((AtLeast(Severity.ERROR), Text("timeout"), Within(1, None))), (b"timeout",), True),
-        (Or((Text("abc"), Text("Abc"))), (b"abc", b"Abc"), True),
+        (FieldMatch("level", "=", "CRITICAL"), (b'"crit', b'"fatal'), True),
+        (FieldMatch("request_id", "=", "abc-1"), (b"abc-1",), False),
+        (FieldMatch("status", "=", "500"), (b"500",), False),
+        (FieldMatch("module", "=", "/users/{id}/x"), (b"/users/", b"\\/users\\/"), False),
+        (And((AtLeast(Severity.ERROR), TextMatch("timeout"), Within(1, None))), (b"timeout",), True),
+        (Or((TextMatch("abc"), TextMatch("Abc"))), (b"abc", b"Abc"), True),
     ],
 )
 def test_what_is_looked_for(where: Filter, any_of: tuple[bytes, ...], ignore_case: bool) -> None:
@@ -382,13 +398,14 @@ def test_what_is_looked_for(where: Filter, any_of: tuple[bytes, ...], ignore_cas
 @pytest.mark.parametrize(
     "where",
     [
-        EVERYTHING, Or(()), Text(""), Text('"'), Text("ключ"), Not(Text("a")), Or((Text("a"), Not(Text("b")))),
-        AtLeast(Severity.UNKNOWN), Field("level", "!=", "INFO"), Within(0, 1),
-        Field("source", "=", "app"), Field("response_time", "=", "250ms"), Field("facility", "=", "3"),
-        Field("logger", "=", "nginx"), Field("logger", "~", "postgres|x"), Field("lone", "=", "true"),
-        Field("status", ">=", "500"),
-        Field("type", "=", "Unknown"), Field("size", "=", "1e3"), Field("x", "=", '{"a":1}'),
-        Regex("(a|b)"), Regex("a*"),
+        EVERYTHING, Or(()), TextMatch(""), TextMatch('"'), TextMatch("ключ"), Not(TextMatch("a")),
+        Or((TextMatch("a"), Not(TextMatch("b")))),
+        AtLeast(Severity.UNKNOWN), FieldMatch("level", "!=", "INFO"), Within(0, 1),
+        FieldMatch("source", "=", "app"), FieldMatch("response_time", "=", "250ms"), FieldMatch("facility", "=", "3"),
+        FieldMatch("logger", "=", "nginx"), FieldMatch("logger", "~", "postgres|x"), FieldMatch("lone", "=", "true"),
+        FieldMatch("status", ">=", "500"),
+        FieldMatch("type", "=", "Unknown"), FieldMatch("size", "=", "1e3"), FieldMatch("x", "=", '{"a":1}'),
+        RegexMatch("(a|b)"), RegexMatch("a*"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_looked_for(where: Filter) -> None:
@@ -397,4 +414,4 @@ def test_what_cannot_be_looked_for(where: Filter) -> None:
 
 def test_without_words_for_levels_a_level_cannot_be_looked_for() -> None:
     assert needles(AtLeast(Severity.ERROR), None) is None
-    assert needles(And((AtLeast(Severity.ERROR), Text("abc"))), None) == Needles((b"abc",), ignore_case=True)
+    assert needles(And((AtLeast(Severity.ERROR), TextMatch("abc"))), None) == Needles((b"abc",), ignore_case=True)

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.logs.filter.model import EVERYTHING, And, Field, Filter, Not, Or, Text
-from lilfox_tui.logs.filter.of_source import NOTHING, of_source
-from lilfox_tui.logs.filter.parse import parse_filter
+from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, And, FieldMatch, Filter, Not, Or, TextMatch, of_source
+from lilfox_tui.logs.filter.syntax import parse_filter
 from tests.unit.logs.memory_source import record
 
 leaves = st.one_of(
-    st.builds(Field, st.just("source"), st.sampled_from(("=", "!=", "~", "!~")), st.sampled_from(("a", "b"))),
-    st.sampled_from((Text("x"), Text("y"))),
+    st.builds(FieldMatch, st.just("source"), st.sampled_from(("=", "!=", "~", "!~")), st.sampled_from(("a", "b"))),
+    st.sampled_from((TextMatch("x"), TextMatch("y"))),
 )
 trees = st.recursive(
     leaves,
@@ -40,9 +39,9 @@ def test_it_matches_the_same(where: Filter, message: str, name: str) -> None:
         ("source=a", EVERYTHING, NOTHING),
         ("source!=a", NOTHING, EVERYTHING),
         ("source~^a", EVERYTHING, NOTHING),
-        ("source=a x", Text("x"), NOTHING),
-        ("source=a or x", EVERYTHING, Text("x")),
-        ("not (source=b x)", EVERYTHING, Not(Text("x"))),
+        ("source=a x", TextMatch("x"), NOTHING),
+        ("source=a or x", EVERYTHING, TextMatch("x")),
+        ("not (source=b x)", EVERYTHING, Not(TextMatch("x"))),
         ("", EVERYTHING, EVERYTHING),
     ],
 )

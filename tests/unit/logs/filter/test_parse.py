@@ -8,10 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.errors import UsageError
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Field, Filter, Not, Or, Regex, Text, Within
-from lilfox_tui.logs.filter.parse import parse_filter
-from lilfox_tui.logs.filter.scan import FilterError
-from lilfox_tui.logs.filter.write import narrowed, to_text, without
+from lilfox_tui.logs.filter.model import (
+    EVERYTHING,
+    And,
+    AtLeast,
+    FieldMatch,
+    Filter,
+    Not,
+    Or,
+    RegexMatch,
+    TextMatch,
+    Within,
+)
+from lilfox_tui.logs.filter.syntax import FilterError, narrowed, parse_filter, to_text, without
 from lilfox_tui.logs.record import Severity, microseconds
 from tests.unit.logs.filter.records import FILTERS, TEXTS, thorough
 
@@ -33,39 +42,39 @@ def us(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: 
         ("", EVERYTHING),
         ("   ", EVERYTHING),
         ("()", EVERYTHING),
-        ("timeout", Text("timeout")),
-        ('"connection refused"', Text("connection refused")),
-        (r'"say \"x\" \\ \n"', Text('say "x" \\ \\n')),
-        ("/api/v1/users", Text("/api/v1/users")),
-        ("connect(x) a-b", And((Text("connect(x)"), Text("a-b")))),
-        ("../etc", Text("../etc")),
-        ("/time(d )?out/", Regex("time(d )?out")),
-        ("/refused/i", Regex("(?i)refused")),
-        (r"/a\/b/", Regex("a/b")),
-        ('~"a/b"', Regex("a/b")),
+        ("timeout", TextMatch("timeout")),
+        ('"connection refused"', TextMatch("connection refused")),
+        (r'"say \"x\" \\ \n"', TextMatch('say "x" \\ \\n')),
+        ("/api/v1/users", TextMatch("/api/v1/users")),
+        ("connect(x) a-b", And((TextMatch("connect(x)"), TextMatch("a-b")))),
+        ("../etc", TextMatch("../etc")),
+        ("/time(d )?out/", RegexMatch("time(d )?out")),
+        ("/refused/i", RegexMatch("(?i)refused")),
+        (r"/a\/b/", RegexMatch("a/b")),
+        ('~"a/b"', RegexMatch("a/b")),
         ("level>=WARNING", AtLeast(Severity.WARNING)),
-        ("timeout >=error", And((Text("timeout"), AtLeast(Severity.ERROR)))),
-        ('timeout ~"a b"', And((Text("timeout"), Regex("a b")))),
+        ("timeout >=error", And((TextMatch("timeout"), AtLeast(Severity.ERROR)))),
+        ('timeout ~"a b"', And((TextMatch("timeout"), RegexMatch("a b")))),
         ("level >=warn", AtLeast(Severity.WARNING)),
         ("level ≥ warn", AtLeast(Severity.WARNING)),
         (">=fatal", AtLeast(Severity.CRITICAL)),
-        ("level=err", Field("level", "=", "ERROR")),
-        ("status>=500", Field("status", ">=", "500")),
-        ("status >= 500", Field("status", ">=", "500")),
-        ('user="A B"', Field("user", "=", "A B")),
-        ("path~^/api/(a|b)$", Field("path", "~", "^/api/(a|b)$")),
-        ("path!~/^(a b)$/", Field("path", "!~", "^(a b)$")),
-        ("exception.type!=KeyError", Field("exception.type", "!=", "KeyError")),
-        ('"odd name"=1', Field("odd name", "=", "1")),
-        ('"since"=1', Field("since", "=", "1")),
-        ("a b or c", Or((And((Text("a"), Text("b"))), Text("c")))),
-        ("a AND not b OR c", Or((And((Text("a"), Not(Text("b")))), Text("c")))),
-        ("a (b or c)", And((Text("a"), Or((Text("b"), Text("c")))))),
-        ("-debug -(a b)", And((Not(Text("debug")), Not(And((Text("a"), Text("b"))))))),
-        ("not not a", Not(Not(Text("a")))),
-        ('"and" "10m"', And((Text("and"), Text("10m")))),
-        ("a -> b", And((Text("a"), Text("->"), Text("b")))),
-        ("--flag", Text("--flag")),
+        ("level=err", FieldMatch("level", "=", "ERROR")),
+        ("status>=500", FieldMatch("status", ">=", "500")),
+        ("status >= 500", FieldMatch("status", ">=", "500")),
+        ('user="A B"', FieldMatch("user", "=", "A B")),
+        ("path~^/api/(a|b)$", FieldMatch("path", "~", "^/api/(a|b)$")),
+        ("path!~/^(a b)$/", FieldMatch("path", "!~", "^(a b)$")),
+        ("exception.type!=KeyError", FieldMatch("exception.type", "!=", "KeyError")),
+        ('"odd name"=1', FieldMatch("odd name", "=", "1")),
+        ('"since"=1', FieldMatch("since", "=", "1")),
+        ("a b or c", Or((And((TextMatch("a"), TextMatch("b"))), TextMatch("c")))),
+        ("a AND not b OR c", Or((And((TextMatch("a"), Not(TextMatch("b")))), TextMatch("c")))),
+        ("a (b or c)", And((TextMatch("a"), Or((TextMatch("b"), TextMatch("c")))))),
+        ("-debug -(a b)", And((Not(TextMatch("debug")), Not(And((TextMatch("a"), TextMatch("b"))))))),
+        ("not not a", Not(Not(TextMatch("a")))),
+        ('"and" "10m"', And((TextMatch("and"), TextMatch("10m")))),
+        ("a -> b", And((TextMatch("a"), TextMatch("->"), TextMatch("b")))),
+        ("--flag", TextMatch("--flag")),
     ],
 )
 def test_the_language(text: str, where: Filter) -> None:
@@ -169,15 +178,15 @@ def test_any_text_is_a_filter_or_a_filter_error(text: str) -> None:
 
 
 def test_writing_is_short() -> None:
-    assert to_text(And((AtLeast(Severity.ERROR), Text("timeout"), Field("status", ">=", "500")))) == (
+    assert to_text(And((AtLeast(Severity.ERROR), TextMatch("timeout"), FieldMatch("status", ">=", "500")))) == (
         "level>=ERROR timeout status>=500"
     )
-    assert to_text(Or((Text("a b"), Not(And((Text("c"), Text("d"))))))) == '"a b" or not (c d)'
+    assert to_text(Or((TextMatch("a b"), Not(And((TextMatch("c"), TextMatch("d"))))))) == '"a b" or not (c d)'
     assert to_text(Within(0, None)) == "1970-01-01T00:00:00Z.."
 
 
 def test_narrowing_and_widening() -> None:
-    a, b = Text("a"), Field("module", "=", "auth")
+    a, b = TextMatch("a"), FieldMatch("module", "=", "auth")
     assert narrowed(EVERYTHING, a) == a
     assert narrowed(a, b) == And((a, b))
     assert narrowed(And((a, b)), b) == And((a, b))

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.logs.filter.model import EVERYTHING, And, Filter, Not, Or, Text, Within
-from lilfox_tui.logs.filter.span import Span, span
+from lilfox_tui.logs.filter.model import EVERYTHING, And, Filter, Not, Or, Span, TextMatch, Within, span
 from tests.unit.logs.filter.records import DAY_US, FILTERS, record, thorough
 
 
@@ -13,11 +12,11 @@ from tests.unit.logs.filter.records import DAY_US, FILTERS, record, thorough
     ("where", "bounds"),
     [
         (EVERYTHING, (None, None)),
-        (Text("a"), (None, None)),
+        (TextMatch("a"), (None, None)),
         (Within(1, 5), (1, 5)),
-        (And((Within(1, None), Text("a"), Within(3, 9))), (3, 9)),
+        (And((Within(1, None), TextMatch("a"), Within(3, 9))), (3, 9)),
         (Or((Within(1, 2), Within(8, 9))), (1, 9)),
-        (Or((Within(1, 2), Text("a"))), (None, None)),
+        (Or((Within(1, 2), TextMatch("a"))), (None, None)),
         (Or((Within(1, None), Within(None, 9))), (None, None)),
         (Not(Within(1, 2)), (None, None)),
         (Or((Within(1, 2), And((Within(5, None), Within(None, 4))))), (1, 2)),

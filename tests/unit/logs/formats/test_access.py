@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from lilfox_tui.logs.formats import access
-from lilfox_tui.logs.record import Entry, Severity, microseconds
+from lilfox_tui.logs.record import LogEntry, Severity, microseconds
 
 COMMON = b'203.0.113.9 - fox [01/Jan/2026:20:00:00 +0800] "GET /api/users/42?page=2 HTTP/1.1" %d 157'
 COMBINED = COMMON % 200 + b' "https://a.example/" "curl/8.5 (x; \\"y\\")"'
 
 
-def read(raw: bytes) -> Entry:
+def read(raw: bytes) -> LogEntry:
     entry = access.parse(raw, UTC)
     assert entry is not None
     return entry

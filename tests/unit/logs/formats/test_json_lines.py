@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.logs.formats import json_lines
 from lilfox_tui.logs.levels import SYSLOG
-from lilfox_tui.logs.record import RAW_LIMIT, Entry, Severity, microseconds
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, Severity, microseconds
 
 NOON_US = microseconds(datetime(2026, 1, 1, 12, tzinfo=UTC))
 MANUAL = {
@@ -29,7 +29,7 @@ MANUAL = {
 }
 
 
-def read(fields: object, zone: tzinfo = UTC) -> Entry:
+def read(fields: object, zone: tzinfo = UTC) -> LogEntry:
     entry = json_lines.parse(json.dumps(fields).encode(), zone)
     assert entry is not None
     return entry
@@ -283,4 +283,4 @@ names = st.sampled_from([*NAMES, "instant", "logger", "caller", "error.type"])
 
 @given(st.dictionaries(names | st.text(max_size=9), values, max_size=8))
 def test_any_object_is_a_record(fields: dict[str, object]) -> None:
-    assert isinstance(read(fields), Entry)
+    assert isinstance(read(fields), LogEntry)

@@ -18,7 +18,7 @@ from lilfox_tui.logs.formats import (
     syslog,
 )
 from lilfox_tui.logs.levels import SYSLOG
-from lilfox_tui.logs.record import RAW_LIMIT, Entry, Severity, microseconds
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, Severity, microseconds
 
 NOON_US = microseconds(datetime(2026, 1, 1, 12, tzinfo=UTC))
 
@@ -29,7 +29,7 @@ def test_nginx_tells_what_it_was_doing() -> None:
         b'request: "GET /a?b=c, d HTTP/1.1", upstream: "http://unix:/x:/a", host: "a.example", referrer: "https://b/"',
         ZoneInfo("Asia/Shanghai"),
     )
-    assert entry == Entry(
+    assert entry == LogEntry(
         message="connect() to unix:/x failed (2: No such file)",
         time_us=NOON_US,
         severity=Severity.CRITICAL,

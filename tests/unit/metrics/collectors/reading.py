@@ -6,32 +6,32 @@ from pathlib import Path
 
 from lilfox_tui.metrics.collector import Collector, load_collectors
 from lilfox_tui.metrics.model import Labels, MalformedOutput, Sample, Series
-from lilfox_tui.metrics.wire import MARK, Answer, read_answer
+from lilfox_tui.metrics.sources import MARK, HostAnswer, read_answer
 
 CAPTURES = Path(__file__).parent / "captures"
 COLLECTORS = {one.kind: one for one in load_collectors({})}
 SECRET = "00ff"
 
 
-def by_tail(text: str) -> Answer:
+def by_tail(text: str) -> HostAnswer:
     """The answer whose files are ``text``, as ``tail`` prints them."""
     answer = read_answer(f"{text}\n{MARK} {SECRET} .\n".encode(), list(COLLECTORS.values()), SECRET)
     assert answer is not None
     return answer
 
 
-def capture(name: str) -> Answer:
+def capture(name: str) -> HostAnswer:
     """A file of ``captures/``."""
     return by_tail((CAPTURES / f"{name}.txt").read_text())
 
 
-def text_for(one: Collector, answer: Answer) -> dict[str, str]:
+def text_for(one: Collector, answer: HostAnswer) -> dict[str, str]:
     """What ``one`` is given of ``answer``."""
     text = {path: answer.files[path] for path in one.files if path in answer.files}
     return {**text, "script": answer.scripts[one.kind]} if one.kind in answer.scripts else text
 
 
-def parsed(kind: str, answer: Answer) -> dict[Series, float]:
+def parsed(kind: str, answer: HostAnswer) -> dict[Series, float]:
     """Samples of ``kind`` by series."""
     return values(COLLECTORS[kind].parse(text_for(COLLECTORS[kind], answer)))
 

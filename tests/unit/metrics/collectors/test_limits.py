@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.metrics.collectors import limits
-from lilfox_tui.metrics.model import Level, MalformedOutput, Series, Snapshot
+from lilfox_tui.metrics.model import HostSnapshot, Level, MalformedOutput, Series
 from lilfox_tui.metrics.summary import series_of, summarize, summary_at
 from lilfox_tui.monitor.export import _numbers
 from lilfox_tui.monitor.levels import judge_values, streaks
@@ -147,7 +147,7 @@ def test_any_text_is_samples_or_told(text: str) -> None:
     assert all(sample.name.startswith("cgroup_") for sample in samples)
 
 
-def _snapshot(script: str, cpu_s: float = 0.0) -> Snapshot:
+def _snapshot(script: str, cpu_s: float = 0.0) -> HostSnapshot:
     gauges = {Series("memory_total_bytes"): 16.0 * GIB, Series("memory_available_bytes"): 12.0 * GIB,
               Series("cpu_count"): 4.0}  # fmt: skip
     rates = {labelled("cpu_seconds_total", mode=mode): value for mode, value in
@@ -157,7 +157,7 @@ def _snapshot(script: str, cpu_s: float = 0.0) -> Snapshot:
             rates[sample.series] = cpu_s
         else:
             gauges[sample.series] = sample.value
-    return Snapshot("box", AT, 2.0, gauges, {}, rates)
+    return HostSnapshot("box", AT, 2.0, gauges, {}, rates)
 
 
 @pytest.mark.fault("4.91")

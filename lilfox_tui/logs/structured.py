@@ -1,22 +1,87 @@
-"""What a record of named fields says (JSON lines, logfmt), whatever library has named them.
-
-The names are those of Python's, Go's, Java's, JavaScript's and Rust's usual loggers, of the Elastic Common Schema, GELF
-and Docker's json-file. Which of them a record has is looked up once for each set of names.
-"""
+"""Structured records (JSON objects, named fields): read from raw bytes, and mapped by the names that loggers use."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 from functools import lru_cache
 
+import msgspec
 from msgspec import Struct
 
-from lilfox_tui.logs import faults, times
+from lilfox_tui.logs import exceptions, times
 from lilfox_tui.logs.levels import WORDS, numbers_of
-from lilfox_tui.logs.lines import text_of
-from lilfox_tui.logs.record import Entry, Fault, Severity
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LoggedException, Severity, text_of
+
+# One JSON object from the bytes of a record, also from what is not quite JSON, and from one that was cut.
+
+
+_decode = msgspec.json.Decoder().decode
+_scan = json.JSONDecoder(strict=False)
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_KEY = re.compile(r'[\s,]*("(?:[^"\\]|\\.)*+)"\s*:\s*', re.DOTALL)
+_TEXT = re.compile(r'"(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+')
+_LONGEST_HALF_ESCAPE = 5
+
+
+def object_in(raw: bytes) -> dict[str, object] | None:
+    """The object that ``raw`` is; None where it is none. Of invalid UTF-8, lone surrogates, NaN and control characters
+    in strings it makes what can be made; of an object cut at RAW_LIMIT, the fields before the cut. NUL before it is the
+    hole that copytruncate leaves."""
+    if not raw.lstrip(b"\0 \t\r\n\xef\xbb\xbf").startswith(b"{"):
+        return None
+    try:
+        found = _decode(raw)
+    except (ValueError, RecursionError):
+        return _leniently(raw)
+    return found if isinstance(found, dict) else None
+
+
+def _leniently(raw: bytes) -> dict[str, object] | None:
+    text = raw.decode("utf-8", "replace").lstrip("\0\ufeff \t\r\n")
+    text = _ESCAPE.sub(lambda match: "\\ufffd" if match[1] else match[0], text)
+    try:
+        found = _scan.decode(text)
+    except (ValueError, RecursionError):
+        return _before_cut(text) if len(raw) >= RAW_LIMIT else None
+    return found if isinstance(found, dict) else None
+
+
+def _before_cut(text: str) -> dict[str, object] | None:
+    fields: dict[str, object] = {}
+    place = 1
+    while key := _KEY.match(text, place):
+        name = str(_whole_text(key[1]))
+        try:
+            value, place = _scan.raw_decode(text, key.end())
+        except (ValueError, RecursionError):
+            half = _TEXT.match(text, key.end())
+            if half and len(text) - half.end() <= _LONGEST_HALF_ESCAPE:
+                fields[name] = _whole_text(half[0])
+            break
+        if place == len(text) and not isinstance(value, str):
+            break  # a number may have gone on
+        fields[name] = value
+    return fields or None
+
+
+def _whole_text(cut: str) -> object:
+    """Of a text in JSON without its end; as it stands where it has escapes that there are not."""
+    try:
+        return _scan.decode(cut + '"')
+    except ValueError:
+        return cut[1:]
+
+
+# What a record of named fields says (JSON lines, logfmt), whatever library has named them.
+#
+# The names are those of Python's, Go's, Java's, JavaScript's and Rust's usual loggers, of the Elastic Common Schema,
+# GELF and Docker's json-file. Which of them a record has is looked up once for each set of names.
+
 
 _TIME = ("timestamp", "@timestamp", "time", "ts", "@t", "datetime", "asctime", "timemillis", "date", "instant", "t",
          "time_iso8601", "time_local")  # fmt: skip
@@ -46,7 +111,7 @@ _LONGEST_SPAN = 40
 _LONGEST_S = 1e18
 
 
-class Names(Struct, frozen=True):
+class FieldNames(Struct, frozen=True):
     """Which of a record's fields says what; None: none does."""
 
     time: str | None
@@ -70,7 +135,7 @@ class Names(Struct, frozen=True):
 
 
 @lru_cache(maxsize=1024)
-def names_of(keys: tuple[str, ...]) -> Names:
+def names_of(keys: tuple[str, ...]) -> FieldNames:
     """What the fields of a record with these keys, in its order, say."""
     by_name: dict[str, str] = {}
     for key in keys:
@@ -80,7 +145,7 @@ def names_of(keys: tuple[str, ...]) -> Names:
         return next((by_name[name] for name in names if name in by_name), None)
 
     duration, level = first(_SECONDS), first(_LEVEL)
-    return Names(
+    return FieldNames(
         first(_TIME),
         level,
         tuple(by_name[name] for name in _LEVEL if name in by_name),
@@ -96,7 +161,7 @@ def names_of(keys: tuple[str, ...]) -> Names:
     )
 
 
-def entry_of(fields: Mapping[str, object], raw: bytes, zone: tzinfo) -> Entry:
+def entry_of(fields: Mapping[str, object], raw: bytes, zone: tzinfo) -> LogEntry:
     """The record that ``fields`` make up; its message is the raw text where none of them is one."""
     names = names_of(tuple(fields))
     time = fields[names.time] if names.time else None
@@ -104,7 +169,7 @@ def entry_of(fields: Mapping[str, object], raw: bytes, zone: tzinfo) -> Entry:
     message = fields[names.message] if names.message else None
     us = times.from_iso(time, zone) if type(time) is str else None
     severity = WORDS.get(level.lower()) if type(level) is str else None
-    return Entry(
+    return LogEntry(
         message=message.rstrip("\r\n") if type(message) is str else _message(message, fields, raw),
         time_us=_time(time, zone) if us is None and time is not None else us,
         severity=_severity(level, names, fields) if severity is None else severity,
@@ -137,7 +202,7 @@ def _time(value: object, zone: tzinfo) -> int | None:
     return times.from_value(value, zone)
 
 
-def _severity(level: object, names: Names, fields: Mapping[str, object]) -> Severity:
+def _severity(level: object, names: FieldNames, fields: Mapping[str, object]) -> Severity:
     """Of a level that is no known word: of a number what another field says in words, or what it is known to mean."""
     inner = fields.get("log")
     if names.level is None and isinstance(inner, Mapping):  # of the Elastic Common Schema, nested
@@ -161,15 +226,15 @@ def _module(value: object) -> str:
     return name if colon and line.isdecimal() else value
 
 
-def _fault(fields: Mapping[str, object], names: Names) -> Fault | None:
-    found = faults.from_value(fields[names.fault]) if names.fault else None
+def _fault(fields: Mapping[str, object], names: FieldNames) -> LoggedException | None:
+    found = exceptions.from_value(fields[names.fault]) if names.fault else None
     if found is None and names.error:
-        found = faults.from_word(fields[names.error])
+        found = exceptions.from_word(fields[names.error])
     named = _word(fields[names.fault_type]) if names.fault_type else ""
     if not named:
         return found
     text = found.text if found else _word(fields[names.error]) if names.error else ""
-    return Fault(faults.last_name(named), text)
+    return LoggedException(exceptions.last_name(named), text)
 
 
 def _seconds(value: object, unit_s: float) -> float | None:

@@ -1,10 +1,12 @@
-"""A source whose bytes come once and do not come again: what was read is kept in memory, bounded."""
+"""A source whose bytes come once (a command, a pipe): split as they arrive, retained in memory within bounds."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from array import array
+from bisect import bisect_left
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -15,12 +17,168 @@ from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.logs.arriving import Arriving
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.kept import KEEP_BYTES, Kept
-from lilfox_tui.logs.pieces import in_pieces
-from lilfox_tui.logs.record import Entry, Record, microseconds
-from lilfox_tui.logs.source import AtPlace, AtTime, Beginning, End, Notice, Page, Setting, SourceStatus, Start
+from lilfox_tui.logs.format import Format, load_format, recognise, split_records
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, microseconds
+from lilfox_tui.logs.source import (
+    AtBeginning,
+    AtEnd,
+    AtPlace,
+    AtTime,
+    RecordPage,
+    SourceNotice,
+    SourceSettings,
+    SourceStatus,
+    Start,
+    in_pieces,
+)
+
+# Bytes as they come from a program into the raw bytes of records: the format is found in what comes first.
+
+
+SAMPLE_BYTES = 64 * 1024
+"""So much is looked at to recognise the format; less where the program pauses before."""
+
+
+class RecordSplitter:
+    """``take`` what comes; each gives the records that are whole. A record is whole when the next one begins, or at a
+    pause (``settle``). Of a record longer than RAW_LIMIT the rest is counted and not kept."""
+
+    def __init__(self, format_name: str) -> None:
+        self._format: Format | None = load_format(format_name) if format_name else None
+        self.format_name = format_name
+        self._pending = b""
+        self._cut_bytes = 0
+
+    @property
+    def format(self) -> Format:
+        """The format; plain until one is recognised."""
+        return self._format or load_format("plain")
+
+    def take(self, block: bytes) -> list[tuple[bytes, int]]:
+        """Records that are whole now: raw (no last newline) and size in bytes."""
+        self._pending += block
+        if self._format is None:
+            if len(self._pending) < SAMPLE_BYTES:
+                return []
+            self._recognise()
+        return self._whole()
+
+    def settle(self, *, ended: bool) -> list[tuple[bytes, int]]:
+        """What is whole when nothing more has come for a while: whole lines; with ``ended`` also a half line."""
+        if self._format is None and self._pending:
+            if b"\n" not in self._pending and not ended:
+                return []
+            self._recognise()
+        found = self._whole()
+        rest = self._pending if ended else self._pending[: self._pending.rfind(b"\n") + 1]
+        self._pending = self._pending[len(rest) :]
+        return found + [self._counted(raw) for _offset, raw in split_records(rest, self.format)] if rest else found
+
+    def _recognise(self) -> None:
+        self.format_name = recognise(self._pending[:SAMPLE_BYTES])
+        self._format = load_format(self.format_name)
+
+    def _whole(self) -> list[tuple[bytes, int]]:
+        """All records but the last, which may go on."""
+        end = self._pending.rfind(b"\n") + 1
+        if not end:
+            self._bound()
+            return []
+        records = split_records(self._pending[:end], self.format)
+        if not records:
+            return []
+        half = self._pending[end:]
+        ends_here = len(half) > RAW_LIMIT and self.format.begins(half)
+        whole = records if ends_here else records[:-1]
+        self._pending = half if ends_here else self._pending[records[-1][0] :]
+        found = [self._counted(raw) for _offset, raw in whole]
+        self._bound()
+        return found
+
+    def _bound(self) -> None:
+        """Keeps the start of what never ends; a short half line after it may be the next one and stays."""
+        end = self._pending.rfind(b"\n") + 1
+        if not end or len(self._pending) - end > RAW_LIMIT:
+            end = len(self._pending)
+        if end > 2 * RAW_LIMIT:
+            newline = self._pending[end - 1 : end] == b"\n"
+            self._cut_bytes += end - RAW_LIMIT - newline
+            self._pending = self._pending[:RAW_LIMIT] + b"\n" * newline + self._pending[end:]
+
+    def _counted(self, raw: bytes) -> tuple[bytes, int]:
+        size, self._cut_bytes = len(raw) + self._cut_bytes, 0
+        return raw[:RAW_LIMIT], size
+
+
+# Records kept in memory, bounded by bytes: of programs whose output can be read only once (a command, a pipe).
+
+
+KEEP_BYTES = 64 * 1024 * 1024
+_OVERHEAD_BYTES = 64
+"""What a kept record costs beside its bytes (CPython: head of ``bytes``, references, time)."""
+
+
+class RetainedRecords:
+    """The newest records by their number (from 0, in the order in which they came); the oldest fall out first."""
+
+    def __init__(self, limit_bytes: int = KEEP_BYTES) -> None:
+        self._limit = limit_bytes
+        self._raw: list[bytes] = []
+        self._sizes: array[int] = array("q")
+        self._marks: list[tuple[int, int]] = []
+        self._gone = 0
+        self.first = 0
+        """Number of the oldest that is kept: so many have fallen out."""
+        self.bytes = 0
+
+    @property
+    def end(self) -> int:
+        """One past the newest number."""
+        return self.first + len(self._raw) - self._gone
+
+    def add(self, raw: bytes, size_bytes: int) -> None:
+        """Keeps one more."""
+        self._raw.append(raw)
+        self._sizes.append(size_bytes)
+        self.bytes += len(raw) + _OVERHEAD_BYTES
+        while self.bytes > self._limit and self.end - self.first > 1:
+            self.bytes -= len(self._raw[self._gone]) + _OVERHEAD_BYTES
+            self._raw[self._gone] = b""
+            self._gone += 1
+            self.first += 1
+        if self._gone > 1024 and self._gone * 2 > len(self._raw):
+            del self._raw[: self._gone], self._sizes[: self._gone]
+            del self._marks[: bisect_left(self._marks, self.first, key=lambda mark: mark[0])]
+            self._gone = 0
+
+    def at(self, number: int) -> tuple[bytes, int]:
+        """Raw bytes and size of one that is kept."""
+        index = number - self.first + self._gone
+        return self._raw[index], self._sizes[index]
+
+    def mark(self, number: int, time_us: int) -> None:
+        """Notes the time of the record ``number``, the newest of those that are noted."""
+        before = self._marks[-1][1] if self._marks else time_us
+        self._marks.append((number, max(before, time_us)))
+
+    def first_at(self, time_us: int, time_of: Callable[[int], int | None]) -> int:
+        """The first number at which the times have reached ``time_us``: found among the marks, then one by one."""
+        mark = bisect_left(self._marks, time_us, key=lambda mark: mark[1])
+        start = self._marks[mark - 1][0] if mark else self.first
+        end = self._marks[mark][0] if mark < len(self._marks) else self.end
+        reached = (n for n in range(max(start, self.first), end) if (at := time_of(n)) is not None and at >= time_us)
+        return next(reached, max(end, self.first))
+
+    def numbers(self, start: int, *, older: bool) -> Iterator[int]:
+        """The numbers from ``start`` on that are kept: going newer with it, going older without it."""
+        return iter(
+            range(min(start, self.end) - 1, self.first - 1, -1) if older else range(max(start, self.first), self.end)
+        )
+
+
+# A source whose bytes come once and do not come again: what was read is kept in memory, bounded.
+
 
 QUIET_S = 0.2
 """A pause after which what has come is taken as whole."""
@@ -33,7 +191,7 @@ _MARK_EVERY = 32
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 
-class Origin(Struct, frozen=True):
+class StreamOrigin(Struct, frozen=True):
     """Where the bytes come from. ``blocks()`` starts it; with ``again`` it is started anew when it ends."""
 
     description: str
@@ -41,16 +199,18 @@ class Origin(Struct, frozen=True):
     again: bool = False
 
 
-class ReadOnceSource:
+class StreamSource:
     """See :class:`LogSource`. Reading begins with the first question; ``place`` is a record's number as it came."""
 
-    def __init__(self, name: str, origin: Origin, setting: Setting, *, keep_bytes: int = KEEP_BYTES) -> None:
+    def __init__(
+        self, name: str, origin: StreamOrigin, setting: SourceSettings, *, keep_bytes: int = KEEP_BYTES
+    ) -> None:
         self.name = name
         self._origin, self._setting = origin, setting
         self._status: Feed[SourceStatus] = Feed()
-        self._arriving = Arriving(setting.format)
-        self._kept = Kept(keep_bytes)
-        self._notices: list[tuple[int, Notice]] = []
+        self._arriving = RecordSplitter(setting.format)
+        self._kept = RetainedRecords(keep_bytes)
+        self._notices: list[tuple[int, SourceNotice]] = []
         self._error: LilFoxError | None = None
         self._over = False
         self._settled = asyncio.Event()
@@ -67,10 +227,10 @@ class ReadOnceSource:
         """Where the program runs."""
         return self._setting.host
 
-    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> Page:
+    async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
         """See :meth:`LogSource.page`. Raises what ended the reading where nothing was read before."""
         await self._begin()
-        found: list[Record] = []
+        found: list[LogRecord] = []
         number = self._number(start, older=older)
         for looked, at in enumerate(self._kept.numbers(number, older=older), 1):
             record = self._record(at)
@@ -78,18 +238,18 @@ class ReadOnceSource:
                 found.append(record)
             if len(found) == limit or looked == _LOOKED_AT:
                 further = at > self._kept.first if older else at + 1 < self._kept.end
-                return Page(_oldest_first(found, older), AtPlace(str(at)) if further else None)
-        return Page(_oldest_first(found, older), None)
+                return RecordPage(_oldest_first(found, older), AtPlace(str(at)) if further else None)
+        return RecordPage(_oldest_first(found, older), None)
 
-    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[Record | Notice], None]:
+    async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
         """See :meth:`LogSource.follow`; ends with the program unless that is started again. What fell out of memory
-        before it was handed on is told in a Notice."""
+        before it was handed on is told in a SourceNotice."""
         await self._begin()
         number = self._number(start, older=False)
         told = 0 if number < self._kept.end else len(self._notices)
         while True:
             changed = self._changed
-            batch: list[Record | Notice] = []
+            batch: list[LogRecord | SourceNotice] = []
             if number < self._kept.first and number > 0:
                 batch.append(self._fell_out(self._kept.first - number))
             upto = min(self._kept.end, max(number, self._kept.first) + _LOOKED_AT)
@@ -231,18 +391,18 @@ class ReadOnceSource:
         self._changed = asyncio.Event()
 
     def _notice(self, text: Message) -> None:
-        self._notices.append((self._kept.end, Notice(self.name, microseconds(datetime.now(UTC)), text)))
+        self._notices.append((self._kept.end, SourceNotice(self.name, microseconds(datetime.now(UTC)), text)))
         self._wake()
 
-    def _fell_out(self, count: int) -> Notice:
+    def _fell_out(self, count: int) -> SourceNotice:
         text = tr("{count} records fell out of memory before they were shown", count=count)
-        return Notice(self.name, microseconds(datetime.now(UTC)), text)
+        return SourceNotice(self.name, microseconds(datetime.now(UTC)), text)
 
     def _number(self, start: Start, *, older: bool) -> int:
-        """Where ``Kept.numbers`` begins."""
-        if isinstance(start, Beginning):
+        """Where ``RetainedRecords.numbers`` begins."""
+        if isinstance(start, AtBeginning):
             return 0
-        if isinstance(start, End):
+        if isinstance(start, AtEnd):
             return self._kept.end
         if isinstance(start, AtTime):
             return self._kept.first_at(start.time_us, self._time_of)
@@ -252,11 +412,11 @@ class ReadOnceSource:
         entry = self._arriving.format.parse(self._kept.at(number)[0], self._setting.zone)
         return None if entry is None else entry.time_us
 
-    def _record(self, number: int) -> Record:
+    def _record(self, number: int) -> LogRecord:
         raw, size = self._kept.at(number)
-        entry = self._arriving.format.parse(raw, self._setting.zone) or Entry(message=raw.decode("utf-8", "replace"))
-        return Record(source=self.name, place=str(number), entry=entry, raw=raw, size_bytes=size)
+        entry = self._arriving.format.parse(raw, self._setting.zone) or LogEntry(message=raw.decode("utf-8", "replace"))
+        return LogRecord(source=self.name, place=str(number), entry=entry, raw=raw, size_bytes=size)
 
 
-def _oldest_first(found: list[Record], older: bool) -> tuple[Record, ...]:
+def _oldest_first(found: list[LogRecord], older: bool) -> tuple[LogRecord, ...]:
     return tuple(reversed(found)) if older else tuple(found)

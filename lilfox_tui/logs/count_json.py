@@ -2,8 +2,7 @@
 
 A plan knows every key of the lines that it reads. A line with another key, and whatever else it cannot decide, is read
 by the format instead, and what a level or a module stands for is learned from that: the counts are the same as if the
-format had read every line.
-"""
+format had read every line."""
 
 from __future__ import annotations
 
@@ -18,11 +17,11 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import NODEFAULT, UNSET, Meta, Raw, Struct, UnsetType
 
-from lilfox_tui.logs import faults
+from lilfox_tui.logs import exceptions
 from lilfox_tui.logs.formats.json_lines import parse
-from lilfox_tui.logs.named_fields import names_of
-from lilfox_tui.logs.record import RAW_LIMIT, Entry, Severity
-from lilfox_tui.logs.tally import MINUTE_US, Cell, Tally, route_of
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, Severity
+from lilfox_tui.logs.statistics import MINUTE_US, Tally, TallyCell, route_of
+from lilfox_tui.logs.structured import names_of
 
 _KEYS_MOST = 64
 _ODD_LINES = 50
@@ -41,7 +40,7 @@ _ROLES = ("time", "level", "module", "duration")
 _FAULT_ROLES = ("fault", "fault_type", "error")
 
 
-class _Unreadable(Struct, frozen=True):
+class _UnreadableLine(Struct, frozen=True):
     """Stands for a line that the plan cannot read: it is of no time, and of no route that is ever known."""
 
     time: object = None
@@ -50,10 +49,10 @@ class _Unreadable(Struct, frozen=True):
     route: object = None
 
 
-_UNREADABLE = _Unreadable()
+_UNREADABLE = _UnreadableLine()
 
 
-class _Plan:
+class _DecodePlan:
     """How lines are read that have no other than these keys.
 
     A line becomes a struct with what plays a role (``time``, ``level``, ``module``, ``duration``, ``route``). Where a
@@ -110,7 +109,7 @@ class _Plan:
 def _fault_type(written: bytes) -> str | None:
     """Of what is written for an exception, as ``fault_type``: the same one mostly comes many times."""
     try:
-        fault = faults.from_value(msgspec.json.decode(written))
+        fault = exceptions.from_value(msgspec.json.decode(written))
     except (ValueError, RecursionError):
         return None
     return "" if fault is None else fault.type
@@ -119,7 +118,7 @@ def _fault_type(written: bytes) -> str | None:
 class _Route(Struct, frozen=True):
     """Where lines of one level, module and route are counted."""
 
-    cell: Cell
+    cell: TallyCell
     module: str
     is_error: bool
 
@@ -171,7 +170,7 @@ class _Begun:
         """Adds it to the tally; the minute begins anew."""
         records = len(self.taken)
         times_s = array("d", [value * unit_s for value in self.taken if value == value])  # NaN is not
-        counted = Cell(records, records if self._route.is_error else 0, times_s)
+        counted = TallyCell(records, records if self._route.is_error else 0, times_s)
         self._route.cell.join(counted)
         if self._minute.time_us is not None:
             tally.slice(self._minute.time_us).join(counted)
@@ -189,7 +188,7 @@ class JsonCount:
         self._timed = timed
         self._keys: dict[str, None] = {}
         self._odd_lines = 0
-        self._plan: _Plan | None = None
+        self._plan: _DecodePlan | None = None
         self._routes: dict[object, _Route] = {}
         self._error_levels: set[object] = set()
         self._begun: list[_Begun] = []
@@ -224,7 +223,7 @@ class JsonCount:
             begun.hand_on(self._tally, unit_s)
         self._begun.clear()
 
-    def _count_by(self, plan: _Plan, lines: Sequence[bytes]) -> int:
+    def _count_by(self, plan: _DecodePlan, lines: Sequence[bytes]) -> int:
         """Counts lines as long as the plan is in force; how many."""
         seen = plan.read(lines)
         at = 0
@@ -236,7 +235,7 @@ class JsonCount:
                 at += 1
         return at
 
-    def _count_known(self, plan: _Plan, seen: Sequence[Any], lines: Sequence[bytes]) -> int:
+    def _count_known(self, plan: _DecodePlan, seen: Sequence[Any], lines: Sequence[bytes]) -> int:
         """Counts the lines of one minute before the first one of which something is not known yet; how many."""
         if self._timed:
             seen = seen[: self._of_one_minute(seen)]
@@ -265,7 +264,7 @@ class JsonCount:
                 self._minute = minute
         return count
 
-    def _count_slowly(self, line: bytes) -> Entry | None:
+    def _count_slowly(self, line: bytes) -> LogEntry | None:
         """Counts a line as its format reads it; None where it is no record."""
         if not line or line == b"\r":
             return None
@@ -276,10 +275,10 @@ class JsonCount:
             self._tally.add(self._source, entry)
         return entry
 
-    def _parse(self, line: bytes) -> Entry | None:
+    def _parse(self, line: bytes) -> LogEntry | None:
         return parse(line.removesuffix(b"\r")[:RAW_LIMIT], self._zone)
 
-    def _learn(self, entry: Entry | None) -> None:
+    def _learn(self, entry: LogEntry | None) -> None:
         if entry is None:
             return
         fields, plan = entry.fields, self._plan
@@ -296,7 +295,7 @@ class JsonCount:
         if isinstance(level, str) and entry.severity and all(isinstance(each, str | UnsetType) for each in said):
             self._learn_route(said, entry)
 
-    def _learn_route(self, said: tuple[object, ...], entry: Entry) -> None:
+    def _learn_route(self, said: tuple[object, ...], entry: LogEntry) -> None:
         if len(self._routes) > _LEARNED_MOST:
             self.hand_on()
             self._routes.clear()
@@ -317,7 +316,7 @@ class JsonCount:
             self._keys = {}
             return
         self.hand_on()
-        self._plan = _Plan(tuple(self._keys), timed=self._timed)
+        self._plan = _DecodePlan(tuple(self._keys), timed=self._timed)
         self._routes.clear()
 
     def _learn_minute(self, text: str, us: int) -> None:

@@ -1,26 +1,119 @@
-"""Which files of a log are read on while it is followed, whatever rotation does to their names.
-
-A file is its device and inode. One that is read stays read until it has been quiet for a while, also without a name. Of
-the others that come to be, those are read that hold something new: not a copy of what is read (copytruncate, packed),
-and not one that was last written to before following began.
-"""
+"""The files that are read on while a log is followed, whatever rotation does to their names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
 
-from lilfox_tui.logs.files.blocks import last_line_end
-from lilfox_tui.logs.files.disk import Seen
-from lilfox_tui.logs.files.log_file import LogFile, Place
-from lilfox_tui.logs.files.refusals import FileMoved, file_moved
+from lilfox_tui.logs.files.disk import FileMoved, FileStat, file_moved
+from lilfox_tui.logs.files.log_file import (
+    BLOCK,
+    LogFile,
+    Piece,
+    RecordPosition,
+    beginning_after,
+    cut_whole,
+    last_line_end,
+    read_piece,
+    time_offset,
+)
+from lilfox_tui.logs.files.log_file_set import LogFileSet
 from lilfox_tui.logs.files.rotation import PACKED_ENDS
-from lilfox_tui.logs.files.seek import time_offset
-from lilfox_tui.logs.files.shelf import Shelf
-from lilfox_tui.logs.files.tail import Tail
-from lilfox_tui.logs.source import AtPlace, AtTime, End, Start
+from lilfox_tui.logs.record import RAW_LIMIT
+from lilfox_tui.logs.source import AtEnd, AtPlace, AtTime, Start
+
+# One file read onward: the records that are whole, each once.
+
+
+READ_BYTES = 4 * BLOCK
+
+
+class FileTruncated(Exception):
+    """The file does not begin any more as it did. ``block`` is what was read last: of the file before or after."""
+
+    def __init__(self, block: bytes) -> None:
+        super().__init__()
+        self.block = block
+
+
+class FileTail:
+    """``offset`` is where the first record begins that was not given yet, ``seen_bytes`` how far the file was read.
+    Records that begin at ``after`` or before are not given: reading may begin within one."""
+
+    def __init__(self, log: LogFile, offset: int, *, after: int = -1) -> None:
+        self.log = log
+        self.path = log.path
+        """Its name when reading began."""
+        self.offset = offset
+        self.after = after
+        self.seen_bytes = offset
+        self.settled = False
+        """Whether everything whole was given."""
+        self.grown_s = time.monotonic()
+        """When there was last more to read."""
+        self.modified_s = log.modified_s
+        """When its host last says that it was written to, as it was last looked at."""
+        self._scanned = 0
+
+    def grown(self, log: LogFile) -> None:
+        """Goes on with what is known of the file by now. Raises FileTruncated when it begins otherwise."""
+        if not log.start.startswith(self.log.start):
+            raise FileTruncated(b"")
+        self.log = log
+
+    async def read(self, *, settled: bool, ended: bool = False) -> AsyncGenerator[list[Piece], None]:
+        """The whole records that there are. The last may go on in the next line: it is given when it is ``settled``, a
+        line without its end when the file has ``ended``. Raises FileTruncated, LilFoxError."""
+        full = True
+        while full:
+            block = await self.log.file.read(self.offset, READ_BYTES)
+            await self._check(block)
+            if self.offset + len(block) > self.seen_bytes:
+                self.seen_bytes, self.grown_s = self.offset + len(block), time.monotonic()
+            full = len(block) == READ_BYTES
+            if full or not (settled or ended):
+                text, half = block, b""
+            else:
+                whole = len(block) if ended else block.rfind(b"\n") + 1
+                text, half = block[:whole], block[whole:]
+            close = not full and (settled or ended)
+            pieces, rest = await asyncio.to_thread(cut_whole, text, self.offset, self.log.format, ended=close)
+            if full and not pieces:
+                piece = await self._long(settled=settled, ended=ended)
+                full = piece is not None
+                pieces = [] if piece is None else [piece]
+            else:
+                self.offset += len(block) - len(rest) - len(half)
+            self.settled = close or self.offset == self.seen_bytes
+            yield [piece for piece in pieces if piece[0] > self.after]
+
+    async def _check(self, block: bytes) -> None:
+        if await self.log.file.read(0, len(self.log.start)) != self.log.start:
+            raise FileTruncated(block)
+
+    async def _long(self, *, settled: bool, ended: bool) -> Piece | None:
+        """The record at ``offset``, which is longer than a block, if it is whole."""
+        file, size = self.log.file, await self.log.file.size()
+        self.seen_bytes = max(self.seen_bytes, size)
+        next_at = await beginning_after(file, self.log.format, max(self.offset, self._scanned), size)
+        self._scanned = max(self.offset, size - RAW_LIMIT)
+        if next_at == size and not ended and not (settled and await file.read(size - 1, 1) == b"\n"):
+            return None
+        piece = await read_piece(file, self.offset, next_at)
+        self.offset = next_at
+        return piece
+
+
+# Which files of a log are read on while it is followed, whatever rotation does to their names.
+#
+# A file is its device and inode. One that is read stays read until it has been quiet for a while, also without a name.
+# Of the others that come to be, those are read that hold something new: not a copy of what is read (copytruncate,
+# packed), and not one that was last written to before following began.
+
 
 LINGER_S = 60.0
 """How long a file that others have come after is still looked at after it last grew."""
@@ -33,7 +126,7 @@ _DOUBTED_MOST = 3
 """After so many looks a file that begins like one that is read, and is no copy of it, is one of its own."""
 
 
-class Passed(Struct, frozen=True):
+class ConsumedFile(Struct, frozen=True):
     """A file of the log that is not read: all that it held then was given, or is from before following began."""
 
     path: str
@@ -44,26 +137,26 @@ class Passed(Struct, frozen=True):
 class FollowedFiles:
     """``tails`` are the files that are read, the oldest first; the last one is the newest."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.tails: list[Tail] = []
+    def __init__(self, shelf: LogFileSet) -> None:
+        self.tails: list[FileTail] = []
         self._shelf = shelf
-        self._passed: dict[tuple[int, int], Passed] = {}
+        self._passed: dict[tuple[int, int], ConsumedFile] = {}
         self._passed_until_s = float("-inf")
         self._starts: list[bytes] = []
         self._doubts: dict[tuple[int, int], int] = {}
 
     @property
-    def newest(self) -> Tail:
+    def newest(self) -> FileTail:
         """The file that was begun last."""
         return self.tails[-1]
 
-    async def begin(self, start: Start) -> list[Seen]:
+    async def begin(self, start: Start) -> list[FileStat]:
         """Finds where following begins; gives all files of the log, the oldest first. Raises LilFoxError, FileRefused
         where the record's file is gone."""
         seen = await self._shelf.look_around()
         named = await self._shelf.look()
         if isinstance(start, AtPlace):  # its file may just have been renamed
-            tail = await _at_place(self._shelf, Place(start.place), seen)
+            tail = await _at_place(self._shelf, RecordPosition(start.place), seen)
         else:
             tail = await _begin(self._shelf, named, start)
         self.tails = [tail]
@@ -78,7 +171,7 @@ class FollowedFiles:
             self._note_start(await self._shelf.open(one))
         return seen
 
-    async def look(self) -> list[Seen]:
+    async def look(self) -> list[FileStat]:
         """All files of the log, the oldest first; those that are read stay open without a name. Raises LilFoxError."""
         self._shelf.keep = {tail.log.key for tail in self.tails}
         seen = await self._shelf.look_around()
@@ -87,20 +180,20 @@ class FollowedFiles:
         self._doubts = {key: count for key, count in self._doubts.items() if key in keys}
         return seen
 
-    def tail_of(self, key: tuple[int, int]) -> Tail | None:
+    def tail_of(self, key: tuple[int, int]) -> FileTail | None:
         """What that file is read by."""
         return next((tail for tail in self.tails if tail.log.key == key), None)
 
-    def nameless(self, seen: Sequence[Seen]) -> list[Tail]:
+    def nameless(self, seen: Sequence[FileStat]) -> list[FileTail]:
         """The files that are read and are not among those of the log any more."""
         keys = {one.key for one in seen}
         return [tail for tail in self.tails if tail.log.key not in keys]
 
-    def is_fresh(self, one: Seen) -> bool:
+    def is_fresh(self, one: FileStat) -> bool:
         """Whether nothing of the file was read or passed over so far."""
         return one.key not in self._passed and self.tail_of(one.key) is None
 
-    async def take_up(self, one: Seen, seen: Sequence[Seen]) -> Tail | None:
+    async def take_up(self, one: FileStat, seen: Sequence[FileStat]) -> FileTail | None:
         """What reads a file that is not read so far; None where it has nothing new. Raises FileMoved when it cannot be
         told yet."""
         places = [at for at, each in enumerate(seen) if each.key == self.newest.log.key]
@@ -122,37 +215,37 @@ class FollowedFiles:
         elif await self._is_copy(one, log):
             self._pass(one, was_read=False)
             return None
-        return self._add(Tail(log, 0), newer=newer)
+        return self._add(FileTail(log, 0), newer=newer)
 
-    def _is_of_before(self, one: Seen) -> bool:
+    def _is_of_before(self, one: FileStat) -> bool:
         """Whether the file was last written to before following began. A packed one keeps the time of what it was."""
         if one.path.endswith(PACKED_ENDS):
             return one.modified_s <= self._passed_until_s
         return one.modified_s < self._passed_until_s
 
-    async def _go_on(self, one: Seen, passed: Passed) -> Tail | None:
+    async def _go_on(self, one: FileStat, passed: ConsumedFile) -> FileTail | None:
         """A file that has grown since it was passed."""
         log = await self._shelf.open(one)
         if log.is_packed or (not passed.was_read and await self._is_copy(one, log)):
             self._pass(one, was_read=passed.was_read)
             return None
-        return self._add(Tail(log, await last_line_end(log.file, passed.size_bytes)), newer=False)
+        return self._add(FileTail(log, await last_line_end(log.file, passed.size_bytes)), newer=False)
 
-    def _add(self, tail: Tail, *, newer: bool) -> Tail:
+    def _add(self, tail: FileTail, *, newer: bool) -> FileTail:
         self.tails.insert(len(self.tails) if newer else len(self.tails) - 1, tail)
         self._passed.pop(tail.log.key, None)
         return tail
 
-    def _in_place_of_newest(self, log: LogFile) -> Tail:
+    def _in_place_of_newest(self, log: LogFile) -> FileTail:
         """A file that holds all that was read of the newest one: a copy was followed that was just being made, or the
         file was written anew and put in its place."""
         before = self.newest
-        self.tails[-1] = Tail(log, before.offset, after=before.after)
+        self.tails[-1] = FileTail(log, before.offset, after=before.after)
         self._note_start(before.log)
-        self._passed[before.log.key] = Passed(before.log.path, before.seen_bytes, was_read=True)
+        self._passed[before.log.key] = ConsumedFile(before.log.path, before.seen_bytes, was_read=True)
         return self.newest
 
-    async def _is_copy(self, one: Seen, log: LogFile) -> bool:
+    async def _is_copy(self, one: FileStat, log: LogFile) -> bool:
         """Whether all that it holds is read elsewhere."""
         if not log.start:
             return False
@@ -169,34 +262,34 @@ class FollowedFiles:
             raise file_moved(log.source, log.path)  # it may have been emptied since the look: the next one tells
         return False
 
-    def replace(self, tail: Tail, by: Tail, copies: Sequence[Tail]) -> None:
+    def replace(self, tail: FileTail, by: FileTail, copies: Sequence[FileTail]) -> None:
         """Reads the copies of a file that was emptied, and then what it holds now."""
         self._note_start(tail.log)
         at = self.tails.index(tail)
         self.tails[at : at + 1] = [*copies, by]
 
-    def let_go(self, seen: Sequence[Seen], now_s: float) -> None:
+    def let_go(self, seen: Sequence[FileStat], now_s: float) -> None:
         """Ends reading files that have been quiet for long and are not the newest."""
         by_key = {one.key: one for one in seen}
         for tail in self.tails[:-1]:
             if tail.settled and now_s - tail.grown_s > LINGER_S:
                 self.forget(tail, by_key.get(tail.log.key))
 
-    def forget(self, tail: Tail, one: Seen | None = None) -> None:
+    def forget(self, tail: FileTail, one: FileStat | None = None) -> None:
         """Ends reading a file."""
         self.tails.remove(tail)
         self._note_start(tail.log)
         if one is not None:
-            self._passed[one.key] = Passed(one.path, tail.seen_bytes, was_read=True)
+            self._passed[one.key] = ConsumedFile(one.path, tail.seen_bytes, was_read=True)
 
-    def _pass(self, one: Seen, *, was_read: bool) -> None:
-        self._passed[one.key] = Passed(one.path, one.size_bytes, was_read)
+    def _pass(self, one: FileStat, *, was_read: bool) -> None:
+        self._passed[one.key] = ConsumedFile(one.path, one.size_bytes, was_read)
 
     def _note_start(self, log: LogFile) -> None:
         if log.start:
             self._starts = [*self._starts[1 - _STARTS :], log.start]
 
-    async def copy_of(self, tail: Tail, seen: Sequence[Seen]) -> LogFile | None:
+    async def copy_of(self, tail: FileTail, seen: Sequence[FileStat]) -> LogFile | None:
         """The file that a file which cannot be read any more was copied or packed to."""
         for one in seen:
             if self.tail_of(one.key) is None:
@@ -206,19 +299,19 @@ class FollowedFiles:
         return None
 
 
-async def _at_place(shelf: Shelf, place: Place, seen: list[Seen]) -> Tail:
+async def _at_place(shelf: LogFileSet, place: RecordPosition, seen: list[FileStat]) -> FileTail:
     _, log = await shelf.find(place, seen)
-    return Tail(log, max(0, place.offset), after=place.offset)
+    return FileTail(log, max(0, place.offset), after=place.offset)
 
 
-async def _begin(shelf: Shelf, seen: list[Seen], start: Start) -> Tail:
+async def _begin(shelf: LogFileSet, seen: list[FileStat], start: Start) -> FileTail:
     if isinstance(start, AtTime):
         for one in reversed(seen):
             log = await shelf.open(one)
             offset = await time_offset(log, start.time_us, await last_line_end(log.file, await log.file.size()))
             if offset > 0:
-                return Tail(log, offset)
-    if isinstance(start, End):
+                return FileTail(log, offset)
+    if isinstance(start, AtEnd):
         log = await shelf.open(seen[-1])
-        return Tail(log, await last_line_end(log.file, await log.file.size()))
-    return Tail(await shelf.open(seen[0]), 0)
+        return FileTail(log, await last_line_end(log.file, await log.file.size()))
+    return FileTail(await shelf.open(seen[0]), 0)

@@ -1,15 +1,14 @@
 """Exceptions as logs tell of them: the text of tracebacks and stack traces, and objects.
 
 The class is that of the exception which came out last: after the last traceback of Python, before the first frames of
-Java and JavaScript, and else on the last line.
-"""
+Java and JavaScript, and else on the last line."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from lilfox_tui.logs.record import Fault
+from lilfox_tui.logs.record import LoggedException
 
 UNKNOWN_TYPE = "Unknown"
 """Of an exception that does not name its class, as the manual's statistics have it."""
@@ -66,27 +65,27 @@ def names_exception(line: str) -> bool:
     return name.endswith(_ENDINGS) or (name[:1].isupper() and "." in line.partition(":")[0])
 
 
-def in_text(text: str) -> Fault | None:
+def in_text(text: str) -> LoggedException | None:
     """The exception in the lines after the first of a record, if there is one."""
     newline = text.find("\n")
     place = text.find(_TRACEBACK)
     if place >= 0:
-        return Fault(type_of(text), text[place - len(_GROUP) * text.endswith(_GROUP, 0, place) :])
+        return LoggedException(type_of(text), text[place - len(_GROUP) * text.endswith(_GROUP, 0, place) :])
     if newline < 0:
         return None
     lines = text[newline + 1 :]
     if _PHP_FRAME.search(lines) and (thrown := _PHP_THROWN.search(text)):
-        return Fault(thrown[1].rpartition("\\")[2][:_LONGEST_NAME], text[thrown.start() :])
+        return LoggedException(thrown[1].rpartition("\\")[2][:_LONGEST_NAME], text[thrown.start() :])
     if _FRAME.search(lines) or names_exception(lines.partition("\n")[0]):
         found = type_of(text if _FRAME.match(lines) else lines)
-        return Fault(found, lines) if found != UNKNOWN_TYPE else None
+        return LoggedException(found, lines) if found != UNKNOWN_TYPE else None
     return None
 
 
-def from_value(value: object) -> Fault | None:
+def from_value(value: object) -> LoggedException | None:
     """The exception that a field such as ``exception`` holds: text, an object, or the first of a list of them."""
     if isinstance(value, str):
-        return Fault(type_of(value), value) if value.strip() else None
+        return LoggedException(type_of(value), value) if value.strip() else None
     if isinstance(value, list):
         return from_value(value[0]) if value and not isinstance(value[0], list) else None
     if not isinstance(value, Mapping) or not value:
@@ -94,15 +93,15 @@ def from_value(value: object) -> Fault | None:
     kind = _first(value, _TYPE_KEYS)
     parts = [_first(value, _TEXT_KEYS), _first(value, _STACK_KEYS)]
     text = "\n".join(part for part in parts if part)
-    return Fault(last_name(kind)[:_LONGEST_NAME] if kind else type_of(text), text)
+    return LoggedException(last_name(kind)[:_LONGEST_NAME] if kind else type_of(text), text)
 
 
-def from_word(value: object) -> Fault | None:
+def from_word(value: object) -> LoggedException | None:
     """Of a field such as ``error``, which holds an exception only where it is an object or its text names a class."""
     if not isinstance(value, str):
         return from_value(value)
     found = type_of(value)
-    return Fault(found, value) if found[:1].isupper() and found != UNKNOWN_TYPE else None
+    return LoggedException(found, value) if found[:1].isupper() and found != UNKNOWN_TYPE else None
 
 
 def _after_traceback(text: str, place: int) -> str:

@@ -1,0 +1,434 @@
+"""The files of one log: which there are by age, those that are open, their years and their records' number."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from array import array
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, tzinfo
+from itertools import pairwise
+
+from msgspec import Struct
+
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.logs.files import local, rotation
+from lilfox_tui.logs.files.disk import ByteFile, Disk, FileMoved, FileStat, place_gone
+from lilfox_tui.logs.files.log_file import SAMPLE_BYTES, LogFile, RecordPosition, beginning_after
+from lilfox_tui.logs.files.rotation import PACKED_ENDS
+from lilfox_tui.logs.format import split_records
+from lilfox_tui.logs.record import every_line
+from lilfox_tui.logs.times import lacks_year
+
+# The years of a file whose times tell none: by when the file was last written to, and by the order of its lines.
+#
+# Each time is read as the latest that is not after its part of the file. Where a later line has an earlier time, a year
+# has passed before it: parts end there, and the times of the part before are a year older.
+
+
+_OUT_OF_ORDER_US = 2 * 86_400_000_000
+"""Lines of several threads, and of clocks that were set, stand so far out of order, and no more."""
+_SAMPLED_LINES = 20
+_WHOLE_BYTES = 1024 * 1024
+"""A file here that is no larger is read record by record."""
+_PROBES, _REMOTE_PROBES = 64, 8
+_PROBE_BYTES = 16 * 1024
+_ROTATED_ON = re.compile(r"[-.]((?:19|20)\d\d)-?(\d\d)-?(\d\d)(?:\.[a-z]\w{1,3})?$")
+_DAY_S = 86400.0
+
+
+async def note_years(log: LogFile, sample: bytes) -> None:
+    """Looks for what years the times of the file are of, if they tell none; ``sample`` is its beginning. Raises
+    LilFoxError."""
+    lines = sample[:_PROBE_BYTES].decode("utf-8", "replace").split("\n")[:_SAMPLED_LINES]
+    if not any(map(lacks_year, lines)):
+        return
+    size = await log.file.size()
+    local = log.file.NEAR_BYTES > 0
+    if local and size <= _WHOLE_BYTES:
+        times = await asyncio.to_thread(_times_in, log, 0, await log.file.read(0, size))
+    else:
+        count = _PROBES if local else _REMOTE_PROBES
+        probed = [await _first_time(log, size * at // count, size) for at in range(count)]
+        last = await log.file.read(max(0, size - _PROBE_BYTES), _PROBE_BYTES)
+        probed += (await asyncio.to_thread(_times_in, log, max(0, size - _PROBE_BYTES), last))[-1:]
+        times = [each for each in probed if each is not None]
+    turns = [(before, after) for before, after in pairwise(times) if _is_turn(before[1], after[1])]
+    ends = [await _end_of_year(log, before, after) for before, after in turns]
+    latest = log.latest or datetime.now(UTC)
+    log.years = [(end, _years_before(latest, len(ends) - number)) for number, end in enumerate(ends)]
+    log.times.clear()
+
+
+def last_written(path: str, modified_s: float) -> datetime | None:
+    """Not after this were the last lines of a file written; None: it may be written to now. By its time, and by the
+    date that rotation has put behind its name, for a copy has a new time."""
+    now_s = datetime.now(UTC).timestamp()
+    known_s = [modified_s] if 0 < modified_s < now_s - _DAY_S else []
+    if match := _ROTATED_ON.search(path):
+        with suppress(ValueError):
+            rotated = datetime(*map(int, match.groups()), tzinfo=UTC)  # type: ignore[arg-type,misc]
+            known_s += [rotated.timestamp() + 2 * _DAY_S]
+    earliest_s = min(known_s, default=now_s)
+    return datetime.fromtimestamp(earliest_s, UTC) if earliest_s < now_s else None
+
+
+def _is_turn(before_us: int, after_us: int) -> bool:
+    return after_us < before_us - _OUT_OF_ORDER_US
+
+
+def _is_leap_day(time_us: int) -> bool:
+    at = datetime.fromtimestamp(time_us / 1_000_000, UTC)
+    return (at.month, at.day) == (2, 29)
+
+
+def _years_before(at: datetime, years: int) -> datetime:
+    """The same day so many years before; of 29 February the day before."""
+    try:
+        return at.replace(year=at.year - years)
+    except ValueError:
+        return at.replace(year=at.year - years, day=28)
+
+
+def _times_in(log: LogFile, base: int, block: bytes) -> list[tuple[int, int]]:
+    """Where records of the block begin, and their times; none of 29 February, which is of another year than the days
+    around it as long as these may be of any."""
+    found = [(base + at, log.time_us((base + at, raw, len(raw)))) for at, raw in split_records(block, log.format)]
+    return [(at, time_us) for at, time_us in found if time_us is not None and not _is_leap_day(time_us)]
+
+
+async def _first_time(log: LogFile, start: int, end: int) -> tuple[int, int] | None:
+    """The first record after ``start`` that tells a time, if it is near."""
+    begins_at = await beginning_after(log.file, log.format, start - 1, end) if start else 0
+    block = await log.file.read(begins_at, min(_PROBE_BYTES, end - begins_at))
+    return next(iter(await asyncio.to_thread(_times_in, log, begins_at, block)), None)
+
+
+async def _end_of_year(log: LogFile, before: tuple[int, int], after: tuple[int, int]) -> int:
+    """Where the first record begins that is of the year after ``before``'s: it stands behind that, and not behind
+    ``after``."""
+    low, high, found_at = before[0], after[0], after[0]
+    while high - low > _PROBE_BYTES:
+        middle = (low + high) // 2
+        found = await _first_time(log, middle, high)
+        if found is None or found[0] >= high:
+            high = middle
+        elif _is_turn(before[1], found[1]):
+            high, found_at = middle, found[0]
+        else:
+            low = found[0]
+    block = await log.file.read(low, high - low)
+    times = await asyncio.to_thread(_times_in, log, low, block)
+    return next((at for at, time_us in times if _is_turn(before[1], time_us)), found_at)
+
+
+# The files of one log: which there are, by age, and those of them that are open.
+
+
+_COPY_BYTES = 4096
+_COPYING_S = 60.0
+
+
+class ReadSettings(Struct, frozen=True):
+    """How files are read: the source's name, the host's, the format named ("" to recognise it) and the zone. By
+    ``former``, from the head of a file that was emptied or packed to its key, its copy's records keep their places.
+    ``log`` is the log that they say they are of, "" where the source is one log."""
+
+    source: str
+    host: str
+    format: str
+    zone: tzinfo
+    former: dict[int, tuple[int, int]]
+    log: str = ""
+
+
+class LogFileSet:
+    """``path`` is the log's; ``among`` tells which of the files that a pattern fits are its own. Files are opened when
+    they are needed, and closed when they are no longer of the log (``keep`` holds them longer)."""
+
+    def __init__(
+        self, disk: Disk, path: str, reading: ReadSettings, *, rotated: bool, among: rotation.PatternFiles | None = None
+    ) -> None:
+        self.disk = disk
+        self.path = path
+        self.keep: set[tuple[int, int]] = set()
+        self.notes: dict[tuple[int, int], Message] = {}
+        """What of a file cannot be read, and why."""
+        self._reading = reading
+        self._rotated = rotated
+        self._among = among
+        self._open: dict[tuple[int, int], LogFile] = {}
+        self._opening = asyncio.Lock()
+
+    async def look(self) -> list[FileStat]:
+        """The log's files, the oldest first. Raises LilFoxError, also where there is none."""
+        seen = await self.look_again()
+        if not seen:
+            raise await self.disk.why_not(self.path)
+        return seen
+
+    async def look_again(self) -> list[FileStat]:
+        """The log's files, the oldest first; none while they are away."""
+        return await self._noted(await self._look(rotated=self._rotated))
+
+    async def look_around(self) -> list[FileStat]:
+        """The log's files and all that rotation has made of them, whatever was asked for: of a file that is followed
+        the rest may be in one of those."""
+        return await self._noted(await self._look(rotated=True))
+
+    async def _noted(self, seen: list[FileStat]) -> list[FileStat]:
+        """Lets go of files that are gone, and takes note of what has become of the others."""
+        present = {one.key for one in seen} | self.keep
+        for key in [key for key in self._open if key not in present]:
+            gone = self._open.pop(key)
+            self.notes.pop(key, None)
+            self._reading.former[gone.head] = gone.named
+            await gone.file.close()
+        async with self._opening:
+            for one in seen:
+                with suppress(FileMoved):
+                    await self._refresh(one)
+        return seen
+
+    async def _look(self, *, rotated: bool) -> list[FileStat]:
+        among = self._among
+        if among is None:
+            found = await self.disk.look(rotation.patterns(self.path, rotated=rotated))
+            return rotation.chain(self.path, found, rotated=rotated, numbered=self._rotated)
+        wanted = rotation.patterns(self.path, rotated=True) if rotated else [among.pattern]
+        own = [one for one in await self.disk.look(wanted) if among.names.log_of(one.path) == self.path]
+        return rotation.chain(self.path, own, rotated=True)
+
+    async def open(self, seen: FileStat) -> LogFile:
+        """The file, opened once. Raises LilFoxError; FileMoved when it has another name by now."""
+        async with self._opening:
+            await self._refresh(seen)
+            if seen.key not in self._open:
+                self._open[seen.key] = await self._open_first(seen)
+            log = self._open[seen.key]
+            log.path = seen.path
+            return log
+
+    async def open_anew(self, log: LogFile) -> LogFile:
+        """An open file that has no name any more and does not begin as it did, as it is now. Raises LilFoxError."""
+        now = FileStat(log.path, *log.key, await log.file.size(), log.modified_s, 0.0)
+        self._open[log.key] = self._log_file(now, log.file, await log.file.read(0, SAMPLE_BYTES))
+        return self._open[log.key]
+
+    async def _refresh(self, seen: FileStat) -> None:
+        """Takes note of what has become of an open file: emptied, or long enough now to tell what it is."""
+        known = self._open.get(seen.key)
+        if known is None or known.is_packed:
+            return
+        if (seen.size_bytes, seen.modified_s) == (known.size_bytes, known.modified_s):
+            return
+        shorter = seen.size_bytes < known.size_bytes
+        known.size_bytes, known.modified_s = seen.size_bytes, seen.modified_s
+        known.latest = last_written(seen.path, seen.modified_s)
+        if shorter or await known.file.read(0, len(known.start)) != known.start:
+            self._reading.former[known.head] = known.named
+            years = []
+        elif known.sampled_bytes >= _COPY_BYTES:
+            return
+        else:
+            years = known.years
+        now = self._open[seen.key] = self._log_file(seen, known.file, await known.file.read(0, SAMPLE_BYTES))
+        now.years = years
+
+    async def _open_first(self, seen: FileStat) -> LogFile:
+        file = await self.disk.open(seen)
+        try:
+            sample = await file.read(0, SAMPLE_BYTES)
+            kind = local.kind_of(sample)
+            if kind:
+                unpacked = await local.unpack(file, kind, seen.path)
+                await file.close()
+                file, sample = unpacked.file, await unpacked.file.read(0, SAMPLE_BYTES)
+                if unpacked.note is not None:
+                    self.notes[seen.key] = unpacked.note
+            log = self._log_file(seen, file, sample)
+            log.is_packed = bool(kind)
+            await note_years(log, sample)
+        except BaseException:
+            await file.close()
+            raise
+        return log
+
+    def _log_file(self, seen: FileStat, file: ByteFile, sample: bytes) -> LogFile:
+        reading = self._reading
+        log = LogFile(reading.source, seen, file, sample, reading.format, reading.zone)
+        if b"\0" in sample:
+            self.notes[seen.key] = tr("{path}: holds binary data (NUL bytes), read as plain text", path=seen.path)
+        log.log = reading.log
+        log.latest = last_written(seen.path, seen.modified_s)
+        former = reading.former.get(log.head)
+        taken = {(other.named, other.head) for other in self._open.values()}
+        if former is not None and sample and (former, log.head) not in taken:
+            log.named = former
+        return log
+
+    async def find(self, place: RecordPosition, seen: list[FileStat]) -> tuple[int, LogFile]:
+        """The file of a record, also when it was renamed, copied or packed since, and its index in ``seen``. Raises
+        FileRefused when it is gone."""
+        same = [(index, one) for index, one in enumerate(seen) if one.key == place.key]
+        others = [(index, one) for index, one in enumerate(seen) if one.key != place.key]
+        for index, one in [*same, *reversed(others)]:
+            with suppress(FileMoved):
+                log = await self.open(one)
+                if log.head == place.head:
+                    return index, log
+        raise place_gone(self._reading.source)
+
+    async def is_copy(self, older: LogFile, newer: LogFile) -> bool:
+        """Whether ``newer`` is being copied to ``older`` to be emptied (copytruncate) just now: both were written to
+        lately, and all that the older has stands in the newer, as far as its first and last bytes tell."""
+        if older.head != newer.head or abs(older.modified_s - newer.modified_s) > _COPYING_S:
+            return False
+        size = await older.file.size()
+        if not 0 < size <= await newer.file.size():
+            return False
+        ends = (0, max(0, size - _COPY_BYTES))
+        length = min(size, _COPY_BYTES)
+        return all([await older.file.read(at, length) == await newer.file.read(at, length) for at in ends])
+
+    async def close(self) -> None:
+        """Closes all files."""
+        for log in self._open.values():
+            await log.file.close()
+        self._open.clear()
+        await self.disk.close()
+
+
+# Line numbers of a file of any size: newlines counted by the block, in the background; little memory a GiB.
+
+
+_AT_ONCE = 16
+"""Blocks that are counted between two words to the reader."""
+_READ_BYTES = 256 * 1024
+"""A line is looked for by halving until so much is left to be read."""
+
+
+class LineIndex:
+    """Newlines of each block of ``file``; ``indexed_bytes`` is how far it has come, ``lines`` their number.
+    ``given_up``: to count on would cost the file's host too much."""
+
+    def __init__(self, file: ByteFile) -> None:
+        self.file = file
+        self.indexed_bytes = 0
+        self.lines = 0
+        self.given_up = False
+        self._block = file.COUNT_BYTES
+        self._counts = array("I")
+
+    async def build(self, told: Callable[[], None]) -> None:
+        """Counts on to the file's end as it is now; calls ``told`` on the way. Raises LilFoxError."""
+        size = await self.file.size()
+        while self.indexed_bytes < size and not self.given_up:
+            for length in self._next_lengths(size):
+                found = await self.file.count_lines(self.indexed_bytes, length)
+                if found is None:
+                    self.given_up = True
+                    break
+                if self.indexed_bytes % self._block:
+                    self._counts[-1] += found
+                else:
+                    self._counts.append(found)
+                self.lines += found
+                self.indexed_bytes += length
+            told()
+
+    def _next_lengths(self, size: int) -> list[int]:
+        """The next parts: to the end of the block that was begun, then whole ones."""
+        start, block = self.indexed_bytes, self._block
+        ends = range(start - start % block + block, size + block, block)[:_AT_ONCE]
+        return [min(end, size) - begin for begin, end in zip((start, *ends), ends, strict=False)]
+
+    async def line_at(self, offset: int) -> int | None:
+        """The number (from 1) of the line that holds the byte at ``offset``; None where it is not indexed. Raises
+        LilFoxError."""
+        if offset >= self.indexed_bytes:
+            return None
+        block, within = divmod(offset, self._block)
+        before = await self.file.count_lines(block * self._block, within) if within else 0
+        return None if before is None else sum(self._counts[:block]) + before + 1
+
+    async def offset_of(self, line: int) -> int | None:
+        """Where the line of that number (from 1) begins; None where it is not indexed. Raises LilFoxError."""
+        if line <= 1:
+            return 0
+        newline = line - 1
+        for block, count in enumerate(self._counts):
+            if newline <= count:
+                return await self._behind(newline, block * self._block)
+            newline -= count
+        return None
+
+    async def _behind(self, newline: int, start: int) -> int | None:
+        """Just behind that newline (from 1) of the block that begins at ``start``."""
+        length = min(self._block, self.indexed_bytes - start)
+        while length > _READ_BYTES:
+            found = await self.file.count_lines(start, length // 2)
+            if found is None:
+                return None
+            if newline <= found:
+                length //= 2
+            else:
+                newline, start, length = newline - found, start + length // 2, length - length // 2
+        text, at = await self.file.read(start, length), -1
+        for _ in range(newline):
+            at = text.find(b"\n", at + 1)
+        return start + at + 1
+
+
+# How many records the files of one log hold: lines counted in the background, of the older files once.
+
+
+class RecordCounter:
+    """``newest`` is the index of the file that is written. ``records`` is None until all was counted once, or where a
+    record may have several lines; ``more``: there are others, in packed files or written since."""
+
+    def __init__(self, shelf: LogFileSet) -> None:
+        self.newest: LineIndex | None = None
+        self.records: int | None = None
+        self.more = False
+        self._shelf = shelf
+        self._older: dict[tuple[int, int], LineIndex] = {}
+
+    def take_newest(self, log: LogFile, size: int) -> None:
+        """Notes which file is the newest one, and its size in bytes."""
+        if self.newest is None or self.newest.file is not log.file or size < self.newest.indexed_bytes:
+            self.newest = LineIndex(log.file)
+
+    async def count(self, told: Callable[[], None]) -> None:
+        """Counts on in all files as they are now; calls ``told`` on the way. Raises LilFoxError."""
+        seen = await self._shelf.look()
+        log = await self._shelf.open(seen[-1])
+        self.take_newest(log, await log.file.size())
+        assert self.newest is not None
+        await self.newest.build(told)
+        lines, packed = 0, False
+        for one in seen[:-1]:
+            if one.path.endswith(PACKED_ENDS):
+                packed = True
+                continue
+            found = await self._lines_of(one)
+            if found is None:
+                self.records = None
+                return
+            lines += found
+        known = log.format.begins is every_line and not self.newest.given_up
+        self.records = lines + self.newest.lines if known else None
+        self.more = packed
+        told()
+
+    async def _lines_of(self, one: FileStat) -> int | None:
+        log = await self._shelf.open(one)
+        if log.format.begins is not every_line or log.is_packed:
+            return None
+        index = self._older.get(one.key)
+        if index is None or index.file is not log.file or index.indexed_bytes > one.size_bytes:
+            index = self._older[one.key] = LineIndex(log.file)
+        if index.indexed_bytes < one.size_bytes:
+            await index.build(lambda: None)
+        return None if index.given_up else index.lines

@@ -1,0 +1,474 @@
+"""Several sources merged by time: as a list that moves both ways, as one pass for printing, and into a file."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import heapq
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, of_source
+from lilfox_tui.logs.record import LogRecord, microseconds
+from lilfox_tui.logs.source import (
+    AtBeginning,
+    AtEnd,
+    AtPlace,
+    AtTime,
+    LogSource,
+    OnHost,
+    SkippedRecords,
+    SourceNotice,
+    Start,
+    SupportsFollowNewest,
+    page_of,
+)
+from lilfox_tui.logs.window import (
+    AT_MOST,
+    HIGHEST,
+    LOWEST,
+    OLDEST_US,
+    WINDOW_PAGE,
+    LogWindow,
+    MergeKey,
+    SourceBuffer,
+    WindowItem,
+)
+
+# The records of several sources as one list by time: a window that moves over all of them.
+
+
+KEEP = 300
+"""Records of a source that are read of all that come at once while the reader goes along: more than a screen has."""
+
+
+class MergedLogs(LogWindow):
+    """``async with MergedLogs(sources, where) as merged``: see :class:`LogWindow` for what is shown.
+
+    A source that fails is in ``troubles`` and is tried again; the others go on.
+    """
+
+    def __init__(self, sources: Sequence[LogSource], where: Filter, *, at_most: int = AT_MOST) -> None:
+        super().__init__(sources, where, at_most=at_most)
+        self._went_us = OLDEST_US
+
+    # ---- moving -------------------------------------------------------------------------------------------------
+
+    async def go(self, start: Start, count: int = WINDOW_PAGE) -> MergeKey | None:
+        """Moves the window; returns the key of the row to stand on (for a time its first record), None for no row.
+        A place is one of the only source's: of it LilFoxError may be raised."""
+        if isinstance(start, AtPlace):
+            return await self._go_past(start, count)
+        self._halt()
+        self._went_us = microseconds(datetime.now(UTC))
+        for lane in self._lanes:
+            _begin(lane, start)
+        self._low = self._high = {AtBeginning: LOWEST, AtEnd: HIGHEST}.get(type(start), LOWEST)
+        if isinstance(start, AtTime):
+            self._low = self._high = MergeKey(start.time_us, -1, 0)
+        here = self._low
+        self._restart_following()
+        await self._extend_from(start, count)
+        if self.shown:
+            self.reader = self.shown[self.index(here)].key
+        return self.reader if self.shown else None
+
+    async def _extend_from(self, start: Start, count: int) -> None:
+        self._publish()
+        async with asyncio.TaskGroup() as both:
+            if not isinstance(start, AtBeginning):
+                both.create_task(self._extend(count, older=True))
+            if not isinstance(start, AtEnd):
+                both.create_task(self._extend(count, older=False))
+        while not self.shown and self.searching:  # there must be something to stand on
+            await self._progress.wait()
+
+    async def set_where(
+        self, where: Filter, count: int = WINDOW_PAGE, *, around: WindowItem | None = None
+    ) -> MergeKey | None:
+        """Shows what matches ``where``, around where the reader stands, or around a row that was shown before; returns
+        the nearest row's key."""
+        self.where = where
+        here = around or self._reader_row()
+        if here is None or not isinstance(here.item, LogRecord):
+            return await self.go(AtEnd(), count)
+        return await self._go_around(here.key, here.item, count)
+
+    async def _go_past(self, place: AtPlace, count: int) -> MergeKey | None:
+        """Moves to the first record past a place of the only source."""
+        page = await page_of(self._lanes[0].source, place, older=False, limit=1, where=self.where)
+        if not page.records:
+            return await self.go(AtEnd(), count)
+        record = page.records[0]
+        return await self._go_around(MergeKey(record.entry.time_us or 0, 0, 0), record, count)
+
+    async def _go_around(self, key: MergeKey, record: LogRecord, count: int) -> MergeKey | None:
+        """Moves to a record of the lane and at the time that ``key`` tells."""
+        self._halt()
+        for lane in self._lanes:
+            if lane.index != key.lane:
+                _begin(lane, _moment(key.time_us))
+                continue
+            place = AtPlace(record.place)
+            lane.begin(place, place, key.time_us)
+            if self.where.matches(record):
+                lane.put(record, key.time_us)
+        self._low = self._high = key = MergeKey(key.time_us, key.lane, 0)
+        self._restart_following()
+        await self._extend_from(AtTime(key.time_us), count)
+        if self.shown:
+            self.reader = self.shown[self.index(key)].key
+        return self.reader if self.shown else None
+
+    def _reader_row(self) -> WindowItem | None:
+        if self.reader is None or not self.shown:
+            return None
+        return self.shown[self.index(self.reader)]
+
+    async def older(self, count: int = WINDOW_PAGE) -> None:
+        """Loads up to ``count`` more older rows; returns early where a source is slow, and they come later."""
+        await self._extend(count, older=True)
+
+    async def newer(self, count: int = WINDOW_PAGE) -> None:
+        """Loads up to ``count`` more newer rows; at the end it asks whether there are any by now."""
+        for lane in self._lanes if self.at_newest else ():
+            if lane.follower is None or lane.follower.done():
+                lane.newer.start = lane.newer.start or AtTime(self._went_us)
+                lane.newer.done = False
+        await self._extend(count, older=False)
+
+    def stop(self) -> None:
+        """Ends the search that runs; what is shown stays."""
+        self._wanted = {True: 0, False: 0}
+        for lane in self._lanes:
+            for edge in lane.edges.values():
+                if edge.task is not None:
+                    edge.task.cancel()
+                    edge.task = None
+        self._publish()
+
+    def retry(self) -> None:
+        """Tries the sources that failed again, now, and the hosts that they are on."""
+        for lane in self._lanes:
+            if lane.source.name in self.troubles and isinstance(lane.source, OnHost):
+                lane.source.host.retry_now()
+            if lane.trouble is None:
+                continue
+            for older, edge in lane.edges.items():
+                if edge.task is not None:
+                    edge.task.cancel()
+                    edge.task = self._begin(self._load(lane, older=older))
+            if lane.follower is not None:
+                lane.follower.cancel()
+                lane.follower = self._begin(self._follow(lane))
+
+    # ---- following ----------------------------------------------------------------------------------------------
+
+    def follow(self, on: bool = True) -> None:
+        """Appends what is new from now on, or no more. The window stays where it is."""
+        self.following = on
+        self._restart_following()
+
+    def _restart_following(self) -> None:
+        self.waiting = 0
+        for lane in self._lanes:
+            if lane.follower is not None:
+                lane.follower.cancel()
+                lane.follower = None
+            if self.following and of_source(self.where, lane.source.name) != NOTHING:
+                lane.follower = self._begin(self._follow(lane))
+
+    async def _follow(self, lane: SourceBuffer) -> None:
+        while True:
+            while lane.newer.goes_on_from() is not None or not (lane.items or lane.older.done or lane.older.late):
+                await self._progress.wait()
+            place = lane.last_place
+            start: Start = AtTime(self._went_us) if place is None else AtPlace(place)
+            try:
+                async with aclosing(self._new_in(lane, start)) as batches:
+                    async for batch in batches:
+                        lane.trouble, lane.failures = None, 0
+                        self._take_new(lane, batch)
+                return
+            except LilFoxError as error:
+                await self._wait_to_retry(lane, error)
+
+    def _new_in(
+        self, lane: SourceBuffer, start: Start
+    ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
+        """What is new in a source, at once as much as is of use now, if the source can count the rest."""
+        source, where = lane.source, of_source(self.where, lane.source.name)
+        if isinstance(source, SupportsFollowNewest):
+            return source.follow_newest(start, where, lambda: self._of_use(lane))
+        return source.follow(start, where)  # type: ignore[return-value]  # never a SkippedRecords
+
+    def _of_use(self, lane: SourceBuffer) -> int | None:
+        if lane.newer.goes_on_from() is not None:
+            return 0
+        return KEEP if self.sticks else None
+
+    def _take_new(self, lane: SourceBuffer, batch: Sequence[LogRecord | SourceNotice | SkippedRecords]) -> None:
+        passed = sum(each.count for each in batch if isinstance(each, SkippedRecords))
+        items = [each for each in batch if not isinstance(each, SkippedRecords)]
+        self.came += passed + len(items)
+        if lane.newer.goes_on_from() is not None:  # the reader is far back: this cannot be joined to what is loaded
+            lane.skipped += passed + len(items)
+            self.waiting += passed + len(items)
+            self._tell()
+        elif passed and self.sticks and items:
+            self._leap(lane, items)
+        elif passed:  # the reader has turned round meanwhile: it is read page by page
+            lane.newer.start = lane.newer.start or AtTime(self._went_us)
+            lane.newer.done = False
+            lane.skipped += passed + len(items)
+            self.waiting += passed + len(items)
+            self._settle()
+        else:
+            lane.take_newer(items, microseconds(datetime.now(UTC)))
+            lane.took_newer()
+            self._publish()
+
+
+def _begin(lane: SourceBuffer, start: Start) -> None:
+    older = None if isinstance(start, AtBeginning) else start
+    newer = None if isinstance(start, AtEnd) else start
+    lane.begin(older, newer, start.time_us if isinstance(start, AtTime) else OLDEST_US)
+
+
+def _moment(time_us: int) -> AtBeginning | AtTime:
+    return AtBeginning() if time_us <= OLDEST_US else AtTime(time_us)
+
+
+# Records of several sources in the order of their times, once through: for who prints them.
+#
+# A record without a time has that of the record before it in its source, and one that is out of order stands where its
+# source has it.
+
+
+STREAM_PAGE = 1000
+_WAITING_MOST = 64
+"""So many batches wait for the printer; who follows waits then too."""
+
+
+class MergedStream:
+    """``failed`` says of each source by name why it could not be read on; the others go on without it."""
+
+    def __init__(self, sources: Sequence[LogSource], where: Filter) -> None:
+        self.failed: dict[str, LilFoxError] = {}
+        self._sources = sources
+        self._where = where
+        self._follow_from: dict[str, Start] = {}
+
+    async def oldest_first(self) -> AsyncGenerator[LogRecord, None]:
+        """All records that match. Use inside ``contextlib.aclosing``."""
+        waiting: list[tuple[int, int, LogRecord, AsyncGenerator[tuple[int, LogRecord], None]]] = []
+        for turn, source in enumerate(self._sources):
+            pages = self._from_oldest(source)
+            if (first := await anext(pages, None)) is not None:
+                heapq.heappush(waiting, (first[0], turn, first[1], pages))
+        try:
+            while waiting:
+                _, turn, record, pages = waiting[0]
+                yield record
+                if (following := await anext(pages, None)) is None:
+                    heapq.heappop(waiting)
+                else:
+                    heapq.heapreplace(waiting, (following[0], turn, following[1], pages))
+        finally:
+            for *_, pages in waiting:
+                await pages.aclose()
+
+    async def last(self, count: int) -> list[LogRecord]:
+        """The newest ``count`` that match, oldest first."""
+        found = await asyncio.gather(*(self._newest(source, count) for source in self._sources))
+        placed = [
+            (time_us, turn, number, record)
+            for turn, records in enumerate(found)
+            for number, (time_us, record) in enumerate(_placed(records))
+        ]
+        placed.sort(key=lambda each: each[:3])
+        return [record for *_, record in placed[len(placed) - min(count, len(placed)) :]]
+
+    async def note_newest(self) -> None:
+        """Remembers where each source ends now: ``follow`` goes on from there where nothing has matched."""
+        for source in self._sources:
+            try:
+                page = await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
+            except LilFoxError as error:
+                self.failed[source.name] = error
+                continue
+            self._follow_from[source.name] = AtPlace(page.records[-1].place) if page.records else AtBeginning()
+
+    async def follow(self) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
+        """What comes after what was read, of each source as it comes; ends when all sources have. Use inside
+        ``contextlib.aclosing``."""
+        batches: asyncio.Queue[list[LogRecord | SourceNotice] | None] = asyncio.Queue(_WAITING_MOST)
+        sources = [source for source in self._sources if source.name not in self.failed]
+        tasks = [asyncio.create_task(self._follow_one(source, batches)) for source in sources]
+        try:
+            running = len(tasks)
+            while running:
+                batch = await batches.get()
+                if batch is None:
+                    running -= 1
+                else:
+                    yield batch
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow_one(
+        self, source: LogSource, batches: asyncio.Queue[list[LogRecord | SourceNotice] | None]
+    ) -> None:
+        try:
+            start = self._follow_from.get(source.name, AtBeginning())
+            async with aclosing(source.follow(start, self._where)) as found:
+                async for batch in found:
+                    await batches.put(batch)
+        except LilFoxError as error:
+            self.failed[source.name] = error
+        await batches.put(None)
+
+    async def _from_oldest(self, source: LogSource) -> AsyncGenerator[tuple[int, LogRecord], None]:
+        more: Start | None = AtBeginning()
+        time_us = _NEVER_US
+        while more is not None:
+            try:
+                page = await page_of(source, more, older=False, limit=STREAM_PAGE, where=self._where)
+            except LilFoxError as error:
+                self.failed[source.name] = error
+                return
+            for placed_us, record in _placed(page.records, time_us):
+                time_us = placed_us
+                yield placed_us, record
+            self._note(source, page.records)
+            more = page.more
+
+    async def _newest(self, source: LogSource, count: int) -> list[LogRecord]:
+        found: list[LogRecord] = []
+        more: Start | None = AtEnd()
+        while more is not None and len(found) < count:
+            try:
+                page = await page_of(source, more, older=True, limit=count - len(found), where=self._where)
+            except LilFoxError as error:
+                self.failed[source.name] = error
+                break
+            found[:0] = page.records
+            more = page.more
+        self._note(source, found)
+        return found
+
+    def _note(self, source: LogSource, records: Sequence[LogRecord]) -> None:
+        if records:
+            self._follow_from[source.name] = AtPlace(records[-1].place)
+
+
+_NEVER_US = -(2**62)
+
+
+def _placed(records: Iterable[LogRecord], time_us: int = _NEVER_US) -> Iterator[tuple[int, LogRecord]]:
+    """Records in their source's order, each with a time that never goes back."""
+    for record in records:
+        time_us = time_us if record.entry.time_us is None else max(time_us, record.entry.time_us)
+        yield time_us, record
+
+
+# All that matches of several sources, merged by time, into a new file: page by page, whatever its size.
+
+
+BATCH_BYTES = 1024 * 1024
+
+Turn = tuple[int, int, int]
+"""A record's place among all: its time, carried on where it has none or goes back; its source; its number in that."""
+
+
+async def save_all(
+    sources: Sequence[LogSource],
+    where: Filter,
+    path: Path,
+    *,
+    until_us: int,
+    progress: Callable[[int], None],
+) -> int:
+    """Writes the records as they were (raw lines) to ``path``, which must not be there, mode 0600; returns their
+    number. What is later than ``until_us`` (microseconds since 1970, UTC) is left out: a log that grows has an end.
+    ``progress`` is told how many were written. While it is written, and when it is cancelled or fails, the file is
+    named as ``unfinished`` tells. Raises OSError, FileExistsError, LilFoxError."""
+    part = unfinished(path)
+    if await asyncio.to_thread(os.path.lexists, path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    count = 0
+    with await asyncio.to_thread(_new_file, part) as file:
+        async with aclosing(_merged(sources, where, until_us)) as batches:
+            async for batch in batches:
+                await asyncio.to_thread(file.writelines, batch)
+                count += len(batch)
+                progress(count)
+        await asyncio.to_thread(file.flush)
+    await asyncio.to_thread(_name_finally, part, path)
+    return count
+
+
+def unfinished(path: Path) -> Path:
+    """What ``path`` is called until all is in it."""
+    return path.with_name(path.name + ".part")
+
+
+def _new_file(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _name_finally(part: Path, path: Path) -> None:
+    _new_file(path).close()  # so that nothing is replaced that has taken the name meanwhile
+    part.replace(path)
+
+
+async def _merged(sources: Sequence[LogSource], where: Filter, until_us: int) -> AsyncGenerator[list[bytes], None]:
+    streams = [_in_turn(index, source, where, until_us) for index, source in enumerate(sources)]
+    heads: list[tuple[Turn, bytes]] = []
+    batch: list[bytes] = []
+    size = 0
+    try:
+        for stream in streams:
+            await _push(heads, stream)
+        while heads:
+            (_time, index, _number), raw = heads[0]
+            heapq.heappop(heads)
+            batch.append(raw + b"\n")
+            size += len(raw)
+            if size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+            await _push(heads, streams[index])
+        yield batch
+    finally:
+        for stream in streams:
+            await stream.aclose()
+
+
+async def _push(heads: list[tuple[Turn, bytes]], stream: AsyncGenerator[tuple[Turn, bytes], None]) -> None:
+    each = await anext(stream, None)
+    if each is not None:
+        heapq.heappush(heads, each)
+
+
+async def _in_turn(
+    index: int, source: LogSource, where: Filter, until_us: int
+) -> AsyncGenerator[tuple[Turn, bytes], None]:
+    start: Start | None = AtBeginning()
+    time_us, number = OLDEST_US, 0
+    while start is not None:
+        page = await page_of(source, start, older=False, limit=STREAM_PAGE, where=where)
+        for record in page.records:
+            time_us = max(time_us, record.entry.time_us or OLDEST_US)
+            if time_us > until_us:
+                return
+            yield (time_us, index, number), record.raw
+            number += 1
+        start = page.more
