@@ -24,7 +24,7 @@ class Acting:
         pid, started = self._process
         if not pid:
             return self._who
-        from lilfox_tui.jobs.process import start_of
+        from lilfox_tui.jobs.reader import start_of
 
         return "" if start_of(pid) != started else self._who
 
@@ -38,7 +38,7 @@ class Acting:
         if incident is None or seen == len(view.entries):
             return None
         from lilfox_tui.incident.model import TookOver
-        from lilfox_tui.jobs.process import start_of
+        from lilfox_tui.jobs.reader import start_of
 
         taken = [entry for entry in view.entries[seen:] if isinstance(entry.what, TookOver)]
         if not taken:

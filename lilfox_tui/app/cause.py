@@ -63,7 +63,7 @@ def values_from(cause: Cause, runbook: Runbook) -> dict[str, str]:
     """Of variables that have no value by themselves and are called as one of its labels, the label's value, where the
     variable's type admits it."""
     from lilfox_tui.hosts.addresses import Denied
-    from lilfox_tui.runbook.variables import check_value
+    from lilfox_tui.runbook.run.variables import check_value
 
     found: dict[str, str] = {}
     for variable in runbook.variables:

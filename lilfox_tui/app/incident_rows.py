@@ -9,19 +9,19 @@ from pathlib import Path
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.wrap import cells
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.incident.folding import fold, still_in_force
 from lilfox_tui.incident.model import (
     AlertChanged,
     Closed,
     Decided,
-    Entry,
+    EvidenceKept,
     Incident,
     JobEnded,
-    Kept,
     Noted,
     Noticed,
     StepEnded,
+    TimelineEntry,
 )
+from lilfox_tui.incident.reducer import fold, still_in_force
 from lilfox_tui.incident.words import event_text
 from lilfox_tui.text import cell_width, clean, fit, human_duration
 
@@ -51,7 +51,9 @@ def title_row(incident: Incident, now: datetime, before: str, width: int) -> Row
     return tuple(pieces)
 
 
-def timeline_rows(incident: Incident, entries: Sequence[Entry], now: datetime, rows: int, width: int) -> list[Row]:
+def timeline_rows(
+    incident: Incident, entries: Sequence[TimelineEntry], now: datetime, rows: int, width: int
+) -> list[Row]:
     """The head, and the newest ``entries`` for which there is room, in the order in which they came."""
     shown = entries[len(entries) - min(rows - 1, len(entries)) :]
     left = len(entries) - len(shown)
@@ -59,13 +61,15 @@ def timeline_rows(incident: Incident, entries: Sequence[Entry], now: datetime, r
     return [title_row(incident, now, before, width), *(entry_row(each, width) for each in shown)]
 
 
-def as_it_was(incident: Incident, entries: Sequence[Entry], until: datetime) -> tuple[Incident, Sequence[Entry]] | None:
+def as_it_was(
+    incident: Incident, entries: Sequence[TimelineEntry], until: datetime
+) -> tuple[Incident, Sequence[TimelineEntry]] | None:
     """The incident and its timeline as they stood then; None where it was not open yet."""
     known = [each for each in entries if each.at <= until]
     return (fold(known, Path(incident.folder)), known) if known else None
 
 
-def entry_row(entry: Entry, width: int) -> Row:
+def entry_row(entry: TimelineEntry, width: int) -> Row:
     """An entry in one line; what has several is shown in full by the handover and the export."""
     text = event_text(entry.what).strip().split("\n", 1)[0]
     by = fit(_name(entry.by), _BY) if width >= 70 else ""
@@ -76,7 +80,7 @@ def entry_row(entry: Entry, width: int) -> Row:
     )
 
 
-def _role(entry: Entry) -> str:
+def _role(entry: TimelineEntry) -> str:
     what = entry.what
     if isinstance(what, Noted | Decided):
         return "strong"
@@ -90,7 +94,7 @@ def _role(entry: Entry) -> str:
         return what.level
     if isinstance(what, Closed):
         return "accent"
-    if isinstance(what, Kept):
+    if isinstance(what, EvidenceKept):
         return "muted"
     return "text"
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
-from lilfox_tui.jobs.attach import events
-from lilfox_tui.jobs.model import Ended, Event, Moved, Progress
+from lilfox_tui.jobs.control import follow_events
+from lilfox_tui.jobs.model import Ended, Event, Progress, ProgressMade
 
 MOST_EVENTS = 5000
 
@@ -30,7 +30,7 @@ class JobLog:
     async def follow(self, changed: Callable[[], None]) -> None:
         """Takes what is there and what comes; ``changed`` is called after each list of events. Ends with the job.
         Raises JobError."""
-        async with aclosing(events(self.job_id)) as lists:
+        async with aclosing(follow_events(self.job_id)) as lists:
             async for some in lists:
                 self.take(some)
                 changed()
@@ -38,7 +38,7 @@ class JobLog:
     def take(self, some: Sequence[Event]) -> None:
         """The next events."""
         for event in some:
-            if isinstance(event, Moved):
+            if isinstance(event, ProgressMade):
                 self._progress[event.progress.part] = event.progress
                 continue
             self.dropped += len(self.events) == MOST_EVENTS

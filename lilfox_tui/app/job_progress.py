@@ -10,8 +10,7 @@ from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.job_words import STATE_ROLES, STATES
 from lilfox_tui.i18n import _
-from lilfox_tui.jobs.model import Began, Done, Ended, Event, Intent, Job, Progress, Said
-from lilfox_tui.jobs.words import state_text
+from lilfox_tui.jobs.model import Began, Ended, Event, Intent, Job, MessageLogged, Progress, StepDone, state_text
 from lilfox_tui.text import fit, fit_middle, human_bytes, human_duration
 
 _LINE_ROLES = {"note": "text", "good": "good", "warning": "degraded", "bad": "failing"}
@@ -65,11 +64,11 @@ def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits)
 def event_rows(event: Event, zone: tzinfo, glyphs: Glyphs) -> list[Row]:
     """What an event says to the one who watches; none for progress, which has bars."""
     match event:
-        case Said():
+        case MessageLogged():
             text, role, mark = event.text, _LINE_ROLES[event.level], " "
         case Intent():
             text, role, mark = event.text, "text", glyphs.chosen
-        case Done():
+        case StepDone():
             text = event.text
             role, mark = ("text", glyphs.good) if event.worked else ("failing", glyphs.failing)
         case Began():

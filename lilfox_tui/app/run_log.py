@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
-from lilfox_tui.jobs.attach import events
+from lilfox_tui.jobs.control import follow_events
 from lilfox_tui.jobs.listing import find_folder
-from lilfox_tui.jobs.model import Began, Ended, Event, Said
-from lilfox_tui.runbook import kept_runbook, output
-from lilfox_tui.runbook.faces import this_face
-from lilfox_tui.runbook.facts import Acts, CommandBegan, CommandEnded, ReadAgain, heard
-from lilfox_tui.runbook.output import Kept
-from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.states import Result, RunState
-from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.jobs.model import Began, Ended, Event, MessageLogged
+from lilfox_tui.runbook.run import output, persistence
+from lilfox_tui.runbook.run.clients import this_client
+from lilfox_tui.runbook.run.output import StoredOutput
+from lilfox_tui.runbook.run.protocol import ClientActs, CommandBegan, CommandEnded, RunbookReloaded, decode_facts
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import CommandResult, RunState, Turn
 
 _MOST_KEPT = 8
 """Outputs that are held, of some hundred KB each."""
@@ -29,7 +28,7 @@ class RunLog:
         self.job_id = job_id
         self.folder = Path()
         """Of the job; known once ``follow`` has begun."""
-        self.folding: Folding | None = None
+        self.folding: RunReducer | None = None
         """None until the job has opened the run."""
         self.ended: Ended | None = None
         self.trouble = ""
@@ -39,7 +38,7 @@ class RunLog:
         self.taken_by = ""
         """Who took it over from us, where no incident tells that."""
         self._state: RunState | None = None
-        self._kept: dict[str, tuple[tuple[int, str], Kept]] = {}
+        self._kept: dict[str, tuple[tuple[int, str], StoredOutput]] = {}
         self._came = asyncio.Event()
 
     @property
@@ -70,7 +69,7 @@ class RunLog:
         Raises LilFoxError."""
         self.folder = await asyncio.to_thread(find_folder, self.job_id)
         try:
-            async with aclosing(events(self.job_id)) as lists:
+            async with aclosing(follow_events(self.job_id)) as lists:
                 async for some in lists:
                     await self._take(some)
                     changed()
@@ -78,12 +77,12 @@ class RunLog:
             self.tell_change()
 
     async def _take(self, some: Sequence[Event]) -> None:
-        facts = list(heard(some))
+        facts = list(decode_facts(some))
         acted = not self.actor
-        if facts and (self.folding is None or any(isinstance(fact, ReadAgain) for fact in facts)):
-            runbook = await asyncio.to_thread(kept_runbook.read, self.folder)
+        if facts and (self.folding is None or any(isinstance(fact, RunbookReloaded) for fact in facts)):
+            runbook = await asyncio.to_thread(persistence.read_snapshot, self.folder)
             if self.folding is None:
-                self.folding = Folding(runbook)
+                self.folding = RunReducer(runbook)
                 self.folding.take(facts)
             else:
                 self.folding.take(facts)
@@ -93,15 +92,15 @@ class RunLog:
         for event in some:
             if isinstance(event, Began):
                 self.by = f"{event.user}@{event.host}"
-            elif isinstance(event, Said) and event.level == "bad":
+            elif isinstance(event, MessageLogged) and event.level == "bad":
                 self.trouble = event.text
             elif isinstance(event, Ended):
                 self.ended = event
-            elif any(isinstance(fact, CommandBegan | CommandEnded) for fact in heard([event])):
+            elif any(isinstance(fact, CommandBegan | CommandEnded) for fact in decode_facts([event])):
                 self.trouble = ""  # what was said of it stands with its result
         self._state = None
         alone = self.folding is not None and not self.folding.incident
-        if acted and alone and any(isinstance(fact, Acts) and fact.before == this_face().who for fact in facts):
+        if acted and alone and any(isinstance(fact, ClientActs) and fact.before == this_client().who for fact in facts):
             self.taken_by = self.actor
         self.tell_change()
 
@@ -114,12 +113,12 @@ class RunLog:
         self._came.set()
         self._came = asyncio.Event()
 
-    def kept(self, result: Result) -> Kept:
+    def kept(self, result: CommandResult) -> StoredOutput:
         """What there is of a command's output now; read anew when there is more."""
         key = result.size_bytes, result.state
         known = self._kept.get(result.run)
         if known is None or known[0] != key:
             if len(self._kept) > _MOST_KEPT:
                 self._kept.clear()
-            known = self._kept[result.run] = key, output.read(self.folder, result.run)
+            known = self._kept[result.run] = key, output.read_output(self.folder, result.run)
         return known[1]

@@ -55,8 +55,8 @@ from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
 from lilfox_tui.i18n import listed, ntr, tr
-from lilfox_tui.jobs.ending import say_checked
-from lilfox_tui.jobs.run import Outcome, Run
+from lilfox_tui.jobs.control import mark_checked
+from lilfox_tui.jobs.model import Outcome, Run
 
 
 def opened(wanted: dict[str, Any]) -> tuple[BackupRequest, Config, BackupPlan]:
@@ -235,7 +235,7 @@ async def settle(run: Run, wanted: dict[str, Any]) -> Outcome:
         said = await (finish if wish.finish else take_back)(opening, restored)
         run.done(said)
     with suppress(LilFoxError):  # it is known now what the job that died has left
-        await asyncio.to_thread(say_checked, restored.run)
+        await asyncio.to_thread(mark_checked, restored.run)
     return Outcome("ok", said, result={"set": restored.set, "settled": "finished" if wish.finish else "taken back"})
 
 
@@ -246,7 +246,7 @@ async def _put_aside(run: Run, restored: journal.Restored) -> Outcome:
     await asyncio.to_thread(journal.write, msgspec.structs.replace(restored, stage="aside"))
     run.done(str(tr("nothing was renamed; what it left stays: {names}", names=stays)))
     with suppress(LilFoxError):
-        await asyncio.to_thread(say_checked, restored.run)
+        await asyncio.to_thread(mark_checked, restored.run)
     return Outcome(
         "ok",
         str(tr("the restore of {set} is put aside as it is", set=restored.set)),

@@ -13,7 +13,7 @@ from lilfox_tui import plugins
 from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import Message, listed, tr
-from lilfox_tui.jobs.model import Request
+from lilfox_tui.jobs.model import JobRequest
 
 # A backup plan with everything that it names: from the configuration, or from the words of a command.
 
@@ -159,10 +159,10 @@ RequestKind = Literal["backup", "verify", "drill", "prune", "restore", "undo", "
 _EFFECTS = "lilfox_tui.backup.effects"
 
 
-def request_of(kind: RequestKind, wish: BackupRequest) -> Request:
+def request_of(kind: RequestKind, wish: BackupRequest) -> JobRequest:
     """What is to be done so that ``wish`` comes true. It holds no secret: the wish has references."""
     title = str(_title(kind, wish))
-    return Request(
+    return JobRequest(
         entry=f"{_EFFECTS}:{kind}", kind=kind, title=title, key=_key(kind, wish), wanted=msgspec.to_builtins(wish)
     )
 

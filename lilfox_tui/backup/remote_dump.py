@@ -32,7 +32,7 @@ from lilfox_tui.hosts.detached import Look, Output
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import tr
-from lilfox_tui.jobs.run import Run
+from lilfox_tui.jobs.model import Run
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.storage.sftp import SftpStore

@@ -13,7 +13,7 @@ from typing import TypeVar
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.errors import CommandUnknown, HostError, HostUnreachable
 from lilfox_tui.i18n import tr
-from lilfox_tui.jobs.run import Run
+from lilfox_tui.jobs.model import Run
 
 T = TypeVar("T")
 WAITS_S = (5.0, 20.0, 60.0)

@@ -35,7 +35,7 @@ from lilfox_tui.config.secrets import resolve
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.i18n import clauses, ntr, tr
-from lilfox_tui.jobs.run import Outcome, Run
+from lilfox_tui.jobs.model import Outcome, Run
 
 
 class Preflight(Struct, frozen=True):

@@ -26,7 +26,7 @@ from lilfox_tui.backup.sets.names import proof_name, read_file_name
 from lilfox_tui.backup.source import PartContent
 from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.i18n import tr
-from lilfox_tui.jobs.run import Run
+from lilfox_tui.jobs.model import Run
 
 _CHANGED = tr("its SHA-256 is not the one that was written down: its bytes have changed")
 

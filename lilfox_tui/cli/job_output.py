@@ -18,11 +18,20 @@ from lilfox_tui.cli.outcome import INTERRUPTED
 from lilfox_tui.cli.output import print_json, print_line, show_passing, warn
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _
-from lilfox_tui.jobs.attach import events
-from lilfox_tui.jobs.ending import ask_to_end
+from lilfox_tui.jobs.control import follow_events, request_end
 from lilfox_tui.jobs.listing import find_job
-from lilfox_tui.jobs.model import Began, Done, Ended, Event, Intent, Job, Moved, Progress, Said
-from lilfox_tui.jobs.words import state_text
+from lilfox_tui.jobs.model import (
+    Began,
+    Ended,
+    Event,
+    Intent,
+    Job,
+    MessageLogged,
+    Progress,
+    ProgressMade,
+    StepDone,
+    state_text,
+)
 
 _MARKS = {"note": " ", "good": "+", "warning": "!", "bad": "x"}
 
@@ -62,14 +71,14 @@ async def _until_end(job: Job, shown: Shown | _AsJson, *, cancels: bool) -> int:
             return
         shown.aside(_("cancelling; waiting for its clean-up. Once more: stop waiting"))
         try:
-            ask_to_end(job)
+            request_end(job)
         except LilFoxError as error:
             shown.aside(f"{error.message} {error.hint}")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted)
     try:
-        async with aclosing(events(job.id)) as lists:
+        async with aclosing(follow_events(job.id)) as lists:
             async for some in lists:
                 for event in some:
                     shown.event(event)
@@ -111,14 +120,14 @@ class Shown:
     def event(self, event: Event) -> None:
         """Shows an event."""
         match event:
-            case Moved():
+            case ProgressMade():
                 self._moved(event.progress)
-            case Said():
+            case MessageLogged():
                 if not self._quiet or event.level in ("warning", "bad"):
                     self._say(event.at, _MARKS[event.level], event.text)
             case Intent() if not self._quiet:
                 self._say(event.at, "→", event.text)
-            case Done() if not self._quiet or not event.worked:
+            case StepDone() if not self._quiet or not event.worked:
                 self._say(event.at, "✓" if event.worked else "x", event.text)
             case Began() if not self._quiet:
                 began = _("began on {host} by {user} (process {pid})", host=event.host, user=event.user, pid=event.pid)

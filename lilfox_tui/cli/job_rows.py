@@ -9,8 +9,7 @@ from typing import Any
 from lilfox_tui.cli.output import Cell, shape
 from lilfox_tui.i18n import _
 from lilfox_tui.jobs.listing import unsettled
-from lilfox_tui.jobs.model import Job, JobState, Progress
-from lilfox_tui.jobs.words import state_text
+from lilfox_tui.jobs.model import Job, JobState, Progress, state_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import human_bytes, human_duration
 

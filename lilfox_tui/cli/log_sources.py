@@ -26,7 +26,7 @@ async def open_sources(
     """The sources that ``words`` name (all when there are none) on ``host`` (None: wherever they are); closed
     afterwards. ``zone`` is the IANA name of that of files' times without an offset. Raises UsageError, HostError."""
     from lilfox_tui.logs.source import open_logs
-    from lilfox_tui.runbook.gate import let_argv_through
+    from lilfox_tui.runbook.run.gate import let_argv_through
 
     hosts = _Hosts(config)
     sources: list[LogSource] = []

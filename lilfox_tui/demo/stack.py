@@ -268,13 +268,13 @@ class Stack:
 
     def _end_jobs(self) -> None:
         """Those that wait, such as runs of runbooks, would wait for ever."""
-        from lilfox_tui.jobs.ending import ask_to_end
+        from lilfox_tui.jobs.control import request_end
         from lilfox_tui.jobs.listing import Listing
 
         for job in Listing([self.state_dir / "lilfox" / "jobs"]).look():
             if job.state == "running":
                 with contextlib.suppress(LilFoxError):
-                    ask_to_end(job)
+                    request_end(job)
 
     async def _end_all(self) -> None:
         await self._open.aclose()

@@ -1,34 +1,91 @@
-"""An incident as Markdown, for those who were not there and for those who look back."""
+"""Exports an incident as Markdown, alone or in a folder with its evidence, and as a handover text."""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from msgspec.structs import replace
 
-from lilfox_tui.i18n import _, in_language, ngettext
-from lilfox_tui.incident.folding import Impact, fold, impact, still_in_force
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import _, in_language, ngettext, tr
+from lilfox_tui.incident.folder import EVIDENCE, IncidentError, find
 from lilfox_tui.incident.incidents import read_timeline
-from lilfox_tui.incident.line import masked, stored
-from lilfox_tui.incident.markdown import block, code, inline, lines, link
 from lilfox_tui.incident.model import (
     Called,
     Closed,
     Decided,
-    Entry,
+    EvidenceKept,
     Incident,
+    IncidentOpened,
     JobEnded,
-    Kept,
     Moment,
-    Opened,
+    Noted,
     StepBegan,
     StepEnded,
+    TimelineEntry,
 )
-from lilfox_tui.incident.places import EVIDENCE, find
-from lilfox_tui.incident.verifying import Verdict, verify
+from lilfox_tui.incident.reducer import Impact, fold, impact, still_in_force
+from lilfox_tui.incident.timeline import masked, stored
+from lilfox_tui.incident.verify import IntegrityReport, verify
 from lilfox_tui.incident.words import event_text, moment_text, role_text, step_state_text
-from lilfox_tui.text import human_duration
+from lilfox_tui.text import clean, human_duration
+
+# Data in Markdown (CommonMark and what code hosts add): never markup, a link, HTML or the end of a block.
+
+
+_MARKS = re.compile(r"([\\`*_\[\]|~$]|(?<!\w)@|@(?=[\w-]+\.))")
+"""With what code hosts make of @name and of addresses."""
+_LINE_START = re.compile(r"^([#+=>-]|[0-9]+(?=[.)]))")
+_TICKS = re.compile(r"`+")
+_HARMLESS_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
+
+
+def md_inline(text: str) -> str:
+    """``text`` on one line, as it stands."""
+    shown = _MARKS.sub(r"\\\1", clean(text).strip().replace("&", "&amp;"))
+    shown = shown.replace("<", "&lt;").replace(">", "&gt;").replace("://", ":\\//").replace("www.", "www\\.")
+    return _LINE_START.sub(lambda found: _escaped_start(found[1]), shown)
+
+
+def md_lines(text: str, indent: int) -> str:
+    """``text`` of several lines as one paragraph of a list item that is ``indent`` deep."""
+    shown = [md_inline(line) for line in text.splitlines() if line.strip()]
+    return ("\\\n" + " " * indent).join(shown)
+
+
+def md_code(text: str) -> str:
+    """``text`` as a code span; one of several lines on one."""
+    shown = clean(text.replace("\n", "; ")).strip() or "-"
+    ticks = "`" * (_longest(shown) + 1)
+    return f"{ticks} {shown} {ticks}" if "`" in shown else f"{ticks}{shown}{ticks}"
+
+
+def md_block(text: str, indent: int) -> str:
+    """``text`` as a fenced block in a list item that is ``indent`` deep."""
+    shown = [clean(line) for line in text.splitlines()]
+    fence = "`" * max(3, *(_longest(line) + 1 for line in shown), 3)
+    return "\n".join(" " * indent + line for line in (f"{fence}text", *shown, fence))
+
+
+def md_link(file: str, folder: str) -> str:
+    """A link to a file of evidence; the bare name where it is none that ``keep`` gives."""
+    return f"[{md_inline(file)}]({folder}/{file})" if _HARMLESS_FILE.fullmatch(file) else md_inline(file)
+
+
+def _longest(text: str) -> int:
+    return max((len(found) for found in _TICKS.findall(text)), default=0)
+
+
+def _escaped_start(start: str) -> str:
+    return f"{start}\\" if start.isdigit() else f"\\{start}"
+
+
+# An incident as Markdown, for those who were not there and for those who look back.
 
 
 def export_markdown(incident_id: str, language: str) -> str:
@@ -47,8 +104,10 @@ def utc(when: datetime) -> str:
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _document(incident: Incident, entries: Sequence[Entry], verdict: Verdict, now: datetime) -> Iterator[str]:
-    yield f"# {incident.id}: {inline(incident.title)}"
+def _document(
+    incident: Incident, entries: Sequence[TimelineEntry], verdict: IntegrityReport, now: datetime
+) -> Iterator[str]:
+    yield f"# {incident.id}: {md_inline(incident.title)}"
     yield from _section(_("Overview"), _overview(incident, entries, verdict, now))
     yield from _section(_("Impact times"), _impact_times(impact(incident, entries)))
     yield from _section(_("Responders"), _responders(incident, entries))
@@ -79,24 +138,26 @@ def _section(title: str, content: Iterator[str] | list[str]) -> Iterator[str]:
     yield from list(content) or [_item(_("none"))]
 
 
-def _overview(incident: Incident, entries: Sequence[Entry], verdict: Verdict, now: datetime) -> Iterator[str]:
+def _overview(
+    incident: Incident, entries: Sequence[TimelineEntry], verdict: IntegrityReport, now: datetime
+) -> Iterator[str]:
     first = entries[0]
     yield _field(_("Severity"), incident.severity)
-    opened = _("{when} UTC by {who}", when=utc(incident.opened), who=inline(first.by))
+    opened = _("{when} UTC by {who}", when=utc(incident.opened), who=md_inline(first.by))
     yield _field(_("Opened"), opened)
-    if isinstance(first.what, Opened) and first.what.cause:
-        yield _field(_("Opened because of"), inline(first.what.cause))
+    if isinstance(first.what, IncidentOpened) and first.what.cause:
+        yield _field(_("Opened because of"), md_inline(first.what.cause))
     if incident.closed is None:
         yield _field(_("State"), _("open, exported at {when} UTC", when=utc(now)))
     else:
         yield _field(_("State"), _("closed at {when} UTC", when=utc(incident.closed)))
         summary = next((each.what.summary for each in reversed(entries) if isinstance(each.what, Closed)), "")
         if summary:
-            yield _field(_("Summary"), lines(summary, 2))
+            yield _field(_("Summary"), md_lines(summary, 2))
     yield _field(_("Timeline"), _proof(verdict))
 
 
-def _proof(verdict: Verdict) -> str:
+def _proof(verdict: IntegrityReport) -> str:
     counted = _("{entries}, SHA-256 of the last one {number}:{sha256}",
                 entries=ngettext("{count} entry", "{count} entries", verdict.entries),
                 number=verdict.entries, sha256=verdict.sha256)  # fmt: skip
@@ -105,7 +166,10 @@ def _proof(verdict: Verdict) -> str:
     first = verdict.problems[0]
     where = first.file if first.line is None else f"{first.file}:{first.line}"
     return _(
-        "{counted}; **altered**: {where}: {what}", counted=counted, where=inline(where), what=inline(str(first.text))
+        "{counted}; **altered**: {where}: {what}",
+        counted=counted,
+        where=md_inline(where),
+        what=md_inline(str(first.text)),
     )
 
 
@@ -123,85 +187,174 @@ def _impact_times(found: dict[Moment, Impact]) -> Iterator[str]:
         yield _row(moment_text(moment), utc(when), after, source)
 
 
-def _responders(incident: Incident, entries: Sequence[Entry]) -> Iterator[str]:
+def _responders(incident: Incident, entries: Sequence[TimelineEntry]) -> Iterator[str]:
     for role, who in incident.roles.items():
-        yield f"- **{inline(role_text(role))}**: {inline(who)}"
+        yield f"- **{md_inline(role_text(role))}**: {md_inline(who)}"
     wrote: dict[str, int] = {}
     for entry in entries:
         wrote[entry.by] = wrote.get(entry.by, 0) + 1
     for who, count in wrote.items():
-        yield _item(_("{who}: {entries}", who=inline(who), entries=ngettext("{count} entry", "{count} entries", count)))
+        yield _item(
+            _("{who}: {entries}", who=md_inline(who), entries=ngettext("{count} entry", "{count} entries", count))
+        )
     for entry in entries:
         if isinstance(entry.what, Called):
-            yield f"- {utc(entry.at)} {lines(event_text(entry.what), 2)}"
+            yield f"- {utc(entry.at)} {md_lines(event_text(entry.what), 2)}"
 
 
-def _decisions(entries: Sequence[Entry]) -> Iterator[str]:
+def _decisions(entries: Sequence[TimelineEntry]) -> Iterator[str]:
     for entry in entries:
         if isinstance(entry.what, Decided):
-            yield f"- {utc(entry.at)} {inline(entry.by)}: {lines(entry.what.text, 2)}"
+            yield f"- {utc(entry.at)} {md_inline(entry.by)}: {md_lines(entry.what.text, 2)}"
 
 
-def _timeline(entries: Sequence[Entry]) -> Iterator[str]:
+def _timeline(entries: Sequence[TimelineEntry]) -> Iterator[str]:
     begun: dict[str, StepBegan] = {}
     for entry in entries:
         what = entry.what
-        before = f"- **{utc(entry.at)}** {inline(entry.by)}: "
+        before = f"- **{utc(entry.at)}** {md_inline(entry.by)}: "
         match what:
             case StepBegan():
                 begun[what.run] = what
-                yield f"{before}{inline(what.runbook)}, {_step(what)}: {_code(what)}"
+                yield f"{before}{md_inline(what.runbook)}, {_step(what)}: {_code(what)}"
             case StepEnded():
                 yield from _step_end(before, what, begun.get(what.run))
-            case Kept():
-                yield f"{before}{link(what.file, EVIDENCE)} {lines(what.text, 2)}".rstrip()
+            case EvidenceKept():
+                yield f"{before}{md_link(what.file, EVIDENCE)} {md_lines(what.text, 2)}".rstrip()
             case _:
-                yield f"{before}{lines(event_text(what), 2)}"
+                yield f"{before}{md_lines(event_text(what), 2)}"
 
 
 def _step(step: StepBegan) -> str:
-    return f"{step.step}. {inline(step.title)}, {inline(step.host)}"
+    return f"{step.step}. {md_inline(step.title)}, {md_inline(step.host)}"
 
 
 def _code(step: StepBegan) -> str:
-    return "\n\n" + block(step.command, 2) if "\n" in step.command else code(step.command)
+    return "\n\n" + md_block(step.command, 2) if "\n" in step.command else md_code(step.command)
 
 
 def _step_end(before: str, what: StepEnded, begun: StepBegan | None) -> Iterator[str]:
     named = "" if begun is None else f"{_step(begun)}: "
     exit_status = "" if what.exit_status is None else _(" (exit status {status})", status=what.exit_status)
-    evidence = f" {link(what.evidence, EVIDENCE)}" if what.evidence else ""
-    yield f"{before}{named}{step_state_text(what.state)}{exit_status}: {lines(what.message, 2)}{evidence}"
+    evidence = f" {md_link(what.evidence, EVIDENCE)}" if what.evidence else ""
+    yield f"{before}{named}{step_state_text(what.state)}{exit_status}: {md_lines(what.message, 2)}{evidence}"
     if what.output.strip():
         yield ""
-        yield block(what.output.rstrip(), 2)
+        yield md_block(what.output.rstrip(), 2)
         yield ""
 
 
 def _in_force(incident: Incident, now: datetime) -> Iterator[str]:
     for change in still_in_force(incident, now):
         ends = "" if change.ends is None else " " + _("(ends by itself at {when} UTC)", when=utc(change.ends))
-        undo = "" if not change.undo else " " + _("To take it back: {undo}", undo=code(change.undo))
-        yield f"- {lines(change.text, 2)}{ends}{undo}"
+        undo = "" if not change.undo else " " + _("To take it back: {undo}", undo=md_code(change.undo))
+        yield f"- {md_lines(change.text, 2)}{ends}{undo}"
 
 
-def _not_well(entries: Sequence[Entry]) -> Iterator[str]:
+def _not_well(entries: Sequence[TimelineEntry]) -> Iterator[str]:
     begun = {entry.what.run: entry.what for entry in entries if isinstance(entry.what, StepBegan)}
     for entry in entries:
         what = entry.what
         if isinstance(what, StepEnded) and what.state in ("failed", "unknown"):
             step = begun.get(what.run)
-            named = "" if step is None else f"{inline(step.host)}: {code(step.command)}: "
-            yield f"- {utc(entry.at)} {named}{step_state_text(what.state)}: {lines(what.message, 2)}"
+            named = "" if step is None else f"{md_inline(step.host)}: {md_code(step.command)}: "
+            yield f"- {utc(entry.at)} {named}{step_state_text(what.state)}: {md_lines(what.message, 2)}"
         elif isinstance(what, JobEnded) and what.state in ("failed", "unknown"):
-            yield f"- {utc(entry.at)} {lines(event_text(what), 2)}"
+            yield f"- {utc(entry.at)} {md_lines(event_text(what), 2)}"
     yield _item(_("to be filled in"))
 
 
 def _action_items(incident: Incident, now: datetime) -> Iterator[str]:
     for change in still_in_force(incident, now):
-        yield _item(_("take back, or keep on purpose: {said}", said=lines(change.text, 2)), to_do=True)
+        yield _item(_("take back, or keep on purpose: {said}", said=md_lines(change.text, 2)), to_do=True)
     for step in incident.steps.values():
-        text = _("see what this left, nobody knows how it ended: {command}", command=code(step.command))
+        text = _("see what this left, nobody knows how it ended: {command}", command=md_code(step.command))
         yield _item(text, to_do=True)
     yield _item(_("to be filled in"), to_do=True)
+
+
+# An incident's Markdown and its evidence in a new folder, to be given to a colleague.
+
+
+def export_to(incident_id: str, language: str, target: Path) -> Path:
+    """Makes the folder ``target``, for this user alone, and gives the path of the Markdown in it. Blocks. Raises
+    UsageError where the folder is there already, NoSuchIncident, IncidentError."""
+    place = find(incident_id)
+    text = export_markdown(incident_id, language)
+    try:
+        target.mkdir(mode=0o700)
+        file = target / f"{place.name}.md"
+        file.touch(0o600)
+        file.write_text(text, "utf-8")
+        _copy_evidence(place / EVIDENCE, target / EVIDENCE)
+    except FileExistsError:
+        raise UsageError(tr("{folder} is there already", folder=target), tr("name a new folder")) from None
+    except OSError as error:
+        raise IncidentError(
+            tr("{folder}: cannot be written: {reason}", folder=target, reason=error.strerror or error)
+        ) from None
+    return file
+
+
+def _copy_evidence(source: Path, target: Path) -> None:
+    """Regular files alone, each for this user alone."""
+    if not source.is_dir():
+        return
+    target.mkdir(mode=0o700)
+    for file in sorted(source.iterdir()):
+        if file.is_file() and not file.is_symlink() and not file.name.startswith("."):
+            handle = os.open(target / file.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with file.open("rb") as opened, os.fdopen(handle, "wb") as copy:
+                shutil.copyfileobj(opened, copy)
+
+
+# What the next one must know, in a text to be read aloud or pasted.
+
+
+_LAST = 10
+
+
+def handover_text(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> Iterator[str]:
+    """Its lines: data as it stands, cleaned by who shows them. ``now`` is aware."""
+    yield _("{id} {severity}: {title}", id=incident.id, severity=incident.severity, title=incident.title)
+    yield _("opened {when} UTC, {age} ago", when=utc(incident.opened), age=_age(incident.opened, now))
+    if incident.closed is not None:
+        yield _("closed {when} UTC", when=utc(incident.closed))
+    yield _("acts now: {who}", who=incident.leader)
+    for role, who in incident.roles.items():
+        yield _("{role}: {who}", role=role_text(role), who=who)
+    for moment, found in impact(incident, entries).items():
+        yield _("{moment}: {when:%Y-%m-%d %H:%M:%S} UTC", moment=moment_text(moment), when=found.when)
+    changes = still_in_force(incident, now)
+    yield from _list(_("changes in force:"), (_change(change.text, change.undo) for change in changes))
+    jobs = (_("{id} {title}", id=job.job, title=job.title) for job in incident.jobs.values())
+    yield from _list(_("jobs of whose end nothing is told:"), jobs)
+    steps = (_("{host}: {command}", host=step.host, command=step.command) for step in incident.steps.values())
+    yield from _list(_("commands of which nobody knows how they ended:"), steps)
+    told = [each for each in entries if isinstance(each.what, Noted | Decided | Called)]
+    yield from _list(_("said:"), (_entry(each) for each in told[-_LAST:]))
+    done = [each for each in entries if not isinstance(each.what, Noted | Decided | Called)]
+    yield from _list(_("last events:"), (_entry(each) for each in done[-_LAST:]))
+
+
+def _age(since: datetime, now: datetime) -> str:
+    return human_duration(round((now - since).total_seconds()))
+
+
+def _change(text: str, undo: str) -> str:
+    return _("{said} (to take it back: {undo})", said=text, undo=undo) if undo else text
+
+
+def _entry(entry: TimelineEntry) -> str:
+    text = event_text(entry.what)
+    if isinstance(entry.what, StepEnded) and entry.what.output:
+        text = ngettext("{said} ({count} line of output)", "{said} ({count} lines of output)",
+                        entry.what.output_lines, said=text)  # fmt: skip
+    return f"{entry.at:%H:%M:%S} {entry.by}: {text}"
+
+
+def _list(title: str, lines: Iterator[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield title
+        yield from (f"  {line}" for line in found)

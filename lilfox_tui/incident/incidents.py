@@ -1,7 +1,4 @@
-"""Incidents as everybody else has them: opened, written to, read, taken over, closed.
-
-Everything blocks (fsync): from an event loop use ``asyncio.to_thread``.
-"""
+"""Opens, writes, reads, hands over and closes incidents, and marks their moments."""
 
 from __future__ import annotations
 
@@ -19,16 +16,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from lilfox_tui import paths
-from lilfox_tui.i18n import tr
-from lilfox_tui.incident import head
-from lilfox_tui.incident.aside import sync_folder
-from lilfox_tui.incident.errors import IncidentError, NoSuchIncident, NotRecorded
-from lilfox_tui.incident.folding import fold, is_open, still_in_force
-from lilfox_tui.incident.line import masked
-from lilfox_tui.incident.model import Closed, Entry, Incident, Opened, Reopened, SeverityLevel, TookOver, What
-from lilfox_tui.incident.places import (
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.incident.folder import (
     NAMED_BY,
     TIMELINE,
+    IncidentError,
+    MomentRefused,
+    NoSuchIncident,
+    NotRecorded,
     all_folders,
     find,
     incidents_in,
@@ -36,18 +31,45 @@ from lilfox_tui.incident.places import (
     own_folder,
     own_path,
 )
-from lilfox_tui.incident.reading import TimelineReader
-from lilfox_tui.incident.timeline import held, make, not_recorded
+from lilfox_tui.incident.model import (
+    Closed,
+    Incident,
+    IncidentOpened,
+    Marked,
+    Moment,
+    Reopened,
+    SeverityLevel,
+    TimelineEntry,
+    TookOver,
+    What,
+)
+from lilfox_tui.incident.reducer import fold, impact, is_open, still_in_force
+from lilfox_tui.incident.timeline import (
+    TimelineReader,
+    create_timeline,
+    log_head_hash,
+    masked,
+    not_recorded,
+    open_for_append,
+    read_head_hash,
+    sync_folder,
+)
+from lilfox_tui.incident.words import moment_text
+
+# Incidents as everybody else has them: opened, written to, read, taken over, closed.
+#
+# Everything blocks (fsync): from an event loop use ``asyncio.to_thread``.
+
 
 MOST_EVIDENCE_BYTES = 16 << 20
 _LOCK = ".lock"
 _NEW = ".new-"
 
 
-class Read(Struct, frozen=True):
+class TimelineContents(Struct, frozen=True):
     """A timeline as it stands there."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[TimelineEntry, ...]
     unreadable: int
     """Lines that are no entries: left out above, named by ``verifying.verify``."""
 
@@ -78,7 +100,7 @@ def open_incident(
         with _alone(place):
             if unless_open and (there := _newest_open(place)) is not None:
                 return read_incident(there)
-            folder = _make(place, Opened(title=title, severity=severity, cause=cause), by or myself())
+            folder = _make(place, IncidentOpened(title=title, severity=severity, cause=cause), by or myself())
     except OSError as error:
         raise not_recorded(place, error) from None
     return read_incident(folder)
@@ -122,15 +144,15 @@ def chosen(incident_id: str | None) -> Path:
     return folder
 
 
-def append(incident_id: str, what: What, *, by: str = "", once: str | None = None) -> Entry:
+def append(incident_id: str, what: What, *, by: str = "", once: str | None = None) -> TimelineEntry:
     """Puts ``what`` on the disk (fsync), masked and bounded, and gives the entry as it stands there; the one that is
     there already where one has the same ``once``. Raises NoSuchIncident, NotRecorded, IncidentError."""
     return append_in(find(incident_id), what, by=by, once=once)
 
 
-def append_in(folder: Path, what: What, *, by: str = "", once: str | None = None) -> Entry:
+def append_in(folder: Path, what: What, *, by: str = "", once: str | None = None) -> TimelineEntry:
     """As ``append``, by the incident's folder."""
-    with held(folder, by or myself()) as timeline:
+    with open_for_append(folder, by or myself()) as timeline:
         return timeline.append(what, once=once or "")
 
 
@@ -144,25 +166,25 @@ def record(what: What, *, by: str = "", once: str | None = None) -> bool:
     return True
 
 
-def keep_evidence(incident_id: str, name: str, data: bytes, text: str, *, by: str = "") -> Entry:
-    """Keeps ``data`` (at most 16 MiB), its secrets masked, as a file of the incident; its entry holds a ``Kept`` with
-    the name that it was given. Raises NoSuchIncident, NotRecorded, IncidentError."""
+def keep_evidence(incident_id: str, name: str, data: bytes, text: str, *, by: str = "") -> TimelineEntry:
+    """Keeps ``data`` (at most 16 MiB), its secrets masked, as a file of the incident; its entry holds an
+    ``EvidenceKept`` with the name that it was given. Raises NoSuchIncident, NotRecorded, IncidentError."""
     if len(data) > MOST_EVIDENCE_BYTES:
         raise IncidentError(
             tr("{name}: {size} bytes are too many for evidence: {most} at most",
                name=name, size=len(data), most=MOST_EVIDENCE_BYTES),
             tr("keep what matters of it: its head, its tail, the lines that are meant"),
         )  # fmt: skip
-    with held(find(incident_id), by or myself()) as timeline:
+    with open_for_append(find(incident_id), by or myself()) as timeline:
         return timeline.keep(name, _masked_bytes(data), text)
 
 
-def entries(incident_id: str) -> list[Entry]:
+def entries(incident_id: str) -> list[TimelineEntry]:
     """Its entries that can be read. Raises NoSuchIncident, IncidentError."""
     return list(read_timeline(find(incident_id)).entries)
 
 
-def read_timeline(folder: Path) -> Read:
+def read_timeline(folder: Path) -> TimelineContents:
     """All that stands there. Raises IncidentError where it cannot be read."""
     reader = TimelineReader(folder)
     try:
@@ -171,7 +193,7 @@ def read_timeline(folder: Path) -> Read:
         raise IncidentError(
             tr("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror or error)
         ) from None
-    return Read(tuple(found), reader.unreadable)
+    return TimelineContents(tuple(found), reader.unreadable)
 
 
 def read_incident(folder: Path) -> Incident:
@@ -191,17 +213,17 @@ def list_incidents(*, closed: bool = True) -> list[Incident]:
     return sorted(found, key=lambda incident: incident.opened, reverse=True)
 
 
-def take_over(folder: Path, *, by: str = "", who: str = "", process: int = 0) -> Entry:
+def take_over(folder: Path, *, by: str = "", who: str = "", process: int = 0) -> TimelineEntry:
     """From now on ``by`` acts, and who did before follows; ``who`` and ``process`` as in ``TookOver``. Raises
     NotRecorded, IncidentError."""
-    with held(folder, by or myself()) as timeline:
+    with open_for_append(folder, by or myself()) as timeline:
         return timeline.append(TookOver(before=read_incident(folder).leader, who=who, process=process))
 
 
-def close(folder: Path, summary: str, *, by: str = "") -> Entry:
+def close(folder: Path, summary: str, *, by: str = "") -> TimelineEntry:
     """Closes it; the entry's ``Closed`` names the changes that are still in force. Raises NotRecorded, IncidentError
     (closed already)."""
-    with held(folder, by or myself()) as timeline:
+    with open_for_append(folder, by or myself()) as timeline:
         incident = read_incident(folder)
         if incident.closed is not None:
             raise IncidentError(tr("{id} is closed already", id=incident.id))
@@ -209,9 +231,9 @@ def close(folder: Path, summary: str, *, by: str = "") -> Entry:
         return timeline.append(Closed(summary=summary, in_force=changes))
 
 
-def reopen(folder: Path, reason: str, *, by: str = "") -> Entry:
+def reopen(folder: Path, reason: str, *, by: str = "") -> TimelineEntry:
     """Opens it again. Raises NotRecorded, IncidentError (open already)."""
-    with held(folder, by or myself()) as timeline:
+    with open_for_append(folder, by or myself()) as timeline:
         incident = read_incident(folder)
         if incident.closed is None:
             raise IncidentError(tr("{id} is open", id=incident.id))
@@ -229,7 +251,7 @@ def _alone(place: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _make(place: Path, first: Opened, by: str) -> Path:
+def _make(place: Path, first: IncidentOpened, by: str) -> Path:
     """A folder that is an incident from the moment on at which it can be seen. Raises OSError, NotRecorded."""
     for left in place.glob(f"{_NEW}*"):  # of somebody who was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -237,7 +259,7 @@ def _make(place: Path, first: Opened, by: str) -> Path:
     folder.mkdir(mode=0o700)
     try:
         folder.chmod(paths.modes(place)[0])
-        make(folder, first, by)
+        create_timeline(folder, first, by)
         sync_folder(folder)
         known = [number_of(found.name) or 0 for each in all_folders() for found in incidents_in(each)[:1]]
         named = place / f"INC-{max(known, default=0) + 1}"
@@ -246,8 +268,8 @@ def _make(place: Path, first: Opened, by: str) -> Path:
     except (OSError, NotRecorded):
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    if (end := head.read(named)) is not None:
-        head.tell_syslog(named, end)
+    if (end := read_head_hash(named)) is not None:
+        log_head_hash(named, end)
     return named
 
 
@@ -258,7 +280,7 @@ def _newest_open(place: Path) -> Path | None:
 def _is_open(folder: Path) -> bool:
     """By its head where that is of this very timeline, else by the timeline; False where it cannot be read."""
     try:
-        known = head.read(folder)
+        known = read_head_hash(folder)
         if known is not None and known.size == (folder / TIMELINE).stat().st_size:
             return known.open
         found = TimelineReader(folder).read()
@@ -275,3 +297,46 @@ def _masked_bytes(data: bytes) -> bytes:
         from lilfox_tui.redact import redact
 
         return redact(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+# The four moments of an incident (detected, acknowledged, mitigated, resolved), as somebody says that they were.
+
+
+_IN_ORDER: tuple[tuple[Moment, Moment], ...] = (
+    ("detected", "acknowledged"),
+    ("detected", "mitigated"),
+    ("detected", "resolved"),
+    ("mitigated", "resolved"),
+)
+"""The first of each pair is never after the second. What mends itself may do so before anybody acknowledges it."""
+
+
+def mark(folder: Path, moment: Moment, when: datetime, *, by: str = "") -> TimelineEntry:
+    """Writes down that ``moment`` was at ``when`` (aware). Raises MomentRefused for a time that is still to come or
+    does not fit the moments that are known, NotRecorded, IncidentError."""
+    with open_for_append(folder, by or myself()) as timeline:
+        entries = read_timeline(folder).entries
+        known = {name: found.when for name, found in impact(fold(entries, folder), entries).items()}
+        _check(moment, when, known)
+        return timeline.append(Marked(moment=moment, when=when))
+
+
+def _check(moment: Moment, when: datetime, known: dict[Moment, datetime]) -> None:
+    if when > datetime.now(UTC):
+        raise MomentRefused(
+            tr("{time:%Y-%m-%d %H:%M:%S} UTC is still to come", time=when.astimezone(UTC)),
+            tr("say when it was, with the day: 2023-12-30T14:05"),
+        )
+    for first, second in _IN_ORDER:
+        if moment == first and second in known and when > known[second]:
+            text = tr("{moment}: that would be after {other}, {time:%Y-%m-%d %H:%M:%S} UTC",
+                      moment=moment_text(first), other=moment_text(second), time=known[second])  # fmt: skip
+            raise MomentRefused(text, _hint(second))
+        if moment == second and first in known and when < known[first]:
+            text = tr("{moment}: that would be before {other}, {time:%Y-%m-%d %H:%M:%S} UTC",
+                      moment=moment_text(second), other=moment_text(first), time=known[first])  # fmt: skip
+            raise MomentRefused(text, _hint(first))
+
+
+def _hint(other: Moment) -> Message:
+    return tr("if that one is wrong, say it first: lilfox incident mark {moment} --at TIME", moment=other)

@@ -2,8 +2,7 @@
 
 The timeline is the only truth: title, severity, roles and state are what its events say, folded in order. Each line
 has the SHA-256 of the line before it, so that nothing in the middle can be changed or taken out unseen. All text was
-masked (``redact``) before it was written. Times are aware UTC.
-"""
+masked (``redact``) before it was written. Times are aware UTC."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ Moment = Literal["detected", "acknowledged", "mitigated", "resolved"]
 StepState = Literal["running", "done", "failed", "unknown", "skipped", "undone"]
 
 
-class Opened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="event"):
+class IncidentOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="event"):
     title: str
     severity: SeverityLevel
     cause: str = ""
@@ -32,7 +31,7 @@ class Decided(Struct, frozen=True, kw_only=True, tag="decision", tag_field="even
     text: str
 
 
-class Named(Struct, frozen=True, kw_only=True, tag="role", tag_field="event"):
+class RoleAssigned(Struct, frozen=True, kw_only=True, tag="role", tag_field="event"):
     """``who`` is now ``role`` (lead, communication, scribe, …)."""
 
     role: str
@@ -125,7 +124,7 @@ class StepEnded(Struct, frozen=True, kw_only=True, tag="step ended", tag_field="
     evidence: str = ""
 
 
-class Skipped(Struct, frozen=True, kw_only=True, tag="skipped", tag_field="event"):
+class StepSkipped(Struct, frozen=True, kw_only=True, tag="skipped", tag_field="event"):
     runbook: str
     step: int
     title: str
@@ -149,7 +148,7 @@ class Reverted(Struct, frozen=True, kw_only=True, tag="reverted", tag_field="eve
     text: str
 
 
-class Kept(Struct, frozen=True, kw_only=True, tag="evidence", tag_field="event"):
+class EvidenceKept(Struct, frozen=True, kw_only=True, tag="evidence", tag_field="event"):
     """A file beside the timeline."""
 
     file: str
@@ -180,12 +179,12 @@ class Reopened(Struct, frozen=True, kw_only=True, tag="reopened", tag_field="eve
 
 
 What: TypeAlias = (
-    Opened | Noted | Decided | Named | Graded | Called | Marked | AlertChanged | Noticed | Did | JobBegan | JobEnded
-    | StepBegan | StepEnded | Skipped | Changed | Reverted | Kept | TookOver | Closed | Reopened
+    IncidentOpened | Noted | Decided | RoleAssigned | Graded | Called | Marked | AlertChanged | Noticed | Did | JobBegan
+    | JobEnded | StepBegan | StepEnded | StepSkipped | Changed | Reverted | EvidenceKept | TookOver | Closed | Reopened
 )  # fmt: skip
 
 
-class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TimelineEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a timeline."""
 
     number: int

@@ -1,37 +1,289 @@
-"""Appending to a timeline: by one process at a time, on the disk before anything depends on it, chained.
-
-Nothing but its end is read, so that the ten thousandth entry costs what the first one does.
-"""
+"""The timeline of an incident: its lines and their hash chain, and how they are appended, read and followed."""
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
+import hashlib
 import os
+import re
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from lilfox_tui import paths
 from lilfox_tui.i18n import _, tr
-from lilfox_tui.incident import aside, head
-from lilfox_tui.incident.errors import IncidentError, NotRecorded
-from lilfox_tui.incident.folding import is_open
-from lilfox_tui.incident.head import Head
-from lilfox_tui.incident.line import NOTHING_BEFORE, digest, entry_of, line_of, masked, once_field, stored
-from lilfox_tui.incident.model import Closed, Entry, Opened, Reopened, TookOver, What
-from lilfox_tui.incident.places import TIMELINE
-from lilfox_tui.incident.reading import NO_ENTRY, TimelineReader
+from lilfox_tui.incident.folder import EVIDENCE, HEAD, TIMELINE, IncidentError, NotRecorded, find
+from lilfox_tui.incident.model import Closed, EvidenceKept, IncidentOpened, Reopened, TimelineEntry, TookOver, What
+from lilfox_tui.incident.reducer import is_open
+from lilfox_tui.redact import redact, redact_all
+from lilfox_tui.regular_file import open_regular
+from lilfox_tui.text import encodable
+
+# Files beside a timeline: whole or not at all, never one over another.
+
+
+_PART = ".part-"
+_MOST_NAME = 80
+
+
+def store_evidence(folder: Path, name: str, data: bytes, text: str, file_mode: int) -> EvidenceKept:
+    """Puts ``data`` on the disk as ``evidence/NAME``, with a number where there is one of that name already. Only while
+    the timeline is held. Raises OSError."""
+    evidence = folder / EVIDENCE
+    if not evidence.is_dir():
+        evidence.mkdir(mode=0o700)
+        evidence.chmod(folder.stat().st_mode & 0o7777)
+        sync_folder(folder)
+    for left in evidence.glob(f"{_PART}*"):  # of somebody who was killed
+        with suppress(OSError):
+            left.unlink()
+    stem = _harmless(name)
+    file, number = stem, 1
+    while (evidence / file).exists() or (evidence / file).is_symlink():
+        number += 1
+        file = f"{number}-{stem}"
+    part = evidence / f"{_PART}{file}"
+    try:
+        _write(part, data, file_mode)
+        part.rename(evidence / file)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    sync_folder(evidence)
+    return EvidenceKept(file=file, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), text=text)
+
+
+def _write(part: Path, data: bytes, mode: int) -> None:
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, mode)
+        file.write(data)
+        file.flush()
+        os.fsync(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Puts the names in it on the disk. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _harmless(name: str) -> str:
+    """A file's name that means nothing to a shell, a terminal, a browser or a path; the end of a long one stays."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[-_MOST_NAME:].lstrip("-.")
+    return plain or f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+# An entry as a line of a timeline: without secrets, bounded, and back.
+
+
+NOTHING_BEFORE = "0" * 64
+MOST_BYTES = 256 << 10
+"""Of a line."""
+_AROUND_BYTES = 8192
+_MOST_ITEMS = 200
+_MOST_CHARS = (32_000, 1000, 100)
+"""Of each text; the next one where the line would still be too long."""
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+_encode = msgspec.json.Encoder().encode
+_decode_what: msgspec.json.Decoder[What] = msgspec.json.Decoder(What)
+_decoder: msgspec.json.Decoder[TimelineEntry] = msgspec.json.Decoder(TimelineEntry)
+
+
+def masked(text: str) -> str:
+    """``text`` as a timeline and its evidence may hold it: no colours, which would hide a secret from who looks for
+    it, no secrets, nothing that JSON cannot hold."""
+    return redact(_ESCAPES.sub("", encodable(text)) if "\x1b" in text else encodable(text))
+
+
+def stored(what: What) -> What:
+    """``what`` with every text in it masked, at any depth, and none that is endless."""
+    plain = redact_all(_few(msgspec.to_builtins(what)), masked)
+    for most in _MOST_CHARS:
+        line = _encode(_cut_all(plain, most))
+        if len(line) < MOST_BYTES - _AROUND_BYTES:
+            break
+    return _decode_what.decode(line)
+
+
+def line_of(entry: TimelineEntry) -> bytes:
+    """The entry's line, without a newline."""
+    return _encode(entry)
+
+
+def entry_of(line: bytes) -> TimelineEntry:
+    """The line's entry. Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError where it is none."""
+    return _decoder.decode(line)
+
+
+def digest(line: bytes) -> str:
+    """SHA-256, in hex, of a line without its newline."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def once_field(once: str) -> bytes:
+    """How ``once`` stands in a line; in a text of one it would have its quotes escaped."""
+    return b'"once":' + _encode(once)
+
+
+def _few(value: Any) -> Any:
+    """No more items than somebody reads."""
+    if isinstance(value, dict):
+        return {name: _few(each) for name, each in islice(value.items(), _MOST_ITEMS)}
+    return [_few(each) for each in value[:_MOST_ITEMS]] if isinstance(value, list | tuple) else value
+
+
+def _cut_all(value: Any, most: int) -> Any:
+    if isinstance(value, dict):
+        return {_cut(name, most): _cut_all(each, most) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_cut_all(each, most) for each in value]
+    return _cut(value, most) if isinstance(value, str) else value
+
+
+def _cut(text: str, most: int) -> str:
+    """Its head and its tail: what a program says last is often why."""
+    if len(text) <= most:
+        return text
+    head = most * 2 // 3
+    tail = most - head
+    return f"{text[:head]}… {len(text) - most} …{text[-tail:]}"
+
+
+# The hash of a timeline's last line, kept beside it, so that lines that are taken off its end are missed.
+#
+# It is written after each entry and without fsync: after a loss of power it may be behind the timeline, never ahead.
+# Who can write the timeline can write it too; so the hash also goes to syslog when an incident is opened, taken over,
+# closed or reopened, and into each export.
+
+
+_LINE = re.compile(rb"([0-9]{12}) ([0-9]{15}) ([0-9a-f]{64}) (open|shut)\n")
+_AUTHPRIV_INFO = 10 * 8 + 6
+_SYSLOG = "/dev/log"
+
+
+class HeadHash(Struct, frozen=True):
+    """Where a timeline ends."""
+
+    number: int
+    """Of its last entry."""
+    size: int
+    """Of the file, in bytes."""
+    sha256: str
+    open: bool
+    """Whether the incident is, so that a list of them need not read them."""
+
+
+def read_head_hash(folder: Path) -> HeadHash | None:
+    """What is noted there; None where that is nothing, or nothing that can be read."""
+    try:
+        handle = os.open(folder / HEAD, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = _LINE.fullmatch(os.read(handle, 4096))
+        finally:
+            os.close(handle)
+    except OSError:
+        return None
+    return None if found is None else HeadHash(int(found[1]), int(found[2]), found[3].decode(), found[4] == b"open")
+
+
+def write_head_hash(folder: Path, head: HeadHash, mode: int) -> None:
+    """Notes it, in one write of a length that is always the same; what cannot be written is behind, which readers
+    bear."""
+    text = f"{head.number:012d} {head.size:015d} {head.sha256} {'open' if head.open else 'shut'}\n"
+    with suppress(OSError):
+        handle = os.open(folder / HEAD, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        try:
+            os.pwrite(handle, text.encode(), 0)
+            os.fchmod(handle, mode)
+        finally:
+            os.close(handle)
+
+
+def log_head_hash(folder: Path, head: HeadHash) -> None:
+    """Tells this machine's syslog or journal, where there is one that takes it at once."""
+    text = f"<{_AUTHPRIV_INFO}>lilfox: incident {folder}: entry {head.number} sha256 {head.sha256}"
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        sender.sendto(text.encode("utf-8", "replace"), _SYSLOG)
+
+
+# A timeline as others read it: what is new since the last look.
+#
+# It may have been torn by a crash, altered, or made to harm: everything is bounded, links are not followed, what is no
+# entry is left out and counted. Whether it was altered is another question (``verify.py``).
+
+
+NO_ENTRY = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What ``entry_of`` raises."""
+_BLOCK = 1 << 20
+_LONGEST_LINE = 1 << 20
+_MOST_BYTES = 256 << 20
+
+
+class TimelineReader:
+    """Reads the timeline in ``folder`` from its start on; what is torn at its end is waited for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / TIMELINE
+        self._at = 0
+        self._size = -1
+        self.unreadable = 0
+        """Lines so far that are no entries."""
+
+    def grown(self) -> bool:
+        """Whether its size is another than at the last read. Raises OSError."""
+        return self._path.lstat().st_size != self._size
+
+    def read(self) -> list[TimelineEntry]:
+        """The entries that came since the last call. Raises OSError."""
+        found: list[TimelineEntry] = []
+        with os.fdopen(open_regular(self._path), "rb", buffering=0) as file:
+            self._size = os.fstat(file.fileno()).st_size
+            file.seek(self._at)
+            rest = b""
+            while self._at < _MOST_BYTES and (block := file.read(_BLOCK)):
+                self._at += len(block)
+                rest = self._take(rest + block, found)
+        self._at -= len(rest)  # read again: a torn line may be put aside and another one stand in its place
+        return found
+
+    def _take(self, text: bytes, found: list[TimelineEntry]) -> bytes:
+        *lines, rest = text.split(b"\n")
+        for line in lines:
+            try:
+                found.append(entry_of(line))
+            except NO_ENTRY:
+                self.unreadable += 1
+        return rest[:_LONGEST_LINE]  # beyond that it is no entry, whatever follows
+
+
+# Appending to a timeline: by one process at a time, on the disk before anything depends on it, chained.
+#
+# Nothing but its end is read, so that the ten thousandth entry costs what the first one does.
+
 
 _WAITS_S = 10.0
 _LOOK_S = 0.002
-_BLOCK = 64 << 10
+_APPEND_BLOCK = 64 << 10
 
 
 @contextmanager
-def held(folder: Path, by: str) -> Iterator[Held]:
+def open_for_append(folder: Path, by: str) -> Iterator[TimelineWriter]:
     """The timeline in ``folder`` while no other process appends to it; ``by`` is who writes. Raises NotRecorded where
     it cannot be written, IncidentError where another process does not let go of it for 10 s."""
     path = folder / TIMELINE
@@ -41,7 +293,7 @@ def held(folder: Path, by: str) -> Iterator[Held]:
         raise not_recorded(path, error) from None
     try:
         _lock(handle, path)
-        yield Held(folder, handle, masked(by))
+        yield TimelineWriter(folder, handle, masked(by))
     finally:
         os.close(handle)
 
@@ -74,7 +326,7 @@ def _lock(handle: int, path: Path) -> None:
             return
 
 
-class Held:
+class TimelineWriter:
     """A timeline to which this process alone appends now."""
 
     def __init__(self, folder: Path, handle: int, by: str) -> None:
@@ -87,7 +339,7 @@ class Held:
             self._size = os.fstat(handle).st_size
             torn = self._torn()
             self._number, self._digest = self._last(self._size - torn)
-            known = head.read(folder)
+            known = read_head_hash(folder)
             trusted = known is not None and known.size == self._size and known.sha256 == self._digest
             self._open = known.open if known is not None and trusted else is_open(TimelineReader(folder).read())
             if torn:
@@ -95,7 +347,7 @@ class Held:
         except OSError as error:
             raise not_recorded(self._path, error) from None
 
-    def append(self, what: What, *, once: str = "") -> Entry:
+    def append(self, what: What, *, once: str = "") -> TimelineEntry:
         """Puts it on the disk (fsync) and gives it as it stands there; the entry that is there already where one has
         the same ``once``. Raises NotRecorded; the timeline is then as before."""
         once = masked(once)
@@ -106,15 +358,15 @@ class Held:
         except OSError as error:
             raise not_recorded(self._path, error) from None
 
-    def keep(self, name: str, data: bytes, text: str) -> Entry:
+    def keep(self, name: str, data: bytes, text: str) -> TimelineEntry:
         """Keeps a file and its entry. Raises NotRecorded."""
         try:
-            return self._append(aside.keep(self.folder, name, data, masked(text), self._mode), "")
+            return self._append(store_evidence(self.folder, name, data, masked(text), self._mode), "")
         except OSError as error:
             raise not_recorded(self.folder, error) from None
 
-    def _append(self, what: What, once: str) -> Entry:
-        entry = Entry(
+    def _append(self, what: What, once: str) -> TimelineEntry:
+        entry = TimelineEntry(
             number=self._number + 1,
             at=datetime.now(UTC),
             by=self._by,
@@ -125,12 +377,12 @@ class Held:
         line = line_of(entry)
         self._write(line + b"\n")
         self._number, self._digest, self._size = entry.number, digest(line), self._size + len(line) + 1
-        if isinstance(what, Opened | Reopened | Closed):
+        if isinstance(what, IncidentOpened | Reopened | Closed):
             self._open = not isinstance(what, Closed)
-        end = Head(self._number, self._size, self._digest, self._open)
-        head.write(self.folder, end, self._mode)
+        end = HeadHash(self._number, self._size, self._digest, self._open)
+        write_head_hash(self.folder, end, self._mode)
         if isinstance(what, Reopened | Closed | TookOver):  # a new one has no name yet: who names it tells it
-            head.tell_syslog(self.folder, end)
+            log_head_hash(self.folder, end)
         return entry
 
     def _write(self, line: bytes) -> None:
@@ -148,7 +400,7 @@ class Held:
         """How many bytes stand behind the last newline: of a write that was cut off."""
         torn, at = 0, self._size
         while at > 0:
-            start = max(0, at - _BLOCK)
+            start = max(0, at - _APPEND_BLOCK)
             block = os.pread(self._handle, at - start, start)
             if (newline := block.rfind(b"\n")) >= 0:
                 return torn + len(block) - newline - 1
@@ -161,7 +413,7 @@ class Held:
             return 0, NOTHING_BEFORE
         line, start = b"", end - 1
         while start > 0 and b"\n" not in line:
-            begin = max(0, start - _BLOCK)
+            begin = max(0, start - _APPEND_BLOCK)
             line, start = os.pread(self._handle, start - begin, begin) + line, begin
         line = line.rpartition(b"\n")[2]
         try:
@@ -178,7 +430,7 @@ class Held:
     def _put_aside(self, torn: int) -> None:
         """What a write that was cut off has left becomes evidence, and its place is free again."""
         whole = self._size - torn
-        kept = aside.keep(
+        kept = store_evidence(
             self.folder,
             f"torn-line-{self._number + 1}",
             os.pread(self._handle, torn, whole),
@@ -189,7 +441,7 @@ class Held:
         self._size = whole
         self._append(kept, "")
 
-    def _find(self, once: str) -> Entry | None:
+    def _find(self, once: str) -> TimelineEntry | None:
         wanted = once_field(once)
         text = bytearray()
         while len(text) < self._size and (block := os.pread(self._handle, 1 << 20, len(text))):
@@ -205,7 +457,7 @@ class Held:
         return None
 
 
-def make(folder: Path, first: Opened, by: str) -> None:
+def create_timeline(folder: Path, first: IncidentOpened, by: str) -> None:
     """Makes the timeline of a new incident in ``folder``, which is there and which nobody can see yet. Raises OSError,
     NotRecorded."""
     mode = paths.modes(folder.parent)[1]
@@ -214,5 +466,27 @@ def make(folder: Path, first: Opened, by: str) -> None:
         os.fchmod(handle, mode)
     finally:
         os.close(handle)
-    with held(folder, by) as timeline:
+    with open_for_append(folder, by) as timeline:
         timeline.append(first)
+
+
+# A timeline as it grows, whoever writes it.
+
+
+_FOLLOW_LOOK_S = 0.2
+
+
+async def follow(incident_id: str) -> AsyncGenerator[list[TimelineEntry]]:
+    """All entries so far, then those that come, a few times a second; ends when nobody asks any more. Raises
+    NoSuchIncident, IncidentError where it cannot be read (any more)."""
+    folder = await asyncio.to_thread(find, incident_id)
+    reader = TimelineReader(folder)
+    try:
+        while True:
+            if new := await asyncio.to_thread(lambda: reader.read() if reader.grown() else []):
+                yield new
+            await asyncio.sleep(_FOLLOW_LOOK_S)
+    except OSError as error:
+        raise IncidentError(
+            tr("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror or error)
+        ) from None

@@ -1,4 +1,4 @@
-"""What a timeline says, in a line, in the reader's language. Texts in it are data: cleaned where they are shown."""
+"""Texts of timeline events, in the reader's language. Texts in them are data: cleaned where they are shown."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lilfox_tui.incident.model import Moment, What
 def event_text(what: What) -> str:
     """``what`` in a line or, where somebody wrote several, in several."""
     match what:
-        case model.Opened():
+        case model.IncidentOpened():
             text = _("opened: {title} ({severity})", title=what.title, severity=what.severity)
             return _("{said}, because of {cause}", said=text, cause=what.cause) if what.cause else text
         case model.Noted():
             return what.text
         case model.Decided():
             return _("decision: {said}", said=what.text)
-        case model.Named():
+        case model.RoleAssigned():
             return _("{role}: {who}", role=role_text(what.role), who=what.who)
         case model.Graded():
             return _("severity: {severity}", severity=what.severity)
@@ -112,7 +112,7 @@ def _work(what: What) -> str:
         case model.StepEnded():
             state = step_state_text(what.state)
             return _("{state}: {message}", state=state, message=what.message) if what.message else state
-        case model.Skipped():
+        case model.StepSkipped():
             values = {"number": what.step, "title": what.title, "reason": what.reason}
             return _("step {number} skipped ({title}): {reason}", **values)
         case _:
@@ -128,7 +128,7 @@ def _things(what: What) -> str:
             return _("{said}, until {end:%Y-%m-%d %H:%M:%S} UTC", said=text, end=what.ends)
         case model.Reverted():
             return _("taken back: {said}", said=what.text)
-        case model.Kept():
+        case model.EvidenceKept():
             said = what.text or "-"
             return _("evidence {file} ({size} bytes): {said}", file=what.file, size=what.size_bytes, said=said)
         case _:

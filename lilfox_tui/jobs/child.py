@@ -1,8 +1,7 @@
 """The process of a job: it says that it runs, makes the effect, and says how that ended.
 
 Started by ``start.py`` with the job's folder and three descriptors: the events (locked), the key's lock, and the pipe
-on which the one who starts it waits for a word.
-"""
+on which the one who starts it waits for a word."""
 
 from __future__ import annotations
 
@@ -22,14 +21,10 @@ from msgspec.structs import replace
 
 from lilfox_tui.errors import ConfigError, LilFoxError
 from lilfox_tui.i18n import _, set_language
-from lilfox_tui.jobs.folder import OUTPUT, REQUEST, RESERVE
-from lilfox_tui.jobs.in_incident import InIncident
-from lilfox_tui.jobs.model import Began, Request
-from lilfox_tui.jobs.output import OutputLog
-from lilfox_tui.jobs.process import this_process
-from lilfox_tui.jobs.recorded import Recorded
-from lilfox_tui.jobs.run import Effect, Outcome
-from lilfox_tui.jobs.writing import EventLog, told
+from lilfox_tui.jobs.model import Began, Effect, JobRequest, Outcome
+from lilfox_tui.jobs.reader import OUTPUT, REQUEST, RESERVE, this_process
+from lilfox_tui.jobs.recorder import IncidentRecorder, RecordedRun
+from lilfox_tui.jobs.writer import EventLog, OutputLog, fit_text
 from lilfox_tui.paths import modes, user_name
 
 PACKAGE = "lilfox_tui"
@@ -46,19 +41,19 @@ def main(argv: Sequence[str], *, package: str = PACKAGE) -> int:
     for handle in (events, key, waiting):
         os.set_inheritable(handle, False)
     os.umask(0o077)
-    asked = _Asked()
+    asked = _EndSignal()
     set_language(argv[4])
     try:
         log = EventLog(events, folder / RESERVE)
-        request = msgspec.json.decode((folder / REQUEST).read_bytes(), type=Request)
+        request = msgspec.json.decode((folder / REQUEST).read_bytes(), type=JobRequest)
         log.write(_began(), sync=True)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        _say(waiting, told(getattr(error, "strerror", None) or error).encode())
+        _say(waiting, fit_text(getattr(error, "strerror", None) or error).encode())
         return 1
     _say(waiting, RUNS)
     output = OutputLog(folder / OUTPUT, modes(folder.parent)[1])
-    run = Recorded(folder, log)
-    incident = InIncident(run, request)
+    run = RecordedRun(folder, log)
+    incident = IncidentRecorder(run, request)
     outcome = _asking_for_a_look(_outcome(request, run, asked, package), run.id)
     incident.ended(outcome)
     _forget_old(folder.parent)
@@ -73,7 +68,7 @@ def _say(waiting: int, word: bytes) -> None:
     os.close(waiting)
 
 
-class _Asked:
+class _EndSignal:
     """Whether the job was asked to end: SIGTERM or SIGINT, from the first moment on. Only the first counts, so that
     a second one does not cut its clean-up. SIGHUP is nothing to it. Handlers, unlike what is ignored, are not
     inherited by the programs that it runs."""
@@ -98,7 +93,7 @@ def _began() -> Began:
     return Began(datetime.now(UTC), me.pid, me.started, me.boot, socket.gethostname(), user_name())
 
 
-def _outcome(request: Request, run: Recorded, asked: _Asked, package: str) -> Outcome:
+def _outcome(request: JobRequest, run: RecordedRun, asked: _EndSignal, package: str) -> Outcome:
     """How the effect ended; whatever it raises is told."""
     import asyncio
 
@@ -114,7 +109,7 @@ def _outcome(request: Request, run: Recorded, asked: _Asked, package: str) -> Ou
         return _failed(error, run)
 
 
-def _failed(error: BaseException, run: Recorded) -> Outcome:
+def _failed(error: BaseException, run: RecordedRun) -> Outcome:
     while isinstance(error, BaseExceptionGroup):  # of tasks that ended together the first tells
         error = error.exceptions[0]
     if isinstance(error, LilFoxError):
@@ -135,7 +130,7 @@ def _asking_for_a_look(outcome: Outcome, job: str) -> Outcome:
     return replace(outcome, hint=f"{outcome.hint}; {look}" if outcome.hint else look)
 
 
-async def _until_end(effect: Effect, request: Request, run: Recorded, asked: _Asked) -> Outcome:
+async def _until_end(effect: Effect, request: JobRequest, run: RecordedRun, asked: _EndSignal) -> Outcome:
     import asyncio
 
     task = asyncio.ensure_future(effect(run, request.wanted))
@@ -162,7 +157,7 @@ def _effect(entry: str, package: str) -> Effect:
 
 
 def _forget_old(jobs: Path) -> None:
-    from lilfox_tui.jobs.keeping import forget_old
+    from lilfox_tui.jobs.listing import forget_old
 
     with suppress(OSError):
         forget_old(jobs, datetime.now(UTC))

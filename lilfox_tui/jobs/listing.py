@@ -1,22 +1,24 @@
-"""All jobs: of this user, and of what root and service users run on this machine."""
+"""Lists all jobs of this machine, watches them, and removes old ones."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
 from lilfox_tui.feed import Feed
 from lilfox_tui.i18n import language, listed, tr
-from lilfox_tui.jobs.errors import NoSuchJob
-from lilfox_tui.jobs.folder import CHECKED, all_folders, is_id
-from lilfox_tui.jobs.model import Job
-from lilfox_tui.jobs.reading import EventReader, is_held
-from lilfox_tui.jobs.telling import Told, untold
+from lilfox_tui.jobs.model import Job, NoSuchJob
+from lilfox_tui.jobs.reader import CHECKED, EventReader, all_folders, is_held, is_id
+from lilfox_tui.jobs.reducer import JobReducer, new_reducer
+
+# All jobs: of this user, and of what root and service users run on this machine.
+
 
 LOOK_S = 1.0
 
@@ -103,7 +105,7 @@ class _OneJob:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._events = EventReader(folder)
-        self._told: Told | None = None
+        self._told: JobReducer | None = None
         self._job: Job | None = None
         self._language = ""
 
@@ -119,7 +121,7 @@ class _OneJob:
     def _look(self) -> Job | None:
         first = self._told is None
         if self._told is None:
-            self._told = untold(self._folder)
+            self._told = new_reducer(self._folder)
         told = self._told
         gone = self._job is not None and self._job.state != "running"
         held = not gone and is_held(self._folder, told.began)  # before reading: what it wrote before its end is read
@@ -147,3 +149,35 @@ def _ids(folder: Path) -> list[str]:
 
 def _no_such(job_id: str) -> NoSuchJob:
     return NoSuchJob(tr("{id}: no such job", id=job_id), tr("see them: lilfox jobs --all"))
+
+
+# Old jobs are forgotten: a hundred are kept, of the last thirty days.
+
+
+MOST_RETAINED = 100
+RETAINED_FOR = timedelta(days=30)
+_GONE = ".gone-"
+
+
+def forget_old(jobs: Path, now: datetime) -> None:
+    """Takes away what is too old in the folder ``jobs``; never what runs, nor what is unknown and asks for a look.
+    What cannot be taken away stays."""
+    found = Listing([jobs]).look()
+    asked_for = {job.id for job in unsettled(found)}
+    for number, job in enumerate(found):
+        if job.state == "running" or job.id in asked_for:
+            continue
+        if number >= MOST_RETAINED or now - job.started > RETAINED_FOR:
+            _remove(Path(job.folder))
+    for left in jobs.glob(f"{_GONE}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _remove(folder: Path) -> None:
+    """At once for those who look: half of a job is none."""
+    gone = folder.with_name(_GONE + folder.name)
+    try:
+        folder.rename(gone)
+    except OSError:
+        return
+    shutil.rmtree(gone, ignore_errors=True)

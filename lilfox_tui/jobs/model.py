@@ -1,24 +1,31 @@
-"""What is known of a job: an effect that runs in a process of its own, told by the events that it writes.
-
-A job is a folder ``jobs/ID`` of the state folder with ``request.json`` (what was asked; no secret), ``events.jsonl``
-(what happened, one event a line) and ``output.log`` (what its programs said). The process may outlive who started
-it; whoever reads the folder knows as much as they do.
-"""
+"""The model of a job: its request, events, state and outcome, and what can go wrong."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, _
+
+# What is known of a job: an effect that runs in a process of its own, told by the events that it writes.
+#
+# A job is a folder ``jobs/ID`` of the state folder with ``request.json`` (what was asked; no secret), ``events.jsonl``
+# (what happened, one event a line) and ``output.log`` (what its programs said). The process may outlive who started
+# it; whoever reads the folder knows as much as they do.
+
 
 JobState = Literal["running", "ok", "partly", "failed", "cancelled", "unknown"]
 """``partly``: some of it was done (exit code 3). ``unknown``: its process is gone and left no result."""
 Level = Literal["note", "good", "warning", "bad"]
 
 
-class Request(Struct, frozen=True, kw_only=True):
-    """What is to be done. ``entry`` is ``package.module:function`` of this package, an ``Effect`` (``run.py``)."""
+class JobRequest(Struct, frozen=True, kw_only=True):
+    """What is to be done. ``entry`` is ``package.module:function`` of this package, an ``Effect``."""
 
     entry: str
     kind: str
@@ -60,7 +67,7 @@ class Intent(Struct, frozen=True, tag="intent", tag_field="event"):
     text: str
 
 
-class Done(Struct, frozen=True, tag="done", tag_field="event"):
+class StepDone(Struct, frozen=True, tag="done", tag_field="event"):
     """The last intent has ended: it came true, or ``worked`` is false and ``text`` says why it did not."""
 
     at: datetime
@@ -68,14 +75,14 @@ class Done(Struct, frozen=True, tag="done", tag_field="event"):
     worked: bool = True
 
 
-class Moved(Struct, frozen=True, tag="moved", tag_field="event"):
+class ProgressMade(Struct, frozen=True, tag="moved", tag_field="event"):
     """Progress, a few times a second at most."""
 
     at: datetime
     progress: Progress
 
 
-class Said(Struct, frozen=True, tag="said", tag_field="event"):
+class MessageLogged(Struct, frozen=True, tag="said", tag_field="event"):
     """A line for the one who watches; untrusted text."""
 
     at: datetime
@@ -83,7 +90,7 @@ class Said(Struct, frozen=True, tag="said", tag_field="event"):
     level: Level = "note"
 
 
-class Fact(Struct, frozen=True, tag="fact", tag_field="event"):
+class JobFact(Struct, frozen=True, tag="fact", tag_field="event"):
     """What an effect tells in words of its own kind: who knows that kind reads it, everybody else passes over it."""
 
     at: datetime
@@ -103,7 +110,7 @@ class Ended(Struct, frozen=True, tag="ended", tag_field="event"):
     """The effect's own result, as JSON."""
 
 
-Event: TypeAlias = Began | Intent | Done | Moved | Said | Fact | Ended
+Event: TypeAlias = Began | Intent | StepDone | ProgressMade | MessageLogged | JobFact | Ended
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -128,3 +135,96 @@ class Job(Struct, frozen=True, kw_only=True):
     result: dict[str, Any] = {}
     checked: bool = False
     """Of an unknown one: somebody looked what it left (``lilfox jobs checked ID``)."""
+
+
+# What can go wrong with jobs.
+
+
+class LockHolder(Struct, frozen=True):
+    """The job that holds a key, as it told when it took it: untrusted text, since when in aware UTC."""
+
+    id: str
+    user: str
+    host: str
+    since: datetime
+
+
+class JobError(LilFoxError):
+    """A job could not be begun, found or ended."""
+
+
+class KeyHeld(JobError):
+    """Another job acts on the same thing now. ``holder`` is None where it has not told who it is."""
+
+    def __init__(self, message: Message | str, hint: Message | str = "", *, holder: LockHolder | None) -> None:
+        super().__init__(message, hint)
+        self.holder = holder
+
+
+class NoSuchJob(JobError):
+    """No job has this id, or several begin with it."""
+
+    exit_code = 2
+
+
+# How a job's state is said to people.
+
+
+def state_text(state: str) -> str:
+    """The state of a job in the reader's language; one that is not known as it is."""
+    return {
+        "running": _("running"),
+        "ok": _("ok"),
+        "partly": _("partly done"),
+        "failed": _("failed"),
+        "cancelled": _("cancelled"),
+        "unknown": _("unknown"),
+    }.get(state, state)
+
+
+# What an effect has in its hands while it runs as a job.
+
+
+class Outcome(Struct, frozen=True):
+    """How an effect ended when it was not cancelled; ``failed`` and an exit code of its own for what it raises."""
+
+    state: JobState
+    message: str
+    hint: str = ""
+    exit_code: int = 0
+    result: dict[str, Any] = {}
+
+
+class Run(Protocol):
+    """The job as its effect sees it. Cancelling the job cancels the effect's task; the job has ended when the effect's
+    own clean-up has."""
+
+    id: str
+    folder: Path
+    """Its own, where it may keep files; they go with the job."""
+
+    def intent(self, text: str, *, sync: bool = True) -> None:
+        """Puts on the disk (fsync) what is about to be changed; without ``sync`` it is there with the next thing that
+        is put there. Raises LilFoxError where that cannot be written: the effect must then not be made."""
+        ...
+
+    def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
+        """Tells that what was last intended came true, or that it has ended and did not work (fsync, as above)."""
+        ...
+
+    def say(self, text: str, level: Level = "note") -> None:
+        """A line for the one who watches."""
+        ...
+
+    def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
+        """How far ``part`` is; call it as often as you like, few of the calls are written."""
+        ...
+
+    def fact(self, name: str, value: dict[str, Any], *, sync: bool = False) -> None:
+        """A :class:`JobFact`, its texts masked as all others; with ``sync`` it is on the disk afterwards. Raises
+        LilFoxError where it cannot be written: what depends on it must then not be done."""
+        ...
+
+
+Effect = Callable[[Run, dict[str, Any]], Awaitable[Outcome]]
+"""``async def effect(run, wanted) -> Outcome``, named by ``JobRequest.entry``; raises LilFoxError."""

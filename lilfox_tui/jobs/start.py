@@ -1,8 +1,9 @@
-"""Beginning a job."""
+"""Starts a job in a process of its own, one at a time for each key."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import secrets
 import select
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,12 +22,84 @@ import msgspec
 from msgspec.structs import replace
 
 from lilfox_tui.i18n import language, tr
-from lilfox_tui.jobs import child, lock
-from lilfox_tui.jobs.errors import Holder, JobError
-from lilfox_tui.jobs.folder import EVENTS, OUTPUT, REQUEST, own_folder
-from lilfox_tui.jobs.model import Request
-from lilfox_tui.jobs.writing import told
+from lilfox_tui.jobs import child
+from lilfox_tui.jobs.model import JobError, JobRequest, KeyHeld, LockHolder
+from lilfox_tui.jobs.reader import EVENTS, OUTPUT, REQUEST, is_held, own_folder
+from lilfox_tui.jobs.writer import fit_text
 from lilfox_tui.paths import modes, user_name
+
+# Of jobs with the same key one runs: the one that holds the lock on the key's file.
+#
+# The lock is the kernel's (flock): it goes with the process, however that ends, and no pid is asked for. What stands in
+# the file is for people alone. Jobs of other users and other machines meet at the lock of what they act on: the
+# store's.
+
+
+_TELLS_S = 0.5
+"""Who has just taken the lock tells who it is within so long."""
+_MOST_BYTES = 4096
+
+
+def take_lock(jobs: Path, key: str, holder: LockHolder) -> int:
+    """Takes ``key`` for ``holder``, whose folder is in ``jobs`` and held; the descriptor that holds the lock until it
+    and what inherits it are closed. Raises KeyHeld, JobError."""
+    path = jobs / ".locks" / (hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".lock")
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise JobError(
+            tr("{path}: cannot be used: {reason}; nothing was begun", path=path, reason=error.strerror or error)
+        ) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        try:
+            raise _held(key, _holder(jobs, handle)) from None
+        finally:
+            os.close(handle)
+    except OSError as error:
+        os.close(handle)
+        raise JobError(tr("{path}: cannot be locked: {reason}", path=path, reason=error.strerror or error)) from None
+    with suppress(OSError):  # a full disk: it is ours all the same
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, msgspec.json.encode(holder), 0)
+    return handle
+
+
+def _holder(jobs: Path, handle: int) -> LockHolder | None:
+    """Who says that it holds the lock. What an earlier one left there is told by that one's folder: nobody holds it."""
+    deadline = time.monotonic() + _TELLS_S
+    pause = threading.Event()
+    while True:
+        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+            holder = msgspec.json.decode(os.pread(handle, _MOST_BYTES, 0), type=LockHolder)
+            if "/" not in holder.id and is_held(jobs / holder.id):
+                return holder
+        if time.monotonic() > deadline:
+            return None
+        pause.wait(0.01)
+
+
+def _held(key: str, holder: LockHolder | None) -> KeyHeld:
+    if holder is None:
+        return KeyHeld(
+            tr("{key}: another job acts on it now; nothing was begun", key=key),
+            tr("see it: lilfox jobs"),
+            holder=None,
+        )
+    return KeyHeld(
+        tr(
+            "{key}: job {id} acts on it since {since:%Y-%m-%d %H:%M:%S} ({user} on {host}); nothing was begun",
+            key=key, id=holder.id, since=holder.since.astimezone(), user=holder.user, host=holder.host,
+        ),
+        tr("watch it: lilfox attach {id}; end it: lilfox jobs cancel {id}", id=holder.id),
+        holder=holder,
+    )  # fmt: skip
+
+
+# Beginning a job.
+
 
 _START = (
     "import importlib, sys; sys.path.append(sys.argv[1]); "
@@ -37,7 +111,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ROOT = str(Path(__file__).parents[2])
 
 
-def start(request: Request, *, env: Mapping[str, str] | None = None, module: str = child.__name__) -> str:
+def start(request: JobRequest, *, env: Mapping[str, str] | None = None, module: str = child.__name__) -> str:
     """Begins ``request`` in a process and session of its own and gives the job's id once that process runs and has
     put so on the disk. Blocks for about 0.2 s: from an event loop use ``asyncio.to_thread``.
 
@@ -49,8 +123,8 @@ def start(request: Request, *, env: Mapping[str, str] | None = None, module: str
     handles = [events]
     waiting = -1
     try:
-        holder = Holder(folder.name, user_name(), socket.gethostname(), datetime.now(UTC))
-        handles.append(lock.take(jobs, request.key, holder))
+        holder = LockHolder(folder.name, user_name(), socket.gethostname(), datetime.now(UTC))
+        handles.append(take_lock(jobs, request.key, holder))
         _write_request(folder, request)
         waiting, said = os.pipe()
         handles.append(said)
@@ -93,13 +167,13 @@ def _make_folder(jobs: Path) -> tuple[Path, int]:
     return folder, events
 
 
-def _write_request(folder: Path, request: Request) -> None:
+def _write_request(folder: Path, request: JobRequest) -> None:
     """Whole or not at all: it makes the folder a job."""
     part = folder / f".{REQUEST}"
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
         os.fchmod(handle, modes(folder.parent)[1])
-        file.write(msgspec.json.encode(replace(request, title=told(request.title), key=told(request.key))))
+        file.write(msgspec.json.encode(replace(request, title=fit_text(request.title), key=fit_text(request.key))))
         file.flush()
         os.fsync(handle)
     part.rename(folder / REQUEST)
@@ -152,7 +226,7 @@ def _last_words(folder: Path) -> str:
     with suppress(OSError):
         lines = (folder / OUTPUT).read_text("utf-8", "replace").strip().splitlines()
         if lines:
-            return told(lines[-1])
+            return fit_text(lines[-1])
     return "?"
 
 

@@ -222,7 +222,7 @@ async def in_pieces(blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes
 HostOf = Callable[[str | None], Host]
 """The host of that name in the configuration; None: this machine."""
 Gate = Callable[[Config, str | None, Sequence[str]], None]
-"""Raises NotAllowed where a command of the configuration may not be run on a host (``runbook/gate.py``)."""
+"""Raises NotAllowed where a command of the configuration may not be run on a host (``runbook/run/gate.py``)."""
 _LOCALTIME = Path("/etc/localtime")
 
 

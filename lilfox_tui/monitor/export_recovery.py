@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from lilfox_tui.config.runbook_model import RecoveryConfig
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.monitor.export_forms import Family
-from lilfox_tui.recovery.book import Record
+from lilfox_tui.recovery.history import UnitRecord
 
 
-def recovery_families(units: Mapping[str, RecoveryConfig], records: Mapping[str, Record]) -> Iterator[Family]:
+def recovery_families(units: Mapping[str, RecoveryConfig], records: Mapping[str, UnitRecord]) -> Iterator[Family]:
     """Of each unit that was looked at: whether it was given up, and its restarts within its time."""
-    known: list[tuple[Labels, Record]] = [
+    known: list[tuple[Labels, UnitRecord]] = [
         ((("name", name), ("host", unit.host), ("unit", unit.unit)), records[name])
         for name, unit in units.items()
         if name in records

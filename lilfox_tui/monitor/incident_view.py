@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from lilfox_tui.incident.model import Entry, Incident
+    from lilfox_tui.incident.model import Incident, TimelineEntry
     from lilfox_tui.jobs.model import Job
     from lilfox_tui.runbook.model import Document, Runbook
 
@@ -19,7 +19,7 @@ class IncidentView(Struct, frozen=True):
 
     at: datetime
     incident: Incident | None = None
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[TimelineEntry, ...] = ()
 
 
 class RunbooksView(Struct, frozen=True):

@@ -21,8 +21,8 @@ from lilfox_tui.monitor.incident_view import IncidentView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
-    from lilfox_tui.incident.model import AlertChanged, Entry
-    from lilfox_tui.incident.reading import TimelineReader
+    from lilfox_tui.incident.model import AlertChanged, TimelineEntry
+    from lilfox_tui.incident.timeline import TimelineReader
     from lilfox_tui.metrics.model import Labels
     from lilfox_tui.monitor.model import Change
     from lilfox_tui.monitor.noticing import Noticing
@@ -52,7 +52,7 @@ class IncidentWatch:
         """Alerts, with when they fired, whose incident somebody has closed."""
         self._folder: Path | None = None
         self._reader: TimelineReader | None = None
-        self._entries: tuple[Entry, ...] = ()
+        self._entries: tuple[TimelineEntry, ...] = ()
         self._noticing: Noticing | None = None
         self._told: set[str] = set()
         """What was written of alerts already; whoever else watches writes each once, too."""
@@ -80,9 +80,9 @@ class IncidentWatch:
     def look(self, happened: Sequence[Change] = ()) -> None:
         """Looks once: writes what alerts did and what ``happened``, reads what is new, publishes where something is.
         Blocks."""
-        from lilfox_tui.incident.folding import fold
         from lilfox_tui.incident.incidents import current_folder
-        from lilfox_tui.incident.reading import TimelineReader
+        from lilfox_tui.incident.reducer import fold
+        from lilfox_tui.incident.timeline import TimelineReader
         from lilfox_tui.monitor.noticing import Noticing
 
         folder = current_folder() or self._opened()

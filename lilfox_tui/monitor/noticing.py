@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from lilfox_tui.incident.model import Entry, Noticed
+from lilfox_tui.incident.model import Noticed, TimelineEntry
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Change
 
@@ -48,7 +48,7 @@ class Noticing:
             if change.kind == "level":
                 (self._failing.add if change.level is Level.FAILING else self._failing.discard)(change.subject)
 
-    def told(self, change: Change, entries: Sequence[Entry]) -> bool:
+    def told(self, change: Change, entries: Sequence[TimelineEntry]) -> bool:
         """Whether another one has told it; that entry then stands for nothing else."""
         about = [(number, what) for number, what in _noticed(entries) if _topic(what) == _topic(event_of(change))]
         if about and change.kind != "restarted" and _way(about[-1][1]) == _way(event_of(change)):
@@ -61,7 +61,7 @@ class Noticing:
                 return True
         return False
 
-    def claim(self, entry: Entry) -> None:
+    def claim(self, entry: TimelineEntry) -> None:
         """What was written stands for a change of ours."""
         self._claimed.add(entry.number)
 
@@ -83,14 +83,14 @@ def event_of(change: Change) -> Noticed:
     )
 
 
-def once_of(change: Change, entries: Sequence[Entry]) -> str:
+def once_of(change: Change, entries: Sequence[TimelineEntry]) -> str:
     """A key that is the same for all who are about to write it now."""
     event = event_of(change)
     before = sum(_topic(what) == _topic(event) for _number, what in _noticed(entries))
     return f"noticed {change.subject} {change.kind} {_way(event)} {before}"
 
 
-def _noticed(entries: Iterable[Entry]) -> Iterator[tuple[int, Noticed]]:
+def _noticed(entries: Iterable[TimelineEntry]) -> Iterator[tuple[int, Noticed]]:
     return ((entry.number, entry.what) for entry in entries if isinstance(entry.what, Noticed))
 
 

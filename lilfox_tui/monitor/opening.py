@@ -8,10 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from lilfox_tui.alerts.model import Alert, AlertState, worst_first
-from lilfox_tui.incident.errors import IncidentError
+from lilfox_tui.incident.folder import IncidentError, incidents_in, own_path
 from lilfox_tui.incident.incidents import open_incident, read_timeline
 from lilfox_tui.incident.model import AlertChanged, SeverityLevel
-from lilfox_tui.incident.places import incidents_in, own_path
 
 BY = "lilfox monitor"
 _SAME_WITHIN = timedelta(seconds=60)

@@ -9,7 +9,7 @@ import numpy as np
 
 from lilfox_tui.config.runbook_model import RecoveryConfig
 from lilfox_tui.monitor.export_recovery import recovery_families
-from lilfox_tui.recovery.book import Record
+from lilfox_tui.recovery.history import UnitRecord
 from lilfox_tui.scrape.instants import ms_of
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import Store
@@ -21,7 +21,7 @@ class RecoverySeries:
     def __init__(self, store: Store, units: Mapping[str, RecoveryConfig]) -> None:
         self._target, self._units = store.target("recovery"), units
 
-    def take(self, records: Mapping[str, Record], now: datetime) -> None:
+    def take(self, records: Mapping[str, UnitRecord], now: datetime) -> None:
         """What is known now."""
         lines = [
             (LabelSet.of({**dict(labels), NAME: name}), value)

@@ -14,7 +14,7 @@ from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 
 if TYPE_CHECKING:
-    from lilfox_tui.recovery.book import Record
+    from lilfox_tui.recovery.history import UnitRecord
     from lilfox_tui.scrape.store import Store
 
 READ_EVERY_S = 5.0
@@ -34,7 +34,7 @@ class RecoveryWatch:
         *,
         acts: bool,
     ) -> None:
-        self.feed: Feed[Mapping[str, Record]] = Feed()
+        self.feed: Feed[Mapping[str, UnitRecord]] = Feed()
         """By name; those that nobody has looked at yet are missing."""
         self._config, self._config_file, self._host_of, self._store = config, config_file, host_of, store
         self._acts = acts and not config.read_only
@@ -50,17 +50,19 @@ class RecoveryWatch:
             group.create_task(self._read())
 
     def _act(self, stack: AsyncExitStack, group: asyncio.TaskGroup) -> None:
-        from lilfox_tui.recovery.book import Book
-        from lilfox_tui.recovery.opening import watches
+        from lilfox_tui.recovery.history import RecoveryHistory
+        from lilfox_tui.recovery.watch import watches
 
-        for watch in watches(stack, self._config, self._config_file, self._config.recovery, Book(), self._host_of):
+        for watch in watches(
+            stack, self._config, self._config_file, self._config.recovery, RecoveryHistory(), self._host_of
+        ):
             group.create_task(watch.run())
 
     async def _read(self) -> None:
         from lilfox_tui.monitor.recovery_series import RecoverySeries
-        from lilfox_tui.recovery.book import Book
+        from lilfox_tui.recovery.history import RecoveryHistory
 
-        book, series = Book(), None
+        book, series = RecoveryHistory(), None
         while True:
             records = await asyncio.to_thread(book.read)
             keys = {name: f"{unit.host}/{unit.unit}" for name, unit in self._config.recovery.items()}

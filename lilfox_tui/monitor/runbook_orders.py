@@ -14,26 +14,25 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.incident import incidents
+from lilfox_tui.incident.folder import NAMED_BY
 from lilfox_tui.incident.incidents import open_incident
 from lilfox_tui.incident.model import SeverityLevel, TookOver
-from lilfox_tui.incident.places import NAMED_BY
-from lilfox_tui.jobs.errors import KeyHeld
+from lilfox_tui.jobs.model import KeyHeld
 from lilfox_tui.jobs.start import start
 from lilfox_tui.monitor.shell import terminal_argv
-from lilfox_tui.runbook import shell
-from lilfox_tui.runbook.allowed import refuse_first_run
-from lilfox_tui.runbook.carrying import Carrying
-from lilfox_tui.runbook.faces import this_face
-from lilfox_tui.runbook.filling import fill
+from lilfox_tui.runbook.bash import launcher
+from lilfox_tui.runbook.bash.launcher import UnsetVariables
+from lilfox_tui.runbook.library import refuse_first_run
 from lilfox_tui.runbook.model import Command, Runbook
-from lilfox_tui.runbook.orders import RunOne, TakeOver, TerminalBegins, send
-from lilfox_tui.runbook.preparing import interpreter_of, is_secret
-from lilfox_tui.runbook.resuming import newest, runbook_of, wish_of
-from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.targets import host_config
-from lilfox_tui.runbook.turns import Turn
-from lilfox_tui.runbook.unset import Unset
-from lilfox_tui.runbook.wish import Wish, request_of
+from lilfox_tui.runbook.run.clients import this_client
+from lilfox_tui.runbook.run.gate import interpreter_of, is_secret
+from lilfox_tui.runbook.run.persistence import newest_run, request_of_run, runbook_of
+from lilfox_tui.runbook.run.protocol import RunOne, RunRequest, TakeOver, TerminalBegins, request_of, send
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.runner import FenceCarryover
+from lilfox_tui.runbook.run.state import Turn
+from lilfox_tui.runbook.run.targets import host_config
+from lilfox_tui.runbook.run.variables import fill
 
 
 class InTerminal(Struct, frozen=True, kw_only=True):
@@ -59,7 +58,7 @@ def begin(
     does not inherit the variables ``without`` of the environment. Blocks. Raises NotAllowedYet, KeyHeld, JobError."""
     refuse_first_run(runbook, config.runbooks)
     given = values or {}
-    wish = Wish(
+    wish = RunRequest(
         path=runbook.path,
         runbook=runbook.id,
         sha256=runbook.sha256,
@@ -68,7 +67,7 @@ def begin(
         hosts=hosts,
         values={name: value for name, value in given.items() if not is_secret(name, value, runbook.variables)},
         resumes=resumes,
-        face=this_face(),
+        face=this_client(),
     )
     left_out = set(without)
     env = {name: value for name, value in os.environ.items() if name not in left_out}
@@ -87,7 +86,7 @@ def begin(
 def go_on(run: str, config: Config, path: str | Path | None) -> str:
     """The job that goes on with a run whose job is gone, with the text that it had; its id. Blocks. Raises LilFoxError:
     the run cannot be read, another one goes on with it, its file is not allowed here."""
-    before, last = wish_of(run), newest(run)
+    before, last = request_of_run(run), newest_run(run)
     return begin(runbook_of(last), config, path, hosts=before.hosts, values=before.values, resumes=last)
 
 
@@ -117,7 +116,7 @@ def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool
     )
 
 
-def once_more(folding: Folding, turn: Turn) -> tuple[Turn, str]:
+def once_more(folding: RunReducer, turn: Turn) -> tuple[Turn, str]:
     """``turn`` on those of its hosts where it is still to do; and the ``run`` of one of which nobody knows how it
     ended, empty where all ends are known."""
     results = folding.results(turn.step, turn.command or 0)
@@ -125,7 +124,7 @@ def once_more(folding: Folding, turn: Turn) -> tuple[Turn, str]:
     return folding.left(turn), unknown[0] if unknown else ""
 
 
-def in_terminal(config: Config, folding: Folding, turn: Turn, sha256: str, values: Mapping[str, str]) -> InTerminal:
+def in_terminal(config: Config, folding: RunReducer, turn: Turn, sha256: str, values: Mapping[str, str]) -> InTerminal:
     """How the interactive command of ``turn`` is run where a person is. Raises LilFoxError where it cannot be: on
     several hosts, or with a secret that everybody on the host could read."""
     command, given = folding.command(turn), folding.known.on(next(iter(turn.hosts), "")) | dict(values)
@@ -134,14 +133,14 @@ def in_terminal(config: Config, folding: Folding, turn: Turn, sha256: str, value
         raise LilFoxError(
             tr("this cannot be run from here: it is of several hosts, or would show a secret to all on the host")
         )
-    unset = Unset(folding.runbook)
+    unset = UnsetVariables(folding.runbook)
     unset.refuse(command)
     filled = fill(command, given, folding.runbook.variables)
     (host,) = turn.hosts
     begins = TerminalBegins(step=turn.step, command=turn.command or 0, host=host, sha256=sha256, values=dict(values))
-    bash = shell.in_terminal(
+    bash = launcher.in_terminal(
         filled.script,
-        fence=Carrying(folding).fence(turn, host),
+        fence=FenceCarryover(folding).fence(turn, host),
         cwd=command.attributes.cwd or "",
         interpreter=interpreter_of(command),
         needed=unset.needed(command),
@@ -154,7 +153,7 @@ def in_terminal(config: Config, folding: Folding, turn: Turn, sha256: str, value
 async def take_over(incident: Path | None, runs: Sequence[Path]) -> None:
     """From now on this face acts in these runs (folders of their jobs) and in the incident (its folder). Raises
     LilFoxError."""
-    face = this_face()
+    face = this_client()
     told = 0 if incident is None else (await asyncio.to_thread(incidents.read_incident, incident)).entries
     for folder in runs:
         await send(folder, TakeOver())

@@ -9,11 +9,11 @@ from msgspec import Struct
 from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.runbook.allowed import allow, first_run
+from lilfox_tui.runbook.library import allow, first_run
 from lilfox_tui.runbook.model import BUNDLED, Runbook
-from lilfox_tui.runbook.on_disk import OnDisk, moved
-from lilfox_tui.runbook.orders import UseText
-from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.run.persistence import RunbookFile, command_moves
+from lilfox_tui.runbook.run.protocol import UseText
+from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.trusted_file import why_not
 
 
@@ -26,12 +26,12 @@ class OtherText(Struct, frozen=True, kw_only=True):
     """What it says now; None where that cannot be run."""
 
 
-def other_text(folding: Folding) -> OtherText | None:
+def other_text(folding: RunReducer) -> OtherText | None:
     """None where the file says what the run has, or the run stays with that. Blocks."""
     runbook = folding.runbook
     if folding.stays or runbook.path.startswith(BUNDLED):
         return None
-    file = OnDisk(runbook.path, runbook.id)
+    file = RunbookFile(runbook.path, runbook.id)
     there = file.sha256()
     if there == folding.sha256:
         return None
@@ -43,7 +43,7 @@ def other_text(folding: Folding) -> OtherText | None:
     except LilFoxError as error:
         return OtherText(what=(changed, tr("what it says now cannot be run: {reason}", reason=error.message)), now=None)
     commands = sum(len(step.commands) for step in now.steps)
-    told = tr("commands that are as they were: {count} of {all}", count=len(moved(runbook, now)), all=commands)
+    told = tr("commands that are as they were: {count} of {all}", count=len(command_moves(runbook, now)), all=commands)
     others = why_not(Path(runbook.path))
     return OtherText(what=(changed, *(() if others is None else (others.message,)), told), now=now)
 
@@ -56,6 +56,6 @@ def use_now(now: Runbook, config: RunbooksConfig) -> UseText:
     return UseText(sha256=now.sha256)
 
 
-def stay(folding: Folding) -> UseText:
+def stay(folding: RunReducer) -> UseText:
     """Somebody wants it to go on with what it has."""
     return UseText(sha256=folding.sha256)

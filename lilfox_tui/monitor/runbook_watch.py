@@ -69,11 +69,11 @@ class RunbookWatch:
 
     def _runs(self) -> tuple[Job, ...]:
         from lilfox_tui.jobs.listing import Listing
-        from lilfox_tui.runbook.wish import KIND
+        from lilfox_tui.runbook.run.protocol import RUN_KIND
 
         if self._listing is None:
             self._listing = Listing()
-        return tuple(job for job in self._listing.look() if job.kind == KIND)
+        return tuple(job for job in self._listing.look() if job.kind == RUN_KIND)
 
 
 def _stamps(folders: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:

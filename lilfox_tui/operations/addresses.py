@@ -1,4 +1,4 @@
-"""Bans of addresses: a set of nftables that forgets by itself, in front of everything else, for IPv4 and IPv6.
+"""Operations that ban addresses: an nftables set with time-outs, in front of everything else, for IPv4 and IPv6.
 
 nft(8). Table, sets and chain are those of the bundled runbooks, so that each sees and lifts the other's bans.
 """

@@ -1,4 +1,4 @@
-"""One change, as it is shown before it is made and as its job is asked for it."""
+"""An operation: one change of a host as it is shown and requested, and whether it may lock you out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import shlex
 from typing import Literal
 
 from msgspec import Struct
+
+from lilfox_tui.i18n import _
+
+# One change, as it is shown before it is made and as its job is asked for it.
+
 
 Kind = Literal["restart", "stop", "start", "signal", "ban", "unban", "cancel query", "terminate"]
 
@@ -50,3 +55,20 @@ class Operation(Struct, frozen=True, kw_only=True):
             return tuple(self.statement.splitlines())
         words = ("sudo", *self.argv) if self.sudo else self.argv
         return (*shlex.join(words).splitlines(), *self.stdin.splitlines())
+
+
+# Units and programs through which a host is reached: who stops one of them may have closed the door behind himself.
+
+
+_DOORS = frozenset({
+    "ssh", "sshd", "dropbear", "systemd-networkd", "networkmanager", "networking", "network", "wpa_supplicant",
+    "dhclient", "dhcpcd", "systemd-resolved", "tailscaled", "openvpn", "wg-quick", "firewalld", "nftables",
+})  # fmt: skip
+
+
+def locks_out(name: str) -> tuple[str, ...]:
+    """What is to be said before the unit or program of that name is touched; nothing for most."""
+    base = name.strip().rpartition("/")[2].partition(".")[0].partition("@")[0].partition("-session")[0].lower()
+    if base not in _DOORS:
+        return ()
+    return (_("You may reach the host by {name}: without it nobody may get in", name=name),)

@@ -1,4 +1,4 @@
-"""Sessions of a database: what one runs is cancelled, or it is ended, by the way on which the backend is asked."""
+"""Operations on database sessions: cancels what one runs, or ends it, over the backend's own connection."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from lilfox_tui.config.loader import load as load_config
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import HostError, NotAllowed, UsageError
 from lilfox_tui.i18n import _, ngettext, tr
-from lilfox_tui.jobs.model import Request
-from lilfox_tui.jobs.run import Outcome, Run
-from lilfox_tui.operations.effect import HERE, NotSeen, opened_host
+from lilfox_tui.jobs.model import JobRequest, Outcome, Run
+from lilfox_tui.operations.job import HERE, NotProved, opened_host
 from lilfox_tui.operations.model import Operation
 
 _LOOKS, _BETWEEN_S = 12, 0.5
@@ -25,8 +24,8 @@ _WAITS_S, _TRIES_S = 600.0, 5.0
 """For a way that is cut, and between two tries."""
 
 
-class Asked(Struct, frozen=True):
-    """``Request.wanted``. ``config``: the path of the configuration, None for none."""
+class SessionRequest(Struct, frozen=True):
+    """``JobRequest.wanted``. ``config``: the path of the configuration, None for none."""
 
     config: str | None
     backend: str
@@ -66,10 +65,10 @@ def session_operation(
     )
 
 
-def request_of(operation: Operation, backend: str, session: ClientSession, config: str | None) -> Request:
+def request_of(operation: Operation, backend: str, session: ClientSession, config: str | None) -> JobRequest:
     """The job that makes ``operation`` on a backend of the configuration at that path."""
-    wanted = Asked(config, backend, msgspec.structs.replace(session, statement=None), operation)
-    return Request(
+    wanted = SessionRequest(config, backend, msgspec.structs.replace(session, statement=None), operation)
+    return JobRequest(
         entry=f"{__name__}:run",
         kind=operation.kind,
         title=operation.title,
@@ -80,7 +79,7 @@ def request_of(operation: Operation, backend: str, session: ClientSession, confi
 
 async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
     """Cancels or ends one session."""
-    asked = msgspec.convert(wanted, Asked)
+    asked = msgspec.convert(wanted, SessionRequest)
     config = Config() if asked.config is None else load_config(Path(asked.config)).config
     found = config.backends.get(asked.backend)
     if found is None:
@@ -105,7 +104,7 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
         now = await _proved(run, backend, asked.session, how, told)
         run.done(now)
         return Outcome("ok", now)
-    except NotSeen as error:
+    except NotProved as error:
         return error.outcome
     finally:
         await backend.close()
@@ -135,7 +134,7 @@ async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: 
             tr("Look at the sessions that there are now."),
         )
     if told is None:
-        raise NotSeen(tr("nobody knows whether session {pid} was told to end; it is still there", pid=session.pid))
+        raise NotProved(tr("nobody knows whether session {pid} was told to end; it is still there", pid=session.pid))
     raise BackendError(
         tr("session {pid} was told to end and is still there", pid=session.pid),
         tr("It ends when what it waits for (a disk, a client) lets it. Look again, then do it again."),
@@ -153,7 +152,7 @@ async def _found(run: Run, backend: EndsSessions, session: ClientSession) -> Cli
             raise
         except (BackendError, HostError) as error:
             if asyncio.get_running_loop().time() > last:
-                raise NotSeen(
+                raise NotProved(
                     tr("nobody saw whether session {pid} ended: {reason}", pid=session.pid, reason=error.message)
                 ) from None
             run.say(str(error.message), "warning")

@@ -1,10 +1,12 @@
-"""One unit, looked at again and again, and restarted where ``deciding.py`` says so."""
+"""Watches units, restarts unhealthy ones as the policy says, and opens an incident when one is given up."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack, aclosing, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -12,18 +14,40 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.config.runbook_model import RecoveryConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import _
-from lilfox_tui.jobs import attach
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.incident.incidents import append, open_incident
+from lilfox_tui.incident.model import Noted
+from lilfox_tui.jobs import control
 from lilfox_tui.jobs.model import Ended
 from lilfox_tui.jobs.start import start
 from lilfox_tui.maintenance import covers, windows
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health
 from lilfox_tui.operations.units import Unit, read_unit, stopped_by_order
-from lilfox_tui.recovery import giving_up
-from lilfox_tui.recovery.book import Book, Record, State
-from lilfox_tui.recovery.deciding import step, taken
-from lilfox_tui.recovery.effect import request_of
+from lilfox_tui.recovery.history import RecoveryHistory, UnitRecord, UnitState
+from lilfox_tui.recovery.job import request_of
+from lilfox_tui.recovery.policy import next_step, observe
+
+# What follows when a unit was restarted in vain too often: an incident, once.
+
+
+def report_give_up(name: str, config: RecoveryConfig, record: UnitRecord) -> None:
+    """Opens an incident, or notes it in the one that is open. Blocks. Raises LilFoxError."""
+    text = ngettext(
+        "{unit} on {host} is unhealthy after {count} restart and is left alone: {why}",
+        "{unit} on {host} is unhealthy after {count} restarts and is left alone: {why}",
+        len(record.restarts), unit=config.unit, host=config.host, why=record.why,
+    )  # fmt: skip
+    incident = open_incident(
+        _("{unit} on {host} does not recover", unit=config.unit, host=config.host),
+        "SEV-2", f"recovery {name}", "lilfox recover", unless_open=True,
+    )  # fmt: skip
+    append(incident.id, Noted(text=text), by="lilfox recover")
+
+
+# One unit, looked at again and again, and restarted where ``policy.py`` says so.
+
 
 _ON = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated", "transient", "linked", "")
 """Of UnitFileState: what may run. Not ``disabled`` and ``masked``: somebody does not want it."""
@@ -34,7 +58,7 @@ class UnitWatch:
     machine. ``config_file`` is for the jobs that restart it."""
 
     def __init__(
-        self, name: str, config: Config, host: Host, asking: Host | None, book: Book, config_file: str | None
+        self, name: str, config: Config, host: Host, asking: Host | None, book: RecoveryHistory, config_file: str | None
     ) -> None:
         self.name = name
         self.config: RecoveryConfig = config.recovery[name]
@@ -56,7 +80,7 @@ class UnitWatch:
                 await self.look()
             await asyncio.sleep(self.config.every)
 
-    async def look(self, *, restarts: bool = True) -> Record:
+    async def look(self, *, restarts: bool = True) -> UnitRecord:
         """Looks once; restarts where that is due, and then returns when its health is known. Raises LilFoxError."""
         state, why = await self.judge()
         record = await asyncio.to_thread(self._note, state, why, restarts)
@@ -71,7 +95,7 @@ class UnitWatch:
         if self._probe is not None:
             await self._probe.close()
 
-    async def judge(self) -> tuple[State, str]:
+    async def judge(self) -> tuple[UnitState, str]:
         """How the unit is, and why. Raises HostError, UsageError."""
         window = covers(
             await asyncio.to_thread(windows, datetime.now(UTC)),
@@ -91,17 +115,17 @@ class UnitWatch:
                 return "unhealthy", _("{service}: {reason}", service=self._probe.name, reason=said)
         return "well", ""
 
-    async def _down(self, unit: Unit) -> tuple[State, str]:
+    async def _down(self, unit: Unit) -> tuple[UnitState, str]:
         if await stopped_by_order(self._host, unit, sudo=self._sudo):
             return "left alone", _("{unit} was stopped by order", unit=unit.name)
         return "unhealthy", _("{unit} is {active} ({result})", unit=unit.name, active=unit.active, result=unit.result)
 
-    def _note(self, state: State, why: str, restarts: bool) -> Record:
+    def _note(self, state: UnitState, why: str, restarts: bool) -> UnitRecord:
         """Writes the look down, and what follows of it before it is done. Blocks."""
         now = datetime.now(UTC)
         with self._book.changing(self.key) as change:
-            record = taken(change.record, state, why, now, self.config)
-            todo = step(record, now, self.config)
+            record = observe(change.record, state, why, now, self.config)
+            todo = next_step(record, now, self.config)
             if todo == "give up":
                 record = replace(record, state="given up", since=now)
             elif todo == "restart" and restarts:
@@ -111,26 +135,26 @@ class UnitWatch:
             change.record = record
         return record
 
-    def unknown(self, error: LilFoxError) -> Record:
+    def unknown(self, error: LilFoxError) -> UnitRecord:
         """What is told while nothing is known: the last record, with why. Blocks; nothing is written."""
         now = datetime.now(UTC)
-        found = self._book.read().get(self.key) or Record(state="unknown", since=now, looked=now)
+        found = self._book.read().get(self.key) or UnitRecord(state="unknown", since=now, looked=now)
         return replace(found, state="unknown", why=str(error.message))
 
-    async def _restart(self) -> Record:
+    async def _restart(self) -> UnitRecord:
         job = await asyncio.to_thread(start, request_of(self.name, self.config, self._sudo, self._config_file))
         ended: Ended | None = None
-        async with aclosing(attach.events(job)) as lists:
+        async with aclosing(control.follow_events(job)) as lists:
             async for some in lists:
                 ended = next((each for each in some if isinstance(each, Ended)), ended)
         good = ended is not None and ended.state == "ok"
         return await asyncio.to_thread(self._settle, job, good, "" if ended is None else ended.message)
 
-    def _settle(self, job: str, good: bool, message: str) -> Record:
+    def _settle(self, job: str, good: bool, message: str) -> UnitRecord:
         now = datetime.now(UTC)
         with self._book.changing(self.key) as change:
-            record = change.record or Record(state="waiting", since=now, looked=now)
-            state: State = "well" if good else "waiting"
+            record = change.record or UnitRecord(state="waiting", since=now, looked=now)
+            state: UnitState = "well" if good else "waiting"
             looks = 0 if good else self.config.failures
             record = replace(
                 record, state=state, since=now, looked=now, why="" if good else message, unhealthy_looks=looks, job=job
@@ -140,8 +164,47 @@ class UnitWatch:
             change.record = record
         return record
 
-    def _tell(self, record: Record) -> None:
-        giving_up.tell(self.name, self.config, record)
+    def _tell(self, record: UnitRecord) -> None:
+        report_give_up(self.name, self.config, record)
         with self._book.changing(self.key) as change:
             if change.record is not None:
                 change.record = replace(change.record, told=True)
+
+
+# The units of a configuration, their hosts opened once each.
+
+
+async def open_units(
+    stack: AsyncExitStack, config: Config, config_file: Path | None, names: Iterable[str], book: RecoveryHistory
+) -> list[UnitWatch]:
+    """A watch for each of ``names``; closed, with the hosts, when ``stack`` is."""
+    hosts: dict[str, Host] = {}
+
+    def host(name: str) -> Host:
+        if name not in hosts:
+            hosts[name] = open_host(name, config.hosts[name], config.ssh)
+            stack.push_async_callback(hosts[name].close)
+        return hosts[name]
+
+    return watches(stack, config, config_file, names, book, host)
+
+
+def watches(
+    stack: AsyncExitStack,
+    config: Config,
+    config_file: Path | None,
+    names: Iterable[str],
+    book: RecoveryHistory,
+    host: Callable[[str], Host],
+) -> list[UnitWatch]:
+    """As ``opened``, on hosts that somebody else opens and closes."""
+    path = None if config_file is None else str(config_file.absolute())
+    made = []
+    for name in names:
+        unit = config.recovery[name]
+        asks = None if unit.service is None else config.services[unit.service].from_
+        asking = None if asks is None or config.hosts[asks].local else host(asks)
+        watch = UnitWatch(name, config, host(unit.host), asking, book, path)
+        stack.push_async_callback(watch.close)
+        made.append(watch)
+    return made

@@ -1,1 +1,1 @@
-"""Runbooks are Markdown: they are read (``document.py``), checked (``lint/``) and walked on real hosts, as jobs."""
+"""Runbooks are Markdown files: parsed (``parse/``), classified, checked (``lint/``) and run as jobs (``run/``)."""

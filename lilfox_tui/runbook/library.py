@@ -1,15 +1,26 @@
-"""Which runbooks there are: those of the configuration's files and folders, and those that LilFox brings."""
+"""The library of runbooks: which files there are, and which of them still need a first-run approval."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
 from lilfox_tui.config.runbook_model import RunbooksConfig
-from lilfox_tui.i18n import language
-from lilfox_tui.runbook.document import parse, read_or_told
-from lilfox_tui.runbook.model import BUNDLED, Document, Runbook
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, language, listed, ngettext, tr
+from lilfox_tui.paths import own_folder
+from lilfox_tui.replace_file import locked, replace_file
+from lilfox_tui.runbook.model import BUNDLED, Document, Kind, Runbook
+from lilfox_tui.runbook.parse.document import parse, read, read_or_told
+from lilfox_tui.trusted_file import NotTrusted, is_ours, why_not
+
+# Which runbooks there are: those of the configuration's files and folders, and those that LilFox brings.
+
 
 _LIBRARY = Path(__file__).parent / "library"
 _SUFFIXES = (".md", ".markdown")
@@ -63,3 +74,127 @@ def files_of(path: Path) -> Iterator[Path]:
                 if found > _AT_MOST:
                     return
                 yield Path(folder) / name
+
+
+# Files of runbooks that nobody chose for this machine: the first run of one is asked.
+#
+# Chosen are those that LilFox brings, and those in the files and folders that the configuration names, where nobody
+# else can have written them. Any other one, as of a repository that was just fetched, is remembered once somebody has
+# allowed it: by the digest of its bytes, so that another text is asked again.
+
+
+_NAME = "allowed.json"
+_MOST_TEXTS, _MOST_FILES = 20, 1000
+"""So many texts of a file are remembered, and so many files: those that were allowed last."""
+_MOST_BYTES = 8 << 20
+_Texts = dict[str, tuple[str, ...]]
+"""Path of a file → digests of its texts that were allowed, the newest last."""
+
+
+class FirstRun(Struct, frozen=True, kw_only=True):
+    """What is asked before anything of a file runs, its reading commands too."""
+
+    path: str
+    """Of the file, without links."""
+    sha256: str
+    changed: bool
+    """Another text of it was allowed before."""
+    commands: dict[Kind, int]
+    """How many there are of each kind, in the whole file."""
+    others: NotTrusted | None = None
+    """Where others decide what is in the file: only a person who has seen the question says yes to it."""
+
+    @property
+    def question(self) -> Message:
+        """In a sentence."""
+        if self.others is not None:
+            return tr("{why} (sha256 {sha256}…); its commands: {commands}", why=self.others.message,
+                      sha256=self.sha256[:12], commands=_counted(self.commands))  # fmt: skip
+        told = {"path": self.path, "sha256": self.sha256[:12], "commands": _counted(self.commands)}
+        if self.changed:
+            return tr("{path} was changed since it was allowed (sha256 {sha256}…); its commands: {commands}", **told)
+        return tr("first run of {path} here (sha256 {sha256}…); its commands: {commands}", **told)
+
+
+class NotAllowedYet(LilFoxError):
+    """Nobody has allowed the runbook's file here."""
+
+    exit_code = 2
+
+
+def first_run(runbook: Runbook, config: RunbooksConfig) -> FirstRun | None:
+    """What is to be asked before ``runbook`` is run; None where nothing is. Blocks."""
+    if runbook.path.startswith(BUNDLED):
+        return None
+    path = os.path.realpath(runbook.path)
+    known = _known().get(path, ())
+    others = why_not(Path(runbook.path))
+    if runbook.sha256 in known or (others is None and _is_configured(path, config)):
+        return None
+    return FirstRun(path=path, sha256=runbook.sha256, changed=bool(known), commands=_commands(runbook), others=others)
+
+
+def allow(first: FirstRun) -> None:
+    """Somebody has said yes: that text of that file is not asked again. Blocks. Raises LilFoxError where that cannot be
+    kept."""
+    try:
+        path = own_folder("runbooks") / _NAME
+        with locked(path):
+            known = _known()
+            texts = known.pop(first.path, ())
+            known[first.path] = (*(each for each in texts if each != first.sha256), first.sha256)[-_MOST_TEXTS:]
+            replace_file(path, msgspec.json.encode(dict(list(known.items())[-_MOST_FILES:])))
+    except OSError as error:
+        raise LilFoxError(
+            tr("that {path} is allowed cannot be kept: {reason}", path=first.path, reason=error.strerror or error)
+        ) from None
+
+
+def refuse_first_run(runbook: Runbook, config: RunbooksConfig) -> None:
+    """Raises NotAllowedYet where somebody is to be asked first. Blocks."""
+    if (first := first_run(runbook, config)) is not None:
+        raise NotAllowedYet(
+            first.question,
+            first.others.hint
+            if first.others is not None
+            else tr("look at it: lilfox runbook show {path}; then say --yes, or run it at a terminal, which asks",
+               path=first.path),
+        )  # fmt: skip
+
+
+def _known() -> _Texts:
+    """What was allowed; of a file that cannot be read nothing, so that all is asked again."""
+    try:
+        with (own_folder("runbooks") / _NAME).open("rb") as file:
+            return msgspec.json.decode(file.read(_MOST_BYTES), type=_Texts)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+
+
+def _is_configured(path: str, config: RunbooksConfig) -> bool:
+    """Whether the configuration lists the file, by a way that nobody else has made."""
+    listed_there = (each for folder in config.folders for each in files_of(Path(folder)))
+    return any(os.path.realpath(each) == path and is_ours(each) for each in listed_there)
+
+
+def _commands(runbook: Runbook) -> dict[Kind, int]:
+    """Of the whole file, which is allowed at once; of the runbook alone where its file has another text by now."""
+    runbooks: Iterable[Runbook] = (runbook,)
+    try:
+        document = read(Path(runbook.path))
+    except LilFoxError:
+        pass
+    else:
+        runbooks = document.runbooks if document.sha256 == runbook.sha256 else runbooks
+    found = Counter(command.kind for each in runbooks for step in each.steps for command in step.commands)
+    return {kind: found[kind] for kind in ("read", "change", "follow", "interactive") if found[kind]}
+
+
+def _counted(commands: dict[Kind, int]) -> str:
+    words = {
+        "read": ngettext("{count} reads", "{count} read", commands.get("read", 0)),
+        "change": ngettext("{count} changes something", "{count} change something", commands.get("change", 0)),
+        "follow": ngettext("{count} follows", "{count} follow", commands.get("follow", 0)),
+        "interactive": ngettext("{count} needs a terminal", "{count} need a terminal", commands.get("interactive", 0)),
+    }
+    return listed(words[kind] for kind in commands) or "-"

@@ -1,7 +1,6 @@
 """A runbook as it was read: steps of commands, what they are known to do, and the values that they ask for.
 
-Nothing here has run or was filled in. Lines count from 1, in the file as it is on the disk.
-"""
+Nothing here has run or was filled in. Lines count from 1, in the file as it is on the disk."""
 
 from __future__ import annotations
 

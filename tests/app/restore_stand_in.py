@@ -14,7 +14,7 @@ from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.backup.source import RestoreChange
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.jobs.model import Began, Ended, Event, Intent, Moved, Progress, Request, Said
+from lilfox_tui.jobs.model import Began, Ended, Event, Intent, JobRequest, MessageLogged, Progress, ProgressMade
 from tests.app.backups_made import MIB, NOW
 
 JOB = "20260329-031244-00ff"
@@ -31,7 +31,7 @@ class StandIn:
         self.more_changes: list[RestoreChange] = []
         self.error: LilFoxError | None = None
         self.looked: list[BackupRequest] = []
-        self.started: list[Request] = []
+        self.started: list[JobRequest] = []
         self.refusal: LilFoxError | None = None
         self.answering = asyncio.Event()
         self.answering.set()
@@ -90,7 +90,7 @@ class StandIn:
             ],
         }
 
-    def start(self, request: Request) -> str:
+    def start(self, request: JobRequest) -> str:
         """As ``jobs/start.py``."""
         if self.refusal is not None:
             raise self.refusal
@@ -98,14 +98,14 @@ class StandIn:
         return JOB
 
     async def events(self, job_id: str) -> AsyncGenerator[list[Event], None]:
-        """As ``jobs/attach.py``: half of it, and the rest when it is told to go on."""
+        """As ``jobs/control.py``: half of it, and the rest when it is told to go on."""
         now = datetime(2026, 3, 29, 3, 12, 45, tzinfo=UTC)
         assert job_id == JOB
         yield [
             Began(now, 4711, 1, "b", "web-1", "root"),
             Intent(now, "restoring database beside database lilfox on localhost"),
-            Moved(now, Progress("database", 206 * MIB, 412 * MIB, 84.0 * MIB, 2.0)),
-            Said(now, "public.users: 1204 rows", "good"),
+            ProgressMade(now, Progress("database", 206 * MIB, 412 * MIB, 84.0 * MIB, 2.0)),
+            MessageLogged(now, "public.users: 1204 rows", "good"),
         ]
         await self.going_on.wait()
         yield [self.result]

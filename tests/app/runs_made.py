@@ -9,13 +9,21 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.incident import model as incident
-from lilfox_tui.incident.folding import fold
+from lilfox_tui.incident.reducer import fold
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
-from lilfox_tui.runbook.document import parse
-from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, EndState, Opened, RunFact, Skipped, Valued
 from lilfox_tui.runbook.model import Document
-from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.parse.document import parse
+from lilfox_tui.runbook.run.protocol import (
+    CommandBegan,
+    CommandEnded,
+    CommandSkipped,
+    EndState,
+    RunFact,
+    RunOpened,
+    ValuesSet,
+)
+from lilfox_tui.runbook.run.reducer import RunReducer
 from tests.app.overviews import NOW
 
 TEXT = """---
@@ -94,13 +102,13 @@ def run(folder: Path, facts: list[RunFact], text: str = TEXT) -> RunLog:
     """The run that these facts tell."""
     log = RunLog(job().id)
     log.folder = folder
-    log.folding = Folding(documents(text)[0].runbooks[0])
+    log.folding = RunReducer(documents(text)[0].runbooks[0])
     log.folding.take([opened(), *facts])
     return log
 
 
-def opened() -> Opened:
-    return Opened(
+def opened() -> RunOpened:
+    return RunOpened(
         at=NOW - timedelta(minutes=3),
         run=job().id,
         runbook="web",
@@ -145,7 +153,7 @@ def ran(
 
 def looked(folder: Path, output: str = OUTPUT) -> list[RunFact]:
     """The first step done on both hosts, with what it printed."""
-    valued = Valued(at=NOW - timedelta(seconds=125), values={"unit": "nginx.service"})
+    valued = ValuesSet(at=NOW - timedelta(seconds=125), values={"unit": "nginx.service"})
     facts: list[RunFact] = [valued]
     for number, host in enumerate(HOSTS):
         (folder / f"{job().id}-{number}.head").write_text(output, encoding="utf-8")
@@ -166,7 +174,10 @@ def failed(folder: Path, message: str = "its output does not have /active/") -> 
 
 def skipped(folder: Path) -> list[RunFact]:
     """That check skipped."""
-    return [*failed(folder), Skipped(at=NOW, step=1, command=1, reason="web-2 is out of the pool", by="ann@web-1")]
+    return [
+        *failed(folder),
+        CommandSkipped(at=NOW, step=1, command=1, reason="web-2 is out of the pool", by="ann@web-1"),
+    ]
 
 
 def view(state: str | None = "running", text: str = TEXT) -> RunbooksView:
@@ -177,7 +188,7 @@ def view(state: str | None = "running", text: str = TEXT) -> RunbooksView:
 def open_incident(note: str = "connections are refused since the deploy") -> IncidentView:
     """INC-7, of six entries."""
     happened: list[incident.What] = [
-        incident.Opened(title="HighErrorRate: web", severity="SEV-2", cause="HighErrorRate: web"),
+        incident.IncidentOpened(title="HighErrorRate: web", severity="SEV-2", cause="HighErrorRate: web"),
         incident.AlertChanged(
             name="HighErrorRate", labels={"job": "web"}, state="firing", since=NOW - timedelta(minutes=13),
             summary="31% of all requests fail",
@@ -191,7 +202,7 @@ def open_incident(note: str = "connections are refused since the deploy") -> Inc
         incident.Changed(change="r1", text="web-1: systemctl restart ‹nginx.service›", undo="systemctl stop nginx"),
     ]  # fmt: skip
     entries = tuple(
-        incident.Entry(
+        incident.TimelineEntry(
             number=number, at=NOW - timedelta(seconds=751 - 100 * number), by="ann@web-1", previous="0" * 64, what=what
         )
         for number, what in enumerate(happened, 1)

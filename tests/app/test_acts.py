@@ -23,8 +23,8 @@ from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs import start
 from lilfox_tui.jobs.listing import list_jobs
-from lilfox_tui.jobs.model import Request
-from lilfox_tui.jobs.process import start_of
+from lilfox_tui.jobs.model import JobRequest
+from lilfox_tui.jobs.reader import start_of
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
 from lilfox_tui.monitor.model import HostView, Overview
 from lilfox_tui.monitor.watched import this_machine
@@ -57,11 +57,11 @@ SESSIONS = (
 
 
 @pytest.fixture
-def begun(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[JobRequest]:
     """What was begun: nothing is, but it is noted here."""
-    found: list[Request] = []
+    found: list[JobRequest] = []
 
-    def note(request: Request, **_more: object) -> str:
+    def note(request: JobRequest, **_more: object) -> str:
         found.append(request)
         raise LilFoxError(tr("noted"))
 
@@ -110,7 +110,7 @@ async def test_what_can_be_done_on_a_host(language: str) -> None:
 @LANGUAGES
 @pytest.mark.parametrize("size", [SIZE, (120, 40)], ids=["80x24", "120x40"])
 async def test_a_restart_is_shown_and_begins_on_enter(
-    size: tuple[int, int], language: str, begun: list[Request]
+    size: tuple[int, int], language: str, begun: list[JobRequest]
 ) -> None:
     app = app_of(failing(), language=language)
     async with app.run_test(size=size) as pilot:
@@ -127,7 +127,7 @@ async def test_a_restart_is_shown_and_begins_on_enter(
 
 
 @LANGUAGES
-async def test_a_stop_wants_the_hosts_name(language: str, begun: list[Request]) -> None:
+async def test_a_stop_wants_the_hosts_name(language: str, begun: list[JobRequest]) -> None:
     app = app_of(failing(), language=language)
     async with app.run_test(size=SIZE) as pilot:
         await open_acts(app, pilot, "service", "backend")
@@ -143,7 +143,7 @@ async def test_a_stop_wants_the_hosts_name(language: str, begun: list[Request]) 
         await until(lambda: len(begun) == 1, what="it begins")
 
 
-async def test_units_by_which_the_host_is_reached_want_its_name_too(begun: list[Request]) -> None:
+async def test_units_by_which_the_host_is_reached_want_its_name_too(begun: list[JobRequest]) -> None:
     numbers = replace(summary("web-1", 23, 61, 71), failed_units=("ssh.service",))
     view = host("web-1", Level.DEGRADED, numbers)
     app = still_app(Overview(NOW, {"web-1": view}, {}))
@@ -155,7 +155,7 @@ async def test_units_by_which_the_host_is_reached_want_its_name_too(begun: list[
 
 
 @pytest.mark.parametrize("how", ["read_only", "protected", "past", "lost"])
-async def test_what_cannot_be_done_says_why(how: str, begun: list[Request]) -> None:
+async def test_what_cannot_be_done_says_why(how: str, begun: list[JobRequest]) -> None:
     overview = failing()
     if how == "protected":
         view = overview.hosts["web-1"]
@@ -196,7 +196,7 @@ async def test_of_an_alert_what_its_labels_name(labels: dict[str, str], offered:
 
 
 @LANGUAGES
-async def test_a_signal_goes_to_the_process_that_was_seen(language: str, begun: list[Request]) -> None:
+async def test_a_signal_goes_to_the_process_that_was_seen(language: str, begun: list[JobRequest]) -> None:
     app = app_of(failing(), language=language)
     processes = (
         ProcessUsage(4711, "www", "nginx", "R", 88.0, 2**26, NOW, 123456),
@@ -223,7 +223,7 @@ async def test_a_signal_goes_to_the_process_that_was_seen(language: str, begun: 
 
 @LANGUAGES
 async def test_a_session_of_a_database_is_ended(
-    language: str, begun: list[Request], monkeypatch: pytest.MonkeyPatch
+    language: str, begun: list[JobRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = still_app(with_backends(), language=language, backends=_backends())
     backend = PostgreSql(app.config.backends["orders-db"], None)  # type: ignore[arg-type]
@@ -252,7 +252,7 @@ async def test_a_session_of_a_database_is_ended(
 
 @LANGUAGES
 async def test_an_address_of_a_record_is_banned(
-    language: str, begun: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    language: str, begun: list[JobRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = _logs_app(tmp_path, language)
     asked: list[str] = []
@@ -279,7 +279,7 @@ async def test_an_address_of_a_record_is_banned(
 
 
 async def test_a_ban_that_the_host_refuses_is_not_shown(
-    begun: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begun: list[JobRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = _logs_app(tmp_path, "en")
 
@@ -309,7 +309,7 @@ def _backends() -> dict[str, Any]:
 
 
 async def test_on_a_small_screen_the_whole_command_can_be_read(
-    begun: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begun: list[JobRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = _logs_app(tmp_path, "en")
 

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.logs.pane import LogsPane
 from lilfox_tui.incident.incidents import current, entries, open_incident
-from lilfox_tui.incident.model import Kept
+from lilfox_tui.incident.model import EvidenceKept
 from tests.app.alerts_made import alerting
 from tests.app.log_files import counted, line, logs_app, selected, settled
 from tests.app.overviews import NOW, mixed
@@ -29,11 +29,11 @@ def _own_incidents(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LILFOX_INCIDENT", raising=False)
 
 
-def kept() -> list[tuple[Kept, str]]:
+def kept() -> list[tuple[EvidenceKept, str]]:
     """The evidence of the current incident, with what is in the files."""
     incident = current()
     assert incident is not None
-    found = [each.what for each in entries(incident.id) if isinstance(each.what, Kept)]
+    found = [each.what for each in entries(incident.id) if isinstance(each.what, EvidenceKept)]
     return [(each, (Path(incident.folder) / "evidence" / each.file).read_text("utf-8")) for each in found]
 
 
@@ -46,7 +46,7 @@ async def told(pilot: Pilot[None], app: LilFoxApp, text: str = "kept as evidence
     await until(lambda: text in app.note[0], what=text)
 
 
-async def kept_by_e(pilot: Pilot[None], app: LilFoxApp) -> tuple[Kept, str]:
+async def kept_by_e(pilot: Pilot[None], app: LilFoxApp) -> tuple[EvidenceKept, str]:
     """What ``e`` has put there."""
     before = len(kept())
     await pilot.press("e")

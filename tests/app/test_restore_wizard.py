@@ -17,7 +17,7 @@ from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.source import RestoreChange
 from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.jobs.errors import KeyHeld
+from lilfox_tui.jobs.model import KeyHeld
 from lilfox_tui.text import cell_width
 from tests.app.backups_made import healthy, plan
 from tests.app.restore_stand_in import StandIn

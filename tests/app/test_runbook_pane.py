@@ -13,7 +13,7 @@ from textual.widgets import Input
 from lilfox_tui.app.cause import Cause
 from lilfox_tui.incident import incidents
 from lilfox_tui.incident.incidents import current, open_incident
-from lilfox_tui.incident.model import Closed, Decided, Kept, Noted, Skipped, StepEnded
+from lilfox_tui.incident.model import Closed, Decided, EvidenceKept, Noted, StepEnded, StepSkipped
 from lilfox_tui.jobs.listing import list_jobs
 from tests.app.runbook_console import console, home, told
 from tests.waiting import until
@@ -63,7 +63,7 @@ async def test_a_run_from_its_first_key_to_its_end(home: Path) -> None:
         await shown.until_waits("end", 0)
         await shown.keys("enter")
         await shown.until("last run, by")
-    assert [each.reason for each in told(Skipped)] == ["too hot"]
+    assert [each.reason for each in told(StepSkipped)] == ["too hot"]
     assert {each.state for each in told(StepEnded)} == {"done", "failed"}
 
 
@@ -180,7 +180,7 @@ async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(
     assert "touch" in closed[0].in_force[0]
     assert [each.text for each in told(Noted)] == ["smoke in the rack"]
     assert [each.text for each in told(Decided)] == ["cut the power"]
-    assert any(each.file.endswith(".txt") for each in told(Kept))
+    assert any(each.file.endswith(".txt") for each in told(EvidenceKept))
     assert "it was the fan" in await asyncio.to_thread(Path(path).read_text)
 
 

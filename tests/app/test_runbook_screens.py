@@ -13,11 +13,11 @@ from lilfox_tui.app import app as app_module
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.glyphs import ASCII
 from lilfox_tui.app.run_log import RunLog
-from lilfox_tui.incident.folding import fold
-from lilfox_tui.incident.model import Entry, Graded
+from lilfox_tui.incident.model import Graded, TimelineEntry
+from lilfox_tui.incident.reducer import fold
 from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
-from lilfox_tui.runbook.document import parse
-from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, RunFact, Skipped
+from lilfox_tui.runbook.parse.document import parse
+from lilfox_tui.runbook.run.protocol import CommandBegan, CommandEnded, CommandSkipped, RunFact
 from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import HOSTILE, TEXT, failed, job, looked, open_incident, ran, run, skipped, view
@@ -196,7 +196,7 @@ async def test_the_end_after_a_skip_or_an_undo_is_not_said_to_be_good(tmp_path: 
         began, ended = ran(number, 0, 1, host, "done", shown="rm /srv/a")
         assert isinstance(began, CommandBegan)
         back += [replace(began, rollback=True, undoes=(f"{job().id}-{number - 2}",)), ended]
-    left_out: list[RunFact] = [Skipped(at=NOW, step=0, command=0, reason="done already", by="ann@web-1")]
+    left_out: list[RunFact] = [CommandSkipped(at=NOW, step=0, command=0, reason="done already", by="ann@web-1")]
     for facts, told in (
         (done, "all steps are done: enter ends"),
         (left_out, "all steps are done or skipped: enter ends"),
@@ -212,7 +212,7 @@ async def test_the_end_after_a_skip_or_an_undo_is_not_said_to_be_good(tmp_path: 
 async def test_a_rewound_screen_has_the_incident_as_it_was(tmp_path: Path) -> None:
     """Its severity, its changes and who acted, too, not only its entries."""
     seen = open_incident()
-    raised = Entry(number=7, at=NOW, by="bob@web-2", previous="0" * 64, what=Graded(severity="SEV-1"))
+    raised = TimelineEntry(number=7, at=NOW, by="bob@web-2", previous="0" * 64, what=Graded(severity="SEV-1"))
     entries = (*seen.entries, raised)
     now = IncidentView(NOW, fold(entries, Path("/state/INC-7")), entries)
     app = showing(view(), run(tmp_path, looked(tmp_path)), now)
@@ -317,10 +317,10 @@ async def test_the_incident_and_the_step_are_in_the_line_of_tabs_of_every_pane(w
 
 
 async def test_a_host_that_cannot_be_reached_is_waited_for(tmp_path: Path) -> None:
-    from lilfox_tui.runbook.facts import LinkLost
+    from lilfox_tui.runbook.run.protocol import ConnectionLost
 
     facts = looked(tmp_path) + ran(2, 1, 0, "web-1", None, shown="systemctl restart ‹nginx.service›")
-    lost = LinkLost(at=NOW, run=f"{job().id}-2", reason="connection lost")
+    lost = ConnectionLost(at=NOW, run=f"{job().id}-2", reason="connection lost")
     app = showing(view(), run(tmp_path, [*facts, lost]), replace(open_incident()))
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("4", "enter")

@@ -13,10 +13,10 @@ import pytest
 from lilfox_tui.config.loader import load
 from lilfox_tui.jobs.listing import find_job, list_jobs
 from lilfox_tui.monitor.runbook_orders import begin
-from lilfox_tui.runbook.allowed import allow, first_run
-from lilfox_tui.runbook.document import read
+from lilfox_tui.runbook.library import allow, first_run
 from lilfox_tui.runbook.model import Runbook
-from lilfox_tui.runbook.orders import RunAll, send
+from lilfox_tui.runbook.parse.document import read
+from lilfox_tui.runbook.run.protocol import RunAll, send
 from tests.app.runbook_console import Console, console, home
 from tests.waiting import until
 

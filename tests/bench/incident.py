@@ -14,10 +14,10 @@ from statistics import median
 from unittest.mock import patch
 
 from lilfox_tui.incident import incidents as book
+from lilfox_tui.incident.folder import find
 from lilfox_tui.incident.model import Noted, StepBegan, StepEnded
-from lilfox_tui.incident.places import find
-from lilfox_tui.incident.timeline import held
-from lilfox_tui.incident.verifying import verify
+from lilfox_tui.incident.timeline import open_for_append
+from lilfox_tui.incident.verify import verify
 from tests.bench.on_terminal import CannotMeasure
 from tests.bench.programs import LILFOX, Peers, environment, median_ratio
 from tests.bench.table import Row, against, within
@@ -59,7 +59,7 @@ def measure(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
 
 def _fill(incident: str) -> str:
     """A command's beginning and end in turn; the last one has not ended."""
-    with patch("os.fsync"), held(find(incident), "kim@bastion") as timeline:
+    with patch("os.fsync"), open_for_append(find(incident), "kim@bastion") as timeline:
         for number in range(ENTRIES // 2):
             run = f"{number}"
             begun = StepBegan(

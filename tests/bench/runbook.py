@@ -20,7 +20,7 @@ _OURS = """
 import sys, time
 data = open(sys.argv[1], "rb").read()
 began = time.perf_counter()
-from lilfox_tui.runbook.document import parse
+from lilfox_tui.runbook.parse.document import parse
 document = parse(data, sys.argv[1])
 print(time.perf_counter() - began, len(document.runbooks), sum(len(each.steps) for each in document.runbooks))
 """

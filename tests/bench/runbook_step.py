@@ -16,8 +16,8 @@ from threading import Event, Thread
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.model import Job
-from lilfox_tui.jobs.reading import EventReader
-from lilfox_tui.runbook.facts import CommandBegan, heard
+from lilfox_tui.jobs.reader import EventReader
+from lilfox_tui.runbook.run.protocol import CommandBegan, decode_facts
 from tests.bench.on_terminal import CannotMeasure
 from tests.bench.programs import Peers
 from tests.bench.table import Row, within
@@ -108,7 +108,7 @@ def _ended(lab: RunbookLab) -> Job:
 
 def _step_s(lab: RunbookLab, job: Job) -> float:
     """From the beginning of a step to that of the next one."""
-    facts = heard(EventReader(Path(job.folder)).read())
+    facts = decode_facts(EventReader(Path(job.folder)).read())
     times = [fact.at for fact in facts if isinstance(fact, CommandBegan)]
     return median((after - before).total_seconds() for before, after in pairwise(times))
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from lilfox_tui.backup.errors import BrokenSet
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.document import parse
+from lilfox_tui.runbook.parse.document import parse
 from tests.faults import test_http_bombs as http
 from tests.faults.test_endless_listing import endless
 from tests.services.http_servers import serving

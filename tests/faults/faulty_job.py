@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lilfox_tui.jobs import child
-from lilfox_tui.runbook import runner
+from lilfox_tui.runbook.run import runner
 
 
 def main(argv: Sequence[str]) -> int:

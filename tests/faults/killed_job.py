@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from lilfox_tui.jobs import child
-from lilfox_tui.jobs.recorded import Recorded
+from lilfox_tui.jobs.recorder import RecordedRun
 
 
 def main(argv: Sequence[str]) -> int:
     """As the process of a job has it."""
     left = int(os.environ.get("LILFOX_TEST_KILL_AT", "-1"))
-    fact = Recorded.fact
+    fact = RecordedRun.fact
 
-    def counted(self: Recorded, name: str, value: dict[str, Any], *, sync: bool = False) -> None:
+    def counted(self: RecordedRun, name: str, value: dict[str, Any], *, sync: bool = False) -> None:
         nonlocal left
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
         fact(self, name, value, sync=sync)
 
-    Recorded.fact = counted  # type: ignore[method-assign]
+    RecordedRun.fact = counted  # type: ignore[method-assign]
     return child.main(argv)

@@ -20,8 +20,7 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.content import DatabaseSnapshot
 from lilfox_tui.backup.remote_dump import PIPELINE
 from lilfox_tui.jobs.listing import list_jobs
-from lilfox_tui.jobs.model import Level
-from lilfox_tui.jobs.run import Outcome
+from lilfox_tui.jobs.model import Level, Outcome
 from tests.faults.linked_backup import Watched
 from tests.faults.near_backup import Near, near
 from tests.services.postgres import Postgres

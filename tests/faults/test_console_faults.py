@@ -200,7 +200,7 @@ def test_from_cron_without_root_nothing_is_for_others_and_sudo_runs_what_its_rul
 RACER = """
 import asyncio, sys
 from pathlib import Path
-from lilfox_tui.runbook.orders import OrderRefused, RunOne, send
+from lilfox_tui.runbook.run.protocol import OrderRefused, RunOne, send
 
 async def race(folder, sha256, steps):
     for step in range(int(steps)):

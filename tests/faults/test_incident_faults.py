@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.errors import IncidentError, NotRecorded
-from lilfox_tui.incident.model import JobBegan, JobEnded, Kept, Noted
-from lilfox_tui.incident.places import find
-from lilfox_tui.incident.verifying import verify
+from lilfox_tui.incident.folder import IncidentError, NotRecorded, find
+from lilfox_tui.incident.model import EvidenceKept, JobBegan, JobEnded, Noted
+from lilfox_tui.incident.verify import verify
 from lilfox_tui.jobs.listing import find_job
 from tests.faults.test_job_faults import fill, small_disk
 from tests.unit.jobs.effects import begin
@@ -114,17 +113,17 @@ def test_killed_in_the_middle_of_a_line_that_line_is_put_aside_and_told(memory_d
     verdict = verify("INC-1")
     assert verdict.problems == ()
     assert f"the last {size} bytes are of a write that was cut off" in str(verdict.notes[0])
-    assert [type(entry.what).__name__ for entry in book.entries("INC-1")] == ["Opened"]
+    assert [type(entry.what).__name__ for entry in book.entries("INC-1")] == ["IncidentOpened"]
     entry = book.append("INC-1", Noted(text="goes on"))
     kept = book.entries("INC-1")[1].what
-    assert isinstance(kept, Kept)
+    assert isinstance(kept, EvidenceKept)
     assert (kept.file, kept.size_bytes, entry.number) == ("torn-line-2", size, 3)
     assert (memory_disk / "INC-1/evidence/torn-line-2").read_bytes().startswith(b'{"number":2'[:size])
     assert verify("INC-1").problems == ()
 
 
 def test_a_follower_sees_what_another_process_writes_after_a_torn_line(memory_disk: Path) -> None:
-    from lilfox_tui.incident.reading import TimelineReader
+    from lilfox_tui.incident.timeline import TimelineReader
 
     book.open_incident("x")
     reader = TimelineReader(find("INC-1"))
@@ -133,7 +132,7 @@ def test_a_follower_sees_what_another_process_writes_after_a_torn_line(memory_di
     assert reader.grown()
     assert reader.read() == []
     book.append("INC-1", Noted(text="a"))
-    assert [type(entry.what).__name__ for entry in reader.read()] == ["Kept", "Noted"]
+    assert [type(entry.what).__name__ for entry in reader.read()] == ["EvidenceKept", "Noted"]
     assert (reader.unreadable, reader.read()) == (0, [])
 
 
@@ -311,7 +310,7 @@ def test_a_job_whose_incident_is_closed_meanwhile_tells_its_end_there(jobs: Path
     go.touch()
     ended(job)
     assert [type(entry.what).__name__ for entry in book.entries("INC-1")] == [
-        "Opened",
+        "IncidentOpened",
         "JobBegan",
         "Closed",
         "JobEnded",

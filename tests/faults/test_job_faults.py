@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.jobs.errors import JobError, KeyHeld
-from lilfox_tui.jobs.folder import EVENTS
 from lilfox_tui.jobs.listing import find_job, list_jobs, unsettled
-from lilfox_tui.jobs.model import Intent
+from lilfox_tui.jobs.model import Intent, JobError, KeyHeld
+from lilfox_tui.jobs.reader import EVENTS
 from tests.unit.jobs.effects import begin
 from tests.unit.jobs.running import all_events, ended, jobs, kill, lines, said
 from tests.waiting import wait_for
@@ -74,7 +73,7 @@ def test_17_of_many_at_once_one_runs_and_the_others_say_who_holds_it(jobs: Path,
     go, ready = tmp_path / "go", tmp_path / "ready"
     program = (
         "import os, sys\n"
-        "from lilfox_tui.jobs.errors import KeyHeld\n"
+        "from lilfox_tui.jobs.model import KeyHeld\n"
         "from tests.unit.jobs.effects import begin\n"
         f"while not os.path.exists({str(ready)!r}): pass\n"
         "try:\n"

@@ -12,10 +12,9 @@ import pytest
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.jobs.listing import find_job, list_jobs
-from lilfox_tui.jobs.reading import EventReader
-from lilfox_tui.runbook.facts import RunsAll, heard
-from lilfox_tui.runbook.orders import RunAll
-from lilfox_tui.runbook.resuming import newest
+from lilfox_tui.jobs.reader import EventReader
+from lilfox_tui.runbook.run.persistence import newest_run
+from lilfox_tui.runbook.run.protocol import RunAll, RunAllStarted, decode_facts
 from tests.faults import killed_job
 from tests.services.lilfox_command import lilfox, running
 from tests.services.runbook_lab import RunbookLab, fence
@@ -66,7 +65,7 @@ def counted(lab: RunbookLab, name: str) -> str:
 
 def runs_all(lab: RunbookLab, job: str) -> bool:
     """Whether the order to run all that is left was taken."""
-    return any(isinstance(fact, RunsAll) for fact in heard(EventReader(lab.job_folder(job)).read()))
+    return any(isinstance(fact, RunAllStarted) for fact in decode_facts(EventReader(lab.job_folder(job)).read()))
 
 
 @pytest.mark.fault("4.45")
@@ -90,7 +89,7 @@ def test_what_is_asked_of_a_person_is_only_what_is_left(lab: RunbookLab, monkeyp
         lab.order(job, RunAll(sha256=lab.sha256))
     lab.ended(job)
     monkeypatch.delenv("LILFOX_TEST_KILL_AT")
-    second = lab.begin(resumes=newest(job))
+    second = lab.begin(resumes=newest_run(job))
     wait_for(lambda: (state := lab.state(second)) is not None and state.waiting.what == "confirm")
     state = lab.state(second)
     assert state is not None
@@ -128,7 +127,7 @@ def test_a_refused_order_stops_nothing(lab: RunbookLab) -> None:
     lab.write(fence(COUNTS, ONE), fence("echo after >>count", ONE))
     job = lab.begin()
     order = f"RunOne(step=0, command=0, sha256='{lab.sha256}')"
-    text = "import asyncio; from pathlib import Path; from lilfox_tui.runbook.orders import RunOne, send; "
+    text = "import asyncio; from pathlib import Path; from lilfox_tui.runbook.run.protocol import RunOne, send; "
     text += f"asyncio.run(send(Path({str(lab.job_folder(job))!r}), {order}))"
     subprocess.run([sys.executable, "-c", text], check=True, timeout=60)  # a face that is gone, and acts no more
     wait_for((lab.on_host("web1") / "runs").exists, what="it runs there")
@@ -154,11 +153,11 @@ def test_killed_at_any_write_and_gone_on_with_at_once_each_host_is_changed_once(
         lab.order(job, RunAll(sha256=lab.sha256))
     state = lab.ended(job).state
     if state == "unknown":
-        second = lab.begin(resumes=newest(job), module=killed_job.__name__)
+        second = lab.begin(resumes=newest_run(job), module=killed_job.__name__)
         with suppress(LilFoxError):
             lab.order(second, RunAll(sha256=lab.sha256))
         lab.ended(second)
         monkeypatch.delenv("LILFOX_TEST_KILL_AT")
         assert find_job(second).state == "ok" or resumed(lab, job) == 0
-        wait_for(lambda: newest(job) == newest(second), what="both are gone on with by one")
+        wait_for(lambda: newest_run(job) == newest_run(second), what="both are gone on with by one")
     assert (counted(lab, "web1"), counted(lab, "web2")) == ("one\ntwo\n", "one\ntwo\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.jobs.listing import list_jobs
-from lilfox_tui.runbook.orders import Finish
+from lilfox_tui.runbook.run.protocol import FinishRun
 from tests.faults.test_runbook_faults import CHANGE, servers
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab
@@ -56,5 +56,5 @@ def test_without_inodes_what_a_command_prints_is_kept_in_memory(tmp_path: Path, 
     assert (lab.on_host("web1") / "changed").exists()
     for each in fillers[:-1]:
         each.unlink()
-    lab.order(job, Finish())
+    lab.order(job, FinishRun())
     assert lab.ended(job).state == "ok"

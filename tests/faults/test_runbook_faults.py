@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.jobs.folder import EVENTS
 from lilfox_tui.jobs.listing import find_job, list_jobs
-from lilfox_tui.jobs.process import start_of
-from lilfox_tui.runbook.orders import SOCKET, Finish, LookAgain, OrderRefused, RunAll, Stop, UseText, send
-from lilfox_tui.runbook.resuming import newest
-from lilfox_tui.runbook.states import Result
+from lilfox_tui.jobs.reader import EVENTS, start_of
+from lilfox_tui.runbook.run.persistence import newest_run
+from lilfox_tui.runbook.run.protocol import SOCKET, FinishRun, LookAgain, OrderRefused, RunAll, Stop, UseText, send
+from lilfox_tui.runbook.run.state import CommandResult
 from tests.faults import faulty_job, killed_job
 from tests.faults.relay import Relay
 from tests.services.runbook_lab import RunbookLab, fence
@@ -70,7 +69,7 @@ def test_a_job_that_is_killed_is_gone_on_with_and_its_command_ran_once(lab: Runb
     count = begun(lab, job, 2)
     kill_job(lab, job)
     assert count.read_text() == "once\n", "it goes on there"
-    second = lab.begin(resumes=newest(job))
+    second = lab.begin(resumes=newest_run(job))
     assert lab.until(second, "running", 2).run.startswith(job)
     with pytest.raises(OrderRefused, match="this runs"):
         lab.run_one(second, 2)
@@ -81,7 +80,7 @@ def test_a_job_that_is_killed_is_gone_on_with_and_its_command_ran_once(lab: Runb
     assert lab.printed(second, next(iter(lab.results(second, 1).values()))) == "before\n"
     assert lab.run_all(second).state == "ok"
     assert lab.printed(second, lab.results(second, 3)["web1"]) == "once\nover\n"
-    assert newest(job) == second
+    assert newest_run(job) == second
 
 
 def test_what_ended_while_nobody_watched_is_told_as_it_ended(lab: RunbookLab) -> None:
@@ -91,11 +90,11 @@ def test_what_ended_while_nobody_watched_is_told_as_it_ended(lab: RunbookLab) ->
     kill_job(lab, job)
     (lab.on_host("web1") / "go").touch()
     wait_for(lambda: count.read_text() == "once\nover\n", what="it has ended there")
-    second = lab.begin(resumes=newest(job))
+    second = lab.begin(resumes=newest_run(job))
     failed = lab.until(second, "failed")
     assert (failed.exit_status, lab.printed(second, failed)) == (7, "printed\n")
     kill_job(lab, second)
-    third = lab.begin(resumes=newest(job))
+    third = lab.begin(resumes=newest_run(job))
     assert lab.until(third, "failed").exit_status == 7
     assert count.read_text() == "once\nover\n"
 
@@ -114,7 +113,7 @@ def test_killed_at_any_write_of_its_events_nothing_is_done_that_is_not_known(
     assert lab.ended(job).state in ("unknown", "ok")
     monkeypatch.delenv("LILFOX_TEST_KILL_AT")
     if find_job(job).state == "unknown":
-        job = lab.begin(resumes=newest(job))
+        job = lab.begin(resumes=newest_run(job))
         wait_for((lab.job_folder(job) / SOCKET).exists, what="all is taken over")
         wait_for(lambda: not any(each.state == "running" for step in (1, 2) for each in of(lab, job, step)))
         assert not [each for step in (1, 2) for each in of(lab, job, step) if each.state == "unknown"]
@@ -123,7 +122,7 @@ def test_killed_at_any_write_of_its_events_nothing_is_done_that_is_not_known(
     assert count.read_text() == "once\ntwice\n"
 
 
-def of(lab: RunbookLab, job: str, step: int) -> list[Result]:
+def of(lab: RunbookLab, job: str, step: int) -> list[CommandResult]:
     """Results of a step; nothing before the run is opened."""
     return [] if lab.state(job) is None else list(lab.results(job, step).values())
 
@@ -176,9 +175,9 @@ def test_a_run_that_ends_with_something_unknown_says_so(lab: RunbookLab) -> None
         for pid in keeper.read_text().split()[3:4]:
             os.kill(int(pid), signal.SIGKILL)
     os.killpg(os.getpgid(group), signal.SIGKILL)
-    second = lab.begin(resumes=newest(job))
+    second = lab.begin(resumes=newest_run(job))
     assert "nobody saw its end" in lab.until(second, "unknown").message
-    lab.order(second, Finish())
+    lab.order(second, FinishRun())
     assert ((ended := lab.ended(second)).state, ended.exit_code) == ("unknown", 1)
 
 
@@ -241,14 +240,14 @@ def test_a_run_is_gone_on_with_by_one_and_of_the_last_that_knows_all(lab: Runboo
     lab.run_one(job, 1)
     lab.until(job, "done", 1)
     with pytest.raises(LilFoxError, match="goes on"):
-        newest(job)
+        newest_run(job)
     kill_job(lab, job)
-    second = lab.begin(resumes=newest(job))
+    second = lab.begin(resumes=newest_run(job))
     lab.run_one(second, 2)
     lab.until(second, "done", 2)
     kill_job(lab, second)
-    assert newest(job) == second
-    third = lab.begin(resumes=newest(job))
+    assert newest_run(job) == second
+    third = lab.begin(resumes=newest_run(job))
     with pytest.raises(OrderRefused, match="done on web1 already"):
         lab.run_one(third, 2)
     assert lab.run_all(third).state == "ok"
@@ -261,13 +260,13 @@ def test_a_run_that_was_killed_while_it_took_over_is_passed_over(lab: RunbookLab
     lab.run_one(job)
     lab.until(job, "done")
     kill_job(lab, job)
-    second = lab.begin(resumes=newest(job))
+    second = lab.begin(resumes=newest_run(job))
     lab.until(second, "done")
     kill_job(lab, second)
     events = lab.job_folder(second) / EVENTS
     lines = events.read_bytes().splitlines(keepends=True)
     events.write_bytes(b"".join(lines[:2]))  # no further than Opened
-    third = lab.begin(resumes=newest(job))
+    third = lab.begin(resumes=newest_run(job))
     assert lab.until(third, "done").exit_status == 0
     assert (lab.on_host("web1") / "count").read_text() == "one\n"
 
@@ -280,7 +279,7 @@ def test_a_file_that_was_changed_after_the_run_is_not_gone_on_with(lab: RunbookL
     lab.until(job, "done")
     kill_job(lab, job)
     lab.path.write_text(lab.path.read_text().replace("echo one", "echo other"))
-    assert "was changed since run" in lab.ended(lab.begin(resumes=newest(job))).message
+    assert "was changed since run" in lab.ended(lab.begin(resumes=newest_run(job))).message
 
 
 @pytest.mark.fault("S29")
@@ -295,7 +294,7 @@ def test_a_run_whose_file_was_changed_goes_on_with_the_text_that_was_kept(lab: R
     lab.path.write_text(lab.path.read_text().replace("echo two", "if (" if after == "broken" else "echo other"))
     if after == "gone":
         lab.path.unlink()
-    second = lab.begin(resumes=newest(job), hosts="web1", runbook=before)
+    second = lab.begin(resumes=newest_run(job), hosts="web1", runbook=before)
     lab.until(second, "done")
     with pytest.raises(OrderRefused, match="cannot be read" if after == "gone" else "was changed"):
         lab.run_one(second, 2, sha256=before.sha256)
@@ -310,7 +309,7 @@ def test_a_text_with_a_secret_is_not_kept_and_so_not_gone_on_with(lab: RunbookLa
     before = lab.runbook(job := lab.begin(hosts="web1"))
     kill_job(lab, job)
     lab.path.unlink()
-    ended = lab.ended(lab.begin(resumes=newest(job), hosts="web1", runbook=before))
+    ended = lab.ended(lab.begin(resumes=newest_run(job), hosts="web1", runbook=before))
     assert "held what looks like a secret, which is not kept" in ended.message
 
 
@@ -385,7 +384,7 @@ def test_a_fault_of_ours_ends_the_run_and_says_so(lab: RunbookLab, background: b
     assert (ended.state, ended.exit_code) == ("failed", 1)
     assert "RuntimeError" in ended.message
     wait_for((lab.on_host("web1") / "count").exists)
-    second = lab.begin(resumes=newest(job))
+    second = lab.begin(resumes=newest_run(job))
     assert lab.until(second, "done").exit_status == 0, "what it did is found all the same"
     assert (lab.on_host("web1") / "count").read_text() == "once\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.runbook.orders import Finish, OrderRefused, RunOne, UseText
+from lilfox_tui.runbook.run.protocol import FinishRun, OrderRefused, RunOne, UseText
 from tests.faults.test_runbook_faults import CHANGE, COUNTS, begun, kill_job, lab, servers
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.unit.jobs.running import jobs
@@ -45,7 +45,7 @@ def test_of_what_has_printed_and_is_gone_from_its_host_nobody_says_that_it_did_n
     shutil.rmtree(home / ".cache")
     again = lab.begin(resumes=job)
     assert "knows nothing of it any more" in lab.until(again, "unknown").message
-    lab.order(again, Finish(abort=True))
+    lab.order(again, FinishRun(abort=True))
     lab.ended(again)
 
 
@@ -69,7 +69,7 @@ def test_a_file_that_is_none_any_more_holds_the_run_up_for_no_moment(lab: Runboo
     lab.order(job, UseText(sha256=seen))
     lab.order(job, second)
     lab.until(job, "done", 2)
-    lab.order(job, Finish())
+    lab.order(job, FinishRun())
     assert lab.ended(job).state == "ok"
 
 
@@ -83,7 +83,7 @@ def test_a_host_that_froze_after_its_fence_is_no_fault_of_the_run(lab: RunbookLa
         lab.until(job, "done", 1, command)
     lab.servers["web1"].freeze()
     try:
-        lab.order(job, Finish())
+        lab.order(job, FinishRun())
         ended = lab.ended(job)
     finally:
         lab.servers["web1"].thaw()

@@ -9,9 +9,9 @@ import pytest
 
 from lilfox_tui.incident.incidents import entries, open_incident
 from lilfox_tui.incident.model import StepBegan, StepEnded
-from lilfox_tui.incident.verifying import verify
-from lilfox_tui.jobs.folder import EVENTS
-from lilfox_tui.runbook.orders import RunAll
+from lilfox_tui.incident.verify import verify
+from lilfox_tui.jobs.reader import EVENTS
+from lilfox_tui.runbook.run.protocol import RunAll
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.unit.jobs.running import jobs

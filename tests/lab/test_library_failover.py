@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.runbook import library
-from lilfox_tui.runbook.orders import Finish, Skip, Undo
+from lilfox_tui.runbook.run.protocol import FinishRun, Skip, Undo
 from tests.lab.machines import MachineLab
 from tests.lab.runbook_walks import MENDED, Walk, broken
 from tests.lab.test_library_database import Databases, rows
@@ -112,6 +112,6 @@ def test_a_host_without_power_is_passed_over_and_its_committed_rows_are_there(
         run.until(job, "undone", 4, 1)
         assert app.ssh(f"cat {ENV}") == before, "though it was led there in two attempts"
     finally:
-        run.order(job, Finish(abort=True))
+        run.order(job, FinishRun(abort=True))
         run.ended(job)
         databases.primary.up()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.runbook import library
-from lilfox_tui.runbook.orders import Finish, Skip, Undo
-from lilfox_tui.runbook.states import Result
+from lilfox_tui.runbook.run.protocol import FinishRun, Skip, Undo
+from lilfox_tui.runbook.run.state import CommandResult
 from tests.lab.machines import Machine, MachineLab
 from tests.lab.runbook_walks import Walk, broken, install_backend
 from tests.services.runbook_lab import RunbookLab
@@ -86,7 +86,7 @@ class Ordered(RunbookLab):
         self.config, self.folder = walk.config, walk.config.parent
         self.path = Path(library.__file__).parent / "library" / "en" / "service-crash.md"
 
-    def one(self, job: str, step: int, command: int, state: str, *, again: bool = False) -> Result:
+    def one(self, job: str, step: int, command: int, state: str, *, again: bool = False) -> CommandResult:
         """Orders it, and waits until it is so."""
         self.run_one(job, step, command, again=again)
         return self.until(job, state, step, command)
@@ -109,7 +109,7 @@ def test_what_goes_on_crashing_goes_to_the_commit_before_and_forward_again(walk:
         machine.ssh("touch /srv/lilfox/sick")
         ordered.one(job, 4, 2, "failed", again=True)
     finally:
-        ordered.order(job, Finish(abort=True))
+        ordered.order(job, FinishRun(abort=True))
         ordered.ended(job)
         machine.ssh("cd /srv/lilfox; runuser -u app -- git checkout -q main; runuser -u app -- git reset -q --hard v2")
 
@@ -123,6 +123,6 @@ def test_uncommitted_changes_are_not_lost(walk: Walk, machine: Machine) -> None:
         assert "would be lost" in ordered.printed(job, result)
         assert machine.ssh("cat /srv/lilfox/VERSION") == "v2\nmine\n"
     finally:
-        ordered.order(job, Finish(abort=True))
+        ordered.order(job, FinishRun(abort=True))
         ordered.ended(job)
         machine.ssh("cd /srv/lilfox; runuser -u app -- git checkout -q VERSION")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.runbook import library
-from lilfox_tui.runbook.orders import Finish, Undo
+from lilfox_tui.runbook.run.protocol import FinishRun, Undo
 from tests.lab.machines import Machine, MachineLab
 from tests.lab.runbook_walks import BACKEND, Load, Walk, install_backend
 from tests.lab.test_library_blue_green import RESET, SETUP, serves
@@ -70,7 +70,7 @@ def test_no_request_fails_when_a_switch_that_went_well_is_taken_back(
             run.until(job, "undone", 2, 1)
             assert '"version": "v1", "port": 8000' in serves(machine)
     finally:
-        run.order(job, Finish(abort=True))
+        run.order(job, FinishRun(abort=True))
         run.ended(job)
     answered, failed = sum(load.answers.total() for load in loads), [each for load in loads for each in load.failed]
     record_property("requests answered, failed", (answered, len(failed)))
@@ -112,6 +112,6 @@ def test_an_undo_knows_nothing_of_the_incident_before(tmp_path: Path, lab: Machi
         run.order(job, Undo(sha256=run.sha256))
         run.until(job, "undone", 4, 1)
     finally:
-        run.order(job, Finish(abort=True))
+        run.order(job, FinishRun(abort=True))
         run.ended(job)
     assert crashing.ssh("cat /srv/lilfox/VERSION") == "v2\n"

@@ -13,16 +13,14 @@ import yaml
 
 from lilfox_tui.incident.incidents import current, entries, open_incident
 from lilfox_tui.incident.model import Changed, JobBegan, JobEnded, Reverted
-from lilfox_tui.jobs.ending import cancel, say_checked
-from lilfox_tui.jobs.errors import KeyHeld
+from lilfox_tui.jobs.control import cancel, mark_checked
 from lilfox_tui.jobs.listing import find_job, list_jobs, unsettled
-from lilfox_tui.jobs.model import Job
+from lilfox_tui.jobs.model import Job, KeyHeld
 from lilfox_tui.jobs.start import start
 from lilfox_tui.operations.addresses import ban_operation, unban_operation
-from lilfox_tui.operations.effect import request_of
+from lilfox_tui.operations.job import request_of
 from lilfox_tui.operations.model import Operation
-from lilfox_tui.operations.processes import Signal, signal_operation
-from lilfox_tui.operations.units import Verb, unit_operation
+from lilfox_tui.operations.units import Signal, Verb, signal_operation, unit_operation
 from tests.lab.machines import MachineLab
 from tests.lab.test_library_attack import Attack
 from tests.unit.jobs.running import ended, jobs
@@ -238,7 +236,7 @@ def test_a_command_whose_end_nobody_saw_is_unknown_wherever_it_is_told(acts: Act
     assert [each.id for each in unsettled(list_jobs())] == [job]
     told = [entry.what for entry in entries(incident.id) if isinstance(entry.what, JobEnded)]
     assert [(each.job, each.state, each.message) for each in told] == [(job, "unknown", unknown.message)]
-    assert say_checked(job).checked
+    assert mark_checked(job).checked
     assert unsettled(list_jobs()) == []
 
 

@@ -245,7 +245,7 @@ def test_the_monitor_restarts_gives_up_tells_and_opens_an_incident(backend: Reco
     (incident,) = list_incidents()
     assert (incident.severity, UNIT in incident.title) == ("SEV-2", True)
     kinds = [type(entry.what).__name__ for entry in entries(incident.id)]
-    assert kinds[:2] == ["Opened", "Noted"]
+    assert kinds[:2] == ["IncidentOpened", "Noted"]
 
 
 def alerts(backend: Recovered) -> str:

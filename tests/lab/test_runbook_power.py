@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.runbook.orders import LookAgain, OrderRefused
+from lilfox_tui.runbook.run.protocol import LookAgain, OrderRefused
 from tests.lab.machines import Machine, MachineLab
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import Sshd

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.incident.incidents import open_incident
-from lilfox_tui.incident.verifying import verify
-from lilfox_tui.jobs.folder import EVENTS
-from lilfox_tui.runbook.orders import Finish, LookAgain, RunAll, Undo
+from lilfox_tui.incident.verify import verify
+from lilfox_tui.jobs.reader import EVENTS
+from lilfox_tui.runbook.run.protocol import FinishRun, LookAgain, RunAll, Undo
 from tests.lab.machines import Machine, MachineLab
 from tests.lab.test_runbook_power import CHANGE, OnMachine
 from tests.services.runbook_lab import fence
@@ -130,6 +130,6 @@ def test_a_power_cut_in_the_way_back_stops_it_and_is_unknown(run: OnMachine, mac
     assert [step.commands[0].state for step in state.steps] == ["done", "done"], "neither is said to be taken back"
     run.order(job, LookAgain(run=unknown.run))
     run.until(job, "unknown", 2, 2)
-    run.order(job, Finish())
+    run.order(job, FinishRun())
     ended = run.ended(job)
     assert (ended.state, ended.exit_code) == ("unknown", 1)

@@ -3,7 +3,7 @@
 ``boxed`` starts this module in namespaces of its own (network, mounts, processes), where the machine's files cannot be
 written and no right is left that reaches beyond: what a wrong verdict lets through hits a folder in memory, a
 PostgreSQL, a Redis and the network of the namespace, nothing else. Each attempt is a runbook, run by
-``runbook/effect.py`` and ordered through its socket, as a job's is.
+``runbook/run/job.py`` and ordered through its socket, as a job's is.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.jobs.model import Level
-from lilfox_tui.runbook import effect
-from lilfox_tui.runbook.document import read
-from lilfox_tui.runbook.gate import let_argv_through
 from lilfox_tui.runbook.model import Variable
-from lilfox_tui.runbook.offering import offered
-from lilfox_tui.runbook.orders import Finish, Order, RunAll, RunOne, Stop, TerminalBegins, send
-from lilfox_tui.runbook.wish import Wish
+from lilfox_tui.runbook.parse.document import read
+from lilfox_tui.runbook.run import job
+from lilfox_tui.runbook.run.gate import let_argv_through
+from lilfox_tui.runbook.run.protocol import FinishRun, Order, RunAll, RunOne, RunRequest, Stop, TerminalBegins, send
+from lilfox_tui.runbook.run.targets import offered
 from tests.lifetime import ending_with_us
 from tests.services.hostile_commands import BEFORE, Attempt, attempts
 from tests.services.postgres import SUPERUSER, Postgres
@@ -206,14 +205,14 @@ class Trying:
         path.write_text(f"# Made\n\n1. Step\n\n   ```bash {json.dumps(attempt.attributes)}\n{lines}   ```\n")
         document = read(path)
         told = Told(self.box.folder / "jobs" / f"{self.protection}-{self._number}", self._number)
-        wish = Wish(
+        wish = RunRequest(
             path=str(path),
             runbook=document.runbooks[0].id,
             sha256=document.sha256,
             config=str(self.config),
             read_only=self.protection == "flag",
         )
-        running = asyncio.ensure_future(effect.run(told, msgspec.to_builtins(wish)))
+        running = asyncio.ensure_future(job.run(told, msgspec.to_builtins(wish)))
         waiting = asyncio.ensure_future(told.listens.wait())
         await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -223,7 +222,7 @@ class Trying:
         finally:
             if not running.done():
                 with suppress(LilFoxError):
-                    await send(told.folder, Finish(abort=True))
+                    await send(told.folder, FinishRun(abort=True))
             await asyncio.wait([running], timeout=60)
             with suppress(LilFoxError):
                 running.result()

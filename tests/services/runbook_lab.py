@@ -13,16 +13,14 @@ from typing import Any
 from lilfox_tui.jobs import child
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.model import Job
-from lilfox_tui.jobs.reading import EventReader
+from lilfox_tui.jobs.reader import EventReader
 from lilfox_tui.jobs.start import start
-from lilfox_tui.runbook import kept_runbook, output
-from lilfox_tui.runbook.document import read
-from lilfox_tui.runbook.facts import Opened, heard
 from lilfox_tui.runbook.model import Runbook
-from lilfox_tui.runbook.orders import Order, RunAll, RunOne, send
-from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.states import Result, RunState
-from lilfox_tui.runbook.wish import Wish, request_of
+from lilfox_tui.runbook.parse.document import read
+from lilfox_tui.runbook.run import output, persistence
+from lilfox_tui.runbook.run.protocol import Order, RunAll, RunOne, RunOpened, RunRequest, decode_facts, request_of, send
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import CommandResult, RunState
 from tests.services.sshd import Sshd, SshdLab
 from tests.waiting import wait_for
 
@@ -91,7 +89,7 @@ class RunbookLab:
             document = read(self.path)
             assert not [problem for problem in document.problems if problem.severity == "error"], document.problems
             (runbook,) = document.runbooks
-        wish = Wish(
+        wish = RunRequest(
             path=str(self.path),
             runbook=runbook.id,
             sha256=runbook.sha256,
@@ -129,21 +127,21 @@ class RunbookLab:
     def runbook(self, job: str) -> Runbook:
         """As the run has it, once it has opened it."""
         wait_for(lambda: self.state(job) is not None, timeout_s=60, what=f"{job} has opened its run")
-        return kept_runbook.read(self.job_folder(job))
+        return persistence.read_snapshot(self.job_folder(job))
 
     def state(self, job: str) -> RunState | None:
         """The run as its facts tell it; None before it is opened."""
         folder = self.job_folder(job)
-        facts = list(heard(EventReader(folder).read()))
-        if not any(isinstance(fact, Opened) for fact in facts):
+        facts = list(decode_facts(EventReader(folder).read()))
+        if not any(isinstance(fact, RunOpened) for fact in facts):
             return None
-        folding = Folding(kept_runbook.read(folder))
+        folding = RunReducer(persistence.read_snapshot(folder))
         folding.take(facts)
         return folding.state()
 
-    def until(self, job: str, what: str, step: int = 1, command: int = 1) -> Result:
+    def until(self, job: str, what: str, step: int = 1, command: int = 1) -> CommandResult:
         """The last result of a command (counted from 1), once the command's state is ``what``."""
-        seen: list[Result] = []
+        seen: list[CommandResult] = []
 
         def there() -> bool:
             state = self.state(job)
@@ -156,15 +154,15 @@ class RunbookLab:
         wait_for(there, timeout_s=60, what=f"step {step} is {what}: {seen}")
         return seen[0]
 
-    def results(self, job: str, step: int = 1, command: int = 1) -> dict[str, Result]:
+    def results(self, job: str, step: int = 1, command: int = 1) -> dict[str, CommandResult]:
         """Of a command (counted from 1), by host."""
         state = self.state(job)
         assert state is not None
         return {each.host: each for each in state.steps[step - 1].commands[command - 1].results}
 
-    def printed(self, job: str, result: Result) -> str:
+    def printed(self, job: str, result: CommandResult) -> str:
         """What is kept of what it printed."""
-        return output.read(self.job_folder(job), result.run).text
+        return output.read_output(self.job_folder(job), result.run).text
 
     def on_host(self, name: str) -> Path:
         """The home of the login there."""

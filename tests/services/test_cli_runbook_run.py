@@ -16,8 +16,8 @@ from lilfox_tui.cli.schemas import schema
 from lilfox_tui.incident.incidents import open_incident, read_timeline
 from lilfox_tui.incident.model import Changed, Reverted, StepBegan, StepEnded
 from lilfox_tui.jobs.listing import list_jobs
-from lilfox_tui.runbook.document import read
-from lilfox_tui.runbook.orders import RunAll
+from lilfox_tui.runbook.parse.document import read
+from lilfox_tui.runbook.run.protocol import RunAll
 from tests.services.lilfox_command import lilfox
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab, sshd_lab

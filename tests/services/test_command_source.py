@@ -26,7 +26,7 @@ from lilfox_tui.logs.sources import stdin
 from lilfox_tui.logs.sources.command import Options, open_source
 from lilfox_tui.logs.sources.stdin import blocks_of
 from lilfox_tui.logs.stream_source import StreamOrigin, StreamSource
-from lilfox_tui.runbook.gate import let_argv_through
+from lilfox_tui.runbook.run.gate import let_argv_through
 from tests.services.sshd import sshd_lab
 from tests.waiting import until
 

@@ -20,7 +20,7 @@ from lilfox_tui.logs import source
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.source import AtBeginning, find_logs, open_logs, zone_of
 from lilfox_tui.logs.sources import file, journald
-from lilfox_tui.runbook.gate import let_argv_through
+from lilfox_tui.runbook.run.gate import let_argv_through
 from tests.services.sshd import sshd_lab
 
 NAMES = ("lilfox-backend.log", "lilfox-backend-daily.log", "nightly-daily.log", "odd name;$(id).log", "two\nlines.log")

@@ -20,13 +20,12 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.detached import Look, Output
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.incident import incidents
-from lilfox_tui.incident.export import export_markdown
-from lilfox_tui.incident.handover import handover_text
+from lilfox_tui.incident.export import export_markdown, handover_text
 from lilfox_tui.incident.model import Called, Decided, JobEnded, Noted
-from lilfox_tui.incident.verifying import verify
+from lilfox_tui.incident.verify import verify
 from lilfox_tui.operations.addresses import ban_operation, unban_operation
 from lilfox_tui.operations.units import unit_operation
-from lilfox_tui.runbook.targets import resolve
+from lilfox_tui.runbook.run.targets import resolve
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_looks import of_version, opened
 from tests.services.sshd import SshdLab, sshd_lab

@@ -21,7 +21,7 @@ from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtBeginning, LogSource, open_log
 from lilfox_tui.logs.sources.file import Options
-from lilfox_tui.runbook.gate import let_argv_through
+from lilfox_tui.runbook.run.gate import let_argv_through
 from tests.services.nginx import Nginx
 from tests.services.postgres import Postgres
 from tests.waiting import until

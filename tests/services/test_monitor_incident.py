@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.incident.incidents import current, entries
-from lilfox_tui.incident.model import AlertChanged, Noticed, Opened
+from lilfox_tui.incident.model import AlertChanged, IncidentOpened, Noticed
 from tests.services.lilfox_command import running
 from tests.services.test_monitor_daemon import heartbeat_listener
 from tests.waiting import wait_for
@@ -60,5 +60,5 @@ def test_two_monitors_open_one_incident_and_tell_once_that_a_service_went(
     ((what, *more), told) = noticed(), [each.what for each in entries("INC-1")]
     assert not more
     assert (what.kind, what.level) == ("level", "failing")
-    assert sum(isinstance(each, Opened) for each in told) == 1
+    assert sum(isinstance(each, IncidentOpened) for each in told) == 1
     assert [each.name for each in told if isinstance(each, AlertChanged)] == ["Always"]

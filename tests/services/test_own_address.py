@@ -15,7 +15,7 @@ from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.runbook.model import Variable
-from lilfox_tui.runbook.variables import check_value
+from lilfox_tui.runbook.run.variables import check_value
 from tests.lifetime import ending_with_us
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
 

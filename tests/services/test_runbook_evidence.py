@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from lilfox_tui.incident.export import export_markdown
+from lilfox_tui.incident.folder import find
 from lilfox_tui.incident.incidents import entries, open_incident
-from lilfox_tui.incident.model import Changed, Kept, StepBegan
-from lilfox_tui.incident.places import find
-from lilfox_tui.incident.verifying import verify
-from lilfox_tui.jobs.model import Said
-from lilfox_tui.jobs.reading import EventReader
-from lilfox_tui.runbook.orders import Finish
+from lilfox_tui.incident.model import Changed, EvidenceKept, StepBegan
+from lilfox_tui.incident.verify import verify
+from lilfox_tui.jobs.model import MessageLogged
+from lilfox_tui.jobs.reader import EventReader
+from lilfox_tui.runbook.run.protocol import FinishRun
 from tests.pages import served
 from tests.ports import free_port
 from tests.services.runbook_lab import RunbookLab, fence
@@ -45,10 +45,14 @@ def lab(tmp_path: Path, servers: SshdLab, jobs: Path, monkeypatch: pytest.Monkey
     return RunbookLab(tmp_path, servers)
 
 
-def measured(incident: str) -> list[tuple[Kept, dict[str, Any]]]:
+def measured(incident: str) -> list[tuple[EvidenceKept, dict[str, Any]]]:
     """The evidence of that kind, with what is in the files."""
     folder = find(incident) / "evidence"
-    kept = [each.what for each in entries(incident) if isinstance(each.what, Kept) and each.what.file.endswith(".json")]
+    kept = [
+        each.what
+        for each in entries(incident)
+        if isinstance(each.what, EvidenceKept) and each.what.file.endswith(".json")
+    ]
     return [(each, json.loads((folder / each.file).read_text())) for each in kept]
 
 
@@ -103,7 +107,7 @@ def test_while_a_change_waits_to_be_ordered_it_is_read_beside(lab: RunbookLab) -
         assert measured(incident) == []
         lab.run_one(job, 2)
         lab.until(job, "done", 2)
-        lab.order(job, Finish())
+        lab.order(job, FinishRun())
         lab.ended(job)
     (_before, was), (_after, then) = measured(incident)
     assert (was["moment"], then["moment"]) == ("before", "after")
@@ -160,5 +164,5 @@ def test_what_cannot_be_kept_is_said_and_the_command_runs(lab: RunbookLab) -> No
     job = lab.run_all(lab.begin())
     assert job.state == "ok", job.message
     assert (lab.on_host("web1") / "made").exists()
-    said = [each.text for each in EventReader(lab.job_folder(job.id)).read() if isinstance(each, Said)]
+    said = [each.text for each in EventReader(lab.job_folder(job.id)).read() if isinstance(each, MessageLogged)]
     assert sum("no metrics were kept as evidence" in each for each in said) == 2

@@ -13,13 +13,13 @@ from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.runbook.document import parse, read
-from lilfox_tui.runbook.filling import fill
-from lilfox_tui.runbook.gate import asks_with, kind_with, let_through
+from lilfox_tui.runbook.bash.launcher import ARGV, FenceSession, given
 from lilfox_tui.runbook.model import BUNDLED, Kind, Runbook, Variable
-from lilfox_tui.runbook.offering import offered
-from lilfox_tui.runbook.orders import Finish, OrderRefused, TerminalBegins
-from lilfox_tui.runbook.shell import ARGV, Fence, given
+from lilfox_tui.runbook.parse.document import parse, read
+from lilfox_tui.runbook.run.gate import asks_with, kind_with, let_through
+from lilfox_tui.runbook.run.protocol import FinishRun, OrderRefused, TerminalBegins
+from lilfox_tui.runbook.run.targets import offered
+from lilfox_tui.runbook.run.variables import fill
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab, sshd_lab
@@ -147,7 +147,7 @@ def test_under_each_protection_each_order_goes_through_the_gate(lab: RunbookLab,
     assert lab.until(job, "done", 5).kind == "read"
     lab.run_one(job, 6)
     assert lab.until(job, "done", 6).kind == "read"
-    lab.order(job, Finish(abort=True))
+    lab.order(job, FinishRun(abort=True))
     lab.ended(job)
     assert not made.exists()
 
@@ -164,7 +164,7 @@ def test_a_name_of_this_machine_is_no_way_around_its_protection(lab: RunbookLab)
     job = lab.begin()
     with pytest.raises(OrderRefused, match="protected"):
         lab.run_one(job)
-    lab.order(job, Finish(abort=True))
+    lab.order(job, FinishRun(abort=True))
     lab.ended(job)
     assert load(lab.config).config.hosts["here"].protected is False
 
@@ -200,7 +200,7 @@ async def here(tmp_path: Path) -> AsyncIterator[LocalHost]:
 
 
 async def printed(
-    host: LocalHost, script: str, env: Mapping[str, str], fence: Fence | None = None, *, wall: bool
+    host: LocalHost, script: str, env: Mapping[str, str], fence: FenceSession | None = None, *, wall: bool
 ) -> str:
     stdin = given(script, env, wall=wall, fence=fence)
     async with aclosing(host.stream(ARGV, stdin=stdin)) as blocks:
@@ -235,7 +235,7 @@ async def test_the_wall_is_of_one_command_and_not_of_those_behind_it(
     for options in ("", "-c a=b"):
         env = {"PGOPTIONS": options} if options else {}
         show = 'echo "<$PGOPTIONS>"'
-        first, later = Fence("run", 0, "first", "h"), Fence("run", 0, "later", "h")
+        first, later = FenceSession("run", 0, "first", "h"), FenceSession("run", 0, "later", "h")
         walled = f"{options} -c default_transaction_read_only=on".strip()
         assert await printed(here, show, env, first, wall=True) == f"<{walled}>\n"
         assert await printed(here, show, {}, later, wall=True) == f"<{walled}>\n"

@@ -12,9 +12,10 @@ import pytest
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.incident.incidents import entries, open_incident
 from lilfox_tui.incident.model import Noted
-from lilfox_tui.runbook.orders import (
+from lilfox_tui.runbook.bash.launcher import FOLDER
+from lilfox_tui.runbook.run.protocol import (
     ByHand,
-    Finish,
+    FinishRun,
     OrderRefused,
     RunAll,
     Skip,
@@ -24,7 +25,6 @@ from lilfox_tui.runbook.orders import (
     Undo,
     UseText,
 )
-from lilfox_tui.runbook.shell import FOLDER
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.unit.jobs.running import jobs
@@ -59,7 +59,7 @@ def test_all_of_it_runs_by_itself_on_each_of_its_hosts(lab: RunbookLab) -> None:
     job = lab.begin(hosts="web*")
     with pytest.raises(OrderRefused, match="not safe"):  # before anything has run: of no type, inside quotes
         lab.run_all(job, values={"who": "fox"})
-    lab.order(job, Finish(abort=True))
+    lab.order(job, FinishRun(abort=True))
     assert lab.ended(job).exit_code == 130
     lab.path.write_text(lab.path.read_text().replace('"$(hostname)-<who>"', "<who>"))
     done = lab.run_all(lab.begin(hosts="web*"), values={"who": "fox"})
@@ -154,7 +154,7 @@ def test_ordered_step_by_step_what_failed_is_retried_skipped_and_undone(lab: Run
     lab.order(job, Undo(sha256=lab.sha256))
     lab.until(job, "undone", 1)
     assert (home / "undone").read_text() == "second\nback\n"
-    lab.order(job, Finish())
+    lab.order(job, FinishRun())
     done = lab.ended(job)
     assert "taken back" in done.message
     for name in ("undone", "wanted"):
@@ -247,7 +247,7 @@ def test_a_protected_host_is_not_changed_and_is_read(lab: RunbookLab) -> None:
         lab.run_one(job, 2)
     with pytest.raises(OrderRefused, match="web1 is protected"):
         lab.order(job, RunAll(sha256=lab.sha256))
-    lab.order(job, Finish(abort=True))
+    lab.order(job, FinishRun(abort=True))
     lab.ended(job)
     lab.configure("read_only: true\n")
     job = lab.begin(hosts="web2")

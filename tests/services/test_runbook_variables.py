@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.runbook.document import read
 from lilfox_tui.runbook.lint import lint
-from lilfox_tui.runbook.orders import Finish, OrderRefused
+from lilfox_tui.runbook.parse.document import read
+from lilfox_tui.runbook.run.protocol import FinishRun, OrderRefused
 from tests.services.lilfox_command import lilfox
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab, sshd_lab
@@ -42,7 +42,7 @@ def test_a_variable_of_another_fence_stops_the_run_before_it_begins(lab: Runbook
         lab.run_all(job)
     with pytest.raises(OrderRefused, match=r"\$DIR is set in another fence"):
         lab.run_one(job, 3)
-    lab.order(job, Finish(abort=True))
+    lab.order(job, FinishRun(abort=True))
     shown = lilfox("--config", lab.config, "runbook", "run", lab.path, "--dry-run")
     assert shown.returncode == 1
     assert "! line 18: $DIR is set in another fence" in shown.stdout
@@ -133,5 +133,5 @@ def test_a_value_that_names_no_host_is_refused_before_the_first_step(lab: Runboo
     job = lab.begin()
     with pytest.raises(OrderRefused, match="<where>: there is no host web9"):
         lab.run_all(job, values={"where": "web9"})
-    lab.order(job, Finish(abort=True))
+    lab.order(job, FinishRun(abort=True))
     assert not (lab.on_host("web1") / "first").exists()

@@ -22,8 +22,8 @@ from lilfox_tui.errors import AuthRefused
 from lilfox_tui.hosts.http_way import Tls, tls_context
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.monitor.shell import shell_argv
-from lilfox_tui.runbook.orders import Finish
-from lilfox_tui.runbook.resuming import wish_of
+from lilfox_tui.runbook.run.persistence import request_of_run
+from lilfox_tui.runbook.run.protocol import FinishRun
 from lilfox_tui.scrape.discovered import read_groups
 from lilfox_tui.trusted_file import NotTrusted
 from tests.services.runbook_lab import RunbookLab, fence
@@ -229,12 +229,12 @@ def test_a_run_of_somebody_else_is_not_gone_on_with(jobs: Path, tmp_path: Path, 
     lab = RunbookLab(tmp_path, servers)
     lab.write(fence("uptime"))
     job = lab.begin()
-    lab.order(job, Finish(abort=True))
+    lab.order(job, FinishRun(abort=True))
     lab.ended(job)
-    assert wish_of(job).path == str(lab.path)
+    assert request_of_run(job).path == str(lab.path)
     folder = lab.job_folder(job)
     for place in (folder, folder / "request.json"):
         os.chown(place, STRANGER, -1)
         with pytest.raises(NotTrusted, match=f"{place} belongs to {STRANGER}"):
-            wish_of(job)
+            request_of_run(job)
         os.chown(place, 0, -1)

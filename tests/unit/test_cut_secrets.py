@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.hosts.output import last_words
-from lilfox_tui.jobs.output import OutputLog
-from lilfox_tui.jobs.writing import told
+from lilfox_tui.jobs.writer import OutputLog, fit_text
 from lilfox_tui.redact import redact, redacted_end, redacted_start
 from lilfox_tui.text import between_words
 from tests.unit.secret_shapes import BASE64, Maker, secret_texts
@@ -37,7 +36,7 @@ def test_the_first_characters_hold_no_half_of_a_secret(most: int) -> None:
         for whole in (f"{before}{text}", f"{before}{text} {'y ' * 40_000}", f"{'z ' * 32_740}{text} more"):
             assert left(redacted_start(whole, most), secrets) == []
             assert left(redacted_start(whole.encode(), most), secrets) == []
-        assert left(told(f"{'a ' * 990}{text}"), secrets) == []
+        assert left(fit_text(f"{'a ' * 990}{text}"), secrets) == []
 
 
 @pytest.mark.fault("4.35")

@@ -21,7 +21,7 @@ from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.text import fit
 
 if TYPE_CHECKING:
-    from lilfox_tui.jobs.model import Request
+    from lilfox_tui.jobs.model import JobRequest
     from lilfox_tui.operations.model import Operation
 
 HERE = "localhost"
@@ -33,7 +33,7 @@ class Chosen(Struct, frozen=True):
     """What is to be confirmed, and the job that makes it."""
 
     operation: Operation
-    request: Request
+    request: JobRequest
 
 
 class Act(Struct, frozen=True):
@@ -69,7 +69,7 @@ def host_config(app: Shell, name: str) -> HostConfig:
 
 def made_by_job(app: Shell, operation: Operation) -> Chosen:
     """An operation on a host."""
-    from lilfox_tui.operations.effect import request_of
+    from lilfox_tui.operations.job import request_of
 
     return Chosen(operation, request_of(operation, app.monitor.backups.config_path))
 

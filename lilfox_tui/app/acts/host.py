@@ -22,8 +22,7 @@ from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.metrics.model import ProcessUsage
 from lilfox_tui.monitor.model import HostView, ServiceView
 from lilfox_tui.operations.model import Operation
-from lilfox_tui.operations.processes import Signal, signal_operation
-from lilfox_tui.operations.units import Verb, read_unit, service_units, unit_operation
+from lilfox_tui.operations.units import Signal, Verb, read_unit, service_units, signal_operation, unit_operation
 from lilfox_tui.text import clean, human_bytes
 
 _NAME = 34

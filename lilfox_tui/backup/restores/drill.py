@@ -22,7 +22,7 @@ from lilfox_tui.backup.sets.manifest import Proof
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.backup.verify import SetReader, proof_time, put_proof, verify
 from lilfox_tui.i18n import listed, tr
-from lilfox_tui.jobs.run import Run
+from lilfox_tui.jobs.model import Run
 
 _FOLDERS = {"files": "path", "config": "root"}
 """Kinds of sources that any folder is a place for → the option that names it."""

@@ -20,9 +20,8 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.config.protection import refuse_change
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, clauses, listed, tr
-from lilfox_tui.jobs.errors import NoSuchJob
 from lilfox_tui.jobs.listing import find_job
-from lilfox_tui.jobs.run import Run
+from lilfox_tui.jobs.model import NoSuchJob, Run
 from lilfox_tui.text import clean
 
 # Restores whose process died between their renames: what of them is in place, and what can be done.

@@ -26,7 +26,7 @@ from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTarget, S
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
 from lilfox_tui.i18n import clauses, tr
-from lilfox_tui.jobs.run import Run
+from lilfox_tui.jobs.model import Run
 
 T = TypeVar("T")
 BlocksOf = Callable[[FoundPart], AsyncGenerator[bytes, None]]

@@ -17,7 +17,7 @@ from lilfox_tui.backup.source import Renames, RetainedItem, Swap
 from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed
 from lilfox_tui.i18n import Message, listed, tr
-from lilfox_tui.jobs.run import Run
+from lilfox_tui.jobs.model import Run
 
 AT_ONCE = 8
 """So many are asked about at once."""

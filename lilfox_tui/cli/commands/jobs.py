@@ -16,9 +16,9 @@ from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import ConfigError, NotAllowed
 from lilfox_tui.i18n import _, ngettext, tr
-from lilfox_tui.jobs.ending import cancel, say_checked
+from lilfox_tui.jobs.control import cancel, mark_checked
 from lilfox_tui.jobs.listing import list_jobs, unsettled
-from lilfox_tui.jobs.words import state_text
+from lilfox_tui.jobs.model import state_text
 
 _SHOWN = 20
 
@@ -99,6 +99,6 @@ def _cancel(args: argparse.Namespace) -> int:
 
 
 def _checked(args: argparse.Namespace) -> int:
-    job = say_checked(args.job)
+    job = mark_checked(args.job)
     print_line(_("job {id} is marked as checked: {title}", id=job.id, title=job.title))
     return 0

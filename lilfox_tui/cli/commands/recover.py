@@ -13,10 +13,8 @@ from lilfox_tui.config.loader import LoadedConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.recovery.book import Book, Record
-from lilfox_tui.recovery.opening import opened
-from lilfox_tui.recovery.watch import UnitWatch
-from lilfox_tui.recovery.words import LEVELS, state_text
+from lilfox_tui.recovery.history import LEVELS, RecoveryHistory, UnitRecord, state_text
+from lilfox_tui.recovery.watch import UnitWatch, open_units
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,17 +55,17 @@ def run(args: argparse.Namespace) -> int:
 
 async def _look(
     loaded: LoadedConfig, names: Sequence[str], *, restarts: bool
-) -> tuple[dict[str, Record], Sequence[str]]:
+) -> tuple[dict[str, UnitRecord], Sequence[str]]:
     """The record of each, and what to do about those that could not be asked: once for all of a host."""
     async with AsyncExitStack() as stack:
-        watches = await opened(stack, loaded.config, loaded.path, names, Book())
+        watches = await open_units(stack, loaded.config, loaded.path, names, RecoveryHistory())
         hints: dict[str, None] = {}
         looks = [_until_known(watch, hints, restarts=restarts) for watch in watches]
         found = await asyncio.gather(*looks)
     return {watch.name: record for watch, record in zip(watches, found, strict=True)}, list(hints)
 
 
-async def _until_known(watch: UnitWatch, hints: dict[str, None], *, restarts: bool) -> Record:
+async def _until_known(watch: UnitWatch, hints: dict[str, None], *, restarts: bool) -> UnitRecord:
     """Looks as often as it takes to know that it is unhealthy; one restart at most."""
     try:
         record = await watch.look(restarts=restarts)
@@ -83,11 +81,11 @@ async def _until_known(watch: UnitWatch, hints: dict[str, None], *, restarts: bo
     return record
 
 
-def _row(name: str, record: Record) -> list[Cell]:
+def _row(name: str, record: UnitRecord) -> list[Cell]:
     return [shape(LEVELS[record.state]), Cell(name), Cell(state_text(record.state)), Cell(record.why)]
 
 
-def _document(record: Record) -> dict[str, object]:
+def _document(record: UnitRecord) -> dict[str, object]:
     return {
         "state": record.state,
         "since": record.since.isoformat(),

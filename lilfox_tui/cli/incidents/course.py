@@ -13,15 +13,7 @@ from lilfox_tui.cli.output import print_json, print_line, warn
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, listed, ngettext
-from lilfox_tui.incident.incidents import (
-    close,
-    current,
-    open_beside,
-    open_incident,
-    read_incident,
-    reopen,
-    take_over,
-)
+from lilfox_tui.incident.incidents import close, current, open_beside, open_incident, read_incident, reopen, take_over
 from lilfox_tui.incident.model import Closed, SeverityLevel
 from lilfox_tui.incident.words import event_text
 
@@ -72,18 +64,17 @@ def _tell_runs(place: Path) -> None:
     """Says of which runs of the incident somebody else goes on to give the orders: a run is ordered by a program that
     stays, which this one does not."""
     from lilfox_tui.jobs.listing import list_jobs
-    from lilfox_tui.runbook.facts import Acts, Opened, RunFact
-    from lilfox_tui.runbook.resuming import facts_of
-    from lilfox_tui.runbook.wish import KIND
+    from lilfox_tui.runbook.run.persistence import facts_of
+    from lilfox_tui.runbook.run.protocol import RUN_KIND, ClientActs, RunFact, RunOpened
 
     for job in list_jobs():
-        if job.kind != KIND or job.state != "running":
+        if job.kind != RUN_KIND or job.state != "running":
             continue
         facts: list[RunFact] = []
         with suppress(LilFoxError):
             facts = facts_of(job.id)
-        acts = [fact for fact in facts if isinstance(fact, Acts)][-1:]
-        mine = any(isinstance(fact, Opened) and fact.incident == place.name for fact in facts)
+        acts = [fact for fact in facts if isinstance(fact, ClientActs)][-1:]
+        mine = any(isinstance(fact, RunOpened) and fact.incident == place.name for fact in facts)
         if mine and acts and (who := acts[0].other):
             warn(_("{who} goes on to act in {title}; to take that over, too: lilfox runbook run --resume {run}, then t",
                    who=who, title=job.title, run=job.id))  # fmt: skip

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from lilfox_tui.incident.folding import still_in_force
-from lilfox_tui.incident.model import Entry, Incident
+from lilfox_tui.incident.model import Incident, TimelineEntry
+from lilfox_tui.incident.reducer import still_in_force
 
 
 def document(incident: Incident) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def document(incident: Incident) -> dict[str, Any]:
     }
 
 
-def entry_document(entry: Entry) -> dict[str, Any]:
+def entry_document(entry: TimelineEntry) -> dict[str, Any]:
     """The entry as it stands in the timeline."""
     made: dict[str, Any] = msgspec.to_builtins(entry)
     return made

@@ -13,9 +13,9 @@ from lilfox_tui.cli.incidents.documents import entry_document
 from lilfox_tui.cli.output import flush, print_json, print_line
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.i18n import _
-from lilfox_tui.incident.folding import is_open
-from lilfox_tui.incident.following import follow
-from lilfox_tui.incident.model import Entry
+from lilfox_tui.incident.model import TimelineEntry
+from lilfox_tui.incident.reducer import is_open
+from lilfox_tui.incident.timeline import follow
 from lilfox_tui.incident.words import event_text
 
 
@@ -50,7 +50,7 @@ async def _follow(incident_id: str, *, as_json: bool, new_only: bool) -> int:
     return 0
 
 
-def _print(entry: Entry, *, as_json: bool) -> None:
+def _print(entry: TimelineEntry, *, as_json: bool) -> None:
     if as_json:
         print_json(entry_document(entry), lines=True)
         return

@@ -12,9 +12,9 @@ from lilfox_tui.cli.incidents.rows import entry_rows, rows
 from lilfox_tui.cli.output import print_json, print_line, print_table, warn
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.incident.folding import fold
-from lilfox_tui.incident.handover import handover_text
-from lilfox_tui.incident.incidents import Read, current, current_folder, list_incidents, read_timeline
+from lilfox_tui.incident.export import handover_text
+from lilfox_tui.incident.incidents import TimelineContents, current, current_folder, list_incidents, read_timeline
+from lilfox_tui.incident.reducer import fold
 
 _SHOWN = 30
 
@@ -92,7 +92,7 @@ def _handover(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tell_unreadable(read: Read, incident_id: str) -> None:
+def _tell_unreadable(read: TimelineContents, incident_id: str) -> None:
     if read.unreadable:
         count = ngettext("{count} line is no entry", "{count} lines are no entries", read.unreadable)
         warn(_("{count}: lilfox incident verify {id}", count=count, id=incident_id))

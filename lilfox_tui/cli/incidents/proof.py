@@ -12,10 +12,9 @@ from lilfox_tui.cli.output import print_json, print_line, print_text
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, language, ngettext, tr
-from lilfox_tui.incident.export import export_markdown
-from lilfox_tui.incident.export_folder import export_to
+from lilfox_tui.incident.export import export_markdown, export_to
 from lilfox_tui.incident.incidents import MOST_EVIDENCE_BYTES, keep_evidence
-from lilfox_tui.incident.verifying import Verdict, verify
+from lilfox_tui.incident.verify import IntegrityReport, verify
 from lilfox_tui.incident.words import event_text
 
 
@@ -84,7 +83,7 @@ def _verify(args: argparse.Namespace) -> int:
     return 1 if verdict.problems else 0
 
 
-def _print(verdict: Verdict) -> None:
+def _print(verdict: IntegrityReport) -> None:
     for problem in verdict.problems:
         where = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
         print_line(f"{where}: {problem.text}")
@@ -100,7 +99,7 @@ def _print(verdict: Verdict) -> None:
     )  # fmt: skip
 
 
-def _document(verdict: Verdict) -> dict[str, object]:
+def _document(verdict: IntegrityReport) -> dict[str, object]:
     return {
         "id": verdict.id,
         "intact": not verdict.problems,

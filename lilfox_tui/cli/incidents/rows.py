@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lilfox_tui.cli.output import Cell, shape
 from lilfox_tui.i18n import _
-from lilfox_tui.incident.model import Entry, Incident, SeverityLevel, StepEnded
+from lilfox_tui.incident.model import Incident, SeverityLevel, StepEnded, TimelineEntry
 from lilfox_tui.incident.words import event_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import human_duration
@@ -48,7 +48,7 @@ def _state(incident: Incident, current: Path | None) -> str:
     return _("current") if incident.folder == str(current) else _("also open")
 
 
-def entry_rows(entries: Iterable[Entry]) -> Iterator[list[Cell]]:
+def entry_rows(entries: Iterable[TimelineEntry]) -> Iterator[list[Cell]]:
     """The timeline in local time; the last lines of a command's output below it."""
     for entry in entries:
         first, *more = event_text(entry.what).splitlines() or [""]

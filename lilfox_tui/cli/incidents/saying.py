@@ -13,7 +13,17 @@ from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.incident.incidents import append_in
-from lilfox_tui.incident.model import Called, Decided, Entry, Graded, Moment, Named, Noted, SeverityLevel, What
+from lilfox_tui.incident.model import (
+    Called,
+    Decided,
+    Graded,
+    Moment,
+    Noted,
+    RoleAssigned,
+    SeverityLevel,
+    TimelineEntry,
+    What,
+)
 from lilfox_tui.incident.words import event_text
 
 
@@ -60,15 +70,15 @@ def _what(args: argparse.Namespace) -> What:
         case "decide":
             return Decided(text=" ".join(args.text))
         case "role":
-            return Named(role=args.role, who=args.who)
+            return RoleAssigned(role=args.role, who=args.who)
         case "severity":
             return Graded(severity=args.severity)
         case _:
             return Called(contact=_known(args), outcome=args.outcome)
 
 
-def _marked(args: argparse.Namespace, place: Path, by: str) -> Entry:
-    from lilfox_tui.incident.marking import mark
+def _marked(args: argparse.Namespace, place: Path, by: str) -> TimelineEntry:
+    from lilfox_tui.incident.incidents import mark
 
     when = datetime.now(UTC) if args.at is None else _time(args.at)
     return mark(place, args.moment, when, by=by)

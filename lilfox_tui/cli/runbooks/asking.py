@@ -15,25 +15,13 @@ from lilfox_tui.monitor.aside import run_aside
 from lilfox_tui.monitor.runbook_orders import in_terminal, once_more, run_order, word_to_type
 from lilfox_tui.monitor.runbook_text import OtherText, other_text, stay, use_now
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.filling import marked, shown
-from lilfox_tui.runbook.gate import asks_with, kind_with
-from lilfox_tui.runbook.half_done import half_done
-from lilfox_tui.runbook.orders import (
-    ByHand,
-    Finish,
-    LookAgain,
-    Order,
-    RunOne,
-    Skip,
-    TerminalEnded,
-    Undo,
-    send,
-)
-from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.states import Waiting
-from lilfox_tui.runbook.targets import refuse_unknown
-from lilfox_tui.runbook.turns import Turn, asks
-from lilfox_tui.runbook.words import kind_text
+from lilfox_tui.runbook.run.dispatcher import half_done
+from lilfox_tui.runbook.run.gate import asks_with, kind_with
+from lilfox_tui.runbook.run.protocol import ByHand, FinishRun, LookAgain, Order, RunOne, Skip, TerminalEnded, Undo, send
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import Turn, WaitingFor, asks, kind_text
+from lilfox_tui.runbook.run.targets import refuse_unknown
+from lilfox_tui.runbook.run.variables import marked, shown
 
 _OTHERS = tr("[s]kip, [u]ndo what was changed, [a]bort")
 
@@ -53,7 +41,7 @@ class Asking:
         self._in_force = 0
         """Changes of the run when it waited last."""
 
-    async def answer(self, folding: Folding, waiting: Waiting) -> Order | None:
+    async def answer(self, folding: RunReducer, waiting: WaitingFor) -> Order | None:
         """The order for what the run waits for; None: the person leaves. Raises LilFoxError."""
         before, self._in_force = self._in_force, len(folding.changes())
         if before and not self._in_force:
@@ -61,7 +49,7 @@ class Asking:
         self._sha256 = folding.sha256
         turn = waiting.turn
         if turn is None:
-            return Finish()
+            return FinishRun()
         if (other := await asyncio.to_thread(other_text, folding)) is not None:
             return await self._other_text(folding, other)
         if waiting.what == "hand":
@@ -86,7 +74,7 @@ class Asking:
             return self._run(turn)
         return await self._confirmed(folding, turn)
 
-    async def _other_text(self, folding: Folding, other: OtherText) -> Order | None:
+    async def _other_text(self, folding: RunReducer, other: OtherText) -> Order | None:
         """With which text the run goes on, whose file was changed."""
         for each in other.what:
             warn(each)
@@ -103,16 +91,16 @@ class Asking:
             return await asyncio.to_thread(use_now, other.now, self._config.runbooks)
         if answer == "a":
             return stay(folding)
-        return Finish(abort=True) if answer == "e" else None
+        return FinishRun(abort=True) if answer == "e" else None
 
-    def _asks(self, folding: Folding, turn: Turn) -> bool:
+    def _asks(self, folding: RunReducer, turn: Turn) -> bool:
         known = [folding.known.on(host) | self._values for host in turn.hosts or ("",)]
         return any(asks_with(folding.command(turn), values, folding.runbook) for values in known)
 
     def _run(self, turn: Turn, *, again: bool = False, seen: bool = False) -> RunOne:
         return run_order(turn, self._sha256, self._values, again=again, seen=seen)
 
-    async def _confirmed(self, folding: Folding, turn: Turn) -> Order | None:
+    async def _confirmed(self, folding: RunReducer, turn: Turn) -> Order | None:
         self._another = False
         self._show(folding, turn)
         if word := word_to_type(folding.command(turn), turn):
@@ -121,7 +109,7 @@ class Asking:
         answer = await _choice(tr("run it? [y]es, {others}", others=_OTHERS), "ysua")
         return self._run(turn, seen=True) if answer == "y" else await self._other(answer, folding, turn)
 
-    async def _decision(self, folding: Folding, turn: Turn) -> Order | None:
+    async def _decision(self, folding: RunReducer, turn: Turn) -> Order | None:
         again, unknown = once_more(folding, turn)
         if unknown:
             question = tr("nobody knows how it ended: [l]ook again, [r]un it once more, {others}", others=_OTHERS)
@@ -143,14 +131,14 @@ class Asking:
             return self._run(again, again=bool(unknown))
         return await self._other(answer, folding, turn)
 
-    async def _half_back(self, folding: Folding, run: str) -> Order | None:
+    async def _half_back(self, folding: RunReducer, run: str) -> Order | None:
         """What takes back a change that failed on its way; None: the person has seen it and does not want it."""
         for way in folding.rollback_of(run):
             self._show(folding, way)
         answer = await _choice(tr("it was written for the whole change. Run it? [y]es, [n]o"), "yn")
         return Undo(sha256=self._sha256, run=run, values=self._values) if answer == "y" else None
 
-    async def _by_hand(self, folding: Folding, turn: Turn) -> Order | None:
+    async def _by_hand(self, folding: RunReducer, turn: Turn) -> Order | None:
         step = folding.runbook.steps[turn.step]
         print_line(f"{turn.step + 1}. {step.title}")
         for line in (*step.prose, *(f"- {each}" for each in step.checklist)):
@@ -158,7 +146,7 @@ class Asking:
         answer = await _choice(tr("this is done by hand. Is it done? [y]es, {others}", others=_OTHERS), "ysua")
         return ByHand(step=turn.step) if answer == "y" else await self._other(answer, folding, turn)
 
-    async def _in_terminal(self, folding: Folding, turn: Turn) -> Order | None:
+    async def _in_terminal(self, folding: RunReducer, turn: Turn) -> Order | None:
         """Runs it here and gives the order that tells how it ended."""
         self._show(folding, turn)
         try:
@@ -185,7 +173,7 @@ class Asking:
             worked=None if answer is None else answer == "y",
         )
 
-    async def _other(self, answer: str | None, folding: Folding, turn: Turn) -> Order | None:
+    async def _other(self, answer: str | None, folding: RunReducer, turn: Turn) -> Order | None:
         if answer == "s":
             reason = ""
             while not reason.strip():
@@ -196,9 +184,9 @@ class Asking:
             return Skip(step=turn.step, command=turn.command, reason=reason)
         if answer == "u":
             return await self._undo(folding, turn)
-        return Finish(abort=True) if answer == "a" else None
+        return FinishRun(abort=True) if answer == "a" else None
 
-    async def _undo(self, folding: Folding, turn: Turn) -> Order | None:
+    async def _undo(self, folding: RunReducer, turn: Turn) -> Order | None:
         """Shows what takes back the changes, the last one first; ``turn`` is asked again where nobody wants that."""
         ways = [way for each in reversed(folding.changes()) for way in folding.rollback_of(each.run)]
         for way in ways:
@@ -211,7 +199,7 @@ class Asking:
             return await self._in_terminal(folding, turn)
         return await self._confirmed(folding, turn)
 
-    def _show(self, folding: Folding, turn: Turn) -> None:
+    def _show(self, folding: RunReducer, turn: Turn) -> None:
         """The command as it will run, values marked."""
         command, values = folding.command(turn), folding.known.shown(turn.hosts) | self._values
         pieces = shown(command.text, values, folding.runbook.variables)

@@ -15,27 +15,29 @@ from lilfox_tui.cli.output import print_error, print_line, warn
 from lilfox_tui.cli.runbooks.following import Following
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _
-from lilfox_tui.jobs.attach import events
-from lilfox_tui.jobs.ending import ask_to_end
+from lilfox_tui.jobs.control import follow_events, request_end
 from lilfox_tui.jobs.listing import find_job
-from lilfox_tui.jobs.model import Ended, Job, Said
-from lilfox_tui.runbook import kept_runbook, output
-from lilfox_tui.runbook.facts import (
+from lilfox_tui.jobs.model import Ended, Job, MessageLogged
+from lilfox_tui.runbook.run import output, persistence
+from lilfox_tui.runbook.run.protocol import (
     CommandBegan,
     CommandEnded,
+    CommandSkipped,
     DoneByHand,
-    Printed,
-    ReadAgain,
+    FinishRun,
+    Order,
+    OutputProgress,
+    RunbookPinned,
+    RunbookReloaded,
     RunFact,
-    Skipped,
-    Stays,
-    heard,
+    Stop,
+    decode_facts,
+    send,
 )
-from lilfox_tui.runbook.orders import Finish, Order, Stop, send
-from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.states import RunState, Waiting
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import RunState, WaitingFor
 
-Answer = Callable[[Folding, Waiting], Coroutine[object, object, "Order | None"]]
+Answer = Callable[[RunReducer, WaitingFor], Coroutine[object, object, "Order | None"]]
 """What is ordered where the run waits; None: nothing, and the terminal leaves."""
 
 
@@ -46,7 +48,7 @@ class Attending:
     def __init__(self, job_id: str, *, quiet: bool = False, begun: bool = False) -> None:
         self.job: Job = find_job(job_id)
         self.folder = Path(self.job.folder)
-        self.folding: Folding | None = None
+        self.folding: RunReducer | None = None
         """None until the job has opened the run."""
         self._quiet, self._begun = quiet, begun
         self._shown = Shown(warn)
@@ -65,11 +67,11 @@ class Attending:
         """Its exit code. ``answer`` is asked where it waits; without one it goes on alone, and ctrl-c cancels it."""
         self._shown.job(self.job)
         try:
-            async with self._interrupts(answer is None), aclosing(events(self.job.id)) as lists:
+            async with self._interrupts(answer is None), aclosing(follow_events(self.job.id)) as lists:
                 async for some in lists:
                     for event in some:
-                        self._hear(list(heard([event])))
-                        if isinstance(event, Said) and event.level == "bad":
+                        self._hear(list(decode_facts([event])))
+                        if isinstance(event, MessageLogged) and event.level == "bad":
                             self._ordered = False  # nothing else comes of it
                         self._shown.event(event)
                         if isinstance(event, Ended):
@@ -112,7 +114,7 @@ class Attending:
     async def _gave_up(self) -> bool:
         """Ends the run where nothing of it runs; whether that was taken."""
         with suppress(LilFoxError):
-            await send(self.folder, Finish(abort=True, idle=True))
+            await send(self.folder, FinishRun(abort=True, idle=True))
             return True
         return False
 
@@ -142,7 +144,7 @@ class Attending:
                 return True  # its end is told
             print_error(error)
             return await self._answered(answer)
-        self._ordered, self._finishing = True, isinstance(order, Finish)
+        self._ordered, self._finishing = True, isinstance(order, FinishRun)
         return True
 
     async def _asked(self, asking: asyncio.Future[Order | None]) -> bool:
@@ -159,23 +161,27 @@ class Attending:
         if self.folding is None:
             if not facts:
                 return
-            self.folding = Folding(kept_runbook.read(self.folder))
+            self.folding = RunReducer(persistence.read_snapshot(self.folder))
         self.folding.take(facts)
         for fact in facts:
-            if isinstance(fact, CommandBegan | CommandEnded | Skipped | DoneByHand | ReadAgain | Stays):
+            if isinstance(
+                fact, CommandBegan | CommandEnded | CommandSkipped | DoneByHand | RunbookReloaded | RunbookPinned
+            ):
                 self._ordered = False
-            if isinstance(fact, ReadAgain):
-                self.folding.read_again(kept_runbook.read(self.folder))
+            if isinstance(fact, RunbookReloaded):
+                self.folding.read_again(persistence.read_snapshot(self.folder))
             elif not self._quiet and isinstance(fact, CommandBegan):
                 self._printed[fact.run] = 0
             elif self._quiet:
                 continue
-            elif isinstance(fact, CommandEnded) or (isinstance(fact, Printed) and len(self.folding.running()) == 1):
+            elif isinstance(fact, CommandEnded) or (
+                isinstance(fact, OutputProgress) and len(self.folding.running()) == 1
+            ):
                 self._print(fact.run, ended=isinstance(fact, CommandEnded))
 
     def _print(self, run: str, *, ended: bool) -> None:
         """What the command printed and was not shown yet, as far as it is kept."""
-        kept = output.read(self.folder, run)
+        kept = output.read_output(self.folder, run)
         text = kept.head[self._printed.get(run, 0) :]
         if not ended:
             text = text[: text.rfind("\n") + 1]
@@ -203,7 +209,7 @@ class Attending:
             elif alone:
                 warn(_("cancelling; waiting for its clean-up. Once more: stop waiting"))
                 with suppress(LilFoxError):
-                    ask_to_end(self.job)
+                    request_end(self.job)
             else:
                 warn(_("stopping what runs. Once more: leave; the run then waits"))
                 stopping.add(asyncio.ensure_future(stop()))

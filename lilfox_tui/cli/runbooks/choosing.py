@@ -11,9 +11,9 @@ from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import ConfigError, UsageError
 from lilfox_tui.i18n import tr
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.document import read
 from lilfox_tui.runbook.library import catalogue
 from lilfox_tui.runbook.model import BUNDLED, Document, Problem
+from lilfox_tui.runbook.parse.document import read
 
 
 def runbooks_config(args: argparse.Namespace) -> RunbooksConfig:
@@ -45,7 +45,7 @@ def document(word: str, config: RunbooksConfig) -> Document:
 
 def sound_document(word: str, config: RunbooksConfig) -> Document:
     """As :func:`document`; raises LilFoxError also where it has an error, or no runbook: nothing of it is run."""
-    from lilfox_tui.runbook.on_disk import refuse_broken
+    from lilfox_tui.runbook.run.persistence import refuse_broken
 
     found = document(word, config)
     refuse_broken(found)

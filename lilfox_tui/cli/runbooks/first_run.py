@@ -7,7 +7,7 @@ from lilfox_tui.cli.questions import ask_line
 from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.runbook.allowed import allow, first_run, refuse_first_run
+from lilfox_tui.runbook.library import allow, first_run, refuse_first_run
 from lilfox_tui.runbook.model import Runbook
 
 

@@ -11,10 +11,10 @@ from lilfox_tui.cli.output import print_error
 from lilfox_tui.cli.questions import pose, typed_line
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.jobs.attach import events
+from lilfox_tui.jobs.control import follow_events
 from lilfox_tui.monitor.runbook_orders import take_over
-from lilfox_tui.runbook.facts import Acts, heard
-from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.run.protocol import ClientActs, decode_facts
+from lilfox_tui.runbook.run.reducer import RunReducer
 
 
 class Following:
@@ -24,10 +24,10 @@ class Following:
         self._folder = folder
         self.who = ""
         """Empty where this terminal may act."""
-        self._acts: Acts | None = None
+        self._acts: ClientActs | None = None
         self._taking: asyncio.Task[None] | None = None
 
-    def look(self, folding: Folding | None) -> None:
+    def look(self, folding: RunReducer | None) -> None:
         """Tells where that has changed, and takes the keyboard while somebody else acts."""
         self._acts = None if folding is None else folding.acts
         who = "" if self._acts is None else self._acts.other
@@ -49,9 +49,13 @@ class Following:
     async def until_taken(self) -> None:
         """Returns once somebody else acts instead of this terminal."""
         known = self._acts
-        async with aclosing(events(self._folder.name)) as lists:
+        async with aclosing(follow_events(self._folder.name)) as lists:
             async for some in lists:
-                new = [fact for fact in heard(some) if isinstance(fact, Acts) and (known is None or fact.at > known.at)]
+                new = [
+                    fact
+                    for fact in decode_facts(some)
+                    if isinstance(fact, ClientActs) and (known is None or fact.at > known.at)
+                ]
                 if new and new[-1].other:
                     return
 

@@ -12,10 +12,10 @@ from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, ngettext, tr
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.document import read_or_told
 from lilfox_tui.runbook.library import catalogue
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Document, Problem
+from lilfox_tui.runbook.parse.document import read_or_told
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

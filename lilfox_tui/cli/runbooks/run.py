@@ -18,8 +18,8 @@ from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, tr
-from lilfox_tui.runbook.targets import refuse_unknown
-from lilfox_tui.runbook.turns import asks, runnable
+from lilfox_tui.runbook.run.state import asks, runnable
+from lilfox_tui.runbook.run.targets import refuse_unknown
 
 if TYPE_CHECKING:
     from lilfox_tui.cli.runbooks.attending import Answer, Attending
@@ -110,8 +110,8 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
     if args.yes:
         return
     from lilfox_tui.cli.runbooks.shown import refuse_unsafe, with_defaults
-    from lilfox_tui.runbook.allowed import refuse_first_run
-    from lilfox_tui.runbook.gate import asks_with
+    from lilfox_tui.runbook.library import refuse_first_run
+    from lilfox_tui.runbook.run.gate import asks_with
 
     refuse_unsafe(config, runbook, values)
     refuse_first_run(runbook, config.runbooks)
@@ -137,8 +137,8 @@ def _allowed(args: argparse.Namespace, config: Config, runbook: Runbook) -> None
 
 def _asked(config: Config, runbook: Runbook, variable: Variable, values: dict[str, str]) -> str:
     """A value that somebody here gives. What is offered is read where the first command runs that has the variable."""
-    from lilfox_tui.runbook.targets import words
-    from lilfox_tui.runbook.turns import hosts_of
+    from lilfox_tui.runbook.run.state import hosts_of
+    from lilfox_tui.runbook.run.targets import words
 
     hosts: tuple[str, ...] = ()
     for command in (command for step in runbook.steps for command in step.commands):
@@ -193,7 +193,7 @@ async def _until_end(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], attending: Attending
 ) -> int:
     from lilfox_tui.cli.runbooks.asking import Asking
-    from lilfox_tui.runbook.orders import RunAll, UseText
+    from lilfox_tui.runbook.run.protocol import RunAll, UseText
 
     answer: Answer | None = None
     if args.yes:
@@ -210,11 +210,11 @@ def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
     from msgspec.structs import replace
 
     from lilfox_tui.jobs.listing import find_job
-    from lilfox_tui.runbook.resuming import newest, runbook_of, wish_of
+    from lilfox_tui.runbook.run.persistence import newest_run, request_of_run, runbook_of
 
     job = find_job(args.resume)
-    before = wish_of(job.id)
-    goes_on = job.id if job.state == "running" else newest(job.id)
+    before = request_of_run(job.id)
+    goes_on = job.id if job.state == "running" else newest_run(job.id)
     runbook = runbook_of(goes_on)
     args.host = args.host or before.hosts
     runbook = replace(runbook, hosts=args.host) if args.host else runbook

@@ -13,7 +13,7 @@ from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Command, Runbook, Step
-from lilfox_tui.runbook.words import kind_text
+from lilfox_tui.runbook.run.state import kind_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,22 +13,20 @@ from lilfox_tui.config.protection import refuse_change
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook import output
-from lilfox_tui.runbook.filling import fill, marked, shown
-from lilfox_tui.runbook.gate import READS, kind_with, let_through
+from lilfox_tui.runbook.bash.launcher import UnsetVariables
 from lilfox_tui.runbook.model import Command, Kind, Runbook, Variable
-from lilfox_tui.runbook.states import Result, RunState
-from lilfox_tui.runbook.targets import words
-from lilfox_tui.runbook.turns import hosts_of
-from lilfox_tui.runbook.unset import Unset
-from lilfox_tui.runbook.words import kind_text
+from lilfox_tui.runbook.run import output
+from lilfox_tui.runbook.run.gate import READS, kind_with, let_through
+from lilfox_tui.runbook.run.state import CommandResult, RunState, hosts_of, kind_text
+from lilfox_tui.runbook.run.targets import words
+from lilfox_tui.runbook.run.variables import fill, marked, shown
 
 
 def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_json: bool) -> int:
     """Shows everything and runs nothing; 1 where something of it could not be run as it is."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
-    captured, unset = _captured(runbook), Unset(runbook)
+    captured, unset = _captured(runbook), UnsetVariables(runbook)
     good = True
     steps = []
     for variable in () if as_json else runbook.variables:
@@ -70,7 +68,7 @@ def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -
     """Raises UsageError for the first command that could not be run with these values, before any has run."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
-    captured, unset = _captured(runbook), Unset(runbook)
+    captured, unset = _captured(runbook), UnsetVariables(runbook)
     for step in runbook.steps:
         for command in step.commands:
             names = hosts_of(command, runbook, hosts, values)
@@ -98,7 +96,7 @@ def _problem(
     hosts: tuple[str, ...],
     values: Mapping[str, str],
     captured: Collection[str],
-    unset: Unset,
+    unset: UnsetVariables,
 ) -> str:
     """Why it could not be run; empty where it could, or needs a value that comes while the run goes on: one that is
     ``captured``."""
@@ -162,8 +160,8 @@ def document(state: RunState, folder: Path) -> dict[str, Any]:
     }
 
 
-def _result(result: Result, folder: Path) -> dict[str, Any]:
-    kept = output.read(folder, result.run)
+def _result(result: CommandResult, folder: Path) -> dict[str, Any]:
+    kept = output.read_output(folder, result.run)
     return {
         "host": result.host,
         "state": result.state,

@@ -16,7 +16,7 @@ from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.i18n import _, clauses, listed, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Runbook, Variable
-from lilfox_tui.runbook.variables import Choice, check_value, described, is_number
+from lilfox_tui.runbook.run.variables import ValueChoice, check_value, described, is_number
 from lilfox_tui.text import cell_width, fit
 
 if TYPE_CHECKING:
@@ -94,11 +94,11 @@ def about(variable: Variable) -> str:
     return f"<{variable.name}>  {clauses(facts)}"
 
 
-async def offers(config: Config, variable: Variable, hosts: tuple[str, ...]) -> tuple[Choice, ...]:
+async def offers(config: Config, variable: Variable, hosts: tuple[str, ...]) -> tuple[ValueChoice, ...]:
     """What the variable's ``from:`` offers on the first of ``hosts``; why nothing can be offered is told."""
     if not variable.from_ or variable.type == "secret":
         return ()
-    from lilfox_tui.runbook.offering import offered
+    from lilfox_tui.runbook.run.targets import offered
 
     warn(tr("{name}: asking what there is to choose", name=variable.name))
     try:
@@ -108,7 +108,7 @@ async def offers(config: Config, variable: Variable, hosts: tuple[str, ...]) -> 
         return ()
 
 
-def ask(variable: Variable, choices: Sequence[Choice] = ()) -> str:
+def ask(variable: Variable, choices: Sequence[ValueChoice] = ()) -> str:
     """Asks until a value is good, which may be one of ``choices``; a secret one without showing it. Blocks. Raises
     UsageError at the end of input."""
     title = variable.title or variable.name
@@ -134,7 +134,7 @@ def _mark(variable: Variable) -> str:
     return "#" if variable.type in ("int", "port", "text", "regex", "enum") else ""
 
 
-def _show(choices: Sequence[Choice], mark: str) -> None:
+def _show(choices: Sequence[ValueChoice], mark: str) -> None:
     width = max((cell_width(each.value) for each in choices[:_MOST_SHOWN]), default=0)
     for number, each in enumerate(choices[:_MOST_SHOWN], 1):
         warn(f"  {mark + str(number):>4}  {fit(each.value, width) if each.note else each.value}  {each.note}".rstrip())
@@ -144,7 +144,7 @@ def _show(choices: Sequence[Choice], mark: str) -> None:
         warn(tr("type a value, or a number of the list ({example})", example=f"{mark}1"))
 
 
-def _picked(typed: str, choices: Sequence[Choice], mark: str) -> str:
+def _picked(typed: str, choices: Sequence[ValueChoice], mark: str) -> str:
     """The value whose number was typed, else what was."""
     number = typed.strip().removeprefix(mark)
     if typed.strip() != mark + number or not is_number(number) or not 1 <= int(number) <= len(choices):

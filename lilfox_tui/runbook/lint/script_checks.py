@@ -1,4 +1,4 @@
-"""Hazards of any shell text: failures that nobody hears, paths, variables, secrets."""
+"""Lint checks of any script: unheard failures, paths, variables, Python, and secrets in the text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator
 
 from lilfox_tui.i18n import _
-from lilfox_tui.runbook.lint.source import Source, hazard
+from lilfox_tui.runbook.lint.source import FenceSource, hazard
 from lilfox_tui.runbook.model import Problem
+
+# Hazards of any shell text: failures that nobody hears, paths, variables, secrets.
+
 
 _SAYS = re.compile(
     r"""^(?:echo|log|printf|print|info)\b.*?(?:成功|完成|\bsuccess|\bsucceeded|\bcomplete|\bfinished|\bdone\b)""",
@@ -21,7 +24,7 @@ _PIPEFAIL = re.compile(r"(?>.*?\bset\s).*-\w*o\s+pipefail\b")
 _QUIET_GREP = re.compile(r"(?<!\|)\|\s*[efz]?grep\s(?:[^|]*\s)?(?:-(?=\w*?q)\w++|--quiet|--silent)(?:\s|$)")
 
 
-def check(source: Source) -> Iterator[Problem]:
+def check_script(source: FenceSource) -> Iterator[Problem]:
     """What is to be said of one fence."""
     if not source.shell:
         return
@@ -31,7 +34,7 @@ def check(source: Source) -> Iterator[Problem]:
     yield from _quiet_greps(source)
 
 
-def _unheard(source: Source) -> Iterator[Problem]:
+def _unheard(source: FenceSource) -> Iterator[Problem]:
     if source.script and not source.stops:
         if len(list(source.each(_CHANGES))) > 1:
             yield hazard(
@@ -52,7 +55,7 @@ def _unheard(source: Source) -> Iterator[Problem]:
         before = text
 
 
-def _quiet_greps(source: Source) -> Iterator[Problem]:
+def _quiet_greps(source: FenceSource) -> Iterator[Problem]:
     """``… | grep -q`` where the failure of any part of a pipe is one."""
     pipefail = re.match(r"#!.*pipefail", source.fence.text) is not None
     for line, text in source.lines:
@@ -65,7 +68,7 @@ def _quiet_greps(source: Source) -> Iterator[Problem]:
             )
 
 
-def _success(source: Source) -> Iterator[Problem]:
+def _success(source: FenceSource) -> Iterator[Problem]:
     """Lines that say that all is well whatever happened."""
     before = "if"
     for line, text in source.lines:
@@ -76,7 +79,7 @@ def _success(source: Source) -> Iterator[Problem]:
         before = text
 
 
-def _returned(source: Source) -> Iterator[Problem]:
+def _returned(source: FenceSource) -> Iterator[Problem]:
     """Functions that return a failure which their caller passes over."""
     name = ""
     failing: set[str] = set()
@@ -95,7 +98,7 @@ def _returned(source: Source) -> Iterator[Problem]:
             )
 
 
-def _paths(source: Source) -> Iterator[Problem]:
+def _paths(source: FenceSource) -> Iterator[Problem]:
     if source.script and not source.has(r"^cd\s"):
         told: set[str] = set()
         for line, found in source.each(r"^(?:sudo\s+)?(?:cp|tar|bash|sh|source|\.|rsync|cat|mv|pip)\s"):
@@ -129,7 +132,7 @@ def _paths(source: Source) -> Iterator[Problem]:
             )
 
 
-def _lines(source: Source) -> Iterator[Problem]:
+def _lines(source: FenceSource) -> Iterator[Problem]:
     for line, _found in source.each(r"^(?:[\d*/,-]+\s+){5}\S"):
         yield hazard(
             line, "crontab-line", _("a line of a crontab is no command; put it in with crontab -e, or a timer")
@@ -138,4 +141,73 @@ def _lines(source: Source) -> Iterator[Problem]:
         for line, _found in source.each(r"^\$\s+\w"):
             yield hazard(
                 line, "prompt", _("“$ ” stands before the command: the shell looks for a command of that name")
+            )
+
+
+# Hazards of Python that a manual carries: health checks, alerts by mail, what reads logs.
+
+
+def check_python(source: FenceSource) -> Iterator[Problem]:
+    """What is to be said of one fence."""
+    if source.fence.language not in ("python", "py", "python3"):
+        return
+    for line, _found in source.each(r"\.starttls\(\s*\)"):
+        yield hazard(
+            line,
+            "starttls-unverified",
+            _("checks no certificate: whoever is between reads the password; context=ssl.create_default_context()"),
+        )
+    for line, _found in source.each(r"^except\s*:"):
+        yield hazard(line, "bare-except", _("hides every fault, its own too; name what is expected, say the rest"))
+    if (line := source.first(r"\.(?:send_message|sendmail)\(")) and not source.has(r"open\(|sqlite|redis|state|last_"):
+        yield hazard(
+            line,
+            "mails-each-time",
+            _("sends a mail each time that it is called; keep what was told, and tell when it ends"),
+        )
+    mails = source.has(r"send_message|sendmail") and source.has(r"requests\.get|urlopen|httpx")
+    if mails and (line := source.first(r"https?://(?:localhost|127\.0\.0\.1)")):
+        yield hazard(
+            line,
+            "only-this-host",
+            _("looks from the host itself: when that is gone nobody says so; look from elsewhere"),
+        )
+    for line, _found in source.each(r"datetime\.(?:utcnow\(\)|now\(\))"):
+        yield hazard(line, "naive-time", _("a time without its zone; datetime.now(timezone.utc)"))
+    for line, found in source.each(r"open\(\s*[\"'](?!/)(\w[\w.-]*)/[^\"']*[\"']\s*,\s*[\"'][aw]"):
+        if not source.has(r"mkdir|makedirs"):
+            yield hazard(
+                line,
+                "log-folder-missing",
+                _("{path} may not be there: nothing is then logged; install -d {path}", path=f"{found[1]}/"),
+            )
+
+
+# Secrets in the text of a fence: whoever reads the file has them.
+
+
+_WORDS = r"(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)"
+_LITERAL = r"(?!\$|<|\{|\(|\*|os\.|env|null|none|true|false|str\b)"
+_PATTERNS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"']*:(?![$<{*])[^\s/@\"']+@",
+        r"\.login\([^,()]+,\s*[\"'][^\"']+[\"']",
+        rf"{_WORDS}[\"']?\s*[:=]\s*[\"']{_LITERAL}[^\"'\s]+[\"']",
+        r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+        r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+        r"\bauthorization:\s*(?:basic|bearer)\s+(?![$<{*])[\w.~+/-]{8,}",
+    )
+)
+_IN_SHELL = re.compile(rf"\b\w*(?:PGPASSWORD|{_WORDS})=(?![$<\"'(])\S+|\s--password=(?![$<\"'(])\S+", re.IGNORECASE)
+
+
+def check_secrets(source: FenceSource) -> Iterator[Problem]:
+    """What is to be said of one fence; the secret itself is not repeated."""
+    for line, text in source.lines:
+        if any(pattern.search(text) for pattern in _PATTERNS) or (source.shell and _IN_SHELL.search(text)):
+            yield hazard(
+                line,
+                "secret-in-text",
+                _("a password or key stands in the text; ask for it (type: secret), or read it from a file"),
             )

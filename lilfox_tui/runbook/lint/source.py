@@ -1,4 +1,4 @@
-"""A fence as the checks see it: its lines without comments, and what its variables stand for."""
+"""A fence as lint checks see it: its lines without comments, and what its variables stand for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from lilfox_tui.runbook.fences import SHELLS
 from lilfox_tui.runbook.model import Fence, Problem
+from lilfox_tui.runbook.parse.fences import SHELLS
 
 _ASSIGNED = re.compile(r"""^\s*(?:export\s+|local\s+)?([A-Za-z_]\w*)=(?:"([^"$`]*)"|'([^']*)'|([\w./:-]+))\s*$""")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
@@ -17,7 +17,7 @@ _LONGEST = 4000
 """Of a longer line the rest is not looked at: nobody writes one by hand, and searching may take the square of it."""
 
 
-class Source:
+class FenceSource:
     """One fence. Lines count from 1 in the file."""
 
     def __init__(self, fence: Fence) -> None:

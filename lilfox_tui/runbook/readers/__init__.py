@@ -1,1 +1,1 @@
-"""What is known of programs: which words of theirs only read. What is not in its table is no reader."""
+"""Readers are programs that only read: tables of their words. What is not in a table is not known to read."""

@@ -1,13 +1,24 @@
-"""Files and what is in them."""
+"""Programs that read files, disks, volumes and git repositories."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from lilfox_tui.runbook.readers.roles import acts_when_read, holds_devices
-from lilfox_tui.runbook.readers.spec import Context, Fed, Spec, Verdict, worst
-from lilfox_tui.runbook.shell_values import Argument
+from lilfox_tui.runbook.bash.values import Argument
+from lilfox_tui.runbook.readers.spec import (
+    Context,
+    Fed,
+    ProgramCall,
+    Spec,
+    Verdict,
+    acts_when_read,
+    holds_devices,
+    worst,
+)
+
+# Files and what is in them.
+
 
 _TESTS = frozenset(
     "-empty -true -false -executable -readable -writable -nouser -nogroup -daystart -depth -d -mount -xdev -noleaf "
@@ -87,7 +98,7 @@ _SUMS = Spec(
 )  # fmt: skip
 _ZCAT = Spec(reads="-f -v --force", operands="path*")
 
-TABLE: dict[str, Spec] = {
+_FILES_PROGRAMS: dict[str, Spec] = {
     "find": Spec(own=_find),
     "tar": Spec(own=_tar),
     "ls": Spec(
@@ -220,3 +231,243 @@ TABLE: dict[str, Spec] = {
         reads="-S -R -r -N -n -F -X -i -I -m -M -E -e -q -s", operands="/[^+].*/*", verdict="interactive"
     ),
 }  # fmt: skip
+
+
+# Disks, file systems, volumes and arrays.
+
+
+def _endless(call: ProgramCall, _context: Context) -> Verdict:
+    """A last number is an interval."""
+    numbers = [text for text in call.texts if text is not None and re.fullmatch(r"[0-9]+(?:\.[0-9]*)?", text)]
+    return "follow" if len(numbers) == 1 else "read"
+
+
+_LVM = Spec(
+    reads="-a -v -o=fields -S=selection -O=keys -q --all --verbose --options=fields --noheadings --nosuffix "
+        "--units=unit "
+    "--separator=text --segments --select=selection --sort=keys --reportformat=word --unbuffered",
+    operands="text*",
+)  # fmt: skip
+_LVM_DISPLAY = Spec(reads="-v -m -c -C -s --verbose --maps --colon --columns --short --units=unit", operands="text*")
+_COLUMNS = (
+    "-a -b -d -D -e=list -f -i -I=list -J -l -m -M -n -o=columns -O -p -P -r -s -S -t -T[=column] -x=column -z --all "
+    "--bytes "
+    "--nodeps --discard --exclude=list --fs --ascii --include=list --json --list --perms --noheadings --output=columns "
+    "--output-all --paths --pairs --raw --inverse --scsi --topology --tree[=column] --sort=column --zoned"
+)
+
+_HYPERVISOR = "/(?:qemu|xen|lxc|vbox|test):///[a-z]*/"
+"""One of this machine: an address of another may name a program."""
+
+_STORAGE_PROGRAMS: dict[str, Spec] = {
+    "lsblk": Spec(reads=_COLUMNS, operands="path*"),
+    "findmnt": Spec(
+        reads="-A -a -b -C -c -D -e -F=path -f -i -J -k -l -m -M=path -n -N=pid -o=columns -O=options -P -R -r "
+            "-S=source "
+        "-s -T=path -t=types -u -U -v --all --ascii --bytes --df --evaluate --first-only --fstab --invert --json "
+        "--kernel "
+        "--list --mtab --mountpoint=path --noheadings --output=columns --output-all --options=options --pairs --raw "
+        "--submounts --source=source --target=path --types=types --uniq --verify",
+        operands="text text",
+    ),
+    "mount": Spec(reads="-l -t=types -v --show-labels --types=types"),
+    "mountpoint": Spec(reads="-q -d -x --quiet --fs-devno --devno --nofollow", operands="path"),
+    "blkid": Spec(reads="-o=format -s=tag -p -i -k --output=format --match-tag=tag --probe --info", operands="path*"),
+    "lvs": _LVM, "vgs": _LVM, "pvs": _LVM, "lvdisplay": _LVM_DISPLAY, "vgdisplay": _LVM_DISPLAY,
+        "pvdisplay": _LVM_DISPLAY,
+    "mdadm": Spec(
+        reads="-D -E -Q -v -Y -s --detail --examine --query --verbose --brief --export --scan",
+        needs="-D -E -Q --detail --examine --query", operands="path*",
+    ),
+    "smartctl": Spec(
+        reads="-a -x -i -H -A -c -j -q=word -l=word -d=word -n=word -T=word -v=text --all --xall --info --health "
+            "--attributes "
+        "--capabilities --json --scan --scan-open --log=word --device=word --nocheck=word --quietmode=word",
+        operands="path",
+    ),
+    "zpool": Spec(
+        subs={
+            "status": Spec(reads="-v -x -P -L -D -s -t -T=word -c=/upath|temp|size/", operands="word*", check=_endless),
+            "list": Spec(reads="-H -v -p -P -L -o=fields -g -T=word", operands="word*", check=_endless),
+            "iostat": Spec(reads="-v -H -l -q -p -y -r -w -T=word", operands="word*", check=_endless),
+            "get": Spec(reads="-H -p -o=fields", operands="word*"),
+            "history": Spec(reads="-i -l", operands="word*"),
+            "events": Spec(reads="-v -H", follows="-f", operands="word*"),
+        },
+    ),
+    "zfs": Spec(
+        subs={
+            "list": Spec(reads="-H -r -p -d=number -o=fields -s=field -S=field -t=types", operands="word*"),
+            "get": Spec(reads="-H -r -p -d=number -o=fields -s=sources -t=types", operands="word*"),
+            "holds": Spec(reads="-H -r", operands="word*"),
+            "version": Spec(),
+        },
+    ),
+    "btrfs": Spec(
+        subs={
+            "filesystem": Spec(subs=dict.fromkeys(("show", "df", "usage", "du"), Spec(
+                reads="-h -H -b -d -m -s -T --human-readable --raw --mounted --all-devices", operands="path*"))),
+            "device": Spec(subs={"stats": Spec(reads="-c --check", operands="path"), "usage": Spec(operands="path*")}),
+            "subvolume": Spec(subs={"list": Spec(reads="-a -p -t -o -s -r -u -q", operands="path"),
+                                    "show": Spec(operands="path")}),
+            "scrub": Spec(subs={"status": Spec(reads="-d -R", operands="path")}),
+            "balance": Spec(subs={"status": Spec(reads="-v", operands="path")}),
+        },
+    ),
+    "xfs_info": Spec(operands="path"),
+    "tune2fs": Spec(reads="-l", needs="-l", operands="path"),
+    "dumpe2fs": Spec(reads="-h -b", operands="path"),
+    "multipath": Spec(reads="-ll -l", needs="-ll -l", operands="word", single=True),
+    "fdisk": Spec(reads="-l -x -u -o=columns --list --list-details", needs="-l -x --list --list-details", operands=
+        "path*"),
+    "sfdisk": Spec(reads="-l -d --list --dump", needs="-l -d --list --dump", operands="path*"),
+    "lsscsi": Spec(reads="-g -s -v -d -H -i -t --generic --size --verbose --hosts --transport", operands="word"),
+    "nvme": Spec(
+        subs={"list": Spec(reads="-v -o=word"), "smart-log": Spec(reads="-o=word -H", operands="path"),
+              "id-ctrl": Spec(reads="-H", operands="path"), "list-subsys": Spec(operands="path"),
+              "error-log": Spec(reads="-e=number", operands="path")},
+    ),
+    "iscsiadm": Spec(reads="-m={session|node|iface|host} -P=number --mode={session|node|iface|host} --print=number"),
+    "exportfs": Spec(reads="-v -s", needs="-v -s", otherwise="unknown"),
+    "quota": Spec(reads="-u -g -s -v -a", operands="word*"),
+    "repquota": Spec(reads="-a -s -u -g -v", operands="path*"),
+    "swapon": Spec(reads="-s --show[=columns] --summary --noheadings --raw --bytes", needs="-s --show --summary"),
+    "losetup": Spec(reads="-a -l -J -n -O=columns --all --list --json --noheadings --output=columns"),
+    "dmsetup": Spec(subs={"ls": Spec(reads="--tree --target=word"), "info": Spec(reads="-c", operands="word*"),
+                          "status": Spec(operands="word*"), "table": Spec(operands="word*"), "deps": Spec(operands=
+                              "word*")}),
+    "drbdadm": Spec(subs={"status": Spec(operands="word"), "role": Spec(operands="word"), "cstate": Spec(operands=
+        "word"),
+                          "dstate": Spec(operands="word")}),
+    "gluster": Spec(alone="interactive",
+        subs={"peer": Spec(subs={"status": Spec()}), "pool": Spec(subs={"list": Spec()}),
+              "volume": Spec(subs={"info": Spec(operands="word"), "status": Spec(operands="word*"),
+                                   "list": Spec()})},
+    ),
+    "ipmitool": Spec(
+        reads="-H=host -U=user -P=text -I=word -L=word -E -v -c", ends=False,
+        subs={
+            "sdr": Spec(operands="/list|elist|info|type|all|full|[A-Z][A-Za-z0-9]*/*"),
+            "sel": Spec(operands="/list|elist|info|last|[0-9]+/*"),
+            "sensor": Spec(subs={"list": Spec(), "get": Spec(operands="text*")}),
+            "chassis": Spec(subs={"status": Spec(), "power": Spec(subs={"status": Spec()})}),
+            "power": Spec(subs={"status": Spec()}),
+            "fru": Spec(operands="/print|list|[0-9]+/*"),
+            "mc": Spec(subs={"info": Spec()}),
+            "lan": Spec(subs={"print": Spec(operands="number")}),
+        },
+    ),
+    "virsh": Spec(alone="interactive",
+        reads=f"-c={_HYPERVISOR} -r -q --connect={_HYPERVISOR} --readonly --quiet",
+        subs={
+            "list": Spec(reads="--all --inactive --name --uuid --title --state-running --autostart"),
+            **dict.fromkeys(("dominfo", "domstate", "domblklist", "domiflist", "dumpxml", "vcpuinfo", "domjobinfo",
+                "dommemstat",
+                             "domstats", "domifaddr", "net-info", "pool-info", "snapshot-list"), Spec(
+                reads="--details --all --config --live --inactive", operands="text text*")),
+            "net-list": Spec(reads="--all"), "pool-list": Spec(reads="--all --details"), "vol-list": Spec(operands=
+                "word"),
+            "nodeinfo": Spec(), "version": Spec(), "capabilities": Spec(), "hostname": Spec(),
+        },
+    ),
+}  # fmt: skip
+
+
+# git: what looks at a repository, and neither writes files nor runs what is not git.
+
+
+_COMMITS = (
+    "-n=number --max-count=number --skip=number --since=time --until=time --after=time --before=time --author=text "
+    "--committer=text "
+    "--grep=text -i --all --branches[=text] --tags[=text] --remotes[=text] --merges --no-merges --first-parent "
+    "--reverse "
+    "--topo-order --date-order --oneline --graph --decorate[=how] --no-decorate --abbrev-commit --abbrev[=number] "
+    "--no-abbrev-commit --format=text --pretty[=text] --date=text --left-right --cherry-pick --follow -S=text -G=text "
+    "-L=text "
+    "--no-color --color[=when] --source --simplify-by-decoration"
+)
+_DIFFS = (
+    "-p -u -s --patch --no-patch --stat[=text] --numstat --shortstat --summary --name-only --name-status --check "
+    "--full-index "
+    "--raw -w -b --ignore-all-space --ignore-space-change --ignore-blank-lines -U=number --unified=number "
+    "--word-diff[=how] "
+    "--color-words[=text] --diff-filter=text -M --find-renames[=number] --no-renames --no-ext-diff --no-textconv "
+    "--exit-code -q "
+    "--quiet -R -a --text --minimal --patience --histogram --no-prefix --dirstat[=text] --no-color --color[=when]"
+)
+_REVISIONS = Spec(reads=f"{_COMMITS} {_DIFFS}", operands="text*", counted=True)
+
+
+def _listing(*modes: str) -> Spec:
+    """Names things where it gets a name, unless it is told to list."""
+
+    def check(call: ProgramCall, _context: Context) -> Verdict:
+        return "read" if not call.operands or call.has(*modes) else "change"
+
+    return Spec(
+        reads="-a -r -v -vv -l -i --list --all --remotes --verbose --show-current --contains=text --no-contains=text "
+            "--merged[=text] "
+        "--no-merged[=text] --sort=text --format=text --points-at=text --no-color --color[=when] --column[=how] "
+        "--ignore-case "
+        "--no-column --no-abbrev --abbrev[=number]",
+        operands="text*", check=check,
+    )  # fmt: skip
+
+
+_TABLE = {
+    "log": _REVISIONS, "show": _REVISIONS, "shortlog": Spec(reads=f"-s -n -e -c --summary --numbered --email --all "
+        f"{_COMMITS}".replace(
+        " -n=number", ""), operands="text*"),
+    "diff": Spec(reads=f"--cached --staged --merge-base {_DIFFS}", operands="text*"),
+    "status": Spec(reads="-s -b -v --short --branch --porcelain[=version] --long --verbose -u[=mode] "
+        "--untracked-files[=mode] "
+                   "--ignored[=mode] -z --ahead-behind --no-ahead-behind --show-stash --no-renames --column[=how]",
+                   operands="path*"),
+    "rev-parse": Spec(reads="--short[=number] --verify -q --quiet --abbrev-ref[=how] --symbolic-full-name "
+        "--show-toplevel "
+                      "--git-dir --absolute-git-dir --is-inside-work-tree --is-bare-repository --show-prefix "
+                      "--is-shallow-repository --all", operands="text*"),
+    "describe": Spec(reads="--all --tags --contains --abbrev[=number] --always --dirty[=mark] --long --match=text "
+        "--exclude=text "
+                     "--exact-match --first-parent", operands="text*"),
+    "ls-files": Spec(reads="-c -d -m -o -i -s -u -t -v -z --cached --deleted --modified --others --ignored --stage "
+        "--unmerged "
+                     "--exclude-standard --full-name --error-unmatch", operands="path*"),
+    "ls-tree": Spec(reads="-d -r -t -l -z --name-only --long --full-name --full-tree", operands="text*"),
+    "blame": Spec(reads="-L=text -l -t -s -e -w -M -c -n -f --date=text --porcelain --line-porcelain --since=time",
+        operands=
+        "text*"),
+    "rev-list": Spec(reads=f"--count --objects {_COMMITS}", operands="text*", counted=True),
+    "cat-file": Spec(reads="-t -s -p -e", operands="text text"),
+    "merge-base": Spec(reads="-a --all --is-ancestor --fork-point --octopus", operands="text*"),
+    "name-rev": Spec(reads="--name-only --tags --refs=text --all", operands="text*"),
+    "for-each-ref": Spec(reads="--count=number --sort=text --format=text --points-at=text --contains=text", operands=
+        "text*"),
+    "show-ref": Spec(reads="-q -s -d --head --tags --heads --verify --quiet --hash[=number] --dereference", operands=
+        "text*"),
+    "count-objects": Spec(reads="-v -H --verbose --human-readable"),
+    "diff-tree": Spec(reads=f"-r -t --root --no-commit-id {_DIFFS}", operands="text*"),
+    "grep": Spec(reads="-n -i -w -v -l -L -c -E -F -G -P -h -H -o -q -e=pattern -A=number -B=number -C=number --cached "
+                 "--line-number --ignore-case --count --files-with-matches --no-color", operands="text*"),
+    "branch": _listing("--list"),
+    "tag": _listing("-l", "--list"),
+    "remote": Spec(reads="-v --verbose", subs={"show": Spec(reads="-n", operands="/[A-Za-z0-9_.-]+/*"), "get-url": Spec(
+        reads="--push --all", operands="text")}),
+    "stash": Spec(alone="change", subs={"list": Spec(), "show": Spec(reads=_DIFFS, operands="text")}),
+    "config": Spec(
+        reads="-l --get --get-all --get-regexp --list --global --local --system --worktree --show-origin --show-scope "
+            "--name-only "
+        "-z --null --type=word --bool --int",
+        needs="-l --get --get-all --get-regexp --list", operands="text text",
+    ),
+    "reflog": Spec(reads=f"{_COMMITS} {_DIFFS}", subs={"show": _REVISIONS}, counted=True),
+    "worktree": Spec(subs={"list": Spec(reads="--porcelain -v")}, otherwise="change"),
+    "submodule": Spec(subs={"status": Spec(reads="--recursive --cached", operands="path*")}, otherwise="change"),
+    "version": Spec(),
+}  # fmt: skip
+
+_GIT_PROGRAMS: dict[str, Spec] = {
+    "git": Spec(reads="-C=path --no-pager -P --no-optional-locks --version", subs=_TABLE, permutes=False),
+}  # fmt: skip
+
+TABLES = (_FILES_PROGRAMS, _STORAGE_PROGRAMS, _GIT_PROGRAMS)

@@ -1,18 +1,21 @@
-"""The one judge: whether each word of a call is understood by the table of its program.
-
-Long options are on the table as they are written, never shortened; of a bundle of short ones each letter is, and at
-most the last has a value. A word of which only the begin is known stands where any text may stand. The first word
-that is not understood ends it: nothing is known of the call then.
-"""
+"""Judges a call of a program by its table, and finds the table of every known program."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import import_module
 
-from lilfox_tui.runbook.readers.roles import fits
-from lilfox_tui.runbook.readers.spec import Call, Context, Option, Spec, Verdict, all_options, worst
-from lilfox_tui.runbook.shell_values import Argument, known
+from lilfox_tui.runbook.bash.values import Argument, known
+from lilfox_tui.runbook.readers.spec import Context, ProgramCall, ProgramOption, Spec, Verdict, all_options, fits, worst
+
+# The one judge: whether each word of a call is understood by the table of its program.
+#
+# Long options are on the table as they are written, never shortened; of a bundle of short ones each letter is, and at
+# most the last has a value. A word of which only the begin is known stands where any text may stand. The first word
+# that is not understood ends it: nothing is known of the call then.
+
 
 _DASHED = ("keys", "pattern")
 """Roles of values that begin with ``-`` every day."""
@@ -30,7 +33,7 @@ def judge(spec: Spec, words: Sequence[Argument], context: Context) -> Verdict:
     return _judge(spec, words, context, {})
 
 
-def _judge(spec: Spec, words: Sequence[Argument], context: Context, above: Mapping[str, Option]) -> Verdict:
+def _judge(spec: Spec, words: Sequence[Argument], context: Context, above: Mapping[str, ProgramOption]) -> Verdict:
     if spec.own is not None:
         return spec.own(words, context)
     if len(words) == 1 and words[0].text in ("--help", "--version") and spec.runs < 0:
@@ -64,7 +67,7 @@ def _judge(spec: Spec, words: Sequence[Argument], context: Context, above: Mappi
     return "unknown" if result == "interactive" and context.fed else result
 
 
-def _of_options(call: Call, table: Mapping[str, Option], context: Context) -> Iterator[Verdict]:
+def _of_options(call: ProgramCall, table: Mapping[str, ProgramOption], context: Context) -> Iterator[Verdict]:
     for name, value in call.options:
         yield table[name].verdict
         if value is not None:
@@ -72,11 +75,11 @@ def _of_options(call: Call, table: Mapping[str, Option], context: Context) -> It
 
 
 def _taken_apart(
-    spec: Spec, words: Sequence[Argument], table: Mapping[str, Option]
-) -> tuple[Call, Sequence[Argument], bool]:
+    spec: Spec, words: Sequence[Argument], table: Mapping[str, ProgramOption]
+) -> tuple[ProgramCall, Sequence[Argument], bool]:
     """Options and operands; of a program with sub-commands what begins with one, and whether ``--`` stood before it.
     Raises NotUnderstood."""
-    call = Call([], [])
+    call = ProgramCall([], [])
     at, ended = 0, False
     stops = _stops(spec)
     while at < len(words):
@@ -103,7 +106,9 @@ def _stops(spec: Spec) -> bool:
     return bool(spec.subs) or not spec.permutes or spec.runs >= 0
 
 
-def _option(spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, Option], call: Call) -> int:
+def _option(
+    spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, ProgramOption], call: ProgramCall
+) -> int:
     """Takes the option at a place with its value, and says where it goes on."""
     word = words[at]
     if word.loose:
@@ -131,7 +136,9 @@ def _option(spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, 
     return _bundle(spec, words, at, table, call)
 
 
-def _bundle(spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, Option], call: Call) -> int:
+def _bundle(
+    spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, ProgramOption], call: ProgramCall
+) -> int:
     """Short options in one word."""
     word = words[at]
     for place in range(1, len(word.head)):
@@ -155,7 +162,7 @@ def _bundle(spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, 
     return at + 1
 
 
-def _valued(option: Option, words: Sequence[Argument], at: int, call: Call, *, stops: bool) -> int:
+def _valued(option: ProgramOption, words: Sequence[Argument], at: int, call: ProgramCall, *, stops: bool) -> int:
     """An option whose value is the next word; of a pattern the first file is the value, others are operands."""
     value = words[at + 1] if at + 1 < len(words) else None
     if value is None or value.loose or (value.many and (stops or value.may_be_option)):
@@ -168,7 +175,7 @@ def _valued(option: Option, words: Sequence[Argument], at: int, call: Call, *, s
     return at + 2
 
 
-def _attached(option: Option, value: Argument, call: Call) -> None:
+def _attached(option: ProgramOption, value: Argument, call: ProgramCall) -> None:
     """A value in the same word. Of a pattern each file that fits is the same option once more, if it begins so."""
     if value.many and not value.head:
         raise NotUnderstood
@@ -192,7 +199,7 @@ def _operands(written: str, operands: Sequence[Argument], context: Context) -> V
     return worst(found)
 
 
-def _run(spec: Spec, call: Call, context: Context) -> Verdict:
+def _run(spec: Spec, call: ProgramCall, context: Context) -> Verdict:
     """A program that runs what its operands say."""
     lead, rest = call.operands[: spec.runs], call.operands[spec.runs :]
     if any(not each.is_one for each in lead) or not rest:
@@ -202,3 +209,50 @@ def _run(spec: Spec, call: Call, context: Context) -> Verdict:
 
 def literal(words: Sequence[str]) -> list[Argument]:
     return [known(word) for word in words]
+
+
+# Every program of which something is known.
+
+
+_MODULES = ("builtins", "files", "text", "system", "network", "databases", "containers", "clouds")
+"""Each has its programs by name in ``TABLES``."""
+_CHANGES = frozenset(
+    "chgrp chmod chown chpasswd cp dd ed gpasswd groupadd gunzip gzip halt install ip6tables-restore "
+    "iptables-restore kill killall ln logrotate mkdir mkfs mv parted patch pkill poweroff reboot rm rmdir rsync scp "
+    "sftp "
+    "shutdown swapoff touch truncate umount unzip useradd userdel usermod".split()
+)
+_OPENS = frozenset("emacs ftp joe lnav man micro more most nano ncdu nvim pico telnet vi view vim zless".split())
+"""Want a terminal, and are given files, hosts or pages; behind a ``+`` some are given commands."""
+_ALONE = frozenset(
+    "aptitude atop btop dash glances htop iftop ipython irb k9s lazygit mc mutt nethogs nmon node passwd python "
+    "python3 "
+    "screen tig tmux vipw visudo zsh".split()
+)
+"""Want a terminal, without any words."""
+_OPENED = Spec(operands="/[^+].*/*", verdict="interactive")
+_BY_ITSELF = Spec(verdict="interactive")
+
+
+@cache
+def programs() -> dict[str, Spec]:
+    """By name."""
+    found: dict[str, Spec] = {}
+    for name in _MODULES:
+        tables: tuple[dict[str, Spec], ...] = import_module(f"lilfox_tui.runbook.readers.{name}").TABLES
+        for table in tables:
+            if twice := found.keys() & table.keys():
+                raise ValueError(f"{sorted(twice)} are in two tables")
+            found |= table
+    return found
+
+
+def known_program(name: str) -> Spec | Verdict:
+    """Its table, or what it is whatever it is given."""
+    if name in _CHANGES:
+        return "change"
+    if name in _OPENS:
+        return _OPENED
+    if name in _ALONE:
+        return _BY_ITSELF
+    return programs().get(name, "unknown")

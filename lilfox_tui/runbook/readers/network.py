@@ -1,29 +1,30 @@
-"""Addresses, routes, sockets, names and ways through the network.
-
-``ip`` and its kind take shortened words: ``ip link s`` is ``set``. So what a command does is on a table in full; of the
-objects those short forms are, of which everybody knows what they stand for.
-"""
+"""Programs that show addresses, sockets, packet filters, HTTP and certificates."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from lilfox_tui.runbook.readers.spec import Call, Context, Spec, Verdict
-from lilfox_tui.runbook.shell_values import Argument
+from lilfox_tui.runbook.bash.values import Argument
+from lilfox_tui.runbook.readers.spec import Context, Fed, ProgramCall, Spec, Verdict
+
+# Addresses, routes, sockets, names and ways through the network.
+#
+# ``ip`` and its kind take shortened words: ``ip link s`` is ``set``. So what a command does is on a table in full; of
+# the objects those short forms are, of which everybody knows what they stand for.
 
 
-def _ping(call: Call, _context: Context) -> Verdict:
+def _ping(call: ProgramCall, _context: Context) -> Verdict:
     """A deadline or a count of 0 is none."""
     ends = any(re.search("[1-9]", each.text or "") for each in call.values("-c", "-w"))
     return "read" if ends else "follow"
 
 
-def _nslookup(call: Call, _context: Context) -> Verdict:
+def _nslookup(call: ProgramCall, _context: Context) -> Verdict:
     return "read" if call.operands else "interactive"
 
 
-def _tcpdump(call: Call, _context: Context) -> Verdict:
+def _tcpdump(call: ProgramCall, _context: Context) -> Verdict:
     return "read" if call.has("-c", "-r", "-D", "--list-interfaces") else "follow"
 
 
@@ -81,7 +82,7 @@ _PING = Spec(
     operands="host*", check=_ping,
 )  # fmt: skip
 
-TABLE: dict[str, Spec] = {
+_NETWORK_PROGRAMS: dict[str, Spec] = {
     "ip": Spec(
         reads="-4 -6 -0 -s -d -j -p -o -r -t -br -brief -c -color -details -statistics -stats -json -pretty -oneline "
             "-human "
@@ -182,3 +183,255 @@ TABLE: dict[str, Spec] = {
     ),
     "ipvsadm": Spec(reads="-L -l -n --list --stats --rate --numeric --sort --exact", needs="-L -l --list"),
 }  # fmt: skip
+
+
+# Packet filters: what lists them.
+
+
+_NFT_OPTIONS = re.compile(r"-[ansjytNSup]+|-nn|--(?:handle|numeric|stateless|json|terse|service|guid|reversedns)")
+_NFT_LISTS = re.compile(
+    r"list +(?:(?:ruleset|tables|chains|sets|maps|flowtables|counters|quotas|limits|meters|synproxys|secmarks|hooks)"
+    r"(?: +(?:ip|ip6|inet|arp|bridge|netdev))?|table(?: +(?:ip|ip6|inet|arp|bridge|netdev))? +[A-Za-z][A-Za-z0-9_.-]*"
+    r"|(?:chain|set|map|flowtable|counter|quota|limit|meter)(?: +(?:ip|ip6|inet|arp|bridge|netdev))?"
+    r"(?: +[A-Za-z][A-Za-z0-9_.-]*){2})"
+)
+
+
+def _nft(words: Sequence[Argument], context: Context) -> Verdict:
+    """It joins its words and reads them as one text."""
+    texts = [word.text for word in words]
+    while texts and texts[0] is not None and _NFT_OPTIONS.fullmatch(texts[0]):
+        texts = texts[1:]
+    if None in texts:
+        return "unknown"
+    joined = " ".join(text or "" for text in texts)
+    if joined == "monitor":
+        return "follow"
+    if joined in ("-i", "--interactive"):
+        return "unknown" if context.fed else "interactive"
+    return "read" if _NFT_LISTS.fullmatch(joined) else "unknown"
+
+
+_IPTABLES = Spec(
+    reads="-L -S -n -v -x -4 -6 -t={filter|nat|mangle|raw|security} -w[=seconds] --list --list-rules --numeric "
+    "--verbose --exact --line-numbers --table={filter|nat|mangle|raw|security} --wait[=seconds]",
+    needs="-L -S --list --list-rules", operands="/[A-Za-z0-9_.:-]+/ number", ends=False,
+)  # fmt: skip
+_SAVED = Spec(reads="-c -t={filter|nat|mangle|raw|security} --counters --table={filter|nat|mangle|raw|security}")
+_WORDS = Spec(operands="word")
+
+_PACKET_FILTERS_PROGRAMS: dict[str, Spec] = {
+    "nft": Spec(own=_nft),
+    "iptables": _IPTABLES, "ip6tables": _IPTABLES, "iptables-nft": _IPTABLES, "iptables-legacy": _IPTABLES,
+    "iptables-save": _SAVED, "ip6tables-save": _SAVED,
+    "ebtables": Spec(reads="-L -t=word --Lc --Ln", needs="-L", operands="word"),
+    "ipset": Spec(
+        subs=dict.fromkeys(("list", "-L"), Spec(
+            reads="-t -n -s -r -o={plain|save|xml} -terse -name -sorted", operands="word", single=True, ends=False,
+        )),
+        reads="", ends=False,
+    ),
+    "ufw": Spec(subs={"status": Spec(operands="{verbose|numbered}"), "version": Spec(), "show": _WORDS}, ends=False),
+    "firewall-cmd": Spec(
+        reads="--state --list-all --list-all-zones --get-active-zones --get-default-zone --get-zones --list-ports "
+        "--list-services --list-rich-rules --list-sources --list-interfaces --get-services --permanent --zone=word",
+        needs="--state --list-all --list-all-zones --get-active-zones --get-default-zone --get-zones --list-ports "
+        "--list-services --list-rich-rules --list-sources --list-interfaces --get-services",
+    ),
+    "fail2ban-client": Spec(subs={"status": _WORDS, "ping": Spec(), "version": Spec()}),
+}  # fmt: skip
+
+
+# What fetches by HTTP, and web servers.
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HEADER = re.compile(
+    r"(?:accept|accept-encoding|accept-language|authorization|cache-control|content-type|cookie|host|if-none-match|"
+    r"if-modified-since|metadata|metadata-flavor|origin|pragma|range|referer|user-agent|x-api-key|x-auth-token|"
+    r"x-aws-ec2-metadata-token|x-consul-token|x-forwarded-[a-z]+|x-prometheus-[a-z-]+|x-real-ip|x-request-id"
+    r"|x-scope-orgid|"
+    r"x-vault-token|x-vault-namespace|private-token|api-key|kbn-version)\s*:.*",
+    re.IGNORECASE,
+)
+"""Headers that name nothing else to be done than the method says."""
+
+
+def _curl(call: ProgramCall, _context: Context) -> Verdict:
+    """Nothing but GET and HEAD; what it writes goes nowhere, and no file goes out in what it sends."""
+    if call.sends_printed:
+        return "unknown"
+    for name, value in call.options:
+        if value is None:
+            continue
+        if _CONTROL.search("".join(filter(None, value.pieces))):
+            return "unknown"
+        if name in ("-H", "--header") and not _HEADER.fullmatch(value.head):
+            return "unknown"
+        if name in ("-d", "--data", "--data-urlencode") and (not value.head or value.head.startswith("@")):
+            return "unknown"
+        if name in ("-w", "--write-out") and (value.text is None or "%output" in value.text or value.text[:1] == "@"):
+            return "unknown"
+        if name in _FILES and (not value.head or "pkcs11" in "".join(filter(None, value.pieces)).lower()):
+            return "unknown"
+    if call.has(*_DATA) and not call.has("-G", "--get"):
+        return "change"
+    sends_file = any("@" in (value.text or "@") for value in call.values("-d", "--data", "--data-urlencode"))
+    return "unknown" if sends_file else "read"
+
+
+_DATA = ("-d", "--data", "--data-urlencode", "--data-raw")
+_FILES = ("--cacert", "--cert", "-E", "--key", "--capath")
+
+
+def _wget(call: ProgramCall, _context: Context) -> Verdict:
+    if call.sends_printed:
+        return "unknown"
+    headers = [value for value in call.values("--header") if not _HEADER.fullmatch(value.text or "")]
+    return "unknown" if headers else "read"
+
+
+_STATUS = Spec(reads="-t -T -v -V -q -h", needs="-t -T -v -V -h", otherwise="change")
+
+_WEB_PROGRAMS: dict[str, Spec] = {
+    "curl": Spec(
+        reads="-s -S -f -L -I -i -k -v -g -N -n -4 -6 -0 -G -# --silent --show-error --fail --fail-with-body "
+            "--location "
+        "--head --include --insecure --verbose --globoff --no-buffer --netrc --ipv4 --ipv6 --http1.0 --http1.1 --http2 "
+        "--get --compressed --no-progress-meter --progress-bar --tlsv1.2 --tlsv1.3 --raw --retry-connrefused "
+        "--path-as-is "
+        "--http2-prior-knowledge --fail-early --styled-output -m=number --max-time=number --connect-timeout=number "
+        "--retry=number --retry-delay=number --retry-max-time=number -A=text --user-agent=text -e=text --referer=text "
+        "--resolve=text --connect-to=text --cacert=path --cert=path -E=path --key=path --capath=path -u=text "
+        "--user=text "
+        "-H=text --header=text -w=text --write-out=text -X={GET|HEAD} --request={GET|HEAD} -o=null --output=null "
+        "-r=text --range=text --interface=text --unix-socket=path --url=url -b=text --cookie=text --max-redirs=number "
+        "--oauth2-bearer=text --noproxy=text -d=text --data=text --data-urlencode=text --data-raw=text "
+        "--limit-rate=text",
+        operands="url*", check=_curl,
+    ),
+    "wget": Spec(
+        reads="-q -v -nv -d -S -4 -6 -O=null -T=number -t=number -U=text --quiet --verbose --no-verbose "
+            "--server-response "
+        "--spider --no-check-certificate --inet4-only --inet6-only --no-cache --no-hsts --content-on-error "
+        "--output-document=null --timeout=number --tries=number --user-agent=text --header=text --max-redirect=number "
+        "--connect-timeout=number --read-timeout=number --dns-timeout=number --wait=number --ca-certificate=path "
+        "--no-proxy "
+        "--user=text --password=text",
+        needs="-O --output-document --spider", operands="url*", check=_wget,
+    ),
+    "nginx": _STATUS,
+    "apachectl": Spec(reads="-t -S -M -v -V", needs="-t -S -M -v -V", otherwise="change", ends=False,
+                      subs={"configtest": Spec(), "status": Spec(), "fullstatus": Spec()}),
+    "apache2ctl": Spec(reads="-t -S -M -v -V", needs="-t -S -M -v -V", otherwise="change", ends=False,
+                       subs={"configtest": Spec(), "status": Spec(), "fullstatus": Spec()}),
+    "httpd": Spec(reads="-t -S -M -v -V", needs="-t -S -M -v -V"),
+    "haproxy": Spec(reads="-c -v -vv -V -q -f=host-config", needs="-c -v -vv", single=True, ends=False),
+    "varnishstat": Spec(reads="-1 -j -f=text -n=word", needs="-1 -j", otherwise="interactive"),
+    "sshd": Spec(reads="-t -T -q", needs="-t -T"),
+    "named-checkconf": Spec(reads="-z -p -v -x", operands="host-config"),
+    "named-checkzone": Spec(reads="-q -v", operands="word path"),
+    "postqueue": Spec(reads="-p -j", needs="-p -j"),
+    "mailq": Spec(),
+    "postconf": Spec(reads="-n -d -h -m -f -x", operands="word*"),
+    "promtool": Spec(
+        subs={
+            "check": Spec(subs={"config": Spec(operands="path*"), "rules": Spec(operands="path*"),
+                                "web-config": Spec(operands="path*"), "healthy": Spec(reads="--url=url"),
+                                "ready": Spec(reads="--url=url")}),
+            "query": Spec(subs={each: Spec(reads="-o=word --format=word --start=time --end=time --step=time "
+                "--time=time",
+                                           operands="url text*", permutes=True)
+                                for each in ("instant", "range", "series", "labels")}),
+        },
+    ),
+    "amtool": Spec(
+        reads="--alertmanager.url=url -o=word --output=word", inherits=True,
+        subs={
+            "alert": Spec(subs={"query": Spec(reads="-a -i -s -u --active --inhibited --silenced --unprocessed",
+                                              operands="text*")}),
+            "silence": Spec(subs={"query": Spec(reads="--expired --within=time -q --quiet", operands="text*")}),
+            "check-config": Spec(operands="path*"),
+            "cluster": Spec(subs={"show": Spec()}),
+            "config": Spec(subs={"show": Spec()}),
+        },
+    ),
+}  # fmt: skip
+
+
+# Certificates and keys.
+
+
+_READING = "-in=local-file -inform=word -noout -text -passin=/(?:pass|file|env|fd|stdin)(?::[^\\x00-\\x1f]*)?/"
+
+
+def _s_client(_call: ProgramCall, context: Context) -> Verdict:
+    """It sends what it is fed."""
+    return "read" if context.fed < Fed.DATA else "change"
+
+
+def _openssl(reads: str, operands: str = "", needs: str = "") -> Spec:
+    return Spec(reads=reads, operands=operands, needs=needs, single=True, ends=False)
+
+
+_TLS_PROGRAMS: dict[str, Spec] = {
+    "openssl": Spec(
+        alone="interactive",
+        single=True, ends=False,
+        subs={
+            "version": _openssl("-a -v -b -d"),
+            "x509": _openssl(
+                f"{_READING} -subject -issuer -dates -startdate -enddate -serial -fingerprint -md5 -sha1 -sha256 "
+                f"-modulus -pubkey "
+                "-ext=text -nameopt=text -certopt=text -checkend=number -checkhost=text -checkip=text -purpose -email "
+                "-hash "
+                "-subject_hash -issuer_hash -ocsp_uri -alias -outform=word"
+            ),
+            "crl": _openssl(f"{_READING} -issuer -lastupdate -nextupdate -hash -fingerprint -CAfile=local-file "
+                f"-crlnumber"),
+            "req": _openssl(f"{_READING} -verify -subject -pubkey -modulus -nameopt=text -reqopt=text", needs=
+                "-in -noout -text"),
+            **dict.fromkeys(("rsa", "ec", "pkey", "dsa"), _openssl(f"{_READING} -check -pubin -pubout -modulus "
+                f"-text_pub",
+                                                                   needs="-in")),
+            "pkcs12": _openssl("-in=local-file -info -noout -nokeys -nocerts -clcerts -cacerts -legacy "
+                               "-passin=/(?:pass|file|env|fd|stdin)(?::[^\\x00-\\x1f]*)?/", needs="-in -info"),
+            "crl2pkcs7": _openssl("-nocrl -certfile=local-file -in=local-file -inform=word"),
+            "pkcs7": _openssl("-print_certs -noout -text -in=local-file -inform=word"),
+            "verify": _openssl("-CAfile=local-file -CApath=local-file -untrusted=local-file -trusted=local-file "
+                "-verbose -purpose=word "
+                "-partial_chain "
+                               "-crl_check -show_chain -verify_hostname=text", "local-file*"),
+            "s_client": Spec(
+                reads="-connect=text -host=text -port=number -servername=text -noservername -showcerts "
+                    "-CAfile=local-file "
+                    "-CApath=local-file "
+                "-verify=number -verify_return_error -verify_hostname=text -verify_quiet -brief -tls1 -tls1_1 -tls1_2 "
+                "-tls1_3 "
+                "-no_tls1_3 -starttls=word -alpn=text -status -cert=local-file -key=local-file -debug -state -quiet "
+                "-no_ign_eof "
+                "-prexit -4 "
+                "-6 -cipher=text -ciphersuites=text -nocommands",
+                operands="/[A-Za-z0-9_.:-]+/", single=True, ends=False, check=_s_client,
+            ),
+            "ciphers": _openssl("-v -V -s -tls1_2 -tls1_3", "/[A-Za-z0-9_:!+@=-]+/"),
+            "dgst": _openssl("-md5 -sha1 -sha256 -sha384 -sha512 -r -hex -c", "local-file*"),
+            "asn1parse": _openssl("-in=local-file -inform=word -i -dump -offset=number -length=number "
+                "-strparse=number"),
+        },
+    ),
+    "keytool": Spec(
+        reads="-list -v -rfc -keystore=local-file -storepass=text -alias=text -storetype=word -printcert "
+            "-file=local-file "
+            "-sslserver=text",
+        needs="-list -printcert", single=True, ends=False,
+    ),
+    "certbot": Spec(alone="change", subs={"certificates": Spec()}),
+    "gpg": Spec(reads="-k -K --list-keys --list-secret-keys --fingerprint",
+                needs="-k -K --list-keys --list-secret-keys --fingerprint", operands="text*"),
+    "cfssl": Spec(subs={"certinfo": Spec(reads="-cert=local-file -domain=text -csr=path", single=True)}),
+    "kubeadm": Spec(subs={"certs": Spec(subs={"check-expiration": Spec()}), "version": Spec(reads="-o=word "
+        "--output=word")}),
+}  # fmt: skip
+
+TABLES = (_NETWORK_PROGRAMS, _PACKET_FILTERS_PROGRAMS, _WEB_PROGRAMS, _TLS_PROGRAMS)

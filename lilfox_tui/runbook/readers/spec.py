@@ -1,14 +1,8 @@
-"""How a program that reads is described: its options, operands and sub-commands, each in full.
-
-Options are written as in a program's own help, with blanks between: ``-a``, ``--all``, ``-n=count``, ``--since=time``;
-``--color[=when]`` may have a value, which then stands in the same word. What stands behind ``=`` is a role: a word for
-data, which may be anything, or one that ``roles.py`` looks at: ``{a|b}`` is one of these words, ``/…/`` what the
-regular expression finds, ``null`` nothing but ``/dev/null`` and ``-``, and so on. Operands are roles, in order, the
-last of which may end in ``*``.
-"""
+"""Describes a program that reads: its options and operands, the roles of its words, variables it may be given."""
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
@@ -17,7 +11,16 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.runbook.shell_values import Argument
+from lilfox_tui.runbook.bash.values import Argument
+
+# How a program that reads is described: its options, operands and sub-commands, each in full.
+#
+# Options are written as in a program's own help, with blanks between: ``-a``, ``--all``, ``-n=count``,
+# ``--since=time``; ``--color[=when]`` may have a value, which then stands in the same word. What stands behind ``=``
+# is a role: a word for data, which may be anything, or one that ``fits`` looks at: ``{a|b}`` is one of these words,
+# ``/…/`` what the regular expression finds, ``null`` nothing but ``/dev/null`` and ``-``, and so on. Operands are
+# roles, in order, the last of which may end in ``*``.
+
 
 Verdict = Literal["read", "follow", "interactive", "change", "unknown"]
 """What is known of a command; ``unknown`` may do anything, and counts as a change."""
@@ -52,7 +55,7 @@ class Context(Struct, frozen=True):
     """What this shell text is."""
 
 
-class Call(Struct):
+class ProgramCall(Struct):
     """A call of a program, taken apart."""
 
     options: list[tuple[str, Argument | None]]
@@ -81,7 +84,7 @@ class Call(Struct):
         return [each.text for each in self.operands]
 
 
-class Option(Struct, frozen=True):
+class ProgramOption(Struct, frozen=True):
     """What a table says of one option."""
 
     name: str
@@ -128,7 +131,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     """Whether no words at all, whatever they are, make it change something."""
     runs: int = -1
     """The operand at which the command begins that it runs."""
-    check: Callable[[Call, Context], Verdict] | None = None
+    check: Callable[[ProgramCall, Context], Verdict] | None = None
     """Looks at what has been taken apart, and says what it is."""
     own: Callable[[Sequence[Argument], Context], Verdict] | None = None
     """Judges all words by itself, instead of all above: a language of its own."""
@@ -138,22 +141,228 @@ _WRITTEN = re.compile(r"(--?[A-Za-z0-9@?][A-Za-z0-9_.:@?+-]*|-[#+$%])(?:(\[?)=([
 
 
 @cache
-def options(spec_text: str, verdict: Verdict = "read") -> dict[str, Option]:
+def options(spec_text: str, verdict: Verdict = "read") -> dict[str, ProgramOption]:
     """The options of a table, by name."""
-    found: dict[str, Option] = {}
+    found: dict[str, ProgramOption] = {}
     for written in spec_text.split():
         each = _WRITTEN.fullmatch(written)
         if each is None:
             raise ValueError(f"{written!r} is no option")
         role = each[3] or ""
-        found[each[1]] = Option(each[1], role[:-1] if each[2] else role, bool(each[2]), verdict)
+        found[each[1]] = ProgramOption(each[1], role[:-1] if each[2] else role, bool(each[2]), verdict)
     return found
 
 
-def all_options(spec: Spec) -> dict[str, Option]:
+def all_options(spec: Spec) -> dict[str, ProgramOption]:
     """Of one level."""
     return {
         **options(spec.reads),
         **options(spec.follows, "follow"),
         **options(spec.interactive, "interactive"),
     }
+
+
+# What may stand where a program expects it: most is data, and some is looked at.
+
+
+def fits(role: str, value: Argument, context: Context) -> Verdict:
+    """Whether a value may stand in a role: ``read``, or what it makes of the call."""
+    if (look := ROLES.get(role)) is not None:
+        return look(value, context)
+    if role.startswith(("{", "/")):
+        text = value.text
+        return "read" if text is not None and _pattern(role).fullmatch(text) else "unknown"
+    return _data(value, context)
+
+
+@cache
+def _pattern(role: str) -> re.Pattern[str]:
+    if role.startswith("{"):
+        return re.compile("|".join(map(re.escape, role[1:-1].split("|"))))
+    return re.compile(role[1:-1], re.ASCII)
+
+
+_WINDS = re.compile(r"(?:watchdog|n?st)[0-9]*[alm]?")
+"""Devices that do something when they are opened, under whatever folder: a tape winds, a watchdog begins to count."""
+_DEVICE = re.compile(r"(?:ptp|input|event|mem|kmem|port|cpu)[0-9]*[alm]?")
+_BY_NUMBER = re.compile(r"(?:^|/)dev/(?:char|block|tape)(?:/|$)")
+_SETTINGS = re.compile(r"/(?:sys|proc/sys)/")
+_TO_ALL = re.compile(r"/(?:root|cwd|fd)/")
+"""From a folder of a process to any other."""
+_AMONG_DEVICES = re.compile(r"(?:^|/)dev(?:/|$)")
+_DEVICES = re.compile(r"(?:^|/)dev/")
+_PATTERN = re.compile(r"^/dev/[^*?\[\s]*+[*?\[]")
+_MAY_BE_DEVICES = ("/", "/d", "/de", "/dev")
+_OPEN = (
+    "/dev/fd/",
+    "/dev/tcp/",
+    "/dev/udp/",
+    "/dev/disk/",
+    "/dev/mapper/",
+    "/dev/sd",
+    "/dev/nvme",
+    "/dev/vd",
+    "/dev/md",
+)
+
+
+def acts_when_read(path: Argument) -> bool:
+    """Whether a path may be a device of which reading is no mere reading."""
+    if path.text is None:
+        head = _normal(path.head)
+        if head in _MAY_BE_DEVICES:
+            return path.deep or not path.many  # ``/*`` alone is no more than the folders there
+        return bool(_DEVICES.search(head)) and not head.startswith(_OPEN)
+    text = _normal(path.text)
+    if _PATTERN.search(text):
+        return not text.startswith(_OPEN)  # it is one yet, where something is redirected
+    name = text.rpartition("/")[2]
+    if _BY_NUMBER.search(text) or name == "trace_pipe" or (name == "kmsg" and "/proc/" in text):
+        return True  # what is read there is gone, or is whatever device has the number
+    if _SETTINGS.match(text) and not _TO_ALL.search(text):
+        return False
+    return bool(_WINDS.fullmatch(name) or ("/dev/" in text and _DEVICE.fullmatch(name)))
+
+
+def holds_devices(folder: Argument) -> bool:
+    """Whether a folder is, or may be, one of devices: what is looked for there needs no ``/dev/`` before it."""
+    path = _normal(folder.text if folder.text is not None else folder.head)
+    if folder.text is None and path in _MAY_BE_DEVICES[1:]:
+        return True
+    return _AMONG_DEVICES.search(path) is not None and not path.startswith("/dev/shm")  # noqa: S108 - no file is made there
+
+
+def _normal(path: str) -> str:
+    """As a path is looked for: without ``..``, ``.`` and ``//``."""
+    if not path:
+        return ""
+    ends = "/" if path.endswith("/") and path.strip("/") else ""
+    return re.sub("^/+", "/", posixpath.normpath(path)) + ends
+
+
+def _data(value: Argument, _context: Context) -> Verdict:
+    return "unknown" if acts_when_read(value) else "read"
+
+
+def _null(value: Argument, _context: Context) -> Verdict:
+    """Where something is written."""
+    return "read" if value.text in ("-", "/dev/null") else "change"
+
+
+def _local_file(value: Argument, context: Context) -> Verdict:
+    """No address: ``scheme:…`` may load what reads it."""
+    return "unknown" if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", value.head) else _data(value, context)
+
+
+_OF_THE_HOST = re.compile(r"/(?:etc|root|var/lib/kubelet|var/lib/rancher|run/patroni)/[A-Za-z0-9_./-]+")
+
+
+def _host_config(value: Argument, _context: Context) -> Verdict:
+    """A file that says which programs are run: one of the machine's own, where only root writes."""
+    text = value.text
+    good = text is not None and _OF_THE_HOST.fullmatch(text) and ".." not in text
+    return "read" if good else "unknown"
+
+
+_FETCHED = re.compile(r"https?://[^\s{}\[\]\\\x00-\x1f]*", re.IGNORECASE)
+_WITHOUT_SCHEME = re.compile(
+    r"(?!(?:ftp|dict|ldap|imap|smtp|pop3)\.)[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?(?:[/?][^\s{}\[\]\\\x00-\x1f]*)?",
+    re.IGNORECASE,
+)
+
+
+def _url(value: Argument, _context: Context) -> Verdict:
+    """An address that is fetched by HTTP: its scheme is there in full, or none is guessed from its name."""
+    if value.text is not None:
+        good = _FETCHED.fullmatch(value.text) or _WITHOUT_SCHEME.fullmatch(value.text)
+        return "read" if good else "unknown"
+    return "read" if not value.loose and _FETCHED.fullmatch(value.head) else "unknown"
+
+
+def _command_text(value: Argument, context: Context) -> Verdict:
+    return "unknown" if value.text is None else context.text(value.text)
+
+
+def _one(value: Argument, _context: Context) -> Verdict:
+    """Data of which every character is known."""
+    return "read" if value.text is not None else "unknown"
+
+
+def _word(value: Argument, _context: Context) -> Verdict:
+    """A plain name; one that is not known yet is looked at once it is."""
+    if value.pieces == (None,) and value.undashed and value.is_one:
+        return "read"
+    return "read" if value.text is not None and re.fullmatch(r"[A-Za-z0-9_.:@/+-]+", value.text) else "unknown"
+
+
+ROLES: dict[str, Callable[[Argument, Context], Verdict]] = {
+    "null": _null,
+    "host-config": _host_config,
+    "url": _url,
+    "local-file": _local_file,
+    "shell-text": _command_text,
+    "literal": _one,
+    "word": _word,
+}
+
+
+# Names: of variables that a command may set without deciding what other programs do, and of programs.
+
+
+_HANDED = re.compile(
+    r"LANG|LC_[A-Z]+|TZ|NO_COLOR|COLUMNS|PG(?:HOST|PORT|USER|DATABASE|PASSWORD|PASSFILE|SSLMODE)|ETCDCTL_API"
+    r"|REDISCLI_AUTH|MYSQL_PWD|VAULT_TOKEN|AWS_PROFILE|AWS_(?:DEFAULT_)?REGION"
+)
+"""Names that may be handed to a program: others say which pager, editor, plug-in or library it runs."""
+_OWN = re.compile(r"(?!.*_proxy)(?!histchars$|auto_resume$|npm_)[a-z][A-Za-z0-9_]*")
+"""Names of a fence's own variables, which programs do not look at, as they do at ``_JAVA_OPTIONS``."""
+_NOUNS = frozenset(
+    "ALERT APP BACKUP BASE BRANCH BUCKET CLUSTER COMMIT CONTAINER COUNT DAEMON DATABASE DATE DB DEPLOYMENT "
+    "DEVICE DIR DISK DOMAIN DURATION END EXPORTER FILE FILES FOLDER GROUP HOST HOSTS I ID INDEX INGRESS "
+    "INSTANCE INTERFACE IP ISSUE JOB KEY LABEL LEADER LIMIT LOG LOGS MAC MACHINE MASTER MEMBER N NAME NAMES "
+    "NAMESPACE NAMESPACES NEW NODE NODES NS OLD OPERATOR ORIGINAL OSD OUT OUTPUT PARTITION PATTERN PGID PID "
+    "PIDS POD PODS POOL PORT PRIMARY PROCESS PROJECT PV PVC QUEUE REGION RELEASE REPLICA REPLICAS RESOURCE "
+    "RESULT ROLE ROUTE SC SECRET SELECTOR SERVER SERVICE SHARD SIZE SNAPSHOT SOURCE START STATE STATEFULSET "
+    "STATUS STORAGECLASS TABLE TAG TARGET TASK TENANT THRESHOLD TIMESTAMP TOPIC TYPE UNIT UUID VALUE "
+    "VERSION VM VMI VOLUME WORKER ZONE".split()
+)
+"""Words of which a name in capitals may be made: programs look at none that has no other."""
+_OF_ONES_OWN = re.compile(
+    r"(?!LD_|GIT_|BASH_)(?:[A-Z0-9]+_)+(?:NAMESPACE|NS|POD|PODS|NODE|NODES|PVC|PV|SC|DEPLOYMENT|UUID|MAC|VM|VMI)"
+)
+"""Names for what a cluster has: no program takes from one of these what it runs."""
+_TAKEN = frozenset({"LOG_DIR", "VAULT_ADDR", "CONSUL_HTTP_ADDR"})
+"""Names that look like a fence's own: programs make such a folder, or send their token there."""
+_FOLDERS = frozenset({"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"})
+
+
+def may_be_handed(name: str) -> bool:
+    """Whether ``name=value program`` sets nothing that says what the program runs."""
+    return _HANDED.fullmatch(name) is not None
+
+
+def may_be_given(name: str, pieces: Sequence[str | None]) -> bool:
+    """Whether a value may stand in a name that is handed on: a time zone is no file, and nothing has more lines."""
+    if not may_be_handed(name):
+        return True
+    held = "".join(piece or "" for piece in pieces)
+    return not (name == "TZ" and (held[:1] == "/" or held.startswith(":/") or ".." in held)) and held.isprintable()
+
+
+def may_be_assigned(name: str) -> bool:
+    """Whether it may be a variable of the shell, exported or not."""
+    if name in _TAKEN:
+        return False
+    if _OWN.fullmatch(name) or _HANDED.fullmatch(name):
+        return True
+    if _OF_ONES_OWN.fullmatch(name):
+        return True
+    return name.isascii() and all(part in _NOUNS for part in name.rstrip("0123456789").split("_"))
+
+
+def program_name(word: str) -> str:
+    """The program's name; of one in a folder that is not the system's the whole path, which nothing is known of."""
+    if "/" not in word:
+        return word
+    folder, _slash, name = word.rpartition("/")
+    return name if folder in _FOLDERS else word

@@ -1,16 +1,214 @@
-"""Programs that make text of text."""
+"""Programs that transform text, and the scripts of awk and sed that only read."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from lilfox_tui.runbook.readers.awk import only_reads as awk_only_reads
-from lilfox_tui.runbook.readers.sed import only_reads as sed_only_reads
-from lilfox_tui.runbook.readers.spec import Call, Context, Spec, Verdict
-from lilfox_tui.runbook.shell_values import Argument
+from lilfox_tui.runbook.bash.values import Argument
+from lilfox_tui.runbook.readers.spec import Context, ProgramCall, Spec, Verdict
+
+# Whether a program of awk only reads: strings, regular expressions and comments are told apart first.
+#
+# It may not write, run, read by ``getline``, or load anything; where awks differ in what a character begins, it is not
+# said to read.
 
 
-def _awk(call: Call, _context: Context) -> Verdict:
+_TOKEN = re.compile(
+    r"(?P<blank>[ \t]+)|(?P<newline>\n)|(?P<comment>#[^\n]*)|(?P<string>\"(?:[^\"\\\n]|\\[^\n])*\")"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    r"|(?P<operator>=|<=|==|!=|&&|\|\||\+\+|--|\+=|-=|\*=|/=|%=|\^=|!~|[-+*%^!<>~?:,;(){}\[\]$=])"
+)
+_REGEX = re.compile(r"/((?:[^/\\\n\[\]]|\\[^\n]|\[\^?+\]?+(?:\[:[a-z]++:\]|[^\]\\/\n\[]|\\[^\n/])*+\])*+)/")
+_ACTS = frozenset("system getline close fflush extension include load namespace".split())
+_BEFORE_REGEX = frozenset("print printf return in case else do".split())
+_OPEN_ENDED = frozenset(
+    "length getline print printf return exit delete rand srand next nextfile BEGIN END BEGINFILE ENDFILE".split()
+)
+
+
+def awk_only_reads(program: str) -> bool:
+    """False also where it is not known."""
+    at, depth, prints = 0, 0, False
+    before, kind = "", ""
+    while at < len(program):
+        if program[at] == "/" and not _divides(before, kind, program, at):
+            found = _REGEX.match(program, at)
+            if found is None or before in (")", "++", "--") or before in _OPEN_ENDED - _BEFORE_REGEX:
+                return False
+            before, kind, at = "/", "regex", found.end()
+            continue
+        if program[at] == "/":
+            before, kind = "/", "operator"
+            at += 2 if program.startswith("/=", at) else 1
+            continue
+        found = _TOKEN.match(program, at)
+        if found is None or found[0] in _ACTS:
+            return False
+        at = found.end()
+        if found.lastgroup in ("blank", "comment"):
+            continue
+        before, kind = found[0], found.lastgroup or ""
+        depth += (before in ("(", "[")) - (before in (")", "]"))
+        if before in ("print", "printf"):
+            if depth:
+                return False
+            prints = True
+        elif before in (";", "{", "}") and depth <= 0:
+            prints, depth = False, 0
+        elif before in (">", ">>") and prints and depth <= 0:
+            return False
+    return True
+
+
+def _divides(before: str, kind: str, program: str, at: int) -> bool:
+    """Whether a ``/`` is a division: behind a value. Behind ``)`` it may begin a regular expression as well; where no
+    other follows, it does not."""
+    if kind == "number" or before == "]" or (kind == "string"):
+        return True
+    if kind == "name":
+        return before not in _BEFORE_REGEX | _OPEN_ENDED
+    return before == ")" and "/" not in program[at + 1 :]
+
+
+# Whether a script of sed only reads: it may not write, run, or read other files.
+
+
+_BLANK = re.compile(r"[ \t]*")
+_NUMBER = re.compile(r"[0-9]+(?:~[0-9]+)?|\$")
+_RANGE = re.compile(r"[+~][0-9]+")
+_FLAGS = re.compile(r"[gpIiMm0-9]*")
+_PLAIN = frozenset("=dDgGhHlnNpPxz")
+_LABELLED = re.compile(r"[btT][ \t]*[A-Za-z0-9_]*")
+_QUITS = re.compile(r"[qQ][ \t]*[0-9]*")
+
+
+class _UnclearSed(Exception):
+    pass
+
+
+def sed_only_reads(script: str) -> bool:
+    """False also where it is not known."""
+    at = 0
+    try:
+        while at < len(script):
+            at = _command(script, at)
+    except (_UnclearSed, IndexError):
+        return False
+    return True
+
+
+def _command(script: str, at: int) -> int:
+    """One command with its addresses, and what separates it from the next."""
+    while at < len(script) and script[at] in " \t\n;":
+        at += 1
+    if at >= len(script):
+        return at
+    if script[at] == "#":
+        end = script.find("\n", at)
+        return len(script) if end < 0 else end + 1
+    at = _addresses(script, at)
+    character = script[at]
+    if character == "{":
+        return at + 1
+    if character == ":":
+        found = re.compile(r":[ \t]*[A-Za-z0-9_]+").match(script, at)
+        if found is None:
+            raise _UnclearSed
+        return _ended(script, found.end())
+    if character in "sy":
+        return _ended(script, _substitution(script, at))
+    if character in _PLAIN or character == "}":
+        return _ended(script, at + 1)
+    found = _LABELLED.match(script, at) or _QUITS.match(script, at)
+    if found is None:
+        raise _UnclearSed
+    return _ended(script, found.end())
+
+
+def _ended(script: str, at: int) -> int:
+    at = _skip(script, at)
+    if at < len(script) and script[at] not in ";\n}":
+        raise _UnclearSed
+    return at
+
+
+def _skip(script: str, at: int) -> int:
+    found = _BLANK.match(script, at)
+    return found.end() if found else at
+
+
+def _addresses(script: str, at: int) -> int:
+    first = _address(script, at)
+    if first != at:
+        at = _skip(script, first)
+        if script[at] == ",":
+            at = _skip(script, at + 1)
+            found = _RANGE.match(script, at)
+            second = found.end() if found else _address(script, at)
+            if second == at:
+                raise _UnclearSed
+            at = second
+    at = _skip(script, at)
+    while script[at] in "! \t":
+        at += 1
+    return at
+
+
+def _address(script: str, at: int) -> int:
+    if found := _NUMBER.match(script, at):
+        return found.end()
+    if script[at] == "/":
+        at = _delimited(script, at + 1, "/")
+    elif script[at] == "\\":
+        at = _delimited(script, at + 2, script[at + 1])
+    else:
+        return at
+    while at < len(script) and script[at] in "IM":
+        at += 1
+    return at
+
+
+def _substitution(script: str, at: int) -> int:
+    delimiter = script[at + 1]
+    middle = _delimited(script, at + 2, delimiter)
+    end = _delimited(script, middle, delimiter, pattern=False)
+    flags = _FLAGS.match(script, end) if script[at] == "s" else None
+    return flags.end() if flags else end
+
+
+def _delimited(script: str, at: int, delimiter: str, *, pattern: bool = True) -> int:
+    """Behind the next delimiter. Seds differ in whether one between ``[`` and ``]`` counts, so none may stand there."""
+    if delimiter.isalnum() or delimiter in "\\\n \t;{}[]":
+        raise _UnclearSed
+    opened, began = False, 0
+    while True:
+        character = script[at]
+        if opened and script.startswith("[:", at):
+            at = script.find(":]", at) + 2
+            if at < 2:
+                raise _UnclearSed
+            continue
+        if character == "\\":
+            if script[at + 1] == "\n":
+                raise _UnclearSed
+            at += 2
+            continue
+        if character == "\n" or (character == delimiter and opened):
+            raise _UnclearSed
+        if character == delimiter:
+            return at + 1
+        if pattern and character == "[" and not opened:
+            opened, began = True, at + 1 + script.startswith("^", at + 1)
+        elif character == "]" and at > began:
+            opened = False
+        at += 1
+
+
+# Programs that make text of text.
+
+
+def _awk(call: ProgramCall, _context: Context) -> Verdict:
     if not call.operands or (program := call.operands[0].text) is None:
         return "unknown"
     if any(each.may_be_option for each in call.operands[1:]):
@@ -18,13 +216,13 @@ def _awk(call: Call, _context: Context) -> Verdict:
     return "read" if awk_only_reads(program) else "unknown"
 
 
-def _sed(call: Call, _context: Context) -> Verdict:
+def _sed(call: ProgramCall, _context: Context) -> Verdict:
     scripts: Sequence[Argument] = call.values("-e", "--expression") or call.operands[:1]
     texts = [each.text for each in scripts]
     return "read" if texts and all(text is not None and sed_only_reads(text) for text in texts) else "unknown"
 
 
-def _grep_like(call: Call, _context: Context) -> Verdict:
+def _grep_like(call: ProgramCall, _context: Context) -> Verdict:
     return "read" if call.operands or call.has("-e", "-f", "--regexp", "--file") else "unknown"
 
 
@@ -53,7 +251,7 @@ _JQ = Spec(
     operands="text*", harmless=True,
 )  # fmt: skip
 
-TABLE: dict[str, Spec] = {
+_TEXT_PROGRAMS: dict[str, Spec] = {
     "grep": _GREP, "egrep": _GREP, "fgrep": _GREP,
     "zgrep": Spec(reads="-i -v -c -l -n -h -H -o -w -E -F -e=pattern -A=number -B=number -C=number", operands=
         "text path*"),
@@ -112,3 +310,5 @@ TABLE: dict[str, Spec] = {
                    "--header[=number] --format=text --grouping --round=word", operands="text*"),
     "bc": Spec(reads="-l -q"),
 }  # fmt: skip
+
+TABLES = (_TEXT_PROGRAMS,)

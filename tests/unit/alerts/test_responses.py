@@ -22,9 +22,8 @@ from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.silences import parse_matchers
 from lilfox_tui.alerts.viewing import marked
 from lilfox_tui.errors import UsageError
-from lilfox_tui.incident.errors import NoSuchIncident
+from lilfox_tui.incident.folder import NoSuchIncident, find
 from lilfox_tui.incident.incidents import entries, open_incident, read_incident
-from lilfox_tui.incident.places import find
 from tests.unit.alerts.made import T0, alert, at
 
 SLOW = parse_matchers("alertname=Slow")
@@ -88,7 +87,7 @@ def test_what_people_do_is_in_the_timeline_of_the_incident_that_is_open(
     assert expire_resolved(saved, [again], [], at(2))
     assert read_incident(find("INC-1")).in_force == {}
     assert [type(entry.what).__name__ for entry in entries("INC-1")] == [
-        "Opened", "AlertChanged", "Did", "Changed", "Reverted", "Changed", "Reverted",
+        "IncidentOpened", "AlertChanged", "Did", "Changed", "Reverted", "Changed", "Reverted",
     ]  # fmt: skip
 
 

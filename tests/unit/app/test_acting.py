@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lilfox_tui.app.acting import Acting
-from lilfox_tui.incident.folding import fold
-from lilfox_tui.incident.model import Entry, Noted, Opened, TookOver, What
+from lilfox_tui.incident.model import IncidentOpened, Noted, TimelineEntry, TookOver, What
+from lilfox_tui.incident.reducer import fold
 from lilfox_tui.monitor.incident_view import IncidentView
 
 NOW = datetime(2024, 5, 1, 3, tzinfo=UTC)
 
 
 def view(*events: What, name: str = "INC-1") -> IncidentView:
-    opened = Opened(title="it burns", severity="SEV-2")
+    opened = IncidentOpened(title="it burns", severity="SEV-2")
     entries = tuple(
-        Entry(number=number, at=NOW, by="ann@a", previous="0" * 64, what=what)
+        TimelineEntry(number=number, at=NOW, by="ann@a", previous="0" * 64, what=what)
         for number, what in enumerate((opened, *events), 1)
     )
     return IncidentView(NOW, fold(entries, Path(name)), entries)

@@ -9,23 +9,23 @@ from lilfox_tui.app.glyphs import UNICODE
 from lilfox_tui.app.panes.runbook.output import Of, Outputs
 from lilfox_tui.app.panes.runbook.rows import RunbookStyle
 from lilfox_tui.runbook.model import Command
-from lilfox_tui.runbook.output import Kept
-from lilfox_tui.runbook.states import Result, State
+from lilfox_tui.runbook.run.output import StoredOutput
+from lilfox_tui.runbook.run.state import CommandResult, State
 
 NOW = datetime(2026, 3, 29, 3, 0, tzinfo=UTC)
 STYLE = RunbookStyle(60, UNICODE, NOW)
 OF = Of(1, Command(text="seq 9", kind="read", language="bash"), last=False)
 
 
-def result(host: str, state: State = "done") -> Result:
-    return Result(
+def result(host: str, state: State = "done") -> CommandResult:
+    return CommandResult(
         host=host, run=host, kind="read", state=state, shown="seq 9", by="ann", began=NOW,
         ended=NOW + timedelta(seconds=2), lines=9, size_bytes=18,
     )  # fmt: skip
 
 
-def kept(host: str) -> Kept:
-    return Kept(head="".join(f"{host} {number}\n" for number in range(1, 10)))
+def kept(host: str) -> StoredOutput:
+    return StoredOutput(head="".join(f"{host} {number}\n" for number in range(1, 10)))
 
 
 def said(row: Row) -> str:

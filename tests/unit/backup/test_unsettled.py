@@ -24,7 +24,7 @@ from lilfox_tui.backup.source import Swap
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.errors import NotAllowed
-from lilfox_tui.jobs.run import Outcome
+from lilfox_tui.jobs.model import Outcome
 from tests.unit.backup.noted_run import NotedRun
 
 STAMP = "20231230_020000"

@@ -14,8 +14,8 @@ from lilfox_tui.__main__ import main
 from lilfox_tui.cli.job_output import follow_job
 from lilfox_tui.cli.job_rows import progress_text
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.jobs.folder import CHECKED, EVENTS
-from lilfox_tui.jobs.model import Done, Ended, Event, Intent, Moved, Progress, Said
+from lilfox_tui.jobs.model import Ended, Event, Intent, MessageLogged, Progress, ProgressMade, StepDone
+from lilfox_tui.jobs.reader import CHECKED, EVENTS
 from lilfox_tui.metrics.model import Level
 from tests.unit.jobs.made import AT, OK, began, make
 from tests.unit.jobs.running import jobs
@@ -38,7 +38,9 @@ def test_the_table_says_what_where_and_how_far(jobs: Path, capsys: pytest.Captur
     assert printed(capsys, "jobs") == (0, "no jobs\n")
     make(jobs, 1, [began(), OK])
     make(jobs, 2, [began(AT + timedelta(seconds=1)), FAILED])
-    folder = make(jobs, 3, [began(AT + timedelta(seconds=2)), Moved(AT, Progress("db", 1 << 20, 4 << 20, 1024, 3.0))])
+    folder = make(
+        jobs, 3, [began(AT + timedelta(seconds=2)), ProgressMade(AT, Progress("db", 1 << 20, 4 << 20, 1024, 3.0))]
+    )
     with (folder / EVENTS).open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         code, out = printed(capsys, "jobs")
@@ -64,7 +66,7 @@ def test_an_unknown_one_exits_1_until_somebody_looked(jobs: Path, capsys: pytest
 
 
 def test_json_is_as_its_schema_says(jobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make(jobs, 1, [began(), Moved(AT, Progress("db", 1)), FAILED])
+    make(jobs, 1, [began(), ProgressMade(AT, Progress("db", 1)), FAILED])
     make(jobs, 2, [])
     make(jobs, 3, [began()])
     code, told = document(capsys, "jobs", "--json")
@@ -91,9 +93,9 @@ def test_attach_prints_all_from_the_first_event_and_ends_as_the_job(
 ) -> None:
     said: list[Event] = [
         Intent(AT, "one"),
-        Done(AT, "two\nlines"),
-        Said(AT, "so", "warning"),
-        Moved(AT, Progress("p", 1)),
+        StepDone(AT, "two\nlines"),
+        MessageLogged(AT, "so", "warning"),
+        ProgressMade(AT, Progress("p", 1)),
     ]
     make(jobs, 1, [began(), *said, FAILED])
     code, out = printed(capsys, "attach", "0001")
@@ -121,7 +123,11 @@ def test_of_one_that_is_gone_the_last_line_says_so(jobs: Path, capsys: pytest.Ca
 @pytest.mark.fault("S1")
 def test_hostile_text_is_nothing_to_a_terminal(jobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evil = "a\x1b]52;c;eA==\x07\x9b31m\u202e\r\nb"
-    said: list[Event] = [replace(began(), user=evil, host=evil), Said(AT, evil), Moved(AT, Progress(evil, 1))]
+    said: list[Event] = [
+        replace(began(), user=evil, host=evil),
+        MessageLogged(AT, evil),
+        ProgressMade(AT, Progress(evil, 1)),
+    ]
     make(jobs, 1, [*said, replace(FAILED, message=evil)])
     for argv in (("attach", "0001"), ("jobs",), ("attach", "0001", "--json"), ("jobs", "--json")):
         out = printed(capsys, *argv)[1]
@@ -157,8 +163,8 @@ def test_a_config_that_cannot_be_used_hides_no_job(
 
 
 def test_quiet_says_nothing_of_what_went_well(jobs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make(jobs, 1, [began(), Said(AT, "so"), OK])
-    make(jobs, 2, [began(), Said(AT, "so"), Said(AT, "look", "warning"), FAILED])
+    make(jobs, 1, [began(), MessageLogged(AT, "so"), OK])
+    make(jobs, 2, [began(), MessageLogged(AT, "so"), MessageLogged(AT, "look", "warning"), FAILED])
     assert follow_job("0001", quiet=True) == 0
     assert capsys.readouterr().err == ""
     assert follow_job("0002", quiet=True) == 3

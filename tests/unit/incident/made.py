@@ -12,20 +12,20 @@ from lilfox_tui.incident.model import (
     Closed,
     Decided,
     Did,
+    EvidenceKept,
     Graded,
+    IncidentOpened,
     JobBegan,
     JobEnded,
-    Kept,
     Marked,
-    Named,
     Noted,
     Noticed,
-    Opened,
     Reopened,
     Reverted,
-    Skipped,
+    RoleAssigned,
     StepBegan,
     StepEnded,
+    StepSkipped,
     TookOver,
     What,
 )
@@ -34,12 +34,13 @@ AT = datetime(2023, 12, 30, 2, 0, tzinfo=UTC)
 
 
 def all_events(text: str = "text") -> list[What]:
-    """With ``text`` wherever somebody else's text stands. The first is ``Opened``, the last ones close and reopen."""
+    """With ``text`` wherever somebody else's text stands. The first is ``IncidentOpened``, the last ones close and
+    reopen."""
     events: list[What] = [
-        Opened(title=text, severity="SEV-2", cause=text),
+        IncidentOpened(title=text, severity="SEV-2", cause=text),
         Noted(text=text),
         Decided(text=text),
-        Named(role=text, who=text),
+        RoleAssigned(role=text, who=text),
         Graded(severity="SEV-1"),
         Called(contact=text, outcome=text),
         Marked(moment="detected", when=AT),
@@ -50,10 +51,10 @@ def all_events(text: str = "text") -> list[What]:
         JobEnded(job="20231230-020000-3f9a", kind="backup", state="ok", message=text),
         StepBegan(runbook=text, sha256="0" * 64, step=1, title=text, command=text, host=text, run="r1"),
         StepEnded(run="r1", state="failed", message=text, exit_status=1, output=text, output_lines=1, evidence=text),
-        Skipped(runbook=text, step=2, title=text, reason=text),
+        StepSkipped(runbook=text, step=2, title=text, reason=text),
         Changed(change="c1", text=text, undo=text),
         Reverted(change="c0", text=text),
-        Kept(file="kept", sha256="0" * 64, size_bytes=0, text=text),
+        EvidenceKept(file="kept", sha256="0" * 64, size_bytes=0, text=text),
         TookOver(before=text),
         Closed(summary=text, in_force=(text,)),
         Reopened(reason=text),

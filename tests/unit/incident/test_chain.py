@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.model import Kept
-from lilfox_tui.incident.verifying import Verdict, verify
+from lilfox_tui.incident.model import EvidenceKept
+from lilfox_tui.incident.verify import IntegrityReport, verify
 from tests.unit.incident.made import all_events
 
 LINES = 22
@@ -30,7 +30,7 @@ class Chain:
         self.lines = self.whole.splitlines(keepends=True)
         assert len(self.lines) == LINES
 
-    def verdict(self, content: bytes) -> Verdict:
+    def verdict(self, content: bytes) -> IntegrityReport:
         self._file.write_bytes(content)
         try:
             return verify(self.folder.name)
@@ -49,7 +49,7 @@ class Chain:
 def chain(incidents: Path) -> Iterator[Chain]:
     made = book.open_incident("x")
     for what in all_events('a text, 文本 \\ " \n'):
-        if type(what).__name__ != "Kept":
+        if type(what).__name__ != "EvidenceKept":
             book.append(made.id, what)
     book.keep_evidence(made.id, "a.log", b"text", "")
     yield Chain(incidents / made.id)
@@ -187,7 +187,7 @@ def test_a_chain_that_begins_with_something_else_is_altered_from_its_first_line_
 @pytest.mark.parametrize("name", ["../head", "a/b", "..", ".", ""])
 def test_evidence_lies_in_its_folder_whatever_the_timeline_says(incidents: Path, name: str) -> None:
     made = book.open_incident("x")
-    book.append(made.id, Kept(file=name, sha256="0" * 64, size_bytes=0, text=""))
+    book.append(made.id, EvidenceKept(file=name, sha256="0" * 64, size_bytes=0, text=""))
     (problem,) = verify(made.id).problems
     assert (problem.file, str(problem.text)) == (f"evidence/{name}", "this is no name of evidence")
 

@@ -9,27 +9,26 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.errors import IncidentError, MomentRefused, NoSuchIncident, NotRecorded
-from lilfox_tui.incident.folding import impact, still_in_force
-from lilfox_tui.incident.marking import mark
+from lilfox_tui.incident.folder import IncidentError, MomentRefused, NoSuchIncident, NotRecorded, find
+from lilfox_tui.incident.incidents import mark
 from lilfox_tui.incident.model import (
     AlertChanged,
     Changed,
     Closed,
+    EvidenceKept,
     Graded,
     JobBegan,
     JobEnded,
-    Kept,
     Marked,
-    Named,
     Noted,
     Reverted,
+    RoleAssigned,
     StepBegan,
     StepEnded,
     TookOver,
 )
-from lilfox_tui.incident.places import find
-from lilfox_tui.incident.verifying import verify
+from lilfox_tui.incident.reducer import impact, still_in_force
+from lilfox_tui.incident.verify import verify
 from tests.unit.incident.made import AT, all_events
 
 
@@ -115,7 +114,12 @@ def test_the_newest_open_one_is_the_current_one_unless_another_is_named(
     assert now.id == "INC-1"
     monkeypatch.setenv("LILFOX_INCIDENT", "INC-2")
     assert book.record(Noted(text="afterwards"))
-    assert [type(entry.what).__name__ for entry in book.entries("INC-2")] == ["Opened", "Noted", "Closed", "Noted"]
+    assert [type(entry.what).__name__ for entry in book.entries("INC-2")] == [
+        "IncidentOpened",
+        "Noted",
+        "Closed",
+        "Noted",
+    ]
     monkeypatch.setenv("LILFOX_INCIDENT", "INC-9")
     with pytest.raises(NoSuchIncident, match="INC-9: no such incident"):
         book.record(Noted(text="lost?"))
@@ -166,7 +170,7 @@ def test_lines_of_any_length_are_gone_on_from_and_cut_off_ones_are_put_aside_who
         file.write(b"x" * (160 << 10))
     assert book.append(made.id, Noted(text="goes on")).number == 5
     kept = book.entries(made.id)[3].what
-    assert isinstance(kept, Kept)
+    assert isinstance(kept, EvidenceKept)
     assert kept.size_bytes == 160 << 10
     assert verify(made.id).problems == ()
 
@@ -178,7 +182,7 @@ def test_syslog_hears_the_hash_when_it_opens_closes_and_changes_hands(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(tmp_path / "log"))
         log.setblocking(False)
-        monkeypatch.setattr("lilfox_tui.incident.head._SYSLOG", str(tmp_path / "log"))
+        monkeypatch.setattr("lilfox_tui.incident.timeline._SYSLOG", str(tmp_path / "log"))
         made = book.open_incident("x")
         folder, told = find(made.id), [verify(made.id)]
         book.append_in(folder, Noted(text="not of it"))
@@ -242,8 +246,8 @@ def test_what_began_and_did_not_end_is_known(incidents: Path) -> None:
         JobBegan(job="c", kind="restart", title="restart nginx"),
         JobEnded(job="c", kind="restart", state="unknown", message="nobody saw it"),
         Graded(severity="SEV-1"),
-        Named(role="lead", who="ann"),
-        Named(role="lead", who="bob"),
+        RoleAssigned(role="lead", who="ann"),
+        RoleAssigned(role="lead", who="bob"),
     ):
         book.append(made.id, what)
     found = book.read_incident(find(made.id))
@@ -320,8 +324,8 @@ def test_evidence_has_a_harmless_name(incidents: Path, name: str, kept: str) -> 
     made = book.open_incident("x")
     what = book.keep_evidence(made.id, name, b"1", "").what
     again = book.keep_evidence(made.id, name, b"2", "").what
-    assert isinstance(what, Kept)
-    assert isinstance(again, Kept)
+    assert isinstance(what, EvidenceKept)
+    assert isinstance(again, EvidenceKept)
     assert (what.file, again.file) == (kept, f"2-{kept}")
     assert (incidents / "INC-1/evidence" / kept).read_bytes() == b"1"
     assert verify(made.id).problems == ()

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.line import MOST_BYTES, entry_of, line_of, stored
-from lilfox_tui.incident.model import AlertChanged, Closed, Entry, Noted, StepEnded
+from lilfox_tui.incident.model import AlertChanged, Closed, Noted, StepEnded, TimelineEntry
+from lilfox_tui.incident.timeline import MOST_BYTES, entry_of, line_of, stored
 from tests.unit.incident.made import AT, all_events
 
 SECRETS = [
@@ -63,7 +63,7 @@ def test_no_secret_is_in_any_file_of_an_incident(incidents: Path, secret: str) -
 def test_any_text_comes_back_on_one_line_and_stays_the_same(text: str) -> None:
     for what in all_events(text):
         kept = stored(what)
-        line = line_of(Entry(number=1, at=AT, by="x", previous="0" * 64, what=kept))
+        line = line_of(TimelineEntry(number=1, at=AT, by="x", previous="0" * 64, what=kept))
         assert b"\n" not in line
         assert entry_of(line).what == kept
         assert stored(kept) == kept
@@ -85,5 +85,7 @@ def test_no_line_is_longer_than_it_may_be(text: str) -> None:
         Closed(summary="x", in_force=tuple(text * 500 for _ in range(500))),
         StepEnded(run="r", state="done", message=text * 40_000, output=text * 400_000),
     ):
-        line = line_of(Entry(number=1, at=AT, by="x" * 100, previous="0" * 64, once="x" * 100, what=stored(what)))
+        line = line_of(
+            TimelineEntry(number=1, at=AT, by="x" * 100, previous="0" * 64, once="x" * 100, what=stored(what))
+        )
         assert len(line) < MOST_BYTES, what

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from lilfox_tui.i18n import LANGUAGES
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.export import export_markdown
-from lilfox_tui.incident.markdown import block, code, inline, lines
+from lilfox_tui.incident.export import export_markdown, md_block, md_code, md_inline, md_lines
+from lilfox_tui.incident.folder import find
 from lilfox_tui.incident.model import (
     Called,
     Changed,
@@ -25,12 +25,11 @@ from lilfox_tui.incident.model import (
     JobBegan,
     JobEnded,
     Marked,
-    Named,
     Reopened,
+    RoleAssigned,
     StepBegan,
     StepEnded,
 )
-from lilfox_tui.incident.places import find
 from tests.unit.incident.made import AT, all_events
 from tests.unit.incident.test_line import SECRETS
 
@@ -54,7 +53,7 @@ def flat(markdown: str) -> list[Token]:
 @settings(max_examples=150, deadline=None)
 @given(hostile)
 def test_a_text_is_nothing_but_text(text: str) -> None:
-    for shown in (f"- by: {inline(text)}", f"- {lines(text, 2)}", f"# {inline(text)}", f"- {code(text)}"):
+    for shown in (f"- by: {md_inline(text)}", f"- {md_lines(text, 2)}", f"# {md_inline(text)}", f"- {md_code(text)}"):
         found = flat(shown + "\n")
         assert {token.type for token in found} <= HARMLESS | {
             "bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close", "paragraph_open",
@@ -68,7 +67,7 @@ def test_a_text_is_nothing_but_text(text: str) -> None:
 @example("a\n```\nb\n")
 @example("~~~\n````\n```")
 def test_a_block_ends_where_it_ends(text: str) -> None:
-    found = PARSER.parse(f"- before\n\n{block(text, 2)}\n\n# after\n")
+    found = PARSER.parse(f"- before\n\n{md_block(text, 2)}\n\n# after\n")
     fences = [token for token in found if token.type == "fence"]
     assert len(fences) == 1
     assert [token.content for token in found if token.type == "inline"] == ["before", "after"]
@@ -76,7 +75,7 @@ def test_a_block_ends_where_it_ends(text: str) -> None:
 
 def test_a_text_reads_as_it_was_written() -> None:
     text = r"100% of `web-1` <b> & *x* a_b [c](d) | \ ~ $1 http://h:1/p ann@bastion.example.net"
-    (_open, content, _close) = PARSER.parse(inline(text))
+    (_open, content, _close) = PARSER.parse(md_inline(text))
     shown = "".join(child.content for child in content.children or [])
     assert shown == text
 
@@ -138,7 +137,7 @@ def test_an_export_tells_who_did_what_and_when(incidents: Path) -> None:
     step = StepBegan(runbook="r", sha256="0", step=2, title="Look", command="uptime", host="web1", run="1")
     elsewhere = AT.astimezone(timezone(timedelta(hours=8)))
     for what in (
-        Named(role="lead", who="bob"),
+        RoleAssigned(role="lead", who="bob"),
         Called(contact="security", outcome="on their way"),
         Decided(text="restart it"),
         Marked(moment="detected", when=elsewhere),

@@ -14,8 +14,7 @@ from typing import Any
 from lilfox_tui.errors import ConfigError, LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs import child
-from lilfox_tui.jobs.model import Request
-from lilfox_tui.jobs.run import Outcome, Run
+from lilfox_tui.jobs.model import JobRequest, Outcome, Run
 from lilfox_tui.jobs.start import start
 
 SECRET = "hunter2canary"
@@ -26,9 +25,9 @@ def main(argv: Sequence[str]) -> int:
     return child.main(argv, package="tests")
 
 
-def request(effect: str, *, key: str = "", title: str = "", **wanted: Any) -> Request:
+def request(effect: str, *, key: str = "", title: str = "", **wanted: Any) -> JobRequest:
     """A request for an effect of this file; with a key of its own where none is given."""
-    return Request(
+    return JobRequest(
         entry=f"{__name__}:{effect}", kind="test", title=title or effect, key=key or os.urandom(8).hex(), wanted=wanted
     )
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from lilfox_tui.jobs.folder import EVENTS, REQUEST
-from lilfox_tui.jobs.model import Began, Ended, Event, Request
-from lilfox_tui.jobs.process import this_process
+from lilfox_tui.jobs.model import Began, Ended, Event, JobRequest
+from lilfox_tui.jobs.reader import EVENTS, REQUEST, this_process
 
 AT = datetime(2023, 12, 30, 2, 0, tzinfo=UTC)
 OK = Ended(AT + timedelta(seconds=60), "ok", "good")
@@ -26,7 +25,7 @@ def make(jobs: Path, number: int, events: Sequence[Event], *, key: str = "backup
     """A job's folder with these events; nobody holds it."""
     folder = jobs / f"20231230-020000-{number:04x}"
     folder.mkdir(parents=True, mode=0o700)
-    request = Request(entry="lilfox_tui.x:y", kind="backup", title=f"job {number}", key=key, wanted={})
+    request = JobRequest(entry="lilfox_tui.x:y", kind="backup", title=f"job {number}", key=key, wanted={})
     (folder / REQUEST).write_bytes(msgspec.json.encode(request))
     (folder / EVENTS).write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
     return folder

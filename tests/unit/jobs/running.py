@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.jobs.folder import EVENTS
 from lilfox_tui.jobs.listing import find_job, list_jobs
 from lilfox_tui.jobs.model import Event, Job
-from lilfox_tui.jobs.process import Process, start_of, this_process
-from lilfox_tui.jobs.reading import EventReader, is_held
+from lilfox_tui.jobs.reader import EVENTS, EventReader, ProcessIdentity, is_held, start_of, this_process
 from tests.waiting import wait_for
 
 
@@ -44,7 +42,7 @@ def kill(job: Job) -> None:
     assert job.pid is not None
     started = start_of(job.pid)
     if started is not None:
-        Process(job.pid, started, this_process().boot).signal(signal.SIGKILL)
+        ProcessIdentity(job.pid, started, this_process().boot).signal(signal.SIGKILL)
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lilfox_tui.jobs.attach import events
-from lilfox_tui.jobs.ending import cancel
-from lilfox_tui.jobs.errors import JobError, NoSuchJob
-from lilfox_tui.jobs.folder import EVENTS
+from lilfox_tui.jobs.control import cancel, follow_events
 from lilfox_tui.jobs.listing import find_job
-from lilfox_tui.jobs.model import Began, Ended, Event, Said
+from lilfox_tui.jobs.model import Began, Ended, Event, JobError, MessageLogged, NoSuchJob
+from lilfox_tui.jobs.reader import EVENTS
 from tests.unit.jobs.effects import begin
 from tests.unit.jobs.made import AT, OK, began, make
 from tests.unit.jobs.running import ended, said
@@ -121,7 +119,7 @@ async def test_whoever_comes_late_sees_all_events(jobs: Path, tmp_path: Path) ->
     seen: list[list[Event]] = [[], []]
 
     async def watch(into: list[Event]) -> None:
-        async for some in events(job_id[-4:]):
+        async for some in follow_events(job_id[-4:]):
             into.extend(some)
 
     watching = [asyncio.create_task(watch(each)) for each in seen]
@@ -135,15 +133,15 @@ async def test_whoever_comes_late_sees_all_events(jobs: Path, tmp_path: Path) ->
 
 async def test_one_that_is_gone_ends_as_unknown_for_whoever_watches(jobs: Path) -> None:
     job_id = await asyncio.to_thread(begin, "dies")
-    found = [event async for some in events(job_id) for event in some]
+    found = [event async for some in follow_events(job_id) for event in some]
     assert isinstance(found[-1], Ended)
     assert (found[-1].state, found[-1].exit_code) == ("unknown", 1)
 
 
 async def test_nothing_is_shown_after_the_end(jobs: Path) -> None:
-    make(jobs, 1, [began(), OK, Said(AT, "a ghost")])
-    found = [event async for some in events("0001") for event in some]
+    make(jobs, 1, [began(), OK, MessageLogged(AT, "a ghost")])
+    found = [event async for some in follow_events("0001") for event in some]
     assert found == [began(), OK]
     with pytest.raises(NoSuchJob):
-        async for _ in events("0002"):
+        async for _ in follow_events("0002"):
             pass

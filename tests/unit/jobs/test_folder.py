@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui import paths
-from lilfox_tui.jobs import folder
-from lilfox_tui.jobs.errors import JobError
+from lilfox_tui.jobs import reader
+from lilfox_tui.jobs.model import JobError
 
 
 def mode(path: Path) -> int:
@@ -19,7 +19,7 @@ def mode(path: Path) -> int:
 def test_the_users_jobs_lie_in_the_state_folder_for_the_user_alone(jobs: Path) -> None:
     before = os.umask(0)
     try:
-        assert folder.own_folder() == jobs
+        assert reader.own_folder() == jobs
     finally:
         os.umask(before)
     assert mode(jobs) == 0o700
@@ -46,15 +46,15 @@ def test_systemd_names_the_folder_of_a_service(jobs: Path, tmp_path: Path, monke
     service = tmp_path / "service"
     service.mkdir()
     monkeypatch.setenv("STATE_DIRECTORY", f"{service}:/var/lib/other")
-    assert folder.own_folder() == service / "jobs"
-    assert folder.all_folders() == [jobs, service / "jobs"]
+    assert reader.own_folder() == service / "jobs"
+    assert reader.all_folders() == [jobs, service / "jobs"]
 
 
 def test_a_group_may_read_the_systems_jobs_where_their_folder_lets_it(
     jobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    made = folder.own_folder()
+    made = reader.own_folder()
     assert paths.modes(made) == (0o700, 0o600)
     made.chmod(0o2750)
     assert paths.modes(made) == (0o2750, 0o640)
@@ -66,7 +66,7 @@ def test_a_state_folder_that_others_can_read_shows_them_no_job(jobs: Path) -> No
     jobs.mkdir(parents=True)
     jobs.chmod(0o755)
     jobs.parent.chmod(0o755)
-    assert folder.own_folder() == jobs
+    assert reader.own_folder() == jobs
     assert paths.modes(jobs) == (0o700, 0o600)
 
 
@@ -75,7 +75,7 @@ def test_a_folder_that_others_can_write_is_refused(jobs: Path, bits: int) -> Non
     jobs.mkdir(parents=True)
     jobs.chmod(bits)
     with pytest.raises(JobError, match=r"others (may write|decide what is) there") as caught:
-        folder.own_folder()
+        reader.own_folder()
     assert f"chmod go-w {jobs}" in f"{caught.value} {caught.value.hint}"
 
 
@@ -83,11 +83,11 @@ def test_where_no_folder_can_be_made_nothing_is_begun(jobs: Path) -> None:
     jobs.parent.parent.mkdir(parents=True, exist_ok=True)
     jobs.parent.write_text("a file")
     with pytest.raises(JobError, match="lilfox: jobs cannot be kept there: File exists"):
-        folder.own_folder()
+        reader.own_folder()
 
 
 @pytest.mark.parametrize("name", ["20231230-020000-3f9a"])
 def test_ids(name: str) -> None:
-    assert folder.is_id(name)
+    assert reader.is_id(name)
     for other in (f".{name}", name + "\n", name.upper(), name[:-1], "../" + name, name.replace("2", "٢")):
-        assert not folder.is_id(other)
+        assert not reader.is_id(other)

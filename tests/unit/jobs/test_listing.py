@@ -13,18 +13,26 @@ import msgspec
 import pytest
 
 from lilfox_tui.i18n import set_language
-from lilfox_tui.jobs.ending import say_checked
-from lilfox_tui.jobs.errors import JobError, NoSuchJob
-from lilfox_tui.jobs.folder import EVENTS, REQUEST
-from lilfox_tui.jobs.keeping import KEPT, forget_old
-from lilfox_tui.jobs.listing import Jobs, Listing, find_job, list_jobs, unsettled
-from lilfox_tui.jobs.model import Done, Ended, Intent, Job, Moved, Progress, Said
+from lilfox_tui.jobs.control import mark_checked
+from lilfox_tui.jobs.listing import MOST_RETAINED, Jobs, Listing, find_job, forget_old, list_jobs, unsettled
+from lilfox_tui.jobs.model import (
+    Ended,
+    Intent,
+    Job,
+    JobError,
+    MessageLogged,
+    NoSuchJob,
+    Progress,
+    ProgressMade,
+    StepDone,
+)
+from lilfox_tui.jobs.reader import EVENTS, REQUEST
 from tests.unit.jobs.made import AT, OK, began, make
 from tests.waiting import until
 
 
 def test_a_job_is_what_its_events_say(jobs: Path) -> None:
-    moved = [Moved(AT, Progress(part, done, 10)) for part, done in (("a", 1), ("b", 2), ("a", 3))]
+    moved = [ProgressMade(AT, Progress(part, done, 10)) for part, done in (("a", 1), ("b", 2), ("a", 3))]
     folder = make(jobs, 1, [began(), *moved, OK])
     job = find_job("0001")
     assert (job.id, job.title, job.state, job.started, job.ended) == (folder.name, "job 1", "ok", AT, OK.at)
@@ -33,7 +41,7 @@ def test_a_job_is_what_its_events_say(jobs: Path) -> None:
 
 
 def test_one_whose_process_is_gone_without_a_result_is_unknown(jobs: Path) -> None:
-    folder = make(jobs, 1, [began(), Intent(AT, "one"), Done(AT, "one"), Intent(AT, "rename lilfox")])
+    folder = make(jobs, 1, [began(), Intent(AT, "one"), StepDone(AT, "one"), Intent(AT, "rename lilfox")])
     with (folder / EVENTS).open("ab") as file:
         file.write(b'{"event":"ended","at":"2023-')  # torn in the middle of the write
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -62,14 +70,14 @@ def test_an_unknown_one_asks_for_a_look_until_somebody_looked_or_a_later_one_was
     assert [job.title for job in unsettled(list_jobs())] == ["job 2"]
     listing = Listing()
     assert len(listing.look()) == 5
-    assert say_checked("0002").checked
+    assert mark_checked("0002").checked
     assert unsettled(list_jobs()) == []
     assert unsettled(listing.look()) == []
     with pytest.raises(JobError, match="is not unknown"):
-        say_checked("0005")
+        mark_checked("0005")
     make(jobs, 6, [began(), Ended(AT, "unknown", "nobody saw it", "", 1)], key="c")
     assert [job.title for job in unsettled(listing.look())] == ["job 6"]
-    assert say_checked("0006").checked
+    assert mark_checked("0006").checked
     assert unsettled(listing.look()) == []
     assert unsettled(list_jobs()) == []
 
@@ -127,7 +135,7 @@ def test_a_job_that_is_about_to_begin_is_known_as_its_owners(jobs: Path) -> None
 
 
 def test_of_a_thousand_jobs_only_what_is_new_is_read(jobs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    moved = [Moved(AT, Progress("a", n, 100)) for n in range(20)]
+    moved = [ProgressMade(AT, Progress("a", n, 100)) for n in range(20)]
     for number in range(1000):
         make(jobs, number, [began(AT + timedelta(seconds=number)), *moved, OK])
     last = make(jobs, 1000, [began(AT + timedelta(days=1))])
@@ -143,14 +151,14 @@ def test_of_a_thousand_jobs_only_what_is_new_is_read(jobs: Path, monkeypatch: py
                 opened.append(str(path))
             return plain(path, *rest, dir_fd=dir_fd)
 
-        monkeypatch.setattr("lilfox_tui.jobs.reading.os.open", opens)
+        monkeypatch.setattr("lilfox_tui.jobs.reader.os.open", opens)
         begins = time.process_time()
         before = listing.look()
         took_s = time.process_time() - begins
         assert set(opened) == {str(last / EVENTS)}
         assert took_s < 0.5  # it is 50 ms
-        file.write(msgspec.json.encode(Said(AT, "more")) + b"\n")
-        file.write(msgspec.json.encode(Moved(AT, Progress("z", 1))) + b"\n")
+        file.write(msgspec.json.encode(MessageLogged(AT, "more")) + b"\n")
+        file.write(msgspec.json.encode(ProgressMade(AT, Progress("z", 1))) + b"\n")
         file.flush()
         after = listing.look()
     assert before[0].progress == ()
@@ -204,7 +212,7 @@ def test_old_jobs_are_forgotten_but_never_what_runs_or_asks_for_a_look(jobs: Pat
     settled = make(jobs, 9003, [began(AT - timedelta(days=300))], key="n")
     make(jobs, 9004, [began(AT), OK], key="n")
     too_old = make(jobs, 9005, [began(AT - timedelta(days=25)), OK])
-    for number in range(KEPT + 20):
+    for number in range(MOST_RETAINED + 20):
         make(jobs, number, [began(AT + timedelta(seconds=number)), OK])
     left = jobs / ".gone-20200101-000000-0000"
     left.mkdir()
@@ -213,8 +221,8 @@ def test_old_jobs_are_forgotten_but_never_what_runs_or_asks_for_a_look(jobs: Pat
         forget_old(jobs, now)
         kept = {job.id for job in list_jobs()}
     assert {running.name, asking.name} <= kept
-    assert len(kept) == KEPT + 2
+    assert len(kept) == MOST_RETAINED + 2
     assert not settled.exists()
     assert not too_old.exists()
-    assert f"20231230-020000-{KEPT + 19:04x}" in kept
+    assert f"20231230-020000-{MOST_RETAINED + 19:04x}" in kept
     assert not left.exists()

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lilfox_tui.jobs import lock
-from lilfox_tui.jobs.errors import Holder, JobError, KeyHeld
-from lilfox_tui.jobs.folder import EVENTS
+from lilfox_tui.jobs import start
+from lilfox_tui.jobs.model import JobError, KeyHeld, LockHolder
+from lilfox_tui.jobs.reader import EVENTS
 
-HOLDER = Holder("20231230-020000-3f9a", "ada", socket.gethostname(), datetime(2023, 12, 30, 2, 0, tzinfo=UTC))
+HOLDER = LockHolder("20231230-020000-3f9a", "ada", socket.gethostname(), datetime(2023, 12, 30, 2, 0, tzinfo=UTC))
 KEY = "backup lilfox"
 
 
@@ -28,37 +28,37 @@ def hold(jobs: Path, job_id: str) -> int:
 
 def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
     events = hold(tmp_path, HOLDER.id)
-    held = lock.take(tmp_path, KEY, HOLDER)
+    held = start.take_lock(tmp_path, KEY, HOLDER)
     with pytest.raises(KeyHeld) as caught:
-        lock.take(tmp_path, KEY, Holder("x", "bob", "elsewhere", HOLDER.since))
+        start.take_lock(tmp_path, KEY, LockHolder("x", "bob", "elsewhere", HOLDER.since))
     assert caught.value.holder == HOLDER
     for word in (KEY, HOLDER.id, "ada", HOLDER.host, HOLDER.since.astimezone().strftime("%H:%M:%S")):
         assert word in str(caught.value)
     assert f"lilfox attach {HOLDER.id}" in str(caught.value.hint)
-    os.close(lock.take(tmp_path, "another key", HOLDER))
+    os.close(start.take_lock(tmp_path, "another key", HOLDER))
     os.close(held)
-    os.close(lock.take(tmp_path, KEY, HOLDER))
+    os.close(start.take_lock(tmp_path, KEY, HOLDER))
     os.close(events)
 
 
 @pytest.mark.parametrize("pid", [os.getppid, lambda: 1, lambda: 2**22 - 1], ids=["ours", "of init", "nobody's"])
 def test_what_stands_in_the_file_holds_nothing(tmp_path: Path, pid: Callable[[], int]) -> None:
     """A process was killed: its pid is dead, or another process has it now."""
-    os.close(lock.take(tmp_path, KEY, HOLDER))
+    os.close(start.take_lock(tmp_path, KEY, HOLDER))
     (file,) = (tmp_path / ".locks").iterdir()
     file.write_text(str(pid()))
-    os.close(lock.take(tmp_path, KEY, HOLDER))
+    os.close(start.take_lock(tmp_path, KEY, HOLDER))
 
 
 def test_an_earlier_holder_is_not_taken_for_the_one_that_has_not_told_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "_TELLS_S", 0.05)
+    monkeypatch.setattr(start, "_TELLS_S", 0.05)
     (tmp_path / HOLDER.id).mkdir()
     (tmp_path / HOLDER.id / EVENTS).touch()  # it has ended
-    held = lock.take(tmp_path, KEY, HOLDER)
+    held = start.take_lock(tmp_path, KEY, HOLDER)
     with pytest.raises(KeyHeld, match="another job acts on it now") as caught:
-        lock.take(tmp_path, KEY, HOLDER)
+        start.take_lock(tmp_path, KEY, HOLDER)
     assert caught.value.holder is None
     os.close(held)
 
@@ -67,23 +67,23 @@ def test_an_earlier_holder_is_not_taken_for_the_one_that_has_not_told_yet(
 def test_a_holder_that_cannot_be_read_holds_it_all_the_same(
     tmp_path: Path, text: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "_TELLS_S", 0.05)
-    held = lock.take(tmp_path, KEY, HOLDER)
+    monkeypatch.setattr(start, "_TELLS_S", 0.05)
+    held = start.take_lock(tmp_path, KEY, HOLDER)
     (file,) = (tmp_path / ".locks").iterdir()
     file.write_bytes(text)
     with pytest.raises(KeyHeld) as caught:
-        lock.take(tmp_path, KEY, HOLDER)
+        start.take_lock(tmp_path, KEY, HOLDER)
     assert caught.value.holder is None
     os.close(held)
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
-    os.close(lock.take(tmp_path, KEY, HOLDER))
+    os.close(start.take_lock(tmp_path, KEY, HOLDER))
     (file,) = (tmp_path / ".locks").iterdir()
     file.unlink()
     victim = tmp_path / "victim"
     victim.write_text("precious")
     file.symlink_to(victim)
     with pytest.raises(JobError, match="cannot be used"):
-        lock.take(tmp_path, KEY, HOLDER)
+        start.take_lock(tmp_path, KEY, HOLDER)
     assert victim.read_text() == "precious"

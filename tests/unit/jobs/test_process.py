@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.jobs.process import Process, boot_id, start_of, this_process
+from lilfox_tui.jobs.reader import ProcessIdentity, boot_id, start_of, this_process
 from tests.waiting import wait_for
 
 
@@ -31,21 +31,21 @@ def test_a_process_is_known_by_pid_start_and_boot() -> None:
 def test_a_pid_that_came_again_is_another_process(other: subprocess.Popen[bytes]) -> None:
     started = start_of(other.pid)
     assert started is not None
-    before = Process(other.pid, started - 1, boot_id())
+    before = ProcessIdentity(other.pid, started - 1, boot_id())
     assert not before.runs()
     assert not before.signal(signal.SIGKILL)
     assert other.poll() is None
 
 
 def test_after_a_boot_it_is_another_process(other: subprocess.Popen[bytes]) -> None:
-    earlier = Process(other.pid, start_of(other.pid) or 0, "another boot")
+    earlier = ProcessIdentity(other.pid, start_of(other.pid) or 0, "another boot")
     assert not earlier.runs()
     assert not earlier.signal(signal.SIGKILL)
     assert other.poll() is None
 
 
 def test_one_that_ended_and_was_not_waited_for_does_not_run(other: subprocess.Popen[bytes]) -> None:
-    it = Process(other.pid, start_of(other.pid) or 0, boot_id())
+    it = ProcessIdentity(other.pid, start_of(other.pid) or 0, boot_id())
     assert it.signal(signal.SIGKILL)
     wait_for(lambda: not it.runs(), what="it is a zombie")
     assert os.path.exists(f"/proc/{other.pid}")

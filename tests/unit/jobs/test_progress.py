@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.jobs.progress import SHORTEST_S, Moving
+from lilfox_tui.jobs.recorder import SHORTEST_S, ProgressMeter
 
 
 def test_rate_and_remaining_time_are_of_the_last_seconds() -> None:
-    moving = Moving("one", 0.0)
+    moving = ProgressMeter("one", 0.0)
     for tenth in range(100):  # 10 s at 100 bytes a second
         moving.moved(tenth / 10, tenth * 10, 4000)
     for tenth in range(100, 200):  # then 10 s at 1,000
@@ -18,7 +18,7 @@ def test_rate_and_remaining_time_are_of_the_last_seconds() -> None:
 
 
 def test_what_is_not_known_is_none() -> None:
-    moving = Moving("one", 0.0)
+    moving = ProgressMeter("one", 0.0)
     moving.moved(0.0, 0, None)
     told = moving.tell(0.0)
     assert (told.total_bytes, told.rate, told.remaining_s) == (None, None, None)
@@ -30,7 +30,7 @@ def test_what_is_not_known_is_none() -> None:
 
 def test_it_is_told_a_few_times_a_second_and_seldom_in_a_long_run() -> None:
     def told_in(seconds: int, per_second: int = 20) -> int:
-        moving, count = Moving("one", 0.0), 0
+        moving, count = ProgressMeter("one", 0.0), 0
         for step in range(seconds * per_second):
             if moving.moved(step / per_second, step, None):
                 moving.tell(step / per_second)
@@ -42,7 +42,7 @@ def test_it_is_told_a_few_times_a_second_and_seldom_in_a_long_run() -> None:
 
 
 def test_its_end_is_told_once() -> None:
-    moving = Moving("one", 0.0)
+    moving = ProgressMeter("one", 0.0)
     assert moving.moved(0.0, 0, 10)
     moving.tell(0.0)
     assert moving.moved(0.01, 10, 10)

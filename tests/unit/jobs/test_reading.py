@@ -10,15 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.jobs.folder import EVENTS
-from lilfox_tui.jobs.model import Began, Ended, Event, Intent, Moved, Progress, Said
-from lilfox_tui.jobs.process import this_process
-from lilfox_tui.jobs.reading import EventReader, is_held
+from lilfox_tui.jobs.model import Began, Ended, Event, Intent, MessageLogged, Progress, ProgressMade
+from lilfox_tui.jobs.reader import EVENTS, EventReader, is_held, this_process
 
 AT = datetime(2023, 12, 30, 2, 0, tzinfo=UTC)
 ME = this_process()
 BEGAN = Began(AT, ME.pid, ME.started, ME.boot, "db-1", "root")
-EVENTS_OF_A_JOB: list[Event] = [BEGAN, Intent(AT, "one\n\x1b]0;x\x07"), Said(AT, "två 二"), Ended(AT, "ok", "good")]
+EVENTS_OF_A_JOB: list[Event] = [
+    BEGAN,
+    Intent(AT, "one\n\x1b]0;x\x07"),
+    MessageLogged(AT, "två 二"),
+    Ended(AT, "ok", "good"),
+]
 
 
 def lines(events: list[Event]) -> bytes:
@@ -65,8 +68,8 @@ def test_what_is_no_event_is_left_out(tmp_path: Path, line: bytes) -> None:
 
 
 def test_an_endless_line_takes_no_memory_and_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lilfox_tui.jobs.reading._LONGEST_LINE", 1000)
-    monkeypatch.setattr("lilfox_tui.jobs.reading._BLOCK", 500)
+    monkeypatch.setattr("lilfox_tui.jobs.reader._LONGEST_LINE", 1000)
+    monkeypatch.setattr("lilfox_tui.jobs.reader._BLOCK", 500)
     (tmp_path / EVENTS).write_bytes(b'{"event":"said","text":"' + b"x" * 100_000 + b'"}\n' + lines([BEGAN]))
     reader = EventReader(tmp_path)
     assert reader.read() == [BEGAN]
@@ -86,7 +89,7 @@ def test_links_and_devices_are_not_read(tmp_path: Path) -> None:
 
 
 def test_of_a_long_job_that_ended_only_the_ends_are_read(tmp_path: Path) -> None:
-    moved: list[Event] = [Moved(AT + timedelta(seconds=n), Progress("one", n, None)) for n in range(20_000)]
+    moved: list[Event] = [ProgressMade(AT + timedelta(seconds=n), Progress("one", n, None)) for n in range(20_000)]
     file = tmp_path / EVENTS
     file.write_bytes(lines([BEGAN, *moved]))
     reader = EventReader(tmp_path)

@@ -14,9 +14,18 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.i18n import set_language
-from lilfox_tui.jobs.errors import JobError, KeyHeld
 from lilfox_tui.jobs.listing import find_job, list_jobs
-from lilfox_tui.jobs.model import Began, Done, Ended, Intent, Moved, Request, Said
+from lilfox_tui.jobs.model import (
+    Began,
+    Ended,
+    Intent,
+    JobError,
+    JobRequest,
+    KeyHeld,
+    MessageLogged,
+    ProgressMade,
+    StepDone,
+)
 from lilfox_tui.jobs.start import start
 from tests.unit.jobs import effects
 from tests.unit.jobs.effects import SECRET, begin
@@ -32,9 +41,9 @@ def test_a_job_tells_all_that_its_effect_says(jobs: Path) -> None:
     assert job.result == {"written": 1, "more": [1, None]}
     assert job.progress[0].done_bytes == 100
     kinds = [type(event) for event in all_events(job.id)]
-    assert kinds[:3] == [Began, Said, Intent]
+    assert kinds[:3] == [Began, MessageLogged, Intent]
     assert kinds[-1] is Ended
-    assert kinds.index(Intent) < kinds.index(Moved) < kinds.index(Done)
+    assert kinds.index(Intent) < kinds.index(ProgressMade) < kinds.index(StepDone)
     assert not (Path(job.folder) / "reserve").exists()
 
 
@@ -85,7 +94,7 @@ def test_whatever_an_effect_raises_is_told(jobs: Path, how: str, message: str, e
 
 @pytest.mark.parametrize("entry", ["os:system", "lilfox_tuix.a:b", "lilfox_tui.jobs.nothing:x", "lilfox_tui:main", ""])
 def test_only_effects_of_lilfox_are_made(jobs: Path, entry: str) -> None:
-    job = ended(start(Request(entry=entry, kind="x", title="x", key="x", wanted={})))
+    job = ended(start(JobRequest(entry=entry, kind="x", title="x", key="x", wanted={})))
     assert job.state == "failed"
     assert "no effect of LilFox" in job.message or "ModuleNotFoundError" in job.message
 
@@ -154,7 +163,7 @@ def test_with_the_empty_environment_of_cron(jobs: Path, tmp_path: Path) -> None:
 
 def test_it_tells_in_the_language_of_the_one_who_began_it(jobs: Path) -> None:
     set_language("zh_CN")
-    job = ended(start(Request(entry="os:system", kind="x", title="x", key="x", wanted={})))
+    job = ended(start(JobRequest(entry="os:system", kind="x", title="x", key="x", wanted={})))
     assert not job.message.isascii()
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.jobs import writing
-from lilfox_tui.jobs.folder import EVENTS
-from lilfox_tui.jobs.model import Ended, Event, Intent, Said
-from lilfox_tui.jobs.reading import EventReader
-from lilfox_tui.jobs.writing import EventLog, told, told_result
+from lilfox_tui.jobs import writer
+from lilfox_tui.jobs.model import Ended, Event, Intent, MessageLogged
+from lilfox_tui.jobs.reader import EVENTS, EventReader
+from lilfox_tui.jobs.writer import EventLog, fit_result, fit_text
 
 AT = datetime(2023, 12, 30, 2, 0, tzinfo=UTC)
 
@@ -29,7 +28,7 @@ def test_what_a_full_disk_took_of_a_line_costs_that_line_alone(
     tmp_path: Path, handle: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = EventLog(handle)
-    log.write(Said(AT, "one"))
+    log.write(MessageLogged(AT, "one"))
     write = os.write
     room = [20]
 
@@ -44,10 +43,10 @@ def test_what_a_full_disk_took_of_a_line_costs_that_line_alone(
         patch.setattr(os, "write", small)
         with pytest.raises(OSError, match="No space"):
             log.write(Intent(AT, "two"), sync=True)
-    assert read(tmp_path) == [Said(AT, "one")]
-    log.write(Said(AT, "three"))
-    log.write(Said(AT, "four"))
-    assert read(tmp_path) == [Said(AT, "one"), Said(AT, "three"), Said(AT, "four")]
+    assert read(tmp_path) == [MessageLogged(AT, "one")]
+    log.write(MessageLogged(AT, "three"))
+    log.write(MessageLogged(AT, "four"))
+    assert read(tmp_path) == [MessageLogged(AT, "one"), MessageLogged(AT, "three"), MessageLogged(AT, "four")]
 
 
 def test_an_intent_is_on_the_disk_before_write_returns(
@@ -56,34 +55,34 @@ def test_an_intent_is_on_the_disk_before_write_returns(
     seen: list[list[Event]] = []
     monkeypatch.setattr(os, "fsync", lambda _handle: seen.append(read(tmp_path)))
     log = EventLog(handle)
-    log.write(Said(AT, "not worth it"))
+    log.write(MessageLogged(AT, "not worth it"))
     assert seen == []
     log.write(Intent(AT, "rename"), sync=True)
-    assert seen == [[Said(AT, "not worth it"), Intent(AT, "rename")]]
+    assert seen == [[MessageLogged(AT, "not worth it"), Intent(AT, "rename")]]
 
 
 def test_events_are_bounded_and_the_end_is_told_all_the_same(
     tmp_path: Path, handle: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "MOST_BYTES", 5000)
+    monkeypatch.setattr(writer, "MOST_EVENT_BYTES", 5000)
     log = EventLog(handle, tmp_path / "reserve")
     for number in range(1000):
-        log.write(Said(AT, f"{number}"))
+        log.write(MessageLogged(AT, f"{number}"))
     log.write(Intent(AT, "still told"))
     assert log.end(Ended(AT, "ok", "good"))
     found = read(tmp_path)
     assert (tmp_path / EVENTS).stat().st_size < 6000
-    assert isinstance(found[-3], Said)
+    assert isinstance(found[-3], MessageLogged)
     assert "left out" in found[-3].text
     assert found[-2:] == [Intent(AT, "still told"), Ended(AT, "ok", "good")]
     assert not (tmp_path / "reserve").exists()
 
 
 def test_texts_are_bounded_redacted_and_can_be_encoded() -> None:
-    assert told("postgresql://a:secretword@b/c") == "postgresql://a:***@b/c"
-    assert len(told("x" * 10_000_000)) == 2000
-    assert told("a\udc80b") == "a�b"
-    assert told("\x1b[31m") == "\x1b[31m"  # cleaned where it is shown
+    assert fit_text("postgresql://a:secretword@b/c") == "postgresql://a:***@b/c"
+    assert len(fit_text("x" * 10_000_000)) == 2000
+    assert fit_text("a\udc80b") == "a�b"
+    assert fit_text("\x1b[31m") == "\x1b[31m"  # cleaned where it is shown
 
 
 def test_results_hold_no_secret_and_are_bounded() -> None:
@@ -96,8 +95,8 @@ def test_results_hold_no_secret_and_are_bounded() -> None:
         "n": 1.5,
         "ok": None,
     }
-    plain = told_result(result)
+    plain = fit_result(result)
     assert secret not in str(plain)
     assert plain["nested"]["urls"] == ["https://u:***@h/"]
     assert (plain["path"], plain["n"], plain["ok"]) == ("/x", 1.5, None)
-    assert told_result({"big": "x" * (2 << 20)}).keys() == {"left_out_bytes"}
+    assert fit_result({"big": "x" * (2 << 20)}).keys() == {"left_out_bytes"}

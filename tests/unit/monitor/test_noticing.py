@@ -10,7 +10,7 @@ import pytest
 
 from lilfox_tui.i18n import tr
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.errors import NotRecorded
+from lilfox_tui.incident.folder import NotRecorded
 from lilfox_tui.incident.incidents import close, entries, open_incident
 from lilfox_tui.incident.model import Noticed
 from lilfox_tui.incident.words import event_text

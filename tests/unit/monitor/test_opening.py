@@ -13,7 +13,7 @@ from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState
 from lilfox_tui.config.model import AlertsConfig, Config
 from lilfox_tui.feed import Ready
 from lilfox_tui.incident.incidents import close, current, entries, list_incidents, open_incident
-from lilfox_tui.incident.model import AlertChanged, Opened
+from lilfox_tui.incident.model import AlertChanged, IncidentOpened
 from lilfox_tui.monitor.incident_watch import IncidentWatch
 from lilfox_tui.monitor.monitor import Monitor
 
@@ -47,7 +47,7 @@ def test_a_critical_alert_opens_one_with_its_name_and_is_in_it() -> None:
     assert incident is not None
     assert (incident.title, incident.severity, incident.leader) == ("DatabaseDown: postgres", "SEV-2", "lilfox monitor")
     opened, fired = (each.what for each in entries(incident.id))
-    assert isinstance(opened, Opened)
+    assert isinstance(opened, IncidentOpened)
     assert opened.cause == "DatabaseDown"
     assert isinstance(fired, AlertChanged)
     assert (fired.name, fired.state) == ("DatabaseDown", "firing")

@@ -13,21 +13,21 @@ from msgspec.structs import replace
 
 from lilfox_tui.config.runbook_model import RecoveryConfig
 from lilfox_tui.config.types import Seconds
-from lilfox_tui.recovery.book import Record, State
-from lilfox_tui.recovery.deciding import next_at, step, taken
+from lilfox_tui.recovery.history import UnitRecord, UnitState
+from lilfox_tui.recovery.policy import next_at, next_step, observe
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
 CONFIG = RecoveryConfig(host="web", unit="backend.service", failures=3, limit=3, within=Seconds(3600))
 
 
-def walked(states: Sequence[State], config: RecoveryConfig, each_s: float) -> list[tuple[datetime, Record]]:
+def walked(states: Sequence[UnitState], config: RecoveryConfig, each_s: float) -> list[tuple[datetime, UnitRecord]]:
     """What is remembered after each look, restarts made as soon as they are due and always in vain."""
-    record: Record | None = None
+    record: UnitRecord | None = None
     found = []
     for turn, state in enumerate(states):
         now = NOW + timedelta(seconds=turn * each_s)
-        record = taken(record, state, "", now, config)
-        todo = step(record, now, config)
+        record = observe(record, state, "", now, config)
+        todo = next_step(record, now, config)
         if todo == "restart":
             record = replace(record, state="waiting", restarts=(*record.restarts, now))
         elif todo == "give up":
@@ -49,7 +49,7 @@ def test_each_restart_waits_twice_as_long_as_the_one_before_and_the_limit_is_the
 
 
 def test_what_was_given_up_stays_so_until_it_is_well() -> None:
-    ill: State = "unhealthy"
+    ill: UnitState = "unhealthy"
     looks = walked([*[ill] * 5000, "well", ill, ill, ill], CONFIG, 5)
     assert len(looks[4999][1].restarts) == 0  # forgotten after an hour; it is left alone all the same
     assert looks[4999][1].state == "given up"
@@ -63,25 +63,25 @@ def test_one_that_is_stopped_on_purpose_begins_to_count_anew() -> None:
 
 
 def test_since_when_is_kept_while_nothing_changes_and_what_was_told_is_told_anew_after_it_was_well() -> None:
-    gave_up = Record(state="given up", since=NOW, looked=NOW, told=True, unhealthy_looks=9)
+    gave_up = UnitRecord(state="given up", since=NOW, looked=NOW, told=True, unhealthy_looks=9)
     later, then = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
-    ill = taken(gave_up, "unhealthy", "why", later, CONFIG)
+    ill = observe(gave_up, "unhealthy", "why", later, CONFIG)
     assert (ill.state, ill.since, ill.looked, ill.why, ill.told) == ("given up", NOW, later, "why", True)
-    well = taken(ill, "well", "", later, CONFIG)
+    well = observe(ill, "well", "", later, CONFIG)
     assert (well.state, well.since, well.told) == ("well", later, False)
-    assert taken(well, "well", "", then, CONFIG).since == later
-    assert taken(well, "unhealthy", "", then, CONFIG).since == then
+    assert observe(well, "well", "", then, CONFIG).since == later
+    assert observe(well, "unhealthy", "", then, CONFIG).since == then
 
 
 @pytest.mark.parametrize("state", ["waiting", "restarting"])
-def test_one_that_is_being_restarted_is_not_simply_unhealthy_again(state: State) -> None:
-    record = Record(state=state, since=NOW, looked=NOW)
-    assert taken(record, "unhealthy", "", NOW + timedelta(seconds=9), CONFIG).state == state
+def test_one_that_is_being_restarted_is_not_simply_unhealthy_again(state: UnitState) -> None:
+    record = UnitRecord(state=state, since=NOW, looked=NOW)
+    assert observe(record, "unhealthy", "", NOW + timedelta(seconds=9), CONFIG).state == state
 
 
 def test_back_off_ends_where_restarts_are_forgotten() -> None:
     config = replace(CONFIG, back_off=Seconds(3000), limit=9)
-    record = Record(state="waiting", since=NOW, looked=NOW, restarts=(NOW, NOW))
+    record = UnitRecord(state="waiting", since=NOW, looked=NOW, restarts=(NOW, NOW))
     assert next_at(record, config) == NOW + timedelta(seconds=config.within)
 
 
@@ -91,7 +91,7 @@ def test_back_off_ends_where_restarts_are_forgotten() -> None:
     st.integers(1, 5), st.integers(1, 4), st.sampled_from([1.0, 10.0, 700.0]),
 )  # fmt: skip
 def test_never_more_than_the_limit_within_its_time(
-    states: list[State], failures: int, limit: int, each_s: float
+    states: list[UnitState], failures: int, limit: int, each_s: float
 ) -> None:
     config = replace(CONFIG, failures=failures, limit=limit)
     restarts: list[datetime] = []
@@ -104,7 +104,7 @@ def test_never_more_than_the_limit_within_its_time(
 
 
 def test_before_it_was_restarted_nothing_is_waited_for() -> None:
-    assert next_at(Record(state="unhealthy", since=NOW, looked=NOW), CONFIG) is None
+    assert next_at(UnitRecord(state="unhealthy", since=NOW, looked=NOW), CONFIG) is None
 
 
 def test_a_clock_that_is_put_back_an_hour_keeps_no_unit_down_for_it_and_lifts_no_limit() -> None:
@@ -112,10 +112,10 @@ def test_a_clock_that_is_put_back_an_hour_keeps_no_unit_down_for_it_and_lifts_no
     now, record = looks[-1][0] - timedelta(hours=1), looks[-1][1]
     waited = 0.0
     while len(record.restarts) < CONFIG.limit:
-        record = taken(record, "unhealthy", "", now, CONFIG)
-        if step(record, now, CONFIG) == "restart":
+        record = observe(record, "unhealthy", "", now, CONFIG)
+        if next_step(record, now, CONFIG) == "restart":
             record = replace(record, restarts=(*record.restarts, now))
         now, waited = now + timedelta(seconds=10), waited + 10
         assert waited < 300, "the unit is left down"
-    record = taken(record, "unhealthy", "", now, CONFIG)
-    assert step(record, now, CONFIG) == "give up"
+    record = observe(record, "unhealthy", "", now, CONFIG)
+    assert next_step(record, now, CONFIG) == "give up"

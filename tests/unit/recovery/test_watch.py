@@ -16,7 +16,7 @@ from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.i18n import tr
 from lilfox_tui.incident.incidents import entries, list_incidents
 from lilfox_tui.jobs.listing import list_jobs
-from lilfox_tui.recovery.book import Book, Record
+from lilfox_tui.recovery.history import RecoveryHistory, UnitRecord
 from lilfox_tui.recovery.watch import UnitWatch
 from tests.unit.jobs.running import jobs
 from tests.unit.operations.programs import by_program, unit_shown
@@ -36,17 +36,17 @@ def crashed() -> FakeHost:
     return by_program(systemctl=unit_shown("failed", "failed", "exit-code"), journalctl=b"")
 
 
-def watch(host: FakeHost, book: Book) -> UnitWatch:
+def watch(host: FakeHost, book: RecoveryHistory) -> UnitWatch:
     return UnitWatch("app", CONFIG, host, None, book, None)
 
 
-def written(book: Book, record: Record) -> None:
+def written(book: RecoveryHistory, record: UnitRecord) -> None:
     with book.changing(KEY) as change:
         change.record = record
 
 
 async def test_a_dry_look_at_one_that_is_due_neither_restarts_nor_notes_a_restart(tmp_path: Path) -> None:
-    book = Book(tmp_path)
+    book = RecoveryHistory(tmp_path)
     record = await watch(crashed(), book).look(restarts=False)
     assert (record.state, record.unhealthy_looks, record.restarts) == ("unhealthy", 1, ())
     assert book.read()[KEY] == record
@@ -54,17 +54,17 @@ async def test_a_dry_look_at_one_that_is_due_neither_restarts_nor_notes_a_restar
 
 
 async def test_one_that_another_lilfox_restarts_or_has_died_over_is_waited_for(tmp_path: Path) -> None:
-    book, now = Book(tmp_path), datetime.now(UTC)
-    written(book, Record(state="restarting", since=now, looked=now, restarts=(now,), unhealthy_looks=1))
+    book, now = RecoveryHistory(tmp_path), datetime.now(UTC)
+    written(book, UnitRecord(state="restarting", since=now, looked=now, restarts=(now,), unhealthy_looks=1))
     record = await watch(crashed(), book).look()
     assert (record.state, record.restarts) == ("waiting", (now,))
     assert list_jobs() == []
 
 
 async def test_of_one_that_was_given_up_an_incident_is_opened_once(tmp_path: Path) -> None:
-    book, now = Book(tmp_path), datetime.now(UTC)
+    book, now = RecoveryHistory(tmp_path), datetime.now(UTC)
     due = now - timedelta(minutes=30)
-    written(book, Record(state="waiting", since=due, looked=due, restarts=(due,) * 3, unhealthy_looks=9))
+    written(book, UnitRecord(state="waiting", since=due, looked=due, restarts=(due,) * 3, unhealthy_looks=9))
     watched = watch(crashed(), book)
     assert (await watched.look(restarts=False)).state == "given up"
     assert list_incidents() == [], "a dry look tells nobody"
@@ -78,7 +78,7 @@ async def test_of_one_that_was_given_up_an_incident_is_opened_once(tmp_path: Pat
 async def test_a_host_that_is_gone_for_a_while_is_looked_at_again(tmp_path: Path) -> None:
     gone = [HostUnreachable("app-1", tr("no route"))] * 2
     up = unit_shown("active", "running", pid=7)
-    book, host = Book(tmp_path), by_program(systemctl=lambda _call: gone.pop() if gone else up)
+    book, host = RecoveryHistory(tmp_path), by_program(systemctl=lambda _call: gone.pop() if gone else up)
     looking = asyncio.create_task(watch(host, book).run())
     try:
         await until(lambda: KEY in book.read() or looking.done(), what="it is looked at")
@@ -93,10 +93,10 @@ async def test_one_that_was_stopped_by_order_is_left_alone(tmp_path: Path, stopp
     host = crashed()
     if stopped:
         host.answers["journalctl"] = b'{"MESSAGE_ID":"de5b426a63be47a7b6ac3eaac82e2f6f"}\n'
-    assert (await watch(host, Book(tmp_path)).look(restarts=False)).state == state
+    assert (await watch(host, RecoveryHistory(tmp_path)).look(restarts=False)).state == state
 
 
 async def test_one_that_is_disabled_is_left_alone(tmp_path: Path) -> None:
     shown = unit_shown("failed", "failed", "exit-code").replace(b"=enabled", b"=disabled")
-    record = await watch(by_program(systemctl=shown, journalctl=b""), Book(tmp_path)).look(restarts=False)
+    record = await watch(by_program(systemctl=shown, journalctl=b""), RecoveryHistory(tmp_path)).look(restarts=False)
     assert (record.state, record.why) == ("left alone", "app.service is disabled")

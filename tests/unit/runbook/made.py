@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from lilfox_tui.runbook.facts import CommandBegan, CommandEnded, EndState, Opened
+from lilfox_tui.runbook.bash.placeholders import placeholders_of
 from lilfox_tui.runbook.model import Attributes, Command, Kind, Runbook, Step, Variable
-from lilfox_tui.runbook.placeholders import placeholders_of
+from lilfox_tui.runbook.run.protocol import CommandBegan, CommandEnded, EndState, RunOpened
 
 AT = datetime(2023, 12, 30, 2, 0, tzinfo=UTC)
 
@@ -38,9 +38,9 @@ def runbook(*steps: tuple[Command, ...], hosts: str = "", variables: tuple[Varia
     )
 
 
-def opened(hosts: dict[str, tuple[str, ...]], run: str = "1", resumes: str = "") -> Opened:
+def opened(hosts: dict[str, tuple[str, ...]], run: str = "1", resumes: str = "") -> RunOpened:
     """How a run of it begins."""
-    return Opened(
+    return RunOpened(
         at=AT, run=run, runbook="made", title="Made", path="/made.md", sha256="0" * 64, hosts=hosts, by="fox@den",
         resumes=resumes,
     )  # fmt: skip

@@ -11,10 +11,9 @@ import pytest
 from lilfox_tui.cli.runbooks.first_run import allow_first_run
 from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.runbook.allowed import FirstRun, NotAllowedYet, allow, first_run, refuse_first_run
-from lilfox_tui.runbook.document import read
-from lilfox_tui.runbook.library import bundled
+from lilfox_tui.runbook.library import FirstRun, NotAllowedYet, allow, bundled, first_run, refuse_first_run
 from lilfox_tui.runbook.model import Runbook
+from lilfox_tui.runbook.parse.document import read
 
 NONE = RunbooksConfig()
 TEXT = """# Made
@@ -145,7 +144,7 @@ def test_of_a_file_that_has_another_text_by_now_only_what_was_read_is_counted(tm
 def test_of_very_many_files_those_that_were_allowed_last_are_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lilfox_tui.runbook.allowed._MOST_FILES", 2)
+    monkeypatch.setattr("lilfox_tui.runbook.library._MOST_FILES", 2)
     first, second, third = (runbook(tmp_path / f"{name}.md") for name in ("first", "second", "third"))
     allow(asked(first))
     allow(asked(second))

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from lilfox_tui import i18n
 from lilfox_tui.runbook import library
+from lilfox_tui.runbook.bash.parser import SyntaxProbe, split
+from lilfox_tui.runbook.classify import verdict_of_text
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import BUNDLED, Document
-from lilfox_tui.runbook.recognising import verdict_of_text
-from lilfox_tui.runbook.splitting import Asking, split
 
 FOLDER = Path(library.__file__).parent / "library"
 NAMES = sorted(path.name for path in (FOLDER / "en").glob("*.md"))
@@ -66,7 +66,7 @@ def test_what_offers_values_is_known_to_only_read() -> None:
     """Else it is not run, and nothing is offered."""
     for document in documents("en").values():
         for variable in document.runbooks[0].variables:
-            assert {verdict_of_text(part.text) for part in split(variable.from_, Asking())} <= {"read"}, variable
+            assert {verdict_of_text(part.text) for part in split(variable.from_, SyntaxProbe())} <= {"read"}, variable
 
 
 def test_every_change_is_looked_after_or_undone() -> None:

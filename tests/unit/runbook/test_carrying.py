@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from lilfox_tui.runbook.carrying import Carrying
-from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.shell import Fence
-from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.runbook.bash.launcher import FenceSession
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.runner import FenceCarryover
+from lilfox_tui.runbook.run.state import Turn
 from tests.unit.runbook.made import began, command, ended, opened, runbook
 
 
 def test_a_command_finds_what_those_before_it_left_in_its_fence() -> None:
     fence = tuple(command(text, "change", fence=3) for text in ("cd /", "pwd", "echo two"))
-    folding = Folding(runbook((*fence, command("ls", fence=4), command("shown", "none", fence=4))))
+    folding = RunReducer(runbook((*fence, command("ls", fence=4), command("shown", "none", fence=4))))
     folding.take([opened({"": ("web1",)})])
     folding.first_run = "run"
-    carrying = Carrying(folding)
+    carrying = FenceCarryover(folding)
 
-    def place(number: int) -> Fence | None:
+    def place(number: int) -> FenceSession | None:
         return carrying.fence(Turn(0, number, ("web1",)), "web1")
 
     assert place(3) is None, "alone in its fence but for what is only shown"
-    assert (place(0), place(1)) == (Fence("run", 3, "first", "web1"), Fence("run", 3, "first", "web1"))
+    assert (place(0), place(1)) == (FenceSession("run", 3, "first", "web1"), FenceSession("run", 3, "first", "web1"))
     folding.take([began("1", 0, 0, "web1"), ended("1", "failed")])
-    assert place(1) == Fence("run", 3, "first", "web1"), "one that failed has left nothing"
+    assert place(1) == FenceSession("run", 3, "first", "web1"), "one that failed has left nothing"
     folding.take([began("2", 0, 0, "web1"), ended("2")])
-    assert (place(0), place(1)) == (Fence("run", 3, "first", "web1"), Fence("run", 3, "later", "web1"))
+    assert (place(0), place(1)) == (FenceSession("run", 3, "first", "web1"), FenceSession("run", 3, "later", "web1"))
     folding.take([began("3", 0, 2, "web1", undoes=("2",)), ended("3")])
     assert folding.results(0, 0)["web1"].state == "undone"
-    assert place(1) == Fence("run", 3, "later", "web1")
+    assert place(1) == FenceSession("run", 3, "later", "web1")
     folding.read_again(runbook(fence[:1]))
     assert place(0) is None, "the file has another text now"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.runbook.document import parse, read
 from lilfox_tui.runbook.model import Document, Step
+from lilfox_tui.runbook.parse.document import parse, read
 
 PAGE = """\
 # Manual
@@ -348,7 +348,7 @@ def test_a_file_that_cannot_be_read(kind: str, tmp_path: Path, monkeypatch: pyte
     elif kind == "pipe":
         os.mkfifo(path)
     elif kind == "large":
-        monkeypatch.setattr("lilfox_tui.runbook.document.LARGEST", 3)
+        monkeypatch.setattr("lilfox_tui.runbook.parse.document.LARGEST", 3)
         path.write_text("# Heading")
     elif kind == "no right":
         if os.geteuid() == 0:

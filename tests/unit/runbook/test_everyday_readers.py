@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.runbook.recognising import verdict_of_text
+from lilfox_tui.runbook.classify import verdict_of_text
 from tests.unit.runbook.test_never_readers import texts
 
 FOLDER = Path(__file__).parent / "everyday_readers"

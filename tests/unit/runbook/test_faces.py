@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.runbook.faces import Face, Presence, face_of, this_face
+from lilfox_tui.runbook.run.clients import ClientPresence, RunClient, client_of, this_client
 from tests.waiting import turn, until
 
 
@@ -29,20 +29,20 @@ def other() -> Iterator[subprocess.Popen[bytes]]:
 
 
 async def test_who_it_is(other: subprocess.Popen[bytes]) -> None:
-    await until(lambda: face_of(other.pid, 0).terminal != this_face().terminal, what="it has its terminal")
-    face = face_of(other.pid, 0)
+    await until(lambda: client_of(other.pid, 0).terminal != this_client().terminal, what="it has its terminal")
+    face = client_of(other.pid, 0)
     assert face.name.startswith("ann (root)@")
     assert face.terminal.startswith("pts/")
     assert face.who == f"{face.name} {face.terminal}"
     assert face.process.runs()
-    assert not face_of(other.pid, 65534).name.startswith("ann"), "only root is somebody else"
-    assert this_face().pid == os.getpid()
+    assert not client_of(other.pid, 65534).name.startswith("ann"), "only root is somebody else"
+    assert this_client().pid == os.getpid()
 
 
 async def test_its_end_is_noticed_once(other: subprocess.Popen[bytes]) -> None:
-    gone: list[Face] = []
-    face = face_of(other.pid, os.geteuid())
-    presence = Presence(face, lambda: gone.append(face))
+    gone: list[RunClient] = []
+    face = client_of(other.pid, os.geteuid())
+    presence = ClientPresence(face, lambda: gone.append(face))
     await turn()
     assert not gone
     other.kill()
@@ -53,8 +53,8 @@ async def test_its_end_is_noticed_once(other: subprocess.Popen[bytes]) -> None:
 
 async def test_what_is_watched_no_more_tells_nothing(other: subprocess.Popen[bytes]) -> None:
     gone: list[int] = []
-    presence = Presence(face_of(other.pid, os.geteuid()), lambda: gone.append(1))
-    later = Presence(face_of(other.pid, os.geteuid()), lambda: gone.append(2))
+    presence = ClientPresence(client_of(other.pid, os.geteuid()), lambda: gone.append(1))
+    later = ClientPresence(client_of(other.pid, os.geteuid()), lambda: gone.append(2))
     presence.close()
     other.kill()
     await until(lambda: bool(gone), what="the other one is noticed")
@@ -67,5 +67,5 @@ async def test_another_process_with_its_pid_is_not_it(
     other: subprocess.Popen[bytes], change: dict[str, int | str]
 ) -> None:
     gone: list[bool] = []
-    Presence(replace(face_of(other.pid, os.geteuid()), **change), lambda: gone.append(True))
+    ClientPresence(replace(client_of(other.pid, os.geteuid()), **change), lambda: gone.append(True))
     await until(lambda: bool(gone), what="it is known to be gone")

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.runbook.filling import Piece, fill, refusals
+from lilfox_tui.runbook.bash.placeholders import placeholders_of
 from lilfox_tui.runbook.model import Attributes, Command, Variable
-from lilfox_tui.runbook.placeholders import placeholders_of
+from lilfox_tui.runbook.run.variables import CommandPiece, fill, refusals
 
 IP = Variable(name="attack-ip", type="ip")
 
@@ -23,7 +23,7 @@ def test_a_value_travels_in_the_environment() -> None:
     assert made.script == 'iptables -I INPUT -s "$LF_attack_ip" -j DROP'
     assert made.env == {"LF_attack_ip": "203.0.113.9"}
     assert made.shown == (
-        Piece("iptables -I INPUT -s "), Piece("203.0.113.9", "value"), Piece(" -j DROP")
+        CommandPiece("iptables -I INPUT -s "), CommandPiece("203.0.113.9", "value"), CommandPiece(" -j DROP")
     )  # fmt: skip
     assert made.marked == "iptables -I INPUT -s ‹203.0.113.9› -j DROP"
 

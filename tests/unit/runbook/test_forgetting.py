@@ -10,9 +10,9 @@ import pytest
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.runbook import forgetting
-from lilfox_tui.runbook.forgetting import Forgetting
-from lilfox_tui.runbook.targets import Hosts
+from lilfox_tui.runbook.run import runner
+from lilfox_tui.runbook.run.runner import RemoteCleanup
+from lilfox_tui.runbook.run.targets import Hosts
 from tests.waiting import until
 
 
@@ -37,7 +37,7 @@ async def known(host: Host) -> list[str]:
 async def test_all_are_forgotten_when_it_is_quiet(hosts: Hosts, tmp_path: Path) -> None:
     host = hosts["here"]
     await ended(host, "one", "two")
-    at_work = Forgetting(hosts)
+    at_work = RemoteCleanup(hosts)
     for job in ("one", "two"):
         at_work.add("here", job, sudo=False)
     await until(lambda: not list((tmp_path / ".cache/lilfox/jobs").iterdir()), timeout_s=60)
@@ -48,7 +48,7 @@ async def test_what_is_left_goes_at_the_end_and_what_runs_stays(hosts: Hosts) ->
     host = hosts["here"]
     await ended(host, "one", "two")
     await detached.start(host, "runs", ["sleep", "1000"])
-    at_work = Forgetting(hosts)
+    at_work = RemoteCleanup(hosts)
     for job in ("one", "runs", "two"):
         at_work.add("here", job, sudo=False)
     await at_work.close(60)
@@ -57,10 +57,10 @@ async def test_what_is_left_goes_at_the_end_and_what_runs_stays(hosts: Hosts) ->
 
 
 async def test_many_are_not_waited_with(hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forgetting, "_MOST", 2)
-    monkeypatch.setattr(forgetting, "_QUIET_S", 1e6)
+    monkeypatch.setattr(runner, "_MOST", 2)
+    monkeypatch.setattr(runner, "_QUIET_S", 1e6)
     await ended(hosts["here"], "one", "two", "three")
-    at_work = Forgetting(hosts)
+    at_work = RemoteCleanup(hosts)
     for job in ("one", "two", "three"):
         at_work.add("here", job, sudo=False)
     await until(lambda: [path.name for path in (tmp_path / ".cache/lilfox/jobs").iterdir()] == ["three"], timeout_s=60)
@@ -69,6 +69,6 @@ async def test_many_are_not_waited_with(hosts: Hosts, tmp_path: Path, monkeypatc
 
 
 async def test_a_host_that_is_not_there_is_given_up(hosts: Hosts) -> None:
-    at_work = Forgetting(hosts)
+    at_work = RemoteCleanup(hosts)
     at_work.add("gone", "one", sudo=False)
     await at_work.close(0.1)

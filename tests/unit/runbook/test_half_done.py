@@ -7,10 +7,9 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.runbook.half_done import half_done
-from lilfox_tui.runbook.result import outcome_of
-from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.runbook.run.dispatcher import half_done, outcome_of
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import Turn
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
 MAKE = command("make", "change", name="make")
@@ -20,8 +19,8 @@ LOOK = "may have changed something on web1"
 
 
 @pytest.fixture
-def folding() -> Folding:
-    made = Folding(runbook((MAKE, BACK, command("other", "change"), command("read", name="read"))))
+def folding() -> RunReducer:
+    made = RunReducer(runbook((MAKE, BACK, command("other", "change"), command("read", name="read"))))
     made.take([opened({"": ("web1",)}), began("1", 0, 0, "web1")])
     return made
 
@@ -30,7 +29,7 @@ def _began_later(run: str, number: int) -> object:
     return replace(began(run, 0, number, "web1", rollback=True), at=AT + timedelta(seconds=1))
 
 
-def test_what_failed_on_its_way_is_offered_until_what_takes_it_back_has_run(folding: Folding) -> None:
+def test_what_failed_on_its_way_is_offered_until_what_takes_it_back_has_run(folding: RunReducer) -> None:
     assert half_done(folding, TURN) == "", "it runs"
     folding.take([ended("1", "failed")])
     assert half_done(folding, TURN) == "1"
@@ -47,13 +46,13 @@ def test_what_failed_on_its_way_is_offered_until_what_takes_it_back_has_run(fold
 
 @pytest.mark.parametrize("state", ["done", "unknown"])
 def test_what_is_done_is_a_change_and_beside_what_may_still_run_nothing_is_taken_back(
-    folding: Folding, state: str
+    folding: RunReducer, state: str
 ) -> None:
     folding.take([ended("1", state)])  # type: ignore[arg-type]
     assert half_done(folding, TURN) == ""
 
 
-def test_nothing_is_offered_for_what_never_began_or_has_no_way_back(folding: Folding) -> None:
+def test_nothing_is_offered_for_what_never_began_or_has_no_way_back(folding: RunReducer) -> None:
     folding.take([replace(ended("1", "not begun"), exit_status=None)])
     assert half_done(folding, TURN) == ""
     folding.take(

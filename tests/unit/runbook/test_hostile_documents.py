@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from lilfox_tui.runbook.document import parse
-from lilfox_tui.runbook.inline import plain
-from lilfox_tui.runbook.markdown import scan
+from lilfox_tui.runbook.parse.document import parse
+from lilfox_tui.runbook.parse.markdown import plain, scan
 
 LONG = 20_000
 UNITS = (

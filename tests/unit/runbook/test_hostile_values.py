@@ -15,9 +15,8 @@ from hypothesis.strategies import characters, text
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.runbook.filling import fill
 from lilfox_tui.runbook.model import Command, Variable
-from lilfox_tui.runbook.variables import check_value
+from lilfox_tui.runbook.run.variables import check_value, fill
 
 CANARY = "canary"
 """Made in the working folder by whatever runs that should not."""

@@ -16,11 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.runbook.plain_variables import checked
-from lilfox_tui.runbook.recognising import verdict_of_text
-from lilfox_tui.runbook.shell_reading import read_all
-from lilfox_tui.runbook.shell_values import Argument
-from lilfox_tui.runbook.shell_walking import Walk, behind_check
+from lilfox_tui.runbook.bash.parser import read_all
+from lilfox_tui.runbook.bash.values import Argument
+from lilfox_tui.runbook.classify import Walk, behind_check, checked, verdict_of_text
 
 _NAMES = (
     "echo",

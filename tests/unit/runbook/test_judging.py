@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from lilfox_tui.runbook.judging import captured, fine_status, why_failed
 from lilfox_tui.runbook.model import Attributes
+from lilfox_tui.runbook.run.output import captured, fine_status, why_failed
 
 
 @pytest.mark.parametrize(

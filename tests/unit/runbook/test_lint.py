@@ -9,9 +9,9 @@ import pytest
 
 import lilfox_tui
 from lilfox_tui.i18n import set_language
-from lilfox_tui.runbook.document import parse
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Problem
+from lilfox_tui.runbook.parse.document import parse
 
 _MADE = re.compile(
     r"""(?:hazard\(\s*[^"]*?|Problem\(\s*[^"]*?"(?:error|warning)"(?: if [^,]*)?,\s*)"([a-z]+(?:-[a-z]+)*)\""""

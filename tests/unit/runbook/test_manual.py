@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.runbook.document import read
+from lilfox_tui.runbook.bash.parser import SyntaxProbe, split
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Document, Runbook
-from lilfox_tui.runbook.splitting import Asking, split
+from lilfox_tui.runbook.parse.document import read
 
 pytestmark = pytest.mark.skipif("LILFOX_MANUAL" not in os.environ, reason="LILFOX_MANUAL names no manual")
 
@@ -145,7 +145,7 @@ def test_each_shell_fence_is_split_without_asking_bash(document: Document) -> No
 
     assert len(fences) == 28
     for fence in fences:
-        parts = split(fence.text, Asking(0))
+        parts = split(fence.text, SyntaxProbe(0))
         assert not any(part.whole or part.syntax_error for part in parts), fence.line
 
 

@@ -7,8 +7,7 @@ import random
 import pytest
 from markdown_it import MarkdownIt
 
-from lilfox_tui.runbook.inline import plain
-from lilfox_tui.runbook.markdown import Block, Item, scan
+from lilfox_tui.runbook.parse.markdown import ListItem, MarkdownBlock, plain, scan
 
 Row = tuple[object, ...]
 
@@ -50,11 +49,11 @@ def _judged(text: str) -> list[Row]:
     return rows
 
 
-def _depth(item: Item | None) -> int:
+def _depth(item: ListItem | None) -> int:
     return 0 if item is None else 1 + _depth(item.parent)
 
 
-def _row(block: Block) -> Row:
+def _row(block: MarkdownBlock) -> Row:
     depth = _depth(block.item)
     if block.kind == "item":
         assert block.item is not None

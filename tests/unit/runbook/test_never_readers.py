@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.runbook.recognising import verdict_of_text
+from lilfox_tui.runbook.classify import verdict_of_text
 
 FILES = sorted((Path(__file__).parent / "never_readers").glob("*.txt"))
 

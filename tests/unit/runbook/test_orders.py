@@ -11,9 +11,9 @@ import pytest
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.jobs.process import this_process
-from lilfox_tui.runbook.faces import Face
-from lilfox_tui.runbook.orders import SOCKET, Finish, Order, OrderRefused, RunOne, Stop, listening, send
+from lilfox_tui.jobs.reader import this_process
+from lilfox_tui.runbook.run.clients import RunClient
+from lilfox_tui.runbook.run.protocol import SOCKET, FinishRun, Order, OrderRefused, RunOne, Stop, listening, send
 from tests.waiting import turn
 
 
@@ -27,9 +27,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -> None:
-    got: list[tuple[Order, Face]] = []
+    got: list[tuple[Order, RunClient]] = []
 
-    async def handle(order: Order, face: Face) -> None:
+    async def handle(order: Order, face: RunClient) -> None:
         got.append((order, face))
         if isinstance(order, Stop):
             raise LilFoxError(tr("nothing runs now"), "hint")
@@ -46,13 +46,13 @@ async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -
     assert got[0][1].process == this_process()
     assert not (folder / SOCKET).exists()
     with pytest.raises(LilFoxError, match="takes no orders"):
-        await send(folder, Finish())
+        await send(folder, FinishRun())
 
 
 async def test_one_order_is_handled_at_a_time(folder: Path) -> None:
     running = most = 0
 
-    async def handle(_order: Order, _face: Face) -> None:
+    async def handle(_order: Order, _face: RunClient) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -66,7 +66,7 @@ async def test_one_order_is_handled_at_a_time(folder: Path) -> None:
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b'{"order":"run"}\n', b'{"order":"explode"}\n', b"x" * (2 << 20)])
 async def test_what_is_no_order_reaches_nobody(folder: Path, line: bytes) -> None:
-    async def handle(order: Order, _face: Face) -> None:
+    async def handle(order: Order, _face: RunClient) -> None:
         raise AssertionError(order)
 
     async with listening(folder, handle):
@@ -81,7 +81,7 @@ async def test_what_is_no_order_reaches_nobody(folder: Path, line: bytes) -> Non
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user to be")
 async def test_another_user_is_refused(folder: Path) -> None:
-    async def handle(order: Order, _face: Face) -> None:
+    async def handle(order: Order, _face: RunClient) -> None:
         raise AssertionError(order)
 
     program = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.redact import MASK
-from lilfox_tui.runbook.output import HEAD_BYTES, TAIL_BYTES, Output, read
+from lilfox_tui.runbook.run.output import HEAD_BYTES, TAIL_BYTES, CommandOutput, read_output
 
 KEY = b"-----BEGIN RSA PRIVATE KEY-----\n" + b"MIIEcanaryAAAA\n" * 20 + b"-----END RSA PRIVATE KEY-----\n"
 SECRETS = b"postgresql://u:canary1@db/x\npassword=canary2\nplain hunter2 word\n" + KEY
@@ -19,21 +19,21 @@ COLOURED = b'\x1b[34m"pass\x1b[0mword"\x1b[1m:\x1b[0m \x1b[32m"canary"\x1b[0m, h
 @pytest.mark.fault("S22")
 @pytest.mark.parametrize("size", [1, 7, 64, 100_000])
 def test_secrets_are_masked_however_they_come(tmp_path: Path, size: int) -> None:
-    output = Output(tmp_path, "r", ["hunter2"])
+    output = CommandOutput(tmp_path, "r", ["hunter2"])
     for at in range(0, len(SECRETS), size):
         output.add(SECRETS[at : at + size])
     kept = output.close()
     assert "canary" not in kept.text
     assert "hunter2" not in kept.text
     assert kept.text.startswith(f"postgresql://u:{MASK}@db/x\npassword={MASK}\nplain {MASK} word\n")
-    assert read(tmp_path, "r") == kept
+    assert read_output(tmp_path, "r") == kept
     assert (output.size_bytes, output.lines, output.left_out_bytes) == (len(SECRETS), SECRETS.count(b"\n"), 0)
 
 
 @pytest.mark.fault("S22")
 @pytest.mark.parametrize("size", [1, 1000])
 def test_colours_part_no_secret_from_its_name(tmp_path: Path, size: int) -> None:
-    output = Output(tmp_path, "r", ["hunter2"])
+    output = CommandOutput(tmp_path, "r", ["hunter2"])
     for at in range(0, len(COLOURED), size):
         output.add(COLOURED[at : at + size])
     assert output.close().text == f'"password": {MASK}, {MASK}\n'
@@ -43,7 +43,7 @@ def test_colours_part_no_secret_from_its_name(tmp_path: Path, size: int) -> None
 @pytest.mark.parametrize("before", [0, 1, HEAD_BYTES - 200, HEAD_BYTES - 40, HEAD_BYTES, HEAD_BYTES + 5000])
 @pytest.mark.parametrize("after", [0, 100, TAIL_BYTES - 100, TAIL_BYTES * 2 - 150, TAIL_BYTES * 2 + 40])
 def test_no_secret_comes_out_of_where_the_middle_is_left_out(tmp_path: Path, before: int, after: int) -> None:
-    output = Output(tmp_path, "r", ["hunter2"])
+    output = CommandOutput(tmp_path, "r", ["hunter2"])
     output.add(b"x" * before + b"\n")
     for at in range(0, len(SECRETS), 50):
         output.add(SECRETS[at : at + 50])
@@ -59,7 +59,7 @@ def test_no_secret_comes_out_of_where_the_middle_is_left_out(tmp_path: Path, bef
 @pytest.mark.fault("S17")
 @pytest.mark.parametrize("ended", [True, False])
 def test_of_a_key_that_began_in_the_middle_nothing_is_told(tmp_path: Path, ended: bool) -> None:
-    output = Output(tmp_path, "r")
+    output = CommandOutput(tmp_path, "r")
     output.add(b"x\n" * HEAD_BYTES)
     output.add(b"-----BEGIN PRIVATE KEY-----\n")
     for _number in range(TAIL_BYTES // 100):
@@ -73,7 +73,7 @@ def test_of_a_key_that_began_in_the_middle_nothing_is_told(tmp_path: Path, ended
 
 def test_a_hundred_megabytes_keep_head_tail_and_counts_in_little_memory(tmp_path: Path) -> None:
     block = b"".join(b"line %07d\n" % number for number in range(10_000))
-    output = Output(tmp_path, "r")
+    output = CommandOutput(tmp_path, "r")
     tracemalloc.start()
     for _number in range(100_000_000 // len(block)):
         output.add(block)
@@ -86,19 +86,19 @@ def test_a_hundred_megabytes_keep_head_tail_and_counts_in_little_memory(tmp_path
     assert kept.tail.endswith("line 0009999\n")
     assert kept.left_out_bytes == total - len(kept.text)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < HEAD_BYTES + 3 * TAIL_BYTES
-    assert read(tmp_path, "r") == kept
+    assert read_output(tmp_path, "r") == kept
 
 
 def test_a_line_without_an_end_is_kept_too_and_seen_in_time(tmp_path: Path) -> None:
-    output = Output(tmp_path, "r")
+    output = CommandOutput(tmp_path, "r")
     output.add(b"a\nb")
-    assert read(tmp_path, "r").text == "a\n"
+    assert read_output(tmp_path, "r").text == "a\n"
     output.add(b"c")
     assert output.close().text == "a\nbc"
 
 
 def test_what_the_host_left_out_is_no_count(tmp_path: Path) -> None:
-    output = Output(tmp_path, "r")
+    output = CommandOutput(tmp_path, "r")
     output.add(b"head\n")
     output.skip()
     output.add(b"tail\n")

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.runbook.fences import FenceReader
-from lilfox_tui.runbook.filling import fill
-from lilfox_tui.runbook.markdown import scan
+from lilfox_tui.runbook.classify import checked, verdict_of_text
 from lilfox_tui.runbook.model import Command
-from lilfox_tui.runbook.plain_variables import checked
-from lilfox_tui.runbook.recognising import verdict_of_text
+from lilfox_tui.runbook.parse.fences import FenceReader
+from lilfox_tui.runbook.parse.markdown import scan
+from lilfox_tui.runbook.run.variables import fill
 
 
 def _command(text: str, info: str = "bash") -> Command:

@@ -11,13 +11,12 @@ from lilfox_tui.config.runbook_model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.runbook.facts import Valued
 from lilfox_tui.runbook.model import Kind, Runbook, Variable
-from lilfox_tui.runbook.preparing import Preparing, is_secret
-from lilfox_tui.runbook.refusing import refuse_unseen
-from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.targets import Hosts
-from lilfox_tui.runbook.turns import Turn
+from lilfox_tui.runbook.run.gate import CommandPreparer, is_secret, refuse_unseen
+from lilfox_tui.runbook.run.protocol import ValuesSet
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import Turn
+from lilfox_tui.runbook.run.targets import Hosts
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
 BAN = Variable(name="ip", type="ip", deny=("self", "private"))
@@ -28,10 +27,10 @@ class Prepared:
     """A run of ``book`` that has begun on ``host``, with these values."""
 
     def __init__(self, book: Runbook, config: Config = CONFIG, host: str = "web1", **values: str) -> None:
-        self.folding = Folding(book)
+        self.folding = RunReducer(book)
         self.folding.take([opened({"": (host,), "local": (host,)})])
         self.folding.known.take(values)
-        self.preparing = Preparing(config, cast("Hosts", {}), self.folding, self.folding.known)
+        self.preparing = CommandPreparer(config, cast("Hosts", {}), self.folding, self.folding.known)
 
 
 async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,11 +41,13 @@ async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: p
     def told(*_asked: object) -> Completed:
         return Completed(("printenv",), 0, None, f"{at[0]} 51234 198.51.100.2 22\n".encode(), b"", 0.0)
 
-    folding = Folding(runbook((command("echo <ip>", "change"),), variables=(BAN,)))
+    folding = RunReducer(runbook((command("echo <ip>", "change"),), variables=(BAN,)))
     folding.take([opened({"": ("web1",)})])
     folding.known.take({"ip": "203.0.113.9"})
     hosts = cast("Hosts", {"web1": FakeHost("web1", answers={"printenv SSH_CONNECTION": told})})
-    preparing = Preparing(Config(hosts={"web1": HostConfig(address="web1.example")}), hosts, folding, folding.known)
+    preparing = CommandPreparer(
+        Config(hosts={"web1": HostConfig(address="web1.example")}), hosts, folding, folding.known
+    )
     turn = Turn(0, 0, ("web1",))
     assert (await preparing.ready(turn)).filled["web1"].env == {"LF_ip": "203.0.113.9"}
     at[0] = "203.0.113.9"
@@ -87,9 +88,9 @@ async def test_a_host_that_is_configured_by_a_name_is_not_banned(monkeypatch: py
     book = runbook((command("echo <ip>", "change"),), variables=(BAN,))
     web1 = cast("Hosts", {"web1": FakeHost("web1")})
 
-    def preparing(ip: str, config: Config) -> Preparing:
+    def preparing(ip: str, config: Config) -> CommandPreparer:
         made = Prepared(book, config, ip=ip)
-        return Preparing(config, web1, made.folding, made.folding.known)
+        return CommandPreparer(config, web1, made.folding, made.folding.known)
 
     turn = Turn(0, 0, ("web1",))
     with pytest.raises(LilFoxError, match=r"192\.0\.2\.7 is the address of lb"):
@@ -162,14 +163,14 @@ async def test_what_was_captured_on_several_hosts_is_each_ones_own() -> None:
     asks = command("kill <pid>", "change")
     made = Prepared(runbook((asks,)), config=Config(hosts={"a": HostConfig(), "b": HostConfig(), "c": HostConfig()}))
     for host, pid in (("a", "1"), ("b", "2")):
-        made.folding.take([Valued(at=AT, values={"pid": pid}, host=host)])
+        made.folding.take([ValuesSet(at=AT, values={"pid": pid}, host=host)])
     ready = await made.preparing.ready(Turn(0, 0, ("a", "b")))
     assert {host: each.env for host, each in ready.filled.items()} == {"a": {"LF_pid": "1"}, "b": {"LF_pid": "2"}}
     assert made.folding.known.shown(("a", "b"))["pid"] == "a: 1, b: 2"
     assert made.folding.known.shown(("b",))["pid"] == "2"
     with pytest.raises(LilFoxError, match="<pid> has no value on c"):
         await made.preparing.ready(Turn(0, 0, ("a", "c")))
-    made.folding.take([Valued(at=AT, values={"pid": "3"})])
+    made.folding.take([ValuesSet(at=AT, values={"pid": "3"})])
     ready = await made.preparing.ready(Turn(0, 0, ("a", "b", "c")))
     assert {each.env["LF_pid"] for each in ready.filled.values()} == {"3"}, "what somebody gives holds everywhere"
 

@@ -14,9 +14,9 @@ from functools import cache
 
 import pytest
 
-from lilfox_tui.runbook.readers.programs import programs
-from lilfox_tui.runbook.readers.spec import Option, Spec, all_options
-from lilfox_tui.runbook.recognising import verdict_of_text
+from lilfox_tui.runbook.classify import verdict_of_text
+from lilfox_tui.runbook.readers.judge import programs
+from lilfox_tui.runbook.readers.spec import ProgramOption, Spec, all_options
 
 _OPTION = re.compile(r"(?<![\w./=+-])(--?[A-Za-z0-9@?][A-Za-z0-9_.-]*[A-Za-z0-9]|-[A-Za-z0-9@?])(?![\w])")
 _OWN_HELP = {
@@ -91,7 +91,7 @@ def _subs(name: str) -> list[tuple[str, Spec]]:
     return list(programs()[name].subs.items()) if name == "git" else []
 
 
-def _is_made_of(option: str, table: dict[str, Option]) -> bool:
+def _is_made_of(option: str, table: dict[str, ProgramOption]) -> bool:
     """Whether it is a bundle of what is on the table, or a short option with its value."""
     if option.startswith("--"):
         return False

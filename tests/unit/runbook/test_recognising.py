@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.runbook.fences import FenceReader
-from lilfox_tui.runbook.markdown import scan
+from lilfox_tui.runbook.classify import verdict_of_text
 from lilfox_tui.runbook.model import Command
-from lilfox_tui.runbook.recognising import verdict_of_text
+from lilfox_tui.runbook.parse.fences import FenceReader
+from lilfox_tui.runbook.parse.markdown import scan
 
 READ = """
 sudo systemctl status postgresql

@@ -7,14 +7,14 @@ from msgspec.structs import replace
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.runbook.facts import EndState, RunFact, Skipped
-from lilfox_tui.runbook.result import outcome_of
-from lilfox_tui.runbook.session import Folding
+from lilfox_tui.runbook.run.dispatcher import outcome_of
+from lilfox_tui.runbook.run.protocol import CommandSkipped, EndState, RunFact
+from lilfox_tui.runbook.run.reducer import RunReducer
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
 
-def folding() -> Folding:
-    made = Folding(
+def folding() -> RunReducer:
+    made = RunReducer(
         runbook(
             (command("make", "change", fence=1, name="make"), command("unmake", "change", fence=2, rollback_of="make")),
             (command("look", fence=3),),
@@ -53,7 +53,7 @@ def test_what_a_change_did_before_it_failed_is_not_said_to_be_nothing() -> None:
 MADE: list[RunFact] = [began("r1", 0, 0), ended("r1")]
 LOOKED: list[RunFact] = [began("r2", 1, 0, kind="read"), ended("r2")]
 UNMADE: list[RunFact] = [began("r3", 0, 1, rollback=True, undoes=("r1",)), ended("r3")]
-PASSED: list[RunFact] = [Skipped(at=AT, step=1, command=0, reason="no", by="fox@den")]
+PASSED: list[RunFact] = [CommandSkipped(at=AT, step=1, command=0, reason="no", by="fox@den")]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_it_is_ok_only_where_all_is_done_and_stands(
 
 
 def test_what_nobody_takes_back_by_a_runbook_is_not_said_to_be_taken_back_by_it() -> None:
-    run = Folding(runbook((command("make", "change"), command("look"))))
+    run = RunReducer(runbook((command("make", "change"), command("look"))))
     run.take([opened({"": ("here",)}), *MADE])
     assert outcome_of(run).hint.startswith("changes in force: 1")
     assert "take some of them back" not in outcome_of(run).hint
@@ -97,7 +97,7 @@ def test_why_the_run_itself_failed_comes_before_what_failed_in_it() -> None:
 
 
 def test_a_look_that_failed_before_its_check_worked_is_no_failure() -> None:
-    run = Folding(runbook((command("look"), command("curl", check=True))))
+    run = RunReducer(runbook((command("look"), command("curl", check=True))))
     run.take([opened({"": ("here",), "local": ("here",)})])
     run.take([began("1", 0, 0, kind="read"), ended("1", "failed"), began("2", 0, 1, kind="read"), ended("2")])
     assert (outcome_of(run).state, outcome_of(run).exit_code) == ("ok", 0)

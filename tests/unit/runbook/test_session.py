@@ -7,25 +7,24 @@ import time
 import msgspec
 import pytest
 
-from lilfox_tui.jobs.model import Event, Fact
-from lilfox_tui.runbook.facts import (
+from lilfox_tui.jobs.model import Event, JobFact
+from lilfox_tui.runbook.run.dispatcher import outcome_of
+from lilfox_tui.runbook.run.persistence import command_moves
+from lilfox_tui.runbook.run.protocol import (
+    CommandSkipped,
+    ConnectionLost,
     DoneByHand,
     EndState,
-    LinkLost,
-    Printed,
-    ReadAgain,
-    Resumed,
+    OutputProgress,
+    RunbookReloaded,
     RunFact,
-    Skipped,
-    Valued,
-    heard,
-    told,
+    RunResumed,
+    ValuesSet,
+    decode_facts,
+    encode_fact,
 )
-from lilfox_tui.runbook.on_disk import moved
-from lilfox_tui.runbook.result import outcome_of
-from lilfox_tui.runbook.session import Folding, fold
-from lilfox_tui.runbook.states import Waiting
-from lilfox_tui.runbook.turns import EACH, Turn, turns
+from lilfox_tui.runbook.run.reducer import RunReducer, reduce_facts
+from lilfox_tui.runbook.run.state import EACH, Turn, WaitingFor, turns
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
 HERE: dict[str, tuple[str, ...]] = {"local": ("here",)}
@@ -37,7 +36,7 @@ CHECK = command("curl -f localhost", check=True)
 
 def test_it_waits_for_each_thing_in_its_turn() -> None:
     book = runbook((LOOK, CHANGE), (), (command("htop", "interactive"),), (command("ping <who>"),))
-    folding = Folding(book)
+    folding = RunReducer(book)
     folding.take([opened(HERE)])
     assert (folding.waiting().what, folding.waiting().turn) == ("order", Turn(0, 0, ("here",)))
     folding.take([began("1", 0, 0, kind="read")])
@@ -48,9 +47,9 @@ def test_it_waits_for_each_thing_in_its_turn() -> None:
     assert folding.waiting().what == "hand"
     folding.take([DoneByHand(at=AT, step=1, by="fox@den")])
     assert folding.waiting().what == "terminal"
-    folding.take([Skipped(at=AT, step=2, command=0, reason="no", by="fox@den")])
+    folding.take([CommandSkipped(at=AT, step=2, command=0, reason="no", by="fox@den")])
     assert (folding.waiting().what, folding.waiting().names) == ("value", ("who",))
-    folding.take([Valued(at=AT, values={}, secret=("who",)), began("3", 3, 0, kind="read"), ended("3")])
+    folding.take([ValuesSet(at=AT, values={}, secret=("who",)), began("3", 3, 0, kind="read"), ended("3")])
     state = folding.state()
     assert state.waiting.what == "end"
     assert [step.state for step in state.steps] == ["done", "done", "skipped", "done"]
@@ -60,7 +59,7 @@ def test_it_waits_for_each_thing_in_its_turn() -> None:
 
 @pytest.mark.parametrize("state", ["failed", "unknown", "not begun"])
 def test_what_did_not_work_asks_for_a_decision_and_a_retry_that_works_is_done(state: EndState) -> None:
-    folding = Folding(runbook((CHANGE,)))
+    folding = RunReducer(runbook((CHANGE,)))
     folding.take([opened(HERE), began("1", 0, 0), ended("1", state, "why")])
     assert folding.waiting().what == "decision"
     assert folding.state().steps[0].state == ("unknown" if state == "unknown" else "failed")
@@ -72,28 +71,28 @@ def test_what_did_not_work_asks_for_a_decision_and_a_retry_that_works_is_done(st
 
 def test_a_read_that_failed_is_none_of_its_step_where_a_check_comes_and_a_change_is() -> None:
     facts: list[RunFact] = [opened(HERE), began("1", 0, 0, kind="read"), ended("1", "failed")]
-    checked = fold(runbook((LOOK, CHANGE, CHECK)), facts)
+    checked = reduce_facts(runbook((LOOK, CHANGE, CHECK)), facts)
     assert (checked.waiting.what, checked.steps[0].state) == ("confirm", "ready")
-    assert fold(runbook((LOOK, CHANGE)), facts).waiting.what == "decision"
+    assert reduce_facts(runbook((LOOK, CHANGE)), facts).waiting.what == "decision"
     changed: list[RunFact] = [opened(HERE), began("1", 0, 0), ended("1", "failed")]
-    assert fold(runbook((CHANGE, CHECK)), changed).waiting.what == "decision"
+    assert reduce_facts(runbook((CHANGE, CHECK)), changed).waiting.what == "decision"
 
 
 def test_hosts_are_told_apart_and_some_of_them_are_not_all() -> None:
     book = runbook((command("true", "change", host="web*"),))
     hosts: dict[str, tuple[str, ...]] = {"web*": ("web1", "web2")}
     facts: list[RunFact] = [opened(hosts), began("1", 0, 0, "web1"), ended("1")]
-    assert fold(book, facts).steps[0].state == "ready"
+    assert reduce_facts(book, facts).steps[0].state == "ready"
     facts += [
         began("2", 0, 0, "web2"),
-        LinkLost(at=AT, run="2", reason="gone"),
-        Printed(run="2", size_bytes=9, lines=1),
+        ConnectionLost(at=AT, run="2", reason="gone"),
+        OutputProgress(run="2", size_bytes=9, lines=1),
     ]
-    state = fold(book, facts)
+    state = reduce_facts(book, facts)
     web2 = state.steps[0].commands[0].results[1]
     assert (state.steps[0].state, web2.link_lost, web2.size_bytes) == ("running", "gone", 9)
-    assert fold(book, [*facts, ended("2", "unknown")]).steps[0].state == "unknown"
-    assert fold(book, [*facts, ended("2")]).steps[0].state == "done"
+    assert reduce_facts(book, [*facts, ended("2", "unknown")]).steps[0].state == "unknown"
+    assert reduce_facts(book, [*facts, ended("2")]).steps[0].state == "done"
 
 
 def test_undo_goes_back_from_the_last_one_and_what_is_back_is_no_change_any_more() -> None:
@@ -102,7 +101,7 @@ def test_undo_goes_back_from_the_last_one_and_what_is_back_is_no_change_any_more
     facts: list[RunFact] = [opened(HERE)]
     for run, step in (("1", 0), ("2", 1), ("3", 2)):
         facts += [began(run, step, 0), ended(run)]
-    folding = Folding(book)
+    folding = RunReducer(book)
     folding.take(facts)
     assert folding.state().undoable == ("2", "1")
     (back,) = folding.rollback_of("2")
@@ -128,26 +127,26 @@ def test_each_goes_through_a_step_host_by_host() -> None:
 
 def test_a_variable_says_the_host() -> None:
     book = runbook((command("uptime", host="<where>"),))
-    folding = Folding(book)
+    folding = RunReducer(book)
     folding.take([opened({})])
     assert folding.waiting().names == ("where",)
-    folding.take([Valued(at=AT, values={"where": "web1"})])
+    folding.take([ValuesSet(at=AT, values={"where": "web1"})])
     assert folding.waiting().turn == Turn(0, 0, ("web1",))
 
 
 def test_what_runs_in_the_background_keeps_nothing_waiting() -> None:
     book = runbook((command("port-forward", background=True), CHANGE))
-    state = fold(book, [opened(HERE), began("1", 0, 0, kind="read")])
+    state = reduce_facts(book, [opened(HERE), began("1", 0, 0, kind="read")])
     assert (state.waiting.what, state.steps[0].state) == ("confirm", "running")
 
 
 def test_a_file_that_was_changed_keeps_what_is_still_in_it() -> None:
     before, now = runbook((LOOK, CHANGE), (CHECK,)), runbook((command("new"),), (CHECK, LOOK))
     now = msgspec.structs.replace(now, steps=(now.steps[0], msgspec.structs.replace(now.steps[1], title="Step 2")))
-    assert moved(before, now) == ((1, 0, 1, 0),)
-    folding = Folding(before)
+    assert command_moves(before, now) == ((1, 0, 1, 0),)
+    folding = RunReducer(before)
     folding.take([opened(HERE), began("1", 0, 1), ended("1"), began("2", 1, 0, kind="read"), ended("2")])
-    folding.take([ReadAgain(at=AT, sha256="1" * 64, moved=moved(before, now), hosts=HERE, by="fox@den")])
+    folding.take([RunbookReloaded(at=AT, sha256="1" * 64, moved=command_moves(before, now), hosts=HERE, by="fox@den")])
     folding.read_again(now)
     state = folding.state()
     assert [[each.state for each in step.commands] for step in state.steps] == [["ready"], ["done", "ready"]]
@@ -158,12 +157,12 @@ def test_a_resumed_run_knows_all_but_the_secrets_of_the_one_before() -> None:
     facts: list[RunFact] = [
         opened({"local": ("now",)}, "2", resumes="1"),
         opened({"local": ("then",)}, "1"),
-        Valued(at=AT, values={"a": "b"}, secret=("pw",)),
+        ValuesSet(at=AT, values={"a": "b"}, secret=("pw",)),
         began("1-1", 0, 0, "now", kind="read"),
         ended("1-1"),
-        Resumed(at=AT, run="1", hosts={"local": ("now",)}),
+        RunResumed(at=AT, run="1", hosts={"local": ("now",)}),
     ]
-    folding = Folding(runbook((LOOK, CHANGE)))
+    folding = RunReducer(runbook((LOOK, CHANGE)))
     folding.take(facts)
     state = folding.state()
     assert (folding.first_run, state.resumes, state.hosts) == ("1", "1", {"local": ("now",)})
@@ -178,36 +177,36 @@ def test_nothing_is_asked_before_all_is_taken_over() -> None:
         opened(HERE, "3", resumes="2"),
         opened(HERE, "2", resumes="1"),
         opened(HERE, "1"),
-        Resumed(at=AT, run="1", hosts=HERE),
+        RunResumed(at=AT, run="1", hosts=HERE),
         began("1-1", 0, 0),
         ended("1-1"),
     ]
-    folding = Folding(runbook((CHANGE, CHANGE)))
+    folding = RunReducer(runbook((CHANGE, CHANGE)))
     for fact in facts:
         folding.take([fact])
         assert (folding.taking_over, folding.waiting().what) == (True, "nothing")
-    folding.take([Resumed(at=AT, run="2", hosts=HERE)])
+    folding.take([RunResumed(at=AT, run="2", hosts=HERE)])
     assert not folding.taking_over
-    assert folding.waiting() == Waiting(what="confirm", turn=Turn(0, 1, HERE["local"]))
+    assert folding.waiting() == WaitingFor(what="confirm", turn=Turn(0, 1, HERE["local"]))
 
 
 @pytest.mark.fault("4.45")
 def test_what_is_left_of_a_command_is_on_the_hosts_where_it_is_not_done() -> None:
     hosts: dict[str, tuple[str, ...]] = {"local": ("a", "b", "c", "d")}
-    folding = Folding(runbook((CHANGE,)))
+    folding = RunReducer(runbook((CHANGE,)))
     folding.take([opened(hosts), began("1", 0, 0, "a"), ended("1"), began("2", 0, 0, "b"), ended("2", "failed")])
     assert folding.left(Turn(0, 0, hosts["local"])).hosts == ("b", "c", "d")
     folding.take([began("3", 0, 0, "b")])
     assert folding.left(Turn(0, 0, hosts["local"])).hosts == ("c", "d"), "it runs on b"
     folding.take([ended("3", "unknown")])
-    assert folding.waiting() == Waiting(what="decision", turn=Turn(0, 0, ("b", "c", "d")))
+    assert folding.waiting() == WaitingFor(what="decision", turn=Turn(0, 0, ("b", "c", "d")))
 
 
 @pytest.mark.fault("4.53")
 def test_a_command_that_was_taken_back_on_one_host_is_not_done() -> None:
     hosts: dict[str, tuple[str, ...]] = {"local": ("a", "b")}
     back = command("systemctl stop app", "change", rollback_of="restart")
-    folding = Folding(runbook((LOOK, CHANGE, back)))
+    folding = RunReducer(runbook((LOOK, CHANGE, back)))
     looked = [began(f"0{host}", 0, 0, host, "read") for host in "ab"], [ended(f"0{host}") for host in "ab"]
     folding.take([opened(hosts), *looked[0], *looked[1]])
     folding.take([began("1", 0, 1, "a"), ended("1"), began("2", 0, 1, "b"), ended("2")])
@@ -225,14 +224,14 @@ def test_facts_go_through_a_jobs_events_and_what_is_none_is_passed_over() -> Non
         opened(HERE),
         began("1", 0, 0, undoes=("0",)),
         ended("1"),
-        Printed(run="1", size_bytes=1, lines=0),
+        OutputProgress(run="1", size_bytes=1, lines=0),
     ]
     events: list[Event] = []
     for fact in facts:
-        name, value = told(fact)
-        events += [Fact(AT, "other", {"a": 1}), Fact(AT, name, value), Fact(AT, "began", {"run": 3})]
+        name, value = encode_fact(fact)
+        events += [JobFact(AT, "other", {"a": 1}), JobFact(AT, name, value), JobFact(AT, "began", {"run": 3})]
     kept = msgspec.json.decode(msgspec.json.encode(events), type=list[Event])
-    assert list(heard(kept)) == facts
+    assert list(decode_facts(kept)) == facts
 
 
 def test_ten_thousand_events_are_folded_in_half_a_second() -> None:
@@ -240,11 +239,11 @@ def test_ten_thousand_events_are_folded_in_half_a_second() -> None:
     facts: list[RunFact] = [opened(HERE)]
     for number in range(5000):
         facts += [began(f"r{number}", number, 0), ended(f"r{number}")]
-    events: list[Event] = [Fact(AT, *told(fact)) for fact in facts]
+    events: list[Event] = [JobFact(AT, *encode_fact(fact)) for fact in facts]
     lines = [msgspec.json.encode(event) for event in events]
     decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
     started = time.process_time()
-    folding = Folding(book)
-    folding.take(heard(decoder.decode(line) for line in lines))
+    folding = RunReducer(book)
+    folding.take(decode_facts(decoder.decode(line) for line in lines))
     assert folding.state().waiting.what == "end"
     assert time.process_time() - started < 0.5

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from lilfox_tui.runbook.shell import ARGV, FOLDER, Fence, given, in_terminal
-from lilfox_tui.runbook.unset import Needed
+from lilfox_tui.runbook.bash.launcher import ARGV, FOLDER, FenceSession, NeededVariables, given, in_terminal
 
 MARK = "0123456789abcdef"
 
@@ -34,7 +33,7 @@ class Shell:
         env: dict[str, str] | None = None,
         **more: Any,
     ) -> tuple[int, str]:
-        fence = None if place is None else Fence("r", 0, place)
+        fence = None if place is None else FenceSession("r", 0, place)
         return self.with_stdin(given(script, env or {}, fence=fence, **more))
 
     def with_stdin(self, stdin: bytes) -> tuple[int, str]:
@@ -170,7 +169,7 @@ def test_what_runs_in_a_terminal_takes_part_in_its_fence(home: Path) -> None:
 
     def at_terminal(script: str, place: Literal["first", "later"] | None, **more: Any) -> tuple[int, str, str]:
         done = subprocess.run(
-            in_terminal(script, fence=None if place is None else Fence("r", 0, place), **more),
+            in_terminal(script, fence=None if place is None else FenceSession("r", 0, place), **more),
             input="typed\n",
             capture_output=True,
             check=False,
@@ -189,14 +188,14 @@ def test_what_runs_in_a_terminal_takes_part_in_its_fence(home: Path) -> None:
     assert at_terminal("cd app; export WHO='a fox'; (exit 3)", "first")[0] == 3
     assert shell("echo $PWD $WHO; export AGE=5", "later") == (0, f"{home}/app a fox\n")
     assert at_terminal("echo $PWD $WHO $AGE $TERM $X", "later") == (0, f"{home}/app a fox 5 vt220\n", "")
-    (home / FOLDER / Fence("r", 0, "later").folder / "vars").unlink()
+    (home / FOLDER / FenceSession("r", 0, "later").folder / "vars").unlink()
     code, said, _more = at_terminal("echo ran", "later")
     assert code == 125
     assert "nothing was run" in said
 
 
 def needs(*names: str, strict: bool = False) -> dict[str, Any]:
-    return {"needed": Needed(names, strict)}
+    return {"needed": NeededVariables(names, strict)}
 
 
 @pytest.mark.fault("4.48")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.runbook.shell_variables import variables_of
+from lilfox_tui.runbook.bash.variables import variables_of
 
 
 @pytest.mark.fault("4.48")

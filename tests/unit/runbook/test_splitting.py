@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.runbook.splitting import Asking, masked, split
+from lilfox_tui.runbook.bash.parser import SyntaxProbe, masked, split
 
 _LINES = (
     "ls", "ls -l", "echo a", "cat x | grep y", "echo 'a", "b'", 'echo "a', 'b"', "if true", "if true; then", "then",
@@ -68,7 +68,7 @@ def test_random_fences_are_split_as_bash_reads_them(seed: int) -> None:
     refused = 0
     for _number in range(60):
         text = "\n".join(chosen.choice(("", "  ")) + chosen.choice(_LINES) for _ in range(chosen.randint(1, 4)))
-        parts = split(text, Asking())
+        parts = split(text, SyntaxProbe())
         judged = _judged(text)
         if judged is None:
             refused += 1
@@ -80,7 +80,7 @@ def test_random_fences_are_split_as_bash_reads_them(seed: int) -> None:
 
 
 def _split_without_bash(text: str) -> list[str]:
-    parts = split(text, Asking(0))
+    parts = split(text, SyntaxProbe(0))
     assert not any(part.whole for part in parts)
     return [part.text for part in parts]
 
@@ -106,7 +106,7 @@ def test_what_people_write_is_split_without_asking_bash(text: str, commands: lis
 
 
 def test_comments_before_a_command_are_kept_beside_it() -> None:
-    first, second = split("# one\n# two\nls\n\n# three\n\n# four\ndf", Asking(0))
+    first, second = split("# one\n# two\nls\n\n# three\n\n# four\ndf", SyntaxProbe(0))
 
     assert first.comment == "# one\n# two"
     assert second.comment == "# four"
@@ -115,18 +115,18 @@ def test_comments_before_a_command_are_kept_beside_it() -> None:
 def test_bash_is_asked_where_a_command_cannot_be_judged() -> None:
     text = "case $x in\n  a) ls ;;\nesac\ndf"
 
-    assert [part.text for part in split(text, Asking())] == ["case $x in\n  a) ls ;;\nesac", "df"]
+    assert [part.text for part in split(text, SyntaxProbe())] == ["case $x in\n  a) ls ;;\nesac", "df"]
 
 
 def test_without_an_answer_of_bash_the_rest_of_the_fence_is_one_command() -> None:
-    (part,) = split("case $x in\n  a) ls ;;\nesac\ndf", Asking(1))
+    (part,) = split("case $x in\n  a) ls ;;\nesac\ndf", SyntaxProbe(1))
 
     assert part.whole
     assert part.text.endswith("df")
 
 
 def test_the_sentence_of_bash_is_kept() -> None:
-    (part,) = split("ls )", Asking())
+    (part,) = split("ls )", SyntaxProbe())
 
     assert part.syntax_error == "syntax error near unexpected token `)'"
 
@@ -137,7 +137,7 @@ def test_nothing_of_a_fence_is_run_when_it_is_read(tmp_path: Path) -> None:
 
     split(
         f"x=$(touch {canary})\ncase $(touch {canary}) in\n a) `touch {canary}` ;;\nesac\ncat <(touch {canary})",
-        Asking(),
+        SyntaxProbe(),
     )
 
     assert not canary.exists()
@@ -147,6 +147,6 @@ def test_nothing_of_a_fence_is_run_when_it_is_read(tmp_path: Path) -> None:
     "text", ["a" * 100_000 + "\0", "a='b'c " * 20_000 + "\0", "sudo nft add " * 9 + "'{' <ip> '}'"]
 )
 def test_a_line_that_is_almost_plain_is_judged_in_time(text: str) -> None:
-    (part,) = split(text, Asking(0))
+    (part,) = split(text, SyntaxProbe(0))
 
     assert part.text == text

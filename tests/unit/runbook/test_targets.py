@@ -10,8 +10,8 @@ import pytest
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.config.protection import refuse_change
 from lilfox_tui.errors import NotAllowed, UsageError
-from lilfox_tui.runbook.targets import Hosts, here, host_config, resolve, words
-from lilfox_tui.runbook.turns import EACH
+from lilfox_tui.runbook.run.state import EACH
+from lilfox_tui.runbook.run.targets import Hosts, here, host_config, resolve, words
 from tests.unit.runbook.made import command, runbook
 from tests.waiting import turn
 

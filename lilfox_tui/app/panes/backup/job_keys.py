@@ -249,7 +249,7 @@ class BackupJobKeys(BackupReasons):
             (Piece("  "), Piece(_("It takes away what it has not finished; what was there before stays as it is."))),
         ]
         if await self.lilfox.confirm(_("End this job"), rows, "cancel"):
-            from lilfox_tui.jobs.ending import cancel
+            from lilfox_tui.jobs.control import cancel
 
             self.lilfox.tell(tr("{title}: told to end; waiting for its clean-up", title=job.title))
             try:

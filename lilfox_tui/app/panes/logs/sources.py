@@ -30,7 +30,7 @@ class OpenLogs:
     async def open(self) -> None:
         """Finds and opens; nothing is read yet. Raises LilFoxError."""
         from lilfox_tui.logs.source import open_logs
-        from lilfox_tui.runbook.gate import let_argv_through
+        from lilfox_tui.runbook.run.gate import let_argv_through
 
         self.configs = await self._wanted()
         self.sources = open_logs(self._app.config, self.configs, self._host, let_argv_through)
@@ -56,7 +56,7 @@ class OpenLogs:
     async def find(self, name: str) -> None:
         """Opens the logs that are found on that host. Raises HostError."""
         from lilfox_tui.logs.source import find_logs, open_logs
-        from lilfox_tui.runbook.gate import let_argv_through
+        from lilfox_tui.runbook.run.gate import let_argv_through
 
         found = await find_logs(self._host(name), name)
         self.sources += open_logs(self._app.config, found, self._host, let_argv_through)

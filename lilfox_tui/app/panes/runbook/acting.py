@@ -9,7 +9,7 @@ from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.i18n import _, listed
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Command
-from lilfox_tui.runbook.states import Asked
+from lilfox_tui.runbook.run.state import Asked
 
 
 def following_text(asked: Asked, who: str, *, here: str) -> str:

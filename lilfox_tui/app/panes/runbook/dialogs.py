@@ -17,15 +17,13 @@ from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.monitor.runbook_text import OtherText
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.allowed import FirstRun
-from lilfox_tui.runbook.gate import kind_with
+from lilfox_tui.runbook.library import FirstRun
 from lilfox_tui.runbook.model import Runbook, Step, Variable
-from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.states import Result, RunState
-from lilfox_tui.runbook.targets import words
-from lilfox_tui.runbook.turns import Turn
-from lilfox_tui.runbook.variables import Choice, described
-from lilfox_tui.runbook.words import kind_text, state_text
+from lilfox_tui.runbook.run.gate import kind_with
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import CommandResult, RunState, Turn, kind_text, state_text
+from lilfox_tui.runbook.run.targets import words
+from lilfox_tui.runbook.run.variables import ValueChoice, described
 from lilfox_tui.text import fit, human_duration
 
 _MOST_LINES = 8
@@ -119,7 +117,7 @@ def other_text_ways(other: OtherText) -> list[Option]:
 
 
 def confirm_rows(
-    folding: Folding, turn: Turn, given: Mapping[str, str], *, again: bool, glyphs: Glyphs
+    folding: RunReducer, turn: Turn, given: Mapping[str, str], *, again: bool, glyphs: Glyphs
 ) -> tuple[list[Row], list[Row]]:
     """What stands above a command that is to be confirmed, and the command."""
     command, runbook = folding.command(turn), folding.runbook
@@ -144,7 +142,7 @@ def confirm_rows(
     return rows, text_rows(command, folding.known.shown(turn.hosts) | dict(given), runbook.variables, style)
 
 
-def decision_rows(folding: Folding, turn: Turn, glyphs: Glyphs) -> list[Row]:
+def decision_rows(folding: RunReducer, turn: Turn, glyphs: Glyphs) -> list[Row]:
     """What failed, where and why."""
     rows: list[Row] = []
     for result in folding.results(turn.step, turn.command or 0).values():
@@ -177,7 +175,7 @@ def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
     return rows or [(Piece("  "), Piece(_("This is done by hand.")))]
 
 
-def undo_rows(folding: Folding, given: Mapping[str, str], glyphs: Glyphs, half: str = "") -> list[Row]:
+def undo_rows(folding: RunReducer, given: Mapping[str, str], glyphs: Glyphs, half: str = "") -> list[Row]:
     """What will be taken back, in that order, by which commands; and what stays. ``half``: that alone, which failed on
     its way."""
     state = folding.state()
@@ -198,7 +196,7 @@ def undo_rows(folding: Folding, given: Mapping[str, str], glyphs: Glyphs, half: 
     return rows + _staying(left)
 
 
-def stop_rows(running: Sequence[Result]) -> list[Row]:
+def stop_rows(running: Sequence[CommandResult]) -> list[Row]:
     """What would be ended."""
     rows = [_change(" ", each) for each in running]
     return [*rows, BLANK, (Piece("  "), Piece(_("What it has done by then stays as it is."), "degraded"))]
@@ -212,7 +210,7 @@ def ending_rows(state: RunState) -> list[Row]:
     return [*rows, *(_staying(state.changes) or [(Piece("  "), Piece(_("Nothing was changed.")))])]
 
 
-def _staying(changes: Sequence[Result]) -> list[Row]:
+def _staying(changes: Sequence[CommandResult]) -> list[Row]:
     """Changes that stay in force."""
     if not changes:
         return []
@@ -230,12 +228,12 @@ def value_rows(variable: Variable, trouble: str) -> list[Row]:
     return rows
 
 
-def offer_of(choice: Choice) -> Offer:
+def offer_of(choice: ValueChoice) -> Offer:
     """A value that can be chosen."""
     return Offer((Piece(fit(choice.value, 32), "strong"), Piece(f"  {choice.note}", "muted")), choice.value)
 
 
-def _change(mark: str, result: Result) -> Row:
+def _change(mark: str, result: CommandResult) -> Row:
     first = redact(result.shown).strip().split("\n", 1)[0]
     return (Piece(f"  {mark} ", "muted"), Piece(result.host, "accent"), Piece(f"  {first}"))
 

@@ -30,10 +30,9 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.runbook.model import Runbook
-from lilfox_tui.runbook.session import Folding
-from lilfox_tui.runbook.states import CommandState, Result, RunState
-from lilfox_tui.runbook.targets import words
-from lilfox_tui.runbook.turns import Turn, hosts_of
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import CommandResult, CommandState, RunState, Turn, hosts_of
+from lilfox_tui.runbook.run.targets import words
 from lilfox_tui.text import cell_width, fit_middle, human_duration
 
 LEFT, MIDDLE = (28, 40), (34, 56)
@@ -224,7 +223,7 @@ class Drawing:
     # ---- what became of it ----------------------------------------------------------------------
 
     def output_rows(
-        self, results: Sequence[Result], width: int, top: int | None, room: int
+        self, results: Sequence[CommandResult], width: int, top: int | None, room: int
     ) -> tuple[Sequence[Row], int]:
         """What the command on these hosts printed, and how many rows at the front stay. ``top``: the first of the
         others in sight, None for the end; ``room``: how many rows there are."""
@@ -321,7 +320,7 @@ class Drawing:
             return _("no runbook is for {alert}", alert=cause.alert)
         return _("no runbook is for {alert}; its own is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url)
 
-    def _of_run(self, state: RunState, folding: Folding, mark: Piece) -> Row:
+    def _of_run(self, state: RunState, folding: RunReducer, mark: Piece) -> Row:
         running, log = folding.running(), self._pane.seen
         if log is not None and log.actor:
             said = following_text(state.waiting.what, log.actor, here=_here(state.waiting.turn))

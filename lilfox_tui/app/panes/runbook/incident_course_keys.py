@@ -138,7 +138,7 @@ class IncidentCourseKeys(IncidentKeys):
     def hand_over(self) -> None:
         from lilfox_tui.app.incident_rows import handover_rows
         from lilfox_tui.app.panes.runbook.handover_dialog import Handover
-        from lilfox_tui.incident.handover import handover_text
+        from lilfox_tui.incident.export import handover_text
 
         view = self.incident
         if view is not None and view.incident is not None:
@@ -177,7 +177,7 @@ class IncidentCourseKeys(IncidentKeys):
 
     @work(exclusive=True, group="export", exit_on_error=False)
     async def _export(self, incident_id: str, folder: Path) -> None:
-        from lilfox_tui.incident.export_folder import export_to
+        from lilfox_tui.incident.export import export_to
 
         file = await asyncio.to_thread(export_to, incident_id, language(), folder)
         self.lilfox.tell(tr("exported: {path}", path=file))

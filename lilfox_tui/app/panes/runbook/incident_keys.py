@@ -25,7 +25,7 @@ from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.text import fit
 
 if TYPE_CHECKING:
-    from lilfox_tui.incident.model import Entry, Incident, Moment, What
+    from lilfox_tui.incident.model import Incident, Moment, TimelineEntry, What
 
 Done = TypeVar("Done")
 
@@ -91,7 +91,7 @@ class IncidentKeys(RunbookOrderKeys):
     @action("moment", "M", tr("moment"), tr("say that it was detected, acknowledged, mitigated or resolved now"),
             why_not=lambda self: self.no_incident())  # fmt: skip
     def mark_moment(self) -> None:
-        from lilfox_tui.incident.folding import MOMENTS
+        from lilfox_tui.incident.reducer import MOMENTS
         from lilfox_tui.incident.words import moment_text
 
         if (incident := self.open_one) is None:
@@ -106,7 +106,7 @@ class IncidentKeys(RunbookOrderKeys):
 
     @work(group="incident", exit_on_error=False)
     async def _mark(self, folder: Path, moment: Moment) -> None:
-        from lilfox_tui.incident.marking import mark
+        from lilfox_tui.incident.incidents import mark
 
         await self._written(lambda: mark(folder, moment, datetime.now(UTC)))
 
@@ -191,13 +191,13 @@ class IncidentKeys(RunbookOrderKeys):
     @work(group="incident", exit_on_error=False)
     async def _keep(self, incident_id: str, read: Callable[[], Awaitable[Selected]]) -> None:
         from lilfox_tui.incident.incidents import keep_evidence
-        from lilfox_tui.incident.model import Kept
+        from lilfox_tui.incident.model import EvidenceKept
 
         selected = await read()
-        entry: Entry = await self._written(
+        entry: TimelineEntry = await self._written(
             lambda: keep_evidence(incident_id, selected.name, selected.data, selected.text)
         )
-        if isinstance(entry.what, Kept):
+        if isinstance(entry.what, EvidenceKept):
             self.lilfox.tell(tr("kept as evidence: {file}", file=entry.what.file))
 
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.jobs.model import Job
     from lilfox_tui.runbook.model import Command, Runbook
-    from lilfox_tui.runbook.states import Result
-    from lilfox_tui.runbook.turns import Turn
+    from lilfox_tui.runbook.run.state import CommandResult, Turn
 
 LIST, STEPS, COMMAND = 0, 1, 2
 """The columns."""
@@ -176,7 +175,7 @@ class RunbookKeys(Pane):
         return step, number or 0, commands[number or 0]
 
     @property
-    def failed_undo(self) -> Result | None:
+    def failed_undo(self) -> CommandResult | None:
         """What was to take a change back and did not, where nothing was begun after it."""
         run = self.run
         if run is None or run.state is None:
@@ -185,7 +184,7 @@ class RunbookKeys(Pane):
         last = max(begun, key=lambda result: result.began, default=None)
         return last if last is not None and last.rollback and last.state in ("failed", "unknown") else None
 
-    def results(self) -> tuple[Result, ...]:
+    def results(self) -> tuple[CommandResult, ...]:
         """What is shown below the command: what became of it on each host. Of a step of several commands, and of what
         waits for its turn while somebody goes along with the run, what became of the command that began last; of one
         that was to take something back and failed, before that of what waits."""

@@ -110,7 +110,7 @@ class RunbookMovingKeys(RunbookKeys):
         if runbook is None or found is None:
             return None
         from lilfox_tui.redact import redact
-        from lilfox_tui.runbook.filling import shown
+        from lilfox_tui.runbook.run.variables import shown
 
         log = self.seen
         hosts = () if log is None or log.state is None else log.state.steps[found[0]].commands[found[1]].hosts

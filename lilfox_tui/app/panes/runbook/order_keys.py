@@ -14,8 +14,8 @@ from lilfox_tui.i18n import _, tr
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.runbook.model import Variable
-    from lilfox_tui.runbook.session import Folding
-    from lilfox_tui.runbook.turns import Turn
+    from lilfox_tui.runbook.run.reducer import RunReducer
+    from lilfox_tui.runbook.run.state import Turn
 
 
 class RunbookOrderKeys(RunbookRunKeys):
@@ -31,13 +31,13 @@ class RunbookOrderKeys(RunbookRunKeys):
         elif turn is None and self.failed_undo is not None:
             await self._end_asked(run)  # not what somebody wanted who took it back: what stays is listed first
         elif turn is None:
-            from lilfox_tui.runbook.orders import Finish
+            from lilfox_tui.runbook.run.protocol import FinishRun
 
-            await self.order(run, Finish())
+            await self.order(run, FinishRun())
         elif (folding := await self.with_its_text(run)) is not None:
             await self._do_turn(run, folding, turn)
 
-    async def _do_turn(self, run: RunLog, folding: Folding, turn: Turn) -> None:
+    async def _do_turn(self, run: RunLog, folding: RunReducer, turn: Turn) -> None:
         waiting = folding.waiting()
         if waiting.what == "hand":
             await self._by_hand(run, folding, turn)
@@ -46,10 +46,10 @@ class RunbookOrderKeys(RunbookRunKeys):
         elif await self._values(run, folding, turn):
             await self._run_turn(run, folding, turn)
 
-    async def _run_turn(self, run: RunLog, folding: Folding, turn: Turn, *, again: bool = False) -> None:
+    async def _run_turn(self, run: RunLog, folding: RunReducer, turn: Turn, *, again: bool = False) -> None:
         """Runs a command, which is asked first where it changes something, needs the terminal, or may run twice."""
         from lilfox_tui.monitor.runbook_orders import run_order
-        from lilfox_tui.runbook.gate import asks_with
+        from lilfox_tui.runbook.run.gate import asks_with
 
         if folding.command(turn).kind == "interactive":
             await self._in_terminal(run, folding, turn, again=again)
@@ -61,7 +61,7 @@ class RunbookOrderKeys(RunbookRunKeys):
             return
         await self.order(run, run_order(turn, folding.sha256, given, again=again, seen=asked))
 
-    async def _confirmed(self, folding: Folding, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
+    async def _confirmed(self, folding: RunReducer, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
         from lilfox_tui.app.panes.runbook.dialogs import confirm_rows
         from lilfox_tui.app.panes.runbook.run_dialog import RunDialog
         from lilfox_tui.monitor.runbook_orders import word_to_type
@@ -73,7 +73,7 @@ class RunbookOrderKeys(RunbookRunKeys):
 
     # ---- values ----------------------------------------------------------------------------------------------
 
-    async def _values(self, run: RunLog, folding: Folding, turn: Turn) -> bool:
+    async def _values(self, run: RunLog, folding: RunReducer, turn: Turn) -> bool:
         """Whether every value that the command needs is there; asks for those that are not."""
         known, given = {variable.name: variable for variable in folding.runbook.variables}, self.given(run)
         hosts = turn.hosts
@@ -86,13 +86,12 @@ class RunbookOrderKeys(RunbookRunKeys):
             given[name] = value
         return True
 
-    async def _ask_value(self, folding: Folding, variable: Variable, hosts: tuple[str, ...]) -> str | None:
+    async def _ask_value(self, folding: RunReducer, variable: Variable, hosts: tuple[str, ...]) -> str | None:
         from lilfox_tui.app.dialogs.prompt import Prompt
         from lilfox_tui.app.panes.runbook.dialogs import offer_of, value_rows
         from lilfox_tui.hosts.addresses import Denied
-        from lilfox_tui.runbook.offering import offered
-        from lilfox_tui.runbook.targets import refuse_unknown
-        from lilfox_tui.runbook.variables import check_value
+        from lilfox_tui.runbook.run.targets import offered, refuse_unknown
+        from lilfox_tui.runbook.run.variables import check_value
 
         def check(text: str) -> str:
             value = check_value(variable, text, denied=Denied())
@@ -119,13 +118,13 @@ class RunbookOrderKeys(RunbookRunKeys):
 
     # ---- what waits for a person -------------------------------------------------------------------
 
-    async def _decide(self, run: RunLog, folding: Folding, turn: Turn) -> None:
+    async def _decide(self, run: RunLog, folding: RunReducer, turn: Turn) -> None:
         """After a failure, or where nobody knows: shows what there is, and asks how to go on."""
         from lilfox_tui.app.dialogs.options import Options
         from lilfox_tui.app.panes.runbook.dialogs import decision_rows, decision_ways
         from lilfox_tui.monitor.runbook_orders import once_more
-        from lilfox_tui.runbook.half_done import half_done
-        from lilfox_tui.runbook.orders import LookAgain
+        from lilfox_tui.runbook.run.dispatcher import half_done
+        from lilfox_tui.runbook.run.protocol import LookAgain
 
         rows = decision_rows(folding, turn, self.lilfox.glyphs)
         again, unknown = once_more(folding, turn)
@@ -144,10 +143,10 @@ class RunbookOrderKeys(RunbookRunKeys):
         elif chosen == "end":
             await self._end_asked(run)
 
-    async def _by_hand(self, run: RunLog, folding: Folding, turn: Turn) -> None:
+    async def _by_hand(self, run: RunLog, folding: RunReducer, turn: Turn) -> None:
         from lilfox_tui.app.dialogs.options import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import hand_rows
-        from lilfox_tui.runbook.orders import ByHand
+        from lilfox_tui.runbook.run.protocol import ByHand
 
         step = folding.runbook.steps[turn.step]
         ways = [Option("enter", _("it is done"), "done"), Option("s", _("skip it"), "skip")]
@@ -159,10 +158,10 @@ class RunbookOrderKeys(RunbookRunKeys):
         elif chosen == "skip":
             self.skip()
 
-    async def _in_terminal(self, run: RunLog, folding: Folding, turn: Turn, *, again: bool) -> None:
+    async def _in_terminal(self, run: RunLog, folding: RunReducer, turn: Turn, *, again: bool) -> None:
         """Runs an interactive command in this terminal, and tells the job how it ended."""
         from lilfox_tui.monitor.runbook_orders import in_terminal
-        from lilfox_tui.runbook.orders import TerminalEnded
+        from lilfox_tui.runbook.run.protocol import TerminalEnded
 
         given = self.given(run)
         found = in_terminal(self.lilfox.config, folding, turn, folding.sha256, given)
@@ -180,7 +179,7 @@ class RunbookOrderKeys(RunbookRunKeys):
             )
             await self.order(run, ended)
 
-    async def _worked(self, folding: Folding, turn: Turn, status: int) -> bool | None:
+    async def _worked(self, folding: RunReducer, turn: Turn, status: int) -> bool | None:
         """What the person says of a program that ended here; None leaves it to the exit status."""
         from lilfox_tui.app.dialogs.options import Options
         from lilfox_tui.app.panes.runbook.acting import worked_rows, worked_ways
@@ -247,7 +246,7 @@ class RunbookOrderKeys(RunbookRunKeys):
 
     @work(exclusive=True, group="order", exit_on_error=False)
     async def _skip(self, run: RunLog, turn: Turn, reason: str) -> None:
-        from lilfox_tui.runbook.orders import Skip
+        from lilfox_tui.runbook.run.protocol import Skip
 
         await self.order(run, Skip(step=turn.step, command=turn.command, reason=reason))
 
@@ -265,7 +264,7 @@ class RunbookOrderKeys(RunbookRunKeys):
         """Shows what takes back what was changed, or what failed ``half`` way, and does so."""
         from lilfox_tui.app.dialogs.options import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import undo_rows
-        from lilfox_tui.runbook.orders import Undo
+        from lilfox_tui.runbook.run.protocol import Undo
 
         given = self.given(run)
         if (folding := await self.with_its_text(run)) is None:
@@ -288,7 +287,7 @@ class RunbookOrderKeys(RunbookRunKeys):
     async def _stop(self) -> None:
         from lilfox_tui.app.dialogs.options import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import stop_rows
-        from lilfox_tui.runbook.orders import Stop
+        from lilfox_tui.runbook.run.protocol import Stop
 
         run = self.run
         if run is None or run.folding is None:
@@ -314,9 +313,9 @@ class RunbookOrderKeys(RunbookRunKeys):
     async def _end_asked(self, run: RunLog) -> None:
         from lilfox_tui.app.dialogs.options import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import ending_rows
-        from lilfox_tui.runbook.orders import Finish
+        from lilfox_tui.runbook.run.protocol import FinishRun
 
         assert run.state is not None
         ways = [Option("enter", _("end the run"), "end")]
         if await self.lilfox.push_screen_wait(Options(_("End this run"), ending_rows(run.state), ways)) == "end":
-            await self.order(run, Finish(abort=run.state.waiting.what != "end"))
+            await self.order(run, FinishRun(abort=run.state.waiting.what != "end"))

@@ -22,9 +22,8 @@ from lilfox_tui.app.panes.runbook.rows import (
 from lilfox_tui.app.rows_on_demand import RowsOnDemand
 from lilfox_tui.i18n import _
 from lilfox_tui.runbook.model import Command
-from lilfox_tui.runbook.output import Kept
-from lilfox_tui.runbook.states import Result, State
-from lilfox_tui.runbook.words import state_text
+from lilfox_tui.runbook.run.output import StoredOutput
+from lilfox_tui.runbook.run.state import CommandResult, State, state_text
 from lilfox_tui.text import cell_width, fit
 
 _MOST_OUTPUTS = 16
@@ -44,10 +43,15 @@ class Outputs:
     """Makes the rows, and remembers the lines of what was shown."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Kept, Sequence[str]]] = {}
+        self._known: dict[int, tuple[StoredOutput, Sequence[str]]] = {}
 
     def rows(
-        self, of: Of, results: Sequence[tuple[Result, Kept]], style: RunbookStyle, top: int | None, room: int
+        self,
+        of: Of,
+        results: Sequence[tuple[CommandResult, StoredOutput]],
+        style: RunbookStyle,
+        top: int | None,
+        room: int,
     ) -> tuple[Sequence[Row], int]:
         """All rows, and how many at their front stay. ``top`` is the first of the others that is in sight, None for the
         end; ``room`` is how many rows are."""
@@ -59,7 +63,7 @@ class Outputs:
             sticky = max(1, min(len(head), room - _LEAST_BELOW))
             return RowsOnDemand(head, len(lines), lambda at: output_row(lines[at])), sticky
         summary = [row for result, _kept in results for row in result_rows(result, style)]
-        parts: list[str | Result] = []
+        parts: list[str | CommandResult] = []
         begins: list[int] = []
         for result, kept in results:
             if lines := self._lines(kept):
@@ -71,7 +75,9 @@ class Outputs:
         at = bisect_left(begins, first) - 1  # where its own row is in sight that says so
         whose = parts[begins[at]] if at >= 0 else None
         now = (
-            _host_row(whose, style) if isinstance(whose, Result) else _counted([each for each, _kept in results], style)
+            _host_row(whose, style)
+            if isinstance(whose, CommandResult)
+            else _counted([each for each, _kept in results], style)
         )
 
         def make(index: int) -> Row:
@@ -80,7 +86,7 @@ class Outputs:
 
         return RowsOnDemand([rule, now, *summary] if sticky > 1 else [rule, *summary], len(parts), make), sticky
 
-    def _lines(self, kept: Kept) -> Sequence[str]:
+    def _lines(self, kept: StoredOutput) -> Sequence[str]:
         found = self._known.get(id(kept))
         if found is None or found[0] is not kept:
             if len(self._known) > _MOST_OUTPUTS:
@@ -103,7 +109,7 @@ def _rule(of: Of, style: RunbookStyle) -> Row:
     )
 
 
-def _host_row(result: Result, style: RunbookStyle) -> Row:
+def _host_row(result: CommandResult, style: RunbookStyle) -> Row:
     return (
         Piece(" "),
         state_mark(result.state, style.glyphs),
@@ -113,7 +119,7 @@ def _host_row(result: Result, style: RunbookStyle) -> Row:
     )
 
 
-def _counted(results: Sequence[Result], style: RunbookStyle) -> Row:
+def _counted(results: Sequence[CommandResult], style: RunbookStyle) -> Row:
     """How many hosts are in which state."""
     counts: Counter[State] = Counter(result.state for result in results)
     pieces = [Piece(" ")]

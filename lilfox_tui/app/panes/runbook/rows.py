@@ -15,12 +15,11 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.filling import Piece as Filling
-from lilfox_tui.runbook.filling import marked, shown
 from lilfox_tui.runbook.model import Command, Runbook, Step, Variable
-from lilfox_tui.runbook.output import Kept
-from lilfox_tui.runbook.states import Result, State
-from lilfox_tui.runbook.words import kind_text, state_text
+from lilfox_tui.runbook.run.output import StoredOutput
+from lilfox_tui.runbook.run.state import CommandResult, State, kind_text, state_text
+from lilfox_tui.runbook.run.variables import CommandPiece as Filling
+from lilfox_tui.runbook.run.variables import marked, shown
 from lilfox_tui.text import cell_width, fit, human_bytes, human_duration
 
 STATE_ROLES: dict[State, str] = {
@@ -149,7 +148,7 @@ def text_rows(
     return wrapped([*rows, tuple(line)], max(8, style.width - 1))
 
 
-def result_rows(result: Result, style: RunbookStyle) -> list[Row]:
+def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
     """What became of a command on one host: in a line, and why where it did not work."""
     end = result.ended or style.now
     facts = [human_duration(max(0.0, (end - result.began).total_seconds()))]
@@ -181,7 +180,7 @@ def result_rows(result: Result, style: RunbookStyle) -> list[Row]:
     return wrapped(rows, max(8, style.width - 1))
 
 
-def output_lines(kept: Kept) -> list[str]:
+def output_lines(kept: StoredOutput) -> list[str]:
     """What was printed, line by line, with what is left out of it where that is."""
     lines = kept.head.splitlines()
     if kept.left_out_bytes:

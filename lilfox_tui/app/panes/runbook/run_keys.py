@@ -22,7 +22,7 @@ from lilfox_tui.i18n import _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
-    from lilfox_tui.runbook.orders import Order
+    from lilfox_tui.runbook.run.protocol import Order
 
 OPENED_S = 30.0
 """So long a job that has begun has to open its run."""
@@ -120,7 +120,7 @@ class RunbookRunKeys(RunbookTextKeys):
         from lilfox_tui.app.dialogs.options import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import resuming_rows
         from lilfox_tui.monitor.runbook_orders import go_on
-        from lilfox_tui.runbook.resuming import newest, runbook_of
+        from lilfox_tui.runbook.run.persistence import newest_run, runbook_of
 
         job, app = item.job, self.lilfox
         assert job is not None
@@ -130,7 +130,7 @@ class RunbookRunKeys(RunbookTextKeys):
         chosen = await app.push_screen_wait(Options(_("This run was cut off"), resuming_rows(job), ways))
         if chosen == "anew":
             await self._begin_anew(item)
-        elif chosen == "on" and await self.allowed(await asyncio.to_thread(lambda: runbook_of(newest(job.id)))):
+        elif chosen == "on" and await self.allowed(await asyncio.to_thread(lambda: runbook_of(newest_run(job.id)))):
             await self._begin_job(item, lambda: go_on(job.id, app.config, app.monitor.backups.config_path))
 
     async def _begin_job(self, item: Item, begin: Callable[[], str]) -> None:
@@ -160,7 +160,7 @@ class RunbookRunKeys(RunbookTextKeys):
 
     async def order(self, run: RunLog, order: Order) -> bool:
         """Gives an order; whether it was taken, else why not is told."""
-        from lilfox_tui.runbook.orders import send
+        from lilfox_tui.runbook.run.protocol import send
 
         self.busy = True
         run.trouble = ""

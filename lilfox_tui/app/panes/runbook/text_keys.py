@@ -12,8 +12,8 @@ from lilfox_tui.i18n import _, tr
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.runbook.model import Runbook
-    from lilfox_tui.runbook.orders import Order
-    from lilfox_tui.runbook.session import Folding
+    from lilfox_tui.runbook.run.protocol import Order
+    from lilfox_tui.runbook.run.reducer import RunReducer
 
 
 class RunbookTextKeys(RunbookReasons):
@@ -31,7 +31,7 @@ class RunbookTextKeys(RunbookReasons):
         """Whether a run of it may begin here: the first one of a file that nobody chose is asked."""
         from lilfox_tui.app.dialogs.options import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import first_run_rows
-        from lilfox_tui.runbook.allowed import allow, first_run
+        from lilfox_tui.runbook.library import allow, first_run
 
         first = await asyncio.to_thread(first_run, runbook, self.lilfox.config.runbooks)
         if first is None:
@@ -42,7 +42,7 @@ class RunbookTextKeys(RunbookReasons):
         await asyncio.to_thread(allow, first)
         return True
 
-    async def with_its_text(self, run: RunLog) -> Folding | None:
+    async def with_its_text(self, run: RunLog) -> RunReducer | None:
         """The run, where its file says what it has, or it stays with what it has; None where nothing is to be done now.
         Where the file was changed meanwhile somebody is asked; what it says now is shown before anything of it runs."""
         from lilfox_tui.app.dialogs.options import Options

@@ -1,0 +1,183 @@
+"""Reads a job's folder: where it is, its events, and whether its process is still there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui import paths
+from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.model import Began, Ended, Event, JobError
+from lilfox_tui.regular_file import open_regular
+
+# Where jobs are kept: ``jobs`` in the places that ``paths.py`` knows.
+
+
+REQUEST, EVENTS, OUTPUT, CHECKED, RESERVE = "request.json", "events.jsonl", "output.log", "checked", "reserve"
+_JOBS = "jobs"
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}", re.ASCII)
+
+
+def own_folder() -> Path:
+    """Where this process's jobs are kept; made where it is not there. Raises JobError."""
+    try:
+        return paths.own_folder(_JOBS)
+    except paths.FolderRefused as refused:
+        raise JobError(tr("{problem}; nothing was begun", problem=refused.message), refused.hint) from None
+
+
+def all_folders() -> list[Path]:
+    """Where jobs are looked for: the user's folder first. They need not be there."""
+    return paths.all_folders(_JOBS)
+
+
+def is_id(name: str) -> bool:
+    """Whether ``name`` is a job's: ``20231230-020000-3f9a``, the local time at which it was begun and what tells it
+    from others of that second."""
+    return _ID.fullmatch(name) is not None
+
+
+# Processes told apart for good: a pid comes again, a pid with its start time and its boot does not.
+
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class ProcessIdentity(Struct, frozen=True):
+    """``started`` in clock ticks since the boot (field 22 of proc_pid_stat(5)), ``boot`` the kernel's id of it."""
+
+    pid: int
+    started: int
+    boot: str
+
+    def runs(self) -> bool:
+        """Whether this very process is there and has not ended."""
+        return self.boot == boot_id() and start_of(self.pid) == self.started
+
+    def signal(self, number: int) -> bool:
+        """Sends it a signal, and never another one that has its pid now; whether it was there. Raises
+        PermissionError."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        try:
+            if not self.runs():
+                return False
+            signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(handle)
+        return True
+
+
+def this_process() -> ProcessIdentity:
+    """The process that asks."""
+    pid = os.getpid()
+    return ProcessIdentity(pid, start_of(pid) or 0, boot_id())
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot; empty where it does not tell."""
+    try:
+        return _BOOT.read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def start_of(pid: int) -> int | None:
+    """When the process began; None where there is none, or it has ended and was not waited for."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    fields = stat[stat.rfind(b")") + 2 :].split()  # the name before it may hold blanks and brackets
+    return None if len(fields) < 20 or fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+# A job's folder as others read it: what is new since the last look, and whether its process is there.
+#
+# What stands there may have been written by another user, torn by a crash, or made to harm: everything is bounded, what
+# is no event is left out, and links are not followed.
+
+
+_BLOCK = 1 << 20
+_LONGEST_LINE = 8 << 20
+_MOST_BYTES = 64 << 20
+_TAIL = 64 << 10
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+class EventReader:
+    """Reads ``events.jsonl`` of ``folder`` from its start on; what is torn at its end is waited for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / EVENTS
+        self._at = 0
+        self._rest = b""
+        self._size = -1
+
+    def grown(self) -> bool:
+        """Whether there is something that was not read. Raises OSError."""
+        return self._path.lstat().st_size != self._size
+
+    def read(self) -> list[Event]:
+        """The events that came since the last call. Raises OSError."""
+        found: list[Event] = []
+        with os.fdopen(open_regular(self._path), "rb", buffering=0) as file:
+            self._size = os.fstat(file.fileno()).st_size
+            file.seek(self._at)
+            while self._at < _MOST_BYTES and (block := file.read(_BLOCK)):
+                self._at += len(block)
+                found += self._events(block)
+        return found
+
+    def ends(self) -> tuple[Began, list[Event]] | None:
+        """The first and the last events of a job that has ended, without reading what lies between; None where they
+        do not tell. Raises OSError."""
+        with os.fdopen(open_regular(self._path), "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= 2 * _TAIL:
+                return None
+            first = _event(file.read(_TAIL).partition(b"\n")[0])
+            file.seek(-_TAIL, os.SEEK_END)
+            last = [event for line in file.read(_TAIL).split(b"\n")[1:] if (event := _event(line)) is not None]
+        if isinstance(first, Began) and last and isinstance(last[-1], Ended):
+            return first, last
+        return None
+
+    def _events(self, block: bytes) -> list[Event]:
+        *lines, self._rest = (self._rest + block).split(b"\n")
+        if len(self._rest) > _LONGEST_LINE:
+            self._rest = b"!"  # no event any more, whatever follows
+        return [event for line in lines if (event := _event(line)) is not None]
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def is_held(folder: Path, began: Began | None = None) -> bool:
+    """Whether the job's process is there: it holds a lock on its events from before they can be seen until it ends,
+    which the kernel takes back however that ends. Where locks cannot be asked for (some network file systems), pid
+    and start time tell. Raises OSError where the events cannot be read."""
+    handle = open_regular(folder / EVENTS)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return began is not None and ProcessIdentity(began.pid, began.started, began.boot).runs()
+    finally:
+        os.close(handle)
+    return False

@@ -1,0 +1,258 @@
+"""The job of an operation: makes the change on its host, proves it, and notes in the incident what stays in force."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.config.loader import load
+from lilfox_tui.config.model import Config, HostConfig
+from lilfox_tui.config.protection import refuse_change
+from lilfox_tui.errors import (
+    CommandFailed,
+    CommandTimeout,
+    CommandUnknown,
+    HostError,
+    HostUnreachable,
+    LilFoxError,
+    NotBegun,
+    UsageError,
+)
+from lilfox_tui.hosts import detached
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.incident import incidents
+from lilfox_tui.incident.model import Changed, Reverted
+from lilfox_tui.jobs.model import JobRequest, Outcome, Run
+from lilfox_tui.operations.addresses import check_ban, check_nft, prove_ban
+from lilfox_tui.operations.model import Kind, Operation
+from lilfox_tui.operations.units import ANOTHER, SETTLES_S, prove_signal, prove_unit
+from lilfox_tui.text import clean
+
+# What operations leave otherwise than it was, in the timeline of the incident that is open: until when, and how it is
+# taken back.
+
+
+_LASTS: dict[Kind, str] = {"stop": "stopped", "ban": "banned"}
+_TAKES_BACK: dict[Kind, str] = {"start": "stopped", "restart": "stopped", "unban": "banned"}
+
+
+async def record_change(run: Run, operation: Operation, now: str, *, known: bool = True) -> None:
+    """Says of an operation that was made that it lasts, or that it takes an earlier one back. Where nobody knows
+    whether it was made (not ``known``), it may last. What cannot be written is told, and stops nothing."""
+    try:
+        await asyncio.to_thread(_tell, operation, now, known)
+    except LilFoxError as error:
+        run.say(_("not in the incident's timeline: {reason}", reason=error.message), "warning")
+
+
+def _tell(operation: Operation, now: str, known: bool) -> None:
+    if (lasting := _LASTS.get(operation.kind)) is not None:
+        ends = None if operation.lasts_s is None else datetime.now(UTC) + timedelta(seconds=operation.lasts_s)
+        text = f"{operation.host}: {now}" if known else _("perhaps: {title}", title=operation.title)
+        incidents.record(Changed(change=_id(lasting, operation), text=text, undo=_undo(operation), ends=ends))
+    elif known and (lasting := _TAKES_BACK.get(operation.kind)) is not None:
+        change = _id(lasting, operation)
+        folder = incidents.current_folder(own=True)
+        if folder is not None and change in incidents.read_incident(folder).in_force:
+            incidents.append_in(folder, Reverted(change=change, text=f"{operation.host}: {now}"))
+
+
+def _id(lasting: str, operation: Operation) -> str:
+    return f"{lasting} {operation.host} {operation.subject}"
+
+
+def _undo(operation: Operation) -> str:
+    if operation.kind == "stop":
+        return _("on {host}: {command}", host=operation.host, command=f"systemctl start -- {operation.subject}")
+    family = "v6" if ":" in operation.subject else "v4"
+    command = f"nft delete element inet lilfox_ban {family} '{{ {operation.subject} }}'"
+    return _("on {host}: {command}", host=operation.host, command=command)
+
+
+# The job of an operation: it is written down, made on its host so that a lost link does not end it, and looked at.
+
+
+HERE = "localhost"
+_OUTPUT_BYTES = 64 * 1024
+_WAITS_S, _TRIES_S = 600.0, 5.0
+"""For a way that is cut while what is there is looked at, and between two tries."""
+_WAY = (HostUnreachable, CommandUnknown, CommandTimeout)
+"""What a way that is cut raises."""
+_PROOFS: dict[Kind, Callable[[Host, Operation], Awaitable[str]]] = {
+    "signal": prove_signal,
+    "ban": prove_ban,
+    "unban": prove_ban,
+}
+"""What looks whether it came true; of units ``prove_unit``."""
+
+
+class OperationRequest(Struct, frozen=True):
+    """``JobRequest.wanted``. ``config``: the path of the configuration, None for none."""
+
+    config: str | None
+    operation: Operation
+
+
+def request_of(operation: Operation, config: str | None) -> JobRequest:
+    """The job that makes ``operation`` on a host of the configuration at that path."""
+    return JobRequest(
+        entry=f"{__name__}:run",
+        kind=operation.kind,
+        title=operation.title,
+        key=operation.key,
+        wanted=msgspec.to_builtins(OperationRequest(config, operation)),
+    )
+
+
+async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
+    """Makes one operation."""
+    asked = msgspec.convert(wanted, OperationRequest)
+    config = Config() if asked.config is None else load(Path(asked.config)).config
+    operation = asked.operation
+    host = opened_host(config, operation.host)
+    try:
+        if operation.kind == "ban":
+            found = config.hosts.get(operation.host)
+            if (unknown := await check_ban(host, operation, config, local=found is None or found.local)) is not None:
+                run.say(str(unknown), "warning")
+        elif operation.kind == "unban":
+            await check_nft(host, operation)
+        return Outcome("ok", await make_change(run, host, operation))
+    except NotProved as error:
+        return error.outcome
+    finally:
+        await host.close()
+
+
+def opened_host(config: Config, name: str) -> Host:
+    """The host of that name, to be changed. Raises UsageError for one that is not there, NotAllowed for one that is
+    protected."""
+    found = config.hosts.get(name, HostConfig(local=True) if name == HERE else None)
+    if found is None:
+        raise UsageError(tr("there is no host {name} in the configuration", name=name))
+    refuse_change(config, (name,))
+    return open_host(name, found, config.ssh)
+
+
+class NotProved(LilFoxError):
+    """Nobody saw how a change ended, or what is there since."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the job ends that made it, or did not."""
+        return Outcome("unknown", str(self.message), str(self.hint), self.exit_code)
+
+
+async def make_change(run: Run, host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:
+    """Makes ``operation`` and gives what is there now, in a sentence; a unit after it has stayed so for ``settles_s``.
+    ``run.id`` is its name on the host: where the link is lost it goes on there, is waited for and found again. The
+    incident that is open is told what lasts. Raises
+    CommandFailed, NotSeen, HostError (nothing was done). Cancelled, it ends the command there, too."""
+    run.intent(operation.title)
+    try:
+        look, said = await _run(run, host, operation)
+        if not look.ok:
+            raise _failed(host, operation, look.exit_status, said)
+        now = await _proved(run, host, operation, settles_s)
+    except NotProved:
+        await record_change(run, operation, "", known=False)
+        raise
+    except asyncio.CancelledError:
+        with suppress(LilFoxError):
+            await detached.cancel(host, run.id, sudo=operation.sudo)
+        await record_change(run, operation, "", known=False)
+        raise
+    run.done(now)
+    await record_change(run, operation, now)
+    await detached.forget(host, run.id, sudo=operation.sudo)
+    return now
+
+
+async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Look, str]:
+    """How the command ended, and what it said. Raises NotSeen where nobody saw that, HostError where it was not
+    begun."""
+    await host.connect()
+    begun: detached.Begun | None = None
+    try:
+        begun = await detached.start(
+            host, run.id, operation.argv, stdin=operation.stdin.encode(), sudo=operation.sudo,
+            limit_bytes=_OUTPUT_BYTES, label=operation.title, followed=True,
+        )  # fmt: skip
+    except _WAY as error:
+        run.say(str(error.message), "warning")  # it may run there: what follows finds out
+    said = bytearray()
+    look: detached.Look | None = None
+    following = detached.follow(
+        host, run.id, sudo=operation.sudo, begun=begun, lost=lambda error: run.say(str(error.message), "warning")
+    )
+    try:
+        async with aclosing(following) as outputs:
+            async for output in outputs:
+                if isinstance(output, detached.Look):
+                    look = output
+                else:
+                    said += output.data[: _OUTPUT_BYTES - len(said)]
+        if look is not None and look.state in ("absent", "unbegun"):
+            look = await detached.cancel(host, run.id, sudo=operation.sudo)  # a start that is on its way runs nothing
+    except HostError as error:
+        raise _not_seen(host, operation, error.message) from None
+    lines = [clean(line) for line in said.decode("utf-8", "replace").splitlines()]
+    for line in lines:
+        run.say(line)
+    if look is None or look.state != "ended":
+        raise _not_seen(host, operation, tr("it was killed there, or the host went down"))
+    if look.exit_status is None:
+        raise NotBegun(
+            host.name, tr("{host}: the link was lost before this began; nothing was done: {command}", host=host.name,
+                          command=operation.command),
+        )  # fmt: skip
+    return look, "\n".join(lines)
+
+
+async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) -> str:
+    """What is there now. A way that is cut is waited for. Raises CommandFailed where it is not what was wanted, NotSeen
+    where nobody can look."""
+    last = asyncio.get_running_loop().time() + _WAITS_S
+    while True:
+        try:
+            if operation.kind in _PROOFS:
+                return await _PROOFS[operation.kind](host, operation)
+            run.say(_("looking for {seconds:g} s whether {unit} stays so", seconds=settles_s, unit=operation.subject))
+            return await prove_unit(host, operation, settles_s)
+        except CommandFailed:
+            raise
+        except HostError as error:
+            if not isinstance(error, _WAY) or asyncio.get_running_loop().time() > last:
+                raise _not_seen(host, operation, error.message) from None
+            run.say(str(error.message), "warning")
+            await wait_for_way(host, _TRIES_S)
+
+
+def _not_seen(host: Host, operation: Operation, why: Message | str) -> NotProved:
+    return NotProved(
+        tr("{host}: nobody saw how this ended: {command}: {why}", host=host.name, command=operation.command, why=why)
+    )
+
+
+def _failed(host: Host, operation: Operation, status: int | None, said: str) -> CommandFailed:
+    message = tr("{host}: {command} ended with {status}", host=host.name, command=operation.command, status=status)
+    hint: Message | str = ""
+    if operation.kind == "signal" and status == ANOTHER:
+        message = tr("{host}: {process} has ended meanwhile; nothing was sent", host=host.name,
+                     process=operation.subject)  # fmt: skip
+        hint = tr("Its number may be another process's by now, which was left alone.")
+    elif operation.kind in ("restart", "stop", "start"):
+        hint = tr("Read its log: journalctl -u {unit} -n 50", unit=operation.subject)
+    elif said.strip():
+        hint = said.strip().splitlines()[0]  # nft points at the place below it
+    return CommandFailed(host.name, message, hint, outcome=status, stderr=said)

@@ -1,0 +1,320 @@
+"""Lint checks across a file: its steps, and what only shows where its fences are seen together."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.addresses import Denied
+from lilfox_tui.i18n import _
+from lilfox_tui.runbook.bash.launcher import UnsetVariables
+from lilfox_tui.runbook.lint.source import FenceSource, hazard
+from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable
+from lilfox_tui.runbook.run.state import EACH, word_of
+from lilfox_tui.runbook.run.variables import check_value, refusals
+
+# Hazards of the steps of a runbook: what stands in the way of others, changes nothing, or cannot be undone.
+
+
+_UNITS = re.compile(r"(?:^|\s)(?:systemctl\s+(?:re)?(?:start|load)|service\s+\S+\s+\w*start)\b")
+_DESTROYS = re.compile(
+    r"\brm\s+(?:-\w+\s+){0,20}-(?=\w*?r)(?=\w*?f)\w|\bmkfs\b|\bdd\s.{0,500}?of=/dev/|(?i:\bdrop\s+(?:database|table|schema)\b)"
+)
+_SEVERAL = re.compile(r"[*?\[,]|^(?:all|each)$")
+_EXPORT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=")
+
+
+def check_steps(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
+    """What is to be said of one runbook; ``declared`` are the variables that its file gives a type."""
+    undone = {command.attributes.rollback_of for step in runbook.steps for command in step.commands}
+    told: set[str] = set()
+    yield from _defaults(runbook)
+    yield from _captures(runbook)
+    unset = UnsetVariables(runbook)
+    for step in runbook.steps:
+        yield from _order(step)
+        yield from _changes(step, undone)
+        yield from _of_each(step)
+        for command in step.commands:
+            yield from _unset(command, unset)
+            yield from _shown(command)
+            yield from _destroys(command)
+            yield from _placeholders(command, runbook.variables, set(declared), told)
+            if command.kind != "none" and re.search(
+                r"\biptables\s+(?:-\w+\s+){0,20}(?:-A|--append)\s+INPUT\b", command.text
+            ):
+                yield hazard(
+                    command.line,
+                    "iptables-append",
+                    _("does nothing behind an ACCEPT, never ends, no IPv6, may ban you; an nft set with a time-out"),
+                )
+
+
+def _defaults(runbook: Runbook) -> Iterator[Problem]:
+    for variable in runbook.variables:
+        if variable.default is not None:
+            try:
+                check_value(variable, variable.default, denied=Denied())
+            except LilFoxError as error:
+                yield Problem(runbook.line, "error", "default-refused", str(error))
+
+
+def _captures(runbook: Runbook) -> Iterator[Problem]:
+    """What is captured on several hosts and used elsewhere: a value is its host's own."""
+    commands = [command for step in runbook.steps for command in step.commands if command.kind != "none"]
+    several = {
+        name: word
+        for command in commands
+        for name in command.attributes.capture
+        if _SEVERAL.search(word := _where(command, runbook))
+    }
+    for command in commands:
+        for name in dict.fromkeys(each.name for each in command.placeholders):
+            if name in several and _where(command, runbook) != several[name]:
+                text = _(
+                    "<{name}> is captured on each of {hosts}, as its own: here, on {other}, it may have none",
+                    name=name, hosts=several[name], other=_where(command, runbook),
+                )  # fmt: skip
+                yield hazard(command.line, "capture-of-another-host", text)
+
+
+def _where(command: Command, runbook: Runbook) -> str:
+    """The hosts in the runbook's words; one after the other they are the same ones."""
+    word = word_of(command, runbook)
+    return runbook.hosts or "each" if word == EACH else word
+
+
+def _unset(command: Command, unset: UnsetVariables) -> Iterator[Problem]:
+    """Variables that are empty where something is changed by them."""
+    for name, other in unset.elsewhere(command):
+        text = _(
+            "${name} is set in another fence (line {other}) and ends with it: this is not run", name=name, other=other
+        )
+        yield Problem(command.line, "error", "variable-of-another-fence", text)
+    for name in unset.nowhere(command):
+        yield hazard(
+            command.line,
+            "variable-unset",
+            _("${name} is set by nothing here: without it in the host's environment this is not run", name=name),
+        )
+
+
+def _order(step: Step) -> Iterator[Problem]:
+    """What does not end by itself before what comes behind it, in one fence."""
+    commands = step.commands
+    for command, following in pairwise(commands):
+        if command.fence != following.fence:
+            continue
+        if command.kind == "follow":
+            yield hazard(
+                command.line,
+                "follow-first",
+                _("never ends by itself: pasted at once, what follows it is not run; put it last"),
+            )
+        elif command.kind == "interactive":
+            yield hazard(
+                command.line,
+                "interactive-first",
+                _("takes the terminal: pasted at once, what follows it is typed into it; a fence of its own"),
+            )
+    for at, command in enumerate(commands):
+        found = _EXPORT.match(command.text)
+        behind = [other for other in commands[at + 1 :] if other.fence == command.fence]
+        if found and command.text.lstrip().startswith("export") and any(_UNITS.search(each.text) for each in behind):
+            yield hazard(
+                command.line,
+                "export-no-effect",
+                _("units do not see what a shell exports: nothing is switched; change the unit's EnvironmentFile"),
+            )
+
+
+def _changes(step: Step, undone: set[str | None]) -> Iterator[Problem]:
+    """Changes that nobody looks after and nothing undoes."""
+    changing = [
+        command
+        for command in step.commands
+        if command.kind == "change" and not command.attributes.rollback_of and command.attributes.risk != "read"
+    ]
+    if not changing or any(command.attributes.check for command in step.commands):
+        return
+    if any(command.attributes.name in undone for command in changing if command.attributes.name):
+        return
+    yield hazard(
+        changing[0].line,
+        "change-unchecked",
+        _("changes something, and the step has neither a check nor a rollback; {example}", example='{"check": true}'),
+    )
+
+
+def _of_each(step: Step) -> Iterator[Problem]:
+    """What is expected of the output, or taken from it, of a fence of several commands: it holds for each of them."""
+    counts = Counter(command.fence for command in step.commands if command.kind != "none")
+    told: set[int] = set()
+    for command in step.commands:
+        attributes = command.attributes
+        name = "capture" if attributes.capture else "expect" if attributes.expect is not None else ""
+        if name and counts[command.fence] > 1 and command.fence not in told:
+            told.add(command.fence)
+            yield hazard(
+                command.line,
+                "of-each-command",
+                _(
+                    "“{name}” holds for each of the {count} commands of this fence; put the one meant into its own",
+                    name=name, count=counts[command.fence],
+                ),
+            )  # fmt: skip
+
+
+def _shown(command: Command) -> Iterator[Problem]:
+    if command.kind == "none" and command.language in ("python", "py", "sql", "javascript", "ruby"):
+        yield hazard(
+            command.line,
+            "edit-in-no-process",
+            _("is shown and not run: typed in anywhere it changes no process that serves; say which file, and reload"),
+        )
+
+
+def _destroys(command: Command) -> Iterator[Problem]:
+    """What takes away without a way back, where nobody types its hosts before."""
+    attributes = command.attributes
+    if command.kind == "none" or attributes.risk == "destroy" or attributes.confirm == "typed":
+        return
+    for number, line in enumerate(command.text.split("\n")):
+        if (found := _DESTROYS.search(line)) is not None and not line.lstrip().startswith("#"):
+            yield hazard(
+                command.line + number,
+                "destroys",
+                _(
+                    "{command} cannot be undone; {example} has its hosts typed before",
+                    example='{"risk": "destroy"}',
+                    command=found[0],
+                ),
+            )
+
+
+def _placeholders(
+    command: Command, variables: Sequence[Variable], declared: set[str], told: set[str]
+) -> Iterator[Problem]:
+    for placeholder in command.placeholders:
+        if placeholder.name not in declared and placeholder.name not in told:
+            told.add(placeholder.name)
+            yield hazard(
+                command.line,
+                "placeholder-untyped",
+                _(
+                    "<{name}> is a redirection to a shell; LilFox takes any text for it: give it a type under vars",
+                    name=placeholder.name,
+                ),
+            )
+    if command.placeholders and command.kind != "none":
+        for site, why in refusals(command, variables):
+            yield Problem(command.line, "error", "placeholder-refused", f"<{site.placeholder.name}>: {why}")
+
+
+# Hazards that only show where the fences of a file are seen together.
+
+
+_DATED = re.compile(r"(/[\w/.-]{0,200})/(\w{1,100}?_)\$\{?\w{0,60}(?:DATE|STAMP|version|VERSION)")
+_READS = re.compile(r"\btar\s+-?\w*x|\bgunzip\s+-c|\bpsql\b.*<|^cp\s+\S*/")
+_LOCAL_PORT = re.compile(r"(?:localhost|127\.0\.0\.1):(\d{2,5})")
+_PORT = re.compile(r"^(?=\w*?PORT)(\w++)=[\"']?(\d{2,5})\b")
+
+
+def check_file(sources: Sequence[FenceSource]) -> Iterator[Problem]:
+    """What is to be said of all fences of one file."""
+    yield from _places(sources)
+    yield from _retention(sources)
+    yield from _ports(sources)
+    yield from _exceptions(sources)
+
+
+def _places(sources: Sequence[FenceSource]) -> Iterator[Problem]:
+    """Backups that are written where no restore looks, and looked for where nobody writes them."""
+    written: dict[tuple[str, str], int] = {}
+    read: dict[tuple[str, str], int] = {}
+    for source in sources:
+        for line, text in source.lines if source.shell else ():
+            for folder, prefix in _DATED.findall(source.filled(text)):
+                (read if _READS.search(source.filled(text)) else written).setdefault((folder, prefix), line)
+    for (folder, prefix), line in written.items():
+        others = [place for place in read if place[1] == prefix]
+        if others and (folder, prefix) not in read:
+            other = others[0]
+            yield hazard(
+                line,
+                "restored-from-elsewhere",
+                _(
+                    "written to {folder}, but the restore in line {line} looks in {other}",
+                    folder=folder, line=read[other], other=other[0],
+                ),
+            )  # fmt: skip
+    folders = {folder for folder, _prefix in written}
+    for (folder, prefix), line in read.items():
+        if folder not in folders:
+            yield hazard(
+                line,
+                "nobody-writes-it",
+                _(
+                    "nothing in this file writes {path}…: it will not be there; keep it when releasing",
+                    path=f"{folder}/{prefix}",
+                ),
+            )
+
+
+def _retention(sources: Sequence[FenceSource]) -> Iterator[Problem]:
+    found = [
+        (number, match[1])
+        for source in sources
+        if source.shell
+        for number, match in source.each(r"-mtime\s+\+(\d+).*-delete")
+    ]
+    for number, days in found[1:]:
+        if days != found[0][1]:
+            yield hazard(
+                number,
+                "retention-differs",
+                _(
+                    "-mtime +{days} here, +{other} in line {line}: older sets lack a part; one rule for all",
+                    days=days, line=found[0][0], other=found[0][1],
+                ),
+            )  # fmt: skip
+
+
+def _ports(sources: Sequence[FenceSource]) -> Iterator[Problem]:
+    """A second port of a switch, which another service has."""
+    for source in sources:
+        ports = [(number, found[1], found[2]) for number, found in source.each(_PORT.pattern)] if source.script else []
+        for number, name, port in ports[1:]:
+            if port == ports[0][2]:
+                continue
+            others = [
+                line
+                for other in sources
+                if other is not source
+                for line, found in other.each(_LOCAL_PORT.pattern)
+                if port in _LOCAL_PORT.findall(found.string)
+            ]
+            if others:
+                yield hazard(
+                    number,
+                    "port-taken",
+                    _(
+                        "{name}: port {port} is that of another service, in line {line}",
+                        name=name,
+                        port=port,
+                        line=others[0],
+                    ),
+                )
+
+
+def _exceptions(sources: Sequence[FenceSource]) -> Iterator[Problem]:
+    if not any(source.has(r"\[\"exception\"\]\s*=\s*self\.formatException") for source in sources):
+        return
+    for source in sources:
+        for line, _found in source.each(r"\.get\(\"exception\",\s*\{\}\)\.get\("):
+            yield hazard(
+                line, "exception-is-text", _("“exception” is a text in these logs, which has no .get; take both shapes")
+            )

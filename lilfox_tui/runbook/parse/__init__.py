@@ -1,0 +1,1 @@
+"""Parses runbooks: Markdown, front matter, fences and their attributes."""

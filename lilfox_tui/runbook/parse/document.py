@@ -1,0 +1,500 @@
+"""Parses a Markdown file into runbooks: its front matter, its headings and steps, and the names that must be unique."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import Message, _, clauses, tr
+from lilfox_tui.redact import names_a_secret
+from lilfox_tui.runbook.model import BUNDLED, Command, Document, Fence, Problem, Runbook, Step, Variable, VariableType
+from lilfox_tui.runbook.parse.fences import FenceReader
+from lilfox_tui.runbook.parse.markdown import ListItem, MarkdownBlock, plain, scan
+
+if TYPE_CHECKING:
+    from lilfox_tui.config.problems import Findings
+    from lilfox_tui.config.yaml_nodes import MapNode, Node
+
+
+# What stands between the two ``---`` at a file's top: ``lilfox:`` and ``vars:``. Other keys are other programs'.
+
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_ENDS = ("---", "...")
+
+
+class Header(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``lilfox:`` of a file; nothing of it has to be written."""
+
+    version: Annotated[int, Meta(ge=1, le=1)] = 1
+    id: str = ""
+    title: str = ""
+    severity: Literal["", "SEV-1", "SEV-2", "SEV-3", "SEV-4"] = ""
+    hosts: str = ""
+    on_alert: tuple[str, ...] = ()
+    language: str = ""
+
+
+class _WrittenVariable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One of ``vars:``, as it is written; of ``NAME: TYPE`` its type."""
+
+    SHORT = "type"
+
+    type: VariableType = "text"
+    title: str = ""
+    default: Any = None
+    choices: tuple[Any, ...] = ()
+    pattern: str = ""
+    min: int | None = None
+    max: int | None = None
+    from_: str = field(name="from", default="")
+    deny: tuple[Literal["self", "private"], ...] = ()
+
+
+class FrontMatter(Struct, frozen=True, kw_only=True):
+    """``written`` tells whether the file has a ``lilfox:``; ``end`` is the first line (from 0) behind it."""
+
+    header: Header = Header()
+    variables: tuple[Variable, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    written: bool = False
+    end: int = 0
+
+
+def read_front_matter(lines: Sequence[str]) -> FrontMatter:
+    """That of a file; its lines as they count from 1."""
+    if not lines or lines[0].rstrip() != "---":
+        return FrontMatter()
+    end = next((at for at, line in enumerate(lines) if at and line.rstrip() in _ENDS), None)
+    if end is None:
+        if any(line.startswith(("lilfox:", "vars:")) for line in lines[1:40]):
+            text = _("the front matter has no end; close it with a line of ---")
+            return FrontMatter(problems=(Problem(1, "error", "front-matter", text),))
+        return FrontMatter()
+    inner = lines[1:end]
+    if not any(line.startswith(("lilfox:", "vars:", "'", '"', "{")) for line in inner):
+        return FrontMatter(end=end + 1)
+    return _read("\n" + "\n".join(inner), end + 1)
+
+
+def _read(text: str, end: int) -> FrontMatter:
+    from lilfox_tui.config.convert import to_struct
+    from lilfox_tui.config.problems import Findings
+    from lilfox_tui.config.yaml_nodes import MapNode, parse
+
+    findings = Findings("")
+    root = parse(text, findings)
+    header, written = Header(), False
+    variables: tuple[Variable, ...] = ()
+    if isinstance(root, MapNode):
+        parts = {key.text: node for key, node in root.entries}
+        written = "lilfox" in parts
+        header = to_struct(Header, parts.get("lilfox"), findings, ("lilfox",))
+        node = parts.get("vars")
+        if isinstance(node, MapNode):
+            variables = tuple(_variables(node, findings))
+        elif node is not None:
+            findings.add(node.line, ("vars",), _("a mapping is wanted here; write lines of the form name: value"))
+    return FrontMatter(
+        header=header, variables=variables, problems=tuple(_problems(findings)), written=written, end=end
+    )
+
+
+def _problems(findings: Findings) -> list[Problem]:
+    """A finding is ``FILE:LINE: what``; the file has no name here."""
+    made = []
+    for finding in findings.sorted():
+        _file, line, what = finding.split(":", 2)
+        made.append(Problem(int(line), "error", "front-matter", what.strip()))
+    return made
+
+
+def _variables(node: MapNode, findings: Findings) -> list[Variable]:
+    from lilfox_tui.config.convert import to_struct
+
+    made = []
+    for key, value in node.entries:
+        path = ("vars", key.text)
+        if not _NAME.fullmatch(key.text):
+            findings.add(key.line, path, _("not a name; use letters, digits, - and _, first a letter"))
+            continue
+        written = to_struct(_WrittenVariable, value, findings, path)
+        if wrong := _contradiction(written):
+            findings.add(key.line, path, wrong)
+        made.append(
+            Variable(
+                name=key.text,
+                type=written.type,
+                title=written.title,
+                default=_word(written.default),
+                choices=tuple(_word(each) or "" for each in written.choices),
+                pattern=written.pattern,
+                minimum=written.min,
+                maximum=written.max,
+                from_=written.from_,
+                deny=written.deny,
+            )
+        )
+    return made
+
+
+def _word(node: Node | None) -> str | None:
+    """The text of a value as it is written: ``default: 10`` needs no quotes."""
+    return getattr(node, "text", None)
+
+
+def _contradiction(written: _WrittenVariable) -> str:
+    """What of a variable does not fit its type."""
+    if written.type == "enum" and not written.choices:
+        return _("an enum needs choices: [one, two]")
+    if written.choices and written.type != "enum":
+        return _("choices belong to an enum; write type: enum")
+    if written.type == "regex" and not written.pattern:
+        return _("a regex needs its pattern")
+    if written.deny and written.type not in ("ip", "cidr"):
+        return _("deny belongs to ip and cidr")
+    if written.type == "secret" and written.default is not None:
+        return _("a secret has no default: it would stand in this file")
+    if written.min is not None and written.max is not None and written.min > written.max:
+        return _("min is larger than max")
+    from lilfox_tui.logs.filter.regex import search
+
+    try:
+        search(written.pattern)
+    except UsageError as error:
+        return str(error.message)
+    return ""
+
+
+# Names of fences and of variables within a runbook, and what undoes what: each name once, no circles.
+
+
+class _Named(Struct):
+    name: str
+    line: int
+    undoes: str | None
+
+
+def problems_of_names(runbook: Runbook) -> list[Problem]:
+    """Names that are there twice, rollbacks of what is not there or in a circle, secrets that are captured."""
+    fences = _fences(runbook)
+    problems: list[Problem] = []
+    first: dict[str, _Named] = {}
+    for fence in fences:
+        if not fence.name:
+            continue
+        if fence.name in first:
+            what = _(
+                "the name “{name}” is that of the fence in line {line} already",
+                name=fence.name,
+                line=first[fence.name].line,
+            )
+            problems.append(Problem(fence.line, "error", "name-twice", what))
+        first.setdefault(fence.name, fence)
+    for fence in fences:
+        if fence.undoes is not None and fence.undoes not in first:
+            what = _("rollback-of: no fence of this runbook has the name “{name}”", name=fence.undoes)
+            problems.append(Problem(fence.line, "error", "rollback-unknown", what))
+    return problems + _circles(first) + _captured_secrets(runbook)
+
+
+def _captured_secrets(runbook: Runbook) -> list[Problem]:
+    """What a command prints is kept and shown before anybody knows that a secret is in it."""
+    secret = {variable.name for variable in runbook.variables if variable.type == "secret"}
+    found: dict[int, Problem] = {}
+    for command in (command for step in runbook.steps for command in step.commands):
+        for name in command.attributes.capture:
+            if name in secret or names_a_secret(name):
+                what = _(
+                    "capture: “{name}” is a secret, and what is printed is kept; the command that needs it can read it",
+                    name=name,
+                )
+                found.setdefault(command.fence, Problem(command.line - 1, "error", "attribute-value", what))
+    return list(found.values())
+
+
+def _fences(runbook: Runbook) -> list[_Named]:
+    """The fences that have a name or undo another, each once."""
+    found: dict[int, _Named] = {}
+    for step in runbook.steps:
+        for command in step.commands:
+            attributes = command.attributes
+            if (attributes.name or attributes.rollback_of) and command.fence not in found:
+                found[command.fence] = _Named(attributes.name or "", command.line - 1, attributes.rollback_of)
+    return list(found.values())
+
+
+def _circles(named: dict[str, _Named]) -> list[Problem]:
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for start in named:
+        way: list[str] = []
+        name: str | None = start
+        while name is not None and name in named and name not in seen:
+            seen.add(name)
+            way.append(name)
+            name = named[name].undoes
+        if name in way:
+            circle = [*way[way.index(name) :], name]
+            what = _("rollbacks in a circle: {names}", names=" → ".join(circle))
+            problems.append(Problem(named[name].line, "error", "rollback-circle", what))
+    return problems
+
+
+# A Markdown file into runbooks: a heading that owns an ordered list is one, the items of the list are its steps.
+
+
+LARGEST = 64 * 1024 * 1024
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+_FIRST_WORD = re.compile(r"[^\s{]*")
+_NO_WORD = re.compile(r"[^\w.]+")
+
+
+class UnreadableRunbook(UsageError):
+    """A file that is no document; ``why`` does not name it."""
+
+    def __init__(self, path: Path, why: Message, hint: Message | str = "") -> None:
+        super().__init__(tr("{path}: {reason}", path=path, reason=why), hint)
+        self.why = why
+
+
+def read(path: Path) -> Document:
+    """The document in ``path``. Raises Unreadable; what is wrong in it is in ``problems``."""
+    return parse(data_of(path), str(path.absolute()))
+
+
+def data_of(path: Path) -> bytes:
+    """What is in a file, however large it is and whatever else has its name. Raises Unreadable."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UnreadableRunbook(path, tr("not a file"), tr("name a Markdown file"))
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise UnreadableRunbook(path, tr("cannot be read: {reason}", reason=error.strerror or "")) from None
+    if len(data) > LARGEST:
+        raise UnreadableRunbook(path, tr("larger than 64 MiB; that is no runbook"), tr("divide it"))
+    return data
+
+
+def read_or_told(path: Path) -> Document:
+    """As :func:`read`; of a file that cannot be read that is the problem."""
+    try:
+        return read(path)
+    except UnreadableRunbook as error:
+        text = clauses(filter(None, (str(error.why), str(error.hint))))
+        return Document(path=str(path), sha256="", runbooks=(), problems=(Problem(1, "error", "unreadable", text),))
+
+
+def parse(data: bytes, path: str) -> Document:
+    """The document of ``data``; whatever is wrong with it is in ``problems``, none raises. ``path`` is what it and its
+    runbooks say they come from."""
+    problems: list[Problem] = []
+    lines = _lines(data, problems)
+    front = read_front_matter(lines)
+    problems += front.problems
+    blocks = scan(lines[front.end :], front.end + 1)
+    fences = FenceReader(ours=path.startswith(BUNDLED))
+    sha256 = hashlib.sha256(data).hexdigest()
+    builder = _RunbookBuilder(path, sha256, front, fences)
+    for heading, section in _sections(blocks):
+        builder.add(heading, section)
+    runbooks = tuple(builder.named())
+    problems += fences.problems
+    problems += builder.problems
+    for runbook in runbooks:
+        problems += problems_of_names(runbook)
+    if not runbooks:
+        what = _("no runbook: no heading here owns a numbered list of steps")
+        problems.append(Problem(1, "error" if front.written else "warning", "no-steps", what))
+    everything = tuple(
+        Fence(
+            text=block.text,
+            language=_FIRST_WORD.match(block.info)[0].lower(),  # type: ignore[index]
+            line=block.line,
+            in_runbook=block.line in builder.taken,
+        )
+        for block in blocks
+        if block.kind == "fence"
+    )
+    return Document(
+        path=path,
+        sha256=sha256,
+        runbooks=runbooks,
+        problems=tuple(sorted(problems)),
+        fences=everything,
+        declared=tuple(variable.name for variable in front.variables),
+    )
+
+
+def _lines(data: bytes, problems: list[Problem]) -> list[str]:
+    """The lines without their ends; what is no UTF-8, and NUL, becomes U+FFFD."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        what = _("not UTF-8 text; save it as UTF-8")
+        problems.append(Problem(before.count(b"\n") + 1, "error", "encoding", what))
+        text = data.decode("utf-8-sig", "replace")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        problems.append(Problem(line, "error", "encoding", _("a NUL character; this is no text")))
+        text = text.replace("\0", "\ufffd")
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _sections(blocks: Sequence[MarkdownBlock]) -> Iterator[tuple[MarkdownBlock | None, list[MarkdownBlock]]]:
+    """Each heading with what stands below it, up to the next one; first what stands above all."""
+    heading: MarkdownBlock | None = None
+    section: list[MarkdownBlock] = []
+    for block in blocks:
+        if block.kind == "heading" and block.item is None and not block.quoted:
+            yield heading, section
+            heading, section = block, []
+        elif not block.quoted:
+            section.append(block)
+    yield heading, section
+
+
+class _RunbookBuilder:
+    """Makes the runbooks of one file; ``taken`` are the lines of the fences that are in them."""
+
+    def __init__(self, path: str, sha256: str, front: FrontMatter, fences: FenceReader) -> None:
+        self.path, self.sha256, self.front, self.fences = path, sha256, front, fences
+        self.runbooks: list[Runbook] = []
+        self.problems: list[Problem] = []
+        self.taken: set[int] = set()
+
+    def add(self, heading: MarkdownBlock | None, section: list[MarkdownBlock]) -> None:
+        """Adds the runbook of a section, if it is one."""
+        header = self.front.header
+        if not any(_begins_step(block) for block in section) or (heading is None and not header.title):
+            return
+        steps: list[Step] = []
+        number = 0
+        for item, blocks in _steps(section):
+            if item is None:
+                self._outside(blocks)
+                continue
+            step, number = self._step(item, blocks, number)
+            steps.append(step)
+        title = plain(heading.text) if heading is not None else ""
+        self.runbooks.append(
+            Runbook(
+                id="",
+                title=title or header.title,
+                path=self.path,
+                line=heading.line if heading is not None else 1,
+                sha256=self.sha256,
+                steps=tuple(steps),
+                severity=header.severity,
+                hosts=header.hosts,
+                on_alert=header.on_alert,
+                variables=_document_variables(steps, self.front.variables),
+                language=header.language or ("zh" if _CHINESE.search(title + header.title) else ""),
+            )
+        )
+
+    def named(self) -> Iterator[Runbook]:
+        """All runbooks with their ids. Title and id of the front matter are those of a file's only runbook."""
+        from msgspec.structs import replace
+
+        header, alone = self.front.header, len(self.runbooks) == 1
+        stem = self.path.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".md")
+        used: set[str] = set()
+        for runbook in self.runbooks:
+            title = header.title if alone and header.title else runbook.title
+            base = f"{header.id or _slug(stem)}-{_slug(title)}".strip("-")
+            name = base = header.id if alone and header.id else base
+            count = 1
+            while name in used:
+                count += 1
+                name = f"{base}-{count}"
+            used.add(name)
+            yield replace(runbook, id=name, title=title)
+
+    def _outside(self, blocks: Sequence[MarkdownBlock]) -> None:
+        for block in blocks:
+            if block.kind == "fence":
+                what = _("this fence stands before the first step and is not run; put it into a step")
+                self.problems.append(Problem(block.line, "warning", "fence-outside", what))
+
+    def _step(self, item: ListItem, blocks: Sequence[MarkdownBlock], number: int) -> tuple[Step, int]:
+        """A step of its blocks; ``number`` counts the runbook's fences."""
+        title: str | None = None
+        prose: list[str] = []
+        checklist: list[str] = []
+        commands: list[Command] = []
+        for block in blocks:
+            if block.kind == "fence":
+                commands += self.fences.commands(block, number)
+                number += 1
+                self.taken.add(block.line)
+            elif block.kind != "item":
+                if title is None and block.item is item:
+                    title = plain(block.text)
+                elif block.item in (item, None):
+                    prose.append(plain(block.text))
+                else:
+                    checklist.append(plain(block.text))
+        if not title:
+            title = commands[0].text.split("\n", 1)[0] if commands else ""
+        return (
+            Step(
+                title=title,
+                prose=tuple(prose),
+                checklist=tuple(checklist),
+                commands=tuple(commands),
+                line=item.line,
+            ),
+            number,
+        )
+
+
+def _begins_step(block: MarkdownBlock) -> bool:
+    return block.kind == "item" and block.item is not None and block.item.ordered and block.item.parent is None
+
+
+def _steps(section: Sequence[MarkdownBlock]) -> Iterator[tuple[ListItem | None, list[MarkdownBlock]]]:
+    """The blocks of each step; first those before all, with None. What stands behind an item without being in it
+    belongs to it too: fences are often not indented."""
+    item: ListItem | None = None
+    blocks: list[MarkdownBlock] = []
+    for block in section:
+        if _begins_step(block):
+            yield item, blocks
+            item, blocks = block.item, []
+        else:
+            blocks.append(block)
+    yield item, blocks
+
+
+def _document_variables(steps: Sequence[Step], declared: Sequence[Variable]) -> tuple[Variable, ...]:
+    """Those that are declared, then those that commands or their hosts name without."""
+    found = {variable.name: variable for variable in declared}
+    for step in steps:
+        for command in step.commands:
+            host = command.attributes.host or ""
+            if host.startswith("<") and host.endswith(">"):
+                found.setdefault(host[1:-1], Variable(name=host[1:-1], type="host"))
+            for placeholder in command.placeholders:
+                found.setdefault(placeholder.name, Variable(name=placeholder.name))
+    return tuple(found.values())
+
+
+def _slug(text: str) -> str:
+    return _NO_WORD.sub("-", text.lower()).strip("-.")

@@ -1,0 +1,344 @@
+"""Parses a fence of a runbook: the attributes in its info string, and the commands in its body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from lilfox_tui.i18n import _, listed
+from lilfox_tui.runbook.bash.launcher import is_bash
+from lilfox_tui.runbook.bash.parser import CommandText, SyntaxProbe, split
+from lilfox_tui.runbook.bash.placeholders import placeholders_of
+from lilfox_tui.runbook.classify import checked, decides_what_runs, kind, verdict_of_text
+from lilfox_tui.runbook.model import Attributes, Command, Kind, Placeholder, Problem
+from lilfox_tui.runbook.parse.markdown import MarkdownBlock
+from lilfox_tui.runbook.readers.spec import Verdict
+
+if TYPE_CHECKING:
+    import re2
+
+
+# The info string of a fence: its language, and attributes as JSON (runme's, and ours; runme passes over those).
+#
+# bash {"name": "ban", "host": "web*", "confirm": "typed", "timeout": "30s"}
+
+
+_INFO = re.compile(r"\s*([^\s{]*)\s*(.*)", re.DOTALL)
+_OLD_PAIR = re.compile(r"""(?<![\w-])([A-Za-z][\w-]*+)=("[^"]*"|'[^']*'|[^\s}"']+)\s*""")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_SWITCHES = {"true": True, "false": False, True: True, False: False}
+_NONE = Attributes()
+
+
+class _WrongAttribute(Exception):
+    """A value that its key does not take; the text says what would be right."""
+
+
+class _Twice(Exception):
+    """A key that stands there twice."""
+
+
+def read_info(info: str, line: int) -> tuple[str, Attributes | None, list[Problem]]:
+    """Language in lower case, attributes and problems of the info string in ``line``.
+
+    Attributes are None where what stands there cannot be taken as it is meant: the fence is then not to be run.
+    """
+    found = _INFO.fullmatch(info)
+    if found is None:
+        return "", _NONE, []
+    language, rest = found[1].lower(), found[2]
+    if not rest.startswith("{") or rest[1:].lstrip()[:1].isdigit():  # {1,3}: lines that some sites highlight
+        return language, _NONE, []
+    problems: list[Problem] = []
+    try:
+        pairs = _pairs(rest)
+    except (ValueError, RecursionError, _Twice) as error:
+        reason = getattr(error, "msg", None) or str(error)
+        text = _(
+            "the attributes are no JSON object ({reason}); write them as {example}", reason=reason, example=_EXAMPLE
+        )
+        return language, None, [Problem(line, "error", "attributes", text)]
+    values: dict[str, Any] = {}
+    good = True
+    for key, value in pairs.items():
+        known = _KEYS.get(key)
+        if known is None:
+            from lilfox_tui.config.problems import quoted, rather
+
+            text = _("attribute {key} is not known; {rather}", key=quoted(key), rather=rather(key, _KEYS))
+            problems.append(Problem(line, "warning", "attribute-unknown", text))
+            continue
+        field, reader = known
+        try:
+            values[field] = reader(value)
+        except _WrongAttribute as error:
+            good = False
+            text = _("attribute {key}: {what}", key=key, what=error)
+            problems.append(Problem(line, "error", "attribute-value", text))
+    return language, Attributes(**values) if good else None, problems
+
+
+_EXAMPLE = '{"name": "ban", "timeout": "30s"}'
+
+
+def _pairs(text: str) -> dict[str, Any]:
+    """Raises ValueError where it is neither JSON nor runme's older ``{ name=ban }``."""
+    inner = text.strip()[1:-1].strip() if text.rstrip().endswith("}") else ""
+    if inner and not inner.startswith('"'):
+        found = _OLD_PAIR.findall(inner)
+        if found and _OLD_PAIR.sub("", inner) == "":
+            return _once([(key, value.strip("\"'")) for key, value in found])
+    import json
+
+    made = json.loads(text, object_pairs_hook=_once)
+    if not isinstance(made, dict):
+        raise ValueError(type(made).__name__)
+    return made
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _value in pairs]
+        raise _Twice(_("{key} stands there twice", key=next(key for key in keys if keys.count(key) > 1)))
+    return made
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or any(ord(char) < 32 for char in value):
+        raise _WrongAttribute(_("write a text of one line"))
+    return value
+
+
+def _switch(value: Any) -> bool:
+    try:
+        return _SWITCHES[value]
+    except (KeyError, TypeError):
+        raise _WrongAttribute(_("write true or false")) from None
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise _WrongAttribute(_("write one of: {words}", words=listed(words)))
+        return str(value)
+
+    return read
+
+
+def _seconds(value: Any) -> float:
+    from lilfox_tui.config import scalars
+    from lilfox_tui.config.yaml_nodes import ScalarNode
+
+    try:
+        return float(scalars.to_seconds(ScalarNode(str(value), True, 0)))
+    except scalars.Wrong as error:
+        raise _WrongAttribute(str(error)) from None
+
+
+def _expect(value: Any) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
+        return value
+    if isinstance(value, str) and value.isdecimal() and int(value) <= 255:
+        return int(value)
+    if isinstance(value, str) and len(value) > 2 and value[0] == value[-1] == "/":
+        _compiled(value[1:-1])
+        return value[1:-1]
+    raise _WrongAttribute(_("write an exit status such as 0, or a regular expression such as “/ready/”"))
+
+
+def _capture(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not value:
+        raise _WrongAttribute(_("write an object of variables and regular expressions"))
+    for name, pattern in value.items():
+        if not _NAME.fullmatch(name) or not isinstance(pattern, str):
+            raise _WrongAttribute(_("write an object of variables and regular expressions"))
+        if not _compiled(pattern).groups:
+            raise _WrongAttribute(_("{pattern} has no group; put what is to be kept into parentheses", pattern=pattern))
+    return dict(value)
+
+
+def _compiled(pattern: str) -> re2.Pattern:
+    """As ``run/output.py`` matches it: by RE2, which has no lookahead and no backreference."""
+    import re2  # only where a fence has a pattern
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except UnicodeEncodeError:
+        reason = _("half a character (a lone surrogate)")
+        raise _WrongAttribute(
+            _("{pattern} is no regular expression: {reason}", pattern=pattern, reason=reason)
+        ) from None
+    except re2.error as error:
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
+        raise _WrongAttribute(
+            _("{pattern} is no regular expression: {reason}", pattern=pattern, reason=reason)
+        ) from None
+
+
+_KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "name": ("name", _text),
+    "cwd": ("cwd", _text),
+    "interactive": ("interactive", _switch),
+    "background": ("background", _switch),
+    "interpreter": ("interpreter", _text),
+    "tag": ("tag", _text),
+    "excludeFromRunAll": ("exclude_from_run_all", _switch),
+    "host": ("host", _text),
+    "sudo": ("sudo", _switch),
+    "confirm": ("confirm", _one_of("none", "once", "typed")),
+    "timeout": ("timeout_s", _seconds),
+    "expect": ("expect", _expect),
+    "check": ("check", _switch),
+    "rollback-of": ("rollback_of", _text),
+    "capture": ("capture", _capture),
+    "risk": ("risk", _one_of("read", "change", "destroy")),
+    "follow": ("follow", _switch),
+}
+"""Each attribute: the field that it becomes, and what reads its value."""
+
+
+# A fence of a runbook into its commands, each with what it is known to do.
+
+
+SHELLS = frozenset({"bash", "sh", "shell", "console"})
+"""Languages whose fences hold commands."""
+_PROMPT = re.compile(r"(?:[\w.-]++@[\w.-][^\s$#]*+[$#]|\$) ")
+
+
+class FenceReader:
+    """Reads the fences of one file, which LilFox brings where it is ``ours``; what is wrong with them goes to
+    ``problems``."""
+
+    def __init__(self, *, ours: bool = False) -> None:
+        self.problems: list[Problem] = []
+        self._ours = ours
+        self._asking = SyntaxProbe()
+
+    def commands(self, block: MarkdownBlock, number: int) -> list[Command]:
+        """The commands of a fence, which is the one with this ``number`` in its runbook."""
+        text, language, attributes = block.text, block.info.lower(), _NONE
+        known: Attributes | None = _NONE
+        if " " in block.info or "{" in block.info:
+            language, known, problems = read_info(block.info, block.line)
+            attributes = known or _NONE
+            self.problems += problems
+        if not block.closed:
+            what = _("this fence has no end; close it with a line of its own marks")
+            self.problems.append(Problem(block.line, "error", "fence-open", what))
+            known = None
+        if not text.strip():
+            return []
+        shell = language in SHELLS
+        if (shell and text.lstrip().startswith("#!")) or (attributes.interpreter and known is not None):
+            return [self._whole(block, language, attributes, number, runs=known is not None)]
+        if not shell:
+            return [self._whole(block, language, attributes, number, runs=False)]
+        parts = split(_without_prompts(text) if language == "console" else text, self._asking)
+        return list(self._commands(parts, block, language, known, number))
+
+    def _commands(
+        self, parts: list[CommandText], block: MarkdownBlock, language: str, attributes: Attributes | None, number: int
+    ) -> Iterator[Command]:
+        """Behind a command that may have made others of those that follow, nothing is known of them."""
+        lost = False
+        for part in parts:
+            text = checked(part.text, filled=False)
+            found = verdict_of_text(text, filled=False) if not lost and attributes is not None else "unknown"
+            blind = lost
+            lost = lost or (found in ("change", "unknown") and decides_what_runs(part.text))
+            yield self._command(part, block, language, attributes, number, found, blind=blind)
+
+    def _command(
+        self,
+        part: CommandText,
+        block: MarkdownBlock,
+        language: str,
+        attributes: Attributes | None,
+        number: int,
+        known: Verdict,
+        *,
+        blind: bool,
+    ) -> Command:
+        line = block.line + 1 + part.line
+        does: Kind = "none"
+        if part.syntax_error:
+            what = _("bash cannot read this: {reason}", reason=part.syntax_error)
+            self.problems.append(Problem(line, "error", "syntax", what))
+        elif attributes is not None:
+            does = kind(known, attributes, ours=self._ours)
+            self._told(known, attributes, line)
+        if part.whole:
+            what = _("where the first command ends was not found out: the rest of this fence is taken as one")
+            self.problems.append(Problem(line, "warning", "not-split", what))
+        return Command(
+            text=part.text,
+            kind=does,
+            language=language,
+            placeholders=_placeholders(part.text),
+            line=line,
+            fence=number,
+            attributes=attributes or _NONE,
+            comment=part.comment,
+            blind=blind,
+        )
+
+    def _whole(
+        self, block: MarkdownBlock, language: str, attributes: Attributes, number: int, *, runs: bool
+    ) -> Command:
+        """A fence that is run as one script, or only shown."""
+        judged = runs and is_bash(block.text, attributes.interpreter)
+        known: Verdict = verdict_of_text(block.text, filled=False) if judged else "unknown"
+        if runs:
+            self._told(known, attributes, block.line + 1)
+        return Command(
+            text=block.text,
+            kind=kind(known, attributes, ours=self._ours) if runs else "none",
+            language=language,
+            placeholders=_placeholders(block.text) if runs else (),
+            line=block.line + 1,
+            fence=number,
+            attributes=attributes,
+            script=runs,
+        )
+
+    def _told(self, known: Verdict, attributes: Attributes, line: int) -> None:
+        """What its fence calls less than it may be."""
+        if attributes.risk != "read" or self._ours:
+            return
+        if known == "change":
+            what = _("risk is “read”, but this is known to change something; it is asked for as a change")
+            self.problems.append(Problem(line, "error", "risk-too-low", what))
+        elif known == "unknown":
+            what = _("risk is “read”, but nobody knows that this only reads; it is asked for as a change")
+            self.problems.append(Problem(line, "warning", "risk-not-known", what))
+
+
+def _placeholders(text: str) -> tuple[Placeholder, ...]:
+    return placeholders_of(text) if "<" in text else ()
+
+
+def _without_prompts(text: str) -> str:
+    """A session as it was copied from a terminal: what stands behind the prompts; a session without any is all
+    commands. Lines stay where they are."""
+    lines = text.split("\n")
+    if not any(_PROMPT.match(line) for line in lines):
+        return text
+    return "\n".join(_typed(lines))
+
+
+def _typed(lines: list[str]) -> Iterator[str]:
+    typed = False
+    for line in lines:
+        found = _PROMPT.match(line)
+        if found:
+            typed = True
+            yield line[found.end() :]
+        elif typed and line.startswith("> "):
+            yield line[2:]
+        else:
+            typed = False
+            yield ""

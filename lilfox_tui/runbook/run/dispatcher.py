@@ -1,0 +1,509 @@
+"""Dispatches orders to a run: who may give them, what becomes of each, and how the run ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, _, ntr, tr
+from lilfox_tui.jobs.model import JobState, Outcome
+from lilfox_tui.runbook.run.clients import ClientPresence, RunClient
+from lilfox_tui.runbook.run.gate import refuse_again, refuse_behind_undone, refuse_unseen
+from lilfox_tui.runbook.run.persistence import RunRecorder, now
+from lilfox_tui.runbook.run.protocol import (
+    ByHand,
+    ClientActs,
+    CommandBegan,
+    CommandEnded,
+    CommandSkipped,
+    DoneByHand,
+    FinishRun,
+    LookAgain,
+    OnFailure,
+    Order,
+    RunAll,
+    RunAllStarted,
+    RunOne,
+    Skip,
+    Stop,
+    TakeOver,
+    TerminalBegins,
+    TerminalEnded,
+    Undo,
+    UseText,
+)
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.runner import Runner
+from lilfox_tui.runbook.run.state import CommandResult, State, Turn, hosts_of
+
+# Who acts in a run: one face orders, the others follow until they take over, or until it is gone.
+
+
+class RunOwnership:
+    """Of one run. Nobody has it at first; who orders while nobody has it, takes it."""
+
+    def __init__(self, record: RunRecorder) -> None:
+        self._record = record
+        self._presence: ClientPresence | None = None
+
+    async def ask(self, face: RunClient) -> None:
+        """Raises LilFoxError where another face acts and is there."""
+        held = self._record.folding.acts
+        acts = None if held is None else held.face
+        if acts is None or (acts.process != face.process and not acts.process.runs()):
+            await self.take(face)
+        elif held is not None and acts.process != face.process:
+            raise LilFoxError(
+                tr("{who} acts in this run since {since:%H:%M:%S} UTC; nothing was done", who=acts.who, since=held.at),
+                tr("to act instead of them: O in pane 4, or lilfox runbook run --resume {run}",
+                   run=self._record.run_id),
+            )  # fmt: skip
+
+    async def take(self, face: RunClient) -> None:
+        """From now on ``face`` acts; who did before follows."""
+        held = self._record.folding.acts
+        if held is not None and held.face is not None and held.face.process == face.process and self._presence:
+            return
+        self.close()
+        await self._record.acts(ClientActs(at=now(), face=face, before="" if held is None else held.last), face)
+        self._presence = ClientPresence(face, self._left)
+
+    def close(self) -> None:
+        """Watches nobody any more."""
+        if self._presence is not None:
+            self._presence.close()
+            self._presence = None
+
+    def _left(self) -> None:
+        held = self._record.folding.acts
+        if held is not None and held.face is not None:
+            self._record.fact(ClientActs(at=now(), before=held.face.who), must=False)
+            self._record.say(_("{who} has left; who orders next acts", who=held.face.who))
+
+
+# A change that failed on its way: how far it came only a look at its host tells. What takes it back may be run, too,
+# which is never done by itself: it was written for the whole change.
+
+
+def is_half_done(folding: RunReducer, failed: CommandResult) -> bool:
+    """Whether it may have changed something before it failed that nothing has taken back since."""
+    begun = failed.exit_status is not None or failed.stopped
+    return failed.kind == "change" and failed.state == "failed" and begun and not _taken_back(folding, failed)
+
+
+def half_done(folding: RunReducer, turn: Turn) -> str:
+    """``run`` of what may be half done at ``turn`` and that the runbook can take back; empty where there is none."""
+    found = [
+        each.run
+        for each in folding.results(turn.step, turn.command or 0).values()
+        if is_half_done(folding, each) and folding.rollback_of(each.run)
+    ]
+    return found[-1] if found else ""
+
+
+def _taken_back(folding: RunReducer, failed: CommandResult) -> bool:
+    ways = folding.rollback_of(failed.run)
+    later = [folding.results(way.step, way.command or 0).get(failed.host) for way in ways]
+    return bool(ways) and all(each is not None and each.state == "done" and each.began > failed.began for each in later)
+
+
+# How a run ended, as its job says it.
+
+
+PARTLY = 3
+CANCELLED = 130
+
+
+def outcome_of(folding: RunReducer, *, aborted: bool = False, failure: LilFoxError | None = None) -> Outcome:
+    """``ok`` (0): all is done. ``failed`` (1): it failed, and of what was done nothing is in force. ``partly`` (3): not
+    all is done, and something was changed; or something was skipped. ``unknown`` (1): nobody knows how a command ended.
+    ``cancelled`` (130): given up before anything was changed."""
+    turns = [turn for turn in folding.turns() if turn.command is not None]
+    begun = [*turns, *_ways_back(folding)]
+    states: Counter[State] = Counter(folding.state_of(turn) for turn in turns)
+    changed = len(folding.changes())
+    result = {"runbook": folding.runbook.id, "states": dict(states), "changes_in_force": changed}
+    hint = _hint(changed, any(folding.rollback_of(each.run) for each in folding.changes()))
+    if (unknown := _first(folding, begun, "unknown")) is not None:
+        return Outcome("unknown", str(unknown[0]), str(hint), 1, result)
+    bad = _first(folding, begun, "failed")
+    if failure is not None or bad is not None:
+        message = failure.message if failure is not None else bad and bad[0]
+        hints = [failure.hint] if failure is not None else [hint, _half_done(folding, bad[1]) if bad else ""]
+        state: JobState = "partly" if changed else "failed"
+        return _ended(state, str(message), " ".join(filter(None, map(str, hints))), result)
+    left = [turn for turn in turns if not folding.passed(turn)]
+    if aborted or left:
+        message = ntr("it was ended before its command was done",
+                      "it was ended with {left} of {count} commands left", len(turns), left=len(left))  # fmt: skip
+        return _ended("partly" if changed else "cancelled", str(message), str(hint), result)
+    if states["skipped"]:
+        done = len(turns) - states["skipped"] - states["undone"]
+        skipped = tr("commands done: {done}, skipped: {skipped}", done=done, skipped=states["skipped"])
+        return _ended("partly", str(skipped), "", result)
+    if states["undone"]:
+        return _ended("partly" if changed else "failed", str(tr("what was changed was taken back")), str(hint), result)
+    return Outcome("ok", str(ntr("the command is done", "all {count} commands are done", len(turns))), "", 0, result)
+
+
+def _ended(state: JobState, message: str, hint: str, result: dict[str, Any]) -> Outcome:
+    codes: dict[JobState, int] = {"partly": PARTLY, "failed": 1, "cancelled": CANCELLED}
+    return Outcome(state, message, hint, codes[state], result)
+
+
+def _ways_back(folding: RunReducer) -> list[Turn]:
+    """Rollbacks that were begun: how they ended counts as well."""
+    return [
+        Turn(step, number, tuple(results))
+        for step, each in enumerate(folding.runbook.steps)
+        for number, command in enumerate(each.commands)
+        if command.attributes.rollback_of is not None and (results := folding.results(step, number))
+    ]
+
+
+def _first(folding: RunReducer, turns: list[Turn], state: State) -> tuple[Message, CommandResult] | None:
+    """The first command of that state that the run cannot pass, in words."""
+    for turn in turns:
+        if folding.state_of(turn) != state or folding.passed(turn):
+            continue
+        for each in folding.results(turn.step, turn.command or 0).values():
+            if each.state == state:
+                title = folding.runbook.steps[turn.step].title
+                words = tr("{step}. {title}: {host}: {message}", step=turn.step + 1, title=title, host=each.host,
+                           message=each.message or state)  # fmt: skip
+                return words, each
+    return None
+
+
+def _half_done(folding: RunReducer, failed: CommandResult) -> Message | str:
+    if not is_half_done(folding, failed):
+        return ""
+    return tr("what failed may have changed something on {host} before it failed: look there", host=failed.host)
+
+
+def _hint(changed: int, undoable: bool) -> Message | str:
+    if not changed:
+        return ""
+    if undoable:
+        return tr("changes in force: {count}; the runbook can take some of them back", count=changed)
+    return tr("changes in force: {count}", count=changed)
+
+
+# What becomes of an order: it is refused with a reason, or done, one at a time.
+
+
+_ENDS_S = 1.0
+
+
+class OrderDispatcher:
+    """Takes orders until the run has ended; ``ended`` is then how."""
+
+    def __init__(self, runner: Runner, lease: RunOwnership) -> None:
+        self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._runner, self._lease = runner, lease
+        runner.fault = self.fail
+        self._record = runner.record
+        self._folding = runner.folding
+        self._busy: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
+        """Finds out how that ended which an earlier job had begun."""
+        self._ending = False
+        """Nothing more is begun."""
+        self._terminal = ""
+        """What a face runs in its terminal now."""
+        self._terminal_face: RunClient | None = None
+        self._at_terminal: ClientPresence | None = None
+        self._leaving: asyncio.Task[bool] | None = None
+
+    def fail(self, error: Exception) -> None:
+        """The run cannot go on."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
+
+    async def handle(self, order: Order, face: RunClient) -> None:
+        """Does it, or begins it. Raises LilFoxError: it is refused, and nothing was done."""
+        if self.ended.done():
+            raise LilFoxError(tr("the run has ended"))
+        if isinstance(order, TakeOver):
+            await self._lease.take(face)
+        elif isinstance(order, TerminalEnded):  # it tells what was; who took over meanwhile needs to know it, too
+            await self._terminal_ended(order, face)
+        else:
+            await self._lease.ask(face)
+            await self._handle(order, face)
+
+    async def _handle(self, order: Order, face: RunClient) -> None:
+        by = face.name
+        match order:
+            case RunOne():
+                await self._run_one(order, by)
+            case RunAll():
+                await self._run_all_ordered(order, by)
+            case Skip():
+                await self._skip(order, by)
+            case ByHand():
+                self._step(order.step)
+                await self._record.by_hand(DoneByHand(at=now(), step=order.step, by=by))
+            case TerminalBegins():
+                await self._terminal_begins(order, face)
+            case LookAgain():
+                await self._free()
+                self.begin(self._runner.look_again(order.run))
+            case Undo():
+                await self._undo_ordered(order, by)
+            case UseText():
+                await self._free()
+                await self._runner.use_text(order.sha256, by)
+            case Stop():
+                await self._stop()
+            case FinishRun():
+                if order.idle:
+                    await self._free()
+                await self.stop()
+                self._end(outcome_of(self._folding, aborted=order.abort))
+
+    async def stop(self) -> None:
+        """Ends what runs, and waits for that."""
+        await self._leave_terminal()
+        self._ending = True
+        while self._busy is not None and not self._busy.done():
+            self._runner.stop(tr("the run was ended"))
+            await asyncio.wait([self._busy], timeout=1.0)
+
+    def begin(self, work: Coroutine[object, object, object]) -> None:
+        """Does ``work``; orders that begin something are refused until it has ended."""
+        self._busy = asyncio.create_task(self._told(work))
+
+    def ask_hosts(self, asking: Coroutine[object, object, object]) -> None:
+        """Does ``asking``, which finds out how that ended which an earlier job had begun; what runs goes on meanwhile.
+        An order to run all that is left waits for it, others are refused until then."""
+        self.begin(asking)
+        self._asking = self._busy
+
+    async def _told(self, work: Coroutine[object, object, object]) -> None:
+        """Does ``work``; why it cannot be done is told those who attach. A fault of ours ends the job."""
+        try:
+            await work
+        except LilFoxError as error:
+            self._record.say("; ".join(filter(None, map(str, (error.message, error.hint)))), "bad")
+        except Exception as error:
+            self.fail(error)
+
+    async def _free(self) -> None:
+        """Raises LilFoxError while something runs: who came first goes on."""
+        if self._busy is not None and not self._busy.done() and not self._folding.running():
+            await asyncio.wait([self._busy], timeout=_ENDS_S)  # it is about to end, or begins the next one
+        if self._terminal or (self._busy is not None and not self._busy.done()):
+            running = self._folding.running()
+            what = f"{running[0].host}: {running[0].shown}" if running else tr("a command")
+            raise LilFoxError(
+                tr("not now: this runs, begun by {by}: {what}", by=running[0].by if running else "?", what=what),
+                tr("wait for its end, or stop it"),
+            )
+
+    def _step(self, number: int) -> None:
+        if not 0 <= number < len(self._folding.runbook.steps):
+            raise LilFoxError(tr("there is no step {step}", step=number + 1))
+
+    def _turn(self, step: int, number: int, hosts: Sequence[str] | None) -> Turn:
+        """The command on ``hosts``; on those of its own where it is not done when none are given."""
+        self._step(step)
+        runbook = self._folding.runbook
+        commands = runbook.steps[step].commands
+        if not 0 <= number < len(commands):
+            raise LilFoxError(tr("step {step} has no command {number}", step=step + 1, number=number + 1))
+        if hosts is not None:
+            return Turn(step, number, tuple(hosts))
+        meant = Turn(step, number, hosts_of(commands[number], runbook, self._folding.hosts, self._folding.values))
+        left = self._folding.left(meant)
+        return left if left.hosts else meant
+
+    async def _run_one(self, order: RunOne, by: str) -> None:
+        await self._free()
+        self._runner.see_file(order.sha256, by)
+        self._runner.take_given(order.values)
+        turn = self._turn(order.step, order.command, order.hosts)
+        if not order.again:
+            refuse_again(self._folding, turn)
+        if self._folding.command(turn).kind == "interactive":
+            raise LilFoxError(tr("this needs a terminal: it is run where you are, not by the job"))
+        ready = await self._runner.ready(turn)
+        if not order.seen:
+            refuse_unseen(ready)
+        self.begin(self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)))
+
+    async def _run_all_ordered(self, order: RunAll, by: str) -> None:
+        asking = self._asking if self._asking is not None and self._busy is self._asking else None
+        if asking is None or asking.done() or self._terminal:
+            asking = None
+            await self._free()
+        refuse_behind_undone(self._folding)
+        self._runner.see_file(order.sha256, by)
+        self._runner.take_given(order.values)
+        self._runner.look_ahead()
+        self._record.fact(RunAllStarted(at=now(), by=by), sync=True)
+        self._runner.go_alone()
+        self.begin(self._run_all(order.on_failure, by, asking))
+
+    async def _run_all(self, on_failure: OnFailure, by: str, asking: asyncio.Task[None] | None) -> None:
+        if asking is not None:
+            await asyncio.wait([asking])
+        if self.ended.done():
+            return
+        try:
+            refuse_behind_undone(self._folding)  # one that took something back may have been asked for just now
+            if not await self._walk(by) and on_failure == "undo" and self._may_undo():
+                self._record.say(_("taking back what was changed"), "warning")
+                await self._undo(self._undoable(), by, seen=False)
+        except LilFoxError as error:
+            self._end(outcome_of(self._folding, failure=error))
+            raise
+        self._end(outcome_of(self._folding))
+
+    def _may_undo(self) -> bool:
+        """Nothing is taken back beside a command that may still run."""
+        unknown = any(self._folding.state_of(turn) == "unknown" for turn in self._folding.turns())
+        if unknown:
+            self._record.say(_("nothing is taken back: nobody knows how a command ended"), "bad")
+        return not unknown and not self._ending
+
+    async def _walk(self, by: str) -> bool:
+        """Runs what is left; whether all of it worked. Raises LilFoxError for what cannot be begun."""
+        for whole in self._folding.turns():
+            if self._folding.passed(whole):
+                continue
+            turn = self._folding.left(whole)
+            step = self._folding.runbook.steps[turn.step]
+            if turn.command is None:
+                self._record.say(_("{step}. {title}: is done by hand", step=turn.step + 1, title=step.title), "warning")
+                continue
+            if self._folding.command(turn).kind == "interactive":
+                reason = _("it needs a terminal, and nobody is asked")
+                await self._record.skipped(
+                    CommandSkipped(at=now(), step=turn.step, command=turn.command, reason=reason, by=by)
+                )
+                continue
+            if self._ending or self._folding.state_of(turn) == "unknown":
+                return False
+            self._runner.see_file(self._folding.sha256, by)
+            ready = await self._runner.ready(turn)
+            refuse_unseen(ready)
+            if not await self._runner.run(ready, by) and not self._folding.passed(whole):
+                return False
+        return True
+
+    def _undoable(self) -> list[str]:
+        """Changes that the runbook can take back, the last one first."""
+        return [each.run for each in reversed(self._folding.changes()) if self._folding.rollback_of(each.run)]
+
+    async def _undo_ordered(self, order: Undo, by: str) -> None:
+        await self._free()
+        self._runner.see_file(order.sha256, by)
+        self._runner.take_given(order.values)
+        runs = [order.run] if order.run else self._undoable()
+        if not runs or not self._folding.rollback_of(runs[0]):
+            raise LilFoxError(tr("the runbook does not say how anything that was done here is taken back"))
+        self.begin(self._undo(runs, by, seen=True))
+
+    async def _undo(self, runs: Sequence[str], by: str, *, seen: bool) -> None:
+        """Takes them back in this order; stops where one does not work. ``seen``: somebody was shown what is run."""
+        for run in runs:
+            result = self._folding.result(run)
+            if self._ending:
+                return
+            if result is None or result.state in ("undone", "running"):
+                continue
+            for turn in self._folding.rollback_of(run):
+                ready = await self._runner.ready(turn)
+                if not seen:
+                    refuse_unseen(ready)
+                if not await self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)):
+                    self._record.say(_("what takes it back did not work; nothing more is taken back"), "bad")
+                    return
+
+    async def _skip(self, order: Skip, by: str) -> None:
+        await self._free()
+        self._step(order.step)
+        if order.command is not None:
+            self._turn(order.step, order.command, ())
+        if not order.reason.strip():
+            raise LilFoxError(tr("say why it is skipped"))
+        await self._record.skipped(
+            CommandSkipped(at=now(), step=order.step, command=order.command, reason=order.reason.strip(), by=by)
+        )
+
+    async def _terminal_begins(self, order: TerminalBegins, face: RunClient) -> None:
+        await self._free()
+        self._runner.see_file(order.sha256, face.name)
+        self._runner.take_given(order.values)
+        turn = self._turn(order.step, order.command, (order.host,))
+        ready = await self._runner.ready(turn)
+        if ready.command.kind != "interactive":
+            raise LilFoxError(tr("this needs no terminal: the job runs it"))
+        began = CommandBegan(
+            at=now(),
+            run=self._record.next_command(),
+            step=order.step,
+            command=order.command,
+            host=order.host,
+            kind="interactive",
+            shown=ready.filled[order.host].marked,
+            by=face.name,
+        )
+        await self._record.began(began, ready.title, ready.command)
+        self._runner.fence_left(ready, order.host)
+        self._terminal, self._terminal_face = began.run, face
+        self._at_terminal = ClientPresence(face, self._terminal_gone)
+
+    def _terminal_gone(self) -> None:
+        """Who ran it there was killed, or lost the terminal."""
+        self._leaving = asyncio.create_task(self._leave_terminal())
+
+    def _left_terminal(self) -> str:
+        """What was in the terminal, where nothing is from now on."""
+        if self._at_terminal is not None:
+            self._at_terminal.close()
+        run, self._terminal, self._terminal_face, self._at_terminal = self._terminal, "", None, None
+        return run
+
+    async def _terminal_ended(self, order: TerminalEnded, face: RunClient) -> None:
+        result, began = self._folding.result(self._terminal), self._terminal_face
+        if result is None or result.host != order.host or began is None or began.process != face.process:
+            raise LilFoxError(tr("nothing of this run is in your terminal now"))
+        run = self._left_terminal()
+        clean = order.exit_status == 0
+        worked = clean if order.worked is None else order.worked
+        message = "" if clean else str(_("it ended with {status}", status=order.exit_status))
+        if worked != clean:
+            said = _("{who} says that it worked", who=face.name)
+            message = " ".join([message, said if worked else _("{who} says that it did not work", who=face.name)])
+        ended = CommandEnded(
+            at=now(),
+            run=run,
+            state="done" if worked else "failed",
+            message=message.strip(),
+            exit_status=order.exit_status,
+        )
+        await self._runner.told_end(ended)
+
+    async def _stop(self) -> None:
+        if await self._leave_terminal():
+            return
+        if not self._runner.stop(tr("somebody stopped it")):
+            raise LilFoxError(tr("nothing runs now"))
+
+    async def _leave_terminal(self) -> bool:
+        """What a face had in its terminal and did not tell the end of; whether there was something."""
+        if not self._terminal:
+            return False
+        run = self._left_terminal()
+        message = _("the terminal in which it ran has not told how it ended")
+        await self._runner.told_end(CommandEnded(at=now(), run=run, state="unknown", message=message))
+        return True
+
+    def _end(self, outcome: Outcome) -> None:
+        if not self.ended.done():
+            self.ended.set_result(outcome)

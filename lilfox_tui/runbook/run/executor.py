@@ -1,0 +1,322 @@
+"""Executes one command of a runbook on one host, from its first byte to its end.
+
+What changes something runs detached (``hosts/detached.py``): a lost link is waited for, and a job that was killed finds
+it again by its id. What only reads has no state on the host: where the link is lost nobody knows how it ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import aclosing, suppress
+from secrets import token_hex
+
+from msgspec import Struct
+
+from lilfox_tui.errors import (
+    CommandFailed,
+    CommandTimeout,
+    CommandUnknown,
+    HostError,
+    HostUnreachable,
+    LilFoxError,
+    LinkLost,
+    NotBegun,
+)
+from lilfox_tui.hosts import detached
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.runbook.bash.launcher import ARGV, FenceSession, NeededVariables, given
+from lilfox_tui.runbook.model import Kind
+from lilfox_tui.runbook.run.output import CommandOutput
+from lilfox_tui.runbook.run.protocol import EndState
+
+ON_HOST_BYTES = 4 << 20
+"""So much of a changing command's output is kept on the host from its start, and 64 KiB of its end."""
+_LEFT_S = 0.3
+"""A command that has told its end may hold its output open (something that it left in the background)."""
+_END_S = 60.0
+_AGAIN_S = 5.0
+
+
+class CommandTask(Struct, frozen=True, kw_only=True):
+    """What is to run. ``env`` may hold secrets."""
+
+    run: str
+    """Its id: of this command on this host, once."""
+    kind: Kind
+    script: str
+    env: Mapping[str, str]
+    label: str
+    """For people who look at what runs on the host; no secret."""
+    sudo: bool = False
+    fence: FenceSession | None = None
+    fine: int | None = 0
+    """The exit status that is good; None where another thing decides."""
+    cwd: str = ""
+    interpreter: str = ""
+    wall: bool = False
+    """Nothing may be changed on the host: what reads is held to that there, too, as far as programs let it."""
+    needed: NeededVariables = NeededVariables()
+    timeout_s: float | None = None
+    patience_s: float | None = None
+    """So long a lost link is waited for; None: until somebody stops it."""
+    ran: bool = False
+    """Of one that an earlier job has begun: whether it is known to have run, whatever its host still knows of it."""
+
+
+class ExecutionEnd(Struct, frozen=True, kw_only=True):
+    """How it ended. ``done``: by itself, with its exit status (which is not judged here), or what follows was stopped.
+    ``failed``: it was ended before its time, and why."""
+
+    state: EndState
+    message: Message | str = ""
+    exit_status: int | None = None
+    stopped: bool = False
+
+
+class CommandExecution:
+    """One command. ``output`` takes what it prints; ``lost`` is told why the link is gone, and "" when it is back."""
+
+    def __init__(self, host: Host, task: CommandTask, output: CommandOutput, lost: Callable[[str], None]) -> None:
+        self._host, self._task, self.output = host, task, output
+        self._lost = lost
+        self._link_lost: Message | str | None = None
+        """Why, while it is."""
+        self._patience_s = task.patience_s
+        self._patience: asyncio.TimerHandle | None = None
+        self._read = {"stdout": 0, "stderr": 0}
+        self._ran = task.ran
+        self._late: asyncio.TimerHandle | None = None
+        self._work: asyncio.Task[ExecutionEnd] | None = None
+        self._why: Message | str | None = None
+        """Why it is ended by us."""
+
+    async def run(self) -> ExecutionEnd:
+        """Runs it to its end, or until ``stop``."""
+        return await self._watched(self._changes() if self._task.kind == "change" else self._reads())
+
+    async def go_on(self) -> ExecutionEnd:
+        """As ``run``, for a change that an earlier job has begun: found by its id, and never begun again."""
+        return await self._watched(self._followed())
+
+    def stop(self, why: Message | str) -> None:
+        """Ends it on the host; ``run`` then says how it ended. Of what follows that is a good end."""
+        if self._why is None and self._work is not None:
+            self._why = why
+            self._work.cancel()
+
+    def be_patient(self, seconds: float) -> None:
+        """A lost link is waited for so long from now on, where it was without end."""
+        if self._patience_s is None:
+            self._patience_s = seconds
+            if self._link_lost is not None:
+                self._patience = asyncio.get_running_loop().call_later(seconds, self.stop, self._link_lost)
+
+    async def _watched(self, work: Coroutine[object, object, ExecutionEnd]) -> ExecutionEnd:
+        task = self._task
+        self._work = asyncio.ensure_future(work)
+        try:
+            return await self._work
+        except asyncio.CancelledError:
+            if self._why is None:
+                raise
+            if task.kind == "change":
+                return await self._cancelled(self._why)
+            followed = task.kind == "follow"
+            return ExecutionEnd(
+                state="done" if followed else "failed", message="" if followed else self._why, stopped=True
+            )
+        finally:
+            for each in (self._late, self._patience):
+                if each is not None:
+                    each.cancel()
+
+    def _begin_to_count(self) -> None:
+        """From now on its time runs."""
+        seconds = self._task.timeout_s
+        if seconds is not None:
+            late = tr("it did not end within {seconds:g} s", seconds=seconds)
+            self._late = asyncio.get_running_loop().call_later(seconds, self.stop, late)
+
+    async def _reads(self) -> ExecutionEnd:
+        self._begin_to_count()
+        marked = _Marked(token_hex(16).encode())
+        try:
+            stdin = self._given(marked.mark.decode())
+            async with aclosing(self._host.stream(ARGV, stdin=stdin, sudo=self._task.sudo)) as blocks:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None) as limit:
+                        async for block in blocks:
+                            self.output.add(marked.hear(block))
+                            if marked.status is not None and limit.when() is None:
+                                limit.reschedule(asyncio.get_running_loop().time() + _LEFT_S)
+        except LilFoxError as error:
+            if marked.status is None:
+                return _without_end(error)
+        if marked.status is None:
+            return ExecutionEnd(state="failed", message=tr("it was killed, and left no exit status"))
+        return ExecutionEnd(state="done", exit_status=marked.status)
+
+    async def _changes(self) -> ExecutionEnd:
+        try:
+            await self._host.connect()
+        except LilFoxError as error:
+            return ExecutionEnd(state="not begun", message=error.message)
+        while True:
+            try:
+                begun = await detached.start(
+                    self._host,
+                    self._task.run,
+                    ARGV,
+                    stdin=self._given(""),
+                    sudo=self._task.sudo,
+                    limit_bytes=ON_HOST_BYTES,
+                    label=self._task.label,
+                    followed=True,
+                )
+                self._ran = begun.look.state not in ("absent", "unbegun")
+                return await self._followed(begun)
+            except NotBegun as error:
+                return ExecutionEnd(state="not begun", message=error.message)
+            except (HostUnreachable, CommandUnknown, CommandTimeout) as error:
+                self._lose(error)  # it may run there: begun again by its id it is found, and does not run twice
+                await wait_for_way(self._host, _AGAIN_S)
+            except HostError as error:
+                return ExecutionEnd(state="not begun" if self._link_lost is None else "unknown", message=error.message)
+
+    async def _followed(self, begun: detached.Begun | None = None) -> ExecutionEnd:
+        task, read = self._task, self._read
+        if self._why is None:
+            self._begin_to_count()
+        following = detached.follow(
+            self._host,
+            task.run,
+            sudo=task.sudo,
+            begun=begun,
+            stdout_from=read["stdout"],
+            stderr_from=read["stderr"],
+            lost=self._lose,
+        )
+        try:
+            async with aclosing(following) as news:
+                async for each in news:
+                    self._find()
+                    if isinstance(each, detached.Look):
+                        return await self._seen(each)
+                    if each.cut:
+                        self.output.skip()
+                    self.output.add(each.data)
+                    read[each.stream] += len(each.data)
+        except LilFoxError as error:
+            return ExecutionEnd(state="unknown", message=error.message)
+        return ExecutionEnd(state="unknown", message=tr("{host} does not tell how it ended", host=self._host.name))
+
+    async def _seen(self, look: detached.Look) -> ExecutionEnd:
+        """The end that the host tells."""
+        host = self._host.name
+        unbegun = look.state in ("absent", "unbegun") or (look.state == "ended" and look.exit_status is None)
+        if self._ran and unbegun:
+            gone = tr("{host} knows nothing of it any more, and nobody saw its end: see ~/.cache/lilfox/jobs there",
+                      host=host)  # fmt: skip
+            return ExecutionEnd(state="unknown", message=gone)
+        if look.state in ("absent", "unbegun"):
+            # a start that is still on its way finds this, and does not run
+            look = await detached.cancel(self._host, self._task.run, sudo=self._task.sudo)
+        if look.state != "ended":
+            gone = tr(
+                "it runs no more on {host}, and nobody saw its end: it was killed, or the host went down", host=host
+            )
+            return ExecutionEnd(state="unknown", message=gone)
+        if look.exit_status is None:
+            before = tr("it was ended on {host} before it began", host=host)
+            return ExecutionEnd(state="not begun", message=before, stopped=self._why is not None)
+        if look.cancelled:
+            return ExecutionEnd(
+                state="failed",
+                message=self._why or tr("somebody cancelled it on {host}", host=host),
+                exit_status=look.exit_status,
+                stopped=True,
+            )
+        return ExecutionEnd(state="done", exit_status=look.exit_status)
+
+    async def _cancelled(self, why: Message | str) -> ExecutionEnd:
+        """Ends it on the host and gives how it ended there."""
+        reason: Message | str = tr("no answer")
+        try:
+            async with asyncio.timeout(_END_S):
+                look = await detached.cancel(self._host, self._task.run, sudo=self._task.sudo)
+                if look.state != "running":
+                    return await self._followed()
+            reason = tr("it does not end")
+        except LilFoxError as error:
+            reason = error.message
+        except TimeoutError:
+            pass
+        return ExecutionEnd(state="unknown", message=tr("{why}, and it is not known to have ended: {reason}", why=why,
+                   reason=reason), stopped=True)  # fmt: skip
+
+    def _given(self, mark: str) -> bytes:
+        task = self._task
+        return given(
+            task.script,
+            task.env,
+            mark=mark,
+            fence=task.fence,
+            fine=task.fine,
+            cwd=task.cwd,
+            interpreter=task.interpreter,
+            wall=task.wall,
+            needed=task.needed,
+        )
+
+    def _lose(self, error: HostError) -> None:
+        if self._link_lost is None and self._patience_s is not None:
+            self._patience = asyncio.get_running_loop().call_later(self._patience_s, self.stop, error.message)
+        self._link_lost = error.message
+        self._lost(str(error.message))
+
+    def _find(self) -> None:
+        if self._link_lost is not None:
+            self._link_lost = None
+            self._lost("")
+            if self._patience is not None:
+                self._patience.cancel()
+
+
+class _Marked:
+    """A stream that ends with a NUL, a mark that nobody else knows, and the exit status."""
+
+    def __init__(self, mark: bytes) -> None:
+        self.mark = mark
+        self.status: int | None = None
+        self._begins = b"\0" + mark + b" "
+        self._held = b""
+
+    def hear(self, block: bytes) -> bytes:
+        """What of ``block`` the command itself printed."""
+        if self.status is not None:
+            return b""
+        text = self._held + block
+        self._held = b""
+        at = text.find(self._begins)
+        if at >= 0:
+            told, end, _rest = text[at + len(self._begins) :].partition(b"\n")
+            if end:
+                self.status = int(told)
+            else:
+                self._held = text[at:]
+            return text[:at]
+        at = text.rfind(b"\0", -len(self._begins))
+        if at >= 0 and self._begins.startswith(text[at:]):
+            self._held = text[at:]
+            return text[:at]
+        return text
+
+
+def _without_end(error: LilFoxError) -> ExecutionEnd:
+    """The end of what read, when the host raised ``error`` instead of telling one."""
+    if isinstance(error, LinkLost | CommandUnknown | CommandTimeout):
+        return ExecutionEnd(state="unknown", message=error.message)
+    return ExecutionEnd(state="failed" if isinstance(error, CommandFailed) else "not begun", message=error.message)

@@ -1,0 +1,493 @@
+"""The protocol of a run: the request that starts its job, the facts that the job tells, the orders it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import tr
+from lilfox_tui.jobs.model import Event, JobFact, JobRequest
+from lilfox_tui.jobs.reader import is_held
+from lilfox_tui.runbook.model import Kind, Runbook
+from lilfox_tui.runbook.run.clients import RunClient, client_of, this_client
+
+# What the job of a run tells, fact after fact: all that is known of a run is reduced from them (``reducer.py``).
+#
+# A fact that says what is about to run is on the disk before it runs. Texts are masked as everything in a job's events
+# is; secret values are in none of them, only their names. Times are aware UTC, and stay when a run is resumed.
+
+
+EndState = Literal["done", "failed", "unknown", "not begun"]
+"""How a command ended on a host. ``unknown``: it was begun, and nobody knows how it ended. ``not begun``: it is certain
+that it did not run."""
+
+
+class RunOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="fact"):
+    """The run began: of which runbook, as it was read."""
+
+    at: datetime
+    run: str
+    """The job's id."""
+    runbook: str
+    """Its id."""
+    title: str
+    path: str
+    sha256: str
+    hosts: dict[str, tuple[str, ...]]
+    """What the host words of its commands mean: ``web*`` → names of hosts, in their order (``targets.py``)."""
+    by: str
+    incident: str = ""
+    resumes: str = ""
+    """The run (job) that it goes on with: its facts follow, then :class:`RunResumed`."""
+
+
+class RunResumed(Struct, frozen=True, kw_only=True, tag="resumed", tag_field="fact"):
+    """All facts of the run that it goes on with stand before this one. Secret values are known no more."""
+
+    at: datetime
+    run: str
+    hosts: dict[str, tuple[str, ...]]
+    """As in :class:`RunOpened`: of the configuration now."""
+
+
+class RunbookReloaded(Struct, frozen=True, kw_only=True, tag="read again", tag_field="fact"):
+    """The file was changed since it was read, and somebody confirmed what it says now."""
+
+    at: datetime
+    sha256: str
+    moved: tuple[tuple[int, int, int, int], ...]
+    """Of each command that is in both: its step and number before, its step and number now."""
+    hosts: dict[str, tuple[str, ...]]
+    by: str
+
+
+class RunbookPinned(Struct, frozen=True, kw_only=True, tag="stays", tag_field="fact"):
+    """Somebody said that the run goes on with the text that it has, whatever its file says from now on."""
+
+    at: datetime
+    sha256: str
+    by: str
+
+
+class ValuesSet(Struct, frozen=True, kw_only=True, tag="values", tag_field="fact"):
+    """Values were given, or captured from the output of ``run``."""
+
+    at: datetime
+    values: dict[str, str]
+    secret: tuple[str, ...] = ()
+    """Names of those that are secret: only the job has them, and a resumed one asks anew."""
+    run: str = ""
+    host: str = ""
+    """They are this host's own: its output held them, and the same command ran on others."""
+
+
+class CommandBegan(Struct, frozen=True, kw_only=True, tag="began", tag_field="fact"):
+    """On the disk before the command runs on the host. Commands count from 0 in their step, steps in their runbook."""
+
+    at: datetime
+    run: str
+    """The command's id: of one command on one host, once."""
+    step: int
+    command: int
+    host: str
+    kind: Kind
+    shown: str
+    """As it runs, its values written in, secrets masked."""
+    by: str
+    rollback: bool = False
+    """It is of a fence that takes another one back."""
+    undoes: tuple[str, ...] = ()
+    """``run`` of those that are taken back when it is done."""
+
+
+class OutputProgress(Struct, frozen=True, kw_only=True, tag="printed", tag_field="fact"):
+    """So much a running command has printed; told twice a second at most."""
+
+    run: str
+    size_bytes: int
+    lines: int
+
+
+class ConnectionLost(Struct, frozen=True, kw_only=True, tag="link lost", tag_field="fact"):
+    """The way to the host went while the command runs there; it is waited for. ``reason`` is empty once it is back."""
+
+    at: datetime
+    run: str
+    reason: str
+
+
+class CommandEnded(Struct, frozen=True, kw_only=True, tag="ended", tag_field="fact"):
+    at: datetime
+    run: str
+    state: EndState
+    message: str
+    """Why it failed or is unknown; empty when all is said by the state."""
+    exit_status: int | None = None
+    stopped: bool = False
+    """We ended it: somebody asked, or its time was over."""
+    size_bytes: int = 0
+    """Of all that it printed, as far as that is known."""
+    lines: int = 0
+    left_out_bytes: int = 0
+    """Of the middle: what is kept (``output.py``) has its head and its tail."""
+    uncounted: bool = False
+    """There was more in the middle than these three say: the host has left it out."""
+
+
+class RunAllStarted(Struct, frozen=True, kw_only=True, tag="runs all", tag_field="fact"):
+    """From now on it asks nobody, until its end."""
+
+    at: datetime
+    by: str
+
+
+class CommandSkipped(Struct, frozen=True, kw_only=True, tag="skipped", tag_field="fact"):
+    """``command`` None: all of the step that has not been done."""
+
+    at: datetime
+    step: int
+    command: int | None
+    reason: str
+    by: str
+
+
+class DoneByHand(Struct, frozen=True, kw_only=True, tag="by hand", tag_field="fact"):
+    """A step without commands: somebody says that it is done."""
+
+    at: datetime
+    step: int
+    by: str
+
+
+class ClientActs(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"):
+    """From now on this face orders, and no other one; without one it has left, and who orders next acts."""
+
+    at: datetime
+    face: RunClient | None = None
+    before: str = ""
+    """Who acted before, for people."""
+
+    @property
+    def last(self) -> str:
+        """Who acts, or acted last."""
+        return self.before if self.face is None else self.face.who
+
+    @property
+    def other(self) -> str:
+        """Who acts instead of the face that asks; empty where that one may."""
+        return "" if self.face is None or self.face.process == this_client().process else self.face.who
+
+
+RunFact: TypeAlias = (
+    RunOpened | RunResumed | RunbookReloaded | RunbookPinned | ValuesSet | CommandBegan | OutputProgress
+    | ConnectionLost | CommandEnded | RunAllStarted | CommandSkipped | DoneByHand | ClientActs
+)  # fmt: skip
+
+
+def encode_fact(fact: RunFact) -> tuple[str, dict[str, Any]]:
+    """Name and value of the job's fact that tells it."""
+    value: dict[str, Any] = msgspec.to_builtins(fact)
+    return value.pop("fact"), value
+
+
+def decode_facts(events: Iterable[Event]) -> Iterator[RunFact]:
+    """The facts among a job's events; what is none of these is passed over."""
+    for event in events:
+        if isinstance(event, JobFact):
+            try:
+                yield msgspec.convert({"fact": event.name, **event.value}, RunFact)
+            except msgspec.ValidationError:
+                continue
+
+
+# Orders to a run's job, from the screen and the command line: through a socket in the job's folder.
+#
+# The socket is for the job's own user and root alone (its mode, and the kernel's word on who calls). What is secret
+# goes this way and is written nowhere.
+
+
+SOCKET = "orders"
+_LONGEST = 1 << 20
+_ANSWER_S = 60.0
+_TRIES, _AGAIN_S = 500, 0.02
+_UCRED = struct.Struct("3i")
+
+OnFailure = Literal["stop", "undo"]
+
+
+class OrderRefused(LilFoxError):
+    """The job does not do it; it says why."""
+
+
+class RunOne(Struct, frozen=True, kw_only=True, tag="run", tag_field="order"):
+    """Run a command: this is its confirmation. Refused while another one runs (two who act at once: the first wins),
+    and where the file is not what it was when the one who orders saw it."""
+
+    step: int
+    command: int
+    sha256: str
+    """Of the file as it was shown."""
+    hosts: tuple[str, ...] | None = None
+    """Where; on all of its hosts where it has not been done when not given."""
+    values: dict[str, str] = {}
+    """Of its placeholders; secret ones too. They are kept for the commands after it."""
+    again: bool = False
+    """Although it is done, or nobody knows how it ended. One that failed needs no word: this is the retry."""
+    seen: bool = False
+    """Somebody has seen it with all its values, and said yes: also where only these make a change of it."""
+
+
+class RunAll(Struct, frozen=True, kw_only=True, tag="all", tag_field="order"):
+    """Run all that is left without asking again; then the run ends by itself. On a failure it ends, too, and with
+    ``undo`` takes back what it had changed before."""
+
+    sha256: str
+    values: dict[str, str] = {}
+    on_failure: OnFailure = "stop"
+
+
+class Skip(Struct, frozen=True, kw_only=True, tag="skip", tag_field="order"):
+    """Leave a command out, or with None all of a step that is not done."""
+
+    step: int
+    command: int | None
+    reason: str
+
+
+class ByHand(Struct, frozen=True, kw_only=True, tag="hand", tag_field="order"):
+    """A step without commands is done."""
+
+    step: int
+
+
+class TerminalBegins(Struct, frozen=True, kw_only=True, tag="terminal begins", tag_field="order"):
+    """The face is about to run an interactive command in its terminal: it does so when this was not refused."""
+
+    step: int
+    command: int
+    host: str
+    sha256: str
+    values: dict[str, str] = {}
+
+
+class TerminalEnded(Struct, frozen=True, kw_only=True, tag="terminal ended", tag_field="order"):
+    """It has ended there."""
+
+    step: int
+    command: int
+    host: str
+    exit_status: int
+    worked: bool | None = None
+    """What somebody there says of it; None: the exit status decides."""
+
+
+class LookAgain(Struct, frozen=True, kw_only=True, tag="look", tag_field="order"):
+    """Ask the host how an unknown command ended."""
+
+    run: str
+
+
+class Undo(Struct, frozen=True, kw_only=True, tag="undo", tag_field="order"):
+    """Run the rollbacks of what was changed, the last change first; of ``run`` alone when that is given."""
+
+    sha256: str
+    run: str = ""
+    values: dict[str, str] = {}
+
+
+class Stop(Struct, frozen=True, kw_only=True, tag="stop", tag_field="order"):
+    """End what runs now. Of what follows a log that is its good end."""
+
+
+class FinishRun(Struct, frozen=True, kw_only=True, tag="finish", tag_field="order"):
+    """End the run; what runs now is ended first. What was changed stays."""
+
+    abort: bool = False
+    """It is given up: not all of it was done."""
+    idle: bool = False
+    """Only where nothing runs, else it is refused."""
+
+
+class UseText(Struct, frozen=True, kw_only=True, tag="text", tag_field="order"):
+    """Where the file was changed in mid-run: go on with this text. Nothing is run by it."""
+
+    sha256: str
+    """Of the text that the run has, which then stays whatever the file says; or of what the file says now, which is
+    read again."""
+
+
+class TakeOver(Struct, frozen=True, kw_only=True, tag="take over", tag_field="order"):
+    """From now on who gives this order acts; who acted before follows."""
+
+
+Order: TypeAlias = (
+    RunOne
+    | RunAll
+    | Skip
+    | ByHand
+    | TerminalBegins
+    | TerminalEnded
+    | LookAgain
+    | Undo
+    | Stop
+    | FinishRun
+    | TakeOver
+    | UseText
+)
+Handler = Callable[[Order, RunClient], Awaitable[None]]
+"""Does it or begins it; the second argument is who orders. Raises LilFoxError: that is the answer."""
+_order: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
+
+
+class _OrderReply(Struct, frozen=True):
+    """What the job says to an order; without a message it is taken."""
+
+    message: str = ""
+    hint: str = ""
+
+
+async def send(folder: Path, order: Order) -> None:
+    """Gives the order to the job of ``folder``; returns when the job has taken it, which is before it is done. Raises
+    OrderRefused with the job's reason, LilFoxError where no job listens there."""
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            line = await _asked(folder, msgspec.json.encode(order) + b"\n")
+        answer = msgspec.json.decode(line, type=_OrderReply)
+    except (OSError, ValueError, EOFError, msgspec.DecodeError) as error:
+        reason = "" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or str(error)
+        raise LilFoxError(
+            tr("run {run} takes no orders: {reason}", run=folder.name, reason=reason or tr("no answer")),
+            tr("see whether it still runs: lilfox jobs; go on with it: lilfox runbook run --resume {run}",
+               run=folder.name),
+        ) from None  # fmt: skip
+    if answer.message:
+        raise OrderRefused(answer.message, answer.hint)
+
+
+async def _asked(folder: Path, line: bytes) -> bytes:
+    with _short(folder) as path:
+        reader, writer = await _connected(folder, path)
+    try:
+        writer.write(line)
+        await writer.drain()
+        return await reader.readline()
+    finally:
+        writer.close()
+
+
+async def _connected(folder: Path, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the job, also to one that has just begun and does not listen yet."""
+    for _number in range(_TRIES):
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            return await asyncio.open_unix_connection(path, limit=_LONGEST)
+        if not is_held(folder):
+            break
+        await asyncio.sleep(_AGAIN_S)
+    return await asyncio.open_unix_connection(path, limit=_LONGEST)
+
+
+@asynccontextmanager
+async def listening(folder: Path, handle: Handler) -> AsyncIterator[None]:
+    """Takes orders for the job of ``folder`` and lets ``handle`` have them, one at a time. Raises LilFoxError where the
+    socket cannot be made."""
+    turn = asyncio.Lock()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, ValueError):  # who asked is gone, or sent more than an order
+            writer.write(msgspec.json.encode(await _answer(reader, writer, turn, handle)) + b"\n")
+            await writer.drain()
+        writer.close()
+
+    try:
+        with _short(folder) as path:
+            server = await asyncio.start_unix_server(serve, path, limit=_LONGEST)
+            os.chmod(path, 0o600)  # noqa: PTH101  no more than the umask of a job gives it already
+    except OSError as error:
+        raise LilFoxError(
+            tr("{folder}: no socket for orders can be made there: {reason}", folder=folder,
+               reason=error.strerror or error)
+        ) from None  # fmt: skip
+    try:
+        yield
+    finally:
+        server.close()
+        with suppress(OSError):
+            (folder / SOCKET).unlink()
+
+
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: asyncio.Lock, handle: Handler
+) -> _OrderReply:
+    told = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, _gid = _UCRED.unpack(told)
+    if uid not in (0, os.geteuid()):
+        return _OrderReply(str(tr("only the user that began the run orders it")))
+    try:
+        order = _order.decode(await reader.readline())
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _OrderReply(str(tr("this is no order that this version of LilFox knows")))
+    try:
+        async with turn:
+            await handle(order, client_of(pid, uid))
+    except LilFoxError as error:
+        return _OrderReply(str(error.message), str(error.hint))
+    return _OrderReply()
+
+
+@contextmanager
+def _short(folder: Path) -> Iterator[str]:
+    """The socket's path in at most 108 bytes (unix(7)), however long the folder's is."""
+    handle = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{handle}/{SOCKET}"
+    finally:
+        os.close(handle)
+
+
+# What a run is asked to be, and the job that it becomes.
+
+
+RUN_KIND = "runbook"
+
+
+class RunRequest(Struct, frozen=True, kw_only=True):
+    """A run of a runbook. It holds no secret: secret values come with orders."""
+
+    path: str
+    """Of the file, as ``Runbook.path`` has it."""
+    runbook: str
+    """Its id in that file."""
+    sha256: str
+    """Of the file as the one who asks has seen it; another one is refused."""
+    config: str | None = None
+    """Path of the configuration; its defaults without one."""
+    read_only: bool = False
+    hosts: str = ""
+    """Where it runs instead of where the runbook says, in its words."""
+    values: dict[str, str] = {}
+    resumes: str = ""
+    """The job of an earlier run that it goes on with."""
+    face: RunClient | None = None
+    """Where it was asked for, and who acts then; without one the first who orders does."""
+
+
+def request_of(wish: RunRequest, runbook: Runbook) -> JobRequest:
+    """The job. Of one runbook one run goes on at a time."""
+    return JobRequest(
+        entry="lilfox_tui.runbook.run.job:run",
+        kind=RUN_KIND,
+        title=str(tr("runbook {title}", title=runbook.title)),
+        key=f"runbook {wish.path}#{wish.runbook}",
+        wanted=msgspec.to_builtins(wish),
+    )

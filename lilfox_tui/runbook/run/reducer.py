@@ -1,0 +1,459 @@
+"""Reduces the facts of a run to its state, with the values that its commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from lilfox_tui.runbook.model import Command, Runbook
+from lilfox_tui.runbook.run.protocol import (
+    ClientActs,
+    CommandBegan,
+    CommandEnded,
+    CommandSkipped,
+    ConnectionLost,
+    DoneByHand,
+    OutputProgress,
+    RunAllStarted,
+    RunbookPinned,
+    RunbookReloaded,
+    RunFact,
+    RunOpened,
+    RunResumed,
+    ValuesSet,
+)
+from lilfox_tui.runbook.run.state import (
+    CommandResult,
+    CommandState,
+    RunState,
+    State,
+    StepState,
+    Turn,
+    WaitingFor,
+    asks,
+    hosts_of,
+    in_force,
+    named_host,
+    rollbacks,
+    together,
+    turns,
+)
+
+# Values of a run: of all of it, and of single hosts what their own output held.
+#
+# What is captured on several hosts is each one's own: what runs on a host has the value of that host, and where it has
+# none, none.
+
+
+class RunValues:
+    """By name. What comes later holds: a value for the whole run takes the place of those of its hosts."""
+
+    def __init__(self) -> None:
+        self.run: dict[str, str] = {}
+        self._own: dict[str, dict[str, str]] = {}
+
+    def take(self, values: Mapping[str, str], host: str = "") -> None:
+        """Values of the whole run, or of a host."""
+        if host:
+            self._own.setdefault(host, {}).update(values)
+        else:
+            self.drop(values)
+            self.run |= values
+
+    def drop(self, names: Collection[str], host: str = "") -> None:
+        """Forgets them: everywhere, or on a host."""
+        for values in [self._own.get(host, {})] if host else [self.run, *self._own.values()]:
+            for name in names:
+                values.pop(name, None)
+
+    def take_all(self, other: RunValues) -> None:
+        """All that ``other`` has."""
+        self.take(other.run)
+        for host, values in other._own.items():
+            self.take(values, host)
+
+    def on(self, host: str) -> dict[str, str]:
+        """What holds on a host."""
+        return self.run | self._own.get(host, {})
+
+    def has(self, values: Mapping[str, str], host: str = "") -> bool:
+        """Whether these hold there, and for the whole run: nowhere other ones."""
+        places = [self.on(host)] if host else [self.on(each) for each in ("", *self._own)]
+        return all(place.get(name) == value for place in places for name, value in values.items())
+
+    def names(self) -> set[str]:
+        """Of those that are known anywhere."""
+        return set(self.run).union(*self._own.values())
+
+    def shown(self, hosts: Sequence[str]) -> dict[str, str]:
+        """For people: one that is not the same on all of these hosts with each host's name."""
+        found = {host: self.on(host) for host in hosts}
+        shown = dict(self.run)
+        for name in self.names():
+            values = {host: each[name] for host, each in found.items() if name in each}
+            if len(values) == len(found) and len(set(values.values())) == 1:
+                shown[name] = next(iter(values.values()))
+            elif values:
+                shown[name] = ", ".join(f"{host}: {value}" for host, value in values.items())
+        return shown
+
+
+# A run as its facts tell it now. Pure: a client reduces what it hears of the job, the job reduces what it tells.
+#
+#     folding = RunReducer(runbook)
+#     folding.take(decode_facts(events))
+#     folding.state().waiting
+
+
+class RunReducer:
+    """Takes facts in their order. ``runbook`` is that of the run; ``read_again`` takes the new one
+    after RunbookReloaded."""
+
+    def __init__(self, runbook: Runbook) -> None:
+        self.runbook, self._rollbacks = runbook, rollbacks(runbook)
+        self.sha256 = runbook.sha256
+        self.hosts: dict[str, tuple[str, ...]] = {}
+        self.known = RunValues()
+        self.hidden = RunValues()
+        """Names of secret ones that the job has."""
+        self.incident = self.resumes = ""
+        self.first_run = ""
+        """The run that all of this began with, by which its fences are known on hosts."""
+        self.runs_all = False
+        self.stays = False
+        """Whether the run has its text whatever its file says."""
+        self.acts: ClientActs | None = None
+        """Who orders; None where nobody has yet."""
+        self._results: dict[tuple[int, int], dict[str, CommandResult]] = {}
+        """Of each command, by host."""
+        self._place: dict[str, tuple[int, int, str]] = {}
+        """``run`` → step, command, host; of those that are the last of their command and host."""
+        self._last = ""
+        """``run`` of the command that was begun last."""
+        self._skipped: dict[tuple[int, int | None], str] = {}
+        self._by_hand: set[int] = set()
+        self._former: list[CommandResult] = []
+        """Changes of commands that are not in the file any more."""
+        self.taking_over = False
+        """It goes on with a run, and has not told yet all that one knew: what is left to do is not known."""
+
+    def take(self, facts: Iterable[RunFact]) -> None:
+        """The next facts."""
+        for fact in facts:
+            match fact:
+                case CommandBegan():
+                    self._begin(fact)
+                case CommandEnded():
+                    self._end(fact)
+                case OutputProgress():
+                    self._change(fact.run, size_bytes=fact.size_bytes, lines=fact.lines)
+                case ConnectionLost():
+                    self._change(fact.run, link_lost=fact.reason)
+                case CommandSkipped():
+                    self._skipped[fact.step, fact.command] = fact.reason
+                case DoneByHand():
+                    self._by_hand.add(fact.step)
+                case _:
+                    self._take_of_run(fact)
+
+    def _take_of_run(self, fact: RunFact) -> None:
+        match fact:
+            case ValuesSet():
+                self.hidden.drop(fact.values, fact.host)
+                self.known.drop(fact.secret, fact.host)
+                self.known.take(fact.values, fact.host)
+                self.hidden.take(dict.fromkeys(fact.secret, ""), fact.host)
+            case RunOpened():
+                if not self.first_run:
+                    self.hosts = dict(fact.hosts)
+                    self.incident, self.resumes = fact.incident, fact.resumes
+                    self.taking_over = bool(fact.resumes)
+                self.first_run = fact.run  # those of earlier runs come behind it
+            case RunResumed():
+                self.hosts = dict(fact.hosts)
+                self.hidden = RunValues()
+                self.taking_over = self.taking_over and fact.run != self.resumes
+            case RunbookReloaded():
+                self.sha256, self.hosts, self.stays = fact.sha256, dict(fact.hosts), False
+                self._move(fact.moved)
+            case RunbookPinned():
+                self.stays = True
+            case RunAllStarted():
+                self.runs_all = True
+            case ClientActs():
+                self.acts = fact
+
+    def read_again(self, runbook: Runbook) -> None:
+        """The runbook as ReadAgain's ``sha256`` has it."""
+        self.runbook, self._rollbacks = runbook, rollbacks(runbook)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Those that hold for all of the run, and are not secret."""
+        return self.known.run
+
+    def turns(self) -> Iterator[Turn]:
+        """All turns, with the hosts that values name by now."""
+        return turns(self.runbook, self.hosts, self.values)
+
+    def state_of(self, turn: Turn) -> State:
+        """What became of it."""
+        if turn.command is None:
+            done: State = "done" if turn.step in self._by_hand else "ready"
+            return "skipped" if (turn.step, None) in self._skipped else done
+        return self._state(turn.step, turn.command, turn.hosts)
+
+    def passed(self, turn: Turn) -> bool:
+        """Whether the run goes on behind it: done, undone, skipped; or it only reads, and its step has a check."""
+        state = self.state_of(turn)
+        if state == "running":
+            return self._in_background(turn)
+        return state in ("done", "undone", "skipped") or (state == "failed" and self.decided_by_check(turn))
+
+    def left(self, turn: Turn) -> Turn:
+        """``turn`` on those of its hosts where it is still to do. Whatever begins a command asks here on which: where
+        it is done or runs it is not begun again, also not where it failed on another one."""
+        if turn.command is None:
+            return turn
+        results = self.results(turn.step, turn.command)
+        there = {host for host in turn.hosts if host in results and results[host].state in ("done", "running")}
+        return Turn(turn.step, turn.command, tuple(host for host in turn.hosts if host not in there))
+
+    def decided_by_check(self, turn: Turn) -> bool:
+        """Whether its failure alone is none of its step."""
+        if turn.command is None:
+            return False
+        commands = self.runbook.steps[turn.step].commands
+        command = commands[turn.command]
+        later = commands[turn.command + 1 :]
+        changed = any(each.kind == "change" for each in self.results(turn.step, turn.command).values())
+        reads = command.kind == "read" and not changed
+        return reads and not command.attributes.check and any(each.attributes.check for each in later)
+
+    def command(self, turn: Turn) -> Command:
+        """Its command."""
+        return self.runbook.steps[turn.step].commands[turn.command or 0]
+
+    def results(self, step: int, command: int) -> dict[str, CommandResult]:
+        """Of a command, by host, in the order of their beginning."""
+        return self._results.get((step, command), {})
+
+    def result(self, run: str) -> CommandResult | None:
+        """Of the command with that id; None where a later one took its place, or there is none."""
+        place = self._place.get(run)
+        return None if place is None else self._results[place[:2]][place[2]]
+
+    def place(self, run: str) -> tuple[Turn, Command] | None:
+        """Which command that is, on its host."""
+        if (place := self._place.get(run)) is None:
+            return None
+        step, command, host = place
+        return Turn(step, command, (host,)), self.runbook.steps[step].commands[command]
+
+    def runs_on_several(self, run: str) -> bool:
+        """Whether the command with that id has more than one host."""
+        if (found := self.place(run)) is None:
+            return False
+        return len(hosts_of(found[1], self.runbook, self.hosts, self.values)) > 1
+
+    def last_begun(self) -> Turn | None:
+        """The command that was begun last, on its host; None where there is none."""
+        found = self.place(self._last)
+        return None if found is None else found[0]
+
+    def running(self) -> list[CommandResult]:
+        """What has begun and not ended."""
+        return [result for each in self._results.values() for result in each.values() if result.state == "running"]
+
+    def changes(self) -> tuple[CommandResult, ...]:
+        """See :attr:`RunState.changes`."""
+        found = [result for each in self._results.values() for result in each.values() if in_force(result)]
+        return tuple(sorted(self._former + found, key=lambda result: (result.began, result.run)))
+
+    def rollback_of(self, run: str) -> list[Turn]:
+        """What takes the fence of that command back, on its host; nothing where the runbook does not say."""
+        if (found := self.place(run)) is None or (name := found[1].attributes.name) is None:
+            return []
+        return [Turn(step, number, found[0].hosts) for step, number in self._rollbacks.get(name, ())]
+
+    def taken_back_by(self, turn: Turn) -> tuple[str, ...]:
+        """``run`` of what is taken back on its hosts once ``turn`` is done, which the last one of a rollback does."""
+        name = None if turn.command is None else self.command(turn).attributes.rollback_of
+        later = self.runbook.steps[turn.step].commands[(turn.command or 0) + 1 :]
+        if name is None or any(command.attributes.rollback_of == name for command in later):
+            return ()
+        return tuple(
+            each.run
+            for each in self.changes()
+            if (place := self.place(each.run)) is not None
+            and place[1].attributes.name == name
+            and each.host in turn.hosts
+        )
+
+    def missing(self, turn: Turn) -> tuple[str, ...]:
+        """Names of the values that it needs and that are not known on all of its hosts."""
+        if turn.command is None:
+            return ()
+        command = self.command(turn)
+        lacking: dict[str, None] = {}
+        named = named_host(command, self.runbook)
+        if named is not None and named not in self.known.run and named not in self.hidden.run:
+            lacking[named] = None
+        for host in turn.hosts or ("",):
+            there = self.known.on(host).keys() | self.hidden.on(host).keys()
+            lacking |= {each.name: None for each in command.placeholders if each.name not in there}
+        return tuple(lacking)
+
+    def waiting(self) -> WaitingFor:
+        """What is to be done next, by whom; its turn has the hosts where it is still to do."""
+        if self.taking_over:
+            return WaitingFor(what="nothing")
+        for result in self.running():
+            if not self._in_background(Turn(*self._place[result.run][:2])):
+                return WaitingFor(what="nothing")
+        for turn in self.turns():
+            if not self.passed(turn):
+                return self._waits(self.left(turn))
+        return WaitingFor(what="end")
+
+    def state(self) -> RunState:
+        """The run now."""
+        changes = self.changes()
+        mine: dict[int, list[Turn]] = {}
+        for turn in self.turns():
+            mine.setdefault(turn.step, []).append(turn)
+        return RunState(
+            runbook=self.runbook,
+            sha256=self.sha256,
+            hosts=self.hosts,
+            steps=tuple(self._step(number, mine.get(number, [])) for number in range(len(self.runbook.steps))),
+            waiting=self.waiting(),
+            values=dict(self.values),
+            secrets=frozenset(self.hidden.names()),
+            changes=changes,
+            undoable=tuple(each.run for each in reversed(changes) if self.rollback_of(each.run)),
+            incident=self.incident,
+            resumes=self.resumes,
+            runs_all=self.runs_all,
+        )
+
+    def _begin(self, fact: CommandBegan) -> None:
+        each = self._results.setdefault((fact.step, fact.command), {})
+        before = each.pop(fact.host, None)  # it stands where it was begun last
+        if before is not None:
+            del self._place[before.run]
+        each[fact.host] = CommandResult(
+            host=fact.host,
+            run=fact.run,
+            kind=fact.kind,
+            state="running",
+            rollback=fact.rollback,
+            shown=fact.shown,
+            by=fact.by,
+            began=fact.at,
+            undoes=fact.undoes,
+            attempts=1 if before is None else before.attempts + 1,
+        )
+        self._place[fact.run] = fact.step, fact.command, fact.host
+        self._last = fact.run
+        self._skipped.pop((fact.step, fact.command), None)
+
+    def _end(self, fact: CommandEnded) -> None:
+        state: State = "failed" if fact.state == "not begun" else fact.state
+        self._change(
+            fact.run,
+            state=state,
+            ended=fact.at,
+            exit_status=fact.exit_status,
+            message=fact.message,
+            stopped=fact.stopped,
+            size_bytes=fact.size_bytes,
+            lines=fact.lines,
+            left_out_bytes=fact.left_out_bytes,
+            uncounted=fact.uncounted,
+            link_lost="",
+        )
+        ended = self.result(fact.run)
+        if ended is not None and state == "done":
+            for run in ended.undoes:
+                self._change(run, state="undone", undone_by=fact.run)
+
+    def _change(self, run: str, **changes: object) -> None:
+        if (place := self._place.get(run)) is not None:
+            each = self._results[place[:2]]
+            each[place[2]] = replace(each[place[2]], **changes)
+
+    def _move(self, moved: tuple[tuple[int, int, int, int], ...]) -> None:
+        """Puts what is known of each command where it stands in the file now; what is gone from there is forgotten."""
+        now = {(step, command): (to_step, to_command) for step, command, to_step, to_command in moved}
+        self._former += [
+            each for at, hosts in self._results.items() for each in hosts.values() if at not in now and in_force(each)
+        ]
+        self._results = {now[at]: each for at, each in self._results.items() if at in now}
+        self._place = {each.run: (*at, host) for at, hosts in self._results.items() for host, each in hosts.items()}
+        self._skipped = {
+            now[step, command]: why
+            for (step, command), why in self._skipped.items()
+            if command is not None and (step, command) in now
+        }
+        self._by_hand = set()
+
+    def _state(self, step: int, command: int, hosts: tuple[str, ...]) -> State:
+        """Of a command on ``hosts``; on all where it was begun when there are none."""
+        results = self.results(step, command)
+        states = [results[host].state if host in results else "ready" for host in hosts or results] or ["ready"]
+        if "running" in states:
+            return "running"
+        if all(state in ("done", "undone") for state in states):
+            return "undone" if "undone" in states else "done"
+        if (step, command) in self._skipped or (step, None) in self._skipped:
+            return "skipped"
+        return "unknown" if "unknown" in states else "failed" if "failed" in states else "ready"
+
+    def _in_background(self, turn: Turn) -> bool:
+        return turn.command is not None and bool(
+            self.runbook.steps[turn.step].commands[turn.command].attributes.background
+        )
+
+    def _waits(self, turn: Turn) -> WaitingFor:
+        """What is asked at ``turn``, which the run cannot pass."""
+        if turn.command is None:
+            return WaitingFor(what="hand", turn=turn)
+        if self.state_of(turn) in ("failed", "unknown"):
+            return WaitingFor(what="decision", turn=turn)
+        if names := self.missing(turn):
+            return WaitingFor(what="value", turn=turn, names=names)
+        command = self.command(turn)
+        if command.kind == "interactive":
+            return WaitingFor(what="terminal", turn=turn)
+        return WaitingFor(what="confirm" if asks(command) else "order", turn=turn)
+
+    def _step(self, number: int, mine: list[Turn]) -> StepState:
+        commands = self.runbook.steps[number].commands
+        return StepState(
+            state=together([state for turn in mine if (state := self._counted(turn)) is not None]),
+            commands=tuple(self._command(number, at, command) for at, command in enumerate(commands)),
+            reason=self._skipped.get((number, None), ""),
+        )
+
+    def _command(self, step: int, number: int, command: Command) -> CommandState:
+        hosts = hosts_of(command, self.runbook, self.hosts, self.values)
+        return CommandState(
+            state=self._state(step, number, hosts),
+            hosts=hosts,
+            results=tuple(self.results(step, number).values()),
+            reason=self._skipped.get((step, number), ""),
+        )
+
+    def _counted(self, turn: Turn) -> State | None:
+        """Its state as it counts for its step; None where a check decides."""
+        state = self.state_of(turn)
+        return None if state == "failed" and self.decided_by_check(turn) else state
+
+
+def reduce_facts(runbook: Runbook, facts: Iterable[RunFact]) -> RunState:
+    """The run that ``facts`` tell."""
+    folding = RunReducer(runbook)
+    folding.take(facts)
+    return folding.state()

@@ -1,0 +1,478 @@
+"""Runs the commands of a run, one at a time, and records what it is about to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.config.protection import allows_no_change
+from lilfox_tui.errors import HostError, LilFoxError
+from lilfox_tui.hosts import detached
+from lilfox_tui.hosts.addresses import Denied
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.runbook.bash.launcher import FenceSession, forget
+from lilfox_tui.runbook.model import Command, Runbook
+from lilfox_tui.runbook.run.executor import CommandExecution, CommandTask, ExecutionEnd
+from lilfox_tui.runbook.run.gate import CommandPreparer, PreparedCommand, interpreter_of, is_secret
+from lilfox_tui.runbook.run.measurements import MeasurementTaker
+from lilfox_tui.runbook.run.output import (
+    CommandOutput,
+    StoredOutput,
+    captured,
+    fine_status,
+    masked,
+    why_failed,
+    why_not_run,
+)
+from lilfox_tui.runbook.run.persistence import RunbookFile, RunRecorder, command_moves, now, save_snapshot
+from lilfox_tui.runbook.run.protocol import (
+    CommandBegan,
+    CommandEnded,
+    ConnectionLost,
+    OutputProgress,
+    RunbookPinned,
+    RunbookReloaded,
+    ValuesSet,
+)
+from lilfox_tui.runbook.run.reducer import RunReducer, RunValues
+from lilfox_tui.runbook.run.state import Turn
+from lilfox_tui.runbook.run.targets import Hosts, refuse_unknown, words
+from lilfox_tui.runbook.run.variables import check_all, marked, shown
+
+# Where a command finds on a host what those before it in its fence left there.
+
+
+class FenceCarryover:
+    """Of the commands of a run."""
+
+    def __init__(self, folding: RunReducer) -> None:
+        self._folding = folding
+        self._fences: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._fences_of: Runbook | None = None
+
+    def fence(self, turn: Turn, host: str) -> FenceSession | None:
+        """Where the command of ``turn`` finds what was left on the host; None where it is alone in its fence."""
+        folding, mine = self._folding, (turn.step, turn.command or 0)
+        number = folding.command(turn).fence
+        places = self._places(number)
+        if len(places) < 2:
+            return None
+        before = any(
+            place < mine and (result := folding.results(*place).get(host)) and result.state in ("done", "undone")
+            for place in places
+        )
+        return FenceSession(folding.first_run, number, "later" if before else "first", host)
+
+    def _places(self, fence: int) -> list[tuple[int, int]]:
+        """Of the commands of a fence."""
+        runbook = self._folding.runbook
+        if self._fences_of is not runbook:
+            self._fences_of, self._fences = runbook, defaultdict(list)
+            for step, each in enumerate(runbook.steps):
+                for number, command in enumerate(each.commands):
+                    if command.kind != "none":
+                        self._fences[command.fence].append((step, number))
+        return self._fences[fence]
+
+
+# What ended on hosts and is written down here is taken away there, once nothing else is asked of them for a moment.
+
+
+_QUIET_S = 1.0
+_MOST = 50
+"""So many are taken away at once, also while one command follows another."""
+
+
+class RemoteCleanup:
+    """Takes ids, and forgets those of one host in one request. What cannot be forgotten the host does by itself."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts = hosts
+        self._ended: dict[tuple[str, bool], list[str]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, host: str, run: str, *, sudo: bool) -> None:
+        """That one is forgotten soon."""
+        ended = self._ended.setdefault((host, sudo), [])
+        ended.append(run)
+        if self._timer is not None:
+            self._timer.cancel()
+        if len(ended) < _MOST:
+            self._timer = asyncio.get_running_loop().call_later(_QUIET_S, self._begin)
+        else:
+            self._begin()
+
+    async def close(self, within_s: float) -> None:
+        """Forgets what is left."""
+        self._begin()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
+
+    def _begin(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for (host, sudo), runs in self._ended.items():
+            task = asyncio.create_task(self._forget(host, runs, sudo=sudo))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._ended = {}
+
+    async def _forget(self, host: str, runs: list[str], *, sudo: bool) -> None:
+        with suppress(HostError):
+            await detached.forget(self._hosts[host], *runs, sudo=sudo)
+
+
+# A run at work in its job: it does what it is ordered, one thing at a time, and writes down what it is about to do.
+
+
+READS_S = 600.0
+"""What only reads is ended after so long where its fence says nothing."""
+FOLLOWS_S = 10.0
+"""So long a run that asks nobody looks at what never ends by itself, where its fence says nothing."""
+PATIENCE_S = 600.0
+"""So long a run that asks nobody waits for a lost link."""
+KEPT_THERE = timedelta(days=6)
+"""So long a host surely knows of what has ended on it (``hosts/detached.py``: a week); afterwards it says nothing of
+one that it knows nothing of."""
+_AT_ONCE = 16
+"""Hosts on which one command reads at the same time."""
+_TELL_S, _TELLS = 0.5, 1000
+"""How often it is told how much was printed: the longer it takes the rarer, for all of it is read by who attaches."""
+_LEAVE_S = 10.0
+
+
+class Runner:
+    """Begins commands and sees to their ends. ``alone``: nobody is asked, so nothing may wait for ever."""
+
+    def __init__(self, config: Config, hosts: Hosts, record: RunRecorder, on_disk: RunbookFile) -> None:
+        self.record = record
+        self.folding = record.folding
+        self.alone = False
+        self.fault: Callable[[Exception], None] | None = None
+        """Is told of a fault in what nobody waits for."""
+        self.values = RunValues()
+        """Secret ones, too."""
+        self._config, self._hosts, self._on_disk = config, hosts, on_disk
+        self._preparing = CommandPreparer(config, hosts, self.folding, self.values)
+        self._carrying = FenceCarryover(self.folding)
+        self._measuring = MeasurementTaker(config, hosts, record)
+        self._executions: dict[str, CommandExecution] = {}
+        self._background: set[asyncio.Task[bool]] = set()
+        self._forgetting = RemoteCleanup(hosts)
+        self._left_on: set[tuple[str, bool]] = set()
+        """Hosts (and whether by sudo) where fences left something."""
+
+    def go_alone(self) -> None:
+        """From now on nobody is asked, and a lost link is not waited for without end; also of what runs by now."""
+        self.alone = True
+        for execution in self._executions.values():
+            execution.be_patient(PATIENCE_S)
+
+    def take_values(self, values: dict[str, str], run: str = "", host: str = "") -> None:
+        """Values that somebody gave, or that the output of ``run`` held, on ``host`` where they are its own. Raises
+        LilFoxError where it cannot be told."""
+        if self.values.has(values, host):
+            return
+        variables = self.folding.runbook.variables
+        secret = {name for name, value in values.items() if is_secret(name, value, variables)}
+        self.values.take(values, host)
+        self.record.secrets |= {values[name] for name in secret}
+        plain = {name: value for name, value in values.items() if name not in secret}
+        self.record.fact(ValuesSet(at=now(), values=plain, secret=tuple(sorted(secret)), run=run, host=host))
+
+    def take_given(self, values: dict[str, str]) -> None:
+        """Values that somebody gave. Raises LilFoxError for one that nothing asks for, that its type refuses, or that
+        is to name a host and names none."""
+        refuse_unknown(self._config, self.folding.runbook, values)
+        variables = self.folding.runbook.variables
+        self.take_values({**check_all([each for each in variables if each.name in values], values, denied=Denied())})
+
+    def see_file(self, sha256: str, by: str) -> None:
+        """The runbook is that of the file with ``sha256``, which somebody has seen and confirmed: read again where the
+        file is another one by now. Raises LilFoxError where what was seen is not what stands there, unless the run
+        stays with what was seen."""
+        if self.folding.stays and sha256 == self.folding.sha256:
+            return
+        there = self._on_disk.sha256()
+        path = self.folding.runbook.path
+        if not there:
+            raise LilFoxError(tr("{path}: cannot be read any more; nothing is run", path=path), self._other_text)
+        if there != sha256:
+            what = tr("{path} was changed since it was read; nothing more of it is run", path=path)
+            raise LilFoxError(what, self._other_text)
+        if there == self.folding.sha256:
+            return
+        before = self.folding.runbook
+        read = replace(self._on_disk.read(), hosts=before.hosts)
+        save_snapshot(self.record.folder, read)
+        meant = words(self._config, read)
+        self.record.fact(
+            RunbookReloaded(at=now(), sha256=read.sha256, moved=command_moves(before, read), hosts=meant, by=by),
+            sync=True,
+        )
+        self.folding.read_again(read)
+        self.record.say(_("{path} was changed and is read again", path=path), "warning")
+
+    @property
+    def _other_text(self) -> Message:
+        """What can be done where the file is not what was seen."""
+        return tr(
+            "to go on: lilfox runbook run --resume {run}, which asks with which text; --recorded: as the run read it",
+            run=self.record.run_id,
+        )
+
+    async def use_text(self, sha256: str, by: str) -> None:
+        """The text of that digest is the run's: that which it has stays from now on, whatever its file says; that which
+        its file says now is read again. Raises LilFoxError where it is neither."""
+        if sha256 == self.folding.sha256:
+            await self.record.stays(RunbookPinned(at=now(), sha256=sha256, by=by))
+        else:
+            self.see_file(sha256, by)
+
+    async def ready(self, turn: Turn) -> PreparedCommand:
+        """See :meth:`CommandPreparer.ready`."""
+        return await self._preparing.ready(turn)
+
+    def look_ahead(self) -> None:
+        """See :meth:`CommandPreparer.look_ahead`."""
+        self._preparing.look_ahead()
+
+    async def run(self, ready: PreparedCommand, by: str, *, undoes: tuple[str, ...] = ()) -> bool:
+        """Runs it on its hosts; whether it worked on all. What reads runs on all at once; what changes on one after the
+        other, and on none after the first on which it did not work. Raises LilFoxError where a change cannot be
+        written down."""
+        if ready.warning is not None:
+            self.record.say(str(ready.warning), "warning")
+        if ready.command.attributes.background:
+            for host in ready.turn.hosts:
+                task = asyncio.create_task(await self._begun(ready, host, by, undoes))
+                self._background.add(task)
+                task.add_done_callback(self._left_background)
+            return True
+        if ready.command.kind == "change":
+            return await self._change(ready, by, undoes)
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def in_turn(host: str) -> bool:
+            async with turns:
+                return await (await self._begun(ready, host, by, undoes))
+
+        return all(await asyncio.gather(*map(in_turn, ready.turn.hosts)))
+
+    async def _change(self, ready: PreparedCommand, by: str, undoes: tuple[str, ...]) -> bool:
+        measured = await self._measuring.before(ready, by)
+        try:
+            for host in ready.turn.hosts:
+                if not await (await self._begun(ready, host, by, undoes)):
+                    return False
+            return True
+        finally:
+            if measured:
+                self._measuring.after(ready, by)
+
+    async def told_end(self, ended: CommandEnded) -> None:
+        """What ran elsewhere (in a face's terminal) has ended so."""
+        if (result := self.folding.result(ended.run)) is not None:
+            await self.record.ended(ended, result, StoredOutput(head=""), "")
+
+    async def look_again(self, run: str) -> None:
+        """Asks the host how an unknown command ended. Raises LilFoxError where there is nothing to ask for."""
+        result, place = self.folding.result(run), self.folding.place(run)
+        if result is None or place is None or result.state not in ("unknown", "running"):
+            raise LilFoxError(tr("{run}: it is not unknown how this ended", run=run))
+        command = place[1]
+        if result.kind != "change":
+            raise LilFoxError(
+                tr("what only reads leaves nothing on the host to ask for"), tr("run it again, or skip it")
+            )
+        task = CommandTask(
+            run=run,
+            kind=result.kind,
+            script="",
+            env={},
+            label="",
+            sudo=bool(command.attributes.sudo),
+            timeout_s=command.attributes.timeout_s,
+            patience_s=PATIENCE_S if self.alone else None,
+            ran=result.size_bytes > 0 or now() - result.began > KEPT_THERE,
+        )
+        await detached.look(self._hosts[result.host], run, sudo=task.sudo)
+        execution = self._execution(result.host, task, CommandOutput(self.record.folder, run, self.record.secrets))
+        await self._seen_through(command, result.host, run, execution, execution.go_on())
+
+    def stop(self, why: Message) -> bool:
+        """Ends what runs; whether anything does."""
+        for execution in tuple(self._executions.values()):
+            execution.stop(why)
+        return bool(self._executions)
+
+    async def close(self) -> None:
+        """Ends what runs in the background, and takes away what fences left on hosts."""
+        for execution in tuple(self._executions.values()):
+            execution.stop(tr("the run has ended"))
+        if self._background:
+            await asyncio.wait(self._background)
+        await self._forgetting.close(_LEAVE_S)
+        await self._measuring.close()
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def tidy(name: str, sudo: bool) -> None:
+            with suppress(HostError, TimeoutError):  # it is forgotten after a week
+                async with turns, asyncio.timeout(_LEAVE_S):
+                    await forget(self._hosts[name], self.folding.first_run, sudo=sudo)
+
+        await asyncio.gather(*(tidy(name, sudo) for name, sudo in self._left_on))
+
+    def _left_background(self, task: asyncio.Task[bool]) -> None:
+        self._background.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception) and self.fault is not None:
+            self.fault(error)
+
+    async def _begun(
+        self, ready: PreparedCommand, host: str, by: str, undoes: tuple[str, ...]
+    ) -> Coroutine[object, object, bool]:
+        """Writes down that it is about to run on one host; what is given runs it, and tells whether it worked."""
+        command, run = ready.command, self.record.next_command()
+        began = CommandBegan(
+            at=now(),
+            run=run,
+            step=ready.turn.step,
+            command=ready.turn.command or 0,
+            host=host,
+            kind=command.kind,
+            shown=masked(ready.filled[host].marked, self.record.secrets),
+            by=by,
+            rollback=command.attributes.rollback_of is not None,
+            undoes=undoes,
+        )
+        task = self._task(ready, host, run)
+        await self.record.began(began, ready.title, command)
+        output = CommandOutput(self.record.folder, run, self.record.secrets)
+        execution = self._execution(host, task, output)
+        return self._seen_through(command, host, run, execution, execution.run())
+
+    async def _seen_through(
+        self,
+        command: Command,
+        host: str,
+        run: str,
+        execution: CommandExecution,
+        work: Coroutine[object, object, ExecutionEnd],
+    ) -> bool:
+        end = await self._watched(run, execution, work)
+        return await self._end(command, run, host, end, execution.output)
+
+    def _task(self, ready: PreparedCommand, host: str, run: str) -> CommandTask:
+        command, attributes = ready.command, ready.command.attributes
+        return CommandTask(
+            run=run,
+            kind=command.kind,
+            script=ready.filled[host].script,
+            env=ready.filled[host].env,
+            label=masked(ready.filled[host].marked, self.record.secrets).split("\n")[0][:200],
+            sudo=bool(attributes.sudo),
+            fence=self.fence_left(ready, host),
+            fine=fine_status(attributes),
+            cwd=attributes.cwd or "",
+            interpreter=interpreter_of(command),
+            wall=allows_no_change(self._config, host),
+            needed=ready.needed,
+            timeout_s=_limit_s(command, alone=self.alone),
+            patience_s=PATIENCE_S if self.alone else None,
+        )
+
+    def fence_left(self, ready: PreparedCommand, host: str) -> FenceSession | None:
+        """Where its fence leaves something on the host, which is taken away when the run ends."""
+        fence = self._carrying.fence(ready.turn, host)
+        if fence is not None:
+            self._left_on.add((host, bool(ready.command.attributes.sudo)))
+        return fence
+
+    def _execution(self, host: str, task: CommandTask, output: CommandOutput) -> CommandExecution:
+        def lost(reason: str) -> None:
+            self.record.fact(ConnectionLost(at=now(), run=task.run, reason=reason), must=False)
+            said = reason or _("the link is back")
+            self.record.say(f"{host}: {said}", "warning" if reason else "note")
+
+        execution = CommandExecution(self._hosts[host], task, output, lost)
+        self._executions[task.run] = execution
+        return execution
+
+    async def _watched(
+        self, run: str, execution: CommandExecution, work: Coroutine[object, object, ExecutionEnd]
+    ) -> ExecutionEnd:
+        """The end of ``work``; meanwhile it is told how much was printed."""
+        telling = asyncio.create_task(self._tell(run, execution.output))
+        try:
+            return await work
+        finally:
+            telling.cancel()
+            self._executions.pop(run, None)
+
+    async def _tell(self, run: str, output: CommandOutput) -> None:
+        told, loop = 0, asyncio.get_running_loop()
+        began_s = loop.time()
+        while True:
+            await asyncio.sleep(max(_TELL_S, (loop.time() - began_s) / _TELLS))
+            if output.size_bytes != told:
+                told = output.size_bytes
+                self.record.fact(OutputProgress(run=run, size_bytes=told, lines=output.lines), must=False)
+
+    async def _end(self, command: Command, run: str, host: str, end: ExecutionEnd, output: CommandOutput) -> bool:
+        """Judges how it ended and writes that down; whether it worked."""
+        kept = output.close()
+        found: dict[str, str] = {}
+        if end.exit_status is not None and (refused := why_not_run(end.exit_status, kept.text)) is not None:
+            end = ExecutionEnd(state="not begun", message=refused)
+        if end.state == "done" and end.exit_status is not None:
+            why = why_failed(command.attributes, end.exit_status, kept.text)
+            if why is None:
+                found, why = captured(command.attributes, kept.text)
+            if why is not None:
+                end = replace(end, state="failed", message=why)
+        if (result := self.folding.result(run)) is None:
+            self.record.say(_("what ran in the background ended; it was begun again meanwhile, or is not in the text"))
+            return end.state == "done"
+        ended = CommandEnded(
+            at=now(),
+            run=run,
+            state=end.state,
+            message=masked(str(end.message), self.record.secrets),
+            exit_status=end.exit_status,
+            stopped=end.stopped,
+            size_bytes=output.size_bytes,
+            lines=output.lines,
+            left_out_bytes=output.left_out_bytes,
+            uncounted=output.uncounted,
+        )
+        if end.state == "done":
+            with suppress(LilFoxError):  # before its end is told: who sees that may order what has them
+                self.take_values(found, run, host if self.folding.runs_on_several(run) else "")
+        written = await self.record.ended(ended, result, kept, self._undo_words(run, host))
+        if result.kind == "change" and end.exit_status is not None and written:
+            self._forgetting.add(host, run, sudo=bool(command.attributes.sudo))
+        return end.state == "done"
+
+    def _undo_words(self, run: str, host: str) -> str:
+        runbook, values = self.folding.runbook, self.values.on(host)
+        texts = [
+            marked(shown(runbook.steps[turn.step].commands[turn.command or 0].text, values, runbook.variables))
+            for turn in self.folding.rollback_of(run)
+        ]
+        return masked("\n".join(texts), self.record.secrets)
+
+
+def _limit_s(command: Command, *, alone: bool) -> float | None:
+    """After so long it is ended; None: it is waited for."""
+    limit = command.attributes.timeout_s
+    if limit is not None or command.kind == "change" or command.attributes.background:
+        return limit
+    return READS_S if command.kind == "read" else FOLLOWS_S if alone else None

@@ -1,0 +1,232 @@
+"""The state of a run: the order of its commands, what is known of each, and how that is called."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from lilfox_tui.i18n import _
+from lilfox_tui.runbook.model import Command, Kind, Runbook, Step
+
+# In which order the commands of a runbook are run, and where.
+
+
+HERE = "local"
+"""The host word for this machine."""
+EACH = "each"
+"""The host word for the hosts of the run, one after the other: all commands of a step that have it are done on one
+before the next one's turn."""
+
+
+class Turn(Struct, frozen=True):
+    """What is run at once: one command of a step on its hosts. ``command`` None: a step that is done by hand."""
+
+    step: int
+    command: int | None
+    hosts: tuple[str, ...] = ()
+
+
+def word_of(command: Command, runbook: Runbook) -> str:
+    """Where the command says that it runs, else where the runbook does, else here."""
+    return command.attributes.host or runbook.hosts or HERE
+
+
+def named_host(command: Command, runbook: Runbook) -> str | None:
+    """The variable that says where it runs, if one does."""
+    word = word_of(command, runbook)
+    return word[1:-1] if word.startswith("<") and word.endswith(">") else None
+
+
+def hosts_of(
+    command: Command, runbook: Runbook, hosts: Mapping[str, tuple[str, ...]], values: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Names of the hosts where it runs: ``hosts`` tells what each word means, ``values`` those that a variable says.
+    None where that is not known yet."""
+    if (name := named_host(command, runbook)) is not None:
+        return (values[name],) if name in values else ()
+    return hosts.get(word_of(command, runbook), ())
+
+
+def asks(command: Command) -> bool:
+    """Whether somebody confirms it before it runs. ``confirm: none`` lets a change run unasked, except one that its
+    fence calls ``read``: what it says of it is not so."""
+    attributes = command.attributes
+    if command.kind == "change" and attributes.risk == "read":
+        return True
+    return attributes.confirm != "none" if attributes.confirm else command.kind == "change"
+
+
+def runnable(command: Command) -> bool:
+    """Whether it has its turn by itself: not what is only shown, undoes another, or is left out of running all."""
+    attributes = command.attributes
+    return command.kind != "none" and attributes.rollback_of is None and not attributes.exclude_from_run_all
+
+
+def turns(runbook: Runbook, hosts: Mapping[str, tuple[str, ...]], values: Mapping[str, str]) -> Iterator[Turn]:
+    """All turns in their order, with the hosts that are known by now (``hosts_of``)."""
+    for number, step in enumerate(runbook.steps):
+        commands = [at for at, command in enumerate(step.commands) if runnable(command)]
+        if all(command.kind == "none" for command in step.commands):
+            yield Turn(number, None)
+        while commands:
+            block = _leading(step, commands)
+            if step.commands[block[0]].attributes.host == EACH:
+                for host in hosts.get(EACH, ()):
+                    yield from (Turn(number, at, (host,)) for at in block)
+            else:
+                for at in block:
+                    yield Turn(number, at, hosts_of(step.commands[at], runbook, hosts, values))
+            commands = commands[len(block) :]
+
+
+def _leading(step: Step, commands: list[int]) -> list[int]:
+    """Those at the front that are all on each host in turn, or all not."""
+    each = step.commands[commands[0]].attributes.host == EACH
+    for number, at in enumerate(commands):
+        if (step.commands[at].attributes.host == EACH) is not each:
+            return commands[:number]
+    return commands
+
+
+def rollbacks(runbook: Runbook) -> dict[str, list[tuple[int, int]]]:
+    """Name of a fence → step and number of the commands that take it back."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for step, each in enumerate(runbook.steps):
+        for number, command in enumerate(each.commands):
+            if command.attributes.rollback_of is not None:
+                found.setdefault(command.attributes.rollback_of, []).append((step, number))
+    return found
+
+
+# What is known of a run now; ``reducer.py`` makes it from facts. Times are aware UTC.
+
+
+State = Literal["ready", "running", "done", "failed", "unknown", "skipped", "undone"]
+"""Of a command, and of a step. ``unknown``: it was begun, and nobody knows how it ended; look at the host.
+``undone``: it was done, and was taken back, if only on one of its hosts."""
+Asked = Literal["nothing", "order", "confirm", "value", "terminal", "hand", "decision", "end"]
+"""What the run waits for. ``nothing``: a command runs. ``order``: the next command only reads. ``confirm``: it changes.
+``value``: it needs values. ``terminal``: it needs one, of the face. ``hand``: a step without commands. ``decision``:
+the last command failed or is unknown. ``end``: all is done, skipped or undone."""
+
+
+class CommandResult(Struct, frozen=True, kw_only=True):
+    """A command on one host: the last time that it was tried."""
+
+    host: str
+    run: str
+    kind: Kind
+    state: State
+    shown: str
+    by: str
+    began: datetime
+    ended: datetime | None = None
+    exit_status: int | None = None
+    message: str = ""
+    stopped: bool = False
+    size_bytes: int = 0
+    lines: int = 0
+    left_out_bytes: int = 0
+    uncounted: bool = False
+    """It printed more than these say."""
+    link_lost: str = ""
+    """Why the way to the host is gone now, while the command runs there."""
+    rollback: bool = False
+    undoes: tuple[str, ...] = ()
+    """``run`` of those that are taken back when it is done."""
+    undone_by: str = ""
+    """The ``run`` that took it back."""
+    attempts: int = 1
+
+
+class CommandState(Struct, frozen=True, kw_only=True):
+    """A command: what became of it on each host where it was begun, in the order of their beginning."""
+
+    state: State
+    hosts: tuple[str, ...]
+    """Where it is to run; empty where that is not known yet (a variable says it)."""
+    results: tuple[CommandResult, ...] = ()
+    reason: str = ""
+    """Why it was skipped."""
+
+
+class StepState(Struct, frozen=True, kw_only=True):
+    """``done`` when all of its commands are, or were skipped; ``undone`` where one of them was taken back."""
+
+    state: State
+    commands: tuple[CommandState, ...]
+    reason: str = ""
+
+
+class WaitingFor(Struct, frozen=True, kw_only=True):
+    what: Asked
+    turn: Turn | None = None
+    """Which command it is about."""
+    names: tuple[str, ...] = ()
+    """Of the values that are needed."""
+
+
+class RunState(Struct, frozen=True, kw_only=True):
+    """The whole run."""
+
+    runbook: Runbook
+    sha256: str
+    """Of the file as it was confirmed last."""
+    hosts: dict[str, tuple[str, ...]]
+    steps: tuple[StepState, ...]
+    waiting: WaitingFor
+    values: dict[str, str]
+    """Of those that are not secret."""
+    secrets: frozenset[str]
+    """Names of secret ones that the job has."""
+    changes: tuple[CommandResult, ...]
+    """Done, and not taken back, in the order in which they were begun: what is otherwise than before."""
+    undoable: tuple[str, ...]
+    """``run`` of those among them for which the runbook has a rollback, the last one first: what Undo would do."""
+    incident: str = ""
+    resumes: str = ""
+    runs_all: bool = False
+    """It goes on by itself, and asks nobody."""
+
+
+def in_force(result: CommandResult) -> bool:
+    """Whether something is otherwise by it than before."""
+    return result.state == "done" and result.kind == "change" and not result.rollback
+
+
+def together(states: Collection[State]) -> State:
+    """What a step is whose turns are these."""
+    for state in ("running", "unknown", "failed", "ready", "undone"):
+        if state in states:
+            return state
+    return next(iter(states)) if len(set(states)) == 1 else "done"
+
+
+# Words of runs, in the reader's language.
+
+
+def kind_text(kind: str) -> str:
+    """What a command does."""
+    return {
+        "read": _("reads"),
+        "change": _("changes something"),
+        "follow": _("follows"),
+        "interactive": _("needs a terminal"),
+        "none": _("is shown only"),
+    }[kind]
+
+
+def state_text(state: str) -> str:
+    """What became of a command, or a step."""
+    return {
+        "ready": _("not run"),
+        "running": _("running"),
+        "done": _("done"),
+        "failed": _("failed"),
+        "unknown": _("unknown"),
+        "skipped": _("skipped"),
+        "undone": _("taken back"),
+    }[state]

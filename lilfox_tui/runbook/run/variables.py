@@ -1,0 +1,378 @@
+"""Variables of a run: what each type admits, and how values enter a command."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.addresses import Denied, Network, address, network, why_denied
+from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.redact import MASK
+from lilfox_tui.runbook.bash.placeholders import Need, Place, Site, environment_name, sites
+from lilfox_tui.runbook.classify import checked
+from lilfox_tui.runbook.model import Command, Variable, VariableType
+
+# Values of variables: what each type admits. A value is taken whole or refused, and never changed to fit.
+
+
+LONGEST = 4096
+"""Characters of a value."""
+MOST_CHOICES = 500
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})")
+_UNIT = re.compile(r"[A-Za-z0-9_:.][A-Za-z0-9_:.\\@-]{0,254}")
+_GIT_REV = re.compile(r"(?!.*(?:\.\.|//|\.lock(?:/|\Z)|[./]\Z))[A-Za-z0-9][A-Za-z0-9._/-]{0,254}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+_SAFE = re.compile(r"(?!-)[A-Za-z0-9._:/-]+")
+_BREAKS = frozenset("\u2028\u2029")
+
+
+class ValueChoice(Struct, frozen=True):
+    """A value that can be chosen, checked, and what is said of it; ``note`` is untrusted text."""
+
+    value: str
+    note: str = ""
+
+
+def check_value(variable: Variable, value: str, *, denied: Denied) -> str:
+    """``value`` as it is passed on: addresses in their one spelling, anything else as it was given.
+
+    Raises LilFoxError that says what is refused and why.
+    """
+    if not value:
+        raise _refused(variable, tr("it is empty"))
+    if len(value) > LONGEST:
+        raise _refused(variable, tr("it is longer than {count} characters", count=LONGEST))
+    if any(_is_control(char) for char in value):
+        raise _refused(variable, tr("it has control characters"))
+    try:
+        if variable.type in ("ip", "cidr", "host"):
+            return _address_of(variable, value, denied)
+    except ValueError:
+        raise _refused(variable, tr("it does not fit its type")) from None
+    if not _fits(variable, value):
+        raise _refused(variable, tr("it does not fit its type"))
+    return value
+
+
+def admits(variable: Variable) -> Need:
+    """The strictest place that every value of the variable's type is good for."""
+    if variable.type == "port" or (variable.type == "int" and variable.minimum is not None and variable.minimum >= 0):
+        return Need.NUMBER
+    if variable.type in ("ip", "cidr", "host", "git-rev"):
+        return Need.SAFE
+    if variable.type == "enum" and all(is_safe(choice) for choice in variable.choices):
+        return Need.NUMBER if all(_NUMBER.fullmatch(choice) for choice in variable.choices) else Need.SAFE
+    return Need.ANY
+
+
+def is_safe(value: str) -> bool:
+    """Whether a shell reads it as itself in every kind of quotes. ``LF_…`` is the name of another value: where names
+    are calculated with, that would be read."""
+    return _SAFE.fullmatch(value) is not None and "LF_" not in value
+
+
+def is_number(value: str) -> bool:
+    """Whether it is digits alone, as written in tens."""
+    return _NUMBER.fullmatch(value) is not None
+
+
+def choices_of(variable: Variable, output: str, *, denied: Denied) -> tuple[tuple[ValueChoice, ...], int]:
+    """What the output of ``from:`` offers, and how many lines were left out since their value is refused. A line is a
+    value; behind a tab it may say something about it."""
+    found: dict[str, ValueChoice] = {}
+    refused = 0
+    for line in output.split("\n"):
+        value, _, note = line.strip("\r").partition("\t")
+        if not value.strip():
+            continue
+        try:
+            checked = check_value(variable, value.strip(), denied=denied)
+        except LilFoxError:
+            refused += 1
+        else:
+            found.setdefault(checked, ValueChoice(checked, note.strip()))
+    return tuple(found.values())[:MOST_CHOICES], refused
+
+
+def check_all(variables: Sequence[Variable], values: Mapping[str, str], *, denied: Denied) -> dict[str, str]:
+    """Every value checked; those that are not given have their default, which is checked as they are, or are not in
+    it. Raises LilFoxError, also for a value that no variable asks for."""
+    known = {variable.name: variable for variable in variables}
+    if unknown := sorted(set(values) - set(known)):
+        raise LilFoxError(
+            tr("There is no variable {name} here", name=unknown[0]),
+            hint=tr("Variables: {names}", names=listed(sorted(known)) or "-"),
+        )
+    given = {name: values.get(name, variable.default) for name, variable in known.items()}
+    return {name: check_value(known[name], value, denied=denied) for name, value in given.items() if value is not None}
+
+
+def _is_control(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs") or char in _BREAKS
+
+
+def _refused(variable: Variable, why: Message) -> LilFoxError:
+    """Without the value where it is a secret, or could be one."""
+    return LilFoxError(
+        tr("{name}: the value is refused: {why}", name=variable.name, why=why),
+        hint=tr("what it may be: {type}", type=described(variable)),
+    )
+
+
+def described(variable: Variable) -> Message:
+    """What a variable admits, in words."""
+    if variable.type == "int":
+        low = "" if variable.minimum is None else str(variable.minimum)
+        high = "" if variable.maximum is None else str(variable.maximum)
+        return tr("a whole number ({low}…{high})", low=low, high=high)
+    if variable.type == "enum":
+        return tr("one of {choices}", choices=listed(variable.choices))
+    if variable.type == "regex":
+        return tr("text that matches {pattern}", pattern=variable.pattern)
+    return _WORDS[variable.type]
+
+
+_WORDS: dict[VariableType, Message] = {
+    "ip": tr("an address (203.0.113.7, 2001:db8::7)"),
+    "cidr": tr("a range of addresses (203.0.113.0/24)"),
+    "port": tr("a port (1…65535)"),
+    "host": tr("a host's name or address"),
+    "unit": tr("a systemd unit (nginx.service)"),
+    "path": tr("an absolute path (/var/lib/…), without .."),
+    "git-rev": tr("a commit, tag or branch of Git"),
+    "secret": tr("a secret"),
+    "text": tr("text on one line"),
+}
+
+
+def _number_between(value: str, low: int | None, high: int | None) -> bool:
+    number = is_number(value.removeprefix("-")) and value != "-0"
+    return number and (low is None or int(value) >= low) and (high is None or int(value) <= high)
+
+
+def _matches(variable: Variable, value: str) -> bool:
+    """By RE2: a runbook's pattern cannot hang. One that cannot be read lets nothing in."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return bool(variable.pattern) and re2.compile(variable.pattern, options).fullmatch(value) is not None
+    except (re2.error, UnicodeEncodeError):
+        return False
+
+
+def _fits(variable: Variable, value: str) -> bool:
+    """Whether ``value`` is of the variable's type, in full."""
+    match variable.type:
+        case "port":
+            return is_number(value) and 1 <= int(value) <= 65535
+        case "int":
+            return _number_between(value, variable.minimum, variable.maximum)
+        case "unit":
+            return _UNIT.fullmatch(value) is not None and value.strip(".") != ""
+        case "path":
+            return value.startswith("/") and ".." not in value.split("/")
+        case "git-rev":
+            return _GIT_REV.fullmatch(value) is not None
+        case "enum":
+            return value in variable.choices
+        case "regex":
+            return _matches(variable, value)
+        case _:
+            return True
+
+
+def _address_of(variable: Variable, value: str, denied: Denied) -> str:
+    """Of ``ip``, ``cidr`` and ``host``: the one spelling of an address. Raises ValueError for what is none."""
+    if variable.type == "cidr":
+        wanted = network(value)
+        _refuse_denied(variable, wanted, value, denied)
+        return str(wanted)
+    if variable.type == "host" and _HOST.fullmatch(value):
+        return value
+    found = address(value)
+    _refuse_denied(variable, ipaddress.ip_network(found), value, denied)
+    return str(found)
+
+
+def _refuse_denied(variable: Variable, wanted: Network, text: str, denied: Denied) -> None:
+    """Raises LilFoxError when ``wanted`` holds an address that the variable may not name."""
+    if variable.deny and (why := why_denied(wanted, denied, variable.deny)) is not None:
+        raise LilFoxError(
+            tr("{name}: {value} is refused: {why}", name=variable.name, value=text, why=why),
+            hint=tr("Give an address of the internet that is not yours and not of never_ban."),
+        )
+
+
+# A command with its values: they travel in the environment, the text only names them.
+#
+# What reaches a shell is ``iptables -s "$LF_attack_ip"`` and a variable ``LF_attack_ip`` beside it. Inside quotes
+# that is not enough, for what stands there is often a program that somebody else reads; there a value must be of a
+# type that admits only letters, digits and ``._:/-``. Where a name would be calculated with, it must be a number.
+
+
+_SHELL = re.compile(r"(?:(?:\S*/)?env\s++(?:-S\s++)?)?(?:\S*/)?(?:ba|da|a|k|z)?sh(?:\s.*)?")
+
+
+class CommandPiece(Struct, frozen=True):
+    """A part of a command as it is shown; untrusted text. ``open`` is a placeholder without a value."""
+
+    text: str
+    role: Literal["text", "value", "open"] = "text"
+
+
+class FilledCommand(Struct, frozen=True, kw_only=True):
+    """What runs."""
+
+    script: str
+    env: dict[str, str]
+    """Values, secrets among them: never shown and never stored."""
+    shown: tuple[CommandPiece, ...]
+
+    @property
+    def marked(self) -> str:
+        """As text, each value between ``‹`` and ``›``; secrets are masked."""
+        return marked(self.shown)
+
+
+def marked(pieces: Sequence[CommandPiece]) -> str:
+    """Pieces as one text, each value between ``‹`` and ``›``."""
+    return "".join(f"‹{piece.text}›" if piece.role == "value" else piece.text for piece in pieces)
+
+
+def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variable]) -> FilledCommand:
+    """The command as it runs with ``values`` (checked: ``variables.check_value``), whose types ``variables`` tell; a
+    placeholder that none declares is ``text``.
+
+    Raises LilFoxError for a placeholder without a value, and for one where its type or its value is not safe.
+    """
+    text, known = command.text, {variable.name: variable for variable in variables}
+    found = sites(text)
+    if found and (reason := _no_shell(command)):
+        raise _refused_in_place(found[0], reason, command)
+    script: list[str] = []
+    env: dict[str, str] = {}
+    at = 0
+    for site in found:
+        name = site.placeholder.name
+        if name not in values:
+            raise LilFoxError(
+                tr("<{name}> has no value: the command is not run", name=name),
+                hint=tr("Line {line}. Give it a value first.", line=command.line + text.count("\n", 0, _start(site))),
+            )
+        if reason := why_not(site, known.get(name, Variable(name=name)), values[name]):
+            raise _refused_in_place(site, reason, command)
+        variable = environment_name(name)
+        if env.get(variable, values[name]) != values[name]:
+            raise _refused_in_place(site, tr("another placeholder differs from it by - and _ alone"), command)
+        env[variable] = values[name]
+        script += [text[at : _start(site)], _written(site, values[name])]
+        at = site.placeholder.end
+    written = "".join([*script, text[at:]])
+    if command.kind in ("read", "follow") and not command.script:
+        written = checked(written, env)
+    return FilledCommand(script=written, env=env, shown=shown(text, values, variables))
+
+
+def shown(text: str, values: Mapping[str, str], variables: Sequence[Variable]) -> tuple[CommandPiece, ...]:
+    """A command as people see it, with the values that there are so far in place."""
+    secrets = {variable.name for variable in variables if variable.type == "secret"}
+    pieces, at = [], 0
+    for site in sites(text):
+        start, end, name = _start(site), site.placeholder.end, site.placeholder.name
+        pieces.append(CommandPiece(text[at:start]))
+        if name not in values:
+            pieces.append(CommandPiece(text[start:end], "open"))
+        else:
+            pieces.append(CommandPiece(MASK if name in secrets else values[name], "value"))
+        at = end
+    return tuple(piece for piece in (*pieces, CommandPiece(text[at:])) if piece.text)
+
+
+def refusals(command: Command, variables: Sequence[Variable]) -> list[tuple[Site, Message]]:
+    """Places where a placeholder can never be filled, whatever its value, and why: what lint says."""
+    known = {variable.name: variable for variable in variables}
+    reason = _no_shell(command)
+    found = []
+    for site in sites(command.text):
+        name = site.placeholder.name
+        if why := reason or _why_never(site, known.get(name, Variable(name=name))):
+            found.append((site, why))
+    return found
+
+
+def why_not(site: Site, variable: Variable, value: str) -> Message | None:
+    """Why ``value`` may not stand at ``site``; None where it may."""
+    if never := _why_never(site, variable):
+        return never
+    if site.need is Need.SAFE and not is_safe(value):
+        return tr("inside quotes only letters, digits and ._:/- are let in")
+    if site.need is Need.NUMBER and not is_number(value):
+        return tr("only a number can be calculated with")
+    if site.option and value.startswith("-"):
+        return tr("a value that begins with - would be read as an option here; the runbook can write -- before it")
+    if site.place == "verbatim" and site.delimiter.find(value) >= 0:
+        return tr("the value could end the heredoc that it stands in")
+    if any(not char.isprintable() and char < "\xa0" for char in value):
+        return tr("it has control characters")
+    return None
+
+
+_NEVER: dict[Place, Message] = {
+    "backquotes": tr("inside backquotes it cannot be made safe; write $( ) instead"),
+    "parameter": tr("inside ${{ }} it cannot be made safe"),
+    "heredoc": tr("inside $( ) of a heredoc it cannot be made safe"),
+}
+
+
+def _why_never(site: Site, variable: Variable) -> Message | None:
+    if site.escaped:
+        return tr("a \\ or $ stands before it")
+    if site.need is Need.NEVER:
+        return _NEVER.get(site.place, tr("a value cannot be the name of a command"))
+    if admits(variable) >= site.need:
+        return None
+    if site.need is Need.NUMBER:
+        return tr("only a port, or an int with a minimum, can be calculated with")
+    return tr(
+        "inside quotes, $( ), a heredoc, or where its text is read as a program, a value of type {type} is not safe",
+        type=variable.type,
+    )
+
+
+def _no_shell(command: Command) -> Message | None:
+    """Why nothing can be filled in: what is no shell reads ``"$LF_name"`` as something else."""
+    program = command.attributes.interpreter or ""
+    if not program and command.script and command.text.startswith("#!"):
+        program = command.text[2:].split("\n", 1)[0].strip()
+    return tr("{program} is no shell", program=program) if program and not _SHELL.fullmatch(program) else None
+
+
+def _refused_in_place(site: Site, why: Message, command: Command) -> LilFoxError:
+    line = command.line + command.text.count("\n", 0, _start(site))
+    return LilFoxError(
+        tr("<{name}> in line {line} is not filled in: {why}", name=site.placeholder.name, line=line, why=why),
+        hint=tr("Let the placeholder stand as a word of its own, or declare it with a type that fits."),
+    )
+
+
+def _start(site: Site) -> int:
+    return site.placeholder.start
+
+
+def _written(site: Site, value: str) -> str:
+    variable = environment_name(site.placeholder.name)
+    written: dict[Place, str] = {
+        "word": f'"${variable}"',
+        "single": f"'\"${variable}\"'",
+        "ansi": f"'\"${variable}\"$'",
+        "verbatim": value,  # nothing is expanded there; it is of the safe alphabet
+    }
+    return written.get(site.place, f"${{{variable}}}")
