@@ -1,4 +1,4 @@
-"""The engine of alerts: rules evaluated in their time, state kept, people told; one of several LilFoxes does it.
+"""The alerting engine: evaluates rules when they are due, keeps their state, notifies; one LilFox of several does it.
 
 Everything that takes time happens in one thread of the engine's own, so that rules belong to one thread and the event
 loop never waits for them. Where another LilFox of this state folder evaluates, its state is shown.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,25 +17,112 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from lilfox_tui.alerts import responses
-from lilfox_tui.alerts.clock_steps import ClockSteps
-from lilfox_tui.alerts.database import Damaged, Database, NotWritable
-from lilfox_tui.alerts.evaluating import Evaluating
-from lilfox_tui.alerts.folder import DATABASE
-from lilfox_tui.alerts.following import Following
-from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatcher, Trouble
-from lilfox_tui.alerts.notifier import Setting
-from lilfox_tui.alerts.one_evaluates import OneEvaluates
-from lilfox_tui.alerts.receivers import Receivers
-from lilfox_tui.alerts.saved import Saved
+from lilfox_tui.alerts.delivery import NotificationDispatcher
+from lilfox_tui.alerts.model import Alert, Alerts, AlertState, Event, Silence, SilenceMatcher, Trouble
+from lilfox_tui.alerts.notification_plan import alerts_of_receiver, is_muted, receiver
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup
+from lilfox_tui.alerts.ownership import DATABASE, EvaluationLock
+from lilfox_tui.alerts.rule_manager import RuleManager
 from lilfox_tui.alerts.silences import would_silence
-from lilfox_tui.alerts.viewing import marked
+from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage, DatabaseDamaged, DatabaseNotWritable
+from lilfox_tui.alerts.views import alerts_from_storage, annotated
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.scrape.instants import ms_of
+from lilfox_tui.metrics.model import Labels
+from lilfox_tui.scrape.notation import ms_of
 from lilfox_tui.scrape.series import SeriesSource
+from lilfox_tui.text import human_duration
+
+# Notices that the clock was set, or that the machine slept: the clock then goes on by another time than passed.
+
+
+STEP_S = 5.0
+"""A difference counts as a step from here on; slewing stays far below it."""
+
+
+class ClockStepDetector:
+    """Compares ``now`` (the clock, aware UTC) with ``passed`` (seconds that really pass while the machine runs)."""
+
+    def __init__(self, now: Callable[[], datetime], passed: Callable[[], float] = time.monotonic) -> None:
+        self._now, self._passed = now, passed
+        self._last = (now(), passed())
+        self._newest: tuple[datetime, float] | None = None
+
+    def step_s(self) -> float:
+        """By how much the clock was set forward since the last call; negative for back, 0 for not at all."""
+        now, passed = self._now(), self._passed()
+        step = (now - self._last[0]).total_seconds() - (passed - self._last[1])
+        self._last = (now, passed)
+        if abs(step) < STEP_S:
+            return 0.0
+        self._newest = (now, step)
+        return step
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """The newest step."""
+        if self._newest is None:
+            return ()
+        at, step = self._newest
+        values = {"at": at, "step": human_duration(abs(step))}
+        if step > 0:
+            text = tr("{step} were missing at {at:%H:%M:%S} UTC: the clock was set or the machine slept", **values)
+        else:
+            text = tr("the clock was set back by {step} at {at:%H:%M:%S} UTC; timers go on", **values)
+        return (Trouble(f"clock {at.timestamp()}", text),)
+
+
+# Shows what another LilFox of this state folder evaluates, and rings this terminal's bell for what fires there.
+
+
+BELL = "bell"
+"""The one kind of notifier that tells those before this very screen; all others are told by who evaluates."""
+
+
+class EngineFollower:
+    """What ``saved`` holds. ``ring`` is the terminal's bell, if there is one."""
+
+    def __init__(self, config: Config, saved: AlertStorage, ring: Callable[[Notification], None] | None) -> None:
+        self._saved, self._ring = saved, ring
+        bells = [(name, options) for name, options in config.notifiers.items() if options.kind == BELL]
+        self._bells = [receiver(name, options) for name, options in bells]
+        self._version: tuple[int, str] | None = None
+        self._fires: dict[str, set[tuple[Labels, datetime | None]]] = {}
+
+    def newer(self, now: datetime, trouble: Trouble | None = None) -> Alerts | None:
+        """The state, if it or ``trouble``, which becomes a part of it, is another than at the last call. Blocks. Raises
+        LilFoxError."""
+        version = self._saved.database.changed_elsewhere(), str(trouble)
+        if version == self._version:
+            return None
+        alerts = alerts_from_storage(self._saved, now)
+        self._version = version
+        return alerts if trouble is None else replace(alerts, troubles=(*alerts.troubles, trouble))
+
+    def again(self) -> None:
+        """Lets :meth:`newer` give the state again: it was changed from here."""
+        self._version = None
+
+    def ring(self, alerts: Alerts) -> None:
+        """Rings once for what fires since the last call, except at the first."""
+        for bell in self._bells if self._ring is not None else ():
+            known = alerts_of_receiver(bell, alerts.alerts)
+            firing = [one for one in known.values() if one.state is AlertState.FIRING and not is_muted(one)]
+            before = self._fires.get(bell.name)
+            new = [one for one in firing if before is not None and (one.labels, one.fired_at) not in before]
+            self._fires[bell.name] = {(one.labels, one.fired_at) for one in firing}
+            if new and self._ring is not None:
+                self._ring(_notice(bell.name, alerts.at, new))
+
+
+def _notice(name: str, at: datetime, alerts: list[Alert]) -> Notification:
+    number = uuid.uuid4().hex
+    return Notification(number, number, at, name, "firing", (), firing=tuple(alerts))
+
 
 T = TypeVar("T")
 LOOK_S = 1.0
@@ -48,7 +136,7 @@ AGAIN_S = 10.0
 class AlertEngine:
     """Evaluates ``config.rules`` over ``source`` and tells ``config.notifiers``; ``feed`` has the newest state.
 
-    ``folder`` is where state is kept (:func:`.folder.folder_of`), None for memory alone; ``base`` the folder that
+    ``folder`` is where state is kept (:func:`.ownership.state_folder`), None for memory alone; ``base`` the folder that
     relative rule files begin at. ``now`` is the clock (aware UTC), ``passed`` the seconds that pass while the machine
     runs. Use from one event loop. Raises LilFoxError where the configuration of a notifier cannot be used.
     """
@@ -60,21 +148,21 @@ class AlertEngine:
         *,
         folder: Path | None,
         base: Path,
-        setting: Setting | None = None,
+        setting: NotifierSetup | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         passed: Callable[[], float] = time.monotonic,
     ) -> None:
         self.feed: Feed[Alerts] = Feed()
         self.trouble: Message | None = None
-        self._now, self._clock = now, ClockSteps(now, passed)
-        self._lock = OneEvaluates(folder)
+        self._now, self._clock = now, ClockStepDetector(now, passed)
+        self._lock = EvaluationLock(folder)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
-        setting = setting or Setting()
+        setting = setting or NotifierSetup()
         try:
-            self._saved = Saved(self._database(folder))
-            self._evaluating = Evaluating(config, source, self._saved, base)
-            self._receivers = Receivers(config, self._saved, setting, now=now)
-            self._following = Following(config, self._saved, setting.ring)
+            self._saved = AlertStorage(self._database(folder))
+            self._evaluating = RuleManager(config, source, self._saved, base)
+            self._receivers = NotificationDispatcher(config, self._saved, setting, now=now)
+            self._following = EngineFollower(config, self._saved, setting.ring)
         except BaseException:
             self._lock.release()
             raise
@@ -132,26 +220,26 @@ class AlertEngine:
         await self._in_thread(self._evaluating.on_disk, partial(self._evaluating.load, ms_of(self._now())))
         self._changed.set()
 
-    def _database(self, folder: Path | None) -> Database:
+    def _database(self, folder: Path | None) -> AlertDatabase:
         """That of the folder; in memory with a sentence about it where the folder's cannot be used. A damaged one is
         moved away by whoever evaluates."""
         if folder is None:
-            return Database(None)
+            return AlertDatabase(None)
         path = folder / DATABASE
         try:
-            return Database(path)
-        except Damaged as error:
+            return AlertDatabase(path)
+        except DatabaseDamaged as error:
             if self._lock.take():
                 aside = path.with_suffix(f".damaged-{self._now():%Y%m%dT%H%M%S}")
                 self.trouble = tr("{error}; it is now {aside}, and a new one was begun", error=error, aside=aside.name)
                 path.rename(aside)
                 for rest in ("-wal", "-shm"):
                     path.with_name(path.name + rest).unlink(missing_ok=True)
-                return Database(path)
+                return AlertDatabase(path)
             raise
         except LilFoxError as error:
             self.trouble = tr("{error}; what happens is kept only until LilFox ends", error=error)
-            return Database.from_file(path)
+            return AlertDatabase.from_file(path)
 
     async def _evaluate(self) -> None:
         loaded = await self._loaded()
@@ -234,12 +322,12 @@ class AlertEngine:
         now = self._now()
         troubles = [] if self.trouble is None else [Trouble("state", self.trouble)]
         silences = self._saved.silences()
-        shown = marked(self._evaluating.alerts(), self._saved.acknowledgements(), silences, now)
+        shown = annotated(self._evaluating.alerts(), self._saved.acknowledgements(), silences, now)
         try:
             if responses.expire_resolved(self._saved, silences, shown, now):
                 silences = self._saved.silences()
             look_at = self._receivers.plan(shown, now, self._evaluating.longest_interval_s())
-        except (Damaged, NotWritable):
+        except (DatabaseDamaged, DatabaseNotWritable):
             raise
         except LilFoxError as error:  # another process holds the file for long
             text = tr("{error}; nobody is told until that is over", error=error)

@@ -3,8 +3,7 @@
 An alert is its labels. It is *pending* while its expression holds, *firing* once that has been so for the rule's
 ``for``, and after its end *resolved* for 15 minutes, so that the end can be told again. Where this is not Prometheus:
 an evaluation that fails for too many alerts leaves them as they are (Prometheus forgets them all), a clock that is set
-back delays nothing, and alerts that fired go on firing after a restart.
-"""
+back delays nothing, and alerts that fired go on firing after a restart."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ DATA_AWAITED_MS = 10 * 60_000
 """Evaluations that find no series at all do not count for that, so long after the restart."""
 
 
-class Found(Struct, frozen=True, gc=False):
+class AlertSample(Struct, frozen=True, gc=False):
     """What an evaluation says of one alert: its value, and its annotations with their templates filled in."""
 
     value: float
@@ -47,7 +46,7 @@ class LiveAlert(Struct, frozen=True, gc=False):
     keep_firing_since_ms: int | None = None
 
 
-class ChangeKind(Enum):
+class AlertChangeKind(Enum):
     """What happened to an alert."""
 
     STARTED = "started"
@@ -58,15 +57,15 @@ class ChangeKind(Enum):
     """It was pending, and what it waited for is over: nobody is told."""
 
 
-class Change(Struct, frozen=True):
+class AlertChange(Struct, frozen=True):
     """One step in an alert's life; ``alert`` is as it was after it (for DROPPED, before it)."""
 
-    kind: ChangeKind
+    kind: AlertChangeKind
     alert: LiveAlert
 
 
-class Outage(Struct, frozen=True):
-    """The time in which nothing was evaluated, for :meth:`RuleState.restore`; the defaults are Prometheus' flags
+class EvaluationGap(Struct, frozen=True):
+    """The time in which nothing was evaluated, for :meth:`RuleAlerts.restore`; the defaults are Prometheus' flags
     ``--rules.alert.for-outage-tolerance`` and ``--rules.alert.for-grace-period``."""
 
     from_ms: int
@@ -81,7 +80,7 @@ class Outage(Struct, frozen=True):
     from before the outage is taken for gone."""
 
 
-class RuleState:
+class RuleAlerts:
     """The alerts of one rule. ``for_ms`` and ``keep_firing_ms`` are the rule's ``for`` and ``keep_firing_for``."""
 
     def __init__(self, for_ms: int, keep_firing_ms: int = 0) -> None:
@@ -109,11 +108,11 @@ class RuleState:
             self._brought.get(labels, 0) > 1 or self._keeps_firing(alert, at_ms) for labels, alert in missing
         )
 
-    def take(self, found: Mapping[LabelSet, Found], at_ms: int, *, no_data: bool = False) -> list[Change]:
+    def take(self, found: Mapping[LabelSet, AlertSample], at_ms: int, *, no_data: bool = False) -> list[AlertChange]:
         """The result of an evaluation at ``at_ms``; gives what changed by it. A failed evaluation is not taken: then
         all stays as it is. With ``no_data`` (no selector found a series) alerts from before a restart are not taken
         for gone."""
-        changes: list[Change] = []
+        changes: list[AlertChange] = []
         self._not_in_the_future(at_ms)
         for labels, element in found.items():
             self._brought.pop(labels, None)
@@ -122,11 +121,11 @@ class RuleState:
             changes += self._miss(labels, at_ms, no_data=no_data)
         return changes
 
-    def restore(self, saved: Iterable[LiveAlert], outage: Outage) -> None:
+    def restore(self, saved: Iterable[LiveAlert], outage: EvaluationGap) -> None:
         """Brings over alerts from before an outage. The time they were pending counts, that of the outage does not; in
-        detail see :class:`Outage`. Firing ones go on firing, however long it was: whoever was told waits for the end.
-        None of them is taken for gone while ``outage.blind_ms`` lasts, nor before LOOKS_BEFORE_GONE evaluations have
-        had data."""
+        detail see :class:`EvaluationGap`. Firing ones go on firing, however long it was: whoever was told waits for
+        the end. None of them is taken for gone while ``outage.blind_ms`` lasts, nor before LOOKS_BEFORE_GONE
+        evaluations have had data."""
         self._data_until_ms = outage.to_ms + DATA_AWAITED_MS
         self._blind_until_ms = outage.to_ms + outage.blind_ms
         for alert in saved:
@@ -140,28 +139,28 @@ class RuleState:
             if alert.state is not AlertState.RESOLVED:
                 self._brought[labels] = LOOKS_BEFORE_GONE
 
-    def continue_from(self, before: RuleState) -> None:
+    def continue_from(self, before: RuleAlerts) -> None:
         """Takes over all of ``before``, whose rule this one replaces (its file was read again)."""
         self._alerts.update(before._alerts)
         self._brought.update(before._brought)
         self._data_until_ms, self._blind_until_ms = before._data_until_ms, before._blind_until_ms
 
-    def _hold(self, labels: LabelSet, element: Found, at_ms: int) -> list[Change]:
+    def _hold(self, labels: LabelSet, element: AlertSample, at_ms: int) -> list[AlertChange]:
         changes = []
         alert = self._alerts.get(labels)
         if alert is None or alert.state is AlertState.RESOLVED:
             self._alerts.pop(labels, None)
             alert = LiveAlert(labels.pairs, element.annotations, AlertState.PENDING, element.value, at_ms)
-            changes.append(Change(ChangeKind.STARTED, alert))
+            changes.append(AlertChange(AlertChangeKind.STARTED, alert))
         else:
             alert = replace(alert, value=element.value, annotations=element.annotations, keep_firing_since_ms=None)
         if alert.state is AlertState.PENDING and at_ms - alert.active_at_ms >= self._for_ms:
             alert = replace(alert, state=AlertState.FIRING, fired_at_ms=at_ms)
-            changes.append(Change(ChangeKind.FIRED, alert))
+            changes.append(AlertChange(AlertChangeKind.FIRED, alert))
         self._alerts[labels] = alert
         return changes
 
-    def _miss(self, labels: LabelSet, at_ms: int, *, no_data: bool) -> list[Change]:
+    def _miss(self, labels: LabelSet, at_ms: int, *, no_data: bool) -> list[AlertChange]:
         awaits_data = no_data and at_ms < self._data_until_ms
         looks = self._brought.get(labels, 0)
         if looks > 1 or (looks and (awaits_data or at_ms < self._blind_until_ms)):
@@ -179,18 +178,18 @@ class RuleState:
         since_ms = at_ms if alert.keep_firing_since_ms is None else alert.keep_firing_since_ms
         return alert.state is AlertState.FIRING and at_ms - since_ms < self._keep_firing_ms
 
-    def _end(self, labels: LabelSet, alert: LiveAlert, at_ms: int) -> list[Change]:
+    def _end(self, labels: LabelSet, alert: LiveAlert, at_ms: int) -> list[AlertChange]:
         if alert.state is AlertState.PENDING:
             del self._alerts[labels]
-            return [Change(ChangeKind.DROPPED, alert)]
+            return [AlertChange(AlertChangeKind.DROPPED, alert)]
         if alert.state is AlertState.FIRING:
             ended = self._alerts[labels] = replace(alert, state=AlertState.RESOLVED, resolved_at_ms=at_ms)
-            return [Change(ChangeKind.RESOLVED, ended)]
+            return [AlertChange(AlertChangeKind.RESOLVED, ended)]
         if at_ms - (alert.resolved_at_ms or 0) > RESOLVED_KEPT_MS:
             del self._alerts[labels]
         return []
 
-    def _pending_since(self, alert: LiveAlert, outage: Outage) -> int | None:
+    def _pending_since(self, alert: LiveAlert, outage: EvaluationGap) -> int | None:
         """Since when a pending alert counts as active after the outage; None where it begins anew."""
         if outage.to_ms - outage.from_ms > outage.tolerance_ms or self._for_ms < outage.grace_ms:
             return None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lilfox_tui.alerts.model import Alert, AlertState
-from lilfox_tui.alerts.notifier import Notice
+from lilfox_tui.alerts.notifier import Notification
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.scrape.labels import quoted
 
@@ -17,7 +17,7 @@ _NEVER = "0001-01-01T00:00:00Z"
 _FNV_OFFSET, _FNV_PRIME, _WORD = 0xCBF29CE484222325, 0x100000001B3, 2**64 - 1
 
 
-def document(notice: Notice) -> dict[str, Any]:
+def webhook_payload(notice: Notification) -> dict[str, Any]:
     """The whole document. ``id`` and ``reason`` are ours: the id is the same each time the notice is sent."""
     alerts = (*notice.firing, *notice.resolved)
     return {
@@ -55,7 +55,7 @@ def rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _alert(alert: Alert, notice: Notice) -> dict[str, Any]:
+def _alert(alert: Alert, notice: Notification) -> dict[str, Any]:
     firing = alert.state is AlertState.FIRING
     return {
         "status": "firing" if firing else "resolved",

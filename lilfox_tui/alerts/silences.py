@@ -1,20 +1,23 @@
-"""Matchers and silences as Alertmanager has them: patterns are RE2, anchored; a label that is not there is empty.
-
-Its syntax is that of Alertmanager and amtool: ``name="value"``, ``!=``, ``=~``, ``!~``, joined by commas, braces around
-them or not; values without spaces, commas and quotes may stand without quotes.
-"""
+"""Silences and their matchers as Alertmanager has them; maintenance windows as silences."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from lilfox_tui.alerts.model import Alert, Silence, SilenceMatcher
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import Message, tr
+from lilfox_tui.maintenance import ALL, Window
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.scrape.matching import condition
+from lilfox_tui.scrape.labels import label_condition
+
+# Matchers and silences as Alertmanager has them: patterns are RE2, anchored; a label that is not there is empty.
+#
+# Its syntax is that of Alertmanager and amtool: ``name="value"``, ``!=``, ``=~``, ``!~``, joined by commas, braces
+# around them or not; values without spaces, commas and quotes may stand without quotes.
+
 
 PRESETS_S = (3600.0, 4 * 3600.0, 24 * 3600.0)
 """Lengths that are offered first; beside them stands "until it has resolved"."""
@@ -56,7 +59,7 @@ def check_silence(matchers: Iterable[SilenceMatcher]) -> None:
         )
 
 
-def takes(matchers: Iterable[SilenceMatcher], labels: Labels) -> bool:
+def matches_all(matchers: Iterable[SilenceMatcher], labels: Labels) -> bool:
     """Whether all matchers take these labels. Raises UsageError for a pattern that RE2 refuses."""
     known = dict(labels)
     return all(_condition(one)(known.get(one.name, "")) is one.is_equal for one in matchers)
@@ -65,7 +68,7 @@ def takes(matchers: Iterable[SilenceMatcher], labels: Labels) -> bool:
 def would_silence(matchers: Iterable[SilenceMatcher], alerts: Iterable[Alert]) -> tuple[Alert, ...]:
     """Those of ``alerts`` that the matchers take: the preview of a silence."""
     wanted = tuple(matchers)
-    return tuple(alert for alert in alerts if takes(wanted, alert.labels))
+    return tuple(alert for alert in alerts if matches_all(wanted, alert.labels))
 
 
 def matchers_of(labels: Labels) -> tuple[SilenceMatcher, ...]:
@@ -78,7 +81,7 @@ def is_active(silence: Silence, now: datetime) -> bool:
     return silence.starts_at <= now < silence.ends_at
 
 
-def written(matchers: Iterable[SilenceMatcher]) -> str:
+def format_matchers(matchers: Iterable[SilenceMatcher]) -> str:
     """As :func:`parse_matchers` reads it."""
     return ", ".join(f"{_name(one.name)}{_op(one)}{_quoted(one.value)}" for one in matchers)
 
@@ -95,8 +98,8 @@ def _op(matcher: SilenceMatcher) -> str:
 
 def _condition(matcher: SilenceMatcher) -> Callable[[str], bool]:
     if not matcher.is_regex:
-        return condition("=", matcher.value)
-    return condition("=~", f"(?-s:{matcher.value})")  # a dot takes no newline in Alertmanager
+        return label_condition("=", matcher.value)
+    return label_condition("=~", f"(?-s:{matcher.value})")  # a dot takes no newline in Alertmanager
 
 
 def _plain(word: str) -> str:
@@ -114,3 +117,39 @@ def _wrong(what: Message) -> UsageError:
         tr("matchers: {what}", what=what),
         tr('write them as alertname="HighLatency", team=~"web|db"'),
     )
+
+
+# Windows of maintenance as silences: nobody is told of the alerts of what is worked on.
+
+
+_WINDOW_ID = "maintenance "
+_WINDOW_LABELS = ("host", "service", "job", "unit", "name")
+"""Of these one has the name of what is worked on; ``instance`` may have a port behind it."""
+
+
+def silences_of_windows(windows: Iterable[Window]) -> Iterator[Silence]:
+    """Each window as silences of which one is enough: matchers of one silence all have to fit."""
+    for window in windows:
+        if window.name == ALL:
+            yield _window_silence(window, SilenceMatcher("alertname", "", is_equal=False))
+            continue
+        for label in _WINDOW_LABELS:
+            yield _window_silence(window, SilenceMatcher(label, window.name))
+        instance = f"{re.escape(window.name)}(:[0-9]+)?"
+        yield _window_silence(window, SilenceMatcher("instance", instance, is_regex=True))
+
+
+def _window_silence(window: Window, matcher: SilenceMatcher) -> Silence:
+    return Silence(
+        id=_WINDOW_ID + window.name,
+        matchers=(matcher,),
+        starts_at=window.since,
+        ends_at=window.until,
+        created_by=window.by,
+        comment=window.why,
+    )
+
+
+def window_of(silence: str) -> str | None:
+    """What is in maintenance, where the silence with this id is a window; None for one that somebody made."""
+    return silence.removeprefix(_WINDOW_ID) if silence.startswith(_WINDOW_ID) else None

@@ -8,8 +8,7 @@ A kind's module has
 * ``headline(values) -> tuple[Figure, ...]``: its line, from the values of a reading or from those that history kept,
 * ``TREND``: the series whose course stands beside the line, or None.
 
-The kinds' modules are imported with the configuration: they import drivers only inside functions.
-"""
+The kinds' modules are imported with the configuration: they import drivers only inside functions."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, cast, runtime_checkable
 
 from lilfox_tui import plugins
-from lilfox_tui.backends.model import ClientSession, Ending, Figure, Plan, Reading
+from lilfox_tui.backends.model import BackendReading, ClientSession, Ending, Figure, StatementPlan
 from lilfox_tui.config.model import BackendConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
@@ -47,7 +46,7 @@ def no_answer(where: str, seconds: float) -> BackendError:
 class Backend(Protocol):
     """One backend over one kept connection."""
 
-    async def read(self) -> Reading:
+    async def read(self) -> BackendReading:
         """One look, within the configured time-out. Raises BackendError, HostError, or a secret's LilFoxError."""
         ...
 
@@ -60,7 +59,7 @@ class Backend(Protocol):
 class Explains(Protocol):
     """A backend that tells how it runs a statement."""
 
-    async def explain(self, statement_id: str) -> Plan:
+    async def explain(self, statement_id: str) -> StatementPlan:
         """The plan of the statement with that id, without running it. Raises as ``Backend.read``."""
         ...
 
@@ -84,7 +83,7 @@ class EndsSessions(Protocol):
         ...
 
 
-class Kind(Protocol):
+class BackendKind(Protocol):
     """What a kind's module has."""
 
     TREND: Series | None
@@ -92,6 +91,6 @@ class Kind(Protocol):
     open_backend: Callable[[str, BackendConfig, Host | None], Backend]
 
 
-def load(kind: str) -> Kind:
+def load(kind: str) -> BackendKind:
     """The kind's module. Raises UsageError for an unknown one."""
-    return cast("Kind", plugins.load(_KINDS, kind))
+    return cast("BackendKind", plugins.load(_KINDS, kind))

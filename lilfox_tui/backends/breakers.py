@@ -10,8 +10,7 @@ from enum import IntEnum
 
 from msgspec import Struct
 
-from lilfox_tui.backends.judging import worst_first
-from lilfox_tui.backends.model import Column, Fact, Figure, Finding, Reading, Table
+from lilfox_tui.backends.model import BackendFact, BackendReading, Figure, Finding, Table, TableColumn, worst_first
 from lilfox_tui.i18n import Message, ntr, tr
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.text import human_count, human_duration
@@ -24,7 +23,7 @@ _TRIPS = "breaker_trips"
 _MOST_NAMED = 4
 
 
-class State(IntEnum):
+class BreakerState(IntEnum):
     """What a breaker does, by the number in ``breaker_state``."""
 
     CLOSED = 0
@@ -33,12 +32,12 @@ class State(IntEnum):
     DISABLED = 3
 
 
-_LEVELS = {State.CLOSED: Level.GOOD, State.HALF_OPEN: Level.DEGRADED, State.OPEN: Level.FAILING}
+_LEVELS = {BreakerState.CLOSED: Level.GOOD, BreakerState.HALF_OPEN: Level.DEGRADED, BreakerState.OPEN: Level.FAILING}
 _WORDS = {
-    State.CLOSED: tr("closed"),
-    State.HALF_OPEN: tr("half-open"),
-    State.OPEN: tr("open"),
-    State.DISABLED: tr("switched off"),
+    BreakerState.CLOSED: tr("closed"),
+    BreakerState.HALF_OPEN: tr("half-open"),
+    BreakerState.OPEN: tr("open"),
+    BreakerState.DISABLED: tr("switched off"),
 }
 
 
@@ -46,34 +45,34 @@ class Breaker(Struct, frozen=True):
     """One breaker; its ``state`` is None where it is not known. ``detail`` is what its library adds."""
 
     name: str
-    state: State | None
+    state: BreakerState | None
     detail: str = ""
 
 
-class Trips:
+class TripCounter:
     """The looks at all breakers of one backend, for what changed between them."""
 
     def __init__(self) -> None:
-        self._before: dict[str, State | None] = {}
+        self._before: dict[str, BreakerState | None] = {}
         self._tripped: dict[str, deque[float]] = {}
 
-    def reading(self, breakers: Sequence[Breaker], *, incomplete: Message | None = None) -> Reading:
+    def reading(self, breakers: Sequence[Breaker], *, incomplete: Message | None = None) -> BackendReading:
         """One look as a reading."""
         now = time.monotonic()
         for breaker in breakers:
             before = self._before.get(breaker.name)
-            if breaker.state is State.OPEN and before not in (None, State.OPEN):
+            if breaker.state is BreakerState.OPEN and before not in (None, BreakerState.OPEN):
                 self._tripped.setdefault(breaker.name, deque()).append(now)
         self._before = {breaker.name: breaker.state for breaker in breakers}
         for times in self._tripped.values():
             while times and times[0] < now - TRIPS_FOR_S:
                 times.popleft()
         trips = {breaker.name: len(self._tripped.get(breaker.name, ())) for breaker in breakers}
-        return Reading(
+        return BackendReading(
             at=datetime.now(UTC),
             values=dict(_values(breakers, trips)),
             findings=worst_first(_findings(breakers, trips)),
-            facts=(Fact("breakers", tr("breakers"), len(breakers), "count"),),
+            facts=(BackendFact("breakers", tr("breakers"), len(breakers), "count"),),
             tables=(_table(breakers, trips),),
             incomplete=incomplete,
         )
@@ -81,10 +80,12 @@ class Trips:
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
     """``model half-open (2 trips in 10 min)  11 closed``"""
-    states: dict[str, State] = {}
+    states: dict[str, BreakerState] = {}
     for series, value in values.items():
         if series.name == _STATE:
-            states[series.label("breaker")] = State(min(State.DISABLED, max(State.CLOSED, round(value))))
+            states[series.label("breaker")] = BreakerState(
+                min(BreakerState.DISABLED, max(BreakerState.CLOSED, round(value)))
+            )
     figures = []
     ill = sorted((name for name, state in states.items() if _LEVELS.get(state)), key=lambda name: -states[name])
     for name in ill[:_MOST_NAMED]:
@@ -93,12 +94,12 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
     if len(ill) > _MOST_NAMED:
         figures.append(Figure(tr("{count} more", count=len(ill) - _MOST_NAMED), Level.FAILING))
     if states:
-        closed = sum(state is State.CLOSED for state in states.values())
+        closed = sum(state is BreakerState.CLOSED for state in states.values())
         figures.append(Figure(tr("{count} closed", count=human_count(closed))))
     return tuple(figures)
 
 
-def _said(name: str, state: State, trips: int) -> Message:
+def _said(name: str, state: BreakerState, trips: int) -> Message:
     if not trips:
         return tr("{name} {state}", name=name, state=_WORDS[state])
     return ntr("{name} {state} ({count} trip in {time})", "{name} {state} ({count} trips in {time})",
@@ -119,13 +120,13 @@ def _values(breakers: Sequence[Breaker], trips: Mapping[str, int]) -> Iterator[t
         yield Series(_TRIPS, labels), float(trips[breaker.name])
     known = [breaker.state for breaker in breakers if breaker.state is not None]
     if known:
-        yield NOT_CLOSED, float(sum(state in (State.HALF_OPEN, State.OPEN) for state in known))
+        yield NOT_CLOSED, float(sum(state in (BreakerState.HALF_OPEN, BreakerState.OPEN) for state in known))
 
 
 def _table(breakers: Sequence[Breaker], trips: Mapping[str, int]) -> Table:
     columns = (
-        Column("name", tr("breaker")), Column("state", tr("state")), Column("trips", tr("trips"), "count"),
-        Column("detail", tr("it says")),
+        TableColumn("name", tr("breaker")), TableColumn("state", tr("state")),
+        TableColumn("trips", tr("trips"), "count"), TableColumn("detail", tr("it says")),
     )  # fmt: skip
     rows = tuple(
         (each.name, tr("not known") if each.state is None else _WORDS[each.state], trips[each.name], each.detail)

@@ -1,16 +1,17 @@
-"""What a look at a backend gives: numbers for history, what is wrong, and tables for its page.
+"""What inspecting a backend yields: values, findings and tables, and how values compare with thresholds.
 
 Texts inside cells come from the backend and are untrusted; titles and findings are ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from lilfox_tui.config.model import Threshold
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import Level, Series
 
@@ -21,7 +22,7 @@ Ending: TypeAlias = Literal["cancel", "terminate"]
 """Of a session: the statement that it runs, or all of it."""
 
 
-class Column(Struct, frozen=True):
+class TableColumn(Struct, frozen=True):
     """One column; ``key`` names it for programs."""
 
     key: str
@@ -34,12 +35,12 @@ class Table(Struct, frozen=True):
 
     key: str
     title: Message
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: Message | None = None
 
 
-class Fact(Struct, frozen=True):
+class BackendFact(Struct, frozen=True):
     """One number or word; ``key`` names it for programs."""
 
     key: str
@@ -62,7 +63,7 @@ class Finding(Struct, frozen=True):
     text: Message
 
 
-class Reading(Struct, frozen=True):
+class BackendReading(Struct, frozen=True):
     """One look at a backend at ``at`` (aware UTC).
 
     ``values`` are what history, ``/metrics`` and the backend's line are made of; what is not known is absent.
@@ -72,12 +73,12 @@ class Reading(Struct, frozen=True):
     at: datetime
     values: Mapping[Series, float]
     findings: tuple[Finding, ...] = ()
-    facts: tuple[Fact, ...] = ()
+    facts: tuple[BackendFact, ...] = ()
     tables: tuple[Table, ...] = ()
     incomplete: Message | None = None
 
 
-class Plan(Struct, frozen=True):
+class StatementPlan(Struct, frozen=True):
     """How a backend would run a statement: the ``lines`` of its plan. ``generic``: without its parameters' values."""
 
     statement: str
@@ -103,3 +104,35 @@ class ClientSession(Struct, frozen=True, kw_only=True):
     blocks: int
     """So many others wait for a lock that it holds."""
     statement: str | None
+
+
+def above(value: float | None, limit: Threshold, text: Message) -> Iterator[Finding]:
+    """``text`` with the field ``limit`` filled in, where ``value`` is above a limit."""
+    for level, most in ((Level.FAILING, limit.fail), (Level.DEGRADED, limit.warn)):
+        if value is not None and most is not None and value > most:
+            yield Finding(level, Message(text.text, {**text.values, "limit": most}))
+            return
+
+
+def worst_first(findings: Iterator[Finding]) -> tuple[Finding, ...]:
+    """The findings in the order in which they are told."""
+    return tuple(sorted(findings, key=lambda each: -each.level))
+
+
+class CounterDeltas:
+    """How much counters rose between two looks."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, float] = {}
+
+    def take(self, counters: Mapping[str, float]) -> dict[str, float]:
+        """The rises since the last look; absent for what is new and for what was reset (it fell)."""
+        before, self._before = self._before, dict(counters)
+        return {name: value - before[name] for name, value in counters.items() if value >= before.get(name, value + 1)}
+
+
+def share_percent(part: float | None, rest: float | None) -> float | None:
+    """``part`` of ``part + rest`` in percent; None where nothing happened."""
+    if part is None or rest is None or part + rest <= 0:
+        return None
+    return 100.0 * part / (part + rest)

@@ -9,8 +9,16 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from lilfox_tui.backends.judging import above, worst_first
-from lilfox_tui.backends.model import Column, Fact, Figure, Finding, Reading, Table
+from lilfox_tui.backends.model import (
+    BackendFact,
+    BackendReading,
+    Figure,
+    Finding,
+    Table,
+    TableColumn,
+    above,
+    worst_first,
+)
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.metrics.model import Level, Series
@@ -46,8 +54,8 @@ class Backlog:
         self._sums: deque[tuple[float, int]] = deque()
 
     def reading(
-        self, queues: Sequence[Queue], *, facts: tuple[Fact, ...] = (), findings: Sequence[Finding] = ()
-    ) -> Reading:
+        self, queues: Sequence[Queue], *, facts: tuple[BackendFact, ...] = (), findings: Sequence[Finding] = ()
+    ) -> BackendReading:
         """One look as a reading."""
         total = sum(queue.waiting for queue in queues)
         now = time.monotonic()
@@ -56,7 +64,7 @@ class Backlog:
             self._sums.popleft()
         slope = slope_of(self._sums)
         found = (*findings, *(each for queue in queues for each in self._findings(queue)))
-        return Reading(
+        return BackendReading(
             at=datetime.now(UTC),
             values=dict(_values(queues, total, slope)),
             findings=worst_first(iter(found)),
@@ -118,20 +126,21 @@ def _values(queues: Sequence[Queue], total: int, slope: float | None) -> Iterato
             yield series, float(sum(known))
 
 
-def _facts(total: int, slope: float | None) -> tuple[Fact, ...]:
+def _facts(total: int, slope: float | None) -> tuple[BackendFact, ...]:
     drained_s = total / -slope if slope is not None and slope < 0 and total else None
     return (
-        Fact("messages", tr("wait in all queues"), float(total), "count"),
-        Fact("growth", tr("growth a second"), None if slope is None else f"{slope:+.2f}"),
-        Fact("empty_in_s", tr("empty in"), drained_s, "seconds"),
+        BackendFact("messages", tr("wait in all queues"), float(total), "count"),
+        BackendFact("growth", tr("growth a second"), None if slope is None else f"{slope:+.2f}"),
+        BackendFact("empty_in_s", tr("empty in"), drained_s, "seconds"),
     )
 
 
 def _table(queues: Sequence[Queue]) -> Table:
     columns = (
-        Column("name", tr("queue")), Column("waiting", tr("wait"), "count"), Column("taken", tr("taken"), "count"),
-        Column("later", tr("later"), "count"), Column("failed", tr("failed"), "count"),
-        Column("consumers", tr("workers"), "count"),
+        TableColumn("name", tr("queue")), TableColumn("waiting", tr("wait"), "count"),
+        TableColumn("taken", tr("taken"), "count"),
+        TableColumn("later", tr("later"), "count"), TableColumn("failed", tr("failed"), "count"),
+        TableColumn("consumers", tr("workers"), "count"),
     )  # fmt: skip
     rows = tuple(
         (each.name, each.waiting, each.taken, each.later, each.failed, each.consumers)

@@ -9,7 +9,7 @@ from typing import Any
 
 from lilfox_tui.cli.output import Cell
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
-from lilfox_tui.scrape.instants import time_of
+from lilfox_tui.scrape.notation import time_of
 from lilfox_tui.told import time_at
 
 

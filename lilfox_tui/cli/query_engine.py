@@ -13,14 +13,12 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor.one_look import Seen, look
-from lilfox_tui.promql.query import Query
-from lilfox_tui.promql.reach import looks_elsewhere, ranges_ms, within
-from lilfox_tui.promql.remote import Remote
+from lilfox_tui.promql.query import Query, looks_elsewhere, ranges_ms, within
+from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.promql.value import Matrix, Value
-from lilfox_tui.scrape.instants import ms_of
-from lilfox_tui.scrape.labels import NAME
-from lilfox_tui.scrape.matching import matches
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.labels import NAME, matches
+from lilfox_tui.scrape.notation import ms_of
+from lilfox_tui.scrape.store import SeriesStore
 
 LOOK_S = 5.0
 """How long is scraped for a query that needs a past."""
@@ -52,12 +50,12 @@ def external(config: Config, url: str | None) -> ApiConfig | None:
     return ApiConfig(url=url)
 
 
-def opened(config: Config, api: ApiConfig, say: Say) -> tuple[Remote, Host | None]:
+def opened(config: Config, api: ApiConfig, say: Say) -> tuple[RemoteEngine, Host | None]:
     """The engine, and the host that asks where one is named."""
     host = None
     if api.from_ is not None and not config.hosts[api.from_].local:
         host = open_host(api.from_, config.hosts[api.from_], config.ssh, read_only=config.read_only)
-    return Remote(api, host, warn=say), host
+    return RemoteEngine(api, host, warn=say), host
 
 
 async def answer_here(
@@ -71,7 +69,7 @@ async def answer_here(
             tr("Name a Prometheus: --prometheus URL, or prometheus: in the configuration."),
         )
     if not query.selectors and range_s is None:
-        return query.at(Store(keep_s=0, limit_bytes=0), ms_of(datetime.now(UTC))), [], []
+        return query.at(SeriesStore(keep_s=0, limit_bytes=0), ms_of(datetime.now(UTC))), [], []
     ranges = ranges_ms(query)
     for_s = range_s or (LOOK_S if ranges else 0.0)
     every_s = _every_s(ranges, None if range_s is None else step_s)

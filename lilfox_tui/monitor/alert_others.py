@@ -8,32 +8,31 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.alertmanager_api import AlertmanagerApi
-from lilfox_tui.alerts.database import Database
-from lilfox_tui.alerts.external import ExternalAlerts
-from lilfox_tui.alerts.folder import DATABASE
+from lilfox_tui.alerts.external import AlertmanagerApi, ExternalAlerts
 from lilfox_tui.alerts.model import Alerts, Trouble
-from lilfox_tui.alerts.one_evaluates import OneEvaluates
-from lilfox_tui.alerts.saved import Saved
-from lilfox_tui.alerts.viewing import from_saved
+from lilfox_tui.alerts.ownership import DATABASE, EvaluationLock
+from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage
+from lilfox_tui.alerts.views import alerts_from_storage
 from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.errors import LilFoxError, NotEvaluated
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
-from lilfox_tui.promql.remote import Remote
-from lilfox_tui.scrape.instants import time_of
+from lilfox_tui.promql.remote import RemoteEngine
+from lilfox_tui.scrape.notation import time_of
 from lilfox_tui.text import human_duration
 
 
-def open_others(config: Config, host_of: Callable[[str | None], Host | None]) -> tuple[ExternalAlerts, Remote | None]:
+def open_others(
+    config: Config, host_of: Callable[[str | None], Host | None]
+) -> tuple[ExternalAlerts, RemoteEngine | None]:
     """The alerts of ``config.prometheus`` and ``config.alertmanager``, and the former alone for queries. Raises
     LilFoxError."""
 
     def host(api: ApiConfig) -> Host | None:
         return host_of(api.from_)
 
-    prometheus = None if config.prometheus is None else Remote(config.prometheus, host(config.prometheus))
+    prometheus = None if config.prometheus is None else RemoteEngine(config.prometheus, host(config.prometheus))
     told = None if config.alertmanager is None else AlertmanagerApi(config.alertmanager, host(config.alertmanager))
     return ExternalAlerts(prometheus, told), prometheus
 
@@ -48,11 +47,11 @@ def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
         return Unavailable(NotEvaluated(tr("these rules have not been evaluated yet"), hint), now)
     database = None
     try:
-        database = Database(path)
-        saved = Saved(database)
-        lock = OneEvaluates(folder)
+        database = AlertDatabase(path)
+        saved = AlertStorage(database)
+        lock = EvaluationLock(folder)
         if lock.is_held():
-            alerts, frozen = from_saved(saved, now), lock.frozen(now)
+            alerts, frozen = alerts_from_storage(saved, now), lock.frozen(now)
             if frozen is not None:
                 trouble = Trouble("frozen", frozen, blind=True)
                 alerts = replace(alerts, troubles=(*alerts.troubles, trouble))

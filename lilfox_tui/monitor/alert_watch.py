@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from lilfox_tui.alerts.engine import AlertEngine
     from lilfox_tui.alerts.external import ExternalAlerts
     from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatcher
-    from lilfox_tui.alerts.notifier import Notice
+    from lilfox_tui.alerts.notifier import Notification
     from lilfox_tui.metrics.model import Labels
     from lilfox_tui.monitor.alert_why import Why
     from lilfox_tui.promql.engine import QueryEngine
-    from lilfox_tui.scrape.store import Store
+    from lilfox_tui.scrape.store import SeriesStore
 
 AGAIN_S = 10.0
 """Before an engine that could not begin, or that ended by a fault of our own, is tried again."""
@@ -56,14 +56,14 @@ class AlertWatch:
         self,
         config: Config,
         config_file: Path | None,
-        store: Feed[Store],
+        store: Feed[SeriesStore],
         host_of: Callable[[str | None], Host | None],
         changed: Callable[[], None],
         *,
         state: Path | None = None,
     ) -> None:
         self.feed: Feed[Alerts] = Feed()
-        self.ring: Callable[[Notice], None] | None = None
+        self.ring: Callable[[Notification], None] | None = None
         self._config, self._config_file, self._store, self._changed = config, config_file, store, changed
         self._folder = state
         self._host_of = host_of
@@ -108,13 +108,13 @@ class AlertWatch:
         """Looks once what is known elsewhere: to the LilFox that evaluates, or to a Prometheus and an Alertmanager."""
         if not self._named:
             return
-        from lilfox_tui.alerts.folder import folder_of
+        from lilfox_tui.alerts.ownership import state_folder
         from lilfox_tui.monitor.alert_others import kept_alerts, open_others
 
         try:
             config = await asyncio.to_thread(with_rules_of_prometheus, self._config)
             if config.rules:
-                kept = await asyncio.to_thread(kept_alerts, self._folder or folder_of(self._config_file))
+                kept = await asyncio.to_thread(kept_alerts, self._folder or state_folder(self._config_file))
                 if isinstance(kept, Ready):
                     self.feed.publish(kept.value, kept.at)
                 else:
@@ -195,15 +195,15 @@ class AlertWatch:
         store = await self._scraped()
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.alerts.engine")
         from lilfox_tui.alerts.engine import AlertEngine
-        from lilfox_tui.alerts.folder import folder_of
-        from lilfox_tui.alerts.notifier import Setting
-        from lilfox_tui.promql.engine import Embedded
+        from lilfox_tui.alerts.notifier import NotifierSetup
+        from lilfox_tui.alerts.ownership import state_folder
+        from lilfox_tui.promql.engine import EmbeddedEngine
 
         base = Path() if self._config_file is None else self._config_file.absolute().parent
-        folder, setting = self._folder or folder_of(self._config_file), Setting(self.ring)
+        folder, setting = self._folder or state_folder(self._config_file), NotifierSetup(self.ring)
         engine = await asyncio.to_thread(lambda: AlertEngine(config, store, folder=folder, base=base, setting=setting))
         self._source = self._own = engine
-        self._queries = Embedded(engine.series)
+        self._queries = EmbeddedEngine(engine.series)
         await self._run_and_follow(engine)
 
     async def _follow_others(self, config: Config) -> None:
@@ -219,7 +219,7 @@ class AlertWatch:
             self._source = self._queries = None
             await others.close()
 
-    async def _scraped(self) -> Store:
+    async def _scraped(self) -> SeriesStore:
         async with aclosing(self._store.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready):
@@ -265,7 +265,7 @@ def with_rules_of_prometheus(config: Config) -> Config:
     ``config`` has none of its own. Blocks. Raises ConfigError."""
     if config.prometheus_config is None:
         return _with_rules_of_recovery(config)
-    from lilfox_tui.scrape.prometheus_file import read_prometheus
+    from lilfox_tui.scrape.prometheus_config import read_prometheus
 
     file = read_prometheus(Path(config.prometheus_config))
     labels = {**file.external_labels, **config.alerts.external_labels}

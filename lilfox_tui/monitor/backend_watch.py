@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from lilfox_tui.backends.backend import Backend, BackendError, load
-from lilfox_tui.backends.model import Reading
+from lilfox_tui.backends.model import BackendReading
 from lilfox_tui.config.model import BackendConfig
 from lilfox_tui.crash import fault_of
 from lilfox_tui.errors import LilFoxError
@@ -29,11 +29,11 @@ class BackendWatch:
 
     def __init__(self, name: str, config: BackendConfig, host_of: Callable[[], Host | None]) -> None:
         self.name, self.config = name, config
-        self.feed: Feed[Reading] = Feed()
+        self.feed: Feed[BackendReading] = Feed()
         self.level = Level.UNKNOWN
         self._host_of = host_of
         self._backend: Backend | None = None
-        self._reading: Reading | None = None
+        self._reading: BackendReading | None = None
         self._failures = 0
         self._since = datetime.now(UTC)
 

@@ -14,9 +14,9 @@ from lilfox_tui.metrics.model import HostSnapshot, Labels
 from lilfox_tui.monitor.export import host_families, read_families
 from lilfox_tui.monitor.export_forms import Family
 from lilfox_tui.monitor.model import HostView
-from lilfox_tui.scrape.instants import ms_of
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.notation import ms_of
+from lilfox_tui.scrape.store import SeriesStore
 
 OTHERS_EVERY_MS = 15_000
 """As seldom as Prometheus scrapes: they are many."""
@@ -26,7 +26,7 @@ _Lines = list[tuple[str, Labels, float]]
 class HostSeries:
     """Writes the numbers of one host into ``store``: the two gauges at each reading, the others every so often."""
 
-    def __init__(self, store: Store, name: str, *, others_every_ms: int = OTHERS_EVERY_MS) -> None:
+    def __init__(self, store: SeriesStore, name: str, *, others_every_ms: int = OTHERS_EVERY_MS) -> None:
         self._others_every_ms = others_every_ms
         self._gauges, self._others = store.target(f"host {name}"), store.target(f"host {name} others")
         self._keys: dict[str, tuple[tuple[tuple[str, Labels], ...], LabelList]] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct, field
 
-from lilfox_tui.backends.model import Figure, Reading
+from lilfox_tui.backends.model import BackendReading, Figure
 from lilfox_tui.config.model import BackendConfig, HostConfig, ServiceConfig
 from lilfox_tui.feed import Pending, State, Unavailable
 from lilfox_tui.hosts.base import Link, LostCommand
@@ -66,7 +66,7 @@ class BackendView(Struct, frozen=True):
     since: datetime
     reasons: tuple[Message, ...] = ()
     figures: tuple[Figure, ...] = ()
-    reading: Reading | None = None
+    reading: BackendReading | None = None
     outage: Unavailable | None = None
 
 

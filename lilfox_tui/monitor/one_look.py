@@ -26,12 +26,11 @@ from lilfox_tui.monitor.host_watch import HostWatch
 from lilfox_tui.monitor.scrape_watch import target_of
 from lilfox_tui.monitor.service_watch import ServiceWatch
 from lilfox_tui.monitor.watched import watched_hosts, watched_services
-from lilfox_tui.scrape.configured import own_targets, prometheus_file
-from lilfox_tui.scrape.discovered import Discovery
+from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file
 from lilfox_tui.scrape.page_request import NotMetrics
 from lilfox_tui.scrape.scraper import Scraper
-from lilfox_tui.scrape.store import Store
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.target import ScrapeTarget
 
 LIMIT_BYTES = 256 * 1024 * 1024
 KEEP_S = 3600.0
@@ -43,7 +42,7 @@ class Seen(Struct, frozen=True):
     ``asked`` counts targets and hosts, ``troubles`` says of which there is nothing, and why.
     """
 
-    store: Store
+    store: SeriesStore
     at: datetime
     window_s: float
     asked: int
@@ -57,7 +56,7 @@ async def look(
 ) -> AsyncIterator[Seen]:
     """Scrapes each target, and again every ``every_s`` until ``for_s`` have passed; with ``hosts`` the numbers of hosts
     too. After the block the series have ended. Raises LilFoxError where the prometheus.yml that is named is broken."""
-    store = Store(keep_s=KEEP_S, limit_bytes=LIMIT_BYTES)
+    store = SeriesStore(keep_s=KEEP_S, limit_bytes=LIMIT_BYTES)
     targets, optional = await asyncio.to_thread(_targets, config, config_file)
     opened: dict[str, Host] = {}
     scrapers = [Scraper(target, store, _asking(config, target.host, opened)) for target in targets]
@@ -87,14 +86,14 @@ async def look(
         await asyncio.gather(*(host.close() for host in opened.values()))
 
 
-def _targets(config: Config, config_file: Path | None) -> tuple[list[Target], set[str]]:
+def _targets(config: Config, config_file: Path | None) -> tuple[list[ScrapeTarget], set[str]]:
     """All targets, and the keys of those that need not have a page of metrics: services."""
     named = config.scrape or config.prometheus_config or config.rules  # then nothing else is a series of these
     watched = config.services if named else watched_services(config)
     services = [ServiceWatch(name, each) for name, each in watched.items() if each.metrics is not None]
     found = {target.key: target for target in map(target_of, services)}
     optional = set(found)
-    found |= {target.key: target for target in own_targets(config)}
+    found |= {target.key: target for target in configured_targets(config)}
     file = prometheus_file(config, config_file)
     if file is not None:
         found |= {target.key: target for target in Discovery(file.jobs).targets().targets}

@@ -12,7 +12,7 @@ from lilfox_tui.monitor.alert_watch import AlertWatch
 if TYPE_CHECKING:
     from lilfox_tui.monitor.scrape_watch import ScrapeWatch
     from lilfox_tui.promql.engine import QueryEngine
-    from lilfox_tui.promql.remote import Remote
+    from lilfox_tui.promql.remote import RemoteEngine
 
 
 class Queries:
@@ -22,22 +22,22 @@ class Queries:
         self, config: Config, host_of: Callable[[str | None], Host | None], scraping: ScrapeWatch, alerting: AlertWatch
     ) -> None:
         self._config, self._host_of, self._scraping, self._alerting = config, host_of, scraping, alerting
-        self._remote: Remote | None = None
+        self._remote: RemoteEngine | None = None
 
     def engine(self) -> QueryEngine | None:
         """None while there is nothing to ask."""
         if (prometheus := self._config.prometheus) is not None:
-            from lilfox_tui.promql.remote import Remote
+            from lilfox_tui.promql.remote import RemoteEngine
 
-            self._remote = self._remote or Remote(prometheus, self._host_of(prometheus.from_))
+            self._remote = self._remote or RemoteEngine(prometheus, self._host_of(prometheus.from_))
             return self._remote
         store, found = self._scraping.store.value, self._scraping.found_store
         if self._alerting.queries is not None or store is None:
             return self._alerting.queries
-        from lilfox_tui.alerts.both import Both
-        from lilfox_tui.promql.engine import Embedded
+        from lilfox_tui.promql.engine import EmbeddedEngine
+        from lilfox_tui.scrape.series import CombinedSource
 
-        return Embedded(store if found is None else Both(store, found))
+        return EmbeddedEngine(store if found is None else CombinedSource(store, found))
 
     async def close(self) -> None:
         """Ends the connections."""

@@ -10,15 +10,15 @@ import numpy as np
 from lilfox_tui.config.runbook_model import RecoveryConfig
 from lilfox_tui.monitor.export_recovery import recovery_families
 from lilfox_tui.recovery.history import UnitRecord
-from lilfox_tui.scrape.instants import ms_of
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.notation import ms_of
+from lilfox_tui.scrape.store import SeriesStore
 
 
 class RecoverySeries:
     """Writes what is known of the units into ``store``."""
 
-    def __init__(self, store: Store, units: Mapping[str, RecoveryConfig]) -> None:
+    def __init__(self, store: SeriesStore, units: Mapping[str, RecoveryConfig]) -> None:
         self._target, self._units = store.target("recovery"), units
 
     def take(self, records: Mapping[str, UnitRecord], now: datetime) -> None:

@@ -15,7 +15,7 @@ from lilfox_tui.hosts.base import Host
 
 if TYPE_CHECKING:
     from lilfox_tui.recovery.history import UnitRecord
-    from lilfox_tui.scrape.store import Store
+    from lilfox_tui.scrape.store import SeriesStore
 
 READ_EVERY_S = 5.0
 AFTER_FIRST_FRAME_S = 1.0
@@ -30,7 +30,7 @@ class RecoveryWatch:
         config: Config,
         config_file: Path | None,
         host_of: Callable[[str], Host],
-        store: Feed[Store],
+        store: Feed[SeriesStore],
         *,
         acts: bool,
     ) -> None:

@@ -32,11 +32,11 @@ from lilfox_tui.monitor.target_view import Kept, TargetView, view_of
 if TYPE_CHECKING:
     from lilfox_tui.monitor.host_series import HostSeries
     from lilfox_tui.monitor.scraped_service import ScrapedService
-    from lilfox_tui.scrape.discovered import Discovery
-    from lilfox_tui.scrape.pool import Pool
+    from lilfox_tui.scrape.discovery import Discovery
+    from lilfox_tui.scrape.pool import ScraperPool
     from lilfox_tui.scrape.scraper import Scrape
-    from lilfox_tui.scrape.store import Store
-    from lilfox_tui.scrape.target import Target
+    from lilfox_tui.scrape.store import SeriesStore
+    from lilfox_tui.scrape.target import ScrapeTarget
 
 AFTER_FIRST_FRAME_S = 1.0
 """Importing numpy would hold up the first frame."""
@@ -46,7 +46,7 @@ AFTER_FAULT_S = 5.0
 CHECK_APART_S = 1.0
 HOLDS_SCRAPES = 2
 _IMPORTED_IN_THREAD = (
-    "lilfox_tui.monitor.scraped_service", "lilfox_tui.monitor.host_series", "lilfox_tui.scrape.configured",
+    "lilfox_tui.monitor.scraped_service", "lilfox_tui.monitor.host_series", "lilfox_tui.scrape.discovery",
     "lilfox_tui.scrape.pool", "h11",
 )  # fmt: skip
 """Together they take a tenth of a second, in which the event loop goes on."""
@@ -67,13 +67,13 @@ class ScrapeWatch:
         history: History,
         host_of: Callable[[str | None], Host | None],
     ) -> None:
-        self.store: Feed[Store] = Feed()
-        self.found_store: Store | None = None
+        self.store: Feed[SeriesStore] = Feed()
+        self.found_store: SeriesStore | None = None
         self._config, self._services, self._history, self._host_of = config, services, history, host_of
         self._limit_bytes = config.history.memory_mb * 1024 * 1024
         self._scraped: dict[str, ScrapedService] = {}
         self._hosts: dict[str, HostSeries] = {}
-        self._pool: Pool | None = None
+        self._pool: ScraperPool | None = None
         self._file_problems: tuple[str, ...] = ()
 
     async def run(self) -> None:
@@ -132,19 +132,18 @@ class ScrapeWatch:
         pool, targets, discovery = await self._others(await self._opened())
         await pool.look_once(targets, discovery)
 
-    async def _others(self, store: Store) -> tuple[Pool, list[Target], Discovery | None]:
+    async def _others(self, store: SeriesStore) -> tuple[ScraperPool, list[ScrapeTarget], Discovery | None]:
         """What scrapes the section ``scrape`` and the jobs of a prometheus.yml, and what of them no service is."""
-        from lilfox_tui.scrape.configured import own_targets, prometheus_file
-        from lilfox_tui.scrape.discovered import Discovery
-        from lilfox_tui.scrape.pool import Pool
+        from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file
+        from lilfox_tui.scrape.pool import ScraperPool
 
         own, asked = (
-            own_targets(self._config),
+            configured_targets(self._config),
             {watch.name: watch for watch in self._asked() if not self._is_found(watch)},
         )
         of_services = [target_of(watch) for name, watch in asked.items() if name not in self._config.scrape]
         of_services += [each for each in own if each.label("job") in asked]
-        self._pool = Pool(store, self._host_of, of_services)
+        self._pool = ScraperPool(store, self._host_of, of_services)
         discovery = None
         try:
             file = await asyncio.to_thread(prometheus_file, self._config, None)
@@ -172,7 +171,7 @@ class ScrapeWatch:
             if isinstance(view.link, Unavailable):
                 self._series_of(name, self.store.value).lost(view, round(overview.at.timestamp() * 1000))
 
-    def _series_of(self, name: str, store: Store) -> HostSeries:
+    def _series_of(self, name: str, store: SeriesStore) -> HostSeries:
         from lilfox_tui.monitor.host_series import HostSeries
 
         if name not in self._hosts:
@@ -221,7 +220,7 @@ class ScrapeWatch:
             self.problems,
         )
 
-    async def _opened(self) -> Store:
+    async def _opened(self) -> SeriesStore:
         """The store, made at the first call; the imports run in a thread."""
         if (store := self.store.value) is not None:
             return store
@@ -233,12 +232,12 @@ class ScrapeWatch:
         self.store.publish(store)
         return store
 
-    def _new_store(self) -> Store:
-        from lilfox_tui.scrape.store import Store
+    def _new_store(self) -> SeriesStore:
+        from lilfox_tui.scrape.store import SeriesStore
 
-        return Store(keep_s=self._config.history.hours * 3600, limit_bytes=self._limit_bytes)
+        return SeriesStore(keep_s=self._config.history.hours * 3600, limit_bytes=self._limit_bytes)
 
-    def _store_of(self, watch: ServiceWatch) -> Store:
+    def _store_of(self, watch: ServiceWatch) -> SeriesStore:
         """Where the series of a service go, once the store is open."""
         if self._is_found(watch):
             if self.found_store is None:
@@ -274,11 +273,11 @@ class ScrapeWatch:
     def _scraped_service(self, watch: ServiceWatch) -> ScrapedService:
         """A section of ``scrape`` with a service's name tells where the service's page is."""
         from lilfox_tui.monitor.scraped_service import ScrapedService
-        from lilfox_tui.scrape.configured import own_targets
+        from lilfox_tui.scrape.discovery import configured_targets
         from lilfox_tui.scrape.scraper import Scraper
 
         named, store = self._config.scrape.get(watch.name), self._store_of(watch)
-        targets = [each for each in own_targets(self._config) if each.label("job") == watch.name]
+        targets = [each for each in configured_targets(self._config) if each.label("job") == watch.name]
         if named is None:
             targets = [target_of(watch)]
         scrapers = [Scraper(each, store, self._host_of(each.host)) for each in targets]
@@ -310,20 +309,20 @@ class ScrapeWatch:
         self._history.add(f"traffic/{watch.name}", at, series_of_traffic(traffic), holds_s=holds_s)
 
 
-def target_of(watch: ServiceWatch) -> Target:
+def target_of(watch: ServiceWatch) -> ScrapeTarget:
     """The target that a service is: ``job`` is its name, ``instance`` its address."""
     from lilfox_tui.hosts.http_way import Tls
-    from lilfox_tui.scrape.target import Access, Target
+    from lilfox_tui.scrape.target import ScrapeAccess, ScrapeTarget
 
     config = watch.config
     parts = urlsplit(config.url)
     netloc = parts.netloc.rpartition("@")[2]
     path = parts.path.rstrip("/") + "/" + (config.metrics or "").lstrip("/")
-    return Target(
+    return ScrapeTarget(
         url=f"{parts.scheme}://{netloc}{path}",
         labels=(("instance", netloc), ("job", watch.name)),
         host=config.from_,
         interval_s=config.metrics_every,
         timeout_s=config.timeout,
-        access=Access(headers=config.headers, tls=Tls(verify=config.verify_tls)),
+        access=ScrapeAccess(headers=config.headers, tls=Tls(verify=config.verify_tls)),
     )

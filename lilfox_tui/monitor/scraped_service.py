@@ -17,13 +17,12 @@ from lilfox_tui.metrics.traffic import Traffic, TrafficPart
 from lilfox_tui.monitor.target_view import TargetView, view_of
 from lilfox_tui.monitor.traffic_questions import TargetsOfService, TrafficQuestions
 from lilfox_tui.scrape.application import Application, recognise
-from lilfox_tui.scrape.instants import ms_of
-from lilfox_tui.scrape.labels import NAME, LabelList
-from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.page_lines import BadPage
+from lilfox_tui.scrape.exposition import BadPage
+from lilfox_tui.scrape.labels import NAME, LabelList, Matcher
+from lilfox_tui.scrape.notation import ms_of
 from lilfox_tui.scrape.page_request import NotMetrics
 from lilfox_tui.scrape.scraper import Scrape, Scraper
-from lilfox_tui.scrape.store import Store, TargetSeries
+from lilfox_tui.scrape.store import SeriesStore, TargetSeries
 
 _UP = (Matcher(NAME, "=", "up"),)
 _WINDOW_STEP_MS = 100
@@ -37,7 +36,7 @@ class ScrapedService:
     down. ``names`` goes before what is recognised. ``expected``: a target that has no page of metrics is down."""
 
     def __init__(
-        self, scrapers: Sequence[Scraper], store: Store, names: MetricNames, window_s: float, *, expected: bool
+        self, scrapers: Sequence[Scraper], store: SeriesStore, names: MetricNames, window_s: float, *, expected: bool
     ) -> None:
         self._scrapers = tuple(scrapers)
         self._store, self._expected = store, expected

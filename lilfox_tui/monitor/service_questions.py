@@ -21,8 +21,7 @@ from lilfox_tui.metrics.traffic import (
 )
 from lilfox_tui.monitor.past_question import Question, matchers, span_text
 from lilfox_tui.scrape.application import Application, Latency
-from lilfox_tui.scrape.labels import NAME, quoted
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import NAME, Matcher, quoted
 
 _MAY_TELL = ".*(http|request|rq|nginx_connections_active).*"
 _CLASSES = ((CLIENT_ERRORS, "4.*|CLIENT_ERROR"), (SERVER_ERRORS, "5.*|SERVER_ERROR"))

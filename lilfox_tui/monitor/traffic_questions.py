@@ -14,10 +14,9 @@ from lilfox_tui.metrics.traffic import QUANTILES, Bound, Quantile, Traffic, Traf
 from lilfox_tui.promql.query import Query, parse
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.application import Application, Counter, Latency
-from lilfox_tui.scrape.instants import time_of
-from lilfox_tui.scrape.labels import NAME, LabelSet, quoted
-from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Selected, SeriesSource
+from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher, quoted
+from lilfox_tui.scrape.notation import time_of
+from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, SelectedSeries, SeriesSource
 from lilfox_tui.scrape.store import TargetSeries
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
@@ -37,13 +36,15 @@ class TargetsOfService(SeriesSource):
     def __init__(self, targets: Sequence[TargetSeries]) -> None:
         self._targets = tuple(targets)
 
-    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
         """As :meth:`SeriesSource.select`."""
         found = ((target, target.select(matchers, start_ms, end_ms)) for target in self._targets)
         return [_from_zero(target, matchers, start_ms, selected) for target, selected in found if selected is not None]
 
 
-def _from_zero(target: TargetSeries, matchers: tuple[Matcher, ...], start_ms: int, found: Selected) -> Selected:
+def _from_zero(
+    target: TargetSeries, matchers: tuple[Matcher, ...], start_ms: int, found: SelectedSeries
+) -> SelectedSeries:
     absent = found.values.view(np.int64) == ABSENT_BITS
     if not absent[0].any():
         return found
@@ -52,11 +53,11 @@ def _from_zero(target: TargetSeries, matchers: tuple[Matcher, ...], start_ms: in
     new &= ~_was_there(target, matchers, start_ms, found)
     values = found.values.copy()
     values[first[new] - 1, np.flatnonzero(new)] = 0.0
-    return Selected(found.labels, found.times, values)
+    return SelectedSeries(found.labels, found.times, values)
 
 
 def _was_there(
-    target: TargetSeries, matchers: tuple[Matcher, ...], before_ms: int, found: Selected
+    target: TargetSeries, matchers: tuple[Matcher, ...], before_ms: int, found: SelectedSeries
 ) -> NDArray[np.bool_]:
     """Which of the series have a sample from before."""
     earlier = target.select(matchers, 0, before_ms - 1)

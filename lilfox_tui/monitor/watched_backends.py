@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from lilfox_tui.backends.backend import BackendError, EndsSessions, Explains
-from lilfox_tui.backends.model import ClientSession, Plan
+from lilfox_tui.backends.model import ClientSession, StatementPlan
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import UsageError
 from lilfox_tui.feed import Pending
@@ -67,7 +67,7 @@ class WatchedBackends:
             for name, watch in self._watches.items()
         }
 
-    async def explain(self, name: str, statement_id: str) -> Plan:
+    async def explain(self, name: str, statement_id: str) -> StatementPlan:
         """How a backend would run one of its slow statements. Raises KeyError, LilFoxError."""
         backend = self._watches[name].backend()
         if not isinstance(backend, Explains):

@@ -1,26 +1,119 @@
-"""Aggregations over the elements of a vector."""
+"""Aggregations over the elements of a vector: ``sum``, ``topk``, ``count_values`` and the like."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lilfox_tui.i18n import tr
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.functions.quantiles import quantile
-from lilfox_tui.promql.groups import Groups, group_of, groups
-from lilfox_tui.promql.labelling import recent
-from lilfox_tui.promql.picking import PICKING
+from lilfox_tui.promql.label_lists import recent
+from lilfox_tui.promql.numerics import mean, plain_total, plain_variance, quantile, running_mean, total, variance
 from lilfox_tui.promql.semantics import Semantics
-from lilfox_tui.promql.sums import mean, plain_total, plain_variance, running_mean, total, variance
 from lilfox_tui.promql.tree import Aggregation, Grouping
 from lilfox_tui.promql.value import NOTHING, Vector
-from lilfox_tui.scrape.labels import LABEL_NAME, LabelList, LabelSet
+from lilfox_tui.promql.xxhash64 import label_hash
+from lilfox_tui.scrape.labels import LABEL_NAME, NAME, LabelList, LabelSet
 from lilfox_tui.scrape.series import Floats
+
+# The groups of an aggregation: made once for a list of labels, and kept with it.
+
+
+class Groups(NamedTuple):
+    """``order`` lists the elements group by group; a group begins in it at each of ``starts``. ``labels`` are the
+    groups' own."""
+
+    labels: LabelList
+    order: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+    def split(self, values: Floats) -> list[list[float]]:
+        """The values of each group, in the order of the elements."""
+        flat = values[self.order].tolist()
+        bounds = [*self.starts.tolist(), len(flat)]
+        return [flat[bounds[i] : bounds[i + 1]] for i in range(len(bounds) - 1)]
+
+    def places(self) -> Sequence[NDArray[np.intp]]:
+        """The elements' places of each group."""
+        return np.split(self.order, self.starts[1:])
+
+
+def groups(labels: LabelList, grouping: Grouping) -> Groups:
+    """Those of ``labels``, in the order in which they are met."""
+    return labels.derived((groups, grouping), lambda _: _groups(labels, grouping))
+
+
+def group_of(labels: LabelSet, grouping: Grouping) -> LabelSet:
+    """The labels of the group that a series belongs to."""
+    return labels.without((*grouping.names, NAME)) if grouping.without else labels.only(grouping.names)
+
+
+def _groups(labels: LabelList, grouping: Grouping) -> Groups:
+    number: dict[LabelSet, int] = {}
+    ids = np.fromiter((number.setdefault(group_of(one, grouping), len(number)) for one in labels), np.intp, len(labels))
+    order = np.argsort(ids, kind="stable")
+    starts = np.searchsorted(ids[order], np.arange(len(number)))
+    return Groups(LabelList(list(number)), order, starts.astype(np.intp))
+
+
+# Aggregations that pick some of the elements of each group: topk, bottomk, limitk, limit_ratio.
+
+
+def _largest(values: Floats, k: int) -> NDArray[np.intp]:
+    """Places of the ``k`` largest, largest first, NaN last; of equal ones the first."""
+    return np.lexsort((-values, np.isnan(values)))[:k]
+
+
+def _smallest(values: Floats, k: int) -> NDArray[np.intp]:
+    return np.lexsort((values, np.isnan(values)))[:k]
+
+
+def _by_value(pick: Callable[[Floats, int], NDArray[np.intp]]) -> Callable[[Vector, object, Grouping], Vector]:
+    def picked(vector: Vector, k: object, grouping: Grouping) -> Vector:
+        count = int(k) if isinstance(k, float) else 0
+        if count < 1 or not len(vector.labels):
+            return NOTHING
+        parts = groups(vector.labels, grouping).places()
+        return _at(vector, np.concatenate([places[pick(vector.values[places], count)] for places in parts]))
+
+    return picked
+
+
+def _first(values: Floats, k: int) -> NDArray[np.intp]:
+    return np.arange(min(k, len(values)))
+
+
+def _ratio(vector: Vector, ratio: object, grouping: Grouping) -> Vector:
+    """A share of all elements by the hash of their labels, so that the same ones are taken each time, and those of
+    ``-r`` are what ``1-r`` leaves."""
+    share = min(1.0, max(-1.0, ratio)) if isinstance(ratio, float) else 0.0
+    if share == 0 or not len(vector.labels):
+        return NOTHING
+    hashes = vector.labels.derived(label_hash, lambda labels: np.array([label_hash(one) / 2**64 for one in labels]))
+    keep = hashes < share if share > 0 else hashes >= 1 + share
+    order = groups(vector.labels, grouping).order
+    return _at(vector, order[keep[order]])
+
+
+def _at(vector: Vector, places: NDArray[np.intp]) -> Vector:
+    names = recent(
+        vector.labels, _at, places.tobytes(), lambda: LabelList([vector.labels.sets[place] for place in places])
+    )
+    return Vector(names, vector.values[places])
+
+
+PICKING: Final[dict[str, Callable[[Vector, object, Grouping], Vector]]] = {
+    "topk": _by_value(_largest),
+    "bottomk": _by_value(_smallest),
+    "limitk": _by_value(_first),
+    "limit_ratio": _ratio,
+}
+
 
 _CALCULATING: Final = ("sum", "avg", "min", "max", "count", "group", "stdvar", "stddev", "quantile", "count_values")
 OPERATORS: Final = frozenset((*PICKING, *_CALCULATING))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from lilfox_tui.promql.functions import FUNCTIONS
-from lilfox_tui.promql.scan import Token, tokens
+from lilfox_tui.promql.lexer import QueryToken, tokens
 from lilfox_tui.scrape.labels import NAME, LabelSet
 
 AGGREGATIONS = (
@@ -22,13 +22,13 @@ _LISTS_OF_LABELS = frozenset(("by", "without", "on", "ignoring", "group_left", "
 _QUOTES = frozenset("\"'`")
 
 
-class Known(Struct, frozen=True):
+class KnownNames(Struct, frozen=True):
     """What there is: names of metrics, and of those that were looked at their labels with values."""
 
     metrics: tuple[str, ...] = ()
     labels: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
 
-    def with_series(self, metric: str, series: Iterable[LabelSet]) -> Known:
+    def with_series(self, metric: str, series: Iterable[LabelSet]) -> KnownNames:
         """With the labels of ``series``, which are all of ``metric``."""
         found: dict[str, set[str]] = {}
         for one in series:
@@ -36,7 +36,7 @@ class Known(Struct, frozen=True):
                 if name != NAME:
                     found.setdefault(name, set()).add(value)
         own = {name: tuple(sorted(values)) for name, values in sorted(found.items())}
-        return Known(self.metrics, {**self.labels, metric: own})
+        return KnownNames(self.metrics, {**self.labels, metric: own})
 
 
 class Completion(NamedTuple):
@@ -54,12 +54,12 @@ class _Place(NamedTuple):
 
     open: str
     before: str
-    inside: Sequence[Token]
+    inside: Sequence[QueryToken]
     start: int
     string: bool
 
 
-def complete(text: str, cursor: int, known: Known) -> Completion:
+def complete(text: str, cursor: int, known: KnownNames) -> Completion:
     """What fits at ``cursor``; best first, at most MOST."""
     place = _place(text[:cursor])
     typed = text[place.start : cursor]
@@ -106,7 +106,7 @@ def _place(text: str) -> _Place:
     return _Place(open_, before, found[first:], len(text), string=False)
 
 
-def _in_braces(place: _Place, typed: str, known: Known) -> Completion:
+def _in_braces(place: _Place, typed: str, known: KnownNames) -> Completion:
     metric = place.before if place.before in known.metrics else _named(place.inside)
     labels = known.labels.get(metric, {})
     if place.string:
@@ -120,7 +120,7 @@ def _in_braces(place: _Place, typed: str, known: Known) -> Completion:
     return Completion(place.start, _fitting(typed, tuple(labels)), metric)
 
 
-def _named(inside: Sequence[Token]) -> str:
+def _named(inside: Sequence[QueryToken]) -> str:
     """The metric that ``__name__="…"`` names in these braces."""
     for name, op, value in zip(inside, inside[1:], inside[2:], strict=False):
         if name.text == NAME and op.text == "=" and value.sort == "string":
@@ -128,7 +128,7 @@ def _named(inside: Sequence[Token]) -> str:
     return ""
 
 
-def _last_metric(text: str, known: Known) -> str:
+def _last_metric(text: str, known: KnownNames) -> str:
     """A metric of the text whose labels are not known yet, else one whose are."""
     metrics = set(known.metrics)
     named = [token.text for token in tokens(text) if token.sort == "word" and token.text in metrics]

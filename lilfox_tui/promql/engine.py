@@ -6,12 +6,11 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Protocol
 
-from lilfox_tui.promql.query import remembered
+from lilfox_tui.promql.query import cached_parse
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
 from lilfox_tui.promql.value import Line, Value
-from lilfox_tui.scrape.instants import ms_of
-from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, Matcher
+from lilfox_tui.scrape.notation import ms_of
 from lilfox_tui.scrape.series import SeriesSource
 
 _ANY_NAME = Matcher(NAME, "!=", "")
@@ -42,7 +41,7 @@ class QueryEngine(Protocol):
         ...
 
 
-class Embedded(QueryEngine):
+class EmbeddedEngine(QueryEngine):
     """Evaluates over ``source`` in a thread, so that no query holds up the event loop."""
 
     def __init__(self, source: SeriesSource, semantics: Semantics = PROMETHEUS_3) -> None:
@@ -51,12 +50,12 @@ class Embedded(QueryEngine):
     async def instant(self, text: str, at: datetime | None = None) -> Value:
         """As :meth:`QueryEngine.instant`."""
         at_ms = ms_of(at or datetime.now(UTC))
-        return await asyncio.to_thread(lambda: remembered(text, self._semantics).at(self._source, at_ms))
+        return await asyncio.to_thread(lambda: cached_parse(text, self._semantics).at(self._source, at_ms))
 
     async def range(self, text: str, start: datetime, end: datetime, step_s: float) -> list[Line]:
         """As :meth:`QueryEngine.range`."""
         times = ms_of(start), ms_of(end), round(step_s * 1000)
-        return await asyncio.to_thread(lambda: remembered(text, self._semantics).over(self._source, *times))
+        return await asyncio.to_thread(lambda: cached_parse(text, self._semantics).over(self._source, *times))
 
     async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
         """As :meth:`QueryEngine.series`."""

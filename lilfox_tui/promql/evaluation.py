@@ -2,38 +2,183 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from lilfox_tui.i18n import tr
 from lilfox_tui.promql.aggregation import aggregate, check_parameter
-from lilfox_tui.promql.binary import operate
-from lilfox_tui.promql.calling import Result, each, over_time, put_together
+from lilfox_tui.promql.binary import SETS, negated, operate
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.function import Call
-from lilfox_tui.promql.labelling import duplicate, joined, nameless
-from lilfox_tui.promql.operators import SETS, negated
-from lilfox_tui.promql.samples import RangeVector, Span
-from lilfox_tui.promql.selecting import instant, ranged
+from lilfox_tui.promql.function import Function, FunctionCall
+from lilfox_tui.promql.label_lists import duplicate, joined, nameless, taken
 from lilfox_tui.promql.semantics import Semantics
-from lilfox_tui.promql.steps import Steps
 from lilfox_tui.promql.tree import (
     Aggregation,
-    Applied,
-    Negative,
+    BinaryOperation,
+    FunctionApplication,
+    Negation,
     Node,
-    Number,
-    Operation,
+    NumberLiteral,
     Selector,
     Shift,
+    StringLiteral,
     Subquery,
-    Text,
 )
-from lilfox_tui.promql.value import NOTHING, Vector
+from lilfox_tui.promql.value import NOTHING, EvaluationRange, Line, RangeVector, SampleBlock, Vector, sample_block
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.series import Selected, SeriesSource, Times
+from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries, SeriesSource, Times
+
+# What a selector picks at one instant, out of the rows of one target.
+
+
+def window(times: Times, start_ms: int, end_ms: int, *, left_open: bool) -> slice:
+    """The rows of ``start_ms < time <= end_ms``, or those at ``start_ms`` too."""
+    first = times.searchsorted(start_ms, "right" if left_open else "left")
+    return slice(int(first), int(times.searchsorted(end_ms, "right")))
+
+
+def instant(
+    rows: SelectedSeries, start_ms: int, end_ms: int, *, left_open: bool
+) -> tuple[LabelList, Floats, Times] | None:
+    """The newest sample of each series in the window, and when it was taken; series that are stale or have none are
+    left out. None where nothing is left."""
+    at = window(rows.times, start_ms, end_ms, left_open=left_open)
+    if at.start >= at.stop:
+        return None
+    newest = rows.values[at.stop - 1]
+    if not np.isnan(newest).any():
+        return rows.labels, newest, np.broadcast_to(rows.times[at.stop - 1], newest.shape)
+    bits = newest.view(np.int64).copy()
+    sampled = np.full(len(bits), rows.times[at.stop - 1], np.int64)
+    missing = np.flatnonzero(bits == ABSENT_BITS)
+    for row in range(at.stop - 2, at.start - 1, -1):
+        if not len(missing):
+            break
+        older = rows.values[row, missing].view(np.int64)
+        found = older != ABSENT_BITS
+        bits[missing[found]] = older[found]
+        sampled[missing[found]] = rows.times[row]
+        missing = missing[~found]
+    keep = (bits != ABSENT_BITS) & (bits != STALE_BITS)
+    if not keep.any():
+        return None
+    return taken(rows.labels, keep), bits[keep].view(np.float64), sampled[keep]
+
+
+def ranged(rows: SelectedSeries, start_ms: int, end_ms: int, *, left_open: bool) -> SampleBlock | None:
+    """All samples in the window, None where there are none."""
+    at = window(rows.times, start_ms, end_ms, left_open=left_open)
+    return sample_block(rows.labels, rows.times[at], rows.values[at])
+
+
+# Vectors of one instant after the other, put together as series over time.
+
+
+_MOST_VALUES: Final = 20_000_000
+"""160 MB of numbers. Prometheus' own limit is 50 million."""
+
+
+class SeriesBuilder:
+    """Takes the vectors of a range query or a subquery in the order of their times."""
+
+    def __init__(self) -> None:
+        self._times: list[int] = []
+        self._vectors: list[Vector] = []
+        self._count = 0
+
+    def add(self, at_ms: int, vector: Vector) -> None:
+        """The vector at one instant, which must be after those before. Raises QueryError where all together would take
+        too much memory."""
+        self._count += len(vector.labels)
+        if self._count > _MOST_VALUES:
+            raise QueryError(
+                tr("more than {count} values at once; ask for fewer series or longer steps", count=_MOST_VALUES)
+            )
+        self._times.append(at_ms)
+        self._vectors.append(vector)
+
+    def block(self) -> SampleBlock | None:
+        """All of them as samples; None where there is none."""
+        labels, values = self._matrix()
+        return sample_block(labels, np.asarray(self._times, np.int64), values) if len(labels) else None
+
+    def lines(self) -> list[Line]:
+        """All of them as lines, sorted by their labels (as the query API gives them)."""
+        found = self.block()
+        return sorted(found.lines(), key=lambda line: line.labels.pairs) if found else []
+
+    def _matrix(self) -> tuple[LabelList, Floats]:
+        lists = {id(vector.labels): vector.labels for vector in self._vectors if len(vector.labels)}
+        if len(lists) == 1 and all(len(vector.labels) for vector in self._vectors):
+            return self._vectors[0].labels, np.stack([vector.values for vector in self._vectors])
+        column_of: dict[LabelSet, int] = {}
+        places = {
+            key: np.fromiter((column_of.setdefault(one, len(column_of)) for one in labels), np.intp, len(labels))
+            for key, labels in lists.items()
+        }
+        matrix = np.empty((len(self._vectors), len(column_of)))
+        matrix.view(np.int64).fill(ABSENT_BITS)
+        for row, vector in enumerate(self._vectors):
+            if len(vector.labels):
+                matrix[row, places[id(vector.labels)]] = vector.values
+        return LabelList(list(column_of)) if len(lists) > 1 else next(iter(lists.values()), LabelList(())), matrix
+
+
+# Calls functions of two shapes: those of each value, and those of the samples in a range.
+
+
+Result: TypeAlias = Vector | RangeVector | float | str
+"""What an argument may be."""
+Found: TypeAlias = list[tuple[LabelList, Floats]]
+"""The values of a function over time, block by block, with the names of their metrics."""
+
+
+def call_each(function: Function, arguments: Iterable[Result]) -> Vector:
+    """A function of a vector's values, one by one."""
+    vector, *scalars = sorted(arguments, key=lambda argument: not isinstance(argument, Vector))
+    if not isinstance(vector, Vector):
+        raise TypeError(f"{function.name} takes a vector")
+    values = function.kernel(vector.values, *scalars)
+    labels = vector.labels if function.keeps_name else nameless(vector.labels)
+    return Vector(labels, np.asarray(values))
+
+
+def call_over_time(function: Function, arguments: Sequence[Result]) -> Found:
+    """A function of samples over time; a block where no series has a value is left out."""
+    samples = next(argument for argument in arguments if isinstance(argument, RangeVector))
+    scalars = [argument for argument in arguments if not isinstance(argument, RangeVector)]
+    found = (_of_block(function, samples.span, one, scalars) for one in samples.blocks)
+    return [(labels, values) for labels, values in found if len(labels)]
+
+
+def put_together(function: Function, found: Found) -> Vector:
+    """All blocks as one vector."""
+    if not found:
+        return NOTHING
+    names = [labels if function.keeps_name else nameless(labels) for labels, _ in found]
+    if len(found) == 1:
+        return Vector(names[0], found[0][1])
+    return Vector(joined(names), np.concatenate([values for _, values in found]))
+
+
+def _of_block(
+    function: Function, span: EvaluationRange, one: SampleBlock, scalars: Sequence[Result]
+) -> tuple[LabelList, Floats]:
+    """The function's value of each series that has one."""
+    values = np.empty(len(one.labels))
+    there = np.zeros(len(one.labels), np.bool_)
+    for part in one.parts:
+        result = function.kernel(span, part.times, part.values, *scalars)
+        if result is None:
+            continue
+        if part.columns is None:
+            return one.labels, np.asarray(result)
+        values[part.columns] = np.asarray(result)
+        there[part.columns] = True
+    return taken(one.labels, there), values[there]
+
 
 _MOST_STEPS = 100_000
 """Of one subquery; more is a mistake in its step."""
@@ -53,26 +198,26 @@ class Evaluation:
     def __init__(self, source: SeriesSource, semantics: Semantics, first_ms: int, last_ms: int) -> None:
         self._source, self._semantics = source, semantics
         self._first_ms, self._last_ms = first_ms, last_ms
-        self._selected: dict[tuple[int, int], tuple[int, int, list[Selected]]] = {}
+        self._selected: dict[tuple[int, int], tuple[int, int, list[SelectedSeries]]] = {}
         self._steps: dict[int, dict[int, Vector]] = {}
         self._named: dict[int, tuple[dict[LabelSet, LabelSet], dict[int, LabelList]]] = {}
 
     def at(self, node: Node, at_ms: int, row: Row) -> Result:
         """The value at one instant of a row of them."""
         match node:
-            case Number() | Text():
+            case NumberLiteral() | StringLiteral():
                 return node.value
             case Selector():
                 if node.range_ms is not None:
                     return self._range(node, node.range_ms, at_ms, row)
                 return self._instant(node, at_ms, row)[0]
-            case Applied():
+            case FunctionApplication():
                 return self._applied(node, at_ms, row)
             case Aggregation():
                 return self._aggregation(node, at_ms, row)
-            case Operation():
+            case BinaryOperation():
                 return self._operation(node, at_ms, row)
-            case Negative():
+            case Negation():
                 return self._negative(node, at_ms, row)
             case Subquery():
                 return self._subquery(node, at_ms, row)
@@ -89,7 +234,7 @@ class Evaluation:
         base = shift.at if isinstance(shift.at, int) else bounds[shift.at]
         return base - shift.offset_ms
 
-    def _rows(self, node: Selector, start_ms: int, end_ms: int, ahead_ms: int) -> list[Selected]:
+    def _rows(self, node: Selector, start_ms: int, end_ms: int, ahead_ms: int) -> list[SelectedSeries]:
         """Rows of the window and more; taken of the source once for all instants of a row."""
         key = (id(node), ahead_ms)
         kept = self._selected.get(key)
@@ -99,7 +244,7 @@ class Evaluation:
             self._selected[key] = kept
         return kept[2]
 
-    def _window(self, node: Selector, length_ms: int, at_ms: int, row: Row) -> tuple[int, int, list[Selected]]:
+    def _window(self, node: Selector, length_ms: int, at_ms: int, row: Row) -> tuple[int, int, list[SelectedSeries]]:
         end_ms = self._looked_at(node.shift, at_ms)
         start_ms = end_ms - length_ms
         return start_ms, end_ms, self._rows(node, start_ms, end_ms, self._looked_at(node.shift, row.last_ms))
@@ -121,7 +266,7 @@ class Evaluation:
         start_ms, end_ms, rows = self._window(node, range_ms, at_ms, row)
         left_open = self._semantics.left_open
         blocks = [part for one in rows if (part := ranged(one, start_ms, end_ms, left_open=left_open))]
-        return RangeVector(tuple(blocks), Span(start_ms, end_ms, at_ms, self._semantics))
+        return RangeVector(tuple(blocks), EvaluationRange(start_ms, end_ms, at_ms, self._semantics))
 
     def _subquery(self, node: Subquery, at_ms: int, row: Row) -> RangeVector:
         """Its steps are multiples of the step, whatever the evaluation's time is, so those of the last instant serve
@@ -136,15 +281,15 @@ class Evaluation:
             raise QueryError(tr("subquery: more than {count} steps; make its step longer", count=_MOST_STEPS))
         inner = Row(self._looked_at(node.shift, row.last_ms), subquery=True)
         before, kept = self._steps.get(id(node), {}), {}
-        steps = Steps()
+        steps = SeriesBuilder()
         for step in range(first, end_ms + 1, step_ms):
             kept[step] = before[step] if step in before else self.vector(node.inner, step, inner)
             steps.add(step, kept[step])
         self._steps[id(node)] = kept
         found = steps.block()
-        return RangeVector((found,) if found else (), Span(start_ms, end_ms, at_ms, self._semantics))
+        return RangeVector((found,) if found else (), EvaluationRange(start_ms, end_ms, at_ms, self._semantics))
 
-    def _applied(self, node: Applied, at_ms: int, row: Row) -> Vector | float:
+    def _applied(self, node: FunctionApplication, at_ms: int, row: Row) -> Vector | float:
         function = node.function
         selector = next((one for one in node.arguments[:1] if isinstance(one, Selector)), None)
         sample_times: Times | None = None
@@ -156,13 +301,13 @@ class Evaluation:
             else:
                 arguments.append(self.at(argument, at_ms, row))
         if function.shape == "each":
-            return _unique(each(function, arguments))
+            return _unique(call_each(function, arguments))
         if function.shape == "over_time":
-            found = over_time(function, arguments)
+            found = call_over_time(function, arguments)
             if not function.keeps_name:
                 self._refuse_merging(node, [labels for labels, _ in found], row)
             return _unique(put_together(function, found))
-        call = Call(at_ms, self._semantics, selector.matchers if selector else None, sample_times)
+        call = FunctionCall(at_ms, self._semantics, selector.matchers if selector else None, sample_times)
         result = function.kernel(call, *arguments)
         if not isinstance(result, Vector | float):
             raise TypeError(f"{function.name} gave neither a vector nor a number")
@@ -191,14 +336,14 @@ class Evaluation:
             raise TypeError("the parameter of an aggregation is a number or a text")
         return aggregate(node, self.vector(node.inner, at_ms, row), parameter, self._semantics)
 
-    def _operation(self, node: Operation, at_ms: int, row: Row) -> Vector | float:
+    def _operation(self, node: BinaryOperation, at_ms: int, row: Row) -> Vector | float:
         left, right = self.at(node.left, at_ms, row), self.at(node.right, at_ms, row)
         if not isinstance(left, Vector | float) or not isinstance(right, Vector | float):
             raise TypeError("operands are vectors and scalars")
         value = operate(node, left, right, self._semantics)
         return value if isinstance(value, float) or node.op in SETS - {"or"} else _unique(value)
 
-    def _negative(self, node: Negative, at_ms: int, row: Row) -> Vector | float:
+    def _negative(self, node: Negation, at_ms: int, row: Row) -> Vector | float:
         value = self.at(node.inner, at_ms, row)
         if isinstance(value, Vector):
             self._refuse_merging(node, (value.labels,), row)

@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from lilfox_tui.promql.semantics import Semantics
 from lilfox_tui.promql.value import Vector
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import Matcher
 from lilfox_tui.scrape.series import Floats, Times
 
-Kind: TypeAlias = Literal["vector", "scalar", "matrix", "string"]
+ValueKind: TypeAlias = Literal["vector", "scalar", "matrix", "string"]
 
 
-class Call(NamedTuple):
+class FunctionCall(NamedTuple):
     """What a whole function knows beside its arguments."""
 
     at_ms: int
@@ -33,20 +33,20 @@ class Function(Struct, frozen=True):
     ``shape`` says how ``kernel`` is called; the evaluator has checked the arguments' number and kinds before:
 
     ``each``       ``kernel(values: Floats, *scalars: float) -> Floats`` of the same length: one vector and scalars.
-    ``over_time``  ``kernel(span: Span, times: Times, values: Floats, *scalars: float) -> Floats | None`` for each
-                   :class:`~lilfox_tui.promql.samples.Block`: one value a column, or None where its number of samples
-                   gives no value. ``scalars`` are the arguments beside the range vector, in their order.
-    ``whole``      ``kernel(call: Call, *arguments) -> Vector | float``: all else; arguments are Vector, float, str or
-                   :class:`~lilfox_tui.promql.samples.RangeVector`. Optional ones that are not given are left out.
+    ``over_time``  ``kernel(span: EvaluationRange, times: Times, values: Floats, *scalars: float) -> Floats | None`` for
+                   each :class:`~lilfox_tui.promql.value.SampleBlock`: one value a column, or None where its number of
+                   samples gives no value. ``scalars`` are the arguments beside the range vector, in their order.
+    ``whole``      ``kernel(call: FunctionCall, *arguments) -> Vector | float``: all else; arguments are Vector, float,
+                   str or :class:`~lilfox_tui.promql.value.RangeVector`. Optional ones that are not given are left out.
 
     Of ``each`` and ``over_time`` the evaluator drops ``__name__`` unless ``keeps_name``; ``whole`` sees to it itself
-    (:func:`lilfox_tui.promql.labelling.nameless`). Labels that are there twice in a result are the evaluator's error.
+    (:func:`lilfox_tui.promql.label_lists.nameless`). Labels that are there twice in a result are the evaluator's error.
     A kernel never writes into its arguments, and calculates without numpy's warnings (the evaluator has them off).
     """
 
     name: str
-    takes: tuple[Kind, ...]
-    gives: Kind
+    takes: tuple[ValueKind, ...]
+    gives: ValueKind
     shape: Literal["each", "over_time", "whole"]
     kernel: Callable[..., Floats | Vector | float | None]
     variadic: int = 0

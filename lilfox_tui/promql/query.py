@@ -1,9 +1,4 @@
-"""PromQL: parse a query once, evaluate it as often as wanted.
-
-The syntax is that of Prometheus (https://prometheus.io/docs/prometheus/latest/querying/basics/); what is not supported
-is refused by name when the query is parsed: native histograms and what needs them, extended range selectors (anchored,
-smoothed), the trim operators, arithmetic of durations.
-"""
+"""A query: parsed once, evaluated as often as wanted; and how far back it looks."""
 
 from __future__ import annotations
 
@@ -11,22 +6,37 @@ from functools import lru_cache
 
 import numpy as np
 import promql_parser
+from msgspec.structs import replace
 
 from lilfox_tui.i18n import tr
-from lilfox_tui.promql.building import build
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.evaluation import Evaluation, Row
-from lilfox_tui.promql.function import Kind
-from lilfox_tui.promql.labelling import BARE
-from lilfox_tui.promql.refusals import explained, refuse, too_deep
-from lilfox_tui.promql.samples import RangeVector
-from lilfox_tui.promql.scan import place_of, with_minus, with_whole_characters, without_raw_strings
+from lilfox_tui.promql.evaluation import Evaluation, Row, SeriesBuilder
+from lilfox_tui.promql.function import ValueKind
+from lilfox_tui.promql.label_lists import BARE
+from lilfox_tui.promql.lexer import position_of, with_minus, with_whole_characters, without_raw_strings
+from lilfox_tui.promql.parser import build_tree, explained, refuse, too_deep
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
-from lilfox_tui.promql.steps import Steps
-from lilfox_tui.promql.tree import Node, Selector, children, kind
-from lilfox_tui.promql.value import Line, Matrix, Value, Vector
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.promql.tree import (
+    Aggregation,
+    BinaryOperation,
+    FunctionApplication,
+    Negation,
+    Node,
+    NumberLiteral,
+    Selector,
+    StringLiteral,
+    Subquery,
+    children,
+    value_kind,
+)
+from lilfox_tui.promql.value import Line, Matrix, RangeVector, Value, Vector
+from lilfox_tui.scrape.labels import Matcher
 from lilfox_tui.scrape.series import SeriesSource
+
+# The syntax is that of Prometheus (https://prometheus.io/docs/prometheus/latest/querying/basics/); what is not
+# supported is refused by name when the query is parsed: native histograms and what needs them, extended range
+# selectors (anchored, smoothed), the trim operators, arithmetic of durations.
+
 
 MOST_STEPS = 11_000
 """Of a range query, as Prometheus has it."""
@@ -37,9 +47,9 @@ def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
     refuse(text, semantics)
     parsed = _parsed(with_whole_characters(text))
     try:
-        tree = build(parsed, semantics)
+        tree = build_tree(parsed, semantics)
     except QueryError as error:
-        position = place_of(text, error.word) if error.word else None
+        position = position_of(text, error.word) if error.word else None
         raise QueryError(error.message, error.hint, text=text, position=position) from None
     except RecursionError:
         raise too_deep(text) from None
@@ -47,7 +57,7 @@ def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
 
 
 @lru_cache(maxsize=256)
-def remembered(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
+def cached_parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
     """As :func:`parse`; the queries that were asked last are not parsed again."""
     return parse(text, semantics)
 
@@ -71,7 +81,7 @@ class Query:
 
     def __init__(self, text: str, tree: Node, semantics: Semantics) -> None:
         self.text, self.tree, self.semantics = text, tree, semantics
-        self.kind: Kind = kind(tree)
+        self.kind: ValueKind = value_kind(tree)
         self.selectors: tuple[tuple[Matcher, ...], ...] = tuple(_selectors(tree))
 
     def at(self, source: SeriesSource, at_ms: int) -> Value:
@@ -89,7 +99,7 @@ class Query:
             )
         if step_ms <= 0 or (end_ms - start_ms) // step_ms >= MOST_STEPS:
             raise QueryError(tr("the step must be longer than 0 and give at most {count} values", count=MOST_STEPS))
-        evaluation, steps = Evaluation(source, self.semantics, start_ms, end_ms), Steps()
+        evaluation, steps = Evaluation(source, self.semantics, start_ms, end_ms), SeriesBuilder()
         with np.errstate(all="ignore"):
             for at_ms in range(start_ms, end_ms + 1, step_ms):
                 value = evaluation.at(self.tree, at_ms, Row(end_ms))
@@ -111,3 +121,74 @@ def _selectors(node: Node) -> list[tuple[Matcher, ...]]:
 
 def _lines(samples: RangeVector) -> list[Line]:
     return [line for block in samples.blocks for line in block.lines()]
+
+
+# How far back a query looks; and the same query with a shorter sight.
+
+
+_FEWEST_STEPS = 5
+"""Of a subquery that is made shorter."""
+
+
+def window_ms(node: Node) -> int:
+    """The longest way back through ranges, subqueries and offsets (those of plain selectors too): so long after a start
+    an expression does not know all that it looks at."""
+    match node:
+        case Selector():
+            return (node.range_ms or 0) + max(0, node.shift.offset_ms)
+        case Subquery():
+            return node.range_ms + max(0, node.shift.offset_ms) + window_ms(node.inner)
+        case _:
+            return max(map(window_ms, children(node)), default=0)
+
+
+def ranges_ms(query: Query) -> tuple[int, ...]:
+    """The ranges in it, shortest first, without what ``offset`` and ``@`` add: what needs more than one sample. Empty
+    where the newest is enough."""
+    return tuple(sorted(_ranges(query.tree)))
+
+
+def looks_elsewhere(query: Query) -> bool:
+    """Whether ``offset`` or ``@`` makes it look at another time than the asked one."""
+    return _elsewhere(query.tree)
+
+
+def within(query: Query, longest_ms: int) -> Query:
+    """The same query with no range longer than ``longest_ms``, so that a rate over a young store is no part of one."""
+    return Query(query.text, _shortened(query.tree, longest_ms), query.semantics)
+
+
+def _shortened(node: Node, longest_ms: int) -> Node:
+    match node:
+        case NumberLiteral() | StringLiteral():
+            return node
+        case Selector():
+            return node if node.range_ms is None else replace(node, range_ms=min(node.range_ms, longest_ms))
+        case Subquery():
+            step_ms = node.step_ms
+            if node.range_ms > longest_ms:
+                step_ms = max(1, min(step_ms or longest_ms, longest_ms // _FEWEST_STEPS))
+            inner = _shortened(node.inner, longest_ms)
+            return replace(node, inner=inner, range_ms=min(node.range_ms, longest_ms), step_ms=step_ms)
+        case Negation():
+            return replace(node, inner=_shortened(node.inner, longest_ms))
+        case FunctionApplication():
+            return replace(node, arguments=tuple(_shortened(one, longest_ms) for one in node.arguments))
+        case Aggregation():
+            parameter = None if node.parameter is None else _shortened(node.parameter, longest_ms)
+            return replace(node, inner=_shortened(node.inner, longest_ms), parameter=parameter)
+        case BinaryOperation():
+            return replace(node, left=_shortened(node.left, longest_ms), right=_shortened(node.right, longest_ms))
+
+
+def _ranges(node: Node) -> list[int]:
+    found = [one for child in children(node) for one in _ranges(child)]
+    if isinstance(node, Selector | Subquery) and node.range_ms is not None:
+        found.append(node.range_ms)
+    return found
+
+
+def _elsewhere(node: Node) -> bool:
+    if isinstance(node, Selector | Subquery) and (node.shift.offset_ms or node.shift.at is not None):
+        return True
+    return any(_elsewhere(child) for child in children(node))

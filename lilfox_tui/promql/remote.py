@@ -1,14 +1,15 @@
-"""A Prometheus that runs elsewhere, asked by its HTTP API v1; VictoriaMetrics, Thanos and Mimir speak it too."""
+"""A remote Prometheus, queried by its HTTP API v1; VictoriaMetrics, Thanos and Mimir speak it too."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from lilfox_tui.config.model import ApiConfig
@@ -16,16 +17,97 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.json_body import decoded
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.promql.answers import Envelope, value_of
 from lilfox_tui.promql.engine import QueryEngine
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.http_api import HttpApi, Moment, NotAnswered, Pairs, Reply
 from lilfox_tui.promql.query import MOST_STEPS
-from lilfox_tui.promql.value import Line, Matrix, Value
+from lilfox_tui.promql.value import Line, Matrix, Value, Vector
 from lilfox_tui.redact import redacted_start
-from lilfox_tui.scrape.labels import LABEL_NAME, NAME, LabelSet, quoted
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import LABEL_NAME, NAME, LabelList, LabelSet, Matcher, quoted
 from lilfox_tui.told import whole
+
+# Answers of Prometheus' HTTP API v1 as values (https://prometheus.io/docs/prometheus/latest/querying/api/).
+
+
+Sample = tuple[float, str]
+"""Unix seconds and a number as text: ``NaN``, ``+Inf``, ``1.5``."""
+
+
+class Envelope(Struct, frozen=True, rename={"error_type": "errorType"}):
+    """What every answer is wrapped in."""
+
+    status: str
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    error: str = ""
+    error_type: str = ""
+    warnings: tuple[str, ...] | None = None
+    infos: tuple[str, ...] | None = None
+
+
+class NotSupported(LilFoxError):
+    """The answer holds what cannot be shown as numbers."""
+
+
+class _Result(Struct, frozen=True, rename={"result_type": "resultType"}):
+    result_type: str
+    result: msgspec.Raw
+
+
+class _Instant(Struct, frozen=True):
+    metric: dict[str, str]
+    value: Sample | None = None
+    histogram: Any = None
+
+
+class _ResultSeries(Struct, frozen=True):
+    metric: dict[str, str]
+    values: list[Sample] | None = None
+    histograms: Any = None
+
+
+def value_of(data: msgspec.Raw) -> Value:
+    """``data`` of a query or a range query. Raises NotSupported for native histograms, and msgspec.DecodeError or
+    ValueError for what is no such answer."""
+    found = msgspec.json.decode(data, type=_Result)
+    if found.result_type == "vector":
+        return _vector(decoded(found.result, list[_Instant]))
+    if found.result_type == "matrix":
+        return Matrix(_lines(decoded(found.result, list[_ResultSeries])))
+    sample: Sample = msgspec.json.decode(found.result, type=Sample)
+    text = sample[1]
+    if found.result_type == "scalar":
+        return float(text)
+    if found.result_type == "string":
+        return text
+    raise ValueError(found.result_type)
+
+
+def _vector(samples: Sequence[_Instant]) -> Vector:
+    values = [float(sample.value[1]) for sample in samples if sample.value is not None]
+    if len(values) < len(samples):
+        raise _native()
+    return Vector(LabelList([LabelSet.of(sample.metric) for sample in samples]), np.array(values, np.float64))
+
+
+def _lines(series: Sequence[_ResultSeries]) -> list[Line]:
+    if any(one.histograms for one in series):
+        raise _native()
+    return [
+        Line(
+            LabelSet.of(one.metric),
+            np.array([round(at * 1000) for at, _text in one.values or ()], np.int64),
+            np.array([float(text) for _at, text in one.values or ()], np.float64),
+        )
+        for one in series
+    ]
+
+
+def _native() -> NotSupported:
+    return NotSupported(
+        tr("the answer holds native histograms, which cannot be shown"),
+        tr("ask for a number of them, such as histogram_quantile(0.95, …) or histogram_count(…)"),
+    )
+
 
 T = TypeVar("T")
 _ABOUT_THE_QUERY = frozenset({"bad_data", "execution", "400", "422"})
@@ -84,7 +166,7 @@ class _Groups(Struct, frozen=True):
     groups: tuple[RemoteGroup, ...] = ()
 
 
-class Remote(QueryEngine):
+class RemoteEngine(QueryEngine):
     """The engine behind ``config.url``; ``host`` is the one that asks, None for this machine.
 
     ``warn`` gets sentences that come with an answer: what is missing in it, or probably not meant.
@@ -119,7 +201,7 @@ class Remote(QueryEngine):
 
     async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
         """As :meth:`QueryEngine.series`."""
-        params = [("match[]", _written(matchers)), ("start", _seconds(start)), ("end", _seconds(end))]
+        params = [("match[]", _selector_text(matchers)), ("start", _seconds(start)), ("end", _seconds(end))]
         found = await self._data("/api/v1/series", params, list[dict[str, str]])
         return [LabelSet.of(one) for one in found]
 
@@ -206,7 +288,7 @@ def _seconds(at: datetime) -> str:
     return f"{at.timestamp():.3f}"
 
 
-def _written(matchers: tuple[Matcher, ...]) -> str:
+def _selector_text(matchers: tuple[Matcher, ...]) -> str:
     """As a selector; names that are no words are quoted as in Prometheus 3."""
     return "{" + ", ".join(f"{_name(one.name)}{one.op}{quoted(one.value)}" for one in matchers) + "}"
 

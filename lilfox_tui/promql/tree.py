@@ -1,4 +1,4 @@
-"""A query as a tree: what the parser found, checked, with its functions and times resolved. Parentheses are gone."""
+"""The syntax tree of a query: checked, with its functions and times resolved, without parentheses."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from lilfox_tui.promql.function import Function, Kind
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.promql.function import Function, ValueKind
+from lilfox_tui.scrape.labels import Matcher
 
 Bound: TypeAlias = Literal["start", "end"]
 Many: TypeAlias = Literal["", "left", "right"]
@@ -20,11 +20,11 @@ class Shift(NamedTuple):
     at: int | Bound | None
 
 
-class Number(Struct, frozen=True):
+class NumberLiteral(Struct, frozen=True):
     value: float
 
 
-class Text(Struct, frozen=True):
+class StringLiteral(Struct, frozen=True):
     value: str
 
 
@@ -45,7 +45,7 @@ class Subquery(Struct, frozen=True):
     shift: Shift
 
 
-class Applied(Struct, frozen=True):
+class FunctionApplication(Struct, frozen=True):
     """A function and its arguments."""
 
     function: Function
@@ -84,7 +84,7 @@ class Matching(NamedTuple):
     """What stands for a missing element of the side of one (``fill_right``)."""
 
 
-class Operation(Struct, frozen=True):
+class BinaryOperation(Struct, frozen=True):
     """A binary operator. ``as_bool``: a comparison gives 0 and 1 and takes nothing away."""
 
     op: str
@@ -94,44 +94,46 @@ class Operation(Struct, frozen=True):
     matching: Matching
 
 
-class Negative(Struct, frozen=True):
+class Negation(Struct, frozen=True):
     inner: Node
 
 
-Node: TypeAlias = Number | Text | Selector | Subquery | Applied | Aggregation | Operation | Negative
+Node: TypeAlias = (
+    NumberLiteral | StringLiteral | Selector | Subquery | FunctionApplication | Aggregation | BinaryOperation | Negation
+)
 
 
-def kind(node: Node) -> Kind:
+def value_kind(node: Node) -> ValueKind:
     """What a node's value is."""
     match node:
-        case Number():
+        case NumberLiteral():
             return "scalar"
-        case Text():
+        case StringLiteral():
             return "string"
         case Selector():
             return "vector" if node.range_ms is None else "matrix"
         case Subquery():
             return "matrix"
-        case Applied():
+        case FunctionApplication():
             return node.function.gives
         case Aggregation():
             return "vector"
-        case Operation():
-            return "scalar" if kind(node.left) == kind(node.right) == "scalar" else "vector"
-        case Negative():
-            return kind(node.inner)
+        case BinaryOperation():
+            return "scalar" if value_kind(node.left) == value_kind(node.right) == "scalar" else "vector"
+        case Negation():
+            return value_kind(node.inner)
 
 
 def children(node: Node) -> tuple[Node, ...]:
     """The nodes right below, in the order of the text."""
     match node:
-        case Number() | Text() | Selector():
+        case NumberLiteral() | StringLiteral() | Selector():
             return ()
-        case Subquery() | Negative():
+        case Subquery() | Negation():
             return (node.inner,)
-        case Applied():
+        case FunctionApplication():
             return node.arguments
         case Aggregation():
             return (node.inner,) if node.parameter is None else (node.parameter, node.inner)
-        case Operation():
+        case BinaryOperation():
             return (node.left, node.right)

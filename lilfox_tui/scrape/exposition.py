@@ -1,15 +1,11 @@
-"""A page of metrics into series and values: Prometheus' text 0.0.4 and OpenMetrics 1.0.
-
-A target gives nearly the same page over and over. So the text before each value is the key of what it means, as in
-Prometheus' own scrape cache: of a page with the same keys in the same order only the values that have changed are
-read; of any other page the meaning of those lines whose key is new.
-"""
+"""Parses a page of metrics into series and values: Prometheus' text format 0.0.4 and OpenMetrics 1.0."""
 
 from __future__ import annotations
 
 import math
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -17,14 +13,91 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import redacted_start
-from lilfox_tui.scrape.go_number import openmetrics_number
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.page_lines import LONGEST_LINE, BadPage, lines_of, lines_of_one, sample_count
+from lilfox_tui.scrape.notation import openmetrics_number
 from lilfox_tui.scrape.sample_line import Malformed, number, read_sample, read_series
 from lilfox_tui.scrape.series import Floats
 from lilfox_tui.text import fit, human_bytes
+
+# The lines of a page of metrics, before anything of them is read.
+
+
+LONGEST_LINE = 256 * 1024
+_MOST_LINES = 4_000_000
+_SPLIT_BYTES = 1 << 20
+_ESCAPED = re.compile(rb"\\.", re.DOTALL)
+
+
+class BadPage(LilFoxError):
+    """The page cannot be used. ``samples`` and ``kept`` are how many came before what is wrong. ``known_next_time``:
+    what was read of it makes the next try quicker."""
+
+    def __init__(
+        self,
+        message: Message,
+        hint: Message | str = "",
+        *,
+        samples: int = 0,
+        kept: int = 0,
+        known_next_time: bool = False,
+    ) -> None:
+        super().__init__(message, hint)
+        self.samples, self.kept, self.known_next_time = samples, kept, known_next_time
+
+
+def lines_of(body: bytes) -> list[bytes]:
+    """Split in pieces: what C code does at one go holds up all threads. Raises BadPage."""
+    found: list[bytes] = []
+    start, end = 0, len(body.removesuffix(b"\n"))
+    while end - start > _SPLIT_BYTES:
+        last = body.rfind(b"\n", start, start + _SPLIT_BYTES)
+        if last < 0:
+            last = body.find(b"\n", start, end)
+        if last < 0:
+            break
+        found += body[start:last].split(b"\n")
+        start = last + 1
+        if len(found) > _MOST_LINES:
+            raise BadPage(tr("more than {limit} lines; none was read", limit=_MOST_LINES))
+    found += body[start:end].split(b"\n")
+    return found
+
+
+def lines_of_one(lines: Sequence[bytes], row: int) -> int:
+    """How many lines the sample has that begins in ``row``: as in Prometheus' parser of the text format, and not in
+    OpenMetrics, a newline may stand in a quoted value as it is."""
+    inside, length = False, 0
+    for place in range(row, len(lines)):
+        length += len(lines[place])
+        if length > LONGEST_LINE:
+            break
+        inside ^= _is_open(lines[place])
+        if not inside:
+            return place - row + 1
+    return 1
+
+
+def sample_count(lines: Sequence[bytes]) -> int:
+    """How many samples the lines hold, without reading them; 0 where some may stand in several lines, which are hard to
+    tell from others."""
+    samples = [line for line in lines if line[:1] != b"#" and line.strip()]
+    if any(line[:1] in b" \t" for line in samples):
+        samples = [line for line in samples if line.lstrip()[:1] != b"#"]
+    return 0 if any(map(_is_open, samples)) else len(samples)
+
+
+def _is_open(line: bytes) -> bool:
+    """Whether a quotation that begins in it goes on in the next line, or one of before ends in it."""
+    return (_ESCAPED.sub(b"", line) if b"\\" in line else line).count(b'"') % 2 == 1
+
+
+# A target gives nearly the same page over and over. So the text before each value is the key of what it means, as in
+# Prometheus' own scrape cache: of a page with the same keys in the same order only the values that have changed are
+# read; of any other page the meaning of those lines whose key is new.
+
 
 TEXT_TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
 OPENMETRICS_TYPES = frozenset(
@@ -53,7 +126,7 @@ class Family(Struct, frozen=True):
     unit: str = ""
 
 
-class Timed(NamedTuple):
+class TimedSample(NamedTuple):
     """A sample that tells its own time (milliseconds)."""
 
     labels: LabelSet
@@ -61,7 +134,7 @@ class Timed(NamedTuple):
     value: float
 
 
-class Page(NamedTuple):
+class ScrapedPage(NamedTuple):
     """``values[i]`` is of ``labels[i]``; ``labels`` is the same object as long as the series are the same.
 
     ``samples`` is how many the page has, ``kept`` how many are left after relabelling; ``duplicates`` of them were
@@ -70,7 +143,7 @@ class Page(NamedTuple):
 
     labels: LabelList
     values: Floats
-    timed: tuple[Timed, ...]
+    timed: tuple[TimedSample, ...]
     samples: int
     kept: int
     duplicates: int
@@ -86,7 +159,7 @@ class _Shape(NamedTuple):
     places: list[int]
     values: Floats
     picked: NDArray[np.intp] | None
-    page: Page
+    page: ScrapedPage
 
 
 class Exposition:
@@ -118,7 +191,7 @@ class Exposition:
         """Forgets the pages before: what is not kept is not worth its memory."""
         self._known, self._pairs, self._labels, self._shape = {}, {}, LabelList(()), None
 
-    def read(self, body: bytes, *, openmetrics: bool, until_s: float = math.inf) -> Page:
+    def read(self, body: bytes, *, openmetrics: bool, until_s: float = math.inf) -> ScrapedPage:
         """The samples of a page. Raises BadPage, also at the time ``until_s`` (of time.perf_counter); the pages after
         it are read as if it had not been there."""
         if openmetrics != self._openmetrics:
@@ -135,7 +208,7 @@ class Exposition:
             self._counted(count)
         return self._by_line(lines, until_s)
 
-    def _same_shape(self, lines: list[bytes]) -> Page | None:
+    def _same_shape(self, lines: list[bytes]) -> ScrapedPage | None:
         """The page where it differs from the last one in values alone, None otherwise."""
         shape = self._shape
         if shape is None or len(lines) != len(shape.lines):
@@ -157,8 +230,8 @@ class Exposition:
         self._shape = shape._replace(lines=lines, values=values, page=page)
         return page
 
-    def _by_line(self, lines: list[bytes], until_s: float) -> Page:
-        reading = _Reading(self._known, self._pairs, self._relabel, openmetrics=self._openmetrics, limit=self._limit)
+    def _by_line(self, lines: list[bytes], until_s: float) -> ScrapedPage:
+        reading = _PageParser(self._known, self._pairs, self._relabel, openmetrics=self._openmetrics, limit=self._limit)
         reading.honor_timestamps = self._honor_timestamps
         try:
             self._take_all(reading, lines, until_s)
@@ -172,7 +245,7 @@ class Exposition:
         self._shape = _shape(lines, reading, page)
         return page
 
-    def _take_all(self, reading: _Reading, lines: list[bytes], until_s: float) -> None:
+    def _take_all(self, reading: _PageParser, lines: list[bytes], until_s: float) -> None:
         row = looks = 0
         while row < len(lines):
             count = 1
@@ -188,14 +261,16 @@ class Exposition:
             if looks % _LOOKED_AT_CLOCK_EACH == 0 and time.perf_counter() > until_s:
                 raise reading.too_slow(row, len(lines))
 
-    def _page(self, reading: _Reading) -> Page:
+    def _page(self, reading: _PageParser) -> ScrapedPage:
         if tuple(reading.sets) != self._labels.sets:
             self._labels = LabelList(tuple(reading.sets))
         values = np.fromiter(reading.sets.values(), np.float64, len(reading.sets))
-        return Page(self._labels, values, tuple(reading.timed), reading.samples, reading.kept, reading.duplicates)
+        return ScrapedPage(
+            self._labels, values, tuple(reading.timed), reading.samples, reading.kept, reading.duplicates
+        )
 
 
-class _Reading:
+class _PageParser:
     """A page line by line. ``sets`` are its series in their order, with their values."""
 
     def __init__(
@@ -210,7 +285,7 @@ class _Reading:
         self.families: dict[str, Family] = {}
         self.used: dict[bytes, LabelSet | None] = {}
         self.sets: dict[LabelSet, float] = {}
-        self.timed: list[Timed] = []
+        self.timed: list[TimedSample] = []
         self.rows: list[int] = []
         self.keys: list[bytes] = []
         self.values: list[float] = []
@@ -269,7 +344,7 @@ class _Reading:
         if 0 < self._limit < self.kept:
             raise _too_many(self._limit, self.samples, self.kept)
         if at_ms is not None:
-            self.timed.append(Timed(labels, at_ms, value))
+            self.timed.append(TimedSample(labels, at_ms, value))
             self.simple = False
         elif labels in self.sets:
             self.duplicates += 1
@@ -346,7 +421,7 @@ def _too_many(limit: int, samples: int, kept: int) -> BadPage:
     )  # fmt: skip
 
 
-def _shape(lines: list[bytes], reading: _Reading, page: Page) -> _Shape | None:
+def _shape(lines: list[bytes], reading: _PageParser, page: ScrapedPage) -> _Shape | None:
     """None where a sample tells its time, or has something else behind its value: such a page is read line by line."""
     if not reading.simple or len(lines) > _LINES_EACH * len(reading.rows) + _KEYS_SPARE:
         return None

@@ -1,18 +1,23 @@
-"""Label sets of series, and lists of them that remember what was once derived from them.
-
-A scrape gives the same series over and over. So the list of their labels is one object for as long as they stay the
-same, and what an evaluation needs of it (names dropped, groups, match keys) is made once and kept with it.
-"""
+"""Label sets of series, lists of them, and matchers that select them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar, cast, overload
+from functools import lru_cache
+from typing import Literal, NamedTuple, TypeVar, cast, overload
 
 from msgspec import Struct
 
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Labels
+
+# Label sets of series, and lists of them that remember what was once derived from them.
+#
+# A scrape gives the same series over and over. So the list of their labels is one object for as long as they stay the
+# same, and what an evaluation needs of it (names dropped, groups, match keys) is made once and kept with it.
+
 
 T = TypeVar("T")
 NAME = "__name__"
@@ -107,3 +112,95 @@ class LabelList(Sequence[LabelSet]):
 def quoted(value: str) -> str:
     """A value as PromQL writes it."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+# What a selector asks of one label (PromQL: ``=``, ``!=``, ``=~``, ``!~``).
+
+
+Comparison = Literal["=", "!=", "=~", "!~"]
+
+
+class Matcher(NamedTuple):
+    """One label's condition. A label that is not there has the value ``""``. Patterns are RE2, anchored at both ends,
+    and ``.`` takes a newline too (Prometheus 3)."""
+
+    name: str
+    op: Comparison
+    value: str
+
+
+# Whether a label's value is what a matcher asks for.
+#
+# Patterns are RE2, which cannot hang; they must fit the whole value, and ``.`` takes a newline too (Prometheus 3).
+
+
+_WORDS = re.compile(r"[^.+*?()\[\]{}^$\\|]*(?:\|[^.+*?()\[\]{}^$\\|]*)*")
+"""A pattern that is nothing but words to choose from: most of those that dashboards and rules hold."""
+REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
+"""What stands for a group in a replacement: ``$1``, ``${name}``; and ``$$``, a dollar."""
+
+
+def matches(matcher: Matcher, value: str) -> bool:
+    """Whether ``value`` (empty: the label is not there) fits. Raises UsageError where the pattern is none of RE2."""
+    return label_condition(matcher.op, matcher.value)(value)
+
+
+@lru_cache(maxsize=1024)
+def label_condition(op: str, wanted: str) -> Callable[[str], bool]:
+    """The condition as a function of the label's value. Raises UsageError where ``wanted`` is no pattern of RE2."""
+    if op == "=":
+        return lambda value: value == wanted
+    if op == "!=":
+        return lambda value: value != wanted
+    fits = full_match(wanted)
+    return fits if op == "=~" else lambda value: not fits(value)
+
+
+def full_match(pattern: str) -> Callable[[str], bool]:
+    """Whether a text fits ``pattern`` from its beginning to its end. Raises UsageError."""
+    if _WORDS.fullmatch(pattern):
+        return frozenset(pattern.split("|")).__contains__
+    compiled = anchored_pattern(pattern)
+    return lambda value: compiled.fullmatch(value) is not None
+
+
+@lru_cache(maxsize=1024)
+def anchored_pattern(pattern: str) -> re.Pattern[str]:
+    """``pattern`` compiled by RE2, to be used with ``fullmatch``. Raises UsageError with what RE2 does not take."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.dot_nl = True
+    try:
+        compiled: re.Pattern[str] = re2.compile(pattern, options)
+    except UnicodeEncodeError:
+        raise UsageError(tr("regular expression: half a character (a lone surrogate)")) from None
+    except re2.error as error:
+        reason = error.args[0] if error.args else ""
+        reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise UsageError(tr("regular expression {pattern}: {reason}", pattern=pattern, reason=reason)) from None
+    return compiled
+
+
+def expand_groups(template: str, match: re.Match[str]) -> str:
+    """``template`` with the groups of ``match``, as Go's ``Regexp.Expand`` fills them in: the longest name counts,
+    ``$$`` is a dollar, and a group that does not exist or took no part is empty."""
+    if template == "$1":  # what most rules say
+        return (match[1] or "") if match.re.groups else ""
+
+    def fill(reference: re.Match[str]) -> str:
+        if reference[1]:
+            return "$"
+        name = reference[2] or reference[3]
+        number = group_number(name)
+        if number is not None:
+            return (match[number] or "") if number <= match.re.groups else ""
+        return (match[name] or "") if name in match.re.groupindex else ""
+
+    return REFERENCE.sub(fill, template)
+
+
+def group_number(name: str) -> int | None:
+    """The group that a reference means by its number; None where it is a name: Go takes none that begins with 0."""
+    return int(name) if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0") else None

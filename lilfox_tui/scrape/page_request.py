@@ -12,7 +12,7 @@ from lilfox_tui.hosts.http_answer import HttpFault, TooMuch
 from lilfox_tui.hosts.http_way import HttpWay, authorization, revealed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health import reason_of
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.target import ScrapeTarget
 
 _ACCEPT = (
     "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
@@ -42,7 +42,7 @@ class NotMetrics(NoPage):
 class PageRequest:
     """Asks one target. ``fetch`` may be called again after any error."""
 
-    def __init__(self, target: Target, host: Host | None) -> None:
+    def __init__(self, target: ScrapeTarget, host: Host | None) -> None:
         parts = urlsplit(target.url)
         self._target = target
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -10,10 +10,10 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import _
-from lilfox_tui.scrape.discovered import Discovered, Discovery
+from lilfox_tui.scrape.discovery import DiscoveredTargets, Discovery
 from lilfox_tui.scrape.scraper import Scraper
-from lilfox_tui.scrape.store import Store
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.target import ScrapeTarget
 from lilfox_tui.text import clean
 
 LOOK_AGAIN_S = 5.0
@@ -21,7 +21,7 @@ LOOK_AGAIN_S = 5.0
 _AFTER_FAULT_S = 5.0
 
 
-class Pool:
+class ScraperPool:
     """Scrapes into ``store``. ``host_of`` gives the host that a target names, None for this machine. ``elsewhere`` are
     targets that others scrape into the same store.
 
@@ -30,14 +30,14 @@ class Pool:
     """
 
     def __init__(
-        self, store: Store, host_of: Callable[[str | None], Host | None], elsewhere: Iterable[Target] = ()
+        self, store: SeriesStore, host_of: Callable[[str | None], Host | None], elsewhere: Iterable[ScrapeTarget] = ()
     ) -> None:
         self.scrapers: Feed[Mapping[str, Scraper]] = Feed()
         self.problems: tuple[str, ...] = ()
         self._store, self._host_of, self._elsewhere = store, host_of, tuple(elsewhere)
         self._running: dict[str, tuple[Scraper, asyncio.Task[None]]] = {}
 
-    async def run(self, fixed: Iterable[Target], discovery: Discovery | None = None) -> None:
+    async def run(self, fixed: Iterable[ScrapeTarget], discovery: Discovery | None = None) -> None:
         """Scrapes ``fixed`` targets, and those that ``discovery`` finds, until cancelled."""
         always = tuple(fixed)
         try:
@@ -50,9 +50,9 @@ class Pool:
         finally:
             await self._keep({})
 
-    async def look_once(self, fixed: Iterable[Target], discovery: Discovery | None = None) -> None:
+    async def look_once(self, fixed: Iterable[ScrapeTarget], discovery: Discovery | None = None) -> None:
         """Scrapes each of them once; ``scrapers`` tell how it went."""
-        found = Discovered(()) if discovery is None else await asyncio.to_thread(discovery.targets)
+        found = DiscoveredTargets(()) if discovery is None else await asyncio.to_thread(discovery.targets)
         wanted = self._told_apart((*fixed, *found.targets), found.problems)
         scrapers = {key: Scraper(each, self._store, self._host_of(each.host)) for key, each in wanted.items()}
         self.scrapers.publish(scrapers)
@@ -62,10 +62,10 @@ class Pool:
             for scraper in scrapers.values():
                 await scraper.close()
 
-    def _told_apart(self, targets: Iterable[Target], problems: tuple[str, ...]) -> dict[str, Target]:
+    def _told_apart(self, targets: Iterable[ScrapeTarget], problems: tuple[str, ...]) -> dict[str, ScrapeTarget]:
         """By key; of those that have the same labels the first alone, for nothing could tell their series apart."""
         first = {target.labels: target for target in self._elsewhere}
-        wanted: dict[str, Target] = {}
+        wanted: dict[str, ScrapeTarget] = {}
         clashes = []
         for target in targets:
             other = first.setdefault(target.labels, target)
@@ -80,7 +80,7 @@ class Pool:
         self.problems = (*problems, *clashes)
         return wanted
 
-    async def _keep(self, wanted: Mapping[str, Target]) -> None:
+    async def _keep(self, wanted: Mapping[str, ScrapeTarget]) -> None:
         running = self._running
         gone = [key for key, (scraper, _task) in running.items() if wanted.get(key) != scraper.target]
         ended = [running.pop(key)[1] for key in gone]

@@ -14,8 +14,7 @@ from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import listed, tr
-from lilfox_tui.scrape.labels import LABEL_NAME
-from lilfox_tui.scrape.matching import anchored, expanded
+from lilfox_tui.scrape.labels import LABEL_NAME, anchored_pattern, expand_groups
 
 Action = Literal[
     "replace", "keep", "drop", "keepequal", "dropequal", "hashmod", "labelmap", "labeldrop", "labelkeep",
@@ -40,7 +39,7 @@ class RelabelRule(Struct, frozen=True):
 
     def check(self) -> None:
         """Raises LilFoxError that says why Prometheus would refuse the rule."""
-        anchored(self.regex)
+        anchored_pattern(self.regex)
         if self.action == "hashmod" and not self.modulus:
             raise LilFoxError(tr("hashmod needs a modulus"))
         if self.action in _WITH_TARGET and not self.target_label:
@@ -101,24 +100,24 @@ def _apply(rule: RelabelRule, labels: dict[str, str]) -> bool:
 
 
 def _by_value(rule: RelabelRule, labels: dict[str, str], value: str) -> bool:
-    match = anchored(rule.regex).fullmatch(value)
+    match = anchored_pattern(rule.regex).fullmatch(value)
     if rule.action == "keep":
         return match is not None
     if rule.action == "drop":
         return match is None
     if match is not None:
-        target = expanded(rule.target_label, match)
+        target = expand_groups(rule.target_label, match)
         if LABEL_NAME.fullmatch(target):
-            _set(labels, target, expanded(rule.replacement, match))
+            _set(labels, target, expand_groups(rule.replacement, match))
     return True
 
 
 def _by_name(rule: RelabelRule, labels: dict[str, str]) -> None:
-    pattern = anchored(rule.regex)
+    pattern = anchored_pattern(rule.regex)
     for name, value in list(labels.items()):
         match = pattern.fullmatch(name)
         if rule.action == "labelmap" and match is not None:
-            _set(labels, expanded(rule.replacement, match), value)
+            _set(labels, expand_groups(rule.replacement, match), value)
         elif (rule.action == "labeldrop" and match is not None) or (rule.action == "labelkeep" and match is None):
             del labels[name]
 

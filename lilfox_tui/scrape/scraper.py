@@ -1,4 +1,4 @@
-"""One target, asked over and over: its samples go to the store, and how it went to a feed."""
+"""Scrapes one target over and over: its samples go to the store, the outcome to a feed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 import zlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -15,15 +16,106 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message, ntr, tr
-from lilfox_tui.scrape.exposition import Exposition, Page
-from lilfox_tui.scrape.instants import time_of
+from lilfox_tui.scrape.exposition import BadPage, Exposition, ScrapedPage, TimedSample
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.page_lines import BadPage
+from lilfox_tui.scrape.notation import time_of
 from lilfox_tui.scrape.page_request import Body, PageRequest
-from lilfox_tui.scrape.store import Store
-from lilfox_tui.scrape.target import Target
-from lilfox_tui.scrape.timed import Refused, TimedSeries
+from lilfox_tui.scrape.series import ABSENT_BITS
+from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.target import ScrapeTarget
 from lilfox_tui.text import human_bytes
+
+# Samples that tell their own time, such as those of cAdvisor: rows of the store, though each may have another time.
+#
+# Series that change together share a matrix. They never end with STALE, as in Prometheus: their time tells their age.
+
+
+_OLDEST_MS = 3_600_000
+_NEWEST_MS = 600_000
+"""Prometheus takes nothing that is more than 10 minutes ahead, and nothing that is older than its newest block."""
+_MOST_GROUPS = 500
+"""Series past these share the last group, where a sample may come too late for it."""
+_SERIES_SPARE = 1000
+"""When so many more are remembered than a page has, most of them are gone: it is begun anew."""
+
+
+class RejectedSamples(Struct):
+    """How many samples were dropped: too old or not after the last one of their series, too far in the future."""
+
+    old: int = 0
+    future: int = 0
+
+
+class _TimedGroup:
+    def __init__(self) -> None:
+        self.places: dict[LabelSet, int] = {}
+        self.labels = LabelList(())
+
+
+class TimedSeries:
+    """Those of one target; ``key`` is the target's in the store."""
+
+    def __init__(self, store: SeriesStore, key: str) -> None:
+        self._store, self._key = store, key
+        self._groups: list[_TimedGroup] = []
+        self._group_of: dict[LabelSet, int] = {}
+        self._newest: dict[LabelSet, int] = {}
+
+    def append(self, samples: Sequence[TimedSample], now_ms: int) -> RejectedSamples:
+        """Keeps ``samples``; a sample that was there at the last scrape too is not counted as refused."""
+        refused = RejectedSamples()
+        rows: dict[int, dict[int, list[TimedSample]]] = {}
+        group_at: dict[int, int] = {}
+        for sample in sorted(samples, key=lambda one: one.at_ms):
+            if self._is_new(sample, now_ms, refused):
+                number = self._number(sample, group_at)
+                group_at.setdefault(sample.at_ms, number)
+                rows.setdefault(number, {}).setdefault(sample.at_ms, []).append(sample)
+        for number, times in rows.items():
+            group = self._groups[number]
+            if len(group.labels) < len(group.places):
+                group.labels = LabelList(tuple(group.places))
+            for at_ms, row in times.items():
+                self._write(number, at_ms, row, refused)
+        if len(self._newest) > 2 * len(samples) + _SERIES_SPARE:
+            self._groups, self._group_of, self._newest = [], {}, {}
+        return refused
+
+    def _is_new(self, sample: TimedSample, now_ms: int, refused: RejectedSamples) -> bool:
+        newest = self._newest.get(sample.labels)
+        if sample.at_ms > now_ms + _NEWEST_MS:
+            refused.future += 1
+            return False
+        if sample.at_ms < now_ms - _OLDEST_MS or (newest is not None and sample.at_ms < newest):
+            refused.old += 1
+            return False
+        self._newest[sample.labels] = sample.at_ms
+        return sample.at_ms != newest
+
+    def _number(self, sample: TimedSample, group_at: dict[int, int]) -> int:
+        number = self._group_of.get(sample.labels)
+        if number is None:
+            number = group_at.get(sample.at_ms)
+            if number is None:
+                number = min(len(self._groups), _MOST_GROUPS - 1)
+                if number == len(self._groups):
+                    self._groups.append(_TimedGroup())
+            self._group_of[sample.labels] = number
+            places = self._groups[number].places
+            places[sample.labels] = len(places)
+        return number
+
+    def _write(self, number: int, at_ms: int, row: Sequence[TimedSample], refused: RejectedSamples) -> None:
+        group = self._groups[number]
+        values = np.empty(len(group.labels))
+        values.view(np.int64).fill(ABSENT_BITS)
+        values[[group.places[one.labels] for one in row]] = [one.value for one in row]
+        if not self._store.target(f"{self._key}#{number}").append(at_ms, group.labels, values):
+            refused.old += len(row)
+
+
+# One target, asked over and over: its samples go to the store, and how it went to a feed.
+
 
 REPORTED = (
     "up",
@@ -57,7 +149,7 @@ class Scraper:
     target is down. ``exposition.families`` holds what the page says of its metrics.
     """
 
-    def __init__(self, target: Target, store: Store, host: Host | None) -> None:
+    def __init__(self, target: ScrapeTarget, store: SeriesStore, host: Host | None) -> None:
         self.target = target
         self.feed: Feed[Scrape] = Feed()
         self.exposition = Exposition(
@@ -144,7 +236,7 @@ class Scraper:
         values = np.empty(len(self._whole))
         values[: len(page.values)] = page.values
         values[len(page.values) :] = [own[place] for place in self._own_places]
-        refused = self._timed.append(page.timed, at_ms) if page.timed else Refused()
+        refused = self._timed.append(page.timed, at_ms) if page.timed else RejectedSamples()
         if not self._series.append(at_ms, self._whole, values):
             return None
         return Scrape(time_of(at_ms), duration_s, page.samples, page.kept, tuple(_remarks(page, refused)))
@@ -157,13 +249,13 @@ class Scraper:
             return
         self.feed.fail(error, next_try=self._next_try(at_ms))
 
-    def _count_added(self, page: Page) -> int:
+    def _count_added(self, page: ScrapedPage) -> int:
         known = frozenset((*page.labels, *(one.labels for one in page.timed)))
         added = len(known - self._known)
         self._known = known
         return added
 
-    def _take_labels(self, page: Page) -> None:
+    def _take_labels(self, page: ScrapedPage) -> None:
         """A page that has a series of the scrape's own name and labels keeps its own, as in Prometheus. Raises BadPage
         where the store has no room for the series."""
         labels = page.labels
@@ -200,7 +292,7 @@ class Scraper:
         return time_of(at_ms) + timedelta(seconds=self.target.interval_s)
 
 
-def _remarks(page: Page, refused: Refused) -> list[Message]:
+def _remarks(page: ScrapedPage, refused: RejectedSamples) -> list[Message]:
     remarks = []
     if page.duplicates:
         remarks.append(

@@ -1,4 +1,4 @@
-"""What an evaluation asks of whoever keeps series, and how a gap looks in their numbers."""
+"""The contract of whoever keeps series, and how gaps look in their numbers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lilfox_tui.scrape.labels import LabelList
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import LabelList, Matcher
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -24,7 +23,7 @@ ABSENT: float = struct.unpack("<d", struct.pack("<Q", ABSENT_BITS))[0]
 # Arrays must be filled through their integer view: a float passed through Python arithmetic may lose the pattern.
 
 
-class Selected(NamedTuple):
+class SelectedSeries(NamedTuple):
     """Series that share their times (those of one target that a selector picks).
 
     ``labels`` is the same object from call to call while the selection is the same. ``values`` has one row a time and
@@ -40,7 +39,18 @@ class Selected(NamedTuple):
 class SeriesSource(Protocol):
     """Whoever keeps series: the store of what was scraped, or a rule test's input."""
 
-    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
         """All series that every matcher takes, with their rows of ``start_ms <= time <= end_ms``. Series with no row
         in there may be left out."""
         ...
+
+
+class CombinedSource(SeriesSource):
+    """All series of both."""
+
+    def __init__(self, one: SeriesSource, other: SeriesSource) -> None:
+        self._one, self._other = one, other
+
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
+        """As :meth:`SeriesSource.select`."""
+        return [*self._one.select(matchers, start_ms, end_ms), *self._other.select(matchers, start_ms, end_ms)]

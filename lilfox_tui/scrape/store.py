@@ -1,20 +1,144 @@
-"""What was scraped, in memory: one matrix of numbers a target, a row a scrape, a column a series.
-
-All series of a target share their times, so a scrape writes one row and a window is a slice. Rows are only appended,
-and a matrix that is full is replaced by a new one: what was handed out stays as it is, in other threads too.
-"""
+"""The in-memory store of scraped series: one matrix a target, a row a scrape, a column a series."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lilfox_tui.scrape.columns import Columns, Places, together
-from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, Selected, SeriesSource, Times
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, Matcher, label_condition
+from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries, SeriesSource, Times
+
+# Which column of a target's matrix holds which series, and which columns a selector picks.
+
+
+Places = slice | NDArray[np.intp]
+_CHOICES_KEPT = 512
+"""Selectors whose choice is remembered for one target; more are of somebody who types queries."""
+
+
+class ColumnSelection(NamedTuple):
+    """The series that a selector picks, and their columns; a slice where they stand together, which costs no copy."""
+
+    labels: LabelList
+    places: Places
+
+
+class _CachedSelection(NamedTuple):
+    """What a selector picks among the first ``width`` columns."""
+
+    width: int
+    places: list[int]
+    choice: ColumnSelection | None
+
+
+class _KnownColumns:
+    """What all widths of one set of columns share; only ever added to, by the one that writes."""
+
+    def __init__(self, before: dict[tuple[Matcher, ...], _CachedSelection]) -> None:
+        self.sets: list[LabelSet] = []
+        self.place_of: dict[LabelSet, int] = {}
+        self.by_name: dict[str, list[int]] = {}
+        self.chosen: dict[tuple[Matcher, ...], _CachedSelection] = {}
+        self.before = before
+
+    def add(self, sets: Iterable[LabelSet]) -> None:
+        for labels in sets:
+            self.by_name.setdefault(labels.get(NAME), []).append(len(self.sets))
+            self.place_of[labels] = len(self.sets)
+            self.sets.append(labels)
+
+
+class Columns:
+    """The first ``count`` columns of one matrix; more columns make another object, and this one stays as it is."""
+
+    def __init__(self, known: _KnownColumns, count: int) -> None:
+        self._known, self.count = known, count
+
+    @classmethod
+    def of(cls, sets: Sequence[LabelSet], before: Columns | None = None) -> Columns:
+        """New columns in that order; what selectors picked ``before`` keeps its label lists where it is the same."""
+        known = _KnownColumns({} if before is None else before._known.chosen)
+        known.add(sets)
+        return cls(known, len(sets))
+
+    def widened(self, added: Sequence[LabelSet]) -> Columns:
+        """With ``added`` behind these. Only for the newest columns, by the one that writes."""
+        self._known.add(added)
+        return Columns(self._known, self.count + len(added))
+
+    def place_of(self, labels: LabelSet) -> int | None:
+        """The column of a series, None where it has none."""
+        place = self._known.place_of.get(labels)
+        return place if place is not None and place < self.count else None
+
+    def places_of(self, labels: Iterable[LabelSet]) -> list[int]:
+        """The columns of series that all have one."""
+        return [self._known.place_of[one] for one in labels]
+
+    def sets(self, places: Iterable[int]) -> list[LabelSet]:
+        """The series of these columns."""
+        return [self._known.sets[place] for place in places]
+
+    def choose(self, matchers: tuple[Matcher, ...]) -> ColumnSelection | None:
+        """What all ``matchers`` take, None where that is nothing. ``labels`` of a choice is the same object as long as
+        the choice is the same, also over a change of columns. Raises UsageError for a pattern that RE2 refuses."""
+        known = self._known
+        found = known.chosen.get(matchers)
+        if found is not None and found.width == self.count:
+            return found.choice
+        if found is not None and found.width > self.count:
+            return _selection(known, self._fitting(matchers, 0), None)
+        places, old = ([], known.before.get(matchers)) if found is None else (found.places, found)
+        more = self._fitting(matchers, 0 if found is None else found.width)
+        if more or found is None:
+            places = places + more
+            choice = _selection(known, places, old.choice if old is not None else None)
+        else:
+            choice = found.choice
+        if len(known.chosen) >= _CHOICES_KEPT:
+            known.chosen.clear()
+        known.chosen[matchers] = _CachedSelection(self.count, places, choice)
+        return choice
+
+    def _fitting(self, matchers: tuple[Matcher, ...], first: int) -> list[int]:
+        """Columns from ``first`` on that all ``matchers`` take."""
+        name = next((matcher.value for matcher in matchers if matcher.name == NAME and matcher.op == "="), None)
+        if name is None:
+            places = list(range(first, self.count))
+        else:
+            places = [place for place in self._known.by_name.get(name, ()) if first <= place < self.count]
+        for matcher in matchers:
+            fits = label_condition(matcher.op, matcher.value)
+            places = [place for place in places if fits(self._known.sets[place].get(matcher.name))]
+        return places
+
+
+def _selection(known: _KnownColumns, places: Sequence[int], old: ColumnSelection | None) -> ColumnSelection | None:
+    if not places:
+        return None
+    sets = tuple(known.sets[place] for place in places)
+    labels = old.labels if old is not None and old.labels.sets == sets else LabelList(sets)
+    return ColumnSelection(labels, contiguous(places))
+
+
+def contiguous(places: Sequence[int]) -> Places:
+    """``places`` as a slice where they follow each other, as an index otherwise."""
+    if not places:
+        return slice(0, 0)
+    first, last = places[0], places[-1]
+    if last - first + 1 == len(places) and all(b == a + 1 for a, b in pairwise(places)):
+        return slice(first, last + 1)
+    return np.asarray(places, np.intp)
+
+
+# All series of a target share their times, so a scrape writes one row and a window is a slice. Rows are only appended,
+# and a matrix that is full is replaced by a new one: what was handed out stays as it is, in other threads too.
+
 
 _FEWEST_ROWS = 16
 _PART_FORGOTTEN = 8
@@ -114,7 +238,7 @@ class TargetSeries:
         """Every live series ends with STALE at ``at_ms``; False where that is not after the last row."""
         return self.append(at_ms, LabelList(()), np.empty(0)) if self._list else False
 
-    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> Selected | None:
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> SelectedSeries | None:
         """As :meth:`SeriesSource.select`, of this target."""
         matrix = self._matrix
         rows = matrix.rows
@@ -127,7 +251,7 @@ class TargetSeries:
             return None
         window, values = times[start:end], matrix.values[start:end, choice.places]
         window.flags.writeable = values.flags.writeable = False
-        return Selected(choice.labels, window, values)
+        return SelectedSeries(choice.labels, window, values)
 
     @property
     def least_bytes(self) -> int:
@@ -156,10 +280,10 @@ class TargetSeries:
             self._text_bytes = _text_bytes(sets)
         new = _Matrix.empty(columns, max(_FEWEST_ROWS, kept + kept // 2))
         new.times[:kept] = old.times[first : old.rows]
-        new.values[:kept, : columns.count] = old.values[first : old.rows, together(places)]
+        new.values[:kept, : columns.count] = old.values[first : old.rows, contiguous(places)]
         new.rows = kept
         self._matrix = new
-        self._live = together(columns.places_of(self._list))
+        self._live = contiguous(columns.places_of(self._list))
 
     def _take_list(self, labels: LabelList) -> list[int]:
         """Makes ``labels`` the live ones; the places of those that were and are no more."""
@@ -170,7 +294,7 @@ class TargetSeries:
         added = [one for one in labels if columns.place_of(one) is None]
         if added:
             columns = self._widen(added)
-        before, self._list, self._live = self._list, labels, together(columns.places_of(labels))
+        before, self._list, self._live = self._list, labels, contiguous(columns.places_of(labels))
         return columns.places_of(one for one in before if one not in still)
 
     def _widen(self, added: Sequence[LabelSet]) -> Columns:
@@ -212,7 +336,7 @@ class TargetSeries:
         return [int(place) for place in np.flatnonzero(alive)]
 
 
-class Store(SeriesSource):
+class SeriesStore(SeriesSource):
     """The series of all targets. The newest ``keep_s`` seconds of them, and less where they would take more than
     ``limit_bytes``: the oldest rows are forgotten first, of the newest row of each target nothing."""
 
@@ -234,9 +358,9 @@ class Store(SeriesSource):
         if gone is not None:
             self._sizes.pop(gone, None)
 
-    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
-        """All series that every matcher takes, a :class:`Selected` a target. Raises UsageError for a pattern that RE2
-        refuses."""
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
+        """All series that every matcher takes, a :class:`SelectedSeries` a target. Raises UsageError for a pattern
+        that RE2 refuses."""
         found = (target.select(matchers, start_ms, end_ms) for target in list(self._targets.values()))
         return [one for one in found if one is not None]
 

@@ -27,7 +27,7 @@ class PlainSecret(str):
         return "PlainSecret(…)"
 
 
-class Limits(Struct, frozen=True):
+class ScrapeLimits(Struct, frozen=True):
     """Past one of these a scrape fails whole. 0: not limited; bodies are counted unpacked."""
 
     body_bytes: int = BODY_LIMIT
@@ -37,7 +37,7 @@ class Limits(Struct, frozen=True):
     label_value_length: int = 0
 
 
-class Access(Struct, frozen=True):
+class ScrapeAccess(Struct, frozen=True):
     """How the server is asked. Values of ``headers`` and ``password`` are texts or references to secrets."""
 
     headers: Mapping[str, str] = {}
@@ -49,7 +49,7 @@ class Access(Struct, frozen=True):
     tls: Tls = Tls()
 
 
-class Target(Struct, frozen=True):
+class ScrapeTarget(Struct, frozen=True):
     """One target. ``labels`` (``job`` and ``instance`` among them) come onto each of its series; ``url`` holds path and
     query; ``host`` names the host that asks, None is this machine."""
 
@@ -61,8 +61,8 @@ class Target(Struct, frozen=True):
     honor_labels: bool = False
     honor_timestamps: bool = True
     metric_relabel: tuple[RelabelRule, ...] = ()
-    limits: Limits = Limits()
-    access: Access = Access()
+    limits: ScrapeLimits = ScrapeLimits()
+    access: ScrapeAccess = ScrapeAccess()
 
     @property
     def key(self) -> str:

@@ -22,7 +22,7 @@ from lilfox_tui.config.themes import load_theme
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 from tests.app.overviews import mixed
 from tests.app.still import config_of
 from tests.waiting import until
@@ -48,7 +48,7 @@ class RulesMonitor(Monitor):
         super().__init__(config, alert_state=state)
         self.values = values
         self.seen = mixed()
-        self.scraping.store.publish(Store(keep_s=3600, limit_bytes=10_000_000))
+        self.scraping.store.publish(SeriesStore(keep_s=3600, limit_bytes=10_000_000))
 
     async def run(self) -> None:
         """Until cancelled."""

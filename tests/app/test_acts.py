@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from lilfox_tui.app.acts import ban as ban_acts
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.backends.kinds.postgresql import PostgreSql
+from lilfox_tui.backends.kinds.postgresql import PostgresBackend
 from lilfox_tui.backends.model import ClientSession
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.config.runbook_model import RecoveryConfig, RunbooksConfig
@@ -226,7 +226,7 @@ async def test_a_session_of_a_database_is_ended(
     language: str, begun: list[JobRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = still_app(with_backends(), language=language, backends=_backends())
-    backend = PostgreSql(app.config.backends["orders-db"], None)  # type: ignore[arg-type]
+    backend = PostgresBackend(app.config.backends["orders-db"], None)  # type: ignore[arg-type]
 
     async def sessions(name: str) -> object:
         return backend, SESSIONS

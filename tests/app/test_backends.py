@@ -9,20 +9,19 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.glyphs import ASCII
 from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.breakers import Breaker, State, Trips
+from lilfox_tui.backends.breakers import Breaker, BreakerState, TripCounter
 from lilfox_tui.backends.kinds import celery, postgresql, pybreaker, redis
-from lilfox_tui.backends.model import Fact, Plan, Reading
-from lilfox_tui.backends.postgresql.asks import (
-    Database,
+from lilfox_tui.backends.model import BackendFact, BackendReading, StatementPlan
+from lilfox_tui.backends.postgresql.inspect import IndexStats, Inspection, facts, tables
+from lilfox_tui.backends.postgresql.queries import (
+    DatabaseStats,
     DuplicateIndexes,
-    Pool,
-    Server,
+    ServerStatus,
+    SessionCounts,
     SessionRow,
     SlowStatement,
     UnusedIndex,
 )
-from lilfox_tui.backends.postgresql.look import Indexes, Look
-from lilfox_tui.backends.postgresql.tables import facts, tables
 from lilfox_tui.backends.queues import Backlog, Queue
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.feed import Unavailable
@@ -38,17 +37,21 @@ from tests.waiting import until
 EXTRA = "\x1b[31m[bold]orders"
 
 
-def look() -> Look:
+def look() -> Inspection:
     sessions = (
         SessionRow(811, "shop", EXTRA, "web", "idle in transaction", (), 64.0, 63.0, "UPDATE orders SET paid = true"),
         SessionRow(902, "shop", EXTRA, "web", "active", (811,), 41.0, 41.0, "UPDATE orders SET sent = true"),
         SessionRow(903, "shop", EXTRA, "job", "active", (902,), 12.0, 12.0, "DELETE FROM orders WHERE id = 7"),
     )
-    return Look(
-        server=Server(170012, "17.12", False, True, "lilfox", "orders", 100, 3, True, "public", 86400.0 * 3),
-        pool=(Pool("active", 2, 2, 41.0), Pool("idle", 12, 0, None), Pool("idle in transaction", 1, 0, 64.0)),
+    return Inspection(
+        server=ServerStatus(170012, "17.12", False, True, "lilfox", "orders", 100, 3, True, "public", 86400.0 * 3),
+        pool=(
+            SessionCounts("active", 2, 2, 41.0),
+            SessionCounts("idle", 12, 0, None),
+            SessionCounts("idle in transaction", 1, 0, 64.0),
+        ),
         sessions=sessions,
-        databases=(Database("orders", 15, 120_400, 31, 900, 12, 0, 0, None, 48_000_000),),
+        databases=(DatabaseStats("orders", 15, 120_400, 31, 900, 12, 0, 0, None, 48_000_000),),
         senders=(),
         receiver=None,
         slots=(),
@@ -63,7 +66,7 @@ def look() -> Look:
 
 def postgres_view() -> BackendView:
     found = look()
-    indexes = Indexes(
+    indexes = IndexStats(
         (UnusedIndex("orders_note", "orders", 812e6),),
         (DuplicateIndexes("orders", ("orders_a", "orders_a2"), 90e6),),
         (),
@@ -76,7 +79,7 @@ def postgres_view() -> BackendView:
         Series("postgresql_connections_used"): 16.0,
         Series("postgresql_cache_hit_percent"): 98.6,
     }
-    reading = Reading(NOW, values, facts=facts(found, 98.6), tables=tables(found, indexes))
+    reading = BackendReading(NOW, values, facts=facts(found, 98.6), tables=tables(found, indexes))
     reason = tr("{pid} waits for a lock of {holders} for {time}", pid=902, holders="811", time="41 s")
     since = NOW - timedelta(seconds=31)
     figures = postgresql.headline(values)
@@ -93,13 +96,15 @@ def backends() -> list[BackendView]:
         NOW + timedelta(seconds=4),
     )
     queue = Backlog(Threshold(warn=1000)).reading([Queue("celery", 1204, consumers=3)])
-    trips = Trips()
-    for state in (State.CLOSED, State.OPEN, State.HALF_OPEN, State.OPEN):
+    trips = TripCounter()
+    for state in (BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.OPEN):
         trips.reading([Breaker("model", state)])
-    breakers = trips.reading([Breaker("model", State.HALF_OPEN), Breaker("mail", State.CLOSED)])
+    breakers = trips.reading([Breaker("model", BreakerState.HALF_OPEN), Breaker("mail", BreakerState.CLOSED)])
     plain_values = {Series("postgresql_connections_max"): 100.0, Series("postgresql_connections_used"): 9.0}
-    plain = Reading(NOW, plain_values, incomplete=tr("incomplete: {part}: {reason}", part="pool", reason="no right"))
-    cache = Reading(NOW, hit, facts=(Fact("version", tr("version"), "8.0.2"),))
+    plain = BackendReading(
+        NOW, plain_values, incomplete=tr("incomplete: {part}: {reason}", part="pool", reason="no right")
+    )
+    cache = BackendReading(NOW, hit, facts=(BackendFact("version", tr("version"), "8.0.2"),))
     return [
         postgres_view(),
         BackendView("cache", redis.Options(), Level.GOOD, since, (), redis.headline(hit), cache),
@@ -181,9 +186,11 @@ async def test_the_plan_of_a_slow_statement_is_asked_for_on_demand(monkeypatch: 
     app = still_app(overview())
     asked: list[tuple[str, str]] = []
 
-    async def explain(name: str, statement_id: str) -> Plan:
+    async def explain(name: str, statement_id: str) -> StatementPlan:
         asked.append((name, statement_id))
-        return Plan("SELECT * FROM orders WHERE note = $1", ("Seq Scan on orders  (cost=0.00..487.00)",), generic=True)
+        return StatementPlan(
+            "SELECT * FROM orders WHERE note = $1", ("Seq Scan on orders  (cost=0.00..487.00)",), generic=True
+        )
 
     monkeypatch.setattr(app.monitor.backends, "explain", explain)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -16,7 +16,7 @@ from lilfox_tui.app.panes.metrics.query_dialog import QueryBox
 from lilfox_tui.app.panes.metrics.query_page import Answer, QueryPage, query_page
 from lilfox_tui.promql.value import Line, Matrix, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
@@ -26,9 +26,9 @@ from tests.waiting import until
 STEP_S = 5
 
 
-def filled() -> Store:
+def filled() -> SeriesStore:
     """Two series over the five minutes before NOW: one rises to 60, the other stands at 4."""
-    store = Store(keep_s=86_400, limit_bytes=10_000_000)
+    store = SeriesStore(keep_s=86_400, limit_bytes=10_000_000)
     labels = LabelList([LabelSet.of({NAME: "load", "cpu": cpu}) for cpu in ("0", "1")])
     end_ms = round(NOW.timestamp() * 1000)
     for place in range(61):
@@ -172,7 +172,7 @@ def test_neither_numpy_nor_the_parser_is_imported_before_the_box_opens() -> None
 
 
 async def test_many_series_scroll_and_the_chosen_one_stays_in_sight() -> None:
-    store = Store(keep_s=86_400, limit_bytes=10_000_000)
+    store = SeriesStore(keep_s=86_400, limit_bytes=10_000_000)
     labels = LabelList([LabelSet.of({NAME: "many", "n": f"{number:03}"}) for number in range(200)])
     store.target("t").append(round(NOW.timestamp() * 1000), labels, np.arange(200.0))
     app = still_app(mixed())

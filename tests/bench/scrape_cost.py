@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lilfox_tui.scrape.exposition import Exposition
 from lilfox_tui.scrape.labels import LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 from tests.bench.metric_pages import MetricPage
 from tests.bench.programs import median_ratio
 
@@ -30,7 +30,7 @@ def hour(page: MetricPage, series: int) -> float:
     """Bytes a sample of an hour, labels and what the parser remembers among them."""
     bodies = [page.at(1_000_000.0 + row * PERIOD_S) for row in range(ROWS)]
     before = _resident_bytes()
-    exposition, store = Exposition(LabelSet.of), Store(keep_s=7200, limit_bytes=1 << 30)
+    exposition, store = Exposition(LabelSet.of), SeriesStore(keep_s=7200, limit_bytes=1 << 30)
     target = store.target("page")
     for row, body in enumerate(bodies):
         read = exposition.read(body, openmetrics=False)

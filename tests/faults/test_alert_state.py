@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.database import Database
-from lilfox_tui.alerts.one_evaluates import SILENT_S, OneEvaluates
+from lilfox_tui.alerts.ownership import SILENT_S, EvaluationLock
 from lilfox_tui.alerts.silences import parse_matchers
+from lilfox_tui.alerts.storage import AlertDatabase
 from lilfox_tui.feed import Ready
 from lilfox_tui.monitor.alert_others import kept_alerts
 from tests.services.alert_lab import Lab
@@ -39,7 +39,7 @@ async def test_one_that_evaluates_and_stands_still_is_told_of(lab: Lab, monkeypa
     first = lab.start()
     await until(lambda: first.alerts() == {"a": "firing"}, what="it fires")
     folder = Path(str(lab.saved().database.path)).parent
-    lock = OneEvaluates(folder)
+    lock = EvaluationLock(folder)
     assert lock.frozen(datetime.now(UTC)) is None
     os.kill(first.process.pid, signal.SIGSTOP)
     try:
@@ -47,7 +47,7 @@ async def test_one_that_evaluates_and_stands_still_is_told_of(lab: Lab, monkeypa
         said = str(lock.frozen(later))
         assert f"process {first.process.pid}) gives no sign of life since" in said
         assert not lock.take()
-        monkeypatch.setattr("lilfox_tui.alerts.one_evaluates.SILENT_S", 0.0)
+        monkeypatch.setattr("lilfox_tui.alerts.ownership.SILENT_S", 0.0)
         kept = kept_alerts(folder)
         assert isinstance(kept, Ready)
         assert kept.value.blind
@@ -68,8 +68,8 @@ async def test_one_that_evaluates_and_stands_still_is_told_of(lab: Lab, monkeypa
 
 
 async def test_a_file_that_is_held_at_the_start_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lilfox_tui.alerts.database.BUSY_S", 0.01)
-    Database(tmp_path / "alerts.db").close()
+    monkeypatch.setattr("lilfox_tui.alerts.storage.BUSY_S", 0.01)
+    AlertDatabase(tmp_path / "alerts.db").close()
     with closing(sqlite3.connect(tmp_path / "alerts.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         run = Run(tmp_path)

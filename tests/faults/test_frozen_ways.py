@@ -18,8 +18,8 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.scrape.scraper import Scraper
-from lilfox_tui.scrape.store import Store
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.target import ScrapeTarget
 from tests.faults.test_hostile_metrics import MOST_S, longest_block_s
 from tests.services.http_servers import page, serving
 from tests.services.postgres import SUPERUSER, Postgres
@@ -85,11 +85,11 @@ async def test_what_goes_through_a_frozen_host_is_given_up_and_the_rest_goes_on(
     with sshd_lab() as lab, RedisServer() as cache, Postgres() as database:
         sshd = lab.sshd()
         host = open_host("web", lab.host(sshd), lab.ssh())
-        store = Store(keep_s=60, limit_bytes=1 << 24)
+        store = SeriesStore(keep_s=60, limit_bytes=1 << 24)
         async with serving(page(b"a 1\n", head=TYPE)) as port:
             url = f"http://127.0.0.1:{port}/metrics"
             far, near = (
-                Scraper(Target(url, (("instance", name),), interval_s=0.2, timeout_s=1.0), store, way)
+                Scraper(ScrapeTarget(url, (("instance", name),), interval_s=0.2, timeout_s=1.0), store, way)
                 for name, way in (("far", host), ("near", None))
             )
             secret = SecretRef("env:LILFOX_TEST_REDIS")

@@ -13,18 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.alertmanager_api import AlertmanagerApi
-from lilfox_tui.alerts.notifier import Notifier, Setting
+from lilfox_tui.alerts.external import AlertmanagerApi
+from lilfox_tui.alerts.notifier import Notifier, NotifierSetup
 from lilfox_tui.alerts.notifiers import alertmanager, command, smtp, webhook
 from lilfox_tui.alerts.silences import parse_matchers
 from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.http_look import HttpBody
-from lilfox_tui.backends.metrics_page import MetricsPage
+from lilfox_tui.backends.http_probe import HttpBody, MetricsPage
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.http_way import revealed
-from lilfox_tui.promql.remote import Remote
+from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.redact import redact
 from tests.services.http_servers import Talk, page, serving
 from tests.services.http_stand_in import Reply, StandIn
@@ -143,7 +142,7 @@ async def test_times_without_a_zone_are_refused() -> None:
 )
 async def test_numbers_and_times_that_are_none_are_refused(data: str) -> None:
     async with serving(page(f'{{"status":"success","data":{data}}}'.encode(), head=JSON)) as port:
-        remote = Remote(ApiConfig(url=f"http://127.0.0.1:{port}"))
+        remote = RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{port}"))
         with pytest.raises(LilFoxError, match="not Prometheus' API"):
             await (remote.rules() if "groups" in data else remote.instant("up"))
         await remote.close()
@@ -157,11 +156,11 @@ async def test_large_alerts_hold_up_nobody_while_they_are_told(tmp_path: Path) -
     argv = ("dd", f"of={tmp_path / 'taken'}", "status=none")
     async with hook.running():
         ways: list[Notifier] = [
-            webhook.open_notifier("w", webhook.Options(url=hook.url), Setting()),
-            alertmanager.open_notifier("a", alertmanager.Options(url=hook.url), Setting()),
-            command.open_notifier("c", command.Options(argv=argv), Setting()),
+            webhook.open_notifier("w", webhook.Options(url=hook.url), NotifierSetup()),
+            alertmanager.open_notifier("a", alertmanager.Options(url=hook.url), NotifierSetup()),
+            command.open_notifier("c", command.Options(argv=argv), NotifierSetup()),
             smtp.open_notifier(
-                "m", smtp.Options(server="127.0.0.1", port=1, from_="a@b.c", to=("a@b.c",), tls="none"), Setting()
+                "m", smtp.Options(server="127.0.0.1", port=1, from_="a@b.c", to=("a@b.c",), tls="none"), NotifierSetup()
             ),
         ]
         for way in ways:
@@ -180,7 +179,7 @@ async def test_a_server_that_repeats_the_request_does_not_have_our_secrets_shown
     async with serving(repeat) as port:
         monkeypatch.setenv("PLACE", f"http://127.0.0.1:{port}/services/T00/SECRETPART?k=QUERYPART")
         options = webhook.Options(url=SecretRef("env:PLACE"), headers={"X-Thing": SecretRef("env:KEY")})
-        way = webhook.open_notifier("w", options, Setting())
+        way = webhook.open_notifier("w", options, NotifierSetup())
         with pytest.raises(LilFoxError, match="answers 404: Cannot POST") as caught:
             await way.tell(notice())
         await way.close()
@@ -191,7 +190,7 @@ async def test_a_server_that_repeats_the_request_does_not_have_our_secrets_shown
 async def test_a_secret_that_no_header_can_hold_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", "hunter2 ")
     options = webhook.Options(url="http://127.0.0.1:1/", headers={"X-Thing": SecretRef("env:KEY")})
-    way = webhook.open_notifier("w", options, Setting())
+    way = webhook.open_notifier("w", options, NotifierSetup())
     for asked in (way.tell(notice()), revealed({"X-Thing": SecretRef("env:KEY")})):
         with pytest.raises(LilFoxError, match="header X-Thing holds characters that HTTP does not allow"):
             await asked

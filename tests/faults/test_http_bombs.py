@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import zstandard
 
-from lilfox_tui.alerts.alertmanager_api import AlertmanagerApi
+from lilfox_tui.alerts.external import AlertmanagerApi
+from lilfox_tui.alerts.http_post import JsonPost
 from lilfox_tui.alerts.notifiers.webhook import Options as WebhookOptions
-from lilfox_tui.alerts.posting import Post
-from lilfox_tui.backends.http_look import HttpLook
-from lilfox_tui.backends.http_look import HttpOptions as LookOptions
+from lilfox_tui.backends.http_probe import HttpBackendOptions as LookOptions
+from lilfox_tui.backends.http_probe import HttpProbe
 from lilfox_tui.config.model import ApiConfig, HostConfig, ServiceConfig
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import LilFoxError
@@ -26,9 +26,9 @@ from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.http_source import HttpSourceOptions, LogServer
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.monitor.heartbeat import Heartbeat
-from lilfox_tui.promql.remote import Remote
+from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.scrape.page_request import PageRequest
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.target import ScrapeTarget
 from tests.services.http_servers import Talk, serving
 from tests.waiting import turn
 
@@ -47,7 +47,7 @@ async def logs(url: str, timeout_s: float) -> str:
 
 
 async def prometheus(url: str, timeout_s: float) -> str:
-    remote = Remote(ApiConfig(url=url, timeout=Seconds(timeout_s)))
+    remote = RemoteEngine(ApiConfig(url=url, timeout=Seconds(timeout_s)))
     return await refusal(remote.rules(), remote.close)
 
 
@@ -57,17 +57,17 @@ async def alertmanager(url: str, timeout_s: float) -> str:
 
 
 async def backend(url: str, timeout_s: float) -> str:
-    look = HttpLook(LookOptions(url=url, kind="rabbitmq", timeout=Seconds(timeout_s)), None)
+    look = HttpProbe(LookOptions(url=url, kind="rabbitmq", timeout=Seconds(timeout_s)), None)
     return await refusal(look.get("/api"), look.close)
 
 
 async def target(url: str, timeout_s: float) -> str:
-    request = PageRequest(Target(f"{url}/metrics", (("job", "j"),), timeout_s=timeout_s), None)
+    request = PageRequest(ScrapeTarget(f"{url}/metrics", (("job", "j"),), timeout_s=timeout_s), None)
     return await refusal(request.fetch(), request.close)
 
 
 async def notifier(url: str, timeout_s: float) -> str:
-    post = Post(WebhookOptions(url=url, timeout=Seconds(timeout_s)))
+    post = JsonPost(WebhookOptions(url=url, timeout=Seconds(timeout_s)))
     return await refusal(post.send("/x", dict, {}), post.close)
 
 
@@ -298,7 +298,7 @@ async def test_a_large_answer_is_decoded_in_turns_with_everybody_else() -> None:
     body = rules(100_000)
     talk: Talk = Sender(OK + b"Content-Length: %d\r\n\r\n" % len(body), once(body))
     async with serving(talk) as port:
-        remote = Remote(ApiConfig(url=f"http://127.0.0.1:{port}", timeout=Seconds(60)))
+        remote = RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{port}", timeout=Seconds(60)))
         async with going_on() as gaps:
             groups = await remote.rules()
         await remote.close()

@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.alerts.database import Database
-from lilfox_tui.alerts.folder import DATABASE, folder_of
-from lilfox_tui.alerts.saved import Saved
+from lilfox_tui.alerts.ownership import DATABASE, state_folder
+from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage
 from tests.lifetime import ending_with_us
 
 RULES = """
@@ -57,7 +56,7 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._all: list[Shown] = []
-        self._opened: list[Database] = []
+        self._opened: list[AlertDatabase] = []
 
     def configure(self, notifiers: str, *, wait: str = "0s", resend: str = "500ms", alerts: str = "") -> None:
         """Writes the files. What an Alertmanager was told of holds four times ``resend`` there."""
@@ -88,9 +87,9 @@ class Lab:
         for database in self._opened:
             database.close()
 
-    def saved(self) -> Saved:
+    def saved(self) -> AlertStorage:
         """What is on the disk."""
-        folder = folder_of(self.folder / "config.yaml")
+        folder = state_folder(self.folder / "config.yaml")
         assert folder is not None
-        self._opened.append(Database(folder / DATABASE))
-        return Saved(self._opened[-1])
+        self._opened.append(AlertDatabase(folder / DATABASE))
+        return AlertStorage(self._opened[-1])

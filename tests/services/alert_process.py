@@ -17,28 +17,28 @@ from pathlib import Path
 import numpy as np
 
 from lilfox_tui.alerts.engine import AlertEngine
-from lilfox_tui.alerts.folder import folder_of
+from lilfox_tui.alerts.ownership import state_folder
 from lilfox_tui.config.loader import load
 from lilfox_tui.feed import Ready
 from lilfox_tui.replace_file import replace_file
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 
 PERIOD_S = 0.1
 
 
 async def run(folder: Path) -> None:
     """Until it is killed."""
-    store = Store(keep_s=600, limit_bytes=10_000_000)
+    store = SeriesStore(keep_s=600, limit_bytes=10_000_000)
     config = folder / "config.yaml"
-    engine = AlertEngine(load(config).config, store, folder=folder_of(config), base=folder)
+    engine = AlertEngine(load(config).config, store, folder=state_folder(config), base=folder)
     async with asyncio.TaskGroup() as group:
         group.create_task(_scrape(store, folder / "values"))
         group.create_task(engine.run())
         group.create_task(_show(engine, folder / f"shown-{os.getpid()}"))
 
 
-async def _scrape(store: Store, path: Path) -> None:
+async def _scrape(store: SeriesStore, path: Path) -> None:
     while True:
         values: dict[str, float] = json.loads(await asyncio.to_thread(path.read_text))
         labels = LabelList([LabelSet.of({"__name__": "up", "instance": one}) for one in values])

@@ -15,8 +15,8 @@ from lilfox_tui.feed import Ready
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.scraper import Scraper
-from lilfox_tui.scrape.store import Store
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.target import ScrapeTarget
 from tests.lifetime import ending_with_us
 from tests.ports import free_port
 from tests.services.nginx import Nginx
@@ -77,7 +77,7 @@ def of_nginx(server: Nginx) -> AbstractContextManager[str]:
 class Scraped:
     """What the scraper has kept of one page."""
 
-    def __init__(self, scraper: Scraper, store: Store) -> None:
+    def __init__(self, scraper: Scraper, store: SeriesStore) -> None:
         self._scraper, self._store = scraper, store
 
     async def again(self) -> None:
@@ -108,8 +108,8 @@ class Scraped:
 @asynccontextmanager
 async def scraped(address: str, path: str = "/metrics") -> AsyncIterator[Scraped]:
     """One scrape of the page at ``address``; more are made when they are asked for."""
-    store = Store(keep_s=3600, limit_bytes=1 << 30)
-    target = Target(url=f"http://{address}{path}", labels=(("instance", address), ("job", "exporter")))
+    store = SeriesStore(keep_s=3600, limit_bytes=1 << 30)
+    target = ScrapeTarget(url=f"http://{address}{path}", labels=(("instance", address), ("job", "exporter")))
     scraper = Scraper(target, store, None)
     try:
         page = Scraped(scraper, store)

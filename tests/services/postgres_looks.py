@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from lilfox_tui.backends.kinds import postgresql
-from lilfox_tui.backends.kinds.postgresql import Options, PostgreSql
-from lilfox_tui.backends.model import Cell, Reading
+from lilfox_tui.backends.kinds.postgresql import Options, PostgresBackend
+from lilfox_tui.backends.model import BackendReading, Cell
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.hosts.base import Host
 from tests.services.postgres import SUPERUSER, Postgres
@@ -33,7 +33,7 @@ CREATE ROLE plain LOGIN;
 CREATE ROLE watcher LOGIN PASSWORD 'watcher-secret' IN ROLE pg_monitor;
 """
 VERSIONS = [15, 17]
-_backends: list[PostgreSql] = []
+_backends: list[PostgresBackend] = []
 
 
 @contextlib.contextmanager
@@ -53,32 +53,32 @@ async def close_all() -> None:
         await _backends.pop().close()
 
 
-def opened(server: Postgres, host: Host | None = None, **changes: object) -> PostgreSql:
+def opened(server: Postgres, host: Host | None = None, **changes: object) -> PostgresBackend:
     settings: dict[str, object] = {"port": server.port, "user": SUPERUSER, "tls": "disable", "timeout": Seconds(10)}
     backend = postgresql.open_backend("db", Options(**(settings | changes)), host)  # type: ignore[arg-type]
     _backends.append(backend)
     return backend
 
 
-def by_psql(server: Postgres, host: Host) -> PostgreSql:
+def by_psql(server: Postgres, host: Host) -> PostgresBackend:
     return opened(server, host, by="psql", socket=str(server.folder), run_as="postgres" if os.geteuid() == 0 else "")
 
 
-async def one_look(backend: PostgreSql) -> Reading:
+async def one_look(backend: PostgresBackend) -> BackendReading:
     try:
         return await backend.read()
     finally:
         await backend.close()
 
 
-def table(reading: Reading, key: str) -> list[dict[str, Cell]]:
+def table(reading: BackendReading, key: str) -> list[dict[str, Cell]]:
     found = next((each for each in reading.tables if each.key == key), None)
     if found is None:
         return []
     return [dict(zip((column.key for column in found.columns), row, strict=True)) for row in found.rows]
 
 
-def note(reading: Reading, key: str) -> str:
+def note(reading: BackendReading, key: str) -> str:
     return next(str(each.note) for each in reading.tables if each.key == key)
 
 
@@ -89,7 +89,7 @@ def connect(server: Postgres, application: str) -> psycopg.Connection:
     )  # fmt: skip
 
 
-def states(reading: Reading) -> dict[str, float]:
+def states(reading: BackendReading) -> dict[str, float]:
     return {
         series.label("state"): value
         for series, value in reading.values.items()

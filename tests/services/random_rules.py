@@ -8,12 +8,11 @@ from random import Random
 
 import numpy as np
 
-from lilfox_tui.alerts.group import GroupState
-from lilfox_tui.alerts.group_rule import Surroundings
 from lilfox_tui.alerts.model import AlertState
-from lilfox_tui.alerts.rule_file import from_text
-from lilfox_tui.alerts.unit_notation import series
-from lilfox_tui.alerts.unit_series import UnitSeries
+from lilfox_tui.alerts.rule_group import EvaluationContext, GroupEvaluator
+from lilfox_tui.alerts.rules import from_text
+from lilfox_tui.alerts.unit_test_file import parse_series
+from lilfox_tui.alerts.unit_test_runner import UnitTestSeries
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.semantics import PROMETHEUS_2
 from lilfox_tui.promql.value import Vector
@@ -42,12 +41,12 @@ def write_case(folder: Path, seed: int) -> int | None:
     chance = Random(seed)
     rules, inputs = _rules(chance), _inputs(chance)
     (folder / "rules.yml").write_text(rules)
-    source = UnitSeries()
+    source = UnitTestSeries()
     for one in inputs:
-        labels, values = series(f"{one['series']} {one['values']}", PROMETHEUS_2)
+        labels, values = parse_series(f"{one['series']} {one['values']}", PROMETHEUS_2)
         source.put(labels, 0, MINUTE_MS, values)
-    around = Surroundings(source, PROMETHEUS_2)
-    groups = [GroupState("rules.yml", group, around) for group in from_text(rules, "rules.yml").groups]
+    around = EvaluationContext(source, PROMETHEUS_2)
+    groups = [GroupEvaluator("rules.yml", group, around) for group in from_text(rules, "rules.yml").groups]
     alerts: list[dict[str, object]] = []
     looks: list[dict[str, object]] = []
     failed_at: int | None = None
@@ -82,7 +81,7 @@ def write_case(folder: Path, seed: int) -> int | None:
     return failed_at
 
 
-def _write(path: Path, groups: list[GroupState], test: dict[str, object]) -> None:
+def _write(path: Path, groups: list[GroupEvaluator], test: dict[str, object]) -> None:
     names = [group.group.name for group in groups]
     document = {"rule_files": ["rules.yml"], "group_eval_order": names, "tests": [test]}
     path.write_text(json.dumps(document, indent=1).replace("Infinity", ".inf"))
@@ -121,7 +120,7 @@ def _inputs(chance: Random) -> list[dict[str, str]]:
     return [{"series": name, "values": values()} for name in names]
 
 
-def _firing(groups: list[GroupState], minute: int) -> list[dict[str, object]]:
+def _firing(groups: list[GroupEvaluator], minute: int) -> list[dict[str, object]]:
     return [
         {
             "eval_time": f"{minute}m",
@@ -138,7 +137,7 @@ def _firing(groups: list[GroupState], minute: int) -> list[dict[str, object]]:
     ]
 
 
-def _look(source: UnitSeries, minute: int) -> dict[str, object]:
+def _look(source: UnitTestSeries, minute: int) -> dict[str, object]:
     """All series there are."""
     expression = '{__name__=~".+"}'
     found = parse(expression, PROMETHEUS_2).at(source, minute * MINUTE_MS)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.outbox import Outbox
 from lilfox_tui.alerts.responses import acknowledge, silence
 from lilfox_tui.alerts.silences import parse_matchers
-from lilfox_tui.alerts.viewing import from_saved
+from lilfox_tui.alerts.storage import Outbox
+from lilfox_tui.alerts.views import alerts_from_storage
 from tests.services.alert_lab import Lab
 from tests.services.alertmanager import AlertmanagerServer
 from tests.services.http_stand_in import Reply, StandIn
@@ -119,7 +119,7 @@ async def test_kill_9_in_the_middle_of_for_and_what_people_said_is_there(lab: La
     await until(lambda: first.alerts() == {"a": "pending", "b": "pending"})
     begun = first.now()["active_at"]["a"]
     saved = lab.saved()
-    one, other = from_saved(saved, at(0)).alerts
+    one, other = alerts_from_storage(saved, at(0)).alerts
     acknowledge(saved, one, "kim", "on it", at(0))
     silence(saved, parse_matchers(f'instance="{other.label("instance")}"'), 10**7, "kim", "", one.active_at)
     await until(lambda: first.now()["acknowledged"] == ["a"] and first.now()["silenced"] == ["b"])

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.alerts.database import Database
-from lilfox_tui.alerts.folder import DATABASE, folder_of
-from lilfox_tui.alerts.outbox import Outbox
+from lilfox_tui.alerts.ownership import DATABASE, state_folder
+from lilfox_tui.alerts.storage import AlertDatabase, Outbox
 from lilfox_tui.demo.stack import Stack
 from tests.services.alertmanager import AlertmanagerServer
 from tests.services.http_stand_in import Reply, StandIn
@@ -109,9 +108,9 @@ class Lab:
 
     def waits(self) -> int:
         """How many messages are not taken yet."""
-        folder = folder_of(self.config)
+        folder = state_folder(self.config)
         assert folder is not None
-        database = Database(folder / DATABASE)
+        database = AlertDatabase(folder / DATABASE)
         try:
             outbox = Outbox(database)
             return outbox.count("mail") + outbox.count("chat") + outbox.count("am")

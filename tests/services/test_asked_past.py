@@ -19,7 +19,7 @@ from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import AVERAGE, CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, latency_series
 from lilfox_tui.monitor.asked_past import AskedPast, FarChart
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
-from lilfox_tui.promql.remote import Remote
+from lilfox_tui.promql.remote import RemoteEngine
 from tests.services.prometheus_server import PrometheusServer, prometheus
 from tests.services.two_days import fill
 from tests.services.victoria_server import victoria
@@ -68,7 +68,7 @@ def filled(folder: Path, end: datetime) -> Iterator[PrometheusServer]:
 
 @asynccontextmanager
 async def asked_of(server: PrometheusServer) -> AsyncIterator[AskedPast]:
-    remote = Remote(ApiConfig(url=f"http://127.0.0.1:{server.port}"))
+    remote = RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{server.port}"))
     try:
         yield AskedPast(lambda: remote, Thresholds())
     finally:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.breakers import State
+from lilfox_tui.backends.breakers import BreakerState
 from lilfox_tui.backends.kinds import breakers
-from lilfox_tui.backends.model import Reading
+from lilfox_tui.backends.model import BackendReading
 from lilfox_tui.metrics.model import Level, Series
 from tests.services.http_servers import Flood, page, serving
 
@@ -46,7 +46,7 @@ def opossum(**counts: int) -> str:
     return "\n".join(["# TYPE circuit counter", *lines, ""])
 
 
-async def look(text: str, **changes: object) -> Reading:
+async def look(text: str, **changes: object) -> BackendReading:
     talk = page(text.encode(), head="Content-Type: text/plain; version=0.0.4\r\n")
     async with serving(talk) as port:
         options = breakers.Options(url=f"http://127.0.0.1:{port}", **changes)  # type: ignore[arg-type]
@@ -57,9 +57,9 @@ async def look(text: str, **changes: object) -> Reading:
             await backend.close()
 
 
-def states(reading: Reading) -> dict[str, State]:
+def states(reading: BackendReading) -> dict[str, BreakerState]:
     return {
-        series.label("breaker"): State(round(value))
+        series.label("breaker"): BreakerState(round(value))
         for series, value in reading.values.items()
         if series.name == "breaker_state"
     }
@@ -67,7 +67,7 @@ def states(reading: Reading) -> dict[str, State]:
 
 async def test_resilience4j() -> None:
     reading = await look(RESILIENCE4J)
-    assert states(reading) == {"model": State.HALF_OPEN, "mail": State.OPEN, "tax": State.DISABLED}
+    assert states(reading) == {"model": BreakerState.HALF_OPEN, "mail": BreakerState.OPEN, "tax": BreakerState.DISABLED}
     assert [(each.level, str(each.text)) for each in reading.findings] == [
         (Level.FAILING, "mail open"),
         (Level.DEGRADED, "model half-open"),
@@ -78,7 +78,10 @@ async def test_resilience4j() -> None:
 
 
 async def test_envoy() -> None:
-    assert states(await look(ENVOY)) == {"backend default cx": State.CLOSED, "backend high rq_pending": State.OPEN}
+    assert states(await look(ENVOY)) == {
+        "backend default cx": BreakerState.CLOSED,
+        "backend high rq_pending": BreakerState.OPEN,
+    }
 
 
 async def test_a_gauge_of_ones_own_means_what_the_config_says_and_nothing_before() -> None:
@@ -87,33 +90,32 @@ async def test_a_gauge_of_ones_own_means_what_the_config_says_and_nothing_before
     assert "circuit_breaker_state means with 0, 1, 2 is not known" in str(without.incomplete)
     assert without.findings == ()
     one = await look(GAUGE, states={"0": "closed", "1": "half-open", "2": "open"})
-    assert states(one) == {"a": State.CLOSED, "b": State.HALF_OPEN, "c": State.OPEN}
+    assert states(one) == {"a": BreakerState.CLOSED, "b": BreakerState.HALF_OPEN, "c": BreakerState.OPEN}
     other = await look(GAUGE, states={"0": "closed", "1": "open", "2": "half-open"})
-    assert states(other) == {"a": State.CLOSED, "b": State.OPEN, "c": State.HALF_OPEN}
+    assert states(other) == {"a": BreakerState.CLOSED, "b": BreakerState.OPEN, "c": BreakerState.HALF_OPEN}
     assert other.incomplete is None
 
 
 async def test_opossum_which_has_counters_only() -> None:
     reader = breakers.Opossum()
 
-    def state(**counts: int) -> State | None:
-        from lilfox_tui.backends.http_look import HttpBody
-        from lilfox_tui.backends.metrics_page import MetricsPage
+    def state(**counts: int) -> BreakerState | None:
+        from lilfox_tui.backends.http_probe import HttpBody, MetricsPage
 
         page_ = MetricsPage("here", lambda name: name == "circuit")
         return reader.take(page_.samples(HttpBody(opossum(**counts).encode(), "text/plain")))[0].state
 
-    assert state(fire=10) is State.CLOSED
-    assert state(fire=12, open=1) is State.OPEN
-    assert state(fire=12, open=1, halfOpen=1) is State.HALF_OPEN
-    assert state(fire=13, open=2, halfOpen=2) is State.HALF_OPEN
-    assert state(fire=14, open=3, halfOpen=2) is State.OPEN
-    assert state(fire=14, open=4, halfOpen=3) is State.OPEN
-    assert state(fire=15, open=4, halfOpen=4, close=1) is State.CLOSED
-    assert state(fire=16, open=5, halfOpen=5, close=1) is State.HALF_OPEN
+    assert state(fire=10) is BreakerState.CLOSED
+    assert state(fire=12, open=1) is BreakerState.OPEN
+    assert state(fire=12, open=1, halfOpen=1) is BreakerState.HALF_OPEN
+    assert state(fire=13, open=2, halfOpen=2) is BreakerState.HALF_OPEN
+    assert state(fire=14, open=3, halfOpen=2) is BreakerState.OPEN
+    assert state(fire=14, open=4, halfOpen=3) is BreakerState.OPEN
+    assert state(fire=15, open=4, halfOpen=4, close=1) is BreakerState.CLOSED
+    assert state(fire=16, open=5, halfOpen=5, close=1) is BreakerState.HALF_OPEN
     assert state(fire=17, open=6, halfOpen=6, close=2) is None
     assert state(fire=17, open=6, halfOpen=6, close=2) is None
-    assert state(fire=18, open=7, halfOpen=6, close=2) is State.OPEN
+    assert state(fire=18, open=7, halfOpen=6, close=2) is BreakerState.OPEN
     late = breakers.Opossum()
     reader = late
     assert state(open=3, halfOpen=3, close=2) is None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.postgresql.session import Refused, Step
+from lilfox_tui.backends.postgresql.session import Statement, StatementRefused
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.hosts.open import open_host
@@ -43,14 +43,14 @@ def lab() -> Iterator[SshdLab]:
 async def test_our_session_changes_nothing_waits_for_nobody_and_has_a_name(postgres: Postgres) -> None:
     backend = opened(postgres, timeout=Seconds(3))
     steps = [
-        Step("SELECT current_setting('application_name')"),
-        Step("SELECT current_setting('statement_timeout')"),
-        Step("CREATE TABLE ours (a int)"),
-        Step("SELECT 'still there'"),
+        Statement("SELECT current_setting('application_name')"),
+        Statement("SELECT current_setting('statement_timeout')"),
+        Statement("CREATE TABLE ours (a int)"),
+        Statement("SELECT 'still there'"),
     ]
     name, timeout, made, after = await backend._session.run(steps)
     assert (name, timeout, after) == (("lilfox",), ("3s",), ("still there",))
-    assert isinstance(made, Refused)
+    assert isinstance(made, StatementRefused)
     assert made.sqlstate == "25006"
     assert postgres.csv("SELECT to_regclass('ours') IS NULL") == [["t"]]
     await backend.close()
@@ -163,7 +163,7 @@ async def test_its_certificate_is_judged_also_through_a_forwarded_port(lab: Sshd
         try:
             strict = {"tls": "verify-full", "ca_file": str(authority)}
             named = opened(running, host, address="localhost", **strict)
-            used = await named._session.run([Step("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")])
+            used = await named._session.run([Statement("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")])
             assert used == [("True",)]
             other = opened(running, host, **strict)
             with pytest.raises(BackendError, match="does not match host name"):
@@ -181,6 +181,6 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
         backend = opened(running, timeout=Seconds(0.5))
         await backend.read()
         with pytest.raises(BackendError, match=r"no answer from 127.0.0.1:\d+ within 0.5 s"):
-            await backend._session.run([Step("SET statement_timeout = 0"), Step("SELECT pg_sleep(30)")])
+            await backend._session.run([Statement("SET statement_timeout = 0"), Statement("SELECT pg_sleep(30)")])
         assert (await backend.read()).incomplete is None
         await backend.close()

@@ -9,7 +9,7 @@ import pytest
 
 from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.kinds import rabbitmq
-from lilfox_tui.backends.model import Reading
+from lilfox_tui.backends.model import BackendReading
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.metrics.model import Series
@@ -38,12 +38,12 @@ def password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LILFOX_TEST_RABBIT", "guest")
 
 
-def queues(reading: Reading) -> list[tuple[object, ...]]:
+def queues(reading: BackendReading) -> list[tuple[object, ...]]:
     table = next(each for each in reading.tables if each.key == "queues")
     return sorted((name, waiting, taken, consumers) for name, waiting, taken, _later, _failed, consumers in table.rows)
 
 
-async def until_it_is_as_listed(server: RabbitMqServer, backend: rabbitmq.RabbitMq) -> Reading:
+async def until_it_is_as_listed(server: RabbitMqServer, backend: rabbitmq.RabbitMq) -> BackendReading:
     """The management plug-in's numbers are seconds old."""
     listed = server.queues()
     async with asyncio.timeout(60):

@@ -11,7 +11,7 @@ import pytest
 
 from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.kinds import arq, celery, pybreaker, redis, rq
-from lilfox_tui.backends.model import Cell, Reading
+from lilfox_tui.backends.model import BackendReading, Cell
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.errors import HostError
@@ -42,12 +42,12 @@ def lab() -> Iterator[SshdLab]:
         yield made
 
 
-def rows(reading: Reading, key: str) -> list[dict[str, Cell]]:
+def rows(reading: BackendReading, key: str) -> list[dict[str, Cell]]:
     found = next(each for each in reading.tables if each.key == key)
     return [dict(zip((column.key for column in found.columns), row, strict=True)) for row in found.rows]
 
 
-def facts(reading: Reading) -> dict[str, Cell]:
+def facts(reading: BackendReading) -> dict[str, Cell]:
     return {fact.key: fact.value for fact in reading.facts}
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.alerts.notifier import Setting
+from lilfox_tui.alerts.notifier import NotifierSetup
 from lilfox_tui.alerts.notifiers import smtp
-from lilfox_tui.backends.redis_way import RedisOptions, RedisWay
+from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.ssh_dial import Target, dial
@@ -75,7 +75,7 @@ async def test_a_look_at_redis(monkeypatch: pytest.MonkeyPatch) -> None:
         options = RedisOptions(kind="redis", port=server.port, password=SecretRef("env:REDIS_PASSWORD"))
 
         async def connect_and_look() -> None:
-            way = RedisWay(options, None)
+            way = RedisTransport(options, None)
             try:
                 await way.ask(lambda client: client.info("all"))
             finally:
@@ -124,6 +124,6 @@ async def test_a_mail() -> None:
     box = Box()
     async with mail_server(box, None) as port:
         options = smtp.Options(server="127.0.0.1", port=port, tls="none", from_="a@example.net", to=("b@example.net",))
-        mail = smtp.open_notifier("mail", options, Setting())
+        mail = smtp.open_notifier("mail", options, NotifierSetup())
         assert await cancelled_at_each_wait(lambda: mail.tell(notice())) >= 6  # a greeting, and five commands
     assert box.mails

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from lilfox_tui.alerts.outbox import Outbox
+from lilfox_tui.alerts.storage import Outbox
 from lilfox_tui.cli.schemas import schema
 from tests.services.alert_lab import Lab
 from tests.services.http_stand_in import Reply, StandIn

@@ -14,7 +14,7 @@ import yaml
 from msgspec.structs import replace
 
 from lilfox_tui.backends.backend import BackendRefused
-from lilfox_tui.backends.kinds.postgresql import PostgreSql
+from lilfox_tui.backends.kinds.postgresql import PostgresBackend
 from lilfox_tui.backends.model import ClientSession, Ending
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.jobs.start import start
@@ -72,7 +72,7 @@ def busy(server: Postgres) -> Iterator[Busy]:
     made.close()
 
 
-async def seen(backend: PostgreSql, pid: int, state: str = "active") -> ClientSession:
+async def seen(backend: PostgresBackend, pid: int, state: str = "active") -> ClientSession:
     """The session, once it is in that state."""
     found: list[ClientSession] = []
 
@@ -199,11 +199,11 @@ async def test_by_psql_on_its_host(server: Postgres, busy: Busy, tmp_path: Path)
 
 
 def test_what_is_no_time_never_comes_into_a_statement() -> None:
-    from lilfox_tui.backends.postgresql.ending import ending
+    from lilfox_tui.backends.postgresql.queries import end_statement
 
     hostile = ClientSession(
         pid=7, began="2026-01-01 00:00:00.000000+00' OR true --", statement_began=None, role=None, database=None,
         application=None, address=None, state=None, in_state_s=None, blocks=0, statement=None,
     )  # fmt: skip
     with pytest.raises(ValueError, match="OR true"):
-        ending(hostile, "terminate")
+        end_statement(hostile, "terminate")

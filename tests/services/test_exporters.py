@@ -13,7 +13,7 @@ import pytest
 from kombu.connection import Connection
 
 from lilfox_tui.backends.kinds import rabbitmq, redis
-from lilfox_tui.backends.model import Reading
+from lilfox_tui.backends.model import BackendReading
 from lilfox_tui.config.model import Config, HostConfig, ServiceConfig
 from lilfox_tui.config.types import SecretRef
 from lilfox_tui.metrics.model import Health, HostSummary, Series
@@ -120,7 +120,7 @@ def until_alone(cache: RedisServer) -> None:
     wait_for(lambda: int(cache.info("connected_clients")) <= 2, what="the exporter has gone")
 
 
-async def clients_and_memory(cache: RedisServer, page: Scraped, ours: Reading) -> None:
+async def clients_and_memory(cache: RedisServer, page: Scraped, ours: BackendReading) -> None:
     """Each of them is a client itself: the exporter saw LilFox and itself, as redis-cli does; LilFox saw itself."""
     await page.again()
     await asyncio.to_thread(until_alone, cache)
@@ -132,7 +132,7 @@ async def clients_and_memory(cache: RedisServer, page: Scraped, ours: Reading) -
         assert abs(used - said) < CONNECTION_BYTES
 
 
-def times_of_a_command(cache: RedisServer, page: Scraped, ours: Reading) -> None:
+def times_of_a_command(cache: RedisServer, page: Scraped, ours: BackendReading) -> None:
     """Of one that nobody calls while it is looked at."""
     row = next(row for row in table(ours, "commands") if row["command"] == "strlen")
     assert cache.info("cmdstat_strlen").startswith("calls=4,")
@@ -190,7 +190,7 @@ async def test_rabbitmq(broker: RabbitMqServer) -> None:
             await backend.close()
 
 
-def queues_of(reading: Reading) -> list[tuple[object, ...]]:
+def queues_of(reading: BackendReading) -> list[tuple[object, ...]]:
     return sorted(
         tuple(row[name] for name in ("name", "waiting", "taken", "consumers")) for row in table(reading, "queues")
     )

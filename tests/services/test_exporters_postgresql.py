@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import pytest
 
-from lilfox_tui.backends.model import Reading
+from lilfox_tui.backends.model import BackendReading
 from lilfox_tui.metrics.model import Series
 from tests.services.exporters import OF_POSTGRES, Scraped, at_a_standstill, of_postgres, scraped
 from tests.services.postgres import Postgres
@@ -88,7 +88,7 @@ async def test_sessions_by_state(postgres: Postgres, exporter: str) -> None:
             session.close()
 
 
-async def looked_at(server: Postgres, asks: Sequence[str], *pages: Scraped) -> tuple[list[Rows], Reading]:
+async def looked_at(server: Postgres, asks: Sequence[str], *pages: Scraped) -> tuple[list[Rows], BackendReading]:
     """The rows that psql gives both before and after the pages were scraped and LilFox looked, and what it saw."""
     readings = []
 

@@ -20,7 +20,7 @@ from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.value import Vector
-from lilfox_tui.scrape.instants import ms_of
+from lilfox_tui.scrape.notation import ms_of
 from tests.app.still import screen_text
 from tests.services.exporters import exporter, of_nginx, of_postgres, of_redis
 from tests.services.nginx import Nginx

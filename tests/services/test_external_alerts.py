@@ -16,14 +16,13 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from lilfox_tui.alerts.alertmanager_api import AlertmanagerApi
 from lilfox_tui.alerts.engine import AlertEngine
-from lilfox_tui.alerts.external import ExternalAlerts
+from lilfox_tui.alerts.external import AlertmanagerApi, ExternalAlerts
 from lilfox_tui.alerts.model import Alert, AlertState, RuleHealth, SilenceMatcher
 from lilfox_tui.config.model import AlertsConfig, ApiConfig, Config
 from lilfox_tui.config.types import Seconds
 from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.promql.remote import Remote
+from lilfox_tui.promql.remote import RemoteEngine
 from tests.services.alertmanager import AlertmanagerServer
 from tests.services.prometheus_server import prometheus
 from tests.services.stamped_targets import stamped_targets
@@ -94,7 +93,7 @@ async def test_external_mode_has_the_alerts_of_embedded_mode(tmp_path: Path) -> 
         running = asyncio.create_task(engine.run())
         stack.push_async_callback(_ended, running)
         urls = {"Prometheus": f"http://127.0.0.1:{server.port}", "vmalert": ruled, "VictoriaMetrics": asked}
-        others = {name: ExternalAlerts(Remote(ApiConfig(url=url)), None) for name, url in urls.items()}
+        others = {name: ExternalAlerts(RemoteEngine(ApiConfig(url=url)), None) for name, url in urls.items()}
         for each in others.values():
             stack.push_async_callback(each.close)
 
@@ -199,7 +198,7 @@ async def test_silences_of_an_alertmanager_mark_the_alerts_of_prometheus(tmp_pat
             f"alerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{server.port}']}}]}}]}}\n"
         )
         with prometheus(tmp_path, "--rules.alert.resend-delay=500ms", settings=settings) as ruled:
-            remote = Remote(ApiConfig(url=f"http://127.0.0.1:{ruled.port}"))
+            remote = RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{ruled.port}"))
             external = ExternalAlerts(remote, AlertmanagerApi(ApiConfig(url=server.url)))
             try:
                 await until(server.alerts, what="the alert is told")
@@ -211,7 +210,7 @@ async def test_silences_of_an_alertmanager_mark_the_alerts_of_prometheus(tmp_pat
                 assert alert.silenced_by == (made.id,)
             finally:
                 await external.close()
-    gone = ExternalAlerts(Remote(ApiConfig(url=f"http://127.0.0.1:{ruled.port}")), None)
+    gone = ExternalAlerts(RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{ruled.port}")), None)
     with pytest.raises(LilFoxError, match="refuses the connection"):  # not: that there are no alerts
         await gone.read()
     await gone.close()

@@ -16,7 +16,7 @@ from lilfox_tui.hosts.open import open_host
 from lilfox_tui.promql import http_api
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.http_api import NotAnswered
-from lilfox_tui.promql.remote import Remote
+from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.promql.value import Vector
 from tests.services.http_servers import Talk, never, page, serving
 from tests.services.sshd import sshd_lab
@@ -27,7 +27,7 @@ SCALAR = b'{"status":"success","data":{"resultType":"scalar","result":[1,"2.5"]}
 async def asked(talk: Talk, text: str = "up", **config: object) -> object:
     """The answer of a server that does ``talk``."""
     async with serving(talk) as port:
-        remote = Remote(ApiConfig(url=f"http://127.0.0.1:{port}", **config))  # type: ignore[arg-type]
+        remote = RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{port}", **config))  # type: ignore[arg-type]
         try:
             return await remote.instant(text)
         finally:
@@ -126,7 +126,7 @@ async def test_warnings_and_odd_numbers_come_through() -> None:
     }
     warned: list[str] = []
     async with serving(page(json.dumps(document).encode())) as port:
-        remote = Remote(ApiConfig(url=f"http://127.0.0.1:{port}/prometheus"), warn=warned.append)
+        remote = RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{port}/prometheus"), warn=warned.append)
         value = await remote.instant("x")
         await remote.close()
     assert isinstance(value, Vector)
@@ -141,7 +141,9 @@ async def test_a_host_asks_through_ssh_and_again_when_its_link_was_cut() -> None
         host = open_host("web-1", lab.host(sshd), lab.ssh())
         try:
             async with serving(page(SCALAR)) as port:
-                remote = Remote(ApiConfig(url=f"http://127.0.0.1:{port}", from_="web-1", timeout=Seconds(5)), host)
+                remote = RemoteEngine(
+                    ApiConfig(url=f"http://127.0.0.1:{port}", from_="web-1", timeout=Seconds(5)), host
+                )
                 assert await remote.instant("x") == 2.5
                 sshd.kill()
                 said = ""

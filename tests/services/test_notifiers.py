@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lilfox_tui.alerts.model import AlertState
-from lilfox_tui.alerts.notifier import Notice, PartlyTold, Setting
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery
 from lilfox_tui.alerts.notifiers import alertmanager, bell, command, smtp, webhook
 from lilfox_tui.alerts.payload import fingerprint
 from lilfox_tui.config.types import Seconds, SecretRef
@@ -42,7 +42,7 @@ async def hook() -> AsyncIterator[StandIn]:
 def mail(port: int, authority: Authority | None, **more: Any) -> smtp.Mail:
     given: dict[str, Any] = {"ca": None if authority is None else str(authority.ca), "server": "localhost"} | more
     options = smtp.Options(port=port, from_="lilfox@example.net", to=("ops@example.net", "b@example.net"), **given)
-    return smtp.open_notifier("mail", options, Setting())
+    return smtp.open_notifier("mail", options, NotifierSetup())
 
 
 async def test_a_mail_arrives_encrypted_with_login_and_names_all_alerts(
@@ -129,13 +129,13 @@ async def test_who_is_refused_is_said_and_the_others_are_not_told_twice() -> Non
     box = Box()
     box.refuse = {"b@example.net"}
     async with mail_server(box, None) as port:
-        with pytest.raises(PartlyTold, match=r"b@example\.net"):
+        with pytest.raises(PartialDelivery, match=r"b@example\.net"):
             await mail(port, None, tls="none").tell(notice())
         assert len(box.mails) == 1
         box.refuse.add("ops@example.net")
         with pytest.raises(LilFoxError) as caught:
             await mail(port, None, tls="none").tell(notice())
-        assert not isinstance(caught.value, PartlyTold)
+        assert not isinstance(caught.value, PartialDelivery)
 
 
 async def test_a_server_that_is_busy_or_away_is_an_error() -> None:
@@ -153,7 +153,7 @@ async def test_an_address_that_is_none_is_said() -> None:
     told = mail(1, None, tls="none", server="localhost")
     broken = smtp.Options(server="localhost", from_="a@b\r\nX: y", to=("x@y",))
     with pytest.raises(LilFoxError, match="from or to"):
-        await smtp.open_notifier("mail", broken, Setting()).tell(notice())
+        await smtp.open_notifier("mail", broken, NotifierSetup()).tell(notice())
     await told.close()
 
 
@@ -162,7 +162,7 @@ async def test_a_webhook_gets_the_document_of_alertmanager(hook: StandIn, monkey
     monkeypatch.setenv("TOKEN", "Bearer abc")
     told = notice(firing=(alert(severity="page"),), resolved=(RESOLVED,), external_url="https://fox.example.net")
     options = webhook.Options(url=SecretRef("env:HOOK"), headers={"Authorization": SecretRef("env:TOKEN")})
-    sender = webhook.open_notifier("chat", options, Setting())
+    sender = webhook.open_notifier("chat", options, NotifierSetup())
     try:
         await sender.tell(told)
     finally:
@@ -185,7 +185,7 @@ async def test_a_login_goes_to_the_server_and_into_no_error(hook: StandIn, monke
     monkeypatch.setenv("HOOK_PASSWORD", "hunter2")
     hook.wanted = {"Authorization": "Basic " + base64.b64encode(b"fox:hunter2").decode()}
     options = alertmanager.Options(url=hook.url, user="fox", password=SecretRef("env:HOOK_PASSWORD"))
-    sender = alertmanager.open_notifier("am", options, Setting())
+    sender = alertmanager.open_notifier("am", options, NotifierSetup())
     await sender.tell(notice())
     hook.wanted = {"Authorization": "other"}
     with pytest.raises(LilFoxError, match="401") as caught:
@@ -193,7 +193,9 @@ async def test_a_login_goes_to_the_server_and_into_no_error(hook: StandIn, monke
     await sender.close()
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
     monkeypatch.setenv("EVIL", "x\r\nX-Other: y")
-    evil = webhook.open_notifier("w", webhook.Options(url=hook.url, headers={"X": SecretRef("env:EVIL")}), Setting())
+    evil = webhook.open_notifier(
+        "w", webhook.Options(url=hook.url, headers={"X": SecretRef("env:EVIL")}), NotifierSetup()
+    )
     with pytest.raises(LilFoxError, match="header X"):
         await evil.tell(notice())
     assert len(hook.requests) == 2
@@ -203,7 +205,7 @@ async def test_a_login_goes_to_the_server_and_into_no_error(hook: StandIn, monke
 @pytest.mark.parametrize("status", [302, 401, 404, 429, 500])
 async def test_a_webhook_that_does_not_take_it_is_said_without_its_address(hook: StandIn, status: int) -> None:
     hook.first = [Reply(status, "token=abcdefgh no", {"Location": "http://127.0.0.1:1/"})]
-    sender = webhook.open_notifier("chat", webhook.Options(url=f"{hook.url}/T0KEN"), Setting())
+    sender = webhook.open_notifier("chat", webhook.Options(url=f"{hook.url}/T0KEN"), NotifierSetup())
     with pytest.raises(LilFoxError, match=str(status)) as caught:
         await sender.tell(notice())
     await sender.close()
@@ -215,7 +217,7 @@ async def test_a_webhook_that_does_not_take_it_is_said_without_its_address(hook:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "nonsense", "http://127.0.0.1:99999/", "ftp://x/"])
 async def test_a_webhook_that_cannot_be_reached_is_said(url: str) -> None:
-    sender = webhook.open_notifier("chat", webhook.Options(url=url, timeout=Seconds(2)), Setting())
+    sender = webhook.open_notifier("chat", webhook.Options(url=url, timeout=Seconds(2)), NotifierSetup())
     with pytest.raises(LilFoxError):
         await sender.tell(notice())
     await sender.close()
@@ -225,10 +227,10 @@ async def test_a_webhook_that_cannot_be_reached_is_said(url: str) -> None:
 async def test_a_webhook_over_tls_is_checked_with_the_ca_that_is_named(authority: Authority) -> None:
     server = StandIn(lambda _request: Reply(200))
     async with server.running(authority.server):
-        good = webhook.open_notifier("chat", webhook.Options(url=server.url, ca=str(authority.ca)), Setting())
+        good = webhook.open_notifier("chat", webhook.Options(url=server.url, ca=str(authority.ca)), NotifierSetup())
         await good.tell(notice())
         await good.close()
-        strange = webhook.open_notifier("chat", webhook.Options(url=server.url), Setting())
+        strange = webhook.open_notifier("chat", webhook.Options(url=server.url), NotifierSetup())
         with pytest.raises(LilFoxError, match="certificate"):
             await strange.tell(notice())
         await strange.close()
@@ -244,9 +246,9 @@ def real_alertmanager(tmp_path: Path) -> Iterator[AlertmanagerServer]:
 async def test_alertmanager_knows_what_fires_and_forgets_what_is_over(real_alertmanager: AlertmanagerServer) -> None:
     now = datetime.now(UTC)
     one, other = alert(severity="page", note='ü\n"x"'), alert("Other")
-    sender = alertmanager.open_notifier("am", alertmanager.Options(url=real_alertmanager.url), Setting())
+    sender = alertmanager.open_notifier("am", alertmanager.Options(url=real_alertmanager.url), NotifierSetup())
 
-    def told(firing: tuple[Any, ...], resolved: tuple[Any, ...] = ()) -> Notice:
+    def told(firing: tuple[Any, ...], resolved: tuple[Any, ...] = ()) -> Notification:
         return notice(firing=firing, resolved=resolved, group=(), valid_until=now + timedelta(minutes=4))
 
     try:
@@ -265,7 +267,7 @@ async def test_alertmanager_knows_what_fires_and_forgets_what_is_over(real_alert
 
 
 async def test_very_many_alerts_go_to_alertmanager_in_portions(hook: StandIn) -> None:
-    sender = alertmanager.open_notifier("am", alertmanager.Options(url=hook.url), Setting())
+    sender = alertmanager.open_notifier("am", alertmanager.Options(url=hook.url), NotifierSetup())
     await sender.tell(notice(firing=tuple(alert(instance=f"i{number}") for number in range(600))))
     assert [len(json.loads(one.body)) for one in hook.requests] == [256, 256, 88]
     assert {one.path for one in hook.requests} == {"/api/v2/alerts"}
@@ -273,7 +275,9 @@ async def test_very_many_alerts_go_to_alertmanager_in_portions(hook: StandIn) ->
 
 
 async def test_alertmanager_that_refuses_is_said(real_alertmanager: AlertmanagerServer) -> None:
-    sender = alertmanager.open_notifier("am", alertmanager.Options(url=f"{real_alertmanager.url}/nowhere"), Setting())
+    sender = alertmanager.open_notifier(
+        "am", alertmanager.Options(url=f"{real_alertmanager.url}/nowhere"), NotifierSetup()
+    )
     with pytest.raises(LilFoxError, match="404"):
         await sender.tell(notice())
     await sender.close()
@@ -283,7 +287,7 @@ async def test_alertmanager_that_refuses_is_said(real_alertmanager: Alertmanager
 async def test_a_command_gets_the_document_and_words_stay_words(tmp_path: Path) -> None:
     got = tmp_path / "got"
     argv = (sys.executable, "-c", "import sys; open(sys.argv[1], 'w').write(sys.stdin.read() + sys.argv[2])")
-    sender = command.open_notifier("pager", command.Options(argv=(*argv, str(got), "$(id); x")), Setting())
+    sender = command.open_notifier("pager", command.Options(argv=(*argv, str(got), "$(id); x")), NotifierSetup())
     await sender.tell(notice(firing=(alert("$(id)"),)))
     text = got.read_text()
     assert text.endswith("$(id); x")
@@ -293,17 +297,17 @@ async def test_a_command_gets_the_document_and_words_stay_words(tmp_path: Path) 
 @pytest.mark.fault("S21")
 async def test_a_command_that_fails_says_its_last_words_without_secrets() -> None:
     script = "import sys; sys.stderr.write('x' * 100_000 + ' password=hunter2 no such pager'); sys.exit(3)"
-    sender = command.open_notifier("pager", command.Options(argv=(sys.executable, "-c", script)), Setting())
+    sender = command.open_notifier("pager", command.Options(argv=(sys.executable, "-c", script)), NotifierSetup())
     with pytest.raises(LilFoxError, match=r"status 3: .*no such pager") as caught:
         await sender.tell(notice(firing=tuple(alert(f"A{number}") for number in range(500))))
     assert "hunter2" not in str(caught.value)
-    missing = command.open_notifier("pager", command.Options(argv=("/no/such/pager",)), Setting())
+    missing = command.open_notifier("pager", command.Options(argv=("/no/such/pager",)), NotifierSetup())
     with pytest.raises(LilFoxError, match="cannot be started"):
         await missing.tell(notice())
 
 
 async def test_the_bell_rings_where_there_is_one() -> None:
-    rang: list[Notice] = []
-    await bell.open_notifier("bell", bell.Options(), Setting(rang.append)).tell(notice())
-    await bell.open_notifier("bell", bell.Options(), Setting()).tell(notice())
+    rang: list[Notification] = []
+    await bell.open_notifier("bell", bell.Options(), NotifierSetup(rang.append)).tell(notice())
+    await bell.open_notifier("bell", bell.Options(), NotifierSetup()).tell(notice())
     assert [one.at for one in rang] == [T0]

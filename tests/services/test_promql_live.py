@@ -17,7 +17,7 @@ from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.series import ABSENT_BITS, Floats
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 from tests.services.prometheus_server import PrometheusServer, prometheus
 from tests.services.promql_queries import RANGES, REFUSED, queries
 from tests.services.scripted_targets import scripted_targets
@@ -38,7 +38,7 @@ Answer = dict[LabelSet, list[tuple[int, float]]] | str
 class Recorded:
     """A Prometheus that has scraped for a while and scrapes no more, and a store with the samples it recorded."""
 
-    def __init__(self, server: PrometheusServer, store: Store, times: Sequence[int]) -> None:
+    def __init__(self, server: PrometheusServer, store: SeriesStore, times: Sequence[int]) -> None:
         self.server, self.store, self.times = server, store, times
 
     @property
@@ -71,10 +71,10 @@ def _samples(server: PrometheusServer, now_ms: int) -> Samples:
     }
 
 
-def _filled(samples: Samples) -> Store:
+def _filled(samples: Samples) -> SeriesStore:
     """The store that scraping gives: a row a scrape, in which what is there no more ends; what came with times of its
     own goes on without an end."""
-    store = Store(keep_s=3600, limit_bytes=100_000_000)
+    store = SeriesStore(keep_s=3600, limit_bytes=100_000_000)
     stamped = {labels: values for labels, values in samples.items() if labels.get(NAME) == "stamped"}
     lists: dict[tuple[LabelSet, ...], LabelList] = {}
     for instance in {labels.get("instance") for labels in samples}:

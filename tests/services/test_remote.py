@@ -12,16 +12,15 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import ApiConfig
-from lilfox_tui.promql.engine import Embedded, QueryEngine
+from lilfox_tui.promql.engine import EmbeddedEngine, QueryEngine
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.remote import Remote
+from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.promql.semantics import PROMETHEUS_2
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
-from lilfox_tui.scrape.labels import LabelSet
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import LabelSet, Matcher
 from lilfox_tui.scrape.scraper import Scraper
-from lilfox_tui.scrape.store import Store
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.target import ScrapeTarget
 from tests.services.prometheus_server import prometheus
 from tests.services.stamped_targets import TICK_MS, StampedTargets, stamped_targets
 from tests.services.victoria_server import victoria
@@ -69,13 +68,13 @@ Plain = dict[LabelSet, list[tuple[int, float]]] | float | str
 
 
 @asynccontextmanager
-async def scraped(targets: StampedTargets) -> AsyncIterator[Store]:
+async def scraped(targets: StampedTargets) -> AsyncIterator[SeriesStore]:
     """A store that we scrape both targets into."""
-    store = Store(keep_s=3600, limit_bytes=10_000_000)
+    store = SeriesStore(keep_s=3600, limit_bytes=10_000_000)
     tasks = [
         asyncio.create_task(
             Scraper(
-                Target(
+                ScrapeTarget(
                     url=f"http://{address}/metrics", labels=(("instance", address), ("job", "app")),
                     interval_s=0.15, timeout_s=0.15,
                 ),
@@ -125,7 +124,9 @@ def same(one: Plain, other: Plain) -> bool:
 class Servers:
     """The three that have scraped the same targets; ``at`` are instants that all have whole."""
 
-    def __init__(self, here: Embedded, prometheus: Remote, victoria: Remote, at: list[datetime]) -> None:
+    def __init__(
+        self, here: EmbeddedEngine, prometheus: RemoteEngine, victoria: RemoteEngine, at: list[datetime]
+    ) -> None:
         self.here, self.prometheus, self.victoria, self.at = here, prometheus, victoria, at
 
 
@@ -136,10 +137,10 @@ async def servers(folder: Path) -> AsyncIterator[Servers]:
         server = stack.enter_context(prometheus(folder, settings=targets.settings))
         other = stack.enter_context(victoria(folder / "victoria", targets.settings))
         store = await stack.enter_async_context(scraped(targets))
-        there = [Remote(ApiConfig(url=url)) for url in (f"http://127.0.0.1:{server.port}", other)]
+        there = [RemoteEngine(ApiConfig(url=url)) for url in (f"http://127.0.0.1:{server.port}", other)]
         for engine in there:
             stack.push_async_callback(engine.close)
-        here = Embedded(store, PROMETHEUS_2)
+        here = EmbeddedEngine(store, PROMETHEUS_2)
         for engine in there:
             await _scrapes(engine)
         began, needed = datetime.now(UTC), timedelta(milliseconds=TICK_MS * 14)
@@ -149,7 +150,7 @@ async def servers(folder: Path) -> AsyncIterator[Servers]:
         yield Servers(here, there[0], there[1], at)
 
 
-async def _scrapes(engine: Remote) -> None:
+async def _scrapes(engine: RemoteEngine) -> None:
     """Waits until it has begun to scrape, which in Prometheus takes some 5 s."""
     async with asyncio.timeout(60):
         while await plain(engine, "count(level) == 2", datetime.now(UTC)) == {}:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.alerts.lint import lint
-from lilfox_tui.alerts.rule_file import read_rules
+from lilfox_tui.alerts.rules import read_rules
 from lilfox_tui.errors import ConfigError
 from tests.services.promtool import check_rules
 

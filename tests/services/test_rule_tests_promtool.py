@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.unit_tests import run_unit_tests
+from lilfox_tui.alerts.unit_test_runner import run_unit_tests
 from tests.services.lilfox_command import lilfox
 from tests.services.random_rules import write_case
 

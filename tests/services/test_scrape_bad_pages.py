@@ -20,12 +20,12 @@ import pytest
 
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.http_way import Tls
-from lilfox_tui.scrape.exposition import Page
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.exposition import ScrapedPage
+from lilfox_tui.scrape.labels import Matcher
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
-from lilfox_tui.scrape.store import Store
-from lilfox_tui.scrape.target import Access, Limits, PlainSecret, Target
+from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.target import PlainSecret, ScrapeAccess, ScrapeLimits, ScrapeTarget
 from tests.services.http_servers import Flood, Talk, never, own_certificate, page, says, serving
 from tests.waiting import until
 
@@ -33,11 +33,11 @@ TEXT = "Content-Type: text/plain; version=0.0.4\r\n"
 OPENMETRICS = "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"
 
 
-def store() -> Store:
-    return Store(keep_s=3600, limit_bytes=1 << 30)
+def store() -> SeriesStore:
+    return SeriesStore(keep_s=3600, limit_bytes=1 << 30)
 
 
-def newest(kept: Store) -> dict[str, float | str]:
+def newest(kept: SeriesStore) -> dict[str, float | str]:
     """Series and their last value; those that ended are "stale", those without a sample are left out."""
     found: dict[str, float | str] = {}
     for one in kept.select((Matcher("__name__", "=~", ".+"),), 0, 1 << 60):
@@ -49,17 +49,17 @@ def newest(kept: Store) -> dict[str, float | str]:
 
 
 @asynccontextmanager
-async def scraping(port: int, kept: Store, *, path: str = "/metrics", **keys: Any) -> AsyncIterator[Scraper]:
+async def scraping(port: int, kept: SeriesStore, *, path: str = "/metrics", **keys: Any) -> AsyncIterator[Scraper]:
     url = f"{keys.pop('scheme', 'http')}://127.0.0.1:{port}{path}"
     labels = (("instance", f"127.0.0.1:{port}"), ("job", "test"))
-    scraper = Scraper(Target(url, labels, **keys), kept, None)
+    scraper = Scraper(ScrapeTarget(url, labels, **keys), kept, None)
     try:
         yield scraper
     finally:
         await scraper._request.close()
 
 
-async def once(talk: Talk, **keys: Any) -> tuple[Scraper, Store]:
+async def once(talk: Talk, **keys: Any) -> tuple[Scraper, SeriesStore]:
     kept = store()
     async with serving(talk) as port, scraping(port, kept, **keys) as scraper:
         await scraper.scrape_once()
@@ -96,8 +96,8 @@ async def test_a_good_page_is_kept_with_what_is_known_of_the_scrape() -> None:
         (page(b"a 1\nb", head=TEXT), {}, "line 2 is no metric"),
         (page(b"a 1\nb nope\n", head=TEXT), {}, "value is no number"),
         (page(b"a 1\n", head=OPENMETRICS), {}, "cut off"),
-        (page(b"a 1\nb 2\nc 3\n", head=TEXT), {"limits": Limits(samples=2)}, "more than 2 samples"),
-        (page(b'a{x="yyyy"} 1\n', head=TEXT), {"limits": Limits(label_value_length=3)}, "longer than"),
+        (page(b"a 1\nb 2\nc 3\n", head=TEXT), {"limits": ScrapeLimits(samples=2)}, "more than 2 samples"),
+        (page(b'a{x="yyyy"} 1\n', head=TEXT), {"limits": ScrapeLimits(label_value_length=3)}, "longer than"),
         (page(b"down", status="503 Service Unavailable"), {}, "answers 503"),
         (page(b"", status="401 Unauthorized"), {}, "answers 401"),
         (page(b"", status="302 Found", head="Location: http://elsewhere.invalid/metrics\r\n"), {}, "not followed"),
@@ -138,7 +138,7 @@ async def test_two_scrapes_within_a_millisecond_are_both_kept(monkeypatch: pytes
 @pytest.mark.fault("S32")
 async def test_gigabytes_are_not_read() -> None:
     flood = Flood()
-    scraper, _kept = await once(flood, limits=Limits(body_bytes=1 << 20))
+    scraper, _kept = await once(flood, limits=ScrapeLimits(body_bytes=1 << 20))
     assert "more than 1.0M" in reason(scraper)
     assert flood.sent < 64 << 20
 
@@ -151,7 +151,7 @@ async def test_a_gzip_bomb_ends_block_by_block() -> None:
     kept = store()
     async with (
         serving(page(bomb, head=TEXT + "Content-Encoding: gzip\r\n")) as port,
-        scraping(port, kept, limits=Limits(body_bytes=4 << 20)) as scraper,
+        scraping(port, kept, limits=ScrapeLimits(body_bytes=4 << 20)) as scraper,
     ):
         await scraper._request._way.connect()
         tracemalloc.start()
@@ -187,7 +187,7 @@ async def test_a_million_series_are_refused_and_hold_up_nobody() -> None:
 
 
 async def test_a_million_series_of_many_targets_stop_where_the_store_is_full() -> None:
-    kept = Store(keep_s=3600, limit_bytes=4 << 20)
+    kept = SeriesStore(keep_s=3600, limit_bytes=4 << 20)
     body = b"".join(b'a{i="%d"} 1\n' % i for i in range(4000))
     refused = []
     async with serving(page(body, head=TEXT)) as port:
@@ -207,7 +207,7 @@ async def test_pages_that_are_refused_leave_nothing_in_memory() -> None:
         body = b"".join(b'a{user="%b-%d"} 1\n' % (new, i) for i in range(10_001))
         await page(body, head=TEXT)(reader, writer)
 
-    async with serving(talk) as port, scraping(port, store(), limits=Limits(samples=10_000)) as scraper:
+    async with serving(talk) as port, scraping(port, store(), limits=ScrapeLimits(samples=10_000)) as scraper:
         await scraper.scrape_once()
         tracemalloc.start()
         try:
@@ -259,7 +259,7 @@ async def test_a_redirect_at_the_same_address_is_followed_with_the_secret() -> N
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na 1\n")
             await writer.drain()
 
-    scraper, kept = await once(talk, path="/metrics?a=b", access=Access(user="u", password=PlainSecret("pw")))
+    scraper, kept = await once(talk, path="/metrics?a=b", access=ScrapeAccess(user="u", password=PlainSecret("pw")))
     assert newest(kept)["a"] == 1
     assert [head.split(b" ", 2)[1] for head in asked] == [b"/metrics?a=b", b"/metrics/?a=b"]
     assert all(b"Authorization: Basic dTpwdw==" in head for head in asked)
@@ -274,7 +274,7 @@ async def test_a_certificate_is_checked_against_the_given_authority(tmp_path: Pa
         kept = store()
         async with (
             serving(page(b"a 1\n"), tls) as port,
-            scraping(port, kept, scheme="https", access=Access(tls=wanted)) as scraper,
+            scraping(port, kept, scheme="https", access=ScrapeAccess(tls=wanted)) as scraper,
         ):
             await scraper.scrape_once()
         assert newest(kept)["up"] == up, wanted
@@ -319,9 +319,9 @@ async def test_runs_until_it_is_ended_and_ends_its_series() -> None:
 
 @pytest.mark.fault("4.75")
 async def test_more_series_than_the_store_holds_are_refused_before_they_are_read() -> None:
-    kept = Store(keep_s=3600, limit_bytes=8 << 20)
+    kept = SeriesStore(keep_s=3600, limit_bytes=8 << 20)
     body = b"".join(b'a{i="%d"} 1\n' % i for i in range(200_000))
-    async with serving(page(body, head=TEXT)) as port, scraping(port, kept, limits=Limits(samples=0)) as scraper:
+    async with serving(page(body, head=TEXT)) as port, scraping(port, kept, limits=ScrapeLimits(samples=0)) as scraper:
         for _turn in range(2):
             await scraper.scrape_once()
             assert isinstance(scraper.feed.state, Unavailable)
@@ -339,7 +339,7 @@ async def test_the_timeout_is_of_asking_and_reading_together(monkeypatch: pytest
     async with serving(page(body, head=TEXT)) as port, scraping(port, kept, timeout_s=30.0) as scraper:
         read = scraper.exposition.read
 
-        def late(body: bytes, *, openmetrics: bool, until_s: float) -> Page:
+        def late(body: bytes, *, openmetrics: bool, until_s: float) -> ScrapedPage:
             assert 0 < until_s - time.perf_counter() <= 30.0
             return read(body, openmetrics=openmetrics, until_s=until_s - 30.0)  # as if the time had passed
 
@@ -356,7 +356,7 @@ async def test_a_page_that_is_being_read_when_it_is_ended_begins_nothing_anew(mo
     async with serving(page(body, head=TEXT)) as port, scraping(port, kept) as scraper:
         read = scraper.exposition.read
 
-        def slowly(body: bytes, *, openmetrics: bool, until_s: float) -> Page:
+        def slowly(body: bytes, *, openmetrics: bool, until_s: float) -> ScrapedPage:
             reading.set()
             assert go_on.wait(60)
             return read(body, openmetrics=openmetrics, until_s=until_s)

@@ -11,7 +11,7 @@ import pytest
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.scrape.page_request import NoPage, PageRequest
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.target import ScrapeTarget
 from tests.services.http_servers import page, serving
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import pause
@@ -19,7 +19,7 @@ from tests.waiting import pause
 
 @contextlib.asynccontextmanager
 async def asking(port: int, host: Host | None = None) -> AsyncIterator[PageRequest]:
-    request = PageRequest(Target(f"http://127.0.0.1:{port}/metrics", (("job", "j"),), timeout_s=5), host)
+    request = PageRequest(ScrapeTarget(f"http://127.0.0.1:{port}/metrics", (("job", "j"),), timeout_s=5), host)
     try:
         yield request
     finally:

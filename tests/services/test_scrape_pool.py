@@ -10,18 +10,18 @@ import pytest
 
 from lilfox_tui.feed import Ready
 from lilfox_tui.scrape import pool as pool_module
-from lilfox_tui.scrape.discovered import Discovery
-from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.pool import Pool
-from lilfox_tui.scrape.prometheus_file import from_text
+from lilfox_tui.scrape.discovery import Discovery
+from lilfox_tui.scrape.labels import Matcher
+from lilfox_tui.scrape.pool import ScraperPool
+from lilfox_tui.scrape.prometheus_config import from_text
 from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
-from lilfox_tui.scrape.store import Store
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.target import ScrapeTarget
 from tests.services.http_servers import page, serving
 from tests.waiting import until
 
 
-def jobs_up(store: Store) -> set[str]:
+def jobs_up(store: SeriesStore) -> set[str]:
     up = set()
     for one in store.select((Matcher("__name__", "=", "up"),), 0, 1 << 60):
         bits = one.values[-1:].copy().view("i8")[0]
@@ -37,14 +37,14 @@ async def test_keeps_a_scraper_for_each_target_while_they_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool_module, "LOOK_AGAIN_S", 0.05)
-    store = Store(keep_s=3600, limit_bytes=1 << 30)
+    store = SeriesStore(keep_s=3600, limit_bytes=1 << 30)
     file = tmp_path / "sd.json"
     async with serving(page(b"a 1\n")) as port:
         address = f"127.0.0.1:{port}"
-        fixed = Target(f"http://{address}/metrics", (("instance", address), ("job", "fixed")), interval_s=0.1)
+        fixed = ScrapeTarget(f"http://{address}/metrics", (("instance", address), ("job", "fixed")), interval_s=0.1)
         file.write_text(json.dumps([{"targets": [address], "labels": {"job": "one"}}]))
         text = "scrape_configs: [{job_name: x, scrape_interval: 100ms, file_sd_configs: [{files: [sd.json]}]}]"
-        pool = Pool(store, lambda _name: None)
+        pool = ScraperPool(store, lambda _name: None)
         running = asyncio.create_task(pool.run([fixed], Discovery(from_text(text, tmp_path / "p.yml").jobs)))
         try:
             await until(lambda: jobs_up(store) == {"fixed", "one"})
@@ -64,13 +64,13 @@ async def test_keeps_a_scraper_for_each_target_while_they_change(
 
 
 async def test_of_targets_with_the_same_labels_one_is_scraped_and_the_other_said(tmp_path: Path) -> None:
-    store = Store(keep_s=3600, limit_bytes=1 << 30)
+    store = SeriesStore(keep_s=3600, limit_bytes=1 << 30)
 
-    def target(job: str, path: str) -> Target:
-        return Target(f"http://127.0.0.1:{port}{path}", (("instance", "a"), ("job", job)), interval_s=0.1)
+    def target(job: str, path: str) -> ScrapeTarget:
+        return ScrapeTarget(f"http://127.0.0.1:{port}{path}", (("instance", "a"), ("job", job)), interval_s=0.1)
 
     async with serving(page(b"a 1\n")) as port:
-        pool = Pool(store, lambda _name: None, [target("service", "/metrics")])
+        pool = ScraperPool(store, lambda _name: None, [target("service", "/metrics")])
         others = [
             target("service", "/metrics"),
             target("service", "/other"),

@@ -17,14 +17,13 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lilfox_tui.scrape.discovered import Discovery
+from lilfox_tui.scrape.discovery import Discovery
 from lilfox_tui.scrape.exposition import Exposition
-from lilfox_tui.scrape.labels import LabelSet
-from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.prometheus_file import read_prometheus
+from lilfox_tui.scrape.labels import LabelSet, Matcher
+from lilfox_tui.scrape.prometheus_config import read_prometheus
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 from tests.services.prometheus_server import prometheus
 from tests.waiting import wait_for
 
@@ -153,7 +152,7 @@ def settings(address: str) -> str:
 
 
 async def scraped_here(path: Path) -> dict[str, float]:
-    store = Store(keep_s=3600, limit_bytes=1 << 30)
+    store = SeriesStore(keep_s=3600, limit_bytes=1 << 30)
     found = Discovery(read_prometheus(path).jobs).targets()
     assert (len(found.targets), found.problems) == (len(PAGES), ())
     for target in found.targets:

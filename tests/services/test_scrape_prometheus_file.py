@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.errors import ConfigError
-from lilfox_tui.scrape.prometheus_file import read_prometheus
+from lilfox_tui.scrape.prometheus_config import read_prometheus
 from tests.services.lilfox_command import lilfox
 
 JOB = "scrape_configs:\n- job_name: a\n"

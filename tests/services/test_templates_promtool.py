@@ -13,7 +13,7 @@ from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 from tests.services.promtool import check_rules, expansions
 
 LABELS = {"__name__": "up", "instance": "a.example.org:80", "job": "web"}
@@ -240,7 +240,7 @@ TIMES = (Path(__file__).parent / "template_times.txt").read_text().splitlines()
 
 def answered(text: str) -> Vector:
     """Asks what promtool's test gives as series."""
-    store = Store(keep_s=600, limit_bytes=1_000_000)
+    store = SeriesStore(keep_s=600, limit_bytes=1_000_000)
     sets = [LabelSet.of({"__name__": "load", "host": host}) for host in ("b", "a")]
     store.target("x").append(AT_MS, LabelList((LabelSet.of(LABELS), *sets)), np.array((2.5, 3.0, 1234567.0)))
     value = parse(text).at(store, AT_MS)

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.matching import matches
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, Selected, Times
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, Matcher, matches
+from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries, Times
 from tests.services.prometheus_server import PrometheusServer
 
 START_MS = 1_768_046_400_123
@@ -21,11 +19,11 @@ INF = float("inf")
 class KeptSeries:
     """A SeriesSource of a few targets that never change."""
 
-    def __init__(self, targets: list[Selected]) -> None:
+    def __init__(self, targets: list[SelectedSeries]) -> None:
         self.targets = targets
         self._picked: dict[tuple[Matcher, ...], list[tuple[LabelList, list[int]]]] = {}
 
-    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
         """See SeriesSource."""
         if matchers not in self._picked:
             self._picked[matchers] = [_pick(target.labels, matchers) for target in self.targets]
@@ -33,7 +31,7 @@ class KeptSeries:
         for target, (labels, columns) in zip(self.targets, self._picked[matchers], strict=True):
             first, last = np.searchsorted(target.times, [start_ms, end_ms + 1])
             if columns and last > first:
-                found.append(Selected(labels, target.times[first:last], target.values[first:last, columns]))
+                found.append(SelectedSeries(labels, target.times[first:last], target.values[first:last, columns]))
         return found
 
     def write_to(self, server: PrometheusServer) -> None:
@@ -66,7 +64,7 @@ def tricky_series() -> KeptSeries:
     return KeptSeries([*targets, _histograms(times, chance), _labelled(times), _rare(times)])
 
 
-def _target(job: str, times: Times, chance: np.random.Generator) -> Selected:
+def _target(job: str, times: Times, chance: np.random.Generator) -> SelectedSeries:
     columns = {**_counters(len(times), chance), **_gauges(len(times), chance)}
     labels = [LabelSet.of({NAME: name, "kind": kind, "job": job}) for name, kind in columns]
     values = np.column_stack(list(columns.values()))
@@ -80,7 +78,7 @@ def _target(job: str, times: Times, chance: np.random.Generator) -> Selected:
             bits[:100, place] = ABSENT_BITS
         elif kind == "ended":
             bits[130, place], bits[131:, place] = STALE_BITS, ABSENT_BITS
-    return Selected(LabelList(labels), times, values)
+    return SelectedSeries(LabelList(labels), times, values)
 
 
 def _counters(rows: int, chance: np.random.Generator) -> dict[tuple[str, str], Floats]:
@@ -117,7 +115,7 @@ def _gauges(rows: int, chance: np.random.Generator) -> dict[tuple[str, str], Flo
     return {("g", kind): values for kind, values in kinds.items()}
 
 
-def _histograms(times: Times, chance: np.random.Generator) -> Selected:
+def _histograms(times: Times, chance: np.random.Generator) -> SelectedSeries:
     usual = ("0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf")
     buckets = {
         **{f"usual{place}": usual for place in range(4)}, "open": usual[:-1], "below": ("-10", "-1", "0", "1", "+Inf"),
@@ -140,24 +138,24 @@ def _histograms(times: Times, chance: np.random.Generator) -> Selected:
             counts.view(np.int64)[chance.random(counts.shape) < 0.3] = ABSENT_BITS
         labels += [LabelSet.of({NAME: "h_bucket", "kind": kind, "le": bound}) for bound in bounds]
         columns.append(counts)
-    return Selected(LabelList(labels), times, np.column_stack(columns))
+    return SelectedSeries(LabelList(labels), times, np.column_stack(columns))
 
 
-def _labelled(times: Times) -> Selected:
+def _labelled(times: Times) -> SelectedSeries:
     instances = ("host-1:9100", "host-2:9100", "host-10:9100", "host-02:80", "a\nb:1", "9", "10", "x")
     labels = [
         LabelSet.of({NAME: "up", "instance": instance, "zone": "é€"[place % 2], **({"rack": "r"} if place % 3 else {})})
         for place, instance in enumerate(instances)
     ]
     values = np.tile(np.array([1.0, 0.0, np.nan, 3.0, -2.0, 1.0, INF, -INF]), (len(times), 1))
-    return Selected(LabelList(labels), times, values)
+    return SelectedSeries(LabelList(labels), times, values)
 
 
-def _rare(times: Times) -> Selected:
+def _rare(times: Times) -> SelectedSeries:
     """A series of one sample, one of two, one of two at the far ends; seconds since 1970 as values."""
     values = np.full((len(times), 4), 0.0)
     values.view(np.int64)[:, :3] = ABSENT_BITS
     values[140, 0] = values[138:140, 1] = 7.5
     values[0, 2], values[-1, 2] = 1.0, 3.0
     values[:, 3] = np.resize(np.array([0, -1, 951_782_400, 1.7e9 + 0.9, -62_135_596_801, 253_402_300_800]), len(times))
-    return Selected(LabelList([LabelSet.of({NAME: "rare", "n": str(n)}) for n in range(4)]), times, values)
+    return SelectedSeries(LabelList([LabelSet.of({NAME: "rare", "n": str(n)}) for n in range(4)]), times, values)

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.database import Database
-from lilfox_tui.alerts.folder import DATABASE, folder_of
 from lilfox_tui.alerts.lifecycle import LiveAlert
-from lilfox_tui.alerts.saved import Saved
+from lilfox_tui.alerts.ownership import DATABASE, state_folder
+from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage
 from tests.terminal.console import Console
 
 FOR_S = 20
@@ -73,9 +72,9 @@ def test_a_fault_of_the_demo_is_pending_fires_and_resolves(tmp_path: Path) -> No
 
 def saved_alert(folder: Path) -> LiveAlert:
     """The alert as it is on the disk."""
-    database = Database(folder / DATABASE)
+    database = AlertDatabase(folder / DATABASE)
     try:
-        saved = Saved(database)
+        saved = AlertStorage(database)
         ((alert,),) = (found for name in saved.groups() for found in saved.alerts(name).values())
         return alert
     finally:
@@ -89,7 +88,7 @@ def test_kill_9_in_the_middle_of_for_and_the_timer_goes_on(tmp_path: Path, monke
     (tmp_path / "rules.yml").write_text(RULES)
     config.write_text("refresh: 500ms\nhosts: {here: {local: true}}\nrules: [rules.yml]\n")
     config.chmod(0o600)
-    folder = folder_of(config)
+    folder = state_folder(config)
     assert folder is not None
     with Console(["--config", str(config)], home=tmp_path, columns=120, rows=30) as console:
         console.until(row_with("Busy", "here", "pending"))

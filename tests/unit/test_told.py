@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.alerts import external, unit_notation
-from lilfox_tui.alerts.template.go_numbers import _integer
-from lilfox_tui.alerts.unit_file import _number
+from lilfox_tui.alerts import external, unit_test_file
+from lilfox_tui.alerts.template.go_strconv import _integer
+from lilfox_tui.alerts.unit_test_file import _number
 from lilfox_tui.backup.files import index
 from lilfox_tui.backup.postgresql.plain import PlainReader
 from lilfox_tui.config.cron import read_cron
@@ -23,9 +23,8 @@ from lilfox_tui.hosts.ssh_sftp import facts_of
 from lilfox_tui.metrics.sampler import _process
 from lilfox_tui.promql.remote import RemoteAlert
 from lilfox_tui.promql.semantics import PROMETHEUS_3
-from lilfox_tui.scrape.durations import parse_duration
-from lilfox_tui.scrape.instants import time_of
-from lilfox_tui.scrape.prometheus_nodes import _whole
+from lilfox_tui.scrape.notation import parse_duration, time_of
+from lilfox_tui.scrape.prometheus_yaml import _whole
 from lilfox_tui.told import EARLIEST, LARGEST, LATEST, later, time_at, whole
 
 LONG = "9" * 5000
@@ -68,8 +67,8 @@ READ: list[Callable[[str], object]] = [
     lambda word: parse_duration(f"{word}s"),
     lambda word: read_cron(f"*/{word} * * * *"),
     lambda word: read_cron(f"{word} * * * *"),
-    lambda word: unit_notation.series(f"up 1x{word}", PROMETHEUS_3),
-    lambda word: unit_notation.series(f"up _x{word}", PROMETHEUS_3),
+    lambda word: unit_test_file.parse_series(f"up 1x{word}", PROMETHEUS_3),
+    lambda word: unit_test_file.parse_series(f"up _x{word}", PROMETHEUS_3),
     _whole,
     _number,
     _integer,

@@ -1,6 +1,6 @@
 """What can be said of rules that can be read: that they do not do what they seem to.
 
-``promtool check rules`` says what cannot be read; :func:`lilfox_tui.alerts.rule_file.read_rules` says that.
+``promtool check rules`` says what cannot be read; :func:`lilfox_tui.alerts.rules.read_rules` says that.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.lint import matching, query_checks, rule_checks
-from lilfox_tui.alerts.lint.known import Known
-from lilfox_tui.alerts.lint.warning import Remark, RuleWarning
-from lilfox_tui.alerts.rule import Rule, RuleFile
+from lilfox_tui.alerts.lint import checks, label_matching
+from lilfox_tui.alerts.lint.model import KnownSeries, Remark, RuleWarning
+from lilfox_tui.alerts.rules import Rule, RuleFile
 
-__all__ = ["Known", "RuleWarning", "lint"]
+__all__ = ["KnownSeries", "RuleWarning", "lint"]
 
 
-def lint(files: Sequence[RuleFile], known: Known | None = None) -> list[RuleWarning]:
+def lint(files: Sequence[RuleFile], known: KnownSeries | None = None) -> list[RuleWarning]:
     """What is to be said of the rules of ``files``, which are used together, in the order of their lines.
 
     ``known`` are the series of the targets; without them nothing is said of selectors that select nothing.
@@ -35,16 +34,16 @@ def lint(files: Sequence[RuleFile], known: Known | None = None) -> list[RuleWarn
     return found
 
 
-def _remarks(file: RuleFile, recorded: set[str], known: Known | None) -> Iterator[tuple[str, Rule, Remark]]:
+def _remarks(file: RuleFile, recorded: set[str], known: KnownSeries | None) -> Iterator[tuple[str, Rule, Remark]]:
     for group in file.groups:
         for rule in group.rules:
-            for remark in query_checks.remarks(rule, known):
+            for remark in checks.query_remarks(rule, known):
                 yield group.name, rule, remark
-            for remark in matching.remarks(rule, recorded):
+            for remark in label_matching.matching_remarks(rule, recorded):
                 yield group.name, rule, remark
-            for remark in rule_checks.remarks(rule):
+            for remark in checks.rule_remarks(rule):
                 yield group.name, rule, remark
     groups = [(group.name, rule) for group in file.groups for rule in group.rules]
     names = {id(rule): name for name, rule in groups}
-    for rule, remark in rule_checks.twice(rule for _name, rule in groups):
+    for rule, remark in checks.duplicate_remarks(rule for _name, rule in groups):
         yield names[id(rule)], rule, remark

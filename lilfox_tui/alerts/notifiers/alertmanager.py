@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
+from lilfox_tui.alerts.http_post import JsonPost, PostOptions
 from lilfox_tui.alerts.model import Alert
-from lilfox_tui.alerts.notifier import Notice, Setting
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup
 from lilfox_tui.alerts.payload import rfc3339
-from lilfox_tui.alerts.posting import Post, PostOptions
 
-_Written: TypeAlias = Callable[[Alert, Notice], dict[str, Any]]
+_Written: TypeAlias = Callable[[Alert, Notification], dict[str, Any]]
 _BATCH = 256
 """Alerts of one question, as Prometheus 3 has it."""
 
@@ -28,9 +28,9 @@ class Alertmanager:
     tells_all = True
 
     def __init__(self, options: Options) -> None:
-        self._post = Post(options)
+        self._post = JsonPost(options)
 
-    async def tell(self, notice: Notice) -> None:
+    async def tell(self, notice: Notification) -> None:
         """As :meth:`Notifier.tell`."""
         alerts = [(_firing, alert) for alert in notice.firing] + [(_resolved, alert) for alert in notice.resolved]
         for first in range(0, len(alerts), _BATCH):
@@ -42,25 +42,25 @@ class Alertmanager:
         await self._post.close()
 
 
-def open_notifier(_name: str, options: Options, _setting: Setting) -> Alertmanager:
+def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Alertmanager:
     """Nothing is sent yet."""
     return Alertmanager(options)
 
 
-def _documents(batch: Sequence[tuple[_Written, Alert]], notice: Notice) -> list[dict[str, Any]]:
+def _documents(batch: Sequence[tuple[_Written, Alert]], notice: Notification) -> list[dict[str, Any]]:
     return [written(alert, notice) for written, alert in batch]
 
 
-def _firing(alert: Alert, notice: Notice) -> dict[str, Any]:
+def _firing(alert: Alert, notice: Notification) -> dict[str, Any]:
     ends = {} if notice.valid_until is None else {"endsAt": rfc3339(notice.valid_until)}
     return _told(alert, notice) | ends
 
 
-def _resolved(alert: Alert, notice: Notice) -> dict[str, Any]:
+def _resolved(alert: Alert, notice: Notification) -> dict[str, Any]:
     return _told(alert, notice) | {"endsAt": rfc3339(alert.resolved_at or notice.at)}
 
 
-def _told(alert: Alert, notice: Notice) -> dict[str, Any]:
+def _told(alert: Alert, notice: Notification) -> dict[str, Any]:
     told: dict[str, Any] = {
         "labels": dict(alert.labels),
         "annotations": dict(alert.annotations),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lilfox_tui.alerts.notifier import Notice, Setting
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup
 from lilfox_tui.config.model import NotifierConfig
 
 
@@ -18,10 +18,10 @@ class Bell:
 
     tells_all = False
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: NotifierSetup) -> None:
         self._ring = setting.ring
 
-    async def tell(self, notice: Notice) -> None:
+    async def tell(self, notice: Notification) -> None:
         """As :meth:`Notifier.tell`."""
         if self._ring is not None:
             self._ring(notice)
@@ -30,6 +30,6 @@ class Bell:
         """As :meth:`Notifier.close`."""
 
 
-def open_notifier(_name: str, _options: Options, setting: Setting) -> Bell:
+def open_notifier(_name: str, _options: Options, setting: NotifierSetup) -> Bell:
     """A bell of the terminal that ``setting`` has."""
     return Bell(setting)

@@ -11,8 +11,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from lilfox_tui.alerts.notifier import Notice, Setting
-from lilfox_tui.alerts.payload import document
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup
+from lilfox_tui.alerts.payload import webhook_payload
 from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
@@ -29,7 +29,7 @@ class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=T
     argv: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
-class Command:
+class CommandNotifier:
     """Starts the command for each notice."""
 
     tells_all = False
@@ -37,9 +37,9 @@ class Command:
     def __init__(self, options: Options) -> None:
         self._argv = options.argv
 
-    async def tell(self, notice: Notice) -> None:
+    async def tell(self, notice: Notification) -> None:
         """As :meth:`Notifier.tell`. When it is cancelled, the command and what it has started end."""
-        text = await asyncio.to_thread(lambda: msgspec.json.encode(document(notice)))
+        text = await asyncio.to_thread(lambda: msgspec.json.encode(webhook_payload(notice)))
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(
@@ -65,9 +65,9 @@ class Command:
         """As :meth:`Notifier.close`."""
 
 
-def open_notifier(_name: str, options: Options, _setting: Setting) -> Command:
+def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> CommandNotifier:
     """Nothing is started yet."""
-    return Command(options)
+    return CommandNotifier(options)
 
 
 async def _give(process: asyncio.subprocess.Process, text: bytes) -> None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from lilfox_tui.alerts.notifier import Notice, PartlyTold, Setting
-from lilfox_tui.alerts.posting import tls_of
-from lilfox_tui.alerts.wording import body, subject
+from lilfox_tui.alerts.http_post import tls_of
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery, body, subject
 from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.config.revealing import plain
 from lilfox_tui.config.types import Port, SecretRef
@@ -60,7 +59,7 @@ class Mail:
         self._port = options.port or _PORTS[options.tls]
         self._where = f"{options.server}:{self._port}"
 
-    async def tell(self, notice: Notice) -> None:
+    async def tell(self, notice: Notification) -> None:
         """As :meth:`Notifier.tell`."""
         if self._options.user is not None and self._options.tls == "none":
             raise LilFoxError(
@@ -76,7 +75,7 @@ class Mail:
             raise self._failed(error, password) from None
         if refused:
             who = listed(sorted(refused))
-            raise PartlyTold(tr("{where} refuses these recipients: {who}", where=self._where, who=who))
+            raise PartialDelivery(tr("{where} refuses these recipients: {who}", where=self._where, who=who))
 
     async def close(self) -> None:
         """As :meth:`Notifier.close`: nothing is kept open."""
@@ -107,7 +106,7 @@ class Mail:
             client.close()
         return list(refused)
 
-    def _message(self, notice: Notice) -> EmailMessage:
+    def _message(self, notice: Notification) -> EmailMessage:
         from email.headerregistry import Address as HeaderAddress
         from email.message import EmailMessage
         from email.policy import SMTP
@@ -140,7 +139,7 @@ class Mail:
         return LilFoxError(tr("{where}: the mail was not taken: {reason}", where=self._where, reason=reason), hint)
 
 
-def open_notifier(_name: str, options: Options, _setting: Setting) -> Mail:
+def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Mail:
     """Nothing is sent yet."""
     return Mail(options)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lilfox_tui.alerts.notifier import Notice, Setting
-from lilfox_tui.alerts.payload import document
-from lilfox_tui.alerts.posting import Post, PostOptions
+from lilfox_tui.alerts.http_post import JsonPost, PostOptions
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup
+from lilfox_tui.alerts.payload import webhook_payload
 
 
 class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -19,17 +19,17 @@ class Webhook:
     tells_all = False
 
     def __init__(self, options: Options) -> None:
-        self._post = Post(options)
+        self._post = JsonPost(options)
 
-    async def tell(self, notice: Notice) -> None:
+    async def tell(self, notice: Notification) -> None:
         """As :meth:`Notifier.tell`."""
-        await self._post.send("", lambda: document(notice), {"Idempotency-Key": notice.id})
+        await self._post.send("", lambda: webhook_payload(notice), {"Idempotency-Key": notice.id})
 
     async def close(self) -> None:
         """As :meth:`Notifier.close`."""
         await self._post.close()
 
 
-def open_notifier(_name: str, options: Options, _setting: Setting) -> Webhook:
+def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Webhook:
     """Nothing is sent yet."""
     return Webhook(options)

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from lilfox_tui.alerts.template.errors import ExpansionFailed, TemplateError
 from lilfox_tui.alerts.template.evaluate import expand
 from lilfox_tui.alerts.template.functions import NAMES, functions
 from lilfox_tui.alerts.template.parser import Trees, parse
-from lilfox_tui.alerts.template.values import Top
+from lilfox_tui.alerts.template.values import ExpansionFailed, TemplateError, Top
 from lilfox_tui.text import encodable
 
 if TYPE_CHECKING:

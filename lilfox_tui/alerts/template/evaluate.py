@@ -5,38 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from lilfox_tui.alerts.template.bounds import QUERY_STEPS, Budget, Growing
-from lilfox_tui.alerts.template.errors import ExpansionFailed
-from lilfox_tui.alerts.template.function import Function, Type
-from lilfox_tui.alerts.template.go_builtins import printed
-from lilfox_tui.alerts.template.go_text import quote, to_bytes
-from lilfox_tui.alerts.template.go_time import Moment, Span, methods_of
-from lilfox_tui.alerts.template.nodes import (
-    Action,
+from lilfox_tui.alerts.template.go_builtins import TemplateFunction, Type, printed
+from lilfox_tui.alerts.template.go_strconv import quote, to_bytes
+from lilfox_tui.alerts.template.go_time import GoDuration, GoTime, methods_of
+from lilfox_tui.alerts.template.parser import (
+    ActionNode,
     Anything,
-    Branch,
-    Call,
-    Chain,
-    Command,
-    Constant,
-    Dot,
-    Field,
-    Identifier,
-    Leave,
-    Nil,
+    BranchNode,
+    ChainNode,
+    CommandNode,
+    ConstantNode,
+    DotNode,
+    FieldNode,
+    IdentifierNode,
+    LoopExitNode,
+    NilNode,
     Node,
     Operand,
-    Pipeline,
-    Text,
-    Variable,
+    PipelineNode,
+    TemplateNode,
+    TextNode,
+    Trees,
+    VariableNode,
 )
-from lilfox_tui.alerts.template.parser import Trees
 from lilfox_tui.alerts.template.values import (
     NOTHING,
+    QUERY_STEPS,
     Arguments,
+    Budget,
+    ExpansionFailed,
+    Growing,
+    QuerySample,
+    QuerySamples,
     SafeHtml,
-    Sample,
-    Samples,
     Top,
     fields,
     is_true,
@@ -49,11 +50,11 @@ class _Absent:
 
 
 _ABSENT = _Absent()
-_GO_TYPES: Mapping[type, str] = {str: "string", int: "int", Moment: "time.Time", Span: "time.Duration"}
+_GO_TYPES: Mapping[type, str] = {str: "string", int: "int", GoTime: "time.Time", GoDuration: "time.Duration"}
 _LARGEST_INT = 2**63 - 1
 
 
-class Given(NamedTuple):
+class CallArguments(NamedTuple):
     """What stands behind the last name of a chain, and what comes down the pipe to it."""
 
     operands: tuple[Operand, ...] = ()
@@ -63,7 +64,7 @@ class Given(NamedTuple):
         return bool(self.operands) or self.piped is not _ABSENT
 
 
-class _Left(Exception):
+class _LoopExit(Exception):
     """``break`` or ``continue``."""
 
     def __init__(self, word: str) -> None:
@@ -71,14 +72,14 @@ class _Left(Exception):
         self.word = word
 
 
-def expand(name: str, text: str, trees: Trees, functions: Mapping[str, Function], top: Top) -> str:
+def expand(name: str, text: str, trees: Trees, functions: Mapping[str, TemplateFunction], top: Top) -> str:
     """What the template ``name`` of ``trees`` gives for ``top``. ``text`` is what it was read from. Raises
     ExpansionFailed with Go's words."""
     return _Expansion(name, text, trees, functions).run(top)
 
 
 class _Expansion:
-    def __init__(self, name: str, text: str, trees: Trees, functions: Mapping[str, Function]) -> None:
+    def __init__(self, name: str, text: str, trees: Trees, functions: Mapping[str, TemplateFunction]) -> None:
         self.name = name
         self.text = text
         self.trees = trees
@@ -110,23 +111,23 @@ class _Expansion:
         self.budget.deeper()
         for node in nodes:
             self.at(node)
-            if isinstance(node, Text):
+            if isinstance(node, TextNode):
                 self.out.add(node.text)
-            elif isinstance(node, Action):
+            elif isinstance(node, ActionNode):
                 value = self.pipeline(dot, node.pipeline)
                 if not node.pipeline.variables:
                     self.out.add(printed(value))
-            elif isinstance(node, Call):
+            elif isinstance(node, TemplateNode):
                 self.call_template(dot, node)
-            elif isinstance(node, Leave):
-                raise _Left(node.word)
+            elif isinstance(node, LoopExitNode):
+                raise _LoopExit(node.word)
             elif node.word == "range":
                 self.range(dot, node)
             else:
                 self.branch(dot, node)
         self.budget.depth -= 1
 
-    def branch(self, dot: object, node: Branch) -> None:
+    def branch(self, dot: object, node: BranchNode) -> None:
         mark = len(self.variables)
         value = self.pipeline(dot, node.pipeline)
         if is_true(value):
@@ -135,7 +136,7 @@ class _Expansion:
             self.walk(dot, node.otherwise)
         del self.variables[mark:]
 
-    def range(self, dot: object, node: Branch) -> None:
+    def range(self, dot: object, node: BranchNode) -> None:
         outer = len(self.variables)
         value = self.pipeline(dot, node.pipeline)
         mark, depth, ran = len(self.variables), self.budget.depth, False
@@ -144,7 +145,7 @@ class _Expansion:
             self.set_range_variables(node.pipeline, key, element)
             try:
                 self.walk(element, node.body)
-            except _Left as left:
+            except _LoopExit as left:
                 self.budget.depth = depth
                 if left.word == "break":
                     break
@@ -154,8 +155,8 @@ class _Expansion:
             self.walk(dot, node.otherwise)
         del self.variables[outer:]
 
-    def elements(self, value: object, pipeline: Pipeline) -> Iterable[tuple[object, object]]:
-        if isinstance(value, Samples):
+    def elements(self, value: object, pipeline: PipelineNode) -> Iterable[tuple[object, object]]:
+        if isinstance(value, QuerySamples):
             return list(enumerate(value))
         if isinstance(value, Mapping):
             return [(key, value[key]) for key in sorted(value, key=to_bytes)]
@@ -167,7 +168,7 @@ class _Expansion:
             return ()
         raise self.failed(f"range can't iterate over {printed(value)}")
 
-    def set_range_variables(self, pipeline: Pipeline, key: object, element: object) -> None:
+    def set_range_variables(self, pipeline: PipelineNode, key: object, element: object) -> None:
         names = [variable.names[0] for variable in pipeline.variables]
         values = (element,) if len(names) == 1 else (key, element)
         for place, (name, value) in enumerate(zip(names, values, strict=False)):
@@ -189,7 +190,7 @@ class _Expansion:
                 return value
         raise self.failed(f"undefined variable: {name}")
 
-    def call_template(self, dot: object, node: Call) -> None:
+    def call_template(self, dot: object, node: TemplateNode) -> None:
         nodes = self.trees.get(node.name)
         if nodes is None:
             raise self.failed(f"template {quote(node.name)} not defined")
@@ -199,7 +200,7 @@ class _Expansion:
         self.walk(value, nodes)
         self.variables, self.template = outer
 
-    def pipeline(self, dot: object, pipeline: Pipeline) -> object:
+    def pipeline(self, dot: object, pipeline: PipelineNode) -> object:
         self.at(pipeline)
         self.budget.deeper()
         value: object = _ABSENT
@@ -213,60 +214,60 @@ class _Expansion:
         self.budget.depth -= 1
         return value
 
-    def command(self, dot: object, command: Command, piped: object) -> object:
+    def command(self, dot: object, command: CommandNode, piped: object) -> object:
         first, arguments = command.operands[0], command.operands[1:]
-        if isinstance(first, Identifier):
+        if isinstance(first, IdentifierNode):
             return self.function(dot, first, command, arguments, piped)
-        if not isinstance(first, Field | Chain | Variable | Pipeline):
+        if not isinstance(first, FieldNode | ChainNode | VariableNode | PipelineNode):
             self.at(first)
         has_arguments = bool(arguments) or piped is not _ABSENT
-        if isinstance(first, Field | Chain) or (isinstance(first, Variable) and len(first.names) > 1):
-            return self.chain(dot, first, Given(arguments, piped))
-        if isinstance(first, Variable):
+        if isinstance(first, FieldNode | ChainNode) or (isinstance(first, VariableNode) and len(first.names) > 1):
+            return self.chain(dot, first, CallArguments(arguments, piped))
+        if isinstance(first, VariableNode):
             self.at(first)
         if has_arguments:
             raise self.failed(f"can't give argument to non-function {first}")
-        if isinstance(first, Nil):
+        if isinstance(first, NilNode):
             raise self.failed("nil is not a command")
         return self.operand(dot, first)
 
     def operand(self, dot: object, operand: Operand) -> object:
         """Its value where no certain type is wanted."""
-        if isinstance(operand, Dot):
+        if isinstance(operand, DotNode):
             return dot
-        if isinstance(operand, Constant):
+        if isinstance(operand, ConstantNode):
             if isinstance(operand.value, int) and operand.value > _LARGEST_INT:
                 raise self.failed(f"{operand.text} overflows int")
             return operand.value
-        if isinstance(operand, Pipeline):
+        if isinstance(operand, PipelineNode):
             return self.pipeline(dot, operand)
-        if isinstance(operand, Identifier):
+        if isinstance(operand, IdentifierNode):
             return self.function(dot, operand, operand, (), _ABSENT)
-        if isinstance(operand, Variable) and len(operand.names) == 1:
+        if isinstance(operand, VariableNode) and len(operand.names) == 1:
             self.at(operand)
             return self.variable(operand.names[0])
-        return NOTHING if isinstance(operand, Nil) else self.chain(dot, operand, Given())
+        return NOTHING if isinstance(operand, NilNode) else self.chain(dot, operand, CallArguments())
 
-    def chain(self, dot: object, node: Field | Chain | Variable, given: Given) -> object:
+    def chain(self, dot: object, node: FieldNode | ChainNode | VariableNode, given: CallArguments) -> object:
         self.at(node)
         names = node.names
-        if isinstance(node, Field):
+        if isinstance(node, FieldNode):
             value = dot
-        elif isinstance(node, Variable):
+        elif isinstance(node, VariableNode):
             value, names = self.variable(names[0]), names[1:]
-        elif isinstance(node.of, Nil):
+        elif isinstance(node.of, NilNode):
             raise self.failed(f"indirection through explicit nil in {node}")
         else:
             value = self.operand(dot, node.of)
         for place, name in enumerate(names):
-            mine = given if place == len(names) - 1 else Given()
+            mine = given if place == len(names) - 1 else CallArguments()
             if name in methods_of(value):
                 value = self.method(dot, node, value, name, mine)
             else:
                 value = self.field(value, name, has_arguments=bool(mine))
         return value
 
-    def method(self, dot: object, node: Anything, value: object, name: str, given: Given) -> object:
+    def method(self, dot: object, node: Anything, value: object, name: str, given: CallArguments) -> object:
         """Of a time or a duration."""
         call, types = methods_of(value)[name]
         kinds = [*types, *(object,) * len(given.operands)]
@@ -288,8 +289,8 @@ class _Expansion:
         return result
 
     def of_method(self, dot: object, operand: Operand, wanted: type) -> object:
-        if isinstance(operand, Constant) and wanted is Span and isinstance(operand.value, int):
-            return Span(operand.value)
+        if isinstance(operand, ConstantNode) and wanted is GoDuration and isinstance(operand.value, int):
+            return GoDuration(operand.value)
         return self.argument(dot, operand, "string") if wanted is str else self.operand(dot, operand)
 
     def field(self, value: object, name: str, *, has_arguments: bool) -> object:
@@ -299,7 +300,7 @@ class _Expansion:
             if has_arguments:
                 raise self.failed(f"{name} is not a method but has arguments")
             return value.get(name, NOTHING if isinstance(value, Arguments) else "")
-        if isinstance(value, Sample | Top):
+        if isinstance(value, QuerySample | Top):
             for known, content in fields(value):
                 if known == name:
                     if has_arguments:
@@ -308,7 +309,7 @@ class _Expansion:
         raise self.failed(f"can't evaluate field {name} in type {type_name(value)}")
 
     def function(
-        self, dot: object, name: Identifier, node: Anything, operands: tuple[Operand, ...], piped: object
+        self, dot: object, name: IdentifierNode, node: Anything, operands: tuple[Operand, ...], piped: object
     ) -> object:
         self.at(name)
         function = self.functions[name.name]
@@ -329,7 +330,7 @@ class _Expansion:
             arguments.append(self.fitting(piped, types[-1]))
         return self.called(name.name, function, arguments, node)
 
-    def called(self, name: str, function: Function, arguments: list[object], node: Anything) -> object:
+    def called(self, name: str, function: TemplateFunction, arguments: list[object], node: Anything) -> object:
         if name == "query":
             self.budget.spend(QUERY_STEPS)
         try:
@@ -342,11 +343,11 @@ class _Expansion:
 
     def argument(self, dot: object, operand: Operand, wanted: Type) -> object:
         self.at(operand)
-        if isinstance(operand, Nil):
+        if isinstance(operand, NilNode):
             if wanted == "string":
                 raise self.failed(f"cannot assign nil to {wanted}")
             return self.empty(wanted)
-        if not isinstance(operand, Constant):
+        if not isinstance(operand, ConstantNode):
             return self.fitting(self.operand(dot, operand), wanted)
         if wanted == "string":
             if not isinstance(operand.value, str):
@@ -356,7 +357,7 @@ class _Expansion:
         return self.operand(dot, operand)
 
     def empty(self, wanted: Type) -> object:
-        return Samples() if wanted == "template.queryResult" else NOTHING
+        return QuerySamples() if wanted == "template.queryResult" else NOTHING
 
     def fitting(self, value: object, wanted: Type) -> object:
         """``value`` as an argument of the type that is wanted."""

@@ -3,49 +3,223 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlsplit
 
-from lilfox_tui.alerts.template.function import Function
-from lilfox_tui.alerts.template.go_builtins import BUILTINS
-from lilfox_tui.alerts.template.go_text import to_bytes
+from lilfox_tui.alerts.template.go_builtins import BUILTINS, TemplateFunction
+from lilfox_tui.alerts.template.go_format import sprintf
+from lilfox_tui.alerts.template.go_strconv import from_bytes, parse_float, to_bytes
 from lilfox_tui.alerts.template.go_time import to_moment, to_span
-from lilfox_tui.alerts.template.humanize import (
-    humanize,
-    humanize1024,
-    humanize_duration,
-    humanize_percentage,
-    humanize_timestamp,
-    to_float,
+from lilfox_tui.alerts.template.values import (
+    Arguments,
+    Growing,
+    Nothing,
+    QuerySample,
+    QuerySamples,
+    SafeHtml,
+    type_name,
 )
-from lilfox_tui.alerts.template.regex import match, replace_all
-from lilfox_tui.alerts.template.values import Arguments, Nothing, SafeHtml, Sample, Samples
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.scrape.durations import parse_duration
+from lilfox_tui.scrape.labels import REFERENCE, group_number
+from lilfox_tui.scrape.notation import parse_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.promql.value import Vector
+
+
+# Regular expressions of templates: RE2, so that none can hang (Go's package regexp has the same syntax).
+
+
+_GO_WORDS = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid escape sequence": "invalid escape sequence",
+}
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> Any:
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(to_bytes(pattern), options)
+    except re2.error as error:
+        raw = error.args[0] if error.args else b""
+        reason, _colon, at = (raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)).partition(": ")
+        raise ValueError(
+            f"error parsing regexp: {_GO_WORDS.get(reason, reason)}" + (f": `{at}`" if at else "")
+        ) from None
+
+
+def match(pattern: str, text: str) -> bool:
+    """Whether ``pattern`` is somewhere in ``text``. Raises ValueError with Go's words."""
+    return _compiled(pattern).search(to_bytes(text)) is not None
+
+
+def replace_all(pattern: str, replacement: str, text: str) -> str:
+    """``text`` with every match replaced; ``$1``, ``${1}`` and ``${name}`` are groups. Raises ValueError."""
+    try:
+        compiled = _compiled(pattern)
+    except ValueError as error:
+        raise ValueError(f"regexp: Compile(`{pattern}`): {error}") from None
+    raw = to_bytes(text)
+    result, place = Growing(), 0
+    for found in compiled.finditer(raw):
+        result.add(from_bytes(raw[place : found.start()]))
+        _fill(replacement, found, result)
+        place = found.end()
+    result.add(from_bytes(raw[place:]))
+    return str(result)
+
+
+def _fill(replacement: str, found: Any, result: Growing) -> None:
+    place = 0
+    for reference in REFERENCE.finditer(replacement):
+        result.add(replacement[place : reference.start()])
+        result.add(_group(reference, found))
+        place = reference.end()
+    result.add(replacement[place:])
+
+
+def _group(reference: re.Match[str], found: Any) -> str:
+    dollar, bare, braced = reference.groups()
+    if dollar:
+        return "$"
+    name = bare or braced
+    number, groups = group_number(name), found.groupdict()
+    if number is not None:
+        value = found.group(number) if number <= len(found.groups()) else None
+    else:
+        value = groups.get(name, groups.get(name.encode()))
+    return from_bytes(value) if value else ""
+
+
+# Numbers for people, as Prometheus' template functions write them (its template/template.go).
+
+
+_LARGE = ("k", "M", "G", "T", "P", "E", "Z", "Y")
+_SMALL = ("m", "u", "n", "p", "f", "a", "z", "y")
+_INT64 = 2**63
+_BINARY = ("ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
+
+
+def to_float(value: object) -> float:
+    """A number, or the text of one. Raises ValueError."""
+    if isinstance(value, str) and type(value) is str:
+        return parse_float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"can't convert {type_name(value)} to float")
+
+
+def humanize(value: object) -> str:
+    """``1.235M``, ``120u``."""
+    number = to_float(value)
+    if number == 0 or not math.isfinite(number):
+        return _four(number)
+    return _scaled(number, _LARGE, 1000) if abs(number) >= 1 else _shrunk(number)
+
+
+def humanize1024(value: object) -> str:
+    """``1Mi``."""
+    number = to_float(value)
+    if abs(number) <= 1 or not math.isfinite(number):
+        return _four(number)
+    return _scaled(number, _BINARY, 1024)
+
+
+def humanize_duration(value: object) -> str:
+    """Seconds as ``1d 1h 1m 1s`` or ``1.23ms``."""
+    number = to_float(value)
+    if not math.isfinite(number):
+        return _four(number)
+    if number == 0:
+        return "0s"
+    if abs(number) < 1:
+        return _shrunk(number) + "s"
+    sign, number = ("-", -number) if number < 0 else ("", number)
+    whole = int(number) if number < _INT64 else -_INT64  # what Go makes of a number that is too large
+    turn, whole = (-1, -whole) if whole < 0 else (1, whole)
+    parts = whole % 60, whole // 60 % 60, whole // 3600 % 24, whole // 86400
+    seconds, minutes, hours, days = (turn * part for part in parts)
+    if days:
+        return f"{sign}{days}d {hours}h {minutes}m {seconds}s"
+    if hours:
+        return f"{sign}{hours}h {minutes}m {seconds}s"
+    return f"{sign}{minutes}m {seconds}s" if minutes else f"{sign}{_four(number)}s"
+
+
+def humanize_percentage(value: object) -> str:
+    """A share of one as ``95.91%``."""
+    return _four(to_float(value) * 100) + "%"
+
+
+def humanize_timestamp(value: object) -> str:
+    """Seconds since 1970 as ``2022-01-25 12:36:43 +0000 UTC``."""
+    number = to_float(value)
+    if not math.isfinite(number):
+        return _four(number)
+    nanoseconds = number * 1e9
+    if not -(2.0**63) <= nanoseconds <= 2.0**63:
+        shown = sprintf("%v", (number,))
+        raise ValueError(f"{shown} cannot be represented as a nanoseconds timestamp since it overflows int64")
+    milliseconds = math.trunc(int(nanoseconds) / 1_000_000)
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    fraction = f".{at.microsecond:06d}".rstrip("0").rstrip(".")
+    return f"{at:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC"
+
+
+def _four(number: float) -> str:
+    return sprintf("%.4g", (number,))
+
+
+def _scaled(number: float, prefixes: Sequence[str], step: int) -> str:
+    prefix = ""
+    for larger in prefixes:
+        if abs(number) < step:
+            break
+        prefix = larger
+        number /= step
+    return _four(number) + prefix
+
+
+def _shrunk(number: float) -> str:
+    prefix = ""
+    for smaller in _SMALL:
+        if abs(number) >= 1:
+            break
+        prefix = smaller
+        number *= 1000
+    return _four(number) + prefix
+
 
 Ask = Callable[[str], "Vector"]
 _NIL_POINTER = "runtime error: invalid memory address or nil pointer dereference"
 
 
-def first(samples: Samples) -> Sample:
+def first(samples: QuerySamples) -> QuerySample:
     """The first element. Raises ValueError where there is none."""
     if not samples:
         raise ValueError("first() called on vector with no elements")
     return samples[0]
 
 
-def _field_of(sample: Sample | Nothing) -> Sample:
+def _field_of(sample: QuerySample | Nothing) -> QuerySample:
     if isinstance(sample, Nothing):
         raise ValueError(_NIL_POINTER)
     return sample
 
 
-def sort_by_label(label: str, samples: Samples) -> Samples:
+def sort_by_label(label: str, samples: QuerySamples) -> QuerySamples:
     """``samples``, which is itself sorted by the value of a label."""
     samples.sort(key=lambda sample: to_bytes(sample.labels.get(label, "")))
     return samples
@@ -125,13 +299,15 @@ def link(tab: int, expression: str) -> str:
     return f"/graph?g0.expr={quote_plus(to_bytes(expression))}&g0.tab={tab}"
 
 
-def _ask(query: Ask, text: str) -> Samples:
+def _ask(query: Ask, text: str) -> QuerySamples:
     try:
         found = query(text)
     except LilFoxError as error:
         raise ValueError(str(error)) from None
     values = found.values.tolist()
-    return Samples(Sample(dict(labels.pairs), value) for labels, value in zip(found.labels, values, strict=True))
+    return QuerySamples(
+        QuerySample(dict(labels.pairs), value) for labels, value in zip(found.labels, values, strict=True)
+    )
 
 
 def _seconds(text: str) -> float:
@@ -150,45 +326,47 @@ def _url(url: str | None) -> str:
     return url
 
 
-_FIXED: dict[str, Function] = {
+_FIXED: dict[str, TemplateFunction] = {
     **BUILTINS,
-    "first": Function(first, ("template.queryResult",)),
-    "label": Function(lambda name, sample: _field_of(sample).labels.get(name, ""), ("string", "*template.sample")),
-    "value": Function(lambda sample: _field_of(sample).value, ("*template.sample",)),
-    "strvalue": Function(lambda sample: _field_of(sample).labels.get("__value__", ""), ("*template.sample",)),
-    "args": Function(arguments, (), "interface {}"),
-    "reReplaceAll": Function(replace_all, ("string", "string", "string")),
-    "safeHtml": Function(SafeHtml, ("string",)),
-    "match": Function(match, ("string", "string")),
-    "title": Function(title, ("string",)),
-    "toUpper": Function(to_upper, ("string",)),
-    "toLower": Function(to_lower, ("string",)),
-    "graphLink": Function(partial(link, 0), ("string",)),
-    "tableLink": Function(partial(link, 1), ("string",)),
-    "sortByLabel": Function(sort_by_label, ("string", "template.queryResult")),
-    "stripPort": Function(strip_port, ("string",)),
-    "stripDomain": Function(strip_domain, ("string",)),
-    "humanize": Function(humanize, ("interface {}",)),
-    "humanize1024": Function(humanize1024, ("interface {}",)),
-    "humanizeDuration": Function(humanize_duration, ("interface {}",)),
-    "humanizePercentage": Function(humanize_percentage, ("interface {}",)),
-    "humanizeTimestamp": Function(humanize_timestamp, ("interface {}",)),
-    "toTime": Function(lambda value: to_moment(to_float(value)), ("interface {}",)),
-    "toDuration": Function(lambda value: to_span(to_float(value)), ("interface {}",)),
-    "parseDuration": Function(_seconds, ("string",)),
-    "urlQueryEscape": Function(lambda text: quote_plus(to_bytes(text)), ("string",)),
+    "first": TemplateFunction(first, ("template.queryResult",)),
+    "label": TemplateFunction(
+        lambda name, sample: _field_of(sample).labels.get(name, ""), ("string", "*template.sample")
+    ),
+    "value": TemplateFunction(lambda sample: _field_of(sample).value, ("*template.sample",)),
+    "strvalue": TemplateFunction(lambda sample: _field_of(sample).labels.get("__value__", ""), ("*template.sample",)),
+    "args": TemplateFunction(arguments, (), "interface {}"),
+    "reReplaceAll": TemplateFunction(replace_all, ("string", "string", "string")),
+    "safeHtml": TemplateFunction(SafeHtml, ("string",)),
+    "match": TemplateFunction(match, ("string", "string")),
+    "title": TemplateFunction(title, ("string",)),
+    "toUpper": TemplateFunction(to_upper, ("string",)),
+    "toLower": TemplateFunction(to_lower, ("string",)),
+    "graphLink": TemplateFunction(partial(link, 0), ("string",)),
+    "tableLink": TemplateFunction(partial(link, 1), ("string",)),
+    "sortByLabel": TemplateFunction(sort_by_label, ("string", "template.queryResult")),
+    "stripPort": TemplateFunction(strip_port, ("string",)),
+    "stripDomain": TemplateFunction(strip_domain, ("string",)),
+    "humanize": TemplateFunction(humanize, ("interface {}",)),
+    "humanize1024": TemplateFunction(humanize1024, ("interface {}",)),
+    "humanizeDuration": TemplateFunction(humanize_duration, ("interface {}",)),
+    "humanizePercentage": TemplateFunction(humanize_percentage, ("interface {}",)),
+    "humanizeTimestamp": TemplateFunction(humanize_timestamp, ("interface {}",)),
+    "toTime": TemplateFunction(lambda value: to_moment(to_float(value)), ("interface {}",)),
+    "toDuration": TemplateFunction(lambda value: to_span(to_float(value)), ("interface {}",)),
+    "parseDuration": TemplateFunction(_seconds, ("string",)),
+    "urlQueryEscape": TemplateFunction(lambda text: quote_plus(to_bytes(text)), ("string",)),
 }
 NAMES = frozenset((*_FIXED, "query", "now", "externalURL", "pathPrefix"))
 """Everything that a template may call."""
 
 
-def functions(query: Ask, url: str | None, now_s: float) -> Mapping[str, Function]:
+def functions(query: Ask, url: str | None, now_s: float) -> Mapping[str, TemplateFunction]:
     """All of them; ``query`` is asked by ``query``, ``url`` is this program's own address (None: it has none), and
     ``now_s`` the time of the evaluation, in seconds since 1970."""
     return {
         **_FIXED,
-        "now": Function(lambda: now_s),
-        "query": Function(partial(_ask, query), ("string",)),
-        "externalURL": Function(partial(_url, url)),
-        "pathPrefix": Function(partial(_path_of, url)),
+        "now": TemplateFunction(lambda: now_s),
+        "query": TemplateFunction(partial(_ask, query), ("string",)),
+        "externalURL": TemplateFunction(partial(_url, url)),
+        "pathPrefix": TemplateFunction(partial(_path_of, url)),
     }

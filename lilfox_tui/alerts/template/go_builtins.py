@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
 from urllib.parse import quote_plus
 
-from lilfox_tui.alerts.template.function import Function
+from msgspec import Struct
+
 from lilfox_tui.alerts.template.go_format import PLAIN, shown, sprint, sprintf, sprintln, struct_text
-from lilfox_tui.alerts.template.go_text import from_bytes, to_bytes
-from lilfox_tui.alerts.template.go_time import Span
-from lilfox_tui.alerts.template.values import NOTHING, Arguments, Sample, Samples, is_true, type_name
+from lilfox_tui.alerts.template.go_strconv import from_bytes, to_bytes
+from lilfox_tui.alerts.template.go_time import GoDuration
+from lilfox_tui.alerts.template.values import NOTHING, Arguments, QuerySample, QuerySamples, is_true, type_name
+
+Type = Literal["string", "interface {}", "reflect.Value", "*template.sample", "template.queryResult"]
+
+
+class TemplateFunction(Struct, frozen=True):
+    """A function: ``call(*arguments)`` gives the value, or raises ValueError with Go's words for what is wrong.
+
+    ``takes`` are the types of its fixed parameters, ``rest`` that of any number of further ones.
+    """
+
+    call: Callable[..., Any]
+    takes: tuple[Type, ...] = ()
+    rest: Type | None = None
+
 
 _INCOMPATIBLE = "incompatible types for comparison"
 _INVALID = "invalid type for comparison"
@@ -41,14 +56,14 @@ def _is_equal(first: object, other: object) -> bool:
     if kind is not None:
         return first == other
     for value in (first, other):
-        if isinstance(value, Mapping | Samples):
+        if isinstance(value, Mapping | QuerySamples):
             raise ValueError(f"non-comparable type {shown(value, 's', PLAIN)}: {type_name(value)}")
     return first is other
 
 
 def _counted(value: object) -> object:
     """A duration is a number to Go."""
-    return value.nanoseconds if isinstance(value, Span) else value
+    return value.nanoseconds if isinstance(value, GoDuration) else value
 
 
 def less(first: object, other: object) -> bool:
@@ -82,7 +97,7 @@ def index(item: object, *keys: object) -> object:
 def _element(item: object, key: object) -> object:
     if isinstance(item, str):
         return to_bytes(item)[_place(key, len(to_bytes(item)))]
-    if isinstance(item, Samples):
+    if isinstance(item, QuerySamples):
         return item[_place(key, len(item))]
     if isinstance(item, Mapping):
         if key is NOTHING:
@@ -112,7 +127,7 @@ def part(item: object, *bounds: object) -> object:
         raise ValueError("slice of untyped nil")
     if len(bounds) > 3:
         raise ValueError(f"too many slice indexes: {len(bounds)}")
-    if not isinstance(item, str | Samples):
+    if not isinstance(item, str | QuerySamples):
         raise ValueError(f"can't slice item of type {type_name(item)}")
     if isinstance(item, str) and len(bounds) == 3:
         raise ValueError("cannot 3-index slice a string")
@@ -122,14 +137,14 @@ def part(item: object, *bounds: object) -> object:
     if begin > end:
         raise ValueError(f"invalid slice index: {begin} > {end}")
     cut = whole[begin:end]
-    return from_bytes(cut) if isinstance(cut, bytes) else Samples(cut)
+    return from_bytes(cut) if isinstance(cut, bytes) else QuerySamples(cut)
 
 
 def length(item: object) -> int:
     """``len``: of a text in bytes."""
     if isinstance(item, str):
         return len(to_bytes(item))
-    if isinstance(item, Mapping | Samples):
+    if isinstance(item, Mapping | QuerySamples):
         return len(item)
     if item is NOTHING:
         raise ValueError("reflect: call of reflect.Value.Type on zero Value")
@@ -140,7 +155,7 @@ def printed(value: object) -> str:
     """A value as an action prints it."""
     if value is NOTHING:
         return "<no value>"
-    return struct_text(value) if isinstance(value, Sample) else shown(value, "v", PLAIN)
+    return struct_text(value) if isinstance(value, QuerySample) else shown(value, "v", PLAIN)
 
 
 def _as_text(values: tuple[object, ...]) -> str:
@@ -167,24 +182,24 @@ def _last(*values: object) -> object:
 
 _ANY: Final = "interface {}"
 _VALUE: Final = "reflect.Value"
-BUILTINS: dict[str, Function] = {
-    "and": Function(_last, (_VALUE,), _VALUE),
-    "call": Function(_call, (_VALUE,), _VALUE),
-    "html": Function(lambda *values: _as_text(values).translate(_HTML), (), _ANY),
-    "index": Function(index, (_VALUE,), _VALUE),
-    "slice": Function(part, (_VALUE,), _VALUE),
-    "js": Function(_js, (), _ANY),
-    "len": Function(length, (_VALUE,)),
-    "not": Function(lambda value: not is_true(value), (_VALUE,)),
-    "or": Function(_last, (_VALUE,), _VALUE),
-    "print": Function(lambda *values: sprint(values), (), _ANY),
-    "printf": Function(lambda template, *values: sprintf(template, values), ("string",), _ANY),
-    "println": Function(lambda *values: sprintln(values), (), _ANY),
-    "urlquery": Function(lambda *values: quote_plus(to_bytes(_as_text(values))), (), _ANY),
-    "eq": Function(equal, (_VALUE,), _VALUE),
-    "ge": Function(lambda first, other: not less(first, other), (_VALUE, _VALUE)),
-    "gt": Function(lambda first, other: not _at_most(first, other), (_VALUE, _VALUE)),
-    "le": Function(_at_most, (_VALUE, _VALUE)),
-    "lt": Function(less, (_VALUE, _VALUE)),
-    "ne": Function(lambda first, other: not equal(first, other), (_VALUE, _VALUE)),
+BUILTINS: dict[str, TemplateFunction] = {
+    "and": TemplateFunction(_last, (_VALUE,), _VALUE),
+    "call": TemplateFunction(_call, (_VALUE,), _VALUE),
+    "html": TemplateFunction(lambda *values: _as_text(values).translate(_HTML), (), _ANY),
+    "index": TemplateFunction(index, (_VALUE,), _VALUE),
+    "slice": TemplateFunction(part, (_VALUE,), _VALUE),
+    "js": TemplateFunction(_js, (), _ANY),
+    "len": TemplateFunction(length, (_VALUE,)),
+    "not": TemplateFunction(lambda value: not is_true(value), (_VALUE,)),
+    "or": TemplateFunction(_last, (_VALUE,), _VALUE),
+    "print": TemplateFunction(lambda *values: sprint(values), (), _ANY),
+    "printf": TemplateFunction(lambda template, *values: sprintf(template, values), ("string",), _ANY),
+    "println": TemplateFunction(lambda *values: sprintln(values), (), _ANY),
+    "urlquery": TemplateFunction(lambda *values: quote_plus(to_bytes(_as_text(values))), (), _ANY),
+    "eq": TemplateFunction(equal, (_VALUE,), _VALUE),
+    "ge": TemplateFunction(lambda first, other: not less(first, other), (_VALUE, _VALUE)),
+    "gt": TemplateFunction(lambda first, other: not _at_most(first, other), (_VALUE, _VALUE)),
+    "le": TemplateFunction(_at_most, (_VALUE, _VALUE)),
+    "lt": TemplateFunction(less, (_VALUE, _VALUE)),
+    "ne": TemplateFunction(lambda first, other: not equal(first, other), (_VALUE, _VALUE)),
 }

@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lilfox_tui.alerts.template.bounds import Growing
-from lilfox_tui.alerts.template.go_text import quote, quote_ascii, to_bytes
-from lilfox_tui.alerts.template.go_time import Moment, Named, Span
-from lilfox_tui.alerts.template.values import NOTHING, Sample, Samples, Top, fields, type_name
-from lilfox_tui.scrape.go_number import shortest
+from lilfox_tui.alerts.template.go_strconv import quote, quote_ascii, to_bytes
+from lilfox_tui.alerts.template.go_time import GoDuration, GoNamedInt, GoTime
+from lilfox_tui.alerts.template.values import NOTHING, Growing, QuerySample, QuerySamples, Top, fields, type_name
+from lilfox_tui.scrape.notation import shortest
 
 _NAMES = "names"  # the plus of %+v is about names of fields, not about signs
 _SYNTAX = "syntax"  # and the sharp of %#v about how Go would write the value
@@ -19,7 +18,7 @@ _HEX_DIGITS = 13  # of a float's mantissa
 _LARGEST_NUMBER = 1_000_000
 
 
-class Form(NamedTuple):
+class FormatSpec(NamedTuple):
     """What stands between the percent and the verb."""
 
     flags: frozenset[str] = frozenset()
@@ -31,7 +30,7 @@ class Form(NamedTuple):
         return flag in self.flags
 
 
-PLAIN = Form()
+PLAIN = FormatSpec()
 
 
 def sprint(values: Sequence[object]) -> str:
@@ -58,7 +57,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def shown(value: object, verb: str, form: Form) -> str:
+def shown(value: object, verb: str, form: FormatSpec) -> str:
     """One value by one verb, padded; ``%!d(float64=2)`` where the verb does not fit."""
     if verb == "T":
         return _text(type_name(value), "s", form)
@@ -68,8 +67,8 @@ def shown(value: object, verb: str, form: Form) -> str:
         return _text(value, verb, form)
     if isinstance(value, bool):
         return _padded("true" if value else "false", form) if verb in "tv" else _bad(value, verb, form)
-    if isinstance(value, Named | Moment | Span) and (verb in "vsqxX" or not isinstance(value, Named)):
-        if isinstance(value, Span) and verb in "dbcoUO":
+    if isinstance(value, GoNamedInt | GoTime | GoDuration) and (verb in "vsqxX" or not isinstance(value, GoNamedInt)):
+        if isinstance(value, GoDuration) and verb in "dbcoUO":
             return _integer(value.nanoseconds, verb, form)
         return _text(str(value), "s" if verb == "v" else verb, form)
     if isinstance(value, int):
@@ -81,16 +80,16 @@ def shown(value: object, verb: str, form: Form) -> str:
     return _composed(value, verb, form)
 
 
-def _bad(value: object, verb: str, form: Form) -> str:
+def _bad(value: object, verb: str, form: FormatSpec) -> str:
     return f"%!{verb}({type_name(value)}={shown(value, 'v', form)})"
 
 
-def _composed(value: object, verb: str, form: Form) -> str:
-    if isinstance(value, Sample):
+def _composed(value: object, verb: str, form: FormatSpec) -> str:
+    if isinstance(value, QuerySample):
         return "&" + struct_text(value, verb, form)
     if isinstance(value, Top):
         return struct_text(value, verb, form)
-    if isinstance(value, Samples):  # Go prints addresses in this place, which would mean nothing here
+    if isinstance(value, QuerySamples):  # Go prints addresses in this place, which would mean nothing here
         return _joined("[", [struct_text(sample, verb, form) for sample in value], "]")
     keyed = value if isinstance(value, Mapping) else {}
     pairs = [f"{shown(key, verb, form)}:{shown(keyed[key], verb, form)}" for key in sorted(keyed, key=to_bytes)]
@@ -99,7 +98,7 @@ def _composed(value: object, verb: str, form: Form) -> str:
     return _joined("map[", pairs, "]")
 
 
-def struct_text(value: Sample | Top, verb: str = "v", form: Form = PLAIN) -> str:
+def struct_text(value: QuerySample | Top, verb: str = "v", form: FormatSpec = PLAIN) -> str:
     """The fields of a struct in braces, with their names for ``%+v``."""
     names = form.has(_NAMES) or form.has(_SYNTAX)
     pieces = [(f"{name}:" if names else "") + shown(field, verb, form) for name, field in fields(value)]
@@ -117,7 +116,7 @@ def _joined(before: str, pieces: Sequence[str], after: str, between: str = " ") 
     return str(text)
 
 
-def _padded(text: str, form: Form) -> str:
+def _padded(text: str, form: FormatSpec) -> str:
     if form.width is None or len(text) >= form.width:
         return text
     if form.has("-"):
@@ -125,7 +124,7 @@ def _padded(text: str, form: Form) -> str:
     return text.rjust(form.width, "0" if form.has("0") else " ")
 
 
-def _signed(digits: str, form: Form) -> str:
+def _signed(digits: str, form: FormatSpec) -> str:
     """A number, its sign before the zeros that fill it up."""
     sign = digits[0] if digits[0] in "+-" else ""
     digits = digits[len(sign) :]
@@ -136,11 +135,11 @@ def _signed(digits: str, form: Form) -> str:
     return _padded(sign + digits, form)
 
 
-def _without_zeros(form: Form) -> Form:
+def _without_zeros(form: FormatSpec) -> FormatSpec:
     return form._replace(flags=form.flags - {"0"})
 
 
-def _text(value: str, verb: str, form: Form) -> str:
+def _text(value: str, verb: str, form: FormatSpec) -> str:
     if verb in "vs":
         cut = value if form.precision is None else value[: form.precision]
         if form.has(_SYNTAX):
@@ -170,7 +169,7 @@ def _prefix(verb: str, digits: str) -> str:
     return "" if prefix == "0" and digits.startswith("0") else prefix
 
 
-def _integer(value: int, verb: str, form: Form) -> str:
+def _integer(value: int, verb: str, form: FormatSpec) -> str:
     if verb in _BASES:
         digits = format(abs(value), _BASES[verb])
         if form.precision is not None:
@@ -188,7 +187,7 @@ def _integer(value: int, verb: str, form: Form) -> str:
     return _bad(value, verb, form)
 
 
-def _code_point(value: int, verb: str, form: Form) -> str:
+def _code_point(value: int, verb: str, form: FormatSpec) -> str:
     char = chr(value) if 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000 else "\ufffd"
     if verb == "c":
         return _padded(char, form)
@@ -199,7 +198,7 @@ def _code_point(value: int, verb: str, form: Form) -> str:
     return _padded(f"U+{digits}{after}", _without_zeros(form))
 
 
-def _float(value: float, verb: str, form: Form) -> str:
+def _float(value: float, verb: str, form: FormatSpec) -> str:
     if verb not in "vbgGxXfFeE":
         return _bad(value, verb, form)
     if math.isnan(value) or math.isinf(value):
@@ -208,7 +207,7 @@ def _float(value: float, verb: str, form: Form) -> str:
     return _signed(_digits(value, verb, form), form)
 
 
-def _digits(value: float, verb: str, form: Form) -> str:
+def _digits(value: float, verb: str, form: FormatSpec) -> str:
     if verb in "xX":
         return _hexadecimal(value, verb, form)
     if verb == "b":
@@ -224,7 +223,7 @@ def _digits(value: float, verb: str, form: Form) -> str:
     return format(value, f"{sharp}.6{kind}")
 
 
-def _hexadecimal(value: float, verb: str, form: Form) -> str:
+def _hexadecimal(value: float, verb: str, form: FormatSpec) -> str:
     if form.precision is not None and form.precision < _HEX_DIGITS and value:
         mantissa, power = math.frexp(value)
         unit = 2.0 ** (4 * form.precision + 1)
@@ -237,7 +236,7 @@ def _hexadecimal(value: float, verb: str, form: Form) -> str:
     return text.upper() if verb == "X" else text
 
 
-def _complex(value: complex, verb: str, form: Form) -> str:
+def _complex(value: complex, verb: str, form: FormatSpec) -> str:
     if verb not in "vgGfFeE":
         return _bad(value, verb, form)
     parts = form._replace(width=None)
@@ -296,7 +295,7 @@ class _Printf:
                 form = form._replace(flags=frozenset(_OF_V.get(flag, flag) for flag in form.flags))
             self.out.add(shown(value, verb, form))
 
-    def form(self) -> Form:
+    def form(self) -> FormatSpec:
         flags: set[str] = set()
         while self.template[self.at : self.at + 1] in tuple("+-# 0"):
             flags.add(self.template[self.at])
@@ -306,7 +305,7 @@ class _Printf:
         precision = self.precision()
         if not self.after_index:
             self.index()
-        return Form(frozenset(flags), width, precision)
+        return FormatSpec(frozenset(flags), width, precision)
 
     def width(self, flags: set[str]) -> tuple[int | None, set[str]]:
         if self.template[self.at : self.at + 1] == "*":

@@ -27,7 +27,7 @@ _LAYOUT = re.compile(
 """What stands for a part of a time in a layout (time/format.go)."""
 
 
-class Span(Struct, frozen=True, order=True):
+class GoDuration(Struct, frozen=True, order=True):
     """A time.Duration."""
 
     nanoseconds: int
@@ -49,7 +49,7 @@ class Span(Struct, frozen=True, order=True):
         return f"{sign}{hours}h{text}" if hours else sign + text
 
 
-class Moment(Struct, frozen=True, order=True):
+class GoTime(Struct, frozen=True, order=True):
     """A time.Time in UTC, in nanoseconds since 1970."""
 
     nanoseconds: int
@@ -66,7 +66,7 @@ class Moment(Struct, frozen=True, order=True):
             raise ValueError("time out of range") from None
 
 
-class Named(int):
+class GoNamedInt(int):
     """A time.Month or time.Weekday: a number that prints as its name."""
 
     words: tuple[str, ...] = _MONTHS
@@ -75,20 +75,20 @@ class Named(int):
         return self.words[int(self) - 1]
 
 
-class Weekday(Named):
+class Weekday(GoNamedInt):
     """0 is Sunday."""
 
     words = (*_DAYS[1:], _DAYS[0])
 
 
-def to_moment(seconds: float) -> Moment:
+def to_moment(seconds: float) -> GoTime:
     """The time so long after 1970, to the millisecond as Prometheus has it. Raises ValueError."""
-    return Moment(_cut(_within_int64(seconds), _MILLI))
+    return GoTime(_cut(_within_int64(seconds), _MILLI))
 
 
-def to_span(seconds: float) -> Span:
+def to_span(seconds: float) -> GoDuration:
     """So many seconds. Raises ValueError where Go would have none to give."""
-    return Span(_within_int64(seconds))
+    return GoDuration(_within_int64(seconds))
 
 
 def _within_int64(seconds: float) -> int:
@@ -98,7 +98,7 @@ def _within_int64(seconds: float) -> int:
     return int(nanoseconds)
 
 
-def formatted(at: Moment, layout: str) -> str:
+def formatted(at: GoTime, layout: str) -> str:
     """As time.Format. Raises ValueError outside of the years 1 to 9999."""
     date = at.date
     return _LAYOUT.sub(lambda found: _part(found[0], date, at.nanoseconds % _NANO), layout)
@@ -160,19 +160,19 @@ def _rounded(value: int, to: int) -> int:
     return size if value >= 0 else -size
 
 
-def _since_zero(at: Moment, to: Span, change: Callable[[int, int], int]) -> Moment:
+def _since_zero(at: GoTime, to: GoDuration, change: Callable[[int, int], int]) -> GoTime:
     """Times are cut and rounded as counted from the year 1."""
-    return Moment(change(at.nanoseconds - _ZERO, to.nanoseconds) + _ZERO)
+    return GoTime(change(at.nanoseconds - _ZERO, to.nanoseconds) + _ZERO)
 
 
-def _with_date(at: Moment, years: int, months: int, days: int) -> Moment:
+def _with_date(at: GoTime, years: int, months: int, days: int) -> GoTime:
     date = at.date
     year, month = divmod(date.year * 12 + date.month - 1 + years * 12 + months, 12)
     try:
         whole = date.replace(year=year, month=month + 1, day=1) + timedelta(days=date.day - 1 + days) - _EPOCH
     except (OverflowError, ValueError):
         raise ValueError("time out of range") from None
-    return Moment((whole // timedelta(microseconds=1)) * 1000 + at.nanoseconds % 1000)
+    return GoTime((whole // timedelta(microseconds=1)) * 1000 + at.nanoseconds % 1000)
 
 
 Method = tuple[Callable[..., object], tuple[type, ...]]
@@ -186,7 +186,7 @@ MOMENT_METHODS: dict[str, Method] = {
     "UnixMicro": (lambda at: at.nanoseconds // 1000, ()),
     "UnixNano": (lambda at: at.nanoseconds, ()),
     "Year": (lambda at: at.date.year, ()),
-    "Month": (lambda at: Named(at.date.month), ()),
+    "Month": (lambda at: GoNamedInt(at.date.month), ()),
     "Day": (lambda at: at.date.day, ()),
     "Weekday": (lambda at: _weekday(at.date), ()),
     "YearDay": (lambda at: _yearday(at.date), ()),
@@ -198,15 +198,15 @@ MOMENT_METHODS: dict[str, Method] = {
     "Local": (lambda at: at, ()),
     "IsZero": (lambda at: at.nanoseconds == _ZERO, ()),
     "IsDST": (lambda _at: False, ()),
-    "Add": (lambda at, span: Moment(at.nanoseconds + span.nanoseconds), (Span,)),
+    "Add": (lambda at, span: GoTime(at.nanoseconds + span.nanoseconds), (GoDuration,)),
     "AddDate": (_with_date, (int, int, int)),
-    "Sub": (lambda at, other: Span(at.nanoseconds - other.nanoseconds), (Moment,)),
-    "Before": (lambda at, other: at < other, (Moment,)),
-    "After": (lambda at, other: at > other, (Moment,)),
-    "Equal": (lambda at, other: at == other, (Moment,)),
-    "Compare": (lambda at, other: (at > other) - (at < other), (Moment,)),
-    "Truncate": (lambda at, to: _since_zero(at, to, _cut), (Span,)),
-    "Round": (lambda at, to: _since_zero(at, to, _rounded), (Span,)),
+    "Sub": (lambda at, other: GoDuration(at.nanoseconds - other.nanoseconds), (GoTime,)),
+    "Before": (lambda at, other: at < other, (GoTime,)),
+    "After": (lambda at, other: at > other, (GoTime,)),
+    "Equal": (lambda at, other: at == other, (GoTime,)),
+    "Compare": (lambda at, other: (at > other) - (at < other), (GoTime,)),
+    "Truncate": (lambda at, to: _since_zero(at, to, _cut), (GoDuration,)),
+    "Round": (lambda at, to: _since_zero(at, to, _rounded), (GoDuration,)),
 }
 SPAN_METHODS: dict[str, Method] = {
     "String": (str, ()),
@@ -216,12 +216,12 @@ SPAN_METHODS: dict[str, Method] = {
     "Milliseconds": (lambda span: _cut(span.nanoseconds, _MILLI) // _MILLI, ()),
     "Microseconds": (lambda span: _cut(span.nanoseconds, 1000) // 1000, ()),
     "Nanoseconds": (lambda span: span.nanoseconds, ()),
-    "Abs": (lambda span: Span(abs(span.nanoseconds)), ()),
-    "Truncate": (lambda span, to: Span(_cut(span.nanoseconds, to.nanoseconds)), (Span,)),
-    "Round": (lambda span, to: Span(_rounded(span.nanoseconds, to.nanoseconds)), (Span,)),
+    "Abs": (lambda span: GoDuration(abs(span.nanoseconds)), ()),
+    "Truncate": (lambda span, to: GoDuration(_cut(span.nanoseconds, to.nanoseconds)), (GoDuration,)),
+    "Round": (lambda span, to: GoDuration(_rounded(span.nanoseconds, to.nanoseconds)), (GoDuration,)),
 }
 
 
 def methods_of(value: object) -> dict[str, Method]:
     """The methods of a value by name; none where it is no time."""
-    return MOMENT_METHODS if isinstance(value, Moment) else SPAN_METHODS if isinstance(value, Span) else {}
+    return MOMENT_METHODS if isinstance(value, GoTime) else SPAN_METHODS if isinstance(value, GoDuration) else {}

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
-from lilfox_tui.alerts.template.go_text import quote, to_bytes
+from lilfox_tui.alerts.template.go_strconv import quote, to_bytes
 
 LEFT, RIGHT = "{{", "}}"
 _SPACES = " \t\r\n"
 _MARKER_LENGTH = 2  # a minus and the space between it and the action
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     """What a word is."""
 
     ERROR = auto()
@@ -40,38 +40,38 @@ class Kind(Enum):
 
 
 _KEYWORDS = ("block", "break", "continue", "define", "else", "end", "if", "nil", "range", "template", "with")
-_SINGLE = {"=": Kind.ASSIGN, "|": Kind.PIPE}
+_SINGLE = {"=": TokenKind.ASSIGN, "|": TokenKind.PIPE}
 
 
-class Token(NamedTuple):
+class TemplateToken(NamedTuple):
     """One word. ``start`` is its offset in the text; ``line`` counts from 1. The text of an ERROR is what is wrong."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     start: int
     line: int
 
     def is_keyword(self, *words: str) -> bool:
         """Whether it is one of these keywords (``.`` is one too)."""
-        return self.kind is Kind.KEYWORD and self.text in words
+        return self.kind is TokenKind.KEYWORD and self.text in words
 
     def __str__(self) -> str:
         """As Go's messages write it."""
-        if self.kind is Kind.END_OF_TEXT:
+        if self.kind is TokenKind.END_OF_TEXT:
             return "EOF"
-        if self.kind is Kind.ERROR:
+        if self.kind is TokenKind.ERROR:
             return self.text
-        if self.kind is Kind.KEYWORD:
+        if self.kind is TokenKind.KEYWORD:
             return f"<{self.text}>"
         return f"{quote(self.text[:10])}..." if len(to_bytes(self.text)) > 10 else quote(self.text)
 
 
-def tokens(text: str) -> Iterator[Token]:
+def tokens(text: str) -> Iterator[TemplateToken]:
     """The words of ``text``; END_OF_TEXT or an ERROR is the last."""
     return _Lexer(text).tokens()
 
 
-class _Wrong(Exception):
+class _LexError(Exception):
     pass
 
 
@@ -83,21 +83,21 @@ class _Lexer:
         self.line = 1
         self.depth = 0
 
-    def tokens(self) -> Iterator[Token]:
+    def tokens(self) -> Iterator[TemplateToken]:
         try:
             while True:
                 yield from self.plain_text()
                 if self.at >= len(self.text):
-                    yield Token(Kind.END_OF_TEXT, "", self.at, self.line)
+                    yield TemplateToken(TokenKind.END_OF_TEXT, "", self.at, self.line)
                     return
                 if not self.comment():
                     yield from self.action()
-        except _Wrong as wrong:
-            yield Token(Kind.ERROR, str(wrong), self.start, self.line)
+        except _LexError as wrong:
+            yield TemplateToken(TokenKind.ERROR, str(wrong), self.start, self.line)
 
-    def token(self, kind: Kind) -> Token:
+    def token(self, kind: TokenKind) -> TemplateToken:
         text = self.text[self.start : self.at]
-        token = Token(kind, text, self.start, self.line)
+        token = TemplateToken(kind, text, self.start, self.line)
         self.line += text.count("\n")
         self.start = self.at
         return token
@@ -106,14 +106,14 @@ class _Lexer:
         self.line += self.text.count("\n", self.start, self.at)
         self.start = self.at
 
-    def plain_text(self) -> Iterator[Token]:
+    def plain_text(self) -> Iterator[TemplateToken]:
         found = self.text.find(LEFT, self.at)
         end = len(self.text) if found < 0 else found
         self.at = end
         if found >= 0 and self.trims_before(found + len(LEFT)):
             self.at = self.start + len(self.text[self.start : end].rstrip(_SPACES))
         if self.at > self.start:
-            yield self.token(Kind.TEXT)
+            yield self.token(TokenKind.TEXT)
         self.at = end
         self.skip()
 
@@ -137,11 +137,11 @@ class _Lexer:
         self.skip()
         end = self.text.find("*/", after + 2)
         if end < 0:
-            raise _Wrong("unclosed comment")
+            raise _LexError("unclosed comment")
         self.at = end + 2
         ends, trims = self.right()
         if not ends:
-            raise _Wrong("comment ends before closing delimiter")
+            raise _LexError("comment ends before closing delimiter")
         self.leave(trims)
         return True
 
@@ -155,10 +155,10 @@ class _Lexer:
         while self.at < len(self.text) and self.text[self.at] in characters:
             self.at += 1
 
-    def action(self) -> Iterator[Token]:
+    def action(self) -> Iterator[TemplateToken]:
         trims = self.trims_before(self.at + len(LEFT))
         self.at += len(LEFT)
-        yield self.token(Kind.LEFT)
+        yield self.token(TokenKind.LEFT)
         if trims:
             self.at += _MARKER_LENGTH
             self.skip()
@@ -169,102 +169,102 @@ class _Lexer:
                 break
             yield self.inside()
         if self.depth:
-            raise _Wrong("unclosed left paren")
-        yield Token(Kind.RIGHT, RIGHT, self.at + (_MARKER_LENGTH if trims else 0), self.line)
+            raise _LexError("unclosed left paren")
+        yield TemplateToken(TokenKind.RIGHT, RIGHT, self.at + (_MARKER_LENGTH if trims else 0), self.line)
         self.leave(trims)
 
-    def inside(self) -> Token:
+    def inside(self) -> TemplateToken:
         if self.at >= len(self.text):
-            raise _Wrong("unclosed action")
+            raise _LexError("unclosed action")
         first = self.text[self.at]
         if first in _SPACES:
             return self.space()
         if first == "." and self.text[self.at + 1 : self.at + 2] not in tuple("0123456789"):
-            return self.name(Kind.FIELD)
+            return self.name(TokenKind.FIELD)
         if first in "+-.0123456789":
             return self.number()
         if _is_word(first):
             return self.identifier()
         if first == "$":
-            return self.name(Kind.VARIABLE)
+            return self.name(TokenKind.VARIABLE)
         self.at += 1
         if first in _SINGLE:
             return self.token(_SINGLE[first])
         if first == ":":
             if self.text[self.at : self.at + 1] != "=":
-                raise _Wrong("expected :=")
+                raise _LexError("expected :=")
             self.at += 1
-            return self.token(Kind.DECLARE)
+            return self.token(TokenKind.DECLARE)
         if first in "\"`'":
             return self.quoted(first)
         return self.mark(first)
 
-    def mark(self, first: str) -> Token:
+    def mark(self, first: str) -> TemplateToken:
         if first == "(":
             self.depth += 1
-            return self.token(Kind.OPEN)
+            return self.token(TokenKind.OPEN)
         if first == ")":
             self.depth -= 1
             if self.depth < 0:
-                raise _Wrong("unexpected right paren")
-            return self.token(Kind.CLOSE)
+                raise _LexError("unexpected right paren")
+            return self.token(TokenKind.CLOSE)
         if first.isascii() and first.isprintable():
-            return self.token(Kind.CHAR)
-        raise _Wrong(f"unrecognized character in action: {_code_point(first)}")
+            return self.token(TokenKind.CHAR)
+        raise _LexError(f"unrecognized character in action: {_code_point(first)}")
 
-    def space(self) -> Token:
+    def space(self) -> TemplateToken:
         while self.at < len(self.text) and self.text[self.at] in _SPACES:
             if self.right() == (True, True) and self.at > self.start:
                 break
             self.at += 1
-        return self.token(Kind.SPACE)
+        return self.token(TokenKind.SPACE)
 
-    def name(self, kind: Kind) -> Token:
+    def name(self, kind: TokenKind) -> TemplateToken:
         """A field or a variable, or ``.`` and ``$`` alone."""
         self.at += 1
         begin = self.at
         while self.at < len(self.text) and _is_word(self.text[self.at]):
             self.at += 1
         self.must_end()
-        return self.token(Kind.KEYWORD if kind is Kind.FIELD and self.at == begin else kind)
+        return self.token(TokenKind.KEYWORD if kind is TokenKind.FIELD and self.at == begin else kind)
 
-    def identifier(self) -> Token:
+    def identifier(self) -> TemplateToken:
         while self.at < len(self.text) and _is_word(self.text[self.at]):
             self.at += 1
         self.must_end()
         word = self.text[self.start : self.at]
         if word in _KEYWORDS:
-            return self.token(Kind.KEYWORD)
-        return self.token(Kind.BOOL if word in ("true", "false") else Kind.IDENTIFIER)
+            return self.token(TokenKind.KEYWORD)
+        return self.token(TokenKind.BOOL if word in ("true", "false") else TokenKind.IDENTIFIER)
 
     def must_end(self) -> None:
         """A name is followed by a space or a mark; ``$x+2`` is nothing."""
         after = self.text[self.at : self.at + 1]
         if after and after not in " \t\r\n.,|:)(" and not self.text.startswith(RIGHT, self.at):
-            raise _Wrong(f"bad character {_code_point(after)}")
+            raise _LexError(f"bad character {_code_point(after)}")
 
-    def quoted(self, mark: str) -> Token:
+    def quoted(self, mark: str) -> TemplateToken:
         names = {'"': "quoted string", "`": "raw quoted string", "'": "character constant"}
         while self.at < len(self.text):
             char = self.text[self.at]
             self.at += 1
             if char == mark:
-                return self.token(Kind.CHAR_CONSTANT if mark == "'" else Kind.STRING)
+                return self.token(TokenKind.CHAR_CONSTANT if mark == "'" else TokenKind.STRING)
             if mark == "`":
                 continue
             if char == "\\" and self.text[self.at : self.at + 1] not in ("", "\n"):
                 self.at += 1
             elif char in "\\\n":
                 break
-        raise _Wrong(f"unterminated {names[mark]}")
+        raise _LexError(f"unterminated {names[mark]}")
 
-    def number(self) -> Token:
+    def number(self) -> TemplateToken:
         good = self.scan_number()
         if good and self.text[self.at : self.at + 1] in ("+", "-"):
             good = self.scan_number() and self.text[self.at - 1] == "i"
         if not good:
-            raise _Wrong(f"bad number syntax: {quote(self.text[self.start : self.at])}")
-        return self.token(Kind.NUMBER)
+            raise _LexError(f"bad number syntax: {quote(self.text[self.start : self.at])}")
+        return self.token(TokenKind.NUMBER)
 
     def scan_number(self) -> bool:
         self.pass_one("+-")

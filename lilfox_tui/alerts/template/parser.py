@@ -1,42 +1,197 @@
-"""From the words of a template to its tree (text/template/parse/parse.go, Go 1.24)."""
+"""Parses a template text into its tree (text/template/parse/parse.go and node.go, Go 1.24)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TypeAlias
 
-from lilfox_tui.alerts.template.errors import TemplateError
-from lilfox_tui.alerts.template.go_numbers import constant
-from lilfox_tui.alerts.template.go_text import quote, unquote
-from lilfox_tui.alerts.template.lexer import Kind, Token, tokens
-from lilfox_tui.alerts.template.nodes import (
-    Action,
-    Branch,
-    Call,
-    Chain,
-    Command,
-    Constant,
-    Dot,
-    Field,
-    Identifier,
-    Leave,
-    Nil,
-    Node,
-    Operand,
-    Pipeline,
-    Text,
-    Variable,
+from msgspec import Struct
+
+from lilfox_tui.alerts.template.go_strconv import constant, quote, unquote
+from lilfox_tui.alerts.template.lexer import TemplateToken, TokenKind, tokens
+from lilfox_tui.alerts.template.values import TemplateError
+
+# The tree of a template. ``str(node)`` is how Go's errors name a node (text/template/parse/node.go).
+
+
+class DotNode(Struct, frozen=True):
+    """``.``"""
+
+    start: int
+
+    def __str__(self) -> str:
+        return "."
+
+
+class NilNode(Struct, frozen=True):
+    """``nil``"""
+
+    start: int
+
+    def __str__(self) -> str:
+        return "nil"
+
+
+class ConstantNode(Struct, frozen=True):
+    """A text, a number (int, float, complex) or a truth value; ``text`` is how it is written."""
+
+    start: int
+    text: str
+    value: str | int | float | complex | bool
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class FieldNode(Struct, frozen=True):
+    """``.a.b``"""
+
+    start: int
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "." + ".".join(self.names)
+
+
+class VariableNode(Struct, frozen=True):
+    """``$x.a.b``; the first name is the variable's, with its dollar."""
+
+    start: int
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ".".join(self.names)
+
+
+class IdentifierNode(Struct, frozen=True):
+    """A function's name."""
+
+    start: int
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ChainNode(Struct, frozen=True):
+    """``(pipeline).a.b``"""
+
+    start: int
+    of: Operand
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        inner = f"({self.of})" if isinstance(self.of, PipelineNode) else str(self.of)
+        return f"{inner}." + ".".join(self.names)
+
+
+class CommandNode(Struct, frozen=True):
+    """Operands; the first may be a function and the others its arguments."""
+
+    start: int
+    operands: tuple[Operand, ...]
+
+    def __str__(self) -> str:
+        return " ".join(f"({part})" if isinstance(part, PipelineNode) else str(part) for part in self.operands)
+
+
+class PipelineNode(Struct, frozen=True):
+    """Commands, the value of each being the next one's last argument; the last one's goes into ``variables``."""
+
+    start: int
+    variables: tuple[VariableNode, ...]
+    assigns: bool
+    commands: tuple[CommandNode, ...]
+
+    def __str__(self) -> str:
+        names = ", ".join(map(str, self.variables))
+        before = f"{names} {'=' if self.assigns else ':='} " if names else ""
+        return before + " | ".join(map(str, self.commands))
+
+
+class TextNode(Struct, frozen=True):
+    """What stands outside of actions."""
+
+    start: int
+    text: str
+
+    def __str__(self) -> str:
+        return quote(self.text)
+
+
+class ActionNode(Struct, frozen=True):
+    """``{{pipeline}}``"""
+
+    start: int
+    pipeline: PipelineNode
+
+    def __str__(self) -> str:
+        return f"{{{{{self.pipeline}}}}}"
+
+
+class BranchNode(Struct, frozen=True):
+    """``if``, ``with`` or ``range``."""
+
+    start: int
+    word: str
+    pipeline: PipelineNode
+    body: tuple[Node, ...]
+    otherwise: tuple[Node, ...]
+
+    def __str__(self) -> str:
+        return f"{{{{{self.word} {self.pipeline}}}}}"
+
+
+class TemplateNode(Struct, frozen=True):
+    """``{{template "name" pipeline}}``"""
+
+    start: int
+    name: str
+    pipeline: PipelineNode | None
+
+    def __str__(self) -> str:
+        after = "" if self.pipeline is None else f" {self.pipeline}"
+        return f"{{{{template {quote(self.name)}{after}}}}}"
+
+
+class LoopExitNode(Struct, frozen=True):
+    """``{{break}}`` or ``{{continue}}``"""
+
+    start: int
+    word: str
+
+    def __str__(self) -> str:
+        return f"{{{{{self.word}}}}}"
+
+
+Operand: TypeAlias = (
+    DotNode | NilNode | ConstantNode | FieldNode | VariableNode | IdentifierNode | ChainNode | PipelineNode
 )
+Node: TypeAlias = TextNode | ActionNode | BranchNode | TemplateNode | LoopExitNode
+Anything: TypeAlias = Operand | Node | CommandNode
+
+
+# From the words of a template to its tree (text/template/parse/parse.go, Go 1.24).
+
 
 MAX_DEPTH = 60
 """How deep actions and parentheses may stand in each other: each level is a few calls here and when it is expanded."""
-_OPERANDS = (Kind.BOOL, Kind.CHAR_CONSTANT, Kind.FIELD, Kind.IDENTIFIER, Kind.NUMBER, Kind.STRING, Kind.VARIABLE)
-_WITHOUT_FIELDS = (Constant, Nil, Dot)
+_OPERANDS = (
+    TokenKind.BOOL,
+    TokenKind.CHAR_CONSTANT,
+    TokenKind.FIELD,
+    TokenKind.IDENTIFIER,
+    TokenKind.NUMBER,
+    TokenKind.STRING,
+    TokenKind.VARIABLE,
+)
+_WITHOUT_FIELDS = (ConstantNode, NilNode, DotNode)
 Trees = Mapping[str, tuple[Node, ...]]
 
 
 def parse(name: str, text: str, functions: Collection[str]) -> Trees:
     """The trees of a template text and of what it defines, by name; its own is ``name``. Raises TemplateError."""
-    return _Parser(name, text, functions).trees()
+    return _TemplateParser(name, text, functions).trees()
 
 
 class _Scope:
@@ -56,32 +211,32 @@ class _Words:
         self.place = 0
         self.furthest = 0
 
-    def next(self) -> Token:
+    def next(self) -> TemplateToken:
         token = self.peek()
         self.place = min(self.place + 1, len(self.words) - 1)
         return token
 
-    def peek(self) -> Token:
+    def peek(self) -> TemplateToken:
         self.furthest = max(self.furthest, self.place)
         return self.words[self.place]
 
-    def next_word(self) -> Token:
-        while self.peek().kind is Kind.SPACE:
+    def next_word(self) -> TemplateToken:
+        while self.peek().kind is TokenKind.SPACE:
             self.next()
         return self.next()
 
-    def peek_word(self) -> Token:
-        while self.peek().kind is Kind.SPACE:
+    def peek_word(self) -> TemplateToken:
+        while self.peek().kind is TokenKind.SPACE:
             self.next()
         return self.peek()
 
-    def after_spaces(self, place: int) -> Token:
-        while self.words[place].kind is Kind.SPACE:
+    def after_spaces(self, place: int) -> TemplateToken:
+        while self.words[place].kind is TokenKind.SPACE:
             place += 1
         return self.words[place]
 
 
-class _Parser(_Words):
+class _TemplateParser(_Words):
     def __init__(self, name: str, text: str, functions: Collection[str]) -> None:
         super().__init__(text)
         self.name = name
@@ -93,14 +248,14 @@ class _Parser(_Words):
 
     def trees(self) -> Trees:
         nodes: list[Node] = []
-        while self.peek().kind is not Kind.END_OF_TEXT:
-            if self.peek().kind is Kind.LEFT and self.after_spaces(self.place + 1).is_keyword("define"):
+        while self.peek().kind is not TokenKind.END_OF_TEXT:
+            if self.peek().kind is TokenKind.LEFT and self.after_spaces(self.place + 1).is_keyword("define"):
                 self.next()
                 self.next_word()
                 self.definition()
                 continue
             node = self.text_or_action()
-            if isinstance(node, Token):
+            if isinstance(node, TemplateToken):
                 raise self.failed(f"unexpected {{{{{node.text}}}}}")
             nodes.append(node)
         self.add(self.name, tuple(nodes))
@@ -109,8 +264,8 @@ class _Parser(_Words):
     def failed(self, what: str) -> TemplateError:
         return TemplateError(f"template: {self.name}:{self.words[self.furthest].line}: {what}")
 
-    def unexpected(self, token: Token, where: str) -> TemplateError:
-        if token.kind is not Kind.ERROR:
+    def unexpected(self, token: TemplateToken, where: str) -> TemplateError:
+        if token.kind is not TokenKind.ERROR:
             return self.failed(f"unexpected {token} in {where}")
         extra = ""
         if self.action_line not in (0, token.line):
@@ -118,7 +273,7 @@ class _Parser(_Words):
             extra = begun if token.text.endswith(" action") else " in action" + begun
         return self.failed(f"{token}{extra}")
 
-    def expect(self, kind: Kind, where: str) -> Token:
+    def expect(self, kind: TokenKind, where: str) -> TemplateToken:
         token = self.next_word()
         if token.kind is not kind:
             raise self.unexpected(token, where)
@@ -132,8 +287,8 @@ class _Parser(_Words):
 
     def definition(self) -> None:
         where = "define clause"
-        name = self.unquoted(self.expect(Kind.STRING, where))
-        self.expect(Kind.RIGHT, where)
+        name = self.unquoted(self.expect(TokenKind.STRING, where))
+        self.expect(TokenKind.RIGHT, where)
         self.add(name, self.own_body(where))
 
     def own_body(self, where: str) -> tuple[Node, ...]:
@@ -144,13 +299,13 @@ class _Parser(_Words):
         self.scope = outer
         return nodes
 
-    def nodes(self) -> tuple[tuple[Node, ...], Token]:
+    def nodes(self) -> tuple[tuple[Node, ...], TemplateToken]:
         """What stands up to the next ``end`` or ``else`` of this level, and that word."""
         self.deeper()
         nodes: list[Node] = []
-        while self.peek_word().kind is not Kind.END_OF_TEXT:
+        while self.peek_word().kind is not TokenKind.END_OF_TEXT:
             node = self.text_or_action()
-            if isinstance(node, Token):
+            if isinstance(node, TemplateToken):
                 self.depth -= 1
                 return tuple(nodes), node
             nodes.append(node)
@@ -161,44 +316,44 @@ class _Parser(_Words):
         if self.depth > MAX_DEPTH:
             raise self.failed(f"actions stand in each other more than {MAX_DEPTH} deep")
 
-    def text_or_action(self) -> Node | Token:
+    def text_or_action(self) -> Node | TemplateToken:
         token = self.next_word()
-        if token.kind is Kind.TEXT:
-            return Text(token.start, token.text)
-        if token.kind is Kind.LEFT:
+        if token.kind is TokenKind.TEXT:
+            return TextNode(token.start, token.text)
+        if token.kind is TokenKind.LEFT:
             self.action_line = token.line
             node = self.action()
             self.action_line = 0
             return node
         raise self.unexpected(token, "input")
 
-    def action(self) -> Node | Token:
+    def action(self) -> Node | TemplateToken:
         token = self.peek_word()
-        if token.kind is not Kind.KEYWORD or token.text in (".", "nil", "define"):
-            return Action(token.start, self.pipeline("command"))
+        if token.kind is not TokenKind.KEYWORD or token.text in (".", "nil", "define"):
+            return ActionNode(token.start, self.pipeline("command"))
         self.next()
         if token.text in ("if", "with", "range"):
             return self.branch(token)
         if token.text in ("template", "block"):
             return self.call(token)
         if token.text == "end":
-            self.expect(Kind.RIGHT, "end")
+            self.expect(TokenKind.RIGHT, "end")
             return token
         if token.text == "else":
             if not self.peek_word().is_keyword("if", "with"):
-                self.expect(Kind.RIGHT, "else")
+                self.expect(TokenKind.RIGHT, "else")
             return token
         return self.leave(token)
 
-    def leave(self, token: Token) -> Leave:
+    def leave(self, token: TemplateToken) -> LoopExitNode:
         after = self.next_word()
-        if after.kind is not Kind.RIGHT:
+        if after.kind is not TokenKind.RIGHT:
             raise self.unexpected(after, f"{{{{{token.text}}}}}")
         if not self.scope.ranges:
             raise self.failed(f"{{{{{token.text}}}}} outside {{{{range}}}}")
-        return Leave(token.start, token.text)
+        return LoopExitNode(token.start, token.text)
 
-    def branch(self, word: Token) -> Branch:
+    def branch(self, word: TemplateToken) -> BranchNode:
         known = len(self.scope.variables)
         pipeline = self.pipeline(word.text)
         self.scope.ranges += word.text == "range"
@@ -208,9 +363,9 @@ class _Parser(_Words):
         if end.text == "else":
             otherwise = self.otherwise(word)
         del self.scope.variables[known:]
-        return Branch(pipeline.start, word.text, pipeline, body, otherwise)
+        return BranchNode(pipeline.start, word.text, pipeline, body, otherwise)
 
-    def otherwise(self, word: Token) -> tuple[Node, ...]:
+    def otherwise(self, word: TemplateToken) -> tuple[Node, ...]:
         if word.text in ("if", "with") and self.peek().is_keyword(word.text):
             self.deeper()
             node = self.branch(self.next())
@@ -221,71 +376,71 @@ class _Parser(_Words):
             raise self.failed(f"expected end; found {{{{{end.text}}}}}")
         return nodes
 
-    def call(self, word: Token) -> Call:
+    def call(self, word: TemplateToken) -> TemplateNode:
         where = f"{word.text} clause"
         token = self.next_word()
-        if token.kind is not Kind.STRING:
+        if token.kind is not TokenKind.STRING:
             raise self.unexpected(token, where)
         name = self.unquoted(token)
-        if word.text == "template" and self.peek_word().kind is Kind.RIGHT:
+        if word.text == "template" and self.peek_word().kind is TokenKind.RIGHT:
             self.next()
-            return Call(token.start, name, None)
+            return TemplateNode(token.start, name, None)
         pipeline = self.pipeline(where)
         if word.text == "block":
             self.add(name, self.own_body(where))
-        return Call(token.start, name, pipeline)
+        return TemplateNode(token.start, name, pipeline)
 
-    def unquoted(self, token: Token) -> str:
+    def unquoted(self, token: TemplateToken) -> str:
         try:
             return unquote(token.text)
         except ValueError as error:
             raise self.failed(str(error)) from None
 
-    def pipeline(self, where: str, end: Kind = Kind.RIGHT) -> Pipeline:
+    def pipeline(self, where: str, end: TokenKind = TokenKind.RIGHT) -> PipelineNode:
         self.deeper()
         start = self.peek_word().start
         variables, assigns = self.declared(where)
-        commands: list[Command] = []
+        commands: list[CommandNode] = []
         while (token := self.next_word()).kind is not end:
-            if token.kind not in _OPERANDS and token.kind is not Kind.OPEN and not token.is_keyword(".", "nil"):
+            if token.kind not in _OPERANDS and token.kind is not TokenKind.OPEN and not token.is_keyword(".", "nil"):
                 raise self.unexpected(token, where)
             self.place -= 1
             commands.append(self.command())
         if not commands:
             raise self.failed(f"missing value for {where}")
         for stage, command in enumerate(commands[1:], 2):
-            if isinstance(command.operands[0], Constant | Dot | Nil):
+            if isinstance(command.operands[0], ConstantNode | DotNode | NilNode):
                 raise self.failed(f"non executable command in pipeline stage {stage}")
         self.depth -= 1
-        return Pipeline(start, variables, assigns, tuple(commands))
+        return PipelineNode(start, variables, assigns, tuple(commands))
 
-    def declared(self, where: str) -> tuple[tuple[Variable, ...], bool]:
+    def declared(self, where: str) -> tuple[tuple[VariableNode, ...], bool]:
         """``$x :=``, ``$x =``, and in a range ``$i, $x :=``; what else begins with a variable is left alone."""
-        variables: list[Variable] = []
-        while (token := self.peek_word()).kind is Kind.VARIABLE:
+        variables: list[VariableNode] = []
+        while (token := self.peek_word()).kind is TokenKind.VARIABLE:
             here = self.place
             self.next()
             after = self.peek_word()
-            if after.kind in (Kind.ASSIGN, Kind.DECLARE):
+            if after.kind in (TokenKind.ASSIGN, TokenKind.DECLARE):
                 self.next()
                 variables.append(self.declare(token))
-                return tuple(variables), after.kind is Kind.ASSIGN
-            if after.kind is not Kind.CHAR or after.text != ",":
+                return tuple(variables), after.kind is TokenKind.ASSIGN
+            if after.kind is not TokenKind.CHAR or after.text != ",":
                 self.place = here
                 break
             self.next()
             variables.append(self.declare(token))
             if where != "range" or len(variables) > 1:
                 raise self.failed(f"too many declarations in {where}")
-            if self.peek_word().kind not in (Kind.VARIABLE, Kind.RIGHT, Kind.CLOSE):
+            if self.peek_word().kind not in (TokenKind.VARIABLE, TokenKind.RIGHT, TokenKind.CLOSE):
                 raise self.failed("range can only initialize variables")
         return tuple(variables), False
 
-    def declare(self, token: Token) -> Variable:
+    def declare(self, token: TemplateToken) -> VariableNode:
         self.scope.variables.append(token.text)
-        return Variable(token.start, (token.text,))
+        return VariableNode(token.start, (token.text,))
 
-    def command(self) -> Command:
+    def command(self) -> CommandNode:
         start = self.peek_word().start
         operands: list[Operand] = []
         while True:
@@ -294,69 +449,69 @@ class _Parser(_Words):
             if operand is not None:
                 operands.append(operand)
             token = self.next()
-            if token.kind in (Kind.RIGHT, Kind.CLOSE):
+            if token.kind in (TokenKind.RIGHT, TokenKind.CLOSE):
                 self.place -= 1
-            elif token.kind is Kind.SPACE:
+            elif token.kind is TokenKind.SPACE:
                 continue
-            elif token.kind is not Kind.PIPE:
+            elif token.kind is not TokenKind.PIPE:
                 raise self.unexpected(token, "operand")
             break
         if not operands:
             raise self.failed("empty command")
-        return Command(start, tuple(operands))
+        return CommandNode(start, tuple(operands))
 
     def operand(self) -> Operand | None:
         operand = self.term()
-        if operand is None or self.peek().kind is not Kind.FIELD:
+        if operand is None or self.peek().kind is not TokenKind.FIELD:
             return operand
         start = self.peek().start
         names: list[str] = []
-        while self.peek().kind is Kind.FIELD:
+        while self.peek().kind is TokenKind.FIELD:
             names.append(self.next().text[1:])
         if isinstance(operand, _WITHOUT_FIELDS):
             raise self.failed(f"unexpected . after term {quote(str(operand))}")
-        if isinstance(operand, Field):
-            return Field(start, (*operand.names, *names))
-        if isinstance(operand, Variable):
-            return Variable(start, (*operand.names, *names))
-        return Chain(start, operand, tuple(names))
+        if isinstance(operand, FieldNode):
+            return FieldNode(start, (*operand.names, *names))
+        if isinstance(operand, VariableNode):
+            return VariableNode(start, (*operand.names, *names))
+        return ChainNode(start, operand, tuple(names))
 
     def term(self) -> Operand | None:
         token = self.next_word()
         start, text = token.start, token.text
-        if token.kind is Kind.IDENTIFIER:
+        if token.kind is TokenKind.IDENTIFIER:
             if text not in self.functions:
                 raise self.failed(f"function {quote(text)} not defined")
-            return Identifier(start, text)
-        if token.kind is Kind.VARIABLE:
+            return IdentifierNode(start, text)
+        if token.kind is TokenKind.VARIABLE:
             if text not in self.scope.variables:
                 raise self.failed(f"undefined variable {quote(text)}")
-            return Variable(start, (text,))
-        if token.kind is Kind.FIELD:
-            return Field(start, (text[1:],))
+            return VariableNode(start, (text,))
+        if token.kind is TokenKind.FIELD:
+            return FieldNode(start, (text[1:],))
         if token.is_keyword("."):
-            return Dot(start)
+            return DotNode(start)
         if token.is_keyword("nil"):
-            return Nil(start)
-        if token.kind is Kind.OPEN:
-            return self.pipeline("parenthesized pipeline", Kind.CLOSE)
+            return NilNode(start)
+        if token.kind is TokenKind.OPEN:
+            return self.pipeline("parenthesized pipeline", TokenKind.CLOSE)
         literal = self.literal(token)
         if literal is None:
             self.place -= 1
         return literal
 
-    def literal(self, token: Token) -> Constant | None:
-        if token.kind is Kind.BOOL:
-            return Constant(token.start, token.text, token.text == "true")
-        if token.kind is Kind.STRING:
-            return Constant(token.start, token.text, self.unquoted(token))
-        if token.kind in (Kind.NUMBER, Kind.CHAR_CONSTANT):
+    def literal(self, token: TemplateToken) -> ConstantNode | None:
+        if token.kind is TokenKind.BOOL:
+            return ConstantNode(token.start, token.text, token.text == "true")
+        if token.kind is TokenKind.STRING:
+            return ConstantNode(token.start, token.text, self.unquoted(token))
+        if token.kind in (TokenKind.NUMBER, TokenKind.CHAR_CONSTANT):
             try:
-                return Constant(token.start, token.text, constant(token.text))
+                return ConstantNode(token.start, token.text, constant(token.text))
             except ValueError as error:
                 raise self.failed(str(error)) from None
         return None
 
 
 def _is_empty(nodes: tuple[Node, ...]) -> bool:
-    return all(isinstance(node, Text) and not node.text.strip() for node in nodes)
+    return all(isinstance(node, TextNode) and not node.text.strip() for node in nodes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lilfox_tui.backends.model import Figure, Reading
+from lilfox_tui.backends.model import BackendReading, Figure
 from lilfox_tui.backends.queues import LENGTH, Backlog, Queue
 from lilfox_tui.backends.queues import headline as headline_of_queues
-from lilfox_tui.backends.redis_way import RedisOptions, RedisWay
+from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Series
@@ -33,17 +33,17 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 def open_backend(_name: str, options: Options, host: Host | None) -> Arq:
     """The queues; nothing is asked yet."""
-    return Arq(options, RedisWay(options, host))
+    return Arq(options, RedisTransport(options, host))
 
 
 class Arq:
     """See :class:`~lilfox_tui.backends.backend.Backend`."""
 
-    def __init__(self, options: Options, way: RedisWay) -> None:
+    def __init__(self, options: Options, way: RedisTransport) -> None:
         self._names, self._way = options.queues, way
         self._backlog = Backlog(options.length)
 
-    async def read(self) -> Reading:
+    async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
         return self._backlog.reading(await self._way.ask(self._look))
 

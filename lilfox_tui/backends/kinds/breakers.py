@@ -8,25 +8,24 @@ from typing import Literal
 
 import msgspec
 
-from lilfox_tui.backends.breakers import NOT_CLOSED, Breaker, State, Trips
+from lilfox_tui.backends.breakers import NOT_CLOSED, Breaker, BreakerState, TripCounter
 from lilfox_tui.backends.breakers import headline as headline_of_breakers
-from lilfox_tui.backends.http_look import HttpLook, HttpOptions, path_of
-from lilfox_tui.backends.metrics_page import MetricsPage
-from lilfox_tui.backends.model import Figure, Reading
+from lilfox_tui.backends.http_probe import HttpBackendOptions, HttpProbe, MetricsPage, path_of
+from lilfox_tui.backends.model import BackendReading, Figure
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.metrics.model import Sample, Series
 
 TREND: Series | None = NOT_CLOSED
 StateName = Literal["closed", "half-open", "open", "disabled"]
-_STATES: Mapping[str, State] = {
-    "closed": State.CLOSED,
-    "half-open": State.HALF_OPEN,
-    "half_open": State.HALF_OPEN,
-    "open": State.OPEN,
-    "forced_open": State.OPEN,
-    "disabled": State.DISABLED,
-    "metrics_only": State.DISABLED,
+_STATES: Mapping[str, BreakerState] = {
+    "closed": BreakerState.CLOSED,
+    "half-open": BreakerState.HALF_OPEN,
+    "half_open": BreakerState.HALF_OPEN,
+    "open": BreakerState.OPEN,
+    "forced_open": BreakerState.OPEN,
+    "disabled": BreakerState.DISABLED,
+    "metrics_only": BreakerState.DISABLED,
 }
 _RESILIENCE = "resilience4j_circuitbreaker_state"
 _FAILURE_RATE = "resilience4j_circuitbreaker_failure_rate"
@@ -34,7 +33,7 @@ _OPOSSUM = "circuit"
 _ENVOY = re.compile(r"envoy_cluster_circuit_breakers_([a-z]+)_(cx|cx_pool|rq|rq_pending|rq_retry)_open")
 
 
-class Options(HttpOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Options(HttpBackendOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``url`` holds the page's path, /metrics where it has none."""
 
     kind: str = "breakers"
@@ -53,20 +52,20 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 def open_backend(_name: str, options: Options, host: Host | None) -> BreakersPage:
     """The page; nothing is asked yet."""
-    return BreakersPage(options, HttpLook(options, host))
+    return BreakersPage(options, HttpProbe(options, host))
 
 
 class BreakersPage:
     """See :class:`~lilfox_tui.backends.backend.Backend`."""
 
-    def __init__(self, options: Options, look: HttpLook) -> None:
+    def __init__(self, options: Options, look: HttpProbe) -> None:
         self._options, self._look = options, look
         self._path = path_of(options.url, "/metrics")
         self._page = MetricsPage(look.where, self._wanted)
-        self._trips = Trips()
+        self._trips = TripCounter()
         self._opossum = Opossum()
 
-    async def read(self) -> Reading:
+    async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
         samples = self._page.samples(await self._look.get(self._path))
         gauge, unread = _of_gauge(samples, self._options)
@@ -84,7 +83,7 @@ class BreakersPage:
 
 def _of_resilience4j(samples: Sequence[Sample]) -> list[Breaker]:
     """One series a state, 1 for the one that holds (resilience4j's Micrometer module)."""
-    states: dict[str, State | None] = {}
+    states: dict[str, BreakerState | None] = {}
     rates: dict[str, str] = {}
     for sample in samples:
         name = sample.series.label("name")
@@ -102,7 +101,7 @@ class Opossum:
 
     def __init__(self) -> None:
         self._before: dict[str, dict[str, float]] = {}
-        self._states: dict[str, State | None] = {}
+        self._states: dict[str, BreakerState | None] = {}
 
     def take(self, samples: Sequence[Sample]) -> list[Breaker]:
         """The breakers of a page. One that never opened is closed; of another nothing is known before it changes, nor
@@ -117,18 +116,18 @@ class Opossum:
         self._before = counts
         return [Breaker(name, self._states.get(name)) for name in counts]
 
-    def _state(self, name: str, events: Mapping[str, float]) -> State | None:
+    def _state(self, name: str, events: Mapping[str, float]) -> BreakerState | None:
         if not any(events.get(event) for event in ("open", "halfOpen")):
-            return State.CLOSED
+            return BreakerState.CLOSED
         before, was = self._before.get(name), self._states.get(name)
         if before is None:
             return None
         opened, closed, tried = (events.get(each, 0) - before.get(each, 0) for each in ("open", "close", "halfOpen"))
         if closed:
-            return None if opened else State.CLOSED
+            return None if opened else BreakerState.CLOSED
         if opened == tried:  # each trial failed, or each opening was followed by a trial
-            return State.HALF_OPEN if opened and was is State.CLOSED else was
-        return State.OPEN if opened > tried else State.HALF_OPEN
+            return BreakerState.HALF_OPEN if opened and was is BreakerState.CLOSED else was
+        return BreakerState.OPEN if opened > tried else BreakerState.HALF_OPEN
 
 
 def _of_envoy(samples: Sequence[Sample]) -> list[Breaker]:
@@ -137,7 +136,7 @@ def _of_envoy(samples: Sequence[Sample]) -> list[Breaker]:
     for sample in samples:
         if found := _ENVOY.fullmatch(sample.name):
             cluster = sample.series.label("envoy_cluster_name")
-            state = State.OPEN if sample.value else State.CLOSED
+            state = BreakerState.OPEN if sample.value else BreakerState.CLOSED
             made.append(Breaker(f"{cluster} {found[1]} {found[2]}", state))
     return made
 

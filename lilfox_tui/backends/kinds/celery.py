@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from lilfox_tui.backends.model import Figure, Reading
+from lilfox_tui.backends.model import BackendReading, Figure
 from lilfox_tui.backends.queues import LENGTH, Backlog, Queue
 from lilfox_tui.backends.queues import headline as headline_of_queues
-from lilfox_tui.backends.redis_way import RedisOptions, RedisWay, text_of
+from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport, text_of
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Series
@@ -43,19 +43,19 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 def open_backend(_name: str, options: Options, host: Host | None) -> Celery:
     """The broker; nothing is asked yet."""
-    return Celery(options, RedisWay(options, host))
+    return Celery(options, RedisTransport(options, host))
 
 
 class Celery:
     """See :class:`~lilfox_tui.backends.backend.Backend`."""
 
-    def __init__(self, options: Options, way: RedisWay) -> None:
+    def __init__(self, options: Options, way: RedisTransport) -> None:
         self._options, self._way = options, way
         self._backlog = Backlog(options.length)
         self._names: tuple[str, ...] = options.queues
         self._due = 0.0
 
-    async def read(self) -> Reading:
+    async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
         return self._backlog.reading(await self._way.ask(self._look))
 

@@ -1,8 +1,7 @@
 """PostgreSQL 12 and newer: sessions, blocking, replication, cache, slow statements, indexes, wraparound.
 
 Over TCP with the driver, from here or through ``host``'s SSH; with ``by: psql`` by the host's psql on the server's
-socket, as ``run_as``, without any password.
-"""
+socket, as ``run_as``, without any password."""
 
 from __future__ import annotations
 
@@ -13,16 +12,29 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.judging import Rises, above, share_percent, worst_first
-from lilfox_tui.backends.model import ClientSession, Ending, Figure, Finding, Plan, Reading
-from lilfox_tui.backends.postgresql import ending
-from lilfox_tui.backends.postgresql.asks import explaining
-from lilfox_tui.backends.postgresql.driver import DriverSession, Login, SslMode
-from lilfox_tui.backends.postgresql.look import Indexes, Look, look, server_of
-from lilfox_tui.backends.postgresql.psql import PsqlSession
-from lilfox_tui.backends.postgresql.session import Refused, Session
-from lilfox_tui.backends.postgresql.statement import without_secrets
-from lilfox_tui.backends.postgresql.tables import facts, tables
+from lilfox_tui.backends.model import (
+    BackendReading,
+    ClientSession,
+    CounterDeltas,
+    Ending,
+    Figure,
+    Finding,
+    StatementPlan,
+    above,
+    share_percent,
+    worst_first,
+)
+from lilfox_tui.backends.postgresql import queries
+from lilfox_tui.backends.postgresql.inspect import IndexStats, Inspection, facts, inspect, server_of, tables
+from lilfox_tui.backends.postgresql.queries import explaining, without_secrets
+from lilfox_tui.backends.postgresql.session import (
+    DriverSession,
+    Login,
+    PostgresSession,
+    PsqlSession,
+    SslMode,
+    StatementRefused,
+)
 from lilfox_tui.config.model import BackendConfig, Threshold
 from lilfox_tui.config.types import Port, SecretRef
 from lilfox_tui.errors import UsageError
@@ -99,9 +111,9 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def open_backend(name: str, options: Options, host: Host | None) -> PostgreSql:
+def open_backend(name: str, options: Options, host: Host | None) -> PostgresBackend:
     """The server; nothing is asked yet. Raises UsageError where psql has no host to run on."""
-    session: Session
+    session: PostgresSession
     if options.by == "psql":
         if host is None:
             raise UsageError(
@@ -118,32 +130,32 @@ def open_backend(name: str, options: Options, host: Host | None) -> PostgreSql:
             options.ca_file,
         )  # fmt: skip
         session = DriverSession(login, host, timeout_s=options.timeout)
-    return PostgreSql(options, session)
+    return PostgresBackend(options, session)
 
 
-class PostgreSql:
+class PostgresBackend:
     """See :class:`~lilfox_tui.backends.backend.Backend`, :class:`~lilfox_tui.backends.backend.Explains` and
     :class:`~lilfox_tui.backends.backend.EndsSessions`."""
 
-    def __init__(self, options: Options, session: Session) -> None:
+    def __init__(self, options: Options, session: PostgresSession) -> None:
         self._options, self._session = options, session
-        self._rises = Rises()
-        self._indexes: Indexes | None = None
+        self._rises = CounterDeltas()
+        self._indexes: IndexStats | None = None
         self._indexes_due = 0.0
         self._deadlocks: tuple[float, float] | None = None
 
-    async def read(self) -> Reading:
+    async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
         now = time.monotonic()
         with_indexes = now >= self._indexes_due
-        found = await look(self._session, with_indexes=with_indexes)
+        found = await inspect(self._session, with_indexes=with_indexes)
         if with_indexes:
             self._indexes, self._indexes_due = found.indexes, now + INDEXES_EVERY_S
         rises = self._rises.take(_counters(found))
         if deadlocks := _rise(rises, "deadlocks"):
             self._deadlocks = (now, deadlocks)
         values = dict(_values(found, rises))
-        return Reading(
+        return BackendReading(
             at=datetime.now(UTC),
             values=values,
             findings=worst_first(self._findings(found, values, now)),
@@ -152,41 +164,41 @@ class PostgreSql:
             incomplete=_incomplete(found),
         )
 
-    async def explain(self, statement_id: str) -> Plan:
+    async def explain(self, statement_id: str) -> StatementPlan:
         """See :meth:`Explains.explain`. Raises BackendError also where the server cannot plan it."""
         server = await server_of(self._session)
         asked = explaining(int(statement_id), server)
         answers = await self._session.run([*asked.steps, *asked.cleanup])
         text, *steps = answers[: len(asked.steps)]
-        if isinstance(text, Refused) or not text:
+        if isinstance(text, StatementRefused) or not text:
             raise BackendError(tr("statement {id} is no longer among those that are counted, or holds a ;",
                                   id=statement_id))  # fmt: skip
         for step in steps:
-            if isinstance(step, Refused):
+            if isinstance(step, StatementRefused):
                 hint = tr("It is planned as {role}, whose rights and search_path count.", role=server.role)
                 raise BackendError(tr("the server cannot plan it: {reason}", reason=step.said), hint)
         plan = steps[-1]
-        assert not isinstance(plan, Refused)
+        assert not isinstance(plan, StatementRefused)
         generic = re.search(r"\$\d", text[0]) is not None
-        return Plan(without_secrets(text[0]), tuple(map(without_secrets, plan)), generic)
+        return StatementPlan(without_secrets(text[0]), tuple(map(without_secrets, plan)), generic)
 
     async def sessions(self, pid: int | None = None) -> tuple[ClientSession, ...]:
         """See :meth:`EndsSessions.sessions`."""
-        return await ending.sessions(self._session, pid)
+        return await queries.client_sessions(self._session, pid)
 
     def ending(self, session: ClientSession, how: Ending) -> str:
         """See :meth:`EndsSessions.ending`."""
-        return ending.ending(session, how)
+        return queries.end_statement(session, how)
 
     async def end(self, statement: str) -> bool:
         """See :meth:`EndsSessions.end`."""
-        return await ending.end(self._session, statement)
+        return await queries.end_session(self._session, statement)
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""
         await self._session.close()
 
-    def _findings(self, found: Look, values: Mapping[Series, float], now: float) -> Iterator[Finding]:
+    def _findings(self, found: Inspection, values: Mapping[Series, float], now: float) -> Iterator[Finding]:
         options = self._options
         used, most = values.get(_USED), found.server.max_connections - found.server.reserved
         if used is not None and most > 0:
@@ -213,7 +225,7 @@ class PostgreSql:
                       name=database.name, age=age)  # fmt: skip
             yield from above(database.age, options.wraparound_age, text)
 
-    def _of_replication(self, found: Look) -> Iterator[Finding]:
+    def _of_replication(self, found: Inspection) -> Iterator[Finding]:
         for sender in found.senders or ():
             text = tr("standby {name} is {time} behind", name=sender.name, time=human_duration(sender.lag_s))
             yield from above(sender.lag_s, self._options.lag_s, text)
@@ -227,7 +239,7 @@ class PostgreSql:
             yield from above(slot.retained_bytes, self._options.slot_bytes, text)
 
 
-def _incomplete(found: Look) -> Message | None:
+def _incomplete(found: Inspection) -> Message | None:
     if not found.server.sees_all:
         return tr("incomplete: {role} may not see the sessions and statements of others; GRANT pg_monitor TO {role}",
                   role=found.server.role)  # fmt: skip
@@ -236,7 +248,7 @@ def _incomplete(found: Look) -> Message | None:
     return None
 
 
-def _counters(found: Look) -> dict[str, float]:
+def _counters(found: Inspection) -> dict[str, float]:
     """By database, so that the reset of one is no rise of all together."""
     counters = {}
     for each in found.databases or ():
@@ -252,7 +264,7 @@ def _rise(rises: Mapping[str, float], what: str) -> float | None:
     return sum(found) if found else None
 
 
-def _values(found: Look, rises: Mapping[str, float]) -> Iterator[tuple[Series, float]]:
+def _values(found: Inspection, rises: Mapping[str, float]) -> Iterator[tuple[Series, float]]:
     yield _MAX, float(found.server.max_connections)
     if found.pool is not None:
         yield _USED, float(sum(row.count for row in found.pool) + 1)  # and ours

@@ -6,16 +6,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from lilfox_tui.backends.breakers import NOT_CLOSED, Breaker, State, Trips
+from lilfox_tui.backends.breakers import NOT_CLOSED, Breaker, BreakerState, TripCounter
 from lilfox_tui.backends.breakers import headline as headline_of_breakers
-from lilfox_tui.backends.model import Figure, Reading
-from lilfox_tui.backends.redis_way import RedisOptions, RedisWay, text_of
+from lilfox_tui.backends.model import BackendReading, Figure
+from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport, text_of
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Series
 
 TREND: Series | None = NOT_CLOSED
 _KEY = "pybreaker"
-_STATES = {"closed": State.CLOSED, "half-open": State.HALF_OPEN, "open": State.OPEN}
+_STATES = {"closed": BreakerState.CLOSED, "half-open": BreakerState.HALF_OPEN, "open": BreakerState.OPEN}
 _LOOKED_FOR_EVERY_S = 60.0
 """Going through the names of all keys costs the server; breakers seldom come and go."""
 _KEYS_AT_ONCE = 1000
@@ -36,19 +36,19 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 def open_backend(_name: str, options: Options, host: Host | None) -> Pybreaker:
     """The breakers; nothing is asked yet."""
-    return Pybreaker(options, RedisWay(options, host))
+    return Pybreaker(options, RedisTransport(options, host))
 
 
 class Pybreaker:
     """See :class:`~lilfox_tui.backends.backend.Backend`."""
 
-    def __init__(self, options: Options, way: RedisWay) -> None:
+    def __init__(self, options: Options, way: RedisTransport) -> None:
         self._given, self._way = options.namespaces, way
         self._names = options.namespaces
         self._due = 0.0
-        self._trips = Trips()
+        self._trips = TripCounter()
 
-    async def read(self) -> Reading:
+    async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
         return self._trips.reading(await self._way.ask(self._look))
 

@@ -11,9 +11,8 @@ from typing import Literal, TypeVar
 import msgspec
 
 from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.http_look import HttpLook, HttpOptions, path_of
-from lilfox_tui.backends.metrics_page import MetricsPage
-from lilfox_tui.backends.model import Fact, Figure, Finding, Reading
+from lilfox_tui.backends.http_probe import HttpBackendOptions, HttpProbe, MetricsPage, path_of
+from lilfox_tui.backends.model import BackendFact, BackendReading, Figure, Finding
 from lilfox_tui.backends.queues import LENGTH, Backlog, Queue
 from lilfox_tui.backends.queues import headline as headline_of_queues
 from lilfox_tui.config.model import Threshold
@@ -31,7 +30,7 @@ _METRICS = frozenset(
 _PER_OBJECT = "/metrics/per-object"
 
 
-class Options(HttpOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Options(HttpBackendOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``url`` is that of the management plug-in (port 15672) or of the Prometheus one (15692). The user needs the tag
     ``monitoring``."""
 
@@ -48,7 +47,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 def open_backend(_name: str, options: Options, host: Host | None) -> RabbitMq:
     """The broker; nothing is asked yet."""
-    return RabbitMq(options, HttpLook(options, host))
+    return RabbitMq(options, HttpProbe(options, host))
 
 
 class _QueueRow(msgspec.Struct):
@@ -74,13 +73,13 @@ class _OverviewRow(msgspec.Struct):
 class RabbitMq:
     """See :class:`~lilfox_tui.backends.backend.Backend`."""
 
-    def __init__(self, options: Options, look: HttpLook) -> None:
+    def __init__(self, options: Options, look: HttpProbe) -> None:
         self._options, self._look = options, look
         self._backlog = Backlog(options.length)
         self._path = path_of(options.url, "" if options.api == "management" else _PER_OBJECT)
         self._page = MetricsPage(look.where, _METRICS.__contains__)
 
-    async def read(self) -> Reading:
+    async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
         if self._options.api == "prometheus":
             body = await self._look.get(self._path)
@@ -94,9 +93,9 @@ class RabbitMq:
             for row in rows if row.messages_ready is not None  # a queue of the last seconds has no numbers yet
         ]  # fmt: skip
         facts = (
-            Fact("version", tr("version"), overview.rabbitmq_version),
-            Fact("cluster", tr("cluster"), overview.cluster_name),
-            Fact("nodes", tr("nodes"), len(nodes), "count"),
+            BackendFact("version", tr("version"), overview.rabbitmq_version),
+            BackendFact("cluster", tr("cluster"), overview.cluster_name),
+            BackendFact("nodes", tr("nodes"), len(nodes), "count"),
         )
         return self._backlog.reading(queues, facts=facts, findings=tuple(_of_nodes(nodes)))
 

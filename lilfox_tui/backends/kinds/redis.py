@@ -6,9 +6,19 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from lilfox_tui.backends.judging import Rises, above, share_percent, worst_first
-from lilfox_tui.backends.model import Column, Fact, Figure, Finding, Reading, Table
-from lilfox_tui.backends.redis_way import RedisOptions, RedisWay
+from lilfox_tui.backends.model import (
+    BackendFact,
+    BackendReading,
+    CounterDeltas,
+    Figure,
+    Finding,
+    Table,
+    TableColumn,
+    above,
+    share_percent,
+    worst_first,
+)
+from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import ntr, tr
@@ -60,23 +70,23 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 def open_backend(_name: str, options: Options, host: Host | None) -> RedisServer:
     """The server; nothing is asked yet."""
-    return RedisServer(options, RedisWay(options, host))
+    return RedisServer(options, RedisTransport(options, host))
 
 
 class RedisServer:
     """See :class:`~lilfox_tui.backends.backend.Backend`."""
 
-    def __init__(self, options: Options, way: RedisWay) -> None:
+    def __init__(self, options: Options, way: RedisTransport) -> None:
         self._options, self._way = options, way
-        self._rises = Rises()
+        self._rises = CounterDeltas()
 
-    async def read(self) -> Reading:
+    async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
         at = datetime.now(UTC)
         info = await self._way.ask(lambda client: client.info("all"))
         rises = self._rises.take({name: number for name in _COUNTERS if (number := _number(info, name)) is not None})
         values = dict(_values(info, rises))
-        return Reading(
+        return BackendReading(
             at=at,
             values=values,
             findings=worst_first(self._findings(info, rises)),
@@ -159,28 +169,34 @@ def _values(info: Info, rises: Mapping[str, float]) -> Iterator[tuple[Series, fl
         yield _HIT, hit
 
 
-def _facts(info: Info, values: Mapping[Series, float]) -> Iterator[Fact]:
+def _facts(info: Info, values: Mapping[Series, float]) -> Iterator[BackendFact]:
     most = _number(info, "maxmemory")
-    yield Fact("version", tr("version"), _text(info, "redis_version"))
-    yield Fact("role", tr("is a"), _text(info, "role"))
-    yield Fact("up_s", tr("running for"), _number(info, "uptime_in_seconds"), "seconds")
-    yield Fact("hit_percent", tr("hits since the last look"), values.get(_HIT), "percent")
-    yield Fact("keyspace_hits", tr("hits"), _number(info, "keyspace_hits"), "count")
-    yield Fact("keyspace_misses", tr("misses"), _number(info, "keyspace_misses"), "count")
-    yield Fact("connected_clients", tr("clients"), _number(info, "connected_clients"), "count")
-    yield Fact("blocked_clients", tr("blocked clients"), _number(info, "blocked_clients"), "count")
-    yield Fact("rejected_connections", tr("rejected connections"), _number(info, "rejected_connections"), "count")
-    yield Fact("used_memory", tr("memory used"), _number(info, "used_memory"), "bytes")
-    yield Fact("maxmemory", tr("memory at most"), tr("no limit") if most == 0 else most, "bytes")
-    yield Fact("maxmemory_policy", tr("when it is full"), _text(info, "maxmemory_policy"))
-    yield Fact("mem_fragmentation_ratio", tr("fragmentation"), _text(info, "mem_fragmentation_ratio"))
-    yield Fact("evicted_keys", tr("evicted keys"), _number(info, "evicted_keys"), "count")
-    yield Fact("expired_keys", tr("expired keys"), _number(info, "expired_keys"), "count")
-    yield Fact("connected_slaves", tr("replicas"), _number(info, "connected_slaves"), "count")
-    yield Fact("master_repl_offset", tr("replication offset"), _text(info, "master_repl_offset"))
-    yield Fact("rdb_last_bgsave_status", tr("last save"), _text(info, "rdb_last_bgsave_status"))
-    yield Fact("rdb_changes_since_last_save", tr("changes since then"), _text(info, "rdb_changes_since_last_save"))
-    yield Fact("aof_enabled", tr("append-only file"), {0: tr("off"), 1: tr("on")}.get(info.get("aof_enabled", -1)))
+    yield BackendFact("version", tr("version"), _text(info, "redis_version"))
+    yield BackendFact("role", tr("is a"), _text(info, "role"))
+    yield BackendFact("up_s", tr("running for"), _number(info, "uptime_in_seconds"), "seconds")
+    yield BackendFact("hit_percent", tr("hits since the last look"), values.get(_HIT), "percent")
+    yield BackendFact("keyspace_hits", tr("hits"), _number(info, "keyspace_hits"), "count")
+    yield BackendFact("keyspace_misses", tr("misses"), _number(info, "keyspace_misses"), "count")
+    yield BackendFact("connected_clients", tr("clients"), _number(info, "connected_clients"), "count")
+    yield BackendFact("blocked_clients", tr("blocked clients"), _number(info, "blocked_clients"), "count")
+    yield BackendFact(
+        "rejected_connections", tr("rejected connections"), _number(info, "rejected_connections"), "count"
+    )
+    yield BackendFact("used_memory", tr("memory used"), _number(info, "used_memory"), "bytes")
+    yield BackendFact("maxmemory", tr("memory at most"), tr("no limit") if most == 0 else most, "bytes")
+    yield BackendFact("maxmemory_policy", tr("when it is full"), _text(info, "maxmemory_policy"))
+    yield BackendFact("mem_fragmentation_ratio", tr("fragmentation"), _text(info, "mem_fragmentation_ratio"))
+    yield BackendFact("evicted_keys", tr("evicted keys"), _number(info, "evicted_keys"), "count")
+    yield BackendFact("expired_keys", tr("expired keys"), _number(info, "expired_keys"), "count")
+    yield BackendFact("connected_slaves", tr("replicas"), _number(info, "connected_slaves"), "count")
+    yield BackendFact("master_repl_offset", tr("replication offset"), _text(info, "master_repl_offset"))
+    yield BackendFact("rdb_last_bgsave_status", tr("last save"), _text(info, "rdb_last_bgsave_status"))
+    yield BackendFact(
+        "rdb_changes_since_last_save", tr("changes since then"), _text(info, "rdb_changes_since_last_save")
+    )
+    yield BackendFact(
+        "aof_enabled", tr("append-only file"), {0: tr("off"), 1: tr("on")}.get(info.get("aof_enabled", -1))
+    )
 
 
 def _tables(info: Info) -> Iterator[Table]:
@@ -188,9 +204,9 @@ def _tables(info: Info) -> Iterator[Table]:
     calls = {name.removeprefix("cmdstat_"): parts for name, parts in info.items()
              if name.startswith("cmdstat_") and isinstance(parts, dict)}  # fmt: skip
     columns = (
-        Column("command", tr("command")), Column("calls", tr("calls"), "count"),
-        Column("p50_s", tr("p50"), "seconds"), Column("p99_s", tr("p99"), "seconds"),
-        Column("p999_s", tr("p99.9"), "seconds"),
+        TableColumn("command", tr("command")), TableColumn("calls", tr("calls"), "count"),
+        TableColumn("p50_s", tr("p50"), "seconds"), TableColumn("p99_s", tr("p99"), "seconds"),
+        TableColumn("p999_s", tr("p99.9"), "seconds"),
     )  # fmt: skip
     rows = []
     for command, stats in sorted(calls.items(), key=lambda each: -(_number(each[1], "calls") or 0))[:MOST_COMMANDS]:
@@ -198,8 +214,8 @@ def _tables(info: Info) -> Iterator[Table]:
         micro = [_number(times, name) for name in ("p50", "p99", "p99.9")]
         rows.append((command, _number(stats, "calls"), *(None if each is None else each / 1e6 for each in micro)))
     yield Table("commands", tr("Commands"), columns, tuple(rows))
-    columns_of_db = (Column("db", tr("database")), Column("keys", tr("keys"), "count"),
-                     Column("expires", tr("that expire"), "count"))  # fmt: skip
+    columns_of_db = (TableColumn("db", tr("database")), TableColumn("keys", tr("keys"), "count"),
+                     TableColumn("expires", tr("that expire"), "count"))  # fmt: skip
     spaces = {name: parts for name, parts in info.items()
               if name.startswith("db") and name[2:].isdigit() and isinstance(parts, dict)}  # fmt: skip
     yield Table("keyspace", tr("Databases"), columns_of_db, tuple(

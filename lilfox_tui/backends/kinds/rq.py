@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lilfox_tui.backends.model import Fact, Figure, Reading
+from lilfox_tui.backends.model import BackendFact, BackendReading, Figure
 from lilfox_tui.backends.queues import LENGTH, Backlog, Queue
 from lilfox_tui.backends.queues import headline as headline_of_queues
-from lilfox_tui.backends.redis_way import RedisOptions, RedisWay, text_of
+from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport, text_of
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
@@ -34,20 +34,20 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 def open_backend(_name: str, options: Options, host: Host | None) -> Rq:
     """The queues; nothing is asked yet."""
-    return Rq(options, RedisWay(options, host))
+    return Rq(options, RedisTransport(options, host))
 
 
 class Rq:
     """See :class:`~lilfox_tui.backends.backend.Backend`."""
 
-    def __init__(self, options: Options, way: RedisWay) -> None:
+    def __init__(self, options: Options, way: RedisTransport) -> None:
         self._way = way
         self._backlog = Backlog(options.length)
 
-    async def read(self) -> Reading:
+    async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
         queues, workers = await self._way.ask(_look)
-        return self._backlog.reading(queues, facts=(Fact("workers", tr("workers"), workers, "count"),))
+        return self._backlog.reading(queues, facts=(BackendFact("workers", tr("workers"), workers, "count"),))
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""

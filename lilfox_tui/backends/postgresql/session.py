@@ -1,39 +1,63 @@
-"""Statements on one PostgreSQL, by whichever way it is reached: the driver or psql on its host."""
+"""Sessions on a PostgreSQL server: over TCP by psycopg, or by psql on the server's host."""
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import importlib
+import io
+import os
+import re
+import socket
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
+
+from lilfox_tui.backends.backend import BackendError, no_answer
+from lilfox_tui.config.revealing import plain
+from lilfox_tui.config.types import SecretRef
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.trusted_file import refuse
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection, Error
+
+
+# Statements on one PostgreSQL, by whichever way it is reached: the driver or psql on its host.
+
 
 APPLICATION = "lilfox"
 """``application_name`` of our sessions in pg_stat_activity."""
 
 
-class Step(Struct, frozen=True):
+class Statement(Struct, frozen=True):
     """A statement. With ``generated`` each text that it selects is run as a statement, and the answer is theirs."""
 
     sql: str
     generated: bool = False
 
 
-class Refused(Struct, frozen=True):
+class StatementRefused(Struct, frozen=True):
     """The server did not run a statement: its SQLSTATE and what it said (untrusted text)."""
 
     sqlstate: str
     said: str
 
 
-Answer: TypeAlias = tuple[str, ...] | Refused
+StatementAnswer: TypeAlias = tuple[str, ...] | StatementRefused
 """The first column of a statement's rows."""
 
 
-class Session(Protocol):
+class PostgresSession(Protocol):
     """One kept way to one server. Each statement is a read-only transaction of its own with a statement_timeout, in a
     session whose application_name is :data:`APPLICATION`."""
 
-    async def run(self, steps: Sequence[Step]) -> list[Answer]:
+    async def run(self, steps: Sequence[Statement]) -> list[StatementAnswer]:
         """What each statement answers, in order; one that is refused ends none of the others. Raises BackendError,
         HostError, or a secret's LilFoxError; the next call connects anew."""
         ...
@@ -50,3 +74,223 @@ def settings(timeout_s: float) -> str:
         f"-c default_transaction_read_only=on -c statement_timeout={timeout_ms} -c lock_timeout={timeout_ms // 2} "
         f"-c idle_in_transaction_session_timeout={timeout_ms * 2}"
     )
+
+
+# PostgreSQL by psycopg: over TCP from here, or through the port that a host forwards.
+
+
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+_REASON = re.compile(r"failed: (?:FATAL: +)?")
+
+
+class Login(Struct, frozen=True):
+    """Where the server is and as whom it is asked, in libpq's words."""
+
+    address: str
+    port: int
+    database: str
+    user: str
+    password: SecretRef | None
+    sslmode: SslMode
+    ca_file: str
+
+    @property
+    def where(self) -> str:
+        """``address:port``, as errors name it."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+class DriverSession:
+    """See :class:`PostgresSession`. One connection, made by the first call."""
+
+    def __init__(self, login: Login, host: Host | None, *, timeout_s: float) -> None:
+        self._login, self._host, self._timeout_s = login, host, timeout_s
+        self._open = AsyncExitStack()
+        self._connection: AsyncConnection | None = None
+
+    async def run(self, steps: Sequence[Statement]) -> list[StatementAnswer]:
+        """See :meth:`PostgresSession.run`."""
+        psycopg = await asyncio.to_thread(importlib.import_module, "psycopg")
+        try:
+            return await self._answers(await self._connected(), steps)
+        except TimeoutError:
+            await self.close()
+            raise no_answer(self._login.where, self._timeout_s) from None
+        except psycopg.Error as error:
+            await self.close()
+            raise self._failed(error) from None
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _connected(self) -> AsyncConnection:
+        if self._connection is not None and not self._connection.closed:
+            return self._connection
+        await self.close()
+        from psycopg import AsyncConnection
+
+        login = self._login
+        if login.ca_file not in ("", "system"):  # "system" is libpq's word for the certificates of the machine
+            await asyncio.to_thread(refuse, Path(login.ca_file))
+        password = None if login.password is None else await plain(login.password)
+        async with asyncio.timeout(max(self._timeout_s, CONNECT_AT_LEAST_S)):
+            address, port = login.address, login.port
+            if self._host is not None:
+                address, port = await self._open.enter_async_context(self._host.forward(port, address))
+            connection = await AsyncConnection.connect(
+                host=login.address, port=port, dbname=login.database, user=login.user or None, password=password,
+                sslmode=login.sslmode, sslrootcert=login.ca_file or None, application_name=APPLICATION,
+                options=settings(self._timeout_s), client_encoding="UTF8", connect_timeout=round(CONNECT_AT_LEAST_S),
+                autocommit=True, prepare_threshold=None, passfile="/dev/null" if password else None,
+                hostaddr=None if self._host is None else address,  # the certificate is still that of ``host``
+            )  # fmt: skip
+        self._connection = connection
+        self._open.push_async_callback(connection.close)
+        return connection
+
+    async def _answers(self, connection: AsyncConnection, steps: Sequence[Statement]) -> list[StatementAnswer]:
+        """Raises TimeoutError and psycopg's errors. Ended in between, it cuts the connection first: psycopg would ask
+        the server to cancel the statement, and wait 5 s for one that stands still."""
+
+        async def ask() -> list[StatementAnswer]:
+            return [await self._answer(connection, step) for step in steps]
+
+        asking = asyncio.create_task(ask())
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await asyncio.shield(asking)
+        finally:
+            if not asking.done():
+                with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
+                    end.shutdown(socket.SHUT_RDWR)
+                await asyncio.gather(asking, return_exceptions=True)
+
+    async def _answer(self, connection: AsyncConnection, step: Statement) -> StatementAnswer:
+        from psycopg import Error
+
+        try:
+            texts = await _selected(connection, step.sql)
+            if not step.generated:
+                return texts
+            return tuple([line for text in texts for line in await _selected(connection, text)])
+        except UnicodeDecodeError:
+            return StatementRefused("22021", "not UTF-8")
+        except Error as error:
+            if connection.closed:
+                raise
+            return StatementRefused(error.sqlstate or "", error.diag.message_primary or type(error).__name__)
+
+    def _failed(self, error: Error) -> LilFoxError:
+        """The server's or the network's words; libpq puts no password into them."""
+        said = error.diag.message_primary or _REASON.split(str(error).partition("\n")[0])[-1]
+        hint: Message | str = ""
+        if "password" in said or "authentication" in said or "no pg_hba.conf entry" in said:
+            hint = tr("Check user, password and the server's pg_hba.conf.")
+        elif "refused" in said:
+            hint = tr("Nothing listens there: is the server running?")
+        return BackendError(tr("{where}: {reason}", where=self._login.where, reason=said[:300]), hint)
+
+    async def close(self) -> None:
+        """See :meth:`PostgresSession.close`."""
+        self._connection = None
+        opened, self._open = self._open, AsyncExitStack()
+        await opened.aclose()
+
+
+async def _selected(connection: AsyncConnection, sql: str) -> tuple[str, ...]:
+    """The first column of the rows, as text. The statement goes as it is: it has no parameters of ours."""
+    cursor = await connection.execute(sql.encode())
+    if cursor.description is None:
+        return ()
+    return tuple(str(row[0]) for row in await cursor.fetchall())
+
+
+# PostgreSQL by psql on its host, over the server's socket as the service's user: no password, no port (psql(1)).
+
+
+_END = "@@LILFOX-END@@"
+_STARTING_S = 5.0
+"""For the login, sudo and psql itself."""
+
+
+class PsqlSession:
+    """See :class:`PostgresSession`. Each call is one psql, which reads its statements from stdin.
+
+    ``socket`` is the folder of the server's socket, empty for psql's own. ``run_as`` is the user of the host whom the
+    server trusts (through sudo where the login is another), empty for the login's.
+    """
+
+    def __init__(
+        self, host: Host, *, socket: str, port: int, database: str, user: str, run_as: str, timeout_s: float
+    ) -> None:
+        self._host, self._timeout_s, self._run_as = host, timeout_s, run_as
+        words = {
+            "host": socket, "port": str(port), "dbname": database, "user": user, "application_name": APPLICATION,
+            "options": settings(timeout_s), "client_encoding": "UTF8", "connect_timeout": "5",
+        }  # fmt: skip
+        conninfo = " ".join(f"{key}={_quoted(value)}" for key, value in words.items() if value)
+        psql = ["psql", "-X", "-q", "-t", "--csv", "-w", "-d", conninfo]
+        self._argv = ["runuser", "-u", run_as, "--", *psql] if run_as else psql
+        self._where = f"{host.name}:{socket or 'socket'}:{port}"
+
+    async def run(self, steps: Sequence[Statement]) -> list[StatementAnswer]:
+        """See :meth:`PostgresSession.run`."""
+        script = "".join(_script(step, place) for place, step in enumerate(steps))
+        done = await self._host.run(
+            self._argv, stdin=script.encode(), timeout_s=self._timeout_s + _STARTING_S, sudo=bool(self._run_as)
+        )
+        answers = _answers(done.stdout.decode("utf-8", "replace"))
+        if len(answers) == len(steps):
+            return answers
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = said[0][:300] if said else tr("psql ended with status {status}", status=done.exit_status)
+        raise BackendError(
+            tr("{where}: {reason}", where=self._where, reason=reason),
+            tr("Try on the host: {command}", command=" ".join(self._argv[: self._argv.index("-X") + 1])),
+        )
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+
+
+def _quoted(value: str) -> str:
+    r"""A value of a connection string: in quotes, with ``\`` before quotes and backslashes."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _script(step: Statement, place: int) -> str:
+    r"""The statement, then a line of its own with what became of it. ``\gexec`` sends what it got to the server as it
+    is: psql reads neither its commands nor variables in it."""
+    end = "\\gexec" if step.generated else ";"
+    return f"{step.sql}\n{end}\n\\echo {_END} {place} :SQLSTATE :LAST_ERROR_MESSAGE\n"
+
+
+def _answers(output: str) -> list[StatementAnswer]:
+    answers: list[StatementAnswer] = []
+    rows: list[str] = []
+    for line in _records(output):
+        if not line.startswith(_END):
+            rows.append(line)
+            continue
+        _end, _place, sqlstate, *said = line.split(" ", 3)
+        answers.append(tuple(_first_cells(rows)) if sqlstate == "00000" else StatementRefused(sqlstate, " ".join(said)))
+        rows = []
+    return answers
+
+
+def _records(output: str) -> list[str]:
+    """CSV records of the output; a quoted cell may go over several lines."""
+    records: list[str] = []
+    lines: list[str] = []
+    in_quotes = False
+    for line in output.split("\n"):
+        lines.append(line)
+        in_quotes ^= line.count('"') % 2 == 1
+        if not in_quotes or (len(lines) == 1 and line.startswith(_END)):
+            records.append("\n".join(lines))
+            lines, in_quotes = [], False
+    return records
+
+
+def _first_cells(records: list[str]) -> list[str]:
+    return [row[0] for record in records for row in csv.reader(io.StringIO(record)) if row]

@@ -19,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ends them now."""
     from lilfox_tui.alerts.responses import expire
-    from lilfox_tui.alerts.silences import written
+    from lilfox_tui.alerts.silences import format_matchers
 
     with kept(args, changes=True) as saved:
         for wanted in args.ids:
             ended = expire(saved, wanted, args.by or user(), datetime.now(UTC))
-            print_line(tr("ended: {matchers}", matchers=written(ended.matchers)))
+            print_line(tr("ended: {matchers}", matchers=format_matchers(ended.matchers)))
     return 0

@@ -18,53 +18,52 @@ from lilfox_tui.text import human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts, SilenceMatcher
-    from lilfox_tui.alerts.saved import Saved
+    from lilfox_tui.alerts.storage import AlertStorage
 
 
 @contextmanager
-def kept(args: argparse.Namespace, *, changes: bool = False) -> Iterator[Saved]:
+def kept(args: argparse.Namespace, *, changes: bool = False) -> Iterator[AlertStorage]:
     """The state of the configuration that ``args`` names. Raises LilFoxError where there is none, and NotAllowed where
     the block ``changes`` it and nothing may be changed."""
-    from lilfox_tui.alerts.database import Database
-    from lilfox_tui.alerts.folder import DATABASE, folder_of
-    from lilfox_tui.alerts.saved import Saved
+    from lilfox_tui.alerts.ownership import DATABASE, state_folder
+    from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage
 
     loaded = load_settings(args)
     if changes and loaded.config.read_only:
         raise NotAllowed(tr("alerts are not changed with read_only"), tr("leave out --read-only"))
-    folder = folder_of(loaded.path)
+    folder = state_folder(loaded.path)
     path = None if folder is None else folder / DATABASE
     if path is None or not path.exists():
         raise LilFoxError(
             tr("no rules of this configuration have been evaluated yet"),
             tr("run lilfox, or lilfox monitor, with rules: in the configuration"),
         )
-    database = Database(path)
+    database = AlertDatabase(path)
     try:
-        yield Saved(database)
+        yield AlertStorage(database)
     finally:
         database.close()
 
 
-def alerts_now(saved: Saved) -> Alerts:
+def alerts_now(saved: AlertStorage) -> Alerts:
     """What is known now; says so where nobody evaluates any more."""
     from msgspec.structs import replace
 
     from lilfox_tui.alerts.model import Trouble
-    from lilfox_tui.alerts.one_evaluates import OneEvaluates
-    from lilfox_tui.alerts.viewing import from_saved
+    from lilfox_tui.alerts.ownership import EvaluationLock
+    from lilfox_tui.alerts.views import alerts_from_storage
 
     now = datetime.now(UTC)
     folder = None if saved.database.path is None else Path(saved.database.path).parent
-    lock = OneEvaluates(folder)
+    lock = EvaluationLock(folder)
     if not lock.is_held():
         newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
         age = "-" if newest_ms is None else human_duration(now.timestamp() - newest_ms / 1000)
         warn(tr("no LilFox evaluates these rules now; this is how it was {age} ago", age=age))
     elif (frozen := lock.frozen(now)) is not None:
-        alerts = from_saved(saved, now)
+        alerts = alerts_from_storage(saved, now)
         return replace(alerts, troubles=(*alerts.troubles, Trouble("frozen", frozen, blind=True)))
-    return from_saved(saved, now)
+    return alerts_from_storage(saved, now)
 
 
 def matchers_of(words: Sequence[str]) -> tuple[SilenceMatcher, ...]:

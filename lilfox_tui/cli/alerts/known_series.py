@@ -9,28 +9,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lilfox_tui.alerts.lint import Known
+from lilfox_tui.alerts.lint import KnownSeries
 from lilfox_tui.cli.query_engine import opened
 from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message
 from lilfox_tui.monitor.one_look import look
 from lilfox_tui.promql.semantics import PROMETHEUS_3
-from lilfox_tui.scrape.labels import NAME, LabelList
-from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.labels import NAME, LabelList, Matcher
+from lilfox_tui.scrape.store import SeriesStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lilfox_tui.alerts.rule import RuleFile
+    from lilfox_tui.alerts.rules import RuleFile
 
 _LIMIT_BYTES = 256 * 1024 * 1024
 
 
 async def ask(
     config: Config, config_file: Path | None, files: Iterable[RuleFile]
-) -> tuple[Known | None, list[Message]]:
+) -> tuple[KnownSeries | None, list[Message]]:
     """What is there for the rules of ``files``, None where nobody is named or answers, and of whom there is nothing.
     Raises LilFoxError where a Prometheus does not answer."""
     if not (config.services or config.scrape or config.prometheus_config):
@@ -39,14 +38,14 @@ async def ask(
         if len(seen.troubles) == seen.asked:
             return None, list(seen.troubles)
         types = {name: each.type for scraper in seen.scrapers for name, each in scraper.exposition.families.items()}
-        return Known(seen.store, round(seen.at.timestamp() * 1000), types, scraped=True), list(seen.troubles)
+        return KnownSeries(seen.store, round(seen.at.timestamp() * 1000), types, scraped=True), list(seen.troubles)
 
 
-async def _of_prometheus(config: Config, api: ApiConfig, files: Iterable[RuleFile]) -> Known:
+async def _of_prometheus(config: Config, api: ApiConfig, files: Iterable[RuleFile]) -> KnownSeries:
     """Each selector of the rules is asked for, and each of its metrics' names."""
     now = datetime.now(UTC)
     at_ms = round(now.timestamp() * 1000)
-    found = Store(keep_s=PROMETHEUS_3.lookback_ms / 1000, limit_bytes=_LIMIT_BYTES)
+    found = SeriesStore(keep_s=PROMETHEUS_3.lookback_ms / 1000, limit_bytes=_LIMIT_BYTES)
     wanted = {matchers for file in files for group in file.groups for rule in group.rules
               for matchers in rule.query.selectors}  # fmt: skip
     types: dict[str, str] = {}
@@ -64,7 +63,7 @@ async def _of_prometheus(config: Config, api: ApiConfig, files: Iterable[RuleFil
         await engine.close()
         if host is not None:
             await host.close()
-    return Known(found, at_ms, types, scraped=True)
+    return KnownSeries(found, at_ms, types, scraped=True)
 
 
 def _name_alone(matchers: tuple[Matcher, ...]) -> tuple[Matcher, ...]:

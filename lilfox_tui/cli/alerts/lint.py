@@ -15,8 +15,8 @@ from lilfox_tui.errors import ConfigError, LilFoxError, UsageError
 from lilfox_tui.i18n import ngettext, tr
 
 if TYPE_CHECKING:
-    from lilfox_tui.alerts.lint import Known, RuleWarning
-    from lilfox_tui.alerts.rule import RuleFile
+    from lilfox_tui.alerts.lint import KnownSeries, RuleWarning
+    from lilfox_tui.alerts.rules import RuleFile
     from lilfox_tui.config.loader import LoadedConfig
 
 _LARGEST_PAGE = 64 * 1024 * 1024
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         print_schema("alerts-lint")
         return 0
     from lilfox_tui.alerts.lint import lint
-    from lilfox_tui.alerts.rule_file import read_rules
+    from lilfox_tui.alerts.rules import read_rules
 
     loaded = load_settings(args)
     paths = args.rule_files or _configured(loaded)
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _configured(loaded: LoadedConfig) -> list[Path]:
     """The rule files of the configuration. Raises LilFoxError where there are none."""
-    from lilfox_tui.alerts.rule_files import stamp_of
+    from lilfox_tui.alerts.rules import stamp_of
     from lilfox_tui.monitor.alert_watch import with_rules_of_prometheus
 
     patterns = with_rules_of_prometheus(loaded.config).rules
@@ -84,7 +84,7 @@ def _configured(loaded: LoadedConfig) -> list[Path]:
     return found
 
 
-def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> Known | None:
+def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> KnownSeries | None:
     """The series of those whom the configuration names, None where it names nobody or nobody answers."""
     config = loaded.config
     if not (config.services or config.scrape or config.prometheus_config or config.prometheus):
@@ -101,9 +101,9 @@ def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> Known | None:
     return known
 
 
-def _known(pages: Sequence[Path]) -> Known:
+def _known(pages: Sequence[Path]) -> KnownSeries:
     """The series of saved pages. Raises LilFoxError where one cannot be read."""
-    from lilfox_tui.alerts.lint import Known
+    from lilfox_tui.alerts.lint import KnownSeries
     from lilfox_tui.cli.alerts.saved_pages import SavedPages
 
     saved = SavedPages()
@@ -116,7 +116,7 @@ def _known(pages: Sequence[Path]) -> Known:
         if len(body) > _LARGEST_PAGE:
             raise LilFoxError(tr("{path}: larger than 64 MiB; that is no page of metrics", path=path))
         saved.add(path, body)
-    return Known(saved, saved.AT_MS, saved.types)
+    return KnownSeries(saved, saved.AT_MS, saved.types)
 
 
 def _print_file(

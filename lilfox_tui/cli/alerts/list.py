@@ -16,7 +16,7 @@ from lilfox_tui.text import short_age
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
-    from lilfox_tui.alerts.saved import Saved
+    from lilfox_tui.alerts.storage import AlertStorage
 
 _LEVELS = {"FIRING": Level.FAILING, "PENDING": Level.DEGRADED, "RESOLVED": Level.GOOD}
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(alerts: Alerts) -> None:
-    from lilfox_tui.alerts.wording import said
+    from lilfox_tui.alerts.notifier import summary
 
     if not alerts.alerts:
         print_line(tr("no alerts") if not alerts.blind else tr("no alerts are known, and some may be missing:"))
@@ -62,7 +62,7 @@ def _print(alerts: Alerts) -> None:
                 Cell(_value(alert), right=True),
                 Cell(_said(alert)),
                 Cell(labels_text(alert)),
-                Cell(said(alert)),
+                Cell(summary(alert)),
             ]
         )
     print_table(rows)
@@ -86,9 +86,9 @@ def _said(alert: Alert) -> str:
     return "" if alert.acknowledged is None else _("acknowledged by {name}", name=alert.acknowledged.by)
 
 
-def _not_told(saved: Saved) -> list[dict[str, Any]]:
+def _not_told(saved: AlertStorage) -> list[dict[str, Any]]:
     """Who did not take a message yet that was sent."""
-    from lilfox_tui.alerts.outbox import Outbox
+    from lilfox_tui.alerts.storage import Outbox
 
     outbox = Outbox(saved.database)
     found: list[dict[str, Any]] = []

@@ -15,7 +15,7 @@ from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import _, listed, tr
 
 if TYPE_CHECKING:
-    from lilfox_tui.alerts.notifier import Notice
+    from lilfox_tui.alerts.notifier import Notification
     from lilfox_tui.config.model import Config, NotifierConfig
 
 _VALID_S = 60.0
@@ -44,14 +44,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _release(told: Collection[str], config_file: Path | None) -> None:
-    from lilfox_tui.alerts.database import Database
-    from lilfox_tui.alerts.folder import DATABASE, folder_of
-    from lilfox_tui.alerts.outbox import Outbox
+    from lilfox_tui.alerts.ownership import DATABASE, state_folder
+    from lilfox_tui.alerts.storage import AlertDatabase, Outbox
 
-    folder = folder_of(config_file)
+    folder = state_folder(config_file)
     if folder is None or not (folder / DATABASE).exists():
         return
-    database = Database(folder / DATABASE)
+    database = AlertDatabase(folder / DATABASE)
     try:
         for name in told:
             Outbox(database).release(name)
@@ -70,10 +69,10 @@ async def _tell(config: Config, wanted: Mapping[str, NotifierConfig]) -> list[st
 
 
 async def _tell_one(config: Config, name: str, options: NotifierConfig) -> LilFoxError | None:
-    from lilfox_tui.alerts.notifier import Setting
-    from lilfox_tui.alerts.receivers import open_notifier
+    from lilfox_tui.alerts.delivery import open_notifier
+    from lilfox_tui.alerts.notifier import NotifierSetup
 
-    notifier = open_notifier(name, options, Setting())
+    notifier = open_notifier(name, options, NotifierSetup())
     try:
         async with asyncio.timeout(options.timeout):
             await notifier.tell(_notice(config, name))
@@ -86,19 +85,21 @@ async def _tell_one(config: Config, name: str, options: NotifierConfig) -> LilFo
     return None
 
 
-def _notice(config: Config, receiver: str) -> Notice:
+def _notice(config: Config, receiver: str) -> Notification:
     import uuid
 
     from lilfox_tui.alerts.model import Alert, AlertState
-    from lilfox_tui.alerts.notifier import Notice
-    from lilfox_tui.alerts.telling import leaving
+    from lilfox_tui.alerts.notification_plan import with_external_labels
+    from lilfox_tui.alerts.notifier import Notification
 
     now = datetime.now(UTC)
     labels = (("alertname", "LilFoxTest"), ("severity", "none"))
     summary = (("summary", _("a test of LilFox; nothing is wrong")),)
-    alert = leaving(Alert(labels, summary, AlertState.FIRING, now, 0.0, now), config.alerts.external_labels)
+    alert = with_external_labels(
+        Alert(labels, summary, AlertState.FIRING, now, 0.0, now), config.alerts.external_labels
+    )
     number = uuid.uuid4().hex
-    return Notice(
+    return Notification(
         number, number, now, receiver, "test", labels[:1], firing=(alert,),
         valid_until=now + timedelta(seconds=_VALID_S), external_url=config.alerts.external_url,
     )  # fmt: skip

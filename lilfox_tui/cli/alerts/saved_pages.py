@@ -6,12 +6,10 @@ from pathlib import Path
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
-from lilfox_tui.scrape.exposition import Exposition
-from lilfox_tui.scrape.labels import LabelSet
-from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.page_lines import BadPage
-from lilfox_tui.scrape.series import Selected
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.exposition import BadPage, Exposition
+from lilfox_tui.scrape.labels import LabelSet, Matcher
+from lilfox_tui.scrape.series import SelectedSeries
+from lilfox_tui.scrape.store import SeriesStore
 
 _OF_A_TARGET = ("job", "instance")
 _END_OF_OPENMETRICS = b"# EOF"
@@ -24,7 +22,7 @@ class SavedPages:
 
     def __init__(self) -> None:
         self.types: dict[str, str] = {}
-        self._store = Store(keep_s=1, limit_bytes=1 << 30)
+        self._store = SeriesStore(keep_s=1, limit_bytes=1 << 30)
 
     def add(self, path: Path, body: bytes) -> None:
         """Takes the series of one page. Raises LilFoxError where it is none."""
@@ -36,7 +34,7 @@ class SavedPages:
         self._store.target(str(path)).append(self.AT_MS, page.labels, page.values)
         self.types |= {name: family.type for name, family in page_reader.families.items()}
 
-    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
         """As a SeriesSource gives them."""
         on_the_page = tuple(matcher for matcher in matchers if matcher.name not in _OF_A_TARGET)
         return self._store.select(on_the_page, start_ms, end_ms)

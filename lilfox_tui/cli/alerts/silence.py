@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Silences, or shows what would be silenced."""
     from lilfox_tui.alerts.model import AlertState
     from lilfox_tui.alerts.responses import silence
-    from lilfox_tui.alerts.silences import check_silence, would_silence, written
+    from lilfox_tui.alerts.silences import check_silence, format_matchers, would_silence
 
     wanted = matchers_of(args.matchers)
     check_silence(wanted)
@@ -44,12 +44,16 @@ def run(args: argparse.Namespace) -> int:
             print_line(f"{alert.name} {labels_text(alert)}")
         count = ngettext("{count} alert fits now", "{count} alerts fit now", len(found))
         if args.preview:
-            print_line(f"{written(wanted)}: {count}")
+            print_line(f"{format_matchers(wanted)}: {count}")
             return 0
         for_s = None if args.until_resolved else args.for_s
         made = silence(saved, wanted, for_s, args.by or user(), args.comment, datetime.now(UTC))
         print_line(
-            tr("silenced until {end:%Y-%m-%d %H:%M:%S} UTC: {matchers}", end=made.ends_at, matchers=written(wanted))
+            tr(
+                "silenced until {end:%Y-%m-%d %H:%M:%S} UTC: {matchers}",
+                end=made.ends_at,
+                matchers=format_matchers(wanted),
+            )
         )
         print_line(tr("{count}; its id is {id}", count=count, id=made.id))
     return 0

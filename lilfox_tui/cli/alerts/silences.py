@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("alerts-silences")
         return 0
-    from lilfox_tui.alerts.silences import written
+    from lilfox_tui.alerts.silences import format_matchers
 
     now = datetime.now(UTC)
     with kept(args) as saved:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             {
                 "silences": [
                     {
-                        "id": one.id, "matchers": written(one.matchers), "starts_at": one.starts_at.isoformat(),
+                        "id": one.id, "matchers": format_matchers(one.matchers), "starts_at": one.starts_at.isoformat(),
                         "ends_at": one.ends_at.isoformat(), "created_by": one.created_by, "comment": one.comment,
                         "until_resolved": one.until_resolved,
                     }
@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
         left_s = (one.ends_at - now).total_seconds()
         left = _("ended {age} ago", age=human_duration(-left_s)) if left_s <= 0 else human_duration(left_s)
         ends = _("until resolved") if one.until_resolved and left_s > 0 else left
-        rows.append([Cell(one.id), Cell(ends), Cell(written(one.matchers)), Cell(one.created_by), Cell(one.comment)])
+        rows.append(
+            [Cell(one.id), Cell(ends), Cell(format_matchers(one.matchers)), Cell(one.created_by), Cell(one.comment)]
+        )
     print_table(rows)
     return 0

@@ -10,7 +10,7 @@ from lilfox_tui.cli.output import print_line, print_text, warn
 from lilfox_tui.i18n import _, ngettext, tr
 
 if TYPE_CHECKING:
-    from lilfox_tui.alerts.unit_tests import Verdict
+    from lilfox_tui.alerts.unit_test_runner import UnitTestVerdict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was not as expected; 0 where all was, 1 otherwise."""
-    from lilfox_tui.alerts.unit_tests import run_unit_tests
+    from lilfox_tui.alerts.unit_test_runner import run_unit_tests
 
     good = True
     for path in args.test_files:
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-def _said(verdict: Verdict) -> str:
+def _said(verdict: UnitTestVerdict) -> str:
     if verdict.problems:
         return ngettext("FAILED, {count} problem", "FAILED, {count} problems", len(verdict.problems))
     if not verdict.checks:

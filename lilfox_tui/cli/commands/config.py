@@ -61,7 +61,7 @@ def _check(args: argparse.Namespace) -> None:
         print_line(tr("no configuration at {path}: this machine is watched", path=config_file()))
         return
     if loaded.config.prometheus_config is not None:
-        from lilfox_tui.scrape.configured import prometheus_file  # only where one is named
+        from lilfox_tui.scrape.discovery import prometheus_file  # only where one is named
 
         read = prometheus_file(loaded.config, loaded.path)
         for what in read.unsupported if read is not None else ():
@@ -80,8 +80,8 @@ def _tells_alertmanager(config: Config) -> bool:
 
 
 def _check_alerts(config: Config, base: Path) -> None:
-    from lilfox_tui.alerts.rule_files import read_rule_files
-    from lilfox_tui.alerts.telling import receiver
+    from lilfox_tui.alerts.notification_plan import receiver
+    from lilfox_tui.alerts.rules import read_rule_files
 
     for name, options in config.notifiers.items():
         receiver(name, options)

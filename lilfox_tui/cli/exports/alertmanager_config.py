@@ -11,7 +11,7 @@ from typing import Any
 
 from lilfox_tui.alerts.notifiers.smtp import Options as Mail
 from lilfox_tui.alerts.notifiers.webhook import Options as Webhook
-from lilfox_tui.alerts.silences import parse_matchers, written
+from lilfox_tui.alerts.silences import format_matchers, parse_matchers
 from lilfox_tui.cli.exports.commented import block, comment, item, secret_file
 from lilfox_tui.cli.exports.prometheus_config import http_access, seconds
 from lilfox_tui.config.model import Config, NotifierConfig
@@ -61,7 +61,7 @@ def _nobody(config: Config) -> str:
 
 
 def _matchers(options: NotifierConfig) -> dict[str, list[str]]:
-    found = [written([matcher]) for text in options.only for matcher in parse_matchers(text)]
+    found = [format_matchers([matcher]) for text in options.only for matcher in parse_matchers(text)]
     return {"matchers": found} if found else {}
 
 

@@ -18,8 +18,8 @@ from lilfox_tui.i18n import _, listed
 from lilfox_tui.monitor.scrape_watch import target_of
 from lilfox_tui.monitor.service_watch import ServiceWatch
 from lilfox_tui.monitor.watched import watched_services
-from lilfox_tui.scrape.configured import own_targets
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.discovery import configured_targets
+from lilfox_tui.scrape.target import ScrapeTarget
 
 SECRETS = "/etc/prometheus/secrets"
 _OWN_JOB = "lilfox"
@@ -89,7 +89,7 @@ def _service_jobs(config: Config) -> Iterator[_Job]:
 
 
 def _named_jobs(config: Config) -> Iterator[_Job]:
-    targets = own_targets(config)
+    targets = configured_targets(config)
     for name, section in config.scrape.items():
         own = [target for target in targets if target.label("job") == name]
         job = _job(config, name, own)
@@ -100,7 +100,7 @@ def _named_jobs(config: Config) -> Iterator[_Job]:
         yield job
 
 
-def _job(config: Config, name: str, targets: Sequence[Target]) -> _Job:
+def _job(config: Config, name: str, targets: Sequence[ScrapeTarget]) -> _Job:
     """The targets of one section: they differ by their address only."""
     first = targets[0]
     if first.host is not None and not config.hosts[first.host].local:

@@ -12,9 +12,8 @@ from lilfox_tui.i18n import Message
 from lilfox_tui.monitor.one_look import Seen, look
 from lilfox_tui.monitor.watched import watched_services
 from lilfox_tui.scrape.application import Application, Counter, Latency, recognise
-from lilfox_tui.scrape.instants import ms_of
-from lilfox_tui.scrape.labels import LabelList
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import LabelList, Matcher
+from lilfox_tui.scrape.notation import ms_of
 
 USUAL = Application(
     requests=Counter("http_requests_total", "status"),

@@ -7,10 +7,10 @@ refused by name when a query is parsed.
 from __future__ import annotations
 
 from lilfox_tui.promql.function import Function
-from lilfox_tui.promql.functions import arithmetic, dates, histogram, labels, over_time, rates, sorting, vectors
+from lilfox_tui.promql.functions import arithmetic, dates, histogram, over_time, rates, vectors
 
 FUNCTIONS: dict[str, Function] = {
     function.name: function
-    for file in (rates, over_time, histogram, vectors, labels, sorting, arithmetic, dates)
+    for file in (rates, over_time, histogram, vectors, arithmetic, dates)
     for function in file.FUNCTIONS
 }

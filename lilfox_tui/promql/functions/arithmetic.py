@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from lilfox_tui.promql.function import Call, Function
-from lilfox_tui.promql.labelling import nameless
+from lilfox_tui.promql.function import Function, FunctionCall
+from lilfox_tui.promql.label_lists import nameless
 from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.scrape.series import Floats
 
@@ -81,7 +81,7 @@ def at_most(values: Floats, most: float) -> Floats:
     return np.where(np.isneginf(values), values, np.minimum(values, most))
 
 
-def clamped(_: Call, vector: Vector, least: float, most: float) -> Vector:
+def clamped(_: FunctionCall, vector: Vector, least: float, most: float) -> Vector:
     """``clamp``: nothing where the limits are the wrong way round."""
     if most < least:
         return NOTHING

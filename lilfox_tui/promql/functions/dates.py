@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lilfox_tui.promql.function import Call, Function
-from lilfox_tui.promql.labelling import BARE, nameless
+from lilfox_tui.promql.function import Function, FunctionCall
+from lilfox_tui.promql.label_lists import BARE, nameless
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.series import Floats
 
@@ -78,7 +78,7 @@ def _days_in_month(date: Dates) -> Integers:
     return longer
 
 
-def part(call: Call, vector: Vector | None = None, *, of: Callable[[Dates], Integers]) -> Vector:
+def part(call: FunctionCall, vector: Vector | None = None, *, of: Callable[[Dates], Integers]) -> Vector:
     """One part of the dates that ``vector`` holds (seconds since 1970), or of the evaluation's."""
     if vector is None:
         return Vector(BARE, of(dates(np.array([call.at_ms / 1000]))).astype(np.float64))

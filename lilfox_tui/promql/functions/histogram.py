@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lilfox_tui.promql.function import Call, Function
-from lilfox_tui.promql.functions.quantiles import out_of_range
-from lilfox_tui.promql.labelling import joined
+from lilfox_tui.promql.function import Function, FunctionCall
+from lilfox_tui.promql.label_lists import joined
+from lilfox_tui.promql.numerics import out_of_range
 from lilfox_tui.promql.value import NOTHING, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.series import Floats
@@ -21,7 +21,7 @@ _TOLERANCE: Final = 1e-12
 _SMALLEST_NORMAL: Final = 2.0**-1022
 
 
-class Shape(NamedTuple):
+class BucketLayout(NamedTuple):
     """Histograms that have the same buckets."""
 
     labels: LabelList
@@ -33,12 +33,12 @@ class Shape(NamedTuple):
     (``le="1"`` and ``le="1.0"``): they are added."""
 
 
-def shapes(labels: LabelList) -> tuple[Shape, ...]:
+def bucket_layouts(labels: LabelList) -> tuple[BucketLayout, ...]:
     """The histograms in a vector of buckets. What has no number as ``le`` is left out, as Prometheus does."""
-    return labels.derived(shapes, _shapes)
+    return labels.derived(bucket_layouts, _bucket_layouts)
 
 
-def _shapes(labels: LabelList) -> tuple[Shape, ...]:
+def _bucket_layouts(labels: LabelList) -> tuple[BucketLayout, ...]:
     histograms: dict[LabelSet, dict[float, list[int]]] = {}
     for place, one in enumerate(labels):
         bound = _number(one.get(_BOUND))
@@ -49,16 +49,16 @@ def _shapes(labels: LabelList) -> tuple[Shape, ...]:
         bounds = sorted(buckets)
         key = tuple((bound, len(buckets[bound])) for bound in bounds)
         alike.setdefault(key, []).append((one.without((NAME,)), [buckets[bound] for bound in bounds]))
-    return tuple(_shape(key, members) for key, members in alike.items())
+    return tuple(_bucket_layout(key, members) for key, members in alike.items())
 
 
-def _shape(key: tuple[tuple[float, int], ...], members: list[tuple[LabelSet, list[list[int]]]]) -> Shape:
+def _bucket_layout(key: tuple[tuple[float, int], ...], members: list[tuple[LabelSet, list[list[int]]]]) -> BucketLayout:
     depth = max(times for _, times in key)
     layers = tuple(
         np.array([[bucket[layer] if layer < len(bucket) else -1 for bucket in buckets] for _, buckets in members])
         for layer in range(depth)
     )
-    return Shape(LabelList([one for one, _ in members]), np.array([bound for bound, _ in key]), layers)
+    return BucketLayout(LabelList([one for one, _ in members]), np.array([bound for bound, _ in key]), layers)
 
 
 def _number(text: str) -> float | None:
@@ -72,7 +72,7 @@ def _number(text: str) -> float | None:
     return None if math.isnan(number) or (math.isinf(number) and "inf" not in text.lower()) else number
 
 
-def _counts(shape: Shape, values: Floats) -> Floats:
+def _counts(shape: BucketLayout, values: Floats) -> Floats:
     """The counts of all buckets, [histogram, bucket]."""
     counts = values[shape.places[0]]
     for layer in shape.places[1:]:
@@ -80,9 +80,9 @@ def _counts(shape: Shape, values: Floats) -> Floats:
     return counts
 
 
-def histogram_quantile(_: Call, q: float, vector: Vector) -> Vector:
+def histogram_quantile(_: FunctionCall, q: float, vector: Vector) -> Vector:
     """The ``q``-quantile of each histogram, linear within a bucket; in the last one, the bound below it."""
-    found = shapes(vector.labels)
+    found = bucket_layouts(vector.labels)
     if not found:
         return NOTHING
     fixed = out_of_range(q)
@@ -152,10 +152,10 @@ def _almost_equal(left: Floats, right: Floats) -> NDArray[np.bool_]:
     return equal
 
 
-def histogram_fraction(call: Call, lower: float, upper: float, vector: Vector) -> Vector:
+def histogram_fraction(call: FunctionCall, lower: float, upper: float, vector: Vector) -> Vector:
     """The share of observations between two values, linear within a bucket. Prometheus 2 knows it of native
     histograms only, so there is nothing then."""
-    found = shapes(vector.labels) if call.semantics.fraction_of_buckets else ()
+    found = bucket_layouts(vector.labels) if call.semantics.fraction_of_buckets else ()
     if not found:
         return NOTHING
     values = [_fraction(lower, upper, shape.bounds, _counts(shape, vector.values)) for shape in found]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lilfox_tui.promql import numerics
 from lilfox_tui.promql.function import Function
-from lilfox_tui.promql.functions import summation
-from lilfox_tui.promql.functions.quantiles import quantile
-from lilfox_tui.promql.samples import Span
+from lilfox_tui.promql.numerics import quantile
+from lilfox_tui.promql.value import EvaluationRange
 from lilfox_tui.scrape.series import Floats, Times
 
 
-def mean(span: Span, _: Times, values: Floats) -> Floats:
+def mean(span: EvaluationRange, _: Times, values: Floats) -> Floats:
     """``avg_over_time``: a compensated sum divided once, or running means (see Semantics.plain_mean)."""
     if not span.semantics.plain_mean:
         return _running_mean(values)
-    total, lost = summation.sums(values)
+    total, lost = numerics.column_sums(values)
     count = len(values)
     average: Floats = total / count + lost / count
     if np.isfinite(total).all():
@@ -33,13 +33,13 @@ def _mean_past_overflow(values: Floats) -> Floats:
     lost = np.zeros(len(average))
     running = np.zeros(len(average), bool)
     for count, value in enumerate(values[1:], 2):
-        total, more = summation.increased(average, lost, value)
+        total, more = numerics.increased(average, lost, value)
         stopped = ~running & np.isinf(total)
         average = np.where(stopped, average / (count - 1), average)
         lost = np.where(stopped, lost / (count - 1), lost)
         running |= stopped
         share = (count - 1) / count
-        means, errors = summation.increased(share * average, share * lost, value / count)
+        means, errors = numerics.increased(share * average, share * lost, value / count)
         average = np.where(running, means, total)
         lost = np.where(running, errors, more)
     count = len(values)
@@ -52,73 +52,73 @@ def _running_mean(values: Floats) -> Floats:
     lost = np.zeros(values.shape[1])
     for count, value in enumerate(values, 1):
         stays = np.isinf(average) & ((value == average) | np.isfinite(value))
-        after, more = summation.increased(average, lost, value / count - average / count)
+        after, more = numerics.increased(average, lost, value / count - average / count)
         average, lost = np.where(stays, average, after), np.where(stays, lost, more)
     return np.where(np.isinf(average), average, average + lost)
 
 
-def total(_: Span, __: Times, values: Floats) -> Floats:
+def total(_: EvaluationRange, __: Times, values: Floats) -> Floats:
     """``sum_over_time``."""
-    return summation.total(values)
+    return numerics.column_totals(values)
 
 
-def smallest(_: Span, __: Times, values: Floats) -> Floats:
+def smallest(_: EvaluationRange, __: Times, values: Floats) -> Floats:
     """``min_over_time``: NaN only where there is nothing else."""
     least: Floats = np.fmin.reduce(values, axis=0)
     return least
 
 
-def largest(_: Span, __: Times, values: Floats) -> Floats:
+def largest(_: EvaluationRange, __: Times, values: Floats) -> Floats:
     """``max_over_time``: NaN only where there is nothing else."""
     most: Floats = np.fmax.reduce(values, axis=0)
     return most
 
 
-def count(_: Span, __: Times, values: Floats) -> Floats:
+def count(_: EvaluationRange, __: Times, values: Floats) -> Floats:
     """``count_over_time``."""
     return np.full(values.shape[1], float(len(values)))
 
 
-def present(_: Span, __: Times, values: Floats) -> Floats:
+def present(_: EvaluationRange, __: Times, values: Floats) -> Floats:
     """``present_over_time``: 1."""
     return np.ones(values.shape[1])
 
 
-def first(_: Span, __: Times, values: Floats) -> Floats:
+def first(_: EvaluationRange, __: Times, values: Floats) -> Floats:
     """``first_over_time``."""
     value: Floats = values[0]
     return value
 
 
-def last(_: Span, __: Times, values: Floats) -> Floats:
+def last(_: EvaluationRange, __: Times, values: Floats) -> Floats:
     """``last_over_time``."""
     value: Floats = values[-1]
     return value
 
 
-def variance(span: Span, _: Times, values: Floats) -> Floats:
+def variance(span: EvaluationRange, _: Times, values: Floats) -> Floats:
     """``stdvar_over_time``: of the values themselves, not of a sample of more (Welford's, compensated)."""
     average, average_lost, squares, squares_lost = np.zeros((4, values.shape[1]))
     for number, value in enumerate(values, 1):
         off = value - (average + average_lost)
-        average, average_lost = summation.increased(average, average_lost, off / number)
-        squares, squares_lost = summation.increased(squares, squares_lost, off * (value - (average + average_lost)))
+        average, average_lost = numerics.increased(average, average_lost, off / number)
+        squares, squares_lost = numerics.increased(squares, squares_lost, off * (value - (average + average_lost)))
     if not span.semantics.exact_sums:  # Prometheus 2 takes infinity from infinity where the squares run over
         squares = np.where(np.isinf(squares), np.nan, squares)
     return (squares + squares_lost) / len(values)
 
 
-def deviation(span: Span, times: Times, values: Floats) -> Floats:
+def deviation(span: EvaluationRange, times: Times, values: Floats) -> Floats:
     """``stddev_over_time``."""
     return np.sqrt(variance(span, times, values))
 
 
-def quantile_over_time(_: Span, __: Times, values: Floats, q: float) -> Floats:
+def quantile_over_time(_: EvaluationRange, __: Times, values: Floats, q: float) -> Floats:
     """The ``q``-quantile."""
     return quantile(q, values)
 
 
-def median_distance(span: Span, _: Times, values: Floats) -> Floats:
+def median_distance(span: EvaluationRange, _: Times, values: Floats) -> Floats:
     """``mad_over_time``: the median of the distances from the median."""
     found = quantile(0.5, np.abs(values - quantile(0.5, values)))
     if not span.semantics.unknown_deviation:
@@ -126,22 +126,22 @@ def median_distance(span: Span, _: Times, values: Floats) -> Floats:
     return np.where(np.isnan(values).any(axis=0), np.nan, found)
 
 
-def time_of_first(_: Span, times: Times, values: Floats) -> Floats:
+def time_of_first(_: EvaluationRange, times: Times, values: Floats) -> Floats:
     """``ts_of_first_over_time``: seconds since 1970."""
     return np.full(values.shape[1], int(times[0]) / 1000)
 
 
-def time_of_last(_: Span, times: Times, values: Floats) -> Floats:
+def time_of_last(_: EvaluationRange, times: Times, values: Floats) -> Floats:
     """``ts_of_last_over_time``: seconds since 1970."""
     return np.full(values.shape[1], int(times[-1]) / 1000)
 
 
-def time_of_smallest(span: Span, times: Times, values: Floats) -> Floats:
+def time_of_smallest(span: EvaluationRange, times: Times, values: Floats) -> Floats:
     """``ts_of_min_over_time``: when the smallest value was last there, seconds since 1970."""
     return _last_time(times, values == smallest(span, times, values))
 
 
-def time_of_largest(span: Span, times: Times, values: Floats) -> Floats:
+def time_of_largest(span: EvaluationRange, times: Times, values: Floats) -> Floats:
     """``ts_of_max_over_time``: when the largest value was last there, seconds since 1970."""
     return _last_time(times, values == largest(span, times, values))
 

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilfox_tui.i18n import tr
+from lilfox_tui.promql import numerics
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.function import Function
-from lilfox_tui.promql.functions import summation
-from lilfox_tui.promql.samples import Span
+from lilfox_tui.promql.value import EvaluationRange
 from lilfox_tui.scrape.series import Floats, Times
 
 
-def extrapolated(span: Span, times: Times, values: Floats, *, counter: bool, per_second: bool) -> Floats | None:
+def extrapolated(
+    span: EvaluationRange, times: Times, values: Floats, *, counter: bool, per_second: bool
+) -> Floats | None:
     """``rate``, ``increase`` and ``delta``: what the samples gained, drawn out to the ends of the range.
 
     An end that is within 1.1 average gaps of its sample is reached, else half a gap is added; a counter is not drawn
@@ -37,7 +39,7 @@ def extrapolated(span: Span, times: Times, values: Floats, *, counter: bool, per
     return gained * (factor / _seconds(span) if per_second else factor)
 
 
-def _seconds(span: Span) -> float:
+def _seconds(span: EvaluationRange) -> float:
     """The range's length, divided as Go's ``Duration.Seconds`` does, so that it is the same float."""
     seconds, rest = divmod(span.end_ms - span.start_ms, 1000)
     return seconds + rest * 1e6 / 1e9
@@ -61,7 +63,7 @@ def _not_below_zero(first: Floats, gained: Floats, sampled: float, to_start: flo
     return np.where(to_zero < to_start, to_zero, to_start)
 
 
-def last_step(_: Span, times: Times, values: Floats, *, counter: bool) -> Floats | None:
+def last_step(_: EvaluationRange, times: Times, values: Floats, *, counter: bool) -> Floats | None:
     """``irate`` and ``idelta``: the last two samples; None for less."""
     if len(times) < 2:
         return None
@@ -74,8 +76,8 @@ def regression(times: Times, values: Floats, at_ms: int) -> tuple[Floats, Floats
     """The line of least squares through at least two samples: its slope a second, and its value at ``at_ms``."""
     count = float(len(times))
     x = ((times - at_ms) / 1e3)[:, None]
-    of_x, of_xx = (float((total + lost)[0]) for total, lost in (summation.sums(x), summation.sums(x * x)))
-    of_y, of_xy = summation.total(values), summation.total(x * values)
+    of_x, of_xx = (float((total + lost)[0]) for total, lost in (numerics.column_sums(x), numerics.column_sums(x * x)))
+    of_y, of_xy = numerics.column_totals(values), numerics.column_totals(x * values)
     slope = (of_xy - of_x * of_y / count) / (of_xx - of_x * of_x / count)
     value = of_y / count - slope * of_x / count
     level = (values == values[0]).all(axis=0)
@@ -85,12 +87,12 @@ def regression(times: Times, values: Floats, at_ms: int) -> tuple[Floats, Floats
     return slope, value
 
 
-def slope(_: Span, times: Times, values: Floats) -> Floats | None:
+def slope(_: EvaluationRange, times: Times, values: Floats) -> Floats | None:
     """``deriv``: a second, by linear regression; None for less than two samples."""
     return regression(times, values, int(times[0]))[0] if len(times) > 1 else None
 
 
-def predicted(span: Span, times: Times, values: Floats, ahead_s: float) -> Floats | None:
+def predicted(span: EvaluationRange, times: Times, values: Floats, ahead_s: float) -> Floats | None:
     """``predict_linear``: the value so many seconds after the evaluation; None for less than two samples."""
     if len(times) < 2:
         return None
@@ -98,12 +100,12 @@ def predicted(span: Span, times: Times, values: Floats, ahead_s: float) -> Float
     return slope * ahead_s + now
 
 
-def resets(_: Span, __: Times, values: Floats) -> Floats:
+def resets(_: EvaluationRange, __: Times, values: Floats) -> Floats:
     """How often a counter fell."""
     return _how_often(values[1:] < values[:-1])
 
 
-def changes(_: Span, __: Times, values: Floats) -> Floats:
+def changes(_: EvaluationRange, __: Times, values: Floats) -> Floats:
     """How often a value differed from the one before; from NaN to NaN is no change."""
     before, after = values[:-1], values[1:]
     return _how_often((before != after) & ~(np.isnan(before) & np.isnan(after)))
@@ -114,7 +116,7 @@ def _how_often(there: NDArray[np.bool_]) -> Floats:
     return times
 
 
-def smoothed(_: Span, times: Times, values: Floats, smoothing: float, trend: float) -> Floats | None:
+def smoothed(_: EvaluationRange, times: Times, values: Floats, smoothing: float, trend: float) -> Floats | None:
     """``double_exponential_smoothing`` (``holt_winters`` in 2.x). Raises QueryError where a factor is not between 0
     and 1."""
     if smoothing <= 0 or smoothing >= 1:

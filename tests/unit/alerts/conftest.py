@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.database import Database
+from lilfox_tui.alerts.storage import AlertDatabase
 
 
 @pytest.fixture(autouse=True)
 def closed_databases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A test that stands for a process which was killed does not close its own."""
-    opened: list[Database] = []
-    opening = Database.__init__
+    opened: list[AlertDatabase] = []
+    opening = AlertDatabase.__init__
 
-    def remembered(self: Database, path: Path | None) -> None:
+    def remembered(self: AlertDatabase, path: Path | None) -> None:
         opening(self, path)
         opened.append(self)
 
-    monkeypatch.setattr(Database, "__init__", remembered)
+    monkeypatch.setattr(AlertDatabase, "__init__", remembered)
     yield
     for database in opened:
         database.close()

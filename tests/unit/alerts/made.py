@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lilfox_tui.alerts.model import Alert, AlertState
-from lilfox_tui.alerts.notifier import Notice, Reason
+from lilfox_tui.alerts.notifier import Notification, Reason
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -44,7 +44,7 @@ def alert(
     )
 
 
-def notice(reason: Reason = "firing", **more: Any) -> Notice:
+def notice(reason: Reason = "firing", **more: Any) -> Notification:
     """A notice of one alert that fires, unless told otherwise."""
     given: dict[str, Any] = {"firing": (alert(),), "group": (("alertname", "Slow"),)} | more
-    return Notice("id-1", "thread-1", T0, "them", reason, **given)
+    return Notification("id-1", "thread-1", T0, "them", reason, **given)

@@ -11,11 +11,11 @@ import numpy as np
 
 from lilfox_tui.alerts.engine import AlertEngine
 from lilfox_tui.alerts.model import Alert
-from lilfox_tui.alerts.notifier import Notice, Setting
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup
 from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig
 from lilfox_tui.config.types import Seconds, Wait
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 from tests.unit.alerts.made import at
 
 RULES = """
@@ -60,20 +60,20 @@ class Run:
         clock: Clock | None = None,
         *,
         rules: str | None = RULES,
-        store: Store | None = None,
+        store: SeriesStore | None = None,
         alerts: AlertsConfig = ALERTS,
         notifiers: Mapping[str, NotifierConfig] | None = None,
         **more: Any,
     ) -> None:
         self.folder, self.clock = folder, clock or Clock()
-        self.store = store or Store(keep_s=7200, limit_bytes=50_000_000)
+        self.store = store or SeriesStore(keep_s=7200, limit_bytes=50_000_000)
         self.rules = folder / "rules.yml"
         if rules is not None:
             self.rules.write_text(rules)
-        self.rang: list[Notice] = []
+        self.rang: list[Notification] = []
         self.engine = AlertEngine(
             Config(rules=("rules.yml",), alerts=alerts, notifiers=dict(notifiers or {})), self.store, folder=folder,
-            base=folder, setting=Setting(self.rang.append), now=self.clock.now, passed=self.clock.passed, **more,
+            base=folder, setting=NotifierSetup(self.rang.append), now=self.clock.now, passed=self.clock.passed, **more,
         )  # fmt: skip
 
     async def start(self) -> None:

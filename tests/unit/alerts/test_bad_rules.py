@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.alerts.model import Alerts, RuleHealth
-from lilfox_tui.alerts.rule_file import from_text, usable
-from lilfox_tui.alerts.rule_files import read_rule_files
-from lilfox_tui.alerts.viewing import from_saved
+from lilfox_tui.alerts.rules import from_text, read_rule_files, usable
+from lilfox_tui.alerts.views import alerts_from_storage
 from lilfox_tui.errors import ConfigError
 from tests.unit.alerts.running import RULES, Run
 
@@ -129,13 +128,13 @@ async def test_others_see_what_does_not_go_as_it_should_with_the_one_that_evalua
     await run.start()
     await run.engine.step()
     assert len(run.troubles()) == 1
-    shown = from_saved(run.engine._saved, run.clock.now())
+    shown = alerts_from_storage(run.engine._saved, run.clock.now())
     assert [str(each) for each in shown.troubles] == run.troubles()
     assert shown.blind
     run.rules.write_text(RULES)
     await run.engine.load()
     await run.engine.step()
-    shown = from_saved(run.engine._saved, run.clock.now())
+    shown = alerts_from_storage(run.engine._saved, run.clock.now())
     assert (shown.troubles, shown.blind) == ((), False)
     assert {rule.health for rule in shown.rules} <= {RuleHealth.NO_DATA, RuleHealth.GOOD}
     run.kill()

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.database import Database
-from lilfox_tui.alerts.folder import folder_of
 from lilfox_tui.alerts.model import AlertState, RuleHealth
 from lilfox_tui.alerts.notifiers import bell
-from lilfox_tui.alerts.one_evaluates import OneEvaluates
+from lilfox_tui.alerts.ownership import EvaluationLock, state_folder
 from lilfox_tui.alerts.silences import matchers_of, parse_matchers
+from lilfox_tui.alerts.storage import AlertDatabase
 from lilfox_tui.config.model import NotifierConfig
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.scrape.series import SeriesSource
@@ -318,10 +317,10 @@ async def test_a_full_disk_stops_neither_rules_nor_telling(tmp_path: Path) -> No
 
 
 async def test_a_file_that_another_process_holds_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lilfox_tui.alerts.database.BUSY_S", 0.01)
+    monkeypatch.setattr("lilfox_tui.alerts.storage.BUSY_S", 0.01)
     run = await started(tmp_path, notifiers={"bell": bell.Options()})
     await run.go(15, UP)
-    other = Database(tmp_path / "alerts.db")
+    other = AlertDatabase(tmp_path / "alerts.db")
     with other.transaction():
         assert await run.go(150, DOWN) == ["Down a firing"]
         said = " ".join(run.troubles())
@@ -374,14 +373,14 @@ def test_what_is_wrong_with_a_notifier_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "alerts.db").write_bytes(b"no database " * 1000)
     with pytest.raises(LilFoxError, match="only"):
         Run(tmp_path, notifiers={"bell": bell.Options(only=("x",))})
-    lock = OneEvaluates(tmp_path)
+    lock = EvaluationLock(tmp_path)
     assert not lock.is_held(), "what could not begin holds nothing"
 
 
 def test_each_configuration_has_a_folder_of_its_own(own_folders: Path) -> None:
-    default, other = folder_of(None), folder_of(Path("/etc/lilfox.yaml"))
+    default, other = state_folder(None), state_folder(Path("/etc/lilfox.yaml"))
     assert default is not None
     assert other is not None
     assert default != other
-    assert default == folder_of(own_folders / "config" / "lilfox" / "config.yaml")
+    assert default == state_folder(own_folders / "config" / "lilfox" / "config.yaml")
     assert default.is_dir()

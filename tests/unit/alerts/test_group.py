@@ -5,18 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lilfox_tui.alerts.group import GroupState
-from lilfox_tui.alerts.group_results import StoreResults
-from lilfox_tui.alerts.group_rule import MOST_ALERTS, Surroundings
-from lilfox_tui.alerts.lifecycle import ChangeKind, Outage
+from lilfox_tui.alerts.lifecycle import AlertChangeKind, EvaluationGap
 from lilfox_tui.alerts.model import AlertState, RuleHealth
-from lilfox_tui.alerts.rule_file import from_text
+from lilfox_tui.alerts.rule_group import MOST_ALERTS, EvaluationContext, GroupEvaluator, StoreSink
+from lilfox_tui.alerts.rules import from_text
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.semantics import PROMETHEUS_2
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 
 MINUTE = 60_000
 
@@ -25,20 +23,20 @@ class Bench:
     """A store, and one group that works on it."""
 
     def __init__(self, rules: str, head: str = "") -> None:
-        self.store = Store(keep_s=86_400, limit_bytes=10_000_000)
-        self.results = StoreResults(self.store)
+        self.store = SeriesStore(keep_s=86_400, limit_bytes=10_000_000)
+        self.results = StoreSink(self.store)
         self.group = self.state(rules, head)
 
-    def state(self, rules: str, head: str = "") -> GroupState:
+    def state(self, rules: str, head: str = "") -> GroupEvaluator:
         text = f"groups:\n- name: g\n  {head or 'limit: 0'}\n  rules:\n{rules}"
         (group,) = from_text(text, "rules.yml").groups
-        return GroupState("rules.yml", group, Surroundings(self.results))
+        return GroupEvaluator("rules.yml", group, EvaluationContext(self.results))
 
     def put(self, at_ms: int, samples: dict[str, float], target: str = "t") -> None:
         labels = [LabelSet.of({"__name__": name, "instance": target}) for name in samples]
         self.store.target(target).append(at_ms, LabelList(labels), np.array(list(samples.values())))
 
-    def run(self, at_ms: int, samples: dict[str, float] | None = None) -> list[ChangeKind]:
+    def run(self, at_ms: int, samples: dict[str, float] | None = None) -> list[AlertChangeKind]:
         self.put(at_ms, samples or {})
         return [change.kind for _rule, change in self.group.evaluate(self.store, at_ms)]
 
@@ -56,7 +54,7 @@ def test_a_rule_sees_what_those_before_it_gave_at_the_same_time() -> None:
   - {alert: Big, expr: "a:four > 10"}
 """
     )
-    assert bench.run(MINUTE, {"a": 3}) == [ChangeKind.STARTED, ChangeKind.FIRED]
+    assert bench.run(MINUTE, {"a": 3}) == [AlertChangeKind.STARTED, AlertChangeKind.FIRED]
     assert bench.ask("a:four", MINUTE) == {'a:four{by="rule", instance="t"}': 12.0}
     (alert,) = bench.group.alerts()
     assert alert.labels == (("alertname", "Big"), ("by", "rule"), ("instance", "t"))
@@ -83,7 +81,7 @@ def test_alerts_are_series_too_and_a_rule_may_ask_for_them() -> None:
     assert bench.ask("ALERTS_FOR_STATE", 5_500) == {
         'ALERTS_FOR_STATE{alertname="A", instance="t", severity="page"}': 5.0
     }
-    assert bench.run(65_500, {"a": 2}) == [ChangeKind.FIRED]
+    assert bench.run(65_500, {"a": 2}) == [AlertChangeKind.FIRED]
     assert bench.ask("ALERTS", 65_500) == {
         'ALERTS{alertname="A", alertstate="firing", instance="t", severity="page"}': 1.0
     }
@@ -110,7 +108,7 @@ def test_templates_fill_labels_and_annotations_labels_only_once() -> None:
 def test_two_results_with_one_label_set_fail_the_rule_and_change_nothing() -> None:
     bench = Bench('  - {alert: A, expr: "a > 1", labels: {instance: ""}}\n')
     bench.put(1, {"a": 2}, "other")
-    assert bench.run(1, {"a": 0}) == [ChangeKind.STARTED, ChangeKind.FIRED]
+    assert bench.run(1, {"a": 0}) == [AlertChangeKind.STARTED, AlertChangeKind.FIRED]
     bench.put(2, {"a": 2}, "other")
     assert bench.run(2, {"a": 2}) == []
     (view,) = bench.group.views()
@@ -179,7 +177,7 @@ def test_no_data_is_told_apart_from_good() -> None:
 def test_without_data_an_alert_resolves_as_in_prometheus() -> None:
     bench = Bench("  - {alert: A, expr: a > 1}\n")
     bench.run(1, {"a": 2})
-    assert bench.run(2) == [ChangeKind.RESOLVED]
+    assert bench.run(2) == [AlertChangeKind.RESOLVED]
 
 
 def test_an_offset_sets_queries_and_results_back() -> None:
@@ -226,9 +224,9 @@ def test_state_goes_over_a_restart_by_rule_even_when_the_rules_were_moved() -> N
     bench.run(10 * MINUTE, {"a": 2})
     saved = bench.group.dump()
     after = Bench("  - {alert: B, expr: b > 1}\n  - {alert: A, expr: a > 1, for: 20m}\n")
-    after.group.restore(saved, Outage(10 * MINUTE, 15 * MINUTE))
+    after.group.restore(saved, EvaluationGap(10 * MINUTE, 15 * MINUTE))
     assert after.run(15 * MINUTE, {"a": 2}) == []
-    assert after.run(25 * MINUTE, {"a": 2}) == [ChangeKind.FIRED]
+    assert after.run(25 * MINUTE, {"a": 2}) == [AlertChangeKind.FIRED]
 
 
 def test_a_file_that_is_read_again_goes_on_and_ends_what_is_no_more() -> None:
@@ -237,7 +235,7 @@ def test_a_file_that_is_read_again_goes_on_and_ends_what_is_no_more() -> None:
     new = bench.state("  - {alert: A, expr: a > 1, for: 1m}\n")
     new.continue_from(bench.group, MINUTE)
     bench.group = new
-    assert bench.run(MINUTE, {"a": 2}) == [ChangeKind.FIRED]
+    assert bench.run(MINUTE, {"a": 2}) == [AlertChangeKind.FIRED]
     assert bench.ask("a:b", MINUTE) == {}
     new.end(2 * MINUTE)
     assert bench.ask("ALERTS", 2 * MINUTE) == {}
@@ -245,7 +243,7 @@ def test_a_file_that_is_read_again_goes_on_and_ends_what_is_no_more() -> None:
 
 def test_an_expression_of_prometheus_3_is_refused_under_the_semantics_of_2() -> None:
     (group,) = from_text('groups: [{name: g, rules: [{record: x, expr: "rate(a[300])"}]}]', "rules.yml").groups
-    results = StoreResults(Store(keep_s=60, limit_bytes=1_000_000))
+    results = StoreSink(SeriesStore(keep_s=60, limit_bytes=1_000_000))
     with pytest.raises(ConfigError) as caught:
-        GroupState("rules.yml", group, Surroundings(results, PROMETHEUS_2))
+        GroupEvaluator("rules.yml", group, EvaluationContext(results, PROMETHEUS_2))
     assert caught.value.problems[0].startswith("rules.yml:1: g/x: expr: ")

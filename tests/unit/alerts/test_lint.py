@@ -8,15 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from lilfox_tui.alerts.lint import Known, RuleWarning, lint
-from lilfox_tui.alerts.rule_file import from_text
+from lilfox_tui.alerts.lint import KnownSeries, RuleWarning, lint
+from lilfox_tui.alerts.rules import from_text
 from lilfox_tui.promql.query import parse
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 from tests.unit.alerts.manual_rules import MANUAL
 
 
-def warnings(expression: str, known: Known | None = None, more: dict[str, object] | None = None) -> list[RuleWarning]:
+def warnings(
+    expression: str, known: KnownSeries | None = None, more: dict[str, object] | None = None
+) -> list[RuleWarning]:
     """Of one alert that has everything an alert should have, with ``more`` in their places."""
     rule: dict[str, object] = {
         "alert": "A",
@@ -37,12 +39,12 @@ def hint(found: Sequence[RuleWarning], code: str) -> str:
     return next(str(warning.hint) for warning in found if warning.code == code)
 
 
-def known(*series: str, **types: str) -> Known:
+def known(*series: str, **types: str) -> KnownSeries:
     """Series written as in PromQL."""
     sets = [LabelSet.of((each.name, each.value) for each in parse(text).selectors[0]) for text in series]
-    store = Store(keep_s=60, limit_bytes=1_000_000)
+    store = SeriesStore(keep_s=60, limit_bytes=1_000_000)
     store.target("t").append(0, LabelList(sets), np.ones(len(sets)))
-    return Known(store, 0, types)
+    return KnownSeries(store, 0, types)
 
 
 def test_the_rules_of_the_manual_are_told_what_would_be_right() -> None:
@@ -233,7 +235,7 @@ def test_series_that_rules_record_are_there_for_the_rules_of_all_files() -> None
 
 def test_types_of_metrics_count_more_than_their_names() -> None:
     series = known("jobs_active", "seen", "load_total")
-    of_types = Known(series.source, 0, {"jobs_active": "counter", "seen": "gauge", "load": "gauge"})
+    of_types = KnownSeries(series.source, 0, {"jobs_active": "counter", "seen": "gauge", "load": "gauge"})
     assert codes(warnings("rate(jobs_active[5m]) > 1", of_types)) == []
     assert codes(warnings("rate(seen[5m]) > 1", of_types)) == ["rate-of-a-gauge"]
     assert codes(warnings("load_total > 1", of_types)) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lilfox_tui.alerts.model import AlertState
-from lilfox_tui.alerts.payload import MOST_ALERTS, document, fingerprint, group_key
+from lilfox_tui.alerts.payload import MOST_ALERTS, fingerprint, group_key, webhook_payload
 from tests.unit.alerts.made import alert, notice
 
 
@@ -17,7 +17,7 @@ def test_a_fingerprint_is_fnv_1a_over_names_and_values_with_a_byte_that_no_text_
 
 def test_of_very_many_alerts_the_first_are_sent_and_the_others_counted() -> None:
     firing = tuple(alert("Down", instance=f"i{number}") for number in range(MOST_ALERTS + 3))
-    made = document(notice(firing=firing, resolved=(alert("Old", AlertState.RESOLVED),)))
+    made = webhook_payload(notice(firing=firing, resolved=(alert("Old", AlertState.RESOLVED),)))
     assert (len(made["alerts"]), made["truncatedAlerts"]) == (MOST_ALERTS, 4)
     assert made["alerts"][-1]["labels"]["instance"] == f"i{MOST_ALERTS - 1}"
 

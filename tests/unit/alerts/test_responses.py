@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.database import Database
 from lilfox_tui.alerts.model import Acknowledgement, AlertState, Event, Silence
-from lilfox_tui.alerts.one_evaluates import OneEvaluates
+from lilfox_tui.alerts.ownership import EvaluationLock
 from lilfox_tui.alerts.responses import (
     LONGEST_SILENCE,
     acknowledge,
@@ -18,9 +17,9 @@ from lilfox_tui.alerts.responses import (
     silence,
     unacknowledge,
 )
-from lilfox_tui.alerts.saved import Saved
 from lilfox_tui.alerts.silences import parse_matchers
-from lilfox_tui.alerts.viewing import marked
+from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage
+from lilfox_tui.alerts.views import annotated
 from lilfox_tui.errors import UsageError
 from lilfox_tui.incident.folder import NoSuchIncident, find
 from lilfox_tui.incident.incidents import entries, open_incident, read_incident
@@ -30,7 +29,7 @@ SLOW = parse_matchers("alertname=Slow")
 
 
 def test_a_part_of_an_id_must_be_that_of_one_silence() -> None:
-    saved = Saved(Database(None))
+    saved = AlertStorage(AlertDatabase(None))
     made = silence(saved, SLOW, 60.0, "kim", "", T0)
     for name in ("ab-1", "ab-2"):
         saved.keep_silence(replace(made, id=name), Event(T0, "silenced", ()))
@@ -45,23 +44,23 @@ def test_a_part_of_an_id_must_be_that_of_one_silence() -> None:
 @pytest.mark.parametrize("for_s", [0.0, -1.0, LONGEST_SILENCE.total_seconds() + 1])
 def test_a_silence_lasts_for_a_while_and_not_for_ever(for_s: float) -> None:
     with pytest.raises(UsageError, match="up to a year"):
-        silence(Saved(Database(None)), SLOW, for_s, "kim", "", T0)
+        silence(AlertStorage(AlertDatabase(None)), SLOW, for_s, "kim", "", T0)
 
 
 def test_what_is_over_shows_neither_who_had_seen_it_nor_a_silence_that_has_ended() -> None:
     kim = Acknowledgement("kim", T0)
     over, goes_on = alert("Slow", AlertState.RESOLVED), alert("Down")
     quiet = Silence("s", SLOW, T0, at(60), "kim")
-    shown = marked([over, goes_on], {over.labels: kim, goes_on.labels: kim}, [quiet], at(30))
+    shown = annotated([over, goes_on], {over.labels: kim, goes_on.labels: kim}, [quiet], at(30))
     assert [(one.name, one.acknowledged, one.silenced_by) for one in shown] == [
         ("Down", kim, ()),
         ("Slow", None, ("s",)),
     ]
-    assert marked([over], {}, [quiet], at(60)) == (over,)
+    assert annotated([over], {}, [quiet], at(60)) == (over,)
 
 
 def test_whoever_looks_whether_somebody_evaluates_holds_up_nobody(tmp_path: Path) -> None:
-    looks, evaluates = OneEvaluates(tmp_path), OneEvaluates(tmp_path)
+    looks, evaluates = EvaluationLock(tmp_path), EvaluationLock(tmp_path)
     assert not looks.is_held(), "there is no lock yet"
     assert evaluates.take()
     assert looks.is_held()
@@ -75,7 +74,7 @@ def test_what_people_do_is_in_the_timeline_of_the_incident_that_is_open(
     own_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
-    saved = Saved(Database(None))
+    saved = AlertStorage(AlertDatabase(None))
     open_incident("slow")
     acknowledge(saved, alert(), "kim", "mine", T0)
     unacknowledge(saved, alert(), "kim", T0)
@@ -94,7 +93,7 @@ def test_what_people_do_is_in_the_timeline_of_the_incident_that_is_open(
 def test_what_cannot_be_recorded_is_not_done(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
     monkeypatch.setenv("LILFOX_INCIDENT", "INC-9")
-    saved = Saved(Database(None))
+    saved = AlertStorage(AlertDatabase(None))
     with pytest.raises(NoSuchIncident):
         silence(saved, SLOW, 60.0, "kim", "", T0)
     assert list(saved.silences()) == []

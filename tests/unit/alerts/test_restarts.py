@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.lifecycle import ChangeKind, LiveAlert, Outage, RuleState
+from lilfox_tui.alerts.lifecycle import AlertChangeKind, EvaluationGap, LiveAlert, RuleAlerts
 from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.alerts.notifiers import bell
-from lilfox_tui.alerts.outbox import Outbox
+from lilfox_tui.alerts.storage import Outbox
 from tests.unit.alerts.running import RULES, Run
 
 UP, DOWN = {"a": 1.0}, {"a": 0.0}
@@ -94,11 +94,11 @@ async def test_what_waits_for_a_notifier_that_is_no_more_is_forgotten(tmp_path: 
     assert outbox.count("gone") == 0
 
 
-@pytest.mark.parametrize(("looks", "kinds"), [(1, []), (2, []), (3, [ChangeKind.RESOLVED])])
+@pytest.mark.parametrize(("looks", "kinds"), [(1, []), (2, []), (3, [AlertChangeKind.RESOLVED])])
 def test_an_alert_from_before_is_missed_three_times_before_it_counts_as_gone(
-    looks: int, kinds: list[ChangeKind]
+    looks: int, kinds: list[AlertChangeKind]
 ) -> None:
-    state = RuleState(0)
+    state = RuleAlerts(0)
     alert = LiveAlert((("alertname", "Down"),), (), AlertState.FIRING, 1.0, 0, 0)
-    state.restore([alert], Outage(1000, 2000))
+    state.restore([alert], EvaluationGap(1000, 2000))
     assert [change.kind for look in range(looks) for change in state.take({}, 3000 + look)] == kinds

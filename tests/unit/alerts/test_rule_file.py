@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.rule_file import from_text, read_rules
+from lilfox_tui.alerts.rules import from_text, read_rules
 from lilfox_tui.errors import ConfigError
-from lilfox_tui.scrape.prometheus_text import MAX_BYTES
+from lilfox_tui.scrape.prometheus_yaml import MAX_BYTES
 
 FILE = """\
 groups:

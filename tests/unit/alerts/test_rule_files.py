@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.rule_files import read_rule_files, stamp_of
+from lilfox_tui.alerts.rules import read_rule_files, stamp_of
 
 GOOD = "groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]\n"
 

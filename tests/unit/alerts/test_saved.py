@@ -14,13 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.database import Damaged, Database, NotWritable
 from lilfox_tui.alerts.lifecycle import LiveAlert
 from lilfox_tui.alerts.model import Acknowledgement, AlertState, Event, RuleHealth, RuleView, Silence
-from lilfox_tui.alerts.outbox import Outbox, Told
 from lilfox_tui.alerts.responses import acknowledge, expire, silence, unacknowledge
-from lilfox_tui.alerts.saved import EVENTS_KEPT_FOR, Saved, SavedGroup
 from lilfox_tui.alerts.silences import parse_matchers
+from lilfox_tui.alerts.storage import (
+    EVENTS_KEPT_FOR,
+    AlertDatabase,
+    AlertStorage,
+    DatabaseDamaged,
+    DatabaseNotWritable,
+    NotifiedAlert,
+    Outbox,
+    SavedGroup,
+)
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Labels
@@ -37,17 +44,17 @@ def group(at_ms: int = 5_000) -> SavedGroup:
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> Saved:
-    return Saved(Database(tmp_path / "alerts.db"))
+def saved(tmp_path: Path) -> AlertStorage:
+    return AlertStorage(AlertDatabase(tmp_path / "alerts.db"))
 
 
-def again(saved: Saved) -> Saved:
+def again(saved: AlertStorage) -> AlertStorage:
     """The same file in another process, as far as SQLite can tell."""
     assert saved.database.path is not None
-    return Saved(Database(saved.database.path))
+    return AlertStorage(AlertDatabase(saved.database.path))
 
 
-def test_a_group_and_its_alerts_are_read_back(saved: Saved) -> None:
+def test_a_group_and_its_alerts_are_read_back(saved: AlertStorage) -> None:
     other = LiveAlert((("alertname", "Slow"),), (), AlertState.FIRING, 2.5, 500, 900, None, 950)
     event = Event(T0, "fired", LABELS, "f;g;0", math.nan)
     saved.keep(group(), [("f;g;Slow", LIVE), ("f;g;Slow", other)], [], [event])
@@ -67,12 +74,12 @@ def test_a_group_and_its_alerts_are_read_back(saved: Saved) -> None:
     assert (found.groups(), found.alerts("f;g")) == ({}, {})
 
 
-def test_the_file_is_for_nobody_else(saved: Saved, tmp_path: Path) -> None:
+def test_the_file_is_for_nobody_else(saved: AlertStorage, tmp_path: Path) -> None:
     saved.add_events([Event(T0, "fired", LABELS)])
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
 
 
-def test_an_acknowledgement_holds_until_the_alert_ends(saved: Saved) -> None:
+def test_an_acknowledgement_holds_until_the_alert_ends(saved: AlertStorage) -> None:
     one = alert(note='ü"\n')
     acknowledge(saved, one, "kim", "looking", at(5))
     assert again(saved).acknowledgements() == {LABELS: Acknowledgement("kim", at(5), "looking")}
@@ -88,7 +95,7 @@ def test_an_acknowledgement_holds_until_the_alert_ends(saved: Saved) -> None:
         acknowledge(saved, alert(state=AlertState.RESOLVED), "kim", "", at(8))
 
 
-def test_silences_are_kept_and_expire(saved: Saved) -> None:
+def test_silences_are_kept_and_expire(saved: AlertStorage) -> None:
     made = silence(saved, parse_matchers('alertname="Slow"'), 3600, "kim", "deploy", T0)
     longer = silence(saved, parse_matchers('alertname=~"Sl.*"'), None, "kim", "", T0)
     assert again(saved).silences() == (longer, made)
@@ -109,8 +116,8 @@ def test_silences_are_kept_and_expire(saved: Saved) -> None:
         silence(saved, parse_matchers('team="x"'), 0, "kim", "", T0)
 
 
-def test_what_is_too_old_is_forgotten(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lilfox_tui.alerts.saved.EVENTS_KEPT", 3)
+def test_what_is_too_old_is_forgotten(saved: AlertStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.alerts.storage.EVENTS_KEPT", 3)
     saved.add_events([Event(at(number), "fired", LABELS) for number in range(5)])
     saved.forget_old(at(10))
     assert [each.at for each in saved.events(10)] == [at(4), at(3), at(2)]
@@ -119,9 +126,9 @@ def test_what_is_too_old_is_forgotten(saved: Saved, monkeypatch: pytest.MonkeyPa
     assert [each.at for each in saved.events(10)] == [at(4)]
 
 
-def test_the_outbox_keeps_the_order_of_each_group(saved: Saved) -> None:
+def test_the_outbox_keeps_the_order_of_each_group(saved: AlertStorage) -> None:
     outbox = Outbox(saved.database)
-    told = Told((("alertname", "Slow"),), "thread-1", T0, alert())
+    told = NotifiedAlert((("alertname", "Slow"),), "thread-1", T0, alert())
     other = notice(group=(("alertname", "Other"),))
     outbox.put("mail", [notice(), notice("resolved"), other], [told], [])
     outbox.put("chat", [notice()], [], [])
@@ -141,7 +148,7 @@ def test_the_outbox_keeps_the_order_of_each_group(saved: Saved) -> None:
     assert outbox.receivers() == ("mail",)
 
 
-def test_another_process_notices_what_was_written(saved: Saved) -> None:
+def test_another_process_notices_what_was_written(saved: AlertStorage) -> None:
     other = again(saved)
     before = other.database.changed_elsewhere()
     assert other.database.changed_elsewhere() == before
@@ -149,7 +156,7 @@ def test_another_process_notices_what_was_written(saved: Saved) -> None:
     assert other.database.changed_elsewhere() != before
 
 
-def test_a_transaction_that_fails_leaves_nothing(saved: Saved) -> None:
+def test_a_transaction_that_fails_leaves_nothing(saved: AlertStorage) -> None:
     fine = Event(T0, "fired", LABELS)
     with pytest.raises(AttributeError):
         saved.add_events([fine, None])  # type: ignore[list-item]
@@ -161,46 +168,46 @@ def test_a_transaction_that_fails_leaves_nothing(saved: Saved) -> None:
 def test_a_file_that_cannot_be_used_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"this is no database\n" * 100)
-    with pytest.raises(Damaged, match="damaged"):
-        Database(broken)
+    with pytest.raises(DatabaseDamaged, match="damaged"):
+        AlertDatabase(broken)
     newer = tmp_path / "newer.db"
     with sqlite3.connect(newer) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(LilFoxError, match="another version"):
-        Database(newer)
+        AlertDatabase(newer)
     with pytest.raises(LilFoxError, match="cannot be used"):
-        Database(tmp_path / "missing" / "alerts.db")
-    monkeypatch.setattr("lilfox_tui.alerts.database.BUSY_S", 0.05)
-    one, other = Database(tmp_path / "a.db"), Database(tmp_path / "a.db")
+        AlertDatabase(tmp_path / "missing" / "alerts.db")
+    monkeypatch.setattr("lilfox_tui.alerts.storage.BUSY_S", 0.05)
+    one, other = AlertDatabase(tmp_path / "a.db"), AlertDatabase(tmp_path / "a.db")
     with one.transaction(), pytest.raises(LilFoxError, match="locked"), other.transaction():
         pass
 
 
-def test_a_full_disk_is_said_and_what_was_there_goes_on_in_memory(saved: Saved) -> None:
+def test_a_full_disk_is_said_and_what_was_there_goes_on_in_memory(saved: AlertStorage) -> None:
     saved.add_events([Event(T0, "fired", LABELS)])
     (pages,) = saved.database.rows("PRAGMA page_count")[0]
     saved.database.rows(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(NotWritable, match="full"):
+    with pytest.raises(DatabaseNotWritable, match="full"):
         saved.add_events([Event(T0, "fired", LABELS, note="x" * 10_000)])
     path = saved.database.path
     saved.database.leave_disk()
     saved.add_events([Event(at(1), "resolved", LABELS, note="x" * 10_000)])
     assert [each.kind for each in saved.events(10)] == ["resolved", "fired"]
-    assert len(Saved(Database(path)).events(10)) == 1
+    assert len(AlertStorage(AlertDatabase(path)).events(10)) == 1
 
 
 WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from lilfox_tui.alerts.database import Database
+from lilfox_tui.alerts.storage import AlertDatabase
 from lilfox_tui.alerts.lifecycle import LiveAlert
 from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.alerts.responses import silence
-from lilfox_tui.alerts.saved import Saved, SavedGroup
+from lilfox_tui.alerts.storage import AlertStorage, SavedGroup
 from lilfox_tui.alerts.silences import parse_matchers
-saved = Saved(Database(Path(sys.argv[1])))
+saved = AlertStorage(AlertDatabase(Path(sys.argv[1])))
 number = 0
 while True:
     number += 1
@@ -221,7 +228,7 @@ def test_kill_9_takes_nothing_back(tmp_path: Path, after: int) -> None:
             said = int(writer.stdout.readline())
         os.kill(writer.pid, signal.SIGKILL)
         said = int((writer.stdout.read().split() or [str(said)])[-1])
-    saved = Saved(Database(path))
+    saved = AlertStorage(AlertDatabase(path))
     assert saved.groups()["f;g"].evaluated_ms >= said
     assert saved.alerts("f;g")["r"][0].value == saved.groups()["f;g"].evaluated_ms, "half a transaction"
     assert len(saved.silences()) >= said
@@ -229,7 +236,7 @@ def test_kill_9_takes_nothing_back(tmp_path: Path, after: int) -> None:
     assert all(isinstance(each, Silence) for each in saved.silences())
 
 
-def test_many_threads_may_write(saved: Saved) -> None:
+def test_many_threads_may_write(saved: AlertStorage) -> None:
     import threading
 
     def write(number: int) -> None:

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.database import Database
+from lilfox_tui.alerts.delivery import (
+    GIVEN_UP_AFTER_S,
+    LONGEST_WAIT_S,
+    NotificationDispatcher,
+    ReceiverDelivery,
+    back_off_s,
+)
 from lilfox_tui.alerts.model import Alert, AlertState
-from lilfox_tui.alerts.notifier import Notice, PartlyTold, Setting
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery
 from lilfox_tui.alerts.notifiers import alertmanager, bell
-from lilfox_tui.alerts.outbox import Outbox
-from lilfox_tui.alerts.receivers import Receivers
-from lilfox_tui.alerts.saved import Saved
-from lilfox_tui.alerts.sending import GIVEN_UP_AFTER_S, LONGEST_WAIT_S, Sending, back_off_s
+from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage, Outbox
 from lilfox_tui.config.model import AlertsConfig, Config
 from lilfox_tui.config.types import Seconds, Wait
 from lilfox_tui.errors import LilFoxError
@@ -36,15 +39,15 @@ class Receiver:
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.tries = 0
-        self.fails: Callable[[Notice], Exception | None] = lambda _: None
+        self.fails: Callable[[Notification], Exception | None] = lambda _: None
         self.hangs = False
 
-    async def tell(self, given: Notice) -> None:
+    async def tell(self, given: Notification) -> None:
         self.tries += 1
         if self.hangs:
             await asyncio.Event().wait()
         error = self.fails(given)
-        if error is None or isinstance(error, PartlyTold):
+        if error is None or isinstance(error, PartialDelivery):
             self.heard.append(f"{given.group[0][1]} {given.reason}")
         if error is not None:
             raise error
@@ -59,11 +62,11 @@ class Way:
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self.receiver = Receiver()
-        self.saved = Saved(Database(folder / "alerts.db"))
+        self.saved = AlertStorage(AlertDatabase(folder / "alerts.db"))
         self.outbox = Outbox(self.saved.database)
-        self.sending = Sending("them", self.receiver, 0.05, self.saved, now=self.clock.now)
+        self.sending = ReceiverDelivery("them", self.receiver, 0.05, self.saved, now=self.clock.now)
 
-    def put(self, *notices: Notice) -> None:
+    def put(self, *notices: Notification) -> None:
         self.outbox.put("them", notices, [], [])
 
     def error(self) -> str:
@@ -81,7 +84,7 @@ class Way:
             self.clock.go_on(wait_s)
 
 
-def away(_: Notice) -> Exception:
+def away(_: Notification) -> Exception:
     return LilFoxError(tr("nobody is there"))
 
 
@@ -180,7 +183,7 @@ async def test_a_fault_of_ours_is_an_error_too(tmp_path: Path) -> None:
 
 async def test_who_is_partly_told_is_not_told_again(tmp_path: Path) -> None:
     way = Way(tmp_path)
-    way.receiver.fails = lambda _: PartlyTold(tr("b@example.net is refused"))
+    way.receiver.fails = lambda _: PartialDelivery(tr("b@example.net is refused"))
     way.put(notice())
     await way.go_on(86_400)
     assert way.receiver.heard == ["Slow firing"]
@@ -219,18 +222,18 @@ def test_waits_double_up_to_a_limit_and_differ() -> None:
         assert len(waits) > 10
 
 
-def is_long(found: list[Notice], count: int) -> bool:
+def is_long(found: list[Notification], count: int) -> bool:
     return len(found) == count
 
 
 async def test_one_notifier_that_hangs_holds_up_neither_the_others_nor_the_plan(tmp_path: Path) -> None:
-    rang: list[Notice] = []
-    saved = Saved(Database(tmp_path / "alerts.db"))
+    rang: list[Notification] = []
+    saved = AlertStorage(AlertDatabase(tmp_path / "alerts.db"))
     config = Config(
         notifiers={"one": bell.Options(timeout=Seconds(3600)), "two": bell.Options(resolved=True)},
         alerts=AlertsConfig(group_wait=Wait(0.1)),
     )
-    receivers = Receivers(config, saved, Setting(rang.append))
+    receivers = NotificationDispatcher(config, saved, NotifierSetup(rang.append))
     hanging = Receiver()
     hanging.hangs = True
     receivers._ways[0].sending.notifier = hanging
@@ -252,14 +255,16 @@ async def test_one_notifier_that_hangs_holds_up_neither_the_others_nor_the_plan(
 async def test_an_alertmanager_that_is_away_for_an_hour_is_told_how_it_is_then(tmp_path: Path) -> None:
     clock = Clock()
     config = Config(notifiers={"am": alertmanager.Options(url="http://127.0.0.1:1")})
-    receivers = Receivers(config, Saved(Database(tmp_path / "alerts.db")), Setting(), now=clock.now)
+    receivers = NotificationDispatcher(
+        config, AlertStorage(AlertDatabase(tmp_path / "alerts.db")), NotifierSetup(), now=clock.now
+    )
     (way,) = receivers._ways
     heard: list[tuple[list[str], list[str]]] = []
 
     class Manager(Receiver):
         tells_all = True
 
-        async def tell(self, given: Notice) -> None:
+        async def tell(self, given: Notification) -> None:
             self.tries += 1
             if error := self.fails(given):
                 raise error

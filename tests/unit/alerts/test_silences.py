@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.alerts.model import SilenceMatcher
-from lilfox_tui.alerts.silences import check_silence, matchers_of, parse_matchers, takes, would_silence, written
+from lilfox_tui.alerts.silences import (
+    check_silence,
+    format_matchers,
+    matchers_of,
+    matches_all,
+    parse_matchers,
+    would_silence,
+)
 from lilfox_tui.errors import UsageError
 from tests.unit.alerts.made import alert
 
@@ -38,7 +45,7 @@ def test_what_is_no_matcher_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "matchers"), [case for case in GOOD if "my.label" not in case[0]])
 def test_what_is_written_is_read_back(text: str, matchers: list[SilenceMatcher]) -> None:
-    assert parse_matchers(written(matchers)) == tuple(matchers)
+    assert parse_matchers(format_matchers(matchers)) == tuple(matchers)
 
 
 @pytest.mark.parametrize(
@@ -58,11 +65,11 @@ def test_what_is_written_is_read_back(text: str, matchers: list[SilenceMatcher])
     ],
 )
 def test_all_matchers_must_take_it(text: str, *, fits: bool) -> None:
-    assert takes(parse_matchers(text), alert(instance="a:1", note="a\nb").labels) is fits
+    assert matches_all(parse_matchers(text), alert(instance="a:1", note="a\nb").labels) is fits
 
 
 def test_a_pattern_that_would_hang_elsewhere_does_not() -> None:
-    assert not takes(parse_matchers('note=~"(a+)+$"'), alert(note="a" * 50_000 + "b").labels)
+    assert not matches_all(parse_matchers('note=~"(a+)+$"'), alert(note="a" * 50_000 + "b").labels)
 
 
 @pytest.mark.parametrize("text", ['nothing=""', 'a=~".*"', 'a!="x"', 'a=~"x|", b!~"y"'])

@@ -11,11 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Acknowledgement, Alert, AlertState
-from lilfox_tui.alerts.notifier import Notice
-from lilfox_tui.alerts.outbox import Told
-from lilfox_tui.alerts.telling import Plan, Telling, receiver
-from lilfox_tui.alerts.telling_all import tell_all
-from lilfox_tui.alerts.wording import body, said, subject
+from lilfox_tui.alerts.notification_plan import NotificationPlan, NotificationPlanner, plan_resend, receiver
+from lilfox_tui.alerts.notifier import Notification, body, subject, summary
+from lilfox_tui.alerts.storage import NotifiedAlert
 from lilfox_tui.config.model import AlertsConfig, NotifierConfig
 from lilfox_tui.config.types import Seconds, Wait
 from lilfox_tui.errors import UsageError
@@ -35,9 +33,9 @@ class Listener:
         numbers = itertools.count(1)
         self.config = config
         self.to = receiver("them", NotifierConfig(kind="webhook", only=tuple(only), resolved=resolved))
-        self._telling = Telling(self.to, config, lambda: f"id-{next(numbers)}")
-        self.told: dict[Labels, Told] = {}
-        self.heard: list[Notice] = []
+        self._telling = NotificationPlanner(self.to, config, lambda: f"id-{next(numbers)}")
+        self.told: dict[Labels, NotifiedAlert] = {}
+        self.heard: list[Notification] = []
         self.look_at: datetime | None = None
 
     def at(self, seconds: float, *alerts: Alert, **more: Any) -> list[str]:
@@ -46,9 +44,9 @@ class Listener:
 
     def all_at(self, seconds: float, *alerts: Alert) -> list[str]:
         """The same for one who is told everything."""
-        return self._take(tell_all(self.to, self.config, alerts, self.told, at(seconds), interval_s=15))
+        return self._take(plan_resend(self.to, self.config, alerts, self.told, at(seconds), interval_s=15))
 
-    def _take(self, plan: Plan) -> list[str]:
+    def _take(self, plan: NotificationPlan) -> list[str]:
         for labels in plan.over:
             del self.told[labels]
         self.told |= {one.alert.labels: one for one in plan.told}
@@ -254,9 +252,9 @@ def test_the_subject_says_what_a_message_is_about() -> None:
 @pytest.mark.fault("4.74")
 def test_what_a_resolved_alert_says_is_in_the_past() -> None:
     text = {"summary": "a: 94% of all requests fail"}
-    assert said(alert(annotations=text)) == "a: 94% of all requests fail"
-    assert said(alert(state=RESOLVED, annotations=text)) == "was: a: 94% of all requests fail"
-    assert said(alert(state=RESOLVED)) == ""
+    assert summary(alert(annotations=text)) == "a: 94% of all requests fail"
+    assert summary(alert(state=RESOLVED, annotations=text)) == "was: a: 94% of all requests fail"
+    assert summary(alert(state=RESOLVED)) == ""
     changed = AlertChanged(name="Slow", labels={}, state="resolved", since=at(0), summary=text["summary"])
     assert event_text(changed) == "alert Slow resolved  was: a: 94% of all requests fail"
     assert "was:" not in event_text(replace(changed, state="firing"))

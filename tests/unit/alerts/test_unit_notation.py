@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lilfox_tui.alerts.unit_notation import NotationError, metric, series
+from lilfox_tui.alerts.unit_test_file import NotationError, parse_metric, parse_series
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.promql.semantics import PROMETHEUS_3
 from lilfox_tui.scrape.labels import LabelSet
@@ -14,7 +14,7 @@ from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
 
 def values(text: str) -> list[float | str]:
     words = {ABSENT_BITS: "_", STALE_BITS: "stale"}
-    _labels, numbers = series(f"x {text}", PROMETHEUS_3)
+    _labels, numbers = parse_series(f"x {text}", PROMETHEUS_3)
     pairs = zip(numbers.view(np.int64).tolist(), numbers.tolist(), strict=True)
     return [words.get(bits, number) for bits, number in pairs]
 
@@ -69,10 +69,10 @@ def test_native_histograms_are_refused_by_name() -> None:
     ],
 )
 def test_metrics(text: str, expected: dict[str, str]) -> None:
-    assert metric(text, PROMETHEUS_3) == LabelSet.of(expected)
+    assert parse_metric(text, PROMETHEUS_3) == LabelSet.of(expected)
 
 
 @pytest.mark.parametrize("text", ["up{", 'up{job=~"a"}', "up down", 'up{job="a"} 1', "1up", 'up{job="a" or job="b"}'])
 def test_what_is_no_metric(text: str) -> None:
     with pytest.raises(LilFoxError):
-        metric(text, PROMETHEUS_3)
+        parse_metric(text, PROMETHEUS_3)

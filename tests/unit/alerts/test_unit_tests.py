@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.file_patterns import files
-from lilfox_tui.alerts.unit_tests import Verdict, run_unit_tests
+from lilfox_tui.alerts.rules import matching_files
+from lilfox_tui.alerts.unit_test_runner import UnitTestVerdict, run_unit_tests
 from lilfox_tui.errors import LilFoxError
 
 
-def run(tmp_path: Path, tests: str, *, prometheus2: bool = False, rules: str = "") -> Verdict:
+def run(tmp_path: Path, tests: str, *, prometheus2: bool = False, rules: str = "") -> UnitTestVerdict:
     (tmp_path / "rules.yml").write_text(rules)
     (tmp_path / "test.yml").write_text(tests)
     return run_unit_tests(tmp_path / "test.yml", prometheus2=prometheus2)
@@ -28,7 +28,7 @@ tests:
 
 
 def test_fuzzy_compare_takes_the_next_float(tmp_path: Path) -> None:
-    assert run(tmp_path, NEARLY_THREE.format(fuzzy="true")) == Verdict((), (), 1, 2)
+    assert run(tmp_path, NEARLY_THREE.format(fuzzy="true")) == UnitTestVerdict((), (), 1, 2)
     assert len(run(tmp_path, NEARLY_THREE.format(fuzzy="false")).problems) == 2
     assert len(run(tmp_path, NEARLY_THREE.format(fuzzy="maybe")).problems) == 1
 
@@ -105,7 +105,7 @@ def test_patterns_of_files_are_those_of_go(tmp_path: Path) -> None:
         (tmp_path / name).touch()
 
     def found(pattern: str) -> list[str]:
-        return [str(path.relative_to(tmp_path)) for path in files(pattern, tmp_path)]
+        return [str(path.relative_to(tmp_path)) for path in matching_files(pattern, tmp_path)]
 
     assert found("*.yml") == [".hidden.yml", "a.yml", "b.yml", "x[1].yml"]
     assert found("[^a].yml") == ["b.yml"]

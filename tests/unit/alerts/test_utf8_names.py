@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.alerts.model import SilenceMatcher
-from lilfox_tui.alerts.rule_file import from_text
-from lilfox_tui.alerts.silences import matchers_of, parse_matchers, takes, written
+from lilfox_tui.alerts.rules import from_text
+from lilfox_tui.alerts.silences import format_matchers, matchers_of, matches_all, parse_matchers
 from tests.unit.alerts.running import Run
 
 RULES = """
@@ -36,7 +36,7 @@ async def test_they_go_from_the_rule_to_the_alert_its_series_and_its_silence(tmp
     (alert,) = run.alerts()
     assert dict(alert.labels) == {"alertname": "Down", "instance": "a", "équipe.de garde": "ops", "a-b": "a"}
     assert dict(alert.annotations) == {"runbook.url": "https://x/a"}
-    await run.engine.silence(parse_matchers(written(matchers_of(alert.labels))), 3600, "kim")
+    await run.engine.silence(parse_matchers(format_matchers(matchers_of(alert.labels))), 3600, "kim")
     await run.engine.step()
     assert run.alerts()[0].silenced_by
     run.kill()
@@ -47,8 +47,8 @@ async def test_they_go_from_the_rule_to_the_alert_its_series_and_its_silence(tmp
 @given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.text(), min_size=1))
 def test_any_labels_are_written_as_they_are_read(labels: dict[str, str]) -> None:
     pairs = tuple(labels.items())
-    assert parse_matchers(written(matchers_of(pairs))) == tuple(SilenceMatcher(*pair) for pair in pairs)
-    assert takes(matchers_of(pairs), pairs)
+    assert parse_matchers(format_matchers(matchers_of(pairs))) == tuple(SilenceMatcher(*pair) for pair in pairs)
+    assert matches_all(matchers_of(pairs), pairs)
 
 
 @pytest.mark.fault("4.66")

@@ -7,58 +7,65 @@ import time
 import pytest
 
 from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.breakers import TRIPS_FOR_S, Breaker, State, Trips, headline
-from lilfox_tui.backends.http_look import HttpBody
+from lilfox_tui.backends.breakers import TRIPS_FOR_S, Breaker, BreakerState, TripCounter, headline
+from lilfox_tui.backends.http_probe import HttpBody, MetricsPage
 from lilfox_tui.backends.kinds.breakers import Opossum, _of_resilience4j
-from lilfox_tui.backends.metrics_page import MetricsPage
 from lilfox_tui.metrics.model import Sample, Series
 
 
-def trips_of(trips: Trips, state: State | None) -> float:
+def trips_of(trips: TripCounter, state: BreakerState | None) -> float:
     reading = trips.reading([Breaker("b", state)])
     return reading.values[Series("breaker_trips", (("breaker", "b"),))]
 
 
 def test_one_that_is_found_open_has_not_tripped_while_watched() -> None:
-    trips = Trips()
-    assert [trips_of(trips, state) for state in (State.OPEN, State.OPEN, State.CLOSED)] == [0, 0, 0]
-    assert [trips_of(trips, state) for state in (State.OPEN, State.HALF_OPEN, State.OPEN)] == [1, 1, 2]
-    assert [trips_of(trips, state) for state in (None, State.OPEN)] == [2, 2], "what is not known is no trip"
+    trips = TripCounter()
+    assert [trips_of(trips, state) for state in (BreakerState.OPEN, BreakerState.OPEN, BreakerState.CLOSED)] == [
+        0,
+        0,
+        0,
+    ]
+    assert [trips_of(trips, state) for state in (BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.OPEN)] == [
+        1,
+        1,
+        2,
+    ]
+    assert [trips_of(trips, state) for state in (None, BreakerState.OPEN)] == [2, 2], "what is not known is no trip"
 
 
 def test_trips_are_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    trips, now = Trips(), time.monotonic()
+    trips, now = TripCounter(), time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    assert [trips_of(trips, state) for state in (State.CLOSED, State.OPEN)] == [0, 1]
+    assert [trips_of(trips, state) for state in (BreakerState.CLOSED, BreakerState.OPEN)] == [0, 1]
     now += TRIPS_FOR_S + 1
-    assert trips_of(trips, State.OPEN) == 0
+    assert trips_of(trips, BreakerState.OPEN) == 0
 
 
 def test_the_line_tells_the_worst_first_and_how_many_more() -> None:
-    def line(**states: State) -> list[str]:
+    def line(**states: BreakerState) -> list[str]:
         values = {Series("breaker_state", (("breaker", name),)): float(state) for name, state in states.items()}
         return [str(figure.text) for figure in headline(values)]
 
-    assert line(a=State.HALF_OPEN, b=State.OPEN, c=State.CLOSED, d=State.DISABLED) == [
+    assert line(a=BreakerState.HALF_OPEN, b=BreakerState.OPEN, c=BreakerState.CLOSED, d=BreakerState.DISABLED) == [
         "b open", "a half-open", "1 closed"
     ]  # fmt: skip
-    assert line(**{f"b{number}": State.OPEN for number in range(6)})[4:] == ["2 more", "0 closed"]
+    assert line(**{f"b{number}": BreakerState.OPEN for number in range(6)})[4:] == ["2 more", "0 closed"]
     assert line() == []
 
 
 @pytest.mark.parametrize(
     ("looks", "state"),
     [
-        ([{"success": 1}], State.CLOSED),
+        ([{"success": 1}], BreakerState.CLOSED),
         ([{"open": 1}], None),
-        ([{"open": 0}, {"open": 1}], State.OPEN),
-        ([{"open": 0}, {"open": 1}, {"open": 1, "halfOpen": 1}], State.HALF_OPEN),
-        ([{"open": 0}, {"open": 1}, {"open": 1, "halfOpen": 1, "close": 1}], State.CLOSED),
+        ([{"open": 0}, {"open": 1}], BreakerState.OPEN),
+        ([{"open": 0}, {"open": 1}, {"open": 1, "halfOpen": 1}], BreakerState.HALF_OPEN),
+        ([{"open": 0}, {"open": 1}, {"open": 1, "halfOpen": 1, "close": 1}], BreakerState.CLOSED),
         ([{"open": 0}, {"open": 1}, {"open": 2, "halfOpen": 1, "close": 1}], None),
-        ([{"open": 0}, {"open": 1, "halfOpen": 1}], State.HALF_OPEN),
+        ([{"open": 0}, {"open": 1, "halfOpen": 1}], BreakerState.HALF_OPEN),
     ],
 )
-def test_what_opossum_does_follows_from_what_rose(looks: list[dict[str, float]], state: State | None) -> None:
+def test_what_opossum_does_follows_from_what_rose(looks: list[dict[str, float]], state: BreakerState | None) -> None:
     opossum = Opossum()
     for events in looks:
         (found,) = opossum.take([
@@ -75,8 +82,8 @@ def test_resilience4j_has_no_rate_of_failures_before_enough_calls() -> None:
             Sample("resilience4j_circuitbreaker_failure_rate", rate, (("name", "b"),)),
         ])  # fmt: skip
 
-    assert of(-1) == [Breaker("b", State.HALF_OPEN)]
-    assert of(12.5) == [Breaker("b", State.HALF_OPEN, "failure rate 12.5%")]
+    assert of(-1) == [Breaker("b", BreakerState.HALF_OPEN)]
+    assert of(12.5) == [Breaker("b", BreakerState.HALF_OPEN, "failure rate 12.5%")]
 
 
 def test_a_page_for_people_is_none_of_metrics() -> None:

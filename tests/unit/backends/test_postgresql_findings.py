@@ -6,19 +6,19 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.backends.kinds.postgresql import DEADLOCKS_FOR_S, Options, _incomplete, open_backend
-from lilfox_tui.backends.postgresql.asks import Receiver, Sender, Server, SessionRow, slots, slow
-from lilfox_tui.backends.postgresql.look import Look
+from lilfox_tui.backends.postgresql.inspect import Inspection
+from lilfox_tui.backends.postgresql.queries import ServerStatus, SessionRow, WalReceiver, WalSender, slots, slow
 from lilfox_tui.i18n import tr
 
-SERVER = Server(170000, "17.0", False, True, "lilfox", "postgres", 100, 3, True, "public", 1.0)
-QUIET = Look(SERVER, (), (), (), (), None, (), (), None)
+SERVER = ServerStatus(170000, "17.0", False, True, "lilfox", "postgres", 100, 3, True, "public", 1.0)
+QUIET = Inspection(SERVER, (), (), (), (), None, (), (), None)
 
 
 def session(state: str, *blocked_by: int) -> SessionRow:
     return SessionRow(7, "app", "d", "a", state, blocked_by, 400.0, 400.0, "SELECT 1")
 
 
-def found(look: Look) -> list[str]:
+def found(look: Inspection) -> list[str]:
     """Of a server that nobody is connected to."""
     backend = open_backend("pg", Options(), None)
     return [str(one.text) for one in backend._findings(look, {}, 0.0)]
@@ -50,9 +50,9 @@ def test_what_is_not_as_it_should_be() -> None:
     )
     assert found(waits) == ["7 waits for a lock of 3 4 for 6 min"]
     assert found(idles) == ["7 of app has been idle in a transaction for 6 min"]
-    behind = replace(QUIET, senders=(Sender("s", None, None, None, 0.0, 31.0),))
+    behind = replace(QUIET, senders=(WalSender("s", None, None, None, 0.0, 31.0),))
     assert found(behind) == ["standby s is 31 s behind"]
-    alone = replace(QUIET, server=replace(SERVER, standby=True), receiver=Receiver(None, None, None, 0.0))
+    alone = replace(QUIET, server=replace(SERVER, standby=True), receiver=WalReceiver(None, None, None, 0.0))
     assert found(alone) == ["this standby receives nothing: no WAL receiver runs"]
 
 

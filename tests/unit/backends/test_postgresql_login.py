@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backends.postgresql.driver import DriverSession, Login
+from lilfox_tui.backends.postgresql.session import DriverSession, Login
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.trusted_file import NotTrusted
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.backends.postgresql.asks import SessionRow
-from lilfox_tui.backends.postgresql.psql import _answers, _script
-from lilfox_tui.backends.postgresql.session import Refused, Step
-from lilfox_tui.backends.postgresql.statement import without_secrets
-from lilfox_tui.backends.postgresql.tables import blocking_tree
+from lilfox_tui.backends.postgresql.inspect import blocking_tree
+from lilfox_tui.backends.postgresql.queries import SessionRow, without_secrets
+from lilfox_tui.backends.postgresql.session import Statement, StatementRefused, _answers, _script
 
 
 def session(pid: int, *blocked_by: int) -> SessionRow:
@@ -62,7 +60,7 @@ def test_what_psql_prints_is_read_also_over_several_lines_and_with_errors_betwee
     )
     assert _answers(output) == [
         ('[{"a" : "x\ny"},\n {"a" : 2}]',),
-        Refused("42P01", 'relation "gone" does not exist'),
+        StatementRefused("42P01", 'relation "gone" does not exist'),
         ("one", "two"),
         (),
     ]
@@ -70,9 +68,9 @@ def test_what_psql_prints_is_read_also_over_several_lines_and_with_errors_betwee
 
 def test_an_error_with_one_quote_ends_at_its_line() -> None:
     output = '@@LILFOX-END@@ 0 42601 syntax error at or near """\nrow\n@@LILFOX-END@@ 1 00000 \n'
-    assert _answers(output) == [Refused("42601", 'syntax error at or near """'), ("row",)]
+    assert _answers(output) == [StatementRefused("42601", 'syntax error at or near """'), ("row",)]
 
 
 def test_generated_statements_go_to_the_server_as_they_are() -> None:
-    assert _script(Step("SELECT 'x'", generated=True), 3).splitlines()[1] == "\\gexec"
-    assert _script(Step("SELECT 'x'"), 3).splitlines()[1] == ";"
+    assert _script(Statement("SELECT 'x'", generated=True), 3).splitlines()[1] == "\\gexec"
+    assert _script(Statement("SELECT 'x'"), 3).splitlines()[1] == ";"

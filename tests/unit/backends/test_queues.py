@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lilfox_tui.backends.judging import Rises, above, share_percent
+from lilfox_tui.backends.model import CounterDeltas, above, share_percent
 from lilfox_tui.backends.queues import LENGTH, TREND_S, Backlog, Queue, headline, slope_of
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.i18n import tr
@@ -36,7 +36,7 @@ def test_the_line_tells_when_it_is_empty_or_that_it_grows() -> None:
 
 
 def test_the_rise_of_a_counter_that_was_reset_is_not_known() -> None:
-    rises = Rises()
+    rises = CounterDeltas()
     assert rises.take({"a": 5, "b": 7}) == {}
     assert rises.take({"a": 8, "b": 3, "c": 1}) == {"a": 3}
     assert rises.take({"a": 8, "b": 4}) == {"a": 0, "b": 1}

@@ -9,7 +9,7 @@ import pytest
 from lilfox_tui.backends.kinds.celery import keys_of
 from lilfox_tui.backends.kinds.rabbitmq import _NodeRow, _of_nodes
 from lilfox_tui.backends.kinds.redis import Info, Options, RedisServer
-from lilfox_tui.backends.redis_way import RedisWay
+from lilfox_tui.backends.redis_transport import RedisTransport
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.trusted_file import NotTrusted
 
@@ -20,7 +20,7 @@ REPLICA: dict[str, object] = {"role": "slave", "master_host": "m", "master_port"
 
 def found(info: Info, **rises: float) -> list[tuple[Level, str]]:
     """Of a server that nobody is connected to."""
-    server = RedisServer(Options(), RedisWay(Options(), None))
+    server = RedisServer(Options(), RedisTransport(Options(), None))
     return [(one.level, str(one.text).partition(":")[0]) for one in server._findings(info, rises)]
 
 
@@ -58,13 +58,13 @@ def test_a_queue_of_celery_is_a_list_for_each_priority() -> None:
 async def test_a_ca_file_that_others_can_write_is_not_believed(tmp_path: Path) -> None:
     (ca := tmp_path / "ca.pem").write_text("")
     ca.chmod(0o666)
-    way = RedisWay(Options(address="127.0.0.1", port=1, tls=True, ca_file=str(ca)), None)
+    way = RedisTransport(Options(address="127.0.0.1", port=1, tls=True, ca_file=str(ca)), None)
     with pytest.raises(NotTrusted, match="others decide"):
         await way.ask(lambda client: client.ping())
 
 
 def test_an_address_is_shown_with_its_port() -> None:
-    shown = [RedisWay(Options(address=each, port=1), None).where for each in ("redis.example", "::1")]
+    shown = [RedisTransport(Options(address=each, port=1), None).where for each in ("redis.example", "::1")]
     assert shown == ["redis.example:1", "[::1]:1"]
 
 

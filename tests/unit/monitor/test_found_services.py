@@ -16,7 +16,7 @@ from lilfox_tui.metrics import health
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.one_look import look
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import Matcher
 from lilfox_tui.scrape.series import SeriesSource
 from tests.pages import served
 from tests.waiting import until

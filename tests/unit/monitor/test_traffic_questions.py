@@ -12,7 +12,7 @@ from lilfox_tui.metrics.traffic import Quantile
 from lilfox_tui.monitor.traffic_questions import TargetsOfService, TrafficQuestions
 from lilfox_tui.scrape.application import Application, Counter, Latency
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.store import Store, TargetSeries
+from lilfox_tui.scrape.store import SeriesStore, TargetSeries
 
 AT = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
 AT_MS = round(AT.timestamp() * 1000)
@@ -58,7 +58,7 @@ def times(route: str, within: Sequence[float]) -> dict[LabelSet, list[float]]:
 
 
 def target(series: Series) -> TargetSeries:
-    kept = Store(keep_s=3600, limit_bytes=1 << 24).target("t")
+    kept = SeriesStore(keep_s=3600, limit_bytes=1 << 24).target("t")
     named = LabelList(tuple(series))
     rows = len(next(iter(series.values())))
     for row in range(rows):
@@ -69,7 +69,7 @@ def target(series: Series) -> TargetSeries:
 
 def target_of(rows: Sequence[Mapping[LabelSet, float]]) -> TargetSeries:
     """A target whose pages have not always the same series."""
-    kept = Store(keep_s=3600, limit_bytes=1 << 24).target("t")
+    kept = SeriesStore(keep_s=3600, limit_bytes=1 << 24).target("t")
     for place, row in enumerate(rows):
         at_ms = AT_MS - (len(rows) - 1 - place) * STEP_MS
         assert kept.append(at_ms, LabelList(tuple(row)), np.array(list(row.values())))

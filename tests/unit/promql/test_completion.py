@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.promql.completion import AGGREGATIONS, Completion, Known, complete
+from lilfox_tui.promql.completion import AGGREGATIONS, Completion, KnownNames, complete
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.query import parse
 from lilfox_tui.scrape.labels import NAME, LabelSet
@@ -14,10 +14,10 @@ SERIES = [
     for job in ("app", "web")
     for status in ("200", "500")
 ]
-KNOWN = Known(("requests_total", "rate_limit", "up", "job:up:sum")).with_series("requests_total", SERIES)
+KNOWN = KnownNames(("requests_total", "rate_limit", "up", "job:up:sum")).with_series("requests_total", SERIES)
 
 
-def at_end(marked: str, known: Known = KNOWN) -> Completion:
+def at_end(marked: str, known: KnownNames = KNOWN) -> Completion:
     """Where ``|`` stands."""
     return complete(marked.replace("|", ""), marked.index("|"), known)
 
@@ -62,26 +62,26 @@ def test_what_fits_is_offered(marked: str, start: int, choices: list[str]) -> No
     ],
 )
 def test_nothing_is_offered_where_nothing_is_known_or_wanted(marked: str) -> None:
-    known = Known(("up",)) if "job|" in marked else KNOWN
+    known = KnownNames(("up",)) if "job|" in marked else KNOWN
     assert at_end(marked, known).choices == ()
 
 
 def test_the_metric_whose_labels_are_wanted_is_told() -> None:
-    known = Known(("up", "requests_total"))
+    known = KnownNames(("up", "requests_total"))
     assert at_end("up{|", known).metric == "up"
     assert at_end("sum by (|) (up)", known).metric == "up"
     assert at_end("sum by (|", known).metric == ""
 
 
 def test_each_function_and_aggregation_that_is_offered_is_one() -> None:
-    offered = set(complete("a", 1, Known()).choices) | set(complete("t", 1, Known()).choices)
+    offered = set(complete("a", 1, KnownNames()).choices) | set(complete("t", 1, KnownNames()).choices)
     assert {"avg(", "absent(", "topk(", "time("} <= offered
     arguments = {"topk": "1, up", "bottomk": "1, up", "quantile": "1, up", "count_values": '"v", up', "limitk": "1, up",
                  "limit_ratio": "1, up"}  # fmt: skip
     assert all(parse(f"{name}({arguments.get(name, 'up')})") for name in AGGREGATIONS)
-    assert all(f"{name}(" in complete(name, len(name), Known()).choices for name in (*FUNCTIONS, *AGGREGATIONS))
+    assert all(f"{name}(" in complete(name, len(name), KnownNames()).choices for name in (*FUNCTIONS, *AGGREGATIONS))
 
 
 def test_of_many_metrics_as_many_are_offered_as_anybody_looks_at() -> None:
-    many = Known(tuple(f"metric_{number}" for number in range(200)))
+    many = KnownNames(tuple(f"metric_{number}" for number in range(200)))
     assert len(at_end("metric|", many).choices) == 50

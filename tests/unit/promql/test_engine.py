@@ -8,12 +8,11 @@ import msgspec
 import pytest
 
 from lilfox_tui.config.model import ApiConfig
-from lilfox_tui.promql.answers import Envelope, NotSupported, value_of
-from lilfox_tui.promql.engine import Embedded
+from lilfox_tui.promql.engine import EmbeddedEngine
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.remote import Remote
+from lilfox_tui.promql.remote import Envelope, NotSupported, RemoteEngine, value_of
 from lilfox_tui.promql.value import Vector
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import Matcher
 from tests.unit.promql.written import Written
 
 SOURCE = Written({'x{a="1"}': "1 2 3", 'x{a="2"}': "4 5 6", "y": "7 8 9"})
@@ -24,7 +23,7 @@ def second(at_s: int) -> datetime:
 
 
 async def test_what_is_kept_here_is_asked_at_an_instant_over_time_and_for_its_names() -> None:
-    engine = Embedded(SOURCE)
+    engine = EmbeddedEngine(SOURCE)
     value = await engine.instant("sum(x)", second(10))
     assert isinstance(value, Vector)
     assert value.values.tolist() == [7]
@@ -52,7 +51,7 @@ def test_native_histograms_are_said_and_not_left_out(result: object) -> None:
     [("up +", "1:5", 4), ('{a="é"} )', "1:10", 8), ("up\n  + )", "2:5", 7), ("up", "7:1", None)],
 )
 def test_a_place_is_told_as_go_counts_it(text: str, said: str, place: int | None) -> None:
-    remote = Remote(ApiConfig(url="http://127.0.0.1:1"))
+    remote = RemoteEngine(ApiConfig(url="http://127.0.0.1:1"))
     refused = Envelope("error", error=f'invalid parameter "query": {said}: parse error: odd', error_type="bad_data")
     error = remote._refused(refused, text)
     assert isinstance(error, QueryError)

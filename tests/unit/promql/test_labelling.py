@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from lilfox_tui.promql.labelling import duplicate, joined, nameless, recent, taken
+from lilfox_tui.promql.label_lists import duplicate, joined, nameless, recent, taken
 from lilfox_tui.promql.xxhash64 import label_hash, xxhash64
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 

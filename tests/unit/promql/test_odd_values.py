@@ -14,22 +14,22 @@ from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 from tests.unit.promql.written import Written
 
 
-def one(query: str, source: Store | Written, semantics: Semantics = PROMETHEUS_3, at_ms: int = 60_000) -> Vector:
+def one(query: str, source: SeriesStore | Written, semantics: Semantics = PROMETHEUS_3, at_ms: int = 60_000) -> Vector:
     value = parse(query, semantics).at(source, at_ms)
     assert isinstance(value, Vector)
     return value
 
 
-def number(query: str, source: Store | Written | None = None, semantics: Semantics = PROMETHEUS_3) -> float:
+def number(query: str, source: SeriesStore | Written | None = None, semantics: Semantics = PROMETHEUS_3) -> float:
     return float(one(query, source or nothing(), semantics).values[0])
 
 
-def nothing() -> Store:
-    return Store(keep_s=60, limit_bytes=1000)
+def nothing() -> SeriesStore:
+    return SeriesStore(keep_s=60, limit_bytes=1000)
 
 
 @pytest.mark.fault("4.71")
@@ -96,7 +96,7 @@ def test_one_unknown_sample_makes_the_deviation_unknown_in_prometheus_3() -> Non
      ("(?s)one.two", 1, 1)],
 )  # fmt: skip
 def test_a_dot_takes_a_newline_in_prometheus_3_alone(pattern: str, three: int, two: int) -> None:
-    store = Store(keep_s=600, limit_bytes=10_000)
+    store = SeriesStore(keep_s=600, limit_bytes=10_000)
     sets = [LabelSet.of({"__name__": "a", "x": value}) for value in ("one\ntwo", "three")]
     store.target("t").append(60_000, LabelList(sets), np.ones(2))
     query = f'a{{x=~"{pattern}"}}'.replace("\\n", "\\\\n")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.reach import looks_elsewhere, ranges_ms, window_ms, within
+from lilfox_tui.promql.query import looks_elsewhere, parse, ranges_ms, window_ms, within
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.store import SeriesStore
 
 MINUTE = 60_000
 
@@ -59,7 +58,7 @@ def test_offset_and_at_are_noticed(text: str, elsewhere: bool) -> None:
 
 
 def test_a_rate_over_a_young_store_is_whole_when_the_range_is_that_of_the_store() -> None:
-    store = Store(keep_s=3600, limit_bytes=1_000_000)
+    store = SeriesStore(keep_s=3600, limit_bytes=1_000_000)
     labels = LabelList([LabelSet.of({NAME: "x"})])
     for second in range(6):
         store.target("t").append(1_000_000 + second * 1000, labels, np.array([100 + second * 10.0]))

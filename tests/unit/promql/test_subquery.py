@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from lilfox_tui.promql import steps
+from lilfox_tui.promql import evaluation
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
@@ -57,7 +57,7 @@ def test_series_that_come_and_go_keep_their_own_steps() -> None:
 
 
 def test_more_values_than_memory_should_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "_MOST_VALUES", 50)
+    monkeypatch.setattr(evaluation, "_MOST_VALUES", 50)
     assert parse("max_over_time(x[40s:1s])").at(RISING, 50_000)
     with pytest.raises(QueryError, match="more than 50 values at once"):
         parse("max_over_time(x[51s:1s])").at(RISING, 100_000)

@@ -10,10 +10,8 @@ import numpy as np
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
 from lilfox_tui.promql.value import Line, Vector
-from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.matching import matches
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Selected
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, Matcher, matches
+from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, SelectedSeries
 
 _PAIR = re.compile(r'(\w+)="([^"]*)"')
 
@@ -43,7 +41,7 @@ class Written:
                     self.values[place, column] = float(word)
         self.lists: dict[tuple[Matcher, ...], tuple[LabelList, list[int]]] = {}
 
-    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[Selected]:
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
         """See SeriesSource."""
         if matchers not in self.lists:
             columns = [
@@ -54,7 +52,7 @@ class Written:
             self.lists[matchers] = LabelList([self.sets[place] for place in columns]), columns
         names, columns = self.lists[matchers]
         rows = slice(*np.searchsorted(self.times, [start_ms, end_ms + 1]))
-        return [Selected(names, self.times[rows], self.values[rows, columns])] if columns else []
+        return [SelectedSeries(names, self.times[rows], self.values[rows, columns])] if columns else []
 
 
 def at(source: Written, text: str, at_s: float, semantics: Semantics = PROMETHEUS_3) -> dict[str, float]:

@@ -7,9 +7,9 @@ import textwrap
 from lilfox_tui.config.model import MetricNames
 from lilfox_tui.scrape.application import Application, Counter, Latency, recognise
 from lilfox_tui.scrape.exposition import Exposition
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.target import ScrapeTarget
 
-TARGET = Target(url="http://127.0.0.1:1/metrics", labels=(("instance", "a:1"), ("job", "api")))
+TARGET = ScrapeTarget(url="http://127.0.0.1:1/metrics", labels=(("instance", "a:1"), ("job", "api")))
 
 
 def taken(page: str, *, openmetrics: bool = False, names: MetricNames | None = None) -> Application:

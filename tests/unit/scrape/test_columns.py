@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lilfox_tui.scrape.columns import Columns
-from lilfox_tui.scrape.labels import LabelSet
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import LabelSet, Matcher
+from lilfox_tui.scrape.store import Columns
 
 ANY = (Matcher("__name__", "=~", ".+"),)
 

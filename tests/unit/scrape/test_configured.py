@@ -8,9 +8,9 @@ import pytest
 
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.errors import ConfigError
-from lilfox_tui.scrape.configured import own_targets, prometheus_file
+from lilfox_tui.scrape.discovery import configured_targets, prometheus_file
 from lilfox_tui.scrape.relabel import RelabelRule
-from lilfox_tui.scrape.target import Limits
+from lilfox_tui.scrape.target import ScrapeLimits
 
 CONFIG = """
 hosts: {web-1: {}}
@@ -33,12 +33,12 @@ scrape:
 
 
 def test_makes_a_target_of_each_address() -> None:
-    first, second = own_targets(from_text(CONFIG, "config.yaml"))
+    first, second = configured_targets(from_text(CONFIG, "config.yaml"))
     assert first.url == "http://a:9100/m?module=http+2xx"
     assert first.labels == (("env", "prod"), ("instance", "a:9100"), ("job", "node"))
     assert (first.host, first.interval_s, first.timeout_s) == ("web-1", 30, 10)
     assert first.metric_relabel == (RelabelRule("drop", source_labels=("__name__",), regex="go_.*"),)
-    assert first.limits == Limits(body_bytes=2 << 20, samples=7)
+    assert first.limits == ScrapeLimits(body_bytes=2 << 20, samples=7)
     access = first.access
     assert (access.user, access.password, access.headers, access.tls.verify) == ("u", "env:PW", {"X-A": "b"}, False)
     assert second.url == "http://[::1]:9100/m?module=http+2xx"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.scrape.discovered import Discovery
-from lilfox_tui.scrape.prometheus_file import from_text
-from lilfox_tui.scrape.target import Target
+from lilfox_tui.scrape.discovery import Discovery
+from lilfox_tui.scrape.prometheus_config import from_text
+from lilfox_tui.scrape.target import ScrapeTarget
 
 
-def targets(job: str, folder: Path) -> tuple[Target, ...]:
+def targets(job: str, folder: Path) -> tuple[ScrapeTarget, ...]:
     found = discovery(job, folder).targets()
     assert found.problems == ()
     return found.targets

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.scrape.exposition import Exposition, Family, Page
+from lilfox_tui.scrape.exposition import BadPage, Exposition, Family, ScrapedPage
 from lilfox_tui.scrape.labels import LabelSet
-from lilfox_tui.scrape.page_lines import BadPage
 
 
 def plain(labels: Mapping[str, str]) -> LabelSet | None:
@@ -23,7 +22,7 @@ def read(text: str | bytes, *, openmetrics: bool = False) -> dict[str, float]:
     return shown(Exposition(plain).read(body, openmetrics=openmetrics))
 
 
-def shown(page: Page) -> dict[str, float]:
+def shown(page: ScrapedPage) -> dict[str, float]:
     return {str(labels): float(value) for labels, value in zip(page.labels, page.values, strict=True)}
 
 

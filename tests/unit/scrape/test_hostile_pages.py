@@ -8,9 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from lilfox_tui.scrape.exposition import Exposition
+from lilfox_tui.scrape.exposition import BadPage, Exposition
 from lilfox_tui.scrape.labels import LabelSet
-from lilfox_tui.scrape.page_lines import BadPage
 
 LENGTH = 1 << 20
 MOST_S = 5.0

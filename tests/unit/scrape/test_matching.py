@@ -7,8 +7,7 @@ import re
 import pytest
 
 from lilfox_tui.errors import UsageError
-from lilfox_tui.scrape.matcher import Comparison, Matcher
-from lilfox_tui.scrape.matching import expanded, matches
+from lilfox_tui.scrape.labels import Comparison, Matcher, expand_groups, matches
 
 
 @pytest.mark.parametrize(
@@ -60,10 +59,10 @@ def test_ends_at_once_on_a_pattern_that_makes_others_hang() -> None:
 def test_references_in_a_replacement(template: str, result: str) -> None:
     match = re.fullmatch("(a)(?P<name>b)", "ab")
     assert match
-    assert expanded(template, match) == result
+    assert expand_groups(template, match) == result
 
 
 def test_a_group_that_took_no_part_is_empty() -> None:
     match = re.fullmatch("(a)?b", "b")
     assert match
-    assert expanded("<$1>", match) == "<>"
+    assert expand_groups("<$1>", match) == "<>"

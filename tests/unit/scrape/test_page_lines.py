@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.scrape.exposition import Exposition
-from lilfox_tui.scrape.page_lines import BadPage
+from lilfox_tui.scrape.exposition import BadPage, Exposition
 from tests.unit.scrape.test_exposition import plain, read, shown
 
 PIECES = st.lists(

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.errors import ConfigError
-from lilfox_tui.scrape.prometheus_file import from_text, read_prometheus
-from lilfox_tui.scrape.prometheus_job import Job
+from lilfox_tui.scrape.prometheus_config import ScrapeJob, from_text, read_prometheus
 from lilfox_tui.scrape.target import BODY_LIMIT, SAMPLE_LIMIT
 
 
-def job(text: str, given: str = "") -> Job:
+def job(text: str, given: str = "") -> ScrapeJob:
     (made,) = from_text(f"{given}\nscrape_configs:\n- job_name: j\n{text}", Path("/etc/prometheus/prometheus.yml")).jobs
     return made
 

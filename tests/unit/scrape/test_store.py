@@ -10,10 +10,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.matcher import Matcher
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, Selected
-from lilfox_tui.scrape.store import Store
+from lilfox_tui.scrape.labels import LabelList, LabelSet, Matcher
+from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries
+from lilfox_tui.scrape.store import SeriesStore
 
 HUGE = 1 << 30
 EVER = (0, 1 << 60)
@@ -28,7 +27,7 @@ def floats(*values: float) -> Floats:
     return np.array(values, np.float64)
 
 
-def words(selected: Selected) -> dict[str, list[str | float]]:
+def words(selected: SelectedSeries) -> dict[str, list[str | float]]:
     """The columns by metric name, with gaps and ends as words."""
     bits = selected.values.view(np.int64) if selected.values.flags.c_contiguous else selected.values.copy().view("i8")
     special = {ABSENT_BITS: "absent", STALE_BITS: "stale"}
@@ -40,14 +39,14 @@ def words(selected: Selected) -> dict[str, list[str | float]]:
     }
 
 
-def only(store: Store, name: str = "") -> Selected:
+def only(store: SeriesStore, name: str = "") -> SelectedSeries:
     matchers = (Matcher("__name__", "=", name),) if name else ALL
     (selected,) = store.select(matchers, *EVER)
     return selected
 
 
 def test_gives_rows_within_the_time_both_ends_included() -> None:
-    store = Store(keep_s=3600, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=3600, limit_bytes=HUGE)
     labels = named("a", "b")
     for at in (1000, 2000, 3000, 4000):
         assert store.target("t").append(at, labels, floats(at, -at))
@@ -59,7 +58,7 @@ def test_gives_rows_within_the_time_both_ends_included() -> None:
 
 
 def test_refuses_a_row_that_is_not_newer_and_keeps_what_it_had() -> None:
-    store = Store(keep_s=3600, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=3600, limit_bytes=HUGE)
     target = store.target("t")
     assert target.append(2000, named("a"), floats(1))
     assert not target.append(2000, named("a", "b"), floats(8, 8))
@@ -68,7 +67,7 @@ def test_refuses_a_row_that_is_not_newer_and_keeps_what_it_had() -> None:
 
 
 def test_marks_the_end_of_a_series_once_and_its_return() -> None:
-    store = Store(keep_s=3600, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=3600, limit_bytes=HUGE)
     target = store.target("t")
     both, one = named("a", "b"), named("a")
     for at, labels in enumerate((both, one, one, both, both), 1):
@@ -77,7 +76,7 @@ def test_marks_the_end_of_a_series_once_and_its_return() -> None:
 
 
 def test_a_new_series_has_no_past() -> None:
-    store = Store(keep_s=3600, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=3600, limit_bytes=HUGE)
     target = store.target("t")
     target.append(1, named("a"), floats(1))
     target.append(2, named("b", "a", "c"), floats(20, 2, 30))
@@ -85,7 +84,7 @@ def test_a_new_series_has_no_past() -> None:
 
 
 def test_a_failed_scrape_ends_every_series() -> None:
-    store = Store(keep_s=3600, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=3600, limit_bytes=HUGE)
     target = store.target("t")
     assert not target.end(1)
     target.append(1, named("a", "b"), floats(1, math.nan))
@@ -99,7 +98,7 @@ def test_a_failed_scrape_ends_every_series() -> None:
 
 
 def test_the_labels_of_a_choice_stay_the_same_object() -> None:
-    store = Store(keep_s=3600, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=3600, limit_bytes=HUGE)
     target = store.target("t")
     target.append(1, named("a", "b"), floats(1, 2))
     before = only(store, "a").labels
@@ -110,7 +109,7 @@ def test_the_labels_of_a_choice_stay_the_same_object() -> None:
 
 
 def test_series_that_stand_together_are_no_copy_and_cannot_be_changed() -> None:
-    store = Store(keep_s=3600, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=3600, limit_bytes=HUGE)
     target = store.target("t")
     target.append(1, named("a", "b", "c"), floats(1, 2, 3))
     selected = only(store, "b")
@@ -120,7 +119,7 @@ def test_series_that_stand_together_are_no_copy_and_cannot_be_changed() -> None:
 
 
 def test_forgets_by_time() -> None:
-    store = Store(keep_s=100, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=100, limit_bytes=HUGE)
     labels = named("a")
     for second in range(1000):
         store.target("t").append(second * 1000, labels, floats(second))
@@ -131,7 +130,7 @@ def test_forgets_by_time() -> None:
 
 
 def test_forgets_series_that_have_nothing_left() -> None:
-    store = Store(keep_s=10, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=10, limit_bytes=HUGE)
     target = store.target("t")
     for second in range(200):
         target.append(second * 1000, named("stays", f"request_{second}"), floats(1, 2))
@@ -140,7 +139,7 @@ def test_forgets_series_that_have_nothing_left() -> None:
 
 
 def test_forgets_a_target_that_ended_long_ago_when_others_go_on() -> None:
-    store = Store(keep_s=10, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=10, limit_bytes=HUGE)
     gone, goes_on = store.target("gone"), store.target("goes on")
     gone.append(0, named("a"), floats(1))
     gone.end(1000)
@@ -152,7 +151,7 @@ def test_forgets_a_target_that_ended_long_ago_when_others_go_on() -> None:
 
 
 def test_of_a_target_that_is_scraped_seldom_the_newest_row_stays() -> None:
-    store = Store(keep_s=10, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=10, limit_bytes=HUGE)
     store.target("seldom").append(0, named("a"), floats(1))
     store.target("seldom").append(1000, named("a"), floats(2))
     for second in range(60):
@@ -161,7 +160,7 @@ def test_of_a_target_that_is_scraped_seldom_the_newest_row_stays() -> None:
 
 
 def test_room_is_counted_without_what_a_target_has_now() -> None:
-    store = Store(keep_s=3600, limit_bytes=20_000)
+    store = SeriesStore(keep_s=3600, limit_bytes=20_000)
     labels, others = (named(*(f"{letter}{number}" for number in range(50))) for letter in "ab")
     store.target("t").append(1, labels, np.zeros(50))
     assert store.has_room_for(store.target("t"), others)
@@ -169,7 +168,7 @@ def test_room_is_counted_without_what_a_target_has_now() -> None:
 
 
 def test_forgets_the_oldest_of_all_targets_past_the_limit_of_bytes() -> None:
-    store = Store(keep_s=1e6, limit_bytes=400_000)
+    store = SeriesStore(keep_s=1e6, limit_bytes=400_000)
     labels = named(*(f"m{number}" for number in range(50)))
     for second in range(2000):
         for key in ("x", "y"):
@@ -184,7 +183,7 @@ def test_forgets_the_oldest_of_all_targets_past_the_limit_of_bytes() -> None:
 
 def test_it_is_known_before_when_a_row_moves_others() -> None:
     """So that a thread is taken for it."""
-    store = Store(keep_s=1000, limit_bytes=200_000)
+    store = SeriesStore(keep_s=1000, limit_bytes=200_000)
     labels = named(*(f"m{number}" for number in range(50)))
     moved = told = 0
     for second in range(2000):
@@ -200,7 +199,7 @@ def test_it_is_known_before_when_a_row_moves_others() -> None:
 
 
 def test_keeps_the_newest_row_of_each_target_whatever_the_limit() -> None:
-    store = Store(keep_s=3600, limit_bytes=1)
+    store = SeriesStore(keep_s=3600, limit_bytes=1)
     for second in range(5):
         store.target("x").append(second * 1000, named("a"), floats(second))
         store.target("y").append(second * 1000, named("b"), floats(second))
@@ -208,14 +207,14 @@ def test_keeps_the_newest_row_of_each_target_whatever_the_limit() -> None:
 
 
 def test_a_dropped_target_is_forgotten_with_its_past() -> None:
-    store = Store(keep_s=3600, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=3600, limit_bytes=HUGE)
     store.target("t").append(1, named("a"), floats(1))
     store.drop("t")
     assert (store.select(ALL, *EVER), store.size_bytes, store.oldest_ms) == ([], 0, None)
 
 
 def test_what_was_handed_out_stays_while_another_thread_appends() -> None:
-    store = Store(keep_s=5, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=5, limit_bytes=HUGE)
     target = store.target("t")
     target.append(0, named("a", "b"), floats(0, 0))
     ended = threading.Event()
@@ -254,7 +253,7 @@ Rows = list[tuple[int, dict[str, float]]]
 )
 def test_holds_what_was_put_in(steps: list[tuple[int, dict[str, float] | None]]) -> None:
     """Against the plainest model: a list of rows; None is a failed scrape."""
-    store = Store(keep_s=3600, limit_bytes=HUGE)
+    store = SeriesStore(keep_s=3600, limit_bytes=HUGE)
     target = store.target("t")
     rows: Rows = []
     at = 0

@@ -6,13 +6,13 @@ import pytest
 
 from lilfox_tui.scrape.relabel import RelabelRule
 from lilfox_tui.scrape.sample_line import Malformed
-from lilfox_tui.scrape.target import Access, Limits, PlainSecret, Target
+from lilfox_tui.scrape.target import PlainSecret, ScrapeAccess, ScrapeLimits, ScrapeTarget
 
 OWN = (("instance", "i:1"), ("job", "j"))
 
 
 def series(exposed: dict[str, str], **keys: object) -> str:
-    made = Target("http://i:1/metrics", OWN, **keys).series({"__name__": "m", **exposed})  # type: ignore[arg-type]
+    made = ScrapeTarget("http://i:1/metrics", OWN, **keys).series({"__name__": "m", **exposed})  # type: ignore[arg-type]
     return str(made)
 
 
@@ -27,7 +27,7 @@ def test_renames_labels_of_the_page_that_it_has_itself() -> None:
 
 def test_moves_the_shorter_name_first_as_prometheus_does() -> None:
     own = (*OWN, ("exported_job", "own"))
-    made = Target("http://i:1/metrics", own).series({"__name__": "m", "job": "x", "exported_job": "y"})
+    made = ScrapeTarget("http://i:1/metrics", own).series({"__name__": "m", "job": "x", "exported_job": "y"})
     assert made is not None
     assert (made.get("exported_exported_job"), made.get("exported_exported_exported_job")) == ("x", "y")
 
@@ -49,15 +49,15 @@ def test_relabels_after_its_own_labels_are_there() -> None:
 @pytest.mark.parametrize(
     ("limits", "fits"),
     [
-        (Limits(labels=4), True),
-        (Limits(labels=3), False),
-        (Limits(label_name_length=8), True),
-        (Limits(label_name_length=7), False),
-        (Limits(label_value_length=3), True),
-        (Limits(label_value_length=2), False),
+        (ScrapeLimits(labels=4), True),
+        (ScrapeLimits(labels=3), False),
+        (ScrapeLimits(label_name_length=8), True),
+        (ScrapeLimits(label_name_length=7), False),
+        (ScrapeLimits(label_value_length=3), True),
+        (ScrapeLimits(label_value_length=2), False),
     ],
 )
-def test_refuses_labels_past_its_limits(limits: Limits, fits: bool) -> None:
+def test_refuses_labels_past_its_limits(limits: ScrapeLimits, fits: bool) -> None:
     if fits:
         series({"a": "b"}, limits=limits)
     else:
@@ -67,13 +67,13 @@ def test_refuses_labels_past_its_limits(limits: Limits, fits: bool) -> None:
 
 @pytest.mark.parametrize(
     ("label", "limits"),
-    [({"é" * 5: "b"}, Limits(label_name_length=8)), ({"a": "éé"}, Limits(label_value_length=3))],
+    [({"é" * 5: "b"}, ScrapeLimits(label_name_length=8)), ({"a": "éé"}, ScrapeLimits(label_value_length=3))],
 )
-def test_limits_count_bytes(label: dict[str, str], limits: Limits) -> None:
+def test_limits_count_bytes(label: dict[str, str], limits: ScrapeLimits) -> None:
     with pytest.raises(Malformed):
         series(label, limits=limits)
 
 
 def test_never_shows_a_secret() -> None:
-    access = Access(user="u", password=PlainSecret("hunter2"), bearer=PlainSecret("hunter2"))
-    assert "hunter2" not in repr(Target("http://i:1/metrics", OWN, access=access))
+    access = ScrapeAccess(user="u", password=PlainSecret("hunter2"), bearer=PlainSecret("hunter2"))
+    assert "hunter2" not in repr(ScrapeTarget("http://i:1/metrics", OWN, access=access))

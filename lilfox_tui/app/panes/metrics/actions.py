@@ -12,7 +12,7 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
 from lilfox_tui.app.panes.metrics.host_key_rows import changed_key_rows, unknown_key_rows
 from lilfox_tui.app.panes.metrics.state import MetricsState, link_error
-from lilfox_tui.backends.model import Plan
+from lilfox_tui.backends.model import StatementPlan
 from lilfox_tui.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, tr
@@ -213,7 +213,7 @@ def statement_choices(view: BackendView) -> list[Choice]:
     return choices
 
 
-def plan_rows(plan: Plan) -> list[Row]:
+def plan_rows(plan: StatementPlan) -> list[Row]:
     """A plan as rows to read."""
     how = _("made without the values of its parameters (generic)") if plan.generic else _("made, not run")
     rows: list[Row] = [(Piece(" " + _("Plan"), "title"), Piece("  " + how, "muted")), BLANK]

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, Event, RuleView, Silence
-from lilfox_tui.alerts.silent_windows import window_of
-from lilfox_tui.alerts.wording import said
+from lilfox_tui.alerts.notifier import summary
+from lilfox_tui.alerts.silences import window_of
 from lilfox_tui.app.chart import AXIS_WIDTH, chart, spark
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
@@ -72,7 +72,7 @@ def _title(page: AlertPage) -> list[Row]:
     ]
     if alert.severity:
         head.append(Piece("  " + alert.severity, "muted"))
-    return [tuple(head), (Piece("   " + (said(alert) or where(alert.labels))),)]
+    return [tuple(head), (Piece("   " + (summary(alert) or where(alert.labels))),)]
 
 
 def _said(page: AlertPage) -> list[Row]:

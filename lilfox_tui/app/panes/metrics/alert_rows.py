@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleView
-from lilfox_tui.alerts.wording import said
+from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.app.columns import Column, choose, line
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
@@ -156,7 +156,7 @@ class _Value(Struct, frozen=True):
 
 def _note(value: _Value) -> Row:
     marked = marks(value.alert)
-    return (Piece(marked + "  " if marked else "", "accent"), Piece(said(value.alert), "muted"))
+    return (Piece(marked + "  " if marked else "", "accent"), Piece(summary(value.alert), "muted"))
 
 
 _COLUMNS: tuple[Column[_Value], ...] = (

@@ -16,7 +16,7 @@ from lilfox_tui.app.panes.metrics.backend_rows import why_no_figures
 from lilfox_tui.app.panes.metrics.host_page import Past
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.backends.backend import load
-from lilfox_tui.backends.model import Cell, Column, Fact, Table, Unit
+from lilfox_tui.backends.model import BackendFact, Cell, Table, TableColumn, Unit
 from lilfox_tui.i18n import Message, _
 from lilfox_tui.monitor.model import BackendView, Change
 from lilfox_tui.text import cell_width, clean, fit, human_bytes, human_count, human_duration
@@ -115,7 +115,7 @@ def cell_text(value: Cell, unit: Unit) -> str:
     return human_duration(value) if unit == "seconds" else human_count(value)
 
 
-def _facts(facts: Sequence[Fact], width: int) -> list[Row]:
+def _facts(facts: Sequence[BackendFact], width: int) -> list[Row]:
     """Facts in as many columns as there is room for, read from top to bottom."""
     if not facts:
         return []
@@ -153,7 +153,7 @@ def table_rows(table: Table, width: int) -> list[Row]:
     return rows
 
 
-def _paired(row: tuple[Cell, ...], table: Table) -> Iterator[tuple[Cell, Column]]:
+def _paired(row: tuple[Cell, ...], table: Table) -> Iterator[tuple[Cell, TableColumn]]:
     return zip(row, table.columns, strict=True)
 
 

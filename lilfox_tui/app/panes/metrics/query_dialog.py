@@ -21,12 +21,11 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
-from lilfox_tui.promql.completion import Completion, Known, complete
+from lilfox_tui.promql.completion import Completion, KnownNames, complete
 from lilfox_tui.promql.engine import QueryEngine
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.remote import Remote
-from lilfox_tui.scrape.labels import NAME
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.promql.remote import RemoteEngine
+from lilfox_tui.scrape.labels import NAME, Matcher
 
 _OFFERED = 6
 _AGAIN_S = 1.0
@@ -38,7 +37,7 @@ class Expression(TextField):
 
     def __init__(self) -> None:
         super().__init__(id="query-input", placeholder="sum by (job) (up)", select_on_focus=False)
-        self.known = Known()
+        self.known = KnownNames()
 
     @property
     def completion(self) -> Completion:
@@ -112,7 +111,7 @@ class QueryBox(Dialog[str]):
             if engine is not None:
                 with suppress(LilFoxError):  # the question itself will say why
                     names = await engine.metric_names(end - _NAMES_OF, end)
-                    line.known = Known(tuple(names), line.known.labels)
+                    line.known = KnownNames(tuple(names), line.known.labels)
                     self._complete()
             await asyncio.sleep(_AGAIN_S)
 
@@ -178,7 +177,7 @@ class QueryBox(Dialog[str]):
             width=self.app.size.width,
             height=self.app.size.height - 1,
             glyphs=self._glyphs,
-            where=engine.where if isinstance(engine, Remote) else "",
+            where=engine.where if isinstance(engine, RemoteEngine) else "",
         )
         lines.sticky = head_rows(page)
         shown, selected = query_page(page)

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.alerts.model import Alert, SilenceMatcher
-from lilfox_tui.alerts.silences import PRESETS_S, check_silence, parse_matchers, written
+from lilfox_tui.alerts.silences import PRESETS_S, check_silence, format_matchers, parse_matchers
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets.lines import Lines
@@ -43,7 +43,7 @@ class SilenceDialog(Dialog[Wanted | None]):
         self, matchers: Sequence[SilenceMatcher], preview: Callable[[Sequence[SilenceMatcher]], tuple[Alert, ...]]
     ) -> None:
         super().__init__()
-        self._first, self._preview = written(matchers), preview
+        self._first, self._preview = format_matchers(matchers), preview
         self._at = 0
 
     def compose(self) -> ComposeResult:

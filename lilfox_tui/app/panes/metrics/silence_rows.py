@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lilfox_tui.alerts.model import Alerts, Silence
-from lilfox_tui.alerts.silences import is_active, written
+from lilfox_tui.alerts.silences import format_matchers, is_active
 from lilfox_tui.app.dialogs.chooser import Choice
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.panes.metrics.alert_page import silence_text
@@ -18,7 +18,7 @@ def silence_choices(alerts: Alerts, *, can_end: bool) -> list[Choice]:
 
 def _choice(silence: Silence, alerts: Alerts, *, can_end: bool) -> Choice:
     active = is_active(silence, alerts.at)
-    matchers = written(silence.matchers)
+    matchers = format_matchers(silence.matchers)
     taken = sum(silence.id in alert.silenced_by for alert in alerts.alerts)
     state: Row
     if active:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.promql.functions.histogram import histogram_fraction, histogram_quantile, rising, shapes
+from lilfox_tui.promql.functions.histogram import bucket_layouts, histogram_fraction, histogram_quantile, rising
 from lilfox_tui.promql.semantics import PROMETHEUS_2
 from lilfox_tui.promql.value import Vector
 from tests.unit.promql.functions.windows import CALL, read, vector
@@ -83,9 +83,9 @@ def test_a_vector_without_buckets_has_no_quantiles() -> None:
 
 def test_what_histograms_there_are_is_found_out_once() -> None:
     labels = vector(*buckets(USUAL, job="a"), *buckets(USUAL, job="b")).labels
-    assert shapes(labels) is shapes(labels)
-    assert len(shapes(labels)) == 1
-    assert len(shapes(labels)[0].labels) == 2
+    assert bucket_layouts(labels) is bucket_layouts(labels)
+    assert len(bucket_layouts(labels)) == 1
+    assert len(bucket_layouts(labels)[0].labels) == 2
 
 
 def test_counts_that_differ_by_rounding_are_equal() -> None:

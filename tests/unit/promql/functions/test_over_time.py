@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.promql.functions import FUNCTIONS
-from lilfox_tui.promql.functions.quantiles import quantile
+from lilfox_tui.promql.numerics import quantile
 from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
 from tests.unit.promql.functions.windows import column, every, span
 

@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.functions import FUNCTIONS
-from lilfox_tui.promql.samples import Span
+from lilfox_tui.promql.value import EvaluationRange
 from lilfox_tui.scrape.series import Floats, Times
 from tests.unit.promql.functions.windows import column, every, span
 
 COUNTS = st.floats(0, 1e9)
 
 
-def call(name: str, within: Span, samples: tuple[Times, Floats], *scalars: float) -> Sequence[object]:
+def call(name: str, within: EvaluationRange, samples: tuple[Times, Floats], *scalars: float) -> Sequence[object]:
     result = calculated(name, within, samples, *scalars)
     assert result is not None
     values: list[object] = np.asarray(result).tolist()
     return values
 
 
-def calculated(name: str, within: Span, samples: tuple[Times, Floats], *scalars: float) -> object:
+def calculated(name: str, within: EvaluationRange, samples: tuple[Times, Floats], *scalars: float) -> object:
     with np.errstate(all="ignore"):
         return FUNCTIONS[name].kernel(within, *samples, *scalars)
 

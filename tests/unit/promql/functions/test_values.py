@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.functions.arithmetic import binary_logarithm
-from lilfox_tui.scrape.matcher import Matcher
+from lilfox_tui.scrape.labels import Matcher
 from tests.unit.promql.functions.windows import CALL, read, vector
 
 NAN = pytest.approx(math.nan, nan_ok=True)

@@ -6,19 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lilfox_tui.promql.function import Call
-from lilfox_tui.promql.samples import Span
+from lilfox_tui.promql.function import FunctionCall
 from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import EvaluationRange, Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.series import Floats, Times
 
-CALL = Call(at_ms=1_700_000_000_000, semantics=PROMETHEUS_3, matchers=None, sample_times=None)
+CALL = FunctionCall(at_ms=1_700_000_000_000, semantics=PROMETHEUS_3, matchers=None, sample_times=None)
 
 
-def span(start_s: float, end_s: float, semantics: Semantics = PROMETHEUS_3) -> Span:
+def span(start_s: float, end_s: float, semantics: Semantics = PROMETHEUS_3) -> EvaluationRange:
     """A range that is evaluated at its end."""
-    return Span(int(start_s * 1000), int(end_s * 1000), int(end_s * 1000), semantics)
+    return EvaluationRange(int(start_s * 1000), int(end_s * 1000), int(end_s * 1000), semantics)
 
 
 def every(step_s: float, values: Sequence[Sequence[float]], first_s: float = 0.0) -> tuple[Times, Floats]:

@@ -1,0 +1,329 @@
+"""Delivers notifications from the outbox to each receiver, in order, with back-off until they are accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from msgspec import Struct
+
+from lilfox_tui import plugins
+from lilfox_tui.alerts.model import Alert, Event, EventKind, Trouble
+from lilfox_tui.alerts.notification_plan import NotificationPlan, NotificationPlanner, Receiver, plan_resend, receiver
+from lilfox_tui.alerts.notifier import Notification, Notifier, NotifierSetup, PartialDelivery
+from lilfox_tui.alerts.storage import AlertStorage, NotifiedAlert, Outbox, QueuedNotification
+from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig
+from lilfox_tui.crash import fault_of
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.metrics.model import Labels
+from lilfox_tui.plugins import NOTIFIERS
+from lilfox_tui.scrape.notation import ms_of
+
+# Messages from the outbox to one receiver: one after the other, again with back-off until they are taken.
+#
+# A message stays in the outbox until its receiver has taken it, so a crash loses none. One that was taken in the very
+# moment of the crash is sent again, with the same id. Of a group, messages keep their order.
+
+
+FIRST_WAIT_S = 5.0
+LONGEST_WAIT_S = 600.0
+GIVEN_UP_AFTER_S = 3 * 86_400.0
+"""A message that was not taken for so long says nothing any more."""
+RELEASED_AT_MOST_EACH_S = 60.0
+"""A message that its receiver refuses is not tried again with each other one that it takes."""
+_JITTER = 0.2
+_DOUBLED_AT_MOST = 16
+
+
+class DeliveryOutage(Struct, frozen=True):
+    """A receiver that is not reached: why, since when, and when it is tried again (aware UTC)."""
+
+    error: LilFoxError
+    since: datetime
+    next_try: datetime
+
+
+class ReceiverDelivery:
+    """The way to one receiver. ``outage`` is None while it takes what it is sent; ``note`` is what it said beside."""
+
+    def __init__(
+        self,
+        name: str,
+        notifier: Notifier,
+        timeout_s: float,
+        saved: AlertStorage,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.name, self.notifier = name, notifier
+        self.outage: DeliveryOutage | None = None
+        self.note: Message | None = None
+        self._timeout_s, self._now = timeout_s, now
+        self._saved, self._outbox = saved, Outbox(saved.database)
+        self._released: dict[int, datetime] = {}
+
+    async def send_due(self) -> float | None:
+        """Sends what is due. Seconds until the next is; None where nothing waits. Raises LilFoxError where the outbox
+        itself cannot be read or written."""
+        while True:
+            waiting = await asyncio.to_thread(self._outbox.first_of_groups, self.name)
+            if not waiting:
+                return None
+            first, now_ms = waiting[0], ms_of(self._now())
+            wait_s = (first.next_ms - now_ms) / 1000
+            if 0 < wait_s <= LONGEST_WAIT_S * (1 + _JITTER):  # a longer one is a clock that was set back
+                return wait_s
+            await self._send(first)
+
+    async def tell(self, notice: Notification) -> LilFoxError | None:
+        """Tells it once, in its time; gives why it was not taken. Keeps no outage."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self.notifier.tell(notice)
+        except TimeoutError:
+            return LilFoxError(
+                tr("no answer within {seconds:g} s", seconds=self._timeout_s),
+                tr("Does it hang? A slow one needs a longer timeout."),
+            )
+        except LilFoxError as error:
+            return error
+        except Exception as error:
+            return LilFoxError(fault_of(error))
+        return None
+
+    def _release(self) -> None:
+        """The receiver takes something again: what it did not take does not wait out its own time. Blocks."""
+        now = self._now()
+        recent = {
+            number: at
+            for number, at in self._released.items()
+            if abs((now - at).total_seconds()) < RELEASED_AT_MOST_EACH_S
+        }
+        self._released = recent | dict.fromkeys(self._outbox.release(self.name, recent), now)
+
+    def reached(self) -> None:
+        """It has taken something."""
+        self.outage = self.note = None
+
+    def missed(self, error: LilFoxError, wait_s: float) -> None:
+        """It has not taken something, which is tried again in ``wait_s``."""
+        now = self._now()
+        since = now if self.outage is None else self.outage.since
+        self.outage = DeliveryOutage(error, since, datetime.fromtimestamp(now.timestamp() + wait_s, UTC))
+
+    async def _send(self, waiting: QueuedNotification) -> None:
+        error = await self.tell(waiting.notice)
+        if error is None or isinstance(error, PartialDelivery):
+            was_away = self.outage is not None or waiting.tries > 0
+            self.reached()
+            self.note = None if error is None else _message(error)
+            await asyncio.to_thread(self._done, waiting, "told", "" if error is None else str(error))
+            if was_away:
+                await asyncio.to_thread(self._release)
+        elif ms_of(self._now()) - waiting.made_ms > GIVEN_UP_AFTER_S * 1000:
+            self.outage, self.note = None, tr("a message was given up after three days: {error}", error=error)
+            await asyncio.to_thread(self._done, waiting, "not told", str(error))
+        else:
+            wait_s = back_off_s(waiting.tries)
+            self.missed(error, wait_s)
+            await asyncio.to_thread(self._outbox.later, waiting.number, ms_of(self._now()) + round(wait_s * 1000))
+
+    def _done(self, waiting: QueuedNotification, kind: EventKind, note: str) -> None:
+        self._outbox.done(waiting.number)
+        notice = waiting.notice
+        note = f"{notice.reason}: {note}" if note else notice.reason
+        event = Event(self._now(), kind, notice.group, by=self.name, note=note)
+        self._saved.add_events([event])
+
+
+def back_off_s(tries: int) -> float:
+    """The wait after so many tries that failed before this one: doubled each time, with jitter."""
+    wait_s = min(math.ldexp(FIRST_WAIT_S, min(tries, _DOUBLED_AT_MOST)), LONGEST_WAIT_S)
+    return wait_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  no secret
+
+
+def _message(error: LilFoxError) -> Message:
+    return error.message if isinstance(error.message, Message) else Message(str(error.message))
+
+
+# All who are told: what each is to be told is planned here and goes out by :mod:`lilfox_tui.alerts.delivery`.
+
+
+_AGAIN_S = 60.0
+"""Where the outbox itself cannot be read, it is tried again after so long."""
+
+
+def open_notifier(name: str, options: NotifierConfig, setting: NotifierSetup) -> Notifier:
+    """The notifier that ``options`` describe. Raises LilFoxError."""
+    notifier: Notifier = plugins.load(NOTIFIERS, options.kind).open_notifier(name, options, setting)
+    return notifier
+
+
+class _ReceiverRoute:
+    """To one receiver. ``told`` is what it knows; ``wake`` is set when there may be something to send."""
+
+    def __init__(self, to: Receiver, sending: ReceiverDelivery, telling: NotificationPlanner) -> None:
+        self.to, self.sending, self.telling = to, sending, telling
+        self.told: dict[Labels, NotifiedAlert] | None = None
+        self.waiting: set[Labels] = set()
+        self.wake = asyncio.Event()
+        self.tries = 0
+
+
+class NotificationDispatcher:
+    """The notifiers of ``config``. :meth:`plan` blocks and belongs to the thread that evaluates; the rest to the event
+    loop. Raises UsageError where a notifier's matchers are not understood."""
+
+    def __init__(
+        self,
+        config: Config,
+        saved: AlertStorage,
+        setting: NotifierSetup,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._config: AlertsConfig = config.alerts
+        self._saved, self._outbox, self._now = saved, Outbox(saved.database), now
+        self._alerts: Sequence[Alert] | None = None
+        self._interval_s = 0.0
+        self._ways: list[_ReceiverRoute] = []
+        for name, options in config.notifiers.items():
+            notifier = open_notifier(name, options, setting)
+            to = receiver(name, options)
+            sending = ReceiverDelivery(name, notifier, options.timeout, saved, now=now)
+            self._ways.append(_ReceiverRoute(to, sending, NotificationPlanner(to, config.alerts, _new_id)))
+
+    def plan(self, alerts: Sequence[Alert], now: datetime, interval_s: float) -> datetime | None:
+        """Puts into the outbox what is to be told of ``alerts``, and gives when to look again. Blocks. Raises
+        LilFoxError, and then nothing of a receiver is lost: the next plan says the same."""
+        self._alerts, self._interval_s = alerts, interval_s
+        times = [self._planned(way, alerts, now) for way in self._ways if not way.sending.notifier.tells_all]
+        return min((time for time in times if time is not None), default=None)
+
+    def wake(self) -> None:
+        """Lets what was planned go out."""
+        for way in self._ways:
+            way.wake.set()
+
+    async def run(self) -> None:
+        """Sends until cancelled. One that hangs holds up no other."""
+        with suppress(LilFoxError):  # another process holds the file: at the next start again
+            await asyncio.to_thread(self._forget_others)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for way in self._ways:
+                    group.create_task(self._tell_all(way) if way.sending.notifier.tells_all else self._send(way))
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Ends all connections."""
+        closing = (way.sending.notifier.close() for way in self._ways)
+        await asyncio.gather(*closing, return_exceptions=True)
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Who is not reached, and what was said."""
+        found: list[Trouble] = []
+        for way in self._ways:
+            sending = way.sending
+            if sending.outage is not None:
+                outage = sending.outage
+                text = tr(
+                    "{name} is not told since {since:%H:%M:%S} UTC: {error}; tried again at {next:%H:%M:%S} UTC",
+                    name=way.to.name, since=outage.since, error=outage.error, next=outage.next_try,
+                )  # fmt: skip
+                found.append(Trouble(f"notifier {way.to.name}", text, blind=True))
+            elif sending.note is not None:
+                text = tr("{name}: {note}", name=way.to.name, note=sending.note)
+                found.append(Trouble(f"note {way.to.name}", text, blind=True))
+        return tuple(found)
+
+    def _forget_others(self) -> None:
+        """What waits for notifiers that the configuration does not have any more."""
+        names = {way.to.name for way in self._ways}
+        for name in self._outbox.receivers():
+            if name not in names:
+                self._outbox.forget(name)
+
+    def _planned(self, way: _ReceiverRoute, alerts: Sequence[Alert], now: datetime) -> datetime | None:
+        told = self._told(way)
+        waiting = {one.notice.group for one in self._outbox.first_of_groups(way.to.name)} if told else set()
+        plan = way.telling.plan(alerts, told, now, waiting=waiting)
+        if plan.notices or plan.told or plan.over:
+            self._keep(way, plan)
+        return plan.look_at
+
+    def _keep(self, way: _ReceiverRoute, plan: NotificationPlan, *, sent: bool = False) -> None:
+        """Puts the messages of a plan into the outbox (unless they were ``sent``), and what the receiver then knows."""
+        told = self._told(way)
+        self._outbox.put(way.to.name, () if sent else plan.notices, plan.told, plan.over)
+        for labels in plan.over:
+            told.pop(labels, None)
+        told.update({one.alert.labels: one for one in plan.told})
+
+    def _told(self, way: _ReceiverRoute) -> dict[Labels, NotifiedAlert]:
+        if way.told is None:
+            way.told = self._outbox.told(way.to.name)
+        return way.told
+
+    async def _send(self, way: _ReceiverRoute) -> None:
+        while True:
+            way.wake.clear()
+            try:
+                wait_s = await way.sending.send_due()
+            except LilFoxError as error:
+                wait_s = _AGAIN_S
+                way.sending.missed(error, wait_s)
+            await _woken(way.wake, wait_s)
+
+    async def _tell_all(self, way: _ReceiverRoute) -> None:
+        while True:
+            way.wake.clear()
+            wait_s = None if self._alerts is None else await self.tell_all_once(way)
+            await _woken(way.wake, wait_s)
+
+    async def tell_all_once(self, way: _ReceiverRoute) -> float | None:
+        """Tells one who is told everything, if it is time; gives the seconds until it is again."""
+        now = self._now()
+        outage = way.sending.outage
+        if outage is not None and now < outage.next_try <= now + timedelta(seconds=_AGAIN_S):
+            return (outage.next_try - now).total_seconds()
+        try:
+            plan = await asyncio.to_thread(self._planned_all, way, now)
+            for notice in plan.notices:
+                error = await way.sending.tell(notice)
+                if error is not None:
+                    raise error
+            if plan.notices:
+                await asyncio.to_thread(partial(self._keep, way, plan, sent=True))
+                way.sending.reached()
+                way.tries = 0
+        except LilFoxError as error:
+            wait_s = min(back_off_s(way.tries), self._config.resend, _AGAIN_S)
+            way.tries += 1
+            way.sending.missed(error, wait_s)
+            return wait_s
+        return None if plan.look_at is None else max(0.0, (plan.look_at - self._now()).total_seconds())
+
+    def _planned_all(self, way: _ReceiverRoute, now: datetime) -> NotificationPlan:
+        told = self._told(way)
+        return plan_resend(way.to, self._config, self._alerts or (), told, now, interval_s=self._interval_s)
+
+
+async def _woken(wake: asyncio.Event, wait_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(wait_s):
+            await wake.wait()
+    except TimeoutError:
+        return
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

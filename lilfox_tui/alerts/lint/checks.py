@@ -1,0 +1,375 @@
+"""Checks on rules and their expressions: what parses and still does not mean what it looks like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from lilfox_tui.alerts.lint.model import (
+    OF_HOSTS,
+    KnownSeries,
+    Remark,
+    grouping_text,
+    name_of,
+    number_text,
+    selector_text,
+    walk,
+)
+from lilfox_tui.alerts.model import SAYING
+from lilfox_tui.alerts.rules import Rule
+from lilfox_tui.alerts.template.go_strconv import parse_float
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.promql.binary import COMPARISONS, SETS
+from lilfox_tui.promql.tree import (
+    Aggregation,
+    BinaryOperation,
+    FunctionApplication,
+    Negation,
+    Node,
+    NumberLiteral,
+    Selector,
+)
+from lilfox_tui.scrape.labels import LabelSet
+from lilfox_tui.scrape.notation import openmetrics_number
+
+# The types of metrics: what their targets or a Prometheus say, else what is sure of well-known exporters and of names.
+#
+# A name alone tells little: of 42 comparisons of a ``…_total`` in public rules 24 were of gauges.
+
+
+MetricType = Literal["counter", "gauge", ""]
+_GAUGES = re.compile(
+    r"""node_memory_\w+_bytes | node_load(?:1|5|15) | node_filesystem_(?:avail|free|size)_bytes
+    | node_filesystem_files(?:_free)? | node_hwmon_temp_celsius | node_boot_time_seconds | node_procs_running
+    | process_(?:resident|virtual)_memory_bytes | process_(?:open|max)_fds | process_start_time_seconds
+    | go_goroutines | go_threads | go_memstats_(?:heap|stack|mspan|mcache)_\w+_bytes
+    | container_memory_(?:usage|working_set|rss|cache|swap)(?:_bytes)? | container_fs_(?:usage|limit)_bytes
+    | kube_(?:node|pod|deployment|statefulset|daemonset|job|horizontalpodautoscaler)_(?:status|spec)_(?!\w*_total)\w+
+    | redis_(?:memory_(?:used|max)_bytes|connected_(?:clients|slaves)) | pg_stat_activity_count | pg_database_size_bytes
+    | mysql_global_status_threads_(?:connected|running) | up | \w+_up | probe_success | probe_ssl_\w+_expiry""",
+    re.VERBOSE,
+)
+"""Of node_exporter, cAdvisor, kube-state-metrics, those of Redis, PostgreSQL and MySQL, and clients' libraries."""
+_EVENT = re.compile(
+    r"errors?|fail(?:ed|ures?)|faults?|evict(?:ed|ions?)|drop(?:ped|s)?|reject(?:ed|ions?)|abort(?:ed|s)?|retr(?:y|ies)"
+    r"|timeouts?|panics?|exceptions?|crash(?:es)?|restarts?|changes|discard(?:ed|s)?|kills?|oom|[a-z]*(?:Failed|failed)\w*"
+)
+"""What is counted each time it happens."""
+_STATE = re.compile(
+    r"pending|queued?|unapplied|unhealthy|offline|online|(?:in)?active|current|open|running|waiting|capacity|mem(?:ory)?"
+)
+_THING = re.compile(
+    r"nodes?|disks?|drives?|jobs?|pods?|targets?|rules?|groups?|members?|replicas?|instances?|shards?|backups?|tables?"
+)
+"""Of which several may be in a state now: ``failed_nodes_total``, but not ``backup_failures_total``."""
+
+
+def metric_type(name: str, known: KnownSeries | None) -> MetricType:
+    """``counter`` or ``gauge`` where that is sure, else nothing."""
+    told = known.type_of(name) if known is not None else ""
+    if told in ("counter", "gauge"):
+        return "counter" if told == "counter" else "gauge"
+    if told and told not in ("unknown", "untyped"):
+        return ""
+    if _GAUGES.fullmatch(name):
+        return "gauge"
+    *words, last = name.split("_")
+    if last != "total" or not words or any(map(_STATE.fullmatch, words)):
+        return ""
+    if _EVENT.fullmatch(words[-1]):
+        return "counter"
+    return "counter" if any(map(_EVENT.fullmatch, words)) and not any(map(_THING.fullmatch, words)) else ""
+
+
+# Checks on expressions: what parses and still does not mean what it looks like.
+
+
+_TURNED = {">": "<", "<": ">", ">=": "<=", "<=": ">="}
+_RATES = frozenset({"rate", "irate", "increase"})
+_STATUS = re.compile(r"(?:http_)?(?:response_)?(?:status|code|status_code|outcome|result)|http_response_status_code")
+_OF_ERRORS = re.compile(r"\^?[\[(]?5|SERVER_ERROR")
+_OF_REQUESTS = re.compile(r"(?:.*_)?requests?_(?:duration|latency|time|seconds|milliseconds)(?:_.*)?")
+"""Histograms of requests have labels such as path and status, as nobody asks each program alone."""
+_OF_A_TARGET = ("job", "instance", "le")
+_WHOLE_NUMBER = re.compile(r"-?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]+)?")
+_WITHOUT_COMPARISON = frozenset({"absent", "absent_over_time", "changes", "resets"})
+_ABOUT_A_THING = re.compile(r".*_(?:info|labels|metadata|annotations)")
+"""Such a series tells by its labels alone; its value is always 1."""
+_IN_PROMETHEUS = {
+    "cpu_usage_percent": '100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[5m])))',
+    "memory_usage_percent": "100 * (1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes)",
+}
+
+
+class ThresholdComparison(NamedTuple):
+    """A comparison with a number, turned so that the number stands to the right."""
+
+    left: Node
+    op: str
+    number: NumberLiteral
+
+    def text(self, left: str) -> str:
+        """The comparison with another left side."""
+        return f"{left} {self.op} {number_text(self.number)}"
+
+
+def threshold(node: Node) -> ThresholdComparison | None:
+    """``node`` as one, if it is a comparison of something with a number."""
+    if not isinstance(node, BinaryOperation) or node.op not in COMPARISONS:
+        return None
+    if isinstance(node.right, NumberLiteral):
+        return ThresholdComparison(node.left, node.op, node.right)
+    if isinstance(node.left, NumberLiteral):
+        return ThresholdComparison(node.right, _TURNED.get(node.op, node.op), node.left)
+    return None
+
+
+def query_remarks(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
+    """What is to be said of a rule's expression."""
+    line = rule.place.expression
+    tree = rule.query.tree
+    if rule.kind == "alert":
+        yield from _never_quiet(tree, line)
+    for node in walk(tree):
+        found = threshold(node)
+        if found is not None:
+            yield from _not_a_ratio(found, line)
+            yield from _each_series_alone(found, line, known)
+            yield from _counter_as_it_is(found, line, known)
+            yield from _of_hosts(found, line)
+        if isinstance(node, Selector):
+            yield from _bounds_as_text(node, line)
+        if isinstance(node, FunctionApplication):
+            yield from _rate_of_a_gauge(node, line, known)
+    yield from _selects_nothing(rule, known)
+
+
+def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
+    """An alert whose expression gives something at all times. A selector with conditions on labels is one by itself:
+    the series is only there while something is wrong."""
+    nodes = list(walk(tree))
+    if isinstance(tree, BinaryOperation) and tree.op in COMPARISONS and tree.as_bool:
+        what = tr("with bool, {op} gives 0 or 1 for each series, and an alert fires for both", op=tree.op)
+        yield Remark(line, "bool", what, tr("take off bool"))
+        return
+    for node in nodes:
+        if isinstance(node, BinaryOperation) and (node.op in COMPARISONS or node.op in ("and", "unless")):
+            return
+        if isinstance(node, FunctionApplication) and node.function.name in _WITHOUT_COMPARISON:
+            return
+    selectors = [node for node in nodes if isinstance(node, Selector)]
+    if not selectors or any(name_of(selector.matchers) == "ALERTS" for selector in selectors):
+        return  # one that is meant to fire always, or where another alert does
+    inner = tree
+    while isinstance(inner, Aggregation) and (inner.op in ("count", "group") or _tells_by_labels(inner.inner)):
+        inner = inner.inner
+    if isinstance(inner, Selector) and (len(inner.matchers) > 1 or _tells_by_labels(inner)):
+        return
+    what = tr("nothing is compared: it fires for every series that the expression gives, whatever its value")
+    yield Remark(line, "no-comparison", what, tr("compare with a threshold, such as: … > 0"))
+
+
+def _not_a_ratio(found: ThresholdComparison, line: int) -> Iterator[Remark]:
+    """A rate of errors against a number that is meant as a share of all requests."""
+    outer, inner = None, found.left
+    if isinstance(inner, Aggregation) and inner.op in ("sum", "avg", "max"):
+        outer, inner = inner, inner.inner
+    if (
+        not isinstance(inner, FunctionApplication)
+        or inner.function.name not in ("rate", "irate")
+        or found.op not in (">", ">=")
+    ):
+        return
+    selector = inner.arguments[0]
+    if not isinstance(selector, Selector) or not 0 < found.number.value < 1:
+        return
+    status = next((each for each in selector.matchers if _STATUS.fullmatch(each.name)), None)
+    if status is None or status.op not in ("=", "=~") or not _OF_ERRORS.match(status.value):
+        return
+    what = tr(
+        "{threshold} is compared with errors per second of each series, and is no share of all requests",
+        threshold=number_text(found.number),
+    )
+    before = "sum" if outer is None else grouping_text(outer)
+    function = inner.function.name
+    errors = f"{before}({function}({selector_text(selector)}))"
+    everything = f"{before}({function}({selector_text(selector, leave_out=status.name)}))"
+    yield Remark(line, "not-a-ratio", what, _rather(found.text(f"{errors} / {everything}")))
+
+
+def _tells_by_labels(node: Node) -> bool:
+    return isinstance(node, Selector) and _ABOUT_A_THING.fullmatch(name_of(node.matchers)) is not None
+
+
+def _each_series_alone(found: ThresholdComparison, line: int, known: KnownSeries | None) -> Iterator[Remark]:
+    """A percentile of buckets that were not added up before, where a target has several of them."""
+    node = found.left
+    if not isinstance(node, FunctionApplication) or node.function.name != "histogram_quantile":
+        return
+    share, buckets = node.arguments
+    if (
+        not isinstance(buckets, FunctionApplication)
+        or buckets.function.name not in _RATES
+        or not isinstance(share, NumberLiteral)
+    ):
+        return
+    selector = buckets.arguments[0]
+    if not isinstance(selector, Selector) or not _has_several(selector, known):
+        return
+    what = tr("the percentile is that of each series alone (each path, status and instance), not of all requests")
+    summed = f"sum by (le) ({buckets.function.name}({selector_text(selector)}))"
+    yield Remark(
+        line,
+        "percentile-of-each",
+        what,
+        _rather(found.text(f"histogram_quantile({number_text(share)}, {summed})")),
+    )
+
+
+def _has_several(selector: Selector, known: KnownSeries | None) -> bool:
+    """Whether a target has several series of each bucket, as far as that is known."""
+    if known is None:
+        return _OF_REQUESTS.fullmatch(name_of(selector.matchers)) is not None
+    seen: dict[tuple[str, ...], set[LabelSet]] = {}
+    for labels in known.series(selector.matchers):
+        target = tuple(labels.get(name) for name in _OF_A_TARGET[:2])
+        seen.setdefault(target, set()).add(labels.without(_OF_A_TARGET))
+    return any(len(others) > 1 for others in seen.values())
+
+
+def _of_hosts(found: ThresholdComparison, line: int) -> Iterator[Remark]:
+    name = name_of(found.left.matchers) if isinstance(found.left, Selector) else ""
+    if name in OF_HOSTS:
+        what = tr("{name} is known to LilFox alone, which gives it for each host; node_exporter does not", name=name)
+        hint = tr("for Prometheus: {expression}", expression=found.text(_IN_PROMETHEUS[name]))
+        yield Remark(line, "only-here", what, hint)
+
+
+def _bounds_as_text(selector: Selector, line: int) -> Iterator[Remark]:
+    for matcher in selector.matchers:
+        if matcher.name not in ("le", "quantile") or matcher.op not in ("=", "=~"):
+            continue
+        parts = matcher.value.split("|") if matcher.op == "=~" else [matcher.value]
+        right = "|".join(_as_stored(part) for part in parts)
+        if right != matcher.value:
+            what = tr(
+                "{label}={value} matches nothing: these are kept as numbers with a decimal point (as in Prometheus 3)",
+                label=matcher.name,
+                value=f'"{matcher.value}"',
+            )
+            hint = f'{matcher.name}=~"{matcher.value}|{right}"' if matcher.op == "=" else f'{matcher.name}=~"{right}"'
+            yield Remark(line, "bound-as-text", what, tr("for all versions: {matcher}", matcher=hint))
+
+
+def _as_stored(text: str) -> str:
+    return openmetrics_number(parse_float(text)) if _WHOLE_NUMBER.fullmatch(text) else text
+
+
+def _rate_of_a_gauge(node: FunctionApplication, line: int, known: KnownSeries | None) -> Iterator[Remark]:
+    selector = node.arguments[0] if node.arguments else None
+    if node.function.name not in _RATES or not isinstance(selector, Selector):
+        return
+    name = name_of(selector.matchers)
+    if metric_type(name, known) == "gauge":
+        what = tr("{function} is for counters, and {name} is a gauge", function=node.function.name, name=name)
+        yield Remark(line, "rate-of-a-gauge", what, tr("use deriv() or delta(), or compare the value itself"))
+
+
+def _counter_as_it_is(found: ThresholdComparison, line: int, known: KnownSeries | None) -> Iterator[Remark]:
+    told: set[str] = set()
+    for selector in _values_in(found.left):
+        name = name_of(selector.matchers)
+        if metric_type(name, known) == "counter" and name not in told:
+            told.add(name)
+            what = tr("{name} grows for as long as its program runs, and is compared as it stands", name=name)
+            hint = f"rate({selector_text(selector)}[5m])"
+            yield Remark(line, "no-rate", what, tr("take {rate}, or increase(…[1h])", rate=hint))
+
+
+def _values_in(node: Node) -> Iterator[Selector]:
+    """Selectors whose values are compared as they are, or added up."""
+    if isinstance(node, Selector):
+        yield node
+    elif isinstance(node, Negation) or (isinstance(node, Aggregation) and node.op not in ("count", "group")):
+        yield from _values_in(node.inner)
+    elif isinstance(node, BinaryOperation) and node.op in ("+", "*", "/"):
+        yield from _values_in(node.left)
+        yield from _values_in(node.right)
+
+
+def _selects_nothing(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
+    if known is None:
+        return
+    looked_for = {matchers for node in walk(rule.query.tree) for matchers in _absence(node)}
+    for node in walk(rule.query.tree):
+        if isinstance(node, Selector) and node.matchers not in looked_for and not known.has(node.matchers):
+            shown = selector_text(Selector(node.matchers, node.shift, None))
+            what = tr("{selector} selects no series of the targets", selector=shown)
+            name = tuple(matcher for matcher in node.matchers if name_of((matcher,)))
+            hint: Message | str = tr("is its name right, and is the target that has it scraped?")
+            if name and name != node.matchers and known.has(name):
+                hint = tr("there are series of this name, with other labels")
+                if any(_STATUS.fullmatch(matcher.name) for matcher in node.matchers):
+                    hint = tr("there are series of this name; has there been no answer of this status yet?")
+            yield Remark(rule.place.expression, "no-series", what, hint)
+
+
+def _absence(node: Node) -> Iterator[tuple[object, ...]]:
+    """Selectors that are asked for because they may select nothing."""
+    if isinstance(node, FunctionApplication) and node.function.name in ("absent", "absent_over_time"):
+        yield from (inner.matchers for inner in walk(node) if isinstance(inner, Selector))
+
+
+def _rather(expression: str) -> Message:
+    return tr("rather: {expression}", expression=expression)
+
+
+# Checks on rules beside their expressions.
+
+
+_VALUE = re.compile(r"\{\{[^{}]*(?:\$value\b|(?<![\w)])\.Value\b)")
+_FOR = "5m"
+_ONE_LOOK = re.compile(r"up|\w+_up|probe_success")
+
+
+def rule_remarks(rule: Rule) -> Iterator[Remark]:
+    """What is to be said of an alert; nothing of a recording rule."""
+    if rule.kind != "alert":
+        return
+    for label, text in rule.labels.items():
+        if _VALUE.search(text):
+            what = tr("label {label} follows the value: each change makes a new alert and starts for anew", label=label)
+            hint = tr("put the value into an annotation; make one rule for each severity")
+            yield Remark(rule.place.labels[label], "value-in-label", what, hint)
+    if not rule.place.wait and _is_one_look(rule.query.tree):
+        what = tr("without for, one bad look is enough for it to fire")
+        yield Remark(rule.line, "no-for", what, tr("add for: {duration}", duration=_FOR))
+    if not any(rule.labels.values()):  # with others it is one that silences, or that a program takes
+        what = tr("no label severity: it cannot be sorted by how bad it is, nor be told to somebody else")
+        yield Remark(rule.line, "no-severity", what, tr("add {labels}", labels="labels: {severity: page}"))
+    if not any(rule.annotations.get(name) for name in SAYING):
+        what = tr("no annotation summary: who is told reads only its name")
+        hint = tr("add {labels}", labels="annotations: {summary: '… {{ $labels.instance }}: {{ $value }}'}")
+        yield Remark(rule.line, "no-summary", what, hint)
+
+
+def _is_one_look(node: Node) -> bool:
+    """Whether one scrape or one probe that fails decides."""
+    if isinstance(node, BinaryOperation) and node.op in SETS:
+        return _is_one_look(node.left)
+    found = threshold(node)
+    if found is None or not isinstance(found.left, Selector) or not _ONE_LOOK.fullmatch(name_of(found.left.matchers)):
+        return False
+    return (found.op, found.number.value) in (("==", 0.0), ("<", 1.0), ("!=", 1.0))
+
+
+def duplicate_remarks(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Remark]]:
+    """Rules that have the name and the labels of one before, as ``promtool check rules`` finds them."""
+    seen: dict[tuple[str, tuple[tuple[str, str], ...]], Rule] = {}
+    for rule in rules:
+        key = rule.name, tuple(sorted(rule.labels.items()))
+        first = seen.setdefault(key, rule)
+        if first is not rule:
+            what = tr("the rule in line {line} has the same name and labels", line=first.line)
+            yield rule, Remark(rule.line, "twice", what, tr("give it another name, or a label that tells them apart"))

@@ -1,0 +1,117 @@
+"""What the linter knows of series, what it warns of, and expressions as text for its hints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from lilfox_tui.i18n import Message
+from lilfox_tui.promql.semantics import PROMETHEUS_3
+from lilfox_tui.promql.tree import Aggregation, Node, NumberLiteral, Selector, children
+from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher, quoted
+from lilfox_tui.scrape.notation import duration_text, shortest
+from lilfox_tui.scrape.series import SeriesSource
+
+
+class Remark(NamedTuple):
+    """One thing about one rule: in which line, of what kind, what it is, and what would be right (often an
+    expression)."""
+
+    line: int
+    code: str
+    what: Message
+    hint: Message | str
+
+
+class RuleWarning(Struct, frozen=True):
+    """A remark with its place. ``rule`` is the alert's or the series' name; both names are untrusted text."""
+
+    file: str
+    line: int
+    group: str
+    rule: str
+    code: str
+    what: Message
+    hint: Message | str
+
+
+MADE_BY_SCRAPES = frozenset({
+    "up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+})  # fmt: skip
+MADE_BY_ALERTS = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
+OF_HOSTS = frozenset({"cpu_usage_percent", "memory_usage_percent"})
+"""Gauges that LilFox gives of each host by itself; nothing else exports them."""
+_OF_HOSTS_TOO = "lilfox_"
+
+
+class KnownSeries(Struct, frozen=True):
+    """Series of ``source`` at ``at_ms``. ``types`` are those of metrics where they are known, ``recorded`` the names
+    that rules record. ``scraped`` tells that ``source`` holds what scrapes make, such as ``up``, too."""
+
+    source: SeriesSource
+    at_ms: int
+    types: Mapping[str, str] = {}
+    recorded: Collection[str] = ()
+    scraped: bool = False
+
+    def type_of(self, name: str) -> str:
+        """The type of a metric, empty where it is not known. OpenMetrics names a counter without its ``_total``."""
+        return self.types.get(name) or self.types.get(name.removesuffix("_total"), "")
+
+    def has(self, matchers: tuple[Matcher, ...]) -> bool:
+        """Whether a selector selects something, or something that is made here."""
+        name = name_of(matchers)
+        made = MADE_BY_ALERTS | OF_HOSTS if self.scraped else MADE_BY_ALERTS | OF_HOSTS | MADE_BY_SCRAPES
+        if name in made or name in self.recorded or name.startswith(_OF_HOSTS_TOO):
+            return True
+        return any(True for _labels in self.series(matchers))
+
+    def series(self, matchers: tuple[Matcher, ...]) -> Iterator[LabelSet]:
+        """What a selector selects."""
+        begin = self.at_ms - PROMETHEUS_3.lookback_ms
+        for found in self.source.select(matchers, begin, self.at_ms):
+            yield from found.labels
+
+
+def name_of(matchers: tuple[Matcher, ...]) -> str:
+    """The metric that a selector names, empty where it names none."""
+    return next((matcher.value for matcher in matchers if matcher.name == NAME and matcher.op == "="), "")
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all below it."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def selector_text(selector: Selector, *, leave_out: str = "") -> str:
+    """``name{label="value"}[5m]``, without the matchers of the label ``leave_out``; its shift in time is left away."""
+    name = next((matcher.value for matcher in selector.matchers if _is_name(matcher)), "")
+    rest = ", ".join(
+        f"{matcher.name}{matcher.op}{quoted(matcher.value)}"
+        for matcher in selector.matchers
+        if not _is_name(matcher) and matcher.name != leave_out
+    )
+    span = "" if selector.range_ms is None else f"[{duration_text(selector.range_ms)}]"
+    return f"{name}{{{rest}}}{span}" if rest or not name else name + span
+
+
+def _is_name(matcher: Matcher) -> bool:
+    return matcher.name == NAME and matcher.op == "="
+
+
+def grouping_text(node: Aggregation) -> str:
+    """``sum by (job)``, with a blank at its end."""
+    names = ", ".join(node.grouping.names)
+    if not names and not node.grouping.without:
+        return f"{node.op}"
+    return f"{node.op} {'without' if node.grouping.without else 'by'} ({names}) "
+
+
+def number_text(node: NumberLiteral) -> str:
+    """As it would be written."""
+    return shortest(node.value)

@@ -1,0 +1,262 @@
+"""Plans notifications: who is told what, and when. No clock, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.model import Alert, AlertState, SilenceMatcher
+from lilfox_tui.alerts.notifier import Notification, Reason
+from lilfox_tui.alerts.silences import matches_all, parse_matchers
+from lilfox_tui.alerts.storage import NotifiedAlert
+from lilfox_tui.config.model import AlertsConfig, NotifierConfig
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.model import Labels
+
+# Who is to be told what, and when: alerts grouped, each firing and each end told once, reminders. No clock, no I/O.
+#
+# As Alertmanager does it, with these differences: a group that is over as a whole is told at once and not after the
+# group's interval, and the end of an alert that was told is told too when it has been silenced or acknowledged since,
+# so that no receiver keeps an incident open for ever.
+
+
+CHECK_S = 1.0
+"""What is due within so short a time is done now: clocks and timers are not exact."""
+
+
+class Receiver(Struct, frozen=True):
+    """A notifier as planning sees it. ``only`` must take an alert's labels."""
+
+    name: str
+    only: tuple[SilenceMatcher, ...]
+    resolved: bool
+
+
+def receiver(name: str, options: NotifierConfig) -> Receiver:
+    """The receiver of a notifier. Raises UsageError where its ``only`` is not understood."""
+    try:
+        only = tuple(one for text in options.only for one in parse_matchers(text))
+    except UsageError as error:
+        raise UsageError(tr("notifier {name}: only: {reason}", name=name, reason=error.message), error.hint) from None
+    return Receiver(name, only, options.resolved)
+
+
+class NotificationPlan(Struct, frozen=True):
+    """What to put into the outbox, what the receiver knows then, and when to look again (None: when alerts change)."""
+
+    notices: tuple[Notification, ...] = ()
+    told: tuple[NotifiedAlert, ...] = ()
+    over: tuple[Labels, ...] = ()
+    look_at: datetime | None = None
+
+
+class NotificationPlanner:
+    """Plans for one receiver. ``new_id`` gives a text that is never given twice."""
+
+    def __init__(self, to: Receiver, config: AlertsConfig, new_id: Callable[[], str]) -> None:
+        self._to, self._config, self._new_id = to, config, new_id
+
+    def plan(
+        self,
+        alerts: Iterable[Alert],
+        told: Mapping[Labels, NotifiedAlert],
+        now: datetime,
+        *,
+        waiting: Collection[Labels] = (),
+    ) -> NotificationPlan:
+        """``alerts`` as they are at ``now``, ``told`` what the receiver knows. Groups in ``waiting`` have messages
+        that were not taken yet: they are not reminded."""
+        known = alerts_of_receiver(self._to, alerts)
+        groups: dict[Labels, _AlertGroup] = {}
+        for labels, alert in known.items():
+            if alert.state is AlertState.FIRING:
+                groups.setdefault(self._group_of(labels), _AlertGroup()).firing.append(alert)
+        for one in told.values():
+            groups.setdefault(one.group, _AlertGroup()).told[one.alert.labels] = one
+        plans = [self._of_group(name, group, known, now, name in waiting) for name, group in groups.items()]
+        return NotificationPlan(
+            tuple(notice for each in plans for notice in each.notices),
+            tuple(one for each in plans for one in each.told),
+            tuple(labels for each in plans for labels in each.over),
+            min((each.look_at for each in plans if each.look_at is not None), default=None),
+        )
+
+    def _waited(self, alert: Alert, now: datetime) -> datetime:
+        """When others of its group have had their time; at once where the clock was set back since it fired."""
+        fired_at = alert.fired_at or alert.active_at
+        return now if fired_at > now else fired_at + timedelta(seconds=self._config.group_wait)
+
+    def _group_of(self, labels: Labels) -> Labels:
+        by = self._config.group_by
+        return tuple(pair for pair in labels if pair[0] in by)
+
+    def _of_group(
+        self, name: Labels, group: _AlertGroup, known: Mapping[Labels, Alert], now: datetime, waits: bool
+    ) -> NotificationPlan:
+        config = self._config
+        open_ones = [alert for alert in group.firing if not is_muted(alert)]
+        new = [alert for alert in open_ones if not group.knows(alert)]
+        over = group.over()
+        still = len(over) < len(group.told)
+        last = max((min(one.at, now) for one in group.told.values()), default=None)  # a clock may be set back
+        times: list[datetime] = []
+        reason: Reason | None = None
+        if new:
+            times.append(
+                last + timedelta(seconds=config.group_interval)
+                if last is not None and still
+                else min(self._waited(alert, now) for alert in new)
+            )
+            reason = "firing"
+        if over and self._to.resolved and last is not None:
+            times.append(last + timedelta(seconds=config.group_interval) if still else now)
+            reason = reason or "resolved"
+        if reason is None and config.remind is not None and last is not None and any(map(group.knows, open_ones)):
+            times.append(last + timedelta(seconds=config.remind))
+            reason = None if waits else "reminder"
+        silent = () if self._to.resolved else tuple(one.alert.labels for one in over)
+        if reason is None or min(times) > now + timedelta(seconds=CHECK_S):
+            return NotificationPlan(over=silent, look_at=min(times, default=None) if not waits or reason else None)
+        return self._message(name, group, known, now, reason, open_ones, over)
+
+    def _message(
+        self,
+        name: Labels,
+        group: _AlertGroup,
+        known: Mapping[Labels, Alert],
+        now: datetime,
+        reason: Reason,
+        firing: list[Alert],
+        over: list[NotifiedAlert],
+    ) -> NotificationPlan:
+        gone, fires = {one.alert.labels for one in over}, {alert.labels for alert in firing}
+        threads = [one.thread for labels, one in group.told.items() if labels not in gone]
+        thread = (threads or [one.thread for one in over] or [self._new_id()])[0]
+        external = self._config.external_labels
+        resolved = tuple(
+            with_external_labels(resolved_alert(one, known, now), external)
+            for one in over
+            if one.alert.labels not in fires
+        )
+        notice = Notification(
+            id=self._new_id(),
+            thread=thread,
+            at=now,
+            receiver=self._to.name,
+            reason=reason,
+            group=name,
+            firing=tuple(with_external_labels(alert, external) for alert in firing),
+            resolved=resolved if self._to.resolved else (),
+            external_url=self._config.external_url,
+        )
+        told = tuple(NotifiedAlert(name, thread, now, alert) for alert in firing)
+        return NotificationPlan((notice,) if notice.firing or notice.resolved else (), told, tuple(gone))
+
+
+class _AlertGroup:
+    """The alerts of one group that fire, and what the receiver knows of it."""
+
+    def __init__(self) -> None:
+        self.firing: list[Alert] = []
+        self.told: dict[Labels, NotifiedAlert] = {}
+
+    def knows(self, alert: Alert) -> bool:
+        """Whether the receiver was told of this firing, and not only of one before."""
+        one = self.told.get(alert.labels)
+        return one is not None and one.alert.fired_at == alert.fired_at
+
+    def over(self) -> list[NotifiedAlert]:
+        """What was told and fires no more, or fires anew."""
+        going_on = {alert.labels for alert in self.firing if self.knows(alert)}
+        return [one for labels, one in self.told.items() if labels not in going_on]
+
+
+def is_muted(alert: Alert) -> bool:
+    """Whether nobody is to be told that it fires."""
+    return bool(alert.silenced_by) or alert.acknowledged is not None
+
+
+def alerts_of_receiver(to: Receiver, alerts: Iterable[Alert]) -> dict[Labels, Alert]:
+    """The alerts that a receiver is told of, by labels. Of several rules' alerts with the same labels, the worst: a
+    receiver cannot tell them apart."""
+    worst: dict[Labels, Alert] = {}
+    for alert in alerts:
+        if matches_all(to.only, alert.labels):
+            other = worst.get(alert.labels)
+            if other is None or alert.state > other.state:
+                worst[alert.labels] = alert
+    return worst
+
+
+def with_external_labels(alert: Alert, external: Mapping[str, str]) -> Alert:
+    """The alert with the external labels that it does not have itself."""
+    if not external:
+        return alert
+    return replace(alert, labels=tuple(sorted({**external, **dict(alert.labels)}.items())))
+
+
+def resolved_alert(one: NotifiedAlert, known: Mapping[Labels, Alert], now: datetime) -> Alert:
+    """The alert as it ended; ``now`` counts as its end where it is not known any more."""
+    alert = known.get(one.alert.labels)
+    if alert is not None and alert.state is AlertState.RESOLVED and alert.fired_at == one.alert.fired_at:
+        return alert
+    return replace(one.alert, state=AlertState.RESOLVED, resolved_at=now)
+
+
+# What a receiver is told that groups, silences and repeats by itself: everything that fires, again and again.
+#
+# As Prometheus tells an Alertmanager: what fires counts as resolved ``4 x max(interval, resend)`` after it was told
+# last, so that alerts of a LilFox that is gone end there by themselves.
+
+
+_INTERVALS_VALID = 4
+
+
+def plan_resend(
+    to: Receiver,
+    config: AlertsConfig,
+    alerts: Iterable[Alert],
+    told: Mapping[Labels, NotifiedAlert],
+    now: datetime,
+    *,
+    interval_s: float,
+) -> NotificationPlan:
+    """The whole message of ``now``, and what the receiver knows once it has taken it; without a message where there is
+    nothing to say. ``look_at`` is when to tell again. ``interval_s`` is the longest between two evaluations.
+
+    What is silenced or acknowledged here is not told anew; where the receiver knows it, it is told on, for else it
+    would seem to be over.
+    """
+    known = alerts_of_receiver(to, alerts)
+    firing = [
+        alert
+        for alert in known.values()
+        if alert.state is AlertState.FIRING and (not is_muted(alert) or alert.labels in told)
+    ]
+    fires = {alert.labels for alert in firing}
+    over = [one for labels, one in told.items() if labels not in fires]
+    if not firing and not over:
+        return NotificationPlan()
+    again = timedelta(seconds=config.resend)
+    last = min((min(told[alert.labels].at, now) for alert in firing if alert.labels in told), default=now)
+    is_new = any(alert.labels not in told for alert in firing)
+    if not is_new and not over and now < last + again:
+        return NotificationPlan(look_at=last + again)
+    notice = Notification(
+        id="",
+        thread="",
+        at=now,
+        receiver=to.name,
+        reason="firing" if firing else "resolved",
+        group=(),
+        firing=tuple(with_external_labels(alert, config.external_labels) for alert in firing),
+        resolved=tuple(with_external_labels(resolved_alert(one, known, now), config.external_labels) for one in over),
+        valid_until=now + timedelta(seconds=_INTERVALS_VALID * max(interval_s, config.resend)),
+        external_url=config.external_url,
+    )
+    knows = tuple(NotifiedAlert((), "", now, alert) for alert in firing)
+    return NotificationPlan((notice,), knows, tuple(one.alert.labels for one in over), now + again)

@@ -1,0 +1,356 @@
+"""The rule manager: when each group is due, what of it goes to the disk, which rule files have changed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.lifecycle import AlertChange, AlertChangeKind, EvaluationGap, LiveAlert
+from lilfox_tui.alerts.model import Alert, AlertState, Event, RuleHealth, RuleView, Trouble
+from lilfox_tui.alerts.rule_group import EvaluationContext, GroupEvaluator, RuleEvaluator, StoreSink, alert_view
+from lilfox_tui.alerts.rules import RuleFiles, RuleGroup, Stamp, read_rule_files, stamp_of
+from lilfox_tui.alerts.storage import AlertStorage, DatabaseDamaged, DatabaseNotWritable, SavedGroup
+from lilfox_tui.config.model import Config
+from lilfox_tui.crash import fault_of
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, _, ntr, tr
+from lilfox_tui.metrics.model import Labels
+from lilfox_tui.scrape.notation import time_of
+from lilfox_tui.scrape.series import CombinedSource, SeriesSource
+from lilfox_tui.scrape.store import SeriesStore
+
+# A group of rules in the engine: when it is due, how long it takes, and what of it is on the disk.
+
+
+VALUES_KEPT_EACH_MS = 10_000
+"""Where nothing but values changed, they go to the disk so often."""
+NOTHING_KEPT_EACH_MS = 60_000
+"""Where there are no alerts, it goes to the disk so often that they were looked for."""
+
+
+class ScheduledGroup:
+    """One group. ``missed`` counts evaluations that were not made; ``took_s`` is the last one's time."""
+
+    def __init__(self, state: GroupEvaluator, interval_ms: int) -> None:
+        self.state, self.interval_ms = state, interval_ms
+        self.last_ms: int | None = None
+        self.missed = 0
+        self.took_s = 0.0
+        self._kept: dict[tuple[str, Labels], LiveAlert] = {}
+        self._kept_rules: list[tuple[RuleHealth, str]] = []
+        self._kept_ms = 0
+        self._events: list[Event] = []
+        self._ended: list[Labels] = []
+        self._phase_ms = zlib.crc32(state.key.encode("utf-8", "surrogatepass")) % interval_ms
+
+    @property
+    def name(self) -> str:
+        """``FILE;GROUP``."""
+        return self.state.key
+
+    def slot_ms(self, now_ms: int) -> int:
+        """The last time up to ``now_ms`` at which it is to be evaluated: groups have phases of their own, so that
+        they do not all come at once, and the same ones after each start."""
+        return now_ms - (now_ms - self._phase_ms) % self.interval_ms
+
+    def next_ms(self, now_ms: int) -> int:
+        """When it is due next; a time that is past where it is due now."""
+        slot = self.slot_ms(now_ms)
+        if self.last_ms is None or slot > self.last_ms or self.last_ms - now_ms > self.interval_ms:
+            return slot  # the last case: the clock was set back
+        return self.last_ms + self.interval_ms
+
+    def evaluate(self, source: SeriesSource, at_ms: int) -> None:
+        """Evaluates it at ``at_ms``. Blocks."""
+        if self.last_ms is not None and at_ms > self.last_ms:
+            self.missed += (at_ms - self.last_ms) // self.interval_ms - 1
+        begun = perf_counter()
+        changes = self.state.evaluate(source, at_ms)
+        self.took_s = perf_counter() - begun
+        self.last_ms = at_ms
+        self._events += [event for rule, change in changes if (event := _event(rule, change)) is not None]
+        self._ended += [
+            each.alert.labels for _, each in changes if each.kind is not AlertChangeKind.FIRED
+        ]  # or begins anew
+
+    def keep(self, saved: AlertStorage) -> None:
+        """Puts what is new since the last time on the disk; where that fails, it is new again the next time. Blocks.
+        Raises LilFoxError."""
+        assert self.last_ms is not None
+        now, rules = self.alerts(), [(rule.health, str(rule.error)) for rule in self.state.rules]
+        gone = [(rule, alert) for (rule, labels), alert in self._kept.items() if (rule, labels) not in now]
+        age_ms = abs(self.last_ms - self._kept_ms)
+        same = not (self._events or self._ended or gone) and rules == self._kept_rules
+        if same and age_ms < (VALUES_KEPT_EACH_MS if now else NOTHING_KEPT_EACH_MS):
+            if any(alert.state is AlertState.PENDING for alert in now.values()):
+                saved.evaluated(self.name, self.last_ms)  # so much of its time counts after a crash
+            return
+        changed = [(rule, alert) for (rule, labels), alert in now.items() if self._kept.get((rule, labels)) != alert]
+        away = [resolve_removed(rule, alert, self.last_ms) for rule, alert in gone if alert.state is AlertState.FIRING]
+        saved.keep(self.as_saved(), changed, gone, [*self._events, *away], self._ended)
+        self._kept, self._kept_ms, self._kept_rules = now, self.last_ms, rules
+        self._events.clear()
+        self._ended.clear()
+
+    def restore(self, saved: Mapping[str, tuple[LiveAlert, ...]], outage: EvaluationGap) -> None:
+        """Brings over what is on the disk from before a restart."""
+        self._kept = {(rule, one.labels): one for rule, alerts in saved.items() for one in alerts}
+        self.state.restore(saved, outage)
+
+    def go_on(self, state: GroupEvaluator, outage: EvaluationGap) -> None:
+        """Goes on with ``state``, which is new, after an outage of this process."""
+        state.restore(self.state.dump(), outage)
+        self.state = state
+
+    def alerts(self) -> dict[tuple[str, Labels], LiveAlert]:
+        """All alerts, by their rule's identity and their labels."""
+        return {(rule, one.labels): one for rule, alerts in self.state.dump().items() for one in alerts}
+
+    def as_saved(self) -> SavedGroup:
+        """As it goes to the disk beside its alerts."""
+        keys = {rule.identity: rule.key for rule in self.state.rules}
+        return SavedGroup(self.name, self.last_ms or 0, self.state.views(), keys)
+
+    def continue_from(self, before: ScheduledGroup, at_ms: int) -> None:
+        """Takes over from the group that this one replaces."""
+        self.state.continue_from(before.state, at_ms)
+        self.last_ms, self.missed, self.took_s = before.last_ms, before.missed, before.took_s
+        self._kept, self._kept_ms = before._kept, before._kept_ms
+        self._events, self._ended = before._events, before._ended
+
+    def troubles(self) -> list[Trouble]:
+        """What does not go as it should."""
+        found = []
+        interval_s = self.interval_ms / 1000
+        if self.took_s > interval_s:
+            slow = tr(
+                "group {group}: an evaluation takes {took:.1f} s, and one is due each {interval:g} s",
+                group=self.state.group.name, took=self.took_s, interval=interval_s,
+            )  # fmt: skip
+            found.append(Trouble(f"slow {self.name}", slow))
+        if self.missed:
+            missed = ntr(
+                "group {group}: {count} evaluation was missed",
+                "group {group}: {count} evaluations were missed",
+                self.missed,
+                group=self.state.group.name,
+            )
+            found.append(Trouble(f"missed {self.name}", missed))
+        return found
+
+
+def resolve_removed(rule: str, alert: LiveAlert, at_ms: int) -> Event:
+    """The end of an alert whose rule is no more; ``rule`` is the rule's identity."""
+    lasted_s = (at_ms - (alert.fired_at_ms or at_ms)) / 1000
+    return Event(
+        time_of(at_ms), "resolved", alert.labels, rule, alert.value, lasted_s, note=_("its rule was taken away")
+    )
+
+
+def _event(rule: RuleEvaluator, change: AlertChange) -> Event | None:
+    alert = change.alert
+    if change.kind is AlertChangeKind.FIRED:
+        return Event(time_of(alert.fired_at_ms or 0), "fired", alert.labels, rule.key, alert.value)
+    if change.kind is AlertChangeKind.RESOLVED:
+        ended_ms = alert.resolved_at_ms or 0
+        lasted_s = (ended_ms - (alert.fired_at_ms or ended_ms)) / 1000
+        return Event(time_of(ended_ms), "resolved", alert.labels, rule.key, alert.value, lasted_s)
+    return None
+
+
+# All groups of rules, evaluated: their files, their state over restarts, what of it goes to the disk.
+#
+# Everything here blocks and belongs to one thread at a time. An evaluation that fails, a rule file that is broken or
+# gone, and a disk that is full resolve nothing.
+
+
+T = TypeVar("T")
+RESULTS_KEPT_S = 6 * 3600.0
+RESULTS_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+class RuleManager:
+    """The groups of ``config.rules``. ``series`` is what was scraped together with what the rules gave.
+
+    ``base`` is the folder that relative paths of rule files begin at.
+    """
+
+    def __init__(self, config: Config, source: SeriesSource, saved: AlertStorage, base: Path) -> None:
+        results = SeriesStore(keep_s=RESULTS_KEPT_S, limit_bytes=RESULTS_LIMIT_BYTES)
+        self.series: SeriesSource = CombinedSource(source, results)
+        self.groups: dict[str, ScheduledGroup] = {}
+        self._config, self._saved, self._base = config, saved, base
+        self._around = EvaluationContext(
+            StoreSink(results),
+            external_labels=config.alerts.external_labels,
+            external_url=config.alerts.external_url or None,
+        )
+        self._files = RuleFiles((), {}, (), ())
+        self._held: dict[str, tuple[SavedGroup, list[Alert]]] = {}
+        """Groups from before whose file cannot be used now: their alerts stay as they were."""
+        self._refused: dict[str, Message] = {}
+        self._old_rules: dict[str, Message] = {}
+        self._faults: dict[str, Message] = {}
+        self._unkept: dict[str, Message] = {}
+        self.disk_trouble: Message | None = None
+
+    def load(self, now_ms: int) -> None:
+        """Reads the rule files, the first time or again, and brings over what was there before: of this run, or of the
+        one before it. Raises LilFoxError where what was saved cannot be read."""
+        self._files = read_rule_files(self._config.rules, self._base)
+        self._refused.clear()
+        self._old_rules.clear()
+        before, self.groups = self.groups, {}
+        saved = self._saved.groups()
+        for file in self._files.files:
+            for group in file.groups:
+                self._start(file.name, group, before, saved, now_ms)
+            for name, problem in file.refused.items():
+                self._refused[f"{file.name};{name}"] = tr("rules: {reason}", reason=problem)
+        unusable = tuple(f"{path};" for path in (*self._files.broken, *self._files.empty))
+        for name, running in before.items():
+            if name not in self.groups and (name.startswith(unusable) or name in self._refused):
+                self.groups[name] = running  # the old rules go on until the file is right again
+            elif name not in self.groups:
+                running.state.end(now_ms)
+        self._sort_out({name: group for name, group in saved.items() if name not in self.groups}, now_ms)
+
+    def files_changed(self) -> bool:
+        """Whether :meth:`load` would read something else than last time."""
+        now: Stamp = stamp_of(self._config.rules, self._base)
+        return now != self._files.stamp
+
+    def next_ms(self, now_ms: int) -> int | None:
+        """When the next group is due; None where there is none."""
+        return min((group.next_ms(now_ms) for group in self.groups.values()), default=None)
+
+    def evaluate_due(self, now_ms: int) -> bool:
+        """Evaluates the group that has been due for longest at ``now_ms``, if any; whether there was one."""
+        due = [(each.next_ms(now_ms), name) for name, each in self.groups.items() if each.next_ms(now_ms) <= now_ms]
+        if not due:
+            return False
+        self._evaluate(self.groups[min(due)[1]], now_ms)
+        return True
+
+    def clock_stepped(self, step_ms: int, now_ms: int) -> None:
+        """The clock went on by ``step_ms`` in which nothing ran (it was set, or the machine slept): as an outage."""
+        for group in self.groups.values():
+            if group.last_ms is not None:
+                outage = self._outage(group.last_ms, min(now_ms, group.last_ms + step_ms))
+                group.go_on(GroupEvaluator(group.state.file, group.state.group, self._around), outage)
+
+    def alerts(self) -> list[Alert]:
+        """All alerts, those of files that cannot be used now too."""
+        found = [alert for group in self.groups.values() for alert in group.state.alerts()]
+        return found + [alert for _, alerts in self._held.values() for alert in alerts]
+
+    def views(self) -> tuple[RuleView, ...]:
+        """All rules."""
+        found = [view for group in self.groups.values() for view in group.state.views()]
+        for saved, _time in self._held.values():
+            found += [replace(view, health=RuleHealth.UNKNOWN) for view in saved.views]
+        return tuple(found)
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What does not go as it should."""
+        found = [] if self.disk_trouble is None else [Trouble("disk", self.disk_trouble)]
+        found += self._files.troubles
+        found += [Trouble(f"refused {name}", text, blind=True) for name, text in self._refused.items()]
+        found += [Trouble(f"old {name}", text, blind=True) for name, text in self._old_rules.items()]
+        found += [Trouble(f"fault {name}", text, blind=True) for name, text in self._faults.items()]
+        found += [Trouble(f"unkept {name}", text) for name, text in self._unkept.items()]
+        if self._held:
+            text = ntr(
+                "{count} group of rules cannot be read now; its alerts stay as they were",
+                "{count} groups of rules cannot be read now; their alerts stay as they were",
+                len(self._held),
+            )
+            found.append(Trouble("held", text, blind=True))
+        return (*found, *(trouble for group in self.groups.values() for trouble in group.troubles()))
+
+    def longest_interval_s(self) -> float:
+        """Of all groups."""
+        return max((group.interval_ms for group in self.groups.values()), default=0) / 1000
+
+    def on_disk(self, work: Callable[[], T]) -> T:
+        """``work()``, which reads and writes. Where the disk is full or broken all goes on in memory, and a sentence
+        says so."""
+        try:
+            return work()
+        except (DatabaseNotWritable, DatabaseDamaged) as error:
+            self._saved.database.leave_disk()
+            self.disk_trouble = tr("{error}; what happens is kept only until LilFox ends", error=error)
+            return work()
+
+    def _start(
+        self, file: str, group: RuleGroup, before: dict[str, ScheduledGroup], saved: dict[str, SavedGroup], now_ms: int
+    ) -> None:
+        name = f"{file};{group.name}"
+        if name in before:
+            group = self._with_old_rules(name, group, before[name].state.group)
+        try:
+            state = GroupEvaluator(file, group, self._around)
+        except LilFoxError as error:
+            self._refused[name] = tr("rules: {file}: {reason}", file=file, reason=error)
+            return
+        running = ScheduledGroup(state, round((group.interval_s or self._config.alerts.every_s) * 1000))
+        if running.name in before:
+            running.continue_from(before[running.name], now_ms)
+        elif running.name in saved:
+            outage = self._outage(min(saved[running.name].evaluated_ms, now_ms), now_ms)
+            running.restore(self._saved.alerts(running.name), outage)
+        self.groups[running.name] = running
+
+    def _with_old_rules(self, name: str, group: RuleGroup, before: RuleGroup) -> RuleGroup:
+        """``group``, in which a rule that cannot be used now is as it was before, where it was there."""
+        usable = {(rule.kind, rule.name): rule for rule in before.rules if not rule.problem}
+        rules = []
+        for rule in group.rules:
+            old = usable.get((rule.kind, rule.name)) if rule.problem else None
+            if old is not None:
+                text = tr("rules: {reason}; the rule as it was before goes on", reason=rule.problem)
+                self._old_rules[f"{name};{rule.kind};{rule.name}"] = text
+            rules.append(old or rule)
+        return replace(group, rules=tuple(rules))
+
+    def _outage(self, from_ms: int, to_ms: int) -> EvaluationGap:
+        return EvaluationGap(from_ms, to_ms, round(self._config.alerts.outage * 1000), grace_ms=0)
+
+    def _sort_out(self, others: dict[str, SavedGroup], now_ms: int) -> None:
+        """Of groups that were saved and are not evaluated: held while something cannot be read, else forgotten."""
+        self._held = {}
+        for name, group in others.items():
+            if self._files.broken or self._files.missing or self._files.empty or self._refused:
+                self._held[name] = (group, [
+                    alert_view(group.keys.get(rule, rule), alert)
+                    for rule, alerts in self._saved.alerts(name).items() for alert in alerts
+                ])  # fmt: skip
+            else:
+                self.on_disk(partial(self._drop, name, now_ms))
+
+    def _drop(self, name: str, now_ms: int) -> None:
+        alerts = [(rule, one) for rule, found in self._saved.alerts(name).items() for one in found]
+        firing = [resolve_removed(rule, one, now_ms) for rule, one in alerts if one.state is AlertState.FIRING]
+        self._saved.drop(name, firing)
+
+    def _evaluate(self, group: ScheduledGroup, now_ms: int) -> None:
+        at_ms = group.slot_ms(now_ms)
+        try:
+            group.evaluate(self.series, at_ms)
+            self._faults.pop(group.name, None)
+        except Exception as error:  # a fault of ours in one group is not the others' end
+            fault = fault_of(error)
+            self._faults[group.name] = tr("group {group}: {fault}", group=group.state.group.name, fault=fault)
+            group.last_ms = at_ms
+            return
+        try:
+            self.on_disk(partial(group.keep, self._saved))
+            self._unkept.pop(group.name, None)
+        except LilFoxError as error:  # another process holds the file for long
+            self._unkept[group.name] = tr("{error}; it is tried again at the next evaluation", error=error)

@@ -1,0 +1,305 @@
+"""Inspects a PostgreSQL server: runs the statistics queries and turns their rows into tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+from lilfox_tui.backends.backend import BackendError
+from lilfox_tui.backends.model import BackendFact, Cell, Table, TableColumn
+from lilfox_tui.backends.postgresql import queries
+from lilfox_tui.backends.postgresql.queries import RowQuery, SessionRow, without_secrets
+from lilfox_tui.backends.postgresql.session import PostgresSession, StatementAnswer, StatementRefused
+from lilfox_tui.i18n import Message, tr
+
+# One look at a PostgreSQL: what is asked, in which order, and the typed rows that came.
+
+
+Row = TypeVar("Row", bound=Struct)
+
+
+class IndexStats(Struct, frozen=True):
+    """What the statistics say of one database's indexes."""
+
+    unused: tuple[queries.UnusedIndex, ...]
+    duplicates: tuple[queries.DuplicateIndexes, ...]
+    missing: tuple[queries.MissingIndex, ...]
+
+
+class Inspection(Struct, frozen=True):
+    """What one look got; a part that was refused is None, and ``refused`` says why (by the part's name)."""
+
+    server: queries.ServerStatus
+    pool: tuple[queries.SessionCounts, ...] | None
+    sessions: tuple[queries.SessionRow, ...] | None
+    databases: tuple[queries.DatabaseStats, ...] | None
+    senders: tuple[queries.WalSender, ...] | None
+    receiver: queries.WalReceiver | None
+    slots: tuple[queries.ReplicationSlot, ...] | None
+    slow: tuple[queries.SlowStatement, ...] | None
+    indexes: IndexStats | None
+    refused: Mapping[str, Message] = field(default_factory=dict)
+
+
+async def server_of(session: PostgresSession) -> queries.ServerStatus:
+    """What the server is. Raises BackendError where it does not say, and what ``Session.run`` raises."""
+    first = _Answers({"server": (await session.run([queries.SERVER.step]))[0]})
+    servers = first.rows("server", queries.SERVER)
+    if not servers:
+        hint = tr("LilFox reads PostgreSQL 12 and newer; a pooler in between does not do.")
+        raise BackendError(first.refused["server"], hint)
+    return servers[0]
+
+
+async def inspect(session: PostgresSession, *, with_indexes: bool) -> Inspection:
+    """Asks the server what it is, then all that suits it. Raises as :func:`server_of`."""
+    server = await server_of(session)
+    slow, slots = queries.slow(server), queries.slots(server)
+    wanted: dict[str, RowQuery[Any]] = {
+        "pool": queries.POOL, "sessions": queries.SESSIONS, "databases": queries.DATABASES, "senders": queries.SENDERS,
+        "receiver": queries.RECEIVER, "slots": slots,
+    }  # fmt: skip
+    if slow is not None:
+        wanted["slow"] = slow
+    if with_indexes:
+        wanted |= {"unused": queries.UNUSED, "duplicates": queries.DUPLICATES, "missing": queries.MISSING}
+    answers = await session.run([ask.step for ask in wanted.values()])
+    got = _Answers(dict(zip(wanted, answers, strict=True)))
+    return Inspection(
+        server=server,
+        pool=got.rows("pool", queries.POOL),
+        sessions=got.rows("sessions", queries.SESSIONS),
+        databases=got.rows("databases", queries.DATABASES),
+        senders=got.rows("senders", queries.SENDERS),
+        receiver=(got.rows("receiver", queries.RECEIVER) or (None,))[0],
+        slots=got.rows("slots", slots),
+        slow=None if slow is None else got.rows("slow", slow),
+        indexes=_index_stats(got) if with_indexes else None,
+        refused=got.refused,
+    )
+
+
+def _index_stats(got: _Answers) -> IndexStats | None:
+    unused, duplicates = got.rows("unused", queries.UNUSED), got.rows("duplicates", queries.DUPLICATES)
+    missing = got.rows("missing", queries.MISSING)
+    if unused is None or duplicates is None or missing is None:
+        return None
+    return IndexStats(unused, duplicates, missing)
+
+
+class _Answers:
+    """Answers by the names of their parts."""
+
+    def __init__(self, answers: Mapping[str, StatementAnswer]) -> None:
+        self._answers = answers
+        self.refused: dict[str, Message] = {}
+
+    def rows(self, name: str, ask: RowQuery[Row]) -> tuple[Row, ...] | None:
+        """The rows of one part; None where there are none to be had, of which ``refused`` then tells."""
+        answer = self._answers[name]
+        if isinstance(answer, StatementRefused):
+            self.refused[name] = tr(
+                "the server refuses ({sqlstate}): {reason}", sqlstate=answer.sqlstate, reason=answer.said
+            )
+            return None
+        try:
+            return tuple(ask.rows(answer))
+        except (msgspec.MsgspecError, IndexError) as error:
+            self.refused[name] = tr("the server's answer is not what was asked for: {reason}", reason=str(error))
+            return None
+
+
+# The parts of a PostgreSQL's page: its sessions, what blocks what, replication, statements and indexes.
+
+
+MOST_SHOWN_SESSIONS = 15
+
+_SESSION_COLUMNS = (
+    TableColumn("pid", tr("pid")),
+    TableColumn("who", tr("who")),
+    TableColumn("application", tr("application")),
+    TableColumn("state", tr("state")),
+    TableColumn("transaction_s", tr("open for"), "seconds"),
+    TableColumn("blocked_by", tr("blocked by")),
+    TableColumn("statement", tr("statement")),
+)
+
+
+def tables(look: Inspection, indexes: IndexStats | None) -> tuple[Table, ...]:
+    """All parts that have something to say, the most urgent first."""
+    made = [*_sessions(look), *_replication(look), _slow(look), _databases(look), *_index_tables(indexes, look.refused)]
+    return tuple(table for table in made if table.rows or table.note is not None)
+
+
+def blocking_tree(rows: Sequence[SessionRow]) -> list[tuple[int, SessionRow]]:
+    """Sessions that wait for a lock below those that hold it, each with its depth; a circle is entered once."""
+    by_pid = {row.pid: row for row in rows}
+    waiting: dict[int, list[SessionRow]] = {}
+    for row in rows:
+        for holder in row.blocked_by:
+            waiting.setdefault(holder, []).append(row)
+    roots = [by_pid[pid] for pid in waiting if pid in by_pid and not by_pid[pid].blocked_by]
+    roots = roots or [row for row in rows if row.blocked_by]
+    tree: list[tuple[int, SessionRow]] = []
+    seen: set[int] = set()
+
+    def add(row: SessionRow, depth: int) -> None:
+        if row.pid in seen:
+            return
+        seen.add(row.pid)
+        tree.append((depth, row))
+        for each in waiting.get(row.pid, ()):
+            add(each, depth + 1)
+
+    for root in (*roots, *(row for row in rows if row.blocked_by)):
+        add(root, 0)
+    return tree
+
+
+def _session(row: SessionRow, depth: int = 0) -> tuple[Cell, ...]:
+    return (
+        "  " * depth + str(row.pid),
+        f"{row.role or '-'}@{row.database or '-'}",
+        row.application,
+        row.state,
+        row.transaction_s,
+        " ".join(map(str, row.blocked_by)),
+        _one_line(row.statement),
+    )
+
+
+def _one_line(statement: str | None) -> str | None:
+    """A statement as a cell: its own line ends are no rows, and what looks like a secret is not shown."""
+    return None if statement is None else " ".join(without_secrets(statement).split())
+
+
+def _sessions(look: Inspection) -> Iterator[Table]:
+    if look.sessions is None:
+        yield Table("transactions", tr("Open transactions"), _SESSION_COLUMNS, (), look.refused.get("sessions"))
+        return
+    tree = blocking_tree(look.sessions)
+    yield Table("blocking", tr("Who blocks whom"), _SESSION_COLUMNS, tuple(_session(row, depth) for depth, row in tree))
+    rest = sorted(look.sessions, key=lambda row: -(row.transaction_s or 0.0))[:MOST_SHOWN_SESSIONS]
+    yield Table("transactions", tr("Longest open transactions"), _SESSION_COLUMNS, tuple(map(_session, rest)))
+
+
+def _replication(look: Inspection) -> Iterator[Table]:
+    columns = (
+        TableColumn("name", tr("standby")), TableColumn("address", tr("from")), TableColumn("state", tr("state")),
+        TableColumn("sync_state", tr("sync")), TableColumn("behind_bytes", tr("behind"), "bytes"),
+        TableColumn("lag_s", tr("lag"), "seconds"),
+    )  # fmt: skip
+    rows = [
+        (each.name, each.address, each.state, each.sync_state, each.behind_bytes, each.lag_s)
+        for each in look.senders or ()
+    ]
+    yield Table("standbys", tr("Standbys"), columns, tuple(rows), look.refused.get("senders"))
+    slot_columns = (
+        TableColumn("name", tr("slot")), TableColumn("kind", tr("kind")), TableColumn("active", tr("in use")),
+        TableColumn("wal_status", tr("WAL")), TableColumn("retained_bytes", tr("kept for it"), "bytes"),
+    )  # fmt: skip
+    slots = [(each.name, each.kind, each.active, each.wal_status, each.retained_bytes) for each in look.slots or ()]
+    yield Table("slots", tr("Replication slots"), slot_columns, tuple(slots), look.refused.get("slots"))
+
+
+def _slow(look: Inspection) -> Table:
+    columns = (
+        TableColumn("id", tr("id")), TableColumn("calls", tr("calls"), "count"),
+        TableColumn("total_s", tr("total"), "seconds"),
+        TableColumn("mean_s", tr("mean"), "seconds"), TableColumn("max_s", tr("longest"), "seconds"),
+        TableColumn("rows", tr("rows"), "count"), TableColumn("read_blocks", tr("blocks read"), "count"),
+        TableColumn("statement", tr("statement")),
+    )  # fmt: skip
+    note = look.refused.get("slow")
+    if look.server.statements is None and look.server.preloaded:
+        note = tr("not counted in this database: run CREATE EXTENSION pg_stat_statements in {database}",
+                  database=look.server.database)  # fmt: skip
+    elif not look.server.preloaded:
+        note = tr(
+            "not counted: set shared_preload_libraries = 'pg_stat_statements' in postgresql.conf, restart the server"
+            " and run CREATE EXTENSION pg_stat_statements"
+        )
+        if look.server.statements is not None:
+            note = tr(
+                "not counted: the extension is there, its library is not loaded; set shared_preload_libraries ="
+                " 'pg_stat_statements' in postgresql.conf and restart the server"
+            )
+    rows = [
+        (each.id, each.calls, each.total_ms / 1000, each.mean_ms / 1000, each.max_ms / 1000, each.rows,
+         each.blocks_read, _one_line(each.statement))
+        for each in look.slow or ()
+    ]  # fmt: skip
+    return Table("slow_statements", tr("Statements by total time"), columns, tuple(rows), note)
+
+
+def _databases(look: Inspection) -> Table:
+    columns = (
+        TableColumn("name", tr("database")), TableColumn("connections", tr("sessions"), "count"),
+        TableColumn("commits", tr("commits"), "count"), TableColumn("rollbacks", tr("rollbacks"), "count"),
+        TableColumn("deadlocks", tr("deadlocks"), "count"), TableColumn("temp_bytes", tr("temporary files"), "bytes"),
+        TableColumn("age", tr("age of oldest id"), "count"),
+    )  # fmt: skip
+    rows = [
+        (each.name, each.connections, each.commits, each.rollbacks, each.deadlocks, each.temp_bytes, each.age)
+        for each in look.databases or ()
+    ]
+    return Table("databases", tr("Databases"), columns, tuple(rows), look.refused.get("databases"))
+
+
+def _index_tables(indexes: IndexStats | None, refused: Mapping[str, Message]) -> Iterator[Table]:
+    unused = (
+        TableColumn("name", tr("index")),
+        TableColumn("table", tr("table")),
+        TableColumn("size_bytes", tr("size"), "bytes"),
+    )
+    note = tr("since the statistics began, on this node alone: a standby may use what its primary does not")
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (each.name, each.table, each.size_bytes) for each in _known_indexes(indexes).unused
+    )
+    yield Table("unused_indexes", tr("Unused indexes"), unused, rows, note if rows else refused.get("unused"))
+    columns = (
+        TableColumn("table", tr("table")),
+        TableColumn("names", tr("indexes")),
+        TableColumn("size_bytes", tr("size"), "bytes"),
+    )
+    rows = tuple((each.table, " ".join(each.names), each.size_bytes) for each in _known_indexes(indexes).duplicates)
+    yield Table("duplicate_indexes", tr("Indexes that are there twice"), columns, rows, refused.get("duplicates"))
+    missing = (
+        TableColumn("table", tr("table")), TableColumn("scans", tr("read in full"), "count"),
+        TableColumn("rows_read", tr("rows read so"), "count"), TableColumn("rows", tr("rows"), "count"),
+        TableColumn("index_scans", tr("by index"), "count"),
+    )  # fmt: skip
+    rows = tuple(
+        (each.table, each.scans, each.rows_read, each.rows, each.index_scans)
+        for each in _known_indexes(indexes).missing
+    )
+    yield Table("missing_indexes", tr("Tables that may lack an index"), missing, rows, refused.get("missing"))
+
+
+def _known_indexes(indexes: IndexStats | None) -> IndexStats:
+    return indexes or IndexStats((), (), ())
+
+
+def facts(look: Inspection, cache_hit_percent: float | None) -> tuple[BackendFact, ...]:
+    """What the server is, in a few words."""
+    server, receiver = look.server, look.receiver
+    made = [
+        BackendFact("version", tr("version"), server.version_text),
+        BackendFact("role", tr("is a"), tr("standby") if server.standby else tr("primary")),
+        BackendFact("up_s", tr("running for"), server.up_s, "seconds"),
+        BackendFact("database", tr("asked in"), server.database),
+        BackendFact("user", tr("asked as"), server.role),
+        BackendFact("max_connections", tr("connections at most"), float(server.max_connections), "count"),
+        BackendFact("cache_hit_percent", tr("cache hits"), cache_hit_percent, "percent"),
+    ]
+    if server.standby and receiver is not None:
+        made += [
+            BackendFact("receives_from", tr("receives from"), receiver.sender),
+            BackendFact("receiver", tr("receiver"), receiver.status),
+            BackendFact("behind_bytes", tr("not yet replayed"), receiver.behind_bytes, "bytes"),
+            BackendFact("lag_s", tr("lag"), receiver.lag_s, "seconds"),
+        ]
+    return tuple(made)

@@ -1,0 +1,459 @@
+"""The statements sent to PostgreSQL 12 and newer: statistics, EXPLAIN, and cancelling or terminating sessions."""
+
+from __future__ import annotations
+
+import re
+from typing import Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from lilfox_tui.backends.backend import BackendError, BackendRefused
+from lilfox_tui.backends.model import ClientSession, Ending
+from lilfox_tui.backends.postgresql.session import APPLICATION, PostgresSession, Statement, StatementRefused
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.redact import MASK, redact
+
+# What is asked of PostgreSQL, and the rows that answer. Right for 12 and newer; columns that changed their names with
+# a version are chosen by it.
+#
+# Each ask becomes one text of JSON, so that both ways to the server give the same typed rows. Nothing here takes a lock
+# that a table's user would notice, and sizes are the planner's (``relpages``), which need none at all.
+
+
+Row = TypeVar("Row", bound=Struct)
+_QUERY_CHARS = 300
+MOST_ROWS = 20
+_EXPLAINED = "lilfox_explained"
+"""What our own statements about a plan bear, so that they are known among those that are counted."""
+_GENERIC = "SET plan_cache_mode = force_generic_plan"
+
+
+class RowQuery(Struct, Generic[Row], frozen=True):
+    """One question: its statement and what a row of the answer is."""
+
+    sql: str
+    row: type[Row]
+
+    @property
+    def step(self) -> Statement:
+        """The statement as it is run."""
+        return Statement(f"SELECT coalesce(json_agg(lilfox), '[]')::text FROM ({self.sql}) AS lilfox")
+
+    def rows(self, answer: tuple[str, ...]) -> list[Row]:
+        """The rows of an answer. Raises msgspec.ValidationError."""
+        return msgspec.json.decode(answer[0], type=list[self.row])  # type: ignore[name-defined]
+
+
+class ServerStatus(Struct, frozen=True):
+    """The server and what our role may see. ``version`` is server_version_num; ``statements`` is the quoted schema of
+    the extension pg_stat_statements, None without it; ``preloaded`` tells whether its library is loaded."""
+
+    version: int
+    version_text: str
+    standby: bool
+    sees_all: bool
+    role: str
+    database: str
+    max_connections: int
+    reserved: int
+    preloaded: bool
+    statements: str | None
+    up_s: float
+
+
+SERVER = RowQuery(
+    """
+    SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS version_text,
+           pg_is_in_recovery() AS standby, pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_all,
+           current_user AS role, current_database() AS database,
+           current_setting('max_connections')::int AS max_connections,
+           current_setting('superuser_reserved_connections')::int AS reserved,
+           EXISTS (SELECT FROM pg_settings WHERE name = 'pg_stat_statements.max') AS preloaded,
+           (SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+             WHERE e.extname = 'pg_stat_statements') AS statements,
+           extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) AS up_s
+    """,
+    ServerStatus,
+)
+
+
+class SessionCounts(Struct, frozen=True):
+    """Sessions of clients in one state, ours not counted; ``waiting`` of them wait for a lock. ``hidden`` is the state
+    of those that our role may not see."""
+
+    state: str
+    count: int
+    waiting: int
+    oldest_s: float | None
+
+
+POOL = RowQuery(
+    """
+    SELECT coalesce(state, CASE WHEN backend_type IS NULL THEN 'hidden' ELSE 'starting' END) AS state,
+           count(*) AS count, count(*) FILTER (WHERE wait_event_type = 'Lock') AS waiting,
+           max(extract(epoch FROM clock_timestamp() - xact_start)) AS oldest_s
+      FROM pg_stat_activity
+     WHERE (backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL)
+       AND pid <> pg_backend_pid()
+     GROUP BY 1
+    """,
+    SessionCounts,
+)
+
+
+class SessionRow(Struct, frozen=True):
+    """One session with an open transaction. ``blocked_by`` are the pids that hold what it waits for."""
+
+    pid: int
+    role: str | None
+    database: str | None
+    application: str | None
+    state: str | None
+    blocked_by: tuple[int, ...]
+    transaction_s: float | None
+    in_state_s: float | None
+    statement: str | None
+
+
+SESSIONS = RowQuery(
+    f"""
+    WITH waiting AS MATERIALIZED (
+      SELECT pid, pg_blocking_pids(pid) AS by FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+    )
+    SELECT a.pid, a.usename AS role, a.datname AS database, a.application_name AS application,
+           a.state, coalesce(w.by, '{{}}') AS blocked_by,
+           extract(epoch FROM clock_timestamp() - a.xact_start) AS transaction_s,
+           extract(epoch FROM clock_timestamp() - a.state_change) AS in_state_s,
+           left(a.query, {_QUERY_CHARS}) AS statement
+      FROM pg_stat_activity a LEFT JOIN waiting w USING (pid)
+     WHERE a.xact_start IS NOT NULL AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
+        OR a.pid IN (SELECT unnest(by) FROM waiting)
+     ORDER BY cardinality(w.by) > 0 DESC NULLS LAST, a.xact_start
+     LIMIT 100
+    """,
+    SessionRow,
+)
+
+
+class DatabaseStats(Struct, frozen=True):
+    """One database's counters since ``reset_at`` (seconds since the epoch), and its oldest transaction id's age."""
+
+    name: str
+    connections: int
+    commits: int
+    rollbacks: int
+    blocks_hit: int
+    blocks_read: int
+    deadlocks: int
+    temp_bytes: int
+    reset_at: float | None
+    age: int
+
+
+DATABASES = RowQuery(
+    """
+    SELECT d.datname AS name, s.numbackends AS connections, s.xact_commit AS commits, s.xact_rollback AS rollbacks,
+           s.blks_hit AS blocks_hit, s.blks_read AS blocks_read, s.deadlocks, s.temp_bytes,
+           extract(epoch FROM s.stats_reset) AS reset_at,
+           greatest(age(d.datfrozenxid), mxid_age(d.datminmxid)) AS age
+      FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid
+     ORDER BY s.numbackends DESC, d.datname
+    """,
+    DatabaseStats,
+)
+
+_NOW_LSN = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END"
+
+
+class WalSender(Struct, frozen=True):
+    """One standby that this server sends to."""
+
+    name: str | None
+    address: str | None
+    state: str | None
+    sync_state: str | None
+    behind_bytes: float | None
+    lag_s: float | None
+
+
+SENDERS = RowQuery(
+    f"""
+    SELECT application_name AS name, coalesce(host(client_addr), 'local') AS address, state, sync_state,
+           pg_wal_lsn_diff({_NOW_LSN}, replay_lsn) AS behind_bytes, extract(epoch FROM replay_lag) AS lag_s
+      FROM pg_stat_replication ORDER BY application_name
+    """,
+    WalSender,
+)
+
+
+class WalReceiver(Struct, frozen=True):
+    """How a standby follows its primary; all None on a primary. ``lag_s`` is 0 where all that came is replayed, for an
+    idle primary would look like a growing lag."""
+
+    status: str | None
+    sender: str | None
+    behind_bytes: float | None
+    lag_s: float | None
+
+
+RECEIVER = RowQuery(
+    """
+    SELECT (SELECT status FROM pg_stat_wal_receiver) AS status,
+           (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver) AS sender,
+           pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) AS behind_bytes,
+           CASE WHEN NOT pg_is_in_recovery() THEN NULL
+                WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+                ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END AS lag_s
+    """,
+    WalReceiver,
+)
+
+
+class ReplicationSlot(Struct, frozen=True):
+    """A replication slot and how much WAL is kept for it."""
+
+    name: str
+    kind: str
+    active: bool
+    wal_status: str | None
+    retained_bytes: float | None
+
+
+def slots(server: ServerStatus) -> RowQuery[ReplicationSlot]:
+    """All replication slots."""
+    wal_status = "wal_status" if server.version >= 130000 else "NULL::text"
+    sql = f"""
+    SELECT slot_name AS name, slot_type AS kind, active, {wal_status} AS wal_status,
+           pg_wal_lsn_diff({_NOW_LSN}, restart_lsn) AS retained_bytes
+      FROM pg_replication_slots ORDER BY slot_name
+    """
+    return RowQuery(sql, ReplicationSlot)
+
+
+class SlowStatement(Struct, frozen=True):
+    """A statement of this database and what it cost since the statistics were reset; ``id`` None: not ours to see."""
+
+    id: str | None
+    calls: int
+    total_ms: float
+    mean_ms: float
+    max_ms: float
+    rows: int
+    blocks_hit: int
+    blocks_read: int
+    read_ms: float
+    statement: str | None
+
+
+def slow(server: ServerStatus) -> RowQuery[SlowStatement] | None:
+    """The statements that cost most, ours left out; None where pg_stat_statements is not there or not loaded."""
+    if server.statements is None or not server.preloaded:
+        return None
+    exec_time = "exec_time" if server.version >= 130000 else "time"
+    read_time = "shared_blk_read_time" if server.version >= 170000 else "blk_read_time"
+    sql = f"""
+    SELECT queryid::text AS id, sum(calls) AS calls, sum(total_{exec_time}) AS total_ms,
+           sum(total_{exec_time}) / greatest(sum(calls), 1) AS mean_ms, max(max_{exec_time}) AS max_ms,
+           sum(rows) AS rows, sum(shared_blks_hit) AS blocks_hit, sum(shared_blks_read) AS blocks_read,
+           sum({read_time}) AS read_ms, min(left(query, {_QUERY_CHARS})) AS statement
+      FROM {server.statements}.pg_stat_statements
+     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND query !~ ' AS lilfox$|{_EXPLAINED}|^{_GENERIC}$'
+     GROUP BY queryid ORDER BY total_ms DESC LIMIT {MOST_ROWS}
+    """
+    return RowQuery(sql, SlowStatement)
+
+
+class UnusedIndex(Struct, frozen=True):
+    """An index that this node has not used since its statistics began, and that enforces nothing."""
+
+    name: str
+    table: str
+    size_bytes: float
+
+
+UNUSED = RowQuery(
+    f"""
+    SELECT s.indexrelid::regclass::text AS name, s.relid::regclass::text AS table,
+           c.relpages::float8 * current_setting('block_size')::int AS size_bytes
+      FROM pg_stat_user_indexes s JOIN pg_index i USING (indexrelid) JOIN pg_class c ON c.oid = s.indexrelid
+     WHERE s.idx_scan = 0 AND NOT i.indisunique AND NOT i.indisprimary
+       AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = s.indexrelid)
+     ORDER BY c.relpages DESC, 1 LIMIT {MOST_ROWS}
+    """,
+    UnusedIndex,
+)
+
+
+class DuplicateIndexes(Struct, frozen=True):
+    """Indexes of one table over the same columns, expressions and condition."""
+
+    table: str
+    names: tuple[str, ...]
+    size_bytes: float
+
+
+DUPLICATES = RowQuery(
+    f"""
+    SELECT i.indrelid::regclass::text AS table,
+           array_agg(i.indexrelid::regclass::text ORDER BY i.indexrelid) AS names,
+           sum(c.relpages::float8) * current_setting('block_size')::int AS size_bytes
+      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'
+     GROUP BY i.indrelid, i.indkey::text, i.indclass::text, i.indcollation::text, i.indoption::text,
+              coalesce(pg_get_expr(i.indexprs, i.indrelid), ''), coalesce(pg_get_expr(i.indpred, i.indrelid), '')
+    HAVING count(*) > 1 ORDER BY 3 DESC, 1 LIMIT {MOST_ROWS}
+    """,
+    DuplicateIndexes,
+)
+
+
+class MissingIndex(Struct, frozen=True):
+    """A large table that is often read from end to end, many rows at a time: an index may be missing."""
+
+    table: str
+    scans: int
+    rows_read: int
+    rows: int
+    index_scans: int | None
+
+
+MISSING = RowQuery(
+    f"""
+    SELECT relid::regclass::text AS table, seq_scan AS scans, seq_tup_read AS rows_read, n_live_tup AS rows,
+           idx_scan AS index_scans
+      FROM pg_stat_user_tables
+     WHERE seq_scan > 50 AND n_live_tup > 10000 AND seq_tup_read / seq_scan > 1000
+     ORDER BY seq_tup_read DESC LIMIT {MOST_ROWS}
+    """,
+    MissingIndex,
+)
+
+
+class ExplainSteps(Struct, frozen=True):
+    """``steps`` answer a statement's text first and its plan last; ``cleanup`` is run after them, whatever came."""
+
+    steps: tuple[Statement, ...]
+    cleanup: tuple[Statement, ...] = ()
+
+
+def explaining(statement_id: int, server: ServerStatus) -> ExplainSteps:
+    """How to get the plan of a statement of pg_stat_statements, with parameters the generic one (``GENERIC_PLAN`` of
+    16, a prepared statement before). Its text never passes through here: the server selects it and it is run as it is;
+    one that holds a ``;`` is none that we run. All that is run bears :data:`_EXPLAINED`."""
+    source = f"{server.statements}.pg_stat_statements WHERE queryid = {int(statement_id)} AND query !~ ';' LIMIT 1"
+    text = Statement(f"SELECT query AS {_EXPLAINED} FROM {source}")
+    if server.version >= 160000:
+        option = "CASE WHEN query ~ '[$][0-9]' THEN '(GENERIC_PLAN) ' ELSE '' END"
+        explain = f"SELECT 'EXPLAIN ' || {option} || '/* {_EXPLAINED} */ ' || query AS {_EXPLAINED} FROM {source}"
+        return ExplainSteps((text, Statement(explain, generated=True)))
+    nulls = "array_to_string(array_fill('NULL'::text, ARRAY[cardinality(parameter_types)]), ', ')"
+    return ExplainSteps(
+        (
+            text,
+            Statement(_GENERIC),
+            Statement(f"SELECT 'PREPARE {_EXPLAINED} AS ' || query AS {_EXPLAINED} FROM {source}", generated=True),
+            Statement(
+                f"SELECT 'EXPLAIN EXECUTE {_EXPLAINED}' || CASE WHEN cardinality(parameter_types) > 0 "
+                f"THEN '(' || {nulls} || ')' ELSE '' END AS {_EXPLAINED} "
+                f"FROM pg_prepared_statements WHERE name = '{_EXPLAINED}'",
+                generated=True,
+            ),
+        ),
+        (Statement(f"DEALLOCATE {_EXPLAINED}"),),
+    )
+
+
+# Statements as they may be shown: PostgreSQL keeps the text of those that set a password as it was written.
+
+
+_PASSWORD = re.compile(r"(?i)(\bpassword\s+)(?:[eun]&?)?'(?:[^']|'')*(?:'|\Z)")
+
+
+def without_secrets(statement: str) -> str:
+    """The statement with passwords masked, also where it was cut inside one."""
+    return redact(_PASSWORD.sub(rf"\1'{MASK}'", statement))
+
+
+# Sessions of clients, and the statements that cancel what one of them runs or end it.
+#
+# pg_cancel_backend, pg_terminate_backend (PostgreSQL, System Administration Functions). Who was meant is told by pid
+# and start time, of a statement by its own start too: a number that was given again, or the next statement of a pool's
+# session, is left alone.
+
+
+MOST_SESSIONS = 200
+_MOST_CHARS = 300
+_TIME = re.compile(r"[0-9]{4,6}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}\+00")
+_TEXT = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US\"+00\"')"
+_FUNCTIONS: dict[Ending, str] = {"cancel": "pg_cancel_backend", "terminate": "pg_terminate_backend"}
+_NO_RIGHT = "42501"
+
+
+class _Signalled(Struct, frozen=True):
+    told: bool
+
+
+def _sessions_query(pid: int | None) -> RowQuery[ClientSession]:
+    only = "" if pid is None else f"AND a.pid = {int(pid)}"
+    sql = f"""
+    WITH blocking AS MATERIALIZED (
+      SELECT unnest(pg_blocking_pids(pid)) AS pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+    )
+    SELECT a.pid, {_TEXT.format("a.backend_start")} AS began, {_TEXT.format("a.query_start")} AS statement_began,
+           a.usename AS role, a.datname AS database, a.application_name AS application,
+           coalesce(host(a.client_addr), 'local') AS address, a.state,
+           extract(epoch FROM clock_timestamp() - a.state_change) AS in_state_s,
+           (SELECT count(*) FROM blocking b WHERE b.pid = a.pid) AS blocks, left(a.query, {_MOST_CHARS}) AS statement
+      FROM pg_stat_activity a
+     WHERE a.backend_type = 'client backend' AND a.backend_start IS NOT NULL AND a.pid <> pg_backend_pid()
+       AND a.application_name <> '{APPLICATION}' {only}
+     ORDER BY blocks DESC, a.state = 'idle', a.state_change
+     LIMIT {MOST_SESSIONS}
+    """
+    return RowQuery(sql, ClientSession)
+
+
+async def client_sessions(session: PostgresSession, pid: int | None = None) -> tuple[ClientSession, ...]:
+    """See :meth:`~lilfox_tui.backends.backend.EndsSessions.sessions`."""
+    rows = await _rows(session, _sessions_query(pid))
+    return tuple(
+        msgspec.structs.replace(row, statement=None if row.statement is None else without_secrets(row.statement))
+        for row in rows
+    )
+
+
+def end_statement(session: ClientSession, how: Ending) -> str:
+    """See :meth:`~lilfox_tui.backends.backend.EndsSessions.ending`."""
+    where = [f"pid = {int(session.pid)}", f"backend_start = {_literal(session.began)}"]
+    if how == "cancel" and session.statement_began is not None:
+        where += ["state = 'active'", f"query_start = {_literal(session.statement_began)}"]
+    select = f"SELECT {_FUNCTIONS[how]}(pid) AS told FROM pg_stat_activity"
+    return f"{select}\nWHERE backend_type = 'client backend' AND {' AND '.join(where)}"
+
+
+async def end_session(session: PostgresSession, statement: str) -> bool:
+    """See :meth:`~lilfox_tui.backends.backend.EndsSessions.end`."""
+    return any(row.told for row in await _rows(session, RowQuery(statement, _Signalled)))
+
+
+async def _rows(session: PostgresSession, ask: RowQuery[Row]) -> list[Row]:
+    (answer,) = await session.run([ask.step])
+    if isinstance(answer, StatementRefused):
+        hint: Message | str = ""
+        if answer.sqlstate == _NO_RIGHT:
+            hint = tr("GRANT pg_signal_backend TO its role; sessions of a superuser are ended by superusers alone.")
+        raise BackendRefused(tr("the server refuses ({sqlstate}): {reason}", sqlstate=answer.sqlstate,
+                              reason=answer.said), hint)  # fmt: skip
+    try:
+        return ask.rows(answer)
+    except (msgspec.MsgspecError, IndexError) as error:
+        raise BackendError(tr("the server's answer is not what was asked for: {reason}", reason=str(error))) from None
+
+
+def _literal(time: str) -> str:
+    """Raises ValueError for what is no time of ours: nothing else is put into a statement."""
+    if not _TIME.fullmatch(time):
+        raise ValueError(time)
+    return f"'{time}'"

@@ -1,0 +1,159 @@
+"""The words of a query's text, to find the place of what the parser complains of without saying where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple, TypeAlias, cast
+
+from lilfox_tui.i18n import tr
+from lilfox_tui.promql.errors import QueryError
+
+Sort: TypeAlias = Literal["word", "number", "string", "sign", "open", "close", "wrong"]
+
+_TOKEN: Final = re.compile(
+    r"""(?P<space>\s+|\#[^\n]*)
+    |(?P<string>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|`[^`]*+`)
+    |(?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:ms|[smhdwy]))+|\d*\.?\d+(?:[eE][+-]?\d+)?|\d+\.)
+    |(?P<word>[a-zA-Z_:][a-zA-Z0-9_:]*)
+    |(?P<sign></|>/|==|=~|!~|!=|>=|<=|[-+*/%^<>=@,:])
+    |(?P<open>[(\[{])
+    |(?P<close>[)\]}])
+    |(?P<wrong>"(?:[^"\\\n]|\\.)*+|'(?:[^'\\\n]|\\.)*+|`[^`]*+|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_IN_RANGE: Final = re.compile(
+    _TOKEN.pattern.replace("[a-zA-Z_:][a-zA-Z0-9_:]*", "[a-zA-Z_][a-zA-Z0-9_]*"), _TOKEN.flags
+)
+"""In brackets a colon stands before the step, and in no name."""
+_BYTES: Final = re.compile(r"((?:\\x[0-9a-fA-F]{2}|\\[0-7]{3})+)|\\.", re.DOTALL)
+_DURATION: Final = re.compile(r"(?<!\d)(\d++)(ms|[smhdwy])")
+_UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
+_PAIRS: Final = {")": "(", "]": "[", "}": "{"}
+_BETWEEN: Final = frozenset(
+    ("and", "or", "unless", "atan2", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset")
+) | {"fill", "fill_left", "fill_right"}
+
+_WITH_NAMES: Final = ("by", "without", "on", "ignoring")
+"""Names in round brackets come after these."""
+
+
+class QueryToken(NamedTuple):
+    """One word of a query, and where it stands."""
+
+    sort: Sort
+    text: str
+    position: int
+
+    @property
+    def seconds(self) -> float:
+        """What a number or a duration is in seconds."""
+        if self.is_duration:
+            return sum(float(count) * _UNITS[unit] for count, unit in _DURATION.findall(self.text))
+        return float(int(self.text, 16)) if self.text.lower().startswith("0x") else float(self.text)
+
+    @property
+    def is_duration(self) -> bool:
+        """A number with units of time (``1h30m``)."""
+        return self.sort == "number" and self.text[-1].isalpha() and not self.text.lower().startswith("0x")
+
+
+def tokens(text: str) -> Iterator[QueryToken]:
+    """The words of ``text``, without spaces and comments. ``wrong`` is what begins none."""
+    place, in_range = 0, False
+    while found := (_IN_RANGE if in_range else _TOKEN).match(text, place):
+        sort, place = found.lastgroup, found.end()
+        if sort and sort != "space":
+            in_range = found.group() == "[" or (in_range and found.group() != "]")
+            yield QueryToken(cast("Sort", sort), found.group(), found.start())  # they are the names of the groups above
+
+
+def without_raw_strings(text: str) -> str:
+    """The same query with strings in backticks put into double quotes. Between backticks nothing is an escape, which
+    the parser does not know."""
+    if "`" not in text:
+        return text
+    return _TOKEN.sub(lambda found: _in_quotes(found.group()) if found.group()[0] == "`" else found.group(), text)
+
+
+def with_whole_characters(text: str) -> str:
+    """The same query with what ``\\xNN`` and ``\\NNN`` spell in its strings as characters: they are bytes of UTF-8,
+    and the parser takes each for a character. Raises QueryError where they are none."""
+    if "\\" not in text:
+        return text
+    parts, end = [], 0
+    for token in tokens(text):
+        if token.sort == "string" and token.text[0] != "`":
+            try:
+                spelled = _BYTES.sub(_spelled, token.text)
+            except UnicodeDecodeError:
+                what = tr("a string holds bytes that are no UTF-8")
+                raise QueryError(what, text=text, position=token.position) from None
+            parts += [text[end : token.position], spelled]
+            end = token.position + len(token.text)
+    return "".join((*parts, text[end:]))
+
+
+def _spelled(found: re.Match[str]) -> str:
+    if not found[1]:
+        return found[0]
+    numbers = [int(one[1:], 16) if one[0] == "x" else int(one, 8) for one in found[1].split("\\")[1:]]
+    if max(numbers) < 0x80 or max(numbers) > 0xFF:
+        return found[0]
+    return "".join(char if char > "\x7f" else f"\\x{ord(char):02x}" for char in bytes(numbers).decode())
+
+
+def with_minus(text: str) -> str:
+    """The same query with ``-`` in the place of each ``+`` that is a sign."""
+    result, before = list(text), None
+    for token in tokens(text):
+        operand = before is not None and (
+            before.sort in ("number", "string", "close") or (before.sort == "word" and before.text not in _BETWEEN)
+        )
+        if token.text == "+" and not operand:
+            result[token.position] = "-"
+        before = token
+    return "".join(result)
+
+
+def _in_quotes(raw: str) -> str:
+    if len(raw) < 2:
+        return raw  # a backtick that nothing closes
+    inner = raw[1:-1].replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\r", r"\r")
+    return f'"{inner}"'
+
+
+def error_position(text: str) -> int | None:
+    """The first place where ``text`` cannot be a query, by its words alone; None where that does not show."""
+    opened: list[QueryToken] = []
+    before: QueryToken | None = None
+    for token in tokens(text):
+        if token.sort == "wrong":
+            return token.position
+        if token.sort == "open":
+            opened.append(token)
+        elif token.sort == "close" and (not opened or opened.pop().text != _PAIRS[token.text]):
+            return token.position
+        if before is not None and _cannot_follow(before, token):
+            return token.position
+        before = token
+    if opened:
+        return opened[-1].position
+    if before is not None and (before.sort == "sign" or before.text in _BETWEEN):
+        return len(text)
+    return None
+
+
+def _cannot_follow(before: QueryToken, token: QueryToken) -> bool:
+    """Two values beside each other, or an operator where a value must be."""
+    ends = before.sort in ("number", "string") or (before.sort == "word" and before.text not in _BETWEEN)
+    begins = token.sort in ("number", "string") or (token.sort == "word" and token.text not in _BETWEEN)
+    if begins and (ends or before.text.lower() in _WITH_NAMES):
+        return True
+    signs = before.sort == "sign" and before.text not in ",:" and token.sort == "sign"
+    return signs and token.text not in ("-", "+")
+
+
+def position_of(text: str, word: str) -> int | None:
+    """Where ``word`` stands in ``text`` outside of strings and comments, None where it does not."""
+    return next((token.position for token in tokens(text) if token.text == word), None)
