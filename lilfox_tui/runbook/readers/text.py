@@ -303,6 +303,7 @@ _TEXT_PROGRAMS: dict[str, Spec] = {
     "expand": Spec(reads="-i -t=list --initial --tabs=list", operands="path*"),
     "rev": Spec(operands="path*"),
     "seq": Spec(reads="-f=format -s=text -w --format=format --separator=text --equal-width", operands="text*"),
+    "yes": Spec(operands="text*"),
     "tee": Spec(reads="-a --append", operands="{/dev/null|/dev/stdout|/dev/stderr}*"),
     "iconv": Spec(reads="-f=word -t=word -c -l --from-code=word --to-code=word --list", operands="path*"),
     "base64": Spec(reads="-d -i -w=number --decode --ignore-garbage --wrap=number", operands="path"),
