@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     gc.disable()  # imports make hardly any garbage; to look for it costs a tenth of the way to the first frame
     from lilfox_tui.cli.main import parse, run_command
-    from lilfox_tui.cli.outcome import exit_code_of
+    from lilfox_tui.cli.output import exit_code_of
 
     args = parse(words)
     if args.command is None:

@@ -20,7 +20,7 @@ FILE = "windows.json"
 _FOLDER = "maintenance"
 
 
-class Window(Struct, frozen=True, kw_only=True):
+class MaintenanceWindow(Struct, frozen=True, kw_only=True):
     """``name``: of a host, a service, a unit of ``recovery:``, or ``all``. Times are aware UTC."""
 
     name: str
@@ -30,14 +30,14 @@ class Window(Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-def windows(now: datetime, folder: Path | None = None) -> list[Window]:
+def windows(now: datetime, folder: Path | None = None) -> list[MaintenanceWindow]:
     """Those that are open now, of this user and of the system. Blocks."""
     folders = all_folders(_FOLDER) if folder is None else [folder]
     found = [window for each in folders for window in _read(each / FILE) if window.since <= now < window.until]
     return sorted(found, key=lambda window: (window.until, window.name))
 
 
-def open_window(window: Window, folder: Path | None = None) -> None:
+def open_window(window: MaintenanceWindow, folder: Path | None = None) -> None:
     """Writes it down (fsync), in place of one of the same name. Raises LilFoxError."""
     _change(lambda others: [*(each for each in others if each.name != window.name), window], folder)
 
@@ -45,7 +45,7 @@ def open_window(window: Window, folder: Path | None = None) -> None:
 def close_window(name: str, folder: Path | None = None) -> None:
     """Ends it now. Raises UsageError where none of that name is there, LilFoxError."""
 
-    def without(others: list[Window]) -> list[Window]:
+    def without(others: list[MaintenanceWindow]) -> list[MaintenanceWindow]:
         rest = [each for each in others if each.name != name]
         if len(rest) == len(others):
             raise UsageError(tr("{name} is not in maintenance", name=name), tr("what is: lilfox maintenance"))
@@ -54,12 +54,12 @@ def close_window(name: str, folder: Path | None = None) -> None:
     _change(without, folder)
 
 
-def covers(found: list[Window], *names: str) -> Window | None:
+def covers(found: list[MaintenanceWindow], *names: str) -> MaintenanceWindow | None:
     """The window that one of ``names`` is in, if any."""
     return next((window for window in found if window.name == ALL or window.name in names), None)
 
 
-def _change(change: Callable[[list[Window]], list[Window]], folder: Path | None) -> None:
+def _change(change: Callable[[list[MaintenanceWindow]], list[MaintenanceWindow]], folder: Path | None) -> None:
     folder = own_folder(_FOLDER) if folder is None else folder
     path = folder / FILE
     try:
@@ -72,8 +72,8 @@ def _change(change: Callable[[list[Window]], list[Window]], folder: Path | None)
         ) from None
 
 
-def _read(path: Path) -> list[Window]:
+def _read(path: Path) -> list[MaintenanceWindow]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[Window])
+        return msgspec.json.decode(path.read_bytes(), type=list[MaintenanceWindow])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return []

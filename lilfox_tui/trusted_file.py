@@ -6,8 +6,7 @@ to root or to the user, nobody else may write it, and so it is with every folder
 The group's bit counts as nobody's where nobody else is in the group (umask 002 with private groups). In a folder where
 all may put something (``/tmp``, sticky), what lies there counts by its own owner.
 
-The way is walked from ``/`` by descriptors, and what was looked at is what is read.
-"""
+The way is walked from ``/`` by descriptors, and what was looked at is what is read."""
 
 from __future__ import annotations
 
@@ -202,3 +201,15 @@ def _mending(path: Path, place: Path, found: os.stat_result) -> Message:
         return tr("Keep {path} in a folder of your own, and name that", path=path)
     command = f"chmod go-w {shlex.quote(str(place))}"
     return tr("Look at what is in it; then make it your own: {command}", command=command)
+
+
+# Opening a file that another account may have put there.
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor to read a regular file; links and devices are refused. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise FileNotFoundError(path)
+    return handle

@@ -29,13 +29,13 @@ from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.json_body import decoded
+from lilfox_tui.hosts.http import decoded_json
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.promql.http_api import HttpApi, Moment, NotAnswered, Reply
 from lilfox_tui.promql.remote import RemoteAlert, RemoteEngine, RemoteGroup, RemoteRule
 from lilfox_tui.redact import redacted_start
-from lilfox_tui.told import later
+from lilfox_tui.untrusted_numbers import later
 
 # The alerts and silences of an Alertmanager, by its API v2 (api/v2/openapi.yaml of prometheus/alertmanager).
 
@@ -139,7 +139,7 @@ class AlertmanagerApi:
         if reply.status >= 300:
             raise self._refused(reply)
         try:
-            read: T = await asyncio.to_thread(decoded, reply.body, kind)
+            read: T = await asyncio.to_thread(decoded_json, reply.body, kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise NotAnswered(
                 tr("{where} answers something that is not Alertmanager's API v2", where=self.where),

@@ -10,12 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from lilfox_tui.config.model import NotifierConfig
-from lilfox_tui.config.revealing import plain
-from lilfox_tui.config.types import SecretRef, TextOrSecret
+from lilfox_tui.config.model import NotifierConfig, SecretRef, TextOrSecret
+from lilfox_tui.config.secrets import revealed_text
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.http_answer import HttpFault
-from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, basic, revealed
+from lilfox_tui.hosts.http import HttpFault, HttpTransport, Tls, authorization, basic, revealed
 from lilfox_tui.i18n import tr
 from lilfox_tui.redact import MASK, redact, redacted_start
 
@@ -41,12 +39,12 @@ class JsonPost:
 
     def __init__(self, options: PostOptions) -> None:
         self._options = options
-        self._way: HttpWay | None = None
+        self._way: HttpTransport | None = None
 
     async def send(self, path: str, document: Callable[[], Any], headers: Mapping[str, str]) -> None:
         """POSTs what ``document()`` gives (it is called in a thread) to ``path`` under the configured address. Raises
         LilFoxError unless it answers 2xx."""
-        url = await plain(self._options.url)
+        url = await revealed_text(self._options.url)
         where = _where(url)
         lines = await self._headers()
         secrets = [*_parts(url), *(lines[name] for name in self._options.headers)]
@@ -54,7 +52,7 @@ class JsonPost:
         if self._way is None:
             options = self._options
             tls = tls_of(options.ca, verify=options.verify_tls)
-            self._way = HttpWay(where, None, timeout_s=options.timeout, tls=tls)
+            self._way = HttpTransport(where, None, timeout_s=options.timeout, tls=tls)
         target = urlsplit(url.rstrip("/") + path if path else url)
         asked = (target.path or "/") + (f"?{target.query}" if target.query else "")
         body = await asyncio.to_thread(lambda: msgspec.json.encode(document()))

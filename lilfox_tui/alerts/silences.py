@@ -9,7 +9,7 @@ from datetime import datetime
 from lilfox_tui.alerts.model import Alert, Silence, SilenceMatcher
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.maintenance import ALL, Window
+from lilfox_tui.maintenance import ALL, MaintenanceWindow
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.scrape.labels import label_condition
 
@@ -127,7 +127,7 @@ _WINDOW_LABELS = ("host", "service", "job", "unit", "name")
 """Of these one has the name of what is worked on; ``instance`` may have a port behind it."""
 
 
-def silences_of_windows(windows: Iterable[Window]) -> Iterator[Silence]:
+def silences_of_windows(windows: Iterable[MaintenanceWindow]) -> Iterator[Silence]:
     """Each window as silences of which one is enough: matchers of one silence all have to fit."""
     for window in windows:
         if window.name == ALL:
@@ -139,7 +139,7 @@ def silences_of_windows(windows: Iterable[Window]) -> Iterator[Silence]:
         yield _window_silence(window, SilenceMatcher("instance", instance, is_regex=True))
 
 
-def _window_silence(window: Window, matcher: SilenceMatcher) -> Silence:
+def _window_silence(window: MaintenanceWindow, matcher: SilenceMatcher) -> Silence:
     return Silence(
         id=_WINDOW_ID + window.name,
         matchers=(matcher,),

@@ -20,7 +20,7 @@ from lilfox_tui.promql.semantics import Semantics
 from lilfox_tui.scrape.labels import NAME, LabelSet
 from lilfox_tui.scrape.prometheus_yaml import Fields, PrometheusNodes
 from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats
-from lilfox_tui.told import whole
+from lilfox_tui.untrusted_numbers import whole
 
 # Series in promtool's notation: ``up{job="a"} 1 2x3 _ stale 0+10x100`` (Prometheus' promql/parser).
 #

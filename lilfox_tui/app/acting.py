@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.monitor.incident_view import IncidentView
+from lilfox_tui.monitor.model import IncidentView
 
 
 class Acting:

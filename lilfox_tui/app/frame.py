@@ -14,8 +14,7 @@ from lilfox_tui.app.job_words import kind_text, percent_of
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.backup_view import Backups
-from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.model import Backups, Overview
 from lilfox_tui.text import cell_width, human_duration
 
 NARROW = 60

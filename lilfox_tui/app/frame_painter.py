@@ -13,7 +13,7 @@ from lilfox_tui.app.tabs import BACKUP, TABS
 from lilfox_tui.app.widgets.lines import Lines
 
 if TYPE_CHECKING:
-    from lilfox_tui.monitor.incident_view import IncidentView
+    from lilfox_tui.monitor.model import IncidentView
 
 
 class FramePainter:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.i18n import _
-from lilfox_tui.monitor.incident_view import IncidentView
+from lilfox_tui.monitor.model import IncidentView
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog

@@ -10,12 +10,12 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.host_rows import ROLES
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.i18n import _
-from lilfox_tui.monitor.model import Change
+from lilfox_tui.monitor.model import StatusChange
 
 MOST = 10
 
 
-def lately_rows(changes: Sequence[Change], now: datetime, glyphs: Glyphs) -> list[Row]:
+def lately_rows(changes: Sequence[StatusChange], now: datetime, glyphs: Glyphs) -> list[Row]:
     """The first ``MOST`` of ``changes`` (newest first) that are not after ``now``, under their title; none, no rows."""
     known = [each for each in changes if each.at <= now]
     if not known:
@@ -27,7 +27,7 @@ def lately_rows(changes: Sequence[Change], now: datetime, glyphs: Glyphs) -> lis
     return rows
 
 
-def changes_since_visit(app: Shell) -> list[Change]:
+def changes_since_visit(app: Shell) -> list[StatusChange]:
     """What changed since the last visit; on a rewound screen nothing that came later."""
     until = app.rewound
     return [each for each in app.monitor.changes.since_last_visit() if until is None or each.at <= until]

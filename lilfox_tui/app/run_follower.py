@@ -15,7 +15,7 @@ from lilfox_tui.app.tabs import BACKUP, RUNBOOK
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import tr
-from lilfox_tui.monitor.backup_view import Backups
+from lilfox_tui.monitor.model import Backups
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog

@@ -35,8 +35,8 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
 from lilfox_tui.crash import last_words
 from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.foreground import run_in_foreground
 from lilfox_tui.i18n import Message, _, tr
-from lilfox_tui.monitor.aside import run_aside
 from lilfox_tui.monitor.model import HostView, Overview
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.text import clean
@@ -219,7 +219,7 @@ class Shell(App[None], inherit_bindings=False):
         failed: OSError | None = None
         with self.suspend():  # it does not come back from an error
             try:
-                status = run_aside(argv)
+                status = run_in_foreground(argv)
             except OSError as error:
                 failed = error
         if failed is not None:

@@ -16,15 +16,14 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.glyphs import glyphs_for_terminal
 from lilfox_tui.app.terminal import SavedTerminal, except_hook
-from lilfox_tui.config.model import Config
+from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.config.themes import DEFAULT, load_theme
-from lilfox_tui.config.types import Seconds
 from lilfox_tui.crash import kept_in
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import language_from_locale, set_language, tr
-from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.monitor.watchers import scrape
 from lilfox_tui.paths import config_file, state_path
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
     async def on_the_stack() -> int:
         from lilfox_tui.demo.faults import parse_fault
         from lilfox_tui.demo.stack import Stack
-        from lilfox_tui.monitor.watched import this_machine
+        from lilfox_tui.monitor.targets import this_machine
 
         faults = [parse_fault(text) for text in arguments.fault or ()]
         importing = asyncio.create_task(asyncio.to_thread(_import_for_demo))  # while the services come up
@@ -131,7 +130,7 @@ async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, st
         for name, kind in faults:
             if name in SERVICES:
                 await stack.fault(name, kind)
-        await asyncio.sleep(scrape_watch.AFTER_FIRST_FRAME_S)
+        await asyncio.sleep(scrape.AFTER_FIRST_FRAME_S)
         await stack.start_database()
         for name, kind in faults:
             if name not in SERVICES:

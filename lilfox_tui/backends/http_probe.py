@@ -11,12 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backends.backend import BackendError, no_answer
-from lilfox_tui.config.model import BackendConfig
-from lilfox_tui.config.types import SecretRef, TextOrSecret
+from lilfox_tui.config.model import BackendConfig, SecretRef, TextOrSecret
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_answer import HttpFault
-from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
+from lilfox_tui.hosts.http import HttpFault, HttpTransport, Tls, authorization, revealed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health import reason_of
 from lilfox_tui.metrics.model import Sample
@@ -52,7 +50,7 @@ class HttpProbe:
     def __init__(self, options: HttpBackendOptions, host: Host | None) -> None:
         self._options = options
         tls = Tls(verify=options.verify_tls, ca_file=options.ca_file)
-        self._way = HttpWay(options.url, host, timeout_s=options.timeout, tls=tls)
+        self._way = HttpTransport(options.url, host, timeout_s=options.timeout, tls=tls)
 
     @property
     def where(self) -> str:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from msgspec import Meta
 
 from lilfox_tui.backends.backend import BackendError, no_answer
-from lilfox_tui.config.model import BackendConfig
-from lilfox_tui.config.revealing import plain
-from lilfox_tui.config.types import Port, SecretRef
+from lilfox_tui.config.model import BackendConfig, Port, SecretRef
+from lilfox_tui.config.secrets import revealed_text
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
 from lilfox_tui.i18n import Message, tr
@@ -85,7 +84,7 @@ class RedisTransport:
         options = self._options
         if options.ca_file:
             await asyncio.to_thread(refuse, Path(options.ca_file))
-        password = None if options.password is None else await plain(options.password)
+        password = None if options.password is None else await revealed_text(options.password)
         async with asyncio.timeout(max(options.timeout, CONNECT_AT_LEAST_S)):
             address, port = options.address, options.port
             if self._host is not None:

@@ -13,8 +13,7 @@ from lilfox_tui.backup.sets.manifest import SigningKeys, keys_of
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.backup.source import BackupSource, RestoreTarget, SourceRestoreSpec
 from lilfox_tui.backup.store import BackupStore
-from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.config.protection import allows_no_change
+from lilfox_tui.config.model import Config, HostConfig, allows_no_change
 from lilfox_tui.errors import UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host

@@ -27,10 +27,9 @@ from lilfox_tui.backup.storage.lock import LOCK
 from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.errors import AuthRefused, CommandUnknown, HostError, LilFoxError, NotBegun
 from lilfox_tui.hosts import detached
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.detached import Look, Output
+from lilfox_tui.hosts.base import Host, wait_until_reconnected
+from lilfox_tui.hosts.detached import DetachedOutput, DetachedState
 from lilfox_tui.hosts.output import last_words
-from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.model import Run
 
@@ -221,7 +220,7 @@ class RemoteDump:
                     if found.id.startswith(self._prefix):
                         await self._sweep(found, sudo=as_root)
 
-    async def _sweep(self, found: Look, *, sudo: bool) -> None:
+    async def _sweep(self, found: DetachedState, *, sudo: bool) -> None:
         words = {"part": found.label, "host": self._host.name}
         if found.state == "running":
             since = "?" if found.since is None else f"{found.since.astimezone():%Y-%m-%d %H:%M:%S}"
@@ -250,17 +249,17 @@ class RemoteDump:
                 raise
             except LINK as error:
                 self._lost(error)
-                await wait_for_way(self._host, AGAIN_S)
+                await wait_until_reconnected(self._host, AGAIN_S)
                 continue
             self._heard()
             return
 
-    async def _followed(self, job: str, command: DumpCommand) -> tuple[bytes, bytes, Look]:
+    async def _followed(self, job: str, command: DumpCommand) -> tuple[bytes, bytes, DetachedState]:
         out, said = bytearray(), bytearray()
         async with aclosing(detached.follow(self._host, job, sudo=command.sudo, lost=self._lost)) as told:
             async for each in told:
                 self._heard()
-                if isinstance(each, Look):
+                if isinstance(each, DetachedState):
                     return bytes(out), bytes(said), each
                 _into(each, out, said)
         raise AssertionError("what is followed comes to an end")
@@ -275,7 +274,7 @@ class RemoteDump:
                     self._heard()
                     moved(int(size))
 
-    def _report(self, name: str, out: bytes, said: bytes, end: Look) -> RemoteDumpReport:
+    def _report(self, name: str, out: bytes, said: bytes, end: DetachedState) -> RemoteDumpReport:
         if end.state != "ended":
             raise CommandUnknown(
                 self._host.name,
@@ -330,7 +329,7 @@ class RemoteDump:
             await detached.forget(self._host, job, sudo=sudo)
 
 
-def _into(each: Output, out: bytearray, said: bytearray) -> None:
+def _into(each: DetachedOutput, out: bytearray, said: bytearray) -> None:
     (out if each.stream == "stdout" else said).extend(each.data)
 
 

@@ -31,8 +31,8 @@ from lilfox_tui.backup.sets.names import UNFINISHED, local_zone, manifest_name, 
 from lilfox_tui.backup.source import BackupSource
 from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.backup.verify import SetReader, verify
+from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
-from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.i18n import clauses, ntr, tr
 from lilfox_tui.jobs.model import Outcome, Run

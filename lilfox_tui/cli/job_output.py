@@ -1,37 +1,152 @@
-"""What the command line shows while a job runs."""
+"""Jobs on the command line: as rows of tables, as JSON, followed while they run; and restores that are half done."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lilfox_tui.cli.job_rows import progress_text
-from lilfox_tui.cli.outcome import INTERRUPTED
-from lilfox_tui.cli.output import print_json, print_line, show_passing, warn
+from lilfox_tui.cli.output import INTERRUPTED, Cell, print_json, print_line, shape, show_passing, warn
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _
 from lilfox_tui.jobs.control import follow_events, request_end
-from lilfox_tui.jobs.listing import find_job
+from lilfox_tui.jobs.listing import find_job, unsettled
 from lilfox_tui.jobs.model import (
     Began,
     Ended,
     Event,
     Intent,
     Job,
+    JobState,
     MessageLogged,
     Progress,
     ProgressMade,
     StepDone,
     state_text,
 )
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.text import human_bytes, human_duration
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+    from lilfox_tui.config.model import Config
+
+
+LEVELS: dict[JobState, Level] = {
+    "running": Level.UNKNOWN,
+    "ok": Level.GOOD,
+    "partly": Level.DEGRADED,
+    "failed": Level.FAILING,
+    "cancelled": Level.DEGRADED,
+    "unknown": Level.FAILING,
+}
+
+
+def job_rows(jobs: Sequence[Job], now: datetime) -> Iterator[list[Cell]]:
+    """A table of jobs: id, what, state, since, and how far it is or how it ended; a hint below where somebody is to
+    act. ``now`` is aware."""
+    asked_for = {job.id for job in unsettled(jobs)}
+    if jobs:
+        yield [Cell(""), Cell(_("id")), Cell(_("what")), Cell(_("state")), Cell(_("since")), Cell("")]
+    for job in jobs:
+        level = Level.DEGRADED if job.state == "unknown" and job.id not in asked_for else LEVELS[job.state]
+        since = f"{job.started.astimezone():%Y-%m-%d %H:%M:%S}"
+        yield [
+            shape(level), Cell(job.id), Cell(job.title), Cell(state_text(job.state), level), Cell(since),
+            Cell(_how(job, now)),
+        ]  # fmt: skip
+        if job.hint and (job.state == "running" or job.id in asked_for):
+            yield [Cell(""), Cell(""), Cell(job.hint)]
+
+
+def check_rows(jobs: Sequence[Job]) -> Iterator[tuple[Level, list[list[Cell]]]]:
+    """The rows of ``lilfox check``: jobs of which nobody knows how they ended."""
+    for job in unsettled(jobs):
+        first = [shape(Level.FAILING), Cell(_("job")), Cell(job.title), Cell(f"{job.id}: {job.message}")]
+        yield Level.FAILING, [first, [Cell(""), Cell(""), Cell(""), Cell(job.hint)]]
+
+
+def progress_text(progress: Progress) -> str:
+    """``lilfox 1.2G of 4.0G 31%  84M/s  34 s left``, as far as it is known."""
+    done = human_bytes(progress.done_bytes)
+    if progress.total_bytes:
+        percent = min(100, progress.done_bytes * 100 // progress.total_bytes)
+        done = _("{done} of {total} {percent}%", done=done, total=human_bytes(progress.total_bytes), percent=percent)
+    parts = [f"{progress.part} {done}"]
+    if progress.rate is not None:
+        parts.append(_("{bytes}/s", bytes=human_bytes(progress.rate)))
+    if progress.remaining_s is not None:
+        parts.append(_("{time} left", time=human_duration(round(progress.remaining_s))))
+    return "  ".join(parts)
+
+
+def job_document(job: Job) -> dict[str, Any]:
+    """The job as ``jobs.json`` of the schemas says."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "title": job.title,
+        "key": job.key,
+        "state": job.state,
+        "checked": job.checked,
+        "started": job.started.isoformat(),
+        "ended": None if job.ended is None else job.ended.isoformat(),
+        "host": job.host or None,
+        "user": job.user or None,
+        "pid": job.pid,
+        "exit_code": job.exit_code,
+        "message": job.message,
+        "hint": job.hint,
+        "progress": [
+            {
+                "part": each.part,
+                "done_bytes": each.done_bytes,
+                "total_bytes": each.total_bytes,
+                "bytes_per_s": each.rate,
+                "remaining_s": each.remaining_s,
+            }
+            for each in job.progress
+        ],
+        "result": job.result,
+        "folder": job.folder,
+    }
+
+
+def _how(job: Job, now: datetime) -> str:
+    if job.state != "running":
+        return job.message
+    age = human_duration(round((now - job.started).total_seconds()))
+    return "  ".join((age, *(progress_text(each) for each in job.progress[-1:])))
+
+
+# Restores that are half done, for commands that show something of backups or jobs.
+
+
+def half_done_now(config: Config) -> list[InterruptedRestore]:
+    """All of them, with what is in place now."""
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.restores.interrupted import interrupted_restores
+
+    async def look() -> list[InterruptedRestore]:
+        async with BackupContext(config) as opening:
+            return await interrupted_restores(opening)
+
+    return asyncio.run(look())
+
+
+def warn_half_done(found: list[InterruptedRestore]) -> None:
+    """Tells of each on stderr, with what to do."""
+    for half in found:
+        warn(_("lilfox: {message}", message=half.message))
+        warn(_("hint: {hint}", hint=half.hint))
+
 
 _MARKS = {"note": " ", "good": "+", "warning": "!", "bad": "x"}
 
@@ -42,22 +157,22 @@ def follow_job(job_id: str, *, quiet: bool = False) -> int:
 
     ctrl-c (or SIGTERM) cancels the job and waits for its clean-up; a second one stops waiting and leaves the clean-up
     to the job. ``quiet``: only warnings, what is bad, and how it ended when that was not good."""
-    return _follow(job_id, Shown(warn, quiet=quiet), cancels=True)
+    return _follow(job_id, JobPrinter(warn, quiet=quiet), cancels=True)
 
 
 def attach_job(job_id: str, *, as_json: bool = False) -> int:
     """Prints the job from its first event on until it has ended; gives its exit code. ctrl-c stops watching: the job
     goes on. ``as_json``: each event is a line of JSON."""
-    return _follow(job_id, _AsJson() if as_json else Shown(print_line), cancels=False)
+    return _follow(job_id, _AsJson() if as_json else JobPrinter(print_line), cancels=False)
 
 
-def _follow(job_id: str, shown: Shown | _AsJson, *, cancels: bool) -> int:
+def _follow(job_id: str, shown: JobPrinter | _AsJson, *, cancels: bool) -> int:
     job = find_job(job_id)
     shown.job(job)
     return asyncio.run(_until_end(job, shown, cancels=cancels))
 
 
-async def _until_end(job: Job, shown: Shown | _AsJson, *, cancels: bool) -> int:
+async def _until_end(job: Job, shown: JobPrinter | _AsJson, *, cancels: bool) -> int:
     watching = asyncio.current_task()
     assert watching is not None
     loop = asyncio.get_running_loop()
@@ -96,7 +211,7 @@ async def _until_end(job: Job, shown: Shown | _AsJson, *, cancels: bool) -> int:
     return 1
 
 
-class Shown:
+class JobPrinter:
     """For people: a line for what happens, and on a terminal one that passes for progress."""
 
     def __init__(self, line: Callable[[str], None], *, quiet: bool = False) -> None:

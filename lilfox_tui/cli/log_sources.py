@@ -14,7 +14,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.i18n import listed, tr
 from lilfox_tui.logs.source import LogSource
-from lilfox_tui.monitor.watched import this_machine
+from lilfox_tui.monitor.targets import this_machine
 
 STDIN = "-"
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from lilfox_tui import __version__
-from lilfox_tui.cli.durations import duration
-from lilfox_tui.cli.parser import Parser, translate_own_words
+from lilfox_tui.cli.parser import Parser, duration, translate_own_words
 from lilfox_tui.i18n import LANGUAGES, Message, _, language_from_locale, set_language, tr
 
 COMMANDS = {
@@ -37,7 +36,7 @@ COMMANDS = {
 _WITH_VALUE = ("--config", "--language", "--theme", "--refresh")
 
 
-class Command(Protocol):
+class CommandModule(Protocol):
     """What each file in ``cli/commands/`` has."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -107,8 +106,8 @@ def run_command(args: argparse.Namespace) -> int:
     return _load(args.command).run(args)
 
 
-def _load(name: str) -> Command:
-    return cast("Command", importlib.import_module(f"lilfox_tui.cli.commands.{name}"))
+def _load(name: str) -> CommandModule:
+    return cast("CommandModule", importlib.import_module(f"lilfox_tui.cli.commands.{name}"))
 
 
 def add_everywhere(parser: argparse.ArgumentParser) -> None:
@@ -136,3 +135,32 @@ def _add_screen(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--theme", metavar="NAME", help=_("colours"))
     group.add_argument("--refresh", type=duration, metavar="DURATION", help=_("period of the numbers, such as 2s"))
     group.add_argument("--slow-link", action="store_true", help=_("send little to the terminal"))
+
+
+class Subcommand(NamedTuple):
+    """An action of a sub-command (``list`` of ``lilfox alerts``): what it is for, what it accepts, what does it."""
+
+    text: Message
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def subcommands(
+    actions: Mapping[str, Subcommand],
+) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]:
+    """``add_arguments`` and ``run`` of a sub-command that has actions."""
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """Says what the sub-command accepts."""
+        parsers = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+        for name, action in actions.items():
+            text = str(action.text)
+            sub = parsers.add_parser(name, help=text, description=text)
+            add_everywhere(sub)
+            action.add_arguments(sub)
+
+    def run(args: argparse.Namespace) -> int:
+        """Does what ``args.action`` says."""
+        return actions[args.action].run(args)
+
+    return add_arguments, run

@@ -1,7 +1,4 @@
-"""The only writer of stdout. Everything that is printed is cleaned here: data is never escapes.
-
-Colours only on a terminal and without NO_COLOR (no-color.org); shapes that the encoding cannot hold become ASCII.
-"""
+"""The only writer of stdout, and the exit code. Everything that is printed is cleaned here: data is never escapes."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import zip_longest
@@ -168,3 +165,35 @@ def _told(stream: TextIO) -> Iterator[None]:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise LilFoxError(tr("cannot write the output: {reason}", reason=error.strerror or error)) from None
+
+
+# From what happened to an exit code: 0 good, 1 a problem or a failure, 2 wrong usage or config, 3 partly done.
+
+
+INTERRUPTED = 130
+"""As a shell has it for SIGINT."""
+
+
+def exit_code_of(run: Callable[[], int]) -> int:
+    """Calls ``run``; what it raises is told on stderr and becomes the exit code."""
+    try:
+        code = run()
+        flush()
+    except LilFoxError as error:
+        print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read is gone: nothing may be written again, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        from lilfox_tui.crash import write_crash
+
+        where = write_crash(error)
+        warn(tr("lilfox: this is a fault of LilFox: {kind}", kind=type(error).__name__))
+        if where is not None:
+            warn(tr("  the traceback is in {path}", path=where))
+        return 1
+    return code

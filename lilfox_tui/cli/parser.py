@@ -1,15 +1,30 @@
-"""argparse in the reader's language: its own words, and help that is broken by the cells it takes."""
+"""argparse in the reader's language: its own words, help that is broken by the cells it takes, durations."""
 
 from __future__ import annotations
 
 import argparse
 import gettext
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from lilfox_tui.i18n import DOMAIN, LOCALE_DIR, Message, _, ntr, tr
 from lilfox_tui.text import break_line, cell_width, clean
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+
+
+def duration(text: str) -> float:
+    """Seconds in ``500ms``, ``2s``, ``5m``, ``1h``, ``1d`` or a number of seconds; for argparse's ``type``."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d)?", text, re.ASCII)
+    seconds = 0.0 if found is None else float(found[1]) * _UNITS_S[found[2] or ""]
+    if not 0.1 <= seconds <= 86400 * 7:
+        raise argparse.ArgumentTypeError(
+            _("{given} is not a duration from 100ms to 7d, such as 500ms, 2s, 5m, 1h, 1d", given=text)
+        )
+    return seconds
+
 
 OWN_WORDS: tuple[Message, ...] = (
     tr("usage: "),

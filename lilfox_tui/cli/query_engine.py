@@ -1,24 +1,28 @@
-"""Who answers ``lilfox query``: the Prometheus that is named, or a look at everything that the configuration names."""
+"""Who answers ``lilfox query``, and the answer as a table and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+import math
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from lilfox_tui.cli.output import Cell
 from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.monitor.one_look import Seen, look
+from lilfox_tui.monitor.scrape_once import ScrapeResult, scrape_once
 from lilfox_tui.promql.query import Query, looks_elsewhere, ranges_ms, within
 from lilfox_tui.promql.remote import RemoteEngine
-from lilfox_tui.promql.value import Matrix, Value
+from lilfox_tui.promql.value import Line, Matrix, Value, Vector
 from lilfox_tui.scrape.labels import NAME, matches
-from lilfox_tui.scrape.notation import ms_of
+from lilfox_tui.scrape.notation import ms_of, time_of
 from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.untrusted_numbers import time_at
 
 LOOK_S = 5.0
 """How long is scraped for a query that needs a past."""
@@ -73,8 +77,8 @@ async def answer_here(
     ranges = ranges_ms(query)
     for_s = range_s or (LOOK_S if ranges else 0.0)
     every_s = _every_s(ranges, None if range_s is None else step_s)
-    async with look(config, config_file, for_s=for_s, every_s=every_s, hosts=_wants_hosts(query)) as seen:
-        _check(seen)
+    async with scrape_once(config, config_file, for_s=for_s, every_s=every_s, hosts=_wants_hosts(query)) as seen:
+        _check_not_empty(seen)
         known_ms = round((seen.window_s + every_s / 2) * 1000)
         notes = _notes(seen, query, range_s, known_ms)
         query = within(query, known_ms)
@@ -85,7 +89,7 @@ async def answer_here(
         return Matrix(lines), notes, list(seen.troubles)
 
 
-def _check(seen: Seen) -> None:
+def _check_not_empty(seen: ScrapeResult) -> None:
     """Raises LilFoxError where there is nothing to answer from."""
     if not seen.asked:
         raise LilFoxError(
@@ -96,7 +100,7 @@ def _check(seen: Seen) -> None:
         raise LilFoxError(seen.troubles[0])
 
 
-def _notes(seen: Seen, query: Query, range_s: float | None, known_ms: int) -> list[Message]:
+def _notes(seen: ScrapeResult, query: Query, range_s: float | None, known_ms: int) -> list[Message]:
     notes = []
     ranges = ranges_ms(query)
     if ranges or range_s is not None:
@@ -125,3 +129,70 @@ def _wants_hosts(query: Query) -> bool:
         elif not names or any(all(matches(matcher, name) for matcher in names) for name in _OF_HOSTS):
             return True
     return False
+
+
+def answer_rows(value: Value, zone: tzinfo) -> Iterator[list[Cell]]:
+    """One row a series: the number and the series; of lines, each series with a row for each of its numbers below."""
+    match value:
+        case Vector():
+            for labels, number in zip(value.labels, value.values.tolist(), strict=True):
+                yield [Cell(number_text(number), right=True), Cell(str(labels))]
+        case Matrix():
+            for line in value.lines:
+                yield from _rows_of_line(line, zone)
+        case float():
+            yield [Cell(number_text(value))]
+        case str():
+            yield [Cell(value)]
+
+
+def _rows_of_line(line: Line, zone: tzinfo) -> Iterator[list[Cell]]:
+    yield [Cell(str(line.labels))]
+    for at_ms, number in zip(line.times.tolist(), line.values.tolist(), strict=True):
+        at = time_at(at_ms / 1000).astimezone(zone)
+        yield [Cell(f"  {at:%Y-%m-%d %H:%M:%S}.{at_ms % 1000:03d}"), Cell(number_text(number), right=True)]
+
+
+def answer_document(query: str, value: Value, notes: Sequence[str]) -> dict[str, Any]:
+    """The JSON of it: times are RFC 3339 in UTC, numbers that JSON has not are the texts NaN, +Inf and -Inf."""
+    made: dict[str, Any] = {"query": query}
+    match value:
+        case Vector():
+            made["kind"] = "vector"
+            made["series"] = [
+                {"labels": dict(labels), "value": _json_number(number)}
+                for labels, number in zip(value.labels, value.values.tolist(), strict=True)
+            ]
+        case Matrix():
+            made["kind"] = "matrix"
+            made["series"] = [_of_line(line) for line in value.lines]
+        case float():
+            made |= {"kind": "scalar", "value": _json_number(value)}
+        case str():
+            made |= {"kind": "string", "value": value}
+    return made | {"notes": list(notes)}
+
+
+def number_text(number: float) -> str:
+    """A number as PromQL writes it."""
+    if math.isnan(number):
+        return "NaN"
+    if math.isinf(number):
+        return "+Inf" if number > 0 else "-Inf"
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+
+
+def _of_line(line: Line) -> dict[str, Any]:
+    values = [
+        {"at": _answer_time(at_ms), "value": _json_number(number)}
+        for at_ms, number in zip(line.times.tolist(), line.values.tolist(), strict=True)
+    ]
+    return {"labels": dict(line.labels), "values": values}
+
+
+def _json_number(number: float) -> float | str:
+    return number if math.isfinite(number) else number_text(number)
+
+
+def _answer_time(at_ms: int) -> str:
+    return time_of(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,5 @@
-"""Nodes of the file into the model's structs, one item at a time, so that every error is found and not the first.
+"""Converts nodes of the file into the model's structs, one item at a time, so that all errors are found, not only
+the first.
 
 A value that is wrong is noted and its default stands in, so that what follows can still be checked; nothing of it is
 used, because findings end the loading.
@@ -6,6 +7,8 @@ used, because findings end the loading.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, cast
 
@@ -13,24 +16,139 @@ import msgspec
 from msgspec import Struct
 from msgspec import inspect as types
 
-from lilfox_tui.config import scalars
+from lilfox_tui.config.model import Seconds, SecretRef, Wait
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
-from lilfox_tui.config.types import Seconds, SecretRef, Wait
 from lilfox_tui.config.yaml_nodes import ListNode, MapNode, Node, ScalarNode
 from lilfox_tui.i18n import Message, _
+
+# What single words of the file mean: durations, numbers, switches, references to secrets.
+#
+# A word is read by the type that its key has. Words that YAML tools read as something else than text (``no`` is false,
+# ``12:30`` a number: YAML 1.1, sections bool and int of its type repository) must be quoted where text is wanted.
+
+
+SECRET_KINDS = ("env:", "file:", "cmd:")
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d|)")
+_LONGEST_S = 366 * 86400.0
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_BOOLS = {"true": True, "false": False}
+_BOOL_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}  # y and n are text to PyYAML and YAML 1.2
+_NULL_WORDS = ("", "~", "null")
+_NUMBER_WORDS = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?|0[xo]?[0-9a-fA-F_]+|\.inf|\.nan)", re.IGNORECASE
+)
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?")
+
+
+class WrongScalar(Exception):
+    """A word that is not what its key wants; the text says what it is and what would be right."""
+
+
+def is_null(node: ScalarNode) -> bool:
+    """Whether YAML reads it as "nothing"."""
+    return node.plain and node.text.lower() in _NULL_WORDS
+
+
+def to_bool(node: ScalarNode) -> bool:
+    """``true`` or ``false``."""
+    word = node.text.lower()
+    if node.plain and word in _BOOLS:
+        return _BOOLS[word]
+    if word in _BOOL_WORDS or word in _BOOLS:
+        meant = _BOOL_WORDS.get(word, word)
+        raise WrongScalar(
+            _("{value} is not a switch; write {right} without quotes", value=quoted(node.text), right=meant)
+        )
+    raise WrongScalar(_("{value} is not a switch; write true or false", value=quoted(node.text)))
+
+
+def to_int(node: ScalarNode) -> int:
+    """A whole decimal number."""
+    if node.plain and _WHOLE.fullmatch(node.text) and len(node.text) <= 18:
+        return int(node.text)
+    raise WrongScalar(_("{value} is not a whole number; write one such as 8, without quotes", value=quoted(node.text)))
+
+
+def to_float(node: ScalarNode) -> float:
+    """A finite decimal number."""
+    if node.plain and _NUMBER.fullmatch(node.text) and math.isfinite(number := float(node.text)):
+        return number
+    raise WrongScalar(_("{value} is not a number; write one such as 0.5, without quotes", value=quoted(node.text)))
+
+
+def to_seconds(node: ScalarNode) -> Seconds:
+    """A span of time above zero and up to a year, ``500ms 2s 5m 1h 1d`` or a bare number of seconds."""
+    seconds = to_wait(node)
+    if not seconds:
+        raise WrongScalar(
+            _("{value} is out of range; a duration is above zero and up to a year", value=quoted(node.text))
+        )
+    return Seconds(seconds)
+
+
+def to_wait(node: ScalarNode) -> Wait:
+    """As :func:`to_seconds`, and zero."""
+    match = _DURATION.fullmatch(node.text)
+    if match is None:
+        raise WrongScalar(
+            _("{value} is not a duration; write 500ms, 2s, 5m, 1h, 1d or a number of seconds", value=quoted(node.text))
+        )
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if not 0 <= seconds <= _LONGEST_S:
+        raise WrongScalar(
+            _("{value} is out of range; a duration is above zero and up to a year", value=quoted(node.text))
+        )
+    return Wait(seconds)
+
+
+def to_secret_ref(node: ScalarNode) -> SecretRef:
+    """A reference to a secret. Its error does not repeat the word: it may be the secret."""
+    for kind in SECRET_KINDS:
+        if node.text.startswith(kind) and node.text[len(kind) :].strip():
+            return SecretRef(node.text)
+    raise WrongScalar(
+        _("a secret does not belong into this file; write env:NAME, file:PATH or cmd:COMMAND that prints it")
+    )
+
+
+def to_text(node: ScalarNode) -> str:
+    """Text that every YAML tool reads as text."""
+    if "\n" in node.text or "\0" in node.text:
+        raise WrongScalar(_("a text of several lines; write it on one line"))
+    if not node.plain:
+        return node.text
+    word = node.text.lower()
+    if word in _NULL_WORDS:
+        raise WrongScalar(_('nothing is written here; write a text, or "" for an empty one'))
+    if word in _BOOL_WORDS or word in _BOOLS:
+        raise WrongScalar(
+            _('{value} without quotes is a switch to YAML; write it as "{word}"', value=quoted(word), word=node.text)
+        )
+    if any(form.fullmatch(word) for form in (_NUMBER, _NUMBER_WORDS, _DATE)):
+        raise WrongScalar(
+            _(
+                '{value} without quotes is a number or a date to YAML; write it as "{word}"',
+                value=quoted(word),
+                word=node.text,
+            )
+        )
+    return node.text
+
 
 S = TypeVar("S", bound=msgspec.Struct)
 _WRONG: Final = object()
 _SCALARS: Mapping[type, Callable[[ScalarNode], object]] = {
-    types.BoolType: scalars.to_bool,
-    types.IntType: scalars.to_int,
-    types.FloatType: scalars.to_float,
-    types.StrType: scalars.to_text,
+    types.BoolType: to_bool,
+    types.IntType: to_int,
+    types.FloatType: to_float,
+    types.StrType: to_text,
 }
 _CUSTOM: Mapping[type, Callable[[ScalarNode], object]] = {
-    Seconds: scalars.to_seconds,
-    Wait: scalars.to_wait,
-    SecretRef: scalars.to_secret_ref,
+    Seconds: to_seconds,
+    Wait: to_wait,
+    SecretRef: to_secret_ref,
 }
 
 
@@ -75,7 +193,7 @@ class _Conversion(Struct, frozen=True):
         return self.scalar(shape, node, path)
 
     def optional(self, shape: types.UnionType, node: Node, path: KeyPath, base: object) -> object:
-        if isinstance(node, ScalarNode) and scalars.is_null(node):
+        if isinstance(node, ScalarNode) and is_null(node):
             return None
         wanted = [option for option in shape.types if not isinstance(option, types.NoneType)]
         if len(wanted) > 1:
@@ -83,15 +201,15 @@ class _Conversion(Struct, frozen=True):
         return self.value(wanted[0], node, path, base)
 
     def text_or_secret(self, node: Node, path: KeyPath) -> object:
-        is_ref = isinstance(node, ScalarNode) and node.text.startswith(scalars.SECRET_KINDS)
-        return self.read(scalars.to_secret_ref if is_ref else scalars.to_text, node, path)
+        is_ref = isinstance(node, ScalarNode) and node.text.startswith(SECRET_KINDS)
+        return self.read(to_secret_ref if is_ref else to_text, node, path)
 
     def scalar(self, shape: types.Type, node: Node, path: KeyPath, about: str = "") -> object:
         """``about`` says what its text is, where that has a form of its own."""
         if isinstance(shape, types.CustomType):
             return self.read(_CUSTOM[shape.cls], node, path)
         if isinstance(shape, types.LiteralType):
-            word = self.read(scalars.to_text, node, path)
+            word = self.read(to_text, node, path)
             if word is _WRONG or word in shape.values:
                 return word
             known = [str(value) for value in shape.values]
@@ -109,7 +227,7 @@ class _Conversion(Struct, frozen=True):
             return self.wrong(node, path, _("{found} stands here; write one value", found=found))
         try:
             return reader(node)
-        except scalars.Wrong as error:
+        except WrongScalar as error:
             return self.wrong(node, path, str(error))
 
     def sequence(self, shape: types.VarTupleType | types.ListType, node: Node, path: KeyPath) -> object:
@@ -123,7 +241,7 @@ class _Conversion(Struct, frozen=True):
         return tuple(items) if isinstance(shape, types.VarTupleType) else items
 
     def mapping(self, shape: types.DictType, node: Node, path: KeyPath) -> object:
-        if isinstance(node, ScalarNode) and scalars.is_null(node):
+        if isinstance(node, ScalarNode) and is_null(node):
             return {}
         if not isinstance(node, MapNode):
             return self.wrong(node, path, _("a mapping is wanted here; write lines of the form name: value"))
@@ -138,7 +256,7 @@ class _Conversion(Struct, frozen=True):
         return made
 
     def struct(self, shape: types.StructType, node: Node, path: KeyPath, base: object) -> object:
-        if isinstance(node, ScalarNode) and scalars.is_null(node):
+        if isinstance(node, ScalarNode) and is_null(node):
             node = MapNode((), node.line, 1)
         elif isinstance(node, ScalarNode) and (short := getattr(shape.cls, "SHORT", None)):
             node = MapNode(((ScalarNode(short, True, node.line), node),), node.line, 1)

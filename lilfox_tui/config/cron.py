@@ -2,8 +2,7 @@
 
 Read as Debian's cron reads them: days of the month and of the week both count where one of the two fields begins with
 ``*``, else one of them is enough. What cron refuses is refused, and also what it takes and means otherwise than it
-looks (``5/10``).
-"""
+looks (``5/10``)."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from msgspec import Struct
 
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import Message, listed, tr
-from lilfox_tui.told import whole
+from lilfox_tui.untrusted_numbers import whole
 
 _WORDS = {
     "@yearly": "0 0 1 1 *",
@@ -32,7 +31,7 @@ _LONGEST = 500
 _LONGEST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-class Field(Struct, frozen=True):
+class CronField(Struct, frozen=True):
     """What may stand in one of the five places."""
 
     about: Message
@@ -43,11 +42,11 @@ class Field(Struct, frozen=True):
 
 
 _FIELDS = (
-    Field(tr("minute"), 0, 59),
-    Field(tr("hour"), 0, 23),
-    Field(tr("day of the month"), 1, 31),
-    Field(tr("month"), 1, 12, _MONTHS),
-    Field(tr("day of the week"), 0, 7, _WEEKDAYS),
+    CronField(tr("minute"), 0, 59),
+    CronField(tr("hour"), 0, 23),
+    CronField(tr("day of the month"), 1, 31),
+    CronField(tr("month"), 1, 12, _MONTHS),
+    CronField(tr("day of the week"), 0, 7, _WEEKDAYS),
 )
 
 
@@ -107,14 +106,14 @@ def _one_of(words: dict[str, str]) -> Message:
     return tr("one of: {words}", words=listed(sorted(words)))
 
 
-def _numbers(word: str, field: Field) -> tuple[int, ...]:
+def _numbers(word: str, field: CronField) -> tuple[int, ...]:
     found: set[int] = set()
     for item in word.split(","):
         found.update(_range(item, field))
     return tuple(sorted(found))
 
 
-def _range(item: str, field: Field) -> range:
+def _range(item: str, field: CronField) -> range:
     read = _ITEM.fullmatch(item)
     if read is None:
         raise _wrong(item, field)
@@ -141,7 +140,7 @@ def _range(item: str, field: Field) -> range:
     return range(low, high + 1, whole(step or "1"))
 
 
-def _number(word: str, item: str, field: Field) -> int:
+def _number(word: str, item: str, field: CronField) -> int:
     if word.lower() in field.names:
         return field.low + field.names.index(word.lower())
     if not word.isdigit() or not field.low <= whole(word) <= field.high:
@@ -149,7 +148,7 @@ def _number(word: str, item: str, field: Field) -> int:
     return int(word)
 
 
-def _wrong(item: str, field: Field) -> UsageError:
+def _wrong(item: str, field: CronField) -> UsageError:
     names = f", {field.names[0]}-{field.names[-1]}" if field.names else ""
     return UsageError(
         tr("“{item}” is no {about}", item=item, about=field.about),

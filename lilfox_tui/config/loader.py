@@ -1,8 +1,10 @@
-"""The configuration file into the model, in two passes: the frame, then what the plug-ins and the whole say to it."""
+"""Reads the configuration file and loads it into the model, in two passes: first the frame, then what the plug-ins and
+the whole say to it."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +12,52 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui import paths
-from lilfox_tui.config.model import Config
+from lilfox_tui import paths, trusted_file
+from lilfox_tui.config.model import Config, SecretRef
 from lilfox_tui.config.problems import Findings
-from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.config.yaml_nodes import Node
+
+
+# The text of the configuration file, read only where nobody else can have written it (``trusted_file.py``).
+
+
+MAX_BYTES = 1024 * 1024
+
+
+class ConfigText(Struct, frozen=True):
+    """The file's text, and whether users other than its owner may read it."""
+
+    text: str
+    readable_by_others: bool
+
+
+def read_config_file(path: Path) -> ConfigText:
+    """The text of ``path`` (UTF-8, up to 1 MiB). Raises ConfigError when it is missing, not trusted or not text."""
+    try:
+        with trusted_file.opened(path) as (descriptor, found):
+            if not stat.S_ISREG(found.st_mode):
+                raise ConfigError(tr("{path}: not a regular file; name the file itself", path=path))
+            raw = trusted_file.content(descriptor, MAX_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(tr("{path}: larger than 1 MiB; that is no configuration of LilFox", path=path))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(tr("{path}:{line}: not UTF-8 text; save it as UTF-8", path=path, line=line)) from None
+    return ConfigText(text, bool(found.st_mode & 0o044))
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    if isinstance(error, FileNotFoundError):
+        return ConfigError(tr("{path}: there is no such file", path=path), hint=tr("see --config, or copy the example"))
+    return ConfigError(tr("{path}: cannot be read: {reason}", path=path, reason=error.strerror or type(error).__name__))
 
 
 class LoadedConfig(Struct, frozen=True):
@@ -42,9 +81,9 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
         path = paths.config_file()
         if not path.exists():
             return LoadedConfig(Config())
-    from lilfox_tui.config import config_file  # what reads a file is not waited for where there is none
+    # GONE  # what reads a file is not waited for where there is none
 
-    source = config_file.read(path)
+    source = read_config_file(path)
     config = _beside(path, from_text(source.text, str(path)))
     warnings = _warnings(config, path, source.readable_by_others, os.environ if environ is None else environ)
     return LoadedConfig(config, path, tuple(warnings))
@@ -66,7 +105,7 @@ def _beside(path: Path, config: Config) -> Config:
 
 def from_text(text: str, name: str) -> Config:
     """The configuration in ``text``; ``name`` is what problems call the file. Raises ConfigError."""
-    from lilfox_tui.config import backup_section, checks
+    from lilfox_tui.config import checks
     from lilfox_tui.config.convert import to_struct
     from lilfox_tui.config.yaml_nodes import parse
 
@@ -78,7 +117,7 @@ def from_text(text: str, name: str) -> Config:
     logs = checks.log_options(config.logs, hosts, findings)
     notifiers = checks.notifier_options(config.notifiers, findings)
     backends = checks.backend_options(config.backends, hosts, findings)
-    backup = backup_section.with_options(config.backup, hosts, findings)
+    backup = checks.with_backup_options(config.backup, hosts, findings)
     checks.check(config, hosts, findings)
     if findings:
         problems = findings.sorted()

@@ -6,13 +6,85 @@ in the file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-from lilfox_tui.config.runbook_model import ContactConfig, RecoveryConfig, RunbooksConfig
-from lilfox_tui.config.types import LanguageName, Model, Name, Port, Recipient, Seconds, SecretRef, TextOrSecret, Wait
+from lilfox_tui.errors import NotAllowed
+from lilfox_tui.i18n import Message, tr
+
+# What the keys of the configuration are made of: durations, names, references to secrets.
+
+
+class Seconds(float):
+    """A duration in seconds; written ``500ms``, ``2s``, ``5m``, ``1h``, ``1d`` in the file."""
+
+
+class Wait(Seconds):
+    """A duration that may be none at all: ``0s``."""
+
+
+class SecretRef(str):
+    """Where a secret is kept: ``env:NAME``, ``file:PATH`` or ``cmd:ARGV`` (split as a shell splits words, run without a
+    shell). Never the secret itself. ``secrets.resolve`` reads it at the moment of use."""
+
+    __slots__ = ()
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every section."""
+
+
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Recipient = Annotated[str, Meta(pattern="^age1[0-9a-z]+$", description=tr("a key of age (age1…)").text)]
+TextOrSecret = Annotated[str, Meta(extra={"may_be_secret": True})]
+LanguageName = Literal["auto", "en", "zh_CN"]
+
+
+# The sections of the configuration for runbooks, incidents and recovery.
+
+
+class RunbooksConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where runbooks are, and what none of them may do."""
+
+    folders: tuple[str, ...] = ()
+    """Markdown files and folders of them; relative ones are beside the configuration file."""
+    bundled: bool = True
+    """Whether the runbooks that LilFox brings are listed too."""
+    never_ban: tuple[str, ...] = ()
+    """Addresses and ranges that are never banned: load balancers, proxies, offices."""
+
+
+class ContactConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Somebody to call during an incident."""
+
+    name: str
+    call: str = ""
+    """A phone number, a mail address, a channel: shown as it stands."""
+    note: str = ""
+
+
+class RecoveryConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A systemd unit that is restarted by itself when it is unhealthy. Being written here is the confirmation."""
+
+    host: str
+    unit: str
+    service: str | None = None
+    """One of ``services`` whose health counts besides the unit's state."""
+    every: Seconds = Seconds(10)
+    """Between two looks."""
+    failures: Annotated[int, Meta(ge=1, le=100)] = 3
+    """How many looks in a row find it unhealthy before it is restarted."""
+    limit: Annotated[int, Meta(ge=1, le=100)] = 3
+    """How many restarts there are ``within`` at most; then it is left alone and an alert is raised."""
+    within: Seconds = Seconds(3600)
+    back_off: Seconds = Seconds(30)
+    """Between the first restart and the second; doubled each time."""
+    settle: Seconds = Seconds(10)
+    """After a restart before its health is asked."""
 
 
 class HostConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -396,3 +468,36 @@ class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keys: dict[str, str] = {}
     """Action id → key, as the help screen names them."""
     theme_dirs: tuple[str, ...] = ()
+
+
+# Where nothing is changed: everywhere with ``--read-only`` or ``read_only: true``, else on ``protected`` hosts.
+
+
+def allows_no_change(config: Config, host: str | None) -> bool:
+    """Whether nothing is changed on the host of that name. None, and a name that is not configured, are this machine,
+    for which holds what any of its names says."""
+    found = None if host is None else config.hosts.get(host)
+    if config.read_only or (found is not None and found.protected):
+        return True
+    here = found is None or found.local
+    return here and any(each.local and each.protected for each in config.hosts.values())
+
+
+def refuse_change(config: Config, hosts: Iterable[str | None], why: Message | str = "") -> None:
+    """Raises NotAllowed where something would be changed on one of these hosts and must not be; ``why`` says what makes
+    a change of it."""
+    for host in hosts:
+        if not allows_no_change(config, host):
+            continue
+        name = host or tr("this machine")
+        what = (
+            tr("read only: nothing is changed on {host}", host=name)
+            if config.read_only
+            else tr("{host} is protected: nothing is changed there", host=name)
+        )
+        raise NotAllowed(
+            tr("{what}; {why}", what=what, why=why) if why else what,
+            tr("start without --read-only, or take read_only out of the configuration")
+            if config.read_only
+            else tr("take protected off this host in the configuration"),
+        )

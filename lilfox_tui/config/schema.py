@@ -8,9 +8,8 @@ import msgspec
 from msgspec import inspect as types
 
 from lilfox_tui import plugins
-from lilfox_tui.config.backup_section import SOURCES, STORES
-from lilfox_tui.config.model import Config, LogConfig, StoreConfig
-from lilfox_tui.config.types import Seconds, SecretRef, Wait
+from lilfox_tui.config.checks import SOURCES, STORES
+from lilfox_tui.config.model import Config, LogConfig, Seconds, SecretRef, StoreConfig, Wait
 from lilfox_tui.plugins import BACKENDS, COLLECTORS, LOG_SOURCES, NOTIFIERS
 from lilfox_tui.redact import redact
 

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 from lilfox_tui import trusted_file
-from lilfox_tui.config.types import SecretRef
+from lilfox_tui.config.model import SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
 
@@ -117,3 +117,12 @@ def _as_text(ref: SecretRef, raw: bytes) -> str:
     if not secret:
         raise LilFoxError(tr("{ref}: it is empty", ref=ref))
     return secret
+
+
+async def revealed_text(text: str) -> str:
+    """``text``, or the secret that it refers to. Raises LilFoxError, which never holds the secret."""
+    if not isinstance(text, SecretRef):
+        return text
+    # GONE  # only when a secret is used
+
+    return await resolve(text)

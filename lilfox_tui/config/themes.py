@@ -1,8 +1,7 @@
 """Themes: one YAML file each, colours only, checked when read.
 
 Roles name what a thing means (``failing``), never how it looks. They are searched in the folders of ``theme_dirs``,
-then where the package was installed, then in the source tree.
-"""
+then where the package was installed, then in the source tree."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ _ANSI = ("default", *(f"{bright}{hue}" for bright in ("", "bright_") for hue in 
 DEFAULT = "fox-dark"
 
 
-class Look(Struct, frozen=True):
+class RoleStyle(Struct, frozen=True):
     """How a role is written: a colour of the theme, perhaps bold."""
 
     colour: str
@@ -31,10 +30,10 @@ class Look(Struct, frozen=True):
 
 
 _LOOKS = {
-    "strong": Look("text", bold=True),
-    "title": Look("accent", bold=True),
-    "failing": Look("failing", bold=True),
-    "key": Look("accent", bold=True),
+    "strong": RoleStyle("text", bold=True),
+    "title": RoleStyle("accent", bold=True),
+    "failing": RoleStyle("failing", bold=True),
+    "key": RoleStyle("accent", bold=True),
 }
 
 
@@ -48,13 +47,13 @@ class Theme(Struct, frozen=True):
     selection_reversed: bool
     colours: Mapping[str, str]
 
-    def look(self, role: str) -> Look:
+    def look(self, role: str) -> RoleStyle:
         """How ``role`` is written; raises KeyError for a role that does not exist."""
         look = _LOOKS.get(role)
         if look is None:
             if role not in self.colours:
                 raise KeyError(role)
-            look = Look(role)
+            look = RoleStyle(role)
         return look
 
 

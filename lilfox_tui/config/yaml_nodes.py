@@ -1,8 +1,7 @@
 """YAML text as a tree of nodes that know their line, without letting YAML decide what a word means.
 
 Read from the parser's events (YAML 1.1, PyYAML), so that nothing is ever constructed: tags are refused, an alias is
-the node it names, and the tree is bounded in depth and in size with all aliases written out.
-"""
+the node it names, and the tree is bounded in depth and in size with all aliases written out."""
 
 from __future__ import annotations
 
@@ -16,6 +15,7 @@ from lilfox_tui.i18n import _
 
 if TYPE_CHECKING:
     from yaml import YAMLError
+
 
 MAX_NODES = 20_000
 MAX_DEPTH = 24
@@ -64,7 +64,7 @@ class Dialect(Struct, frozen=True):
 OWN = Dialect()
 
 
-class Unreadable(Exception):
+class UnreadableYaml(Exception):
     """The tree cannot be built further; what is wrong is in the findings."""
 
 
@@ -77,10 +77,10 @@ def parse(text: str, findings: Findings, dialect: Dialect = OWN) -> Node | None:
     loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     events = yaml.parse(text, Loader=loader)
     try:
-        return _Builder(events, findings, dialect).document()
+        return _NodeBuilder(events, findings, dialect).document()
     except yaml.YAMLError as error:
         findings.add(*_place_and_reason(error, text))
-    except Unreadable:
+    except UnreadableYaml:
         pass
     return None
 
@@ -102,7 +102,7 @@ def _place_and_reason(error: YAMLError, text: str) -> tuple[int, KeyPath, str]:
     return line, (), _("not valid YAML ({reason}); look at this line and the one above it", reason=reason)
 
 
-class _Builder(Struct):
+class _NodeBuilder(Struct):
     events: Iterator[Any]
     findings: Findings
     dialect: Dialect
@@ -123,7 +123,7 @@ class _Builder(Struct):
 
     def stop(self, event: Any, what: str) -> None:
         self.findings.add(event.start_mark.line + 1, (), what)
-        raise Unreadable
+        raise UnreadableYaml
 
     def node(self, event: Any, depth: int) -> Node:
         import yaml
@@ -155,7 +155,7 @@ class _Builder(Struct):
         node = self.anchors.get(event.anchor)
         if node is None:
             self.stop(event, _("alias *{name} names no finished value above it", name=event.anchor))
-            raise Unreadable
+            raise UnreadableYaml
         return node
 
     def sequence(self, line: int, depth: int) -> ListNode:

@@ -12,14 +12,106 @@ import asyncio
 import contextlib
 import json
 import os
+import pwd
+import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lilfox_tui.demo.http import DemoRequest, DemoResponse, serve_connection
 from lilfox_tui.demo.lifetime import SharedFolder, at_parents_end, die_with_parent, until_told_to_end
-from lilfox_tui.demo.programs import server_account
-from lilfox_tui.demo.sql import NoAnswer, Session
-from lilfox_tui.demo.wire import Request, Response, serve_connection
+
+# Whether this machine has PostgreSQL's programs, and as whom its server may run.
+
+
+_DEBIAN = Path("/usr/lib/postgresql")
+_NEEDED = ("initdb", "postgres", "psql")
+_ACCOUNTS = ("postgres", "nobody")
+
+
+def server_programs() -> Path | None:
+    """The folder of the newest server's programs: Debian's, else the one that PATH finds; None where there is none."""
+    debian = [path for path in _DEBIAN.glob("*/bin") if path.parent.name.isdigit()]
+    known = sorted(debian, key=lambda path: int(path.parent.name), reverse=True)
+    if found := shutil.which("initdb"):
+        known.append(Path(found).resolve().parent)
+    return next((path for path in known if all(os.access(path / name, os.X_OK) for name in _NEEDED)), None)
+
+
+def server_account() -> pwd.struct_passwd | None:
+    """The account that the server runs as: initdb refuses root. None for this process's own."""
+    if os.geteuid() != 0:
+        return None
+    for name in _ACCOUNTS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    return None
+
+
+# One kept session of psql with the stand-in database, as the application's own would be.
+
+
+_MARK = "@@DONE@@"
+_TIMEOUT_S = 30.0
+
+
+class NoAnswer(Exception):
+    """The server ended the session, or is not there."""
+
+
+class DemoSession:
+    """Statements by one psql, one after the other; a new one where the last was ended. ``start`` is the argv."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._argv = tuple(argv)
+        self._psql: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def run(self, statements: str) -> str:
+        """What the server said against the last of them; empty when it did it. They are our own and are not checked.
+
+        Raises NoAnswer.
+        """
+        async with self._turn:
+            try:
+                async with asyncio.timeout(_TIMEOUT_S):
+                    return await self._ask(statements)
+            except (OSError, TimeoutError, EOFError) as error:
+                await self._end()
+                raise NoAnswer(str(error) or type(error).__name__) from error
+
+    async def _ask(self, statements: str) -> str:
+        psql = self._psql
+        if psql is None or psql.returncode is not None:
+            psql = self._psql = await asyncio.create_subprocess_exec(
+                *self._argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+        if psql.stdin is None or psql.stdout is None:
+            raise EOFError
+        psql.stdin.write(f"{statements}\n\\echo {_MARK} :SQLSTATE :LAST_ERROR_MESSAGE\n".encode())
+        await psql.stdin.drain()
+        while line := (await psql.stdout.readline()).decode("utf-8", "replace"):
+            mark, _, said = line.strip().partition(" ")
+            if mark == _MARK:
+                state, _, message = said.partition(" ")
+                return "" if state == "00000" else message
+        raise EOFError("the session ended")
+
+    async def _end(self) -> None:
+        if self._psql is not None and self._psql.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._psql.kill()
+            await self._psql.wait()
+        self._psql = None
+
+    async def close(self) -> None:
+        """Ends it."""
+        await self._end()
+
 
 NAME = "lilfox"
 """Of the database, and of the role that owns it."""
@@ -45,7 +137,7 @@ _READY_S = 30.0
 _END_S = 1.5
 
 
-class Database:
+class DemoDatabase:
     """The server and the application's session with it. ``state`` is ``starting``, ``ready`` or why it is not."""
 
     def __init__(self, folder: Path, programs: Path) -> None:
@@ -59,7 +151,7 @@ class Database:
         if account is not None:
             os.chown(folder, account.pw_uid, account.pw_gid)
             self._as = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        self._session = Session(self._psql(NAME, f"{NAME}-backend"))
+        self._session = DemoSession(self._psql(NAME, f"{NAME}-backend"))
         self._kept = 0
 
     def _psql(self, database: str, application: str) -> list[str]:
@@ -130,30 +222,30 @@ class Database:
             server.kill()
             await server.wait()
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: DemoRequest) -> DemoResponse:
         """The control socket."""
         if (request.method, request.path) == ("GET", "/state"):
-            return Response(200, json.dumps({"state": self.state}).encode())
+            return DemoResponse(200, json.dumps({"state": self.state}).encode())
         if request.method != "POST" or self.state != "ready":
-            return Response(404)
+            return DemoResponse(404)
         if request.path == "/message":
             self._kept += 1
             return await self._run(_MESSAGE if self._kept % _FORGET_EACH else f"{_FORGET} {_MESSAGE}")
         try:
             return await self._run(FAULTS[json.loads(request.body)["kind"]])
         except (ValueError, KeyError, TypeError):
-            return Response(404)
+            return DemoResponse(404)
 
-    async def _run(self, statements: str) -> Response:
+    async def _run(self, statements: str) -> DemoResponse:
         try:
             said = await self._session.run(statements)
         except NoAnswer as error:
             said = str(error)
-        return Response(500 if said else 200, json.dumps({"error": said}).encode())
+        return DemoResponse(500 if said else 200, json.dumps({"error": said}).encode())
 
 
 async def _run(folder: Path, programs: Path, control: Path) -> None:
-    database = Database(folder, programs)
+    database = DemoDatabase(folder, programs)
     private = await asyncio.start_unix_server(
         lambda reader, writer: serve_connection(reader, writer, database.answer), control
     )

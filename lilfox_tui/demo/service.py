@@ -10,16 +10,139 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
+import logging.handlers
 import os
 import random
 import time
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from lilfox_tui.demo.exposition import CONTENT_TYPE, RequestCount
 from lilfox_tui.demo.faults import FAULTS, HEALED, SERVICES
+from lilfox_tui.demo.http import DemoRequest, DemoResponse, ask, serve_connection
 from lilfox_tui.demo.lifetime import SharedFolder, die_with_parent, until_told_to_end
-from lilfox_tui.demo.records import setup_logging
-from lilfox_tui.demo.wire import Request, Response, ask, serve_connection
+
+# The stand-in services' numbers in the Prometheus text format 0.0.4.
+
+
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds of the latency histogram in seconds: the defaults of Prometheus' client libraries."""
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class RequestCount:
+    """Requests by method, route and status, their latency by method and route, and those under way.
+
+    Label values are routes of our own and never text of a client, so they need no escapes.
+    """
+
+    def __init__(self) -> None:
+        self.in_progress = 0
+        self._requests: Counter[tuple[str, str, int]] = Counter()
+        self._buckets: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * (len(BOUNDS) + 1))
+        self._sums: defaultdict[tuple[str, str], float] = defaultdict(float)
+
+    def took(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts one answered request."""
+        self._requests[method, route, status] += 1
+        buckets = self._buckets[method, route]
+        buckets[next((index for index, bound in enumerate(BOUNDS) if seconds <= bound), len(BOUNDS))] += 1
+        self._sums[method, route] += seconds
+
+    def text(self) -> str:
+        """Everything, as a scrape reads it."""
+        lines = ["# HELP http_requests_total Requests answered.", "# TYPE http_requests_total counter"]
+        lines += [
+            f'http_requests_total{{method="{method}",route="{route}",status="{status}"}} {count}'
+            for (method, route, status), count in sorted(self._requests.items())
+        ]
+        lines += [
+            "# HELP http_request_duration_seconds Time from a request to its answer.",
+            "# TYPE http_request_duration_seconds histogram",
+        ]
+        for (method, route), buckets in sorted(self._buckets.items()):
+            lines += self._histogram(f'method="{method}",route="{route}"', buckets, self._sums[method, route])
+        lines += [
+            "# HELP http_requests_in_progress Requests under way.",
+            "# TYPE http_requests_in_progress gauge",
+            f"http_requests_in_progress {self.in_progress}",
+            "# HELP process_resident_memory_bytes Resident memory.",
+            "# TYPE process_resident_memory_bytes gauge",
+        ]
+        resident = resident_bytes()
+        if resident is not None:
+            lines.append(f"process_resident_memory_bytes {resident}")
+        return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def _histogram(labels: str, buckets: list[int], total_s: float) -> list[str]:
+        lines, below = [], 0
+        for bound, count in zip((*map(str, BOUNDS), "+Inf"), buckets, strict=True):
+            below += count
+            lines.append(f'http_request_duration_seconds_bucket{{{labels},le="{bound}"}} {below}')
+        lines.append(f"http_request_duration_seconds_sum{{{labels}}} {total_s:.6f}")
+        lines.append(f"http_request_duration_seconds_count{{{labels}}} {below}")
+        return lines
+
+
+def resident_bytes() -> int | None:
+    """This process's resident memory (proc_pid_statm(5)), None where there is no /proc."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+# The stand-in services' logs: the manual's JSON lines, with its rotation by size and by day.
+
+
+_EXTRAS = ("request_id", "user_id", "response_time")
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a record, key by key as the manual's formatter writes it, and ``response_time`` in seconds.
+
+    ``timestamp`` is UTC without an offset, as the manual's ``utcnow().isoformat()`` gives it.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        fields: dict[str, Any] = {
+            "timestamp": datetime.now(UTC).replace(tzinfo=None).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "module": record.module,
+            "function": record.funcName,
+            "line": record.lineno,
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        fields.update((name, getattr(record, name)) for name in _EXTRAS if hasattr(record, name))
+        return json.dumps(fields)
+
+
+def setup_logging(
+    app_name: str, log_dir: Path, *, max_bytes: int = 100 * 1024 * 1024, backup_count: int = 10
+) -> logging.Logger:
+    """A logger that writes ``APP.log`` (rotated by size) and ``APP-daily.log`` (at midnight) in ``log_dir``."""
+    log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    by_size = logging.handlers.RotatingFileHandler(
+        log_dir / f"{app_name}.log", maxBytes=max_bytes, backupCount=backup_count, encoding="utf-8"
+    )
+    by_day = logging.handlers.TimedRotatingFileHandler(
+        log_dir / f"{app_name}-daily.log", when="midnight", backupCount=30, encoding="utf-8"
+    )
+    logger = logging.getLogger(app_name)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    for writer in (by_size, by_day):
+        writer.setFormatter(JSONFormatter())
+        logger.addHandler(writer)
+    return logger
+
 
 ROUTES = {"gateway": "/api/chat", "backend": "/api/messages", "model": "/v1/completions"}
 CRASH_STATUS = 70
@@ -46,7 +169,7 @@ class Service:
         self._leaked: list[bytearray] = []
         self._trouble: asyncio.Task[None] | None = None
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: DemoRequest) -> DemoResponse:
         """The public port: counts, logs and applies the fault."""
         route = request.path if request.path in ("/health", "/metrics", ROUTES[self.name]) else "other"
         request_id = request.headers.get("x-request-id") or os.urandom(8).hex()
@@ -65,47 +188,47 @@ class Service:
             self._log.info("%s %s %d", request.method, route, response.status, extra=extra)
         return response
 
-    async def _respond(self, request: Request, route: str, request_id: str) -> Response:
+    async def _respond(self, request: DemoRequest, route: str, request_id: str) -> DemoResponse:
         if self.fault == "hang":
             await self._healed.wait()
         if self.fault == "slow":
             await asyncio.sleep(_SLOW_S)
         if route == "/metrics":
-            return Response(200, self._count.text().encode(), CONTENT_TYPE)
+            return DemoResponse(200, self._count.text().encode(), CONTENT_TYPE)
         if self.fault == "5xx":
             return self._broken(request_id)
         if route == "/health":
             return self._health()
         if route == "other":
-            return Response(404, b'{"error": "not found"}', request_id=request_id)
+            return DemoResponse(404, b'{"error": "not found"}', request_id=request_id)
         return await self._work(request.method, request_id)
 
-    def _broken(self, request_id: str) -> Response:
+    def _broken(self, request_id: str) -> DemoResponse:
         try:
             raise ConnectionError("connection to the database refused: 127.0.0.1:5432")
         except ConnectionError:
             self._log.exception("request failed", extra={"request_id": request_id})
-        return Response(500, b'{"error": "internal error"}', request_id=request_id)
+        return DemoResponse(500, b'{"error": "internal error"}', request_id=request_id)
 
-    def _health(self) -> Response:
+    def _health(self) -> DemoResponse:
         bad = self.fault == "unhealthy"
         status = "unhealthy" if bad else "degraded" if self.fault in ("leak", "errors") else "ok"
         document = {"status": status, "service": self.name, "uptime": round(time.monotonic() - self._started, 1)}
-        return Response(503 if bad else 200, json.dumps(document).encode())
+        return DemoResponse(503 if bad else 200, json.dumps(document).encode())
 
-    async def _work(self, method: str, request_id: str) -> Response:
+    async def _work(self, method: str, request_id: str) -> DemoResponse:
         await asyncio.sleep(random.expovariate(1 / _WORK_S[self.name]))
         if self._next_port is None:
-            return Response(200, b'{"text": "hello"}', request_id=request_id)
+            return DemoResponse(200, b'{"text": "hello"}', request_id=request_id)
         path = ROUTES["backend" if self.name == "gateway" else "model"]
         try:
             below = await ask(self._next_port, method, path, request_id=request_id)
         except (OSError, TimeoutError, ValueError):
             self._log.exception("the service below gave no answer", extra={"request_id": request_id})
-            return Response(502, b'{"error": "bad gateway"}', request_id=request_id)
+            return DemoResponse(502, b'{"error": "bad gateway"}', request_id=request_id)
         if self._database is not None and not await self._keep_message(self._database, request_id):
-            return Response(500, b'{"error": "internal error"}', request_id=request_id)
-        return Response(200 if below.status == 200 else 502, below.body, request_id=request_id)
+            return DemoResponse(500, b'{"error": "internal error"}', request_id=request_id)
+        return DemoResponse(200 if below.status == 200 else 502, below.body, request_id=request_id)
 
     async def _keep_message(self, database: Path, request_id: str) -> bool:
         """Whether it is kept; where there is no database, or none yet, nothing is."""
@@ -120,19 +243,19 @@ class Service:
             return False
         return True
 
-    async def control(self, request: Request) -> Response:
+    async def control(self, request: DemoRequest) -> DemoResponse:
         """The private socket: ``POST /fault`` changes the fault, ``GET /fault`` tells it."""
         if request.path != "/fault":
-            return Response(404)
+            return DemoResponse(404)
         if request.method == "POST":
             try:
                 kind = json.loads(request.body)["kind"]
             except (ValueError, KeyError, TypeError):
-                return Response(400, b'{"error": "the body is {\\"kind\\": KIND}"}')
+                return DemoResponse(400, b'{"error": "the body is {\\"kind\\": KIND}"}')
             if kind != HEALED and kind not in FAULTS:
-                return Response(400, b'{"error": "no such kind"}')
+                return DemoResponse(400, b'{"error": "no such kind"}')
             self.become(kind)
-        return Response(200, json.dumps({"kind": self.fault}).encode())
+        return DemoResponse(200, json.dumps({"kind": self.fault}).encode())
 
     def become(self, kind: str) -> None:
         """Takes on a fault, or none."""

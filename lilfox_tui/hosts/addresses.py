@@ -1,15 +1,23 @@
-"""Addresses that may not be banned: one's own, those that are not of the internet, those of the configuration."""
+"""Addresses that must not be banned: the operator's own, those of the configured hosts, those that are not public."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-from collections.abc import Collection, Iterable, Iterator
+import os
+import socket
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from lilfox_tui.errors import ConfigError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.errors import ConfigError, HostError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.output import last_words
+from lilfox_tui.i18n import Message, listed, tr
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -154,3 +162,156 @@ def _readings(wanted: Network) -> Iterator[Network]:
             length = min(32, wanted.prefixlen - bits)
             inner = (int(wanted.network_address) >> shift) & 0xFFFFFFFF
             yield ipaddress.IPv4Network((inner, length), strict=False)
+
+
+# Addresses of the configured hosts, also of those that are configured by a name: no ban may hold one of them.
+
+
+WITHIN_S = 5.0
+"""So long all names together are looked up."""
+
+
+class HostAddresses(Struct, frozen=True):
+    """What is known of them."""
+
+    found: tuple[tuple[str, Address], ...]
+    """Hosts by name, each address of theirs."""
+    unknown: tuple[str, ...] = ()
+    """Hosts whose name nothing resolves, or not in time."""
+
+    @property
+    def warning(self) -> Message | None:
+        """That some are not kept from a ban."""
+        if not self.unknown:
+            return None
+        return tr("not kept from a ban, as their names cannot be looked up: {names}", names=listed(self.unknown))
+
+
+def configured_addresses(hosts: Mapping[str, HostConfig]) -> tuple[tuple[str, Address], ...]:
+    """Those that are configured by an address."""
+    named = ((name, or_none(host.address or name)) for name, host in hosts.items())
+    return tuple((name, found) for name, found in named if found is not None)
+
+
+async def looked_up(hosts: Mapping[str, HostConfig], ssh: SshConfig, *, within_s: float = WITHIN_S) -> HostAddresses:
+    """All of them but this machine, in ``within_s``; aliases of ssh_config are followed first."""
+    found = dict.fromkeys(configured_addresses(hosts))
+    known = {name for name, _address in found}
+    names: dict[str, str] = {}
+    for name, host in hosts.items():
+        if name not in known and not host.local:
+            names[name] = await _address_of(name, host, ssh)
+    looks = {text: asyncio.ensure_future(_look_up(text)) for text in names.values()}
+    if looks:
+        await asyncio.wait(looks.values(), timeout=within_s)
+    answers = {text: look.result() if look.done() else () for text, look in looks.items()}
+    for look in looks.values():
+        look.cancel()
+    for name, text in names.items():
+        found |= dict.fromkeys((name, each) for each in answers[text])
+    return HostAddresses(tuple(found), tuple(name for name, text in names.items() if not answers[text]))
+
+
+async def _address_of(name: str, host: HostConfig, ssh: SshConfig) -> str:
+    """Where it is dialled."""
+    from lilfox_tui.hosts.ssh.connect import SshTarget, resolve
+
+    with suppress(HostError):
+        return (await resolve(SshTarget.of(name, host), ssh)).address
+    return host.address or name
+
+
+async def _look_up(text: str) -> tuple[Address, ...]:
+    """What the system's resolver says of a name, or the address that it is. In a thread that nobody waits for: the
+    resolver may hang for as long as it likes."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[tuple[Address, ...]] = loop.create_future()
+
+    def tell(found: tuple[Address, ...]) -> None:
+        if not answer.done():
+            answer.set_result(found)
+
+    def ask() -> None:
+        found: tuple[Address, ...] = ()
+        with suppress(OSError, UnicodeError):
+            found = _distinct_addresses(socket.getaddrinfo(text, None, type=socket.SOCK_STREAM))
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, found)
+
+    threading.Thread(target=ask, name="look up", daemon=True).start()
+    return await answer
+
+
+def _distinct_addresses(
+    told: Iterable[tuple[object, object, object, object, tuple[object, ...]]],
+) -> tuple[Address, ...]:
+    found = (or_none(str(place[0]).partition("%")[0]) for *_kind, place in told)
+    return tuple(dict.fromkeys(each for each in found if each is not None))
+
+
+# From where the operator reaches a host, as that host sees it: what a ban must never hold.
+
+
+_VARIABLE = "SSH_CONNECTION"
+"""sshd(8): address and port of the client, address and port of the server."""
+_SSH = "22"
+
+
+async def own_addresses(host: Host, *, local: bool = False) -> frozenset[Address]:
+    """Both ends of the SSH connection to ``host`` (behind a jump host, its end), and of the one through which this
+    machine is used, if there is one. ``local``: the host is this machine, which needs no connection; where the
+    environment tells of none, as under sudo, all that are connected to it by SSH count.
+
+    Raises HostError, also when the host does not tell: what is not known cannot be kept from a ban.
+    """
+    found = own_addresses_here()
+    if local:
+        return found or await _connected(host)
+    completed = await host.run(["printenv", _VARIABLE], timeout_s=15)
+    ends = _addresses_of_line(completed.stdout.decode("ascii", "replace"))
+    if not ends:
+        raise HostError(
+            host.name,
+            tr("{host} does not tell from which address you reach it ({variable} is not set)",
+               host=host.name, variable=_VARIABLE),
+            hint=tr("Nothing is banned without knowing that. Ban by hand, and mind your own address."),
+        )  # fmt: skip
+    return found | set(ends)
+
+
+def own_addresses_here() -> frozenset[Address]:
+    """Both ends of the SSH connection through which this machine is used; none where it is used without."""
+    return frozenset(_addresses_of_line(os.environ.get(_VARIABLE, "")))
+
+
+async def _connected(host: Host) -> frozenset[Address]:
+    """Both ends of all connections that an SSH server of ``host`` holds (ss(8): root alone is told who serves them)."""
+    completed = await host.run(["ss", "-Htnp", "state", "established"], timeout_s=15)
+    if not completed.ok:
+        raise HostError(
+            host.name,
+            tr("{host} does not tell who is connected to it by SSH: {words}", host=host.name,
+               words=last_words(completed.stderr)),
+            hint=tr("Nothing is banned without knowing that. Install iproute2 there."),
+        )  # fmt: skip
+    found: set[Address] = set()
+    for line in completed.stdout.decode("utf-8", "replace").splitlines():
+        words = line.split()
+        if len(words) < 4:
+            continue
+        (here, port), (there, _port) = (end.rsplit(":", 1) for end in words[2:4])
+        if port == _SSH or '"sshd' in line:
+            found |= {address(end.strip("[]").partition("%")[0]) for end in (here, there)}
+    return frozenset(found)
+
+
+def _addresses_of_line(words: str) -> list[Address]:
+    """Those of a line of four words; none of one that is not such a line. A link-local one has a zone, which says
+    nothing of packets."""
+    parts = words.split()
+    if len(parts) != 4:
+        return []
+    try:
+        return [address(part.partition("%")[0]) for part in (parts[0], parts[2])]
+    except ValueError:
+        return []

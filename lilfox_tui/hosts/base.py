@@ -1,19 +1,20 @@
-"""The one way to a host: run, stream, files, ports, and the state of the link.
+"""The interface of a host: run, stream, files, ports, and the state of the link.
 
-Three classes keep this contract (``local.py``, ``ssh.py``, ``fake.py``) and one test body runs over all of them.
+Three classes keep this contract (``local.py``, ``ssh/host.py``, ``fake.py``) and one test body runs over all of them.
 Everything is bytes and argv; text and shell strings are made by nobody here but for scripts of our own.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from lilfox_tui.feed import Feed
+from lilfox_tui.feed import Feed, Unavailable
 
 OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes of stdout and of stderr that ``run`` keeps unless told otherwise."""
@@ -197,3 +198,16 @@ class Host(Protocol):
     async def close(self) -> None:
         """Ends everything started here and the connection. Not cancelled half-way."""
         ...
+
+
+async def wait_until_reconnected(host: Host, at_most_s: float | None) -> None:
+    """Returns after ``at_most_s`` (None: never by itself), or as soon as the link, having been down, is up again.
+
+    Whoever keeps the host connected finds out first; those who wait for longer and longer need not find out again."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(at_most_s), aclosing(host.link.watch()) as states:
+            was_down = False
+            async for state in states:
+                if was_down and not isinstance(state, Unavailable):
+                    return
+                was_down = isinstance(state, Unavailable)

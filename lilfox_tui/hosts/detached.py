@@ -3,8 +3,7 @@
 It runs in a session of its own, with a folder of its own (``~/.cache/lilfox/jobs/ID``, 0700; root's with ``sudo``), and
 is known by its ID from then on: by this process, by another one, after the link was lost, after the host was booted.
 Whoever asks takes the same ``sudo`` that it was begun with. As ``Host.run``, it does not ask whether the host is
-protected: that is for who calls.
-"""
+protected: that is for who calls."""
 
 from __future__ import annotations
 
@@ -19,14 +18,12 @@ from msgspec import Struct
 
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostError, HostUnreachable, NotBegun, StillRuns
 from lilfox_tui.hosts import detached_scripts
-from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Host
+from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Host, wait_until_reconnected
 from lilfox_tui.hosts.output import last_words
-from lilfox_tui.hosts.script import quoted
-from lilfox_tui.hosts.ssh_words import escaped, escaped_bytes
-from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.hosts.shell_words import escaped, escaped_bytes, quoted
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
-from lilfox_tui.told import time_at, whole
+from lilfox_tui.untrusted_numbers import time_at, whole
 
 Stream = Literal["stdout", "stderr"]
 State = Literal["absent", "unbegun", "running", "ended", "gone"]
@@ -35,7 +32,7 @@ State = Literal["absent", "unbegun", "running", "ended", "gone"]
 killed with all that watched it, or the host went down."""
 
 
-class Look(Struct, frozen=True, kw_only=True):
+class DetachedState(Struct, frozen=True, kw_only=True):
     """What a host says of one. Times are aware UTC by the host's clock."""
 
     id: str
@@ -71,7 +68,7 @@ class Look(Struct, frozen=True, kw_only=True):
         return self.exit_status == 0
 
 
-class Output(Struct, frozen=True):
+class DetachedOutput(Struct, frozen=True):
     """A block of what it printed. ``cut``: before this block something may be left out."""
 
     stream: Stream
@@ -82,8 +79,8 @@ class Output(Struct, frozen=True):
 class Begun(Struct, frozen=True):
     """What ``start`` has seen. ``printed`` is empty but for who follows."""
 
-    look: Look
-    printed: tuple[Output, ...] = ()
+    look: DetachedState
+    printed: tuple[DetachedOutput, ...] = ()
 
 
 BLOCK = 1024 * 1024
@@ -149,7 +146,7 @@ async def start_script(
     return await _start(host, job, text, stdin, sudo, limit_bytes, label, followed)
 
 
-async def look(host: Host, job: str, *, sudo: bool = False) -> Look:
+async def look(host: Host, job: str, *, sudo: bool = False) -> DetachedState:
     """What there is of it now. Raises HostError."""
     return _read_line(host, (await _asked(host, detached_scripts.LOOK, [_named(job)], sudo)).stdout)
 
@@ -172,7 +169,7 @@ async def follow(
     stdout_from: int = 0,
     stderr_from: int = 0,
     lost: Callable[[HostError], None] | None = None,
-) -> AsyncGenerator[Output | Look, None]:
+) -> AsyncGenerator[DetachedOutput | DetachedState, None]:
     """What it prints as it comes, then one Look: how it ended (or that it is gone, unbegun or absent). ``begun``: it
     goes on after what its start has seen. Use inside ``aclosing``.
 
@@ -198,7 +195,7 @@ async def follow(
         except (HostUnreachable, CommandUnknown, CommandTimeout) as error:
             if lost is not None:
                 lost(error)
-            await wait_for_way(host, _WAITS_S[min(tries, len(_WAITS_S) - 1)])
+            await wait_until_reconnected(host, _WAITS_S[min(tries, len(_WAITS_S) - 1)])
             tries += 1
             continue
         tries = 0
@@ -209,7 +206,7 @@ async def follow(
             return
 
 
-async def cancel(host: Host, job: str, *, sudo: bool = False) -> Look:
+async def cancel(host: Host, job: str, *, sudo: bool = False) -> DetachedState:
     """Ends its process group (TERM, after 2 s KILL) and gives how it ended; one that has not begun never will. What has
     ended, or is gone, is not touched. ``running``: it could not be ended. Raises HostError."""
     return _read_line(
@@ -229,7 +226,7 @@ async def forget(host: Host, *jobs: str, sudo: bool = False) -> None:
     _good(host, done)
 
 
-async def listing(host: Host, *, sudo: bool = False) -> list[Look]:
+async def listing(host: Host, *, sudo: bool = False) -> list[DetachedState]:
     """All that the host knows of, by ID. Raises HostError."""
     lines = (await _asked(host, detached_scripts.LISTING, [], sudo)).stdout.splitlines()
     return [_told(line) for line in lines if _NAME.fullmatch(line.decode("utf-8", "replace").split(" ")[0])]
@@ -320,17 +317,17 @@ def _good(host: Host, done: Completed) -> Completed:
     return done
 
 
-def _answer(host: Host, told: bytes) -> tuple[Look, bytes]:
+def _answer(host: Host, told: bytes) -> tuple[DetachedState, bytes]:
     """The line of ``answer``, and what comes after it."""
     line, _, data = told.partition(b"\n")
     return _read_line(host, line), data
 
 
-def _all_read(seen: Look, at: Sequence[int]) -> bool:
+def _all_read(seen: DetachedState, at: Sequence[int]) -> bool:
     return seen.state != "running" and at[0] >= seen.stdout_bytes and at[1] >= seen.stderr_bytes
 
 
-def _read_line(host: Host, line: bytes) -> Look:
+def _read_line(host: Host, line: bytes) -> DetachedState:
     """What the host tells. Raises CommandUnknown where that is no such line: it can be asked again."""
     try:
         return _told(line)
@@ -342,13 +339,13 @@ def _read_line(host: Host, line: bytes) -> Look:
         ) from None
 
 
-def _told(line: bytes) -> Look:
+def _told(line: bytes) -> DetachedState:
     """Of a line of ``tell``: ID STATE PID BEGAN ENDED STATUS CANCELLED, of each stream SIZE END CUT, LABEL."""
     words = line.decode("utf-8", "replace").rstrip("\n").split(" ", 13)
     job, state, pid, began, ended, status, cancelled = words[:7]
     sizes = [whole(word) for word in words[7:13]]
     cuts = [size if end or cut else None for size, end, cut in (sizes[:3], sizes[3:])]
-    return Look(
+    return DetachedState(
         id=job,
         state=_STATES[state],
         pid=_number(pid),
@@ -373,7 +370,7 @@ def _time(word: str) -> datetime | None:
     return None if number is None else time_at(number)
 
 
-def _blocks(seen: Look, at: list[int], data: bytes) -> list[Output]:
+def _blocks(seen: DetachedState, at: list[int], data: bytes) -> list[DetachedOutput]:
     """The blocks of both streams that stand in ``data``; moves ``at`` on."""
     found = []
     for index, (stream, total, cut_at) in enumerate(
@@ -383,7 +380,7 @@ def _blocks(seen: Look, at: list[int], data: bytes) -> list[Output]:
         ends = total if cut_at is None or begin >= cut_at else cut_at
         size = max(0, min(BLOCK, ends - begin))
         if size:
-            found.append(Output("stdout" if stream == "stdout" else "stderr", data[:size], begin == cut_at))
+            found.append(DetachedOutput("stdout" if stream == "stdout" else "stderr", data[:size], begin == cut_at))
         data = data[size:]
         at[index] += size
     return found

@@ -24,7 +24,7 @@ results are left in variables instead of printed, and a script is read by ``cat`
 
 from __future__ import annotations
 
-from lilfox_tui.hosts.script import END_GROUP, quoted
+from lilfox_tui.hosts.shell_words import END_GROUP, quoted
 
 END_BYTES = 64 * 1024
 """What is kept of the end of a stream past its limit."""

@@ -17,8 +17,8 @@ from typing import TypeAlias
 from lilfox_tui.errors import AuthRefused, HostError, HostKeyChanged, HostKeyUnknown
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
-from lilfox_tui.hosts.refusals import failed, loop_timeout, no_change_allowed, not_read, too_slow
-from lilfox_tui.hosts.script import NOT_FOUND
+from lilfox_tui.hosts.host_errors import failed, loop_timeout, no_change_allowed, not_read, too_slow
+from lilfox_tui.hosts.shell_words import NOT_FOUND
 
 Call: TypeAlias = tuple[tuple[str, ...], bytes]
 """A command's argv and stdin."""

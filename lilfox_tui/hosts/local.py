@@ -12,16 +12,61 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.feed import Feed
-from lilfox_tui.hosts import local_files
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
+from lilfox_tui.hosts.host_errors import failed, no_change_allowed, not_read, not_written, sudo_refused, too_slow
 from lilfox_tui.hosts.local_process import LocalLoop, LocalProcess
-from lilfox_tui.hosts.refusals import failed, no_change_allowed, sudo_refused, too_slow
-from lilfox_tui.hosts.script import NOT_FOUND, NOT_RUNNABLE
+from lilfox_tui.hosts.shell_words import NOT_FOUND, NOT_RUNNABLE
 from lilfox_tui.hosts.sudo import SudoDialog, secret, sudo_quietly
 from lilfox_tui.i18n import tr
+
+
+def read_part(host: str, path: str, offset: int, limit_bytes: int) -> bytes:
+    """Up to ``limit_bytes`` from ``offset``. Raises FileRefused."""
+    try:
+        with Path(path).open("rb") as file:
+            if offset:
+                file.seek(offset)
+            return file.read(limit_bytes)
+    except OSError as error:
+        raise not_read(host, path, _reason(error)) from None
+
+
+def write_whole(host: str, path: str, data: bytes, mode: int) -> None:
+    """Puts ``data`` at ``path`` by a temporary file beside it, fsync and rename. Raises FileRefused."""
+    target = Path(path)
+    partial = target.with_name(f".{target.name[:100]}.lilfox-{os.urandom(4).hex()}")
+    try:
+        _write(partial, data, mode)
+        partial.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise not_written(host, path, _reason(error)) from None
+
+
+def _write(partial: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
 
 
 class LocalHost:
@@ -138,13 +183,13 @@ class LocalHost:
 
     async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
         """See :meth:`Host.read_file`."""
-        return await asyncio.to_thread(local_files.read, self.name, path, offset, limit_bytes)
+        return await asyncio.to_thread(read_part, self.name, path, offset, limit_bytes)
 
     async def write_file(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
         """See :meth:`Host.write_file`."""
         if self._read_only:
             raise no_change_allowed(self.name, path)
-        await asyncio.to_thread(local_files.write_whole, self.name, path, data, mode)
+        await asyncio.to_thread(write_whole, self.name, path, data, mode)
 
     @asynccontextmanager
     async def forward(self, port: int, address: str = "127.0.0.1") -> AsyncIterator[tuple[str, int]]:

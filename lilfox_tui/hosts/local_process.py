@@ -1,19 +1,180 @@
-"""One process group on this machine: started, read, and surely ended."""
+"""One process group on this machine: started, read through pipes, and surely ended."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
 
-from lilfox_tui.hosts.local_group import end_group
-from lilfox_tui.hosts.local_pipe import BLOCK, Outlet, Pipe
-from lilfox_tui.hosts.output import Kept, LimitReached, Tail
-from lilfox_tui.hosts.refusals import loop_ended, loop_timeout
-from lilfox_tui.hosts.script import END, END_GROUP, MAX_ANSWER, new_tick
+from lilfox_tui.hosts.host_errors import loop_ended, loop_timeout
+from lilfox_tui.hosts.output import BoundedOutput, LimitReached, OutputTail
+from lilfox_tui.hosts.shell_words import END, END_GROUP, MAX_ANSWER, new_tick
 from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint
-from lilfox_tui.together import Together
+from lilfox_tui.task_group import CancelSafeTaskGroup
+
+# The end of a process group of this machine: what ``script.END_GROUP`` does on others, without a shell that reads all
+# of /proc byte by byte (some 30 ms each time).
+
+
+_WAIT_S = 2.0
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.002, 0.1
+
+
+async def end_group(group: int) -> bool:
+    """TERM, 2 s, KILL, 2 s; whether nothing of it runs any more. Zombies count as ended, for only their parent can take
+    them away. Cancelled meanwhile (its own process ends, say) it is KILL at once: nobody is left who would send it."""
+    try:
+        return await _group_ended(group)
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+        raise
+
+
+async def _group_ended(group: int) -> bool:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not await asyncio.to_thread(group_runs, group):
+            return True
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
+        until, look_s = monotonic() + _WAIT_S, _FIRST_LOOK_S
+        while monotonic() < until:
+            await asyncio.sleep(look_s)
+            look_s = min(2 * look_s, _LONGEST_LOOK_S)
+            if not await asyncio.to_thread(group_runs, group):
+                return True
+    return False
+
+
+def group_runs(group: int) -> bool:
+    """Whether a process of the group does, also where that cannot be seen (no /proc)."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        """Somebody else's, but there."""
+    if not Path("/proc/self").exists():
+        return True
+    pids = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return any(_process_state(group, pid) not in ("", "Z") for pid in pids)
+
+
+def _process_state(group: int, pid: str) -> str:
+    """The state of a process of the group; empty for others (proc_pid_stat(5))."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:  # it has ended since
+        return ""
+    state, _parent, its, *_rest = text.rpartition(")")[2].split()
+    return state if int(its) == group else ""
+
+
+# Pipes to and from a process, with one copy each; asyncio's streams make three of what is read, and two of what is
+# written.
+
+
+BLOCK = 1024 * 1024
+_MOMENT_S, _LONGER_S = 0.001, 0.005
+"""Until a full pipe is looked at again: one of which something was just read, and one of which nothing was."""
+
+
+class Pipe:
+    """A pipe whose ``writing`` end a process is given. Nothing is read that nobody asks for. One reader at a time."""
+
+    def __init__(self) -> None:
+        self._reading, self.writing = os.pipe2(os.O_CLOEXEC)
+        self._waiting: asyncio.Future[None] | None = None
+        os.set_blocking(self._reading, False)
+        widen(self._reading)
+
+    def given(self) -> None:
+        """The process has its end: this one's copy of it is closed, so that the pipe ends with the process."""
+        os.close(self.writing)
+        self.writing = -1
+
+    async def read(self, size: int = BLOCK) -> bytes:
+        """What is in the pipe, up to ``size`` bytes; empty at its end. Others have their turn before each block."""
+        await asyncio.sleep(0)
+        while self._reading >= 0:
+            try:
+                return os.read(self._reading, size)
+            except BlockingIOError:
+                await self._filled()
+        return b""
+
+    async def _filled(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        loop.add_reader(self._reading, self._wake)
+        try:
+            await self._waiting
+        finally:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Ends the waiting for more, if anybody waits."""
+        if self._waiting is not None:
+            self._waiting.get_loop().remove_reader(self._reading)
+            if not self._waiting.done():
+                self._waiting.set_result(None)
+            self._waiting = None
+
+    def close(self) -> None:
+        """Both ends; who still reads has come to the end."""
+        self._wake()
+        for end in (self._reading, self.writing):
+            if end >= 0:
+                os.close(end)
+        self._reading = self.writing = -1
+
+
+class Outlet:
+    """A process's stdin, for much at once. A pipe that is full can be written again as soon as a page of it was read,
+    and who is woken then writes a page and waits again, which takes a core at 100 MB/s: so it is looked after a moment
+    how much was read of it. Where the pipe can be no wider a moment is too long, and asyncio writes."""
+
+    def __init__(self, stdin: asyncio.StreamWriter) -> None:
+        self._stdin = stdin
+        self._wide = False
+        with suppress(ValueError):  # it has ended already, and its pipe is closed
+            self._wide = widen(stdin.get_extra_info("pipe").fileno())
+
+    async def write(self, block: bytes) -> None:
+        """Writes all of it. Raises BrokenPipeError, ConnectionResetError where nobody reads any more."""
+        rest = memoryview(block)
+        while rest and self._wide and not self._stdin.transport.is_closing():
+            written = self._write(rest)
+            rest = rest[written:]
+            if rest:
+                await asyncio.sleep(_MOMENT_S if written else _LONGER_S)
+        if rest:
+            self._stdin.write(rest)
+            await self._stdin.drain()
+
+    def _write(self, rest: memoryview) -> int:
+        """What fits into the pipe, once it has taken what asyncio holds for it."""
+        if self._stdin.transport.get_write_buffer_size():
+            return 0
+        try:
+            return os.write(self._stdin.get_extra_info("pipe").fileno(), rest)
+        except BlockingIOError:
+            return 0
+
+
+def widen(pipe: int) -> bool:
+    """Makes a pipe as wide as a block, so that a dump takes a sixteenth of the turns (fcntl(2), F_SETPIPE_SZ); whether
+    it is. Who has too many wide ones gets no more (pipe-user-pages-soft)."""
+    try:
+        return fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, BLOCK) >= BLOCK
+    except OSError:
+        return False
 
 
 class LocalProcess:
@@ -54,11 +215,11 @@ class LocalProcess:
     async def collect(self, stdin: bytes, limit: int) -> bool:
         """Writes ``stdin``, reads both streams to their end; whether one went past ``limit``."""
         assert self._process.stderr is not None
-        out, err = Kept(limit), Kept(limit)
+        out, err = BoundedOutput(limit), BoundedOutput(limit)
         truncated = False
         supply = asyncio.ensure_future(self._supply(stdin))
         try:
-            async with Together() as tasks:
+            async with CancelSafeTaskGroup() as tasks:
                 tasks.create_task(self._read(self._out, out))
                 tasks.create_task(self._read(self._process.stderr, err, self._dialog))
             await self._process.wait()
@@ -74,10 +235,10 @@ class LocalProcess:
         """Writes ``blocks`` as they come and reads both streams to their end; whether one went past ``limit``. Raises
         what ``blocks`` raises, with its stdin still open."""
         assert self._process.stderr is not None
-        out, err = Kept(limit), Kept(limit)
+        out, err = BoundedOutput(limit), BoundedOutput(limit)
         truncated = False
         try:
-            async with Together() as tasks:
+            async with CancelSafeTaskGroup() as tasks:
                 tasks.create_task(self._read(self._out, out))
                 tasks.create_task(self._read(self._process.stderr, err, self._dialog))
                 supply = tasks.create_task(self._pour(blocks))
@@ -104,7 +265,7 @@ class LocalProcess:
         self._process.stdin.close()
 
     async def _read(
-        self, stream: Pipe | asyncio.StreamReader, kept: Kept | Tail, dialog: SudoDialog | None = None
+        self, stream: Pipe | asyncio.StreamReader, kept: BoundedOutput | OutputTail, dialog: SudoDialog | None = None
     ) -> None:
         while block := await stream.read(BLOCK):
             kept.add(dialog.hear(block) if dialog else block)
@@ -125,7 +286,7 @@ class LocalProcess:
         if self._dialog is None:
             return True
         assert self._process.stderr is not None
-        self._hearing = asyncio.create_task(self._read(self._process.stderr, Tail(), self._dialog))
+        self._hearing = asyncio.create_task(self._read(self._process.stderr, OutputTail(), self._dialog))
         return await self._dialog.reach_root(self._hearing, self.write)
 
     async def write(self, data: bytes) -> None:
@@ -137,7 +298,7 @@ class LocalProcess:
     async def blocks(self, stdin: bytes) -> AsyncGenerator[bytes, None]:
         """What it writes to stdout, as it comes, while ``stdin`` is written; the tail of stderr is kept."""
         assert self._process.stderr is not None
-        err = Tail()
+        err = OutputTail()
         others = asyncio.gather(self._read(self._process.stderr, err, self._dialog), self._supply(stdin))
         try:
             while block := await self._out.read():

@@ -23,7 +23,7 @@ def open_host(
         from lilfox_tui.hosts.local import LocalHost
 
         return LocalHost(name, config, read_only=read_only)
-    from lilfox_tui.hosts.ssh import SshHost
+    from lilfox_tui.hosts.ssh.host import SshHost
 
     return SshHost(name, config, ssh, read_only=read_only, dials=dials)
 
@@ -31,7 +31,7 @@ def open_host(
 async def offered_key(name: str, config: HostConfig, ssh: SshConfig) -> OfferedKey:
     """What the host shows now, without logging in. Raises HostUnreachable, UsageError for this machine."""
     _refuse_local(name, config)
-    from lilfox_tui.hosts.ssh_trust import ask_key
+    from lilfox_tui.hosts.ssh.connect import ask_key
 
     return await ask_key(name, config, ssh)
 
@@ -44,7 +44,7 @@ async def trust(name: str, config: HostConfig, ssh: SshConfig, fingerprint: str)
     fingerprint, HostUnreachable, UsageError for this machine, FileRefused when the file cannot be written, NotRecorded.
     """
     _refuse_local(name, config)
-    from lilfox_tui.hosts.ssh_trust import add_key
+    from lilfox_tui.hosts.ssh.connect import add_key
 
     return await add_key(name, config, ssh, fingerprint)
 

@@ -12,7 +12,7 @@ class LimitReached(Exception):
     """A command wrote more than its caller wants to keep."""
 
 
-class Kept:
+class BoundedOutput:
     """The first ``limit`` bytes of a stream; raises LimitReached at the first byte past them."""
 
     def __init__(self, limit: int) -> None:
@@ -32,7 +32,7 @@ class Kept:
         return b"".join(self._blocks)
 
 
-class Tail:
+class OutputTail:
     """The last few KB of a stream."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 Kind = Literal["file", "folder", "link", "other"]
 
 
-class Facts(Struct, frozen=True):
+class RemotePathFacts(Struct, frozen=True):
     """What is at a path itself, links not followed. ``modified`` is aware UTC, ``mode`` the permission bits."""
 
     kind: Kind
@@ -20,7 +20,7 @@ class Facts(Struct, frozen=True):
     mode: int
 
 
-class Filesystem(Struct, frozen=True):
+class RemoteFilesystem(Struct, frozen=True):
     """A filesystem by the server's statvfs(3). ``id`` tells it from others on that host, as well as its kind can."""
 
     id: int
@@ -30,7 +30,7 @@ class Filesystem(Struct, frozen=True):
     read_only: bool
 
 
-class RemoteFile(Protocol):
+class RemoteFileHandle(Protocol):
     """An open file; raises as RemoteFiles."""
 
     async def read(self, offset: int, size: int) -> bytes:
@@ -41,7 +41,7 @@ class RemoteFile(Protocol):
         """All of ``data``."""
         ...
 
-    async def facts(self) -> Facts:
+    async def facts(self) -> RemotePathFacts:
         """Of what is open."""
         ...
 
@@ -72,19 +72,19 @@ class RemoteFiles(Protocol):
         """The absolute path without links."""
         ...
 
-    async def facts(self, path: str) -> Facts:
+    async def facts(self, path: str) -> RemotePathFacts:
         """What is there."""
         ...
 
-    async def listing(self, folder: str) -> Sequence[tuple[str, Facts]]:
+    async def listing(self, folder: str) -> Sequence[tuple[str, RemotePathFacts]]:
         """Names within, without ``.`` and ``..``."""
         ...
 
-    async def create(self, path: str) -> RemoteFile:
+    async def create(self, path: str) -> RemoteFileHandle:
         """A new file, 0600. Raises FileExistsError for a name that is taken, by a link, too."""
         ...
 
-    async def open(self, path: str, *, write: bool = False) -> RemoteFile:
+    async def open(self, path: str, *, write: bool = False) -> RemoteFileHandle:
         """A file that is there; the server follows a link, so look with ``facts`` first."""
         ...
 
@@ -108,7 +108,7 @@ class RemoteFiles(Protocol):
         """Puts the names in it on the disk, where the server can: OpenSSH's on Linux does."""
         ...
 
-    async def filesystem(self, path: str) -> Filesystem | None:
+    async def filesystem(self, path: str) -> RemoteFilesystem | None:
         """The one that the path is on; None where the server does not tell (statvfs@openssh.com)."""
         ...
 

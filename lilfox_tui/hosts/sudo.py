@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from lilfox_tui.config.types import SecretRef
+from lilfox_tui.config.model import SecretRef
 
 _COMPLAINTS = (
     b"sudo: a password is required",

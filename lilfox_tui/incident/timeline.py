@@ -26,8 +26,8 @@ from lilfox_tui.incident.folder import EVIDENCE, HEAD, TIMELINE, IncidentError, 
 from lilfox_tui.incident.model import Closed, EvidenceKept, IncidentOpened, Reopened, TimelineEntry, TookOver, What
 from lilfox_tui.incident.reducer import is_open
 from lilfox_tui.redact import redact, redact_all
-from lilfox_tui.regular_file import open_regular
 from lilfox_tui.text import encodable
+from lilfox_tui.trusted_file import open_regular
 
 # Files beside a timeline: whole or not at all, never one over another.
 

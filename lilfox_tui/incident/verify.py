@@ -19,7 +19,7 @@ from lilfox_tui.incident import timeline
 from lilfox_tui.incident.folder import EVIDENCE, HEAD, TIMELINE, IncidentError, find
 from lilfox_tui.incident.model import EvidenceKept, TimelineEntry
 from lilfox_tui.incident.timeline import NO_ENTRY, NOTHING_BEFORE, HeadHash, digest, entry_of
-from lilfox_tui.regular_file import open_regular
+from lilfox_tui.trusted_file import open_regular
 
 _BLOCK = 1 << 20
 

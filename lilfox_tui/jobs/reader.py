@@ -14,7 +14,7 @@ from msgspec import Struct
 from lilfox_tui import paths
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.model import Began, Ended, Event, JobError
-from lilfox_tui.regular_file import open_regular
+from lilfox_tui.trusted_file import open_regular
 
 # Where jobs are kept: ``jobs`` in the places that ``paths.py`` knows.
 

@@ -13,7 +13,7 @@ import msgspec
 from lilfox_tui.i18n import _
 from lilfox_tui.jobs.model import Began, Ended, Event, Intent, Job, JobRequest, Progress, ProgressMade, StepDone
 from lilfox_tui.jobs.reader import REQUEST
-from lilfox_tui.regular_file import open_regular
+from lilfox_tui.trusted_file import open_regular
 
 _MOST_REQUEST_BYTES = 8 << 20
 

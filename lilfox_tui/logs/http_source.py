@@ -13,15 +13,21 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.config.model import LogConfig
-from lilfox_tui.config.types import Seconds, SecretRef, TextOrSecret
+from lilfox_tui.config.model import LogConfig, Seconds, SecretRef, TextOrSecret
 from lilfox_tui.errors import HostError, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_answer import HttpFault, HungUp, TooMuch
-from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
-from lilfox_tui.hosts.json_body import VALUES_AT_MOST, decoded
-from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.hosts.base import Host, wait_until_reconnected
+from lilfox_tui.hosts.http import (
+    VALUES_AT_MOST,
+    HttpFault,
+    HttpTransport,
+    HungUp,
+    Tls,
+    TooMuch,
+    authorization,
+    decoded_json,
+    revealed,
+)
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter, span
 from lilfox_tui.logs.record import LogRecord
@@ -284,7 +290,7 @@ class LogServer:
     def __init__(self, options: HttpSourceOptions, host: Host) -> None:
         parts = urlsplit(options.url)
         self._options, self._scheme, self._path = options, parts.scheme, parts.path.rstrip("/")
-        self._way = HttpWay(options.url, host, timeout_s=options.timeout, tls=Tls(verify=options.verify_tls))
+        self._way = HttpTransport(options.url, host, timeout_s=options.timeout, tls=Tls(verify=options.verify_tls))
 
     @property
     def where(self) -> str:
@@ -350,7 +356,7 @@ class LogServer:
 
     def _decoded(self, answer: _HttpResponse) -> Any:
         try:
-            return decoded(answer.body) if answer.body else None
+            return decoded_json(answer.body) if answer.body else None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise ServerError(
                 tr("{where} answers something that is no JSON: {start}", where=self.where, start=_start(answer.body)),
@@ -475,7 +481,7 @@ class PolledSource:
                 pause_s = AGAIN_S[min(tries, len(AGAIN_S) - 1)]
                 self._status.fail(error, next_try=datetime.fromtimestamp(time.time() + pause_s, UTC))
                 tries += 1
-                await wait_for_way(self.host, pause_s)
+                await wait_until_reconnected(self.host, pause_s)
             else:
                 self._good()
                 tries = 0

@@ -14,8 +14,7 @@ from msgspec import Struct
 
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Feed
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.format import Format, load_format, recognise, split_records
@@ -325,7 +324,7 @@ class StreamSource:
                 next_try = datetime.fromtimestamp(time.time() + pause_s, UTC)
                 self._status.fail(error, next_try=next_try)
             self._settled.set()
-            await wait_for_way(self.host, pause_s)
+            await wait_until_reconnected(self.host, pause_s)
 
     def _finish(self, error: LilFoxError | None) -> None:
         self._error = error

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, FileRefused, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed, Unavailable
-from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import AtPlace, LogSource, OnHost, RecordPage, SourceNotice, Start, page_of
@@ -544,7 +544,7 @@ def _as_tried(source: LogSource, trouble: Unavailable) -> Unavailable:
 async def _pause(source: LogSource, wait_s: float | None) -> None:
     """Waits before the next try; what lies on a host is tried at once when the host can be reached again."""
     if isinstance(source, OnHost):
-        await wait_for_way(source.host, wait_s)
+        await wait_until_reconnected(source.host, wait_s)
     elif wait_s is None:
         await asyncio.Event().wait()
     else:

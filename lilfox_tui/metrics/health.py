@@ -22,8 +22,7 @@ from lilfox_tui.config.model import ServiceConfig
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.feed import Feed
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_answer import HttpFault
-from lilfox_tui.hosts.http_way import HttpWay, Tls, revealed
+from lilfox_tui.hosts.http import HttpFault, HttpTransport, Tls, revealed
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
 from lilfox_tui.redact import redacted_start
@@ -222,7 +221,7 @@ class HealthProbe:
         parts = urlsplit(config.url)
         self._path = parts.path.rstrip("/") + "/" + config.health.lstrip("/")
         tls = Tls(verify=config.verify_tls)
-        self._way = HttpWay(config.url, host, timeout_s=config.timeout, tls=tls, keep_idle_s=period_s * 2 + 5)
+        self._way = HttpTransport(config.url, host, timeout_s=config.timeout, tls=tls, keep_idle_s=period_s * 2 + 5)
         self._where = self._way.where
         self._hysteresis = Hysteresis(
             name,

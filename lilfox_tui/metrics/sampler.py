@@ -20,7 +20,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.collector import Collector, load_collectors
 from lilfox_tui.metrics.model import HostSnapshot, MalformedOutput, ProcessUsage, Sample, Series, silent_after_s
 from lilfox_tui.metrics.sources import HostAnswer, HostSource, LocalSource, PsutilSource, has_proc, read_text
-from lilfox_tui.told import later, whole
+from lilfox_tui.untrusted_numbers import later, whole
 
 # The processes of the host that is looked at: CPU shares from two readings, the busiest first.
 

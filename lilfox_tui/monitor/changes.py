@@ -1,8 +1,7 @@
 """What happened: levels, links, restarts, units, mounts and devices that changed, also while nothing of ours ran.
 
 The last known state is kept in ``seen.json`` in the state folder, so that the first look of a visit is compared with
-the last look of the one before. Where the file cannot be read or written, changes are those of this run.
-"""
+the last look of the one before. Where the file cannot be read or written, changes are those of this run."""
 
 from __future__ import annotations
 
@@ -18,8 +17,7 @@ import msgspec
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.backup_view import PlanView
-from lilfox_tui.monitor.model import Change, HostView, Overview, View
+from lilfox_tui.monitor.model import HostView, Overview, PlanView, StatusChange, View
 from lilfox_tui.replace_file import replace_file
 from lilfox_tui.text import human_duration
 
@@ -31,7 +29,7 @@ SAVE_EVERY_S = 60.0
 _FILE_LIMIT_BYTES = 8 * 1024 * 1024
 
 
-class Known(msgspec.Struct, kw_only=True):
+class KnownState(msgspec.Struct, kw_only=True):
     """The last known state of one host, service or backend; None is not known.
 
     Times are seconds since the epoch (UTC).
@@ -53,15 +51,15 @@ class ChangeLog:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._changes: deque[Change] = deque(maxlen=KEPT)
-        self._known: dict[str, Known] = _load(path)
+        self._changes: deque[StatusChange] = deque(maxlen=KEPT)
+        self._known: dict[str, KnownState] = _load(path)
 
-    def observe(self, overview: Overview, *, unsettled: Collection[str] = ()) -> list[Change]:
+    def observe(self, overview: Overview, *, unsettled: Collection[str] = ()) -> list[StatusChange]:
         """Remembers and returns what changed since the last overview.
 
         The level of a subject in ``unsettled`` (``host/NAME``) is not yet to be believed: it is not compared.
         """
-        found: list[Change] = []
+        found: list[StatusChange] = []
         for name, host in overview.hosts.items():
             subject = f"host/{name}"
             found += self._host(subject, host, overview.at, settled=subject not in unsettled)
@@ -76,11 +74,11 @@ class ChangeLog:
         self._changes.extend(found)
         return found
 
-    def since_last_visit(self) -> list[Change]:
+    def since_last_visit(self) -> list[StatusChange]:
         """Every change since the visit before this one ended, oldest first; the newest thousand."""
         return list(self._changes)
 
-    def all(self) -> list[Change]:
+    def all(self) -> list[StatusChange]:
         """The same, for those who filter by subject."""
         return list(self._changes)
 
@@ -99,7 +97,7 @@ class ChangeLog:
             with suppress(OSError):
                 replace_file(self._path, content)
 
-    def _host(self, subject: str, view: HostView, at: datetime, *, settled: bool) -> list[Change]:
+    def _host(self, subject: str, view: HostView, at: datetime, *, settled: bool) -> list[StatusChange]:
         known = self._known_of(subject)
         found = list(_link_changes(subject, view, known, at))
         if found:
@@ -112,8 +110,8 @@ class ChangeLog:
             found += _came_and_gone(subject, view, known, at)
         return found
 
-    def _known_of(self, subject: str) -> Known:
-        known = self._known.pop(subject, None) or Known()
+    def _known_of(self, subject: str) -> KnownState:
+        known = self._known.pop(subject, None) or KnownState()
         self._known[subject] = known  # the newest last: the oldest subjects are the ones that go
         if len(self._known) > KEPT:
             del self._known[next(iter(self._known))]
@@ -129,7 +127,7 @@ def _known_level(view: View | PlanView) -> tuple[int | None, float | None]:
     return (None, None) if view.level is Level.UNKNOWN else (int(view.level), view.since.timestamp())
 
 
-def _level_changes(subject: str, view: View | PlanView, known: Known, at: datetime) -> Iterator[Change]:
+def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: datetime) -> Iterator[StatusChange]:
     """A change of level; not known is no level, so that a start or a gap is no event."""
     if view.level is Level.UNKNOWN:
         return
@@ -141,28 +139,28 @@ def _level_changes(subject: str, view: View | PlanView, known: Known, at: dateti
     when = min(view.since, at)
     if view.level is Level.GOOD:
         lasted = "" if since is None else human_duration(at.timestamp() - since)
-        yield Change(when, subject, tr("good again after {lasted}", lasted=lasted), Level.GOOD, "level")
+        yield StatusChange(when, subject, tr("good again after {lasted}", lasted=lasted), Level.GOOD, "level")
         return
     why: Message | str = view.reasons[0] if view.reasons else ""
     if view.level is Level.FAILING:
-        yield Change(when, subject, tr("failing: {why}", why=why), Level.FAILING, "level")
+        yield StatusChange(when, subject, tr("failing: {why}", why=why), Level.FAILING, "level")
     else:
-        yield Change(when, subject, tr("degraded: {why}", why=why), Level.DEGRADED, "level")
+        yield StatusChange(when, subject, tr("degraded: {why}", why=why), Level.DEGRADED, "level")
 
 
-def _link_changes(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
+def _link_changes(subject: str, view: HostView, known: KnownState, at: datetime) -> Iterator[StatusChange]:
     if isinstance(view.link, Unavailable):
         if not known.lost:
             known.lost = True
             why = view.link.error.message
-            yield Change(min(view.link.since, at), subject, tr("lost: {why}", why=why), Level.FAILING, "lost")
+            yield StatusChange(min(view.link.since, at), subject, tr("lost: {why}", why=why), Level.FAILING, "lost")
     elif not isinstance(view.link, Pending) and known.lost:
         known.lost = False
         answered = view.link.value.since if view.summary is None else max(view.link.value.since, view.summary.at)
-        yield Change(min(answered, at), subject, tr("reached again"), view.level, "back")
+        yield StatusChange(min(answered, at), subject, tr("reached again"), view.level, "back")
 
 
-def _restart(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
+def _restart(subject: str, view: HostView, known: KnownState, at: datetime) -> Iterator[StatusChange]:
     if view.summary is None:
         return
     booted, boot_id = view.summary.booted_at, view.summary.boot_id
@@ -175,10 +173,10 @@ def _restart(subject: str, view: HostView, known: Known, at: datetime) -> Iterat
     if booted is not None:
         known.booted_at = booted.timestamp()
     if restarted:
-        yield Change(min(booted or at, at), subject, tr("restarted"), Level.DEGRADED, "restarted")
+        yield StatusChange(min(booted or at, at), subject, tr("restarted"), Level.DEGRADED, "restarted")
 
 
-def _units(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
+def _units(subject: str, view: HostView, known: KnownState, at: datetime) -> Iterator[StatusChange]:
     if view.summary is None or view.summary.failed_units is None:
         return
     now = view.summary.failed_units
@@ -186,12 +184,12 @@ def _units(subject: str, view: HostView, known: Known, at: datetime) -> Iterator
     if before is None:
         return
     for unit in sorted(set(now) - set(before)):
-        yield Change(at, subject, tr("unit {unit} failed", unit=unit), Level.DEGRADED, f"unit {unit}")
+        yield StatusChange(at, subject, tr("unit {unit} failed", unit=unit), Level.DEGRADED, f"unit {unit}")
     for unit in sorted(set(before) - set(now)):
-        yield Change(at, subject, tr("unit {unit} is no longer failed", unit=unit), Level.GOOD, f"unit {unit}")
+        yield StatusChange(at, subject, tr("unit {unit} is no longer failed", unit=unit), Level.GOOD, f"unit {unit}")
 
 
-def _came_and_gone(subject: str, view: HostView, known: Known, at: datetime) -> Iterator[Change]:
+def _came_and_gone(subject: str, view: HostView, known: KnownState, at: datetime) -> Iterator[StatusChange]:
     """Mounts, disks and interfaces. None at all is a part that could not be read, not a host without any."""
     summary = view.summary
     if summary is None:
@@ -215,12 +213,12 @@ def _came_and_gone(subject: str, view: HostView, known: Known, at: datetime) -> 
         yield from (_went(at, subject, tr("interface {name} is gone", name=name), f"interface {name}") for name in gone)
 
 
-def _came(at: datetime, subject: str, what: Message, kind: str) -> Change:
-    return Change(at, subject, what, Level.GOOD, kind)
+def _came(at: datetime, subject: str, what: Message, kind: str) -> StatusChange:
+    return StatusChange(at, subject, what, Level.GOOD, kind)
 
 
-def _went(at: datetime, subject: str, what: Message, kind: str) -> Change:
-    return Change(at, subject, what, Level.DEGRADED, kind)
+def _went(at: datetime, subject: str, what: Message, kind: str) -> StatusChange:
+    return StatusChange(at, subject, what, Level.DEGRADED, kind)
 
 
 def _differ(before: list[str] | None, now: list[str]) -> tuple[list[str], list[str]]:
@@ -229,13 +227,13 @@ def _differ(before: list[str] | None, now: list[str]) -> tuple[list[str], list[s
     return sorted(set(now) - set(before)), sorted(set(before) - set(now))
 
 
-def _load(path: Path | None) -> dict[str, Known]:
+def _load(path: Path | None) -> dict[str, KnownState]:
     if path is None:
         return {}
     try:
         with path.open("rb") as file:
             text = file.read(_FILE_LIMIT_BYTES)
-        return msgspec.json.decode(text, type=dict[str, Known])
+        return msgspec.json.decode(text, type=dict[str, KnownState])
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return {}
 

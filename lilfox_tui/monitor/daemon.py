@@ -3,26 +3,244 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
-from collections.abc import Callable
-from contextlib import AsyncExitStack, aclosing
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
-from lilfox_tui.config.model import Config, MonitorConfig
-from lilfox_tui.config.types import Seconds
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.config.model import Config, MonitorConfig, Seconds
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.feed import Feed, Pending, Ready, State
+from lilfox_tui.hosts.http import HttpTransport
+from lilfox_tui.i18n import Message, ntr, tr
 from lilfox_tui.metrics.model import HostSnapshot, Level
-from lilfox_tui.monitor.alert_log import AlertLog
 from lilfox_tui.monitor.export import prometheus, report
-from lilfox_tui.monitor.export_recovery import recovery_families
-from lilfox_tui.monitor.heartbeat import Heartbeat
-from lilfox_tui.monitor.metrics_server import serve
+from lilfox_tui.monitor.export_sections import recovery_families
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.monitor.report_file import ReportFile
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alerts
+
+
+# What does not go as it should with alerts, told once when it begins and once when it is over: for a log.
+
+
+class AlertLog:
+    """``tell`` gets each sentence."""
+
+    def __init__(self, tell: Callable[[Message], None]) -> None:
+        self._tell = tell
+        self._told: dict[str, Message] = {}
+
+    async def follow(self, feed: Feed[Alerts]) -> None:
+        """Tells what ``feed`` brings, until cancelled."""
+        async with aclosing(feed.watch()) as states:
+            async for state in states:
+                self.take(state)
+
+    def take(self, state: State[Alerts]) -> None:
+        """Tells what of ``state`` is new, and what of before is over."""
+        if isinstance(state, Pending):
+            return
+        now = dict(_alert_troubles(state))
+        for key, text in now.items():
+            if key not in self._told:
+                self._tell(tr("alerts: {trouble}", trouble=text))
+        for key, text in self._told.items():
+            if key not in now:
+                self._tell(tr("alerts: it is over: {trouble}", trouble=text))
+        self._told = {key: self._told.get(key, text) for key, text in now.items()}
+
+
+def _alert_troubles(state: State[Alerts]) -> Iterator[tuple[str, Message]]:
+    """By what stays the same while it lasts."""
+    if isinstance(state, Ready):
+        for rule in state.value.rules:
+            if rule.error is not None:
+                text = tr("rule {name} ({group}) fails: {error}", name=rule.name, group=rule.group, error=rule.error)
+                yield f"rule {rule.key}", text
+        for trouble in state.value.troubles:
+            yield trouble.key, trouble.text
+    elif not isinstance(state, Pending):
+        yield "unknown", tr("{error}", error=state.error)
+
+
+# A call to an address of somebody who notices when it stops coming (a dead man's switch).
+
+
+_TIMEOUT_S = 10.0
+
+
+class Heartbeat:
+    """GET ``url`` each ``every_s`` seconds. ``failures`` counts the calls in a row that did not arrive.
+
+    The address is a secret (whoever has it can call it): only its host is ever said.
+    """
+
+    def __init__(
+        self, url: str, every_s: float, warn: Callable[[Message], None], *, timeout_s: float = _TIMEOUT_S
+    ) -> None:
+        self._url = url
+        self._every_s = every_s
+        self._warn, self._timeout_s = warn, timeout_s
+        self.failures = 0
+
+    async def run(self) -> None:
+        """Calls until cancelled; ``warn`` is told of the first failure in a row and of the end of it."""
+        parts = urlsplit(self._url)
+        where, path = parts.hostname or "?", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        way = HttpTransport(self._url, None, timeout_s=self._timeout_s)
+        try:
+            while True:
+                why = await self._call(way, path)
+                if why:
+                    self.failures += 1
+                    if self.failures == 1:
+                        self._warn(tr("the heartbeat did not reach {where}: {why}", where=where, why=why))
+                elif self.failures:
+                    count, self.failures = self.failures, 0
+                    self._warn(
+                        ntr(
+                            "the heartbeat reaches {where} again after {count} failure",
+                            "the heartbeat reaches {where} again after {count} failures",
+                            count,
+                            where=where,
+                        )
+                    )
+                await asyncio.sleep(self._every_s)
+        finally:
+            await way.close()
+
+    async def _call(self, way: HttpTransport, path: str) -> str:
+        """Nothing when it arrived, else why not: without the error's text, which may hold the address."""
+        try:
+            async with way.stream("GET", path, headers={}) as answer:
+                return "" if 200 <= answer.status < 300 else f"HTTP {answer.status}"
+        except (LilFoxError, OSError, UnicodeError) as error:
+            return type(error).__name__
+
+
+# ``/metrics`` and ``/health`` of LilFox itself: GET over HTTP/1.1 (RFC 9112), one answer a connection.
+
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_HEAD_LIMIT_BYTES = 8192
+_PATIENCE_S = 5.0
+
+
+@asynccontextmanager
+async def serve_metrics(listen: str, metrics: Callable[[], str]) -> AsyncIterator[tuple[str, int]]:
+    """Serves at ``listen`` (``ADDRESS:PORT``, port 0: any) while open; gives the address and the port.
+
+    Raises UsageError when the address makes no sense or cannot be had.
+    """
+    address, port = _listen_address(listen)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(_response(head, metrics))
+                await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # whoever asked is gone, slow or does not speak HTTP
+        finally:
+            writer.close()
+
+    try:
+        server = await asyncio.start_server(answer, address, port, limit=_HEAD_LIMIT_BYTES)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(
+            tr("cannot listen on {listen}: {why}", listen=listen, why=why), tr("choose another --listen ADDRESS:PORT")
+        ) from error
+    async with server:
+        name = server.sockets[0].getsockname()
+        yield str(name[0]), int(name[1])
+
+
+def _listen_address(listen: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{listen}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or port is None:
+        raise UsageError(tr("--listen {listen}: not ADDRESS:PORT", listen=listen), tr("such as 127.0.0.1:9464"))
+    return host, port
+
+
+def _response(head: bytes, metrics: Callable[[], str]) -> bytes:
+    method, _space, rest = head.partition(b"\r\n")[0].partition(b" ")
+    path = rest.partition(b" ")[0].partition(b"?")[0]
+    if method not in (b"GET", b"HEAD"):
+        return _message("405 Method Not Allowed", "text/plain", "GET only\n", allow="Allow: GET, HEAD\r\n")
+    if path == b"/metrics":
+        status, kind, text = "200 OK", METRICS_TYPE, metrics()
+    elif path == b"/health":
+        status, kind, text = "200 OK", "application/json", '{"status": "ok"}\n'
+    else:
+        status, kind, text = "404 Not Found", "text/plain", "/metrics or /health\n"
+    return _message(status, kind, text, with_body=method == b"GET")
+
+
+def _message(status: str, kind: str, text: str, *, allow: str = "", with_body: bool = True) -> bytes:
+    body = text.encode()
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{allow}Connection: close\r\n\r\n"
+    )
+    return head.encode() + (body if with_body else b"")
+
+
+# The file of JSON lines that ``lilfox monitor`` appends to, also across log rotation and a full disk.
+
+
+class ReportFile:
+    """Appends lines to ``path``, whole lines only; its folder is made, the file has mode 0640.
+
+    A file that was moved away (logrotate) is made anew. ``warn`` is told once when writing fails and once when it
+    works again; each line tries again.
+    """
+
+    def __init__(self, path: Path, warn: Callable[[Message], None]) -> None:
+        self._path = path
+        self._warn = warn
+        self._failing = False
+
+    def append(self, line: str) -> None:
+        """Writes ``line`` (without a newline) and a newline."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._write(line.encode() + b"\n")
+        except OSError as error:
+            if not self._failing:
+                why = error.strerror or str(error)
+                self._warn(tr("cannot write {path}: {why}; trying again each time", path=self._path, why=why))
+            self._failing = True
+            return
+        if self._failing:
+            self._warn(tr("{path} is written again", path=self._path))
+        self._failing = False
+
+    def _write(self, block: bytes) -> None:
+        """Opened for each line: once a minute costs nothing, and a rotated file is never written to again."""
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            start = os.fstat(handle).st_size
+            written = os.write(handle, block)
+            if written != len(block):
+                os.ftruncate(handle, start)  # half a line would spoil the next one too
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(handle)
+
 
 FIRST_REPORT_S = 10.0
 """The first report waits at most so long for the first numbers of every host and service."""
@@ -52,7 +270,7 @@ class Daemon:
         """Watches and reports each ``interval``. Raises UsageError when ``listen`` cannot be had."""
         async with AsyncExitStack() as opened:
             if self._options.listen is not None:
-                address, port = await opened.enter_async_context(serve(self._options.listen, self._metrics))
+                address, port = await opened.enter_async_context(serve_metrics(self._options.listen, self._metrics))
                 self._warn(tr("metrics at http://{address}:{port}/metrics", address=address, port=port))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._monitor.run())

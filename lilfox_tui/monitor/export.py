@@ -9,11 +9,21 @@ from typing import Any
 from lilfox_tui import __version__
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.metrics.model import FilesystemUsage, Health, HostSnapshot, HostSummary, Labels, Level, Limit, Memory
-from lilfox_tui.monitor.export_alerts import alerts_document, alerts_families, alerts_level
-from lilfox_tui.monitor.export_backups import backups_document, backups_families, backups_level, half_done_document
-from lilfox_tui.monitor.export_forms import Family, Line, iso
-from lilfox_tui.monitor.export_targets import targets_document
-from lilfox_tui.monitor.export_traffic import traffic_document, traffic_families
+from lilfox_tui.monitor.export_sections import (
+    Family,
+    Line,
+    alerts_document,
+    alerts_families,
+    alerts_level,
+    backups_document,
+    backups_families,
+    backups_level,
+    half_done_document,
+    iso,
+    targets_document,
+    traffic_document,
+    traffic_families,
+)
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView
 
 

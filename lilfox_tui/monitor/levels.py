@@ -1,8 +1,7 @@
 """From a host's numbers and the state of its link, or a service's answers and requests, to a level and why. Pure.
 
 A value counts as too high only after ``Thresholds.hold`` samples in a row above the limit, so that one busy second
-turns nothing red. The numbers of samples in a row are a value (:data:`Streaks`) that the caller keeps.
-"""
+turns nothing red. The numbers of samples in a row are a value (:data:`Streaks`) that the caller keeps."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ class Judgement(NamedTuple):
     reasons: tuple[Message, ...] = ()
 
 
-class Reading(NamedTuple):
+class ThresholdReading(NamedTuple):
     """One value that has a threshold: ``measure`` is a field of Thresholds, ``name`` which one (a mount point)."""
 
     measure: str
@@ -212,7 +211,7 @@ def _above(value: float, limit: float | None) -> bool:
     return limit is not None and value > limit
 
 
-def _reason(reading: Reading, summary: HostSummary, limit: float) -> Message:
+def _reason(reading: ThresholdReading, summary: HostSummary, limit: float) -> Message:
     name = reading.name
     if reading.measure == "failed_units":
         units = summary.failed_units or ()
@@ -221,19 +220,19 @@ def _reason(reading: Reading, summary: HostSummary, limit: float) -> Message:
     return Message(_REASONS[reading.measure].text, {"value": reading.value, "limit": limit, "name": name})
 
 
-def _readings(summary: HostSummary) -> Iterator[Reading]:
+def _readings(summary: HostSummary) -> Iterator[ThresholdReading]:
     """Every value of ``summary`` that is known and has a threshold, the most telling first.
 
     A filesystem mounted read-only (an image) is always full and does not count.
     """
     for mount in summary.filesystems:
         if not mount.read_only:
-            yield Reading("disk_percent", mount.used_percent, mount.mountpoint)
+            yield ThresholdReading("disk_percent", mount.used_percent, mount.mountpoint)
             if mount.inode_percent is not None:
-                yield Reading("inode_percent", mount.inode_percent, mount.mountpoint)
+                yield ThresholdReading("inode_percent", mount.inode_percent, mount.mountpoint)
     for measure, value in _single_values(summary):
         if value is not None:
-            yield Reading(measure, value)
+            yield ThresholdReading(measure, value)
 
 
 def _single_values(summary: HostSummary) -> Iterator[tuple[str, float | None]]:

@@ -1,4 +1,7 @@
-"""What the monitor tells its readers: one frozen overview of everything that is watched."""
+"""The overview of everything that is watched, as frozen shapes; nothing that takes long is imported for them.
+
+Nothing of backup/, jobs/ and incident/ is imported here, since the first frame waits for none of it.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,149 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct, field
 
 from lilfox_tui.backends.model import BackendReading, Figure
-from lilfox_tui.config.model import BackendConfig, HostConfig, ServiceConfig
+from lilfox_tui.config.model import BackendConfig, HostConfig, PlanConfig, ServiceConfig
 from lilfox_tui.feed import Pending, State, Unavailable
 from lilfox_tui.hosts.base import Link, LostCommand
 from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
-from lilfox_tui.monitor.backup_view import Backups
-from lilfox_tui.monitor.target_view import TargetView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alerts
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+    from lilfox_tui.backup.schedule import LatePlan
+    from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.incident.model import Incident, TimelineEntry
+    from lilfox_tui.jobs.model import Job
+    from lilfox_tui.runbook.model import Document, Runbook
+    from lilfox_tui.scrape.scraper import Scrape, Scraper
+
+
+SET_LEVELS = {
+    "restored": Level.GOOD,
+    "intact": Level.DEGRADED,
+    "partial": Level.DEGRADED,
+    "unverified": Level.UNKNOWN,
+    "untrusted": Level.FAILING,
+    "broken": Level.FAILING,
+}
+"""Shapes of what is known of a set, by its ``backup/sets/model.py``: ● ◐ ○ ✖."""
+
+
+class PlanView(Struct, frozen=True, kw_only=True):
+    """One plan in one of its stores, as a row shows it; or a store that no plan names.
+
+    ``level`` has held since ``since`` (aware UTC); ``reasons`` say why, worst first, empty when good. ``sets`` are
+    newest first, also when they are old: ``read_at`` tells; None before the first look. ``outage`` tells why there is
+    no newer one.
+    """
+
+    name: str
+    """Of the plan; of a store without one, its own."""
+    store: str
+    """Name in the configuration; of a store that was found, its folder."""
+    where: str = ""
+    """The store for people; empty before it was opened."""
+    config: PlanConfig | None = None
+    copy: bool = False
+    """Not the store that sets are made in, but one that they are copied to."""
+    level: Level = Level.UNKNOWN
+    since: datetime
+    reasons: tuple[Message, ...] = ()
+    sets: tuple[BackupSet, ...] | None = None
+    read_at: datetime | None = None
+    outage: Unavailable | None = None
+    late: LatePlan | None = None
+    next_run: datetime | None = None
+    last: Job | None = None
+    """The newest run of the plan that is known on this machine and has ended."""
+    rto_s: float | None = None
+    """How long the newest drill took to restore."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """By which it is told from others."""
+        return self.name, self.store
+
+
+class Backups(Struct, frozen=True):
+    """All plans, in the order of the configuration, and all jobs, newest first. ``jobs`` is None before the first look;
+    ``unsettled`` are the ids of those of which nobody knows how they ended; ``half_done`` restores of which a part
+    alone is in place."""
+
+    plans: Mapping[tuple[str, str], PlanView] = {}
+    jobs: tuple[Job, ...] | None = None
+    unsettled: tuple[str, ...] = ()
+    half_done: tuple[InterruptedRestore, ...] = ()
+
+    @property
+    def running(self) -> tuple[Job, ...]:
+        """The jobs that run now, newest first."""
+        return tuple(job for job in self.jobs or () if job.state == "running")
+
+    def count(self, level: Level) -> int:
+        """How many plans of the configuration are at that level; a restore that is half done is failing."""
+        half = len(self.half_done) if level is Level.FAILING else 0
+        return half + sum(view.level is level for view in self.plans.values() if view.config is not None)
+
+
+class TargetView(Struct, frozen=True):
+    """One target: its address, its period, how the last scrape went, and its live series. ``host`` asks it, empty for
+    this machine. ``optional``: it need not have a page of metrics, for it is a service."""
+
+    url: str
+    every_s: float
+    state: State[Scrape]
+    series: int
+    job: str = ""
+    instance: str = ""
+    host: str = ""
+    optional: bool = False
+
+    @property
+    def down(self) -> bool:
+        """Whether its page should be there and is not."""
+        return isinstance(self.state, Unavailable) and not self.optional
+
+
+def target_view(scraper: Scraper, series: int, *, optional: bool = False) -> TargetView:
+    """The target of a scraper."""
+    target = scraper.target
+    labels = target.label("job"), target.label("instance")
+    return TargetView(target.url, target.interval_s, scraper.feed.state, series, *labels, target.host or "", optional)
+
+
+class StoreUsage(Struct, frozen=True):
+    """What all targets together take: live series, and memory of what was kept ``since`` (aware UTC). ``problems`` are
+    what stands in the way of other targets that the config names, as sentences."""
+
+    series: int
+    size_bytes: int
+    limit_bytes: int
+    bytes_a_sample: float | None = None
+    since: datetime | None = None
+    problems: tuple[str, ...] = ()
+
+
+class IncidentView(Struct, frozen=True):
+    """The current incident, as of ``at`` (aware UTC); ``entries`` from its first on. None where none is open."""
+
+    at: datetime
+    incident: Incident | None = None
+    entries: tuple[TimelineEntry, ...] = ()
+
+
+class RunbooksView(Struct, frozen=True):
+    """Every document that there is, and the runs of runbooks, newest first; ``documents`` is None before the first
+    look."""
+
+    documents: tuple[Document, ...] | None = None
+    runs: tuple[Job, ...] = ()
+
+    @property
+    def runbooks(self) -> tuple[Runbook, ...]:
+        """Of all documents, those of the configuration first."""
+        return tuple(runbook for document in self.documents or () for runbook in document.runbooks)
 
 
 class HostView(Struct, frozen=True):
@@ -74,7 +209,7 @@ View: TypeAlias = HostView | ServiceView | BackendView
 """A row of what is watched."""
 
 
-class Change(Struct, frozen=True):
+class StatusChange(Struct, frozen=True):
     """Something that happened: ``what`` about ``subject`` at ``at`` (aware UTC). ``level`` is what it went to."""
 
     at: datetime

@@ -1,4 +1,4 @@
-"""Wires what is watched: hosts, samplers, probes, history and changes become one overview that everybody reads.
+"""Wires the watchers, samplers, history and changes into one overview that everybody reads.
 
 The way of a number: ``Sampler.feed`` → :class:`HostWatch` → history, and once a period (at once when a level
 changes) → :class:`Overview` → panes, ``check``, ``monitor``. Nothing heavy is imported before :meth:`Monitor.run`.
@@ -21,30 +21,62 @@ from lilfox_tui.errors import HostError, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed, Pending, Ready, Unavailable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
+from lilfox_tui.hosts.ssh.openssh import shell_argv
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, HostSnapshot, Level, ServiceState
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
-from lilfox_tui.monitor.alert_watch import AlertWatch
-from lilfox_tui.monitor.backup_watch import BackupWatch
 from lilfox_tui.monitor.changes import ChangeLog
-from lilfox_tui.monitor.host_watch import HostWatch
-from lilfox_tui.monitor.incident_watch import IncidentWatch
 from lilfox_tui.monitor.model import Overview
-from lilfox_tui.monitor.past import LEVEL, past_host, past_service
-from lilfox_tui.monitor.queries import Queries
-from lilfox_tui.monitor.recovery_watch import RecoveryWatch
-from lilfox_tui.monitor.runbook_watch import RunbookWatch
-from lilfox_tui.monitor.scrape_watch import ScrapeWatch
-from lilfox_tui.monitor.service_watch import ServiceWatch
-from lilfox_tui.monitor.service_watch import series_of as series_of_service
-from lilfox_tui.monitor.shell import shell_argv
-from lilfox_tui.monitor.watched import names_services, watched_hosts, watched_services
-from lilfox_tui.monitor.watched_backends import WatchedBackends
+from lilfox_tui.monitor.targets import names_services, watched_hosts, watched_services
+from lilfox_tui.monitor.watchers.alert import AlertWatch
+from lilfox_tui.monitor.watchers.backend import WatchedBackends
+from lilfox_tui.monitor.watchers.backup import BackupWatch
+from lilfox_tui.monitor.watchers.host import HostWatch
+from lilfox_tui.monitor.watchers.incident import IncidentWatch
+from lilfox_tui.monitor.watchers.past_rows import LEVEL, past_host, past_service
+from lilfox_tui.monitor.watchers.recovery import RecoveryWatch
+from lilfox_tui.monitor.watchers.runbook import RunbookWatch
+from lilfox_tui.monitor.watchers.scrape import ScrapeWatch
+from lilfox_tui.monitor.watchers.service import ServiceWatch
+from lilfox_tui.monitor.watchers.service import series_of as series_of_service
 
 if TYPE_CHECKING:
     from lilfox_tui.metrics.health import HealthProbe
+    from lilfox_tui.promql.engine import QueryEngine
+    from lilfox_tui.promql.remote import RemoteEngine
+
+
+class Queries:
+    """``host_of`` gives the host that asks, None for this machine. What it imports comes with the first query."""
+
+    def __init__(
+        self, config: Config, host_of: Callable[[str | None], Host | None], scraping: ScrapeWatch, alerting: AlertWatch
+    ) -> None:
+        self._config, self._host_of, self._scraping, self._alerting = config, host_of, scraping, alerting
+        self._remote: RemoteEngine | None = None
+
+    def engine(self) -> QueryEngine | None:
+        """None while there is nothing to ask."""
+        if (prometheus := self._config.prometheus) is not None:
+            from lilfox_tui.promql.remote import RemoteEngine
+
+            self._remote = self._remote or RemoteEngine(prometheus, self._host_of(prometheus.from_))
+            return self._remote
+        store, found = self._scraping.store.value, self._scraping.found_store
+        if self._alerting.queries is not None or store is None:
+            return self._alerting.queries
+        from lilfox_tui.promql.engine import EmbeddedEngine
+        from lilfox_tui.scrape.series import CombinedSource
+
+        return EmbeddedEngine(store if found is None else CombinedSource(store, found))
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        if self._remote is not None:
+            await self._remote.close()
+
 
 AFTER_FAULT_S = 5.0
 """Before work that ended by a fault of our own is started again."""
@@ -193,7 +225,7 @@ class Monitor:
                 self._start_hosts(group, opened)
                 later = [watch for watch in self._hosts.values() if watch.host is None]
                 if later:
-                    await asyncio.to_thread(importlib.import_module, "lilfox_tui.hosts.ssh")
+                    await asyncio.to_thread(importlib.import_module, "lilfox_tui.hosts.ssh.host")
                     self._start_hosts(group, later)
                 for service in self._services.values():
                     probe = service.probe(self._asking_host(service.config.from_), self.config.refresh)

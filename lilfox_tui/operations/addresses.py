@@ -16,15 +16,21 @@ from msgspec import Struct
 
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import CommandFailed, HostError, NotAllowed, UsageError
-from lilfox_tui.hosts.addresses import Address, denied, or_none, why_denied
+from lilfox_tui.hosts.addresses import (
+    Address,
+    configured_addresses,
+    denied,
+    looked_up,
+    or_none,
+    own_addresses,
+    why_denied,
+)
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.host_addresses import configured, looked_up
 from lilfox_tui.hosts.output import last_words
-from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.operations.model import Operation
 from lilfox_tui.text import human_duration
-from lilfox_tui.told import later
+from lilfox_tui.untrusted_numbers import later
 
 SHORTEST_S, LONGEST_S = 1, 30 * 24 * 3600
 _TABLE = "inet lilfox_ban"
@@ -95,7 +101,7 @@ def unban_operation(host: str, text: str, *, sudo: bool) -> Operation:
 def why_never(config: Config, text: str, own: Sequence[Address] = ()) -> Message | None:
     """Why an address is never banned, as far as that is known without asking anybody: it is not of the internet, of
     ``never_ban``, a host's that is configured by it, or one of ``own``. Raises UsageError, ConfigError."""
-    return _why_never(config, _read(text), own, configured(config.hosts))
+    return _why_never(config, _read(text), own, configured_addresses(config.hosts))
 
 
 def _why_never(

@@ -13,8 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.config.loader import load
-from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.config.protection import refuse_change
+from lilfox_tui.config.model import Config, HostConfig, refuse_change
 from lilfox_tui.errors import (
     CommandFailed,
     CommandTimeout,
@@ -26,9 +25,8 @@ from lilfox_tui.errors import (
     UsageError,
 )
 from lilfox_tui.hosts import detached
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.incident import incidents
 from lilfox_tui.incident.model import Changed, Reverted
@@ -178,7 +176,7 @@ async def make_change(run: Run, host: Host, operation: Operation, settles_s: flo
     return now
 
 
-async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Look, str]:
+async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.DetachedState, str]:
     """How the command ended, and what it said. Raises NotSeen where nobody saw that, HostError where it was not
     begun."""
     await host.connect()
@@ -191,14 +189,14 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Loo
     except _WAY as error:
         run.say(str(error.message), "warning")  # it may run there: what follows finds out
     said = bytearray()
-    look: detached.Look | None = None
+    look: detached.DetachedState | None = None
     following = detached.follow(
         host, run.id, sudo=operation.sudo, begun=begun, lost=lambda error: run.say(str(error.message), "warning")
     )
     try:
         async with aclosing(following) as outputs:
             async for output in outputs:
-                if isinstance(output, detached.Look):
+                if isinstance(output, detached.DetachedState):
                     look = output
                 else:
                     said += output.data[: _OUTPUT_BYTES - len(said)]
@@ -235,7 +233,7 @@ async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) 
             if not isinstance(error, _WAY) or asyncio.get_running_loop().time() > last:
                 raise _not_seen(host, operation, error.message) from None
             run.say(str(error.message), "warning")
-            await wait_for_way(host, _TRIES_S)
+            await wait_until_reconnected(host, _TRIES_S)
 
 
 def _not_seen(host: Host, operation: Operation, why: Message | str) -> NotProved:

@@ -18,9 +18,7 @@ from msgspec import Meta
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_answer import HttpFault, TooMuch
-from lilfox_tui.hosts.http_way import HttpWay, Tls, authorization, revealed
-from lilfox_tui.hosts.json_body import VALUES_AT_MOST
+from lilfox_tui.hosts.http import VALUES_AT_MOST, HttpFault, HttpTransport, Tls, TooMuch, authorization, revealed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health import reason_of
 from lilfox_tui.redact import redacted_start
@@ -58,7 +56,7 @@ class HttpApi:
         self._config = config
         self._prefix = urlsplit(config.url).path.rstrip("/")
         tls = Tls(verify=config.verify_tls, ca_file=config.ca_file)
-        self._way = HttpWay(config.url, host, timeout_s=config.timeout, tls=tls)
+        self._way = HttpTransport(config.url, host, timeout_s=config.timeout, tls=tls)
 
     @property
     def where(self) -> str:

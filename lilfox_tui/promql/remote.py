@@ -15,7 +15,7 @@ from msgspec import Struct
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.json_body import decoded
+from lilfox_tui.hosts.http import decoded_json
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.promql.engine import QueryEngine
 from lilfox_tui.promql.errors import QueryError
@@ -24,7 +24,7 @@ from lilfox_tui.promql.query import MOST_STEPS
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
 from lilfox_tui.redact import redacted_start
 from lilfox_tui.scrape.labels import LABEL_NAME, NAME, LabelList, LabelSet, Matcher, quoted
-from lilfox_tui.told import whole
+from lilfox_tui.untrusted_numbers import whole
 
 # Answers of Prometheus' HTTP API v1 as values (https://prometheus.io/docs/prometheus/latest/querying/api/).
 
@@ -70,9 +70,9 @@ def value_of(data: msgspec.Raw) -> Value:
     ValueError for what is no such answer."""
     found = msgspec.json.decode(data, type=_Result)
     if found.result_type == "vector":
-        return _vector(decoded(found.result, list[_Instant]))
+        return _vector(decoded_json(found.result, list[_Instant]))
     if found.result_type == "matrix":
-        return Matrix(_lines(decoded(found.result, list[_ResultSeries])))
+        return Matrix(_lines(decoded_json(found.result, list[_ResultSeries])))
     sample: Sample = msgspec.json.decode(found.result, type=Sample)
     text = sample[1]
     if found.result_type == "scalar":
@@ -234,7 +234,7 @@ class RemoteEngine(QueryEngine):
     async def _data(self, path: str, params: Pairs, kind: type[T]) -> T:
         raw = await self._asked(path, params, "")
         try:
-            data: T = await asyncio.to_thread(decoded, raw, kind)
+            data: T = await asyncio.to_thread(decoded_json, raw, kind)
         except (msgspec.DecodeError, RecursionError):
             raise self._odd() from None
         return data

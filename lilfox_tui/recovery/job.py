@@ -10,8 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.config.loader import load
-from lilfox_tui.config.model import Config
-from lilfox_tui.config.runbook_model import RecoveryConfig
+from lilfox_tui.config.model import Config, RecoveryConfig
 from lilfox_tui.errors import UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import _, tr

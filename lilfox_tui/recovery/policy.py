@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from lilfox_tui.config.runbook_model import RecoveryConfig
+from lilfox_tui.config.model import RecoveryConfig
 from lilfox_tui.recovery.history import UnitRecord, UnitState
 
 Step = Literal["nothing", "restart", "give up"]

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Config
-from lilfox_tui.config.runbook_model import RecoveryConfig
+from lilfox_tui.config.model import Config, RecoveryConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host

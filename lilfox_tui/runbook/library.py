@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.config.runbook_model import RunbooksConfig
+from lilfox_tui.config.model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, language, listed, ngettext, tr
 from lilfox_tui.paths import own_folder

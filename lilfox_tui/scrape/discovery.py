@@ -17,7 +17,7 @@ from lilfox_tui.config.model import Config, ScrapeConfig
 from lilfox_tui.config.problems import Findings
 from lilfox_tui.config.yaml_nodes import parse
 from lilfox_tui.errors import ConfigError
-from lilfox_tui.hosts.http_way import Tls
+from lilfox_tui.hosts.http import Tls
 from lilfox_tui.i18n import _
 from lilfox_tui.scrape.labels import NAME
 from lilfox_tui.scrape.notation import parse_duration

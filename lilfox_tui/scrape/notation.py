@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 
-from lilfox_tui.told import time_at, whole
+from lilfox_tui.untrusted_numbers import time_at, whole
 
 # Numbers as Go writes them, where Prometheus makes text of them that others compare.
 

@@ -8,8 +8,7 @@ from urllib.parse import urljoin, urlsplit
 
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.http_answer import HttpFault, TooMuch
-from lilfox_tui.hosts.http_way import HttpWay, authorization, revealed
+from lilfox_tui.hosts.http import HttpFault, HttpTransport, TooMuch, authorization, revealed
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health import reason_of
 from lilfox_tui.scrape.target import ScrapeTarget
@@ -46,7 +45,7 @@ class PageRequest:
         parts = urlsplit(target.url)
         self._target = target
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._way = HttpWay(target.url, host, timeout_s=target.timeout_s, tls=target.access.tls)
+        self._way = HttpTransport(target.url, host, timeout_s=target.timeout_s, tls=target.access.tls)
 
     async def close(self) -> None:
         """Ends the connection and the forwarded port."""

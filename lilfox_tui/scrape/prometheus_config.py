@@ -9,11 +9,11 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
-from lilfox_tui.config.types import SecretRef
 from lilfox_tui.config.yaml_nodes import ListNode, Node, parse
 from lilfox_tui.errors import ConfigError, LilFoxError
-from lilfox_tui.hosts.http_way import Tls
+from lilfox_tui.hosts.http import Tls
 from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.scrape.labels import LABEL_NAME
 from lilfox_tui.scrape.prometheus_yaml import DIALECT, Fields, PrometheusNodes, read_text

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from lilfox_tui.config.convert import is_null
 from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
-from lilfox_tui.config.scalars import is_null
 from lilfox_tui.config.yaml_nodes import Dialect, ListNode, MapNode, Node, ScalarNode
 from lilfox_tui.errors import ConfigError
 from lilfox_tui.i18n import _

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from lilfox_tui.hosts.http_way import Tls
+from lilfox_tui.hosts.http import Tls
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.scrape.labels import NAME, LabelSet

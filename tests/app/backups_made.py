@@ -17,7 +17,7 @@ from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.jobs.model import Job, Progress
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.backup_view import Backups, PlanView
+from lilfox_tui.monitor.model import Backups, PlanView
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
 MIB = 1 << 20

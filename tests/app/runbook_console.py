@@ -22,8 +22,8 @@ from lilfox_tui.config.loader import load
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.incident.incidents import entries, list_incidents
 from lilfox_tui.jobs.listing import list_jobs
-from lilfox_tui.monitor import scrape_watch
 from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.monitor.watchers import scrape
 from tests.app.overviews import mixed
 from tests.app.still import screen_text
 from tests.waiting import until
@@ -133,7 +133,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with TemporaryDirectory(prefix="run-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
-        monkeypatch.setattr(scrape_watch, "AFTER_FIRST_FRAME_S", 0.0)
+        monkeypatch.setattr(scrape, "AFTER_FIRST_FRAME_S", 0.0)
         monkeypatch.chdir(home)
         (home / "runbooks").mkdir()
         (home / "runbooks/made.md").write_text(RUNBOOK.replace("@FOLDER@", folder))

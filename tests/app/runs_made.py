@@ -11,7 +11,7 @@ from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.incident import model as incident
 from lilfox_tui.incident.reducer import fold
 from lilfox_tui.jobs.model import Job
-from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
+from lilfox_tui.monitor.model import IncidentView, RunbooksView
 from lilfox_tui.runbook.model import Document
 from lilfox_tui.runbook.parse.document import parse
 from lilfox_tui.runbook.run.protocol import (

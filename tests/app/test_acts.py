@@ -17,8 +17,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.backends.kinds.postgresql import PostgresBackend
 from lilfox_tui.backends.model import ClientSession
-from lilfox_tui.config.model import HostConfig
-from lilfox_tui.config.runbook_model import RecoveryConfig, RunbooksConfig
+from lilfox_tui.config.model import HostConfig, RecoveryConfig, RunbooksConfig
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.jobs import start
@@ -27,7 +26,7 @@ from lilfox_tui.jobs.model import JobRequest
 from lilfox_tui.jobs.reader import start_of
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
 from lilfox_tui.monitor.model import HostView, Overview
-from lilfox_tui.monitor.watched import this_machine
+from lilfox_tui.monitor.targets import this_machine
 from tests.app.alerts_made import alerting
 from tests.app.log_files import line, settled
 from tests.app.overviews import NOW, host, mixed, service, summary

@@ -15,7 +15,7 @@ from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.i18n import set_language, tr
-from lilfox_tui.monitor.alert_why import Side, Why, compared
+from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
 from lilfox_tui.text import cell_width
 from tests.app.alerts_made import RULES, alerting, some
 from tests.app.overviews import NOW, mixed
@@ -79,19 +79,19 @@ async def test_an_ascii_terminal_shows_alerts_in_ascii() -> None:
         check("alerts-ascii-80x24-en", text)
 
 
-def why() -> Why:
+def why() -> Explanation:
     columns = chart_columns(100)
     ill = tuple(0.001 if place < 60 else 0.3 for place in range(columns))
     well = tuple(None if place < 20 else 0.002 for place in range(columns))
     sides = (
-        Side((("job", "backend"),), 0.31, 0.05, True, ill),
-        Side((("job", "gateway"),), 0.002, 0.05, False, well),
-        Side((("job", "gone"),), None, 0.05, False, (None,) * columns),
+        ComparisonSide((("job", "backend"),), 0.31, 0.05, True, ill),
+        ComparisonSide((("job", "gateway"),), 0.002, 0.05, False, well),
+        ComparisonSide((("job", "gone"),), None, 0.05, False, (None,) * columns),
     )
-    return Why(compared(RULES[0].expression), sides)
+    return Explanation(compared(RULES[0].expression), sides)
 
 
-def page(item: Item, told: Why | LilFoxError | None, *, width: int = 100) -> AlertPage:
+def page(item: Item, told: Explanation | LilFoxError | None, *, width: int = 100) -> AlertPage:
     alerts = some()
     events = [
         Event(NOW - timedelta(minutes=2), "told", (), by="mail"),

@@ -23,7 +23,7 @@ from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.backup.sources.files import Options as FilesOptions
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
 from lilfox_tui.demo.stack import Stack
-from lilfox_tui.monitor.backup_view import Backups
+from lilfox_tui.monitor.model import Backups
 from tests.app.backups_made import NOW, broken, healthy, job, nights, plan
 from tests.app.restore_stand_in import JOB, StandIn
 from tests.app.still import screen_text

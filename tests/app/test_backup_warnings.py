@@ -14,9 +14,8 @@ from lilfox_tui.backup.restores.interrupted import InterruptedRestore, SwapSide
 from lilfox_tui.backup.restores.journal import Restored
 from lilfox_tui.backup.source import RestoreChange, Swap
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.backup_view import Backups
 from lilfox_tui.monitor.export import prometheus, report, worst
-from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.model import Backups, Overview
 from tests.app.backups_made import NOW, healthy
 from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text

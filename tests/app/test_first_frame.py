@@ -19,10 +19,10 @@ import asyncio, sys
 from lilfox_tui.app.start import build_app
 from lilfox_tui.cli.main import parse
 from lilfox_tui.config.loader import load
-from lilfox_tui.monitor import scrape_watch
+from lilfox_tui.monitor.watchers import scrape
 from pathlib import Path
 
-scrape_watch.AFTER_FIRST_FRAME_S = 3600  # however slow this machine is
+scrape.AFTER_FIRST_FRAME_S = 3600  # however slow this machine is
 
 # of recovery its package alone names a file
 OURS = ("scrape", "promql", "alerts", "backup", "jobs", "runbook", "incident", "operations", "recovery.")

@@ -21,7 +21,7 @@ from lilfox_tui.app.panes.metrics.pane import MetricsPane
 from lilfox_tui.app.tabs import TABS
 from lilfox_tui.errors import ConfigError, HostKeyUnknown, HostUnreachable
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.hosts.ssh_keys import KnownKeys, key_error
+from lilfox_tui.hosts.ssh.keys import KnownKeys, key_error
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import HostView, Overview

@@ -30,7 +30,7 @@ import lilfox_tui
 from lilfox_tui.app.actions import actions_of
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.tabs import TABS
-from lilfox_tui.monitor.backup_view import Backups
+from lilfox_tui.monitor.model import Backups
 from tests.app.backups_made import broken
 from tests.app.log_files import write_logs
 from tests.app.overviews import mixed

@@ -15,7 +15,7 @@ from lilfox_tui.app.glyphs import ASCII
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.incident.model import Graded, TimelineEntry
 from lilfox_tui.incident.reducer import fold
-from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
+from lilfox_tui.monitor.model import IncidentView, RunbooksView
 from lilfox_tui.runbook.parse.document import parse
 from lilfox_tui.runbook.run.protocol import CommandBegan, CommandEnded, CommandSkipped, RunFact
 from lilfox_tui.text import cell_width

@@ -12,7 +12,7 @@ import pytest
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.jobs.listing import find_job, list_jobs
-from lilfox_tui.monitor.runbook_orders import begin
+from lilfox_tui.runbook.control import begin
 from lilfox_tui.runbook.library import allow, first_run
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.parse.document import read

@@ -11,7 +11,7 @@ from lilfox_tui.app.glyphs import UNICODE
 from lilfox_tui.app.panes.metrics.target_rows import down_text, target_rows
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.i18n import ntr, tr
-from lilfox_tui.monitor.target_view import TargetView
+from lilfox_tui.monitor.model import TargetView
 from lilfox_tui.scrape.page_request import NoPage
 from lilfox_tui.scrape.scraper import Scrape
 from tests.app.overviews import NOW

@@ -10,8 +10,7 @@ from lilfox_tui.feed import Ready, State, Unavailable
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.metrics.traffic import Quantile, Traffic, TrafficPart
-from lilfox_tui.monitor.model import Overview, ServiceView
-from lilfox_tui.monitor.target_view import Kept, TargetView
+from lilfox_tui.monitor.model import Overview, ServiceView, StoreUsage, TargetView
 from lilfox_tui.scrape.page_request import NoPage
 from lilfox_tui.scrape.scraper import Scrape
 from tests.app.overviews import NOW, host, service, summary
@@ -46,7 +45,7 @@ STATUSES = [
     TrafficPart("200", 82.5, 68.76), TrafficPart("404", 0.24, 0.2), TrafficPart("500", 37.25, 31.04),
 ]  # fmt: skip
 TARGET = TargetView("http://127.0.0.1:8000/metrics", 5.0, Ready(Scrape(NOW, 0.0034, 61, 61), NOW), 66)
-KEPT = Kept(1204, 3_400_000, 64 << 20, 9.4, NOW - timedelta(hours=2))
+KEPT = StoreUsage(1204, 3_400_000, 64 << 20, 9.4, NOW - timedelta(hours=2))
 
 
 def having(view: ServiceView, traffic: State[Traffic]) -> ServiceView:

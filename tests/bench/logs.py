@@ -18,7 +18,7 @@ from pathlib import Path
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.hosts.ssh import SshHost
+from lilfox_tui.hosts.ssh.host import SshHost
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, TextMatch
 from lilfox_tui.logs.record import Severity
 from lilfox_tui.logs.source import AtBeginning, AtEnd, LogSource, SourceSettings, Start, zone_of

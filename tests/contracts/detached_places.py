@@ -16,7 +16,7 @@ from msgspec import Struct
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.detached import Begun, Look, Output
+from lilfox_tui.hosts.detached import Begun, DetachedOutput, DetachedState
 from lilfox_tui.hosts.open import open_host
 from tests.services.sshd import SshdLab, sshd_lab
 
@@ -79,13 +79,13 @@ async def place(
         shutil.rmtree(made.jobs, ignore_errors=True)
 
 
-async def followed(host: Host, job: str, begun: Begun | None = None) -> tuple[bytes, bytes, Look]:
+async def followed(host: Host, job: str, begun: Begun | None = None) -> tuple[bytes, bytes, DetachedState]:
     """All that it prints, and its end."""
     printed = {"stdout": b"", "stderr": b""}
-    last: Look | None = None
+    last: DetachedState | None = None
     async with aclosing(detached.follow(host, job, begun=begun)) as told:
         async for each in told:
-            if isinstance(each, Output):
+            if isinstance(each, DetachedOutput):
                 printed[each.stream] += each.data
             else:
                 last = each

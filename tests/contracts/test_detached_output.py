@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.hosts import detached, detached_scripts
-from lilfox_tui.hosts.detached import Output
+from lilfox_tui.hosts.detached import DetachedOutput
 from tests.contracts.detached_places import Place, followed, lab, place
 
 __all__ = ["lab", "place"]
@@ -26,7 +26,7 @@ async def test_one_that_is_followed_tells_all_of_a_quick_command_in_one_answer(
         place.host, "quick", ["sh", "-c", "echo out; echo err >&2; exit 3"], limit_bytes=1000, followed=True
     )
     assert begun.look.state == "ended"
-    assert begun.printed == (Output("stdout", b"out\n"), Output("stderr", b"err\n"))
+    assert begun.printed == (DetachedOutput("stdout", b"out\n"), DetachedOutput("stderr", b"err\n"))
     await detached.forget(place.host, "quick")
     assert await followed(place.host, "quick", begun) == (b"out\n", b"err\n", begun.look)
 
@@ -43,7 +43,7 @@ async def test_one_that_is_followed_is_told_of_while_it_runs_and_goes_on_where_t
     out, _, end = await followed(place.host, "runs", begun)
     assert (out, end.exit_status) == (b"first\nlast\n", 0)
     again = await detached.start(place.host, "runs", ["false"], followed=True)
-    assert (again.look, again.printed) == (end, (Output("stdout", b"first\nlast\n"),))
+    assert (again.look, again.printed) == (end, (DetachedOutput("stdout", b"first\nlast\n"),))
     await detached.cancel(place.host, "silent")
 
 
@@ -58,10 +58,10 @@ async def test_much_output_of_a_quick_command_is_all_there(place: Place) -> None
 async def test_of_much_output_the_start_and_the_end_are_kept_and_that_is_said(place: Place) -> None:
     script = 'i=0; while [ $i -lt 50000 ]; do echo "line $i"; i=$((i + 1)); done; echo few >&2'
     await detached.start(place.host, "much", ["sh", "-c", script], limit_bytes=1000)
-    blocks: list[Output] = []
+    blocks: list[DetachedOutput] = []
     async with aclosing(detached.follow(place.host, "much")) as told:
         async for each in told:
-            if isinstance(each, Output):
+            if isinstance(each, DetachedOutput):
                 blocks.append(each)
             else:
                 end = each
@@ -83,7 +83,7 @@ async def test_what_it_has_printed_is_seen_while_it_runs(place: Place, tmp_path:
     out = b""
     async with aclosing(detached.follow(place.host, "lives")) as told, asyncio.timeout(30):
         async for each in told:
-            if isinstance(each, Output) and each.stream == "stdout":
+            if isinstance(each, DetachedOutput) and each.stream == "stdout":
                 out += each.data
                 if out == b"first\n":
                     (tmp_path / "go").touch()

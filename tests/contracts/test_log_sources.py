@@ -17,8 +17,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from lilfox_tui import plugins
-from lilfox_tui.config.model import HostConfig, LogConfig
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.model import HostConfig, LogConfig, Seconds
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, TextMatch
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity

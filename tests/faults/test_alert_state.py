@@ -18,7 +18,7 @@ from lilfox_tui.alerts.ownership import SILENT_S, EvaluationLock
 from lilfox_tui.alerts.silences import parse_matchers
 from lilfox_tui.alerts.storage import AlertDatabase
 from lilfox_tui.feed import Ready
-from lilfox_tui.monitor.alert_others import kept_alerts
+from lilfox_tui.monitor.external_alerts import kept_alerts
 from tests.services.alert_lab import Lab
 from tests.unit.alerts.running import Clock, Run
 from tests.waiting import until

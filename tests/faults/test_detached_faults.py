@@ -18,7 +18,7 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.errors import CommandUnknown, HostError, HostUnreachable, NotBegun
 from lilfox_tui.hosts import detached, detached_scripts
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.detached import Begun, Look, Output
+from lilfox_tui.hosts.detached import Begun, DetachedOutput, DetachedState
 from lilfox_tui.hosts.open import open_host
 from tests.faults.relay import Relay
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
@@ -48,13 +48,15 @@ def _end_all(home: Path) -> None:
                 os.killpg(int(word), signal.SIGKILL)
 
 
-async def collected(host: Host, job: str, lost: list[HostError], begun: Begun | None = None) -> tuple[bytes, Look]:
+async def collected(
+    host: Host, job: str, lost: list[HostError], begun: Begun | None = None
+) -> tuple[bytes, DetachedState]:
     out = b""
     async with aclosing(detached.follow(host, job, begun=begun, lost=lost.append)) as told:
         async for each in told:
-            if isinstance(each, Look):
+            if isinstance(each, DetachedState):
                 return out, each
-            assert isinstance(each, Output)
+            assert isinstance(each, DetachedOutput)
             out += each.data
     raise AssertionError("it ended without an end")
 
@@ -101,7 +103,7 @@ def _more(lost: list[HostError], than: int) -> Callable[[], bool]:
     return lambda: len(lost) > than
 
 
-async def _looked(host: Host, job: str) -> Look:
+async def _looked(host: Host, job: str) -> DetachedState:
     while True:
         with suppress(*LINK):
             return await detached.look(host, job)

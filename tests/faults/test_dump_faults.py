@@ -16,7 +16,7 @@ import pytest
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.source import PostgreSqlSource
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.model import Seconds
 from lilfox_tui.errors import HostError, LilFoxError
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import Postgres

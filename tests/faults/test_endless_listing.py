@@ -10,9 +10,9 @@ import asyncssh
 import pytest
 
 from lilfox_tui.errors import HostError
-from lilfox_tui.hosts import ssh_sftp
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.hosts.ssh import SshHost
+from lilfox_tui.hosts.ssh import files as ssh_sftp
+from lilfox_tui.hosts.ssh.host import SshHost
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import until
 

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from lilfox_tui.config.model import Config
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.errors import HostKeyChanged, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Ready
 from lilfox_tui.metrics.model import Level

@@ -13,7 +13,7 @@ import pytest
 
 from lilfox_tui.backends.backend import Backend
 from lilfox_tui.backends.kinds import postgresql, redis
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.model import Seconds, SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.open import open_host

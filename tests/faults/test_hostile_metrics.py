@@ -19,10 +19,9 @@ from lilfox_tui.alerts.notifiers import alertmanager, command, smtp, webhook
 from lilfox_tui.alerts.silences import parse_matchers
 from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.http_probe import HttpBody, MetricsPage
-from lilfox_tui.config.model import ApiConfig
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.http_way import revealed
+from lilfox_tui.hosts.http import revealed
 from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.redact import redact
 from tests.services.http_servers import Talk, page, serving

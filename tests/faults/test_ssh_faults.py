@@ -24,11 +24,11 @@ from lilfox_tui.errors import (
     LinkLost,
 )  # fmt: skip
 from lilfox_tui.feed import Ready, Unavailable
-from lilfox_tui.hosts import ssh_sessions
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.hosts.script import END_GROUP
-from lilfox_tui.hosts.ssh import SshHost
+from lilfox_tui.hosts.shell_words import END_GROUP
+from lilfox_tui.hosts.ssh import link
+from lilfox_tui.hosts.ssh.host import SshHost
 from tests.faults.relay import Relay
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.waiting import turn, until
@@ -171,7 +171,7 @@ async def test_a_command_whose_link_was_cut_is_unknown_and_ended_at_the_next_con
         server.start()
         with monkeypatch.context() as patched:
             if slow:  # a busy host has no time for it within the limit
-                patched.setattr(ssh_sessions, "END_S", 0.0)
+                patched.setattr(link, "END_S", 0.0)
             await host.connect()
             assert host._ending is not None
             await asyncio.wait([host._ending])
@@ -299,11 +299,11 @@ async def test_a_flood_is_read_in_bounded_memory(lab: SshdLab) -> None:
 
 
 async def test_a_machine_that_slept_asks_its_connection_at_once(lab: SshdLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lilfox_tui.hosts import ssh_link
+    from lilfox_tui.hosts.ssh import link
 
     slept = 0.0
-    monkeypatch.setattr(ssh_link, "LOOK_S", 0.05)
-    monkeypatch.setattr(ssh_link.SshLink.__init__, "__kwdefaults__", {"asleep": lambda: slept})
+    monkeypatch.setattr(link, "LOOK_S", 0.05)
+    monkeypatch.setattr(link.SshLink.__init__, "__kwdefaults__", {"asleep": lambda: slept})
     server = lab.sshd()
     host = open_host("web", lab.host(server), lab.ssh(keepalive=0.3, keepalive_max=1000))
     kept = asyncio.create_task(host.keep_connected())

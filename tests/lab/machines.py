@@ -18,8 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.model import HostConfig, Seconds, SshConfig
 from tests.lab import clean_root, leftovers
 from tests.waiting import wait_for
 

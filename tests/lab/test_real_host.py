@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Config, ServiceConfig
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.model import Config, Seconds, ServiceConfig
 from lilfox_tui.errors import HostKeyChanged, HostUnreachable
 from lilfox_tui.metrics.model import Level, ProcessUsage, Series
 from tests.lab.machines import Machine, MachineLab

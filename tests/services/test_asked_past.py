@@ -17,8 +17,8 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Pending, Ready
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import AVERAGE, CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, latency_series
-from lilfox_tui.monitor.asked_past import AskedPast, FarChart
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
+from lilfox_tui.monitor.remote_history import FarChart, RemoteHistory
 from lilfox_tui.promql.remote import RemoteEngine
 from tests.services.prometheus_server import PrometheusServer, prometheus
 from tests.services.two_days import fill
@@ -67,10 +67,10 @@ def filled(folder: Path, end: datetime) -> Iterator[PrometheusServer]:
 
 
 @asynccontextmanager
-async def asked_of(server: PrometheusServer) -> AsyncIterator[AskedPast]:
+async def asked_of(server: PrometheusServer) -> AsyncIterator[RemoteHistory]:
     remote = RemoteEngine(ApiConfig(url=f"http://127.0.0.1:{server.port}"))
     try:
-        yield AskedPast(lambda: remote, Thresholds())
+        yield RemoteHistory(lambda: remote, Thresholds())
     finally:
         await remote.close()
 

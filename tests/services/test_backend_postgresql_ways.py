@@ -11,8 +11,7 @@ import pytest
 
 from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.postgresql.session import Statement, StatementRefused
-from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.model import HostConfig, Seconds, SecretRef, SshConfig
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.model import Series
 from tests.services.http_servers import own_certificate

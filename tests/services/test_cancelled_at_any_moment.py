@@ -12,9 +12,9 @@ import pytest
 from lilfox_tui.alerts.notifier import NotifierSetup
 from lilfox_tui.alerts.notifiers import smtp
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
-from lilfox_tui.config.types import SecretRef
+from lilfox_tui.config.model import SecretRef
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.hosts.ssh_dial import Target, dial
+from lilfox_tui.hosts.ssh.connect import SshTarget, dial
 from tests.services.mail_server import Box, mail_server
 from tests.services.postgres import Postgres
 from tests.services.postgres_looks import opened
@@ -86,7 +86,7 @@ async def test_a_look_at_redis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_login_over_ssh() -> None:
     with sshd_lab() as lab:
-        target = Target.of("web", lab.host(lab.sshd()))
+        target = SshTarget.of("web", lab.host(lab.sshd()))
 
         async def log_in() -> None:
             connection, _client = await dial(target, lab.ssh())

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from lilfox_tui.cli.exports.grafana import DATASOURCE, backend_panels, dashboard
-from lilfox_tui.cli.exports.traffic import USUAL, find
+from lilfox_tui.cli.exports.grafana import DATASOURCE, USUAL, backend_panels, dashboard, find_traffic_metrics
 from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.demo.stack import Stack
-from lilfox_tui.monitor.one_look import look
+from lilfox_tui.monitor.scrape_once import scrape_once
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.value import Vector
 from tests.services.lilfox_command import lilfox
@@ -234,8 +233,8 @@ def promtool_takes(texts: Sequence[str], folder: Path) -> None:
 async def test_every_expression_of_the_dashboard_selects_series_of_the_demo(tmp_path: Path) -> None:
     async with Stack(port_base=0, rate=40) as stack:
         config = Config(services=stack.services)
-        async with look(config, None, for_s=3.0, every_s=1.0, hosts=True) as seen:
-            found = await find(config, None)
+        async with scrape_once(config, None, for_s=3.0, every_s=1.0, hosts=True) as seen:
+            found = await find_traffic_metrics(config, None)
             assert (found.guessed, found.troubles) == ((), ())
             assert set(found.applications) == set(stack.services)
             texts = expressions(dashboard(config, found.applications))

@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from lilfox_tui.cli.runbooks.attending import Attending
+from lilfox_tui.cli.runbook_console import RunConsole
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.incident.incidents import open_incident, read_timeline
 from lilfox_tui.incident.model import Changed, Reverted, StepBegan, StepEnded
@@ -237,7 +237,7 @@ def test_a_job_that_ends_before_it_listens_tells_its_own_reason(
     lab.ended(job)
 
     async def attend() -> int:
-        attending = Attending(job)
+        attending = RunConsole(job)
         await attending.order(RunAll(sha256=seen.sha256))
         return await attending.until_end(None)
 

@@ -19,7 +19,7 @@ import pytest
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.demo import stack as stack_module
-from lilfox_tui.demo.programs import server_programs
+from lilfox_tui.demo.database import server_programs
 from lilfox_tui.demo.stack import Stack
 from lilfox_tui.errors import LilFoxError
 from tests.services.lilfox_command import lilfox

@@ -12,9 +12,8 @@ from textual.pilot import Pilot
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.digits import EXACT
 from lilfox_tui.app.glyphs import UNICODE
-from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, ServiceConfig
+from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, Seconds, ServiceConfig
 from lilfox_tui.config.themes import load_theme
-from lilfox_tui.config.types import Seconds
 from lilfox_tui.feed import Ready
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.monitor import Monitor

@@ -11,8 +11,7 @@ from typing import cast
 
 import pytest
 
-from lilfox_tui.config.model import HostConfig, ServiceConfig
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.model import HostConfig, Seconds, SecretRef, ServiceConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost

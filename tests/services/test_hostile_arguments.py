@@ -17,7 +17,7 @@ from lilfox_tui.config.model import Config, HostConfig, SshConfig
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.detached import Look, Output
+from lilfox_tui.hosts.detached import DetachedOutput, DetachedState
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.incident import incidents
 from lilfox_tui.incident.export import export_markdown, handover_text
@@ -83,16 +83,16 @@ async def test_they_arrive_where_a_command_outlives_the_link(host: Host) -> None
         said, end = b"", None
         async with aclosing(detached.follow(host, job)) as news:
             async for each in news:
-                if isinstance(each, Output):
+                if isinstance(each, DetachedOutput):
                     said += each.data
                 else:
                     end = each
-        assert isinstance(end, Look)
+        assert isinstance(end, DetachedState)
         assert (end.exit_status, said.decode().split("\0")[:-1]) == (0, sent)
     looks = await asyncio.gather(*(
         detached.start(host, f"l{number}", ["true"], label=value) for number, value in enumerate(SEEDS[:40])
     ))  # fmt: skip
-    assert all(isinstance(look, Look) or look for look in looks)
+    assert all(isinstance(look, DetachedState) or look for look in looks)
     told = {look.id: look.label for look in await detached.listing(host)}
     assert [told[f"l{number}"] for number in range(40)] == list(SEEDS[:40])
 

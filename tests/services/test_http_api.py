@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import ApiConfig
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.promql import http_api

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import HostConfig
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.model import HostConfig, Seconds, SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.hosts.base import Host

@@ -20,7 +20,7 @@ import pytest
 
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.i18n import Message
-from lilfox_tui.monitor.report_file import ReportFile
+from lilfox_tui.monitor.daemon import ReportFile
 from tests.services.lilfox_command import lilfox, running
 from tests.waiting import unhurried, wait_for
 
@@ -167,7 +167,7 @@ def test_a_full_disk_leaves_no_half_line() -> None:
 
 
 async def test_whoever_speaks_no_http_disturbs_nobody() -> None:
-    from lilfox_tui.monitor.metrics_server import serve
+    from lilfox_tui.monitor.daemon import serve_metrics
 
     async def ask(head: bytes) -> bytes:
         reader, writer = await asyncio.open_connection(address, port)
@@ -177,7 +177,7 @@ async def test_whoever_speaks_no_http_disturbs_nobody() -> None:
         writer.close()
         return answer
 
-    async with serve("127.0.0.1:0", lambda: "x 1\n") as (address, port):
+    async with serve_metrics("127.0.0.1:0", lambda: "x 1\n") as (address, port):
         assert await ask(b"\x16\x03\x01" * 10000) == b""
         assert await ask(b"") == b""
         assert (await ask(b"POST /metrics HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 405 ")

@@ -10,8 +10,7 @@ from functools import partial
 import pytest
 
 from lilfox_tui.app.host_rows import why_no_numbers
-from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.model import Config, HostConfig, Seconds
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.metrics.model import HostSnapshot, Level
 from lilfox_tui.monitor.export import prometheus

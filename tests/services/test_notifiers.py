@@ -16,7 +16,7 @@ from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery
 from lilfox_tui.alerts.notifiers import alertmanager, bell, command, smtp, webhook
 from lilfox_tui.alerts.payload import fingerprint
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.model import Seconds, SecretRef
 from lilfox_tui.errors import LilFoxError
 from tests.services.alertmanager import AlertmanagerServer
 from tests.services.http_stand_in import Reply, StandIn

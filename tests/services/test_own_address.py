@@ -9,11 +9,10 @@ import pytest
 
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.errors import HostError
-from lilfox_tui.hosts.addresses import address, denied
+from lilfox_tui.hosts.addresses import address, denied, own_addresses
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.runbook.model import Variable
 from lilfox_tui.runbook.run.variables import check_value
 from tests.lifetime import ending_with_us

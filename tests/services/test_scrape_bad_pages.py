@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from lilfox_tui.feed import Ready, Unavailable
-from lilfox_tui.hosts.http_way import Tls
+from lilfox_tui.hosts.http import Tls
 from lilfox_tui.scrape.exposition import ScrapedPage
 from lilfox_tui.scrape.labels import Matcher
 from lilfox_tui.scrape.scraper import Scraper

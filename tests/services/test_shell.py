@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lilfox_tui.monitor.shell import shell_argv
+from lilfox_tui.hosts.ssh.openssh import shell_argv
 from tests.services.sshd import SshdLab, sshd_lab
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import Config
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.errors import AuthRefused, CommandTimeout, HostUnreachable
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.sampler import Sampler
@@ -122,7 +121,7 @@ async def test_a_login_that_hangs_leaves_nothing_behind(
     name = user("/bin/bash", "sleep 1000\n")
     host = open_host("h", lab.host(lab.sshd(), user=name), lab.ssh())
     await host.connect()
-    monkeypatch.setattr("lilfox_tui.hosts.ssh.LOGIN_S", 1.0)
+    monkeypatch.setattr("lilfox_tui.hosts.ssh.host.LOGIN_S", 1.0)
     for _ in range(2):
         with pytest.raises(CommandTimeout):
             async with host.loop("read -r _"):
@@ -137,7 +136,7 @@ async def test_a_slow_login_is_what_the_row_says_until_there_are_numbers(
     go = lab.folder / "go"
     name = user("/bin/bash", f"while [ ! -e {go} ]; do sleep 0.05; done\n")
     config = Config(refresh=Seconds(0.5), hosts={"h": lab.host(lab.sshd(), user=name)}, ssh=lab.ssh())
-    monkeypatch.setattr("lilfox_tui.hosts.ssh.LOGIN_S", 3.0)
+    monkeypatch.setattr("lilfox_tui.hosts.ssh.host.LOGIN_S", 3.0)
     async with watching(config) as watch:
         watch.monitor.focus("h")
         waits = "logging in for 2 s: the login shell's start-up files have not ended"

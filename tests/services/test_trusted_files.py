@@ -19,9 +19,9 @@ from lilfox_tui.alerts.rules import read_rule_files
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.errors import AuthRefused
-from lilfox_tui.hosts.http_way import Tls, tls_context
+from lilfox_tui.hosts.http import Tls, tls_context
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.monitor.shell import shell_argv
+from lilfox_tui.hosts.ssh.openssh import shell_argv
 from lilfox_tui.runbook.run.persistence import request_of_run
 from lilfox_tui.runbook.run.protocol import FinishRun
 from lilfox_tui.scrape.discovery import read_groups

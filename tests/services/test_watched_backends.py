@@ -13,8 +13,7 @@ import jsonschema
 import pytest
 
 from lilfox_tui.backends.kinds import redis
-from lilfox_tui.config.model import Config
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.model import Config, Seconds, SecretRef
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.export import prometheus, report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from lilfox_tui.cli.job_output import follow_job
-from lilfox_tui.cli.outcome import exit_code_of
+from lilfox_tui.cli.output import exit_code_of
 from tests.unit.jobs.effects import begin
 
 if __name__ == "__main__":

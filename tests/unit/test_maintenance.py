@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.maintenance import FILE, Window, close_window, covers, open_window, windows
+from lilfox_tui.maintenance import FILE, MaintenanceWindow, close_window, covers, open_window, windows
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
 
 
-def window(name: str, minutes: int = 60) -> Window:
+def window(name: str, minutes: int = 60) -> MaintenanceWindow:
     """One that begins now."""
-    return Window(name=name, since=NOW, until=NOW + timedelta(minutes=minutes), by="ops@here")
+    return MaintenanceWindow(name=name, since=NOW, until=NOW + timedelta(minutes=minutes), by="ops@here")
 
 
 def test_a_window_ends_by_itself(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts import local_process
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.hosts.output import Kept, LimitReached
-from lilfox_tui.together import Together
+from lilfox_tui.hosts.output import BoundedOutput, LimitReached
+from lilfox_tui.task_group import CancelSafeTaskGroup
 from tests.waiting import PATIENCE_S, turn
 
 TURNS = 8
@@ -27,7 +27,7 @@ async def test_whoever_tries_again_hears_of_it_at_any_turn(turns: int) -> None:
     async def tries_for_ever() -> None:
         while not ended:
             try:
-                async with Together() as group:
+                async with CancelSafeTaskGroup() as group:
                     group.create_task(_fails())
             except* ValueError:
                 pass
@@ -59,7 +59,7 @@ async def test_the_first_failure_ends_the_others_and_the_body(turns: int) -> Non
         await _fails()
 
     async def all_of_it() -> None:
-        async with Together() as group:
+        async with CancelSafeTaskGroup() as group:
             group.create_task(waits("another"))
             group.create_task(fails_later())
             await waits("body")
@@ -82,7 +82,7 @@ async def test_who_is_cancelled_ends_all_of_it() -> None:
             ended.append("task")
 
     async def body() -> None:
-        async with Together() as group:
+        async with CancelSafeTaskGroup() as group:
             group.create_task(waits())
 
     task = asyncio.ensure_future(body())
@@ -96,7 +96,7 @@ async def test_who_is_cancelled_ends_all_of_it() -> None:
 
 async def test_failures_are_raised_as_ever() -> None:
     async def all_of_it() -> None:
-        async with Together() as group:
+        async with CancelSafeTaskGroup() as group:
             group.create_task(_fails())
 
     with pytest.raises(ExceptionGroup) as raised:
@@ -115,7 +115,7 @@ async def test_cleaning_up_after_a_cancellation_fails_as_ever() -> None:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             try:
-                async with Together() as group:
+                async with CancelSafeTaskGroup() as group:
                     group.create_task(_fails())
             except* ValueError:
                 told.append("failed")
@@ -131,7 +131,7 @@ async def test_a_command_past_its_limit_is_left_when_it_is_cancelled(monkeypatch
     """In a host's own loop, which tries again whatever a command says."""
     running: list[asyncio.Task[None]] = []
 
-    class CancelledAtItsLimit(Kept):
+    class CancelledAtItsLimit(BoundedOutput):
         def add(self, block: bytes) -> None:
             try:
                 super().add(block)
@@ -143,7 +143,7 @@ async def test_a_command_past_its_limit_is_left_when_it_is_cancelled(monkeypatch
         while True:
             await host.run(["sh", "-c", "echo longer than that; exec sleep 60"], limit_bytes=5)
 
-    monkeypatch.setattr(local_process, "Kept", CancelledAtItsLimit)
+    monkeypatch.setattr(local_process, "BoundedOutput", CancelledAtItsLimit)
     host = LocalHost("here", HostConfig(local=True))
     running.append(asyncio.ensure_future(looks_for_ever()))
     ended, _left = await asyncio.wait(running, timeout=PATIENCE_S)

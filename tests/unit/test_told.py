@@ -19,13 +19,13 @@ from lilfox_tui.backup.postgresql.plain import PlainReader
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts import detached
-from lilfox_tui.hosts.ssh_sftp import facts_of
+from lilfox_tui.hosts.ssh.files import facts_of
 from lilfox_tui.metrics.sampler import _process
 from lilfox_tui.promql.remote import RemoteAlert
 from lilfox_tui.promql.semantics import PROMETHEUS_3
 from lilfox_tui.scrape.notation import parse_duration, time_of
 from lilfox_tui.scrape.prometheus_yaml import _whole
-from lilfox_tui.told import EARLIEST, LARGEST, LATEST, later, time_at, whole
+from lilfox_tui.untrusted_numbers import EARLIEST, LARGEST, LATEST, later, time_at, whole
 
 LONG = "9" * 5000
 NUMBERS = [LONG, "1" + "0" * 40, "0" * 5000 + "7", "99999999999999999999"]

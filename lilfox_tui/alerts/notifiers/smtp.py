@@ -13,11 +13,10 @@ from msgspec import Meta
 
 from lilfox_tui.alerts.http_post import tls_of
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery, body, subject
-from lilfox_tui.config.model import NotifierConfig
-from lilfox_tui.config.revealing import plain
-from lilfox_tui.config.types import Port, SecretRef
+from lilfox_tui.config.model import NotifierConfig, Port, SecretRef
+from lilfox_tui.config.secrets import revealed_text
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.http_way import tls_context
+from lilfox_tui.hosts.http import tls_context
 from lilfox_tui.i18n import listed, tr
 from lilfox_tui.redact import redact
 
@@ -67,7 +66,7 @@ class Mail:
                 tr("Write tls: starttls, or take user and password away."),
             )
         message = await asyncio.to_thread(self._message, notice)
-        password = await plain(self._options.password or "")
+        password = await revealed_text(self._options.password or "")
         errors = await asyncio.to_thread(_errors)
         try:
             refused = await self._send(message, password)

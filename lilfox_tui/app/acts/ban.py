@@ -19,7 +19,7 @@ from lilfox_tui.app.acts.doing import (
 )
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.own_address import own_addresses_here
+from lilfox_tui.hosts.addresses import own_addresses_here
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.operations.addresses import ban_operation, bans, check_ban, unban_operation, why_never
 from lilfox_tui.text import human_duration

@@ -35,8 +35,7 @@ from lilfox_tui.backends.postgresql.session import (
     SslMode,
     StatementRefused,
 )
-from lilfox_tui.config.model import BackendConfig, Threshold
-from lilfox_tui.config.types import Port, SecretRef
+from lilfox_tui.config.model import BackendConfig, Port, SecretRef, Threshold
 from lilfox_tui.errors import UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import Message, ntr, tr

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from msgspec import Struct
 
 from lilfox_tui.backends.backend import BackendError, no_answer
-from lilfox_tui.config.revealing import plain
-from lilfox_tui.config.types import SecretRef
+from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.secrets import revealed_text
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
 from lilfox_tui.i18n import Message, tr
@@ -132,7 +132,7 @@ class DriverSession:
         login = self._login
         if login.ca_file not in ("", "system"):  # "system" is libpq's word for the certificates of the machine
             await asyncio.to_thread(refuse, Path(login.ca_file))
-        password = None if login.password is None else await plain(login.password)
+        password = None if login.password is None else await revealed_text(login.password)
         async with asyncio.timeout(max(self._timeout_s, CONNECT_AT_LEAST_S)):
             address, port = login.address, login.port
             if self._host is not None:

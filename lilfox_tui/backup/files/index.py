@@ -15,7 +15,7 @@ from lilfox_tui.backup.files.safe_members import refused
 from lilfox_tui.backup.files.tar import TarMember
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
-from lilfox_tui.told import whole
+from lilfox_tui.untrusted_numbers import whole
 
 # What is in an archive, on the disk, and in the place of it, side by side: in a file, since there may be millions.
 #

@@ -21,7 +21,7 @@ from lilfox_tui.backup.files.tar_filter import TarFilter, filtered, put_below
 from lilfox_tui.backup.source import Comparison, Renames, RestoreChange
 from lilfox_tui.i18n import clauses, listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes
-from lilfox_tui.told import time_at, whole
+from lilfox_tui.untrusted_numbers import time_at, whole
 
 # What is not equal: between the archive and what was restored of it, and between it and what is there now.
 

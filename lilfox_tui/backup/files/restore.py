@@ -25,7 +25,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import clauses, listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes
-from lilfox_tui.told import whole
+from lilfox_tui.untrusted_numbers import whole
 
 # One thing that a restore puts in place: a folder from an archive, or a single file.
 

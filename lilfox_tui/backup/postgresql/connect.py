@@ -16,15 +16,15 @@ from msgspec import Struct
 
 from lilfox_tui import trusted_file
 from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
-from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import HostError, LilFoxError, UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.text import clean
-from lilfox_tui.told import whole
 from lilfox_tui.trusted_file import refuse
+from lilfox_tui.untrusted_numbers import whole
 
 # Where a database is: a URL as libpq has it, or the folder of the server's socket; the connection string made of it.
 #

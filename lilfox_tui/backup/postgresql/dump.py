@@ -29,7 +29,7 @@ from lilfox_tui.backup.retry import LINK
 from lilfox_tui.backup.sets.manifest import PartKind
 from lilfox_tui.backup.source import DumpCommand, PartSink, RemotePart, StoredPart
 from lilfox_tui.errors import CommandFailed, LilFoxError
-from lilfox_tui.hosts.refusals import failed
+from lilfox_tui.hosts.host_errors import failed
 from lilfox_tui.i18n import Message, _, listed, ntr, tr
 from lilfox_tui.text import clean, human_bytes, human_duration
 

@@ -20,7 +20,7 @@ from lilfox_tui.backup.postgresql.executed_code import ExecutedCode, ExecutedCod
 from lilfox_tui.backup.postgresql.psql_lexer import Lexer, command_refused, refused
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
-from lilfox_tui.told import whole
+from lilfox_tui.untrusted_numbers import whole
 
 HEADER = b"-- PostgreSQL database dump"
 TRAILER = b"-- PostgreSQL database dump complete"

@@ -13,7 +13,7 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.errors import HostUnreachable, LinkLost
 from lilfox_tui.hosts.base import Loop
-from lilfox_tui.hosts.script import new_tick
+from lilfox_tui.hosts.shell_words import new_tick
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.text import clean

@@ -16,8 +16,7 @@ from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.restores import journal
 from lilfox_tui.backup.restores.journal import Restored
 from lilfox_tui.backup.source import RetainedItem, Standing, Swap
-from lilfox_tui.config.model import Config
-from lilfox_tui.config.protection import refuse_change
+from lilfox_tui.config.model import Config, refuse_change
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, clauses, listed, tr
 from lilfox_tui.jobs.listing import find_job

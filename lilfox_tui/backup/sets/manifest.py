@@ -12,9 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
-from lilfox_tui.config.model import SigningConfig
+from lilfox_tui.config.model import SecretRef, SigningConfig
 from lilfox_tui.config.secrets import resolve
-from lilfox_tui.config.types import SecretRef
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 

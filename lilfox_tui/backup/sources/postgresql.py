@@ -8,8 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from lilfox_tui import plugins
-from lilfox_tui.config.model import SourceConfig
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.model import Seconds, SecretRef, SourceConfig
 
 
 class Options(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -20,7 +20,7 @@ from lilfox_tui.backup.store import BackupStore, StoreEntry
 from lilfox_tui.backup.stores.sftp import Options
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.remote_files import Facts, Filesystem, HasSftp, RemoteFile, RemoteFiles
+from lilfox_tui.hosts.remote_files import HasSftp, RemoteFileHandle, RemoteFiles, RemoteFilesystem, RemotePathFacts
 from lilfox_tui.i18n import tr
 
 # A folder of an SSH host, by SFTP, in which nothing but its own regular files is touched.
@@ -92,7 +92,7 @@ class RemoteFolder:
             return here is not None and above is not None and here.id != above.id
         return False
 
-    async def room(self, *, make: bool) -> tuple[Filesystem | None, Facts]:
+    async def room(self, *, make: bool) -> tuple[RemoteFilesystem | None, RemotePathFacts]:
         """Its filesystem, and the folder."""
         files = await self.look(make=make)
         return await files.filesystem(self.path), await files.facts(await files.real(self.path))
@@ -118,17 +118,17 @@ class RemoteFolder:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), within)
         return f"{within}/{base}"
 
-    async def create(self, name: str) -> RemoteFile:
+    async def create(self, name: str) -> RemoteFileHandle:
         """A new file."""
         files = await self.look(make=True)
         return await files.create(await self._path(files, name, make=True))
 
-    async def open(self, name: str) -> RemoteFile:
+    async def open(self, name: str) -> RemoteFileHandle:
         """A regular file to be read."""
         files = await self.files()
         return await self._open(files, await self._path(files, name))
 
-    async def _open(self, files: RemoteFiles, path: str) -> RemoteFile:
+    async def _open(self, files: RemoteFiles, path: str) -> RemoteFileHandle:
         if (await files.facts(path)).kind != "file":
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
         return await files.open(path)
@@ -175,7 +175,7 @@ class RemoteFolder:
         return found
 
 
-def _entries(listed: Sequence[tuple[str, Facts]], prefix: str) -> list[StoreEntry]:
+def _entries(listed: Sequence[tuple[str, RemotePathFacts]], prefix: str) -> list[StoreEntry]:
     return [
         StoreEntry(prefix + name, facts.size_bytes, facts.modified)
         for name, facts in listed
@@ -418,7 +418,7 @@ class SftpStore:
         await file.close()
         return size
 
-    async def _write_all(self, part: str, file: RemoteFile, blocks: AsyncIterator[bytes]) -> int:
+    async def _write_all(self, part: str, file: RemoteFileHandle, blocks: AsyncIterator[bytes]) -> int:
         """While some is on its way the next is waited for."""
         writing: asyncio.Task[None] | None = None
         at = 0
@@ -443,7 +443,7 @@ class SftpStore:
             with self._said(name):
                 await work
 
-    async def _give_up(self, part: str, file: RemoteFile) -> None:
+    async def _give_up(self, part: str, file: RemoteFileHandle) -> None:
         with suppress(OSError, LilFoxError, TimeoutError):
             async with asyncio.timeout(CLEANING_S):
                 await file.close()

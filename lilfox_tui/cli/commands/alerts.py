@@ -1,20 +1,530 @@
-"""``lilfox alerts``: rules and what they say. Each action is a file of its own beside, and imported when asked for."""
+"""``lilfox alerts``: lists, acknowledges and silences alerts, shows their history, tests notifiers."""
 
 from __future__ import annotations
 
-from lilfox_tui.cli.actions import actions
-from lilfox_tui.i18n import tr
+import argparse
+import asyncio
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-ACTIONS = {
-    "list": tr("pending, firing and just resolved alerts, worst first"),
-    "ack": tr("say that somebody has seen it: no reminders until it resolves"),
-    "silence": tr("tell nobody of what fits, for a time"),
-    "silences": tr("the silences that there are"),
-    "expire": tr("end silences"),
-    "history": tr("what fired, resolved, was told, acknowledged and silenced"),
-    "notify-test": tr("send a test to those who are told"),
-    "lint": tr("what is wrong with rule files, and what does not mean what it looks like"),
-    "test": tr("unit tests of rules, as promtool test rules has them"),
+from lilfox_tui.cli.alert_rules import add_lint_arguments, add_test_arguments, run_lint, run_test
+from lilfox_tui.cli.main import Subcommand, subcommands
+from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, warn
+from lilfox_tui.cli.parser import duration
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.i18n import Message, _, listed, ngettext, tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.export_sections import alert_document
+from lilfox_tui.text import human_duration, short_age
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert, Alerts, Event, SilenceMatcher
+    from lilfox_tui.alerts.notifier import Notification
+    from lilfox_tui.alerts.storage import AlertStorage
+    from lilfox_tui.config.model import Config, NotifierConfig
+
+
+# What the LilFox that evaluates has kept, for actions that show or change it.
+
+
+@contextmanager
+def saved_state(args: argparse.Namespace, *, changes: bool = False) -> Iterator[AlertStorage]:
+    """The state of the configuration that ``args`` names. Raises LilFoxError where there is none, and NotAllowed where
+    the block ``changes`` it and nothing may be changed."""
+    from lilfox_tui.alerts.ownership import DATABASE, state_folder
+    from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage
+
+    loaded = load_settings(args)
+    if changes and loaded.config.read_only:
+        raise NotAllowed(tr("alerts are not changed with read_only"), tr("leave out --read-only"))
+    folder = state_folder(loaded.path)
+    path = None if folder is None else folder / DATABASE
+    if path is None or not path.exists():
+        raise LilFoxError(
+            tr("no rules of this configuration have been evaluated yet"),
+            tr("run lilfox, or lilfox monitor, with rules: in the configuration"),
+        )
+    database = AlertDatabase(path)
+    try:
+        yield AlertStorage(database)
+    finally:
+        database.close()
+
+
+def alerts_now(saved: AlertStorage) -> Alerts:
+    """What is known now; says so where nobody evaluates any more."""
+    from msgspec.structs import replace
+
+    from lilfox_tui.alerts.model import Trouble
+    from lilfox_tui.alerts.ownership import EvaluationLock
+    from lilfox_tui.alerts.views import alerts_from_storage
+
+    now = datetime.now(UTC)
+    folder = None if saved.database.path is None else Path(saved.database.path).parent
+    lock = EvaluationLock(folder)
+    if not lock.is_held():
+        newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
+        age = "-" if newest_ms is None else human_duration(now.timestamp() - newest_ms / 1000)
+        warn(tr("no LilFox evaluates these rules now; this is how it was {age} ago", age=age))
+    elif (frozen := lock.frozen(now)) is not None:
+        alerts = alerts_from_storage(saved, now)
+        return replace(alerts, troubles=(*alerts.troubles, Trouble("frozen", frozen, blind=True)))
+    return alerts_from_storage(saved, now)
+
+
+def matchers_of(words: Sequence[str]) -> tuple[SilenceMatcher, ...]:
+    """Matchers from the command line; a word without an operator is an alert's name. Raises UsageError."""
+    from lilfox_tui.alerts.silences import parse_matchers
+
+    full = [word if any(op in word for op in "=~!") else f'alertname="{word}"' for word in words]
+    return tuple(matcher for word in full for matcher in parse_matchers(word))
+
+
+def user() -> str:
+    """Who acts, as the system has it."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def labels_text(alert: Alert) -> str:
+    """Its labels but its name, on one line."""
+    return " ".join(f"{name}={value}" for name, value in alert.labels if name != "alertname")
+
+
+# ``lilfox alerts list``: pending, firing and just resolved alerts, worst first.
+
+
+_LEVELS = {"FIRING": Level.FAILING, "PENDING": Level.DEGRADED, "RESOLVED": Level.GOOD}
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``alerts list`` accepts."""
+    parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
+    parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Prints them; 1 where one fires that is not silenced, and where one may be missing or not be told."""
+    if args.json_schema:
+        print_schema("alerts-list")
+        return 0
+    with saved_state(args) as saved:
+        alerts, not_told = alerts_now(saved), _not_told(saved)
+    if args.json:
+        found = [alert_document(alert) for alert in alerts.alerts]
+        troubles = [str(each) for each in alerts.troubles]
+        print_json(
+            {"alerts": found, "failing_rules": _failing_rules(alerts), "not_told": not_told, "troubles": troubles}
+        )
+    else:
+        _print_alerts(alerts)
+        for one in not_told:
+            print_line(_not_told_text(**one))
+    fires = any(one.state.name == "FIRING" and not one.silenced_by for one in alerts.alerts)
+    return 1 if fires or alerts.blind or not_told else 0
+
+
+def _print_alerts(alerts: Alerts) -> None:
+    from lilfox_tui.alerts.notifier import summary
+
+    if not alerts.alerts:
+        print_line(tr("no alerts") if not alerts.blind else tr("no alerts are known, and some may be missing:"))
+    rows = []
+    for alert in alerts.alerts:
+        since = alert.resolved_at or alert.fired_at or alert.active_at
+        rows.append(
+            [
+                Cell(_STATES[alert.state.name](), _LEVELS[alert.state.name]),
+                Cell(alert.name),
+                Cell(short_age((alerts.at - since).total_seconds()), right=True),
+                Cell(_alert_value(alert), right=True),
+                Cell(_response_text(alert)),
+                Cell(labels_text(alert)),
+                Cell(summary(alert)),
+            ]
+        )
+    print_table(rows)
+    for rule in _failing_rules(alerts):
+        print_line(tr("rule {name} ({group}) fails: {error}", **rule))
+    for trouble in alerts.troubles:
+        print_line(trouble.text)
+
+
+_STATES = {"FIRING": lambda: _("firing"), "PENDING": lambda: _("pending"), "RESOLVED": lambda: _("resolved")}
+
+
+def _alert_value(alert: Alert) -> str:
+    value = f"{alert.value:g}"
+    return _("was {value}", value=value) if alert.state.name == "RESOLVED" else value
+
+
+def _response_text(alert: Alert) -> str:
+    if alert.silenced_by:
+        return _("silenced")
+    return "" if alert.acknowledged is None else _("acknowledged by {name}", name=alert.acknowledged.by)
+
+
+def _not_told(saved: AlertStorage) -> list[dict[str, Any]]:
+    """Who did not take a message yet that was sent."""
+    from lilfox_tui.alerts.storage import Outbox
+
+    outbox = Outbox(saved.database)
+    found: list[dict[str, Any]] = []
+    for name in outbox.receivers():
+        first = outbox.first_of_groups(name)
+        if any(one.tries for one in first):
+            since = datetime.fromtimestamp(min(one.made_ms for one in first) / 1000, UTC)
+            told = {"notifier": name, "messages": outbox.count(name), "since": since.isoformat(timespec="seconds")}
+            found.append(told)
+    return found
+
+
+def _not_told_text(notifier: str, messages: int, since: str) -> str:
+    text = ngettext(
+        "{notifier} was not told: {count} message waits since {since}",
+        "{notifier} was not told: {count} messages wait since {since}",
+        messages, notifier=notifier, since=since,
+    )  # fmt: skip
+    return _("{said}; lilfox alerts notify-test {notifier} tries it", said=text, notifier=notifier)
+
+
+def _failing_rules(alerts: Alerts) -> list[dict[str, str]]:
+    return [
+        {"name": rule.name, "group": rule.group, "error": str(rule.error)}
+        for rule in alerts.rules
+        if rule.error is not None
+    ]
+
+
+# ``lilfox alerts ack``: somebody has seen it; no reminders until it resolves.
+
+
+def add_ack_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``alerts ack`` accepts."""
+    matchers = tr('an alert\'s name, or what its labels must be: instance=a:9100, team=~"web|db"')
+    parser.add_argument("matchers", nargs="+", metavar="MATCHER", help=str(matchers))
+    parser.add_argument("--note", default="", metavar="TEXT", help=str(tr("what the others should know")))
+    parser.add_argument("--by", metavar="NAME", help=str(tr("who it is; the name of the login when not given")))
+    parser.add_argument("--undo", action="store_true", help=str(tr("take the acknowledgement away")))
+
+
+def run_ack(args: argparse.Namespace) -> int:
+    """Acknowledges every pending or firing alert that all matchers take."""
+    from lilfox_tui.alerts.model import AlertState
+    from lilfox_tui.alerts.responses import acknowledge, unacknowledge
+    from lilfox_tui.alerts.silences import would_silence
+
+    wanted, by = matchers_of(args.matchers), args.by or user()
+    with saved_state(args, changes=True) as saved:
+        alerts = would_silence(wanted, alerts_now(saved).alerts)
+        live = [one for one in alerts if one.state is not AlertState.RESOLVED]
+        if not live:
+            raise LilFoxError(tr("no pending or firing alert fits"), tr("see: lilfox alerts list"))
+        for alert in live:
+            if args.undo:
+                unacknowledge(saved, alert, by, datetime.now(UTC))
+                print_line(tr("no longer acknowledged: {name} {labels}", name=alert.name, labels=labels_text(alert)))
+            else:
+                acknowledge(saved, alert, by, args.note, datetime.now(UTC))
+                print_line(tr("acknowledged: {name} {labels}", name=alert.name, labels=labels_text(alert)))
+    return 0
+
+
+# ``lilfox alerts silence``: nobody is told of what fits, for a time.
+
+
+def add_silence_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``alerts silence`` accepts."""
+    matchers = tr('an alert\'s name, or what its labels must be: instance=a:9100, team=~"web|db"')
+    parser.add_argument("matchers", nargs="+", metavar="MATCHER", help=str(matchers))
+    how_long = parser.add_mutually_exclusive_group()
+    how_long.add_argument(
+        "--for",
+        dest="for_s",
+        type=duration,
+        default=3600.0,
+        metavar="DURATION",
+        help=str(tr("such as 4h; 1h if not given")),
+    )
+    how_long.add_argument("--until-resolved", action="store_true", help=str(tr("until nothing fits it any more")))
+    parser.add_argument("--preview", action="store_true", help=str(tr("say what it would silence, and do nothing")))
+    parser.add_argument("--comment", default="", metavar="TEXT", help=str(tr("why")))
+    parser.add_argument("--by", metavar="NAME", help=str(tr("who it is; the name of the login when not given")))
+
+
+def run_silence(args: argparse.Namespace) -> int:
+    """Silences, or shows what would be silenced."""
+    from lilfox_tui.alerts.model import AlertState
+    from lilfox_tui.alerts.responses import silence
+    from lilfox_tui.alerts.silences import check_silence, format_matchers, would_silence
+
+    wanted = matchers_of(args.matchers)
+    check_silence(wanted)
+    with saved_state(args, changes=not args.preview) as saved:
+        found = [one for one in would_silence(wanted, alerts_now(saved).alerts) if one.state is not AlertState.RESOLVED]
+        for alert in found:
+            print_line(f"{alert.name} {labels_text(alert)}")
+        count = ngettext("{count} alert fits now", "{count} alerts fit now", len(found))
+        if args.preview:
+            print_line(f"{format_matchers(wanted)}: {count}")
+            return 0
+        for_s = None if args.until_resolved else args.for_s
+        made = silence(saved, wanted, for_s, args.by or user(), args.comment, datetime.now(UTC))
+        print_line(
+            tr(
+                "silenced until {end:%Y-%m-%d %H:%M:%S} UTC: {matchers}",
+                end=made.ends_at,
+                matchers=format_matchers(wanted),
+            )
+        )
+        print_line(tr("{count}; its id is {id}", count=count, id=made.id))
+    return 0
+
+
+# ``lilfox alerts silences``: those in force, and those that have ended within five days.
+
+
+def add_silences_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``alerts silences`` accepts."""
+    parser.add_argument("--all", action="store_true", help=str(tr("also those that have ended")))
+    parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
+    parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
+
+
+def run_silences(args: argparse.Namespace) -> int:
+    """Prints them, the one that ends last first."""
+    if args.json_schema:
+        print_schema("alerts-silences")
+        return 0
+    from lilfox_tui.alerts.silences import format_matchers
+
+    now = datetime.now(UTC)
+    with saved_state(args) as saved:
+        silences = [one for one in saved.silences() if args.all or now < one.ends_at]
+    if args.json:
+        print_json(
+            {
+                "silences": [
+                    {
+                        "id": one.id, "matchers": format_matchers(one.matchers), "starts_at": one.starts_at.isoformat(),
+                        "ends_at": one.ends_at.isoformat(), "created_by": one.created_by, "comment": one.comment,
+                        "until_resolved": one.until_resolved,
+                    }
+                    for one in silences
+                ]
+            }
+        )  # fmt: skip
+        return 0
+    if not silences:
+        print_line(tr("no silences"))
+    rows = []
+    for one in silences:
+        left_s = (one.ends_at - now).total_seconds()
+        left = _("ended {age} ago", age=human_duration(-left_s)) if left_s <= 0 else human_duration(left_s)
+        ends = _("until resolved") if one.until_resolved and left_s > 0 else left
+        rows.append(
+            [Cell(one.id), Cell(ends), Cell(format_matchers(one.matchers)), Cell(one.created_by), Cell(one.comment)]
+        )
+    print_table(rows)
+    return 0
+
+
+# ``lilfox alerts expire``: ends silences.
+
+
+def add_expire_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``alerts expire`` accepts."""
+    parser.add_argument("ids", nargs="+", metavar="ID", help=str(tr("the id of a silence, or its beginning")))
+    parser.add_argument("--by", metavar="NAME", help=str(tr("who it is; the name of the login when not given")))
+
+
+def run_expire(args: argparse.Namespace) -> int:
+    """Ends them now."""
+    from lilfox_tui.alerts.responses import expire
+    from lilfox_tui.alerts.silences import format_matchers
+
+    with saved_state(args, changes=True) as saved:
+        for wanted in args.ids:
+            ended = expire(saved, wanted, args.by or user(), datetime.now(UTC))
+            print_line(tr("ended: {matchers}", matchers=format_matchers(ended.matchers)))
+    return 0
+
+
+# ``lilfox alerts history``: what fired, resolved, was told, acknowledged and silenced, the newest first.
+
+
+_KINDS: Mapping[str, tuple[Message, Level | None]] = {
+    "fired": (tr("fired"), Level.FAILING),
+    "resolved": (tr("resolved"), Level.GOOD),
+    "acknowledged": (tr("acknowledged"), None),
+    "unacknowledged": (tr("no longer acknowledged"), None),
+    "silenced": (tr("silenced"), None),
+    "expired": (tr("silence ended"), None),
+    "told": (tr("told"), None),
+    "not told": (tr("not told"), Level.DEGRADED),
 }
 
-add_arguments, run = actions("alerts", ACTIONS)
+
+def add_history_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``alerts history`` accepts."""
+    parser.add_argument("--since", type=duration, metavar="DURATION", help=str(tr("how far back, such as 1d")))
+    parser.add_argument(
+        "--limit", type=int, default=100, metavar="COUNT", help=str(tr("the most entries; 100 if not given"))
+    )
+    parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
+    parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
+
+
+def run_history(args: argparse.Namespace) -> int:
+    """Prints it."""
+    if args.json_schema:
+        print_schema("alerts-history")
+        return 0
+    since = None if args.since is None else datetime.now(UTC) - timedelta(seconds=args.since)
+    with saved_state(args) as saved:
+        events = saved.events(max(0, args.limit), since=since)
+    if args.json:
+        print_json({"events": [_event_document(event) for event in events]})
+    elif not events:
+        print_line(tr("nothing has happened"))
+    else:
+        print_table([_event_row(event) for event in events])
+    return 0
+
+
+def _event_document(event: Event) -> dict[str, Any]:
+    value = event.value if event.value is not None and abs(event.value) < float("inf") else None
+    return {
+        "at": event.at.isoformat(), "kind": event.kind, "labels": dict(event.labels), "rule": event.rule,
+        "value": value, "lasted_s": event.lasted_s, "by": event.by, "note": event.note,
+    }  # fmt: skip
+
+
+def _event_row(event: Event) -> list[Cell]:
+    text, level = _KINDS[event.kind]
+    lasted = "" if event.lasted_s is None else _("after {lasted}", lasted=human_duration(event.lasted_s))
+    value = "" if event.value is None else f"{event.value:g}"
+    labels = " ".join(f"{name}={found}" for name, found in event.labels if name != "alertname")
+    name = dict(event.labels).get("alertname", "")
+    said = " ".join(part for part in (lasted, event.by, event.note) if part)
+    at = event.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return [Cell(at), Cell(str(text), level), Cell(name), Cell(value, right=True), Cell(labels), Cell(said)]
+
+
+# ``lilfox alerts notify-test``: sends a test to those who are told of alerts.
+
+
+_VALID_S = 60.0
+
+
+def add_notify_test_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``alerts notify-test`` accepts."""
+    names = tr("the name of a notifier in the configuration; default: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=str(names))
+
+
+def run_notify_test(args: argparse.Namespace) -> int:
+    """Tells each once, without retries; 1 where one could not be told. What waits for one that was told goes out."""
+    loaded = load_settings(args)
+    config = loaded.config
+    if not config.notifiers:
+        raise UsageError(tr("the configuration has no notifiers"), tr("write them into the section notifiers:"))
+    unknown = [name for name in args.names if name not in config.notifiers]
+    if unknown:
+        known = listed(config.notifiers)
+        raise UsageError(tr("no notifier is named {name}", name=unknown[0]), tr("one of: {kinds}", kinds=known))
+    wanted = {name: options for name, options in config.notifiers.items() if not args.names or name in args.names}
+    told = asyncio.run(_send_tests(config, wanted))
+    _release_waiting(told, loaded.path)
+    return 0 if len(told) == len(wanted) else 1
+
+
+def _release_waiting(told: Collection[str], config_file: Path | None) -> None:
+    from lilfox_tui.alerts.ownership import DATABASE, state_folder
+    from lilfox_tui.alerts.storage import AlertDatabase, Outbox
+
+    folder = state_folder(config_file)
+    if folder is None or not (folder / DATABASE).exists():
+        return
+    database = AlertDatabase(folder / DATABASE)
+    try:
+        for name in told:
+            Outbox(database).release(name)
+    finally:
+        database.close()
+
+
+async def _send_tests(config: Config, wanted: Mapping[str, NotifierConfig]) -> list[str]:
+    errors = await asyncio.gather(*(_send_test(config, name, options) for name, options in wanted.items()))
+    for name, error in zip(wanted, errors, strict=True):
+        if error is None:
+            print_line(tr("{name}: told", name=name))
+        else:
+            print_error(LilFoxError(tr("{name}: {error}", name=name, error=error), error.hint))
+    return [name for name, error in zip(wanted, errors, strict=True) if error is None]
+
+
+async def _send_test(config: Config, name: str, options: NotifierConfig) -> LilFoxError | None:
+    from lilfox_tui.alerts.delivery import open_notifier
+    from lilfox_tui.alerts.notifier import NotifierSetup
+
+    notifier = open_notifier(name, options, NotifierSetup())
+    try:
+        async with asyncio.timeout(options.timeout):
+            await notifier.tell(_test_notice(config, name))
+    except TimeoutError:
+        return LilFoxError(tr("no answer within {seconds:g} s", seconds=options.timeout))
+    except LilFoxError as error:
+        return error
+    finally:
+        await notifier.close()
+    return None
+
+
+def _test_notice(config: Config, receiver: str) -> Notification:
+    import uuid
+
+    from lilfox_tui.alerts.model import Alert, AlertState
+    from lilfox_tui.alerts.notification_plan import with_external_labels
+    from lilfox_tui.alerts.notifier import Notification
+
+    now = datetime.now(UTC)
+    labels = (("alertname", "LilFoxTest"), ("severity", "none"))
+    summary = (("summary", _("a test of LilFox; nothing is wrong")),)
+    alert = with_external_labels(
+        Alert(labels, summary, AlertState.FIRING, now, 0.0, now), config.alerts.external_labels
+    )
+    number = uuid.uuid4().hex
+    return Notification(
+        number, number, now, receiver, "test", labels[:1], firing=(alert,),
+        valid_until=now + timedelta(seconds=_VALID_S), external_url=config.alerts.external_url,
+    )  # fmt: skip
+
+
+ACTIONS = {
+    "list": Subcommand(tr("pending, firing and just resolved alerts, worst first"), add_list_arguments, run_list),
+    "ack": Subcommand(tr("say that somebody has seen it: no reminders until it resolves"), add_ack_arguments, run_ack),
+    "silence": Subcommand(tr("tell nobody of what fits, for a time"), add_silence_arguments, run_silence),
+    "silences": Subcommand(tr("the silences that there are"), add_silences_arguments, run_silences),
+    "expire": Subcommand(tr("end silences"), add_expire_arguments, run_expire),
+    "history": Subcommand(
+        tr("what fired, resolved, was told, acknowledged and silenced"), add_history_arguments, run_history
+    ),
+    "notify-test": Subcommand(tr("send a test to those who are told"), add_notify_test_arguments, run_notify_test),
+    "lint": Subcommand(
+        tr("what is wrong with rule files, and what does not mean what it looks like"), add_lint_arguments, run_lint
+    ),
+    "test": Subcommand(tr("unit tests of rules, as promtool test rules has them"), add_test_arguments, run_test),
+}
+
+add_arguments, run = subcommands(ACTIONS)

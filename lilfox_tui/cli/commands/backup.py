@@ -1,17 +1,423 @@
-"""``lilfox backup``: sets of a plan or of a store. Each action is a file of its own beside, imported when asked for."""
+"""``lilfox backup``: runs a plan, lists and verifies sets, drills a restore, settles and prunes."""
 
 from __future__ import annotations
 
-from lilfox_tui.cli.actions import actions
-from lilfox_tui.i18n import tr
+import argparse
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from lilfox_tui.backup.sets.model import checked_tag
+from lilfox_tui.cli.backup_request import (
+    NonEmptyValue,
+    add_json,
+    add_plan,
+    add_set,
+    add_sources,
+    add_store,
+    do,
+    judged,
+    settings,
+    wish_of,
+)
+from lilfox_tui.cli.job_output import half_done_now, warn_half_done
+from lilfox_tui.cli.main import Subcommand, subcommands
+from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.monitor.model import SET_LEVELS
+from lilfox_tui.text import human_bytes
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.plan import BackupRequest
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+    from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.backup.sets.retention import RetentionVerdict
+    from lilfox_tui.config.loader import LoadedConfig
+
+
+# ``lilfox backup run``: made for cron; exit code 0 good, 1 failed, 3 partly.
+
+
+DEFAULT = "lilfox"
+SOME = 3
+"""Exit code when plans ended differently: partly done."""
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``backup run`` accepts."""
+    parser.add_argument(
+        "plan", nargs="?", action=NonEmptyValue, metavar="PLAN", help=_("a plan; all of them when not given")
+    )
+    add_sources(parser)
+    add_store(parser)
+    parser.add_argument(
+        "--format", choices=["zstd", "manual"], default="zstd", help=_("manual: gzip, restore.sh's names")
+    )
+    for name, text in (
+        ("last", _("keep the N newest sets")),
+        ("daily", _("keep the newest set of each of N days")),
+        ("weekly", _("keep the newest set of each of N weeks")),
+        ("monthly", _("keep the newest set of each of N months")),
+        ("days", _("keep all sets of the last N days")),
+    ):
+        parser.add_argument(f"--keep-{name}", type=int, metavar="N", help=text)
+    parser.add_argument(
+        "--tag",
+        action=NonEmptyValue,
+        default="",
+        metavar="NAME",
+        help=_("name the set: it is kept, and can be given as tag:NAME"),
+    )
+    parser.add_argument("--dry-run", action="store_true", help=_("only look whether it could run"))
+    parser.add_argument("--quiet", action="store_true", help=_("say nothing while all is well"))
+    add_json(parser)
+
+
+def run_backup(args: argparse.Namespace) -> int:
+    """Runs one plan, or all of the configuration; the worst exit code of them."""
+    if args.json_schema:
+        print_schema("backup-run")
+        return 0
+    loaded = settings(args)
+    if args.tag:
+        checked_tag(args.tag)
+    named = bool(args.database or args.folders or args.app)
+    if args.plan and (named or args.store):
+        raise UsageError(
+            tr("{plan} says itself what is backed up and where to", plan=args.plan),
+            tr("lilfox backup run {plan}, or without a plan: --database URL --files DIR --store DIR", plan=args.plan),
+        )
+    plans = [args.plan] if args.plan else [] if args.store or named else list(loaded.config.backup.plans)
+    if not plans and not (args.store and named):
+        raise UsageError(
+            tr("nothing is named that is to be backed up")
+            if args.store
+            else tr("no store is named")
+            if named
+            else tr("there is no backup plan, and no store is named"),
+            tr("configure backup: plans:, or: lilfox backup run --database URL --files DIR --store DIR"),
+        )
+    if args.dry_run:
+        from lilfox_tui.cli.backup_request import print_preflight
+
+        return max(print_preflight(wish_of(args, loaded, plan=plan)) for plan in plans or [""])
+    done = [_run_one(args, loaded, plan) for plan in plans or [""]]
+    if args.json:
+        print_json([document for _code, document in done])
+    codes = {code for code, _document in done}
+    return codes.pop() if len(codes) == 1 else SOME
+
+
+def _run_one(args: argparse.Namespace, loaded: LoadedConfig, plan: str) -> tuple[int, dict[str, Any]]:
+    name = plan or DEFAULT
+    wish = replace(wish_of(args, loaded, plan=plan), tag=args.tag)
+    try:
+        code, result = do("backup", wish, quiet=args.quiet)
+    except LilFoxError as error:  # one plan that cannot begin keeps no other from it
+        print_error(error)
+        code, result = error.exit_code, {}
+    if not args.json and result.get("set"):
+        print_line(result["set"])
+    return code, {"plan": name, "exit_code": code, **result}
+
+
+# ``lilfox backup list``: the sets, newest first; exit code 1 when there is none that may be restored, 3 when all that
+# may be are partial, or a store could not be read.
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``backup list`` accepts."""
+    add_plan(parser)
+    add_json(parser)
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Prints them."""
+    if args.json_schema:
+        print_schema("backup-list")
+        return 0
+    from lilfox_tui.backup.sets.catalogue import nothing_collected
+
+    with nothing_collected():
+        loaded = load_settings(args)
+        stored, troubles = asyncio.run(_sets(args, loaded))
+        for trouble in troubles:
+            print_error(trouble)
+        sets = [found for _store, found in stored]
+        half_done = half_done_now(loaded.config)
+        warn_half_done(half_done)
+        if args.json:
+            print_json([list_document(found, half_done) for found in sets])
+        else:
+            _print_sets(stored, signed=loaded.config.backup.signing is not None)
+    if troubles or half_done:
+        return 3 if sets else 1
+    if any(found.complete for found in sets):
+        return 0
+    return 1 if all(found.refused for found in sets) else 3
+
+
+def list_document(found: BackupSet, half_done: Sequence[InterruptedRestore] = ()) -> dict[str, Any]:
+    """A set as ``--json`` has it; what is missing of it, its signature, its tag and a restore of it
+    that is half done only where there are such."""
+    from lilfox_tui.backup.sets.model import tag_of
+
+    tag = tag_of(found)
+    half = [each.document() for each in half_done if each.restored.set == found.id]
+    return {
+        "id": found.id,
+        "created": found.created.isoformat(),
+        "status": found.status,
+        "reason": str(found.reason),
+        "parts": [
+            {"name": part.name, "kind": part.kind, "size_bytes": part.size_bytes, "sha256": part.sha256}
+            for part in found.parts
+        ],
+        **({"missing": list(found.missing)} if found.missing else {}),
+        **({"signature": found.signature} if found.signature != "none" else {}),
+        **({"tag": tag} if tag else {}),
+        **({"half_done": half} if half else {}),
+    }
+
+
+async def _sets(
+    args: argparse.Namespace, loaded: LoadedConfig
+) -> tuple[list[tuple[str, BackupSet]], list[LilFoxError]]:
+    """All sets of the store named, or of the configuration's plans, each with its store; and what could not be
+    read."""
+    from lilfox_tui.backup.context import BackupContext
+
+    sets: list[tuple[str, BackupSet]] = []
+    troubles: list[LilFoxError] = []
+    async with BackupContext(loaded.config) as opening:
+        for name, options in _stores(wish_of(args, loaded), loaded).items():
+            try:
+                store = opening.store(name, options)
+                sets += [(store.where, found) for found in await opening.sets_in(store)]
+            except LilFoxError as error:
+                troubles.append(error)
+    return sorted(sets, key=lambda each: each[1].created, reverse=True), troubles
+
+
+def _stores(wish: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
+    from lilfox_tui.backup.plan import plan_named, plan_of
+
+    if wish.plan:
+        stores = plan_named(loaded.config.backup, wish.plan).stores
+        return {wish.store: stores[wish.store]} if wish.store in stores else stores
+    if wish.words.store or not loaded.config.backup.stores:
+        return plan_of(wish.words, loaded.config.backup.stores).stores
+    return loaded.config.backup.stores
+
+
+def _print_sets(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
+    """A line for each; with its tag where some have one, with its store where there are several, and with its signature
+    where the configuration has keys (``signed``), or it has one."""
+    from lilfox_tui.backup.labels import labelled, signature_text, status_text
+    from lilfox_tui.backup.sets.model import tag_of
+    from lilfox_tui.backup.sets.names import local_zone
+
+    zone = local_zone()
+    marks = {status: shape(level) for status, level in SET_LEVELS.items()}
+    tagged = any(tag_of(found) for _where, found in sets)
+    several = len({where for where, _found in sets}) > 1
+    rows = []
+    for where, found in sets:
+        proof = status_text(found.status) if not found.reason else labelled(status_text(found.status), found.reason)
+        if signed or found.signature != "none":
+            proof += f"  [{signature_text(found.signature)}]"
+        rows.append(
+            [
+                marks[found.status],
+                Cell(found.id),
+                Cell(found.created.astimezone(zone).isoformat(" ", "seconds")[:19]),
+                Cell(human_bytes(found.size_bytes), right=True),
+                Cell(listed(dict.fromkeys([part.source for part in found.parts]))),
+                *([Cell(tag_of(found))] if tagged else []),
+                *([Cell(where)] if several else []),
+                Cell(proof),
+            ]
+        )
+    print_table(rows)
+    if not rows:
+        print_line(_("no sets"))
+
+
+# ``lilfox backup verify``: reads a set whole; exit code 1 when it is broken.
+
+
+def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``backup verify`` accepts."""
+    add_set(parser)
+    add_plan(parser)
+    add_json(parser)
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Verifies it."""
+    if args.json_schema:
+        print_schema("backup-proof")
+        return 0
+    wish = wish_of(args, settings(args))
+    return judged(args, "verify", wish)
+
+
+# ``lilfox backup drill``: restores a set for real into a scratch place, compares and measures, and takes it away.
+
+
+def add_drill_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``backup drill`` accepts."""
+    add_set(parser)
+    add_plan(parser)
+    add_sources(parser)
+    parser.add_argument(
+        "--run-code", action="store_true", help=_("what the dump executes is right, also with a superuser's rights")
+    )
+    add_json(parser)
+
+
+def run_drill(args: argparse.Namespace) -> int:
+    """Drills it."""
+    if args.json_schema:
+        print_schema("backup-proof")
+        return 0
+    wish = replace(wish_of(args, settings(args)), run_code=args.run_code)
+    return judged(args, "drill", wish)
+
+
+# ``lilfox backup settle``: a restore whose process died between its renames is finished, or taken back.
+
+
+def add_settle_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``backup settle`` accepts."""
+    parser.add_argument(
+        "set",
+        nargs="?",
+        action=NonEmptyValue,
+        metavar="SET",
+        help=_("the set, or the id of the restore's job; the only one"),
+    )
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--finish", action="store_true", help=_("put in place what is not yet"))
+    way.add_argument("--take-back", action="store_true", help=_("put back what is not there any more"))
+    way.add_argument(
+        "--forget",
+        action="store_true",
+        help=_("put aside as it is what can never be settled; shows what stays"),
+    )
+    parser.add_argument("--yes", action="store_true", help=_("with --forget: do it, not only show what stays"))
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+
+
+def run_settle(args: argparse.Namespace) -> int:
+    """Settles it; without a way it only tells what is half done, and exits 1 where something is."""
+    if args.json_schema:
+        print_schema("backup-settle")
+        return 0
+    if args.forget and not args.yes:
+        return _show_what_stays(args)
+    if args.finish or args.take_back or args.forget:
+        return _settle(args)
+    from lilfox_tui.cli.settings import load_settings
+
+    found = half_done_now(load_settings(args).config)
+    if args.json:
+        print_json({"half_done": [half.document() for half in found]})
+        return 1 if found else 0
+    for half in found:
+        print_line(str(half.message))
+        print_line("  " + _("hint: {hint}", hint=half.hint))
+    if not found:
+        print_line(_("no restore is half done"))
+    return 1 if found else 0
+
+
+def _show_what_stays(args: argparse.Namespace) -> int:
+    from lilfox_tui.backup.restores.interrupted import chosen_interrupted_restore, what_stays
+    from lilfox_tui.cli.settings import load_settings
+
+    restored = asyncio.run(chosen_interrupted_restore(args.set or ""))
+    if args.json:
+        found = half_done_now(load_settings(args).config)
+        told = [half.document() for half in found if half.restored.run == restored.run]
+        print_json({"half_done": told, "set": restored.set, "stays": what_stays(restored)})
+        return 1
+    print_line(_("the restore of {set} (job {job}) would be put aside as it is; nothing is renamed",
+                 set=restored.set, job=restored.run))  # fmt: skip
+    print_line(_("what stays there: {names}", names=what_stays(restored)))
+    print_line(_("to do it: lilfox backup settle {job} --forget --yes", job=restored.run))
+    return 1
+
+
+def _settle(args: argparse.Namespace) -> int:
+    from lilfox_tui.backup.plan import BackupRequest
+
+    loaded = settings(args)
+    path = None if loaded.path is None else str(Path(loaded.path).absolute())
+    code, result = do("settle", BackupRequest(config=path, set=args.set or "", finish=args.finish, aside=args.forget))
+    if args.json:
+        print_json({"half_done": [], **result})
+    return code
+
+
+# ``lilfox backup prune``: what a plan's retention lets go is shown, and removed with ``--yes``.
+
+
+def add_prune_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``backup prune`` accepts."""
+    parser.add_argument("plan", action=NonEmptyValue, metavar="PLAN", help=_("a plan of the configuration"))
+    parser.add_argument("--yes", action="store_true", help=_("remove them, not only show"))
+
+
+def run_prune(args: argparse.Namespace) -> int:
+    """Shows which sets go and why; removes them where that was asked for, and what restores left that did not come to
+    their end."""
+    loaded = settings(args)
+    verdicts = asyncio.run(_verdicts(args.plan, loaded))
+    print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)
+    going = sum(verdict.goes for verdict in verdicts)
+    print_line(_("sets to remove: {going} of {count}", going=going, count=len(verdicts)))
+    if not args.yes:
+        return 0
+    wish = wish_of(args, loaded, plan=args.plan)
+    code, _result = do("prune", wish)
+    return code
+
+
+async def _verdicts(name: str, loaded: LoadedConfig) -> list[RetentionVerdict]:
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.plan import plan_named
+    from lilfox_tui.backup.sets.names import local_zone
+    from lilfox_tui.backup.sets.retention import judge
+
+    plan = plan_named(loaded.config.backup, name)
+    verdicts: list[RetentionVerdict] = []
+    async with BackupContext(loaded.config) as opening:
+        for store, options in plan.stores.items():
+            sets = [found for found in await opening.sets_in(opening.store(store, options)) if found.plan == name]
+            verdicts += judge(sets, plan.config.keep, now=datetime.now(UTC), zone=local_zone())
+    return verdicts
+
 
 ACTIONS = {
-    "run": tr("back up what a plan names, read it back, and remove what is old"),
-    "list": tr("the sets that there are, each with how far it is proven"),
-    "verify": tr("read a set whole: digests, trailer, content"),
-    "drill": tr("restore a set into a scratch place, compare, measure, take it away"),
-    "settle": tr("finish a restore that is half done, or take it back"),
-    "prune": tr("remove what the plan's retention lets go"),
+    "run": Subcommand(
+        tr("back up what a plan names, read it back, and remove what is old"), add_run_arguments, run_backup
+    ),
+    "list": Subcommand(tr("the sets that there are, each with how far it is proven"), add_list_arguments, run_list),
+    "verify": Subcommand(tr("read a set whole: digests, trailer, content"), add_verify_arguments, run_verify),
+    "drill": Subcommand(
+        tr("restore a set into a scratch place, compare, measure, take it away"), add_drill_arguments, run_drill
+    ),
+    "settle": Subcommand(tr("finish a restore that is half done, or take it back"), add_settle_arguments, run_settle),
+    "prune": Subcommand(tr("remove what the plan's retention lets go"), add_prune_arguments, run_prune),
 }
 
-add_arguments, run = actions("backups", ACTIONS)
+add_arguments, run = subcommands(ACTIONS)

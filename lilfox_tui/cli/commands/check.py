@@ -1,4 +1,4 @@
-"""``lilfox check``: one round over hosts, services, backends and backup plans, and the alerts there are, worst first.
+"""``lilfox check``: one round over hosts, services, backends and backup plans, and the alerts, worst first.
 
 Anything failing exits 1, an alert that fires and is not silenced among it, a plan that is late, and a job of which
 nobody knows how it ended; what is degraded alone exits 0.
@@ -9,25 +9,123 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from lilfox_tui.cli.alert_rows import alert_rows
-from lilfox_tui.cli.durations import duration
-from lilfox_tui.cli.job_rows import check_rows, document
+from lilfox_tui.backup.labels import status_text
+from lilfox_tui.cli.job_output import check_rows, job_document
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
-from lilfox_tui.cli.plan_rows import half_done_rows, plan_rows
+from lilfox_tui.cli.parser import duration
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.feed import Ready, Unavailable
-from lilfox_tui.i18n import _
+from lilfox_tui.feed import Ready, State, Unavailable
+from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.jobs.listing import list_jobs, unsettled
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import HostSnapshot, HostSummary, Level
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.export import level_name, report, worst
-from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
+from lilfox_tui.monitor.export_sections import alerts_level
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, TargetView, View
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.monitor.target_view import TargetView
 from lilfox_tui.text import human_count, human_duration
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert, Alerts
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+
+
+Ranked = tuple[Level, list[list[Cell]]]
+
+
+def alert_rows(state: State[Alerts] | None) -> Iterator[Ranked]:
+    """What fires and is pending, rules that fail, and what else is wrong, each with how bad it is; one row where all is
+    well or nothing is known."""
+    if state is None:
+        return
+    if not isinstance(state, Ready):
+        why = str(state.error) if isinstance(state, Unavailable) else _("not known")
+        level = alerts_level(state)
+        rows = [_alert_row(level, _("alerts"), why)]
+        if isinstance(state, Unavailable) and str(state.error.hint):
+            rows.append([Cell(""), Cell(""), Cell(""), Cell(str(state.error.hint))])
+        yield level, rows
+        return
+    alerts = state.value
+    live = [alert for alert in alerts.alerts if alert.resolved_at is None]
+    yield from (_alert_lines(each, alerts) for each in live)
+    for rule in alerts.rules:
+        if rule.error is not None:
+            text = _("cannot be evaluated: {why}", why=rule.error)
+            yield Level.FAILING, [_alert_row(Level.FAILING, rule.name, text)]
+    for trouble in alerts.troubles:
+        level = Level.FAILING if trouble.blind else Level.DEGRADED
+        yield level, [_alert_row(level, _("alerts"), str(trouble))]
+    if not live and not alerts.blind:
+        yield (
+            Level.GOOD,
+            [
+                _alert_row(
+                    Level.GOOD,
+                    _("alerts"),
+                    ngettext("{count} rule, none fires", "{count} rules, none fires", len(alerts.rules)),
+                )
+            ],
+        )
+
+
+def _alert_lines(alert: Alert, alerts: Alerts) -> Ranked:
+    level = Level.DEGRADED if alert.fired_at is None else Level.FAILING
+    age = human_duration(round((alerts.at - (alert.fired_at or alert.active_at)).total_seconds()))
+    said = [_("pending {age}", age=age) if alert.fired_at is None else _("firing {age}", age=age)]
+    if alert.silenced_by:
+        level = Level.GOOD
+        said.append(_("silenced"))
+    if alert.acknowledged is not None:
+        said.append(_("acknowledged by {name}", name=alert.acknowledged.by))
+    said += [f"{name}={value}" for name, value in alert.labels if name != "alertname"]
+    rows = [_alert_row(level, alert.name, "  ".join(said))]
+    if alert.summary:
+        rows.append([Cell(""), Cell(""), Cell(""), Cell(alert.summary)])
+    return level, rows
+
+
+def _alert_row(level: Level, name: str, text: str) -> list[Cell]:
+    return [shape(level), Cell(_("alert")), Cell(name), Cell(text)]
+
+
+def half_done_rows(half_done: Sequence[InterruptedRestore]) -> Iterator[tuple[Level, list[list[Cell]]]]:
+    """Restores that are half done, each with what can be done."""
+    for half in half_done:
+        first = [shape(Level.FAILING), Cell(_("restore")), Cell(half.restored.set), Cell(str(half.message))]
+        yield Level.FAILING, [first, [Cell(""), Cell(""), Cell(""), Cell(str(half.hint))]]
+
+
+def plan_rows(overview: Overview) -> Iterator[tuple[Level, list[list[Cell]]]]:
+    """Each plan in each of its stores: why it is not well, else its newest set."""
+    for view in overview.backups.plans.values() if overview.backups is not None else ():
+        if view.config is None:
+            continue
+        name = f"{view.name} ({view.store})" if view.copy else view.name
+        first, *more = [str(reason) for reason in view.reasons] or [_newest(view, overview.at)]
+        rows = [[shape(view.level), Cell(_("backup")), Cell(name), Cell(first)]]
+        rows += [[Cell(""), Cell(""), Cell(""), Cell(line)] for line in more]
+        if view.outage is not None and str(view.outage.error.hint):
+            rows.append([Cell(""), Cell(""), Cell(""), Cell(_("hint: {hint}", hint=view.outage.error.hint))])
+        if view.reasons and view.sets:
+            rows.append([Cell(""), Cell(""), Cell(""), Cell(_newest(view, overview.at))])
+        yield view.level, rows
+
+
+def _newest(view: PlanView, now: datetime) -> str:
+    if not view.sets:
+        return ""
+    newest = view.sets[0]
+    age = human_duration((now - newest.created).total_seconds())
+    parts = [_("{set}, {age} old, {status}", set=newest.id, age=age, status=status_text(newest.status))]
+    if view.rto_s is not None:
+        parts.append(_("restore-tested in {time}", time=human_duration(view.rto_s)))
+    return "  ".join(parts)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +147,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         told = report(overview, _local(monitor, overview))
         level = told["level"] if not jobs else level_name(Level.FAILING)
-        print_json(told | {"level": level, "jobs": [document(job) for job in jobs]})
+        print_json(told | {"level": level, "jobs": [job_document(job) for job in jobs]})
     else:
-        print_table(_rows(overview, jobs))
+        print_table(_overview_rows(overview, jobs))
     return 1 if jobs or worst(overview) is Level.FAILING else 0
 
 
@@ -60,7 +158,7 @@ def _local(monitor: Monitor, overview: Overview) -> HostSnapshot | None:
     return None if here is None else monitor.snapshot(here).value
 
 
-def _rows(overview: Overview, jobs: Sequence[Job]) -> Iterator[list[Cell]]:
+def _overview_rows(overview: Overview, jobs: Sequence[Job]) -> Iterator[list[Cell]]:
     found = [(view.level, list(_view_rows(view))) for view in overview.views]
     found += alert_rows(overview.alerts)
     found += check_rows(jobs)

@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the stack until it is told to end."""
-    from lilfox_tui.demo.control import run_headless
-    from lilfox_tui.monitor.watched import this_machine
+    from lilfox_tui.demo.headless import run_headless
+    from lilfox_tui.monitor.targets import this_machine
 
     asyncio.run(run_headless(args.fault, say=_say, host=this_machine()))
     return 0

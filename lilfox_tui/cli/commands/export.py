@@ -7,7 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from lilfox_tui.cli.exports.unit_word import unit_word
+from lilfox_tui.cli.exports.formatting import unit_word
 from lilfox_tui.cli.output import print_json, print_text, warn
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.loader import LoadedConfig
@@ -65,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _text(kind: str, loaded: LoadedConfig) -> str:
     if kind == "prometheus":
-        from lilfox_tui.cli.exports.prometheus_config import prometheus_yml
+        from lilfox_tui.cli.exports.prometheus import prometheus_yml
 
         return prometheus_yml(loaded.config, (loaded.path or Path("lilfox.yaml")).resolve().parent)
     if kind == "alertmanager":
-        from lilfox_tui.cli.exports.alertmanager_config import alertmanager_yml
+        from lilfox_tui.cli.exports.alertmanager import alertmanager_yml
 
         return alertmanager_yml(loaded.config)
     if kind == "grafana-datasource":
@@ -78,7 +78,7 @@ def _text(kind: str, loaded: LoadedConfig) -> str:
         return datasources_yml(loaded.config)
     path = None if loaded.path is None else loaded.path.resolve()
     if kind in ("cron", "systemd-timer"):
-        from lilfox_tui.cli.exports.backup_schedule import crontab, systemd_timers
+        from lilfox_tui.cli.exports.schedules import crontab, systemd_timers
 
         return (crontab if kind == "cron" else systemd_timers)(loaded.config, path)
     return systemd_unit(path)
@@ -86,10 +86,9 @@ def _text(kind: str, loaded: LoadedConfig) -> str:
 
 def _print_dashboard(loaded: LoadedConfig) -> int:
     """The names of metrics are those that the services show now."""
-    from lilfox_tui.cli.exports.grafana import dashboard
-    from lilfox_tui.cli.exports.traffic import find
+    from lilfox_tui.cli.exports.grafana import dashboard, find_traffic_metrics
 
-    found = asyncio.run(find(loaded.config, loaded.path))
+    found = asyncio.run(find_traffic_metrics(loaded.config, loaded.path))
     for trouble in found.troubles:
         warn(trouble)
     if found.guessed:

@@ -8,10 +8,10 @@ import sys
 
 import msgspec
 
-from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
-from lilfox_tui.cli.questions import ask_line
+from lilfox_tui.cli.parser import duration
+from lilfox_tui.cli.prompt import ask_line
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config

@@ -1,71 +1,586 @@
-"""``lilfox incident``: what happens during an incident, and who does what. Its actions are in files beside, a few each,
-and imported when one is asked for."""
+"""``lilfox incident``: opens, closes and shows incidents, adds to their timeline, keeps and verifies evidence."""
 
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
-from typing import NamedTuple, Protocol, cast
+import asyncio
+import socket
+import sys
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import get_args
 
-from lilfox_tui.cli.main import add_everywhere
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.cli.commands.jobs import settings
+from lilfox_tui.cli.incident_output import entry_document, entry_rows, incident_document, incident_rows
+from lilfox_tui.cli.main import Subcommand, subcommands
+from lilfox_tui.cli.output import Cell, flush, print_json, print_line, print_table, print_text, warn
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.i18n import _, language, listed, ngettext, tr
+from lilfox_tui.incident.export import export_markdown, export_to, handover_text
+from lilfox_tui.incident.incidents import (
+    MOST_EVIDENCE_BYTES,
+    TimelineContents,
+    append_in,
+    chosen,
+    close,
+    current,
+    current_folder,
+    keep_evidence,
+    list_incidents,
+    myself,
+    open_beside,
+    open_incident,
+    read_incident,
+    read_timeline,
+    reopen,
+    take_over,
+)
+from lilfox_tui.incident.model import (
+    Called,
+    Closed,
+    Decided,
+    Graded,
+    Moment,
+    Noted,
+    RoleAssigned,
+    SeverityLevel,
+    TimelineEntry,
+    What,
+)
+from lilfox_tui.incident.reducer import fold, is_open
+from lilfox_tui.incident.timeline import follow
+from lilfox_tui.incident.verify import IntegrityReport, verify
+from lilfox_tui.incident.words import event_text
+
+# What the actions of ``lilfox incident`` share: which incident is meant, who writes, and whether anything may be
+# written.
 
 
-class Action(NamedTuple):
-    """In which file of ``cli/incidents/`` it is, and what it is for."""
+def add_id(parser: argparse.ArgumentParser) -> None:
+    """The incident as a word of its own."""
+    parser.add_argument("incident", nargs="?", metavar="INC-N", help=_("which; the current one when not given"))
 
-    file: str
-    text: Message
+
+def add_incident(parser: argparse.ArgumentParser) -> None:
+    """The incident as an option, where other words are wanted."""
+    parser.add_argument("--incident", metavar="INC-N", help=_("which; the current one when not given"))
+
+
+def add_by(parser: argparse.ArgumentParser) -> None:
+    """Who writes."""
+    parser.add_argument("--by", metavar="NAME", help=_("who it is; the name of the login when not given"))
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """A document instead of lines."""
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+
+
+def folder(args: argparse.Namespace) -> Path:
+    """Where the incident that is meant lies. Raises NoSuchIncident."""
+    return chosen(args.incident)
+
+
+def writes(args: argparse.Namespace) -> str:
+    """Who writes; takes language and colours from the configuration. Raises NotAllowed with ``--read-only``."""
+    if settings(args):
+        raise NotAllowed(tr("an incident cannot be changed with read_only"), tr("leave out --read-only"))
+    name = args.by or ""
+    if not name:
+        return myself()
+    return name if "@" in name else f"{name}@{socket.gethostname()}"
+
+
+# ``lilfox incident open | take-over | close | reopen``: its course.
+
+
+def add_course_arguments(parser: argparse.ArgumentParser, action: str) -> None:
+    """Says what they accept."""
+    match action:
+        case "open":
+            parser.add_argument("title", nargs="*", metavar="TITLE", help=_("what is wrong, in a few words"))
+            parser.add_argument("--severity", choices=get_args(SeverityLevel), default="SEV-3", help=_("how bad it is"))
+            parser.add_argument("--cause", default="", metavar="TEXT", help=_("an alert's or a runbook's name"))
+            add_json(parser)
+        case "close":
+            add_id(parser)
+            parser.add_argument("--summary", default="", metavar="TEXT", help=_("what it was and how it ended"))
+        case "reopen":
+            parser.add_argument("incident", metavar="INC-N", help=_("which"))
+            parser.add_argument("--reason", default="", metavar="TEXT", help=_("why"))
+        case _:
+            add_id(parser)
+    add_by(parser)
+
+
+def run_course(args: argparse.Namespace) -> int:
+    """Does it."""
+    if args.action == "open":
+        return _open(args)
+    by = writes(args)
+    place = folder(args)
+    match args.action:
+        case "close":
+            entry = close(place, args.summary, by=by)
+        case "reopen":
+            entry = reopen(place, args.reason, by=by)
+        case _:
+            entry = take_over(place, by=by)
+    if isinstance(entry.what, Closed):
+        return _closed(place, entry.what)
+    print_line(_("{id}: entry {number}: {said}", id=place.name, number=entry.number, said=event_text(entry.what)))
+    if args.action == "reopen":
+        _tell_current(place)
+    elif args.action == "take-over":
+        _tell_runs(place)
+    return 0
+
+
+def _tell_runs(place: Path) -> None:
+    """Says of which runs of the incident somebody else goes on to give the orders: a run is ordered by a program that
+    stays, which this one does not."""
+    from lilfox_tui.jobs.listing import list_jobs
+    from lilfox_tui.runbook.run.persistence import facts_of
+    from lilfox_tui.runbook.run.protocol import RUN_KIND, ClientActs, RunFact, RunOpened
+
+    for job in list_jobs():
+        if job.kind != RUN_KIND or job.state != "running":
+            continue
+        facts: list[RunFact] = []
+        with suppress(LilFoxError):
+            facts = facts_of(job.id)
+        acts = [fact for fact in facts if isinstance(fact, ClientActs)][-1:]
+        mine = any(isinstance(fact, RunOpened) and fact.incident == place.name for fact in facts)
+        if mine and acts and (who := acts[0].other):
+            warn(_("{who} goes on to act in {title}; to take that over, too: lilfox runbook run --resume {run}, then t",
+                   who=who, title=job.title, run=job.id))  # fmt: skip
+
+
+def _tell_current(place: Path) -> None:
+    """Says where what is done from now on goes, where that is another incident than one might think."""
+    if (other := open_beside(place)) is not None:
+        warn(_("{id} is open, too, and is the current one: what is done from now on goes to it", id=other.id))
+        warn(f"  {other.severity}: {other.title}")
+
+
+def _open(args: argparse.Namespace) -> int:
+    if args.json_schema:
+        print_schema("incident-current")
+        return 0
+    by = writes(args)
+    before = current()
+    made = open_incident(" ".join(args.title) or args.cause or _("untitled"), args.severity, args.cause, by)
+    if args.json:
+        print_json({"incident": incident_document(made)})
+    else:
+        print_line(_("{id} is open: {title} ({severity})", id=made.id, title=made.title, severity=made.severity))
+    if before is not None:
+        warn(_("{before} is open, too; what is done from now on goes to {id}", before=before.id, id=made.id))
+    return 0
+
+
+def _closed(place: Path, what: Closed) -> int:
+    print_line(_("{id} is closed", id=place.name))
+    if what.in_force:
+        count = len(what.in_force)
+        warn(ngettext("{count} change is still in force:", "{count} changes are still in force:", count))
+        for text in what.in_force:
+            warn(f"  {text}")
+    left = list(read_incident(place).jobs)
+    if left:
+        warn(_("jobs of whose end nothing is told: {ids}", ids=listed(left)))
+    warn(_("all of it as Markdown: lilfox incident export {id} --to FOLDER", id=place.name))
+    _tell_current(place)
+    return 0
+
+
+# ``lilfox incident note | decide | role | severity | call | mark``: what people add to the timeline.
+
+
+def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
+    """Says what they accept."""
+    match action:
+        case "note" | "decide":
+            parser.add_argument("text", nargs="+", metavar="TEXT", help=_("what is to be known"))
+        case "role":
+            parser.add_argument("role", metavar="ROLE", help=_("lead, communication, scribe, or one of your own"))
+            parser.add_argument("who", metavar="WHO", help=_("who has it from now on"))
+        case "severity":
+            parser.add_argument("severity", choices=get_args(SeverityLevel))
+        case "call":
+            parser.add_argument(
+                "contact",
+                nargs="?",
+                metavar="CONTACT",
+                help=_("one of the config's contacts; without one, they are listed"),
+            )
+            parser.add_argument("--outcome", default="", metavar="TEXT", help=_("what came of it"))
+        case _:
+            parser.add_argument("moment", choices=get_args(Moment))
+            parser.add_argument("--at", metavar="TIME", help=_("such as 10m (ago), 14:05, 2023-12-30T14:05Z; else now"))
+    add_incident(parser)
+    add_by(parser)
+
+
+def run_entry(args: argparse.Namespace) -> int:
+    """Writes it down; ``call`` alone lists whom to call."""
+    if args.action == "call" and args.contact is None:
+        return _contacts(args)
+    by = writes(args)
+    place = folder(args)
+    entry = _marked(args, place, by) if args.action == "mark" else append_in(place, _entry_of(args), by=by)
+    print_line(_("{id}: entry {number}: {said}", id=place.name, number=entry.number, said=event_text(entry.what)))
+    return 0
+
+
+def _entry_of(args: argparse.Namespace) -> What:
+    match args.action:
+        case "note":
+            return Noted(text=" ".join(args.text))
+        case "decide":
+            return Decided(text=" ".join(args.text))
+        case "role":
+            return RoleAssigned(role=args.role, who=args.who)
+        case "severity":
+            return Graded(severity=args.severity)
+        case _:
+            return Called(contact=_known_contact(args), outcome=args.outcome)
+
+
+def _marked(args: argparse.Namespace, place: Path, by: str) -> TimelineEntry:
+    from lilfox_tui.incident.incidents import mark
+
+    when = datetime.now(UTC) if args.at is None else _time_of(args.at)
+    return mark(place, args.moment, when, by=by)
+
+
+def _contacts(args: argparse.Namespace) -> int:
+    contacts = load_settings(args).config.contacts
+    print_table([Cell(name), Cell(each.name), Cell(each.call), Cell(each.note)] for name, each in contacts.items())
+    if not contacts:
+        print_line(_("nobody is named: see contacts: in the configuration"))
+    return 0
+
+
+def _known_contact(args: argparse.Namespace) -> str:
+    contacts = load_settings(args).config.contacts
+    if args.contact not in contacts:
+        raise UsageError(
+            tr("{contact}: no such contact in the config", contact=args.contact),
+            tr("one of: {names}", names=listed(contacts))
+            if contacts
+            else tr("name some under contacts: in the configuration"),
+        )
+    each = contacts[args.contact]
+    return " ".join(part for part in (args.contact, each.name, each.call) if part)
+
+
+def _time_of(text: str) -> datetime:
+    """A moment as ``logs --since`` takes it, local time where no zone is written. Raises UsageError for what is
+    none."""
+    from lilfox_tui.logs.filter.syntax import Clock
+
+    now = datetime.now().astimezone()
+    found_us = Clock(now, now.tzinfo or UTC).between(text, "").since_us or 0
+    return datetime.fromtimestamp(found_us / 1_000_000, UTC)
+
+
+# ``lilfox incident current | list | show | handover``: reads, changes nothing.
+
+
+_SHOWN = 30
+
+
+def add_view_arguments(parser: argparse.ArgumentParser, action: str) -> None:
+    """Says what they accept."""
+    if action == "list":
+        parser.add_argument("--all", action="store_true", help=_("also those that are closed"))
+    if action in ("show", "handover"):
+        add_id(parser)
+    if action == "show":
+        parser.add_argument("--all", action="store_true", help=_("the whole timeline"))
+    if action != "handover":
+        add_json(parser)
+
+
+def run_view(args: argparse.Namespace) -> int:
+    """Shows what is asked for."""
+    if args.action != "handover" and args.json_schema:
+        print_schema(f"incident-{args.action}")
+        return 0
+    settings(args)
+    return {"current": _current, "list": _list, "show": _show, "handover": _handover}[args.action](args)
+
+
+def _current(args: argparse.Namespace) -> int:
+    incident = current()
+    if args.json:
+        print_json({"incident": None if incident is None else incident_document(incident)})
+    elif incident is None:
+        print_line(_("no incident is open"))
+    else:
+        print_line(_("{id} {severity}: {title}", id=incident.id, severity=incident.severity, title=incident.title))
+    return 1 if incident is None else 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    found, now = list_incidents(closed=args.all), current_folder()
+    if args.json:
+        listed = [incident_document(each) | {"current": now is not None and each.folder == str(now)} for each in found]
+        print_json({"incidents": listed})
+        return 0
+    print_table(incident_rows(found, datetime.now(UTC), now))
+    if not found:
+        print_line(_("no incidents") if args.all else _("no incident is open; closed ones: lilfox incident list --all"))
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    place = folder(args)
+    read = read_timeline(place)
+    incident = fold(read.entries, place)
+    if args.json:
+        entries = [entry_document(entry) for entry in read.entries]
+        print_json({"incident": incident_document(incident), "entries": entries, "unreadable": read.unreadable})
+        return 0
+    print_table(incident_rows([incident], datetime.now(UTC), current_folder()))
+    shown = read.entries if args.all else read.entries[-_SHOWN:]
+    print_line()
+    print_table(entry_rows(shown))
+    if left_out := len(read.entries) - len(shown):
+        text = ngettext("{count} entry before: --all", "{count} entries before: --all", left_out)
+        print_line(text)
+    _tell_unreadable(read, incident.id)
+    return 0
+
+
+def _handover(args: argparse.Namespace) -> int:
+    place = folder(args)
+    read = read_timeline(place)
+    incident = fold(read.entries, place)
+    for line in handover_text(incident, read.entries, datetime.now(UTC)):
+        print_line(line)
+    _tell_unreadable(read, incident.id)
+    return 0
+
+
+def _tell_unreadable(read: TimelineContents, incident_id: str) -> None:
+    if read.unreadable:
+        count = ngettext("{count} line is no entry", "{count} lines are no entries", read.unreadable)
+        warn(_("{count}: lilfox incident verify {id}", count=count, id=incident_id))
+
+
+# ``lilfox incident follow``: the timeline as it grows, whoever writes it, until the incident is closed.
+
+
+def add_follow_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``incident follow`` accepts."""
+    add_id(parser)
+    parser.add_argument("--new", action="store_true", help=_("only what comes from now on"))
+    parser.add_argument("--json", action="store_true", help=_("each entry as a line of JSON"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of such a line"))
+
+
+def run_follow(args: argparse.Namespace) -> int:
+    """Follows; ctrl-c ends it."""
+    if args.json_schema:
+        print_schema("incident-entry")
+        return 0
+    settings(args)
+    return asyncio.run(_follow(folder(args).name, as_json=args.json, new_only=args.new))
+
+
+async def _follow(incident_id: str, *, as_json: bool, new_only: bool) -> int:
+    first = True
+    async with aclosing(follow(incident_id)) as coming:
+        async for entries in coming:
+            if not (first and new_only):
+                for entry in entries:
+                    _print_entry(entry, as_json=as_json)
+                flush()
+            first = False
+            if not is_open(entries):
+                return 0
+    return 0
+
+
+def _print_entry(entry: TimelineEntry, *, as_json: bool) -> None:
+    if as_json:
+        print_json(entry_document(entry), lines=True)
+        return
+    first, *more = event_text(entry.what).splitlines() or [""]
+    print_line(f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S} {entry.by}: {first}")
+    for line in chain(more, getattr(entry.what, "output", "").splitlines()):
+        print_line(f"    {line}")
+
+
+def add_evidence_arguments(parser: argparse.ArgumentParser, action: str) -> None:
+    """Says what they accept."""
+    match action:
+        case "evidence":
+            parser.add_argument("file", metavar="FILE", help=_("the file; - for what comes on stdin"))
+            parser.add_argument("--text", default="", metavar="TEXT", help=_("what it shows"))
+            parser.add_argument("--name", metavar="NAME", help=_("under which name; its own when not given"))
+            add_incident(parser)
+            add_by(parser)
+        case "verify":
+            add_id(parser)
+            parser.add_argument(
+                "--known", action="append", default=[], type=_known_line, metavar="N:SHA256",
+                help=_("a line's hash that was kept elsewhere: of syslog, of an export"),
+            )  # fmt: skip
+            add_json(parser)
+        case _:
+            add_id(parser)
+            parser.add_argument("--to", metavar="FOLDER", help=_("into a new folder, with the evidence beside it"))
+
+
+def run_evidence(args: argparse.Namespace) -> int:
+    """Does it; ``verify`` exits 1 where something was altered."""
+    match args.action:
+        case "evidence":
+            return _evidence(args)
+        case "verify":
+            return _verify(args)
+        case _:
+            return _export(args)
+
+
+def _evidence(args: argparse.Namespace) -> int:
+    by = writes(args)
+    place = folder(args)
+    name = args.name or ("stdin" if args.file == "-" else Path(args.file).name)
+    entry = keep_evidence(place.name, name, _content(args.file), args.text, by=by)
+    print_line(_("{id}: entry {number}: {said}", id=place.name, number=entry.number, said=event_text(entry.what)))
+    return 0
+
+
+def _content(file: str) -> bytes:
+    """At most a byte more than may be kept, which is then refused."""
+    try:
+        if file == "-":
+            return sys.stdin.buffer.read(MOST_EVIDENCE_BYTES + 1)
+        with Path(file).open("rb") as opened:
+            return opened.read(MOST_EVIDENCE_BYTES + 1)
+    except OSError as error:
+        raise LilFoxError(tr("{file}: cannot be read: {reason}", file=file, reason=error.strerror or error)) from None
+
+
+def _verify(args: argparse.Namespace) -> int:
+    if args.json_schema:
+        print_schema("incident-verify")
+        return 0
+    settings(args)
+    verdict = verify(folder(args).name, known=dict(args.known))
+    if args.json:
+        print_json(_verdict_document(verdict))
+    else:
+        _print_verdict(verdict)
+    return 1 if verdict.problems else 0
+
+
+def _print_verdict(verdict: IntegrityReport) -> None:
+    for problem in verdict.problems:
+        where = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
+        print_line(f"{where}: {problem.text}")
+    for note in verdict.notes:
+        print_line(_("note: {said}", said=note))
+    if verdict.problems:
+        print_line(_("{id}: altered", id=verdict.id))
+        return
+    print_line(
+        _("{id}: intact: {entries}; SHA-256 of the last one: {number}:{sha256}",
+          id=verdict.id, entries=ngettext("{count} entry", "{count} entries", verdict.entries),
+          number=verdict.entries, sha256=verdict.sha256)
+    )  # fmt: skip
+
+
+def _verdict_document(verdict: IntegrityReport) -> dict[str, object]:
+    return {
+        "id": verdict.id,
+        "intact": not verdict.problems,
+        "entries": verdict.entries,
+        "sha256": verdict.sha256,
+        "problems": [{"file": each.file, "line": each.line, "text": str(each.text)} for each in verdict.problems],
+        "notes": [str(note) for note in verdict.notes],
+    }
+
+
+def _export(args: argparse.Namespace) -> int:
+    settings(args)
+    place = folder(args)
+    text = export_markdown(place.name, language())
+    if args.to is None:
+        print_text(text)
+        return 0
+    print_line(str(export_to(place.name, language(), Path(args.to))))
+    return 0
+
+
+def _known_line(text: str) -> tuple[int, str]:
+    number, _colon, sha256 = text.partition(":")
+    if not number.isdecimal() or len(sha256) != 64:
+        raise argparse.ArgumentTypeError(_("{given} is not a line's number and its SHA-256: 57:9f86d081…", given=text))
+    return int(number), sha256.lower()
 
 
 ACTIONS = {
-    "open": Action("course", tr("open one: from now on what LilFox does is written down")),
-    "current": Action("looking", tr("the one that is open; exits 1 where none is")),
-    "list": Action("looking", tr("those that are open, or all of them")),
-    "show": Action("looking", tr("what is known of one, and its timeline")),
-    "handover": Action("looking", tr("what the next one must know, as text")),
-    "follow": Action("following", tr("its timeline as it grows, until it is closed")),
-    "note": Action("saying", tr("write something down")),
-    "decide": Action("saying", tr("write a decision down")),
-    "role": Action("saying", tr("say who is lead, communication, scribe …")),
-    "severity": Action("saying", tr("say how bad it is")),
-    "call": Action("saying", tr("whom to call; that somebody was called, and what came of it")),
-    "mark": Action("saying", tr("say when it was detected, acknowledged, mitigated or resolved")),
-    "evidence": Action("proof", tr("keep a file of it, secrets masked")),
-    "verify": Action("proof", tr("see whether anything was altered; names the first altered line")),
-    "export": Action("proof", tr("all of it as Markdown")),
-    "take-over": Action("course", tr("say that you act from now on")),
-    "close": Action("course", tr("close it; lists the changes that are still in force")),
-    "reopen": Action("course", tr("open a closed one again")),
+    "open": Subcommand(
+        tr("open one: from now on what LilFox does is written down"),
+        partial(add_course_arguments, action="open"),
+        run_course,
+    ),
+    "current": Subcommand(
+        tr("the one that is open; exits 1 where none is"), partial(add_view_arguments, action="current"), run_view
+    ),
+    "list": Subcommand(tr("those that are open, or all of them"), partial(add_view_arguments, action="list"), run_view),
+    "show": Subcommand(
+        tr("what is known of one, and its timeline"), partial(add_view_arguments, action="show"), run_view
+    ),
+    "handover": Subcommand(
+        tr("what the next one must know, as text"), partial(add_view_arguments, action="handover"), run_view
+    ),
+    "follow": Subcommand(tr("its timeline as it grows, until it is closed"), add_follow_arguments, run_follow),
+    "note": Subcommand(tr("write something down"), partial(add_entry_arguments, action="note"), run_entry),
+    "decide": Subcommand(tr("write a decision down"), partial(add_entry_arguments, action="decide"), run_entry),
+    "role": Subcommand(
+        tr("say who is lead, communication, scribe …"), partial(add_entry_arguments, action="role"), run_entry
+    ),
+    "severity": Subcommand(tr("say how bad it is"), partial(add_entry_arguments, action="severity"), run_entry),
+    "call": Subcommand(
+        tr("whom to call; that somebody was called, and what came of it"),
+        partial(add_entry_arguments, action="call"),
+        run_entry,
+    ),
+    "mark": Subcommand(
+        tr("say when it was detected, acknowledged, mitigated or resolved"),
+        partial(add_entry_arguments, action="mark"),
+        run_entry,
+    ),
+    "evidence": Subcommand(
+        tr("keep a file of it, secrets masked"), partial(add_evidence_arguments, action="evidence"), run_evidence
+    ),
+    "verify": Subcommand(
+        tr("see whether anything was altered; names the first altered line"),
+        partial(add_evidence_arguments, action="verify"),
+        run_evidence,
+    ),
+    "export": Subcommand(tr("all of it as Markdown"), partial(add_evidence_arguments, action="export"), run_evidence),
+    "take-over": Subcommand(
+        tr("say that you act from now on"), partial(add_course_arguments, action="take-over"), run_course
+    ),
+    "close": Subcommand(
+        tr("close it; lists the changes that are still in force"),
+        partial(add_course_arguments, action="close"),
+        run_course,
+    ),
+    "reopen": Subcommand(tr("open a closed one again"), partial(add_course_arguments, action="reopen"), run_course),
 }
 
-
-class File(Protocol):
-    """What each file in ``cli/incidents/`` has."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser, action: str) -> None:
-        """Says what ``incident ACTION`` accepts."""
-        ...
-
-    def run(self, args: argparse.Namespace) -> int:
-        """Does what ``args.action`` says; gives the exit code. Raises LilFoxError."""
-        ...
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``incident`` accepts."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, action in ACTIONS.items():
-        text = str(action.text)
-        sub = actions.add_parser(name, help=text, description=text)
-        add_everywhere(sub)
-        _file(name).add_arguments(sub, name)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Does what ``args.action`` says."""
-    return _file(args.action).run(args)
-
-
-def _file(action: str) -> File:
-    return cast("File", import_module(f"lilfox_tui.cli.incidents.{ACTIONS[action].file}"))
+add_arguments, run = subcommands(ACTIONS)

@@ -6,11 +6,10 @@ import argparse
 import asyncio
 from datetime import UTC, datetime
 
-from lilfox_tui.cli.durations import duration
-from lilfox_tui.cli.half_done import half_done_now, warn_of
-from lilfox_tui.cli.job_rows import document, rows
+from lilfox_tui.cli.job_output import half_done_now, job_document, job_rows, warn_half_done
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import no_colour, print_json, print_line, print_table
+from lilfox_tui.cli.parser import duration
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
@@ -61,12 +60,12 @@ def run(args: argparse.Namespace) -> int:
     half_done = half_done_now(config)
     if args.json:
         print_json({
-            "jobs": [document(job) for job in jobs],
+            "jobs": [job_document(job) for job in jobs],
             "half_done": [half.document() for half in half_done],
         })  # fmt: skip
     else:
-        warn_of(half_done)
-        print_table(rows(jobs, datetime.now(UTC)))
+        warn_half_done(half_done)
+        print_table(job_rows(jobs, datetime.now(UTC)))
         if not jobs:
             print_line(_("no jobs"))
         if left_out:

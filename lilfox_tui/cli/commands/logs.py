@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.cli.log_lines import Printed
 from lilfox_tui.cli.log_sources import STDIN, open_sources, zone_of_reader
-from lilfox_tui.cli.output import flush, print_error, print_json, show_passing, warn
+from lilfox_tui.cli.output import Cell, flush, print_error, print_json, print_line, print_table, show_passing, warn
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
@@ -20,11 +20,176 @@ from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.merge import MergedStream
-from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.source import LogSource, MultiLogSource, SourceNotice
+from lilfox_tui.logs.statistics import ResponseTimes, Slice, Statistics, StatisticsGroup
+from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
     from lilfox_tui.logs.analyze import Analysis
+
+
+_LEVELS = {Severity.WARNING: Level.DEGRADED, Severity.ERROR: Level.FAILING, Severity.CRITICAL: Level.FAILING}
+_DEEPEST = 50
+
+
+class RecordPrinter:
+    """How records are printed. ``zone`` is that of the times shown; ``with_source`` where there are several sources."""
+
+    def __init__(self, zone: tzinfo, *, as_json: bool, with_source: bool) -> None:
+        self._zone = zone
+        self._as_json = as_json
+        self._with_source = with_source
+
+    def record(self, record: LogRecord) -> None:
+        """Prints a record: its lines after the first are indented."""
+        if self._as_json:
+            print_json(record_document(record), lines=True)
+            return
+        first, *more = _text_lines(record)
+        level = _LEVELS.get(record.entry.severity)
+        cells = [Cell(self._time(record.at)), Cell(f"{_level_name(record.entry.severity) or '-':<8}", level)]
+        if self._with_source:
+            cells.append(Cell(record.source))
+        logger = record.entry.logger
+        print_table([[*cells, Cell(f"{logger}: {first}" if logger else first)]])
+        for line in more:
+            print_line(f"    {line}")
+
+    def notice(self, notice: SourceNotice) -> str:
+        """What a source says of itself, as one line."""
+        return f"{notice.source}: {notice.text}"
+
+    def _time(self, at: datetime | None) -> str:
+        return " " * 23 if at is None else at.astimezone(self._zone).isoformat(" ", "milliseconds")[:23]
+
+
+def record_document(record: LogRecord) -> dict[str, Any]:
+    """The record as ``logs.json`` of the schemas says."""
+    entry, at = record.entry, record.at
+    return {
+        "time": None if at is None else at.isoformat(),
+        "source": record.source,
+        "log": record.log or None,
+        "level": _level_name(entry.severity),
+        "logger": entry.logger or None,
+        "module": entry.module or None,
+        "message": entry.message,
+        "exception": None if entry.fault is None else {"type": entry.fault.type, "text": entry.fault.text},
+        "response_time": entry.response_time_s,
+        "fields": _plain_value(entry.fields),
+        "raw": record.raw.decode("utf-8", "replace"),
+    }
+
+
+def _level_name(severity: Severity) -> str | None:
+    return severity.name if severity else None
+
+
+def _text_lines(record: LogRecord) -> Iterator[str]:
+    """The message, and the exception's text where that is not part of it."""
+    entry = record.entry
+    yield from entry.message.splitlines() or [""]
+    if entry.fault is not None and entry.fault.text not in entry.message:
+        yield from entry.fault.text.splitlines()
+
+
+def _plain_value(value: object, depth: int = 0) -> Any:
+    """What JSON can hold: no NaN, no other types, not endlessly deep."""
+    if depth > _DEEPEST:
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain_value(each, depth + 1) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_value(each, depth + 1) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+ROWS_MOST = 20
+"""So many types, modules and routes are shown; ``--json`` has all."""
+
+
+def statistics_document(found: Statistics) -> dict[str, Any]:
+    """The document of ``--json``: see ``logs-stats.json`` of the schemas."""
+    taken = found.response_times
+    return {
+        "records": found.records,
+        "errors": {
+            "total": found.errors,
+            "by_type": dict(found.errors_by_type),
+            "by_module": dict(found.errors_by_module),
+        },
+        "response_time": None
+        if taken is None
+        else {"count": taken.count, "mean": taken.mean_s, "p50": taken.p50_s, "p95": taken.p95_s, "p99": taken.p99_s},
+    }
+
+
+def print_statistics(found: Statistics, zone: tzinfo) -> None:
+    """Prints all of it as tables; times are of ``zone``."""
+    print_line(_("records: {count}", count=found.records))
+    print_line(_("errors: {count}", count=found.errors))
+    if found.unread:
+        print_line(_("not counted, since not of their log's format: {count}", count=found.unread))
+    if found.timeless:
+        print_line(_("without a time: {count}", count=found.timeless))
+    _print_counts(_("errors by type"), found.errors_by_type)
+    _print_counts(_("errors by module"), found.errors_by_module)
+    if found.response_times is None:
+        print_line()
+        print_line(_("no record tells a response time"))
+    else:
+        _print_groups(
+            _("response times"), [StatisticsGroup(_("all"), found.records, found.errors, found.response_times)]
+        )
+    if len(found.by_source) > 1:
+        _print_groups(_("by source"), found.by_source)
+    if len(found.by_route) > 1:
+        _print_groups(_("by route or module"), found.by_route)
+    if len(found.by_slice) > 1:
+        _print_groups(_("by time"), [_of_slice(row, zone) for row in found.by_slice])
+
+
+def _print_counts(title: str, counts: Mapping[str, int]) -> None:
+    if not counts:
+        return
+    print_line()
+    print_line(title)
+    print_table([Cell(f"  {count}", right=True), Cell(name)] for name, count in list(counts.items())[:ROWS_MOST])
+    _print_left_out(len(counts) - ROWS_MOST)
+
+
+def _print_groups(title: str, groups: Sequence[StatisticsGroup]) -> None:
+    print_line()
+    heads = (_("records"), _("errors"), _("timed"), _("mean"), "P50", "P95", "P99")
+    print_table([[Cell(title), *(Cell(head, right=True) for head in heads)], *map(_group_row, groups[: 2 * ROWS_MOST])])
+    _print_left_out(len(groups) - 2 * ROWS_MOST)
+
+
+def _print_left_out(count: int) -> None:
+    if count > 0:
+        print_line("  " + _("and {count} more; --json has all", count=count))
+
+
+def _group_row(group: StatisticsGroup) -> list[Cell]:
+    numbers = (str(group.records), str(group.errors), *_seconds(group.response_times))
+    return [Cell(f"  {group.name or '-'}"), *(Cell(number, right=True) for number in numbers)]
+
+
+def _seconds(taken: ResponseTimes | None) -> Iterator[str]:
+    if taken is None:
+        yield from ("-",) * 5
+        return
+    yield str(taken.count)
+    yield from (f"{seconds:.3f} s" for seconds in (taken.mean_s, taken.p50_s, taken.p95_s, taken.p99_s))
+
+
+def _of_slice(row: Slice, zone: tzinfo) -> StatisticsGroup:
+    began = (EPOCH + timedelta(microseconds=row.since_us)).astimezone(zone)
+    return StatisticsGroup(f"{began:%Y-%m-%d %H:%M}", row.records, row.errors, row.response_times)
+
 
 STATS = "stats"
 FOLLOWED_TAIL = 10
@@ -108,15 +273,15 @@ def _where(args: argparse.Namespace) -> Filter:
 async def _records(config: Config, args: argparse.Namespace, where: Filter) -> int:
     async with open_sources(config, args.sources, host=args.host, zone=args.zone) as sources:
         in_time = MergedStream(sources, where)
-        printed = Printed(zone_of_reader(), as_json=args.json, with_source=len(sources) > 1)
+        printed = RecordPrinter(zone_of_reader(), as_json=args.json, with_source=len(sources) > 1)
         if args.sources == [STDIN]:
             await _print_stream(in_time, printed, args.tail)
         else:
             await _print_stored(in_time, printed, args)
-        return _told(in_time.failed, sources)
+        return _report_failures(in_time.failed, sources)
 
 
-async def _print_stored(in_time: MergedStream, printed: Printed, args: argparse.Namespace) -> None:
+async def _print_stored(in_time: MergedStream, printed: RecordPrinter, args: argparse.Namespace) -> None:
     if args.follow:
         await in_time.note_newest()
     tail = args.tail if args.tail is not None or not args.follow or args.since else FOLLOWED_TAIL
@@ -132,7 +297,7 @@ async def _print_stored(in_time: MergedStream, printed: Printed, args: argparse.
         await _print_stream(in_time, printed, None)
 
 
-async def _print_stream(in_time: MergedStream, printed: Printed, tail: int | None) -> None:
+async def _print_stream(in_time: MergedStream, printed: RecordPrinter, tail: int | None) -> None:
     """Prints what comes, at once; with ``tail`` the last of it when it has ended."""
     kept: list[LogRecord] = []
     async with aclosing(in_time.follow()) as batches:
@@ -151,7 +316,6 @@ async def _print_stream(in_time: MergedStream, printed: Printed, tail: int | Non
 
 
 async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -> int:
-    from lilfox_tui.cli.log_statistics import document, print_statistics
     from lilfox_tui.logs.analyze import analyze_stream
 
     words = args.sources[1:]
@@ -162,10 +326,10 @@ async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -
             found = await _counted(sources, where, slices=not args.json)
         if len(found.failed) < len(sources):
             if args.json:
-                print_json(document(found.statistics))
+                print_json(statistics_document(found.statistics))
             else:
                 print_statistics(found.statistics, zone_of_reader())
-        return _told(found.failed, sources)
+        return _report_failures(found.failed, sources)
 
 
 async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool) -> Analysis:
@@ -188,7 +352,7 @@ async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool)
         show_passing("")
 
 
-def _told(failed: Mapping[str, LilFoxError], sources: Sequence[LogSource]) -> int:
+def _report_failures(failed: Mapping[str, LilFoxError], sources: Sequence[LogSource]) -> int:
     several = [source for source in sources if isinstance(source, MultiLogSource) and source.name not in failed]
     partly = [error for source in several for error in source.refused.values()]
     for error in (*failed.values(), *partly):

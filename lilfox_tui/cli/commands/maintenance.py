@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime, timedelta
 
-from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
+from lilfox_tui.cli.parser import duration
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import NotAllowed, UsageError
 from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.incident.incidents import myself, record
 from lilfox_tui.incident.model import Changed, Reverted
-from lilfox_tui.maintenance import ALL, Window, close_window, open_window, windows
+from lilfox_tui.maintenance import ALL, MaintenanceWindow, close_window, open_window, windows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
             ends=until,
         )
     )
-    open_window(Window(name=args.name, since=now, until=until, by=myself(), why=args.why))
+    open_window(MaintenanceWindow(name=args.name, since=now, until=until, by=myself(), why=args.why))
     print_line(
         _(
             "{name} is in maintenance until {time:%Y-%m-%d %H:%M:%S} UTC: nothing of it is restarted by itself, and "

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lilfox_tui.cli.durations import duration
 from lilfox_tui.cli.log_sources import zone_of_reader
 from lilfox_tui.cli.output import print_json, print_table, warn
+from lilfox_tui.cli.parser import duration
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import UsageError
@@ -55,8 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _answer(args: argparse.Namespace, config: Config, config_file: Path | None) -> int:
-    from lilfox_tui.cli.query_answer import document, rows
-    from lilfox_tui.cli.query_engine import external
+    from lilfox_tui.cli.query_engine import answer_document, answer_rows, external
     from lilfox_tui.promql.errors import QueryError
 
     notes: list[str | Message] = []
@@ -74,9 +73,9 @@ async def _answer(args: argparse.Namespace, config: Config, config_file: Path | 
     for note in notes:
         warn(note)
     if args.json:
-        print_json(document(args.expression, value, [str(note) for note in notes]))
+        print_json(answer_document(args.expression, value, [str(note) for note in notes]))
     else:
-        table = list(rows(value, zone_of_reader()))
+        table = list(answer_rows(value, zone_of_reader()))
         print_table(table)
         if not table:
             warn(_("no series"))

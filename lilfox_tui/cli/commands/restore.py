@@ -5,19 +5,143 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lilfox_tui.cli.backup_words import Given, add_partial, add_plan, add_sources, do, settings, wish_of
-from lilfox_tui.cli.output import print_json, print_line, warn
-from lilfox_tui.cli.questions import ask_line
+from lilfox_tui.cli.backup_request import NonEmptyValue, add_partial, add_plan, add_sources, do, settings, wish_of
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
+from lilfox_tui.cli.prompt import ask_line
 from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.errors import UsageError
 from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.text import clean, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.plan import BackupRequest, RequestKind
+    from lilfox_tui.backup.restores.retained import RetainedRow
+    from lilfox_tui.config.loader import LoadedConfig
+
+
+# ``lilfox restore --kept`` and ``--forget``: what restores keep beside what is in place, shown and let go.
+
+
+PARTLY = 3
+
+
+def show_kept(args: argparse.Namespace) -> int:
+    """Prints what is kept, of the set named or of all; 3 where not all of it could be asked."""
+    lines = asyncio.run(_kept_lines(args.set, load_settings(args)))
+    if args.json:
+        print_json([kept_document(line) for line in lines])
+    else:
+        _print_kept(lines)
+    return PARTLY if any(line.there is None for line in lines) else 0
+
+
+def forget_kept(args: argparse.Namespace) -> int:
+    """Shows what the restores of a set keep (with no set: what drills of the plan left), asks, and lets go of it."""
+    loaded = settings(args)
+    wish = wish_of(args, loaded)
+    if not args.set and not wish.plan:
+        raise UsageError(tr("no set is named"), tr("lilfox restore --kept shows of which restores something is kept"))
+    lines = asyncio.run(_chosen_kept(args.set, loaded) if args.set else _leftovers(wish.plan, loaded))
+    if not args.json:
+        _print_kept(lines)
+    _confirm_forget(args, lines)
+    code, result = do("forget", wish)
+    if args.json:
+        print_json({"exit_code": code, "set": args.set, "forgotten": result.get("forgotten", [])})
+    return code
+
+
+def kept_document(line: RetainedRow) -> dict[str, Any]:
+    """A line as ``--json`` has it."""
+    return {
+        "set": line.restored.set if line.restored else None,
+        "job": line.restored.run if line.restored else None,
+        "at": line.restored.at.isoformat() if line.restored else None,
+        "stage": line.restored.stage if line.restored else "left",
+        "host": line.host or None,
+        "target": line.target,
+        "name": line.name,
+        "there": line.there,
+        "size_bytes": line.size_bytes,
+        "reason": str(line.reason),
+    }
+
+
+async def _kept_lines(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.restores.retained import all_kept, all_left
+
+    if words:
+        return await _chosen_kept(words, loaded)
+    async with BackupContext(loaded.config) as opening:
+        return await all_kept(opening) + await all_left(opening, loaded.config.backup.plans.values())
+
+
+async def _leftovers(plan: str, loaded: LoadedConfig) -> list[RetainedRow]:
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.plan import plan_named
+    from lilfox_tui.backup.restores.retained import all_left
+
+    async with BackupContext(loaded.config) as opening:
+        return await all_left(opening, [plan_named(loaded.config.backup, plan).config])
+
+
+async def _chosen_kept(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.restores.retained import chosen, kept_of
+
+    async with BackupContext(loaded.config) as opening:
+        return await kept_of(opening, chosen(words))
+
+
+def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
+    """Raises UsageError where nobody said yes."""
+    there = [clean(line.name) for line in lines if line.there]
+    if args.yes or not there:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            tr("this takes away {names}, and nobody is here to say yes", names=listed(there)),
+            tr("look at it with --kept, then say --yes"),
+        )
+    answer = ask_line(
+        _("It is gone then, and the restore cannot be undone. To let go of it, type: {name}", name=there[0])
+    )
+    if (answer or "").strip() != there[0]:
+        raise UsageError(tr("that is something else: nothing was taken away"))
+
+
+def _print_kept(lines: list[RetainedRow]) -> None:
+    from lilfox_tui.backup.restores.retained import state_of
+    from lilfox_tui.cli.log_sources import zone_of_reader
+
+    zone = zone_of_reader()
+    print_table(
+        [
+            shape(_kept_level(line)),
+            Cell(line.restored.set if line.restored else "-"),
+            Cell(line.restored.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if line.restored else "-"),
+            Cell(f"{line.host}:{line.target}" if line.host else line.target),
+            Cell(line.name),
+            Cell(human_bytes(line.size_bytes), right=True),
+            Cell(str(state_of(line))),
+        ]
+        for line in lines
+    )
+    if not lines:
+        print_line(_("nothing is kept"))
+
+
+def _kept_level(line: RetainedRow) -> Level:
+    if line.there is None:
+        return Level.UNKNOWN
+    return Level.GOOD if line.there and not str(line.reason) else Level.DEGRADED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +150,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "set",
         nargs="?",
-        action=Given,
+        action=NonEmptyValue,
         metavar="SET",
         help=_("its id, 20231230_020000, 'yesterday 02:00', tag:NAME, latest"),
     )
@@ -36,11 +160,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--only",
         metavar="PART",
-        action=Given,
+        action=NonEmptyValue,
         default="",
         help=_("one table (public.users), or one file or folder within"),
     )
-    add("--source", metavar="NAME", action=Given, default=[], help=_("only this source of the set; may be repeated"))
+    add(
+        "--source",
+        metavar="NAME",
+        action=NonEmptyValue,
+        default=[],
+        help=_("only this source of the set; may be repeated"),
+    )
     add("--other-server", action="store_true", help=_("it is right that the server is not the one the set comes from"))
     add("--end-sessions", action="store_true", help=_("end the sessions that are in the way of the swap"))
     add("--run-code", action="store_true", help=_("what the dump executes is right, also with a superuser's rights"))
@@ -61,9 +191,7 @@ def run(args: argparse.Namespace) -> int:
         print_schema("restore-kept" if args.kept else "restore-forget" if args.forget else "restore")
         return 0
     if args.kept or args.forget:
-        from lilfox_tui.cli import kept
-
-        return kept.show(args) if args.kept else kept.forget(args)
+        return show_kept(args) if args.kept else forget_kept(args)
     if not args.set:
         raise UsageError(tr("no set is named"), tr("such as: lilfox restore latest; lilfox backup list shows them"))
     if args.only and not args.only.strip("/"):
@@ -80,22 +208,22 @@ def run(args: argparse.Namespace) -> int:
     if args.undo:
         return _done(args, "undo", wish)
     if args.dry_run or not args.yes:
-        where, ready = asyncio.run(_shown(wish))
+        where, ready = asyncio.run(_show_plan(wish))
         if args.dry_run:
             return 0 if ready else 1
         if not ready:
             warn(_("lilfox: nothing was written: what is marked above forbids it"))
             return 1
-        _confirm(where)
+        _confirm_restore(where)
     return _done(args, "restore", wish)
 
 
-async def _shown(wish: BackupRequest) -> tuple[list[str], bool]:
+async def _show_plan(wish: BackupRequest) -> tuple[list[str], bool]:
     """Shows checks and changes to who is to decide by them (what is there is read for that); gives where it would go,
     and whether nothing forbids it."""
     from lilfox_tui.backup.effects import looked_at
     from lilfox_tui.backup.labels import status_text
-    from lilfox_tui.cli.backup_checks import print_changes, print_checks
+    from lilfox_tui.cli.backup_request import print_changes, print_checks
 
     async with looked_at(wish) as (found, restore):
         print_line(_("{set}, {status}", set=found.id, status=status_text(found.status)))
@@ -107,7 +235,7 @@ async def _shown(wish: BackupRequest) -> tuple[list[str], bool]:
         return list(restore.where.values()), ready
 
 
-def _confirm(where: list[str]) -> None:
+def _confirm_restore(where: list[str]) -> None:
     """Raises UsageError where nobody said yes."""
     if not sys.stdin.isatty():
         raise UsageError(

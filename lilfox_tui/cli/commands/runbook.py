@@ -1,15 +1,542 @@
-"""``lilfox runbook``: Markdown that is walked. Each action is a file of its own beside, and imported when asked for."""
+"""``lilfox runbook``: lists, shows, lints and runs runbooks."""
 
 from __future__ import annotations
 
-from lilfox_tui.cli.actions import actions
-from lilfox_tui.i18n import tr
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lilfox_tui.cli.main import Subcommand, subcommands
+from lilfox_tui.cli.output import Cell, no_colour, print_json, print_line, print_table, warn
+from lilfox_tui.cli.runbook_variables import about, ask, given, missing, offers, pair
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.config.model import RunbooksConfig
+from lilfox_tui.errors import ConfigError, UsageError
+from lilfox_tui.i18n import _, listed, ngettext, tr
+from lilfox_tui.redact import redact
+from lilfox_tui.runbook.library import catalogue, ordered
+from lilfox_tui.runbook.lint import lint
+from lilfox_tui.runbook.model import BUNDLED, Command, Document, Problem, Runbook, Step
+from lilfox_tui.runbook.parse.document import read, read_or_told
+from lilfox_tui.runbook.run.state import asks, kind_text, runnable
+from lilfox_tui.runbook.run.targets import refuse_unknown
+
+if TYPE_CHECKING:
+    from lilfox_tui.cli.runbook_console import Answer, RunConsole
+    from lilfox_tui.config.loader import LoadedConfig
+    from lilfox_tui.config.model import Config
+    from lilfox_tui.runbook.model import Variable
+
+
+# The document that a word of the command line means: a file, or the id of a runbook that is known.
+
+
+def runbooks_config(args: argparse.Namespace) -> RunbooksConfig:
+    """Where runbooks are, with language and colours applied. A configuration that cannot be used is said, and does not
+    stand between a person and a file: those that LilFox brings are there then."""
+    try:
+        return load_settings(args).config.runbooks
+    except ConfigError as error:
+        if args.no_color:
+            no_colour()
+        warn(error.problems[0] if error.problems else str(error))
+        return RunbooksConfig()
+
+
+def runbook_document(word: str, config: RunbooksConfig) -> Document:
+    """A file, or ``library:NAME.md`` or an id of the catalogue: then with that runbook alone. Raises LilFoxError."""
+    from msgspec.structs import replace
+
+    path = Path(word)
+    if path.exists() or (path.suffix and not word.startswith(BUNDLED)):
+        return read(path)
+    for each in catalogue(config):
+        if each.path == word:
+            return each
+        if found := [runbook for runbook in each.runbooks if runbook.id == word]:
+            return replace(each, runbooks=tuple(found))
+    raise UsageError(tr("{word}: no file, and no runbook of that id", word=word), tr("see: lilfox runbook list"))
+
+
+def sound_document(word: str, config: RunbooksConfig) -> Document:
+    """As :func:`document`; raises LilFoxError also where it has an error, or no runbook: nothing of it is run."""
+    from lilfox_tui.runbook.run.persistence import refuse_broken
+
+    found = runbook_document(word, config)
+    refuse_broken(found)
+    return found
+
+
+def problem_line(path: str, problem: Problem) -> str:
+    """``path:line: severity: what [code]``, with nothing secret in it."""
+    word = tr("error") if problem.severity == "error" else tr("warning")
+    return f"{path}:{problem.line}: {word}: {redact(problem.text)} [{problem.code}]"
+
+
+# ``lilfox runbook list``: those of the configuration's files and folders, and those that LilFox brings.
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``runbook list`` accepts."""
+    parser.add_argument(
+        "--alert", action="append", default=[], metavar="NAME", help=_("an alert that fires: first what is for it")
+    )
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Prints one line each; 3 where a file could not be read as a whole."""
+    if args.json_schema:
+        print_schema("runbook-list")
+        return 0
+    documents = catalogue(runbooks_config(args))
+    runbooks = ordered([runbook for document in documents for runbook in document.runbooks], args.alert)
+    broken = [each for each in documents if any(problem.severity == "error" for problem in each.problems)]
+    if args.json:
+        print_json({"runbooks": [_list_document(runbook) for runbook in runbooks], "problems": _problems(broken)})
+    else:
+        _print_list(runbooks)
+    for each in broken:
+        for problem in each.problems:
+            if problem.severity == "error":
+                warn(problem_line(each.path, problem))
+    return 3 if broken else 0
+
+
+def _print_list(runbooks: Sequence[Runbook]) -> None:
+    if not runbooks:
+        print_line(_("no runbooks"))
+        return
+    heading = [Cell(_("ID")), Cell(_("title")), Cell(_("steps"), right=True), Cell(_("for alerts")), Cell(_("where"))]
+    print_table(
+        [
+            heading,
+            *(
+                [
+                    Cell(runbook.id),
+                    Cell(runbook.title),
+                    Cell(str(len(runbook.steps)), right=True),
+                    Cell(" ".join(runbook.on_alert) or "-"),
+                    Cell(f"{runbook.path}:{runbook.line}"),
+                ]
+                for runbook in runbooks
+            ),
+        ]
+    )
+
+
+def _list_document(runbook: Runbook) -> dict[str, object]:
+    return {
+        "id": runbook.id,
+        "title": runbook.title,
+        "path": runbook.path,
+        "line": runbook.line,
+        "sha256": runbook.sha256,
+        "steps": len(runbook.steps),
+        "severity": runbook.severity,
+        "on_alert": list(runbook.on_alert),
+        "language": runbook.language,
+    }
+
+
+def _problems(broken: Sequence[Document]) -> list[dict[str, object]]:
+    return [
+        {"path": each.path, "line": problem.line, "code": problem.code, "text": problem.text}
+        for each in broken
+        for problem in each.problems
+        if problem.severity == "error"
+    ]
+
+
+# ``lilfox runbook show``: a file as LilFox reads it. Nothing is run; secrets in its text are masked.
+
+
+def add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``runbook show`` accepts."""
+    parser.add_argument("runbook", nargs="?", metavar="FILE", help=_("a Markdown file, or the id of a runbook"))
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Prints the runbooks of the file, what is wrong with it on stderr; 1 where it has an error or no runbook."""
+    if args.json_schema:
+        print_schema("runbook-show")
+        return 0
+    if args.runbook is None:
+        raise UsageError(tr("no runbook is named"), tr("such as: lilfox runbook show incident.md"))
+    found = runbook_document(args.runbook, runbooks_config(args))
+    if args.json:
+        print_json([_show_document(runbook) for runbook in found.runbooks])
+    else:
+        for number, runbook in enumerate(found.runbooks):
+            if number:
+                print_line()
+            _print_runbook(runbook)
+    for problem in found.problems:
+        warn(problem_line(found.path, problem))
+    return 1 if not found.runbooks or any(problem.severity == "error" for problem in found.problems) else 0
+
+
+def _print_runbook(runbook: Runbook) -> None:
+    print_line(f"{runbook.title}  {runbook.path}:{runbook.line}")
+    for variable in runbook.variables:
+        print_line(f"   {about(variable)}")
+    for number, step in enumerate(runbook.steps, 1):
+        print_line()
+        print_line(f"{number}. {step.title}")
+        for text in step.prose:
+            print_line(f"   {redact(text)}")
+        for text in step.checklist:
+            print_line(f"   - {redact(text)}")
+        print_table([row for command in step.commands for row in _command_rows(command)])
+
+
+def _command_rows(command: Command) -> Iterator[tuple[Cell, ...]]:
+    attributes = command.attributes
+    words = [kind_text(command.kind)]
+    words += [_("check")] if attributes.check else []
+    words += [_("takes back {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
+    word = listed(words) + (f" ({attributes.host})" if attributes.host else "")
+    for line in redact(command.text).split("\n"):
+        yield Cell(f"   {word}"), Cell(line)
+        word = ""
+
+
+def _show_document(runbook: Runbook) -> dict[str, object]:
+    return {
+        "title": runbook.title,
+        "path": runbook.path,
+        "steps": [
+            {"title": step.title, "commands": [*_by_hand(step), *map(_command_document, step.commands)]}
+            for step in runbook.steps
+        ],
+    }
+
+
+def _by_hand(step: Step) -> Iterator[dict[str, object]]:
+    """What a step says besides its commands: shown, never run."""
+    if text := "\n".join((*step.prose, *step.checklist)):
+        yield {"text": redact(text), "kind": "none", "language": "", "placeholders": []}
+
+
+def _command_document(command: Command) -> dict[str, object]:
+    return {
+        "text": redact(command.text),
+        "kind": command.kind,
+        "language": command.language,
+        "placeholders": list(dict.fromkeys(placeholder.name for placeholder in command.placeholders)),
+    }
+
+
+# ``lilfox runbook lint``: for a person, and for what checks a team's files before they are merged.
+
+
+def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``runbook lint`` accepts."""
+    parser.add_argument(
+        "runbook_files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help=_("Markdown files, with or without runbooks; those of the configuration when none is named"),
+    )
+    parser.add_argument("--strict", action="store_true", help=_("exit 1 for warnings too"))
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+
+
+def run_lint(args: argparse.Namespace) -> int:
+    """Prints what is found; 1 where a file has an error, with ``--strict`` also for a warning."""
+    if args.json_schema:
+        print_schema("runbook-lint")
+        return 0
+    found: list[tuple[str, Document, list[Problem]]] = []
+    for name, document in _lint_documents(args):
+        found.append((name, document, lint(document)))
+    errors = any(problem.severity == "error" for _name, _document, problems in found for problem in problems)
+    if args.json:
+        print_json({"good": not errors, "files": [_findings_as_json(*each) for each in found]})
+    else:
+        for name, document, problems in found:
+            _print_findings(name, document, problems)
+    return 1 if errors or (args.strict and any(problems for _name, _document, problems in found)) else 0
+
+
+def _lint_documents(args: argparse.Namespace) -> list[tuple[str, Document]]:
+    """Each file by the name that it was given."""
+    config = runbooks_config(args)
+    if not args.runbook_files:
+        documents = catalogue(config)
+        if not documents:
+            raise UsageError(tr("no runbook is named"), tr("such as: lilfox runbook lint runbooks/*.md"))
+        return [(document.path, document) for document in documents]
+    return [(str(path), read_or_told(path)) for path in args.runbook_files]
+
+
+def _print_findings(name: str, document: Document, problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        print_line(problem_line(name, problem))
+    errors = sum(problem.severity == "error" for problem in problems)
+    warnings = len(problems) - errors
+    said = [ngettext("{count} error", "{count} errors", errors)] if errors else []
+    said += [ngettext("{count} warning", "{count} warnings", warnings)] if warnings else []
+    count = len(document.runbooks)
+    words = listed(said) or _("good")
+    print_line(
+        ngettext("{path}: {count} runbook: {said}", "{path}: {count} runbooks: {said}", count, path=name, said=words)
+    )
+
+
+def _findings_as_json(name: str, document: Document, problems: Sequence[Problem]) -> dict[str, object]:
+    return {
+        "file": name,
+        "runbooks": len(document.runbooks),
+        "problems": [
+            {
+                "line": problem.line,
+                "severity": problem.severity,
+                "code": problem.code,
+                "text": redact(problem.text),
+            }
+            for problem in problems
+        ],
+    }
+
+
+# ``lilfox runbook run``: a run in a job of its own, ordered from this terminal or going on by itself.
+#
+# Exit code 0: all is done; 1: it failed, and nothing is otherwise than before; 2: it cannot be run as it is asked for;
+# 3: not all of it is done, and something was changed or skipped.
+
+
+NEW = "new"
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``runbook run`` accepts."""
+    add = parser.add_argument
+    add("runbook", nargs="?", default="", metavar="FILE|ID", help=_("a Markdown file, or a runbook that is listed"))
+    add("--runbook", dest="title", default="", metavar="TITLE", help=_("which one of the file, by title or id"))
+    add("--var", dest="vars", action="append", type=pair, default=[], metavar="NAME=VALUE",
+        help=_("a value; of a secret one where it is: env:NAME, file:PATH, cmd:ARGV"))  # fmt: skip
+    add(
+        "--host",
+        default="",
+        metavar="HOSTS",
+        help=_("where it runs, unless a command says itself: a name, a glob, all"),
+    )
+    add("--yes", action="store_true", help=_("run all of it and ask nothing"))
+    add("--dry-run", action="store_true", help=_("show all of it and run nothing"))
+    add("--on-failure", choices=["stop", "undo"], default="stop", help=_("with --yes: what is done when one fails"))
+    add("--incident", default="", metavar="ID", help=_("the incident that it is part of; new: open one"))
+    add("--resume", default="", metavar="RUN", help=_("go on with a run: one that waits, or whose job was killed"))
+    add("--recorded", action="store_true", help=_("with --resume: where its file was changed, the text that it read"))
+    add("--json", action="store_true", help=_("one JSON document at the end"))
+    add("--json-schema", action="store_true", help=_("the schema of that document"))
+
+
+def run_runbook(args: argparse.Namespace) -> int:
+    """Runs it; gives the exit code."""
+    if args.json_schema:
+        print_schema("runbook-run")
+        return 0
+    loaded = load_settings(args)
+    if args.resume and not args.dry_run:
+        return _resumed(args, loaded)
+    if args.recorded:
+        raise UsageError(tr("--recorded is for a run that is gone on with"), tr("such as: --resume RUN --recorded"))
+    if not args.runbook:
+        raise UsageError(tr("no runbook is named"), tr("name a file, or one of: lilfox runbook list"))
+    runbook = _chosen(args, loaded)
+    values = given(runbook, args.vars)
+    refuse_unknown(loaded.config, runbook, values)
+    if args.dry_run:
+        from lilfox_tui.cli.runbook_dry_run import dry_run
+
+        return dry_run(loaded.config, runbook, values, as_json=args.json)
+    _refuse_unasked(args, loaded.config, runbook, values)
+    _allowed(args, loaded.config, runbook)
+    for variable in missing(runbook, values):
+        values[variable.name] = _asked(loaded.config, runbook, variable, values)
+        refuse_unknown(loaded.config, runbook, values)
+    if args.yes:
+        from lilfox_tui.cli.runbook_dry_run import refuse_unsafe
+
+        refuse_unsafe(loaded.config, runbook, values)
+    return _attended(args, loaded, runbook, values, _begun(args, loaded, runbook, values), begun=True)
+
+
+def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
+    from msgspec.structs import replace
+
+    found = sound_document(args.runbook, loaded.config.runbooks)
+    runbooks = [each for each in found.runbooks if not args.title or args.title in (each.id, each.title)]
+    if len(runbooks) != 1:
+        titles = listed(each.title for each in found.runbooks)
+        what = (
+            tr("{path}: several runbooks are in it", path=found.path)
+            if runbooks
+            else tr("{path}: it has no runbook {title}", path=found.path, title=args.title)
+        )
+        raise UsageError(what, tr("say which one, with --runbook: {titles}", titles=titles or "-"))
+    return replace(runbooks[0], hosts=args.host) if args.host else runbooks[0]
+
+
+def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, values: dict[str, str]) -> None:
+    """Raises UsageError where something must be asked and nobody is here, and where saying yes would not help."""
+    if sys.stdin.isatty():
+        return
+    if lacking := missing(runbook, values):
+        names = listed(variable.name for variable in lacking)
+        raise UsageError(tr("values are missing: {names}", names=names), tr("give them: --var NAME=VALUE"))
+    if args.yes:
+        return
+    from lilfox_tui.cli.runbook_dry_run import refuse_unsafe, with_defaults
+    from lilfox_tui.runbook.library import refuse_first_run
+    from lilfox_tui.runbook.run.gate import asks_with
+
+    refuse_unsafe(config, runbook, values)
+    refuse_first_run(runbook, config.runbooks)
+    commands = [command for step in runbook.steps for command in step.commands if runnable(command)]
+    values = with_defaults(runbook, values)
+
+    def asked(command: Command) -> bool:
+        """What a value that only comes later makes of it, the job judges."""
+        known = all(placeholder.name in values for placeholder in command.placeholders)
+        return command.kind == "interactive" or (asks_with(command, values, runbook) if known else asks(command))
+
+    if any(map(asked, commands)):
+        raise UsageError(
+            tr("this changes something, and nobody is here to say yes"), tr("look at it with --dry-run, then say --yes")
+        )
+
+
+def _allowed(args: argparse.Namespace, config: Config, runbook: Runbook) -> None:
+    from lilfox_tui.cli.runbook_console import allow_first_run
+
+    allow_first_run(runbook, config.runbooks, yes=args.yes)
+
+
+def _asked(config: Config, runbook: Runbook, variable: Variable, values: dict[str, str]) -> str:
+    """A value that somebody here gives. What is offered is read where the first command runs that has the variable."""
+    from lilfox_tui.runbook.run.state import hosts_of
+    from lilfox_tui.runbook.run.targets import words
+
+    hosts: tuple[str, ...] = ()
+    for command in (command for step in runbook.steps for command in step.commands):
+        if any(placeholder.name == variable.name for placeholder in command.placeholders):
+            hosts = hosts_of(command, runbook, words(config, runbook), values)
+            break
+    return ask(variable, asyncio.run(offers(config, variable, hosts)))
+
+
+def _begun(
+    args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], resumes: str = ""
+) -> str:
+    """The job of the run, begun."""
+    from lilfox_tui.runbook.control import begin
+
+    return begin(
+        runbook,
+        loaded.config,
+        loaded.path,
+        hosts=args.host,
+        values=values,
+        resumes=resumes,
+        incident=_incident(args.incident, runbook) if args.incident else "",
+        without=[value.removeprefix("env:") for _name, value in args.vars if value.startswith("env:")],
+    )
+
+
+def _incident(words: str, runbook: Runbook) -> str:
+    """The id of the incident that is named, or opened for the runbook. Raises LilFoxError."""
+    from lilfox_tui.incident.incidents import chosen
+    from lilfox_tui.runbook.control import open_incident_for
+
+    return chosen(words).name if words != NEW else open_incident_for(runbook)
+
+
+def _attended(
+    args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], job: str, *, begun: bool
+) -> int:
+    from lilfox_tui.cli.runbook_console import RunConsole
+
+    attending = RunConsole(job, quiet=args.json, begun=begun)
+    code = asyncio.run(_until_end(args, loaded, runbook, values, attending))
+    if args.json:
+        from lilfox_tui.cli.runbook_dry_run import dry_run_document as as_json
+
+        state = attending.state()
+        print_json({"exit_code": code, **({} if state is None else as_json(state, attending.folder))})
+    return code
+
+
+async def _until_end(
+    args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], attending: RunConsole
+) -> int:
+    from lilfox_tui.cli.runbook_console import RunPrompts
+    from lilfox_tui.runbook.run.protocol import RunAll, UseText
+
+    answer: Answer | None = None
+    if args.yes:
+        if args.recorded:
+            await attending.order(UseText(sha256=runbook.sha256))
+        await attending.order(RunAll(sha256=runbook.sha256, values=values, on_failure=args.on_failure))
+    else:
+        answer = RunPrompts(loaded.config, attending.folder, values, recorded=args.recorded).answer
+    return await attending.until_end(answer)
+
+
+def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
+    """Goes on with a run: as one more who orders it where its job is there, else by a job that takes it over."""
+    from msgspec.structs import replace
+
+    from lilfox_tui.jobs.listing import find_job
+    from lilfox_tui.runbook.run.persistence import newest_run, request_of_run, runbook_of
+
+    job = find_job(args.resume)
+    before = request_of_run(job.id)
+    goes_on = job.id if job.state == "running" else newest_run(job.id)
+    runbook = runbook_of(goes_on)
+    args.host = args.host or before.hosts
+    runbook = replace(runbook, hosts=args.host) if args.host else runbook
+    values = given(runbook, args.vars)
+    refuse_unknown(loaded.config, runbook, values)
+    if not sys.stdin.isatty() and not args.yes:
+        raise UsageError(tr("nobody is here to say how it goes on"), tr("say --yes to run all that is left"))
+    if loaded.config.read_only and job.state == "running" and not before.read_only:
+        raise UsageError(
+            tr("read only: nothing is ordered of a run that may change something"),
+            tr("watch it: lilfox attach {id}", id=job.id),
+        )
+    begins = job.state != "running"
+    if begins:
+        _allowed(args, loaded.config, runbook)
+        goes_on = _begun(args, loaded, runbook, before.values | values, goes_on)
+    return _attended(args, loaded, runbook, values, goes_on, begun=begins)
+
 
 ACTIONS = {
-    "list": tr("the runbooks that there are, first those for alerts that fire"),
-    "show": tr("steps and commands of a file, and what each command does; nothing is run"),
-    "run": tr("walk a runbook on its hosts; what changes something is asked first"),
-    "lint": tr("what is wrong with runbooks, and what in their commands does not do what it looks like"),
+    "list": Subcommand(
+        tr("the runbooks that there are, first those for alerts that fire"), add_list_arguments, run_list
+    ),
+    "show": Subcommand(
+        tr("steps and commands of a file, and what each command does; nothing is run"), add_show_arguments, run_show
+    ),
+    "run": Subcommand(
+        tr("walk a runbook on its hosts; what changes something is asked first"), add_run_arguments, run_runbook
+    ),
+    "lint": Subcommand(
+        tr("what is wrong with runbooks, and what in their commands does not do what it looks like"),
+        add_lint_arguments,
+        run_lint,
+    ),
 }
 
-add_arguments, run = actions("runbooks", ACTIONS)
+add_arguments, run = subcommands(ACTIONS)

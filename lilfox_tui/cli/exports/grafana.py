@@ -7,14 +7,63 @@ https://grafana.com/docs/grafana/latest/visualizations/dashboards/build-dashboar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from lilfox_tui.cli.exports.commented import comment, item
-from lilfox_tui.config.model import ApiConfig, Config
-from lilfox_tui.config.types import SecretRef
-from lilfox_tui.i18n import _
-from lilfox_tui.scrape.application import Application, Counter, Latency
-from lilfox_tui.scrape.labels import quoted
+from msgspec import Struct
+
+from lilfox_tui.cli.exports.formatting import comment, yaml_item
+from lilfox_tui.config.model import ApiConfig, Config, MetricNames, SecretRef
+from lilfox_tui.i18n import Message, _
+from lilfox_tui.monitor.scrape_once import ScrapeResult, scrape_once
+from lilfox_tui.monitor.targets import watched_services
+from lilfox_tui.scrape.application import Application, Counter, Latency, recognise
+from lilfox_tui.scrape.labels import LabelList, Matcher, quoted
+from lilfox_tui.scrape.notation import ms_of
+
+# Which metrics of the services tell of their requests, as their pages have them now.
+
+
+USUAL = Application(
+    requests=Counter("http_requests_total", "status"),
+    latency=Latency("http_request_duration_seconds", 1.0, (1.0,)),
+    in_flight="http_requests_in_progress",
+)
+"""For a service that does not answer now."""
+
+
+class TrafficMetrics(Struct, frozen=True):
+    """``applications`` by job. ``guessed`` are services that did not answer, ``troubles`` why."""
+
+    applications: Mapping[str, Application]
+    guessed: tuple[str, ...]
+    troubles: tuple[Message, ...]
+
+
+async def find_traffic_metrics(config: Config, config_file: Path | None) -> TrafficMetrics:
+    """Scrapes everything once. Raises LilFoxError where a prometheus.yml that is named cannot be used."""
+    names: dict[str, MetricNames] = {
+        name: each for name, each in watched_services(config).items() if each.metrics is not None
+    }
+    async with scrape_once(config, config_file, for_s=0.0, every_s=1.0, hosts=False) as seen:
+        jobs = {name: _application_of(seen, name, each) for name, each in (names | dict(config.scrape)).items()}
+    guessed = tuple(name for name, found in jobs.items() if found is None and name in names)
+    jobs |= dict.fromkeys(guessed, USUAL)
+    known = {name: found for name, found in jobs.items() if found is not None and found.requests is not None}
+    return TrafficMetrics(known, guessed, seen.troubles)
+
+
+def _application_of(seen: ScrapeResult, job: str, names: MetricNames) -> Application | None:
+    """None where no target of the job answered."""
+    scrapers = [one for one in seen.scrapers if one.target.label("job") == job and one.feed.value is not None]
+    if not scrapers:
+        return None
+    end_ms = ms_of(seen.at) + 1
+    found = seen.store.select((Matcher("job", "=", job),), 0, end_ms)
+    series = LabelList([labels for one in found for labels in one.labels])
+    families = {name: family for one in scrapers for name, family in one.exposition.families.items()}
+    return recognise(families, series, names)
+
 
 DATASOURCE = "lilfox-prometheus"
 """Uid of the data source that the dashboard asks."""
@@ -92,7 +141,9 @@ def service_panels(applications: Mapping[str, Application]) -> Iterator[Panel]:
     counters = _together({job: one.requests for job, one in applications.items() if one.requests is not None})
     if not counters:
         return
-    rates = [(f"sum by (job) (rate({_of(one.metric, jobs)}[{WINDOW}]))", "{{job}}") for one, jobs in counters.items()]
+    rates = [
+        (f"sum by (job) (rate({_selector(one.metric, jobs)}[{WINDOW}]))", "{{job}}") for one, jobs in counters.items()
+    ]
     yield Panel(_("Requests a second"), "reqps", rates)
     for name, statuses in _ERRORS.items():
         shares = [(_share(one, jobs, statuses), "{{job}}") for one, jobs in counters.items() if one.status]
@@ -104,9 +155,9 @@ def service_panels(applications: Mapping[str, Application]) -> Iterator[Panel]:
         yield Panel(_("Time to the answer"), "s", times)
     gauges = _together({job: one.in_flight for job, one in applications.items() if one.in_flight})
     if gauges:
-        lines = [(f"sum by (job) ({_of(metric, jobs)})", "{{job}}") for metric, jobs in gauges.items()]
+        lines = [(f"sum by (job) ({_selector(metric, jobs)})", "{{job}}") for metric, jobs in gauges.items()]
         yield Panel(_("Requests under way"), "short", lines)
-    yield Panel(_("Scraped"), "short", [(f"min by (job) ({_of('up', list(applications))})", "{{job}}")])
+    yield Panel(_("Scraped"), "short", [(f"min by (job) ({_selector('up', list(applications))})", "{{job}}")])
 
 
 def _together(by_job: Mapping[str, Any]) -> dict[Any, list[str]]:
@@ -129,22 +180,22 @@ def _shape(one: Any) -> Any:
 def _share(one: Counter, jobs: Sequence[str], statuses: str) -> str:
     """0 where there was no such answer, and nothing where there was none at all."""
     own = f"{one.status}=~{quoted(statuses)}"
-    bad, every = (f"sum by (job) (rate({_of(one.metric, jobs, more)}[{WINDOW}]))" for more in (own, ""))
+    bad, every = (f"sum by (job) (rate({_selector(one.metric, jobs, more)}[{WINDOW}]))" for more in (own, ""))
     return f"({bad} or 0 * {every}) / {every}"
 
 
 def _times(one: Latency, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
     scale = "" if one.unit_s == 1 else f" * {one.unit_s:g}"
     if one.bounds:
-        buckets = f"sum by (job, le) (rate({_of(one.metric + '_bucket', jobs)}[{WINDOW}]))"
+        buckets = f"sum by (job, le) (rate({_selector(one.metric + '_bucket', jobs)}[{WINDOW}]))"
         for quantile in _QUANTILES:
             yield f"histogram_quantile({quantile}, {buckets}){scale}", f"{{{{job}}}} P{quantile * 100:g}"
         return
-    total, count = (f"sum by (job) (rate({_of(one.metric + end, jobs)}[{WINDOW}]))" for end in ("_sum", "_count"))
+    total, count = (f"sum by (job) (rate({_selector(one.metric + end, jobs)}[{WINDOW}]))" for end in ("_sum", "_count"))
     yield f"{total} / {count}{scale}", "{{job}} " + _("mean")
 
 
-def _of(metric: str, jobs: Sequence[str], more: str = "") -> str:
+def _selector(metric: str, jobs: Sequence[str], more: str = "") -> str:
     pattern = "|".join(job.replace(".", "\\.") for job in jobs)
     job = f"job={quoted(jobs[0])}" if len(jobs) == 1 else f"job=~{quoted(pattern)}"
     return f"{metric}{{{job}{', ' if more else ''}{more}}}"
@@ -222,10 +273,10 @@ def datasources_yml(config: Config) -> str:
     text += comment(_("It belongs into Grafana's folder provisioning/datasources."))
     prometheus = config.prometheus or ApiConfig(url="http://127.0.0.1:9090")
     text += "apiVersion: 1\ndatasources:\n"
-    text += item(*_datasource(config, "LilFox", DATASOURCE, "prometheus", prometheus, {"httpMethod": "POST"}))
+    text += yaml_item(*_datasource(config, "LilFox", DATASOURCE, "prometheus", prometheus, {"httpMethod": "POST"}))
     if config.alertmanager is not None:
         own = {"implementation": "prometheus"}
-        text += item(
+        text += yaml_item(
             *_datasource(config, "LilFox Alertmanager", "lilfox-alertmanager", "alertmanager", config.alertmanager, own)
         )
     return text

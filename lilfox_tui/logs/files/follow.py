@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Itera
 from contextlib import aclosing
 
 from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
-from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.files.disk import FileMoved, FileStat, file_moved
 from lilfox_tui.logs.files.followed_files import FileTail, FileTruncated, FollowedFiles
@@ -130,7 +130,7 @@ class Follower:
                 pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
                 tries += 1
                 self._failed(error, pause_s)
-                await wait_for_way(self._shelf.disk.host, pause_s)
+                await wait_until_reconnected(self._shelf.disk.host, pause_s)
                 continue
             await asyncio.sleep(pause_s)
 

@@ -23,8 +23,8 @@ from msgspec import Struct
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.errors import FileRefused
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.host_errors import not_read
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.hosts.refusals import not_read
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.files.disk import ByteFile, FileStat, SearchHits, file_moved, no_right, not_regular, nothing_there
 from lilfox_tui.logs.filter.needles import Needles

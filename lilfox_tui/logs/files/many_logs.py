@@ -13,9 +13,8 @@ from typing import TypeVar
 
 from lilfox_tui.errors import FileRefused, LilFoxError, UsageError
 from lilfox_tui.feed import Feed
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs.files.disk import FileMoved, PlaceGone, place_gone
 from lilfox_tui.logs.files.follow import BATCH, PASSING, RETRIES_S, Batch
@@ -128,7 +127,7 @@ class ManyFollower:
                 pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
                 tries += 1
                 self._failed(error, pause_s)
-            await wait_for_way(self._group.host, pause_s)
+            await wait_until_reconnected(self._group.host, pause_s)
 
     async def _look_for_logs(self, glance: ListingCache, cut: MergeCut) -> None:
         for path in cut.edges:

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from lilfox_tui.errors import CommandTimeout, HostError, LilFoxError
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.refusals import not_read
+from lilfox_tui.hosts.host_errors import not_read
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs.files.disk import (
     FileStat,

@@ -1,6 +1,6 @@
 """The kept ``sh`` on a host that answers what is asked about its log files: one round trip each, no process tree.
 
-All files of a host share it, for a server allows few sessions at a time (``hosts/ssh_sessions.py``): one ``sh`` for
+All files of a host share it, for a server allows few sessions at a time (``hosts/ssh/link.py``): one ``sh`` for
 pages, one for following, so that neither waits for the other, and as many as root where that is needed. Files that the
 host has once not answered about in time (their disk hangs, as NFS may) are set apart: they share another one.
 
@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from lilfox_tui.errors import HostError
 from lilfox_tui.hosts.base import Host, Loop
-from lilfox_tui.hosts.refusals import loop_timeout
+from lilfox_tui.hosts.host_errors import loop_timeout
 
 ANSWER_S = 20.0
 LOOK_S = 6.0

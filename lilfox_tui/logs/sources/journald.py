@@ -12,14 +12,12 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from lilfox_tui.config.model import LogConfig
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.model import LogConfig, Seconds
 from lilfox_tui.errors import CommandUnknown, HostError, HostUnreachable, LilFoxError
 from lilfox_tui.feed import Feed
-from lilfox_tui.hosts.base import Completed, Host
+from lilfox_tui.hosts.base import Completed, Host, wait_until_reconnected
 from lilfox_tui.hosts.output import last_words
-from lilfox_tui.hosts.script import NOT_FOUND
-from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.hosts.shell_words import NOT_FOUND
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, FieldMatch, Filter, number, severities, span
 from lilfox_tui.logs.filter.needles import Needles, needles
@@ -248,7 +246,7 @@ class JournaldSource:
             pause_s = AGAIN_S[min(tries, len(AGAIN_S) - 1)]
             tries += 1
             self._status.fail(why, next_try=datetime.fromtimestamp(time.time() + pause_s, UTC))
-            await wait_for_way(self.host, pause_s)
+            await wait_until_reconnected(self.host, pause_s)
 
     async def close(self) -> None:
         """Nothing is kept running between questions."""

@@ -128,12 +128,12 @@ def _one_of(*words: str) -> Callable[[Any], str]:
 
 
 def _seconds(value: Any) -> float:
-    from lilfox_tui.config import scalars
+    from lilfox_tui.config import convert
     from lilfox_tui.config.yaml_nodes import ScalarNode
 
     try:
-        return float(scalars.to_seconds(ScalarNode(str(value), True, 0)))
-    except scalars.Wrong as error:
+        return float(convert.to_seconds(ScalarNode(str(value), True, 0)))
+    except convert.WrongScalar as error:
         raise _WrongAttribute(str(error)) from None
 
 

@@ -24,8 +24,7 @@ from lilfox_tui.errors import (
     NotBegun,
 )
 from lilfox_tui.hosts import detached
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.way_back import wait_for_way
+from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.runbook.bash.launcher import ARGV, FenceSession, NeededVariables, given
 from lilfox_tui.runbook.model import Kind
@@ -182,7 +181,7 @@ class CommandExecution:
                 return ExecutionEnd(state="not begun", message=error.message)
             except (HostUnreachable, CommandUnknown, CommandTimeout) as error:
                 self._lose(error)  # it may run there: begun again by its id it is found, and does not run twice
-                await wait_for_way(self._host, _AGAIN_S)
+                await wait_until_reconnected(self._host, _AGAIN_S)
             except HostError as error:
                 return ExecutionEnd(state="not begun" if self._link_lost is None else "unknown", message=error.message)
 
@@ -203,7 +202,7 @@ class CommandExecution:
             async with aclosing(following) as news:
                 async for each in news:
                     self._find()
-                    if isinstance(each, detached.Look):
+                    if isinstance(each, detached.DetachedState):
                         return await self._seen(each)
                     if each.cut:
                         self.output.skip()
@@ -213,7 +212,7 @@ class CommandExecution:
             return ExecutionEnd(state="unknown", message=error.message)
         return ExecutionEnd(state="unknown", message=tr("{host} does not tell how it ended", host=self._host.name))
 
-    async def _seen(self, look: detached.Look) -> ExecutionEnd:
+    async def _seen(self, look: detached.DetachedState) -> ExecutionEnd:
         """The end that the host tells."""
         host = self._host.name
         unbegun = look.state in ("absent", "unbegun") or (look.state == "ended" and look.exit_status is None)

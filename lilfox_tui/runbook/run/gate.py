@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Config
-from lilfox_tui.config.protection import allows_no_change, refuse_change
+from lilfox_tui.config.model import Config, allows_no_change, refuse_change
 from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.addresses import Denied, denied
-from lilfox_tui.hosts.host_addresses import looked_up
-from lilfox_tui.hosts.own_address import own_addresses
+from lilfox_tui.hosts.addresses import Denied, denied, looked_up, own_addresses
 from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.redact import names_a_secret, redact
 from lilfox_tui.runbook.bash.launcher import NeededVariables, UnsetVariables, is_bash

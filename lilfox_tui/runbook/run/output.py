@@ -19,9 +19,9 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.jobs.writer import between_secrets
 from lilfox_tui.paths import modes
 from lilfox_tui.redact import MASK, redact, without_colours
-from lilfox_tui.regular_file import open_regular
 from lilfox_tui.runbook.model import Attributes
 from lilfox_tui.text import between_words
+from lilfox_tui.trusted_file import open_regular
 
 if TYPE_CHECKING:
     import re2

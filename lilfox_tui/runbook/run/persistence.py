@@ -24,7 +24,6 @@ from lilfox_tui.jobs.model import JobRequest, Level, Run
 from lilfox_tui.jobs.reader import EVENTS, REQUEST, EventReader, is_id
 from lilfox_tui.paths import modes
 from lilfox_tui.redact import redact
-from lilfox_tui.regular_file import open_regular
 from lilfox_tui.runbook.bash.placeholders import placeholders_of
 from lilfox_tui.runbook.library import bundled
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Runbook
@@ -48,7 +47,7 @@ from lilfox_tui.runbook.run.protocol import (
 )
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import CommandResult
-from lilfox_tui.trusted_file import NotTrusted, refuse
+from lilfox_tui.trusted_file import NotTrusted, open_regular, refuse
 
 # What a run's job writes down: facts, lines for those who attach, the timeline of the incident that is open.
 

@@ -10,8 +10,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from lilfox_tui.config.model import Config
-from lilfox_tui.config.protection import allows_no_change
+from lilfox_tui.config.model import Config, allows_no_change
 from lilfox_tui.errors import HostError, LilFoxError
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.addresses import Denied

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from types import TracebackType
 
-from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.config.protection import allows_no_change
+from lilfox_tui.config.model import Config, HostConfig, allows_no_change
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.hosts.base import Host

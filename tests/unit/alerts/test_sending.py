@@ -20,8 +20,7 @@ from lilfox_tui.alerts.model import Alert, AlertState
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery
 from lilfox_tui.alerts.notifiers import alertmanager, bell
 from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage, Outbox
-from lilfox_tui.config.model import AlertsConfig, Config
-from lilfox_tui.config.types import Seconds, Wait
+from lilfox_tui.config.model import AlertsConfig, Config, Seconds, Wait
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from tests.unit.alerts.made import alert, notice

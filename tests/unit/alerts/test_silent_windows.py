@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.maintenance import Window, open_window
+from lilfox_tui.maintenance import MaintenanceWindow, open_window
 from tests.unit.alerts.running import Run
 
 
@@ -20,7 +20,7 @@ async def test_nobody_is_told_of_what_is_in_maintenance(
     await run.start()
     await run.go(150, {"a": 0.0, "b": 0.0})
     now = run.clock.now()
-    open_window(Window(name=name, since=now, until=now + timedelta(hours=1), by="kim@ops"))
+    open_window(MaintenanceWindow(name=name, since=now, until=now + timedelta(hours=1), by="kim@ops"))
     await run.go(15, {"a": 0.0, "b": 0.0})
     assert [bool(each.silenced_by) for each in run.alerts()] == [True, name == "all"]
     await run.go(3600, {"a": 0.0, "b": 0.0})

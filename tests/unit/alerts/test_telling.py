@@ -14,8 +14,7 @@ from lilfox_tui.alerts.model import Acknowledgement, Alert, AlertState
 from lilfox_tui.alerts.notification_plan import NotificationPlan, NotificationPlanner, plan_resend, receiver
 from lilfox_tui.alerts.notifier import Notification, body, subject, summary
 from lilfox_tui.alerts.storage import NotifiedAlert
-from lilfox_tui.config.model import AlertsConfig, NotifierConfig
-from lilfox_tui.config.types import Seconds, Wait
+from lilfox_tui.config.model import AlertsConfig, NotifierConfig, Seconds, Wait
 from lilfox_tui.errors import UsageError
 from lilfox_tui.incident.model import AlertChanged
 from lilfox_tui.incident.words import event_text

@@ -10,7 +10,7 @@ from pathlib import Path
 from lilfox_tui.app.acting import Acting
 from lilfox_tui.incident.model import IncidentOpened, Noted, TimelineEntry, TookOver, What
 from lilfox_tui.incident.reducer import fold
-from lilfox_tui.monitor.incident_view import IncidentView
+from lilfox_tui.monitor.model import IncidentView
 
 NOW = datetime(2024, 5, 1, 3, tzinfo=UTC)
 

@@ -22,7 +22,7 @@ from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level, Limit, Memory, ProcessUsage
 from lilfox_tui.metrics.traffic import Quantile, Traffic
-from lilfox_tui.monitor.model import Change, HostView
+from lilfox_tui.monitor.model import HostView, StatusChange
 from lilfox_tui.text import cell_width, clean
 from tests.app.overviews import GIB, NOW, host, lost, mixed, summary
 
@@ -157,7 +157,7 @@ def test_the_columns_of_requests_leave_one_after_the_other_and_keep_their_order(
     assert (roles["9.0%"], roles["2.0s"], roles["500ms"]) == ("failing", "degraded", "text")
 
 
-def page(width: int, shown: HostView | None = None, changes: Sequence[Change] = ()) -> list[Row]:
+def page(width: int, shown: HostView | None = None, changes: Sequence[StatusChange] = ()) -> list[Row]:
     processes = (
         ProcessUsage(1, "root", "systemd " + HOSTILE, "S", 1.5, 12_000_000),
         ProcessUsage(10**22, "x" * 99, "liar", "S", 1e9, 10**40),
@@ -257,7 +257,8 @@ def test_the_page_of_a_lost_host_shows_no_old_number_as_new_and_the_next_try() -
 def test_a_page_of_the_past_tells_nothing_of_what_came_after() -> None:
     view = host("web-1", Level.GOOD, summary("web-1", 23, 61, 71))
     changes = [
-        Change(NOW + timedelta(seconds=age), "host/web-1", tr("{age}", age=f"at {age}"), Level.GOOD) for age in (-5, 5)
+        StatusChange(NOW + timedelta(seconds=age), "host/web-1", tr("{age}", age=f"at {age}"), Level.GOOD)
+        for age in (-5, 5)
     ]
     text = "\n".join(text_of(row) for row in page(120, view, changes))
     assert "at -5" in text

@@ -23,8 +23,7 @@ from lilfox_tui.backup.storage.local import LocalStore
 from lilfox_tui.backup.store import StoreEntry
 from lilfox_tui.backup.stores.local import Options
 from lilfox_tui.backup.verify import SetReader, verify
-from lilfox_tui.config.model import SigningConfig
-from lilfox_tui.config.types import SecretRef
+from lilfox_tui.config.model import SecretRef, SigningConfig
 from lilfox_tui.errors import LilFoxError
 from tests.unit.backup.noted_run import NotedRun
 from tests.unit.backup.sets import NOON, manifest_of, proof_of, put_proof, put_set, without

@@ -11,8 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.__main__ import main
-from lilfox_tui.cli.job_output import follow_job
-from lilfox_tui.cli.job_rows import progress_text
+from lilfox_tui.cli.job_output import follow_job, progress_text
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.jobs.model import Ended, Event, Intent, MessageLogged, Progress, ProgressMade, StepDone
 from lilfox_tui.jobs.reader import CHECKED, EVENTS

@@ -6,9 +6,8 @@ import jsonschema
 import pytest
 
 from lilfox_tui.config.loader import from_text, secret_refs
-from lilfox_tui.config.model import ApiConfig
+from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
 from lilfox_tui.config.schema import schema, show
-from lilfox_tui.config.types import Seconds, SecretRef
 from lilfox_tui.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config import config_file
+from lilfox_tui.config import loader
 from lilfox_tui.errors import ConfigError
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -22,7 +22,7 @@ def file(tmp_path: Path) -> Path:
 
 def refusal(path: Path) -> str:
     with pytest.raises(ConfigError) as caught:
-        config_file.read(path)
+        loader.read_config_file(path)
     return f"{caught.value} / {caught.value.hint}"
 
 
@@ -30,7 +30,7 @@ def refusal(path: Path) -> str:
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o644, 0o664])
 def test_what_the_owner_alone_may_write_is_read(file: Path, mode: int) -> None:
     file.chmod(mode)
-    read = config_file.read(file)
+    read = loader.read_config_file(file)
     assert read.text == "name: x\n"
     assert read.readable_by_others is bool(mode & 0o044)
 
@@ -62,7 +62,7 @@ def test_a_folder_that_anybody_may_write_is_refused_unless_sticky(file: Path) ->
     assert f"{file.parent} belongs to " in said
     assert f"its mode is 0777 / Look at what is in it; then make it your own: chmod go-w {file.parent}" in said
     file.parent.chmod(0o1777)
-    assert config_file.read(file).text == "name: x\n"
+    assert loader.read_config_file(file).text == "name: x\n"
 
 
 @pytest.mark.fault("S26")
@@ -82,7 +82,7 @@ def test_a_link_is_followed_and_both_its_folders_count(file: Path, tmp_path: Pat
     links.mkdir()
     link = links / "config.yaml"
     link.symlink_to(file)
-    assert config_file.read(link).text == "name: x\n"
+    assert loader.read_config_file(link).text == "name: x\n"
     links.chmod(0o777)
     assert f"{links} belongs to " in refusal(link)
 
@@ -110,9 +110,9 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
 
 @pytest.mark.fault("S27")
 def test_one_mebibyte_is_the_limit(file: Path) -> None:
-    file.write_bytes(b"#" * config_file.MAX_BYTES)
-    assert len(config_file.read(file).text) == config_file.MAX_BYTES
-    file.write_bytes(b"#" * (config_file.MAX_BYTES + 1))
+    file.write_bytes(b"#" * loader.MAX_BYTES)
+    assert len(loader.read_config_file(file).text) == loader.MAX_BYTES
+    file.write_bytes(b"#" * (loader.MAX_BYTES + 1))
     assert "larger than 1 MiB" in refusal(file)
 
 
@@ -124,4 +124,4 @@ def test_other_encodings_are_refused_with_their_line(file: Path, raw: bytes) -> 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbfname: x")
-    assert config_file.read(file).text == "name: x"
+    assert loader.read_config_file(file).text == "name: x"

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui import i18n
 from lilfox_tui.config.loader import from_text, load, secret_refs
-from lilfox_tui.config.model import Config, HostConfig, ServiceConfig, Threshold
-from lilfox_tui.config.types import Seconds, SecretRef
+from lilfox_tui.config.model import Config, HostConfig, Seconds, SecretRef, ServiceConfig, Threshold
 from lilfox_tui.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.yaml"

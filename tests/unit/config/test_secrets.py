@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config import secrets
-from lilfox_tui.config.types import SecretRef
+from lilfox_tui.config.model import SecretRef
 from lilfox_tui.errors import LilFoxError
 from tests.waiting import until
 

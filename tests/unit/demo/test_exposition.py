@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 
-from lilfox_tui.demo.exposition import RequestCount, resident_bytes
+from lilfox_tui.demo.service import RequestCount, resident_bytes
 
 
 def test_buckets_add_up_and_the_last_holds_all() -> None:

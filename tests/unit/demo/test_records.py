@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.demo.records import setup_logging
+from lilfox_tui.demo.service import setup_logging
 
 KEYS = ["timestamp", "level", "logger", "message", "module", "function", "line"]
 

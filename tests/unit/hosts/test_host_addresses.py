@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.hosts.addresses import address
-from lilfox_tui.hosts.host_addresses import configured, looked_up
+from lilfox_tui.hosts.addresses import address, configured_addresses, looked_up
 
 RESOLVED = "192.0.519"
 """No address for ipaddress, a name for LilFox: resolvers know it as 192.0.2.7 (inet_aton(3))."""
@@ -31,7 +30,7 @@ def ssh(tmp_path: Path) -> SshConfig:
 
 
 def test_without_asking_anybody_those_are_known_that_are_configured_by_an_address() -> None:
-    assert configured(HOSTS) == (("web", address("192.0.2.80")), ("2001:db8::9", address("2001:db8::9")))
+    assert configured_addresses(HOSTS) == (("web", address("192.0.2.80")), ("2001:db8::9", address("2001:db8::9")))
 
 
 async def test_names_are_looked_up_and_of_which_nothing_is_known_is_told(ssh: SshConfig) -> None:

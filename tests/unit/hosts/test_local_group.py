@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lilfox_tui.hosts.local_group import end_group, runs
+from lilfox_tui.hosts.local_process import end_group, group_runs
 from tests.waiting import wait_for
 
 
@@ -27,9 +27,9 @@ def started(script: str) -> Iterator[subprocess.Popen[bytes]]:
 async def test_a_member_that_outlived_its_leader_is_ended() -> None:
     with started("sleep 60 >/dev/null & echo ready") as process:
         process.wait(60)
-        assert runs(process.pid)
+        assert group_runs(process.pid)
         assert await end_group(process.pid)
-        assert not runs(process.pid)
+        assert not group_runs(process.pid)
 
 
 async def test_who_ignores_the_first_signal_is_killed() -> None:
@@ -42,11 +42,11 @@ async def test_a_leader_that_nobody_has_waited_for_counts_as_ended() -> None:
     with started("echo ready") as process:
         stat = Path(f"/proc/{process.pid}/stat")
         wait_for(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z", what="it is a zombie")
-        assert not runs(process.pid)
+        assert not group_runs(process.pid)
         assert await end_group(process.pid)
 
 
 def test_a_group_that_never_was_does_not_run() -> None:
     with started("echo ready") as process:
         process.wait(60)
-        assert not runs(process.pid)
+        assert not group_runs(process.pid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from lilfox_tui.hosts.ssh_errors import dial_error
+from lilfox_tui.hosts.ssh.errors import dial_error
 
 
 def test_the_systems_reason_comes_without_pythons_words() -> None:

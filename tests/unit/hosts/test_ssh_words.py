@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.hosts.script import START
-from lilfox_tui.hosts.ssh_words import MAX_COMMAND, Started, command, running
+from lilfox_tui.hosts.shell_words import MAX_COMMAND, START, StartLine, command, running
 
 WORDS = st.lists(
     st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=20), max_size=5
@@ -23,7 +22,7 @@ def printed(shell: str, argv: list[str], *, secret: bool) -> bytes:
     assert line.isascii()
     assert line.isprintable()
     done = subprocess.run([shell, "-c", line], input=first, capture_output=True, check=True)
-    return Started().hear(done.stdout)
+    return StartLine().hear(done.stdout)
 
 
 @pytest.mark.fault("S6")
@@ -52,7 +51,7 @@ def test_a_nul_and_a_bad_name_are_refused() -> None:
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
 def test_noise_before_the_start_line_is_dropped_in_any_pieces(size: int) -> None:
     text = b"Welcome!\n@@LILFOX-START\nno newline\n@@LILFOX-START@@ 123 456\nout\n@@LILFOX-START@@ 9 9\n"
-    started = Started()
+    started = StartLine()
     heard = b"".join(started.hear(text[at : at + size]) for at in range(0, len(text), size))
     assert heard == b"out\n@@LILFOX-START@@ 9 9\n"
     assert (started.group, started.since) == (123, "456")
@@ -61,11 +60,11 @@ def test_noise_before_the_start_line_is_dropped_in_any_pieces(size: int) -> None
 @pytest.mark.fault("S17")
 @pytest.mark.parametrize("noise", [b"x" * 999 + b"\n", START + b"x" * 300, START[1:-1] + b"\n"])
 def test_a_login_that_prints_without_end_costs_little_time_and_memory(noise: bytes) -> None:
-    started, block, blocks = Started(), noise * (1000 // len(noise)), 20_000
+    started, block, blocks = StartLine(), noise * (1000 // len(noise)), 20_000
     began_s = time.process_time()
     for _ in range(blocks):
         assert started.hear(block) == b""
     assert time.process_time() - began_s < 1.0
-    assert len(started.noise) <= 2 * Started.MAX_NOISE
+    assert len(started.noise) <= 2 * StartLine.MAX_NOISE
     assert started.hear(START + b"12 34\nout") == b"out"
     assert (started.group, started.since) == (12, "34")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.hosts.way_back import wait_for_way
 from lilfox_tui.i18n import tr
 from tests.waiting import until
 
@@ -17,7 +17,7 @@ def refused() -> HostUnreachable:
 
 async def waiting(host: FakeHost, at_most_s: float | None) -> asyncio.Task[None]:
     """A wait that has begun."""
-    task = asyncio.create_task(wait_for_way(host, at_most_s))
+    task = asyncio.create_task(wait_until_reconnected(host, at_most_s))
     await until(lambda: host.link._changed is not None, what="it watches")
     return task
 
@@ -48,4 +48,4 @@ async def test_an_outage_that_is_noticed_later_counts() -> None:
 
 
 async def test_its_time_ends_it() -> None:
-    await asyncio.wait_for(wait_for_way(FakeHost("web"), 0.01), 60)
+    await asyncio.wait_for(wait_until_reconnected(FakeHost("web"), 0.01), 60)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lilfox_tui.demo import records
+from lilfox_tui.demo import service
 from lilfox_tui.logs.format import load_format, recognise, split_records
 from lilfox_tui.logs.record import LogEntry, Severity
 
@@ -27,7 +27,7 @@ def documented() -> types.ModuleType:
     return module
 
 
-SETUPS = {"documented": documented().setup_logging, "demo": records.setup_logging}
+SETUPS = {"documented": documented().setup_logging, "demo": service.setup_logging}
 
 
 @pytest.fixture(params=list(SETUPS.values()), ids=list(SETUPS))

@@ -16,9 +16,9 @@ from lilfox_tui.backup.stores.local import Options as LocalOptions
 from lilfox_tui.config.model import BackupConfig, Config, PlanConfig
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor import backup_watch, scrape_watch
-from lilfox_tui.monitor.backup_view import Backups, PlanView
-from lilfox_tui.monitor.backup_watch import BackupWatch
+from lilfox_tui.monitor.model import Backups, PlanView
+from lilfox_tui.monitor.watchers import backup, scrape
+from lilfox_tui.monitor.watchers.backup import BackupWatch
 from tests.app.backups_made import job
 from tests.unit.backup.sets import manifest_of, put_set
 from tests.waiting import until
@@ -39,7 +39,7 @@ def config_of(store: Path, schedule: str | None = "0 2 * * *") -> Config:
 @asynccontextmanager
 async def watching(config: Config, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[BackupWatch, list[bool]]]:
     """The watch, running, and how often it said that a level changed."""
-    monkeypatch.setattr(scrape_watch, "AFTER_FIRST_FRAME_S", 0.0)
+    monkeypatch.setattr(scrape, "AFTER_FIRST_FRAME_S", 0.0)
     changes: list[bool] = []
     watch = BackupWatch(config, None, lambda _name: None, lambda: changes.append(True))
     running = asyncio.create_task(watch.run())
@@ -73,7 +73,7 @@ async def test_what_lies_in_the_store_is_told_and_read_again(store: Path, monkey
 
 
 async def test_a_store_that_goes_away_keeps_what_was_known(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup_watch, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(backup, "FIRST_WAIT_S", 0.05)
     put_set(store, manifest_of(datetime.now(UTC)), proven=True)
     async with watching(config_of(store), monkeypatch) as (watch, _changes):
         await until(lambda: levels(watch) is Level.GOOD)
@@ -109,7 +109,7 @@ async def test_unknown_jobs_are_named(store: Path, monkeypatch: pytest.MonkeyPat
 async def test_without_a_configuration_the_usual_place_is_read_when_somebody_looks(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup_watch, "FOUND", (str(store), "/nowhere/at/all"))
+    monkeypatch.setattr(backup, "FOUND", (str(store), "/nowhere/at/all"))
     put_set(store, manifest_of(datetime.now(UTC)), proven=True)
     async with watching(Config(), monkeypatch) as (watch, _changes):
         await until(lambda: watch.backups is not None and watch.backups.jobs is not None)

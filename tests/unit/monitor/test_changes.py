@@ -15,7 +15,7 @@ from lilfox_tui.hosts.base import Link
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import DiskActivity, InterfaceActivity, Level
 from lilfox_tui.monitor.changes import KEPT, ChangeLog
-from lilfox_tui.monitor.model import Change, HostView, Overview, ServiceView
+from lilfox_tui.monitor.model import HostView, Overview, ServiceView, StatusChange
 from tests.unit.monitor.summaries import AT, mount, summary
 
 UP: State[Link] = Ready(Link(AT, "SSH"), AT)
@@ -38,7 +38,7 @@ def seen(
     return Overview(at, {"web-1": host}, {"backend": backend})
 
 
-def texts(changes: list[Change]) -> list[str]:
+def texts(changes: list[StatusChange]) -> list[str]:
     return [f"{change.subject} {change.what}" for change in changes]
 
 

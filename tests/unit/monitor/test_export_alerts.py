@@ -16,7 +16,7 @@ from lilfox_tui.feed import Pending, Ready, State, Unavailable
 from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import prometheus, report, worst
-from lilfox_tui.monitor.export_alerts import alerts_document, alerts_level
+from lilfox_tui.monitor.export_sections import alerts_document, alerts_level
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.scrape.sample_line import read_series
 from tests.unit.alerts.made import T0, alert

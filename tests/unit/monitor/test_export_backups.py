@@ -8,14 +8,13 @@ from datetime import timedelta
 import jsonschema
 from msgspec.structs import replace
 
-from lilfox_tui.cli.plan_rows import plan_rows
+from lilfox_tui.cli.commands.check import plan_rows
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.backup_view import Backups
 from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.export import prometheus, report, worst
-from lilfox_tui.monitor.export_backups import backups_level
-from lilfox_tui.monitor.model import Overview
+from lilfox_tui.monitor.export_sections import backups_level
+from lilfox_tui.monitor.model import Backups, Overview
 from tests.app.backups_made import NOW, broken, healthy, nights, plan
 
 

@@ -15,7 +15,7 @@ from lilfox_tui.feed import Ready
 from lilfox_tui.metrics import health
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.monitor.one_look import look
+from lilfox_tui.monitor.scrape_once import scrape_once
 from lilfox_tui.scrape.labels import Matcher
 from lilfox_tui.scrape.series import SeriesSource
 from tests.pages import served
@@ -99,9 +99,9 @@ async def test_a_section_of_scrape_with_a_found_services_name_is_named(found_por
 
 @pytest.mark.fault("4.57")
 async def test_a_look_for_lint_and_queries_is_at_what_is_named(found_port: int, tmp_path: Path) -> None:
-    async with look(config_of(tmp_path), None, for_s=0, every_s=1, hosts=False) as seen:
+    async with scrape_once(config_of(tmp_path), None, for_s=0, every_s=1, hosts=False) as seen:
         assert jobs_of(seen.store) == set()
-    async with look(Config(), None, for_s=0, every_s=1, hosts=False) as seen:
+    async with scrape_once(Config(), None, for_s=0, every_s=1, hosts=False) as seen:
         assert jobs_of(seen.store) == {"gateway"}  # nothing is named: what is found is all there is
 
 

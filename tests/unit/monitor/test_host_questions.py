@@ -9,7 +9,7 @@ import re2
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.metrics.model import Series
-from lilfox_tui.monitor.host_questions import chart_question, own_names, pattern, row_questions, scope_of
+from lilfox_tui.monitor.history_queries import chart_query, host_scope, own_names, pattern, row_queries
 from lilfox_tui.promql.query import parse
 
 
@@ -42,17 +42,17 @@ def test_an_address_of_ipv6_stands_in_brackets() -> None:
 
 def test_what_the_config_says_goes_first_and_is_quoted() -> None:
     config = HostConfig(address="10.0.0.7", series={"instance": 'a"b\\c', "job": "node"})
-    assert scope_of("web-1", config) == r'instance="a\"b\\c", job="node"'
+    assert host_scope("web-1", config) == r'instance="a\"b\\c", job="node"'
 
 
 def test_all_questions_are_promql() -> None:
-    scope = scope_of("web-1", HostConfig(address="fe80::1"))
-    for question in row_questions(scope, 60):
+    scope = host_scope("web-1", HostConfig(address="fe80::1"))
+    for question in row_queries(scope, 60):
         assert parse(question.text).kind == "vector"
         assert "[300000ms]" in question.text or "rate(" not in question.text, "five minutes at least"
-    load = chart_question(Series("load1"), scope, 60)
+    load = chart_query(Series("load1"), scope, 60)
     assert load is not None
-    busy = chart_question(Series("cpu_usage_percent"), scope, 900)
+    busy = chart_query(Series("cpu_usage_percent"), scope, 900)
     assert busy is not None
     assert "[900000ms]" in busy.text
-    assert chart_question(Series("failed_units"), scope, 60) is None
+    assert chart_query(Series("failed_units"), scope, 60) is None

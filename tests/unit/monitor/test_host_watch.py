@@ -8,7 +8,7 @@ from lilfox_tui.config.model import HostConfig, Thresholds
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import tr
-from lilfox_tui.monitor.host_watch import HostWatch
+from lilfox_tui.monitor.watchers.host import HostWatch
 from tests.unit.monitor.summaries import AT
 
 

@@ -13,7 +13,7 @@ from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState
 from lilfox_tui.feed import Ready
 from lilfox_tui.incident.incidents import close, entries, open_incident
 from lilfox_tui.incident.model import AlertChanged
-from lilfox_tui.monitor.incident_watch import IncidentWatch
+from lilfox_tui.monitor.watchers.incident import IncidentWatch
 
 FIRED = datetime.now(UTC) - timedelta(minutes=3)
 ALERT = Alert(

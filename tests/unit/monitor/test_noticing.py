@@ -15,8 +15,8 @@ from lilfox_tui.incident.incidents import close, entries, open_incident
 from lilfox_tui.incident.model import Noticed
 from lilfox_tui.incident.words import event_text
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.incident_watch import IncidentWatch
-from lilfox_tui.monitor.model import Change
+from lilfox_tui.monitor.model import StatusChange
+from lilfox_tui.monitor.watchers.incident import IncidentWatch
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ class Watcher:
     """One LilFox, and what it has noticed."""
 
     def __init__(self, late_s: float = 0.0) -> None:
-        self.changes: list[Change] = []
+        self.changes: list[StatusChange] = []
         self.late = timedelta(seconds=late_s)
         self.watch = IncidentWatch(lambda: None, lambda: self.changes, lambda: None)
 
@@ -41,16 +41,16 @@ class Watcher:
             self.watch.look(self.changes)
 
 
-def change(kind: str, subject: str, late: timedelta = timedelta()) -> Change:
+def change(kind: str, subject: str, late: timedelta = timedelta()) -> StatusChange:
     """``lost``, ``back``, ``restarted``, ``unit nginx bad``, ``failing``, ``degraded``, ``good``; the reason is another
     one each time."""
     at = datetime.now(UTC) + late
     reason = tr("{kind}: {at}", kind=kind, at=at)
     if kind.startswith("unit"):
         level = Level.GOOD if kind.endswith("good") else Level.DEGRADED
-        return Change(at, subject, reason, level, kind.rpartition(" ")[0])
+        return StatusChange(at, subject, reason, level, kind.rpartition(" ")[0])
     levels = {"failing": Level.FAILING, "degraded": Level.DEGRADED, "good": Level.GOOD, "lost": Level.FAILING}
-    return Change(
+    return StatusChange(
         at, subject, reason, levels.get(kind, Level.UNKNOWN), "level" if kind in levels and kind != "lost" else kind
     )
 

@@ -14,8 +14,8 @@ from lilfox_tui.config.model import AlertsConfig, Config
 from lilfox_tui.feed import Ready
 from lilfox_tui.incident.incidents import close, current, entries, list_incidents, open_incident
 from lilfox_tui.incident.model import AlertChanged, IncidentOpened
-from lilfox_tui.monitor.incident_watch import IncidentWatch
 from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.monitor.watchers.incident import IncidentWatch
 
 FIRED = datetime.now(UTC) - timedelta(minutes=3)
 ALERT = Alert(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState
-from lilfox_tui.monitor.past_alerts import ALERTS_KEPT, KEPT, PastAlerts
+from lilfox_tui.monitor.watchers.alert import ALERTS_KEPT, KEPT, PastAlerts
 from tests.unit.alerts.made import alert, at
 
 

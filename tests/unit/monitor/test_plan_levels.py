@@ -12,8 +12,8 @@ from lilfox_tui.config.model import PlanConfig
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.backup_view import PlanView
-from lilfox_tui.monitor.plan_levels import plan_view
+from lilfox_tui.monitor.backup_levels import plan_view
+from lilfox_tui.monitor.model import PlanView
 from tests.app.backups_made import NOW, PLAN, job, made_set, old_set
 
 HOURS = timedelta(hours=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
-from lilfox_tui.monitor.alert_watch import with_rules_of_prometheus
+from lilfox_tui.monitor.watchers.alert import with_rules_of_prometheus
 
 PROMETHEUS = """\
 global: {evaluation_interval: 7s, external_labels: {site: eu, of: prometheus}}

@@ -14,8 +14,8 @@ from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic, series_of_traffic
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.model import Overview
-from lilfox_tui.monitor.past import LEVEL, past_service
-from lilfox_tui.monitor.service_watch import ServiceWatch, series_of
+from lilfox_tui.monitor.watchers.past_rows import LEVEL, past_service
+from lilfox_tui.monitor.watchers.service import ServiceWatch, series_of
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LIMITS = Thresholds()

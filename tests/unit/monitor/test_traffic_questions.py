@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lilfox_tui.metrics.traffic import Quantile
-from lilfox_tui.monitor.traffic_questions import TargetsOfService, TrafficQuestions
+from lilfox_tui.monitor.traffic_queries import TargetsOfService, TrafficQueries
 from lilfox_tui.scrape.application import Application, Counter, Latency
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore, TargetSeries
@@ -76,8 +76,8 @@ def target_of(rows: Sequence[Mapping[LabelSet, float]]) -> TargetSeries:
     return kept
 
 
-def asked(application: Application, series: Series) -> tuple[TrafficQuestions, TargetsOfService]:
-    return TrafficQuestions(application, WINDOW_MS), TargetsOfService([target(series)])
+def asked(application: Application, series: Series) -> tuple[TrafficQueries, TargetsOfService]:
+    return TrafficQueries(application, WINDOW_MS), TargetsOfService([target(series)])
 
 
 def is_about(found: Quantile | None, seconds: float, bound: str = "") -> bool:
@@ -203,7 +203,7 @@ def test_the_first_errors_count_although_their_series_is_new() -> None:
         {requests("200"): 150.0, requests("500"): 50.0},
     ]
     kept = target_of(rows)
-    found = TrafficQuestions(HTTP, 15_001).whole(TargetsOfService([kept]), AT_MS)
+    found = TrafficQueries(HTTP, 15_001).whole(TargetsOfService([kept]), AT_MS)
     assert found.requests_s == pytest.approx(200 / 15, rel=1e-3)
     assert found.server_errors == pytest.approx(25)
 
@@ -212,7 +212,7 @@ def test_a_series_that_was_there_before_the_window_and_comes_back_does_not_begin
     both = {requests("200"): 0.0, requests("500"): 1000.0}
     rows = [both, {requests("200"): 0.0}, {requests("200"): 0.0}, {**both, requests("500"): 1001.0}, both]
     rows[4] = {requests("200"): 0.0, requests("500"): 1002.0}
-    found = TrafficQuestions(HTTP, 10_001).whole(TargetsOfService([target_of(rows)]), AT_MS)
+    found = TrafficQueries(HTTP, 10_001).whole(TargetsOfService([target_of(rows)]), AT_MS)
     assert found.requests_s == pytest.approx(0.15, abs=0.06), "the thousand of before is not counted again"
 
 

@@ -6,8 +6,7 @@ import shlex
 
 import pytest
 
-from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.config.runbook_model import RunbooksConfig
+from lilfox_tui.config.model import Config, HostConfig, RunbooksConfig
 from lilfox_tui.errors import ConfigError, UsageError
 from lilfox_tui.hosts.addresses import address
 from lilfox_tui.operations.addresses import addresses_in, ban_operation, unban_operation, why_never

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.config.runbook_model import RecoveryConfig
-from lilfox_tui.config.types import Seconds
+from lilfox_tui.config.model import Config, HostConfig, RecoveryConfig, Seconds
 from lilfox_tui.errors import HostUnreachable
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.i18n import tr

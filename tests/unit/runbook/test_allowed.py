@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.cli.runbooks.first_run import allow_first_run
-from lilfox_tui.config.runbook_model import RunbooksConfig
+from lilfox_tui.cli.runbook_console import allow_first_run
+from lilfox_tui.config.model import RunbooksConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.runbook.library import FirstRun, NotAllowedYet, allow, bundled, first_run, refuse_first_run
 from lilfox_tui.runbook.model import Runbook

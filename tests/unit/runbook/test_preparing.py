@@ -6,8 +6,7 @@ from typing import cast
 
 import pytest
 
-from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.config.runbook_model import RunbooksConfig
+from lilfox_tui.config.model import Config, HostConfig, RunbooksConfig
 from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost

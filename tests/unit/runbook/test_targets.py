@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.config.protection import refuse_change
+from lilfox_tui.config.model import Config, HostConfig, refuse_change
 from lilfox_tui.errors import NotAllowed, UsageError
 from lilfox_tui.runbook.run.state import EACH
 from lilfox_tui.runbook.run.targets import Hosts, here, host_config, resolve, words

@@ -7,10 +7,9 @@ import ipaddress
 import pytest
 
 from lilfox_tui.errors import ConfigError, HostError, LilFoxError
-from lilfox_tui.hosts.addresses import Denied, denied
+from lilfox_tui.hosts.addresses import Denied, denied, own_addresses
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.hosts.own_address import own_addresses
 from lilfox_tui.runbook.bash.placeholders import Need
 from lilfox_tui.runbook.model import Variable, VariableType
 from lilfox_tui.runbook.run.variables import admits, check_all, check_value, choices_of

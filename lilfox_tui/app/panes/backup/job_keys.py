@@ -20,7 +20,7 @@ from lilfox_tui.app.panes.backup.reasons import BackupReasons
 from lilfox_tui.app.panes.backup.rows import newest_of
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, listed, ngettext, ntr, tr
-from lilfox_tui.monitor.backup_view import PlanView
+from lilfox_tui.monitor.model import PlanView
 from lilfox_tui.text import fit, human_bytes
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from lilfox_tui.app.panes.backup.job_keys import BackupJobKeys
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.i18n import Message, _, ngettext, tr
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.backup_view import PlanView
+from lilfox_tui.monitor.model import PlanView
 from lilfox_tui.text import fit, human_bytes
 
 if TYPE_CHECKING:

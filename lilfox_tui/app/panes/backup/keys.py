@@ -17,7 +17,7 @@ from lilfox_tui.app.panes.backup.rows import newest_of
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.monitor.backup_view import Backups, PlanView
+from lilfox_tui.monitor.model import Backups, PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.sets.model import BackupSet

@@ -10,7 +10,7 @@ from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle
 from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.backup.labels import labelled, signature_text, status_text
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.monitor.backup_view import SET_LEVELS, PlanView
+from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 from lilfox_tui.text import fit, human_bytes, human_duration
 
 if TYPE_CHECKING:

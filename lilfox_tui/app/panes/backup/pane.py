@@ -37,7 +37,7 @@ from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _, clauses, listed
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.backup_view import PlanView
+from lilfox_tui.monitor.model import PlanView
 from lilfox_tui.text import break_line, cell_width, fit_middle, human_duration
 
 if TYPE_CHECKING:

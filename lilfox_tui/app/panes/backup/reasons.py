@@ -8,7 +8,7 @@ from lilfox_tui.app.panes.backup.keys import BackupKeys, is_about
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.backup.labels import status_text
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.monitor.backup_view import PlanView
+from lilfox_tui.monitor.model import PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.jobs.model import Job

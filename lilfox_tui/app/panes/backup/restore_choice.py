@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.i18n import Message, tr
-from lilfox_tui.monitor.backup_view import PlanView
+from lilfox_tui.monitor.model import PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.plan import BackupRequest

@@ -17,7 +17,7 @@ from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.backup.labels import labelled, status_text
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed
-from lilfox_tui.monitor.backup_view import SET_LEVELS, PlanView
+from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 from lilfox_tui.text import human_bytes, human_duration, short_age
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.monitor.alert_why import Side, Why
+from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation
 from lilfox_tui.text import fit, human_duration
 
 SIDES_SHOWN = 12
@@ -37,7 +37,7 @@ class AlertPage(Struct, frozen=True):
     glyphs: Glyphs
     width: int
     chart_height: int
-    why: Why | LilFoxError | None
+    why: Explanation | LilFoxError | None
     events: Sequence[Event] = ()
     silences: Sequence[Silence] = ()
 
@@ -106,7 +106,7 @@ def silence_text(silence: Silence, now: datetime) -> str:
 def _why(page: AlertPage) -> list[Row]:
     rows: list[Row] = [BLANK, (Piece(" " + _("WHY"), "title"),)]
     why = page.why
-    if not isinstance(why, Why):
+    if not isinstance(why, Explanation):
         text = _("being asked") if why is None else str(why)
         return [*rows, (Piece("   " + text, "muted" if why is None else "degraded"),)]
     sides = why.compared
@@ -119,7 +119,7 @@ def _why(page: AlertPage) -> list[Row]:
     return [*rows, BLANK, *_chart(why, page)]
 
 
-def _side(side: Side, why: Why, page: AlertPage) -> Row:
+def _side(side: ComparisonSide, why: Explanation, page: AlertPage) -> Row:
     limit = f" {why.compared.op} {number(side.limit)}" if why.compared.op and side.limit is not None else ""
     colour = "failing" if side.holds else "text"
     return (
@@ -136,12 +136,12 @@ def _fewer(values: Sequence[float | None], count: int) -> list[float | None]:
     return [max((value for value in part if value is not None), default=None) for part in parts]
 
 
-def _scale(why: Why) -> float | None:
+def _scale(why: Explanation) -> float | None:
     """The same for all series, so that they can be compared; None where nothing is above zero."""
     return max((value for side in why.sides for value in side.values if value is not None and value > 0), default=None)
 
 
-def _chart(why: Why, page: AlertPage) -> list[Row]:
+def _chart(why: Explanation, page: AlertPage) -> list[Row]:
     """The series that the alert is about over the window, with the limit as a line."""
     side = _own_side(why, page.item.alert)
     columns = chart_columns(page.width)
@@ -167,7 +167,7 @@ def _top(values: Sequence[float]) -> float | None:
     return max(values) * 1.1 if max(values) > 0 else None
 
 
-def _own_side(why: Why, alert: Alert | None) -> Side:
+def _own_side(why: Explanation, alert: Alert | None) -> ComparisonSide:
     """The series whose labels the alert has; the first where none is."""
     labels = set() if alert is None else set(alert.labels)
     own = (side for side in why.sides if {pair for pair in side.labels if pair[0] != "__name__"} <= labels)

@@ -15,7 +15,7 @@ from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.metrics.model import Labels, Level
-from lilfox_tui.monitor.alert_why import compared
+from lilfox_tui.monitor.alert_explain import compared
 from lilfox_tui.text import human_count, human_duration
 
 INDENT = 3

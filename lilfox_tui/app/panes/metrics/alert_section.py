@@ -22,7 +22,7 @@ from lilfox_tui.text import break_line, human_duration
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
     from lilfox_tui.app.panes.metrics.alert_rows import Item
-    from lilfox_tui.monitor.alert_why import Why
+    from lilfox_tui.monitor.alert_explain import Explanation
 
 _TROUBLES_SHOWN = 3
 
@@ -34,7 +34,7 @@ class AlertSection:
         self._context, self._state, self._app = context, context.state, context.app
         self._asked: tuple[object, ...] = ()
         self._told_of: Subject | None = None
-        self._why: Why | LilFoxError | None = None
+        self._why: Explanation | LilFoxError | None = None
         self._events: Sequence[Event] = ()
 
     def height(self, overview: Overview, head: int) -> int:
@@ -167,7 +167,7 @@ class AlertSection:
 
     async def _answer(self, item: Item, at: datetime, columns: int) -> None:
         alerting = self._app.monitor.alerting
-        why: Why | LilFoxError | None = None
+        why: Explanation | LilFoxError | None = None
         try:
             if item.expression:
                 why = await alerting.why(item.expression, at - self._state.window, at, columns)

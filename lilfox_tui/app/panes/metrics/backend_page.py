@@ -18,7 +18,7 @@ from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.backends.backend import load
 from lilfox_tui.backends.model import BackendFact, Cell, Table, TableColumn, Unit
 from lilfox_tui.i18n import Message, _
-from lilfox_tui.monitor.model import BackendView, Change
+from lilfox_tui.monitor.model import BackendView, StatusChange
 from lilfox_tui.text import cell_width, clean, fit, human_bytes, human_count, human_duration
 
 _GAP = 2
@@ -31,7 +31,7 @@ class BackendPage(Struct, frozen=True):
     """What the page is made of; ``now`` is aware UTC."""
 
     view: BackendView
-    changes: Sequence[Change]
+    changes: Sequence[StatusChange]
     past: Past
     now: datetime
     window: timedelta

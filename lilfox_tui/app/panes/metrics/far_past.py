@@ -24,13 +24,13 @@ from lilfox_tui.metrics.model import Series
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
 
 if TYPE_CHECKING:
-    from lilfox_tui.monitor.asked_past import AskedPast, FarChart
+    from lilfox_tui.monitor.remote_history import FarChart, RemoteHistory
 
 _ASKED_FROM = WINDOWS[2]
 """Windows of the present that are shorter are soon full, and would be asked for every few seconds."""
 _AGAIN = timedelta(seconds=15)
 """After no answer."""
-_IMPORTED_IN_THREAD = ("lilfox_tui.monitor.asked_past", "lilfox_tui.promql.remote")
+_IMPORTED_IN_THREAD = ("lilfox_tui.monitor.remote_history", "lilfox_tui.promql.remote")
 """With numpy and the client: the event loop goes on meanwhile, and neither is there before somebody looks far back."""
 
 
@@ -61,7 +61,7 @@ class FarPast:
 
     def __init__(self, context: PaneContext[MetricsState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
-        self._asked_past: AskedPast | None = None
+        self._asked_past: RemoteHistory | None = None
         self._far_charts: dict[tuple[str, Series], _Asked] = {}
         self._far_wanted: list[_Asked] = []
         self._far_drawn: list[_Asked] = []
@@ -73,14 +73,14 @@ class FarPast:
         prometheus = self._app.config.prometheus
         return "" if prometheus is None else urlsplit(prometheus.url).netloc
 
-    async def _past_elsewhere(self) -> AskedPast:
+    async def _past_elsewhere(self) -> RemoteHistory:
         if self._asked_past is None:
             for module in _IMPORTED_IN_THREAD:
                 await asyncio.to_thread(importlib.import_module, module)
-            from lilfox_tui.monitor.asked_past import AskedPast
+            from lilfox_tui.monitor.remote_history import RemoteHistory
 
             if self._asked_past is None:  # another has made it meanwhile
-                self._asked_past = AskedPast(self._app.monitor.queries.engine, self._app.config.thresholds)
+                self._asked_past = RemoteHistory(self._app.monitor.queries.engine, self._app.config.thresholds)
         return self._asked_past
 
     def _begins(self, subject: str, now: datetime) -> datetime:

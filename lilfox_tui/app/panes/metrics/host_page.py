@@ -18,7 +18,7 @@ from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import HostSummary, ProcessUsage, Series
-from lilfox_tui.monitor.model import Change, HostView, ServiceView
+from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
 from lilfox_tui.text import clean, fit, human_bytes, human_duration
 
 Past = Callable[[Series, int], Values]
@@ -30,7 +30,7 @@ class HostPage(Struct, frozen=True):
 
     view: HostView
     processes: Sequence[ProcessUsage] | None
-    changes: Sequence[Change]
+    changes: Sequence[StatusChange]
     past: Past
     now: datetime
     """The page's newest moment: now, or the moment rewound to (aware UTC)."""

@@ -27,7 +27,7 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceVie
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
     from lilfox_tui.app.panes.metrics.alert_rows import Item
-    from lilfox_tui.monitor.alert_why import Why
+    from lilfox_tui.monitor.alert_explain import Explanation
 
 _WIDTH, _CHART_HEIGHT = 120, 5
 """Of a page that is kept, however small the screen is."""
@@ -152,7 +152,7 @@ class MetricsPages:
         from lilfox_tui.app.panes.metrics.alert_rows import rule_trouble, state_text
 
         alerting, alerts, at = self._app.monitor.alerting, alerts_of(overview), overview.at
-        why: Why | LilFoxError | None = None
+        why: Explanation | LilFoxError | None = None
         events: Sequence[Event] = ()
         try:
             if item.expression:

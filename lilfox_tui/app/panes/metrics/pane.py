@@ -40,7 +40,7 @@ from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import Message, _, clauses, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview, View
-from lilfox_tui.monitor.past import recent_before
+from lilfox_tui.monitor.watchers.past_rows import recent_before
 from lilfox_tui.text import break_line, human_duration
 
 if TYPE_CHECKING:

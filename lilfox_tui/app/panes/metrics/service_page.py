@@ -19,8 +19,7 @@ from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _, listed
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import TrafficPart
-from lilfox_tui.monitor.model import Change, ServiceView
-from lilfox_tui.monitor.target_view import Kept, TargetView
+from lilfox_tui.monitor.model import ServiceView, StatusChange, StoreUsage, TargetView
 from lilfox_tui.text import fit, human_duration
 
 
@@ -28,7 +27,7 @@ class ServicePage(Struct, frozen=True):
     """What the page is made of; ``now`` is aware UTC."""
 
     view: ServiceView
-    changes: Sequence[Change]
+    changes: Sequence[StatusChange]
     past: Past
     now: datetime
     window: timedelta
@@ -40,7 +39,7 @@ class ServicePage(Struct, frozen=True):
     routes: Sequence[TrafficPart] = ()
     statuses: Sequence[TrafficPart] = ()
     targets: Sequence[TargetView] = ()
-    kept: Kept | None = None
+    kept: StoreUsage | None = None
     below_charts: Callable[[], Sequence[Row]] = tuple
     """What is to be said of the charts of its requests, once they are drawn."""
 

@@ -10,11 +10,11 @@ from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.metrics.traffic_rows import kept_text
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _, ngettext
-from lilfox_tui.monitor.target_view import Kept, TargetView
+from lilfox_tui.monitor.model import StoreUsage, TargetView
 from lilfox_tui.text import human_duration
 
 
-def target_rows(targets: Sequence[TargetView], kept: Kept | None, now: datetime, glyphs: Glyphs) -> list[Row]:
+def target_rows(targets: Sequence[TargetView], kept: StoreUsage | None, now: datetime, glyphs: Glyphs) -> list[Row]:
     """A title and the keys, then those that are down, then the others, then what stands in the way of more."""
     up = sum(isinstance(target.state, Ready) for target in targets)
     count = _("{up} of {count} are up", up=up, count=len(targets))

@@ -26,7 +26,7 @@ from lilfox_tui.metrics.traffic import (
     TrafficPart,
     latency_series,
 )
-from lilfox_tui.monitor.target_view import Kept, TargetView
+from lilfox_tui.monitor.model import StoreUsage, TargetView
 from lilfox_tui.text import fit, human_bytes, human_duration
 
 ROUTES_SHOWN = 20
@@ -42,7 +42,7 @@ class TrafficPage(Struct, frozen=True):
     routes: Sequence[TrafficPart]
     statuses: Sequence[TrafficPart]
     targets: Sequence[TargetView]
-    kept: Kept | None
+    kept: StoreUsage | None
     past: Past
     now: datetime
     window: timedelta
@@ -291,7 +291,7 @@ def _taken(traffic: Traffic) -> Iterator[tuple[str, str]]:
             yield name, f"{metric}{{{label}}}" if label else metric
 
 
-def kept_text(kept: Kept, now: datetime) -> str:
+def kept_text(kept: StoreUsage, now: datetime) -> str:
     """What all series take of memory, and since when they are kept."""
     told = [_("{count} series", count=kept.series)]
     if kept.bytes_a_sample is not None:

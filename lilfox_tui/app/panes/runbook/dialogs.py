@@ -15,8 +15,8 @@ from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.jobs.model import Job
-from lilfox_tui.monitor.runbook_text import OtherText
 from lilfox_tui.redact import redact
+from lilfox_tui.runbook.control import ChangedText
 from lilfox_tui.runbook.library import FirstRun
 from lilfox_tui.runbook.model import Runbook, Step, Variable
 from lilfox_tui.runbook.run.gate import kind_with
@@ -99,14 +99,14 @@ def first_run_rows(first: FirstRun) -> list[Row]:
     return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
 
 
-def other_text_rows(other: OtherText) -> list[Row]:
+def other_text_rows(other: ChangedText) -> list[Row]:
     """A run whose file was changed in its middle."""
     return [
         (Piece("  "), Piece(str(each), "degraded" if number == 0 else "text")) for number, each in enumerate(other.what)
     ]
 
 
-def other_text_ways(other: OtherText) -> list[Option]:
+def other_text_ways(other: ChangedText) -> list[Option]:
     """With which text it goes on."""
     ways = [] if other.now is None else [Option("n", _("go on with what it says now"), "now")]
     return [

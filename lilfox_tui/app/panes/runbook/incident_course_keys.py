@@ -114,7 +114,7 @@ class IncidentCourseKeys(IncidentKeys):
     async def _take_over(self) -> None:
         from lilfox_tui.app.dialogs.ask import Ask
         from lilfox_tui.app.panes.runbook.acting import take_over_rows
-        from lilfox_tui.monitor.runbook_orders import take_over
+        from lilfox_tui.runbook.control import take_over
 
         incident, runs = self.open_one, self._of_others()
         titles = [(run.folding.runbook.title if run.folding else run.job_id, run.actor) for run in runs]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lilfox_tui.app.panes.runbook.item import Item
 from lilfox_tui.jobs.model import Job
-from lilfox_tui.monitor.incident_view import RunbooksView
+from lilfox_tui.monitor.model import RunbooksView
 from lilfox_tui.runbook.library import ordered
 from lilfox_tui.runbook.model import BUNDLED, Problem, Runbook
 

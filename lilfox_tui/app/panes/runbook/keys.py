@@ -15,7 +15,7 @@ from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.runbook.item import Item
 from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.monitor.incident_view import IncidentView, RunbooksView
+from lilfox_tui.monitor.model import IncidentView, RunbooksView
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog

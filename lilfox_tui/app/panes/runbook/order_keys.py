@@ -48,7 +48,7 @@ class RunbookOrderKeys(RunbookRunKeys):
 
     async def _run_turn(self, run: RunLog, folding: RunReducer, turn: Turn, *, again: bool = False) -> None:
         """Runs a command, which is asked first where it changes something, needs the terminal, or may run twice."""
-        from lilfox_tui.monitor.runbook_orders import run_order
+        from lilfox_tui.runbook.control import run_order
         from lilfox_tui.runbook.run.gate import asks_with
 
         if folding.command(turn).kind == "interactive":
@@ -64,7 +64,7 @@ class RunbookOrderKeys(RunbookRunKeys):
     async def _confirmed(self, folding: RunReducer, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
         from lilfox_tui.app.panes.runbook.dialogs import confirm_rows
         from lilfox_tui.app.panes.runbook.run_dialog import RunDialog
-        from lilfox_tui.monitor.runbook_orders import word_to_type
+        from lilfox_tui.runbook.control import word_to_type
 
         about, text = confirm_rows(folding, turn, given, again=again, glyphs=self.lilfox.glyphs)
         title = f"{turn.step + 1}. {folding.runbook.steps[turn.step].title}"
@@ -122,7 +122,7 @@ class RunbookOrderKeys(RunbookRunKeys):
         """After a failure, or where nobody knows: shows what there is, and asks how to go on."""
         from lilfox_tui.app.dialogs.options import Options
         from lilfox_tui.app.panes.runbook.dialogs import decision_rows, decision_ways
-        from lilfox_tui.monitor.runbook_orders import once_more
+        from lilfox_tui.runbook.control import once_more
         from lilfox_tui.runbook.run.dispatcher import half_done
         from lilfox_tui.runbook.run.protocol import LookAgain
 
@@ -160,7 +160,7 @@ class RunbookOrderKeys(RunbookRunKeys):
 
     async def _in_terminal(self, run: RunLog, folding: RunReducer, turn: Turn, *, again: bool) -> None:
         """Runs an interactive command in this terminal, and tells the job how it ended."""
-        from lilfox_tui.monitor.runbook_orders import in_terminal
+        from lilfox_tui.runbook.control import in_terminal
         from lilfox_tui.runbook.run.protocol import TerminalEnded
 
         given = self.given(run)
@@ -211,7 +211,7 @@ class RunbookOrderKeys(RunbookRunKeys):
 
     @work(exclusive=True, group="order", exit_on_error=False)
     async def _retry(self) -> None:
-        from lilfox_tui.monitor.runbook_orders import once_more
+        from lilfox_tui.runbook.control import once_more
 
         run = self.run
         if run is None:

@@ -20,7 +20,7 @@ from lilfox_tui.feed import Ready
 
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.runbook.drawing import Drawing
-    from lilfox_tui.monitor.incident_view import RunbooksView
+    from lilfox_tui.monitor.model import RunbooksView
 
 PAINT_S, SLOW_PAINT_S = 0.15, 1.0
 """Between two drawings of what runs, and over a slow link."""

@@ -82,7 +82,7 @@ class RunbookRunKeys(RunbookTextKeys):
         incident = await self._incident_for(item)
         if incident is None:
             return
-        from lilfox_tui.monitor.runbook_orders import begin
+        from lilfox_tui.runbook.control import begin
 
         app, values = self.lilfox, self.values_of_cause(runbook)
         path = app.monitor.backups.config_path
@@ -108,7 +108,7 @@ class RunbookRunKeys(RunbookTextKeys):
         chosen = await self.lilfox.push_screen_wait(Options(title, rows, ways))
         if chosen != "with":
             return None if chosen is None else incident
-        from lilfox_tui.monitor.runbook_orders import open_incident_for
+        from lilfox_tui.runbook.control import open_incident_for
 
         told = ("", "") if cause is None else (cause.title, cause.severity)
         opened = await asyncio.to_thread(open_incident_for, runbook, cause=told[0], severity=told[1])
@@ -119,7 +119,7 @@ class RunbookRunKeys(RunbookTextKeys):
         """Goes on with a run whose job is gone, or begins a new one."""
         from lilfox_tui.app.dialogs.options import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import resuming_rows
-        from lilfox_tui.monitor.runbook_orders import go_on
+        from lilfox_tui.runbook.control import go_on
         from lilfox_tui.runbook.run.persistence import newest_run, runbook_of
 
         job, app = item.job, self.lilfox

@@ -47,7 +47,7 @@ class RunbookTextKeys(RunbookReasons):
         Where the file was changed meanwhile somebody is asked; what it says now is shown before anything of it runs."""
         from lilfox_tui.app.dialogs.options import Options
         from lilfox_tui.app.panes.runbook.dialogs import other_text_rows, other_text_ways
-        from lilfox_tui.monitor.runbook_text import other_text, stay, use_now
+        from lilfox_tui.runbook.control import other_text, stay, use_now
 
         folding = run.folding
         assert folding is not None

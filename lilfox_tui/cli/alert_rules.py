@@ -1,0 +1,211 @@
+"""``lilfox alerts lint`` and ``lilfox alerts test``: checks rule files, and runs promtool's unit tests of rules."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lilfox_tui.cli.output import print_json, print_line, print_text, warn
+from lilfox_tui.cli.schemas import print_schema
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.errors import ConfigError, LilFoxError, UsageError
+from lilfox_tui.i18n import _, ngettext, tr
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.lint import KnownSeries, RuleWarning
+    from lilfox_tui.alerts.rules import RuleFile
+    from lilfox_tui.alerts.unit_test_runner import UnitTestVerdict
+    from lilfox_tui.config.loader import LoadedConfig
+
+
+# ``lilfox alerts lint``: errors as ``promtool check rules`` finds them, and warnings beyond.
+
+
+_LARGEST_PAGE = 64 * 1024 * 1024
+
+
+def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``alerts lint`` accepts."""
+    parser.add_argument(
+        "rule_files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help=str(tr("rule files of Prometheus; those of the configuration when none is named")),
+    )
+    parser.add_argument(
+        "--metrics",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="PAGE",
+        help=str(tr("a saved page of metrics of a target: what rules select is looked for there, and nobody is asked")),
+    )
+    parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
+    parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
+
+
+def run_lint(args: argparse.Namespace) -> int:
+    """Prints what is found; 0 where every file can be used, 1 where one cannot."""
+    if args.json_schema:
+        print_schema("alerts-lint")
+        return 0
+    from lilfox_tui.alerts.lint import lint
+    from lilfox_tui.alerts.rules import read_rules
+
+    loaded = load_settings(args)
+    paths = args.rule_files or _configured(loaded)
+    files: dict[Path, RuleFile] = {}
+    errors: dict[Path, tuple[str, ...]] = {}
+    for path in paths:
+        try:
+            files[path] = read_rules(path, trusted=False)
+        except ConfigError as error:
+            errors[path] = error.problems
+    known = _known(args.metrics) if args.metrics else _asked(loaded, files.values())
+    warnings = lint(list(files.values()), known)
+    if args.json:
+        print_json({"good": not errors, "files": [_lint_document(path, files, errors, warnings) for path in paths]})
+    else:
+        for path in paths:
+            _print_file(path, files, errors, warnings)
+    return 1 if errors else 0
+
+
+def _configured(loaded: LoadedConfig) -> list[Path]:
+    """The rule files of the configuration. Raises LilFoxError where there are none."""
+    from lilfox_tui.alerts.rules import stamp_of
+    from lilfox_tui.monitor.watchers.alert import with_rules_of_prometheus
+
+    patterns = with_rules_of_prometheus(loaded.config).rules
+    if not patterns:
+        raise UsageError(tr("no rule file is named"), tr("such as: lilfox alerts lint rules/*.yml"))
+    found = [Path(path) for path, *_about in stamp_of(patterns, Path())]
+    if not found:
+        raise LilFoxError(tr("rules: no file fits {pattern}", pattern=patterns[0]))
+    return found
+
+
+def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> KnownSeries | None:
+    """The series of those whom the configuration names, None where it names nobody or nobody answers."""
+    config = loaded.config
+    if not (config.services or config.scrape or config.prometheus_config or config.prometheus):
+        return None
+    from lilfox_tui.cli.rule_series import known_series
+
+    try:
+        known, troubles = asyncio.run(known_series(config, loaded.path, files))
+    except LilFoxError as error:
+        warn(tr("not asked for its series: {reason}", reason=error))
+        return None
+    for trouble in troubles:
+        warn(tr("not asked for its series: {reason}", reason=trouble))
+    return known
+
+
+def _known(pages: Sequence[Path]) -> KnownSeries:
+    """The series of saved pages. Raises LilFoxError where one cannot be read."""
+    from lilfox_tui.alerts.lint import KnownSeries
+    from lilfox_tui.cli.rule_series import SavedPages
+
+    saved = SavedPages()
+    for path in pages:
+        try:
+            with path.open("rb") as file:
+                body = file.read(_LARGEST_PAGE + 1)
+        except OSError as error:
+            raise LilFoxError(tr("{path}: cannot be read: {reason}", path=path, reason=error.strerror or "")) from None
+        if len(body) > _LARGEST_PAGE:
+            raise LilFoxError(tr("{path}: larger than 64 MiB; that is no page of metrics", path=path))
+        saved.add(path, body)
+    return KnownSeries(saved, saved.AT_MS, saved.types)
+
+
+def _print_file(
+    path: Path, files: dict[Path, RuleFile], errors: dict[Path, tuple[str, ...]], warnings: Sequence[RuleWarning]
+) -> None:
+    for problem in errors.get(path, ()):
+        print_line(problem)
+    if path in errors:
+        count = len(errors[path])
+        print_line(ngettext("{path}: {count} error", "{path}: {count} errors", count, path=path))
+        return
+    of_file = _warnings_of(path, warnings)
+    for warning in of_file:
+        place = f"{path}:{warning.line}: {warning.group}/{warning.rule}"
+        print_line(tr("{place}: warning: {what} [{code}]", place=place, what=warning.what, code=warning.code))
+        print_line(f"    {warning.hint}")
+    rules = sum(len(group.rules) for group in files[path].groups)
+    said = ngettext("{count} warning", "{count} warnings", len(of_file)) if of_file else str(tr("good"))
+    print_line(ngettext("{path}: {count} rule: {said}", "{path}: {count} rules: {said}", rules, path=path, said=said))
+
+
+def _warnings_of(path: Path, warnings: Sequence[RuleWarning]) -> list[RuleWarning]:
+    return [warning for warning in warnings if warning.file == str(path)]
+
+
+def _lint_document(
+    path: Path, files: dict[Path, RuleFile], errors: dict[Path, tuple[str, ...]], warnings: Sequence[RuleWarning]
+) -> dict[str, object]:
+    return {
+        "file": str(path),
+        "rules": sum(len(group.rules) for group in files[path].groups) if path in files else None,
+        "errors": list(errors.get(path, ())),
+        "warnings": [
+            {
+                "line": warning.line,
+                "group": warning.group,
+                "rule": warning.rule,
+                "code": warning.code,
+                "what": str(warning.what),
+                "hint": str(warning.hint),
+            }
+            for warning in _warnings_of(path, warnings)
+        ],
+    }
+
+
+# ``lilfox alerts test``: promtool's unit tests of rules, with promtool's verdict.
+
+
+def add_test_arguments(parser: argparse.ArgumentParser) -> None:
+    """Says what ``alerts test`` accepts."""
+    parser.add_argument(
+        "test_files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help=str(tr("files of tests, as promtool test rules reads them")),
+    )
+    parser.add_argument(
+        "--prometheus2",
+        action="store_true",
+        help=str(tr("the verdict of promtool 2.x: its files, and what its queries give")),
+    )
+
+
+def run_test(args: argparse.Namespace) -> int:
+    """Prints what was not as expected; 0 where all was, 1 otherwise."""
+    from lilfox_tui.alerts.unit_test_runner import run_unit_tests
+
+    good = True
+    for path in args.test_files:
+        verdict = run_unit_tests(path, prometheus2=args.prometheus2)
+        for warning in verdict.warnings:
+            warn(tr("warning: {what}", what=warning))
+        print_line(f"{path}: {_verdict_text(verdict)}")
+        for problem in verdict.problems:
+            print_text("\n".join(f"  {line}" for line in problem.split("\n")))
+        good = good and not verdict.problems
+    return 0 if good else 1
+
+
+def _verdict_text(verdict: UnitTestVerdict) -> str:
+    if verdict.problems:
+        return ngettext("FAILED, {count} problem", "FAILED, {count} problems", len(verdict.problems))
+    if not verdict.checks:
+        return _("good, but nothing is asked of the rules")
+    return ngettext("good, {count} expectation met", "good, {count} expectations met", verdict.checks)

@@ -1,0 +1,304 @@
+"""What ``lilfox backup`` and ``lilfox restore`` share: arguments, the request that they make, its checks, its job."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lilfox_tui.backup.labels import lost_text
+from lilfox_tui.backup.plan import PlanArguments
+from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
+from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.config.model import KeepConfig
+from lilfox_tui.errors import NotAllowed, UsageError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.metrics.model import Level
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.checks import Check
+    from lilfox_tui.backup.plan import BackupRequest, RequestKind
+    from lilfox_tui.backup.restores.restore import Restore
+    from lilfox_tui.config.loader import LoadedConfig
+    from lilfox_tui.config.model import BackupConfig
+
+
+# What is looked at before anything is written, printed: of a backup and of a restore.
+
+
+_LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
+PARTLY = 3
+LINES = 40
+"""So many changes of each source are shown."""
+
+
+def print_preflight(wish: BackupRequest) -> int:
+    """Looks whether a backup could run; gives the exit code that it would end with as far as that is known: 1 when
+    nothing could be backed up, 3 when a part of it could."""
+    return asyncio.run(_preflight(wish))
+
+
+async def _preflight(wish: BackupRequest) -> int:
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.effects import opened
+    from lilfox_tui.backup.errors import NotReady
+    from lilfox_tui.backup.run import preflight
+
+    _wish, config, plan = opened(msgspec.to_builtins(wish))
+    async with BackupContext(config) as opening:
+        looked = await preflight(opening, plan)
+    print_checks(looked.checks)
+    try:
+        looked.refuse(plan.main)
+    except NotReady:
+        return 1
+    return PARTLY if looked.bad_sources() or looked.bad_stores() else 0
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """A line for each, with its hint where it is not good."""
+    rows = []
+    for check in checks:
+        rows.append([shape(_LEVELS[check.state]), Cell(str(check.about)), Cell(str(check.found))])
+        if check.state != "good" and str(check.hint):
+            rows.append([Cell(""), Cell(""), Cell(_("→ {hint}", hint=check.hint))])
+    print_table(rows)
+
+
+async def print_changes(restore: Restore) -> None:
+    """What restoring would change, a block for each source."""
+    for source, changes in (await restore.changes()).items():
+        print_line(f"{source} → {restore.where[source]}")
+        if not changes:
+            print_line("  " + _("nothing would change"))
+        print_table(
+            [Cell("  " + change.what), Cell(change.now, right=True), Cell("→"), Cell(change.then), _newer(change.newer)]
+            for change in changes[:LINES]
+        )
+        if len(changes) > LINES:
+            print_line("  " + _("and {count} more", count=len(changes) - LINES))
+        if lost := lost_text(changes):
+            print_line(f"  {lost}")
+
+
+def _newer(newer: bool) -> Cell:
+    return Cell(_("newer than the backup: would be lost"), Level.DEGRADED) if newer else Cell("")
+
+
+class NonEmptyValue(argparse.Action):
+    """Takes one word; of several, each. An empty one is a shell's variable that nobody has set, and must not be read as
+    if the option was not there: without ``--only`` all is restored."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Exits with 2 for an empty word. A word that may be left out is None where it was, and empty afterwards."""
+        if values is None:
+            values = ""
+        elif not values.strip():
+            parser.error(_("{option}: nothing is given", option=option_string or self.metavar or self.dest))
+        several = isinstance(self.default, list)
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), values] if several else values)
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """Which plan it is about."""
+    parser.add_argument(
+        "--plan", metavar="NAME", action=NonEmptyValue, default="", help=_("a plan of the configuration")
+    )
+    add_store(parser)
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Where sets lie."""
+    parser.add_argument(
+        "--store",
+        metavar="DIR",
+        action=NonEmptyValue,
+        default="",
+        help=_("a store: a folder, HOST:/folder, or its name in the configuration"),
+    )
+    parser.add_argument(
+        "--identity",
+        metavar="REF",
+        action=NonEmptyValue,
+        default="",
+        help=_("the age key of encrypted sets: file:PATH, env:NAME or cmd:ARGV"),
+    )
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """What is backed up, or where it is restored to, without a configuration."""
+    add = parser.add_argument
+    add(
+        "--database",
+        metavar="URL",
+        action=NonEmptyValue,
+        default="",
+        help=_("postgresql://USER@HOST/DB; password from PGPASSWORD or PGPASSFILE"),
+    )
+    add(
+        "--files",
+        metavar="DIR",
+        dest="folders",
+        action=NonEmptyValue,
+        default=[],
+        help=_("a folder; may be given several times"),
+    )
+    add(
+        "--app",
+        metavar="DIR",
+        action=NonEmptyValue,
+        default="",
+        help=_("the application's folder, with .env and config/"),
+    )
+    add(
+        "--host",
+        metavar="NAME",
+        action=NonEmptyValue,
+        default=None,
+        help=_("a host of the configuration where these are"),
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Options of what is printed."""
+    parser.add_argument("--json", action="store_true", help=_("one JSON document"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
+
+
+def wish_of(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> BackupRequest:
+    """The wish in ``args``, of the plan named or meant, or of the one that the words make. Raises UsageError."""
+    from lilfox_tui.backup.plan import BackupRequest
+
+    name = _plan_meant(args, loaded.config.backup) if plan is None else plan
+    return BackupRequest(
+        config=None if loaded.path is None else str(Path(loaded.path).absolute()),
+        plan=name,
+        words=PlanArguments() if name else _words(args, loaded.config.backup),
+        store=getattr(args, "store", "") if name else "",
+        set=getattr(args, "set", "") or "",
+        partial=getattr(args, "partial", False),
+        identity=_reference(getattr(args, "identity", "")),
+    )
+
+
+def _plan_meant(args: argparse.Namespace, backup: BackupConfig) -> str:
+    """The plan named, else the one that the set's name begins with, else the only one; none where ``--store`` names a
+    store that the configuration does not know."""
+    named: str = getattr(args, "plan", "")
+    store = getattr(args, "store", "")
+    if named or (store and store not in backup.stores):
+        return named
+    words = getattr(args, "set", "") or ""
+    of_set = [name for name in backup.plans if words.lower().startswith(f"{name.lower()}_")]
+    possible = of_set or list(backup.plans)
+    return max(possible, key=len) if of_set or len(possible) == 1 else ""
+
+
+def _words(args: argparse.Namespace, backup: BackupConfig) -> PlanArguments:
+    app = getattr(args, "app", "")
+    return PlanArguments(
+        database=_without_password(getattr(args, "database", "")),
+        files=tuple(str(Path(folder).absolute()) for folder in getattr(args, "folders", [])),
+        app=str(Path(app).absolute()) if app else "",
+        store=_store(getattr(args, "store", ""), backup),
+        host=getattr(args, "host", None),
+        manual=getattr(args, "format", "zstd") == "manual",
+        keep=keep_of(args),
+    )
+
+
+def _without_password(url: str) -> str:
+    """The URL as it is, unless it cannot be used: what a job was asked for is kept."""
+    if url:
+        from lilfox_tui.backup.postgresql.source import connection_of
+        from lilfox_tui.backup.sources.postgresql import Options
+
+        connection_of(Options(url=url))
+    return url
+
+
+def _store(words: str, backup: BackupConfig) -> str:
+    """A folder gets its absolute path: a job runs elsewhere."""
+    named = words in backup.stores or (":" in words and "/" not in words.partition(":")[0])
+    return words if named or not words else str(Path(words).absolute())
+
+
+def keep_of(args: argparse.Namespace) -> KeepConfig | None:
+    """The retention in ``--keep-…``; None when none is given."""
+    every = {name: getattr(args, f"keep_{name}", None) for name in ("last", "daily", "weekly", "monthly", "days")}
+    given = {name: value for name, value in every.items() if value is not None}
+    wrong = [name for name, value in given.items() if value < 1]
+    if wrong:
+        raise UsageError(
+            tr("--keep-{name}: at least 1", name=wrong[0]), tr("a policy that keeps nothing would remove every backup")
+        )
+    return KeepConfig(**given) if given else None
+
+
+def _reference(text: str) -> str:
+    """A file gets its absolute path: a job runs elsewhere."""
+    kind, _colon, place = text.partition(":")
+    if text and kind not in ("env", "file", "cmd"):
+        raise UsageError(
+            tr("--identity takes a reference, never the key itself"), tr("such as: --identity file:/root/lilfox.key")
+        )
+    return f"file:{Path(place).expanduser().absolute()}" if kind == "file" else text
+
+
+def settings(args: argparse.Namespace) -> LoadedConfig:
+    """The configuration; a change is refused where it, or ``--read-only``, says so."""
+    loaded = load_settings(args)
+    if loaded.config.read_only:
+        raise NotAllowed(tr("read only: nothing is backed up, removed or restored"))
+    return loaded
+
+
+def do(kind: RequestKind, wish: BackupRequest, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
+    """Starts what the wish asks for as a job and follows it; gives its exit code and result."""
+    from lilfox_tui.backup.plan import request_of
+    from lilfox_tui.cli.job_output import follow_job
+    from lilfox_tui.jobs.listing import find_job
+    from lilfox_tui.jobs.start import start
+
+    job = start(request_of(kind, wish))
+    code = follow_job(job, quiet=quiet)
+    return code, find_job(job).result
+
+
+def add_set(parser: argparse.ArgumentParser) -> None:
+    """Which set it is about."""
+    parser.add_argument(
+        "set",
+        nargs="?",
+        action=NonEmptyValue,
+        metavar="SET",
+        help=_("its id, 20231230_020000, 'yesterday 02:00', tag:NAME; the newest"),
+    )
+    add_partial(parser)
+
+
+def add_partial(parser: argparse.ArgumentParser) -> None:
+    """Whether a partial set will do."""
+    parser.add_argument(
+        "--partial", action="store_true", help=_("the newest, or tag:NAME, may mean a set that is partial")
+    )
+
+
+def judged(args: argparse.Namespace, kind: RequestKind, wish: BackupRequest) -> int:
+    """Does what finds out about a set, prints what came of it, and gives the exit code."""
+    code, result = do(kind, wish)
+    if args.json:
+        print_json({"set": None, "status": "unverified", "reason": "", "took_s": None, **result})
+    elif result.get("set"):
+        print_line(f"{result['set']}: {result['status']}")
+    return code

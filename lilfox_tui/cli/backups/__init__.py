@@ -1,1 +1,0 @@
-"""The actions of ``lilfox backup``, one file each."""

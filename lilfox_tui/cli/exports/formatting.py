@@ -1,0 +1,73 @@
+"""Text of exported files: commented YAML, names of secret files, words of a systemd unit."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lilfox_tui.config.model import SecretRef
+from lilfox_tui.errors import UsageError
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.text import clean
+
+# YAML for other programs with comments for people, and what stands where LilFox has a reference to a secret.
+
+
+_WIDTH = 110
+
+
+class SecretFile(NamedTuple):
+    """The file that the other program reads a secret from; ``note`` says what to put into it, where it is not there."""
+
+    path: str
+    note: str = ""
+
+
+def secret_file(ref: SecretRef, folder: str, name: str) -> SecretFile:
+    """``file:PATH`` stays that file; what LilFox has elsewhere must be put into ``folder``/``name``."""
+    kind, _colon, rest = ref.partition(":")
+    if kind == "file":
+        return SecretFile(str(Path(rest).expanduser()))
+    path = f"{folder}/{name}"
+    given = str(ref) if kind == "env" else _("the command that LilFox's configuration has there")
+    return SecretFile(path, _("put into {path} what {given} gives", path=path, given=given))
+
+
+def comment(text: str, indent: int = 0) -> str:
+    """``text`` as lines that YAML does not read."""
+    lines = textwrap.wrap(clean(text), _WIDTH - indent, break_long_words=False, break_on_hyphens=False) or [""]
+    return "".join(f"{' ' * indent}# {line}\n" for line in lines)
+
+
+def yaml_block(document: Mapping[str, Any], indent: int = 0) -> str:
+    """A mapping as YAML, ``indent`` cells to the right."""
+    return textwrap.indent(_dumped(document), " " * indent)
+
+
+def yaml_item(document: Mapping[str, Any], notes: Iterable[str] = (), indent: int = 2) -> str:
+    """One item of a list, its comments above it."""
+    text = textwrap.indent(_dumped(document), " " * (indent + 2))
+    return "".join(comment(note, indent) for note in notes) + " " * indent + "- " + text[indent + 2 :]
+
+
+def _dumped(document: Mapping[str, Any]) -> str:
+    import yaml
+
+    return str(yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=10_000))
+
+
+# Words of a command line in a systemd unit (systemd.service(5), "Command lines").
+
+
+def unit_word(text: str) -> str:
+    """One word of a command line as systemd reads it: quoted, with its own specifiers and variables off. Raises
+    UsageError for what a unit cannot hold."""
+    if any(ord(char) < 0x20 or char == "\x7f" for char in text):
+        raise UsageError(tr("{path}: a unit file cannot hold this path", path=text), tr("rename it"))
+    plain = text.replace("%", "%%").replace("$", "$$")
+    if shlex.quote(plain) == plain:
+        return plain
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,102 @@
+"""Incidents and their entries as rows of tables and as JSON (``cli/schemas/incident-*.json``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lilfox_tui.cli.output import Cell, shape
+from lilfox_tui.i18n import _
+from lilfox_tui.incident.model import Incident, SeverityLevel, StepEnded, TimelineEntry
+from lilfox_tui.incident.reducer import still_in_force
+from lilfox_tui.incident.words import event_text
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.text import human_duration
+
+
+def incident_document(incident: Incident) -> dict[str, Any]:
+    """The incident as it is now."""
+    return {
+        "id": incident.id,
+        "title": incident.title,
+        "severity": incident.severity,
+        "opened": incident.opened.isoformat(),
+        "closed": None if incident.closed is None else incident.closed.isoformat(),
+        "changed": incident.changed.isoformat(),
+        "leader": incident.leader,
+        "roles": incident.roles,
+        "moments": {moment: when.isoformat() for moment, when in incident.moments.items()},
+        "in_force": [
+            {
+                "change": change.change,
+                "text": change.text,
+                "undo": change.undo,
+                "ends": None if change.ends is None else change.ends.isoformat(),
+            }
+            for change in still_in_force(incident, datetime.now(UTC))
+        ],
+        "jobs": list(incident.jobs),
+        "steps": list(incident.steps),
+        "entries": incident.entries,
+        "folder": incident.folder,
+    }
+
+
+def entry_document(entry: TimelineEntry) -> dict[str, Any]:
+    """The entry as it stands in the timeline."""
+    made: dict[str, Any] = msgspec.to_builtins(entry)
+    return made
+
+
+LEVELS: dict[SeverityLevel, Level] = {
+    "SEV-1": Level.FAILING,
+    "SEV-2": Level.FAILING,
+    "SEV-3": Level.DEGRADED,
+    "SEV-4": Level.DEGRADED,
+}
+
+
+def incident_rows(incidents: Iterable[Incident], now: datetime, current: Path | None) -> Iterator[list[Cell]]:
+    """A table of them. ``now`` is aware; ``current`` is where the current one lies."""
+    found = list(incidents)
+    if found:
+        names = (_("id"), _("state"), _("severity"), _("opened"), _("for"), _("acts"))
+        yield [Cell(""), *map(Cell, names), Cell("")]
+    for incident in found:
+        level = LEVELS[incident.severity] if incident.closed is None else Level.GOOD
+        lasted = (incident.closed or now) - incident.opened
+        yield [
+            shape(level),
+            Cell(incident.id),
+            Cell(_incident_state(incident, current)),
+            Cell(incident.severity, level),
+            Cell(f"{incident.opened.astimezone():%Y-%m-%d %H:%M:%S}"),
+            Cell(human_duration(round(lasted.total_seconds())), right=True),
+            Cell(incident.leader),
+            Cell(incident.title),
+        ]
+
+
+def _incident_state(incident: Incident, current: Path | None) -> str:
+    if incident.closed is not None:
+        return _("over")
+    return _("current") if incident.folder == str(current) else _("also open")
+
+
+def entry_rows(entries: Iterable[TimelineEntry]) -> Iterator[list[Cell]]:
+    """The timeline in local time; the last lines of a command's output below it."""
+    for entry in entries:
+        first, *more = event_text(entry.what).splitlines() or [""]
+        when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"
+        yield [Cell(str(entry.number), right=True), Cell(when), Cell(entry.by), Cell(first)]
+        if isinstance(entry.what, StepEnded):
+            more += entry.what.output.splitlines()[-_OUTPUT_LINES:]
+        for line in more:
+            yield [Cell(""), Cell(""), Cell(""), Cell(f"  {line}")]
+
+
+_OUTPUT_LINES = 5

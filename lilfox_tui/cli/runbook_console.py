@@ -1,0 +1,543 @@
+"""A run of a runbook in this terminal: shows its events, asks where it waits, and sends the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from lilfox_tui.cli.job_output import JobPrinter
+from lilfox_tui.cli.output import INTERRUPTED, print_error, print_line, warn
+from lilfox_tui.cli.prompt import ask_line, asked_line, pose, typed_line
+from lilfox_tui.cli.runbook_variables import ask, offers
+from lilfox_tui.config.model import Config, RunbooksConfig
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.foreground import run_in_foreground
+from lilfox_tui.i18n import Message, _, listed, tr
+from lilfox_tui.jobs.control import follow_events, request_end
+from lilfox_tui.jobs.listing import find_job
+from lilfox_tui.jobs.model import Ended, Job, MessageLogged
+from lilfox_tui.redact import redact
+from lilfox_tui.runbook.control import (
+    ChangedText,
+    in_terminal,
+    once_more,
+    other_text,
+    run_order,
+    stay,
+    take_over,
+    use_now,
+    word_to_type,
+)
+from lilfox_tui.runbook.library import allow, first_run, refuse_first_run
+from lilfox_tui.runbook.model import Runbook
+from lilfox_tui.runbook.run import output, persistence
+from lilfox_tui.runbook.run.dispatcher import half_done
+from lilfox_tui.runbook.run.gate import asks_with, kind_with
+from lilfox_tui.runbook.run.protocol import (
+    ByHand,
+    ClientActs,
+    CommandBegan,
+    CommandEnded,
+    CommandSkipped,
+    DoneByHand,
+    FinishRun,
+    LookAgain,
+    Order,
+    OutputProgress,
+    RunbookPinned,
+    RunbookReloaded,
+    RunFact,
+    RunOne,
+    Skip,
+    Stop,
+    TerminalEnded,
+    Undo,
+    decode_facts,
+    send,
+)
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import RunState, Turn, WaitingFor, asks, kind_text
+from lilfox_tui.runbook.run.targets import refuse_unknown
+from lilfox_tui.runbook.run.variables import marked, shown
+
+# Asks at the terminal before a runbook is run whose file nobody chose for this machine.
+
+
+def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> None:
+    """Returns where it may run: ``yes`` allows it (not what others may write), or the person at this terminal. Raises
+    LilFoxError (exit code 2) where that person says no. Blocks."""
+    first = first_run(runbook, config)
+    if first is None:
+        return
+    if yes and first.others is not None:
+        refuse_first_run(runbook, config)
+    warn(first.question)
+    if not yes:
+        answer = ask_line(tr("allow it? [y]es; anything else: no"))
+        if (answer or "").strip().lower() not in ("y", "yes"):
+            raise _Refused(
+                tr("it is not allowed; nothing was run"), tr("look at it: lilfox runbook show {path}", path=first.path)
+            )
+    allow(first)
+
+
+class _Refused(LilFoxError):
+    """Somebody said no."""
+
+    exit_code = 2
+
+
+# What is asked in the terminal where a run waits, and the order that becomes of the answer.
+
+
+_OTHERS = tr("[s]kip, [u]ndo what was changed, [a]bort")
+
+
+class RunPrompts:
+    """Answers for the person at the terminal. ``values`` has what was given so far, secret ones too; they go with the
+    next order. ``recorded``: a run whose file was changed goes on with the text that it read."""
+
+    def __init__(self, config: Config, folder: Path, values: dict[str, str], *, recorded: bool = False) -> None:
+        self._config, self._folder, self._values, self._recorded = config, folder, values, recorded
+        self._sha256 = ""
+        """Of the text that is shown."""
+        self._another = False
+        """It is another one than before, and nothing of it was shown yet."""
+        self._tried: Turn | None = None
+        """What was ordered last without a question: once more without one it would go round for ever."""
+        self._in_force = 0
+        """Changes of the run when it waited last."""
+
+    async def answer(self, folding: RunReducer, waiting: WaitingFor) -> Order | None:
+        """The order for what the run waits for; None: the person leaves. Raises LilFoxError."""
+        before, self._in_force = self._in_force, len(folding.changes())
+        if before and not self._in_force:
+            warn(tr("what was changed was taken back"))
+        self._sha256 = folding.sha256
+        turn = waiting.turn
+        if turn is None:
+            return FinishRun()
+        if (other := await asyncio.to_thread(other_text, folding)) is not None:
+            return await self._other_text(folding, other)
+        if waiting.what == "hand":
+            return await self._by_hand(folding, turn)
+        if waiting.what == "decision":
+            return await self._decision(folding, turn)
+        known = {variable.name: variable for variable in folding.runbook.variables}
+        for name in waiting.names:
+            while name not in self._values:
+                choices = await offers(self._config, known[name], turn.hosts)
+                value = await asyncio.to_thread(ask, known[name], choices)
+                try:
+                    refuse_unknown(self._config, folding.runbook, {name: value})
+                except LilFoxError as error:
+                    print_error(error)
+                else:
+                    self._values[name] = value
+        if folding.command(turn).kind == "interactive":
+            return await self._in_terminal(folding, turn)
+        if not self._asks(folding, turn) and self._tried != turn and not self._another:
+            self._tried = turn
+            return self._run(turn)
+        return await self._confirmed(folding, turn)
+
+    async def _other_text(self, folding: RunReducer, other: ChangedText) -> Order | None:
+        """With which text the run goes on, whose file was changed."""
+        for each in other.what:
+            warn(each)
+        if self._recorded:
+            return stay(folding)
+        if other.now is None:
+            answer = await _choice(tr("go on with the text [a]s this run read it, or [e]nd the run?"), "ae")
+        else:
+            answer = await _choice(
+                tr("go on with what it says [n]ow, with the text [a]s this run read it, or [e]nd the run?"), "nae"
+            )
+        if answer == "n" and other.now is not None:
+            self._another = True
+            return await asyncio.to_thread(use_now, other.now, self._config.runbooks)
+        if answer == "a":
+            return stay(folding)
+        return FinishRun(abort=True) if answer == "e" else None
+
+    def _asks(self, folding: RunReducer, turn: Turn) -> bool:
+        known = [folding.known.on(host) | self._values for host in turn.hosts or ("",)]
+        return any(asks_with(folding.command(turn), values, folding.runbook) for values in known)
+
+    def _run(self, turn: Turn, *, again: bool = False, seen: bool = False) -> RunOne:
+        return run_order(turn, self._sha256, self._values, again=again, seen=seen)
+
+    async def _confirmed(self, folding: RunReducer, turn: Turn) -> Order | None:
+        self._another = False
+        self._show(folding, turn)
+        if word := word_to_type(folding.command(turn), turn):
+            answer = await _choice(tr("to run it type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
+            return self._run(turn, seen=True) if answer == word else await self._other(answer, folding, turn)
+        answer = await _choice(tr("run it? [y]es, {others}", others=_OTHERS), "ysua")
+        return self._run(turn, seen=True) if answer == "y" else await self._other(answer, folding, turn)
+
+    async def _decision(self, folding: RunReducer, turn: Turn) -> Order | None:
+        again, unknown = once_more(folding, turn)
+        if unknown:
+            question = tr("nobody knows how it ended: [l]ook again, [r]un it once more, {others}", others=_OTHERS)
+            answer = await _choice(question, "lrsua")
+            if answer == "l":
+                return LookAgain(run=unknown)
+        elif half := half_done(folding, turn):
+            question = tr("it failed: [r]etry, take [b]ack what it may have done, {others}", others=_OTHERS)
+            answer = await _choice(question, "rbsua")
+            if answer == "b":
+                return await self._half_back(folding, half) or await self._decision(folding, turn)
+        else:
+            answer = await _choice(tr("it failed: [r]etry, {others}", others=_OTHERS), "rsua")
+        if answer == "r" and folding.command(again).kind == "interactive":
+            return await self._in_terminal(folding, again)
+        if answer == "r" and self._asks(folding, again) and not asks(folding.command(again)):
+            return await self._confirmed(folding, again)
+        if answer == "r":
+            return self._run(again, again=bool(unknown))
+        return await self._other(answer, folding, turn)
+
+    async def _half_back(self, folding: RunReducer, run: str) -> Order | None:
+        """What takes back a change that failed on its way; None: the person has seen it and does not want it."""
+        for way in folding.rollback_of(run):
+            self._show(folding, way)
+        answer = await _choice(tr("it was written for the whole change. Run it? [y]es, [n]o"), "yn")
+        return Undo(sha256=self._sha256, run=run, values=self._values) if answer == "y" else None
+
+    async def _by_hand(self, folding: RunReducer, turn: Turn) -> Order | None:
+        step = folding.runbook.steps[turn.step]
+        print_line(f"{turn.step + 1}. {step.title}")
+        for line in (*step.prose, *(f"- {each}" for each in step.checklist)):
+            print_line(f"   {redact(line)}")
+        answer = await _choice(tr("this is done by hand. Is it done? [y]es, {others}", others=_OTHERS), "ysua")
+        return ByHand(step=turn.step) if answer == "y" else await self._other(answer, folding, turn)
+
+    async def _in_terminal(self, folding: RunReducer, turn: Turn) -> Order | None:
+        """Runs it here and gives the order that tells how it ended."""
+        self._show(folding, turn)
+        try:
+            found = in_terminal(self._config, folding, turn, self._sha256, self._values)
+        except LilFoxError as error:
+            warn(error.message)
+            return await self._other(await _choice(_OTHERS, "sua"), folding, turn)
+        answer = await _choice(tr("it takes this terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
+        if answer != "y":
+            return await self._other(answer, folding, turn)
+        begins = found.begins
+        await send(self._folder, begins)
+        try:
+            status = run_in_foreground(found.argv)
+        except OSError as error:
+            warn(tr("cannot run {program}: {reason}", program=found.argv[0], reason=error.strerror))
+            status = 127
+        answer = await _choice(tr("it ended with {status}. Did it work? [y]es, [n]o", status=status), "yn")
+        return TerminalEnded(
+            step=begins.step,
+            command=begins.command,
+            host=begins.host,
+            exit_status=status,
+            worked=None if answer is None else answer == "y",
+        )
+
+    async def _other(self, answer: str | None, folding: RunReducer, turn: Turn) -> Order | None:
+        if answer == "s":
+            reason = ""
+            while not reason.strip():
+                line = await asked_line(tr("why is it skipped?"))
+                if line is None:
+                    return None
+                reason = line
+            return Skip(step=turn.step, command=turn.command, reason=reason)
+        if answer == "u":
+            return await self._undo(folding, turn)
+        return FinishRun(abort=True) if answer == "a" else None
+
+    async def _undo(self, folding: RunReducer, turn: Turn) -> Order | None:
+        """Shows what takes back the changes, the last one first; ``turn`` is asked again where nobody wants that."""
+        ways = [way for each in reversed(folding.changes()) for way in folding.rollback_of(each.run)]
+        for way in ways:
+            self._show(folding, way)
+        if not ways or await _choice(tr("this takes back what was changed. Run it? [y]es, [n]o"), "yn") == "y":
+            return Undo(sha256=self._sha256, values=self._values)
+        if turn.command is None:
+            return await self._by_hand(folding, turn)
+        if folding.command(turn).kind == "interactive":
+            return await self._in_terminal(folding, turn)
+        return await self._confirmed(folding, turn)
+
+    def _show(self, folding: RunReducer, turn: Turn) -> None:
+        """The command as it will run, values marked."""
+        command, values = folding.command(turn), folding.known.shown(turn.hosts) | self._values
+        pieces = shown(command.text, values, folding.runbook.variables)
+        title = folding.runbook.steps[turn.step].title
+        print_line(f"{turn.step + 1}. {title}")
+        print_line(f"   {listed(turn.hosts)}: {kind_text(kind_with(command, values, folding.runbook))}")
+        for line in redact(marked(pieces)).split("\n"):
+            print_line(f"     {line}")
+
+
+async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None:
+    """One of ``among``; None at the end of input."""
+    while True:
+        line = await asked_line(question)
+        if line is None:
+            return None
+        word = line.strip()
+        if word in among and word:
+            return word
+        if word.lower()[:1] in among and word.lower() in ("yes", "no", "skip", "undo", "abort", "retry", "run", "look"):
+            return word.lower()[0]
+
+
+# A run in which somebody else acts: nothing is asked in this terminal, until somebody here takes over.
+
+
+class RunObserver:
+    """Who acts instead of this terminal; ``t`` and enter takes over."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.who = ""
+        """Empty where this terminal may act."""
+        self._acts: ClientActs | None = None
+        self._taking: asyncio.Task[None] | None = None
+
+    def look(self, folding: RunReducer | None) -> None:
+        """Tells where that has changed, and takes the keyboard while somebody else acts."""
+        self._acts = None if folding is None else folding.acts
+        who = "" if self._acts is None else self._acts.other
+        if who == self.who:
+            return
+        self.who = who
+        if not who:
+            self._leave_keyboard()
+            return
+        pose(tr("{who} acts in this run, you follow; t and enter takes over, ctrl-c leaves", who=who))
+        if sys.stdin.isatty():
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._typed)
+
+    def close(self) -> None:
+        """Gives the keyboard back."""
+        if self.who:
+            self._leave_keyboard()
+
+    async def until_taken(self) -> None:
+        """Returns once somebody else acts instead of this terminal."""
+        known = self._acts
+        async with aclosing(follow_events(self._folder.name)) as lists:
+            async for some in lists:
+                new = [
+                    fact
+                    for fact in decode_facts(some)
+                    if isinstance(fact, ClientActs) and (known is None or fact.at > known.at)
+                ]
+                if new and new[-1].other:
+                    return
+
+    def _typed(self) -> None:
+        line = typed_line()
+        if line is None:
+            self._leave_keyboard()
+        elif line.strip().lower() == "t":
+            self._taking = asyncio.ensure_future(self._take())
+
+    async def _take(self) -> None:
+        try:
+            await take_over(None, [self._folder])
+        except LilFoxError as error:
+            print_error(error)
+
+    def _leave_keyboard(self) -> None:
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+
+
+Answer = Callable[[RunReducer, WaitingFor], Coroutine[object, object, "Order | None"]]
+"""What is ordered where the run waits; None: nothing, and the terminal leaves."""
+
+
+class RunConsole:
+    """Shows a run until it has ended. ``quiet``: what commands print is not shown (it is asked for as JSON).
+    ``begun``: its job was begun here; nobody else waits for it."""
+
+    def __init__(self, job_id: str, *, quiet: bool = False, begun: bool = False) -> None:
+        self.job: Job = find_job(job_id)
+        self.folder = Path(self.job.folder)
+        self.folding: RunReducer | None = None
+        """None until the job has opened the run."""
+        self._quiet, self._begun = quiet, begun
+        self._shown = JobPrinter(warn)
+        self._printed: dict[str, int] = {}
+        """How many characters of the head of what a command printed were shown."""
+        self._interrupted = 0
+        self._ordered = False
+        """An order was taken, and nothing has come of it yet."""
+        self._finishing = False
+        """The end was ordered: what still ends by it is no question."""
+        self._asks = False
+        """A question stands in the terminal: the run waits, and nothing of it runs."""
+        self._following = RunObserver(self.folder)
+
+    async def until_end(self, answer: Answer | None) -> int:
+        """Its exit code. ``answer`` is asked where it waits; without one it goes on alone, and ctrl-c cancels it."""
+        self._shown.job(self.job)
+        try:
+            async with self._interrupts(answer is None), aclosing(follow_events(self.job.id)) as lists:
+                async for some in lists:
+                    for event in some:
+                        self._hear(list(decode_facts([event])))
+                        if isinstance(event, MessageLogged) and event.level == "bad":
+                            self._ordered = False  # nothing else comes of it
+                        self._shown.event(event)
+                        if isinstance(event, Ended):
+                            return event.exit_code
+                    self._following.look(self.folding)
+                    if answer is not None and not await self._answered(answer):
+                        return self._left_waiting()
+        except asyncio.CancelledError:
+            if not self._interrupted:
+                raise
+            if self._asks:
+                return self._left_waiting()
+            warn(_("the run goes on; watch it: lilfox attach {id}", id=self.job.id))
+            return INTERRUPTED
+        finally:
+            self._following.close()
+        return 1
+
+    def state(self) -> RunState | None:
+        """The run as far as it was heard of; None where it was never opened."""
+        return None if self.folding is None else self.folding.state()
+
+    def _left_waiting(self) -> int:
+        warn(_("the run waits; go on with it: lilfox runbook run --resume {id}", id=self.job.id))
+        return INTERRUPTED
+
+    async def order(self, order: Order) -> None:
+        """Gives it to a run that asks nobody. Where it is refused a run that was begun here is given up, unless
+        something of it runs: a refusal stops nothing. Nothing where the job is over, maybe before it could listen: what
+        it told last says why. Raises LilFoxError."""
+        try:
+            await send(self.folder, order)
+        except LilFoxError:
+            if self._is_over():
+                return
+            if not (self._begun and await self._gave_up()):
+                warn(_("run {id} goes on as it was; watch it: lilfox attach {id}", id=self.job.id))
+            raise
+
+    async def _gave_up(self) -> bool:
+        """Ends the run where nothing of it runs; whether that was taken."""
+        with suppress(LilFoxError):
+            await send(self.folder, FinishRun(abort=True, idle=True))
+            return True
+        return False
+
+    def _is_over(self) -> bool:
+        return find_job(self.job.id).state != "running"
+
+    async def _answered(self, answer: Answer) -> bool:
+        """Asks where it waits, and orders what is answered; whether this terminal stays."""
+        if self.folding is None or self._ordered or self._finishing or self._following.who:
+            return True
+        waiting = self.folding.waiting()
+        if waiting.what == "nothing":
+            return True
+        asking = asyncio.ensure_future(answer(self.folding, waiting))
+        self._asks = True
+        answered = await self._asked(asking)
+        self._asks = False
+        if not answered:
+            return True
+        order = asking.result()
+        if order is None:
+            return False
+        try:
+            await send(self.folder, order)
+        except LilFoxError as error:
+            if self._is_over():
+                return True  # its end is told
+            print_error(error)
+            return await self._answered(answer)
+        self._ordered, self._finishing = True, isinstance(order, FinishRun)
+        return True
+
+    async def _asked(self, asking: asyncio.Future[Order | None]) -> bool:
+        """Whether somebody here has answered; else somebody else has taken over, and the question is gone."""
+        both: list[asyncio.Future[Any]] = [asking, asyncio.ensure_future(self._following.until_taken())]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            return asking.done()
+        finally:
+            for each in both:
+                each.cancel()
+
+    def _hear(self, facts: list[RunFact]) -> None:
+        if self.folding is None:
+            if not facts:
+                return
+            self.folding = RunReducer(persistence.read_snapshot(self.folder))
+        self.folding.take(facts)
+        for fact in facts:
+            if isinstance(
+                fact, CommandBegan | CommandEnded | CommandSkipped | DoneByHand | RunbookReloaded | RunbookPinned
+            ):
+                self._ordered = False
+            if isinstance(fact, RunbookReloaded):
+                self.folding.read_again(persistence.read_snapshot(self.folder))
+            elif not self._quiet and isinstance(fact, CommandBegan):
+                self._printed[fact.run] = 0
+            elif self._quiet:
+                continue
+            elif isinstance(fact, CommandEnded) or (
+                isinstance(fact, OutputProgress) and len(self.folding.running()) == 1
+            ):
+                self._print(fact.run, ended=isinstance(fact, CommandEnded))
+
+    def _print(self, run: str, *, ended: bool) -> None:
+        """What the command printed and was not shown yet, as far as it is kept."""
+        kept = output.read_output(self.folder, run)
+        text = kept.head[self._printed.get(run, 0) :]
+        if not ended:
+            text = text[: text.rfind("\n") + 1]
+        self._printed[run] = self._printed.get(run, 0) + len(text)
+        if ended and kept.left_out_bytes:
+            text += "\n" + _("… {count} bytes are left out", count=kept.left_out_bytes) + "\n"
+        for line in (text + (kept.tail if ended else "")).splitlines():
+            print_line(line)
+
+    @asynccontextmanager
+    async def _interrupts(self, alone: bool) -> AsyncIterator[None]:
+        """ctrl-c ends what runs (of a run that goes on alone, the run); once more, or at a question, leaves."""
+        loop, watching = asyncio.get_running_loop(), asyncio.current_task()
+        assert watching is not None
+        stopping: set[asyncio.Task[None]] = set()
+
+        async def stop() -> None:
+            with suppress(LilFoxError):
+                await send(self.folder, Stop())
+
+        def interrupted() -> None:
+            self._interrupted += 1
+            if self._interrupted > 1 or self._asks or self._following.who:
+                watching.cancel()
+            elif alone:
+                warn(_("cancelling; waiting for its clean-up. Once more: stop waiting"))
+                with suppress(LilFoxError):
+                    request_end(self.job)
+            else:
+                warn(_("stopping what runs. Once more: leave; the run then waits"))
+                stopping.add(asyncio.ensure_future(stop()))
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupted)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)

@@ -1,1 +1,0 @@
-"""The actions of ``lilfox runbook``, one file each."""

@@ -1,0 +1,120 @@
+"""The demo's own socket: what heals a service of it, for a command of a runbook; and that command.
+
+``python -m lilfox_tui.demo.control_socket SOCKET state | heal | healthy | fault SERVICE [KIND]``"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+
+from lilfox_tui.demo.faults import SERVICES
+from lilfox_tui.demo.http import DemoRequest, DemoResponse, ask, serve_connection
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.text import clean
+
+SOCKET, COMMAND = "stack.sock", "stack"
+_HEALTHY_S, _LOOK_S = 20.0, 0.2
+_ANSWER_S = 30.0
+
+
+class Control(Struct):
+    """What the stack does when it is told to. ``state``: the fault of a service (empty for none) and its port."""
+
+    state: Callable[[str], tuple[str, int]]
+    fault: Callable[[str, str], Awaitable[None]]
+    heal: Callable[[str], Awaitable[None]]
+
+
+@asynccontextmanager
+async def controlled(folder: Path, control: Control) -> AsyncIterator[None]:
+    """Answers on ``folder/stack.sock``, which ``folder/stack`` asks. Raises OSError."""
+    server = await asyncio.start_unix_server(
+        partial(serve_connection, answer=partial(_answer, control)), str(folder / SOCKET)
+    )
+    command = folder / COMMAND
+    root = Path(__file__).parents[2]
+    words = shlex.join([sys.executable, "-m", __name__, str(folder / SOCKET)])
+    command.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(root))} exec {words} "$@"\n')
+    command.chmod(0o700)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+async def _answer(control: Control, request: DemoRequest) -> DemoResponse:
+    _, verb, service, *kind = [*request.path.split("/"), ""]
+    if service not in SERVICES:
+        return DemoResponse(404, json.dumps({"error": f"no such service: {service}"}).encode())
+    try:
+        if request.method == "POST" and verb == "heal":
+            await control.heal(service)
+        elif request.method == "POST" and verb == "fault":
+            await control.fault(service, kind[0])
+        elif verb != "state":
+            return DemoResponse(404, b'{"error": "no such order"}')
+    except LilFoxError as error:
+        return DemoResponse(500, json.dumps({"error": str(error.message)}).encode())
+    fault, port = control.state(service)
+    return DemoResponse(200, json.dumps({"fault": fault, "port": port}).encode())
+
+
+async def tell(socket: str, words: Sequence[str]) -> int:
+    """Does what the words say, prints how things are; the exit status."""
+    verb, service, *kind = [*words, "", ""]
+    method = "POST" if verb in ("heal", "fault") else "GET"
+    path = "/".join(["", "state" if verb == "healthy" else verb, service, *filter(None, kind)])
+    try:
+        response = await ask(socket, method, path, timeout_s=_ANSWER_S)
+    except (OSError, TimeoutError, ValueError) as error:
+        _say(f"the demo does not answer: {error}", error=True)
+        return 1
+    said = json.loads(response.body or b"{}")
+    if response.status != 200:
+        _say(said.get("error", response.status), error=True)
+        return 1
+    _say(f"{service}: {said['fault'] or 'well'}, port {said['port']}")
+    return await _until_healthy(service, said["port"]) if verb == "healthy" else 0
+
+
+async def _until_healthy(service: str, port: int) -> int:
+    """0 once it answers 200 to /health."""
+    answer = ""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_HEALTHY_S):
+            while True:
+                try:
+                    response = await ask(port, "GET", "/health", timeout_s=2.0)
+                    answer = f"{response.status} {clean(response.body)}"
+                    if response.status == 200:
+                        _say(f"{service}: {answer}")
+                        return 0
+                except (OSError, ValueError) as error:
+                    answer = str(error)
+                await asyncio.sleep(_LOOK_S)
+    _say(f"{service} is not healthy: {answer}", error=True)
+    return 1
+
+
+def _say(text: object, *, error: bool = False) -> None:
+    (sys.stderr if error else sys.stdout).write(f"{clean(str(text))}\n")
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command."""
+    if len(argv) < 3:
+        sys.stderr.write(str(__doc__))
+        return 2
+    return asyncio.run(tell(argv[0], argv[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,187 @@
+"""Commands as text for a login shell, and the lines by which the answer is recognised.
+
+A login shell may be bash, zsh, fish or csh, and each reads quotes, backslashes, ``!`` and newlines its own way. So a
+script travels as ``printf %b`` escapes (``\\0ooo``, POSIX printf) inside single quotes, where no character is special
+to any of these shells, and is read by the host's ``sh`` alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+
+# Scripts of our own and what they print: the start line of a command, the end line of a loop's answer.
+
+
+START = b"\n@@LILFOX-START@@ "
+"""Begins the line that parts what a login prints by itself from what a command prints."""
+
+END = b"@@LILFOX-END@@ "
+"""Begins the last line of a loop's answer; the tick follows."""
+
+NOT_FOUND = 127
+NOT_RUNNABLE = 126
+"""Exit statuses of a command that could not be started (POSIX, Shell Command Language 2.8.2)."""
+
+
+def new_tick() -> str:
+    """What ends the answer to one question. Nobody can know it before, so nothing in an answer passes for its end."""
+    return os.urandom(8).hex()
+
+
+def quoted(argv: Sequence[str]) -> str:
+    """``argv`` as words of a POSIX shell. Raises ValueError for a NUL, which no argument can hold."""
+    if any("\0" in word for word in argv):
+        raise ValueError("an argument holds a NUL byte")
+    return shlex.join(argv)
+
+
+END_GROUP = r"""
+g=$1 started=$2 p=
+gone() {
+    kill -0 "-$g" 2>/dev/null || return 0
+    for member in /proc/[0-9]*/stat; do
+        { read -r p <"$member"; } 2>/dev/null || continue
+        p=${p##*) }
+        set -- $p
+        [ "$3" = "$g" ] && [ "$1" != Z ] && return 1
+    done
+    [ -d /proc/self ]
+}
+{ read -r p <"/proc/$g/stat"; } 2>/dev/null
+set -- ${p##*) }
+[ -n "$p" ] && [ -n "$started" ] && [ "${20}" != "$started" ] && exit 0
+gone && exit 0
+kill -TERM "-$g"
+i=0
+while [ "$i" -lt 20 ]; do gone && exit 0; sleep 0.1; i=$((i + 1)); done
+kill -KILL "-$g"
+i=0
+while [ "$i" -lt 20 ]; do gone && exit 0; sleep 0.1; i=$((i + 1)); done
+exit 1
+"""
+"""Ends the process group ``$1`` whose leader started at ``$2`` (field 22 of /proc/PID/stat, proc_pid_stat(5)).
+
+Exits 0 when nothing of it runs any more. A leader of another start time means that the number was given to somebody
+else since: nothing is signalled. Zombies count as ended, for only their parent can take them away. ``kill -TERM -N`` is
+the one way to write a group that every sh knows: BusyBox takes no ``--`` there, dash no ``-N`` after ``-s``.
+"""
+
+MAX_ANSWER = 16 * 1024 * 1024
+"""Bytes of one answer of a loop past which the loop is given up."""
+
+
+MAX_COMMAND = 100_000
+"""A longer script goes by stdin: Linux refuses an argument from 128 KiB on (execve(2), MAX_ARG_STRLEN)."""
+
+_PLAIN = frozenset(range(0x20, 0x7F)) - frozenset(b"'\\!")
+_ESCAPES = [chr(code) if code in _PLAIN else f"\\0{code:03o}" for code in range(256)]
+_BY_ARGUMENT = """exec sh -c 'eval "$(printf %b "$1")"' sh '{}'"""
+READ_SCRIPT = 'IFS= read -r s; eval "$(printf %b "$s")"'
+"""What a ``sh`` runs that reads its script from the first line of its stdin, as ``written`` has it."""
+_BY_STDIN = f"exec sh -c '{READ_SCRIPT}'"
+_PROLOGUE = rf"""
+p=
+{{ read -r p </proc/$$/stat; }} 2>/dev/null
+set -- ${{p##*) }}
+printf '\n{START.strip().decode()} %s %s\n' "$$" "${{20-}}"
+printf '\n{START.strip().decode()} %s %s\n' "$$" "${{20-}}" >&2
+unset p
+LC_ALL=C
+export LC_ALL
+"""
+
+
+def escaped(script: str) -> str:
+    """``script`` in printable ASCII, as ``printf %b`` reads it."""
+    return escaped_bytes(script.encode("utf-8", "surrogateescape"))
+
+
+def escaped_bytes(data: bytes) -> str:
+    """``data`` in printable ASCII, as ``printf %b`` reads it; it may stand inside single quotes."""
+    return "".join(_ESCAPES[code] for code in data)
+
+
+def command(script: str, *, secret: bool = False) -> tuple[str, bytes]:
+    """The command line that makes ``sh`` run ``script``, and what must come first on its stdin.
+
+    ``secret`` keeps the script out of the command line, which everybody on the host can read.
+    """
+    payload = escaped(_PROLOGUE + script)
+    if secret or len(payload) > MAX_COMMAND:
+        return _BY_STDIN, payload.encode() + b"\n"
+    return _BY_ARGUMENT.format(payload), b""
+
+
+def written(script: str) -> bytes:
+    """``script`` as READ_SCRIPT reads it."""
+    return escaped(script).encode() + b"\n"
+
+
+def running(argv: Sequence[str], env: dict[str, str] | None = None) -> str:
+    """A script that becomes ``argv``, with ``env`` set. Raises ValueError for a NUL or a name that is none."""
+    lines = []
+    for name, value in (env or {}).items():
+        if not (name.isascii() and name.isidentifier()):
+            raise ValueError(f"not a name of a variable: {name!r}")
+        lines.append(f"export {name}={quoted([value])}")
+    return "\n".join([*lines, f"exec {quoted(argv)}"])
+
+
+def as_root(root: Sequence[str], other: Sequence[str], env: dict[str, str] | None = None) -> str:
+    """A script that becomes ``root`` when the login is root already, else ``other``, which is a sudo."""
+    return f'if [ "$(id -u)" = 0 ]; then\n{running(root, env)}\nelse\n{running(other, env)}\nfi'
+
+
+def with_args(script: str, args: Sequence[str]) -> str:
+    """``script`` with ``args`` as its positional parameters."""
+    return f"set -- {quoted(args)}\n{script}"
+
+
+class StartLine:
+    """Drops what comes before the start line, and keeps the process group and its leader's start time from it."""
+
+    MAX_NOISE = 1024 * 1024
+    MAX_LINE = 256
+
+    def __init__(self) -> None:
+        self.group: int | None = None
+        self.since = ""
+        self.seen = False
+        self._noise = bytearray()
+        self._unsearched = 0
+
+    @property
+    def noise(self) -> bytes:
+        """What came before the start line, or so far; of much, the end."""
+        return bytes(self._noise)
+
+    def hear(self, data: bytes) -> bytes:
+        """What of ``data`` comes after the start line. Each byte is looked at once, however the blocks fall."""
+        if self.seen:
+            return data
+        self._noise += data
+        while (at := self._noise.find(START, self._unsearched)) >= 0:
+            begin = at + len(START)
+            end = self._noise.find(b"\n", begin, begin + self.MAX_LINE)
+            if end >= 0:
+                return self._start(at, begin, end)
+            self._unsearched = at
+            if len(self._noise) < begin + self.MAX_LINE:
+                return b""
+            self._unsearched = begin
+        self._unsearched = max(self._unsearched, len(self._noise) - len(START) + 1)
+        if (excess := len(self._noise) - self.MAX_NOISE) > self.MAX_NOISE:
+            del self._noise[:excess]
+            self._unsearched -= excess
+        return b""
+
+    def _start(self, at: int, begin: int, end: int) -> bytes:
+        """Takes the start line in, whose words stand from ``begin`` to ``end``; what comes after it."""
+        words, after = self._noise[begin:end].decode("ascii", "replace").split(), bytes(self._noise[end + 1 :])
+        del self._noise[at:]
+        self.seen = True
+        self.group = int(words[0]) if words and words[0].isdigit() else None
+        self.since = words[1] if len(words) > 1 else ""
+        return after

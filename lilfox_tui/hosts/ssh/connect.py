@@ -1,0 +1,405 @@
+"""Opens one SSH connection, as ssh_config(5) and the host's configuration want it, through its jump hosts; or only asks
+for the host's key."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+from asyncssh.config import ConfigParseError
+from msgspec import Struct
+
+from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
+from lilfox_tui.errors import AuthRefused, FileRefused, HostKeyChanged, HostUnreachable
+from lilfox_tui.hosts.base import OfferedKey
+from lilfox_tui.hosts.ssh.errors import Greeting, dial_error
+from lilfox_tui.hosts.ssh.keys import (
+    KnownKeys,
+    identity_files,
+    key_error,
+    known_keys,
+    login_refused,
+    opened_keys,
+    place_of,
+)
+from lilfox_tui.hosts.ssh.openssh import refuse_all, refuse_config
+from lilfox_tui.hosts.sudo import secret
+from lilfox_tui.i18n import _, tr
+from lilfox_tui.incident.incidents import record
+from lilfox_tui.incident.model import Did
+from lilfox_tui.trusted_file import NotTrusted
+
+# ruff: noqa: ARG002 - the parameters are asyncssh's
+
+
+CIPHERS = (
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes256-ctr",
+    "aes192-ctr",
+    "aes128-ctr",
+)
+"""GCM first: it costs this side less than half of ChaCha20."""
+
+MAX_BANNER = 4096
+DIAL_ERRORS = (asyncssh.Error, asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError, ValueError)
+
+
+class SshTarget(Struct, frozen=True):
+    """A host to connect to; ``host`` is the name that errors carry."""
+
+    host: str
+    address: str
+    user: str | None = None
+    port: int | None = None
+    identity: str | None = None
+    password: SecretRef | None = None
+    passphrase: SecretRef | None = None
+
+    @classmethod
+    def of(cls, name: str, config: HostConfig) -> SshTarget:
+        """As the configuration names it."""
+        return cls(
+            name, config.address or name, config.user, config.port, config.identity, config.password, config.passphrase
+        )
+
+    def hop(self, spec: str) -> SshTarget:
+        """A jump host, ``[user@]host[:port]`` (ProxyJump of ssh_config(5))."""
+        user, _, place = spec.strip().removeprefix("ssh://").rpartition("@")
+        address, _, port = place.rpartition(":") if place.count(":") == 1 else (place, "", "")
+        return SshTarget(self.host, address.strip("[]"), user or None, int(port) if port else None)
+
+
+class ResolvedTarget(Struct, frozen=True):
+    """What ssh_config made of a target. ``key_name`` is what known_hosts knows it by; ``timeout_s`` is for the
+    connection without its jump hosts."""
+
+    address: str
+    port: int
+    user: str
+    key_name: str
+    jumps: str
+    known_hosts: tuple[str, ...]
+    known: KnownKeys
+    identities: tuple[str, ...]
+    timeout_s: float
+    options: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        """For people: address and port."""
+        return place_of(self.address, self.port)
+
+
+class SshClient(asyncssh.SSHClient):
+    """What is asked and told while a connection is made, and its end."""
+
+    def __init__(self, password: SecretRef | None = None) -> None:
+        self.banner = ""
+        self.offered: asyncssh.SSHKey | None = None
+        self.lost_by: BaseException | None = None
+        self.on_lost: Callable[[], None] | None = None
+        self.greeting = Greeting()
+        self._password = password
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """The server can be heard from now on."""
+        self.greeting.listen(conn)
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        """Called for keys that are not trusted; keeps the key and says no."""
+        self.offered = key
+        return False
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        """Keeps the start of what the server says before the login."""
+        self.banner = (self.banner + msg)[:MAX_BANNER]
+
+    async def password_auth_requested(self) -> str | None:
+        """The password, once: a wrong one is not sent again."""
+        ref, self._password = self._password, None
+        return await secret(ref) if ref is not None else None
+
+    async def kbdint_auth_requested(self) -> str | None:
+        """Willing only while there is a password to give."""
+        return "" if self._password is not None else None
+
+    async def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> list[str] | None:
+        """The password for one hidden question; nothing for none."""
+        if not prompts:
+            return []
+        if len(prompts) != 1 or prompts[0][1]:
+            return None
+        password = await self.password_auth_requested()
+        return None if password is None else [password]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self.lost_by = exc
+        if self.on_lost is not None:
+            self.on_lost()
+
+
+async def resolve(target: SshTarget, ssh: SshConfig) -> ResolvedTarget:
+    """Reads ssh_config for ``target``. Raises HostUnreachable when it cannot be used."""
+    files = [str(path) for path in map(_path, ssh.config_files) if os.access(path, os.R_OK)]
+    chosen: dict[str, Any] = {"config": files}
+    if target.user is not None:
+        chosen["username"] = target.user
+    if target.port is not None:
+        chosen["port"] = target.port
+    try:
+        await asyncio.to_thread(refuse_config, files)
+        probe = await asyncssh.SSHClientConnectionOptions.construct(
+            None, host=target.address, client_keys=None, **chosen
+        )
+        own: tuple[str, ...] = tuple(probe.config.get("UserKnownHostsFile") or ())
+        known_hosts = tuple(str(_path(file)) for file in own or ssh.known_hosts)
+        key_name = probe.host_key_alias or probe.host
+        known = known_keys(known_hosts, key_name, "", probe.port)
+    except NotTrusted as error:
+        raise AuthRefused(target.host, error.message, error.hint) from None
+    except (OSError, ValueError) as error:
+        raise dial_error(target.host, target.address, _as_config(error), ssh.connect_timeout) from None
+    of_config: list[str] = list(probe.config.get("IdentityFile") or ())
+    identities = identity_files(target.identity, of_config)
+    _refuse_keys(target, identities)
+    chosen |= _options(target, ssh, probe, identities)
+    if probe.config.get("HostKeyAlgorithms") is None:
+        chosen["server_host_key_algs"] = known.algorithms()
+    jumps = probe.tunnel if isinstance(probe.tunnel, str) else ""
+    timeout_s = probe.connect_timeout or ssh.connect_timeout
+    return ResolvedTarget(
+        probe.host, probe.port, probe.username, key_name, jumps, known_hosts, known, identities, timeout_s, chosen
+    )
+
+
+def _refuse_keys(target: SshTarget, files: tuple[str, ...]) -> None:
+    try:
+        refuse_all(files)
+    except NotTrusted as error:
+        raise AuthRefused(target.host, error.message, error.hint) from None
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def _as_config(error: Exception) -> Exception:
+    return error if isinstance(error, ConfigParseError) else ConfigParseError(str(error))
+
+
+def _options(
+    target: SshTarget, ssh: SshConfig, probe: asyncssh.SSHClientConnectionOptions, identities: tuple[str, ...]
+) -> dict[str, Any]:
+    """What is ours to say, and what ssh_config does not say."""
+    options: dict[str, Any] = {
+        "agent_forwarding": False,
+        "x11_forwarding": False,
+        "request_pty": False,
+        "password_auth": target.password is not None,
+        "kbdint_auth": target.password is not None,
+        "gss_auth": False,
+        "login_timeout": ssh.connect_timeout,
+        "connect_timeout": 0,  # none of its own, which may lose a cancellation (asyncio.wait_for): see _connect
+        "encoding": None,
+    }
+    if target.passphrase is not None:
+        ref = target.passphrase
+        options["passphrase"] = lambda _file: secret(ref)
+    else:
+        options["ignore_encrypted"] = True
+    if target.identity is not None:
+        options["client_keys"] = list(identities)
+    ours: dict[str, dict[str, Any]] = {
+        "Ciphers": {"encryption_algs": list(CIPHERS)},
+        "ServerAliveInterval": {"keepalive_interval": ssh.keepalive},
+        "ServerAliveCountMax": {"keepalive_count_max": ssh.keepalive_max},
+    }
+    for word, option in ours.items():
+        if probe.config.get(word) is None:
+            options |= option
+    return options
+
+
+async def dial(target: SshTarget, ssh: SshConfig) -> tuple[asyncssh.SSHClientConnection, SshClient]:
+    """Connects and logs in. Raises HostError, which names the jump host where that is the one that failed."""
+    resolved = await resolve(target, ssh)
+    via = await _through(target, resolved, ssh)
+    client = SshClient(target.password)
+    done = False
+    try:
+        if target.passphrase is not None and resolved.identities:
+            resolved.options["client_keys"] = await opened_keys(target.host, resolved.identities, target.passphrase)
+        connection = await _connect(target, resolved, via, client)
+        if via is not None:
+            connection.set_tunnel(via)
+        done = True
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise _key_refused(target, resolved, client, error) from None
+    except asyncssh.PermissionDenied:
+        raise await login_refused(
+            resolved.where, target.host, resolved.user, resolved.identities, target.passphrase
+        ) from None
+    except DIAL_ERRORS as error:
+        raise dial_error(target.host, resolved.where, error, resolved.timeout_s, client.greeting) from None
+    finally:
+        if via is not None and not done:
+            via.close()
+    return connection, client
+
+
+async def _connect(
+    target: SshTarget, resolved: ResolvedTarget, via: asyncssh.SSHClientConnection | None, client: SshClient
+) -> asyncssh.SSHClientConnection:
+    async with asyncio.timeout(resolved.timeout_s):
+        return await asyncssh.connect(
+            target.address,
+            tunnel=via or (),
+            client_factory=lambda: client,
+            known_hosts=_lookup(resolved),
+            **resolved.options,
+        )
+
+
+def _lookup(resolved: ResolvedTarget) -> Callable[[str, str, int | None], Any]:
+    def look(host: str, address: str, _port: int | None) -> Any:
+        known = known_keys(resolved.known_hosts, host, address, resolved.port)
+        return known.trusted, known.authorities, known.revoked
+
+    return look
+
+
+def _key_refused(target: SshTarget, resolved: ResolvedTarget, client: SshClient, error: Exception) -> Exception:
+    place = place_of(resolved.key_name, resolved.port)
+    if "revoked" in str(error):
+        key = resolved.known.revoked[0] if len(resolved.known.revoked) == 1 else None
+        return key_error(target.host, place, "revoked", key, resolved.known)
+    if client.offered is None:
+        return HostUnreachable(
+            target.host,
+            tr("The host certificate of {place} is not accepted: {reason}", place=place, reason=error),
+            tr("See the @cert-authority lines of known_hosts, and whether the certificate has expired."),
+        )
+    return key_error(target.host, place, resolved.known.verdict(client.offered), client.offered, resolved.known)
+
+
+async def _through(target: SshTarget, resolved: ResolvedTarget, ssh: SshConfig) -> asyncssh.SSHClientConnection | None:
+    """The connection to the last jump host, or None."""
+    via: asyncssh.SSHClientConnection | None = None
+    for spec in filter(None, resolved.jumps.split(",")):
+        hop = target.hop(spec)
+        at = await resolve(hop, ssh)
+        before = via if via is not None else await _through(hop, at, ssh)
+        client = SshClient()
+        try:
+            via = await _connect(hop, at, before, client)
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise _key_refused(hop, at, client, error) from None
+        except asyncssh.PermissionDenied:
+            raise await login_refused(at.where, hop.host, at.user, at.identities, None) from None
+        except DIAL_ERRORS as error:
+            raise dial_error(hop.host, at.where, error, at.timeout_s, client.greeting) from None
+        finally:
+            if before is not None and (via is None or via is before):
+                before.close()
+        if before is not None:
+            via.set_tunnel(before)
+    return via
+
+
+async def shown_key(target: SshTarget, ssh: SshConfig) -> tuple[ResolvedTarget, asyncssh.SSHKey]:
+    """What ssh_config made of ``target``, and the host key it shows; no login. Raises HostError."""
+    resolved = await resolve(target, ssh)
+    via = await _through(target, resolved, ssh)
+    client = SshClient()
+    try:
+        options = {name: resolved.options[name] for name in ("config", "port", "username") if name in resolved.options}
+        options.pop("username", None)
+        async with asyncio.timeout(resolved.timeout_s):
+            key = await asyncssh.get_server_host_key(
+                target.address,
+                tunnel=via or (),
+                server_host_key_algs=resolved.known.algorithms(),
+                options=asyncssh.SSHClientConnectionOptions(
+                    config=options["config"], connect_timeout=0, client_factory=lambda: client
+                ),
+                **options,
+            )
+    except DIAL_ERRORS as error:
+        raise dial_error(target.host, resolved.where, error, resolved.timeout_s, client.greeting) from None
+    finally:
+        if via is not None:
+            via.close()
+    if key is None:
+        raise dial_error(target.host, resolved.where, ConnectionResetError(), resolved.timeout_s)
+    return resolved, key
+
+
+# Asking a host for its key, and adding it to known_hosts after a yes (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
+
+
+async def ask_key(name: str, config: HostConfig, ssh: SshConfig) -> OfferedKey:
+    """The key that the host shows now. Raises HostError."""
+    offered, _key, _known = await _offered(name, config, ssh)
+    return offered
+
+
+async def add_key(name: str, config: HostConfig, ssh: SshConfig, fingerprint: str) -> OfferedKey:
+    """See :func:`lilfox_tui.hosts.open.trust`."""
+    offered, key, known = await _offered(name, config, ssh)
+    if offered.known == "trusted" and offered.fingerprint == fingerprint:
+        return offered
+    if offered.known in ("changed", "revoked"):
+        raise key_error(name, offered.place, offered.known, key, known)
+    if offered.fingerprint != fingerprint:
+        raise HostKeyChanged(
+            name,
+            tr("{place} now shows {fingerprint}, not the key that was agreed to", place=offered.place,
+               fingerprint=offered.fingerprint),
+            tr("Nothing was added. Look at the new fingerprint first."),
+            fingerprint=offered.fingerprint,
+            known=fingerprint,
+        )  # fmt: skip
+    shown = f"{offered.key_type} {offered.fingerprint}"
+    said = Did(text=_("the key of {host} is trusted: {key}", host=name, key=shown))
+    await asyncio.to_thread(record, said)
+    _append(name, Path(offered.file), f"{offered.place} {key.export_public_key().decode().strip()}\n")
+    return offered
+
+
+async def _offered(name: str, config: HostConfig, ssh: SshConfig) -> tuple[OfferedKey, asyncssh.SSHKey, KnownKeys]:
+    target = SshTarget.of(name, config)
+    resolved, key = await shown_key(target, ssh)
+    offered = OfferedKey(
+        fingerprint=key.get_fingerprint(),
+        key_type=key.get_algorithm(),
+        known=resolved.known.verdict(key),
+        place=place_of(resolved.key_name, resolved.port),
+        file=resolved.known_hosts[0],
+        known_fingerprints=resolved.known.fingerprints(),
+    )
+    return offered, key, resolved.known
+
+
+def _append(host: str, file: Path, line: str) -> None:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b") as known_hosts:
+            size = known_hosts.seek(0, os.SEEK_END)
+            ends_a_line = size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+            known_hosts.write(line.encode() if ends_a_line else b"\n" + line.encode())
+            known_hosts.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        raise FileRefused(
+            host, tr("{path} cannot be written: {reason}", path=file, reason=error.strerror or str(error))
+        ) from None

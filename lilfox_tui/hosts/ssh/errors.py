@@ -1,0 +1,186 @@
+"""What asyncssh, the system and a server's greeting report, as errors that say what is wrong and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+import asyncssh
+from asyncssh.config import ConfigParseError
+
+from lilfox_tui.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable, LinkLost
+from lilfox_tui.hosts.output import last_words
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.redact import redacted_start
+from lilfox_tui.text import clean
+
+# What a server sends before SSH begins: its version line and, allowed but rare, lines before it (RFC 4253, 4.2).
+
+
+MAX_LINE = 8192
+"""Bytes of a line; asyncssh gives up at a longer one."""
+SHOWN = 80
+
+
+class Greeting:
+    """Counts the lines of a server that are not its version. ``versioned`` tells that the version came."""
+
+    def __init__(self) -> None:
+        self.versioned = False
+        self._lines = 0
+        self._first = b""
+        self._open = b""
+
+    def listen(self, connection: asyncssh.SSHClientConnection) -> None:
+        """Hears what ``connection`` receives until the version came; asyncssh itself drops these lines."""
+        receive = connection.data_received
+
+        def hear(data: bytes, datatype: asyncssh.DataType = None) -> None:
+            self.hear(data)
+            if self.versioned:
+                connection.data_received = receive  # type: ignore[method-assign]
+            receive(data, datatype)
+
+        connection.data_received = hear  # type: ignore[method-assign]
+
+    def hear(self, data: bytes) -> None:
+        """Takes the next bytes in, up to the version."""
+        *lines, self._open = (self._open + data).split(b"\n")
+        self._open = self._open[:MAX_LINE]
+        for line in lines:
+            if line.startswith(b"SSH-"):
+                self.versioned = True
+                self._open = b""
+                return
+            self._lines += 1
+            self._first = self._first or line.strip()
+
+    @property
+    def count(self) -> int:
+        """Lines that are not a version, with one that has not ended."""
+        return self._lines + (bool(self._open) and not self._open.startswith(b"SSH-"))
+
+    @property
+    def first(self) -> str:
+        """The first of them that is not empty, safe to be part of an error."""
+        first = self._first or self._open
+        return clean(redacted_start(first, SHOWN))[:SHOWN].strip()
+
+
+LINK_ERRORS = (asyncssh.Error, OSError, asyncio.IncompleteReadError, EOFError)
+"""What a call on a connection raises when the connection is going away."""
+
+
+def dial_error(
+    host: str, where: str, error: BaseException, timeout_s: float, greeting: Greeting | None = None
+) -> HostError:
+    """The error for a connection that could not be made to ``where`` (``[address]:port``); ``greeting`` is what the
+    server sent before SSH began."""
+    if isinstance(error, HostError):
+        return error
+    if isinstance(error, asyncssh.KeyEncryptionError | asyncssh.KeyImportError):
+        return AuthRefused(
+            host,
+            tr("A private key for {where} cannot be opened: {reason}", where=where, reason=clean(str(error))),
+            tr("Load it into the agent with ssh-add, or set passphrase of this host."),
+        )
+    message, hint = _not_ssh(where, error, greeting) or _unreachable(where, error, timeout_s)
+    return HostUnreachable(host, message, hint)
+
+
+def _not_ssh(where: str, error: BaseException, greeting: Greeting | None) -> tuple[Message, Message] | None:
+    """What is said of a server whose own words are what went wrong; None where they are not."""
+    if greeting is None or not greeting.count:
+        return None
+    values = {"where": where, "count": greeting.count, "line": greeting.first}
+    if not greeting.versioned:
+        message = tr("{where} sent no SSH version but other lines ({count}): {line}", **values)
+    elif isinstance(error, asyncssh.ProtocolError | ValueError):
+        message = tr(
+            "{where} sent other lines before its SSH version ({count}): {line}; then what is not SSH: {reason}",
+            reason=clean(str(error)), **values,
+        )  # fmt: skip
+    else:
+        return None
+    return message, tr("Another service may listen on that port, or something in between answers: check the port.")
+
+
+def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Message, Message]:
+    if isinstance(error, TimeoutError):
+        return (
+            tr("{where} did not answer within {seconds:g} s", where=where, seconds=timeout_s),
+            tr("Check that the host is up and that no firewall drops the connection."),
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return (
+            tr("{where} refuses the connection", where=where),
+            tr("The host is up, but no SSH server listens there: check port and sshd."),
+        )
+    if isinstance(error, socket.gaierror):
+        return (
+            tr("The name of {where} cannot be resolved", where=where),
+            tr("Check address in the configuration, ssh_config and DNS."),
+        )
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        return (
+            tr("{file} cannot be read: {reason}", file=error.filename, reason=error.strerror),
+            tr("Correct identity of this host, or make the file readable."),
+        )
+    if isinstance(error, asyncssh.KeyExchangeFailed):
+        return (
+            tr("{where} has no algorithm in common with this client: {reason}", where=where, reason=clean(str(error))),
+            tr("The SSH server is very old, very new or restricted: see Ciphers and KexAlgorithms."),
+        )
+    if isinstance(error, ConfigParseError):
+        return (
+            tr("The ssh_config cannot be used: {reason}", reason=clean(str(error))),
+            tr("Correct that line; ssh -G shows what OpenSSH makes of it."),
+        )
+    if isinstance(error, ConnectionResetError | asyncssh.ConnectionLost):
+        return (
+            tr("{where} closed the connection before the login", where=where),
+            tr("It may be no SSH server, be overloaded (MaxStartups), or have banned this address."),
+        )
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else clean(str(error))
+    reason = reason or type(error).__name__
+    return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Try ssh by hand to see more.")
+
+
+def link_lost(host: str, error: BaseException | None) -> LinkLost:
+    """A connection that worked and went away."""
+    reason = clean(str(error)) if error is not None and str(error) else str(tr("closed by the host"))
+    return LinkLost(
+        host, tr("The connection to {host} was lost: {reason}", host=host, reason=reason), tr("It is tried again.")
+    )
+
+
+def fate_unknown(host: str, command: str, pid: int | None) -> CommandUnknown:
+    """The connection went while a command ran."""
+    return CommandUnknown(
+        host,
+        tr("The connection to {host} went while {command} ran: it may have done its work or not", host=host,
+           command=command),
+        tr("Check its effect on the host. What is left of it (pid {pid}) is ended at the next connect.",
+           pid=pid if pid is not None else "?"),
+        pid=pid,
+    )  # fmt: skip
+
+
+def no_shell(host: str, said: bytes) -> HostUnreachable:
+    """The login worked, but no command can be run: nologin, a forced command, a broken shell."""
+    return HostUnreachable(
+        host,
+        tr("The login on {host} runs no commands: {words}", host=host,
+           words=last_words(said) or str(tr("it said nothing"))),
+        tr("Check the account's login shell and ForceCommand in sshd_config."),
+    )  # fmt: skip
+
+
+def no_session(host: str) -> HostUnreachable:
+    """The server opens no session for a command."""
+    return HostUnreachable(
+        host,
+        tr("{host} opens no session for a command", host=host),
+        tr("See MaxSessions in its sshd_config, and whether the host can start processes at all."),
+    )

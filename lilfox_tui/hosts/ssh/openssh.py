@@ -1,0 +1,92 @@
+"""The ``ssh`` program of this machine: the files that it reads, and the command lines that open a shell on a host.
+
+The files decide what runs (``ProxyCommand``), as whom, and which host is the right one, so they are read only where
+nobody else can have written them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from lilfox_tui import trusted_file
+from lilfox_tui.config.model import HostConfig, SshConfig
+
+_INCLUDE = re.compile(r"\s*include(?:\s*=\s*|\s+)(.*)", re.IGNORECASE)
+_MOST_BYTES = 1 << 20
+_MOST_FILES = 1000
+
+
+def refuse_config(files: Iterable[str | Path]) -> None:
+    """Looks at files of ssh_config and at what they include, as asyncssh finds it. Raises NotTrusted, OSError."""
+    seen: set[Path] = set()
+    todo = [Path(each).expanduser() for each in files]
+    while todo and len(seen) < _MOST_FILES:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        with trusted_file.opened(path) as (descriptor, _found):
+            text = trusted_file.content(descriptor, _MOST_BYTES).decode("utf-8", "replace")
+        for line in text.splitlines():
+            if (found := _INCLUDE.match(line)) is not None:
+                todo += _included(found[1])
+
+
+def refuse_all(files: Iterable[str | Path]) -> None:
+    """Looks at known_hosts, or at keys. Raises NotTrusted."""
+    for each in files:
+        trusted_file.refuse(Path(each).expanduser())
+
+
+def _included(words: str) -> Iterator[Path]:
+    """What ``Include`` means; patterns that are relative are of ~/.ssh (ssh_config(5))."""
+    try:
+        patterns = shlex.split(words)
+    except ValueError:
+        return  # asyncssh refuses the whole file
+    for pattern in patterns:
+        path = Path("~/.ssh", pattern).expanduser() if not pattern.startswith("~") else Path(pattern).expanduser()
+        try:
+            yield from (each for each in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if each.is_file())
+        except (OSError, ValueError, NotImplementedError):
+            continue
+
+
+def shell_argv(name: str, config: HostConfig, ssh: SshConfig) -> list[str]:
+    """argv of an interactive shell: this machine's own, or OpenSSH's client with what the config says of the host.
+    Raises NotTrusted where others may write what that would read. Blocks."""
+    if config.local:
+        return [os.environ.get("SHELL") or "/bin/sh"]
+    argv = ["ssh"]
+    files = [str(Path(each).expanduser()) for each in ssh.config_files]
+    refuse_config(each for each in files if Path(each).is_file())
+    if ssh.config_files != SshConfig().config_files:
+        argv += ["-F", files[0] if files else "none"]
+    if ssh.known_hosts != SshConfig().known_hosts:
+        known = (str(Path(each).expanduser()).replace("%", "%%") for each in ssh.known_hosts)
+        argv += ["-o", "UserKnownHostsFile=" + " ".join(f'"{each}"' for each in known)]
+    if config.port is not None:
+        argv += ["-p", str(config.port)]
+    if config.user is not None:
+        argv += ["-l", config.user]
+    if config.identity is not None:
+        argv += ["-i", str(Path(config.identity).expanduser())]
+    return [*argv, "--", config.address or name]
+
+
+def terminal_argv(
+    name: str, config: HostConfig, ssh: SshConfig, argv: Sequence[str], env: Mapping[str, str], *, sudo: bool = False
+) -> list[str]:
+    """argv that runs ``argv`` in this terminal, on the host. Neither it nor ``env`` may hold a secret: everybody on the
+    host can read it there meanwhile."""
+    words = ["env", *(f"{name}={value}" for name, value in env.items()), *argv]
+    if sudo:
+        words = ["sudo", "--", *words]
+    if config.local:
+        return words
+    *client, end, where = shell_argv(name, config, ssh)
+    return [*client, "-t", end, where, shlex.join(words)]

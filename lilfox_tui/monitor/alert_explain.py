@@ -1,0 +1,139 @@
+"""Why an alert fires: the left-hand side of its expression, now and over time, beside what it is compared with.
+
+Imports numpy and the parser of PromQL."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+import promql_parser
+from msgspec import Struct
+
+from lilfox_tui.metrics.model import Labels
+from lilfox_tui.promql.binary import COMPARISONS
+from lilfox_tui.promql.engine import QueryEngine
+from lilfox_tui.promql.value import Vector
+from lilfox_tui.scrape.labels import NAME
+
+_QUOTED_OR_EMPTY = re.compile(r'("(?:[^"\\]|\\.)*+"?)|\{\}')
+MOST_SERIES = 200
+
+
+class Compared(NamedTuple):
+    """An expression in its two sides, as PromQL; ``op`` and ``right`` are empty where nothing is compared, and
+    ``limit`` is None unless the right one is a number."""
+
+    left: str
+    op: str = ""
+    right: str = ""
+    limit: float | None = None
+
+
+class ComparisonSide(Struct, frozen=True):
+    """One series of the left-hand side: its value now (None where it has none) and what it is compared with, its values
+    in the columns asked for, and whether the whole expression holds for it now."""
+
+    labels: Labels
+    value: float | None
+    limit: float | None
+    holds: bool
+    values: tuple[float | None, ...]
+
+
+class Explanation(Struct, frozen=True):
+    """Both sides of an expression and each series of the left one, those that it holds for first."""
+
+    compared: Compared
+    sides: tuple[ComparisonSide, ...]
+    more: int = 0
+    """Series beyond MOST_SERIES that are left out."""
+
+
+@lru_cache(maxsize=512)
+def compared(expression: str) -> Compared:
+    """The comparison that decides in ``expression``: of ``a > 1 and b`` the first one."""
+    try:
+        found = _comparison(promql_parser.parse(expression))
+    except ValueError:
+        found = None
+    if found is None:
+        return Compared(expression)
+    return Compared(_written(found.lhs), str(found.op), _written(found.rhs), _number(found.rhs))
+
+
+async def explain(queries: QueryEngine, expression: str, start: datetime, end: datetime, columns: int) -> Explanation:
+    """The left-hand side of ``expression`` at ``end``, and in ``columns`` steps since ``start`` (aware). Raises
+    LilFoxError."""
+    parts = compared(expression)
+    holds = await _by_labels(queries, expression, end)
+    limits: dict[Labels, float] = {}
+    if parts.right and parts.limit is None:
+        limits = {
+            _without_name(labels): value for labels, value in (await _by_labels(queries, parts.right, end)).items()
+        }
+    now = await _by_labels(queries, parts.left, end)
+    lines: dict[Labels, list[float | None]] = {labels: [None] * columns for labels in now}
+    step_s = max(1, (end - start) // timedelta(milliseconds=columns)) / 1000
+    first = end - timedelta(seconds=(columns - 1) * step_s)
+    first_ms = first.timestamp() * 1000
+    for line in await queries.range(parts.left, first, end, step_s):
+        values = lines.setdefault(line.labels.pairs, [None] * columns)
+        for at_ms, value in zip(line.times.tolist(), line.values.tolist(), strict=True):
+            place = min(max(0, round((at_ms - first_ms) / (step_s * 1000))), columns - 1)
+            values[place] = value if math.isfinite(value) else None
+    sides = [
+        ComparisonSide(
+            labels,
+            now.get(labels),
+            parts.limit if parts.limit is not None else _limit(labels, limits),
+            labels in holds,
+            tuple(values),
+        )
+        for labels, values in lines.items()
+    ]
+    sides.sort(key=lambda side: (not side.holds, side.value is None, side.labels))
+    return Explanation(parts, tuple(sides[:MOST_SERIES]), max(0, len(sides) - MOST_SERIES))
+
+
+def _written(node: object) -> str:
+    """A part of an expression as people write it: without the empty braces that the parser puts behind each name."""
+    return _QUOTED_OR_EMPTY.sub(lambda found: found[1] or "", str(node))
+
+
+async def _by_labels(queries: QueryEngine, text: str, at: datetime) -> dict[Labels, float]:
+    value = await queries.instant(text, at)
+    if isinstance(value, Vector):
+        return {labels.pairs: number for labels, number in zip(value.labels, value.values.tolist(), strict=True)}
+    return {(): value} if isinstance(value, float) else {}
+
+
+def _limit(labels: Labels, limits: dict[Labels, float]) -> float | None:
+    """What one series is compared with: a single number for all, or the series with the same labels."""
+    return limits.get(_without_name(labels), limits.get(()))
+
+
+def _without_name(labels: Labels) -> Labels:
+    return tuple(pair for pair in labels if pair[0] != NAME)
+
+
+def _comparison(node: object) -> promql_parser.BinaryExpr | None:
+    if isinstance(node, promql_parser.ParenExpr):
+        return _comparison(node.expr)
+    if not isinstance(node, promql_parser.BinaryExpr):
+        return None
+    if str(node.op) in COMPARISONS:
+        return node
+    return _comparison(node.lhs) or _comparison(node.rhs)
+
+
+def _number(node: object) -> float | None:
+    if isinstance(node, promql_parser.ParenExpr):
+        return _number(node.expr)
+    if isinstance(node, promql_parser.UnaryExpr):
+        inner = _number(node.expr)
+        return None if inner is None else -inner
+    return float(node.val) if isinstance(node, promql_parser.NumberLiteral) else None

@@ -1,0 +1,123 @@
+"""From a plan's sets and runs to its level and the reasons for it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+
+from lilfox_tui.backup.schedule import LatePlan, late, next_due
+from lilfox_tui.backup.sets.model import BackupSet, Status
+from lilfox_tui.config.model import PlanConfig
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.jobs.model import Job
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import PlanView
+from lilfox_tui.text import human_duration
+
+GONE_AFTER = 2
+"""Looks in a row that must fail before a store that was read counts as gone."""
+_BAD = ("failed", "unknown")
+
+
+def plan_view(
+    name: str,
+    store: str,
+    *,
+    where: str,
+    config: PlanConfig | None,
+    copy: bool,
+    sets: tuple[BackupSet, ...] | None,
+    read_at: datetime | None,
+    outage: Unavailable | None,
+    failures: int,
+    made: Sequence[BackupSet],
+    jobs: Sequence[Job],
+    now: datetime,
+    zone: tzinfo,
+) -> PlanView:
+    """The plan at ``now`` (aware UTC). ``sets`` are all of its store; ``made`` are the plan's in its main store, for a
+    copy to be held against. ``failures``: so many looks at the store in a row failed. ``since`` is
+    now unless what is wrong tells its beginning: who keeps the view knows since when a level holds."""
+    own = [found for found in sets or () if found.plan == name]
+    shown = None if sets is None else tuple(found for found in sets if config is None or found.plan in (name, ""))
+    runs = [job for job in jobs if job.key == f"backup {name}" and job.kind == "backup" and job.state != "running"]
+    last = runs[0] if runs and config is not None else None
+    is_late = None if config is None or sets is None or copy or not own else late(config, own, now, zone)
+    found = list(_unread(sets, outage, failures))
+    if config is not None and sets is not None:
+        found += _of_copy(own, made) if copy else _of_plan(config, own, is_late, last, now)
+    due = config is not None and config.schedule is not None and not copy
+    return PlanView(
+        name=name,
+        store=store,
+        where=where,
+        config=config,
+        copy=copy,
+        level=max((level for level, _why in found), default=Level.GOOD),
+        since=_since(is_late, outage, now),
+        reasons=tuple(why for _level, why in sorted(found, key=lambda each: -each[0])),
+        sets=shown,
+        read_at=read_at,
+        outage=outage,
+        late=is_late,
+        next_run=next_due(config.schedule, now, zone) if due and config is not None and config.schedule else None,
+        last=last,
+        rto_s=next((each.proof.took_s for each in own if each.proof is not None and each.proof.took_s), None),
+    )
+
+
+def _since(is_late: LatePlan | None, outage: Unavailable | None, now: datetime) -> datetime:
+    """The earliest that is known of what is wrong."""
+    return min([now, *([is_late.due] if is_late is not None else []), *([outage.since] if outage is not None else [])])
+
+
+def _unread(
+    sets: Sequence[BackupSet] | None, outage: Unavailable | None, failures: int
+) -> Iterator[tuple[Level, Message]]:
+    if outage is not None:
+        gone = sets is None or failures >= GONE_AFTER
+        yield Level.FAILING if gone else Level.DEGRADED, tr("its store cannot be read: {error}", error=outage.error)
+    elif sets is None:
+        yield Level.UNKNOWN, tr("not looked at yet")
+
+
+def _of_plan(
+    config: PlanConfig, own: Sequence[BackupSet], is_late: LatePlan | None, last: Job | None, now: datetime
+) -> Iterator[tuple[Level, Message]]:
+    if not own:
+        never = Level.UNKNOWN if config.schedule is None else Level.DEGRADED
+        yield never, tr("there is no backup yet")
+    if is_late is not None:
+        age = human_duration((now - is_late.due).total_seconds())
+        if is_late.newest is None:
+            yield Level.FAILING, tr("late: due {age} ago, and no good set is there", age=age)
+        else:
+            old = human_duration((now - is_late.newest).total_seconds())
+            yield Level.FAILING, tr("late: due {age} ago; the newest good set is {old} old", age=age, old=old)
+    yield from _of_newest(own)
+    if last is not None and last.state in _BAD and (not own or own[0].created < last.started):
+        yield Level.DEGRADED, tr("the last run failed: {reason}", reason=last.message)
+
+
+def _of_newest(own: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
+    newest = own[0] if own else None
+    if newest is None or newest.good:
+        return
+    if newest.status == Status.BROKEN:
+        yield Level.FAILING, tr("the newest set is broken: {reason}", reason=newest.reason)
+    elif newest.status == Status.UNTRUSTED:
+        yield Level.FAILING, tr("the newest set is not trusted: {reason}", reason=newest.reason)
+    elif newest.status == Status.PARTIAL:
+        missing = listed(newest.missing)
+        yield Level.DEGRADED, tr("the newest set is partial: {sources} could not be backed up", sources=missing)
+    else:
+        yield Level.DEGRADED, tr("nobody has verified the newest set")
+
+
+def _of_copy(own: Sequence[BackupSet], made: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
+    """A copy is held against what was made: it is to have the newest good set too."""
+    yield from _of_newest(own)
+    wanted = next((found for found in made if found.good), None)
+    if wanted is not None and all(found.id != wanted.id for found in own):
+        yield Level.DEGRADED, tr("{set} is not there", set=wanted.id)

@@ -1,0 +1,320 @@
+"""Sections of what is exported: alerts, backups, recovery, targets and traffic, as JSON and as Prometheus' families."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from lilfox_tui.config.model import RecoveryConfig
+from lilfox_tui.errors import NotEvaluated
+from lilfox_tui.feed import Pending, Ready, State, Unavailable
+from lilfox_tui.metrics.model import Labels, Level
+from lilfox_tui.metrics.traffic import Traffic
+from lilfox_tui.monitor.model import Backups, PlanView, ServiceView, TargetView
+from lilfox_tui.recovery.history import UnitRecord
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert, Alerts
+
+
+Line = tuple[Labels, float]
+Family = tuple[str, str, str, list[Line]]
+"""Name, type, help and lines of one metric."""
+
+
+def iso(at: datetime) -> str:
+    """ISO 8601 with the offset of this machine's zone."""
+    return at.astimezone().isoformat(timespec="milliseconds")
+
+
+# Alerts for other programs: in the reports, and as the series that Prometheus itself has of them.
+
+
+_NO_NAME_CHARACTER = re.compile(r"^(?=[0-9])|[^a-zA-Z0-9_]")
+
+
+def alerts_level(state: State[Alerts] | None) -> Level:
+    """How bad the alerts are, silenced ones not among them; GOOD where there are no rules, UNKNOWN where nobody has
+    evaluated them. FAILING where one may be missing, or who knows them does not answer: nobody would hear of what goes
+    wrong."""
+    if state is None:
+        return Level.GOOD
+    if isinstance(state, Unavailable):
+        return Level.UNKNOWN if isinstance(state.error, NotEvaluated) else Level.FAILING
+    if isinstance(state, Pending):
+        return Level.UNKNOWN
+    live = [alert for alert in state.value.alerts if alert.resolved_at is None and not alert.silenced_by]
+    if state.value.blind or any(alert.fired_at is not None for alert in live):
+        return Level.FAILING
+    return Level.DEGRADED if live or state.value.troubles else Level.GOOD
+
+
+def alerts_document(state: State[Alerts] | None) -> dict[str, Any] | None:
+    """What is known of alerts; None where the config names no rules. ``why`` tells why nothing is known."""
+    if state is None:
+        return None
+    if not isinstance(state, Ready):
+        return {"known": False, "why": None if isinstance(state, Pending) else str(state.error)}
+    alerts = state.value
+    return {
+        "known": True,
+        "at": alerts.at.isoformat(),
+        "evaluated_here": alerts.evaluated_here,
+        "alerts": [alert_document(alert) for alert in alerts.alerts],
+        "rules": len(alerts.rules),
+        "failing_rules": [
+            {"name": rule.name, "group": rule.group, "error": str(rule.error)}
+            for rule in alerts.rules
+            if rule.error is not None
+        ],
+        "rules_without_data": [rule.name for rule in alerts.rules if rule.health.name == "NO_DATA"],
+        "troubles": [str(each) for each in alerts.troubles],
+    }
+
+
+def alert_document(alert: Alert) -> dict[str, Any]:
+    """One alert as JSON has it: times in ISO 8601, UTC; a value that JSON cannot hold is null."""
+    seen = alert.acknowledged
+    return {
+        "state": alert.state.name.lower(),
+        "name": alert.name,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "value": alert.value if math.isfinite(alert.value) else None,
+        "active_at": _iso_or_none(alert.active_at),
+        "fired_at": _iso_or_none(alert.fired_at),
+        "resolved_at": _iso_or_none(alert.resolved_at),
+        "rule": alert.rule,
+        "acknowledged": None if seen is None else {"by": seen.by, "at": _iso_or_none(seen.at), "note": seen.note},
+        "silenced_by": list(alert.silenced_by),
+    }
+
+
+def alerts_families(state: State[Alerts] | None) -> Iterator[Family]:
+    """``ALERTS`` and ``ALERTS_FOR_STATE`` as Prometheus has them, and how rules and what is told do."""
+    if state is None:
+        return
+    known = isinstance(state, Ready)
+    yield "lilfox_alerts_known", "gauge", "Whether it is known what fires.", [((), float(known))]
+    if not isinstance(state, Ready):
+        return
+    live = [alert for alert in state.value.alerts if alert.resolved_at is None]
+    shown: list[Line] = [
+        ((*_valid_labels(alert.labels), ("alertstate", alert.state.name.lower())), 1.0) for alert in live
+    ]
+    since: list[Line] = [(_valid_labels(alert.labels), alert.active_at.timestamp()) for alert in live]
+    yield "ALERTS", "gauge", "Alerts that are pending or firing.", shown
+    yield "ALERTS_FOR_STATE", "gauge", "Since when an alert's expression has held, in seconds since 1970.", since
+    silenced = sum(bool(alert.silenced_by) for alert in live)
+    yield "lilfox_alerts_silenced", "gauge", "Alerts that are silenced.", [((), float(silenced))]
+    failing = sum(rule.error is not None for rule in state.value.rules)
+    yield "lilfox_rules_failing", "gauge", "Rules whose last evaluation failed.", [((), float(failing))]
+    yield "lilfox_alert_troubles", "gauge", "What does not go as it should.", [((), float(len(state.value.troubles)))]
+
+
+def _valid_labels(labels: Labels) -> Labels:
+    """Labels whose names the text format can hold, each once."""
+    taken, named = {"alertstate"}, {}
+    for name, _value in sorted(labels, key=lambda pair: _NO_NAME_CHARACTER.search(pair[0]) is not None):
+        plain = _NO_NAME_CHARACTER.sub("_", name)
+        while plain in taken:
+            plain += "_"
+        taken.add(plain)
+        named[name] = plain
+    return tuple((named[name], value) for name, value in labels)
+
+
+def _iso_or_none(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+# Backup plans for other programs: in the document of ``check`` and ``monitor``, and as Prometheus' gauges.
+
+
+def backups_level(backups: Backups | None) -> Level:
+    """The worst level of the plans, a restore that is half done among them; GOOD where there are none."""
+    if backups is not None and backups.half_done:
+        return Level.FAILING
+    return max((view.level for view in _plans(backups)), default=Level.GOOD)
+
+
+def half_done_document(backups: Backups | None) -> list[dict[str, Any]]:
+    """Restores of which a part alone is in place."""
+    return [] if backups is None else [half.document() for half in backups.half_done]
+
+
+def backups_document(backups: Backups | None) -> list[dict[str, Any]]:
+    """Each plan in each of its stores. Instants are ISO 8601 with their offset; null is not known."""
+    return [_plan_document(view) for view in _plans(backups)]
+
+
+def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]:
+    """Level, age of the newest good set and duration of the newest drill, with the labels ``plan`` and ``store``."""
+    views: list[tuple[Labels, PlanView]] = [
+        ((("plan", view.name), ("store", view.store)), view) for view in _plans(backups)
+    ]
+    half: list[Line] = [] if backups is None else [((), float(len(backups.half_done)))]
+    yield "lilfox_restores_half_done", "gauge", "Restores whose process died between their renames.", half
+    levels = [(labels, float(view.level)) for labels, view in views]
+    yield "lilfox_backup_level", "gauge", "How well the plan is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
+    yield "lilfox_backup_sets", "gauge", "Sets in the store, by their state.", _by_state(views)
+    late = [(labels, float(view.late is not None)) for labels, view in views if view.sets is not None]
+    yield "lilfox_backup_late", "gauge", "Whether a scheduled run gave no good set.", late
+    newest = [(labels, _newest_good(view)) for labels, view in views]
+    ages = [(labels, (now - at).total_seconds()) for labels, at in newest if at is not None]
+    yield "lilfox_backup_age_seconds", "gauge", "Age of the newest good set.", ages
+    drills = [(labels, view.rto_s) for labels, view in views if view.rto_s is not None]
+    yield "lilfox_backup_restore_seconds", "gauge", "How long the newest drill took to restore a set.", drills
+
+
+def _by_state(views: Sequence[tuple[Labels, PlanView]]) -> list[tuple[Labels, float]]:
+    """Each state is told, also with 0: an alert is to see it come."""
+    from lilfox_tui.backup.sets.model import Status
+
+    return [
+        ((*labels, ("state", state.value)), float(sum(found.status == state for found in view.sets)))
+        for labels, view in views
+        if view.sets is not None
+        for state in Status
+    ]
+
+
+def _plan_document(view: PlanView) -> dict[str, Any]:
+    newest = view.sets[0] if view.sets else None
+    good = _newest_good(view)
+    return {
+        "plan": view.name,
+        "store": view.store,
+        "copy": view.copy,
+        "level": view.level.name.lower(),
+        "since": iso(view.since),
+        "reasons": [str(reason) for reason in view.reasons],
+        "late": view.late is not None,
+        "due": None if view.late is None else iso(view.late.due),
+        "next_run": None if view.next_run is None else iso(view.next_run),
+        "newest": None if newest is None else newest.id,
+        "newest_status": None if newest is None else newest.status,
+        "newest_good_at": None if good is None else iso(good),
+        "sets": None if view.sets is None else len(view.sets),
+        "restore_s": view.rto_s,
+    }
+
+
+def _newest_good(view: PlanView) -> datetime | None:
+    return next((found.created for found in view.sets or () if found.good), None)
+
+
+def _plans(backups: Backups | None) -> Iterator[PlanView]:
+    if backups is not None:
+        yield from (view for view in backups.plans.values() if view.config is not None)
+
+
+# Units that recover by themselves, as Prometheus' gauges.
+
+
+def recovery_families(units: Mapping[str, RecoveryConfig], records: Mapping[str, UnitRecord]) -> Iterator[Family]:
+    """Of each unit that was looked at: whether it was given up, and its restarts within its time."""
+    known: list[tuple[Labels, UnitRecord]] = [
+        ((("name", name), ("host", unit.host), ("unit", unit.unit)), records[name])
+        for name, unit in units.items()
+        if name in records
+    ]
+    given_up = [(labels, float(record.state == "given up")) for labels, record in known]
+    yield "lilfox_recovery_given_up", "gauge", "Whether the unit is left alone after too many restarts.", given_up
+    restarts = [(labels, float(len(record.restarts))) for labels, record in known]
+    yield "lilfox_recovery_restarts", "gauge", "Restarts within the time of its limit.", restarts
+
+
+# Targets that are scraped, in the reports.
+
+
+def targets_document(targets: Iterable[TargetView]) -> list[dict[str, Any]]:
+    """One object a target; ``up`` is null where that is not known yet."""
+    return [_target_document(target) for target in targets]
+
+
+def _target_document(target: TargetView) -> dict[str, Any]:
+    state = target.state
+    scrape = state.value if isinstance(state, Ready) else None
+    return {
+        "job": target.job,
+        "instance": target.instance,
+        "url": target.url,
+        "host": target.host or None,
+        "up": None if isinstance(state, Pending) else scrape is not None,
+        "needed": not target.optional,
+        "why": None if isinstance(state, Pending | Ready) else str(state.error),
+        "since": None if isinstance(state, Pending | Ready) else iso(state.since),
+        "samples": None if scrape is None else scrape.samples,
+        "duration_s": None if scrape is None else scrape.duration_s,
+    }
+
+
+# A service's requests for other programs. What is not known is null in JSON and absent in Prometheus' text.
+
+
+def traffic_document(view: ServiceView) -> dict[str, Any] | None:
+    """``traffic`` of a service's document; None before anything is known."""
+    if isinstance(view.traffic, Pending):
+        return None
+    if not isinstance(view.traffic, Ready):
+        return {"unknown": {"page": str(view.traffic.error.message)}}
+    traffic = view.traffic.value
+    return {
+        "at": iso(traffic.at),
+        "window_s": traffic.window_s,
+        "requests_s": traffic.requests_s,
+        "latency_s": {
+            **{f"p{quantile * 100:.0f}": found and found.seconds for quantile, found in traffic.quantiles()},
+            "average": traffic.average_s,
+            "maximum": traffic.maximum_s,
+        },
+        "latency_bounds": {
+            f"p{quantile * 100:.0f}": found.bound for quantile, found in traffic.quantiles() if found and found.bound
+        },
+        "client_errors_percent": traffic.client_errors,
+        "server_errors_percent": traffic.server_errors,
+        "in_flight": traffic.in_flight,
+        "metrics": dict(traffic.taken),
+        "unknown": {what: str(why) for what, why in traffic.missing.items()},
+    }
+
+
+def traffic_families(views: Iterable[ServiceView]) -> Iterator[Family]:
+    """The same as gauges, with the label ``service``."""
+    rates: list[Line] = []
+    times: list[Line] = []
+    errors: list[Line] = []
+    in_flight: list[Line] = []
+    for view in views:
+        if isinstance(view.traffic, Ready):
+            own: Labels = (("service", view.name),)
+            traffic = view.traffic.value
+            rates += _line(own, traffic.requests_s)
+            times += _quantiles(own, traffic)
+            errors += _ratio((*own, ("class", "4xx")), traffic.client_errors)
+            errors += _ratio((*own, ("class", "5xx")), traffic.server_errors)
+            in_flight += _line(own, traffic.in_flight)
+    yield "lilfox_service_requests_per_second", "gauge", "Requests a second over the last while.", rates
+    yield "lilfox_service_latency_seconds", "gauge", "Time to an answer over the last while, by quantile.", times
+    yield "lilfox_service_errors_ratio", "gauge", "Share of the requests that ended with 4xx or 5xx.", errors
+    yield "lilfox_service_requests_in_flight", "gauge", "Requests under way.", in_flight
+
+
+def _line(labels: Labels, value: float | None) -> list[Line]:
+    return [] if value is None else [(labels, value)]
+
+
+def _ratio(labels: Labels, percent: float | None) -> list[Line]:
+    return [] if percent is None else [(labels, percent / 100)]
+
+
+def _quantiles(own: Labels, traffic: Traffic) -> list[Line]:
+    return [
+        ((*own, ("quantile", f"{quantile:g}")), found.seconds)
+        for quantile, found in traffic.quantiles()
+        if found is not None
+    ]

@@ -1,0 +1,158 @@
+"""Which status changes go into an incident's timeline, which of them another LilFox has written already, and which
+alerts open an incident.
+
+Whoever watches notices the same at a slightly other time, in other words and with another reason. So an entry of
+another LilFox about the same, near in time, stands for one change of ours, and for one only: what went and came back
+twice is told twice. What is so already by the last entry about it is not told again, however late one looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from lilfox_tui.alerts.model import Alert, AlertState, worst_first
+from lilfox_tui.incident.folder import IncidentError, incidents_in, own_path
+from lilfox_tui.incident.incidents import open_incident, read_timeline
+from lilfox_tui.incident.model import AlertChanged, Noticed, SeverityLevel, TimelineEntry
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import StatusChange
+
+SAME_WITHIN = timedelta(seconds=60)
+"""Two who watch notice the same within so long: they ask at other times and wait for as many failures each."""
+_LEVELS: dict[Level, Literal["good", "degraded", "failing"]] = {
+    Level.GOOD: "good",
+    Level.DEGRADED: "degraded",
+    Level.UNKNOWN: "degraded",
+    Level.FAILING: "failing",
+}
+_LINK = ("lost", "back")
+
+
+class EventDedup:
+    """What is noticed while one incident is open."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[datetime, str, str, Level]] = set()
+        self._claimed: set[int] = set()
+        """Numbers of the entries that stand for changes of ours."""
+        self._failing: set[str] = set()
+
+    def new(self, changes: Iterable[StatusChange], opened: datetime) -> Iterator[StatusChange]:
+        """Those of ``changes`` that are to be told, each until the next one is asked for. ``opened`` is when the
+        incident was."""
+        for change in changes:
+            key = (change.at, change.subject, change.kind, change.level)
+            if change.at < opened or key in self._seen:
+                continue
+            if self._matters(change):
+                yield change
+            self._seen.add(key)
+            if change.kind == "level":
+                (self._failing.add if change.level is Level.FAILING else self._failing.discard)(change.subject)
+
+    def told(self, change: StatusChange, entries: Sequence[TimelineEntry]) -> bool:
+        """Whether another one has told it; that entry then stands for nothing else."""
+        about = [(number, what) for number, what in _noticed(entries) if _topic(what) == _topic(event_of(change))]
+        if about and change.kind != "restarted" and _way(about[-1][1]) == _way(event_of(change)):
+            self._claimed.add(about[-1][0])
+            return True
+        for number, what in about:
+            near = abs(what.since - change.at) <= SAME_WITHIN
+            if near and number not in self._claimed and _way(what) == _way(event_of(change)):
+                self._claimed.add(number)
+                return True
+        return False
+
+    def claim(self, entry: TimelineEntry) -> None:
+        """What was written stands for a change of ours."""
+        self._claimed.add(entry.number)
+
+    def _matters(self, change: StatusChange) -> bool:
+        """A host that is only busy, or no more, is in its metrics: told are those that fail, and that they are well
+        again. Mounts and interfaces come and go with every container. Backups have jobs, which tell of themselves."""
+        kind = change.subject.partition("/")[0]
+        if kind == "plan" or change.kind.startswith(("mount ", "disk ", "interface ")):
+            return False
+        if kind != "host" or change.kind != "level":
+            return True
+        return change.level is Level.FAILING or change.subject in self._failing
+
+
+def event_of(change: StatusChange) -> Noticed:
+    """The change as the timeline has it."""
+    return Noticed(
+        subject=change.subject, kind=change.kind, level=_LEVELS[change.level], text=str(change.what), since=change.at
+    )
+
+
+def once_of(change: StatusChange, entries: Sequence[TimelineEntry]) -> str:
+    """A key that is the same for all who are about to write it now."""
+    event = event_of(change)
+    before = sum(_topic(what) == _topic(event) for _number, what in _noticed(entries))
+    return f"noticed {change.subject} {change.kind} {_way(event)} {before}"
+
+
+def _noticed(entries: Iterable[TimelineEntry]) -> Iterator[tuple[int, Noticed]]:
+    return ((entry.number, entry.what) for entry in entries if isinstance(entry.what, Noticed))
+
+
+def _topic(what: Noticed) -> tuple[str, str]:
+    """What it is about: the newest of a topic tells how that is now."""
+    return what.subject, "link" if what.kind in _LINK else what.kind
+
+
+def _way(what: Noticed) -> str:
+    return what.kind if what.kind in _LINK else what.level
+
+
+# An incident that is opened by an alert, where the configuration says which: once for each time that it fires.
+
+
+BY = "lilfox monitor"
+_SAME_FIRING_WITHIN = timedelta(seconds=60)
+"""A time of firing that differs by less is the same: it may have been asked for elsewhere."""
+_LOOKED_AT = 50
+"""The newest incidents, in which it may be told already."""
+_CRITICAL = 3
+
+
+def alerts_that_open(alerts: Iterable[Alert], words: Sequence[str]) -> Iterator[Alert]:
+    """Those that fire, that nobody has acknowledged or silenced, and whose severity or name is one of ``words``; the
+    worst first."""
+    wanted = {word.lower() for word in words}
+    for alert in worst_first(alerts):
+        if alert.state is not AlertState.FIRING or alert.silenced_by or alert.acknowledged is not None:
+            continue
+        if alert.name in words or alert.severity.lower() in wanted - {""}:
+            yield alert
+
+
+def already_recorded(alert: Alert) -> bool:
+    """Whether an incident of this place was open while it fired already: somebody has closed it, and knows. Blocks."""
+    place = own_path()
+    labels = {name: value for name, value in alert.labels if name != "alertname"}
+    for folder in [] if place is None else incidents_in(place)[:_LOOKED_AT]:
+        with suppress(IncidentError):
+            for entry in read_timeline(folder).entries:
+                what = entry.what
+                if isinstance(what, AlertChanged) and what.state == "firing" and _same_alert(what, alert, labels):
+                    return True
+    return False
+
+
+def open_for_alert(alert: Alert) -> Path:
+    """The folder of the incident that is opened for it; of one that somebody else has just opened. Blocks. Raises
+    NotRecorded."""
+    subject = next(filter(None, map(alert.label, ("service", "job", "host", "instance"))), "")
+    title = f"{alert.name}: {subject}" if subject else alert.name
+    severity: SeverityLevel = "SEV-2" if alert.urgency == _CRITICAL else "SEV-3"
+    return Path(open_incident(title, severity, alert.name, BY, unless_open=True).folder)
+
+
+def _same_alert(told: AlertChanged, alert: Alert, labels: dict[str, str]) -> bool:
+    since = alert.fired_at or alert.active_at
+    return told.name == alert.name and told.labels == labels and abs(told.since - since) <= _SAME_FIRING_WITHIN

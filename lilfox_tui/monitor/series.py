@@ -1,0 +1,105 @@
+"""Hosts and units that recover by themselves, as series that rules and queries select. Imports numpy.
+
+``cpu_usage_percent`` and ``memory_usage_percent`` are the gauges that the manual's rules name; the others have the
+names of LilFox's own ``/metrics``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+from msgspec import structs
+
+from lilfox_tui.config.model import RecoveryConfig
+from lilfox_tui.feed import Ready
+from lilfox_tui.metrics.model import HostSnapshot, Labels
+from lilfox_tui.monitor.export import host_families, read_families
+from lilfox_tui.monitor.export_sections import Family, recovery_families
+from lilfox_tui.monitor.model import HostView
+from lilfox_tui.recovery.history import UnitRecord
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
+from lilfox_tui.scrape.notation import ms_of
+from lilfox_tui.scrape.store import SeriesStore
+
+OTHERS_EVERY_MS = 15_000
+"""As seldom as Prometheus scrapes: they are many."""
+_Lines = list[tuple[str, Labels, float]]
+
+
+class HostSeries:
+    """Writes the numbers of one host into ``store``: the two gauges at each reading, the others every so often."""
+
+    def __init__(self, store: SeriesStore, name: str, *, others_every_ms: int = OTHERS_EVERY_MS) -> None:
+        self._others_every_ms = others_every_ms
+        self._gauges, self._others = store.target(f"host {name}"), store.target(f"host {name} others")
+        self._keys: dict[str, tuple[tuple[tuple[str, Labels], ...], LabelList]] = {}
+        self._next_others_ms = 0
+        self._reached = False
+
+    def take(self, view: HostView, snapshot: HostSnapshot) -> None:
+        """A new reading and what it means."""
+        at_ms = ms_of(snapshot.at)
+        gauges = self._usage(view)
+        self._gauges.append(at_ms, self._labels("gauges", gauges), _values(gauges))
+        if self._others_due(at_ms, reached=True):
+            families = (*host_families([view]), *read_families({view.name: snapshot}))
+            self._append_others(at_ms, view, families)
+
+    def lost(self, view: HostView, at_ms: int) -> None:
+        """The host is not reached: what was read of it ends, and ``lilfox_host_up`` is 0."""
+        self._gauges.end(at_ms)
+        if self._others_due(at_ms, reached=False):
+            self._append_others(at_ms, view, tuple(host_families([structs.replace(view, summary=None)])))
+
+    def _others_due(self, at_ms: int, *, reached: bool) -> bool:
+        if reached == self._reached and at_ms < self._next_others_ms:
+            return False
+        self._reached, self._next_others_ms = reached, at_ms + self._others_every_ms
+        return True
+
+    def _usage(self, view: HostView) -> _Lines:
+        summary = view.summary
+        if summary is None or not isinstance(view.link, Ready):
+            return []
+        labels = (("host", view.name), ("instance", view.config.address or view.name))
+        values = {"cpu_usage_percent": summary.cpu_percent, "memory_usage_percent": summary.memory_percent}
+        return [(name, labels, value) for name, value in values.items() if value is not None]
+
+    def _append_others(self, at_ms: int, view: HostView, families: tuple[Family, ...]) -> None:
+        instance = ("instance", view.config.address or view.name)
+        lines = [
+            (name, (*labels, instance), value) for name, _kind, _help, found in families for labels, value in found
+        ]
+        self._others.append(at_ms, self._labels("others", lines), _values(lines))
+
+    def _labels(self, which: str, lines: _Lines) -> LabelList:
+        """The same object as long as the series are the same."""
+        keys = tuple((name, labels) for name, labels, _value in lines)
+        known = self._keys.get(which)
+        if known is None or known[0] != keys:
+            known = (keys, LabelList([LabelSet.of({**dict(labels), NAME: name}) for name, labels in keys]))
+            self._keys[which] = known
+        return known[1]
+
+
+def _values(lines: _Lines) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([value for _name, _labels, value in lines], np.float64)
+
+
+class RecoverySeries:
+    """Writes what is known of the units into ``store``."""
+
+    def __init__(self, store: SeriesStore, units: Mapping[str, RecoveryConfig]) -> None:
+        self._target, self._units = store.target("recovery"), units
+
+    def take(self, records: Mapping[str, UnitRecord], now: datetime) -> None:
+        """What is known now."""
+        lines = [
+            (LabelSet.of({**dict(labels), NAME: name}), value)
+            for name, _kind, _help, found in recovery_families(self._units, records)
+            for labels, value in found
+        ]
+        values = np.array([value for _labels, value in lines], dtype=np.float64)
+        self._target.append(ms_of(now), LabelList([labels for labels, _value in lines]), values)

@@ -1,0 +1,1 @@
+"""Watchers: one file for each kind of thing that is watched."""

@@ -1,0 +1,327 @@
+"""Watches alerts: evaluates the configuration's rules over what is scraped, or asks a Prometheus or another LilFox.
+
+The engine, and all that it imports (numpy, sqlite3, the parser of PromQL), comes after the first frame, and only where
+the config names rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from lilfox_tui.config.model import Config, Seconds
+from lilfox_tui.crash import fault_of
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.feed import Feed, Pending, Ready, State
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.monitor.watchers import scrape
+from lilfox_tui.recovery import RULES
+from lilfox_tui.task_group import CancelSafeTaskGroup
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.engine import AlertEngine
+    from lilfox_tui.alerts.external import ExternalAlerts
+    from lilfox_tui.alerts.model import Alert, Alerts, Event, Silence, SilenceMatcher
+    from lilfox_tui.alerts.notifier import Notification
+    from lilfox_tui.metrics.model import Labels
+    from lilfox_tui.monitor.alert_explain import Explanation
+    from lilfox_tui.promql.engine import QueryEngine
+    from lilfox_tui.scrape.store import SeriesStore
+
+
+# The alerts as they were, for a screen that is turned back: a state is kept where something in it changed.
+
+
+KEPT = 2000
+ALERTS_KEPT = 50_000
+"""In all states together: some 20 MB."""
+
+
+class PastAlerts:
+    """The newest KEPT states that differ, and fewer where they hold many alerts."""
+
+    def __init__(self) -> None:
+        self._times: list[datetime] = []
+        self._states: list[Alerts] = []
+
+    def keep(self, alerts: Alerts) -> None:
+        """Takes a new state in."""
+        if self._states and signature(self._states[-1]) == signature(alerts):
+            return
+        if self._times and alerts.at < self._times[-1]:  # the clock was set back
+            place = bisect_right(self._times, alerts.at)
+            del self._times[place:], self._states[place:]
+        self._times.append(alerts.at)
+        self._states.append(alerts)
+        first, count = max(0, len(self._states) - KEPT), sum(len(each.alerts) for each in self._states)
+        while count > ALERTS_KEPT and first < len(self._states) - 1:
+            count -= len(self._states[first].alerts)
+            first += 1
+        del self._times[:first], self._states[:first]
+
+    def at(self, at: datetime) -> Alerts | None:
+        """The state at that time (aware UTC); None before the first."""
+        place = bisect_right(self._times, at)
+        return self._states[place - 1] if place else None
+
+
+def signature(alerts: Alerts) -> object:
+    """What makes a state another one: which alerts, who has seen them, what silences them, how the rules do. Not their
+    values."""
+    found = tuple(
+        (one.rule, one.labels, one.state, one.active_at, one.acknowledged, one.silenced_by) for one in alerts.alerts
+    )
+    silences = tuple((one.id, one.ends_at) for one in alerts.silences)
+    return found, silences, tuple((one.key, one.health) for one in alerts.rules), tuple(map(str, alerts.troubles))
+
+
+AGAIN_S = 10.0
+"""Before an engine that could not begin, or that ended by a fault of our own, is tried again."""
+EVENTS_READ = 5000
+
+
+class AlertWatch:
+    """The alerts of ``config``'s rules over ``store``. ``config_file`` is where the config comes from: alerts are kept
+    for each one apart, or in the folder ``state``. ``changed`` is called when an alert or a rule is another
+    than before.
+
+    ``ring`` is the bell of the terminal, for the notifier of that kind; to be set before :meth:`run`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        config_file: Path | None,
+        store: Feed[SeriesStore],
+        host_of: Callable[[str | None], Host | None],
+        changed: Callable[[], None],
+        *,
+        state: Path | None = None,
+    ) -> None:
+        self.feed: Feed[Alerts] = Feed()
+        self.ring: Callable[[Notification], None] | None = None
+        self._config, self._config_file, self._store, self._changed = config, config_file, store, changed
+        self._folder = state
+        self._host_of = host_of
+        self._named = bool(
+            config.rules
+            or config.prometheus_config
+            or config.recovery
+            or config.prometheus is not None
+            or config.alertmanager is not None
+        )
+        self._source: AlertEngine | ExternalAlerts | None = None
+        self._own: AlertEngine | None = None
+        self._queries: QueryEngine | None = None
+        self._past = PastAlerts()
+
+    @property
+    def state(self) -> State[Alerts] | None:
+        """The newest alerts; None where the config names no rules."""
+        return self.feed.state if self._named else None
+
+    def state_at(self, at: datetime) -> State[Alerts] | None:
+        """The alerts as they were ``at`` (aware UTC); pending where that is not known."""
+        if not self._named:
+            return None
+        then = self._past.at(at)
+        return Pending() if then is None else Ready(then, then.at)
+
+    async def run(self) -> None:
+        """Evaluates, or shows what another LilFox, a Prometheus or an Alertmanager knows, until cancelled. What goes
+        wrong is in ``feed``."""
+        await asyncio.sleep(scrape.AFTER_FIRST_FRAME_S if self._named else 0.0)
+        while self._named:
+            try:
+                await self._watch()
+            except LilFoxError as error:
+                self._fail(error)
+            except Exception as error:
+                self._fail(LilFoxError(fault_of(error)))
+            await asyncio.sleep(AGAIN_S if self._named else 0.0)
+
+    async def look_once(self) -> None:
+        """Looks once what is known elsewhere: to the LilFox that evaluates, or to a Prometheus and an Alertmanager."""
+        if not self._named:
+            return
+        from lilfox_tui.alerts.ownership import state_folder
+        from lilfox_tui.monitor.external_alerts import kept_alerts, open_others
+
+        try:
+            config = await asyncio.to_thread(with_rules_of_prometheus, self._config)
+            if config.rules:
+                kept = await asyncio.to_thread(kept_alerts, self._folder or state_folder(self._config_file))
+                if isinstance(kept, Ready):
+                    self.feed.publish(kept.value, kept.at)
+                else:
+                    self.feed.fail(kept.error, since=kept.since)
+            elif config.prometheus is not None or config.alertmanager is not None:
+                others, _prometheus = open_others(config, self._host_of)
+                try:
+                    self.feed.publish(await others.read())
+                finally:
+                    await others.close()
+            else:
+                self._named = False
+        except LilFoxError as error:
+            self.feed.fail(error)
+
+    async def acknowledge(self, alert: Alert, by: str, note: str) -> None:
+        """``by`` has seen it; holds until it resolves. Raises LilFoxError."""
+        await self._running().acknowledge(alert, by, note)
+
+    async def unacknowledge(self, alert: Alert, by: str) -> None:
+        """Takes an acknowledgement back. Raises LilFoxError."""
+        await self._running().unacknowledge(alert, by)
+
+    async def silence(self, matchers: Sequence[SilenceMatcher], for_s: float | None, by: str, comment: str) -> Silence:
+        """Silences what ``matchers`` take for so long; None for until nothing fits them any more. Raises
+        LilFoxError."""
+        return await self._running().silence(matchers, for_s, by, comment)
+
+    async def expire(self, silence: str, by: str) -> None:
+        """Ends the silence with that id. Raises LilFoxError."""
+        await self._running().expire(silence, by)
+
+    def preview(self, matchers: Sequence[SilenceMatcher]) -> tuple[Alert, ...]:
+        """The alerts that a silence would silence now. Raises UsageError."""
+        return self._running().preview(matchers)
+
+    async def events(self, labels: Labels, limit: int = 50) -> tuple[Event, ...]:
+        """What happened to the alert with these labels, the newest first; nothing where that is not kept here."""
+        if self._own is None:
+            return ()
+        return tuple(each for each in await self._own.history(EVENTS_READ) if each.labels == labels)[:limit]
+
+    @property
+    def queries(self) -> QueryEngine | None:
+        """What answers PromQL here, with what rules gave in it; None while nothing does."""
+        return self._queries
+
+    @property
+    def unasked(self) -> Message | None:
+        """Whose alerts are not shown although the config names them: rules of our own are. None where nobody's."""
+        others = {"prometheus": self._config.prometheus, "alertmanager": self._config.alertmanager}
+        named = [key for key, api in others.items() if api is not None]
+        if self._own is None or not named:
+            return None
+        return tr("own rules only: alerts of {others} are not shown", others=listed(named))
+
+    async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Explanation:
+        """What makes ``expression`` true or not: its left-hand side at ``end`` and in ``columns`` steps since ``start``
+        (aware UTC). Raises LilFoxError, also while there is nobody to ask."""
+        if self._queries is None:
+            raise LilFoxError(tr("rules are not evaluated now"))
+        from lilfox_tui.monitor.alert_explain import explain
+
+        return await explain(self._queries, expression, start, end, columns)
+
+    async def _watch(self) -> None:
+        config = await asyncio.to_thread(with_rules_of_prometheus, self._config)
+        if config.rules:
+            await self._evaluate(config)
+        elif config.prometheus is not None or config.alertmanager is not None:
+            await self._follow_others(config)
+        else:
+            self._named = False
+            self._changed()
+
+    async def _evaluate(self, config: Config) -> None:
+        """Rules of our own."""
+        store = await self._scraped()
+        await asyncio.to_thread(importlib.import_module, "lilfox_tui.alerts.engine")
+        from lilfox_tui.alerts.engine import AlertEngine
+        from lilfox_tui.alerts.notifier import NotifierSetup
+        from lilfox_tui.alerts.ownership import state_folder
+        from lilfox_tui.promql.engine import EmbeddedEngine
+
+        base = Path() if self._config_file is None else self._config_file.absolute().parent
+        folder, setting = self._folder or state_folder(self._config_file), NotifierSetup(self.ring)
+        engine = await asyncio.to_thread(lambda: AlertEngine(config, store, folder=folder, base=base, setting=setting))
+        self._source = self._own = engine
+        self._queries = EmbeddedEngine(engine.series)
+        await self._run_and_follow(engine)
+
+    async def _follow_others(self, config: Config) -> None:
+        """The rules and alerts of a Prometheus, the alerts and silences of an Alertmanager."""
+        await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.external_alerts")
+        from lilfox_tui.monitor.external_alerts import open_others
+
+        others, prometheus = open_others(config, self._host_of)
+        self._source, self._queries = others, prometheus
+        try:
+            await self._run_and_follow(others)
+        finally:
+            self._source = self._queries = None
+            await others.close()
+
+    async def _scraped(self) -> SeriesStore:
+        async with aclosing(self._store.watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready):
+                    return state.value
+        raise AssertionError("a feed does not end")
+
+    async def _run_and_follow(self, source: AlertEngine | ExternalAlerts) -> None:
+        try:
+            async with CancelSafeTaskGroup() as group:
+                group.create_task(source.run())
+                group.create_task(self._follow(source.feed))
+        except ExceptionGroup as faults:
+            raise faults.exceptions[0] from None
+
+    async def _follow(self, feed: Feed[Alerts]) -> None:
+        before: object = None
+        async with aclosing(feed.watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready):
+                    self._past.keep(state.value)
+                    self.feed.publish(state.value, state.at)
+                    if before != (before := signature(state.value)):
+                        self._changed()
+                elif not isinstance(state, Pending):
+                    self.feed.fail(state.error, since=state.since, next_try=state.next_try)
+                    self._changed()
+
+    def _fail(self, error: LilFoxError) -> None:
+        self._source = self._own = self._queries = None
+        self.feed.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=AGAIN_S))
+        self._changed()
+
+    def _running(self) -> AlertEngine | ExternalAlerts:
+        if self._source is None:
+            raise UsageError(
+                tr("rules are not evaluated now"), tr("name rule files in the configuration: rules: [...]")
+            )
+        return self._source
+
+
+def with_rules_of_prometheus(config: Config) -> Config:
+    """``config`` with the rules of the prometheus.yml that it names, and with its external labels and period where
+    ``config`` has none of its own. Blocks. Raises ConfigError."""
+    if config.prometheus_config is None:
+        return _with_rules_of_recovery(config)
+    from lilfox_tui.scrape.prometheus_config import read_prometheus
+
+    file = read_prometheus(Path(config.prometheus_config))
+    labels = {**file.external_labels, **config.alerts.external_labels}
+    every = config.alerts.every or Seconds(file.evaluation_interval_s)
+    alerts = replace(config.alerts, external_labels=labels, every=every)
+    return _with_rules_of_recovery(replace(config, rules=(*config.rules, *file.rule_files), alerts=alerts))
+
+
+def _with_rules_of_recovery(config: Config) -> Config:
+    """Where rules are evaluated elsewhere, they stay there: then the gauge on our own /metrics is for them."""
+    elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
+    if not config.recovery or elsewhere:
+        return config
+    return replace(config, rules=(*config.rules, str(RULES)))

@@ -1,0 +1,336 @@
+"""Backups while watching: the sets of each plan, whether it is late, and the jobs of this machine.
+
+Nothing of backup/ and of jobs/ is imported before the first frame, and of backup/ only where there is a plan or a
+store."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.crash import fault_of
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Feed, Pending, Ready, Unavailable
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.i18n import tr
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import Backups, PlanView
+from lilfox_tui.monitor.watchers import scrape
+from lilfox_tui.paths import all_folders, config_file
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.context import BackupContext
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+    from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.jobs.model import Job
+
+
+EVERY_S = 60.0
+"""Between two looks at a store."""
+FIRST_WAIT_S = 5.0
+"""Before a store that could not be read is tried again; twice as long after each failure, up to LONGEST_WAIT_S."""
+LONGEST_WAIT_S = 300.0
+JUDGE_EVERY_S = 15.0
+"""Between two looks at the clock: a plan becomes late without anything else happening."""
+AFTER_FAULT_S = 10.0
+HALF_DONE_EVERY_S = 15.0
+"""Between two looks for restores that are half done; a job that ends has one made at once."""
+FOUND = ("/backup",)
+"""Where the manual's scripts put their sets: shown where the configuration has no backups."""
+_PARTS = ("sets.catalogue", "context", "plan", "schedule")
+
+
+class _StoreWatch:
+    """One store: its sets when last read, and why there are no newer ones."""
+
+    def __init__(self, name: str, options: Any) -> None:
+        self.name, self.options = name, options
+        self.where = ""
+        self.feed: Feed[tuple[BackupSet, ...]] = Feed()
+        self.sets: tuple[BackupSet, ...] | None = None
+        self.read_at: datetime | None = None
+        self.failures = 0
+        self.wake = asyncio.Event()
+
+    async def look(self, opening: BackupContext) -> None:
+        """One look. Raises nothing that the store or its host can cause."""
+        self.wake.clear()
+        try:
+            store = opening.store(self.name, self.options)
+            self.where = store.where
+            self.sets = tuple(await opening.sets_in(store))
+        except LilFoxError as error:
+            self.fail(error)
+        except Exception as error:
+            self.fail(LilFoxError(fault_of(error)))
+        else:
+            self.failures, self.read_at = 0, datetime.now(UTC)
+            self.feed.publish(self.sets, self.read_at)
+
+    def fail(self, error: LilFoxError) -> None:
+        """There is nothing newer, for that reason."""
+        self.failures += 1
+        self.feed.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=self.wait_s))
+
+    @property
+    def wait_s(self) -> float:
+        """Until the next look."""
+        if not self.failures:
+            return EVERY_S
+        return float(min(FIRST_WAIT_S * 2 ** min(self.failures - 1, 10), LONGEST_WAIT_S))
+
+    async def rest(self) -> None:
+        """Waits until the next look is due, or asked for."""
+        try:
+            async with asyncio.timeout(self.wait_s):
+                await self.wake.wait()
+        except TimeoutError:
+            return
+
+
+class BackupWatch:
+    """The plans, stores and jobs that there are. ``file`` is where ``config`` comes from, None for the usual
+    place. ``host_of`` lends hosts that are watched anyway; ``changed`` is called when a level is another than
+    before."""
+
+    def __init__(
+        self,
+        config: Config,
+        file: Path | None,
+        host_of: Callable[[str | None], Host | None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.feed: Feed[Backups] = Feed()
+        self._config_file = file
+        self._config, self._host_of, self._changed = config, host_of, changed
+        self._stores: dict[str, _StoreWatch] = {}
+        self._jobs: tuple[Job, ...] | None = None
+        self._unsettled: tuple[str, ...] = ()
+        self._half_done: tuple[InterruptedRestore, ...] = ()
+        self._ended = asyncio.Event()
+        """A job has ended: it may have left a restore half done, or settled one."""
+        self._shown = asyncio.Event()
+        self._began: dict[tuple[str, str], tuple[Level, datetime]] = {}
+
+    @property
+    def configured(self) -> bool:
+        """Whether the configuration has plans or stores."""
+        return bool(self._config.backup.plans or self._config.backup.stores)
+
+    @property
+    def config_path(self) -> str | None:
+        """The configuration file that jobs read; None where there is none."""
+        file = self._config_file or config_file()
+        return str(file.absolute()) if file.exists() else None
+
+    @property
+    def backups(self) -> Backups | None:
+        """The newest there is; None before the first look."""
+        return self.feed.value
+
+    def look_again(self) -> None:
+        """Ends the wait before the next look at every store."""
+        for watch in self._stores.values():
+            watch.wake.set()
+
+    def show(self) -> None:
+        """Somebody looks: where nothing is configured, stores that are found are read too."""
+        self._shown.set()
+
+    async def run(self) -> None:
+        """Watches until cancelled. What goes wrong is in ``feed``."""
+        await asyncio.sleep(scrape.AFTER_FIRST_FRAME_S)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._kept_up(self._follow_jobs))
+            group.create_task(self._kept_up(self._watch_stores))
+            group.create_task(self._kept_up(self._watch_half_done))
+
+    async def look_once(self) -> None:
+        """One look at the stores of the plans and at what restores left, for ``check``."""
+        await self._look_at_half_done()
+        if not self._config.backup.plans:
+            if self._half_done:
+                self._publish()
+            return
+        await self._import()
+        from lilfox_tui.jobs.listing import list_jobs
+
+        self._jobs = tuple(await asyncio.to_thread(list_jobs))
+        async with self._opening() as opening:
+            self._stores = {name: _StoreWatch(name, options) for name, options in self._places().items()}
+            try:
+                await asyncio.gather(*(watch.look(opening) for watch in self._stores.values()))
+            finally:
+                self._publish()
+
+    def give_up(self, timeout_s: float) -> None:
+        """Stores that said nothing in time have failed."""
+        for watch in self._stores.values():
+            if isinstance(watch.feed.state, Pending):
+                watch.fail(LilFoxError(tr("no answer within {timeout_s:g} s", timeout_s=timeout_s)))
+        if self._stores:
+            self._publish()
+
+    async def _kept_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A fault of our own ends nothing else; then it goes on."""
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                self.feed.fail(error if isinstance(error, LilFoxError) else LilFoxError(fault_of(error)))
+            await asyncio.sleep(AFTER_FAULT_S)
+
+    async def _follow_jobs(self) -> None:
+        await asyncio.to_thread(importlib.import_module, "lilfox_tui.jobs.listing")
+        from lilfox_tui.jobs.listing import Jobs, unsettled
+
+        jobs = Jobs()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(jobs.run())
+            async with aclosing(jobs.feed.watch()) as states:
+                async for state in states:
+                    if isinstance(state, Ready):
+                        before = self._jobs
+                        over = {job.id for job in before or () if job.state != "running"}
+                        ended = any(job.state != "running" and job.id not in over for job in state.value)
+                        self._jobs = state.value
+                        self._unsettled = tuple(job.id for job in unsettled(state.value))
+                        self._publish(judge=before is None or ended)
+                        if ended:
+                            self._ended.set()
+                            self.look_again()
+
+    async def _watch_half_done(self) -> None:
+        while True:
+            self._ended.clear()
+            before = self._half_done
+            await self._look_at_half_done()
+            if self._half_done != before:
+                self._publish(judge=False)
+                self._changed()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HALF_DONE_EVERY_S):
+                    await self._ended.wait()
+
+    async def _look_at_half_done(self) -> None:
+        """What restores left between their renames; nothing is imported as long as nothing was ever restored."""
+        if not await asyncio.to_thread(_was_restored):
+            self._half_done = ()
+            return
+        half_done = await asyncio.to_thread(importlib.import_module, "lilfox_tui.backup.restores.interrupted")
+        async with self._opening() as opening:
+            self._half_done = tuple(await half_done.half_done(opening))
+
+    async def _watch_stores(self) -> None:
+        if not self.configured:
+            await self._shown.wait()
+        await self._import()
+        async with self._opening() as opening:
+            self._stores = {name: _StoreWatch(name, options) for name, options in self._places().items()}
+            self._publish()
+            async with asyncio.TaskGroup() as group:
+                for watch in self._stores.values():
+                    group.create_task(self._look_at(watch, opening))
+                group.create_task(self._judge_by_the_clock())
+
+    async def _look_at(self, watch: _StoreWatch, opening: BackupContext) -> None:
+        while True:
+            await watch.look(opening)
+            self._publish()
+            await watch.rest()
+
+    async def _judge_by_the_clock(self) -> None:
+        while True:
+            await asyncio.sleep(JUDGE_EVERY_S)
+            self._publish()
+
+    async def _import(self) -> None:
+        for name in _PARTS:
+            await asyncio.to_thread(importlib.import_module, f"lilfox_tui.backup.{name}")
+        await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.backup_levels")
+
+    def _opening(self) -> BackupContext:
+        from lilfox_tui.backup.context import BackupContext
+
+        return BackupContext(self._config, lent=self._lent)
+
+    def _lent(self, name: str | None) -> Host | None:
+        """A host that is watched anyway; this machine is opened anew, that costs nothing."""
+        return None if name is None or name not in self._config.hosts else self._host_of(name)
+
+    def _places(self) -> Mapping[str, Any]:
+        """Name → Options of the stores that are read."""
+        if self.configured:
+            return self._config.backup.stores
+        from lilfox_tui.backup.plan import store_options
+
+        return {folder: store_options(folder) for folder in FOUND if Path(folder).is_dir()}
+
+    def _publish(self, *, judge: bool = True) -> None:
+        """Tells the newest. Unless ``judge`` plans are as they were: a job has moved on, no more."""
+        before = self.feed.value
+        if judge or before is None:
+            plans: Mapping[tuple[str, str], PlanView] = {view.key: view for view in self._views(datetime.now(UTC))}
+        else:
+            plans = before.plans
+        self.feed.publish(Backups(plans, self._jobs, self._unsettled, self._half_done))
+        old = {} if before is None else before.plans
+        if any(key not in old or old[key].level is not view.level for key, view in plans.items()):
+            self._changed()
+
+    def _views(self, now: datetime) -> Iterator[PlanView]:
+        named: set[str] = set()
+        for name, plan in self._config.backup.plans.items():
+            for store in (plan.store, *plan.copies):
+                named.add(store)
+                if store in self._stores:
+                    yield self._view(name, store, now)
+        for store in self._stores:
+            if store not in named:
+                yield self._view("", store, now)
+
+    def _view(self, plan: str, store: str, now: datetime) -> PlanView:
+        from lilfox_tui.backup.sets.names import local_zone
+        from lilfox_tui.monitor.backup_levels import plan_view
+
+        watch = self._stores[store]
+        config = self._config.backup.plans.get(plan)
+        main = None if config is None else self._stores.get(config.store)
+        made = () if main is None else main.sets or ()
+        view = plan_view(
+            plan or store,
+            store,
+            where=watch.where,
+            config=config,
+            copy=config is not None and store != config.store,
+            sets=watch.sets,
+            read_at=watch.read_at,
+            outage=watch.feed.state if isinstance(watch.feed.state, Unavailable) else None,
+            failures=watch.failures,
+            made=[found for found in made if found.plan == plan],
+            jobs=self._jobs or (),
+            now=now,
+            zone=local_zone(),
+        )
+        level, since = self._began.get(view.key, (None, now))
+        if level is not view.level or since > view.since:
+            since = view.since
+        self._began[view.key] = (view.level, since)
+        return replace(view, since=since)
+
+
+def _was_restored() -> bool:
+    """Whether anything is noted of restores on this machine. Blocks."""
+    for folder in all_folders("restores"):
+        with suppress(OSError):
+            if any(folder.glob("*.json")):
+                return True
+    return False

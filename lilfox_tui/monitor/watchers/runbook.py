@@ -1,0 +1,87 @@
+"""Runbooks while watching: the documents of the configuration and those that LilFox brings, and the runs of them.
+
+Nothing of runbook/ and of jobs/ is imported before somebody looks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.crash import fault_of
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Feed
+from lilfox_tui.i18n import language
+from lilfox_tui.monitor.model import RunbooksView
+
+if TYPE_CHECKING:
+    from lilfox_tui.jobs.listing import Listing
+    from lilfox_tui.jobs.model import Job
+    from lilfox_tui.runbook.model import Document
+
+
+EVERY_S = 2.0
+Stamp = tuple[str, tuple[tuple[str, int, int], ...]]
+
+
+class RunbookWatch:
+    """The runbooks of ``config``. Reads nothing before :meth:`show`."""
+
+    def __init__(self, config: Config) -> None:
+        self.feed: Feed[RunbooksView] = Feed()
+        self._config = config
+        self._shown = asyncio.Event()
+        self._stamp: Stamp | None = None
+        self._documents: tuple[Document, ...] = ()
+        self._listing: Listing | None = None
+        """It reads nothing twice of what has ended."""
+
+    def show(self) -> None:
+        """Somebody looks."""
+        self._shown.set()
+
+    async def run(self) -> None:
+        """Watches until cancelled: a file that is changed is read again. What goes wrong is in ``feed``."""
+        await self._shown.wait()
+        while True:
+            try:
+                view = await asyncio.to_thread(self.look)
+                if view != self.feed.value:
+                    self.feed.publish(view)
+            except LilFoxError as error:
+                self.feed.fail(error)
+            except Exception as error:
+                self.feed.fail(LilFoxError(fault_of(error)))
+            await asyncio.sleep(EVERY_S)
+
+    def look(self) -> RunbooksView:
+        """What there is now. Blocks."""
+        from lilfox_tui.runbook.library import catalogue
+
+        stamp: Stamp = (language(), tuple(_stamps(self._config.runbooks.folders)))
+        if stamp != self._stamp:
+            self._documents = tuple(catalogue(self._config.runbooks))
+            self._stamp = stamp
+        return RunbooksView(self._documents, self._runs())
+
+    def _runs(self) -> tuple[Job, ...]:
+        from lilfox_tui.jobs.listing import Listing
+        from lilfox_tui.runbook.run.protocol import RUN_KIND
+
+        if self._listing is None:
+            self._listing = Listing()
+        return tuple(job for job in self._listing.look() if job.kind == RUN_KIND)
+
+
+def _stamps(folders: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
+    """Of every file there: its size and when it was changed."""
+    from lilfox_tui.runbook.library import files_of
+
+    for folder in folders:
+        for path in files_of(Path(folder)):
+            with suppress(OSError):
+                about = path.stat()
+                yield str(path), about.st_size, about.st_mtime_ns

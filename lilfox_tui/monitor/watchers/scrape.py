@@ -1,0 +1,327 @@
+"""Series of what is watched: each service's page of metrics, scraped, and what is read of hosts, in one store.
+
+What a service's series tell of its requests goes to its row and to history.
+
+A service is a target by itself; one without such a page is no error. What this imports (numpy, the parser of PromQL) is
+imported when it is needed, and never before the first frame."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lilfox_tui.config.model import Config
+from lilfox_tui.crash import fault_of
+from lilfox_tui.errors import ConfigError, LilFoxError
+from lilfox_tui.feed import Feed, Ready, Unavailable
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.metrics.history import History
+from lilfox_tui.metrics.model import HostSnapshot
+from lilfox_tui.metrics.traffic import TrafficPart, series_of_traffic, traffic_window_s
+from lilfox_tui.monitor.model import Overview, StoreUsage, TargetView, target_view
+from lilfox_tui.monitor.watchers.host import HostWatch
+from lilfox_tui.monitor.watchers.service import ServiceWatch
+
+if TYPE_CHECKING:
+    from lilfox_tui.monitor.series import HostSeries
+    from lilfox_tui.monitor.watchers.scraped_service import ScrapedService
+    from lilfox_tui.scrape.discovery import Discovery
+    from lilfox_tui.scrape.pool import ScraperPool
+    from lilfox_tui.scrape.scraper import Scrape
+    from lilfox_tui.scrape.store import SeriesStore
+    from lilfox_tui.scrape.target import ScrapeTarget
+
+
+AFTER_FIRST_FRAME_S = 1.0
+"""Importing numpy would hold up the first frame."""
+NO_PAGE_AGAIN_S = 60.0
+"""A service that never had a page of metrics is asked for one so seldom."""
+AFTER_FAULT_S = 5.0
+CHECK_APART_S = 1.0
+HOLDS_SCRAPES = 2
+_IMPORTED_IN_THREAD = (
+    "lilfox_tui.monitor.watchers.scraped_service", "lilfox_tui.monitor.series", "lilfox_tui.scrape.discovery",
+    "lilfox_tui.scrape.pool", "h11",
+)  # fmt: skip
+"""Together they take a tenth of a second, in which the event loop goes on."""
+
+
+class ScrapeWatch:
+    """Scrapes the services in ``services`` and the targets that ``config`` names. ``host_of`` gives the host that asks,
+    by its name; None for this machine.
+
+    ``store`` is published once there is one: with a service that has metrics, with targets, or with rules. Rules select
+    from it, so it has what ``config`` names; of services that were found here the series are in ``found_store``.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        services: Mapping[str, ServiceWatch],
+        history: History,
+        host_of: Callable[[str | None], Host | None],
+    ) -> None:
+        self.store: Feed[SeriesStore] = Feed()
+        self.found_store: SeriesStore | None = None
+        self._config, self._services, self._history, self._host_of = config, services, history, host_of
+        self._limit_bytes = config.history.memory_mb * 1024 * 1024
+        self._scraped: dict[str, ScrapedService] = {}
+        self._hosts: dict[str, HostSeries] = {}
+        self._pool: ScraperPool | None = None
+        self._file_problems: tuple[str, ...] = ()
+
+    async def run(self) -> None:
+        """Scrapes until cancelled."""
+        config = self._config
+        asked = self._asked()
+        named = self._names_others()
+        if not (asked or named or config.rules or config.recovery):
+            return
+        await asyncio.sleep(AFTER_FIRST_FRAME_S)
+        store = await self._opened()
+        async with asyncio.TaskGroup() as group:
+            for watch in asked:
+                group.create_task(self._kept_up(watch))
+            if named:
+                pool, targets, discovery = await self._others(store)
+                group.create_task(pool.run(targets, discovery))
+
+    def checks(self) -> list[Coroutine[Any, Any, None]]:
+        """For :meth:`Monitor.check_once`: two scrapes of each service that has metrics, for rates are between them, and
+        one of the other targets."""
+        others = [self._check_others()] if self._names_others() else []
+        return [*(self._check(watch) for watch in self._asked()), *others]
+
+    def _names_others(self) -> bool:
+        return bool(self._config.scrape or self._config.prometheus_config)
+
+    def _asked(self) -> list[ServiceWatch]:
+        """Services that have a page of metrics: at their address, or at that of the targets of their name."""
+        return [
+            watch
+            for name, watch in self._services.items()
+            if watch.config.metrics is not None or name in self._config.scrape
+        ]
+
+    async def _check(self, watch: ServiceWatch) -> None:
+        await self._opened()
+        watch.hold = 1  # one look is all there is
+        scraped = self._scraped_service(watch)
+        try:
+            if await scraped.scrape_once():
+                await asyncio.sleep(CHECK_APART_S)
+                await scraped.scrape_once()
+            await self._take_state(watch, scraped)
+        except LilFoxError as error:
+            watch.traffic.fail(error)
+        finally:
+            await scraped.close()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What stands in the way of targets that the config names, as sentences."""
+        return (*self._file_problems, *(self._pool.problems if self._pool is not None else ()))
+
+    async def _check_others(self) -> None:
+        pool, targets, discovery = await self._others(await self._opened())
+        await pool.look_once(targets, discovery)
+
+    async def _others(self, store: SeriesStore) -> tuple[ScraperPool, list[ScrapeTarget], Discovery | None]:
+        """What scrapes the section ``scrape`` and the jobs of a prometheus.yml, and what of them no service is."""
+        from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file
+        from lilfox_tui.scrape.pool import ScraperPool
+
+        own, asked = (
+            configured_targets(self._config),
+            {watch.name: watch for watch in self._asked() if not self._is_found(watch)},
+        )
+        of_services = [target_of(watch) for name, watch in asked.items() if name not in self._config.scrape]
+        of_services += [each for each in own if each.label("job") in asked]
+        self._pool = ScraperPool(store, self._host_of, of_services)
+        discovery = None
+        try:
+            file = await asyncio.to_thread(prometheus_file, self._config, None)
+        except ConfigError as error:
+            self._file_problems = tuple(error.problems)
+        else:
+            if file is not None:
+                self._file_problems, discovery = file.unsupported, Discovery(file.jobs)
+        return self._pool, [each for each in own if each.label("job") not in asked], discovery
+
+    def _is_found(self, watch: ServiceWatch) -> bool:
+        """Whether the config says nothing of it; a section of ``scrape`` with its name does."""
+        return watch.found and watch.name not in self._config.scrape
+
+    def take_host(self, watch: HostWatch, snapshot: HostSnapshot) -> None:
+        """A new reading of a host."""
+        if self.store.value is not None:
+            self._series_of(watch.name, self.store.value).take(watch.view(datetime.now(UTC)), snapshot)
+
+    def take_lost(self, overview: Overview) -> None:
+        """Hosts that are not reached have no numbers now."""
+        if self.store.value is None:
+            return
+        for name, view in overview.hosts.items():
+            if isinstance(view.link, Unavailable):
+                self._series_of(name, self.store.value).lost(view, round(overview.at.timestamp() * 1000))
+
+    def _series_of(self, name: str, store: SeriesStore) -> HostSeries:
+        from lilfox_tui.monitor.series import HostSeries
+
+        if name not in self._hosts:
+            self._hosts[name] = HostSeries(store, name)
+        return self._hosts[name]
+
+    def by_route(self, name: str, at: datetime) -> list[TrafficPart]:
+        """A service's requests by route at ``at`` (aware UTC); nothing where that is not known."""
+        scraped = self._scraped.get(name)
+        return [] if scraped is None else scraped.by_route(at)
+
+    def by_status(self, name: str, at: datetime) -> list[TrafficPart]:
+        """A service's requests by status at ``at`` (aware UTC); nothing where that is not known."""
+        scraped = self._scraped.get(name)
+        return [] if scraped is None else scraped.by_status(at)
+
+    def targets(self, name: str) -> tuple[TargetView, ...]:
+        """How scraping a service goes; nothing where it is not scraped."""
+        scraped = self._scraped.get(name)
+        return () if scraped is None else scraped.views()
+
+    def all_targets(self) -> tuple[TargetView, ...]:
+        """How scraping goes of each target: of the services that have a page, then of the others."""
+        return (*(view for name in self._scraped for view in self.targets(name)), *self._other_targets())
+
+    def _other_targets(self) -> tuple[TargetView, ...]:
+        store, scrapers = self.store.value, None if self._pool is None else self._pool.scrapers.value
+        if store is None or scrapers is None:
+            return ()
+        return tuple(target_view(each, store.target(key).series_count) for key, each in scrapers.items())
+
+    def kept(self) -> StoreUsage | None:
+        """What all series together take; None where there is no store."""
+        store = self.store.value
+        if store is None:
+            return None
+        stores = (store,) if self.found_store is None else (store, self.found_store)
+        size_bytes, samples = sum(each.size_bytes for each in stores), sum(each.sample_count for each in stores)
+        oldest = min((each.oldest_ms for each in stores if each.oldest_ms is not None), default=None)
+        return StoreUsage(
+            sum(each.series_count for each in stores),
+            size_bytes,
+            self._limit_bytes,
+            size_bytes / samples if samples else None,
+            None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC),
+            self.problems,
+        )
+
+    async def _opened(self) -> SeriesStore:
+        """The store, made at the first call; the imports run in a thread."""
+        if (store := self.store.value) is not None:
+            return store
+        for module in _IMPORTED_IN_THREAD:
+            await asyncio.to_thread(importlib.import_module, module)
+        if (store := self.store.value) is not None:  # another has made it meanwhile
+            return store
+        store = self._new_store()
+        self.store.publish(store)
+        return store
+
+    def _new_store(self) -> SeriesStore:
+        from lilfox_tui.scrape.store import SeriesStore
+
+        return SeriesStore(keep_s=self._config.history.hours * 3600, limit_bytes=self._limit_bytes)
+
+    def _store_of(self, watch: ServiceWatch) -> SeriesStore:
+        """Where the series of a service go, once the store is open."""
+        if self._is_found(watch):
+            if self.found_store is None:
+                self.found_store = self._new_store()
+            return self.found_store
+        assert self.store.value is not None
+        return self.store.value
+
+    async def _kept_up(self, watch: ServiceWatch) -> None:
+        """Scrapes one service. A fault of our own in it is that service's page, not everybody's end."""
+        while True:
+            try:
+                await self._scrape(watch)
+            except Exception as error:
+                watch.traffic.fail(LilFoxError(fault_of(error)))
+                await asyncio.sleep(AFTER_FAULT_S)
+
+    async def _scrape(self, watch: ServiceWatch) -> None:
+        """Scrapes until the service turns out to have no page of metrics."""
+        from lilfox_tui.scrape.page_request import NotMetrics
+
+        scraped = self._scraped_service(watch)
+        following = [asyncio.create_task(self._follow(watch, scraped, feed)) for feed in scraped.feeds]
+        try:
+            await scraped.run()
+        except NotMetrics as error:
+            watch.traffic.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=NO_PAGE_AGAIN_S))
+            await asyncio.sleep(NO_PAGE_AGAIN_S)
+        finally:
+            for each in following:
+                each.cancel()
+
+    def _scraped_service(self, watch: ServiceWatch) -> ScrapedService:
+        """A section of ``scrape`` with a service's name tells where the service's page is."""
+        from lilfox_tui.monitor.watchers.scraped_service import ScrapedService
+        from lilfox_tui.scrape.discovery import configured_targets
+        from lilfox_tui.scrape.scraper import Scraper
+
+        named, store = self._config.scrape.get(watch.name), self._store_of(watch)
+        targets = [each for each in configured_targets(self._config) if each.label("job") == watch.name]
+        if named is None:
+            targets = [target_of(watch)]
+        scrapers = [Scraper(each, store, self._host_of(each.host)) for each in targets]
+        window_s = traffic_window_s(self._every_s(watch))
+        scraped = ScrapedService(scrapers, store, named or watch.config, window_s, expected=named is not None)
+        self._scraped[watch.name] = scraped
+        return scraped
+
+    def _every_s(self, watch: ServiceWatch) -> float:
+        named = self._config.scrape.get(watch.name)
+        return watch.config.metrics_every if named is None else named.every
+
+    async def _follow(self, watch: ServiceWatch, scraped: ScrapedService, feed: Feed[Scrape]) -> None:
+        async with aclosing(feed.watch()) as states:
+            async for _state in states:
+                await self._take_state(watch, scraped)
+
+    async def _take_state(self, watch: ServiceWatch, scraped: ScrapedService) -> None:
+        state = scraped.state
+        if isinstance(state, Unavailable):
+            watch.traffic.fail(state.error, since=state.since, next_try=state.next_try)
+        elif isinstance(state, Ready):
+            await self._take(watch, scraped, state.at)
+
+    async def _take(self, watch: ServiceWatch, scraped: ScrapedService, at: datetime) -> None:
+        traffic = await scraped.traffic(at)
+        watch.take_traffic(traffic, at)
+        holds_s = HOLDS_SCRAPES * self._every_s(watch)
+        self._history.add(f"traffic/{watch.name}", at, series_of_traffic(traffic), holds_s=holds_s)
+
+
+def target_of(watch: ServiceWatch) -> ScrapeTarget:
+    """The target that a service is: ``job`` is its name, ``instance`` its address."""
+    from lilfox_tui.hosts.http import Tls
+    from lilfox_tui.scrape.target import ScrapeAccess, ScrapeTarget
+
+    config = watch.config
+    parts = urlsplit(config.url)
+    netloc = parts.netloc.rpartition("@")[2]
+    path = parts.path.rstrip("/") + "/" + (config.metrics or "").lstrip("/")
+    return ScrapeTarget(
+        url=f"{parts.scheme}://{netloc}{path}",
+        labels=(("instance", netloc), ("job", watch.name)),
+        host=config.from_,
+        interval_s=config.metrics_every,
+        timeout_s=config.timeout,
+        access=ScrapeAccess(headers=config.headers, tls=Tls(verify=config.verify_tls)),
+    )

@@ -1,0 +1,175 @@
+"""One service whose page of metrics is scraped, and what its series tell of its requests. Imports numpy."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from lilfox_tui.config.model import MetricNames
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Feed, Pending, Ready, State, Unavailable
+from lilfox_tui.metrics.traffic import Traffic, TrafficPart
+from lilfox_tui.monitor.model import TargetView, target_view
+from lilfox_tui.monitor.traffic_queries import TargetsOfService, TrafficQueries
+from lilfox_tui.scrape.application import Application, recognise
+from lilfox_tui.scrape.exposition import BadPage
+from lilfox_tui.scrape.labels import NAME, LabelList, Matcher
+from lilfox_tui.scrape.notation import ms_of
+from lilfox_tui.scrape.page_request import NotMetrics
+from lilfox_tui.scrape.scraper import Scrape, Scraper
+from lilfox_tui.scrape.store import SeriesStore, TargetSeries
+
+_UP = (Matcher(NAME, "=", "up"),)
+_WINDOW_STEP_MS = 100
+_WINDOWS_KEPT = 8
+_ASKED_IN_THREAD = 1000
+"""Series of a service from which on what is new on its page would hold up everything else while it is looked at."""
+
+
+class ScrapedService:
+    """Scrapes the targets of a service, mostly one; rates are of ``window_s`` seconds, or of those since they were last
+    down. ``names`` goes before what is recognised. ``expected``: a target that has no page of metrics is down."""
+
+    def __init__(
+        self, scrapers: Sequence[Scraper], store: SeriesStore, names: MetricNames, window_s: float, *, expected: bool
+    ) -> None:
+        self._scrapers = tuple(scrapers)
+        self._store, self._expected = store, expected
+        self._series = tuple(store.target(each.target.key) for each in scrapers)
+        self._source = TargetsOfService(self._series)
+        self._names, self._window_ms = names, round(window_s * 1000)
+        self._labels = LabelList(())
+        self._application = Application()
+        self._questions: OrderedDict[int, TrafficQueries] = OrderedDict()
+        self._one_at_a_time = threading.Lock()
+        self._parts_of: dict[str, tuple[int, list[TrafficPart]]] = {}
+
+    @property
+    def feeds(self) -> tuple[Feed[Scrape], ...]:
+        """How the last scrape of each target went."""
+        return tuple(each.feed for each in self._scrapers)
+
+    @property
+    def state(self) -> State[Scrape]:
+        """The newest scrape of any target; where all are down, why the first is."""
+        states = [feed.state for feed in self.feeds]
+        ready = [state for state in states if isinstance(state, Ready)]
+        if ready:
+            return max(ready, key=lambda state: state.at)
+        return next((state for state in states if isinstance(state, Unavailable)), Pending())
+
+    def views(self) -> tuple[TargetView, ...]:
+        """How scraping each target goes."""
+        return tuple(
+            target_view(each, series.series_count, optional=not self._expected)
+            for each, series in zip(self._scrapers, self._series, strict=True)
+        )
+
+    async def run(self) -> None:
+        """Scrapes until cancelled. Raises NotMetrics where the service turns out to have no page: nothing of it stays
+        in the store then, and it is done for."""
+        try:
+            there = self._expected or await self.scrape_once()
+            while not there:
+                await asyncio.sleep(self._scrapers[0].target.interval_s)
+                there = await self.scrape_once()
+            async with asyncio.TaskGroup() as group:
+                for each in self._scrapers:
+                    group.create_task(each.run())
+        finally:
+            await self.close()
+
+    async def scrape_once(self) -> bool:
+        """Scrapes and tells whether there was a page. Raises NotMetrics where the service has none."""
+        await asyncio.gather(*(each.scrape_once() for each in self._scrapers))
+        state = self.state
+        if not self._expected and isinstance(state, Unavailable) and _is_no_page(state.error):
+            for each in self._scrapers:
+                self._store.drop(each.target.key)
+            raise NotMetrics(state.error.message, state.error.hint)
+        return isinstance(state, Ready)
+
+    async def close(self) -> None:
+        """Ends the connections and the forwarded ports."""
+        for each in self._scrapers:
+            await each.close()
+
+    async def traffic(self, at: datetime) -> Traffic:
+        """All requests before the last scrape at or before ``at`` (aware UTC)."""
+        if sum(series.series_count for series in self._series) > _ASKED_IN_THREAD:
+            return await asyncio.to_thread(self._traffic, ms_of(at))
+        return self._traffic(ms_of(at))
+
+    def _traffic(self, at_ms: int) -> Traffic:
+        at_ms, window_ms = self._window(at_ms)
+        self._recognise(at_ms)
+        return self._asked(window_ms).whole(self._source, at_ms)
+
+    def by_route(self, at: datetime) -> list[TrafficPart]:
+        """The same by route, the busiest first."""
+        return self._parts("route", at, lambda asked, at_ms: asked.by_route(self._source, at_ms))
+
+    def by_status(self, at: datetime) -> list[TrafficPart]:
+        """The same by status."""
+        return self._parts("status", at, lambda asked, at_ms: asked.by_status(self._source, at_ms))
+
+    def _parts(
+        self, by: str, at: datetime, ask: Callable[[TrafficQueries, int], list[TrafficPart]]
+    ) -> list[TrafficPart]:
+        """Asked once a scrape, however often it is drawn."""
+        at_ms, window_ms = self._window(ms_of(at))
+        known = self._parts_of.get(by)
+        if known is None or known[0] != at_ms:
+            known = self._parts_of[by] = at_ms, ask(self._asked(window_ms), at_ms)
+        return known[1]
+
+    def _window(self, at_ms: int) -> tuple[int, int]:
+        """The last scrape at or before ``at_ms``, and from there back to the first one of the window: so that a rate
+        divides by the time in which its requests were counted, also just after the start or an outage."""
+        spans = [span for series in self._series if (span := self._up_span(series, at_ms)) is not None]
+        if not spans:
+            return at_ms, self._window_ms
+        newest = max(last for _first, last in spans)
+        steps = (newest - min(first for first, _last in spans)) // _WINDOW_STEP_MS + 1
+        return newest, min(self._window_ms, steps * _WINDOW_STEP_MS)
+
+    def _up_span(self, series: TargetSeries, at_ms: int) -> tuple[int, int] | None:
+        """The first and the last scrape of the window since the target was last down."""
+        found = series.select(_UP, at_ms - self._window_ms, at_ms)
+        if found is None:
+            return None
+        down = np.flatnonzero(~(found.values[:, 0] > 0))
+        first = int(down[-1]) + 1 if len(down) else 0
+        return None if first == len(found.times) else (int(found.times[first]), int(found.times[-1]))
+
+    def _asked(self, window_ms: int) -> TrafficQueries:
+        with self._one_at_a_time:
+            questions = self._questions.get(window_ms)
+            if questions is None:
+                questions = self._questions[window_ms] = TrafficQueries(self._application, window_ms)
+                if len(self._questions) > _WINDOWS_KEPT:
+                    self._questions.popitem(last=False)
+            return questions
+
+    def _recognise(self, at_ms: int) -> None:
+        """Looks anew at what the first target that is up has when its series are others than before."""
+        places = [place for place, feed in enumerate(self.feeds) if isinstance(feed.state, Ready)]
+        found = self._series[places[0]].select((), at_ms - self._window_ms, at_ms) if places else None
+        if found is None or found.labels is self._labels:
+            return
+        self._labels = found.labels
+        application = recognise(self._scrapers[places[0]].exposition.families, found.labels, self._names)
+        if application != self._application:
+            with self._one_at_a_time:
+                self._application = application
+                self._questions.clear()
+
+
+def _is_no_page(error: LilFoxError) -> bool:
+    """Whether the service answers with something else: also with a text that has not one sample."""
+    return isinstance(error, NotMetrics) or (isinstance(error, BadPage) and error.samples == 0)

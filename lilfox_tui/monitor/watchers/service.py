@@ -1,0 +1,115 @@
+"""One service that is watched: its last answer, what it means, and since when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from lilfox_tui.config.model import ServiceConfig, Thresholds
+from lilfox_tui.feed import Feed, Ready
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.metrics.model import Health, Level, Series, ServiceState
+from lilfox_tui.metrics.traffic import Traffic
+from lilfox_tui.monitor.levels import Judgement, error_streak, judge_errors, judge_service
+from lilfox_tui.monitor.model import ServiceView
+
+if TYPE_CHECKING:
+    from lilfox_tui.metrics.health import HealthProbe
+
+
+LEAST_PERIOD_S = 2.0
+UP = Series("service_up")
+RESPONSE_SECONDS = Series("service_response_seconds")
+STATUS_CODE = Series("service_status_code")
+
+
+class ServiceWatch:
+    """What is known of one service; ``state`` is None until it was asked once. ``traffic`` is what its page of metrics
+    tells, unavailable while there is none. ``found``: the config does not name it. Of its requests so many may fail as
+    ``thresholds`` say, where ``config`` does not."""
+
+    def __init__(
+        self, name: str, config: ServiceConfig, thresholds: Thresholds | None = None, *, found: bool = False
+    ) -> None:
+        thresholds = thresholds or Thresholds()
+        self.name = name
+        self.config = config
+        self.found = found
+        self.hold = thresholds.hold
+        self._limits = config.server_errors_percent or thresholds.server_errors_percent
+        self._error_streak = (0, 0)
+        self._errors = Judgement(Level.GOOD)
+        self._errors_since: datetime | None = None
+        self.state: ServiceState | None = None
+        self.traffic: Feed[Traffic] = Feed()
+        self._started = datetime.now(UTC)
+
+    @property
+    def level(self) -> Level:
+        """The worse of what its probe and its requests give it."""
+        probed = Level.UNKNOWN if self.state is None else self.state.level
+        return max(probed, self._of_requests().level)
+
+    def _of_requests(self) -> Judgement:
+        """Nothing is known of them while there is no page."""
+        return self._errors if isinstance(self.traffic.state, Ready) else Judgement(Level.GOOD)
+
+    def period_s(self, refresh_s: float) -> float:
+        """How often it is asked, where everything is looked at each ``refresh_s``."""
+        return self.config.every or max(LEAST_PERIOD_S, refresh_s)
+
+    def probe(self, host: Host | None, refresh_s: float, *, once: bool = False) -> HealthProbe:
+        """What asks it, from ``host`` or from here; ``once``: one failure is enough."""
+        from lilfox_tui.metrics.health import HealthProbe
+
+        config = replace(self.config, down_after=1) if once else self.config
+        return HealthProbe(self.name, config, host, period_s=self.period_s(refresh_s))
+
+    async def look(self, host: Host | None, refresh_s: float) -> None:
+        """Asks it once, and takes its answer in."""
+        probe = self.probe(host, refresh_s, once=True)
+        try:
+            await probe.check_once()
+            if probe.feed.value is not None:
+                self.take(probe.feed.value)
+        finally:
+            await probe.close()
+
+    def take(self, state: ServiceState) -> bool:
+        """Takes a new answer in and tells whether the level is another than before."""
+        before, self.state = self.level, state
+        return before is not state.level
+
+    def take_traffic(self, traffic: Traffic, at: datetime) -> None:
+        """Takes its newest requests in."""
+        judged = self._errors.level
+        self._error_streak = error_streak(traffic, self._limits, self._error_streak)
+        self._errors = judge_errors(traffic, self._limits, self._error_streak, self.hold)
+        if self._errors.level is not judged:
+            self._errors_since = at
+        self.traffic.publish(traffic, at)
+
+    def view(self) -> ServiceView:
+        """The service's row."""
+        probed, errors = judge_service(self.state), self._of_requests()
+        since = self._started if self.state is None else self.state.since
+        if errors.level > probed.level and self._errors_since is not None:
+            since = self._errors_since
+        first, second = sorted((errors, probed), key=lambda each: -each.level)
+        return ServiceView(
+            self.name, self.config, first.level, since, (*first.reasons, *second.reasons), self.state,
+            self.traffic.state, self.found,
+        )  # fmt: skip
+
+
+def series_of(state: ServiceState) -> dict[Series, float]:
+    """What history keeps of an answer; what is not known is absent."""
+    last = state.last
+    values = {UP: 1.0 if last.health is Health.HEALTHY else 0.0}
+    if last.response_time_s is not None:
+        values[RESPONSE_SECONDS] = last.response_time_s
+    if last.status_code is not None:
+        values[STATUS_CODE] = float(last.status_code)
+    return values

@@ -1,0 +1,218 @@
+"""Starts and steers runs of runbooks, the same from the screen and from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from msgspec import Struct
+
+from lilfox_tui.config.model import Config, RunbooksConfig
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.hosts.ssh.openssh import terminal_argv
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.incident import incidents
+from lilfox_tui.incident.folder import NAMED_BY
+from lilfox_tui.incident.incidents import open_incident
+from lilfox_tui.incident.model import SeverityLevel, TookOver
+from lilfox_tui.jobs.model import KeyHeld
+from lilfox_tui.jobs.start import start
+from lilfox_tui.runbook.bash import launcher
+from lilfox_tui.runbook.bash.launcher import UnsetVariables
+from lilfox_tui.runbook.library import allow, first_run, refuse_first_run
+from lilfox_tui.runbook.model import BUNDLED, Command, Runbook
+from lilfox_tui.runbook.run.clients import this_client
+from lilfox_tui.runbook.run.gate import interpreter_of, is_secret
+from lilfox_tui.runbook.run.persistence import RunbookFile, command_moves, newest_run, request_of_run, runbook_of
+from lilfox_tui.runbook.run.protocol import RunOne, RunRequest, TakeOver, TerminalBegins, UseText, request_of, send
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.runner import FenceCarryover
+from lilfox_tui.runbook.run.state import Turn
+from lilfox_tui.runbook.run.targets import host_config
+from lilfox_tui.runbook.run.variables import fill
+from lilfox_tui.trusted_file import why_not
+
+# A run whose file was changed in mid-run: what is told of that in a face, and the orders that it leads to.
+
+
+class ChangedText(Struct, frozen=True, kw_only=True):
+    """The file of a run does not say what the run has."""
+
+    what: tuple[Message, ...]
+    """Sentences for people."""
+    now: Runbook | None
+    """What it says now; None where that cannot be run."""
+
+
+def other_text(folding: RunReducer) -> ChangedText | None:
+    """None where the file says what the run has, or the run stays with that. Blocks."""
+    runbook = folding.runbook
+    if folding.stays or runbook.path.startswith(BUNDLED):
+        return None
+    file = RunbookFile(runbook.path, runbook.id)
+    there = file.sha256()
+    if there == folding.sha256:
+        return None
+    if not there:
+        return ChangedText(what=(tr("{path} cannot be read any more", path=runbook.path),), now=None)
+    changed = tr("{path} was changed since this run read it", path=runbook.path)
+    try:
+        now = file.read()
+    except LilFoxError as error:
+        return ChangedText(
+            what=(changed, tr("what it says now cannot be run: {reason}", reason=error.message)), now=None
+        )
+    commands = sum(len(step.commands) for step in now.steps)
+    told = tr("commands that are as they were: {count} of {all}", count=len(command_moves(runbook, now)), all=commands)
+    others = why_not(Path(runbook.path))
+    return ChangedText(what=(changed, *(() if others is None else (others.message,)), told), now=now)
+
+
+def use_now(now: Runbook, config: RunbooksConfig) -> UseText:
+    """Somebody wants the run to go on with what its file says now, which is allowed by that. Blocks. Raises
+    LilFoxError."""
+    if (first := first_run(now, config)) is not None:
+        allow(first)
+    return UseText(sha256=now.sha256)
+
+
+def stay(folding: RunReducer) -> UseText:
+    """Somebody wants it to go on with what it has."""
+    return UseText(sha256=folding.sha256)
+
+
+class TerminalCommand(Struct, frozen=True, kw_only=True):
+    """An interactive command as a face runs it: what it orders first, and the program in its terminal."""
+
+    begins: TerminalBegins
+    argv: list[str]
+
+
+def begin(
+    runbook: Runbook,
+    config: Config,
+    path: str | Path | None,
+    *,
+    hosts: str = "",
+    values: Mapping[str, str] | None = None,
+    resumes: str = "",
+    incident: str = "",
+    without: Iterable[str] = (),
+) -> str:
+    """The job of a run, begun; its id. ``path`` is that of ``config``. Of ``values`` those that are secret stay out of
+    it: they come with orders. ``incident``: the id of the one that it is part of, where it is named. What the job runs
+    does not inherit the variables ``without`` of the environment. Blocks. Raises NotAllowedYet, KeyHeld, JobError."""
+    refuse_first_run(runbook, config.runbooks)
+    given = values or {}
+    wish = RunRequest(
+        path=runbook.path,
+        runbook=runbook.id,
+        sha256=runbook.sha256,
+        config=None if path is None else str(Path(path).absolute()),
+        read_only=config.read_only,
+        hosts=hosts,
+        values={name: value for name, value in given.items() if not is_secret(name, value, runbook.variables)},
+        resumes=resumes,
+        face=this_client(),
+    )
+    left_out = set(without)
+    env = {name: value for name, value in os.environ.items() if name not in left_out}
+    if incident:
+        env[NAMED_BY] = incident
+    try:
+        return start(request_of(wish, runbook), env=env)
+    except KeyHeld as held:
+        if held.holder is None:
+            raise
+        hint = tr("watch it: lilfox attach {id}; go on with it: lilfox runbook run --resume {id}; end it: "
+                  "lilfox jobs cancel {id}", id=held.holder.id)  # fmt: skip
+        raise KeyHeld(held.message, hint, holder=held.holder) from None
+
+
+def go_on(run: str, config: Config, path: str | Path | None) -> str:
+    """The job that goes on with a run whose job is gone, with the text that it had; its id. Blocks. Raises LilFoxError:
+    the run cannot be read, another one goes on with it, its file is not allowed here."""
+    before, last = request_of_run(run), newest_run(run)
+    return begin(runbook_of(last), config, path, hosts=before.hosts, values=before.values, resumes=last)
+
+
+def open_incident_for(runbook: Runbook, *, cause: str = "", severity: str = "") -> str:
+    """The id of an incident that is opened for a run; ``cause`` is an alert's name where that led to it, ``severity``
+    is what holds where the runbook does not say. Blocks. Raises NotRecorded."""
+    level = cast("SeverityLevel", runbook.severity or severity or "SEV-3")
+    return open_incident(cause or runbook.title, level, cause=cause or runbook.title).id
+
+
+def word_to_type(command: Command, turn: Turn) -> str:
+    """What somebody types before it runs: its hosts; empty where a yes is enough."""
+    typed = command.attributes.confirm == "typed" or command.attributes.risk == "destroy"
+    return ", ".join(turn.hosts) if typed else ""
+
+
+def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool = False, seen: bool = False) -> RunOne:
+    """Runs the command of ``turn``. ``seen``: somebody was shown it with these values, and said yes."""
+    return RunOne(
+        step=turn.step,
+        command=turn.command or 0,
+        sha256=sha256,
+        hosts=turn.hosts or None,
+        values=dict(values),
+        again=again,
+        seen=seen,
+    )
+
+
+def once_more(folding: RunReducer, turn: Turn) -> tuple[Turn, str]:
+    """``turn`` on those of its hosts where it is still to do; and the ``run`` of one of which nobody knows how it
+    ended, empty where all ends are known."""
+    results = folding.results(turn.step, turn.command or 0)
+    unknown = [each.run for each in results.values() if each.state == "unknown"]
+    return folding.left(turn), unknown[0] if unknown else ""
+
+
+def in_terminal(
+    config: Config, folding: RunReducer, turn: Turn, sha256: str, values: Mapping[str, str]
+) -> TerminalCommand:
+    """How the interactive command of ``turn`` is run where a person is. Raises LilFoxError where it cannot be: on
+    several hosts, or with a secret that everybody on the host could read."""
+    command, given = folding.command(turn), folding.known.on(next(iter(turn.hosts), "")) | dict(values)
+    secret = {variable.name for variable in folding.runbook.variables if variable.type == "secret"}
+    if any(placeholder.name in secret for placeholder in command.placeholders) or len(turn.hosts) != 1:
+        raise LilFoxError(
+            tr("this cannot be run from here: it is of several hosts, or would show a secret to all on the host")
+        )
+    unset = UnsetVariables(folding.runbook)
+    unset.refuse(command)
+    filled = fill(command, given, folding.runbook.variables)
+    (host,) = turn.hosts
+    begins = TerminalBegins(step=turn.step, command=turn.command or 0, host=host, sha256=sha256, values=dict(values))
+    bash = launcher.in_terminal(
+        filled.script,
+        fence=FenceCarryover(folding).fence(turn, host),
+        cwd=command.attributes.cwd or "",
+        interpreter=interpreter_of(command),
+        needed=unset.needed(command),
+    )
+    sudo = bool(command.attributes.sudo)
+    argv = terminal_argv(host, host_config(config, host), config.ssh, bash, filled.env, sudo=sudo)
+    return TerminalCommand(begins=begins, argv=argv)
+
+
+async def take_over(incident: Path | None, runs: Sequence[Path]) -> None:
+    """From now on this face acts in these runs (folders of their jobs) and in the incident (its folder). Raises
+    LilFoxError."""
+    face = this_client()
+    told = 0 if incident is None else (await asyncio.to_thread(incidents.read_incident, incident)).entries
+    for folder in runs:
+        await send(folder, TakeOver())
+    if incident is not None and not await asyncio.to_thread(_is_told, incident, told, face.pid):
+        await asyncio.to_thread(incidents.take_over, incident, by=face.name, who=face.who, process=face.pid)
+
+
+def _is_told(incident: Path, since: int, process: int) -> bool:
+    """Whether a run has written there already that we took it over."""
+    new = incidents.read_timeline(incident).entries[since:]
+    return any(isinstance(each.what, TookOver) and each.what.process == process for each in new)
