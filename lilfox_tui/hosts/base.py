@@ -161,7 +161,7 @@ class Host(Protocol):
         """
         ...
 
-    async def pour(
+    async def stream_stdin(
         self,
         argv: Sequence[str],
         blocks: AsyncIterator[bytes],

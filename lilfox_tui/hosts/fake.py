@@ -144,7 +144,7 @@ class FakeHost:
             if not done.ok:
                 raise failed(self.name, argv[0], done.signal or done.exit_status, done.stderr)
 
-    async def pour(
+    async def stream_stdin(
         self,
         argv: Sequence[str],
         blocks: AsyncIterator[bytes],
@@ -152,7 +152,7 @@ class FakeHost:
         limit_bytes: int = OUTPUT_LIMIT,
         sudo: bool = False,
     ) -> Completed:
-        """See :meth:`Host.pour`; the answer is that to the whole stdin."""
+        """See :meth:`Host.stream_stdin`; the answer is that to the whole stdin."""
         stdin = b"".join([block async for block in blocks])
         return await self._answer(shlex.join(argv), tuple(argv), stdin, 30.0, limit_bytes)
 

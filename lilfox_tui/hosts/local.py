@@ -158,7 +158,7 @@ class LocalHost:
         finally:
             await self._end(process)
 
-    async def pour(
+    async def stream_stdin(
         self,
         argv: Sequence[str],
         blocks: AsyncIterator[bytes],
@@ -166,7 +166,7 @@ class LocalHost:
         limit_bytes: int = OUTPUT_LIMIT,
         sudo: bool = False,
     ) -> Completed:
-        """See :meth:`Host.pour`."""
+        """See :meth:`Host.stream_stdin`."""
         return await self._run(argv, lambda process: process.take(blocks, limit_bytes), sudo=sudo)
 
     @asynccontextmanager

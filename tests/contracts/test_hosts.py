@@ -109,10 +109,10 @@ async def of(*blocks: bytes) -> AsyncGenerator[bytes, None]:
 
 async def test_what_is_poured_arrives_whole_and_its_end_is_seen(host: Host) -> None:
     data = bytes(range(256)) * 4000
-    done = await host.pour(["cat"], of(data[:1], b"", data[1:500_000], data[500_000:]))
+    done = await host.stream_stdin(["cat"], of(data[:1], b"", data[1:500_000], data[500_000:]))
     assert done.ok
     assert done.stdout == data
-    assert (await host.pour(["cat"], of())).stdout == b""
+    assert (await host.stream_stdin(["cat"], of())).stdout == b""
 
 
 async def test_what_the_poured_blocks_raise_goes_up(host: Host) -> None:
@@ -121,7 +121,7 @@ async def test_what_the_poured_blocks_raise_goes_up(host: Host) -> None:
         raise ZeroDivisionError("the source")
 
     with pytest.raises(ZeroDivisionError, match="the source"):
-        await host.pour(["cat"], failing())
+        await host.stream_stdin(["cat"], failing())
     assert not host.lost
 
 
@@ -258,7 +258,7 @@ async def test_half_a_stream_is_never_taken_for_a_whole_one(real: Host, tmp_path
 
     note, whole = tmp_path / "seen", tmp_path / "whole"
     with pytest.raises(ZeroDivisionError):
-        await real.pour(
+        await real.stream_stdin(
             ["sh", "-c", 'read -r line; echo "$line" >"$1"; cat; : >"$2"', "sh", str(note), str(whole)], failing()
         )
     assert note.exists()
@@ -269,7 +269,7 @@ async def test_half_a_stream_is_never_taken_for_a_whole_one(real: Host, tmp_path
 async def test_a_command_may_end_before_it_has_read_all(real: Host) -> None:
     asked: list[int] = []
     async with aclosing(endless(asked)) as blocks:
-        done = await real.pour(["sh", "-c", "head -c 1000000 | wc -c; echo no >&2; exit 3"], blocks)
+        done = await real.stream_stdin(["sh", "-c", "head -c 1000000 | wc -c; echo no >&2; exit 3"], blocks)
     assert (done.exit_status, done.stdout.strip(), done.stderr) == (3, b"1000000", b"no\n")
     assert len(asked) < 100
 
@@ -280,14 +280,14 @@ async def test_a_command_ends_although_the_blocks_do_not_come(real: Host) -> Non
         await asyncio.Event().wait()
 
     async with asyncio.timeout(60):
-        done = await real.pour(["sh", "-c", "read -r line; echo $line"], silent())
+        done = await real.stream_stdin(["sh", "-c", "read -r line; echo $line"], silent())
     assert done.stdout == b"one\n"
 
 
 async def test_a_command_that_does_not_read_stops_the_blocks(real: Host) -> None:
     asked: list[int] = []
     async with aclosing(endless(asked)) as blocks:
-        pouring = asyncio.create_task(real.pour(["sleep", "1000"], blocks))
+        pouring = asyncio.create_task(real.stream_stdin(["sleep", "1000"], blocks))
         await until(lambda: asked)
         with pytest.raises(AssertionError):
             await until(lambda: len(asked) > 40, timeout_s=1)
@@ -299,7 +299,7 @@ async def test_a_command_that_does_not_read_stops_the_blocks(real: Host) -> None
 
 async def test_a_signal_tells_how_a_poured_or_streamed_command_ended(real: Host) -> None:
     async with aclosing(endless([])) as blocks:
-        done = await real.pour(["sh", "-c", "read -r line; kill -KILL $$"], one_line_then(blocks))
+        done = await real.stream_stdin(["sh", "-c", "read -r line; kill -KILL $$"], one_line_then(blocks))
     assert (done.exit_status, done.signal, done.ok) == (None, "KILL", False)
     with pytest.raises(CommandFailed) as ended:
         async with aclosing(real.stream(["sh", "-c", "echo half; kill -KILL $$"])) as blocks:
@@ -320,10 +320,10 @@ async def one_line_then(blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[b
 async def test_poured_output_past_the_limit_ends_the_command(real: Host) -> None:
     asked: list[int] = []
     async with aclosing(endless(asked)) as blocks:
-        done = await real.pour(["cat"], blocks, limit_bytes=1000)
+        done = await real.stream_stdin(["cat"], blocks, limit_bytes=1000)
     assert (done.truncated, len(done.stdout), done.exit_status) == (True, 1000, None)
 
 
 async def test_an_unknown_program_can_be_poured_into(real: Host) -> None:
     async with aclosing(endless([])) as blocks:
-        assert (await real.pour(["no-such-program-here"], blocks)).exit_status == 127
+        assert (await real.stream_stdin(["no-such-program-here"], blocks)).exit_status == 127

@@ -196,7 +196,7 @@ async def test_what_a_silent_link_has_left_is_ended_before_anything_new_is_start
         pids = [tmp_path / name for name in ("stream", "pour", "loop")]
         script = "echo $$ >{}; trap '' TERM HUP PIPE; while :; do sleep 1000; done"
         streaming = asyncio.create_task(_read_all(host, ["sh", "-c", script.format(pids[0])]))
-        pouring = asyncio.create_task(host.pour(["sh", "-c", script.format(pids[1])], _silence()))
+        pouring = asyncio.create_task(host.stream_stdin(["sh", "-c", script.format(pids[1])], _silence()))
         asking = asyncio.create_task(_ask(host, script.format(pids[2])))
         try:
             await until(lambda: all(note.exists() and note.read_text().strip() for note in pids))

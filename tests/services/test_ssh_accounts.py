@@ -186,7 +186,7 @@ async def test_sudo_without_a_password(lab: SshdLab, user: Callable[..., str], s
     stack.enter_context(sudoers(f"{name} ALL=(ALL) NOPASSWD: ALL"))
     assert (await host.run(["id", "-u"], sudo=True)).stdout == b"0\n"
     assert (await host.run(["cat"], sudo=True, stdin=b"in")).stdout == b"in"
-    assert (await host.pour(["sh", "-c", "id -u; cat"], poured(), sudo=True)).stdout == b"0\none\ntwo\n"
+    assert (await host.stream_stdin(["sh", "-c", "id -u; cat"], poured(), sudo=True)).stdout == b"0\none\ntwo\n"
     assert (await host.run(["printenv", "X"], sudo=True, env={"X": "y"})).stdout == b"y\n"
     await host.close()
 
@@ -204,13 +204,13 @@ async def test_sudo_with_a_password_shows_it_to_nobody(
     script = 'id -u; cat; cat /proc/[0-9]*/cmdline /proc/self/environ | tr "\\0" "\\n" | grep -c "^[C]anary"'
     done = await host.run(["sh", "-c", script], sudo=True, stdin=b"in\n")
     assert done.stdout == b"0\nin\n0\n"
-    done = await host.pour(["sh", "-c", script], poured(), sudo=True)
+    done = await host.stream_stdin(["sh", "-c", script], poured(), sudo=True)
     assert done.stdout == b"0\none\ntwo\n0\n"
     assert password not in server.log
 
     stack.enter_context(sudoers(f"{name} ALL=(ALL) NOPASSWD: ALL"))
     assert (await host.run(["cat"], sudo=True)).stdout == b""
-    assert (await host.pour(["cat"], poured(), sudo=True)).stdout == b"one\ntwo\n"
+    assert (await host.stream_stdin(["cat"], poured(), sudo=True)).stdout == b"one\ntwo\n"
     await host.close()
 
 
@@ -226,7 +226,7 @@ async def test_a_wrong_sudo_password_is_tried_once(
     with pytest.raises(AuthRefused, match="1 incorrect password attempt"):
         await host.run(["cat"], sudo=True, stdin=b"right\n")
     with pytest.raises(AuthRefused, match="1 incorrect password attempt"):
-        await host.pour(["cat"], poured(), sudo=True)
+        await host.stream_stdin(["cat"], poured(), sudo=True)
     await host.close()
 
 

@@ -95,13 +95,13 @@ class StagingFolder:
 
     async def extract(self, blocks: AsyncIterator[bytes]) -> None:
         """Extracts an archive that was judged. Raises BackupError, and what ``blocks`` raises."""
-        done = await self._host.pour(self._inside(_EXTRACT), blocks, sudo=self._sudo)
+        done = await self._host.stream_stdin(self._inside(_EXTRACT), blocks, sudo=self._sudo)
         if not done.ok:
             raise _failed(self.path, self._host, done)
 
     async def write(self, blocks: AsyncIterator[bytes], like: str) -> None:
         """Writes ``FILE``, 0600 or with the rights of the file ``like`` that is there. Raises as ``extract``."""
-        done = await self._host.pour(self._inside(("sh", "-c", _WRITE, "sh", FILE)), blocks, sudo=self._sudo)
+        done = await self._host.stream_stdin(self._inside(("sh", "-c", _WRITE, "sh", FILE)), blocks, sudo=self._sudo)
         if done.ok:
             done = await self._run("sh", "-c", _LIKE, "sh", FILE, like)
         if not done.ok:

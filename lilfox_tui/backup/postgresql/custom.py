@@ -150,7 +150,7 @@ async def decode_custom(host: Host, clients: HostClients, blocks: AsyncIterator[
 
     argv = [clients.newest.path("pg_restore"), "-f", "/dev/null"]
     async with aclosing(passed()) as stream:
-        done = await host.pour(argv, stream)
+        done = await host.stream_stdin(argv, stream)
         async for _block in stream:
             """What it did not ask for counts for the digest."""
     found = read_head(head)

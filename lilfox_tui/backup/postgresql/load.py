@@ -162,7 +162,7 @@ async def restore_archive(
     restore = _pg_restore(access, programs, database, version_num, ["-j", str(jobs), *words], jobs)
     argv = access.argv("/bin/sh", "-c", _WATCHED, "sh", *restore, path)
     async with aclosing(_nothing()) as nothing:
-        _refuse_failed(access, "pg_restore", await access.host.pour(argv, nothing, sudo=access.sudo))
+        _refuse_failed(access, "pg_restore", await access.host.stream_stdin(argv, nothing, sudo=access.sudo))
 
 
 async def restore_stream(
@@ -188,7 +188,7 @@ async def run_script(
     words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null"]
     argv = access.argv(psql, *words, "-d", access.conninfo(database, settings))
     async with aclosing(blocks):
-        done = await access.host.pour(argv, blocks, sudo=access.sudo)
+        done = await access.host.stream_stdin(argv, blocks, sudo=access.sudo)
     _refuse_failed(access, "psql", done, hint)
 
 
@@ -214,7 +214,7 @@ async def _poured(
 
     async with aclosing(blocks):
         async with aclosing(told()) as counted:
-            done = await access.host.pour(argv, counted, sudo=access.sudo)
+            done = await access.host.stream_stdin(argv, counted, sudo=access.sudo)
         if done.ok:
             async for _block in blocks:
                 """What the command did not ask for counts for the digest."""

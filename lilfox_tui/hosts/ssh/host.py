@@ -166,7 +166,7 @@ class SshHost:
         order = CommandSpec.of(argv, self._config, sudo=True) if sudo else CommandSpec(argv, with_args(script, args))
         return await self._collect(order, b"", timeout_s, limit_bytes)
 
-    async def pour(
+    async def stream_stdin(
         self,
         argv: Sequence[str],
         blocks: AsyncIterator[bytes],
@@ -174,7 +174,7 @@ class SshHost:
         limit_bytes: int = OUTPUT_LIMIT,
         sudo: bool = False,
     ) -> Completed:
-        """See :meth:`Host.pour`."""
+        """See :meth:`Host.stream_stdin`."""
         order = CommandSpec.of(argv, self._config, sudo=sudo)
         return await self._run(order, lambda command: command.take(blocks, limit_bytes))
 

@@ -101,7 +101,7 @@ async def test_what_a_command_is_given_comes_whole_also_to_one_that_reads_page_b
             yield block
 
     host = LocalHost("here", HostConfig(local=True))
-    done = await host.pour([sys.executable, "-c", SLOWLY], blocks())
+    done = await host.stream_stdin([sys.executable, "-c", SLOWLY], blocks())
     await host.close()
     assert done.stdout.decode().strip() == hashlib.sha256(b"".join(given)).hexdigest()
 
@@ -121,7 +121,7 @@ async def test_who_writes_to_a_full_pipe_does_not_write_page_by_page(monkeypatch
 
     monkeypatch.setattr(os, "write", noted)
     host = LocalHost("here", HostConfig(local=True))
-    done = await host.pour([sys.executable, "-c", SLOWLY], blocks())
+    done = await host.stream_stdin([sys.executable, "-c", SLOWLY], blocks())
     await host.close()
     assert done.ok
     assert sum(written) == 20 * BLOCK
