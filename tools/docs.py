@@ -17,7 +17,7 @@ from typing import Any
 from lilfox_tui import i18n
 from lilfox_tui.app.actions import Action, actions_of, key_text
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.tabs import TABS
+from lilfox_tui.app.navigation import TABS
 from lilfox_tui.cli.main import COMMANDS, build_parser
 from lilfox_tui.config.schema import schema
 from tools import faults

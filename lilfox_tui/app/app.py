@@ -14,16 +14,15 @@ from textual.app import ComposeResult
 
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.app_actions import ConsoleActions, DemoActions, PaletteActions, PaneActions, TimeActions
-from lilfox_tui.app.frame_painter import FramePainter
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.navigation import Navigation
+from lilfox_tui.app.console import TABS_FROM, Console
+from lilfox_tui.app.frame import FramePainter
+from lilfox_tui.app.navigation import LOGS, METRICS, Navigation
 from lilfox_tui.app.overview_feed import OverviewFeed
 from lilfox_tui.app.pane import Pane
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.app.run_follower import RunFollower
-from lilfox_tui.app.shell import TABS_FROM, Shell
-from lilfox_tui.app.tabs import LOGS, METRICS
 from lilfox_tui.app.terminal import Departure
-from lilfox_tui.app.widgets.command_line import CommandLine
+from lilfox_tui.app.widgets.inputs import CommandLine
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
@@ -42,7 +41,7 @@ MONITOR_AFTER_S = 0.25
 """With files, before this machine is looked at: their first screen shows none of it, and does not wait for it."""
 
 
-class LilFoxApp(Shell):
+class LilFoxApp(Console):
     """The monitor runs inside; panes only watch it. With ``files`` it opens on their logs.
 
     Raises ConfigError where the config's keys cannot be used.

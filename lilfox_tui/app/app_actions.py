@@ -7,16 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import Action, ActionGroup, action
-from lilfox_tui.app.dialogs.ask import Ask
+from lilfox_tui.app.changes import change_rows
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
+from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.reader import Reader
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.host_rows import ROLES
-from lilfox_tui.app.job_words import is_ours, user
-from lilfox_tui.app.lately import change_rows
-from lilfox_tui.app.navigation import Navigation
-from lilfox_tui.app.shell import Shell
-from lilfox_tui.app.tabs import BACKUP, LOGS, METRICS, RUNBOOK
+from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, Navigation
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rows.hosts import ROLES
+from lilfox_tui.app.rows.job_words import is_ours, user
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr
@@ -34,7 +33,7 @@ _ACT = 40
 class _Everywhere(ActionGroup):
     """Actions of the app and its panes."""
 
-    def __init__(self, app: Shell, navigation: Navigation) -> None:
+    def __init__(self, app: Console, navigation: Navigation) -> None:
         self._app, self._navigation = app, navigation
 
 
@@ -164,7 +163,7 @@ class PaletteActions(_Everywhere):
 
     @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
     def show_help(self) -> None:
-        from lilfox_tui.app.dialogs.help import help_rows
+        from lilfox_tui.app.dialogs.reader import help_rows
 
         self._app.push_screen(Reader(help_rows(self._navigation.actions, self._app.glyphs)))
 
@@ -253,9 +252,9 @@ class DemoActions(_Everywhere):
 class ConsoleActions(_Everywhere):
     """Looks, and leaving."""
 
-    def __init__(self, app: Shell, navigation: Navigation) -> None:
+    def __init__(self, app: Console, navigation: Navigation) -> None:
         super().__init__(app, navigation)
-        self._leaving: Ask | None = None
+        self._leaving: AskDialog | None = None
 
     @action("theme", "T", tr("theme"), tr("choose the colours"))
     def choose_theme(self) -> None:
@@ -300,7 +299,7 @@ class ConsoleActions(_Everywhere):
         if self._app.demo is not None:
             then = _("It ends with the demo when this is closed: the demo takes its database and its jobs along.")
         rows += [BLANK, (Piece("  "), Piece(then))]
-        self._leaving = Ask(_("A job of yours runs"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y"))
+        self._leaving = AskDialog(_("A job of yours runs"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y"))
         self._app.push_screen(self._leaving, lambda leaves: self._app.exit() if leaves else None)
 
     def _use_language(self, name: str) -> None:
@@ -310,7 +309,7 @@ class ConsoleActions(_Everywhere):
         self._app.repaint_frame()
 
 
-def oldest_known(app: Shell) -> datetime:
+def oldest_known(app: Console) -> datetime:
     """The first moment that anything is known of (aware UTC), which a Prometheus may have; now when nothing is."""
     if app.config.prometheus is not None:
         return datetime.now(UTC) - timedelta(days=365)

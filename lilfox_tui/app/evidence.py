@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
-from lilfox_tui.app.draw import Row
+from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.text import clean
 
 

@@ -1,21 +1,29 @@
-"""The frame around every pane, as rows: the header, the line of tabs, the rule and the footer. Pure."""
+"""The frame around every pane: header, tabs, rule and footer, as rows and painted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from lilfox_tui.app.actions import Action
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.job_words import kind_text, percent_of
+from lilfox_tui.app.console import Console
+from lilfox_tui.app.navigation import BACKUP, TABS, Navigation
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rows.job_words import kind_text, percent_of
+from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import Backups, Overview
+from lilfox_tui.monitor.model import Backups, IncidentView, Overview
 from lilfox_tui.text import cell_width, human_duration
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.run_log import RunLog
+
 
 NARROW = 60
 """Below so many cells the header counts alerts without words."""
@@ -184,3 +192,83 @@ def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
 
 def _width(pieces: Sequence[Piece]) -> int:
     return sum(cell_width(piece.text) for piece in pieces)
+
+
+def incident_pieces(
+    view: IncidentView | None, runs: Iterable[RunLog], now: datetime, glyphs: Glyphs, *, seconds: bool
+) -> list[Row]:
+    """``INC-7 SEV-2 00:12:31  step 3/6``, and the same in ever fewer words; empty rows where there is neither."""
+    incident = None if view is None else view.incident
+    step = _step(runs, glyphs)
+    if incident is None:
+        return [step, ()]
+    role = "failing" if incident.severity in ("SEV-1", "SEV-2") else "degraded"
+    name, severity = Piece(f"  {incident.id}", role), Piece(f" {incident.severity}", role)
+    clock = Piece(f" {_clock(incident.opened, now, seconds=seconds)}", "text")
+    return [(name, severity, clock, *step), (name, severity, *step), (name, *step), (name,)]
+
+
+def _step(runs: Iterable[RunLog], glyphs: Glyphs) -> Row:
+    """Where the run is that began last."""
+    going = [run for run in runs if run.ended is None and run.state is not None]
+    if not going:
+        return ()
+    run = going[-1]
+    assert run.state is not None
+    count = len(run.state.steps)
+    turn = run.turn
+    at = count if turn is None else turn.step + 1
+    failed = run.state.waiting.what == "decision"
+    mark = f"{glyphs.failing} " if failed else ""
+    return (Piece("  " + mark + _("step {number}/{count}", number=at, count=count), "failing" if failed else "accent"),)
+
+
+def _clock(since: datetime, now: datetime, *, seconds: bool) -> str:
+    passed = max(0, int((now - since).total_seconds()))
+    text = f"{passed // 3600:02}:{passed % 3600 // 60:02}"
+    return f"{text}:{passed % 60:02}" if seconds else text
+
+
+class FramePainter:
+    """Draws the frame of ``app`` around the pane of ``navigation``."""
+
+    def __init__(self, app: Console, navigation: Navigation) -> None:
+        self._app, self._navigation = app, navigation
+
+    def paint(self) -> None:
+        """Draws header, tabs and footer."""
+        app, navigation = self._app, self._navigation
+        if not app.is_attached or not app.screen_stack:
+            return
+        width, screen = app.size.width, app.screen_stack[0]
+        if not screen.query("#header"):  # leaving: parts of the screen are gone
+            return
+        jobs = job_pieces(app.monitor.backups.backups, app.glyphs)
+        told = incident_pieces(
+            self._incident_shown(), app.runs.values(), app.clock, app.glyphs, seconds=not app.slow_link
+        )
+        state = HeaderState(
+            name=app.config.name,
+            now=app.clock,
+            rewound_by_s=None if app.rewound is None else (datetime.now(UTC) - app.rewound).total_seconds(),
+            paused=app.paused,
+            read_only=app.config.read_only,
+            seconds=not app.slow_link,
+            jobs=() if app.tabs_fit else (*told[-2], *jobs),
+        )
+        screen.query_one("#header", Lines).show([header(app.shown, state, width, app.glyphs)])
+        titles = [str(tab.title) for tab in TABS]
+        marks = {BACKUP: worst_plan(app.shown, app.glyphs)}
+        status = fitting(titles, marks, told, (*navigation.pane.status(), *jobs), width)
+        screen.query_one("#tabs", Lines).show([tabs(titles, marks, navigation.current, status, width)])
+        ordered = sorted((each for each in navigation.actions if each.footer), key=lambda each: each.footer)
+        can = [(each, each.why_not() is None) for each in ordered]
+        screen.query_one("#footer", Lines).show([footer(can, width, *app.note)])
+
+    def _incident_shown(self) -> IncidentView | None:
+        """The open incident; on a rewound screen nothing of one that was not open yet."""
+        view = self._app.monitor.incidents.feed.value
+        incident = None if view is None else view.incident
+        rewound = self._app.rewound
+        early = incident is not None and rewound is not None and incident.opened > rewound
+        return None if early else view

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from lilfox_tui.app.actions import ActionGroup, action
-from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.console import Console
 from lilfox_tui.i18n import Message, tr
 
 _ALL = 10**6
@@ -52,7 +52,7 @@ class ListView(Protocol):
 class ListActions(ActionGroup):
     """Moving, opening, filtering and copying."""
 
-    def __init__(self, app: Shell, view: ListView) -> None:
+    def __init__(self, app: Console, view: ListView) -> None:
         self._app, self._view = app, view
 
     def _why_not_open(self) -> Message | None:

@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
+from msgspec import Struct
+
 from lilfox_tui.app.actions import Action, ActionGroup, actions_of, bound_actions, rebound
-from lilfox_tui.app.shell import Shell
-from lilfox_tui.app.tabs import LOGS, METRICS, RUNBOOK, TABS
+from lilfox_tui.app.console import Console
+from lilfox_tui.app.pane import Pane
+from lilfox_tui.i18n import Message, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.app.cause import Cause
     from lilfox_tui.app.evidence import Selection
-    from lilfox_tui.app.pane import Pane
     from lilfox_tui.app.panes.metrics.pane import MetricsPane
+
+
+METRICS, LOGS, BACKUP, RUNBOOK = 0, 1, 2, 3
+
+
+class Tab(Struct, frozen=True):
+    """A pane's title, its module below ``app.panes``, and the name of its class there."""
+
+    title: Message
+    module: str
+    name: str
+
+    def load(self) -> type[Pane]:
+        """The class of the pane, imported now."""
+        pane: type[Pane] = getattr(importlib.import_module(f"lilfox_tui.app.panes.{self.module}.pane"), self.name)
+        return pane
+
+
+TABS = (
+    Tab(tr("Metrics"), "metrics", "MetricsPane"),
+    Tab(tr("Logs"), "logs", "LogsPane"),
+    Tab(tr("Backup"), "backup", "BackupPane"),
+    Tab(tr("Runbook"), "runbook", "RunbookPane"),
+)
 
 
 class Navigation:
     """A pane is made, hidden, when it is first asked for. ``first``: the one that is shown at the start."""
 
-    def __init__(self, app: Shell, first: int) -> None:
+    def __init__(self, app: Console, first: int) -> None:
         self._app = app
         self.current = first
         """The place in TABS of the pane that is shown."""

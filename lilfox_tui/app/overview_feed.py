@@ -1,11 +1,35 @@
-"""Which overview is on the screen: the newest, unless it is held still, turned back, or the link is slow."""
+"""Which overview is on the screen: the newest, unless the screen is paused or rewound, or the link is slow."""
 
 from __future__ import annotations
 
-from lilfox_tui.app.newly_firing import NewlyFiring
+from typing import TYPE_CHECKING
+
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import listed
 from lilfox_tui.monitor.model import Overview
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert, Alerts
+
+
+class NewlyFiring:
+    """Remembers what fired before; what fires at the first look is not new: whoever opens the screen sees it."""
+
+    def __init__(self) -> None:
+        self._known: set[object] | None = None
+
+    def take(self, alerts: Alerts) -> tuple[Alert, ...]:
+        """Those that are new, and that nobody has acknowledged and nothing silences."""
+        firing = [alert for alert in alerts.alerts if alert.fired_at is not None and alert.resolved_at is None]
+        known, self._known = self._known, {(alert.labels, alert.fired_at) for alert in firing}
+        if known is None:
+            return ()
+        return tuple(
+            alert
+            for alert in firing
+            if (alert.labels, alert.fired_at) not in known and alert.acknowledged is None and not alert.silenced_by
+        )
+
 
 SLOW_REFRESH_S = 4.9
 """Between two drawings over a slow link; a little less than five seconds, for a clock that is not exact."""

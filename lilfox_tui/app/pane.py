@@ -11,8 +11,8 @@ from textual.containers import Vertical
 from textual.worker import Worker, WorkerState
 
 from lilfox_tui.app.actions import Action, ActionGroup, bound_actions
-from lilfox_tui.app.draw import Row
-from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.console import Console
+from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.monitor.model import Overview
@@ -34,7 +34,7 @@ class PaneContext(Generic[StateT]):
         self._pane = pane
 
     @property
-    def app(self) -> Shell:
+    def app(self) -> Console:
         """The app, typed."""
         return self._pane.lilfox
 
@@ -63,7 +63,7 @@ class Pane(Vertical):
     groups: tuple[ActionGroup, ...] = ()
     """One of each, in that order."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(id=self.ID)
         self.lilfox = lilfox
 

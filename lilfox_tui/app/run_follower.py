@@ -8,10 +8,9 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lilfox_tui.app.job_words import is_ours, user
-from lilfox_tui.app.navigation import Navigation
-from lilfox_tui.app.shell import Shell
-from lilfox_tui.app.tabs import BACKUP, RUNBOOK
+from lilfox_tui.app.console import Console
+from lilfox_tui.app.navigation import BACKUP, RUNBOOK, Navigation
+from lilfox_tui.app.rows.job_words import is_ours, user
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import tr
@@ -32,7 +31,7 @@ RUN = "runbook"
 class RunFollower:
     """Follows jobs and runs beside the keys."""
 
-    def __init__(self, app: Shell, navigation: Navigation) -> None:
+    def __init__(self, app: Console, navigation: Navigation) -> None:
         self._app, self._navigation = app, navigation
         self.landed = False
         """Whether it was looked where the console opens."""

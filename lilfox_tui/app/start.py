@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.glyphs import glyphs_for_terminal
+from lilfox_tui.app.rendering.glyphs import glyphs_for_terminal
 from lilfox_tui.app.terminal import SavedTerminal, except_hook
 from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.config.themes import DEFAULT, load_theme

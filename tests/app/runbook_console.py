@@ -15,8 +15,8 @@ import pytest
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.glyphs import UNICODE
 from lilfox_tui.app.panes.runbook.pane import RunbookPane
+from lilfox_tui.app.rendering.glyphs import UNICODE
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.themes import load_theme

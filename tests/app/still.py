@@ -10,7 +10,7 @@ from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.glyphs import UNICODE, Glyphs
+from lilfox_tui.app.rendering.glyphs import UNICODE, Glyphs
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.i18n import set_language

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from lilfox_tui.app.acts import ban as ban_acts
+from lilfox_tui.app.acts import host as ban_acts
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.backends.kinds.postgresql import PostgresBackend

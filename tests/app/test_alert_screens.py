@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Event
-from lilfox_tui.app.glyphs import ASCII, UNICODE
 from lilfox_tui.app.panes.metrics.alert_page import AlertPage, alert_page, chart_columns
 from lilfox_tui.app.panes.metrics.alert_rows import Item
+from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Pending, Ready, Unavailable

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from textual.pilot import Pilot
 
-from lilfox_tui.app.glyphs import ASCII
+from lilfox_tui.app.rendering.glyphs import ASCII
 from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.breakers import Breaker, BreakerState, TripCounter
 from lilfox_tui.backends.kinds import celery, postgresql, pybreaker, redis

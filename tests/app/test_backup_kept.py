@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.dialogs.chooser import Chooser
-from lilfox_tui.app.dialogs.confirm import Confirm
+from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.restores import journal, retained
 from lilfox_tui.backup.restores.journal import Restored
@@ -88,7 +88,7 @@ async def test_it_is_let_go_when_its_name_is_typed(stand_in: StandIn, kept: list
         await pilot.press("3", "K")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         text = screen_text(pilot)
         assert DATABASE.name in text
         assert FOLDER.name in text, "all of the restore goes together"
@@ -101,7 +101,7 @@ async def test_it_is_let_go_when_its_name_is_typed(stand_in: StandIn, kept: list
         await pilot.press("K")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.press(*("underscore" if letter == "_" else letter for letter in DATABASE.name), "enter")
         await until(lambda: stand_in.started)
         [request] = stand_in.started
@@ -116,7 +116,7 @@ async def test_what_drills_left_goes_by_its_plan(stand_in: StandIn, kept: list[R
         await pilot.press("3", "K")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.press(*("underscore" if letter == "_" else letter for letter in LEFT.name), "enter")
         await until(lambda: stand_in.started)
         wish = msgspec.convert(stand_in.started[0].wanted, BackupRequest)

@@ -11,12 +11,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.dialogs.ask import Ask
-from lilfox_tui.app.dialogs.confirm import Confirm
 from lilfox_tui.app.dialogs.job_output import JobOutput
-from lilfox_tui.app.job_words import user
+from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
+from lilfox_tui.app.navigation import BACKUP, METRICS
 from lilfox_tui.app.panes.backup.pane import BackupPane
-from lilfox_tui.app.tabs import BACKUP, METRICS
+from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.restores.journal import Restored
 from lilfox_tui.backup.source import Renames, Swap
@@ -54,12 +53,12 @@ async def test_a_job_is_asked_for_and_started(key: str, kind: str, about: str, s
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", key)
-        await until(lambda: isinstance(app.screen, Ask) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("escape")
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []
         await pilot.press(key)
-        await until(lambda: isinstance(app.screen, Ask) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
         request = stand_in.started[0]
@@ -73,7 +72,7 @@ async def test_the_set_that_is_highlighted_is_meant(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "enter", "j", "j", "v")
-        await until(lambda: isinstance(app.screen, Ask) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
         assert stand_in.started[0].wanted["set"] == "lilfox_20260327_020000"
@@ -83,7 +82,7 @@ async def test_a_copy_is_read_from_its_own_store(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "j", "v")
-        await until(lambda: isinstance(app.screen, Ask) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
         wish = msgspec.convert(stand_in.started[0].wanted, BackupRequest)
@@ -96,7 +95,7 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
     app = showing(Backups({view.key: view}, jobs=()))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "P")
-        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.pause()
         text = screen_text(pilot)
         assert "Remove 3 sets" in text
@@ -108,7 +107,7 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []
         await pilot.press("P")
-        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.press(*"lilfox", "enter")
         await until(lambda: stand_in.started)
         assert (stand_in.started[0].kind, stand_in.started[0].key) == ("prune", "backup lilfox")
@@ -131,7 +130,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "u")
-        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.pause()
         assert "lilfox_before_1" in (text := screen_text(pilot))
         assert "/srv/config_before_1" in text
@@ -177,7 +176,7 @@ async def test_a_job_is_cancelled_by_a_word(stand_in: StandIn, monkeypatch: pyte
     app = showing(running())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "C")
-        await until(lambda: isinstance(app.screen, Confirm) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.press(*"cancel", "enter")
         await until(lambda: told == [JOB])
         await until(lambda: "nothing was kept" in app.note[0])
@@ -254,14 +253,14 @@ async def test_quitting_asks_over_a_job_of_ours_alone(stand_in: StandIn) -> None
     app = showing(ours)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("q")
-        await until(lambda: isinstance(app.screen, Ask) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.pause()
         assert "backup lilfox" in screen_text(pilot)
         assert "goes on when this is closed" in screen_text(pilot)
         await pilot.press("escape")
         assert not app._exit
         await pilot.press("ctrl+c")
-        await until(lambda: isinstance(app.screen, Ask) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("ctrl+c")
         await until(lambda: app._exit)
 
@@ -271,7 +270,7 @@ async def test_a_job_of_the_demo_ends_with_it(stand_in: StandIn) -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         app.demo = cast("Stack", object())
         await pilot.press("q")
-        await until(lambda: isinstance(app.screen, Ask) and app.screen.is_painted)
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.pause()
         assert "It ends with the demo" in screen_text(pilot)
         assert "goes on" not in screen_text(pilot)

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.dialogs.chooser import Chooser
-from lilfox_tui.app.dialogs.confirm import Confirm
+from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.backup.labels import lost_text, status_text
 from lilfox_tui.backup.restores.interrupted import InterruptedRestore, SwapSide
 from lilfox_tui.backup.restores.journal import Restored
@@ -63,7 +63,7 @@ async def test_a_restore_that_is_half_done_is_said_in_every_pane_and_settled_fro
         await pilot.press("S")
         await until(lambda: isinstance(app.screen, Chooser))
         await pilot.press("down", "enter")
-        await until(lambda: isinstance(app.screen, Confirm))
+        await until(lambda: isinstance(app.screen, ConfirmDialog))
         await pilot.press(*"take-back", "enter")
         await until(lambda: stand_in.started)
     [request] = stand_in.started

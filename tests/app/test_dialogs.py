@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from textual import events
 
-from lilfox_tui.app.dialogs.ask import Ask
-from lilfox_tui.app.dialogs.confirm import Confirm
 from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
 from lilfox_tui.app.dialogs.options import Option, Options
 from lilfox_tui.app.dialogs.prompt import Prompt
 from lilfox_tui.app.panes.runbook.run_dialog import RunDialog
@@ -139,8 +138,8 @@ async def test_a_source_that_cannot_be_read_says_so_with_what_to_do(tmp_path: Pa
 DIALOGS: dict[str, Callable[[], Dialog[Any]]] = {
     "run": lambda: RunDialog("Title", [], []),
     "run, typed": lambda: RunDialog("Title", [], [], "web1"),
-    "confirm": lambda: Confirm("Title", [], "web1"),
-    "ask": lambda: Ask("Title", [], does="do it", stays="leave it"),
+    "confirm": lambda: ConfirmDialog("Title", [], "web1"),
+    "ask": lambda: AskDialog("Title", [], does="do it", stays="leave it"),
     "options": lambda: Options("Title", [], [Option("enter", "do it", "yes")]),
     "prompt": lambda: Prompt("Title", []),
 }

@@ -13,9 +13,8 @@ from rich.segment import Segment
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from lilfox_tui.app.dialogs.ask import Ask
-from lilfox_tui.app.dialogs.confirm import Confirm
-from lilfox_tui.app.draw import Palette, Piece, row
+from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
+from lilfox_tui.app.rendering.draw import Palette, Piece, row
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import tr
@@ -131,8 +130,8 @@ async def test_a_click_on_any_cell_of_it_does_nothing_of_what_it_says(tmp_path: 
 @pytest.mark.parametrize(
     "dialog",
     [
-        lambda text: Confirm(text, [row(f" {text}")], text),
-        lambda text: Ask(text, [row(f" {text}")], does=text, stays=text),
+        lambda text: ConfirmDialog(text, [row(f" {text}")], text),
+        lambda text: AskDialog(text, [row(f" {text}")], does=text, stays=text),
     ],
     ids=["confirm", "ask"],
 )

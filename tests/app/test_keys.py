@@ -12,13 +12,13 @@ import asyncssh
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app import shell
+from lilfox_tui.app import console
 from lilfox_tui.app.actions import Action, actions_of, key_name, key_text, rebound
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.navigation import TABS
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.metrics.pane import MetricsPane
-from lilfox_tui.app.tabs import TABS
 from lilfox_tui.errors import ConfigError, HostKeyUnknown, HostUnreachable
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.hosts.ssh.keys import KnownKeys, key_error
@@ -339,9 +339,9 @@ async def test_a_page_says_how_much_of_it_is_below() -> None:
 async def test_a_note_stays_its_time_whatever_was_said_before(monkeypatch: pytest.MonkeyPatch) -> None:
     app = still_app(mixed())
     async with app.run_test(size=(80, 24)) as pilot:
-        monkeypatch.setattr(shell, "NOTE_S", 0.05)
+        monkeypatch.setattr(console, "NOTE_S", 0.05)
         app.tell("the one before")
-        monkeypatch.setattr(shell, "NOTE_S", 60.0)
+        monkeypatch.setattr(console, "NOTE_S", 60.0)
         app.tell("what counts")
         later = asyncio.Event()
         app.set_timer(0.15, later.set)

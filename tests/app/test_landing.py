@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.glyphs import UNICODE
 from lilfox_tui.app.panes.metrics.pane import MetricsPane
 from lilfox_tui.app.panes.runbook.pane import RunbookPane
+from lilfox_tui.app.rendering.glyphs import UNICODE
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.incident.incidents import close, current

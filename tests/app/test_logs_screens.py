@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.app.glyphs import ASCII
+from lilfox_tui.app.rendering.glyphs import ASCII
 from lilfox_tui.text import cell_width
 from tests.app.log_files import counted, line, logs_app, selected, settled, write_logs
 from tests.app.overviews import NOW, mixed

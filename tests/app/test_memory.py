@@ -29,7 +29,7 @@ from textual.worker import Worker
 import lilfox_tui
 from lilfox_tui.app.actions import actions_of
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.tabs import TABS
+from lilfox_tui.app.navigation import TABS
 from lilfox_tui.monitor.model import Backups
 from tests.app.backups_made import broken
 from tests.app.log_files import write_logs

@@ -11,9 +11,9 @@ import pytest
 from textual.pilot import Pilot
 
 from lilfox_tui.app.dialogs.chooser import Chooser
-from lilfox_tui.app.glyphs import ASCII, UNICODE
 from lilfox_tui.app.panes.metrics.query_dialog import QueryBox
 from lilfox_tui.app.panes.metrics.query_page import Answer, QueryPage, query_page
+from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE
 from lilfox_tui.promql.value import Line, Matrix, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore

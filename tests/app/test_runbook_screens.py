@@ -11,7 +11,7 @@ from textual.geometry import Region
 
 from lilfox_tui.app import app as app_module
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.glyphs import ASCII
+from lilfox_tui.app.rendering.glyphs import ASCII
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.incident.model import Graded, TimelineEntry
 from lilfox_tui.incident.reducer import fold

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.glyphs import UNICODE
 from lilfox_tui.app.panes.metrics.target_rows import down_text, target_rows
+from lilfox_tui.app.rendering.glyphs import UNICODE
 from lilfox_tui.feed import Pending, Ready, Unavailable
 from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.monitor.model import TargetView

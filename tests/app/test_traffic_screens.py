@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.glyphs import ASCII, UNICODE, Glyphs
+from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE, Glyphs
 from lilfox_tui.metrics.traffic import TrafficPart, series_of_traffic
 from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW

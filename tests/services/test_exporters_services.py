@@ -10,8 +10,8 @@ import pytest
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.digits import EXACT
-from lilfox_tui.app.glyphs import UNICODE
+from lilfox_tui.app.rendering.columns import EXACT
+from lilfox_tui.app.rendering.glyphs import UNICODE
 from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, Seconds, ServiceConfig
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.feed import Ready

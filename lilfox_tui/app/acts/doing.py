@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.job_words import kind_text
-from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rows.job_words import kind_text
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.text import fit
@@ -43,11 +43,11 @@ class Act(Struct, frozen=True):
     id: str
     title: str
     note: str
-    choose: Callable[[Shell], Awaitable[Chosen | None]]
+    choose: Callable[[Console], Awaitable[Chosen | None]]
     why_not: Message | str | None = None
 
 
-def why_unchanged(app: Shell, name: str) -> Message | None:
+def why_unchanged(app: Console, name: str) -> Message | None:
     """Why nothing is changed on a host of that name."""
     if app.rewound is not None:
         return tr("this is the past; ` goes back to now")
@@ -57,24 +57,24 @@ def why_unchanged(app: Shell, name: str) -> Message | None:
     return tr("{name} is protected in the configuration", name=name) if found and found.protected else None
 
 
-def name_for_jobs(app: Shell, name: str) -> str:
+def name_for_jobs(app: Console, name: str) -> str:
     """How a job finds a host that is watched here."""
     return name if name in app.config.hosts else HERE
 
 
-def host_config(app: Shell, name: str) -> HostConfig:
+def host_config(app: Console, name: str) -> HostConfig:
     """Of a host that is watched here."""
     return app.config.hosts.get(name) or HostConfig(local=True)
 
 
-def made_by_job(app: Shell, operation: Operation) -> Chosen:
+def made_by_job(app: Console, operation: Operation) -> Chosen:
     """An operation on a host."""
     from lilfox_tui.operations.job import request_of
 
     return Chosen(operation, request_of(operation, app.monitor.backups.config_path))
 
 
-async def one_of(app: Shell, title: str, choices: Sequence[Choice]) -> str | None:
+async def one_of(app: Console, title: str, choices: Sequence[Choice]) -> str | None:
     """The id of what somebody chooses."""
     return await app.push_screen_wait(Chooser(title, choices, wide=True))
 
@@ -85,7 +85,7 @@ def choice_of(id_: str, name: str, note: str, *, width: int, why_not: Message | 
     return Choice(id_, row, f"{name} {note}", why_not is None)
 
 
-async def carry_out(app: Shell, act: Act) -> None:
+async def carry_out(app: Console, act: Act) -> None:
     """Asks, shows, begins the job, and shows how it goes. Raises LilFoxError."""
     chosen = await act.choose(app)
     if chosen is None or not await _confirmed(app, chosen.operation):
@@ -100,14 +100,14 @@ async def carry_out(app: Shell, act: Act) -> None:
     app.push_screen(JobOutput(found, glyphs=app.glyphs, zone=zone, slow=app.slow_link))
 
 
-async def _confirmed(app: Shell, operation: Operation) -> bool:
+async def _confirmed(app: Console, operation: Operation) -> bool:
     rows = shown_rows(operation)
     title = operation.title[:1].upper() + operation.title[1:]
     if operation.confirm:
         return await app.confirm(title, rows, operation.confirm)
-    from lilfox_tui.app.dialogs.ask import Ask
+    from lilfox_tui.app.dialogs.messages import AskDialog
 
-    return await app.push_screen_wait(Ask(title, rows, does=kind_text(operation.kind), stays=_("leave it")))
+    return await app.push_screen_wait(AskDialog(title, rows, does=kind_text(operation.kind), stays=_("leave it")))
 
 
 def shown_rows(operation: Operation) -> list[Row]:

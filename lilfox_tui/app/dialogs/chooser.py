@@ -12,10 +12,10 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.dialog import Ahead, Dialog
-from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.wrap import cells, wrapped
+from lilfox_tui.app.widgets.inputs import TextField
 from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.app.widgets.text_field import TextField
-from lilfox_tui.app.wrap import cells, wrapped
 from lilfox_tui.i18n import _
 
 MOST_LINES = 22

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.screen import ModalScreen
 
-from lilfox_tui.app.behind import Behind
+from lilfox_tui.app.textual_internals import BackgroundScreen
 
 WIDTHS = {"": 76, "wide": 100}
 Ahead = Literal["nothing", "text", "all"]
@@ -19,7 +19,7 @@ _LEAVES: Collection[str] = ("escape", "ctrl+c", "ctrl+z")
 Result = TypeVar("Result")
 
 
-class Dialog(ModalScreen[Result], Behind[Result]):
+class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
     """A screen over the others. The keys that leave the console or step aside do so from here too."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

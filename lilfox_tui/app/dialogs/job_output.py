@@ -9,13 +9,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.digits import Digits
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.job_log import JobLog
-from lilfox_tui.app.job_progress import event_rows, job_title, progress_rows
+from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_rows
 from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _
 from lilfox_tui.jobs.model import Job

@@ -11,9 +11,9 @@ from textual.containers import Vertical
 
 from lilfox_tui.app.actions import key_text
 from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.wrap import wrapped
 from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _
 
 

@@ -11,10 +11,10 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.dialog import Ahead, Dialog
-from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.widgets.inputs import TextField
 from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.app.widgets.text_field import TextField
-from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _
 

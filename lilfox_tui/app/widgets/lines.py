@@ -1,9 +1,9 @@
-"""A widget of lines: rows in, changed rows out. It repaints a row only when the row differs."""
+"""A widget of lines: rows in, changed rows out. It repaints a row only if the row differs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, cast
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast, overload
 
 from textual import events
 from textual.geometry import Region
@@ -11,9 +11,38 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lilfox_tui.app.changed_cells import changed_spans
-from lilfox_tui.app.draw import BLANK, Palette, Row
+from lilfox_tui.app.rendering.draw import BLANK, Palette, Row
+from lilfox_tui.app.textual_internals import changed_spans
 from lilfox_tui.i18n import _
+
+
+class RowsOnDemand(Sequence[Row]):
+    """``head``, then ``count`` rows by ``make(index)``, each made once."""
+
+    def __init__(self, head: Sequence[Row], count: int, make: Callable[[int], Row]) -> None:
+        self._head = tuple(head)
+        self._count = count
+        self._make = make
+        self._made: dict[int, Row] = {}
+
+    def __len__(self) -> int:
+        return len(self._head) + self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if index < len(self._head):
+            return self._head[index]
+        if index >= len(self):
+            raise IndexError(index)
+        row = self._made.get(index)
+        if row is None:
+            row = self._made[index] = self._make(index - len(self._head))
+        return row
 
 
 def more_below(count: int) -> str:

@@ -10,8 +10,8 @@ from rich.color import ColorSystem
 from rich.console import Console
 from textual._compositor import ChopsUpdate
 
-from lilfox_tui.app.changed_cells import ChangedCells, changed_spans
-from lilfox_tui.app.draw import Palette, Piece, Row
+from lilfox_tui.app.rendering.draw import Palette, Piece, Row
+from lilfox_tui.app.textual_internals import ChangedCells, changed_spans
 from lilfox_tui.config.themes import FOX_DARK
 
 WIDTH = 30

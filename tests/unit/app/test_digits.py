@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.app.digits import EXACT, Digits
+from lilfox_tui.app.rendering.columns import EXACT, Digits
 from lilfox_tui.metrics.traffic import Quantile
 
 FEW = Digits(few=True)

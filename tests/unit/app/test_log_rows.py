@@ -9,8 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.app.draw import Row
-from lilfox_tui.app.glyphs import ASCII, UNICODE
 from lilfox_tui.app.panes.logs.counts import filter_of
 from lilfox_tui.app.panes.logs.detail import Neighbours, detail_rows
 from lilfox_tui.app.panes.logs.list import LogList, Place
@@ -24,6 +22,8 @@ from lilfox_tui.app.panes.logs.strip import (
     loaded_errors,
     strip_row,
 )
+from lilfox_tui.app.rendering.draw import Row
+from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE
 from lilfox_tui.i18n import tr
 from lilfox_tui.logs.patterns import template_of
 from lilfox_tui.logs.record import LoggedException, Severity

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilfox_tui.app.draw import Row
-from lilfox_tui.app.glyphs import UNICODE
 from lilfox_tui.app.panes.logs.troubles import trouble_rows, when
-from lilfox_tui.app.wrap import cells
+from lilfox_tui.app.rendering.draw import Row
+from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.wrap import cells
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import tr

@@ -8,9 +8,9 @@ from itertools import combinations_with_replacement
 
 import pytest
 
-from lilfox_tui.app.chart import chart, spark
-from lilfox_tui.app.digits import Digits
-from lilfox_tui.app.glyphs import UNICODE
+from lilfox_tui.app.rendering.chart import chart, spark
+from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.glyphs import UNICODE
 from lilfox_tui.metrics.traffic import Quantile
 from lilfox_tui.text import human_bytes, human_count, human_duration
 

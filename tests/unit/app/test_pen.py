@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.color import ColorSystem
 from rich.style import Style
 
-from lilfox_tui.app.pen import Pen
+from lilfox_tui.app.textual_internals import Pen
 
 COLOURS = st.sampled_from([None, "default", "red", "bright_blue", "#ff9a52", "#15171c", "color(200)"])
 STYLES = st.builds(

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.app.draw import Palette, Piece, Row, safe
 from lilfox_tui.app.frame import HeaderState, header
-from lilfox_tui.app.glyphs import ASCII, UNICODE
-from lilfox_tui.app.host_rows import TableStyle, host_heading, host_row
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.service_rows import service_row
+from lilfox_tui.app.rendering.draw import Palette, Piece, Row, safe
+from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE
+from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.feed import Ready

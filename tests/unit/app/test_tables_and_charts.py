@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.app.chart import AXIS_WIDTH, beside, chart, in_columns, nice_ceiling, spark
-from lilfox_tui.app.columns import Column, choose, line
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import ASCII, UNICODE, glyphs_for_terminal
-from lilfox_tui.app.rows_on_demand import RowsOnDemand
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, beside, chart, in_columns, nice_ceiling, spark
+from lilfox_tui.app.rendering.columns import Column, choose, line
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE, glyphs_for_terminal
+from lilfox_tui.app.widgets.lines import RowsOnDemand
 from lilfox_tui.metrics.history import Point
 from lilfox_tui.text import cell_width
 

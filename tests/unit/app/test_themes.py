@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.app.draw import Palette, Piece
+from lilfox_tui.app.rendering.draw import Palette, Piece
 from lilfox_tui.config.themes import FOX_DARK, GROUNDS, INKS, contrast, load_theme, read_theme, theme_names
 from lilfox_tui.errors import ConfigError
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from lilfox_tui.app.actions import actions_of
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.dialogs.help import help_rows
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import UNICODE
-from lilfox_tui.app.tabs import TABS
-from lilfox_tui.app.wrap import cells, wrapped
+from lilfox_tui.app.dialogs.reader import help_rows
+from lilfox_tui.app.navigation import TABS
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.wrap import cells, wrapped
 from lilfox_tui.i18n import set_language
 from lilfox_tui.text import clean
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from textual import work
 
 from lilfox_tui.app.actions import action
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.job_words import kind_text
 from lilfox_tui.app.panes.backup.reasons import BackupReasons
 from lilfox_tui.app.panes.backup.rows import newest_of
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rows.job_words import kind_text
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, listed, ngettext, ntr, tr
 from lilfox_tui.monitor.model import PlanView
@@ -51,9 +51,9 @@ class BackupJobKeys(BackupReasons):
 
     @work(exclusive=True, group="start", exit_on_error=False)
     async def _ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], found: BackupSet | None) -> None:
-        from lilfox_tui.app.dialogs.ask import Ask
+        from lilfox_tui.app.dialogs.messages import AskDialog
 
-        ask = Ask(title, rows, does=kind_text(kind), stays=_("leave it"))
+        ask = AskDialog(title, rows, does=kind_text(kind), stays=_("leave it"))
         if await self.lilfox.push_screen_wait(ask):
             await self.start(kind, self.wish(found))
 

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from textual import work
 
 from lilfox_tui.app.actions import action
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.panes.backup.job_keys import BackupJobKeys
-from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.i18n import Message, _, ngettext, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import PlanView
@@ -31,7 +31,7 @@ _NAME = 44
 class BackupKeptKeys(BackupJobKeys):
     """``kept``: what can still be gone back to, and what of it takes room for nothing."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self.restores: Sequence[Restored] = ()
         """Those that keep something, as they are noted on this machine."""

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from lilfox_tui.app import row_moves
 from lilfox_tui.app.actions import action
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.backup.rows import newest_of
-from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor.model import Backups, PlanView
@@ -31,7 +31,7 @@ class BackupKeys(Pane):
 
     ID = "backup"
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self.backups: Backups | None = None
         self.focus_on: Literal["plans", "sets"] = "plans"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.panes.backup.rows import SET_ROLES, BackupStyle
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.wrap import wrapped
 from lilfox_tui.backup.labels import labelled, signature_text, status_text
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView

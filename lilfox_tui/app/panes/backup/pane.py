@@ -12,9 +12,7 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from lilfox_tui.app.digits import Digits
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.host_rows import ROLES
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.panes.backup.page import nothing_configured, set_page
 from lilfox_tui.app.panes.backup.rows import (
     SET_ROLES,
@@ -28,10 +26,11 @@ from lilfox_tui.app.panes.backup.rows import (
     when,
 )  # fmt: skip
 from lilfox_tui.app.panes.backup.settling_keys import BackupSettlingKeys
-from lilfox_tui.app.rows_on_demand import RowsOnDemand
-from lilfox_tui.app.shell import Shell
-from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.app.wrap import cells
+from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.wrap import cells
+from lilfox_tui.app.rows.hosts import ROLES
+from lilfox_tui.app.widgets.lines import Lines, RowsOnDemand, more_below
 from lilfox_tui.backup.labels import labelled, status_text
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
@@ -41,7 +40,7 @@ from lilfox_tui.monitor.model import PlanView
 from lilfox_tui.text import break_line, cell_width, fit_middle, human_duration
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.job_log import JobLog
+    from lilfox_tui.app.rows.jobs import JobLog
     from lilfox_tui.backup.sets.model import BackupSet
 
 BESIDE = 80
@@ -59,7 +58,7 @@ _LEFT = (34, 64)
 class BackupPane(BackupSettlingKeys):
     """Left the plans, right the sets of the chosen one, below what runs and what is wrong."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self._log: JobLog | None = None
         self._paint_due = False
@@ -109,7 +108,7 @@ class BackupPane(BackupSettlingKeys):
         job = self.shown_job if self.display else None
         if job is None or (self._log is not None and self._log.job_id == job.id):
             return
-        from lilfox_tui.app.job_log import JobLog
+        from lilfox_tui.app.rows.jobs import JobLog
 
         self._log = JobLog(job.id)
         self._follow_job(self._log)
@@ -284,7 +283,7 @@ class BackupPane(BackupSettlingKeys):
         job, room, width = self.shown_job, self.lilfox.room.height, self.lilfox.room.width
         if job is None:
             return []
-        from lilfox_tui.app.job_progress import event_rows, job_title, progress_rows
+        from lilfox_tui.app.rows.jobs import event_rows, job_title, progress_rows
 
         glyphs, most = self.lilfox.glyphs, max(1, room // 3)
         rows: list[Row] = [BLANK] if room >= LOW else []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.panes.backup.keys import BackupKeys, is_about
-from lilfox_tui.app.shell import Shell
 from lilfox_tui.backup.labels import status_text
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor.model import PlanView
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class BackupReasons(BackupKeys):
     """The reasons that the actions of ``job_keys.py`` name."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self.busy = False
         """A job is being started."""

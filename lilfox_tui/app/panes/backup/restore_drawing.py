@@ -12,17 +12,16 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.digits import Digits
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.job_log import JobLog
-from lilfox_tui.app.job_progress import event_rows, progress_rows
 from lilfox_tui.app.panes.backup import restore_pages as pages
 from lilfox_tui.app.panes.backup.restore_choice import RestoreChoice
 from lilfox_tui.app.panes.backup.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE, Looked
+from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import cells, wrapped
+from lilfox_tui.app.rows.jobs import JobLog, event_rows, progress_rows
+from lilfox_tui.app.widgets.inputs import TextField
 from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.app.widgets.text_field import TextField
-from lilfox_tui.app.wrap import cells, wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.backup.restore_choice import RestoreChoice, SourceChoice
-from lilfox_tui.app.wrap import cells
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import cells
 from lilfox_tui.backup.labels import lost_text
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, ngettext

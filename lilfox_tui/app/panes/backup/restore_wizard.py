@@ -7,11 +7,11 @@ import asyncio
 
 from textual import events, work
 
-from lilfox_tui.app.job_log import JobLog
 from lilfox_tui.app.panes.backup import restore_pages as pages
 from lilfox_tui.app.panes.backup.restore_choice import SourceChoice
 from lilfox_tui.app.panes.backup.restore_drawing import RestoreView
 from lilfox_tui.app.panes.backup.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
+from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _

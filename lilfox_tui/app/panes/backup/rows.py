@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from lilfox_tui.app.columns import Column, choose, heading, line
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.host_rows import ROLES
-from lilfox_tui.app.job_words import kind_text, percent_of
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.columns import Column, choose, heading, line
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.rows.hosts import ROLES
+from lilfox_tui.app.rows.job_words import kind_text, percent_of
 from lilfox_tui.backup.labels import labelled, status_text
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed

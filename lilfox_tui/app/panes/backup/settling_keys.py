@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from textual import work
 
 from lilfox_tui.app.actions import action
-from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.panes.backup.kept_keys import BackupKeptKeys
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.wrap import wrapped
 from lilfox_tui.i18n import Message, _, tr
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from datetime import timedelta, tzinfo
 from functools import partial
 
 from lilfox_tui.app.dialogs.chooser import Choice
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.logs.rows import severity_piece
 from lilfox_tui.app.panes.logs.strip import grouped
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.logs.filter.model import AtLeast, Filter, RegexMatch
 from lilfox_tui.logs.patterns import PatternChange, RecentPatterns

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, headline, log_row, severity_piece
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.logs.filter.model import text_of
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity

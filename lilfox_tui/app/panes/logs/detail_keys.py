@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from textual import work
 
 from lilfox_tui.app.actions import action
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.panes.logs.detail import DetailRow, FieldValue, Neighbours, first_field
 from lilfox_tui.app.panes.logs.keys import LogsKeys
 from lilfox_tui.app.panes.logs.rows import trace_of
-from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, tr
@@ -29,7 +29,7 @@ NEIGHBOURS = 6
 class LogDetailKeys(LogsKeys):
     """The page of a record, over the list while it is open."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self.detail: WindowItem | None = None
         self.neighbours: Neighbours | None = None
@@ -132,7 +132,7 @@ class LogDetailKeys(LogsKeys):
 
     def acts(self) -> Sequence[Act]:
         """On the addresses of the record, or of the field that is selected on its page."""
-        from lilfox_tui.app.acts.ban import ban_acts
+        from lilfox_tui.app.acts.host import ban_acts
         from lilfox_tui.operations.addresses import addresses_in
 
         record = self.detail.item if self.detail is not None else self.selected_record

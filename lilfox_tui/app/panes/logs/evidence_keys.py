@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from lilfox_tui.app.evidence import Selected, Selection
-from lilfox_tui.app.evidence_keys import EvidenceKeys
+from lilfox_tui.app.evidence_actions import EvidenceKeys
 from lilfox_tui.app.panes.logs.detail_keys import NEIGHBOURS
 from lilfox_tui.app.panes.logs.evidence import MOST_RECORDS, Choice, evidence_of
 from lilfox_tui.app.panes.logs.find_keys import LogFindKeys

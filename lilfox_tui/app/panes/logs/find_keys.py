@@ -7,8 +7,8 @@ from contextlib import aclosing
 from textual import work
 
 from lilfox_tui.app.actions import action
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.panes.logs.detail_keys import LogDetailKeys
-from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.logs.filter.model import And, AtLeast, Filter
@@ -21,7 +21,7 @@ from lilfox_tui.logs.window import MergeKey, WindowItem
 class LogFindKeys(LogDetailKeys):
     """Going to a record that may not be loaded."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self.finding: MergedLogs | None = None
 

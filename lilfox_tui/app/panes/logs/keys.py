@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC
 
 from lilfox_tui.app.actions import action
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.panes.logs.list import LogList, Place
 from lilfox_tui.app.panes.logs.rows import clock_zone
 from lilfox_tui.app.panes.logs.window import LogsWindow
-from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING
@@ -28,7 +28,7 @@ LEVELS = (
 class LogsKeys(LogsWindow):
     """The handlers, and the state of looks that they change."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self.wrapped = False
         self.folded = True

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple, overload
 
-from lilfox_tui.app.draw import Row
 from lilfox_tui.app.panes.logs.rows import LogStyle, log_row, overhang, trace_of, wrapped_rows, wrapped_text
+from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.logs.record import LogRecord, Severity
 from lilfox_tui.logs.window import MergeKey, WindowItem
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from textual import work
 
 from lilfox_tui.app.actions import action
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
 from lilfox_tui.app.dialogs.dialog import WIDTHS
-from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.panes.logs.evidence_keys import LogEvidenceKeys
 from lilfox_tui.app.panes.logs.strip import grouped
 from lilfox_tui.app.panes.logs.troubles import when
-from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import Message, _, ntr, tr
@@ -37,7 +37,7 @@ CHEAP_BYTES = 256 * 1024 * 1024
 class LogOutputKeys(LogEvidenceKeys):
     """The last of the handlers."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self.working = ""
         """What is being counted, for the line of messages."""

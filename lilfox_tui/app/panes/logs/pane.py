@@ -8,14 +8,14 @@ from functools import partial
 from textual import events
 from textual.app import ComposeResult
 
-from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.panes.logs.detail import detail_rows, first_field
 from lilfox_tui.app.panes.logs.list import LogList
 from lilfox_tui.app.panes.logs.output_keys import LogOutputKeys
 from lilfox_tui.app.panes.logs.rows import LogStyle
 from lilfox_tui.app.panes.logs.strip import StripParts, counted_errors, grouped, joined, loaded_errors, strip_row
 from lilfox_tui.app.panes.logs.troubles import trouble_rows
-from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.i18n import _, language, listed
 from lilfox_tui.logs.filter.model import EVERYTHING
@@ -34,7 +34,7 @@ QUIET_S = 1.0
 class LogsPane(LogOutputKeys):
     """The line of sources, the list, and the strip of errors."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self._head_height = 1
         self._logger_width = 0

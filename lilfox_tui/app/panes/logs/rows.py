@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from msgspec import Struct
 
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.i18n import _
 from lilfox_tui.logs.filter.model import text_of
 from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity

@@ -12,7 +12,7 @@ from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.source import LogSource
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.shell import Shell
+    from lilfox_tui.app.console import Console
 
 SERVERS = ("loki", "elasticsearch")
 """Kinds of sources that are asked from here and hold the logs of other hosts."""
@@ -21,7 +21,7 @@ SERVERS = ("loki", "elasticsearch")
 class OpenLogs:
     """The sources that are open, and what the config says of each, by name. Close it in the end."""
 
-    def __init__(self, app: Shell) -> None:
+    def __init__(self, app: Console) -> None:
         self._app = app
         self._here: Host | None = None
         self.sources: list[LogSource] = []

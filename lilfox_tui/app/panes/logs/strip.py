@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from lilfox_tui.app.chart import spark
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.rendering.chart import spark
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.statistics import Slice

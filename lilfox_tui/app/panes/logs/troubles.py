@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.wrap import cells, wrapped
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import cells, wrapped
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _
 from lilfox_tui.text import fit, human_duration

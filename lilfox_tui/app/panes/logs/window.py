@@ -11,9 +11,9 @@ from datetime import UTC, datetime, tzinfo
 from textual import work
 from textual.worker import WorkerCancelled, WorkerFailed
 
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.logs.sources import OpenLogs
-from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
@@ -34,7 +34,7 @@ class LogsWindow(Pane):
 
     ID = "logs"
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self.opened: OpenLogs | None = None
         self.merged: MergedLogs | None = None

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
-from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
 from lilfox_tui.app.panes.metrics.host_key_rows import changed_key_rows, unknown_key_rows
 from lilfox_tui.app.panes.metrics.state import MetricsState, link_error
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.backends.model import StatementPlan
 from lilfox_tui.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.feed import Unavailable

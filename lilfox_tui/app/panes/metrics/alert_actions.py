@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.chooser import Chooser
-from lilfox_tui.app.job_words import user
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of
+from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.i18n import Message, _, tr
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from msgspec import Struct
 from lilfox_tui.alerts.model import Alert, Event, RuleView, Silence
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.alerts.silences import window_of
-from lilfox_tui.app.chart import AXIS_WIDTH, chart, spark
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.metrics.alert_rows import Item, against, number, role, rule_trouble, shape, state_text, where
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, chart, spark
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _
 from lilfox_tui.metrics.model import Labels

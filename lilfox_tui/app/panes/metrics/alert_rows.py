@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleView
 from lilfox_tui.alerts.notifier import summary
-from lilfox_tui.app.columns import Column, choose, line
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.rendering.columns import Column, choose, line
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.alert_explain import compared

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lilfox_tui.app.draw import BLANK, Piece, Row
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
 from lilfox_tui.app.panes.metrics.target_rows import down_text
-from lilfox_tui.app.rows_on_demand import RowsOnDemand
-from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.widgets.lines import Lines, RowsOnDemand, more_below
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _

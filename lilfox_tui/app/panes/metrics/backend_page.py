@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from lilfox_tui.app.chart import AXIS_WIDTH, chart
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.host_rows import ROLES, held_for
-from lilfox_tui.app.lately import lately_rows
+from lilfox_tui.app.changes import lately_rows
 from lilfox_tui.app.panes.metrics.backend_rows import why_no_figures
 from lilfox_tui.app.panes.metrics.host_page import Past
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, chart
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.rows.hosts import ROLES, held_for
 from lilfox_tui.backends.backend import load
 from lilfox_tui.backends.model import BackendFact, Cell, Table, TableColumn, Unit
 from lilfox_tui.i18n import Message, _

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from lilfox_tui.app.chart import spark
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.host_rows import ROLES, TableStyle
+from lilfox_tui.app.rendering.chart import spark
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rows.hosts import ROLES, TableStyle
 from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from lilfox_tui.app.chart import Values, in_columns
-from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import WINDOWS, MetricsState
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.chart import Values, in_columns
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Pending, Ready, State, Unavailable
 from lilfox_tui.i18n import _, listed

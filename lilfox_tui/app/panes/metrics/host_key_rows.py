@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.errors import HostKeyChanged, HostKeyUnknown
 from lilfox_tui.i18n import _
 from lilfox_tui.text import cell_width

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from lilfox_tui.app.chart import AXIS_WIDTH, Values, beside, chart
-from lilfox_tui.app.digits import EXACT, Digits
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.host_rows import ROLES, held_for, level_role, well, why_no_numbers
-from lilfox_tui.app.lately import lately_rows
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.changes import lately_rows
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Values, beside, chart
+from lilfox_tui.app.rendering.columns import EXACT, Digits
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.rows.hosts import ROLES, held_for, level_role, well, why_no_numbers
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _, ngettext

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.digits import Digits
-from lilfox_tui.app.draw import Row
 from lilfox_tui.app.evidence import Selected, Selection, text_of_rows
-from lilfox_tui.app.host_rows import well
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.far_past import FarPast
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of, link_error
+from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.draw import Row
+from lilfox_tui.app.rows.hosts import well
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import HostSnapshot, Level

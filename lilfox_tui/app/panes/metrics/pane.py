@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 from textual import events
 from textual.app import ComposeResult
 
-from lilfox_tui.app.changed_cells import cells_of
-from lilfox_tui.app.digits import Digits
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.evidence_keys import EvidenceActions
-from lilfox_tui.app.host_rows import ROLES, TableStyle, held_for, host_heading, host_row, well
-from lilfox_tui.app.lately import change_rows, changes_since_visit
+from lilfox_tui.app.changes import change_rows, changes_since_visit
+from lilfox_tui.app.console import Console
+from lilfox_tui.app.evidence_actions import EvidenceActions
 from lilfox_tui.app.list_actions import ListActions
 from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.metrics.actions import LinkActions, QueryActions, ViewActions
@@ -26,14 +23,16 @@ from lilfox_tui.app.panes.metrics.backend_page import backend_page
 from lilfox_tui.app.panes.metrics.backend_rows import backend_row
 from lilfox_tui.app.panes.metrics.far_past import FarPast
 from lilfox_tui.app.panes.metrics.host_page import host_page
+from lilfox_tui.app.panes.metrics.layout import Parts, heads, heights
 from lilfox_tui.app.panes.metrics.pages import MetricsPages
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.service_rows import service_heading, service_row
 from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, MetricsState, Subject, link_error
-from lilfox_tui.app.parts import Parts, heads, heights
-from lilfox_tui.app.rows_on_demand import RowsOnDemand
-from lilfox_tui.app.shell import Shell
-from lilfox_tui.app.widgets.lines import Lines, more_below
+from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, host_heading, host_row, well
+from lilfox_tui.app.textual_internals import cells_of
+from lilfox_tui.app.widgets.lines import Lines, RowsOnDemand, more_below
 from lilfox_tui.backends.backend import load
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
@@ -60,7 +59,7 @@ class MetricsPane(Pane):
 
     ID = "metrics"
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self.state = MetricsState(far=lilfox.config.prometheus is not None)
         context = PaneContext(self, self.state)
@@ -219,7 +218,7 @@ class MetricsPane(Pane):
         return self.pages.evidence()
 
     def acts(self) -> Sequence[Act]:
-        from lilfox_tui.app.acts.view import view_acts
+        from lilfox_tui.app.acts.selection import view_acts
 
         return view_acts(self.lilfox, self.state.place_selected())
 

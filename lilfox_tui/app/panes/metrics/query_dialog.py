@@ -14,11 +14,11 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.dialog import Ahead, Dialog
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.metrics.query_page import Answer, QueryPage, columns_of, head_rows, query_page, series_of
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.widgets.inputs import TextField
 from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.app.widgets.text_field import TextField
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
 from lilfox_tui.promql.completion import Completion, KnownNames, complete

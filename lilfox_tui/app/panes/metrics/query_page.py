@@ -9,11 +9,11 @@ from functools import partial
 
 from msgspec import Struct
 
-from lilfox_tui.app.chart import AXIS_WIDTH, Values, chart, spark
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.metrics.alert_rows import number
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Values, chart, spark
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector

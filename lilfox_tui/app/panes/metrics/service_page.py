@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from lilfox_tui.app.chart import AXIS_WIDTH, chart
-from lilfox_tui.app.digits import EXACT, Digits
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.host_rows import ROLES
-from lilfox_tui.app.lately import lately_rows
+from lilfox_tui.app.changes import lately_rows
 from lilfox_tui.app.panes.metrics.host_page import Past, reason_rows
 from lilfox_tui.app.panes.metrics.service_rows import health_word
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, chart
+from lilfox_tui.app.rendering.columns import EXACT, Digits
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.i18n import _, listed
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import TrafficPart

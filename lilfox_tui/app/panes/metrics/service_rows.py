@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from lilfox_tui.app.chart import spark
-from lilfox_tui.app.columns import GAP, Column, choose, heading, line
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.host_rows import INDENT, ROLES, TableStyle
+from lilfox_tui.app.rendering.chart import spark
+from lilfox_tui.app.rendering.columns import GAP, Column, choose, heading, line
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle
 from lilfox_tui.feed import Ready
 from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import Health, Level

@@ -13,10 +13,10 @@ from textual.widgets import Input
 from lilfox_tui.alerts.model import Alert, SilenceMatcher
 from lilfox_tui.alerts.silences import PRESETS_S, check_silence, format_matchers, parse_matchers
 from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.wrap import cells, wrapped
+from lilfox_tui.app.widgets.inputs import TextField
 from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.app.widgets.text_field import TextField
-from lilfox_tui.app.wrap import cells, wrapped
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.text import cell_width, fit, human_duration

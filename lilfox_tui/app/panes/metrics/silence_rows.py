@@ -5,8 +5,8 @@ from __future__ import annotations
 from lilfox_tui.alerts.model import Alerts, Silence
 from lilfox_tui.alerts.silences import format_matchers, is_active
 from lilfox_tui.app.dialogs.chooser import Choice
-from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.panes.metrics.alert_page import silence_text
+from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.i18n import _
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from lilfox_tui.app.host_rows import worst_first
+from lilfox_tui.app.rows.hosts import worst_first
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import Message, tr

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.metrics.traffic_rows import kept_text
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.monitor.model import StoreUsage, TargetView

@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from lilfox_tui.app.chart import AXIS_WIDTH, beside, chart
-from lilfox_tui.app.columns import Column, choose, heading, line
-from lilfox_tui.app.digits import Digits
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.metrics.host_page import Past
 from lilfox_tui.app.panes.metrics.service_rows import errors_role, quantile_role
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, beside, chart
+from lilfox_tui.app.rendering.columns import Column, Digits, choose, heading, line
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.feed import Pending, Ready, State, Unavailable
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.metrics.model import Series

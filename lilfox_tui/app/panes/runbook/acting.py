@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lilfox_tui.app.dialogs.options import Option
-from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.i18n import _, listed
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Command

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from lilfox_tui.app.cause import Cause
 from lilfox_tui.app.dialogs.options import Option
 from lilfox_tui.app.dialogs.prompt import Offer
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
 from lilfox_tui.app.panes.runbook.rows import RunbookStyle, text_rows
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.config.model import Config
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, listed, ngettext

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.incident_rows import as_it_was, timeline_rows
 from lilfox_tui.app.panes.runbook.acting import following_text
 from lilfox_tui.app.panes.runbook.item import Item
 from lilfox_tui.app.panes.runbook.keys import COMMAND, LIST, STEPS, RunbookKeys
@@ -23,9 +21,10 @@ from lilfox_tui.app.panes.runbook.rows import (
     title_row_of,
     waiting_text,
 )
-from lilfox_tui.app.rows_on_demand import RowsOnDemand
-from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.rows.incidents import as_it_was, timeline_rows
+from lilfox_tui.app.widgets.lines import Lines, RowsOnDemand, more_below
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed, ngettext

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from textual import events
 
 from lilfox_tui.app.dialogs.reader import Reader
-from lilfox_tui.app.draw import Row
+from lilfox_tui.app.rendering.draw import Row
 
 
 class Handover(Reader):

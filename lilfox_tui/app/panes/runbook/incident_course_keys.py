@@ -14,8 +14,8 @@ from textual import work
 
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
-from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.panes.runbook.incident_keys import IncidentKeys
+from lilfox_tui.app.rendering.draw import Piece
 from lilfox_tui.i18n import Message, _, clauses, language, ngettext, tr
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class IncidentCourseKeys(IncidentKeys):
 
     async def _close(self, incident: Incident) -> None:
         from lilfox_tui.app.dialogs.prompt import Prompt
-        from lilfox_tui.app.incident_rows import closing_rows
+        from lilfox_tui.app.rows.incidents import closing_rows
         from lilfox_tui.incident.incidents import close, open_beside
         from lilfox_tui.incident.model import Closed
 
@@ -112,7 +112,7 @@ class IncidentCourseKeys(IncidentKeys):
 
     @work(exclusive=True, group="course", exit_on_error=False)
     async def _take_over(self) -> None:
-        from lilfox_tui.app.dialogs.ask import Ask
+        from lilfox_tui.app.dialogs.messages import AskDialog
         from lilfox_tui.app.panes.runbook.acting import take_over_rows
         from lilfox_tui.runbook.control import take_over
 
@@ -120,7 +120,7 @@ class IncidentCourseKeys(IncidentKeys):
         titles = [(run.folding.runbook.title if run.folding else run.job_id, run.actor) for run in runs]
         rows = take_over_rows("" if incident is None else incident.leader, titles)
         title = _("Take over {id}", id=titles[0][0] if incident is None else incident.id)
-        if await self.lilfox.push_screen_wait(Ask(title, rows, does=_("take over"), stays=_("leave it"))):
+        if await self.lilfox.push_screen_wait(AskDialog(title, rows, does=_("take over"), stays=_("leave it"))):
             await take_over(None if incident is None else Path(incident.folder), [run.folder for run in runs])
             self.lilfox.monitor.incidents.look_again()
 
@@ -136,8 +136,8 @@ class IncidentCourseKeys(IncidentKeys):
     @action("hand-over", "o", tr("hand over"), tr("what the next one must know, to be read or copied"),
             why_not=lambda self: self.no_incident_to_read())  # fmt: skip
     def hand_over(self) -> None:
-        from lilfox_tui.app.incident_rows import handover_rows
         from lilfox_tui.app.panes.runbook.handover_dialog import Handover
+        from lilfox_tui.app.rows.incidents import handover_rows
         from lilfox_tui.incident.export import handover_text
 
         view = self.incident

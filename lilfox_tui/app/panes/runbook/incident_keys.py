@@ -18,9 +18,9 @@ from textual import work
 
 from lilfox_tui.app.actions import action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
-from lilfox_tui.app.draw import Piece
 from lilfox_tui.app.evidence import Selected
 from lilfox_tui.app.panes.runbook.order_keys import RunbookOrderKeys
+from lilfox_tui.app.rendering.draw import Piece
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.text import fit
 

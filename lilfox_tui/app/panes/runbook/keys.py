@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.cause import Cause
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.runbook.item import Item
-from lilfox_tui.app.shell import Shell
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.monitor.model import IncidentView, RunbooksView
 
@@ -36,7 +36,7 @@ class RunbookKeys(Pane):
 
     ID = "runbook"
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self.view: RunbooksView | None = None
         self.incident: IncidentView | None = None

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from lilfox_tui.app.draw import Piece, Row
 from lilfox_tui.app.panes.runbook.rows import (
     STATE_ROLES,
     RunbookStyle,
@@ -19,7 +18,8 @@ from lilfox_tui.app.panes.runbook.rows import (
     result_rows,
     state_mark,
 )
-from lilfox_tui.app.rows_on_demand import RowsOnDemand
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.widgets.lines import RowsOnDemand
 from lilfox_tui.i18n import _
 from lilfox_tui.runbook.model import Command
 from lilfox_tui.runbook.run.output import StoredOutput

@@ -11,10 +11,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from lilfox_tui.app.cause import Cause
-from lilfox_tui.app.draw import Row
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.panes.runbook.incident_course_keys import IncidentCourseKeys
 from lilfox_tui.app.panes.runbook.keys import LIST, STEPS
-from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.feed import Ready
 
@@ -29,7 +29,7 @@ PAINT_S, SLOW_PAINT_S = 0.15, 1.0
 class RunbookPane(IncidentCourseKeys):
     """Three columns where there is room, two or one where there is not."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self._drawing: Drawing | None = None
         self._due = False

@@ -10,9 +10,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.wrap import wrapped
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import wrapped
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Command, Runbook, Step, Variable

@@ -9,12 +9,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.confirm import not_the_word
 from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.draw import BLANK, Piece, Row
+from lilfox_tui.app.dialogs.messages import not_the_word
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.widgets.inputs import TextField
 from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.app.widgets.text_field import TextField
-from lilfox_tui.app.wrap import wrapped
 from lilfox_tui.i18n import _
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from textual import work
 
 from lilfox_tui.app.actions import action
+from lilfox_tui.app.console import Console
 from lilfox_tui.app.panes.runbook.item import Item
 from lilfox_tui.app.panes.runbook.keys import LIST, STEPS
 from lilfox_tui.app.panes.runbook.text_keys import RunbookTextKeys
-from lilfox_tui.app.shell import Shell
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, tr
 
@@ -31,7 +31,7 @@ OPENED_S = 30.0
 class RunbookRunKeys(RunbookTextKeys):
     """Begins runs, which outlive the screen: their jobs take orders from here."""
 
-    def __init__(self, lilfox: Shell) -> None:
+    def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
         self._given: dict[str, dict[str, str]] = {}
         """Of each run, the values that were given here; secret ones too, which are nowhere else but in its job."""

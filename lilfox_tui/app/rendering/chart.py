@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.metrics.history import Point
 from lilfox_tui.text import cell_width, fit
 

@@ -1,17 +1,69 @@
-"""A job that runs, as rows: a bar with bytes, rate and remaining time for each part, and what it says. Pure."""
+"""A job as it goes: what it has said since its first event, and its progress as rows. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import datetime, tzinfo
 
-from lilfox_tui.app.digits import Digits
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.job_words import STATE_ROLES, STATES
+from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rows.job_words import STATE_ROLES, STATES
 from lilfox_tui.i18n import _
-from lilfox_tui.jobs.model import Began, Ended, Event, Intent, Job, MessageLogged, Progress, StepDone, state_text
+from lilfox_tui.jobs.control import follow_events
+from lilfox_tui.jobs.model import (
+    Began,
+    Ended,
+    Event,
+    Intent,
+    Job,
+    MessageLogged,
+    Progress,
+    ProgressMade,
+    StepDone,
+    state_text,
+)
 from lilfox_tui.text import fit, fit_middle, human_bytes, human_duration
+
+MOST_EVENTS = 5000
+
+
+class JobLog:
+    """The newest events of one job, and how far each part is."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self.dropped = 0
+        self.ended: Ended | None = None
+        self._progress: dict[str, Progress] = {}
+
+    @property
+    def progress(self) -> Sequence[Progress]:
+        """The newest of each part, in the order in which they began."""
+        return tuple(self._progress.values())
+
+    async def follow(self, changed: Callable[[], None]) -> None:
+        """Takes what is there and what comes; ``changed`` is called after each list of events. Ends with the job.
+        Raises JobError."""
+        async with aclosing(follow_events(self.job_id)) as lists:
+            async for some in lists:
+                self.take(some)
+                changed()
+
+    def take(self, some: Sequence[Event]) -> None:
+        """The next events."""
+        for event in some:
+            if isinstance(event, ProgressMade):
+                self._progress[event.progress.part] = event.progress
+                continue
+            self.dropped += len(self.events) == MOST_EVENTS
+            self.events.append(event)
+            if isinstance(event, Ended):
+                self.ended = event
+
 
 _LINE_ROLES = {"note": "text", "good": "good", "warning": "degraded", "bad": "failing"}
 _NUMBERS = 42

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.wrap import cells
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.wrap import cells
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.incident.model import (
     AlertChanged,

@@ -1,8 +1,4 @@
-"""The app's one text factory: pieces of text with a colour role become strips of the screen, cleaned on the way.
-
-Nothing else in the app builds text for a widget, so nothing that a host, a service or a file says can become markup or
-reach the terminal as an escape.
-"""
+"""The app's one text factory: pieces of text with a colour role become strips of the screen, cleaned on the way."""
 
 from __future__ import annotations
 

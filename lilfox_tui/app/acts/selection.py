@@ -1,22 +1,23 @@
-"""Acts on the sessions of a database."""
+"""Operations on what is selected in the Metrics pane: hosts, services, and sessions of a database."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from lilfox_tui.app.acts.doing import HERE, Act, Chosen, choice_of, one_of, why_unchanged
-from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.acts.host import host_acts, service_acts
+from lilfox_tui.app.console import Console
 from lilfox_tui.backends.backend import EndsSessions
 from lilfox_tui.backends.model import ClientSession, Ending
 from lilfox_tui.i18n import Message, _, ngettext, tr
-from lilfox_tui.monitor.model import BackendView
+from lilfox_tui.monitor.model import BackendView, HostView, View
 from lilfox_tui.operations.sessions import request_of, session_operation
 from lilfox_tui.text import clean, human_duration
 
 _NAME = 30
 
 
-def backend_acts(app: Shell, view: BackendView) -> list[Act]:
+def backend_acts(app: Console, view: BackendView) -> list[Act]:
     """On its sessions, where it is of a kind that has some."""
     if view.config.kind != "postgresql":
         return []
@@ -27,7 +28,7 @@ def backend_acts(app: Shell, view: BackendView) -> list[Act]:
     return [Act("session", title, _("its statement, or all of it"), partial(_choose, name=view.name), why)]
 
 
-async def _choose(app: Shell, name: str) -> Chosen | None:
+async def _choose(app: Console, name: str) -> Chosen | None:
     backend, sessions = await app.monitor.backends.sessions(name)
     if not sessions:
         app.tell(tr("{name} has no sessions of clients now", name=name))
@@ -40,7 +41,7 @@ async def _choose(app: Shell, name: str) -> Chosen | None:
     return await _how(app, name, backend, by_key[chosen])
 
 
-async def _how(app: Shell, name: str, backend: EndsSessions, session: ClientSession) -> Chosen | None:
+async def _how(app: Console, name: str, backend: EndsSessions, session: ClientSession) -> Chosen | None:
     config = app.config.backends[name]
     idle: Message | None = None if session.state == "active" else tr("it runs no statement now")
     titles: dict[Ending, str] = {"cancel": _("cancel its statement"), "terminate": _("end the session")}
@@ -68,3 +69,12 @@ def _told(session: ClientSession) -> str:
     state = clean(session.state or "-")
     statement = clean(" ".join((session.statement or "").split()))
     return "  ".join(part for part in (blocks, state, human_duration(session.in_state_s), statement) if part)
+
+
+def view_acts(app: Console, view: View | None) -> list[Act]:
+    """Those on a host, a service or a backend."""
+    if view is None:
+        return []
+    if isinstance(view, HostView):
+        return host_acts(app, view)
+    return backend_acts(app, view) if isinstance(view, BackendView) else service_acts(app, view)

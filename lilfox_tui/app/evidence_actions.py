@@ -1,7 +1,6 @@
 """The action that puts what is selected into the open incident, the same in every pane that has something to put there.
 
-Nothing of incident/ is imported before it is pressed.
-"""
+Nothing of incident/ is imported before it is pressed."""
 
 from __future__ import annotations
 

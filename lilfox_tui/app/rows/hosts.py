@@ -9,11 +9,10 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from lilfox_tui.app.chart import spark
-from lilfox_tui.app.columns import Column, choose, heading, line
-from lilfox_tui.app.digits import EXACT, Digits
-from lilfox_tui.app.draw import Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
+from lilfox_tui.app.rendering.chart import spark
+from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.config.model import Threshold, Thresholds
 from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, clauses

@@ -1,4 +1,4 @@
-"""What panes stand in: the state they share and what they may ask of the app. It knows no pane."""
+"""The app as its panes see it: the state they share and what they may ask for. It knows no pane."""
 
 from __future__ import annotations
 
@@ -23,13 +23,11 @@ from textual.worker import WorkerFailed
 
 from lilfox_tui.app.acting import Acting
 from lilfox_tui.app.actions import Action
-from lilfox_tui.app.behind import Behind
-from lilfox_tui.app.changed_cells import ChangedCells
 from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.draw import Palette, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.keyboard import Keyboard
-from lilfox_tui.app.widgets.command_line import CommandLine
+from lilfox_tui.app.rendering.draw import Palette, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.textual_internals import BackgroundScreen, ChangedCells, Keyboard
+from lilfox_tui.app.widgets.inputs import CommandLine
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.demo.stack import Stack
 
+
 NOTE_S = 6.0
 TABS_FROM = 14
 """Rows of a screen that has the line of tabs."""
@@ -57,7 +56,7 @@ StylesCache.get_inner_outer = classmethod(lru_cache(1024)(StylesCache.get_inner_
 """Textual means this: its own (8.2) is of each widget, and so keeps what the last 1,024 of closed dialogs painted."""
 
 
-class Shell(App[None], inherit_bindings=False):
+class Console(App[None], inherit_bindings=False):
     """The app as its panes see it."""
 
     CSS_PATH: ClassVar[str] = "app.tcss"
@@ -116,9 +115,9 @@ class Shell(App[None], inherit_bindings=False):
         """A key was pressed."""
         self._last_words = ""
 
-    def get_default_screen(self) -> Behind[None]:
+    def get_default_screen(self) -> BackgroundScreen[None]:
         """The screen of panes, which dialogs stand over."""
-        return Behind(id="_default")
+        return BackgroundScreen(id="_default")
 
     @property
     def clock(self) -> datetime:
@@ -194,9 +193,9 @@ class Shell(App[None], inherit_bindings=False):
 
     async def confirm(self, title: str, rows: Sequence[Row], word: str) -> bool:
         """Whether ``word`` was typed under what ``rows`` say."""
-        from lilfox_tui.app.dialogs.confirm import Confirm
+        from lilfox_tui.app.dialogs.messages import ConfirmDialog
 
-        return await self.push_screen_wait(Confirm(title, rows, word))
+        return await self.push_screen_wait(ConfirmDialog(title, rows, word))
 
     def copy_text(self, text: str) -> None:
         """Puts ``text``, cleaned, on the user's clipboard through the terminal (OSC 52)."""

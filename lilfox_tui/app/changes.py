@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from lilfox_tui.app.draw import BLANK, Piece, Row
-from lilfox_tui.app.glyphs import Glyphs
-from lilfox_tui.app.host_rows import ROLES
-from lilfox_tui.app.shell import Shell
+from lilfox_tui.app.console import Console
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.i18n import _
 from lilfox_tui.monitor.model import StatusChange
 
@@ -27,13 +27,13 @@ def lately_rows(changes: Sequence[StatusChange], now: datetime, glyphs: Glyphs) 
     return rows
 
 
-def changes_since_visit(app: Shell) -> list[StatusChange]:
+def changes_since_visit(app: Console) -> list[StatusChange]:
     """What changed since the last visit; on a rewound screen nothing that came later."""
     until = app.rewound
     return [each for each in app.monitor.changes.since_last_visit() if until is None or each.at <= until]
 
 
-def change_rows(app: Shell, room: int | None = None) -> list[Row]:
+def change_rows(app: Console, room: int | None = None) -> list[Row]:
     """What changed since the last visit, newest first, below two rows of title; ``room`` rows at most."""
     rows: list[Row] = [BLANK, (Piece(" " + _("SINCE YOU LAST LOOKED"), "title"),)]
     changes = changes_since_visit(app)[::-1]

@@ -1,10 +1,10 @@
-"""Rows to read that are longer than the place they have, on several lines. Pure."""
+"""Rows that are longer than the screen is wide, on several lines. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lilfox_tui.app.draw import Piece, Row
+from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.text import break_line, cell_width, clean
 
 NARROWEST = 24

@@ -13,6 +13,7 @@ from lilfox_tui.metrics.model import Level
 if TYPE_CHECKING:
     from lilfox_tui.jobs.model import Job
 
+
 STATES = {
     "running": Level.UNKNOWN,
     "ok": Level.GOOD,

@@ -1,0 +1,1 @@
+"""How text becomes the screen: pieces, glyphs, columns, charts. Pure."""

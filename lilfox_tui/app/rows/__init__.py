@@ -1,0 +1,1 @@
+"""Rows that several panes and the frame show. Pure."""

@@ -1,0 +1,316 @@
+"""Everything private of Textual that the console relies on; pyproject.toml caps Textual for it.
+
+Three things: a screen behind a dialog paints its changes alone, an update of a line sends only the cells that differ,
+and input that Textual cannot parse ends nothing."""
+
+from __future__ import annotations
+
+import os
+import selectors
+from codecs import getincrementaldecoder
+from collections.abc import Iterable
+from functools import lru_cache
+from threading import Event
+from typing import NamedTuple, TypeVar
+
+from rich.color import Color, ColorSystem
+from rich.console import Console
+from rich.control import Control
+from rich.style import Style
+from textual._compositor import ChopsUpdate, CompositorUpdate
+from textual._parser import ParseError
+from textual._xterm_parser import XTermParser
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Resize
+from textual.message import Message
+from textual.screen import Screen
+from textual.strip import Strip
+
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.text import cell_width, clean
+
+# A screen that may stand behind a dialog: what changes there is painted, and nothing else.
+#
+# Textual marks such a screen as changed anew whenever it paints a change of it, so that from the first one on the whole
+# terminal is sent several times a second for as long as the dialog is open: some 50 KB/s at 120x40.
+
+
+Result = TypeVar("Result")
+
+
+class BackgroundScreen(Screen[Result]):
+    """Gives what changed to the screen on top, which paints it."""
+
+    def _on_timer_update(self) -> None:
+        """Textual forgets which widgets changed where the screen is to be painted itself, as if that were all of it: of
+        one with others behind it only what changed there is, and a dialog's own rows stayed unpainted."""
+        laid_out = not (self._layout_required or self._scroll_required)  # else Textual itself asks the widgets first
+        if self._repaint_required and laid_out and self.is_current and not self.app._batch_count:
+            screen = self._compositor.size.region
+            regions = [widget.region.intersection(screen) for widget in self._dirty_widgets if widget is not self]
+            self._compositor._dirty_regions.update(filter(None, regions))
+        super()._on_timer_update()
+
+    def _compositor_refresh(self) -> None:
+        app, changed = self.app, self._compositor._dirty_regions
+        if self is app.screen or self not in app._background_screens:
+            super()._compositor_refresh()
+        elif changed:
+            stack = app.screen_stack
+            for between in stack[stack.index(self) + 1 : -1]:
+                between._set_dirty(*changed)  # what it shows of this one is kept there
+            app.screen.refresh(*changed)
+            changed.clear()
+            self._dirty_widgets.clear()
+
+
+# Text in the terminal's colours, in few bytes: between two runs only what differs is told (ECMA-48 8.3.117, SGR).
+
+
+_ATTRIBUTES = {"bold": "1", "dim": "2", "italic": "3", "underline": "4", "blink": "5", "reverse": "7", "strike": "9"}
+
+
+class _Codes(NamedTuple):
+    """The parameters of SGR that a style stands for."""
+
+    attributes: str
+    ink: str
+    ground: str
+
+
+_PLAIN = _Codes("", "39", "49")
+
+
+class Pen:
+    """Writes runs of text one after another; begins and ends with the terminal's own colours."""
+
+    def __init__(self, system: ColorSystem) -> None:
+        self._system = system
+        self._held = _PLAIN
+
+    def write(self, text: str, style: Style | None) -> str:
+        """``text`` with what the pen must be told before."""
+        return self._take(_codes(style or Style.null(), self._system)) + text
+
+    def lift(self) -> str:
+        """What brings the terminal's own colours back."""
+        return self._take(_PLAIN)
+
+    def _take(self, wanted: _Codes) -> str:
+        held, self._held = self._held, wanted
+        if wanted == held:
+            return ""
+        if wanted == _PLAIN:
+            return "\x1b[0m"
+        if wanted.attributes != held.attributes:  # none of them can be told off alone by every terminal
+            reset = "" if held == _PLAIN else "0"
+            told = [reset, wanted.attributes, *(code for code in wanted[1:] if code not in _PLAIN)]
+        else:
+            told = [code for code, before in zip(wanted[1:], held[1:], strict=True) if code != before]
+        return f"\x1b[{';'.join(code for code in told if code)}m"
+
+
+@lru_cache(maxsize=1024)
+def _codes(style: Style, system: ColorSystem) -> _Codes:
+    attributes = ";".join(code for name, code in _ATTRIBUTES.items() if getattr(style, name))
+    return _Codes(attributes, _colour(style.color, system, ink=True), _colour(style.bgcolor, system, ink=False))
+
+
+def _colour(colour: Color | None, system: ColorSystem, *, ink: bool) -> str:
+    if colour is None:
+        return _PLAIN.ink if ink else _PLAIN.ground
+    return ";".join(colour.downgrade(system).get_ansi_codes(foreground=ink))
+
+
+# Which cells of a line differ from what stands there, and sending those alone to the terminal.
+
+
+MERGED_GAP = 16
+"""Cells between two changes that are sent again: moving the cursor and setting a colour twice costs more bytes."""
+
+Span = tuple[int, int]
+"""First cell and the one after the last."""
+
+
+class ChangedCells(CompositorUpdate):
+    """Textual's update of parts of lines, cut on the left too: it sends a line from its start to the last change."""
+
+    def __init__(self, update: ChopsUpdate) -> None:
+        self._update = update
+
+    def render_segments(self, console: Console) -> str:
+        """The terminal's bytes for the spans that changed."""
+        parts: list[str] = []
+        pen = Pen(console._color_system or ColorSystem.TRUECOLOR)
+        for y, first, end in self._update.spans:
+            for strip_end, (x, strip) in zip(self._update.chop_ends[y], self._update.chops[y].items(), strict=False):
+                left, right = max(first, x), min(end, strip_end)
+                if strip is None or left >= right:
+                    continue
+                first_cell, end_cell = _whole(strip, left - x, right - x)
+                parts.append(Control.move_to(x + first_cell, y).segment.text)
+                parts += [pen.write(text, style) for text, style, _control in strip.crop(first_cell, end_cell)]
+        return "".join((*parts, pen.lift()))
+
+
+def _whole(strip: Strip, first: int, end: int) -> Span:
+    """These cells and the other half of a wide character that they cut, as what changes behind a dialog does: half of
+    one is a blank on the screen."""
+    left, right, x = first, end, 0
+    for segment in strip:
+        after = x + cells_of(segment.text)
+        if not segment.text.isascii() and (x < first < after or x < end < after):
+            for char in segment.text:
+                width = cell_width(char)
+                left = x if x < first < x + width else left
+                right = x + width if x < end < x + width else right
+                x += width
+        x = after
+    return left, right
+
+
+def changed_spans(old: Row, new: Row, width: int) -> list[Span]:
+    """The cells, left to right, in which two lines of ``width`` cells differ; near ones as one."""
+    spans: list[Span] = []
+    x = 0
+    for index, (before, after) in enumerate(zip(old, new, strict=False)):
+        cells = cells_of(after.text)
+        if before != after:
+            if cells != cells_of(before.text):
+                spans.append((x, _end_of_change(old[index:], new[index:], x, width)))
+                break
+            spans.append(_within(before, after, x, cells))
+        x += cells
+    else:
+        if len(old) != len(new):
+            spans.append((x, _end_of_change(old[len(new) :], new[len(old) :], x, width)))
+    return _merged(spans, width)
+
+
+def _within(old: Piece, new: Piece, x: int, cells: int) -> Span:
+    """The cells in which two pieces of the same width differ."""
+    if old.role != new.role:
+        return x, x + cells
+    before, after = clean(old.text), clean(new.text)
+    same = _alike(before, after)
+    alike_at_end = _alike(before[same:][::-1], after[same:][::-1])
+    left = x + cell_width(after[:same])
+    right = x + cells - cell_width(after[len(after) - alike_at_end :])
+    return left, max(left + 1, right)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters two texts have in common at their start."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _end_of_change(old: Row, new: Row, x: int, width: int) -> int:
+    """Where two lines that are alike before ``x`` become alike again, if they end in the same cell."""
+    before, after = (x + sum(cells_of(piece.text) for piece in row) for row in (old, new))
+    end = max(before, after)
+    if before == after:
+        for one, other in zip(reversed(old), reversed(new), strict=False):
+            if one != other:
+                break
+            end -= cells_of(one.text)
+    return min(max(end, x + 1), width)
+
+
+def _merged(spans: list[Span], width: int) -> list[Span]:
+    merged: list[Span] = []
+    for left, right in spans:
+        if left >= width:
+            break
+        start = merged.pop()[0] if merged and left - merged[-1][1] < MERGED_GAP else left
+        merged.append((start, min(right, width)))
+    return merged
+
+
+@lru_cache(maxsize=4096)
+def cells_of(text: str) -> int:
+    """How many cells ``text``, cleaned, takes."""
+    return cell_width(clean(text))
+
+
+# What the terminal says to us: keys, the mouse, its size. Whatever it says, the console goes on or ends with a report.
+#
+# Textual's own reader ends on bytes that are no UTF-8 (a bad link, an old paste) and on a size of nothing (some
+# terminals tell one while a window is minimised, and many tell no pixels), and it prints its traceback over the screen.
+
+
+BLOCK = 4096
+MORE_TO_COME_S = 0.1
+"""Between two looks whether a sequence that has begun goes on."""
+
+
+class TerminalWords(XTermParser):
+    """Textual's parser, which counts the mouse in pixels only where the terminal says how many there are."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a sequence has begun that may go on; a lone ESC is the key once ``tick`` finds it late."""
+        return self._timeout_time is not None
+
+    def parse_mouse_code(self, code: str) -> Message | None:
+        sizes = (self.terminal_size, self.terminal_pixel_size)
+        if self.mouse_pixels and any(size is not None and min(size) == 0 for size in sizes):
+            return None  # nobody can tell in which cell that is
+        return super().parse_mouse_code(code)
+
+
+class Ending(Event):
+    """The end of reading: set, it wakes the reader, which sleeps while nobody types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wakes, self._waker = os.pipe()
+
+    def set(self) -> None:
+        super().set()
+        os.write(self._waker, b"!")
+
+
+class Keyboard(LinuxDriver):
+    """Textual's driver with a reader that survives what terminals say, and is not woken ten times a second."""
+
+    def __init__(
+        self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self.exit_event = self._ending = Ending()
+
+    def _run_input_thread(self) -> None:
+        try:
+            self.run_input_thread()
+        except Exception as error:  # this is a thread: the app is told, and reports it as any other fault
+            self._app.call_later(self._app._handle_exception, error)
+
+    def run_input_thread(self) -> None:
+        """Reads until the end has come; bytes that are no UTF-8 become U+FFFD, a key without meaning."""
+        words = TerminalWords(self._debug)
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        with selectors.SelectSelector() as terminal:
+            terminal.register(self.fileno, selectors.EVENT_READ)
+            terminal.register(self._ending.wakes, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                ready = {key.fd for key, _mask in terminal.select(MORE_TO_COME_S if words.unfinished else None)}
+                if self._ending.wakes in ready:
+                    os.read(self._ending.wakes, BLOCK)
+                if self.fileno in ready and (text := decode(os.read(self.fileno, BLOCK))):
+                    self._tell(words.feed(text))
+                self._tell(words.tick())
+        try:
+            self._tell(words.feed(""))
+        except (EOFError, ParseError):
+            return  # a sequence was cut off by the end
+
+    def _tell(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self.process_message(message)
+
+    def process_message(self, message: Message) -> None:
+        """Passes ``message`` on, unless it is a size of nothing: there is nothing to draw in until the next one."""
+        if isinstance(message, Resize) and not message.size:
+            return
+        super().process_message(message)
