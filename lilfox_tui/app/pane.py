@@ -47,6 +47,11 @@ class PaneContext(Generic[StateT]):
         self._pane.repaint()
         self._pane.lilfox.repaint_frame()
 
+    @property
+    def is_on_top(self) -> bool:
+        """Whether the pane is shown, and no dialog stands over it."""
+        return self._pane.display and len(self.app.screen_stack) == 1
+
     def run(self, work: Coroutine[Any, Any, None], *, group: str, exclusive: bool = False) -> None:
         """Runs ``work`` beside the keys; ``exclusive`` cancels what is left of the same group. An expected error is
         told in the footer."""

@@ -22,6 +22,7 @@ from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.backup.sources.files import Options as FilesOptions
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
 from lilfox_tui.demo.stack import Stack
+from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups
 from tests.app.backups_made import NOW, broken, healthy, job, nights, plan
 from tests.app.restore_stand_in import JOB, StandIn
@@ -205,8 +206,8 @@ async def test_a_protected_host_is_not_restored_to(stand_in: StandIn) -> None:
             await pilot.press("3", key)
             await pilot.pause()
             assert "db-1 is protected" in app.note[0]
-        assert pane_of(app).no_verify() is None, "reading a set touches no host of its sources"
-        assert pane_of(app).no_backup() is None
+        possible = {each.id for each in pane_of(app).actions() if each.why_not() is None}
+        assert {"verify", "backup"} <= possible, "reading a set touches no host of its sources"
 
 
 async def test_two_jobs_on_one_plan_are_not_begun(stand_in: StandIn) -> None:
@@ -221,11 +222,56 @@ async def test_sets_are_filtered(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "slash", *"unverified", "enter")
-        assert [found.status for found in pane_of(app).sets] == ["unverified"]
+        assert [found.status for found in pane_of(app).state.sets] == ["unverified"]
         await pilot.press("escape")
-        assert len(pane_of(app).sets) == 10
+        assert len(pane_of(app).state.sets) == 10
         await pilot.press("escape")
-        assert pane_of(app).focus_on == "plans"
+        assert pane_of(app).state.focus == "plans"
+
+
+async def test_matches_are_marked_and_gone_through(stand_in: StandIn) -> None:
+    app = showing(broken())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "n")
+        assert "there is no filter" in app.note[0]
+        await pilot.press("slash", *"unverified", "enter")
+        state = pane_of(app).state
+        shown = [len(state.sets)]
+        await pilot.press("ampersand")
+        shown.append(len(state.sets))
+        assert shown == [2, 5]
+        await pilot.pause()
+        assert "/unverified (marked)" in screen_text(pilot)
+        places = []
+        for key in ("n", "n", "N"):
+            await pilot.press(key)
+            places.append(state.place)
+        assert places == [4, 2, 4]
+
+
+async def test_what_is_highlighted_in_a_filter_is_meant(stand_in: StandIn) -> None:
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "slash", *"unverified", "enter", "v")
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        await pilot.press("enter")
+        await until(lambda: stand_in.started)
+        assert stand_in.started[0].wanted["set"] == pane_of(app).state.sets[0].id
+
+
+async def test_a_job_is_about_the_plan_that_was_asked_about(stand_in: StandIn) -> None:
+    """Another plan may get worse, and be the selected one, while the question is open."""
+    app = showing(healthy())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("3", "b")
+        await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
+        state = pane_of(app).state
+        views = [replace(each, level=Level.FAILING) if each.name == "archive" else each for each in state.plans]
+        app.monitor.backups.feed.publish(replace(healthy(), plans={view.key: view for view in views}))
+        await until(lambda: state.selected_plan is not None and state.selected_plan.name == "archive")
+        await pilot.press("enter")
+        await until(lambda: stand_in.started)
+        assert stand_in.started[0].wanted["plan"] == "lilfox"
 
 
 async def test_the_mouse_chooses_and_opens(stand_in: StandIn) -> None:
@@ -234,12 +280,14 @@ async def test_the_mouse_chooses_and_opens(stand_in: StandIn) -> None:
         await pilot.press("3")
         await pilot.pause()
         await pilot.click("#plans", offset=(5, 4))
-        assert pane_of(app).plan == ("archive", "disk")
+        plan = pane_of(app).state.selected_plan
+        assert plan is not None
+        assert plan.key == ("archive", "disk")
         await pilot.click("#plans", offset=(5, 2))
         await pilot.click("#sets", offset=(5, 3))
-        assert pane_of(app).chosen_set is not None
+        assert pane_of(app).state.selected_set is not None
         await pilot.click("#sets", offset=(5, 3))
-        assert pane_of(app).page == "lilfox_20260328_020000"
+        assert pane_of(app).state.page == "lilfox_20260328_020000"
 
 
 async def test_quitting_asks_over_a_job_of_ours_alone(stand_in: StandIn) -> None:
@@ -295,11 +343,11 @@ async def test_a_hidden_pane_draws_nothing(stand_in: StandIn, monkeypatch: pytes
         await pilot.press("3", "1")
         await pilot.pause()
         shown: list[object] = []
-        plans = app.panes[BACKUP]
-        assert isinstance(plans, BackupPane)
-        monkeypatch.setattr(plans, "_paint_lists", shown.append)
+        pane = app.panes[BACKUP]
+        assert isinstance(pane, BackupPane)
+        monkeypatch.setattr(pane.view, "paint_plans", lambda *drawn: shown.append(drawn))
         app.monitor.backups.feed.publish(running())
-        await until(lambda: plans.backups is not None and plans.backups.running)
-        plans.repaint()
+        await until(lambda: pane.state.backups is not None and pane.state.backups.running)
+        pane.repaint()
         assert shown == []
-        assert plans._log is None, "nobody follows what nobody sees"
+        assert pane.job.log is None, "nobody follows what nobody sees"

@@ -111,7 +111,7 @@ async def test_what_others_wrote_is_text(size: tuple[int, int]) -> None:
             text = screen_text(pilot)
             assert not set("\x1b\x07\u202e\r") & set(text)
             assert all(cell_width(line) <= size[0] for line in text.splitlines())
-        assert pane_of(app).shown_job is not None
+        assert pane_of(app).state.shown_job is not None
 
 
 async def test_a_dead_plan_reddens_the_header() -> None:

@@ -11,8 +11,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.panes.backup.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
-from lilfox_tui.app.panes.backup.restore_wizard import NOTHING, RestoreWizard
+from lilfox_tui.app.panes.backup.restore_state import CHECKS, CONFIRM, NOTHING, RESULT, RUN, WHAT, WHERE
+from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.source import RestoreChange
@@ -43,14 +43,18 @@ async def opened(pilot: Pilot[None]) -> RestoreWizard:
 
 
 async def looked(wizard: RestoreWizard) -> None:
-    await until(lambda: wizard.looked is not None and (wizard.looked.changes is not None or wizard.looked.error))
+    await until(
+        lambda: (
+            wizard.state.looked is not None and (wizard.state.looked.changes is not None or wizard.state.looked.error)
+        )
+    )
 
 
 async def confirmed(pilot: Pilot[None], word: str) -> RestoreWizard:
     wizard = await opened(pilot)
     await looked(wizard)
     await pilot.press("enter", "enter", "enter")
-    assert wizard.step == CONFIRM
+    assert wizard.state.step == CONFIRM
     await pilot.press(*word, "enter")
     return wizard
 
@@ -68,18 +72,18 @@ async def test_the_pages(size: tuple[int, int], language: str, stand_in: StandIn
         await looked(wizard)
         shots = {}
         for step, name in ((WHAT, "what"), (WHERE, "where"), (CHECKS, "checks"), (CONFIRM, "confirm")):
-            assert wizard.step == step
-            wizard._show()
+            assert wizard.state.step == step
+            wizard.repaint()
             await pilot.pause()
             shots[name] = screen_text(pilot)
             await pilot.press("enter")
         await pilot.press(*"lilfox", "enter")
-        await until(lambda: wizard._log is not None and len(wizard._log.events) > 2)
-        wizard._show()
+        await until(lambda: wizard.state.log is not None and len(wizard.state.log.events) > 2)
+        wizard.repaint()
         await pilot.pause()
         shots["run"] = screen_text(pilot)
         stand_in.going_on.set()
-        await until(lambda: wizard.step == RESULT)
+        await until(lambda: wizard.state.step == RESULT)
         await pilot.pause()
         shots["result"] = screen_text(pilot)
         for name, text in shots.items():
@@ -91,11 +95,11 @@ async def test_nothing_begins_before_the_name_is_typed(stand_in: StandIn) -> Non
     app = showing(healthy())
     async with app.run_test(size=(80, 24)) as pilot:
         wizard = await confirmed(pilot, "lilfix")
-        assert wizard.step == CONFIRM
+        assert wizard.state.step == CONFIRM
         assert "nothing was written" in screen_text(pilot)
         assert stand_in.started == []
         await pilot.press("escape", "escape", "escape")
-        assert wizard.step == WHAT
+        assert wizard.state.step == WHAT
         await pilot.press("escape")
         assert not isinstance(app.screen, RestoreWizard)
         assert stand_in.started == []
@@ -106,14 +110,14 @@ async def test_the_whole_set_goes_back_to_where_it_was(stand_in: StandIn) -> Non
     async with app.run_test(size=(80, 24)) as pilot:
         wizard = await confirmed(pilot, "lilfox")
         await until(lambda: stand_in.started)
-        assert wizard.step == RUN
+        assert wizard.state.step == RUN
         request = stand_in.started[0]
         assert (request.kind, request.key) == ("restore", "restore lilfox")
         wish = wish_in(stand_in)
         assert (wish.plan, wish.store, wish.set) == ("lilfox", "disk", "lilfox_20260329_020000")
         assert (wish.sources, wish.places, wish.only) == ((), {}, "")
         stand_in.going_on.set()
-        await until(lambda: wizard.step == RESULT)
+        await until(lambda: wizard.state.step == RESULT)
         await pilot.pause()
         assert "lilfox_before_20260329_031244" in screen_text(pilot)
         await pilot.press("enter")
@@ -125,9 +129,9 @@ async def test_one_table_to_another_database(stand_in: StandIn) -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         wizard = await opened(pilot)
         await pilot.press("down", "down", "down", "space", *"public.users", "enter", "enter")
-        assert wizard.step == WHERE
+        assert wizard.state.step == WHERE
         await pilot.press("space", *"postgresql://db-2/other", "enter", "enter")
-        assert wizard.step == CHECKS
+        assert wizard.state.step == CHECKS
         await until(lambda: len(stand_in.looked) >= 2)
         await looked(wizard)
         await pilot.press("enter", *"lilfox", "enter")
@@ -142,13 +146,13 @@ async def test_some_sources_alone_and_back_to_all(stand_in: StandIn) -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         wizard = await opened(pilot)
         await pilot.press("down", "space", "enter")
-        assert [each.name for each in wizard.choice.chosen] == ["uploads"]
-        assert wizard.choice.wish().sources == ("uploads",)
+        assert [each.name for each in wizard.state.choice.chosen] == ["uploads"]
+        assert wizard.state.choice.wish().sources == ("uploads",)
         await pilot.press("escape", "down", "down", "space", "enter")
-        assert wizard.step == WHAT, "nothing is chosen, so there is no next page"
+        assert wizard.state.step == WHAT, "nothing is chosen, so there is no next page"
         await pilot.press("up", "up", "space", "enter")
-        assert wizard.choice.whole
-        assert wizard.step == WHERE
+        assert wizard.state.choice.whole
+        assert wizard.state.step == WHERE
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10)], ids=str)
@@ -157,9 +161,9 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
     app = showing(healthy())
     async with app.run_test(size=size) as pilot:
         wizard = await opened(pilot)
-        await until(lambda: wizard.looked is not None and wizard.looked.checked)
+        await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
         await pilot.press("enter", "enter", "enter", "enter")
-        assert wizard.step == CHECKS
+        assert wizard.state.step == CHECKS
         await pilot.pause()
         assert "space allows what may be allowed" in " ".join(screen_text(pilot).split())
         before = len(stand_in.looked)
@@ -167,13 +171,13 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
         await pilot.press("space")  # a key too many says nothing: it only goes to the first that can be allowed
         await pilot.pause()
         assert "space once more says so" in screen_text(pilot)
-        assert not wizard.choice.other_server
+        assert not wizard.state.choice.other_server
         await pilot.press("space")
         await until(lambda: len(stand_in.looked) > before)
         assert stand_in.looked[-1].other_server
         await looked(wizard)
         await pilot.press("enter")
-        assert wizard.step == CONFIRM
+        assert wizard.state.step == CONFIRM
 
 
 async def test_what_forbids_it_is_brought_into_sight(stand_in: StandIn) -> None:
@@ -182,7 +186,7 @@ async def test_what_forbids_it_is_brought_into_sight(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(40, 10)) as pilot:
         wizard = await opened(pilot)
-        await until(lambda: wizard.looked is not None and wizard.looked.checked)
+        await until(lambda: wizard.state.looked is not None and wizard.state.looked.checked)
         await pilot.press("enter", "enter")
         await pilot.pause()
         text = screen_text(pilot)
@@ -198,7 +202,7 @@ async def test_all_checks_can_be_read_on_a_small_screen(stand_in: StandIn) -> No
         await looked(wizard)
         await pilot.press("enter", "enter")
         await pilot.pause()
-        assert wizard.step == CHECKS
+        assert wizard.state.step == CHECKS
         assert "all 9 checks passed" in screen_text(pilot)
         await pilot.press("o")
         seen = ""
@@ -207,9 +211,9 @@ async def test_all_checks_can_be_read_on_a_small_screen(stand_in: StandIn) -> No
             seen += screen_text(pilot)
             await pilot.press("j")
         assert all(f"found {number}" in seen for number in range(9))
-        assert wizard._at >= 0, "then what can be allowed"
+        assert wizard.state.at >= 0, "then what can be allowed"
         await pilot.press("k", "k")
-        assert wizard._at == NOTHING
+        assert wizard.state.at == NOTHING
 
 
 async def test_a_set_that_cannot_be_looked_at(stand_in: StandIn) -> None:
@@ -219,7 +223,7 @@ async def test_a_set_that_cannot_be_looked_at(stand_in: StandIn) -> None:
         wizard = await opened(pilot)
         await looked(wizard)
         await pilot.press("enter", "enter", "enter")
-        assert wizard.step == CHECKS
+        assert wizard.state.step == CHECKS
         await pilot.pause()
         assert "holds a password" in screen_text(pilot)
 
@@ -229,7 +233,7 @@ async def test_a_job_that_cannot_begin_goes_back(stand_in: StandIn) -> None:
     app = showing(healthy())
     async with app.run_test(size=(80, 24)) as pilot:
         wizard = await confirmed(pilot, "lilfox")
-        await until(lambda: wizard.step == CHECKS)
+        await until(lambda: wizard.state.step == CHECKS)
         await pilot.pause()
         assert "another restore of lilfox runs" in screen_text(pilot)
 
@@ -242,7 +246,7 @@ async def test_what_fails_is_told_with_what_is_still_good(stand_in: StandIn) -> 
     async with app.run_test(size=(80, 24)) as pilot:
         wizard = await confirmed(pilot, "lilfox")
         stand_in.going_on.set()
-        await until(lambda: wizard.step == RESULT)
+        await until(lambda: wizard.state.step == RESULT)
         await pilot.pause()
         assert "the disk is full; nothing was swapped" in screen_text(pilot)
 
@@ -254,15 +258,15 @@ async def test_without_a_plan_each_source_needs_a_place(stand_in: StandIn) -> No
     async with app.run_test(size=(100, 30)) as pilot:
         wizard = await opened(pilot)
         await pilot.press("enter", "enter")
-        assert wizard.step == WHERE
+        assert wizard.state.step == WHERE
         await pilot.press("space", *"postgresql:///lilfox", "enter", "down", "space", *"uploads", "enter", "enter")
-        assert wizard.step == WHERE, "not an absolute path"
+        assert wizard.state.step == WHERE, "not an absolute path"
         line = wizard.query_one("#wizard-input", Input)
         await pilot.press("space")
         line.value = "/srv/uploads"
         await pilot.press("enter", "enter")
-        assert wizard.step == CHECKS
-        words = wizard.choice.wish().words
+        assert wizard.state.step == CHECKS
+        words = wizard.state.choice.wish().words
         assert (words.store, words.database, words.files) == ("/backup", "postgresql:///lilfox", ("/srv/uploads",))
 
 
@@ -275,7 +279,7 @@ async def test_read_only_changes_nothing(key: str, stand_in: StandIn) -> None:
         assert len(app.screen_stack) == 1
         assert app.note[0]
         assert stand_in.started == []
-        assert pane_of(app).no_change() is not None
+        assert pane_of(app).state.why_no_change() is not None
 
 
 async def test_errors_of_looking_do_not_end_the_screen(stand_in: StandIn) -> None:
@@ -305,6 +309,6 @@ async def test_what_others_wrote_is_text(size: tuple[int, int], stand_in: StandI
             text = screen_text(pilot)
             assert not set("\x1b\x07\u202e\r") & set(text)
             assert all(cell_width(line) <= size[0] for line in text.splitlines())
-        await until(lambda: wizard.step == RESULT)
+        await until(lambda: wizard.state.step == RESULT)
         await pilot.pause()
         assert not set("\x1b\x07\u202e\r") & set(screen_text(pilot))

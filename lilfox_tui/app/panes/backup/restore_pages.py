@@ -2,57 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from lilfox_tui.app.panes.backup.restore_choice import RestoreChoice, SourceChoice
+from lilfox_tui.app.panes.backup.restore_state import (
+    CHECKS,
+    CONFIRM,
+    RESULT,
+    RUN,
+    WHAT,
+    WHERE,
+    Looked,
+    RestoreChoice,
+    RestoreState,
+    SourceChoice,
+    Toggle,
+)
+from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.app.rendering.wrap import cells
+from lilfox_tui.app.rows.jobs import event_rows, progress_rows
 from lilfox_tui.backup.labels import lost_text
-from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.text import cell_width, clean, fit, fit_middle, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.checks import Check
-    from lilfox_tui.backup.plan import BackupRequest
     from lilfox_tui.backup.source import RestoreChange
     from lilfox_tui.jobs.model import Ended
 
-WHAT, WHERE, CHECKS, CONFIRM, RUN, RESULT = range(6)
 CHANGES_SHOWN = 400
+_KEY_PIECES = 2
+"""A key, and what it does."""
 _CHECK_LEVELS = {"good": Level.GOOD, "warning": Level.DEGRADED, "bad": Level.FAILING}
 _CHECK_ROLES = {"good": "good", "warning": "degraded", "bad": "failing"}
 _NAME = 18
 
 
-class Looked(Struct):
-    """What a look at a restore found so far, without writing anything."""
+class PageStyle(Struct, frozen=True):
+    """How large the pages are, and what they are drawn with. Times are shown in ``zone``."""
 
-    wish: BackupRequest
-    where: Mapping[str, str] = {}
-    names: Mapping[str, str] = {}
-    checks: list[Check] = []
-    checked: bool = False
-    """All checks were made."""
-    changes: Mapping[str, Sequence[RestoreChange]] | None = None
-    error: LilFoxError | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether nothing forbids to begin."""
-        return self.checked and self.error is None and all(check.state != "bad" for check in self.checks)
+    width: int
+    height: int
+    glyphs: Glyphs
+    zone: tzinfo
+    digits: Digits
 
 
 class Item(Struct, frozen=True):
-    """A line that the keys move to: ``act`` says what space does with it."""
+    """A line that the keys move to: ``act`` says what space does with it, or that it asks for a line of text."""
 
     row: Row
-    act: str
+    act: Toggle | Literal["only", "place"]
     source: str = ""
 
 
@@ -76,6 +82,60 @@ def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str) -> 
         for place, name in enumerate(names)
     ]
     return (title, Piece("  "), *steps, *rest)
+
+
+def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
+    """What the open page says, above the lines that the keys move to."""
+    questions = {
+        WHAT: _("What is to be restored?"),
+        WHERE: _("Where to?"),
+        CHECKS: _("Can it be done? This writes nothing."),
+        CONFIRM: _("This is what will be done:"),
+    }
+    question = questions.get(state.step)
+    rows: list[Row] = [] if question is None else [(Piece(" " + question, "strong"),), BLANK]
+    if state.step == CHECKS:
+        rows += check_rows(state.looked, style.width, style.glyphs, all_of_them=state.all_checks)
+        rows.append(BLANK)
+    elif state.step == CONFIRM and state.looked is not None:
+        rows += confirm_rows(state.choice, state.looked, style.glyphs)
+    elif state.step == RUN:
+        rows += run_rows(state, style)
+    elif state.step == RESULT and state.log is not None and state.log.ended is not None:
+        rows += result_rows(state.log.ended, state.choice.set, style.glyphs)
+    return rows
+
+
+def page_items(state: RestoreState, glyphs: Glyphs) -> list[Item]:
+    """The lines of the open page that the keys move to."""
+    if state.step == WHAT:
+        return what_items(state.choice, glyphs)
+    if state.step == WHERE:
+        return where_items(state.choice, state.looked)
+    return check_items(state.choice, glyphs) if state.step == CHECKS else []
+
+
+def keys_row(step: int, width: int, *, asks: bool) -> Row:
+    """The keys of a page and what they do, as many as fit. ``asks``: a line of text is being typed."""
+    keys: dict[int, tuple[tuple[str, str], ...]] = {
+        WHAT: (("space", _("choose")), ("enter", _("next page")), ("esc", _("leave"))),
+        WHERE: (("space", _("another place")), ("enter", _("next page")), ("esc", _("back"))),
+        CHECKS: (
+            ("enter", _("next page")),
+            ("space", _("allow")),
+            ("R", _("look again")),
+            ("o", _("all checks")),
+            ("esc", _("back")),
+        ),
+        CONFIRM: (("enter", _("restore, when the name is typed")), ("pgdn", _("more")), ("esc", _("back"))),
+        RUN: (("esc", _("leave: the job goes on")),),
+        RESULT: (("enter", _("close")),),
+    }
+    shown = (("enter", _("take it")), ("esc", _("leave it"))) if asks and step != CONFIRM else keys[step]
+    row: Row = tuple(piece for key, does in shown for piece in (Piece(f" {key}", "key"), Piece(f" {does}  ", "muted")))
+    while cells(row) > width and len(row) > _KEY_PIECES:
+        row = row[:-_KEY_PIECES]
+    return row
 
 
 # ---- What --------------------------------------------------------------------------------------------------------
@@ -132,8 +192,13 @@ def _place_example(each: SourceChoice) -> str:
     return "postgresql://USER@HOST/DATABASE" if each.is_database else "/srv/lilfox"
 
 
+def only_prompt(each: SourceChoice) -> str:
+    """Which table, file or folder is to be typed."""
+    return _("its table, such as public.users") if each.is_database else _("its file or folder, such as avatars/")
+
+
 def where_prompt(each: SourceChoice) -> str:
-    """What is to be typed."""
+    """Which place is to be typed."""
     if each.is_database:
         return _("{example}, without a password; empty for its own", example=_place_example(each))
     return _("a folder, from / on; empty for its own")
@@ -255,10 +320,18 @@ def _widest(texts: Iterable[str], most: int) -> int:
     return min(most, max((cell_width(clean(text)) for text in texts), default=0))
 
 
-def word_of(choice: RestoreChoice, looked: Looked) -> str:
-    """What is typed before: the name of the database that is replaced, else of the folder."""
-    first = sorted(choice.chosen, key=lambda each: not each.is_database)
-    return next((looked.names[each.name] for each in first if looked.names.get(each.name)), choice.set)
+# ---- Run ---------------------------------------------------------------------------------------------------------
+
+
+def run_rows(state: RestoreState, style: PageStyle) -> list[Row]:
+    """What the job has said last, and how far each part is."""
+    log = state.log
+    if log is None:
+        return [(Piece("   " + _("starting …"), "muted"),)]
+    bars = progress_rows(log.progress, max(1, style.height // 2), style.width, style.glyphs, style.digits)
+    newest = list(log.events)[-style.height :]
+    said = [row for event in newest for row in event_rows(event, style.zone, style.glyphs)]
+    return [*said[-max(1, style.height - len(bars) - 2) :], BLANK, *bars]
 
 
 # ---- Result ------------------------------------------------------------------------------------------------------

@@ -4,61 +4,111 @@ nothing happens before Run."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from datetime import tzinfo
+from typing import TYPE_CHECKING
 
 from textual import events, work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input
 
-from lilfox_tui.app.panes.backup import restore_pages as pages
-from lilfox_tui.app.panes.backup.restore_choice import SourceChoice
-from lilfox_tui.app.panes.backup.restore_drawing import RestoreView
-from lilfox_tui.app.panes.backup.restore_pages import CHECKS, CONFIRM, RESULT, RUN, WHAT, WHERE
+from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.panes.backup.restore_pages import (
+    Item,
+    PageStyle,
+    head_row,
+    keys_row,
+    only_prompt,
+    page_items,
+    page_rows,
+    where_prompt,
+)
+from lilfox_tui.app.panes.backup.restore_state import (
+    CHECKS,
+    CONFIRM,
+    NOTHING,
+    RESULT,
+    RUN,
+    WHAT,
+    Looked,
+    RestoreChoice,
+    RestoreState,
+    SourceChoice,
+)
+from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.wrap import wrapped
 from lilfox_tui.app.rows.jobs import JobLog
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets.inputs import TextField
+from lilfox_tui.app.widgets.lines import Lines, more_below
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message, _
 
-NOTHING = -1
-"""No row is highlighted."""
+if TYPE_CHECKING:
+    from lilfox_tui.backup.checks import Check
+
+PAINT_S, SLOW_PAINT_S = 0.5, 2.0
+MOST_SAID = 3
+"""Lines of a note."""
+_FRAME_ROWS = 4
+"""Of the screen, which the page's text does not have."""
+_STEPS = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
+_LETTER_STEPS = {"j": 1, "k": -1}
 
 
-class RestoreWizard(RestoreView):
+class RestoreWizard(Dialog[None]):
     """Asks page by page, looks while you look, starts the job and follows it; the job outlives it."""
+
+    def __init__(self, choice: RestoreChoice, *, glyphs: Glyphs, zone: tzinfo, slow: bool) -> None:
+        super().__init__()
+        self.state = RestoreState(choice)
+        self._glyphs, self._zone, self._slow = glyphs, zone, slow
+        self._take: Callable[[str], None] | None = None
+        self._note: tuple[str, str] = ("", "muted")
+        self._paint_due = False
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="query"):
+            yield Lines(ground="bar", id="wizard-head")
+            yield Lines(id="wizard-body")
+            yield TextField(id="wizard-input", select_on_focus=False)
+            yield Lines(ground="bar", id="wizard-keys")
+
+    def on_mount(self) -> None:
+        self.query_one("#wizard-input", Input).display = False
+        self.repaint()
+        if self.state.choice.why_not_where() is None:
+            self._look()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.repaint)
 
     # ---- pages -----------------------------------------------------------------------------------------------------
 
-    def _go(self, step: int) -> None:
-        self.step, self._at, self._moved, self._note = step, 0, False, ("", "muted")
-        if step == CHECKS:
-            self._at = NOTHING  # what a check asks is not said to be right by a key too many
+    def _open(self, step: int) -> None:
+        state = self.state
+        state.open(step)
+        self._note = ("", "muted")
         self._close_line()
         self.query_one("#wizard-body", Lines).top = 0
-        if step >= CHECKS and step < RUN and (self.looked is None or self.looked.wish != self.choice.wish()):
+        if state.wants_look:
             self._look()
-        if step == CONFIRM and self.looked is not None:
+        if step == CONFIRM and state.looked is not None:
             self.asks_anew()
-            word = pages.word_of(self.choice, self.looked)
-            self._ask(_("type {word} and press enter; esc goes back", word=word), "", self._confirmed)
-        self._show()
+            self._ask(_("type {word} and press enter; esc goes back", word=state.word), "", self._take_word)
+        self.repaint()
 
     def _next(self) -> None:
-        why: Message | str | None = None
-        if self.step == WHAT:
-            why = self.choice.no_what()
-        elif self.step == WHERE:
-            why = self.choice.no_where()
-        elif self.step == CHECKS and (self.looked is None or not self.looked.ready):
-            waiting = self.looked is None or (not self.looked.checked and self.looked.error is None)
-            why = (
-                _("still looking")
-                if waiting
-                else _("what is marked forbids it; R looks again, space allows what may be allowed")
-            )
-        if why is not None:
-            self._say(why)
-            if self.step == CHECKS:
+        state = self.state
+        if (why := state.why_no_next()) is not None:
+            self._tell(why)
+            if state.step == CHECKS:
                 self._bring_up_what_forbids()
-        elif self.step < CONFIRM:
-            self._go(self.step + 1)
-        elif self.step == RESULT:
+        elif state.step < CONFIRM:
+            self._open(state.step + 1)
+        elif state.step == RESULT:
             self.close(None)
 
     def _bring_up_what_forbids(self) -> None:
@@ -67,55 +117,150 @@ class RestoreWizard(RestoreView):
         bad = [place for place, row in enumerate(body.rows) if any(piece.role == "failing" for piece in row)]
         if bad and not body.top <= bad[0] < body.top + body.room:
             body.scroll_rows(bad[0] - body.top)
-            self._show()
+            self.repaint()
 
     def _back(self) -> None:
-        if self._take is not None and self.step != CONFIRM:
+        if self._take is not None and self.state.step != CONFIRM:
             self._close_line()
-            self._show()
-        elif self.step in (WHAT, RUN, RESULT):
+            self.repaint()
+        elif self.state.step in (WHAT, RUN, RESULT):
             self.close(None)
         else:
-            self._go(self.step - 1)
+            self._open(self.state.step - 1)
 
-    def _confirmed(self, text: str) -> None:
-        looked = self.looked
-        if looked is None or not looked.ready or looked.wish != self.choice.wish():
-            self._go(CHECKS)
-        elif text != pages.word_of(self.choice, looked):
-            self._say(_("that is something else: nothing was written"))
-        elif not self._starting:
-            self._starting = True
-            self._go(RUN)
-            self._run()
+    def _take_word(self, text: str) -> None:
+        if not self.state.is_ready:
+            self._open(CHECKS)
+        elif self.state.may_run(text):
+            self.state.starting = True
+            self._open(RUN)
+            self._run_job()
+        elif text != self.state.word:
+            self._tell(_("that is something else: nothing was written"))
+
+    # ---- work beside the keys --------------------------------------------------------------------------------------
+
+    @work(exclusive=True, group="look")
+    async def _look(self) -> None:
+        """Checks what was chosen, and what it would change; writes nothing."""
+        from lilfox_tui.backup import effects  # with what connects to databases: not for the pages alone
+
+        wish = self.state.choice.wish()
+        looked = self.state.looked = Looked(wish)
+
+        def heard(check: Check) -> None:
+            looked.checks.append(check)
+            self._repaint_soon()
+
+        try:
+            async with effects.looked_at(wish) as (_found, restore):
+                looked.where, looked.names = dict(restore.where), dict(restore.names)
+                self._repaint_soon()
+                await restore.checks(heard)
+                looked.checked = True
+                self._repaint_soon()
+                if looked.ready:
+                    looked.changes = await restore.changes()
+        except LilFoxError as error:
+            looked.error = error
+        self._repaint_soon()
 
     @work(exclusive=True, group="run")
-    async def _run(self) -> None:
+    async def _run_job(self) -> None:
         from lilfox_tui.backup.plan import request_of
         from lilfox_tui.jobs import start as starting
 
         try:
-            self.job = await asyncio.to_thread(starting.start, request_of("restore", self.choice.wish()))
+            job = await asyncio.to_thread(starting.start, request_of("restore", self.state.choice.wish()))
         except LilFoxError as error:
-            self._starting = False
-            self._go(CHECKS)
-            self._say(error, "failing")
+            self.state.starting = False
+            self._open(CHECKS)
+            self._tell(error, "failing")
             return
-        self._log = JobLog(self.job)
+        self.state.log = JobLog(job)
         try:
-            await self._log.follow(self._changed)
+            await self.state.log.follow(self._repaint_soon)
         except LilFoxError as error:
-            self._say(error, "failing")
-        self._show()
+            self._tell(error, "failing")
+        self.repaint()
 
-    # ---- keys ------------------------------------------------------------------------------------------------------
+    # ---- drawing ---------------------------------------------------------------------------------------------------
+
+    def _repaint_soon(self) -> None:
+        if not self._paint_due:
+            self._paint_due = True
+            self.set_timer(SLOW_PAINT_S if self._slow else PAINT_S, self.repaint)
+
+    def repaint(self) -> None:
+        """Draws the open page anew; that of the result, once the job has ended."""
+        self._paint_due = False
+        if not self.is_mounted or not self.is_attached:
+            return
+        state, body = self.state, self.query_one("#wizard-body", Lines)
+        if state.take_end():
+            body.top = 0
+        size = self.app.size
+        style = PageStyle(size.width, size.height - _FRAME_ROWS, self._glyphs, self._zone, Digits(few=self._slow))
+        items = self._items()
+        rows = wrapped([BLANK, *page_rows(state, style)], size.width - 1)
+        shown = [*rows, *(item.row for item in items)]
+        if state.step == RUN:
+            body.show(shown, top=len(shown))
+        else:
+            selected = len(rows) + state.at if items and state.at >= 0 else None
+            body.show(shown, selected=selected, follow=bool(items) and (state.moved or state.step != CHECKS))
+        below = more_below(body.hidden_below) if state.step in (WHAT, CHECKS, CONFIRM, RESULT) else ""
+        head = head_row(state.step, state.choice.set, size.width, self._glyphs, below)
+        self.query_one("#wizard-head", Lines).show([head])
+        keys, said = self.query_one("#wizard-keys", Lines), self._note_or_keys(size.width)
+        keys.styles.height = len(said)
+        keys.show(said)
+
+    def _items(self) -> list[Item]:
+        return page_items(self.state, self._glyphs)
+
+    def _note_or_keys(self, width: int) -> list[Row]:
+        """A note, on as many lines as it takes and it may have; else the keys."""
+        text, role = self._note
+        if text:
+            return wrapped([(Piece(" "), Piece(text, role))], width)[:MOST_SAID]
+        return [keys_row(self.state.step, width, asks=self._take is not None)]
+
+    def _tell(self, what: LilFoxError | Message | str, role: str = "degraded") -> None:
+        text = f"{what} {self._glyphs.dash} {what.hint}" if isinstance(what, LilFoxError) and what.hint else str(what)
+        self._note = (text, role)
+        self.repaint()
+
+    # ---- one line to type in ----------------------------------------------------------------------------------------
+
+    def _ask(self, prompt: str, text: str, take: Callable[[str], None]) -> None:
+        line = self.query_one("#wizard-input", TextField)
+        line.value, line.placeholder = text, prompt
+        line.display = True
+        self._take = take
+        self.set_focus(line)
+        self.repaint()
+
+    def _close_line(self) -> None:
+        self._take = None
+        self.query_one("#wizard-input", Input).display = False
+        self.set_focus(None)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        take = self._take
+        if take is not None:
+            if self.state.step != CONFIRM:
+                self._close_line()
+            take(event.value.strip())
+            self.repaint()
+
+    # ---- keys and the mouse ----------------------------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
-        typing = self._take is not None
+        typing, checks = self._take is not None, self.state.step == CHECKS
         self._note = ("", "muted") if event.key != "enter" else self._note
-        steps = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
-        if not typing:
-            steps |= {"j": 1, "k": -1}
+        steps = _STEPS if typing else _STEPS | _LETTER_STEPS
         if event.key == "escape":
             self._back()
         elif event.key in steps:
@@ -126,87 +271,55 @@ class RestoreWizard(RestoreView):
             self._next()
         elif event.key == "space":
             self._choose()
-        elif event.key == "o" and self.step == CHECKS:
-            self._all_checks = not self._all_checks
-            self._show()
-        elif event.key == "R" and self.step == CHECKS:
+        elif event.key == "o" and checks:
+            self.state.all_checks = not self.state.all_checks
+            self.repaint()
+        elif event.key == "R" and checks:
             self._look()
-            self._show()
+            self.repaint()
         else:
             return
         event.stop()
         event.prevent_default()
 
     def _move(self, step: int) -> None:
-        items = self._items()
-        if items and not self._reads(step):
-            self._at, self._moved = max(0, min(len(items) - 1, self._at + step)), True
-            self._show()
-        elif items:
-            self.query_one("#wizard-body", Lines).scroll_rows(step)
-            self._show()
-        else:
-            self.query_one("#wizard-body", Lines).scroll_rows(step)
-
-    def _reads(self, step: int) -> bool:
-        """Whether a key moves through what the checks say, above what can be allowed."""
-        if self.step != CHECKS or self._at > 0 or (self._at == 0 and step > 0):
-            return False
-        self._at = NOTHING
-        return step < 0 or self.query_one("#wizard-body", Lines).hidden_below > 0
+        count, body = len(self._items()), self.query_one("#wizard-body", Lines)
+        if not self.state.move(step, count, more_below=body.hidden_below > 0):
+            body.scroll_rows(step)
+        if count:
+            self.repaint()
 
     def _choose(self) -> None:
-        items = self._items()
+        state, items = self.state, self._items()
         if not items:
             return
-        if self._at == NOTHING:
-            self._at, self._moved = 0, True
-            self._say(_("space once more says so"))
+        if state.at == NOTHING:
+            state.at, state.moved = 0, True
+            self._tell(_("space once more says so"))
             return
-        item, choice = items[min(self._at, len(items) - 1)], self.choice
-        if item.act == "whole":
-            choice.keep_only("", "")
-            for each in choice.sources:
-                each.wanted = True
-        elif item.act == "source":
-            self._toggle(self._source(item.source))
-        elif item.act == "only":
-            self._ask_only(self._source(item.source))
+        item = items[min(state.at, len(items) - 1)]
+        if item.act == "only":
+            self._ask_only(state.choice.source(item.source))
         elif item.act == "place":
-            self._ask_place(self._source(item.source))
-        elif item.act == "other-server":
-            choice.other_server = not choice.other_server
-            self._look()
-        elif item.act == "end-sessions":
-            choice.end_sessions = not choice.end_sessions
-            self._look()
-        elif item.act == "run-code":
-            choice.run_code = not choice.run_code
-            self._look()
-        self._show()
-
-    def _toggle(self, source: SourceChoice) -> None:
-        if self.choice.only:
-            self.choice.keep_only("", "")
-        source.wanted = not source.wanted
+            self._ask_place(state.choice.source(item.source))
+        else:
+            state.choice.toggle(item.act, item.source)
+            if state.step == CHECKS:
+                self._look()
+        self.repaint()
 
     def _ask_only(self, source: SourceChoice) -> None:
-        if self.choice.only_of == source.name:
-            self.choice.keep_only("", "")
+        choice = self.state.choice
+        if choice.only_of == source.name:
+            choice.keep_only("", "")
             return
-        prompt = (
-            _("its table, such as public.users") if source.is_database else _("its file or folder, such as avatars/")
-        )
-        self._ask(prompt, "", lambda text: self.choice.keep_only(source.name, text))
+        self._ask(only_prompt(source), "", lambda text: choice.keep_only(source.name, text))
 
     def _ask_place(self, source: SourceChoice) -> None:
         def take(text: str) -> None:
             source.place = text
 
-        self._ask(pages.where_prompt(source), source.place, take)
-
-    def _source(self, name: str) -> SourceChoice:
-        return next(each for each in self.choice.sources if each.name == name)
+        self._ask(where_prompt(source), source.place, take)
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         event.lines.scroll_rows(event.delta)
@@ -215,5 +328,5 @@ class RestoreWizard(RestoreView):
         items = self._items()
         first = len(event.lines.rows) - len(items)
         if event.lines.id == "wizard-body" and items and event.index >= first:
-            self._at = event.index - first
+            self.state.at = event.index - first
             self._choose()

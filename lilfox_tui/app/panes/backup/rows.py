@@ -1,26 +1,30 @@
-"""The plans and the sets of the Backup pane as rows. Pure: views in, rows out."""
+"""The lists of the Backup pane as rows, and the selected plan or set in words. Pure: views in, rows out."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from lilfox_tui.app.panes.backup.state import newest_of
 from lilfox_tui.app.rendering.columns import Column, choose, heading, line
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.rendering.wrap import cells, wrapped
 from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.app.rows.job_words import kind_text, percent_of
 from lilfox_tui.backup.labels import labelled, status_text
 from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _, listed
+from lilfox_tui.i18n import _, clauses, listed, ngettext
+from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
-from lilfox_tui.text import human_bytes, human_duration, short_age
+from lilfox_tui.text import break_line, cell_width, fit_middle, human_bytes, human_duration, short_age
 
 if TYPE_CHECKING:
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
     from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
 
@@ -37,6 +41,9 @@ INDENT = 3
 _DATE = re.compile(r"[0-9]{8}_[0-9]{6}\Z")
 WIDE = 60
 """Cells of the list of sets from which it has their whole ids."""
+_MOST_WARNINGS = 6
+_LEAST_PLACE = 16
+"""Cells of a store's place, however little room what else is told leaves."""
 
 
 class BackupStyle(Struct, frozen=True):
@@ -47,7 +54,8 @@ class BackupStyle(Struct, frozen=True):
     now: datetime
     zone: tzinfo
     marked: bool = False
-    """Whether the chosen row has a mark of its own, since the highlight is elsewhere."""
+    """Whether the row has a mark of its own: the selected plan while the highlight is elsewhere, a set that the filter
+    matches among others."""
 
 
 class _Plan(Struct, frozen=True):
@@ -64,13 +72,6 @@ class _Set(Struct, frozen=True):
 def _short(status: str) -> str:
     """A state in a narrow column."""
     return _("tested") if status == "restored" else status_text(status)
-
-
-def newest_of(view: PlanView) -> BackupSet | None:
-    """The newest set that a row is about: the plan's own, else any of the store."""
-    sets = view.sets or ()
-    own = (found for found in sets if view.config is None or found.plan == view.name)
-    return next(own, None) or next(iter(sets), None)
 
 
 def _last(plan: _Plan) -> Row:
@@ -129,25 +130,6 @@ def _name(plan: _Plan) -> Row:
     return Piece(view.name, "strong"), copy
 
 
-def outage_rows(view: PlanView, outage: Unavailable, style: BackupStyle) -> list[Row]:
-    """Why there is nothing newer of a plan's store, since when, and what to do; lines that are too long are broken."""
-    if view.read_at is None:
-        asked = max(1, round((style.now - outage.since).total_seconds()))
-        since = _("never read, first asked {time} ago", time=human_duration(asked))
-    else:
-        since = _("not read for {time}", time=human_duration(round((style.now - view.read_at).total_seconds())))
-    again = _("R tries again")
-    if outage.next_try is not None:
-        wait = max(1, round((outage.next_try - style.now).total_seconds()))
-        again = _("next try in {time}, R now", time=human_duration(wait))
-    mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
-    rows: list[Row] = [(mark, Piece(view.name, "strong"), Piece(f"  {since}  {again}", "muted"))]
-    rows += [(Piece("   "), Piece(str(why), ROLES[view.level])) for why in view.reasons]
-    if str(outage.error.hint):
-        rows.append((Piece("   "), Piece(str(outage.error.hint))))
-    return wrapped(rows, style.width - 1)
-
-
 _PLANS: list[Column[_Plan]] = [
     Column(lambda: _("plan"), 11, _name, 0, grow=13),
     Column(lambda: _("last run"), 12, _last, 1, grow=6),
@@ -167,8 +149,11 @@ def plan_row(view: PlanView, running: Job | None, style: BackupStyle) -> Row:
     """One plan in one line. ``running`` is its job that runs now."""
     chosen = choose(_PLANS, style.width - INDENT)
     mark = Piece(style.glyphs.level(view.level), ROLES[view.level])
-    left = Piece(style.glyphs.chosen, "accent") if style.marked else Piece(" ")
-    return (left, mark, Piece(" "), *line(chosen, _Plan(view, running, style)))
+    return (_left(style), mark, Piece(" "), *line(chosen, _Plan(view, running, style)))
+
+
+def _left(style: BackupStyle) -> Piece:
+    return Piece(style.glyphs.chosen, "accent") if style.marked else Piece(" ")
 
 
 def _proof(each: _Set) -> Row:
@@ -224,4 +209,106 @@ def set_row(found: BackupSet, style: BackupStyle) -> Row:
     """One set in one line."""
     chosen = choose(_set_columns(style.width), style.width - INDENT)
     mark = Piece(style.glyphs.level(SET_LEVELS[found.status]), SET_ROLES[found.status])
-    return (Piece(" "), mark, Piece(" "), *line(chosen, _Set(found, style)))
+    return (_left(style), mark, Piece(" "), *line(chosen, _Set(found, style)))
+
+
+def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
+    """Why the list of sets is empty."""
+    if view is None:
+        return _("no plan and no store yet")
+    if view.outage is not None:
+        return _("its store cannot be read")
+    if view.sets is None:
+        return _("being read")
+    return _("no set has these words") if filtered else _("no set yet: b backs up now")
+
+
+# ---- above and below the lists -----------------------------------------------------------------------------------
+
+
+def warning_rows(half_done: Sequence[InterruptedRestore], rewound: datetime | None, style: BackupStyle) -> list[Row]:
+    """What is to be known before anything else: a restore that is half done, and that this is not the past."""
+    rows: list[Row] = []
+    if rewound is not None:
+        then = f"{rewound.astimezone(style.zone):%Y-%m-%d %H:%M:%S}"
+        now = _("Backups are shown as they are now, not as at {time}.", time=then)
+        rows.append((Piece(f" {now}", "degraded"),))
+    for half in half_done:
+        mark = Piece(f" {style.glyphs.failing} ", "failing")
+        rows.append((mark, Piece(str(half.message), "failing"), Piece("  " + _("S settles it"), "strong")))
+    return wrapped(rows, style.width - 1)[:_MOST_WARNINGS]
+
+
+def plan_detail(view: PlanView, restores: int, style: BackupStyle) -> list[Row]:
+    """A plan in words: what is wrong and since when, and what is known else. ``restores`` keep what was there."""
+    if view.outage is not None:
+        return _outage_rows(view, view.outage, style)
+    mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
+    since = ""
+    if view.level not in (Level.GOOD, Level.UNKNOWN):
+        since = _("for {time}", time=human_duration(max(0, round((style.now - view.since).total_seconds()))))
+    head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  " if since else "  ", "muted"))
+    why = clauses(map(str, view.reasons)) or _well(view, style)
+    first, rest = break_line(why, max(20, style.width - cells(head)))
+    facts = (Piece("   "), Piece(rest, ROLES[view.level])) if rest else _facts(view, restores, style)
+    return [(*head, Piece(first, ROLES[view.level])), facts]
+
+
+def _outage_rows(view: PlanView, outage: Unavailable, style: BackupStyle) -> list[Row]:
+    """Why there is nothing newer of a plan's store, since when, and what to do; lines that are too long are broken."""
+    if view.read_at is None:
+        asked = max(1, round((style.now - outage.since).total_seconds()))
+        since = _("never read, first asked {time} ago", time=human_duration(asked))
+    else:
+        since = _("not read for {time}", time=human_duration(round((style.now - view.read_at).total_seconds())))
+    again = _("R tries again")
+    if outage.next_try is not None:
+        wait = max(1, round((outage.next_try - style.now).total_seconds()))
+        again = _("next try in {time}, R now", time=human_duration(wait))
+    mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
+    rows: list[Row] = [(mark, Piece(view.name, "strong"), Piece(f"  {since}  {again}", "muted"))]
+    rows += [(Piece("   "), Piece(str(why), ROLES[view.level])) for why in view.reasons]
+    if str(outage.error.hint):
+        rows.append((Piece("   "), Piece(str(outage.error.hint))))
+    return wrapped(rows, style.width - 1)
+
+
+def _well(view: PlanView, style: BackupStyle) -> str:
+    newest = newest_of(view)
+    if newest is None:
+        return ""
+    age = human_duration((style.now - newest.created).total_seconds())
+    return _("the newest set is {age} old and {status}", age=age, status=status_text(newest.status))
+
+
+def _facts(view: PlanView, restores: int, style: BackupStyle) -> Row:
+    separator = f" {style.glyphs.separator} "
+    parts: list[str] = []
+    if view.config is not None and view.config.schedule:
+        parts.append(_("next run {time} ({schedule})", time=when(view.next_run, style), schedule=view.config.schedule))
+    elif view.config is not None and not view.copy:
+        parts.append(_("no schedule"))
+    if restores:
+        parts.append(
+            ngettext("{count} restore keeps what was there: K", "{count} restores keep what was there: K", restores)
+        )
+    if view.rto_s is not None:
+        parts.append(_("a drill restored it in {time}", time=human_duration(view.rto_s)))
+    elif view.config is not None:
+        parts.append(_("never drilled: D"))
+    room = style.width - 3 - cell_width(separator.join(["", *parts]))
+    where = fit_middle(view.where or view.store, max(_LEAST_PLACE, room))
+    return (Piece("   "), Piece(separator.join([where, *parts]), "muted"))
+
+
+def set_detail(found: BackupSet, style: BackupStyle) -> list[Row]:
+    """A set in words: when it was begun, what is known of it, and what it holds."""
+    begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
+    text = status_text(found.status)
+    if found.reason:
+        text = labelled(text, found.reason)
+    head = (Piece(f" {found.id}", "strong"), Piece(f"  {begun}  ", "muted"))
+    first, rest = break_line(text, max(20, style.width - cells(head)))
+    holds = listed(dict.fromkeys(part.source for part in found.parts))
+    below = (Piece("   "), Piece(rest or holds, SET_ROLES[found.status] if rest else "muted"))
+    return [(*head, Piece(first, SET_ROLES[found.status])), below]

@@ -1,0 +1,249 @@
+"""What can be done in the Backup pane with plans, sets and jobs: shown, backed up, removed, verified, restored, ended.
+
+Nothing begins on one key: there is a dialog or the wizard between. What it needs of backup/ and jobs/ is imported when
+it is asked for.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.backup.job_starter import START, JobStarter, fact_row
+from lilfox_tui.app.panes.backup.state import BackupState, newest_of
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, _, listed, ngettext, ntr, tr
+from lilfox_tui.text import human_bytes
+
+if TYPE_CHECKING:
+    from lilfox_tui.config.model import KeepConfig
+    from lilfox_tui.jobs.model import Job
+    from lilfox_tui.monitor.model import PlanView
+
+_MOST_SHOWN = 12
+Context = PaneContext[BackupState]
+
+
+class ViewActions(ActionGroup):
+    """Which list the keys move in, and how new what is shown is."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+
+    @action("other-list", "tab left right", tr("other list"), tr("from the plans to the sets, and back"))
+    def switch_list(self) -> None:
+        self._state.switch_list()
+        self._context.repaint()
+
+    def _why_not_read_again(self) -> Message | None:
+        return self._state.why_no_plan()
+
+    @action("read-again", "R", tr("read again"), tr("look at the stores now"), why_not=_why_not_read_again)
+    def read_again(self) -> None:
+        self._app.monitor.backups.look_again()
+
+
+class JobActions(ActionGroup):
+    """Jobs that run or have run: what they say, and ending them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+
+    def _why_no_output(self) -> Message | None:
+        return None if self._state.last_job is not None else tr("no job is known of this plan")
+
+    @action(
+        "output",
+        "o",
+        tr("output"),
+        tr("the job from its first event on, as it goes"),
+        why_not=_why_no_output,
+        footer=2,
+    )
+    def show_output(self) -> None:
+        if (job := self._state.last_job) is not None:
+            from lilfox_tui.app.dialogs.job_output import JobOutput
+
+            app = self._app
+            app.push_screen(JobOutput(job, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link))
+
+    def _why_not_cancel(self) -> Message | None:
+        return tr("no job runs") if self._state.shown_job is None else self._state.why_read_only()
+
+    @action(
+        "cancel",
+        "C",
+        tr("cancel job"),
+        tr("end the job that runs, and wait for its clean-up"),
+        why_not=_why_not_cancel,
+        footer=6,
+    )
+    def cancel(self) -> None:
+        if (job := self._state.shown_job) is not None:
+            self._context.run(self._cancel(job), group="cancel", exclusive=True)
+
+    async def _cancel(self, job: Job) -> None:
+        rows: list[Row] = [
+            fact_row(_("job"), f"{job.title}  ({job.id})"),
+            (Piece("  "), Piece(_("It takes away what it has not finished; what was there before stays as it is."))),
+        ]
+        if await self._app.confirm(_("End this job"), rows, "cancel"):
+            from lilfox_tui.jobs.control import cancel
+
+            self._app.tell(tr("{title}: told to end; waiting for its clean-up", title=job.title))
+            try:
+                ended = await cancel(job.id)
+            except LilFoxError as error:
+                self._app.tell(error)
+            else:
+                self._app.tell(tr("{title}: {message}", title=ended.title, message=ended.message))
+
+
+class PlanActions(ActionGroup):
+    """The selected plan: it is run, and its retention lets sets go."""
+
+    def __init__(self, context: Context, starter: JobStarter) -> None:
+        self._context, self._state, self._app, self._starter = context, context.state, context.app, starter
+
+    def _why_not_back_up(self) -> Message | None:
+        return self._state.why_not_back_up()
+
+    @action(
+        "backup",
+        "b",
+        tr("back up"),
+        tr("run the plan now: dump, read back, and remove what is old"),
+        why_not=_why_not_back_up,
+        footer=2,
+    )
+    def back_up(self) -> None:
+        plan = self._state.selected_plan
+        if plan is None or plan.config is None:
+            return
+        newest = newest_of(plan)
+        rows: list[Row] = [
+            fact_row(_("plan"), plan.name),
+            fact_row(_("holds"), listed(plan.config.sources)),
+            fact_row(_("to"), listed((plan.where or plan.store, *plan.config.copies))),
+        ]
+        if newest is not None:
+            rows.append(fact_row(_("last time"), human_bytes(newest.size_bytes)))
+        self._starter.ask_and_start("backup", _("Back up now"), rows, self._starter.wish(plan))
+
+    def _why_not_prune(self) -> Message | None:
+        return self._state.why_not_prune()
+
+    @action(
+        "prune",
+        "P",
+        tr("prune"),
+        tr("show which sets the plan's retention lets go, then remove them"),
+        why_not=_why_not_prune,
+    )
+    def prune(self) -> None:
+        plan = self._state.selected_plan
+        if plan is not None and plan.config is not None and plan.config.keep is not None:
+            self._context.run(self._prune(plan, plan.config.keep), group=START, exclusive=True)
+
+    async def _prune(self, plan: PlanView, keep: KeepConfig) -> None:
+        from lilfox_tui.backup.sets.retention import judge
+
+        own = [found for found in plan.sets or () if found.plan == plan.name]
+        verdicts = judge(own, keep, now=datetime.now(UTC), zone=self._state.zone)
+        going = [verdict for verdict in verdicts if verdict.goes]
+        if not going:
+            self._app.tell(
+                ntr(
+                    "nothing to remove: retention keeps the one set",
+                    "nothing to remove: retention keeps all {count} sets",
+                    len(own),
+                )
+            )
+            return
+        rows: list[Row] = [
+            (Piece(f"  {each.set.id}", "strong"), Piece(f"  {each.why}", "muted")) for each in going[:_MOST_SHOWN]
+        ]
+        if len(going) > _MOST_SHOWN:
+            rows.append((Piece("  " + _("and {count} more", count=len(going) - _MOST_SHOWN), "muted"),))
+        stay = ngettext("{count} set stays.", "{count} sets stay.", len(own) - len(going))
+        rows.append((Piece("  "), Piece(stay)))
+        title = ngettext("Remove {count} set", "Remove {count} sets", len(going))
+        if await self._app.confirm(title, rows, plan.name):
+            await self._starter.start("prune", self._starter.wish(plan))
+
+
+class SetActions(ActionGroup):
+    """The selected set: it is restored, or proven."""
+
+    def __init__(self, context: Context, starter: JobStarter) -> None:
+        self._state, self._app, self._starter = context.state, context.app, starter
+
+    def _why_not_restore(self) -> Message | None:
+        return self._state.why_not_restore()
+
+    @action(
+        "restore",
+        "r",
+        tr("restore"),
+        tr("restore the set, step by step: nothing happens before the last"),
+        why_not=_why_not_restore,
+        footer=2,
+    )
+    def restore(self) -> None:
+        found, plan = self._state.selected_set, self._state.selected_plan
+        if found is None or plan is None:
+            return
+        from lilfox_tui.app.panes.backup.restore_state import RestoreChoice
+        from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
+
+        app, choice = self._app, RestoreChoice.of(found, plan, self._starter.wish(plan, found.id))
+        app.push_screen(RestoreWizard(choice, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link))
+
+    def _why_not_verify(self) -> Message | None:
+        return self._state.why_no_set() or self._state.why_no_change()
+
+    @action(
+        "verify",
+        "v",
+        tr("verify"),
+        tr("read the set whole: digests, trailer, content"),
+        why_not=_why_not_verify,
+        footer=2,
+    )
+    def verify(self) -> None:
+        found, plan = self._state.selected_set, self._state.selected_plan
+        if found is None or plan is None:
+            return
+        rows = [
+            fact_row(_("set"), found.id),
+            fact_row(_("size"), human_bytes(found.size_bytes)),
+            (Piece("  "), Piece(_("It is read from its store whole; nothing is written but its proof."))),
+        ]
+        self._starter.ask_and_start("verify", _("Verify this set"), rows, self._starter.wish(plan, found.id))
+
+    @action(
+        "drill",
+        "D",
+        tr("drill"),
+        tr("restore the set into a scratch place, compare, measure, take it away"),
+        why_not=_why_not_restore,
+        footer=2,
+    )
+    def drill(self) -> None:
+        found, plan = self._state.selected_set, self._state.selected_plan
+        if found is None or plan is None:
+            return
+        if plan.config is None:
+            self._app.tell(
+                tr("a drill needs the database and folders of a plan, or: lilfox backup drill --database URL")
+            )
+            return
+        rows = [
+            fact_row(_("set"), found.id),
+            (Piece("  "), Piece(_("It is restored into a scratch database and folder beside what is there, compared, "
+                                  "and taken away. What is in use is not touched."))),
+        ]  # fmt: skip
+        self._starter.ask_and_start("drill", _("Restore it to prove it"), rows, self._starter.wish(plan, found.id))

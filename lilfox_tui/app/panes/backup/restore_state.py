@@ -1,0 +1,243 @@
+"""The restore wizard's state: which page is open, what is chosen on it, and what a look found. No screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lilfox_tui.app.rows.jobs import JobLog
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.monitor.model import PlanView
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.checks import Check
+    from lilfox_tui.backup.plan import BackupRequest
+    from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.backup.source import RestoreChange
+
+WHAT, WHERE, CHECKS, CONFIRM, RUN, RESULT = range(6)
+"""The pages, in their order."""
+NOTHING = -1
+"""No row is highlighted."""
+Toggle = Literal["whole", "source", "other-server", "end-sessions", "run-code"]
+"""What is on or off."""
+_PLACES = {"postgresql": "database", "files": "files", "config": "app"}
+"""Kind of a source → the word of a command that says where it goes to without a plan."""
+
+
+class SourceChoice(Struct):
+    """One source of the set: whether it is restored, and where to (its own place when empty)."""
+
+    name: str
+    kind: str
+    size_bytes: int
+    wanted: bool = True
+    place: str = ""
+
+    @property
+    def is_database(self) -> bool:
+        """Whether its parts are tables; files otherwise."""
+        return self.kind == "postgresql"
+
+
+class RestoreChoice(Struct):
+    """What is restored, and where to: changed by the pages; ``wish()`` is made of it."""
+
+    set: str
+    status: str
+    base: BackupRequest
+    """About the set, as the pane made it."""
+    sources: list[SourceChoice]
+    planless: bool = False
+    """No plan says where the parts go: each needs a place."""
+    only_of: str = ""
+    """The source of which one table, file or folder is restored; the whole when empty."""
+    only: str = ""
+    other_server: bool = False
+    end_sessions: bool = False
+    run_code: bool = False
+
+    @classmethod
+    def of(cls, found: BackupSet, view: PlanView, wish: BackupRequest) -> RestoreChoice:
+        """Everything of a set, to where it came from."""
+        sources: dict[str, SourceChoice] = {}
+        for part in found.parts:
+            choice = sources.setdefault(part.source, SourceChoice(part.source, part.source_kind, 0))
+            choice.size_bytes += part.size_bytes
+        return cls(found.id, found.status, wish, list(sources.values()), planless=view.config is None)
+
+    @property
+    def chosen(self) -> list[SourceChoice]:
+        """The sources that are restored."""
+        if self.only:
+            return [each for each in self.sources if each.name == self.only_of]
+        return [each for each in self.sources if each.wanted]
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the set is restored."""
+        return not self.only and all(each.wanted for each in self.sources)
+
+    def keep_only(self, source: str, only: str) -> None:
+        """One table, file or folder of one source; nothing of it for the whole."""
+        self.only_of, self.only = (source, only) if only else ("", "")
+
+    def source(self, name: str) -> SourceChoice:
+        """The source of that name."""
+        return next(each for each in self.sources if each.name == name)
+
+    def toggle(self, what: Toggle, source: str = "") -> None:
+        """Turns something on or off: of a ``source`` whether it is restored; the whole set is only turned on."""
+        if what == "whole":
+            self.keep_only("", "")
+            for each in self.sources:
+                each.wanted = True
+        elif what == "source":
+            self.keep_only("", "")
+            self.source(source).wanted = not self.source(source).wanted
+        elif what == "other-server":
+            self.other_server = not self.other_server
+        elif what == "end-sessions":
+            self.end_sessions = not self.end_sessions
+        else:
+            self.run_code = not self.run_code
+
+    def why_not_what(self) -> Message | None:
+        """Why what is chosen cannot be restored."""
+        return None if self.chosen else tr("nothing is chosen: space chooses")
+
+    def why_not_where(self) -> Message | None:
+        """Why where it goes cannot be."""
+        for each in self.chosen:
+            if self.planless and not each.place:
+                return tr("{source}: no plan says where it goes; space writes it", source=each.name)
+            if each.place and not each.is_database and not each.place.startswith("/"):
+                return tr("{source}: {place} is not an absolute path", source=each.name, place=each.place)
+        kinds = [each.kind for each in self.chosen]
+        if self.planless and len(set(kinds)) < len(kinds):
+            return tr("without a plan one source of each kind is restored at a time")
+        return None
+
+    def wish(self) -> BackupRequest:
+        """What was chosen, as the effects take it."""
+        wish = replace(
+            self.base,
+            only=self.only,
+            sources=() if self.whole else tuple(each.name for each in self.chosen),
+            other_server=self.other_server,
+            end_sessions=self.end_sessions,
+            run_code=self.run_code,
+        )
+        places = {each.name: each.place for each in self.chosen if each.place}
+        if not self.planless:
+            return replace(wish, places=places)
+        words = wish.words
+        for each in self.chosen:
+            word = _PLACES.get(each.kind, "")
+            if word and each.place:
+                words = replace(words, **{word: (each.place,) if word == "files" else each.place})
+        return replace(wish, words=words)
+
+
+class Looked(Struct):
+    """What a look at a restore found so far, without writing anything."""
+
+    wish: BackupRequest
+    where: Mapping[str, str] = {}
+    names: Mapping[str, str] = {}
+    checks: list[Check] = []
+    checked: bool = False
+    """All checks were made."""
+    changes: Mapping[str, Sequence[RestoreChange]] | None = None
+    error: LilFoxError | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing forbids to begin."""
+        return self.checked and self.error is None and all(check.state != "bad" for check in self.checks)
+
+
+class RestoreState:
+    """Where the wizard is. Nothing is written before ``may_run`` says yes to what was typed."""
+
+    def __init__(self, choice: RestoreChoice) -> None:
+        self.choice = choice
+        self.step = WHAT
+        self.looked: Looked | None = None
+        self.log: JobLog | None = None
+        """Of the job, once it runs."""
+        self.starting = False
+        """The job was begun: it is not begun twice."""
+        self.all_checks = False
+        """Also those that are good are shown one by one."""
+        self.at = 0
+        """The highlighted line of those that the keys move to."""
+        self.moved = False
+        """The highlight was moved on this page: it is kept in sight."""
+
+    def open(self, step: int) -> None:
+        """Opens a page, its first line highlighted; of the checks none: what one asks is not said to be right by a key
+        too many."""
+        self.step, self.moved = step, False
+        self.at = NOTHING if step == CHECKS else 0
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether what was found is of what is chosen now."""
+        return self.looked is not None and self.looked.wish == self.choice.wish()
+
+    @property
+    def wants_look(self) -> bool:
+        """Whether the page tells of what is found, and nothing was looked for yet."""
+        return CHECKS <= self.step < RUN and not self.is_looked_at
+
+    def why_no_next(self) -> Message | None:
+        """Why there is no way to the next page."""
+        if self.step == WHAT:
+            return self.choice.why_not_what()
+        if self.step == WHERE:
+            return self.choice.why_not_where()
+        if self.step != CHECKS or (self.looked is not None and self.looked.ready):
+            return None
+        if self.looked is None or (not self.looked.checked and self.looked.error is None):
+            return tr("still looking")
+        return tr("what is marked forbids it; R looks again, space allows what may be allowed")
+
+    @property
+    def word(self) -> str:
+        """What is typed before it begins: the name of the database that is replaced, else of the folder."""
+        names = {} if self.looked is None else self.looked.names
+        first = sorted(self.choice.chosen, key=lambda each: not each.is_database)
+        return next((names[each.name] for each in first if names.get(each.name)), self.choice.set)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what is chosen now was looked at, and nothing forbids it."""
+        return self.looked is not None and self.looked.ready and self.is_looked_at
+
+    def may_run(self, typed: str) -> bool:
+        """Whether the restore may begin, now that this was typed."""
+        return self.is_ready and typed == self.word and not self.starting
+
+    def take_end(self) -> bool:
+        """Opens the page of the result where the job has ended; whether it did."""
+        if self.step != RUN or self.log is None or self.log.ended is None:
+            return False
+        self.step = RESULT
+        return True
+
+    def move(self, step: int, count: int, *, more_below: bool) -> bool:
+        """Moves the highlight among ``count`` lines. False where the key moves through the rows above them instead: of
+        the checks those are read first, also where there is ``more_below``."""
+        if not count:
+            return False
+        if self.step == CHECKS and (self.at == NOTHING or (self.at == 0 and step < 0)):
+            self.at = NOTHING
+            if step < 0 or more_below:
+                return False
+        self.at, self.moved = max(0, min(count - 1, self.at + step)), True
+        return True

@@ -1,0 +1,295 @@
+"""What the Backup pane shows: which plan and set are selected, which page is open, and what may be done. No screen.
+
+Of backup/ only ``words`` is imported, and nothing of jobs/: with keys of its own a configuration has this imported
+before the first frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING, Literal
+
+from lilfox_tui.backup.labels import status_text
+from lilfox_tui.config.model import Config
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.monitor.model import Backups, PlanView
+
+if TYPE_CHECKING:
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
+    from lilfox_tui.backup.restores.journal import Restored
+    from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.jobs.model import Job
+
+PlanKey = tuple[str, str]
+_CHANGES_PLAN = ("backup", "prune", "restore", "undo")
+"""Jobs beside which no other backup of the plan begins."""
+
+
+class BackupState:
+    """The pane's state. ``config`` says what may be changed from here."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.backups: Backups | None = None
+        self.restores: Sequence[Restored] = ()
+        """Those that keep something, as they are noted on this machine."""
+        self.focus: Literal["plans", "sets"] = "plans"
+        """The list that the keys move in."""
+        self.page: str | None = None
+        """Id of the set whose page is open; None where the lists are shown."""
+        self.filter = ""
+        self.only_matching = True
+        self.busy = False
+        """A job is being started."""
+        self.zone: tzinfo = UTC
+        """In which times are shown."""
+        self._plan: PlanKey | None = None
+        self._set: str | None = None
+        self._chosen = False
+        self._sets: tuple[BackupSet, ...] = ()
+        self._sets_of: tuple[PlanView | None, str] = (None, "")
+
+    # ---- rows ----------------------------------------------------------------------------------------------------
+
+    @property
+    def plans(self) -> Sequence[PlanView]:
+        """The rows of the list of plans."""
+        return () if self.backups is None else tuple(self.backups.plans.values())
+
+    @property
+    def sets(self) -> tuple[BackupSet, ...]:
+        """The rows of the list of sets: those of the selected plan; the same object while nothing changes."""
+        plan, wanted = self.selected_plan, self.filter if self.only_matching else ""
+        if self._sets_of[0] is not plan or self._sets_of[1] != wanted:
+            found = () if plan is None else plan.sets or ()
+            self._sets = tuple(each for each in found if _holds_all(each, wanted)) if wanted else found
+            self._sets_of = plan, wanted
+        return self._sets
+
+    def is_marked(self, found: BackupSet) -> bool:
+        """Whether a set is marked as one that the filter matches, among others that it does not."""
+        return bool(self.filter) and not self.only_matching and _holds_all(found, self.filter)
+
+    # ---- the selection -------------------------------------------------------------------------------------------
+
+    @property
+    def selected_plan(self) -> PlanView | None:
+        """The selected plan: until somebody chooses one, that of a job that runs, else the worst."""
+        chosen = None if self.backups is None or self._plan is None else self.backups.plans.get(self._plan)
+        if chosen is not None and self._chosen:
+            return chosen
+        running = next((each for each in self.plans if self.running(each) is not None), None)
+        return running or max(self.plans, key=lambda each: each.level, default=None)
+
+    @property
+    def selected_set(self) -> BackupSet | None:
+        """The set that actions are about: the page's, the highlighted one, or the newest of the selected plan."""
+        plan = self.selected_plan
+        if plan is None or plan.sets is None:
+            return None
+        if self.page is not None:
+            return next((found for found in plan.sets if found.id == self.page), None)
+        if self.focus == "sets":
+            return self.sets[self.place] if self.sets else None
+        return newest_of(plan)
+
+    @property
+    def place(self) -> int:
+        """Where the highlighted set is among those that are shown."""
+        return next((at for at, found in enumerate(self.sets) if found.id == self._set), 0)
+
+    def choose_plan(self, key: PlanKey) -> None:
+        """Selects a plan, whose sets are shown then."""
+        if key != self._plan or not self._chosen:
+            self._plan, self._set, self._chosen = key, None, True
+
+    def choose_set(self, set_id: str | None) -> None:
+        """Selects a set of the selected plan, the first for None; the plan stays selected from here on."""
+        self._keep_plan()
+        self._set = set_id
+        self.focus = "sets"
+
+    def _keep_plan(self) -> None:
+        if (plan := self.selected_plan) is not None:
+            self._plan, self._chosen = plan.key, True
+
+    def switch_list(self) -> None:
+        """Goes from the plans to the sets, or back."""
+        self._keep_plan()
+        self.focus = "sets" if self.focus == "plans" else "plans"
+
+    def move(self, step: int) -> None:
+        """Selects the row ``step`` rows down, or up, in the list that the keys move in."""
+        if self.focus == "sets" and self.sets:
+            self.choose_set(self.sets[_within(self.sets, self.place + step)].id)
+        elif (plan := self.selected_plan) is not None:
+            keys = [each.key for each in self.plans]
+            self.choose_plan(keys[_within(keys, keys.index(plan.key) + step)])
+
+    def select_match(self, direction: int) -> None:
+        """Selects the next set that the filter matches (1), or the one before (-1), around the ends."""
+        sets = self.sets
+        start = self.place if self.focus == "sets" else -1 if direction > 0 else 0
+        for offset in range(1, len(sets) + 1):
+            found = sets[(start + direction * offset) % len(sets)]
+            if _holds_all(found, self.filter):
+                self.choose_set(found.id)
+                return
+
+    def set_filter(self, text: str) -> None:
+        """Keeps, or marks, the sets that hold every word of ``text``, and goes to them."""
+        self.filter = text
+        if text:
+            self._keep_plan()
+            self.focus = "sets"
+
+    def toggle_only_matching(self) -> None:
+        """Hides what the filter does not match, or marks what it does; the highlight stays on its set."""
+        if self.focus == "sets" and self.page is None and (found := self.selected_set) is not None:
+            self._set = found.id
+        self.only_matching = not self.only_matching
+
+    def open(self, set_id: str | None) -> None:
+        """Opens the page of a set; the lists for None."""
+        self._keep_plan()
+        self.page, self._set = set_id, set_id or self._set
+
+    def why_not_open(self) -> Message | None:
+        """Why there is nothing to open."""
+        if self.page is not None:
+            return tr("this page is open already")
+        return None if self.sets else tr("there is no set")
+
+    def why_not_back(self) -> Message | None:
+        """Why there is nothing to go back from."""
+        if self.page is not None or self.filter or self.focus == "sets":
+            return None
+        return tr("this is the first screen; q quits")
+
+    # ---- jobs and restores ---------------------------------------------------------------------------------------
+
+    def running(self, plan: PlanView | None) -> Job | None:
+        """The job that runs now for a plan, in the row of its own store; with None any, the newest."""
+        jobs = () if self.backups is None else self.backups.running
+        if plan is None:
+            return next(iter(jobs), None)
+        if plan.copy:
+            return None
+        return next((job for job in jobs if is_about(job, plan)), None)
+
+    @property
+    def shown_job(self) -> Job | None:
+        """The running job that is drawn below the lists: of the selected plan, else any."""
+        return self.running(self.selected_plan) or self.running(None)
+
+    @property
+    def last_job(self) -> Job | None:
+        """The job whose output is shown: one that runs, else the plan's newest, else the newest of all."""
+        if (job := self.shown_job) is not None:
+            return job
+        jobs = () if self.backups is None else self.backups.jobs or ()
+        plan = self.selected_plan
+        return next((job for job in jobs if plan is not None and is_about(job, plan)), next(iter(jobs), None))
+
+    @property
+    def half_done(self) -> tuple[InterruptedRestore, ...]:
+        """Restores of which a part alone is in place."""
+        return () if self.backups is None else self.backups.half_done
+
+    def restores_of(self, plan: PlanView) -> Sequence[Restored]:
+        """The restores of a plan's sets that keep what was there before."""
+        return [each for each in self.restores if is_of(each.set, plan)]
+
+    # ---- what may be done ----------------------------------------------------------------------------------------
+
+    def why_no_plan(self) -> Message | None:
+        """Why there is nothing to act on."""
+        if self.plans:
+            return None
+        return tr("no backups are configured: backup: plans: in the configuration")
+
+    def why_no_set(self) -> Message | None:
+        """Why an action on a set cannot be done."""
+        if self.selected_set is not None:
+            return None
+        return self.why_no_plan() or tr("there is no set")
+
+    def why_read_only(self) -> Message | None:
+        """Why nothing may ever be changed from here."""
+        return tr("nothing is changed with read_only") if self.config.read_only else None
+
+    def why_no_change(self) -> Message | None:
+        """Why nothing may be changed from here now."""
+        return tr("a job is just being started") if self.busy else self.why_read_only()
+
+    def why_not_back_up(self) -> Message | None:
+        """Why the selected plan cannot be run."""
+        plan = self.selected_plan
+        if plan is None:
+            return self.why_no_plan()
+        if plan.config is None:
+            store = plan.where or plan.store
+            return tr("no plan backs up into {store}; configure one under backup: plans:", store=store)
+        if (why := self.why_no_change()) is not None:
+            return why
+        job = self.running(plan)
+        if job is None or job.kind not in _CHANGES_PLAN:
+            return None
+        return tr("{title} runs now; o shows it", title=job.title)
+
+    def why_not_prune(self) -> Message | None:
+        """Why nothing of the selected plan can be removed."""
+        why, plan = self.why_not_back_up(), self.selected_plan
+        if why is None and plan is not None and plan.config is not None and plan.config.keep is None:
+            return tr("the plan has no retention: nothing of it is ever removed")
+        return why
+
+    def why_not_restore(self) -> Message | None:
+        """Why the selected set cannot be restored, for use or into a scratch place."""
+        found, why = self.selected_set, self.why_no_set() or self.why_no_change() or self.why_protected()
+        if why is not None or found is None:
+            return why
+        if found.refused:
+            status = status_text(found.status)
+            return tr("{set} is {status}: {reason}", set=found.id, status=status, reason=found.reason)
+        return None
+
+    def why_protected(self) -> Message | None:
+        """Why nothing is restored to the hosts of the selected plan: one of them is protected."""
+        plan, hosts = self.selected_plan, self.config.hosts
+        sources = plan.config.sources.values() if plan is not None and plan.config is not None else ()
+        for options in sources:
+            name = getattr(options, "host", None)
+            if name in hosts and hosts[name].protected:
+                return tr("{name} is protected: nothing is restored there from here", name=name)
+        return None
+
+
+def newest_of(plan: PlanView) -> BackupSet | None:
+    """The newest set that a row is about: the plan's own, else any of the store."""
+    sets = plan.sets or ()
+    own = (found for found in sets if plan.config is None or found.plan == plan.name)
+    return next(own, None) or next(iter(sets), None)
+
+
+def is_about(job: Job, plan: PlanView) -> bool:
+    """Whether a job acts on a plan, or on a store that has none: their keys say it."""
+    _kind, _space, rest = job.key.partition(" ")
+    subject = plan.name if plan.config is not None else plan.where or plan.store
+    return rest == subject or rest.startswith(f"{subject} ")
+
+
+def is_of(set_id: str, plan: PlanView) -> bool:
+    """Whether a set is a plan's, by its name or since it is among the plan's sets."""
+    return set_id.startswith(f"{plan.name}_") or any(found.id == set_id for found in plan.sets or ())
+
+
+def _holds_all(found: BackupSet, words: str) -> bool:
+    sources = " ".join(part.source for part in found.parts)
+    text = f"{found.id} {found.status} {found.reason} {sources}".lower()
+    return all(word in text for word in words.lower().split())
+
+
+def _within(rows: Sequence[object], place: int) -> int:
+    return max(0, min(len(rows) - 1, place))

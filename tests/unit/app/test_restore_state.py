@@ -1,0 +1,139 @@
+"""The rules of the restore wizard without a screen: what leads to the next page, and what may begin."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from lilfox_tui.app.panes.backup.restore_state import (
+    CHECKS,
+    CONFIRM,
+    NOTHING,
+    RESULT,
+    RUN,
+    WHAT,
+    WHERE,
+    Looked,
+    RestoreChoice,
+    RestoreState,
+)
+from lilfox_tui.app.rows.jobs import JobLog
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.jobs.model import Ended
+from tests.app.backups_made import nights, plan
+
+
+def chosen(*, planless: bool = False) -> RestoreState:
+    sets = nights(1)
+    view = plan("lilfox", sets, config=None) if planless else plan("lilfox", sets)
+    return RestoreState(RestoreChoice.of(sets[0], view, BackupRequest(plan="lilfox", store="disk", set=sets[0].id)))
+
+
+def look(state: RestoreState, *checks: Check, error: LilFoxError | None = None, checked: bool = True) -> None:
+    names = {"database": "lilfox", "uploads": "uploads"}
+    state.looked = Looked(state.choice.wish(), names=names, checks=list(checks), checked=checked, error=error)
+
+
+GOOD, BAD = Check("room", "good", "80G"), Check("room", "bad", "1G")
+
+
+def test_nothing_chosen_leads_nowhere() -> None:
+    state = chosen()
+    assert state.why_no_next() is None
+    for name in ("database", "uploads"):
+        state.choice.toggle("source", name)
+    assert "nothing is chosen" in str(state.why_no_next())
+    state.choice.toggle("whole")
+    assert state.why_no_next() is None
+    assert state.choice.whole
+
+
+def test_without_a_plan_each_source_needs_a_place() -> None:
+    state = chosen(planless=True)
+    state.open(WHERE)
+    assert "no plan says where" in str(state.why_no_next())
+    for name, place in (("database", "postgresql:///lilfox"), ("uploads", "uploads")):
+        state.choice.source(name).place = place
+    assert "not an absolute path" in str(state.why_no_next())
+    state.choice.source("uploads").place = "/srv/uploads"
+    assert state.why_no_next() is None
+
+
+@pytest.mark.parametrize(
+    ("checks", "checked", "error", "why"),
+    [
+        ([], False, None, "still looking"),
+        ([GOOD], True, None, ""),
+        ([GOOD, BAD], True, None, "forbids it"),
+        ([BAD], False, None, "still looking"),
+        ([], False, LilFoxError("gone"), "forbids it"),
+    ],
+)
+def test_what_the_checks_say_opens_the_next_page(
+    checks: list[Check], checked: bool, error: LilFoxError | None, why: str
+) -> None:
+    state = chosen()
+    state.open(CHECKS)
+    look(state, *checks, checked=checked, error=error)
+    assert (why in str(state.why_no_next())) if why else state.why_no_next() is None
+    assert state.is_ready is (why == "")
+
+
+def test_it_begins_once_with_the_right_word_about_what_was_looked_at() -> None:
+    state = chosen()
+    assert not state.may_run(state.word), "nobody looked"
+    look(state, GOOD)
+    assert state.word == "lilfox", "of the database, which is replaced, before the folder"
+    assert state.may_run("lilfox")
+    assert not state.may_run("uploads")
+    state.choice.toggle("end-sessions")
+    assert not state.may_run("lilfox"), "something else is wanted now"
+    look(state, GOOD)
+    state.starting = True
+    assert not state.may_run("lilfox")
+    state.choice.toggle("source", "database")
+    look(state, GOOD)
+    assert state.word == "uploads"
+
+
+def test_the_checks_are_read_before_something_is_allowed() -> None:
+    state = chosen()
+    state.open(CHECKS)
+    assert state.at == NOTHING
+    assert not state.move(1, 3, more_below=True)
+    assert state.move(1, 3, more_below=False)
+    assert (state.at, state.moved) == (0, True)
+    assert state.move(9, 3, more_below=False)
+    assert state.at == 2
+    assert state.move(-2, 3, more_below=False)
+    assert not state.move(-1, 3, more_below=False)
+    assert state.at == NOTHING
+    state.open(CONFIRM)
+    assert not state.move(1, 0, more_below=True), "there is nothing to move to"
+
+
+def test_the_result_follows_the_end_of_the_job() -> None:
+    state = chosen()
+    assert state.step == WHAT
+    state.open(RUN)
+    state.log = JobLog("1")
+    assert not state.take_end()
+    state.log.take([Ended(datetime(2026, 3, 29, tzinfo=UTC), "ok", "restored", "", 0, {})])
+    assert state.take_end()
+    assert state.step == RESULT
+    assert not state.take_end()
+
+
+def test_a_look_is_wanted_once_for_what_is_chosen() -> None:
+    state = chosen()
+    wanted = [state.wants_look]
+    state.open(CHECKS)
+    wanted.append(state.wants_look)
+    look(state, GOOD)
+    wanted.append(state.wants_look)
+    state.choice.keep_only("database", "public.users")
+    wanted.append(state.wants_look)
+    assert wanted == [False, True, False, True]
