@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -52,10 +52,35 @@ class PaneContext(Generic[StateT]):
         """Whether the pane is shown, and no dialog stands over it."""
         return self._pane.display and len(self.app.screen_stack) == 1
 
-    def run(self, work: Coroutine[Any, Any, None], *, group: str, exclusive: bool = False) -> None:
+    @property
+    def is_displayed(self) -> bool:
+        """Whether the pane is the one that is shown."""
+        return bool(self._pane.display)
+
+    def paint_now(self) -> None:
+        """Sends what was drawn to the terminal at once."""
+        self._pane.paint_now()
+
+    def after(self, seconds: float, do: Callable[[], None]) -> None:
+        """Calls ``do`` after that time, unless the pane has ended."""
+        self._pane.set_timer(seconds, do)
+
+    def run(
+        self,
+        work: Coroutine[Any, Any, None] | Callable[[], Coroutine[Any, Any, None]],
+        *,
+        group: str,
+        exclusive: bool = False,
+    ) -> None:
         """Runs ``work`` beside the keys; ``exclusive`` cancels what is left of the same group. An expected error is
-        told in the footer."""
+        told in the footer. A function is called when the work begins: what the next key may cancel before that must
+        be one, as Python warns of a coroutine that is never awaited."""
         self._pane.run_worker(work, group=group, exclusive=exclusive, exit_on_error=False)
+
+    def cancel(self, *groups: str) -> None:
+        """Cancels what runs of those groups."""
+        for group in groups:
+            self._pane.workers.cancel_group(self._pane, group)
 
 
 class Pane(Vertical):

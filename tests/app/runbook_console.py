@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.runbook.pane import RunbookPane
+from lilfox_tui.app.panes.runbook.state import RunbookState
 from lilfox_tui.app.rendering.glyphs import UNICODE
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.config.loader import load
@@ -93,6 +94,11 @@ class Console:
         return self.app.pane
 
     @property
+    def state(self) -> RunbookState:
+        """What is chosen in it, and the run of that."""
+        return self.pane.state
+
+    @property
     def text(self) -> str:
         return screen_text(self.pilot)
 
@@ -113,7 +119,7 @@ class Console:
         """The run, once it waits so at a step (counted from 1)."""
 
         def waits() -> bool:
-            run = self.pane.run
+            run = self.state.run
             if run is None or run.state is None:
                 return False
             waiting = run.state.waiting
@@ -121,7 +127,7 @@ class Console:
 
         await until(waits, what=f"step {step} waits: {what}", timeout_s=60)
         await self.pilot.pause()
-        run = self.pane.run
+        run = self.state.run
         assert run is not None
         return run
 

@@ -164,6 +164,8 @@ async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(
         await shown.until("kept as evidence")
         await shown.keys("o")
         await shown.until("changes in force:")
+        await shown.keys("y")
+        assert "changes in force:" in shown.app.clipboard
         await shown.keys("escape", "I")
         text = await shown.until("1 change is still in force:")
         assert "to take it back: rm" in text
@@ -263,17 +265,17 @@ async def test_every_size_leads_to_the_command_and_back(home: Path, size: tuple[
     async with console(home, size=size) as shown:
         await shown.keys("enter")
         while "echo" not in shown.text:
-            assert shown.pane.column < 2
+            assert shown.state.column < 2
             await shown.keys("enter")
         await shown.keys("escape", "escape")
         await shown.until("Made")
-        assert shown.pane.column == 0
+        assert shown.state.column == 0
 
 
 async def test_an_alert_gives_its_runbook_its_values(home: Path) -> None:
     async with console(home) as shown:
         shown.app.go_to_runbook(Cause("HighErrorRate", {"word": "one", "token": "x"}, "SEV-1"))
-        assert shown.pane.values == {"word": "one"}
+        assert shown.state.values == {"word": "one"}
         await shown.until("HighErrorRate fires, this is for it")
         await shown.keys("enter")
         text = await shown.until("because of")
@@ -289,12 +291,12 @@ async def test_an_output_of_100_mb_leaves_the_keys_alone(home: Path) -> None:
         await shown.until("run without one")
         await shown.keys("w")
         slowest, loop = 0.0, asyncio.get_running_loop()
-        while shown.pane.run is None or shown.pane.run.state is None or shown.pane.run.state.waiting.what != "end":
+        while shown.state.run is None or shown.state.run.state is None or shown.state.run.state.waiting.what != "end":
             began = loop.time()
             await shown.pilot.press("j")
             slowest = max(slowest, loop.time() - began)
-        (result,) = shown.pane.results()
-        kept = shown.pane.run.kept(result)
+        (result,) = shown.state.results()
+        kept = shown.state.run.kept(result)
         assert result.size_bytes == 9 * 11_111_112
         assert result.size_bytes - kept.left_out_bytes == len(kept.text)
         assert slowest < 1.0, "on a machine that does other things, too"
@@ -317,7 +319,7 @@ async def test_a_secret_is_typed_unseen_and_written_nowhere(home: Path) -> None:
         assert canary not in shown.text
         await shown.keys("enter")
         run = await shown.until_waits("end", 0)
-        (result,) = shown.pane.results()
+        (result,) = shown.state.results()
         assert run.kept(result).head.strip() == str(len(canary))
         assert canary not in shown.text
     for path in (home / "state").rglob("*"):
@@ -344,7 +346,7 @@ async def test_what_is_offered_is_chosen_and_what_follows_is_stopped(home: Path)
         await shown.until("S stops it")
         await shown.keys("S")
         await shown.until_waits("end", 0)
-        (result,) = shown.pane.results()
+        (result,) = shown.state.results()
         assert result.stopped
         assert result.state == "done"
 
@@ -360,9 +362,9 @@ async def test_what_ended_a_run_does_not_begin_another_one(home: Path) -> None:
         await shown.until("end the run")
         await shown.keys("enter")
         await shown.until("last run, by")
-        run = shown.pane.seen
+        run = shown.state.seen
         assert run is not None
-        command, results = shown.pane.command, shown.pane.results()
+        command, results = shown.state.command, shown.state.results()
         assert command is not None
         assert run.folding is not None
         assert tuple(run.folding.results(command[0], command[1]).values()) == results

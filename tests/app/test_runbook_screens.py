@@ -98,6 +98,30 @@ async def test_a_file_that_cannot_be_used_says_where_and_why() -> None:
         assert "nothing of this file is run" in text
 
 
+async def test_the_filter_keeps_or_marks_runbooks_and_leads_from_match_to_match() -> None:
+    app = showing(view(None))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("4", "n")
+        await pilot.pause()
+        assert "there is no filter; / sets one" in screen_text(pilot)
+        await pilot.press("enter", "slash", *"disk", "enter")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "RUNBOOKS  /disk" in text
+        assert "Restart the web service" not in text
+        await pilot.press("ampersand", "g", "tab")
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert "RUNBOOKS  /disk (marked)" in text
+        assert "See what it says" in text, "the steps of the first one"
+        await pilot.press("N")
+        await pilot.pause()
+        assert "df -h" in screen_text(pilot), "the command of the one that matches"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "/disk" not in screen_text(pilot)
+
+
 LONG = (
     b'# Broken\n\n1. Look\n\n   ```bash {"host": "web-1", "timeout": "sometime", "expect": "/(/", "cwd": 7, '
     b'"confirm": "perhaps"}\n   df -h\n   ```\n'

@@ -54,7 +54,7 @@ async def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_says_now_
         await _changed_in_mid_run(home, shown)
         await shown.keys("n")
         await shown.until("this is what the file says now")
-        await until(lambda: shown.pane.run is not None and "touch -c" in shown.text, what="what it says now is shown")
+        await until(lambda: shown.state.run is not None and "touch -c" in shown.text, what="what it says now is shown")
         assert not (home / "changed-one").exists(), "nothing ran by that"
         assert "touch -c" in await _run_step_two(shown)
         assert not (home / "changed-two").exists()
@@ -140,18 +140,21 @@ async def test_a_run_that_somebody_else_began_stays_as_the_last_one(home: Path, 
     async with console(home) as shown:
         job = await _begun_elsewhere(home, made)
         await until(
-            lambda: any(item.job is not None and item.job.id == job for item in shown.pane.items), what="it runs"
+            lambda: any(item.job is not None and item.job.id == job for item in shown.state.items), what="it runs"
         )
         await shown.keys("g")
         await shown.until("seen by Another")
         ((home / "runbooks" if listed else home) / "go").touch()
-        await until(lambda: shown.pane.view is not None and shown.pane.view.runs[0].state == "ok", what="it has ended")
+        await until(
+            lambda: shown.state.view is not None and shown.state.view.runs[0].state == "ok",
+            what="it has ended",
+        )
         text = await shown.until("last run, by ")
         assert "ago: the command is done" in text
         assert "seen by Another" in text
         await shown.keys("g")
         await shown.until("Another")
-        assert any(item.last is not None and item.last.id == job for item in shown.pane.items)
+        assert any(item.last is not None and item.last.id == job for item in shown.state.items)
 
 
 async def test_how_the_last_run_ended_is_told_where_it_ended_before_somebody_looked(home: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual import events
 from textual.app import ComposeResult
@@ -19,11 +19,12 @@ from lilfox_tui.text import cell_width, fit
 
 
 class Reader(Dialog[None]):
-    """``rows`` over the screen, those that are too long on several lines; the first two stay when the others scroll."""
+    """``rows`` over the screen, those that are too long on several lines; the first two stay when the others scroll.
+    Where there is ``copy``, y does that."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], copy: Callable[[], None] | None = None) -> None:
         super().__init__()
-        self._rows = tuple(rows)
+        self._rows, self._copy = tuple(rows), copy
         self._lines: list[Row] = []
 
     def compose(self) -> ComposeResult:
@@ -64,6 +65,8 @@ class Reader(Dialog[None]):
         }
         if event.key in steps:
             self._scroll(steps[event.key])
+        elif event.key == "y" and self._copy is not None:
+            self._copy()
         elif event.key in ("escape", "question_mark", "q", "enter"):
             self.close(None)
 

@@ -18,7 +18,7 @@ from lilfox_tui.jobs.model import Job
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.control import ChangedText
 from lilfox_tui.runbook.library import FirstRun
-from lilfox_tui.runbook.model import Runbook, Step, Variable
+from lilfox_tui.runbook.model import Command, Runbook, Step, Variable
 from lilfox_tui.runbook.run.gate import kind_with
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import CommandResult, RunState, Turn, kind_text, state_text
@@ -231,6 +231,38 @@ def value_rows(variable: Variable, trouble: str) -> list[Row]:
 def offer_of(choice: ValueChoice) -> Offer:
     """A value that can be chosen."""
     return Offer((Piece(fit(choice.value, 32), "strong"), Piece(f"  {choice.note}", "muted")), choice.value)
+
+
+def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
+    """Who acts now: in runs (title, who), or where there are none of others in the incident."""
+    texts = [_("{title}: {who} acts now, and follows from then on.", title=title, who=who) for title, who in runs]
+    texts = texts or [_("{who} acts now, and follows from then on.", who=leader)]
+    rows: list[Row] = [(Piece("  "), Piece(text)) for text in texts]
+    told = _("What runs goes on. It is written down, and told on their screen.")
+    return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
+
+
+def worked_rows(command: Command, hosts: Sequence[str], status: int) -> list[Row]:
+    """A program that has given the terminal back: its exit status alone does not tell what somebody saw in it."""
+    first = redact(command.text).strip().split("\n", 1)[0]
+    ended = _("it ended with {status}", status=status)
+    asked = _("How did it go? What you say is written down; esc: as the exit status has it.")
+    return [
+        (Piece("  "), Piece(listed(hosts), "accent"), Piece(f"  {first}", "strong")),
+        (Piece("  "), Piece(ended, "degraded" if status else "text")),
+        BLANK,
+        (
+            Piece("  "),
+            Piece(asked, "muted"),
+        ),
+    ]
+
+
+def worked_ways(status: int) -> list[Option]:
+    """What its exit status says is one key."""
+    if status == 0:
+        return [Option("enter", _("it worked"), "worked"), Option("f", _("it did not work"), "failed")]
+    return [Option("enter", _("it did not work"), "failed"), Option("w", _("it worked all the same"), "worked")]
 
 
 def _change(mark: str, result: CommandResult) -> Row:

@@ -1,13 +1,12 @@
-"""Draws the Runbook pane: its rows out of the state that ``keys.py`` holds. Imported when the pane is shown."""
+"""Draws the Runbook pane: its rows, of its state. Imported when the pane is shown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
-from lilfox_tui.app.panes.runbook.acting import following_text
-from lilfox_tui.app.panes.runbook.item import Item
-from lilfox_tui.app.panes.runbook.keys import COMMAND, LIST, STEPS, RunbookKeys
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.runbook.items import RunbookItem
 from lilfox_tui.app.panes.runbook.output import Of, Outputs
 from lilfox_tui.app.panes.runbook.rows import (
     RunbookStyle,
@@ -21,6 +20,7 @@ from lilfox_tui.app.panes.runbook.rows import (
     title_row_of,
     waiting_text,
 )
+from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.wrap import wrapped
 from lilfox_tui.app.rows.incidents import as_it_was, timeline_rows
@@ -30,7 +30,7 @@ from lilfox_tui.feed import Unavailable
 from lilfox_tui.i18n import _, listed, ngettext
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run.reducer import RunReducer
-from lilfox_tui.runbook.run.state import CommandResult, CommandState, RunState, Turn, hosts_of
+from lilfox_tui.runbook.run.state import Asked, CommandResult, CommandState, RunState, Turn, hosts_of
 from lilfox_tui.runbook.run.targets import words
 from lilfox_tui.text import cell_width, fit_middle, human_duration
 
@@ -44,18 +44,24 @@ MOST_WAITING = 5
 class Drawing:
     """Makes the rows of one pane."""
 
-    def __init__(self, pane: RunbookKeys) -> None:
-        self._pane = pane
+    def __init__(self, context: PaneContext[RunbookState]) -> None:
+        self._state, self._app = context.state, context.app
         self._outputs = Outputs()
+
+    @property
+    def _now(self) -> datetime:
+        """The time that ages are told at (aware UTC)."""
+        return self._app.clock if self._app.rewound is None else datetime.now(UTC)  # runs are shown as they are
 
     # ---- where things stand ----------------------------------------------------------------------------------------
 
     def widths(self) -> tuple[int, int, int]:
         """Cells of the three columns; none for those that are not shown."""
-        pane = self._pane
-        width, column, count = pane.lilfox.room.width, pane.column, pane.side_by_side
+        state = self._state
+        width, column = self._app.room.width, state.column
+        count = state.side_by_side(width)
         if count == 1:
-            return tuple(width if each == column else 0 for each in (LIST, STEPS, COMMAND))  # type: ignore[return-value]
+            return width if column == LIST else 0, width if column == STEPS else 0, width if column == COMMAND else 0
         left = min(max(LEFT[0], width // 4), LEFT[1])
         middle = min(max(MIDDLE[0], width * 3 // 10), MIDDLE[1])
         if count == 3:
@@ -66,29 +72,29 @@ class Drawing:
 
     def heights(self) -> tuple[int, int]:
         """Rows of what waits, and of the timeline."""
-        height = self._pane.lilfox.room.height
-        view = self._pane.incident
+        height = self._app.room.height
+        view = self._state.incident
         entries = 0 if view is None or view.incident is None else len(view.entries)
         timeline = 0 if height < LOW or not entries else min(entries + 1, max(4, height // 4))
         return len(self.waiting_rows()), timeline
 
     def style(self, width: int) -> RunbookStyle:
         """For a part of that width."""
-        return RunbookStyle(width, self._pane.lilfox.glyphs, self._pane.now)
+        return RunbookStyle(width, self._app.glyphs, self._now)
 
     # ---- the list ----------------------------------------------------------------------------------------------
 
     def list_rows(self, lines: Lines, width: int) -> tuple[Sequence[Row], int | None]:
         """The runbooks under their title, and which one is highlighted."""
-        pane = self._pane
-        items, item = pane.items, pane.item
+        state = self._state
+        items, item = state.items, state.item
         title = _("RUNBOOKS")
-        if pane.filter:
-            title = f"{title}  /{pane.filter}"
+        if state.filter:
+            title = f"{title}  /{state.filter}" + ("" if state.only_matching else " " + _("(marked)"))
         head: Row = (Piece(f" {title}", "title"), Piece(f"  {len(items)}  {more_below(lines.hidden_below)}", "muted"))
         if not items:
             return [head, BLANK, *wrapped([(Piece("  "), Piece(self._why_none(), "muted"))], width - 1)], None
-        here = pane.column == LIST
+        here = state.column == LIST
         at = items.index(item) if item is not None else None
 
         def make(place: int) -> Row:
@@ -96,9 +102,9 @@ class Drawing:
 
         return RowsOnDemand([head], len(items), make), None if at is None or not here else at + 1
 
-    def _item(self, item: Item, width: int, *, marked: bool) -> Row:
-        glyphs, right = self._pane.lilfox.glyphs, Piece("", "muted")
-        log = self._pane.lilfox.runs.get(self._pane.last_run.get(item.key) or (item.job.id if item.job else ""))
+    def _item(self, item: RunbookItem, width: int, *, marked: bool) -> Row:
+        glyphs, right = self._app.glyphs, Piece("", "muted")
+        log = self._state.run_of(item)
         if log is not None and log.ended is None and log.state is not None:
             turn = log.turn
             number = len(log.state.steps) if turn is None else turn.step + 1
@@ -107,7 +113,7 @@ class Drawing:
             right = Piece(f"{number}/{len(log.state.steps)}", mark.role)
         elif item.job is not None and item.job.state == "running":
             mark = Piece(glyphs.job, "accent")
-        elif self._pane.cut_off(item):
+        elif self._state.cut_off(item):
             mark, right = Piece("?", "failing"), Piece(_("cut off"), "failing")
         elif log is not None and log.ended is not None:
             good = log.ended.state == "ok"
@@ -123,31 +129,31 @@ class Drawing:
         return item_row(mark, item.title, right, width, marked=marked)
 
     def _why_none(self) -> str:
-        pane = self._pane
-        if isinstance(pane.lilfox.monitor.runbooks.feed.state, Unavailable):
-            return str(pane.lilfox.monitor.runbooks.feed.state.error)
-        if pane.view is None:
+        state = self._state
+        if isinstance(self._app.monitor.runbooks.feed.state, Unavailable):
+            return str(self._app.monitor.runbooks.feed.state.error)
+        if state.view is None:
             return _("being read")
-        return _("no runbook has these words") if pane.filter else _("there is none: runbooks: folders: [PATH]")
+        return _("no runbook has these words") if state.filter else _("there is none: runbooks: folders: [PATH]")
 
     # ---- the steps ----------------------------------------------------------------------------------------------
 
     def step_rows(self, lines: Lines, width: int) -> tuple[Sequence[Row], int | None]:
         """The steps under the runbook's title, and which one is highlighted."""
-        pane = self._pane
-        runbook, item = pane.runbook, pane.item
+        shown = self._state
+        runbook, item = shown.runbook, shown.item
         if runbook is None:
             rows: list[Row] = [(Piece(" " + _("STEPS"), "title"),), BLANK]
             problems = () if item is None else item.problems
             rows += [(Piece(f"  {each.line:>4}  ", "muted"), Piece(each.text, "failing")) for each in problems]
             return wrapped(rows, width - 1), None
-        places, here = pane.places, pane.column == STEPS
+        places, here = shown.places, shown.column == STEPS
         below = more_below(lines.hidden_below)
         head: Row = (Piece(f" {runbook.title}", "title"), Piece(f"  {below}" if below else "", "muted"))
-        state = None if pane.seen is None else pane.seen.state
-        turn = pane.turn
-        at = places.index(pane.place) if pane.place in places else None
-        next_place = None if turn is None else pane.place_of(turn)
+        state = None if shown.seen is None else shown.seen.state
+        turn = shown.turn
+        at = places.index(shown.place) if shown.place in places else None
+        next_place = None if turn is None else shown.place_of(turn)
 
         def make(index: int) -> Row:
             step, number = places[index]
@@ -167,26 +173,26 @@ class Drawing:
 
     def command_rows(self, width: int) -> list[Row]:
         """The selected command as it will run, or what the selected step says."""
-        pane = self._pane
-        runbook = pane.runbook
+        state = self._state
+        runbook = state.runbook
         if runbook is None or not runbook.steps:
             return []
         return [*self._problem_rows(width), *self._place_rows(runbook, width)]
 
     def _problem_rows(self, width: int) -> list[Row]:
         """All that is wrong with the file, in full, above what is not run because of it."""
-        pane = self._pane
-        if pane.item is None or pane.seen is not None:
+        state = self._state
+        if state.item is None or state.seen is not None:
             return []
-        rows = [(Piece(f" {each.line:>4}  ", "muted"), Piece(each.text, "failing")) for each in pane.item.problems]
+        rows = [(Piece(f" {each.line:>4}  ", "muted"), Piece(each.text, "failing")) for each in state.item.problems]
         return [*wrapped(rows, width - 1), BLANK] if rows else []
 
     def _place_rows(self, runbook: Runbook, width: int) -> list[Row]:
         """The selected place of ``runbook``."""
-        pane = self._pane
-        step = pane.place[0]
+        state = self._state
+        step = state.place[0]
         style = self.style(width)
-        found = pane.command
+        found = state.command
         rows = prose_rows(step, runbook.steps[step], style)
         if found is None:
             if not runbook.steps[step].commands:
@@ -194,30 +200,30 @@ class Drawing:
             for number, command in enumerate(runbook.steps[step].commands):
                 hosts = self._hosts(step, number)
                 rows += [BLANK, *about_row(command, hosts, style)]
-                rows += text_rows(command, pane.values_on(hosts), runbook.variables, style)
+                rows += text_rows(command, state.values_on(hosts), runbook.variables, style)
             return rows
         _step, number, command = found
-        if pane.place[1] is not None:
+        if state.place[1] is not None:
             rows = [title_row_of(step, runbook.steps[step])]  # the step's words stand at the step
-        rows += [BLANK] if pane.lilfox.room.height >= LOW else []
+        rows += [BLANK] if self._app.room.height >= LOW else []
         hosts = self._hosts(step, number)
         rows += about_row(command, hosts, style)
         if command.comment:
             rows += wrapped([(Piece("   "), Piece(line, "muted")) for line in command.comment.split("\n")], width - 1)
-        return rows + text_rows(command, pane.values_on(hosts), runbook.variables, style)
+        return rows + text_rows(command, state.values_on(hosts), runbook.variables, style)
 
     def _hosts(self, step: int, number: int) -> tuple[str, ...]:
-        pane = self._pane
-        log, runbook = pane.seen, pane.runbook
+        state = self._state
+        log, runbook = state.seen, state.runbook
         assert runbook is not None
         if log is not None and log.state is not None:
             command: CommandState = log.state.steps[step].commands[number]
             return command.hosts
         try:
-            known = words(pane.lilfox.config, runbook)
+            known = words(self._app.config, runbook)
         except LilFoxError:
             return ()
-        return hosts_of(runbook.steps[step].commands[number], runbook, known, pane.values)
+        return hosts_of(runbook.steps[step].commands[number], runbook, known, state.values)
 
     # ---- what became of it ----------------------------------------------------------------------
 
@@ -226,7 +232,7 @@ class Drawing:
     ) -> tuple[Sequence[Row], int]:
         """What the command on these hosts printed, and how many rows at the front stay. ``top``: the first of the
         others in sight, None for the end; ``room``: how many rows there are."""
-        log, found = self._pane.seen, self._pane.command
+        log, found = self._state.seen, self._state.command
         assert log is not None
         assert log.folding is not None
         place = log.folding.place(results[0].run)
@@ -240,7 +246,7 @@ class Drawing:
 
     def waiting_rows(self) -> list[Row]:
         """What is waited for, or what went wrong, on as many lines as it takes and there is room for."""
-        room = self._pane.lilfox.room
+        room = self._app.room
         most = 0 if room.height < 6 else min(MOST_WAITING, room.height // 4)
         said = [*self._of_failed_undo(), self._waiting_row()]
         rows = wrapped(said, room.width)
@@ -250,14 +256,14 @@ class Drawing:
         return [*rows[:-1], (*rows[-1], Piece(" …", "muted"))]
 
     def _waiting_row(self) -> Row:
-        pane = self._pane
-        log, item = pane.seen, pane.item
-        mark = Piece(f" {pane.lilfox.glyphs.chosen} ", "accent")
-        if log is not None and log.trouble and pane.failed_undo is None:
-            return (Piece(f" {pane.lilfox.glyphs.failing} ", "failing"), Piece(log.trouble, "failing"))
-        if log is not None and log.ended is not None and pane.killed is None:
+        state = self._state
+        log, item = state.seen, state.item
+        mark = Piece(f" {self._app.glyphs.chosen} ", "accent")
+        if log is not None and log.trouble and state.failed_undo is None:
+            return (Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(log.trouble, "failing"))
+        if log is not None and log.ended is not None and state.killed is None:
             return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
-        if pane.killed is not None:
+        if state.killed is not None:
             return (mark, Piece(_("its job was cut off: enter goes on where it was"), "failing"))
         if log is not None and log.state is not None and log.folding is not None:
             return self._of_run(log.state, log.folding, mark)
@@ -268,7 +274,7 @@ class Drawing:
         if item.problems:
             problem = item.problems[0]
             text = _("line {line}: {what}; nothing of this file is run", line=problem.line, what=problem.text)
-            return (Piece(f" {pane.lilfox.glyphs.failing} ", "failing"), Piece(text, "failing"))
+            return (Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))
         if item.alert:
             return (mark, Piece(self._of_alert(item.alert), "accent"))
         if (last := item.last) is not None and last.ended is not None:
@@ -277,50 +283,50 @@ class Drawing:
 
     def _of_alert(self, alert: str) -> str:
         """What enter does with a runbook for an alert that fires."""
-        if self._pane.column == LIST:
+        if self._state.column == LIST:
             return _("{alert} fires, this is for it: enter goes to its steps", alert=alert)
-        if self._pane.shows_less:
+        if self._state.shows_less(self._app.room.width):
             return _("{alert} fires, this is for it: enter shows the command, once more begins a run", alert=alert)
         return _("{alert} fires, this is for it: enter begins a run", alert=alert)
 
     def _of_new(self) -> str:
         """What enter does with a runbook that never ran."""
-        if self._pane.column == LIST:
+        if self._state.column == LIST:
             return _("enter goes to its steps; enter there begins a run; changes are asked first")
-        if self._pane.shows_less:
+        if self._state.shows_less(self._app.room.width):
             return _("enter shows the command; once more begins a run; changes are asked first")
         return _("enter begins a run; nothing is changed before you have seen and confirmed it")
 
     def _of_ended(self, state: str, message: str, at: datetime, by: str) -> Row:
         """The last run: who, when, how it ended."""
-        good, ago = state == "ok", human_duration(max(0.0, (self._pane.now - at).total_seconds()))
+        good, ago = state == "ok", human_duration(max(0.0, (self._now - at).total_seconds()))
         text = _("last run, by {who}, ended {time} ago: {message}", who=by, time=ago, message=message)
-        mark = state_mark("done" if good else "failed", self._pane.lilfox.glyphs)
+        mark = state_mark("done" if good else "failed", self._app.glyphs)
         return (Piece(" "), mark, Piece(f" {text}", "good" if good else "degraded"))
 
     def _of_failed_undo(self) -> list[Row]:
         """That taking back did not work, what stands because of it, and what can be done."""
-        failed, state = self._pane.failed_undo, None if self._pane.seen is None else self._pane.seen.state
+        failed, state = self._state.failed_undo, None if self._state.seen is None else self._state.seen.state
         if failed is None or state is None:
             return []
         left = ngettext("{count} change stays in force", "{count} changes stay in force", len(state.changes))
         text = _("taking back did not work on {host}: {left}; u tries again, X lists it and ends the run",
                  host=failed.host, left=left)  # fmt: skip
-        return [(Piece(f" {self._pane.lilfox.glyphs.failing} ", "failing"), Piece(text, "failing"))]
+        return [(Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))]
 
     def _for_none(self) -> str | None:
         """That no runbook is for the alert that led here, where that is so."""
-        cause, view = self._pane.cause, self._pane.view
-        if cause is None or view is None or view.documents is None or self._pane.chosen:
+        cause, view = self._state.cause, self._state.view
+        if cause is None or view is None or view.documents is None or self._state.chosen:
             return None
-        if any(each.alert == cause.alert for each in self._pane.items):
+        if any(each.alert == cause.alert for each in self._state.items):
             return None
         if not cause.runbook_url:
             return _("no runbook is for {alert}", alert=cause.alert)
         return _("no runbook is for {alert}; its own is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url)
 
     def _of_run(self, state: RunState, folding: RunReducer, mark: Piece) -> Row:
-        running, log = folding.running(), self._pane.seen
+        running, log = folding.running(), self._state.seen
         if log is not None and log.actor:
             said = following_text(state.waiting.what, log.actor, here=_here(state.waiting.turn))
             return (mark, Piece(said, "degraded"))
@@ -336,11 +342,11 @@ class Drawing:
                 text = _(
                     "step {number} runs on {hosts}: the link is lost, LilFox waits for it", number=number, hosts=hosts
                 )
-            return (Piece(f" {self._pane.lilfox.glyphs.job} ", "accent"), Piece(text, "accent"))
+            return (Piece(f" {self._app.glyphs.job} ", "accent"), Piece(text, "accent"))
         turn = state.waiting.turn
         states = {step.state for step in state.steps}
         states |= {command.state for step in state.steps for command in step.commands}
-        if self._pane.failed_undo is not None:
+        if self._state.failed_undo is not None:
             states.discard("undone")
         undoable = bool(state.undoable)
         text, role = waiting_text(state.waiting.what, here=_here(turn), undoable=undoable, states=states)
@@ -348,12 +354,12 @@ class Drawing:
 
     def timeline_rows(self, rows: int, width: int) -> list[Row]:
         """The incident, and its newest entries in the order in which they came."""
-        pane = self._pane
-        view, until = pane.incident, pane.lilfox.rewound
+        state = self._state
+        view, until = state.incident, self._app.rewound
         if view is None or view.incident is None or rows == 0:
             return []
         if until is None:
-            return timeline_rows(view.incident, view.entries, pane.now, rows, width)
+            return timeline_rows(view.incident, view.entries, self._now, rows, width)
         then = as_it_was(view.incident, view.entries, until)
         if then is None:
             text = _("{id} was not open yet", id=view.incident.id)
@@ -366,3 +372,12 @@ def _here(turn: Turn | None) -> str:
         return ""
     step = _("step {number}", number=turn.step + 1)
     return _("{step} on {hosts}", step=step, hosts=listed(turn.hosts)) if turn.hosts else step
+
+
+def following_text(asked: Asked, who: str, *, here: str) -> str:
+    """What there is instead of keys; ``here`` names the step and where it runs, empty at the end."""
+    if asked == "end":
+        return _("you follow, O takes over: all steps are done; {who} acts", who=who)
+    if asked == "nothing":
+        return _("you follow, O takes over: a command runs; {who} acts", who=who)
+    return _("you follow, O takes over: {what} waits for {who}", what=here, who=who)

@@ -1,26 +1,51 @@
-"""The rows of the list of runbooks. Imported when there are some."""
+"""The rows of the list of runbooks.
+
+Nothing of runbook/ and jobs/ is imported before there are some: with keys of its own a configuration has this imported
+before the first frame.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from lilfox_tui.app.panes.runbook.item import Item
-from lilfox_tui.jobs.model import Job
 from lilfox_tui.monitor.model import RunbooksView
-from lilfox_tui.runbook.library import ordered
-from lilfox_tui.runbook.model import BUNDLED, Problem, Runbook
+
+if TYPE_CHECKING:
+    from lilfox_tui.jobs.model import Job
+    from lilfox_tui.runbook.model import Problem, Runbook
 
 
-def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = ()) -> list[Item]:
+class RunbookItem(NamedTuple):
+    """A row of the list: a runbook, a run of one that is not listed, or a file that cannot be used."""
+
+    key: str
+    """That of a run's job."""
+    title: str
+    runbook: Runbook | None = None
+    job: Job | None = None
+    """A run of it that goes on, or whose job was killed."""
+    alert: str = ""
+    """A firing alert that it is for."""
+    problems: tuple[Problem, ...] = ()
+    last: Job | None = None
+    """Its newest run, where that has ended."""
+    origin: str = ""
+    """Where it is from, if another row has its title."""
+
+
+def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = ()) -> list[RunbookItem]:
     """Those first of which a run goes on or was cut off, then those for what fires, then all others; files that cannot
     be used at the end. Of a runbook that is not listed the last run stays where it is one of those ``seen`` (keys)."""
+    from lilfox_tui.runbook.library import ordered
+
     live = left_over(view.runs)
     ended = {key: job for key, job in newest_of(view.runs).items() if key not in live}
     problems = {each.path: _errors(each.problems) for each in view.documents or ()}
     found = [
-        Item(
+        RunbookItem(
             key_of(each), each.title, each, live.get(key_of(each)),
             next((name for name in firing if name in each.on_alert), ""), problems.get(each.path, ()),
             ended.get(key_of(each)),
@@ -28,14 +53,14 @@ def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = 
         for each in ordered(view.runbooks, firing)
     ]  # fmt: skip
     known = {each.key for each in found}
-    found = [Item(key, job.title, job=job) for key, job in live.items() if key not in known] + found
-    found += [Item(key, job.title, last=job) for key, job in ended.items() if key not in known and key in seen]
+    found = [RunbookItem(key, job.title, job=job) for key, job in live.items() if key not in known] + found
+    found += [RunbookItem(key, job.title, last=job) for key, job in ended.items() if key not in known and key in seen]
     broken = [each for each in view.documents or () if not each.runbooks and _errors(each.problems)]
-    found += [Item(each.path, each.path, problems=_errors(each.problems)) for each in broken]
+    found += [RunbookItem(each.path, each.path, problems=_errors(each.problems)) for each in broken]
     return sorted(_told_apart(found), key=lambda item: item.job is None)
 
 
-def _told_apart(items: Sequence[Item]) -> list[Item]:
+def _told_apart(items: Sequence[RunbookItem]) -> list[RunbookItem]:
     """Those of one title with where each is from: the manual's own beside the one that LilFox brings."""
     titles = Counter(item.title for item in items)
     return [
@@ -47,6 +72,8 @@ def _told_apart(items: Sequence[Item]) -> list[Item]:
 
 
 def _origin(path: str) -> str:
+    from lilfox_tui.runbook.model import BUNDLED
+
     return "LilFox" if path.startswith(BUNDLED) else Path(path).name
 
 

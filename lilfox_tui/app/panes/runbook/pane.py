@@ -2,43 +2,125 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from textual import events, work
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from lilfox_tui.app.cause import Cause
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.panes.runbook.incident_course_keys import IncidentCourseKeys
-from lilfox_tui.app.panes.runbook.keys import LIST, STEPS
-from lilfox_tui.app.rendering.draw import Row
+from lilfox_tui.app.list_actions import ListActions
+from lilfox_tui.app.pane import Pane, PaneContext
+from lilfox_tui.app.panes.runbook.actions import ColumnActions, RunActions
+from lilfox_tui.app.panes.runbook.incident_actions import CourseActions, IncidentActions
+from lilfox_tui.app.panes.runbook.orders import RunOrders, RunValues
+from lilfox_tui.app.panes.runbook.permission import Permission
+from lilfox_tui.app.panes.runbook.starting import RunStarter
+from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState
+from lilfox_tui.app.panes.runbook.waiting import WaitingSteps
 from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.feed import Ready
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.monitor.model import RunbooksView
 
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.runbook.drawing import Drawing
-    from lilfox_tui.monitor.model import RunbooksView
+    from lilfox_tui.incident.model import Incident
 
 PAINT_S, SLOW_PAINT_S = 0.15, 1.0
 """Between two drawings of what runs, and over a slow link."""
+_ALL = 10**6
 
 
-class RunbookPane(IncidentCourseKeys):
+class RunbookFeeds:
+    """Follows what the monitor tells of runbooks and of the incident; ``changed`` is called after each state."""
+
+    def __init__(self, context: PaneContext[RunbookState], changed: Callable[[], None]) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+        self._changed = changed
+        self._opened = datetime.now(UTC)
+
+    def start(self) -> None:
+        """Takes in what there is, and what comes from now on."""
+        monitor = self._app.monitor
+        monitor.runbooks.show()
+        self._state.view = monitor.runbooks.feed.value
+        self._state.incident = monitor.incidents.feed.value
+        self._context.run(self._follow_runbooks, group="runbooks", exclusive=True)
+        self._context.run(self._follow_incident, group="timeline", exclusive=True)
+
+    async def _follow_runbooks(self) -> None:
+        async with aclosing(self._app.monitor.runbooks.feed.watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready):
+                    self._state.take_runbooks(state.value)
+                    self._attach_to(state.value)
+                self._changed()
+
+    def _attach_to(self, view: RunbooksView) -> None:
+        """Watches what goes on, and what was begun since somebody looks here: whoever began it, it stays once it has
+        ended."""
+        from lilfox_tui.app.panes.runbook.items import newest_of
+
+        last_run = self._state.last_run
+        for key, job in newest_of(view.runs).items():
+            ours = self._app.runs.get(last_run.get(key, ""))
+            if ours is not None and ours.ended is None and ours.job_id != job.id:
+                continue  # begun here since: it is not listed yet
+            if job.state == "running" or job.started >= self._opened:
+                self._app.attach(job.id)
+                last_run[key] = job.id
+
+    async def _follow_incident(self) -> None:
+        async with aclosing(self._app.monitor.incidents.feed.watch()) as states:
+            async for state in states:
+                if isinstance(state, Ready):
+                    before, self._state.incident = self._state.open_incident, state.value
+                    self._tell_other(before)
+                self._changed()
+
+    def _tell_other(self, before: Incident | None) -> None:
+        """Says that another incident is the current one than ``before``, where that was not done from here."""
+        now = self._state.open_incident
+        if before is not None and now is not None and now.id != before.id != self._state.last_incident:
+            self._app.tell(tr("{id} is the current incident now: {title}", id=now.id, title=now.title))
+
+
+class RunbookPane(Pane):
     """Three columns where there is room, two or one where there is not."""
+
+    GROUPS = (ListActions, ColumnActions, RunActions, IncidentActions, CourseActions)
+    """Enter does more here than open a row: what RunActions says of it stands for what ListActions does."""
+    ID = "runbook"
 
     def __init__(self, lilfox: Console) -> None:
         super().__init__(lilfox)
+        self.state = RunbookState(lilfox.runs, lambda: lilfox.shown)
+        self.context = context = PaneContext(self, self.state)
+        self._feeds = RunbookFeeds(context, self.runs_changed)
+        self._permission = Permission(context)
+        values = RunValues(context)
+        orders = RunOrders(context, values)
+        waiting = WaitingSteps(context, values, orders)
+        self._starter = RunStarter(context, waiting)
+        self.groups = (
+            ListActions(lilfox, self),
+            ColumnActions(context),
+            RunActions(context, self, self._permission, orders, waiting),
+            IncidentActions(context, self._permission),
+            CourseActions(context, self._permission),
+        )
         self._drawing: Drawing | None = None
         self._due = False
         self._widths: tuple[int, int, int] | None = None
         self._heights: tuple[int, ...] = ()
         self._possible: object = None
-        self._opened = datetime.now(UTC)
-        self._looks_for = False
-        """An alert led here before the runbooks were read."""
+        self._selected: object = ("", None)
+        """The runbook and place whose command was drawn last."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="runbook-columns"):
@@ -51,47 +133,12 @@ class RunbookPane(IncidentCourseKeys):
         yield Lines(sticky=1, id="timeline")
 
     def on_mount(self) -> None:
-        from lilfox_tui.app.panes.runbook.drawing import Drawing
+        from lilfox_tui.app.panes.runbook.drawing import Drawing  # with runbook/: not before the pane is shown
 
-        self._drawing = Drawing(self)
-        self.lilfox.monitor.runbooks.show()
-        self.view = self.lilfox.monitor.runbooks.feed.value
-        self.incident = self.lilfox.monitor.incidents.feed.value
-        self._follow_runbooks()
-        self._follow_incident()
+        self._drawing = Drawing(self.context)
+        self._feeds.start()
 
-    @work(exclusive=True, group="runbooks")
-    async def _follow_runbooks(self) -> None:
-        async with aclosing(self.lilfox.monitor.runbooks.feed.watch()) as states:
-            async for state in states:
-                if isinstance(state, Ready):
-                    self.view = state.value
-                    if self._looks_for:
-                        self._select_for_cause()
-                    self._attach_to(state.value)
-                self.runs_changed()
-
-    def _attach_to(self, view: RunbooksView) -> None:
-        """Watches what goes on, and what was begun since somebody looks here: whoever began it, it stays once it has
-        ended."""
-        from lilfox_tui.app.panes.runbook.items import newest_of
-
-        for key, job in newest_of(view.runs).items():
-            ours = self.lilfox.runs.get(self.last_run.get(key, ""))
-            if ours is not None and ours.ended is None and ours.job_id != job.id:
-                continue  # begun here since: it is not listed yet
-            if job.state == "running" or job.started >= self._opened:
-                self.lilfox.attach(job.id)
-                self.last_run[key] = job.id
-
-    @work(exclusive=True, group="timeline")
-    async def _follow_incident(self) -> None:
-        async with aclosing(self.lilfox.monitor.incidents.feed.watch()) as states:
-            async for state in states:
-                if isinstance(state, Ready):
-                    before, self.incident = self.open_one, state.value
-                    self.tell_other(before)
-                self.runs_changed()
+    # ---- what changes without a key ------------------------------------------------------------------------------
 
     def runs_changed(self) -> None:
         """Draws what changed, but not more often than it may."""
@@ -108,25 +155,106 @@ class RunbookPane(IncidentCourseKeys):
         if self.display and not self.lilfox._exit:
             self.repaint()
 
+    def rewind(self, _at: datetime | None) -> None:
+        """The timeline is shown as it was then."""
+        self.repaint()
+
     def look_for(self, cause: Cause) -> None:
         """Shows first what is for an alert, and selects it."""
-        self.cause, self.filter, self.chosen = cause, "", ""
-        self.choose_place(None)
-        self._select_for_cause()
+        self.state.look_for(cause)
         self.repaint()
 
     def select_run(self, key: str) -> None:
-        self.choose_item(key)
-        self.column = STEPS
+        self.state.choose_item(key)
+        self.state.column = STEPS
         self.repaint()
 
-    def _select_for_cause(self) -> None:
-        """Once runbooks are there."""
-        self._looks_for = self.view is None or self.view.documents is None
-        first = next((each for each in self.items if self.cause is not None and each.alert == self.cause.alert), None)
-        if first is not None:
-            self.choose_item(first.key)
-        self.column = STEPS if first is not None else LIST
+    # ---- the list, as its actions and the mouse see it ----------------------------------------------------------
+
+    @property
+    def filter(self) -> str:
+        return self.state.filter
+
+    def move(self, step: int) -> None:
+        """So many rows down, or up: of the runbooks or the steps, or in what the command printed."""
+        if self.state.column == COMMAND:
+            self._read(step)
+        else:
+            self.state.move(step)
+        self.context.repaint_all()
+
+    def _read(self, step: int) -> None:
+        """Scrolls the output, and above its start the command."""
+        output, command = self.query_one("#run-output", Lines), self.query_one("#run-command", Lines)
+        if not output.display or (step < 0 and output.top == 0) or (step > 0 and command.hidden_below):
+            command.scroll_rows(step)
+            return
+        output.scroll_rows(step)
+        self._note_top(output)
+
+    def _note_top(self, output: Lines) -> None:
+        """Somebody reads there from now on; at the end it is followed as it grows."""
+        self.state.output_top = None if output.hidden_below == 0 else output.top
+
+    def move_page(self, direction: int) -> None:
+        self.move(10 * direction)
+
+    def open_selected(self) -> None:
+        """Opens the row in a list; at the steps, and at the command, begins a run or does what waits in it."""
+        if self.state.column == LIST or self.state.shows_less(self.lilfox.room.width):
+            self.state.go_column(self.state.column + 1)
+            self.context.repaint_all()
+        else:
+            self.context.run(self._starter.begin_or_go_on, group="order", exclusive=True)
+
+    def why_not_open(self) -> Message | None:
+        return self._permission.why_not_open()
+
+    def back(self) -> None:
+        self.state.back()
+        self.context.repaint_all()
+
+    def why_not_back(self) -> Message | None:
+        return self.state.why_not_back()
+
+    def set_filter(self, text: str) -> None:
+        self.state.set_filter(text)
+        self.context.repaint_all()
+
+    def toggle_only_matching(self) -> None:
+        self.state.only_matching = not self.state.only_matching
+        self.context.repaint_all()
+
+    def select_match(self, direction: int) -> None:
+        self.state.select_match(direction)
+        self.context.repaint_all()
+
+    def copy_selected(self) -> None:
+        if (text := self.state.text_to_copy()) is not None:
+            self.lilfox.copy_text(text)
+
+    def why_not_copy(self) -> Message | None:
+        return None if self.state.text_to_copy() is not None else tr("no command is selected")
+
+    def on_lines_clicked(self, event: Lines.Clicked) -> None:
+        place, state = event.index - event.lines.sticky, self.state
+        if place < 0:
+            return
+        if event.lines.id == "runbooks" and place < len(state.items):
+            state.column = LIST
+            state.choose_item(state.items[place].key)
+        elif event.lines.id == "steps" and place < len(state.places):
+            state.column = STEPS
+            state.choose_place(state.places[place])
+        elif event.lines.id in ("run-command", "run-output"):
+            state.column = COMMAND
+        self.repaint()
+
+    def on_lines_wheel(self, event: Lines.Wheel) -> None:
+        event.lines.scroll_rows(event.delta)
+        if event.lines.id == "run-output":
+            self._note_top(event.lines)
+            self.repaint()
 
     # ---- drawing ---------------------------------------------------------------------------------------------------
 
@@ -137,9 +265,8 @@ class RunbookPane(IncidentCourseKeys):
         drawing = self._drawing
         if drawing is None or not self.display or not self.children or self.lilfox.room.width == 0:
             return
-        results = self.results()
         widths = drawing.widths()
-        self._arrange(drawing, widths, bool(results))
+        self._arrange(drawing, widths, bool(self.state.results()))
         left, middle, right = widths
         if left:
             lines = self.query_one("#runbooks", Lines)
@@ -149,8 +276,7 @@ class RunbookPane(IncidentCourseKeys):
             lines = self.query_one("#steps", Lines)
             rows, at = drawing.step_rows(lines, middle)
             lines.show(rows, selected=at, follow=True)
-        if right:
-            self._paint_command(drawing, right)
+        self._paint_command(drawing, right)
         waits, timeline = drawing.heights()
         if waits:
             self.query_one("#run-waits", Lines).show(drawing.waiting_rows())
@@ -159,12 +285,17 @@ class RunbookPane(IncidentCourseKeys):
 
     def _paint_command(self, drawing: Drawing, width: int) -> None:
         command = self.query_one("#run-command", Lines)
+        selected = self.state.chosen, self.state.chosen_place
+        if selected != self._selected:
+            self._selected = selected
+            command.scroll_rows(-_ALL)
+        if not width:
+            return
         command.show(drawing.command_rows(width), follow=False)
-        results = self.results()
-        if results:
-            output = self.query_one("#run-output", Lines)
-            rows, sticky = drawing.output_rows(results, width, self.output_top, output.size.height)
-            output.show(rows, top=len(rows) if self.output_top is None else self.output_top, sticky=sticky)
+        if results := self.state.results():
+            output, top = self.query_one("#run-output", Lines), self.state.output_top
+            rows, sticky = drawing.output_rows(results, width, top, output.size.height)
+            output.show(rows, top=len(rows) if top is None else top, sticky=sticky)
 
     def _arrange(self, drawing: Drawing, widths: tuple[int, int, int], has_results: bool) -> None:
         """Gives each part its place; the rows are made anew once that is laid out."""
@@ -189,13 +320,10 @@ class RunbookPane(IncidentCourseKeys):
 
     def _tell_what_can_be_done(self) -> None:
         """The footer is drawn anew where other keys can be pressed than before."""
-        run, item = self.run, self.item
+        run, item, incident = self.state.run, self.state.item, self.state.open_incident
         state = None if run is None else run.state
-        possible = (None if item is None else item.key, None if state is None else state.waiting, self.busy,
-                    self.column, None if self.open_one is None else self.open_one.id)  # fmt: skip
+        possible = (None if item is None else item.key, None if state is None else state.waiting, self.state.busy,
+                    self.state.column, None if incident is None else incident.id)  # fmt: skip
         if possible != self._possible:
             self._possible = possible
             self.lilfox.repaint_frame()
-
-    def status(self) -> Row:
-        return ()

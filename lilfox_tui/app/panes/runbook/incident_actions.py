@@ -1,0 +1,358 @@
+"""What can be done in the Runbook pane with the open incident: what is written into it, and its course. What is typed
+goes into the one that was open when the key was pressed.
+
+What it needs of incident/ is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.console import Console
+from lilfox_tui.app.dialogs.chooser import Choice, Chooser
+from lilfox_tui.app.dialogs.reader import Reader
+from lilfox_tui.app.evidence import Selected
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.runbook.permission import Permission
+from lilfox_tui.app.panes.runbook.state import RunbookState
+from lilfox_tui.app.rendering.draw import Piece
+from lilfox_tui.i18n import Message, _, clauses, language, ngettext, tr
+from lilfox_tui.text import fit
+
+if TYPE_CHECKING:
+    from lilfox_tui.incident.model import Incident, Moment, TimelineEntry, What
+
+Done = TypeVar("Done")
+Context = PaneContext[RunbookState]
+
+
+class IncidentActions(ActionGroup):
+    """Writes into the open incident: words, moments, calls and evidence."""
+
+    def __init__(self, context: Context, permission: Permission) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+        self._permission = permission
+
+    def _why_no_incident(self) -> Message | None:
+        return self._permission.why_no_incident()
+
+    def _append(self, incident_id: str, what: What) -> None:
+        from lilfox_tui.incident.incidents import append
+
+        self._write(lambda: append(incident_id, what))
+
+    def _write(self, write: Callable[[], object]) -> None:
+        self._context.run(partial(_write_only, self._app, write), group="incident")
+
+    # ---- words ---------------------------------------------------------------------------------------------------
+
+    @action("note", "i", tr("note"), tr("write a note into the incident"), why_not=_why_no_incident, footer=1)
+    def write_note(self) -> None:
+        if (incident := self._state.open_incident) is None:
+            return
+
+        def take(text: str) -> None:
+            from lilfox_tui.incident.model import Noted
+
+            if text.strip():
+                self._append(incident.id, Noted(text=text.strip()))
+
+        prompt = _("a note for {id}: enter writes it, esc leaves", id=incident.id)
+        self._app.ask_line(prompt, "", take, live=False)
+
+    @action("decide", "D", tr("decision"), tr("write what was decided into the incident"), why_not=_why_no_incident)
+    def write_decision(self) -> None:
+        if (incident := self._state.open_incident) is None:
+            return
+
+        def take(text: str) -> None:
+            from lilfox_tui.incident.model import Decided
+
+            if text.strip():
+                self._append(incident.id, Decided(text=text.strip()))
+
+        prompt = _("{id}, what was decided: enter writes it, esc leaves", id=incident.id)
+        self._app.ask_line(prompt, "", take, live=False)
+
+    @action("moment", "M", tr("moment"), tr("say that it was detected, acknowledged, mitigated or resolved now"),
+            why_not=_why_no_incident)  # fmt: skip
+    def mark_moment(self) -> None:
+        from lilfox_tui.incident.reducer import MOMENTS
+        from lilfox_tui.incident.words import moment_text
+
+        if (incident := self._state.open_incident) is None:
+            return
+        choices = [Choice(each, (Piece(moment_text(each), "strong"),), moment_text(each)) for each in MOMENTS]
+
+        def take(chosen: str | None) -> None:
+            if chosen is not None:
+                self._mark(Path(incident.folder), cast("Moment", chosen))
+
+        self._app.push_screen(Chooser(_("{id}: this was now", id=incident.id), choices), take)
+
+    def _mark(self, folder: Path, moment: Moment) -> None:
+        from lilfox_tui.incident.incidents import mark
+
+        self._write(lambda: mark(folder, moment, datetime.now(UTC)))
+
+    def _why_no_contacts(self) -> Message | None:
+        if not self._app.config.contacts:
+            return tr("nobody is named: see contacts: in the configuration")
+        return self._permission.why_no_incident()
+
+    @action("call", "C", tr("call"), tr("the contacts of the configuration; what came of a call is written down"),
+            why_not=_why_no_contacts)  # fmt: skip
+    def call(self) -> None:
+        contacts = self._app.config.contacts
+        choices = []
+        for name, each in contacts.items():
+            who = Piece(fit(f"{name}  {each.name}", 28), "strong")
+            row = (who, Piece(f"  {each.call}", "accent"), Piece(f"  {each.note}", "muted"))
+            choices.append(Choice(name, row, f"{name} {each.name} {each.call} {each.note}"))
+        if (incident := self._state.open_incident) is not None:
+            take = partial(self._take_call, incident.id)
+            self._app.push_screen(Chooser(_("Call, then say what came of it"), choices, wide=True), take)
+
+    def _take_call(self, incident_id: str, chosen: str | None) -> None:
+        if chosen is None:
+            return
+        each = self._app.config.contacts[chosen]
+        contact = " ".join(part for part in (chosen, each.name, each.call) if part)
+
+        def take(text: str) -> None:
+            from lilfox_tui.incident.model import Called
+
+            self._append(incident_id, Called(contact=contact, outcome=text.strip()))
+
+        self._app.ask_line(_("{contact}: what came of it? enter writes it", contact=contact), "", take, live=False)
+
+    # ---- evidence --------------------------------------------------------------------------------------------------
+
+    @action("evidence", "e", tr("evidence"), tr("keep an output, selected log records or what is measured now"),
+            why_not=_why_no_incident, footer=1)  # fmt: skip
+    def keep(self) -> None:
+        if (incident := self._state.open_incident) is None:
+            return
+        found: list[tuple[str, str, Callable[[], Awaitable[Selected]]]] = [
+            (_("output"), each.text, partial(_at_once, each)) for each in self._outputs()
+        ]
+        if (logs := self._app.selected_logs()) is not None:
+            found.append((_("log records"), logs.title, logs.read))
+        measured = _("of hosts and services, as they are now")
+        found.append((_("measurements"), measured, partial(_at_once, self._metrics(_("measured")))))
+        choices = [
+            Choice(str(at), (Piece(fit(name, 14), "strong"), Piece(f"  {text}", "muted")), f"{name} {text}")
+            for at, (name, text, _read) in enumerate(found)
+        ]
+
+        def take(chosen: str | None) -> None:
+            if chosen is not None:
+                self._context.run(partial(self._keep, incident.id, found[int(chosen)][2]), group="incident")
+
+        title = _("Keep as evidence of {id}", id=incident.id)
+        self._app.push_screen(Chooser(title, choices, wide=True), take)
+
+    def _outputs(self) -> list[Selected]:
+        """What the selected command printed on each host; of a step of several commands what the last one did."""
+        log, found = self._state.seen, []
+        for result in () if log is None else self._state.results():
+            kept = log.kept(result) if log is not None else None
+            if kept is not None and kept.head:
+                left_out = f"\n… {kept.left_out_bytes} bytes are left out\n" if kept.left_out_bytes else ""
+                first = result.shown.strip().split("\n", 1)[0]
+                text = f"{kept.head}{left_out}{kept.tail}"
+                found.append(Selected(f"{result.run}.txt", text.encode(), f"{result.host}: {first}"))
+        return found
+
+    def _metrics(self, text: str) -> Selected:
+        from lilfox_tui.monitor.export import report
+
+        overview = self._app.monitor.overview.value
+        document = {} if overview is None else report(overview)
+        now = datetime.now(UTC)
+        return Selected(f"metrics-{now:%Y%m%d-%H%M%S}.json", json.dumps(document, indent=1).encode(), text)
+
+    async def _keep(self, incident_id: str, read: Callable[[], Awaitable[Selected]]) -> None:
+        from lilfox_tui.incident.incidents import keep_evidence
+        from lilfox_tui.incident.model import EvidenceKept
+
+        selected = await read()
+        entry: TimelineEntry = await _written(
+            self._app, lambda: keep_evidence(incident_id, selected.name, selected.data, selected.text)
+        )
+        if isinstance(entry.what, EvidenceKept):
+            self._app.tell(tr("kept as evidence: {file}", file=entry.what.file))
+
+
+class CourseActions(ActionGroup):
+    """Opens an incident, closes it, takes it over, hands it over and exports it."""
+
+    def __init__(self, context: Context, permission: Permission) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+        self._permission = permission
+
+    def _why_not_ours(self) -> Message | None:
+        return self._permission.why_not_ours()
+
+    @action("incident", "I", tr("incident"), tr("open an incident, or close the one that is open"),
+            why_not=_why_not_ours, footer=1)  # fmt: skip
+    def open_or_close(self) -> None:
+        incident = self._state.open_incident
+        self._run(self._open if incident is None else partial(self._close, incident))
+
+    async def _open(self) -> None:
+        from lilfox_tui.app.dialogs.prompt import Offer, Prompt
+        from lilfox_tui.incident.incidents import open_incident
+        from lilfox_tui.incident.model import SeverityLevel
+
+        levels, cause = get_args(SeverityLevel), self._state.cause
+        title = "" if cause is None else cause.title
+        asked = Prompt(
+            _("Open an incident"),
+            [(Piece("  "), Piece(_("What is wrong, in a few words; and how bad it is.")))],
+            text=title,
+            placeholder=_("what is wrong"),
+            offers=[Offer((Piece(each, "strong"),), None) for each in levels],
+            at=levels.index(cause.severity if cause is not None else "SEV-3"),
+            does=_("open it"),
+        )
+        answer = await self._app.push_screen_wait(asked)
+        if answer is None:
+            return
+        told = answer.text.strip() or title or _("untitled")
+        opened = await _written(self._app, lambda: open_incident(told, levels[answer.at], cause=title))
+        self._app.tell(tr("{id} is open: what is done from now on is written into it", id=opened.id))
+
+    async def _close(self, incident: Incident) -> None:
+        from lilfox_tui.app.dialogs.prompt import Prompt
+        from lilfox_tui.app.rows.incidents import closing_rows
+        from lilfox_tui.incident.incidents import close, open_beside
+        from lilfox_tui.incident.model import Closed
+
+        backups = self._app.monitor.backups.backups
+        running = () if backups is None else [job.id for job in backups.running]
+        rows = closing_rows(incident, datetime.now(UTC), running)
+        asked = Prompt(
+            _("Close {id}", id=incident.id),
+            rows,
+            placeholder=_("the summary, may be empty"),
+            does=_("close it"),
+            stays=_("leave it open"),
+        )
+        answer = await self._app.push_screen_wait(asked)
+        if answer is None:
+            return
+        folder = Path(incident.folder)
+        entry, other = await _written(self._app, lambda: (close(folder, answer.text.strip()), open_beside(folder)))
+        left = len(entry.what.in_force) if isinstance(entry.what, Closed) else 0
+        told = [_("{id} is closed", id=incident.id)]
+        if left:
+            told.append(ngettext("{count} change is still in force", "{count} changes are still in force", left))
+        if other is not None:
+            told.append(_("{id} is the current one now", id=other.id))
+        self._state.last_incident = incident.id
+        self._app.tell(tr("{said}; E exports it", said=clauses(told)))
+
+    def _why_not_take_over(self) -> Message | None:
+        run = self._state.run
+        if self._state.open_incident is None and (run is None or not run.actor):
+            return tr("no incident is open, and in no run here somebody else acts")
+        return self._permission.why_not_now()
+
+    @action("take-over", "O", tr("take over"), tr("say that from now on you act, in the incident and in its runs; who "
+            "acted follows"), why_not=_why_not_take_over)  # fmt: skip
+    def take_over(self) -> None:
+        self._run(self._take_over)
+
+    async def _take_over(self) -> None:
+        from lilfox_tui.app.dialogs.messages import AskDialog
+        from lilfox_tui.app.panes.runbook.dialogs import take_over_rows
+        from lilfox_tui.runbook.control import take_over
+
+        incident, runs = self._state.open_incident, self._state.runs_of_others()
+        titles = [(run.folding.runbook.title if run.folding else run.job_id, run.actor) for run in runs]
+        rows = take_over_rows("" if incident is None else incident.leader, titles)
+        title = _("Take over {id}", id=titles[0][0] if incident is None else incident.id)
+        if await self._app.push_screen_wait(AskDialog(title, rows, does=_("take over"), stays=_("leave it"))):
+            await take_over(None if incident is None else Path(incident.folder), [run.folder for run in runs])
+            self._app.monitor.incidents.look_again()
+
+    def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._context.run(work, group="course", exclusive=True)
+
+    # ---- what is read of it ----------------------------------------------------------------------------------------
+
+    def _why_no_incident_to_read(self) -> Message | None:
+        return self._permission.why_no_incident_to_read()
+
+    @action("hand-over", "o", tr("hand over"), tr("what the next one must know, to be read or copied"),
+            why_not=_why_no_incident_to_read)  # fmt: skip
+    def hand_over(self) -> None:
+        from lilfox_tui.app.rows.incidents import handover_rows
+        from lilfox_tui.incident.export import handover_text
+
+        view = self._state.incident
+        if view is not None and view.incident is not None:
+            lines = [
+                line
+                for text in handover_text(view.incident, view.entries, datetime.now(UTC))
+                for line in text.split("\n")
+            ]
+            copy = partial(self._app.copy_text, "\n".join(lines))
+            self._app.push_screen(Reader(handover_rows(lines), copy))
+
+    def _why_not_export(self) -> Message | None:
+        return None if self._state.last_incident else self._permission.why_no_incident_to_read()
+
+    @action("export", "E", tr("export"), tr("the incident as Markdown with its evidence, into a new folder"),
+            why_not=_why_not_export)  # fmt: skip
+    def export(self) -> None:
+        incident = self._state.open_incident
+        found = dict.fromkeys(filter(None, [self._state.last_incident, "" if incident is None else incident.id]))
+        if len(found) == 1:
+            self._ask_folder(next(iter(found)))
+            return
+        choices = [Choice(name, (Piece(name, "strong"),), name) for name in found]
+        self._app.push_screen(Chooser(_("Export which?"), choices), self._ask_folder)
+
+    def _ask_folder(self, name: str | None) -> None:
+        if name is None:
+            return
+        path = Path.cwd() / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+        def take(text: str) -> None:
+            if text.strip():
+                folder = Path(text.strip()).expanduser().absolute()
+                self._context.run(partial(self._export, name, folder), group="export", exclusive=True)
+
+        self._app.ask_line(_("export {id} into the new folder:", id=name), str(path), take, live=False)
+
+    async def _export(self, incident_id: str, folder: Path) -> None:
+        from lilfox_tui.incident.export import export_to
+
+        file = await asyncio.to_thread(export_to, incident_id, language(), folder)
+        self._app.tell(tr("exported: {path}", path=file))
+
+
+async def _written(app: Console, write: Callable[[], Done]) -> Done:
+    """Does what blocks, and has the timeline looked at. Raises LilFoxError."""
+    done = await asyncio.to_thread(write)
+    app.monitor.incidents.look_again()
+    return done
+
+
+async def _write_only(app: Console, write: Callable[[], object]) -> None:
+    """The same, where nothing is done with what became of it."""
+    await _written(app, write)
+
+
+async def _at_once(selected: Selected) -> Selected:
+    """What was read already."""
+    return selected

@@ -1,0 +1,347 @@
+"""What the Runbook pane shows: which runbook, step and command are chosen, and the run that they are of. No screen.
+
+Nothing of runbook/, incident/ and jobs/ is imported before there is something of it: with keys of its own a
+configuration has this imported before the first frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lilfox_tui.app.cause import Cause, firing_names, values_from
+from lilfox_tui.app.panes.runbook.items import RunbookItem, items_of
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.monitor.model import IncidentView, Overview, RunbooksView
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.run_log import RunLog
+    from lilfox_tui.incident.model import Incident
+    from lilfox_tui.jobs.model import Job
+    from lilfox_tui.runbook.model import Command, Runbook
+    from lilfox_tui.runbook.run.state import CommandResult, Turn
+
+LIST, STEPS, COMMAND = 0, 1, 2
+"""The columns."""
+TWO, THREE = 100, 120
+"""Columns of the screen from which two parts stand side by side, and three."""
+Place = tuple[int, int | None]
+"""A step, and a command of it where it has several."""
+
+
+class RunbookState:
+    """The pane's state. ``runs`` are those that are watched, by their jobs; ``overview`` gives that which is shown."""
+
+    def __init__(self, runs: Mapping[str, RunLog], overview: Callable[[], Overview | None]) -> None:
+        self.runs = runs
+        self._overview = overview
+        self.view: RunbooksView | None = None
+        self.incident: IncidentView | None = None
+        self.column = LIST
+        self.chosen = ""
+        """Key of the chosen item; the first when empty."""
+        self.chosen_place: Place | None = None
+        """What somebody selected; None goes along with the run."""
+        self.cause: Cause | None = None
+        """The alert that led here."""
+        self.filter = ""
+        self.only_matching = True
+        self.zoomed = False
+        self.busy = False
+        """An order is being asked for, or given."""
+        self.last_run: dict[str, str] = {}
+        """The newest run of each item that was seen from here, by its job: ours, and what others began meanwhile."""
+        self.last_incident = ""
+        """The one that was closed from here last: it can still be exported."""
+        self.output_top: int | None = None
+        """Where somebody reads in an output; None at its end."""
+        self._looks_for = False
+        """An alert led here before the runbooks were read."""
+        self._items: tuple[tuple[object, ...], tuple[RunbookItem, ...]] = ((), ())
+
+    # ---- the list of runbooks ------------------------------------------------------------------------------------
+
+    @property
+    def firing(self) -> tuple[str, ...]:
+        """Names of the alerts that fire, that which led here first, then the worst."""
+        names = firing_names(self._overview())
+        return (
+            names if self.cause is None else (self.cause.alert, *(each for each in names if each != self.cause.alert))
+        )
+
+    @property
+    def items(self) -> tuple[RunbookItem, ...]:
+        """All rows of the list that the filter leaves; the same object while nothing changes."""
+        wanted = self.filter if self.only_matching else ""
+        made_of = (self.view, self.firing, wanted, tuple(sorted(self.last_run.items())))
+        if self._items[0] != made_of:
+            found = () if self.view is None else items_of(self.view, self.firing, self.last_run)
+            self._items = made_of, tuple(each for each in found if _holds_all(each, wanted))
+        return self._items[1]
+
+    @property
+    def item(self) -> RunbookItem | None:
+        """The chosen row: until somebody chooses the first."""
+        items = self.items
+        return next((each for each in items if each.key == self.chosen), items[0] if items else None)
+
+    def choose_item(self, key: str) -> None:
+        """Makes it the runbook whose steps are shown."""
+        if key != self.chosen:
+            self.chosen, self.chosen_place, self.output_top = key, None, None
+
+    def select_match(self, direction: int) -> None:
+        """Chooses the next runbook that the filter matches (1), or the one before (-1), around the ends."""
+        items, item = self.items, self.item
+        start = items.index(item) if item is not None else 0
+        for offset in range(1, len(items) + 1):
+            found = items[(start + direction * offset) % len(items)]
+            if _holds_all(found, self.filter):
+                self.column = LIST
+                self.choose_item(found.key)
+                return
+
+    def set_filter(self, text: str) -> None:
+        """Keeps (or marks) the runbooks that hold every word of ``text``."""
+        self.filter, self.column = text, LIST
+
+    def take_runbooks(self, view: RunbooksView) -> None:
+        """Makes ``view`` what there is."""
+        self.view = view
+        if self._looks_for:
+            self._select_for_cause()
+
+    def look_for(self, cause: Cause) -> None:
+        """Puts first what is for an alert, and chooses it."""
+        self.cause, self.filter, self.chosen = cause, "", ""
+        self.choose_place(None)
+        self._select_for_cause()
+
+    def _select_for_cause(self) -> None:
+        """Once runbooks are there."""
+        self._looks_for = self.view is None or self.view.documents is None
+        first = next((each for each in self.items if self.cause is not None and each.alert == self.cause.alert), None)
+        if first is not None:
+            self.choose_item(first.key)
+        self.column = STEPS if first is not None else LIST
+
+    # ---- the run of the chosen row -------------------------------------------------------------------------------
+
+    def run_of(self, item: RunbookItem) -> RunLog | None:
+        """The run of a row: that which goes on, or the last one that was seen from here."""
+        ours = self.last_run.get(item.key, "")
+        return self.runs.get(ours or (item.job.id if item.job is not None else ""))
+
+    @property
+    def seen(self) -> RunLog | None:
+        """The run of the chosen row."""
+        item = self.item
+        return None if item is None else self.run_of(item)
+
+    @property
+    def run(self) -> RunLog | None:
+        """The run that takes orders: it goes on."""
+        log = self.seen
+        return log if log is not None and log.ended is None and log.folding is not None else None
+
+    @property
+    def runbook(self) -> Runbook | None:
+        """As the run has it; without one, as its file has it."""
+        log, item = self.seen, self.item
+        if log is not None and log.folding is not None:
+            return log.folding.runbook
+        return None if item is None else item.runbook
+
+    @property
+    def killed(self) -> Job | None:
+        """The run of the chosen row whose job is gone without an end."""
+        item = self.item
+        return item.job if item is not None and self.cut_off(item) else None
+
+    def cut_off(self, item: RunbookItem) -> bool:
+        """Whether its run was killed, and no other one was begun since that is not listed yet."""
+        job = item.job
+        return job is not None and job.state != "running" and self.last_run.get(item.key, job.id) == job.id
+
+    @property
+    def turn(self) -> Turn | None:
+        """What runs, or is to be done next, in the run that is shown."""
+        log = self.seen
+        return None if log is None or log.ended is not None else log.turn
+
+    @property
+    def failed_undo(self) -> CommandResult | None:
+        """What was to take a change back and did not, where nothing was begun after it."""
+        run = self.run
+        if run is None or run.state is None:
+            return None
+        begun = [result for step in run.state.steps for each in step.commands for result in each.results]
+        last = max(begun, key=lambda result: result.began, default=None)
+        return last if last is not None and last.rollback and last.state in ("failed", "unknown") else None
+
+    def results(self) -> tuple[CommandResult, ...]:
+        """What is shown below the command: what became of it on each host. Of a step of several commands, and of what
+        waits for its turn while somebody goes along with the run, what became of the command that began last; of one
+        that was to take something back and failed, before that of what waits."""
+        run, found = self.seen, self.command
+        if run is None or run.folding is None or run.state is None:
+            return ()
+        failed = None if self.chosen_place is not None or self.failed_undo is None else self.failed_undo.run
+        if failed is not None and (place := run.folding.place(failed)) is not None:
+            return tuple(run.folding.results(place[0].step, place[0].command or 0).values())
+        own = () if found is None else tuple(run.folding.results(found[0], found[1]).values())
+        if own or (found is not None and self.chosen_place is not None):
+            return own
+        along = self.chosen_place is None
+        steps = run.state.steps if along else run.state.steps[self.place[0] : self.place[0] + 1]
+        begun = [command.results for step in steps for command in step.commands if command.results]
+        return max(begun, key=lambda results: results[-1].began, default=())
+
+    # ---- steps and commands --------------------------------------------------------------------------------------
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """The rows of the list of steps."""
+        runbook = self.runbook
+        found: list[Place] = []
+        for number, step in enumerate(() if runbook is None else runbook.steps):
+            found.append((number, None))
+            if len(step.commands) > 1:
+                found += [(number, at) for at in range(len(step.commands))]
+        return found
+
+    @property
+    def place(self) -> Place:
+        """The selected step or command: what somebody chose, else what the run is at; of one that has ended, what ran
+        last in it, which is the one whose output is shown."""
+        chosen = self.chosen_place
+        if chosen is not None and chosen in self.places:
+            return chosen
+        turn, run = self.turn, self.seen
+        if turn is None and run is not None and run.folding is not None:
+            turn = run.folding.last_begun()
+        if turn is not None:
+            return self.place_of(turn)
+        return (0, None) if run is None or run.folding is None else (max(0, len(run.folding.runbook.steps) - 1), None)
+
+    def place_of(self, turn: Turn) -> Place:
+        """Where a turn stands in the list."""
+        runbook = self.runbook
+        several = runbook is not None and len(runbook.steps[turn.step].commands) > 1
+        return turn.step, turn.command if several else None
+
+    def choose_place(self, place: Place | None) -> None:
+        """Selects a step or command; None goes along with the run."""
+        if place != self.chosen_place:
+            self.chosen_place, self.output_top = place, None
+
+    @property
+    def command(self) -> tuple[int, int, Command] | None:
+        """The selected command with its step and number; None where a step of several, or of none, is selected."""
+        runbook, (step, number) = self.runbook, self.place
+        if runbook is None or step >= len(runbook.steps):
+            return None
+        commands = runbook.steps[step].commands
+        if number is None and len(commands) != 1:
+            return None
+        return step, number or 0, commands[number or 0]
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The values that are known of the run that is shown, or that it would begin with; no secret ones."""
+        log, runbook = self.seen, self.runbook
+        if log is not None and log.folding is not None:
+            return log.folding.values
+        if runbook is None:
+            return {}
+        from lilfox_tui.app.panes.runbook.rows import values_of
+
+        return values_of(runbook) | self.values_of_cause(runbook)
+
+    def values_on(self, hosts: Sequence[str]) -> dict[str, str]:
+        """The same for these hosts; what was captured on several is each one's own."""
+        log = self.seen
+        return self.values if log is None or log.folding is None else log.folding.known.shown(hosts)
+
+    def values_of_cause(self, runbook: Runbook) -> dict[str, str]:
+        """What the alert that led here tells of variables that it names, where that is of their type."""
+        return {} if self.cause is None else values_from(self.cause, runbook)
+
+    def text_to_copy(self) -> str | None:
+        """The selected command with its values; in the list the runbook_url of the alert that led here."""
+        if self.column == LIST and self.cause is not None and self.cause.runbook_url:
+            return self.cause.runbook_url
+        runbook, found = self.runbook, self.command
+        if runbook is None or found is None:
+            return None
+        from lilfox_tui.redact import redact
+        from lilfox_tui.runbook.run.variables import shown
+
+        log = self.seen
+        hosts = () if log is None or log.state is None else log.state.steps[found[0]].commands[found[1]].hosts
+        pieces = shown(found[2].text, self.values_on(hosts), runbook.variables)
+        return redact("".join(piece.text for piece in pieces))
+
+    # ---- columns -------------------------------------------------------------------------------------------------
+
+    def side_by_side(self, width: int) -> int:
+        """How many columns there are at once on so many cells."""
+        return 1 if self.zoomed else 3 if width >= THREE else 2 if width >= TWO else 1
+
+    def shows_less(self, width: int) -> bool:
+        """Whether enter first goes to the command, which has no place beside the steps."""
+        return self.side_by_side(width) == 1 and self.column < COMMAND
+
+    def go_column(self, column: int) -> None:
+        """Gives the keys to another column."""
+        self.column = max(LIST, min(COMMAND, column))
+
+    def move(self, step: int) -> None:
+        """Selects the row ``step`` rows down, or up, in the list that has the keys."""
+        if self.column == LIST:
+            items, item = self.items, self.item
+            if item is not None:
+                self.choose_item(items[max(0, min(len(items) - 1, items.index(item) + step))].key)
+        elif self.column == STEPS and (places := self.places):
+            at = places.index(self.place) if self.place in places else 0
+            self.choose_place(places[max(0, min(len(places) - 1, at + step))])
+
+    def toggle_zoom(self) -> None:
+        """Shows the command and its output alone, or all columns again."""
+        self.zoomed = not self.zoomed
+        self.column = COMMAND if self.zoomed else STEPS
+
+    def back(self) -> None:
+        """Goes out of the zoom, a column back, or out of the filter."""
+        if self.zoomed:
+            self.toggle_zoom()
+        elif self.column > LIST:
+            self.column -= 1
+        else:
+            self.filter = ""
+
+    def why_not_back(self) -> Message | None:
+        """Why there is nothing to go back from."""
+        if self.zoomed or self.filter or self.column > LIST:
+            return None
+        return tr("this is the first screen; q quits")
+
+    # ---- the incident --------------------------------------------------------------------------------------------
+
+    @property
+    def open_incident(self) -> Incident | None:
+        """The incident that is open."""
+        return None if self.incident is None else self.incident.incident
+
+    def runs_of_others(self) -> list[RunLog]:
+        """Runs of the incident, and the one that is shown, in which somebody else acts."""
+        incident = "" if self.open_incident is None else self.open_incident.id
+        return [
+            run
+            for run in self.runs.values()
+            if run.actor and (run is self.run or (run.folding is not None and run.folding.incident == incident != ""))
+        ]
+
+
+def _holds_all(item: RunbookItem, words: str) -> bool:
+    return all(word in f"{item.title} {item.key}".lower() for word in words.lower().split())

@@ -1,0 +1,184 @@
+"""What the Runbook pane shows: its list, its steps, the run of the chosen row; without a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from lilfox_tui.app.cause import Cause
+from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, Place, RunbookState
+from lilfox_tui.app.run_log import RunLog
+from lilfox_tui.monitor.model import RunbooksView
+from lilfox_tui.runbook.run.clients import RunClient
+from lilfox_tui.runbook.run.protocol import ClientActs, CommandBegan, RunFact
+from tests.app.overviews import NOW
+from tests.app.runs_made import failed, job, looked, open_incident, ran, run, view
+
+WEB, DISK, BROKEN = "Restart the web service", "A disk is full", "Broken"
+
+
+def made(log: RunLog | None = None, runbooks: RunbooksView | None = None) -> RunbookState:
+    """The state over three runbooks, of which the first one may have a run."""
+    state = RunbookState({} if log is None else {log.job_id: log}, lambda: None)
+    state.take_runbooks(runbooks or view(None if log is None else "running"))
+    return state
+
+
+def over(folder: Path, facts: list[RunFact]) -> RunbookState:
+    """The state over a run that these facts tell."""
+    return made(run(folder, facts))
+
+
+def titles(state: RunbookState) -> list[str]:
+    return [each.title for each in state.items]
+
+
+def chosen(state: RunbookState) -> str:
+    return "" if state.item is None else state.item.title
+
+
+def stands(state: RunbookState) -> tuple[Place, int | None]:
+    """The selected step, and where somebody reads in its output."""
+    return state.place, state.output_top
+
+
+def test_a_filter_keeps_or_marks_the_runbooks_that_hold_every_word() -> None:
+    state = made()
+    state.set_filter("FULL disk")
+    assert (titles(state), chosen(state)) == ([DISK], DISK)
+    state.only_matching = False
+    assert len(titles(state)) == 3
+    state.set_filter("no such")
+    state.only_matching = True
+    assert (titles(state), chosen(state), state.runbook) == ([], "", None)
+
+
+def test_the_next_match_is_chosen_around_the_ends_from_any_column() -> None:
+    state = made()
+    state.only_matching = False
+    state.set_filter("service")
+    state.move(1)
+    state.go_column(STEPS)
+    state.select_match(1)
+    assert (chosen(state), state.column) == (WEB, LIST)
+    state.set_filter("broken")
+    state.select_match(-1)
+    assert chosen(state) == BROKEN
+    state.set_filter("no such")
+    state.select_match(1)
+    assert chosen(state) == BROKEN
+
+
+def test_going_back_leads_out_of_the_zoom_then_the_columns_then_the_filter() -> None:
+    state = made()
+    state.set_filter("disk")
+    state.go_column(STEPS)
+    state.toggle_zoom()
+    seen = []
+    while state.why_not_back() is None:
+        seen.append((state.zoomed, state.column, state.filter))
+        state.back()
+    assert seen == [(True, COMMAND, "disk"), (False, STEPS, "disk"), (False, LIST, "disk")]
+    assert "q quits" in str(state.why_not_back())
+
+
+def test_how_many_columns_stand_side_by_side() -> None:
+    state = made()
+    assert [state.side_by_side(width) for width in (80, 100, 120)] == [1, 2, 3]
+    assert [state.shows_less(width) for width in (80, 100)] == [True, False]
+    state.go_column(COMMAND)
+    assert not state.shows_less(80), "the command is there"
+    state.toggle_zoom()
+    assert state.side_by_side(160) == 1
+
+
+def test_the_steps_go_along_with_the_run_until_somebody_chooses(tmp_path: Path) -> None:
+    state = over(tmp_path, looked(tmp_path))
+    assert state.places == [(0, None), (1, None), (1, 0), (1, 1), (1, 2), (2, None), (3, None)]
+    assert state.place == (1, 0), "that is what waits"
+    state.go_column(STEPS)
+    state.move(-2)
+    state.output_top = 3
+    state.choose_place((0, None))
+    assert stands(state) == ((0, None), 3), "it is chosen already"
+    state.choose_place(None)
+    assert stands(state) == ((1, 0), None)
+
+
+def test_another_runbook_is_shown_from_its_first_step_on(tmp_path: Path) -> None:
+    state = over(tmp_path, looked(tmp_path))
+    state.choose_place((3, None))
+    state.output_top = 7
+    state.move(1)
+    assert (chosen(state), *stands(state)) == (DISK, (0, None), None)
+    assert (state.seen, state.run) == (None, None)
+    state.move(-99)
+    assert (chosen(state), state.place) == (WEB, (1, 0))
+
+
+def test_of_what_waits_the_output_of_what_ran_last_is_shown(tmp_path: Path) -> None:
+    state = over(tmp_path, looked(tmp_path))
+    assert [(each.run[-1], each.state) for each in state.results()] == [("0", "done"), ("1", "done")]
+    state.choose_place((1, 0))
+    assert state.results() == (), "somebody chose what has not begun"
+    assert over(tmp_path, []).results() == ()
+
+
+def test_an_undo_that_failed_is_what_is_shown_until_something_is_begun_after_it(tmp_path: Path) -> None:
+    began, ended = ran(8, 1, 2, "web-2", "failed", shown="systemctl stop")
+    assert isinstance(began, CommandBegan)
+    back = replace(began, rollback=True)
+    state = over(tmp_path, [*failed(tmp_path), back, ended])
+    assert state.failed_undo is not None
+    assert [each.run for each in state.results()] == [f"{job().id}-8"]
+    state = over(tmp_path, [*failed(tmp_path), back, ended, *ran(9, 1, 1, "web-2", None, shown="systemctl is-active")])
+    assert state.failed_undo is None
+
+
+def test_a_run_is_cut_off_until_another_one_was_begun_that_is_not_listed_yet() -> None:
+    state = made(runbooks=view("unknown"))
+    assert (state.killed, state.run) == (job("unknown"), None)
+    state.last_run[job().key] = "the-next-one"
+    assert state.killed is None
+
+
+def test_an_alert_chooses_its_runbook_once_runbooks_are_read() -> None:
+    state = RunbookState({}, lambda: None)
+    state.set_filter("something else")
+    cause = Cause("HighErrorRate", {"unit": "nginx.service", "word": "x"}, "SEV-2", "https://wiki/errors")
+    state.look_for(cause)
+    assert (state.filter, state.column, state.item) == ("", LIST, None)
+    state.take_runbooks(view(None))
+    assert (chosen(state), state.column, state.firing) == (WEB, STEPS, ("HighErrorRate",))
+    assert state.values == {"unit": "nginx.service"}
+    state.go_column(LIST)
+    state.move(1)
+    state.take_runbooks(view(None))
+    assert chosen(state) == DISK, "somebody has gone on meanwhile"
+    state.look_for(Cause("NoSuch", {}, "SEV-3"))
+    assert (chosen(state), state.column) == (WEB, LIST), "none is for it"
+
+
+def test_what_is_copied_is_the_command_with_its_values_or_the_page_of_the_alert(tmp_path: Path) -> None:
+    state = over(tmp_path, looked(tmp_path))
+    assert state.text_to_copy() == "systemctl restart nginx.service"
+    state.choose_place((1, None))
+    assert state.text_to_copy() is None, "a step of several"
+    state.cause = Cause("HighErrorRate", {}, "SEV-2", "https://wiki/errors")
+    assert state.text_to_copy() == "https://wiki/errors"
+    state.go_column(STEPS)
+    assert state.text_to_copy() is None
+
+
+def test_runs_of_others_are_those_of_the_incident_and_the_one_that_is_shown(tmp_path: Path) -> None:
+    log = run(tmp_path, looked(tmp_path))
+    state = made(log)
+    assert state.runs_of_others() == [], "we act in it"
+    assert log.folding is not None
+    log.folding.take([ClientActs(at=NOW, face=RunClient(name="bob@web-2", pid=1, started=1, boot="another"))])
+    assert state.runs_of_others() == [log]
+    state.move(1)
+    assert state.runs_of_others() == [], "neither shown nor of an open incident"
+    state.incident = open_incident()
+    assert state.runs_of_others() == [log]
