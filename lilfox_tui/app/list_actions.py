@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from lilfox_tui.app.actions import ActionGroup, action
@@ -50,10 +51,14 @@ class ListView(Protocol):
 
 
 class ListActions(ActionGroup):
-    """Moving, opening, filtering and copying."""
+    """Moving, opening, filtering and copying. ``go_to_end`` goes to the last row (1) or the first (-1) of a list that
+    is longer than what is loaded of it."""
 
-    def __init__(self, app: Console, view: ListView) -> None:
-        self._app, self._view = app, view
+    def __init__(self, app: Console, view: ListView, go_to_end: Callable[[int], None] | None = None) -> None:
+        self._app, self._view, self._go_to_end = app, view, go_to_end or self._move_to_end
+
+    def _move_to_end(self, direction: int) -> None:
+        self._view.move(direction * _ALL)
 
     def _why_not_open(self) -> Message | None:
         return self._view.why_not_open()
@@ -100,11 +105,11 @@ class ListActions(ActionGroup):
 
     @action("first", "g home", tr("first"), tr("Select the first row"))
     def first(self) -> None:
-        self._view.move(-_ALL)
+        self._go_to_end(-1)
 
     @action("last", "G end", tr("last"), tr("Select the last row"))
     def last(self) -> None:
-        self._view.move(_ALL)
+        self._go_to_end(1)
 
     @action("filter", "slash", tr("filter"), tr("Show only the rows that match"), footer=3)
     def filter(self) -> None:

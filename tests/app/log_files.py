@@ -9,6 +9,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.panes.logs.actions import SaveActions
 from lilfox_tui.app.panes.logs.pane import LogsPane
 from lilfox_tui.logs.record import LogRecord, Severity
 from lilfox_tui.logs.source import LogSource
@@ -77,7 +78,8 @@ async def settled(app: LilFoxApp, pilot: Pilot[None]) -> LogsPane:
     """The pane, once its sources have answered and it is drawn, below a header with counts."""
     pane = pane_of(app)
     await until(lambda: app.shown is not None, what="this machine is looked at")
-    await until(lambda: pane.merged is not None and pane.merged.shown and not pane.busy, what="records are shown")
+    state = pane.state
+    await until(lambda: state.merged is not None and state.merged.shown and not state.busy, what="records are shown")
     await pilot.pause()
     pane.repaint()
     await pilot.pause()
@@ -87,7 +89,7 @@ async def settled(app: LilFoxApp, pilot: Pilot[None]) -> LogsPane:
 async def counted(app: LilFoxApp, pilot: Pilot[None]) -> LogsPane:
     """The pane as in :func:`settled`, the strip with the number of all records."""
     pane = await settled(app, pilot)
-    await until(lambda: all(map(_is_counted, pane.shown_sources)), what="all records are counted")
+    await until(lambda: all(map(_is_counted, pane.state.shown_sources)), what="all records are counted")
     pane.repaint()
     await pilot.pause()
     return pane
@@ -98,22 +100,32 @@ def _is_counted(source: LogSource) -> bool:
     return status is not None and status.records is not None
 
 
+def has_neighbours(pane: LogsPane) -> bool:
+    """Whether a record is open, with what stands beside it."""
+    return pane.state.page is not None and pane.state.page.neighbours is not None
+
+
+def save(pane: LogsPane, path: Path) -> None:
+    """Saves what matches, as the line of input does."""
+    next(group for group in pane.groups if isinstance(group, SaveActions)).save(str(path))
+
+
 def messages(pane: LogsPane) -> list[str]:
     """The messages that are shown, folded or not."""
-    assert pane.merged is not None
-    return [each.item.entry.message for each in pane.merged.shown if isinstance(each.item, LogRecord)]
+    assert pane.state.merged is not None
+    return [each.item.entry.message for each in pane.state.merged.shown if isinstance(each.item, LogRecord)]
 
 
 def selected(pane: LogsPane) -> str:
     """The message that is selected; none while nothing is shown yet."""
-    return "" if pane.selected_record is None else pane.selected_record.entry.message
+    return "" if pane.state.selected_record is None else pane.state.selected_record.entry.message
 
 
 def level_of(pane: LogsPane) -> Severity:
     """The least level that is shown."""
-    return pane.level
+    return pane.state.level
 
 
 def shown_names(pane: LogsPane) -> list[str]:
     """The sources that are shown."""
-    return [each.name for each in pane.shown_sources]
+    return [each.name for each in pane.state.shown_sources]

@@ -126,7 +126,7 @@ async def test_a_source_that_cannot_be_read_says_so_with_what_to_do(tmp_path: Pa
     app = still_app(mixed(), files=[*write_logs(tmp_path), str(missing)])
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        await until(lambda: pane.merged is not None and "missing" in pane.merged.troubles)
+        await until(lambda: pane.state.merged is not None and "missing" in pane.state.merged.troubles)
         await pilot.press("o", "down", "down", "down")
         await pilot.pause()
         text = screen_text(pilot)

@@ -90,9 +90,9 @@ async def test_marked_records_also_those_that_are_not_loaded_any_more(tmp_path: 
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         await pilot.press("m", "g")
-        await until(lambda: selected(pane) == "request 0" and not pane.busy)
+        await until(lambda: selected(pane) == "request 0" and not pane.state.busy)
         await pilot.press("m")
-        assert "request 8999" not in [each.item.entry.message for each in pane.merged.shown]  # type: ignore[union-attr]
+        assert "request 8999" not in [each.item.entry.message for each in pane.state.merged.shown]  # type: ignore[union-attr]
         entry, text = await kept_by_e(pilot, app)
     assert records(text) == [lines[0], lines[8999]]
     assert "2 records of big, 2026-" in entry.text
@@ -105,7 +105,7 @@ async def test_what_a_filter_leaves_is_named_by_its_filter_and_its_times(tmp_pat
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         await pilot.press("slash", *"retry", "enter")
-        await until(lambda: len(pane.merged.shown) == 9 and not pane.busy)  # type: ignore[union-attr]
+        await until(lambda: len(pane.state.merged.shown) == 9 and not pane.state.busy)  # type: ignore[union-attr]
         entry, text = await kept_by_e(pilot, app)
     assert len(records(text)) == 9
     assert all("retry" in each for each in records(text))
@@ -122,7 +122,7 @@ async def test_an_open_record_with_its_neighbours_whatever_the_filter_is(tmp_pat
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         await pilot.press("slash", *"retry", "enter")
-        await until(lambda: len(pane.merged.shown) == 9 and not pane.busy)  # type: ignore[union-attr]
+        await until(lambda: len(pane.state.merged.shown) == 9 and not pane.state.busy)  # type: ignore[union-attr]
         await pilot.press("enter")
         entry, text = await kept_by_e(pilot, app)
     assert "one and its neighbours" in entry.text

@@ -31,7 +31,7 @@ def burst(part: int) -> str:
 
 def total(pane: LogsPane) -> tuple[int | None, bool]:
     """The records of the only source that is shown."""
-    status = pane.shown_sources[0].status.value
+    status = pane.state.shown_sources[0].status.value
     return (None, True) if status is None else (status.records, status.more_records)
 
 
@@ -39,8 +39,8 @@ async def test_who_goes_along_sees_the_newest_of_a_burst_and_keys_work_meanwhile
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        pane.show_only(["gateway"])
-        await until(lambda: shown_names(pane) == ["gateway"] and len(messages(pane)) == BEFORE and not pane.busy)
+        pane.feed.show_only(["gateway"])
+        await until(lambda: shown_names(pane) == ["gateway"] and len(messages(pane)) == BEFORE and not pane.state.busy)
         with (tmp_path / "gateway.log").open("a") as log:
             for part in range(PARTS):
                 log.write(burst(part))
@@ -52,10 +52,10 @@ async def test_who_goes_along_sees_the_newest_of_a_burst_and_keys_work_meanwhile
         await until(lambda: f"n {BURST - 1}" in screen_text(pilot))
         await until(lambda: "50 090 of 50 090 records" in screen_text(pilot))
         assert len(messages(pane)) < BURST // 10, "what nobody would read is counted, not read"
-        await until(lambda: pane.counted is not None and pane.counted.records == BEFORE + BURST)
+        await until(lambda: pane.state.counted is not None and pane.state.counted.records == BEFORE + BURST)
         for _page in range(100):
             await pilot.press("pageup")
-            await until(lambda: not pane.busy)
+            await until(lambda: not pane.state.busy)
             if int(selected(pane).removeprefix("n ")) < BURST - 400:
                 break
         assert int(selected(pane).removeprefix("n ")) < BURST - 400, "what was not read is there when it is gone to"
@@ -67,8 +67,8 @@ async def test_who_reads_further_up_is_told_how_many_came_exactly(tmp_path: Path
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        pane.show_only(["gateway"])
-        await until(lambda: shown_names(pane) == ["gateway"] and len(messages(pane)) == BEFORE and not pane.busy)
+        pane.feed.show_only(["gateway"])
+        await until(lambda: shown_names(pane) == ["gateway"] and len(messages(pane)) == BEFORE and not pane.state.busy)
         await pilot.press(*"kkk")
         here = selected(pane)
         with (tmp_path / "gateway.log").open("a") as log:
@@ -77,7 +77,7 @@ async def test_who_reads_further_up_is_told_how_many_came_exactly(tmp_path: Path
                 log.flush()
                 await pilot.press("t")
                 assert ("local time" in screen_text(pilot)) is (part % 2 == 0)
-        merged = pane.merged
+        merged = pane.state.merged
         assert merged is not None
         await until(lambda: merged.waiting + len(merged.shown) == BEFORE + BURST)
         await until(lambda: total(pane) == (BEFORE + BURST, False))
@@ -90,9 +90,9 @@ async def test_with_a_filter_what_matches_of_a_burst_is_all_there(tmp_path: Path
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        pane.show_only(["gateway"])
+        pane.feed.show_only(["gateway"])
         pane.set_filter("level>=error")
-        await until(lambda: shown_names(pane) == ["gateway"] and not messages(pane) and not pane.busy)
+        await until(lambda: shown_names(pane) == ["gateway"] and not messages(pane) and not pane.state.busy)
         with (tmp_path / "gateway.log").open("a") as log:
             for part in range(PARTS):
                 log.write(burst(part))

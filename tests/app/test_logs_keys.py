@@ -11,6 +11,7 @@ from lilfox_tui.app.widgets.lines import Lines
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.record import Severity
 from tests.app.log_files import (
+    has_neighbours,
     level_of,
     line,
     logs_app,
@@ -34,14 +35,14 @@ async def test_moving_and_both_ends(tmp_path: Path) -> None:
         await pilot.press("k")
         assert selected(pane) == "GET /api/chat 200"
         await pilot.press("g")
-        await until(lambda: not pane.busy)
+        await until(lambda: not pane.state.busy)
         await pilot.pause()
         assert selected(pane) == "GET /api/chat 200"
-        assert pane.selected is pane.merged.shown[0]  # type: ignore[union-attr]
+        assert pane.state.selected is pane.state.merged.shown[0]  # type: ignore[union-attr]
         await pilot.press("pagedown")
-        assert pane.selected is not pane.merged.shown[0]  # type: ignore[union-attr]
+        assert pane.state.selected is not pane.state.merged.shown[0]  # type: ignore[union-attr]
         await pilot.press("G")
-        await until(lambda: not pane.busy)
+        await until(lambda: not pane.state.busy)
         await pilot.pause()
         assert selected(pane) == "数据库不可用，停止接受请求"
 
@@ -58,7 +59,7 @@ async def test_a_filter_is_live_its_errors_are_told_and_esc_clears_it(tmp_path: 
         assert len(messages(pane)) == 9, "what is wrong leaves the last good one"
         await pilot.press("escape")
         await until(lambda: len(messages(pane)) == 102)
-        assert pane.filter_text == ""
+        assert pane.state.filter_text == ""
 
 
 async def test_levels_go_up_and_down(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ async def test_levels_go_up_and_down(tmp_path: Path) -> None:
         await until(lambda: len(messages(pane)) == 11)
         assert "level ≥ ERROR" in screen_text(pilot)
         await pilot.press("V")
-        await until(lambda: len(messages(pane)) == 20 and not pane.busy)
+        await until(lambda: len(messages(pane)) == 20 and not pane.state.busy)
         await pilot.press("escape")
         assert level_of(pane) is Severity.UNKNOWN
         await until(lambda: len(messages(pane)) == 102)
@@ -84,7 +85,7 @@ async def test_marked_matches_and_the_next_one(tmp_path: Path) -> None:
         await pilot.pause()
         assert "(marked)" in screen_text(pilot)
         await pilot.press("G")
-        await until(lambda: not pane.busy)
+        await until(lambda: not pane.state.busy)
         await pilot.press("N")
         assert selected(pane) == "retry 9/9 backend:8000"
         await pilot.press("N", "N")
@@ -104,8 +105,9 @@ async def test_the_next_match_is_found_past_what_is_loaded(tmp_path: Path) -> No
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         await pilot.press("slash", *"needle", "enter", "ampersand")
-        await until(lambda: pane.merged is not None and pane.merged.where == EVERYTHING and len(messages(pane)) > 1)
-        await until(lambda: not pane.busy)
+        state = pane.state
+        await until(lambda: state.merged is not None and state.merged.where == EVERYTHING and len(messages(pane)) > 1)
+        await until(lambda: not pane.state.busy)
         await pilot.press("N")
         await until(lambda: selected(pane) == "the needle")
         await pilot.pause()
@@ -134,14 +136,14 @@ async def test_fields_make_filters(tmp_path: Path) -> None:
         while "OperationalError" not in selected(pane):
             await pilot.press("k")
         await pilot.press("enter")
-        await until(lambda: pane.neighbours is not None)
+        await until(lambda: has_neighbours(pane))
         await pilot.pause()
         assert "OperationalError: connection refused" in screen_text(pilot)
-        while pane.field is None or pane.field.name != "logger":
+        while pane.state.field is None or pane.state.field.name != "logger":
             await pilot.press("j")
         await pilot.press("minus")
         await until(lambda: len(messages(pane)) == 92)
-        assert pane.filter_text == "not logger=app.db"
+        assert pane.state.filter_text == "not logger=app.db"
         assert "OperationalError: connection refused" not in messages(pane)
 
 
@@ -149,7 +151,7 @@ async def test_a_request_is_followed_over_all_sources(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        pane.show_only(["backend"])
+        pane.feed.show_only(["backend"])
         await until(lambda: len(messages(pane)) == 12)
         assert "(1 of 2 sources)" in screen_text(pilot)
         while selected(pane) != "OperationalError: connection refused":
@@ -157,7 +159,7 @@ async def test_a_request_is_followed_over_all_sources(tmp_path: Path) -> None:
         await pilot.press("equals_sign")
         await until(lambda: len(messages(pane)) == 11)
         assert shown_names(pane) == ["gateway", "backend"]
-        assert pane.filter_text == "request_id=0042"
+        assert pane.state.filter_text == "request_id=0042"
         assert "GET /api/chat 200" in messages(pane)
 
 
@@ -169,12 +171,12 @@ async def test_following_goes_along_at_the_end_and_never_moves_a_reader(tmp_path
             file.write(line(NOW, "INFO", "http", "one more") + "\n")
         await until(lambda: selected(pane) == "one more")
         await pilot.press("k", "k")
-        here, top = pane.selected, pane.query_one("#log-list", Lines).top
+        here, top = pane.state.selected, pane.query_one("#log-list", Lines).top
         with (tmp_path / "gateway.log").open("a") as file:
             file.write(line(NOW, "INFO", "http", "and another") + "\n")
         await until(lambda: "and another" in messages(pane))
         pane.repaint()
-        assert pane.selected == here
+        assert pane.state.selected == here
         assert pane.query_one("#log-list", Lines).top == top
         await pilot.press("F")
         assert "follow ○" in screen_text(pilot)
@@ -225,13 +227,13 @@ async def test_marks_are_gone_to(tmp_path: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         await pilot.press("m", "k", "k", "m")
-        marked = pane.selected_record
+        marked = pane.state.selected_record
         await pilot.pause()
         assert sum(row.startswith("▲") for row in screen_text(pilot).splitlines()) == 2
         await pilot.press("g")
-        await until(lambda: not pane.busy)
+        await until(lambda: not pane.state.busy)
         await pilot.press("apostrophe")
-        await until(lambda: pane.selected_record == marked)
+        await until(lambda: pane.state.selected_record == marked)
         await pilot.press("apostrophe")
         await until(lambda: selected(pane) == "数据库不可用，停止接受请求")
 
@@ -256,13 +258,13 @@ async def test_jumping_to_a_line_and_a_share_of_one_file(tmp_path: Path) -> None
         pane = await settled(app, pilot)
         await pilot.press("J", *"8", "enter")
         await until(lambda: "2 sources are shown" in screen_text(pilot))
-        pane.show_only(["gateway"])
+        pane.feed.show_only(["gateway"])
         await until(lambda: len(messages(pane)) == 90)
-        await until(lambda: not pane.busy)
+        await until(lambda: not pane.state.busy)
         await pilot.press("J", *"8", "enter")
         await until(lambda: selected(pane) == "retry 1/9 backend:8000")
         await pilot.press("J", *"50%", "enter")
         middle = {f"{number:04x}" for number in range(40, 51)}
-        await until(lambda: (at := pane.selected_record) and at.entry.fields["request_id"] in middle)
+        await until(lambda: (at := pane.state.selected_record) and at.entry.fields["request_id"] in middle)
         await pilot.press("J", *"never", "enter")
         await until(lambda: "is no time, no share and no line" in screen_text(pilot))

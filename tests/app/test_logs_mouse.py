@@ -9,7 +9,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from lilfox_tui.app.widgets.lines import Lines
-from tests.app.log_files import line, logs_app, selected, settled
+from tests.app.log_files import has_neighbours, line, logs_app, pane_of, selected, settled
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
 from tests.waiting import until
@@ -33,13 +33,15 @@ async def test_a_click_selects_and_a_double_click_opens(tmp_path: Path) -> None:
         await pilot.click("#log-list", offset=(30, 3))
         await pilot.pause()
         assert lines.selected == wanted
-        assert pane.detail is None
-        assert not pane.at_end
-        chosen = pane.selected
+        assert pane.state.page is None
+        assert not pane.state.at_end
+        chosen = pane.state.selected
         await pilot.click("#log-list", offset=(30, 3), times=2)
-        await until(lambda: pane.neighbours is not None)
+        await until(lambda: has_neighbours(pane))
         await pilot.pause()
-        assert pane.detail == chosen
+        page = pane_of(app).state.page
+        assert page is not None
+        assert page.shown == chosen
         assert "FIELDS" in screen_text(pilot)
 
 
@@ -48,18 +50,19 @@ async def test_clicks_and_the_wheel_go_over_the_page_of_a_record(tmp_path: Path)
     async with app.run_test(size=(80, 14)) as pilot:
         pane = await settled(app, pilot)
         await pilot.press("k", "enter")
-        await until(lambda: pane.neighbours is not None)
+        await until(lambda: has_neighbours(pane))
         await pilot.pause()
         rows = screen_text(pilot).splitlines()
         place = next(at for at, row in enumerate(rows) if row.strip().startswith("logger"))
         await pilot.click(offset=(10, place))
         await pilot.pause()
-        assert pane.field is not None
-        assert pane.field.name == "logger"
-        at = pane.detail_at
+        assert pane.state.field is not None
+        assert pane.state.field.name == "logger"
+        assert pane.state.page is not None
+        at = pane.state.page.row
         await pilot._post_mouse_events([events.MouseScrollDown], "#log-detail", (5, 5))
         await pilot.pause()
-        assert pane.detail_at == (at or 0) + 3
+        assert pane.state.page.row == at + 3
 
 
 async def test_a_double_click_past_the_records_opens_nothing(tmp_path: Path) -> None:
@@ -70,7 +73,7 @@ async def test_a_double_click_past_the_records_opens_nothing(tmp_path: Path) -> 
         pane = await settled(app, pilot)
         await pilot.click("#log-list", offset=(5, 9), times=2)
         await pilot.pause()
-        assert pane.detail is None
+        assert pane.state.page is None
 
 
 async def test_the_wheel_scrolls_the_list_at_once_and_back_to_the_end(tmp_path: Path) -> None:
@@ -87,7 +90,7 @@ async def test_the_wheel_scrolls_the_list_at_once_and_back_to_the_end(tmp_path: 
         assert lines.top == top
         await wheel(pilot, down=True)
         assert selected(pane) == "数据库不可用，停止接受请求"
-        await until(lambda: pane.at_end)
+        await until(lambda: pane.state.at_end)
         for _time in range(50):
             await wheel(pilot, down=False)
         assert lines.top == 0
@@ -103,7 +106,7 @@ async def test_the_wheel_goes_through_records_of_many_lines(tmp_path: Path) -> N
     async with app.run_test(size=(80, 24)) as pilot:
         pane = await settled(app, pilot)
         await pilot.press("w", "g")
-        await until(lambda: not pane.busy)
+        await until(lambda: not pane.state.busy)
         await pilot.pause()
         shown = pane.query_one("#log-list", Lines)
         assert shown.top == 0

@@ -37,7 +37,7 @@ def app_with(
 
 
 def names(app: LilFoxApp) -> list[str]:
-    return [source.name for source in app.pane.shown_sources] if isinstance(app.pane, LogsPane) else []
+    return [source.name for source in app.pane.state.shown_sources] if isinstance(app.pane, LogsPane) else []
 
 
 async def test_the_logs_of_a_host_are_looked_for_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from lilfox_tui.app.rendering.glyphs import ASCII
 from lilfox_tui.text import cell_width
-from tests.app.log_files import counted, line, logs_app, selected, settled, write_logs
+from tests.app.log_files import counted, has_neighbours, line, logs_app, selected, settled, write_logs
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import SIZES, check
@@ -33,7 +33,7 @@ async def test_a_record(size: tuple[int, int], language: str, tmp_path: Path) ->
     async with app.run_test(size=size) as pilot:
         pane = await counted(app, pilot)
         await pilot.press("k", "enter")
-        await until(lambda: pane.neighbours is not None)
+        await until(lambda: has_neighbours(pane))
         await pilot.pause()
         check(f"record-{size[0]}x{size[1]}-{language}", screen_text(pilot))
 
@@ -45,7 +45,7 @@ async def test_what_an_exception_says_stands_above_the_fields(tmp_path: Path) ->
         while "OperationalError" not in selected(pane):
             await pilot.press("k")
         await pilot.press("enter")
-        await until(lambda: pane.neighbours is not None)
+        await until(lambda: has_neighbours(pane))
         await pilot.pause()
         check("record-error-80x24-en", screen_text(pilot))
 
@@ -77,7 +77,7 @@ async def test_an_ascii_terminal(tmp_path: Path) -> None:
         pane = await settled(app, pilot)
         await pilot.press("v", "v", "v")
         await settled(app, pilot)
-        assert pane.level.name == "WARNING"
+        assert pane.state.level.name == "WARNING"
         text = screen_text(pilot)
         assert text.isascii()
         check("logs-ascii-80x24-en", text)
@@ -125,7 +125,7 @@ async def test_a_record_says_how_much_of_it_is_below(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 16)) as pilot:
         pane = await settled(app, pilot)
         await pilot.press("k", "enter")
-        await until(lambda: pane.neighbours is not None)
+        await until(lambda: has_neighbours(pane))
         await pilot.pause()
         assert f"{pane.rows_below} more below" in screen_text(pilot).splitlines()[1]
         assert pane.rows_below > 0

@@ -35,12 +35,12 @@ async def test_only_messages_move_and_the_screen_says_so(tmp_path: Path) -> None
         await pilot.press("right")
         await pilot.pause()
         text = screen_text(pilot)
-        assert f"from column {pane.shifted + 1}" in text.splitlines()[2]
+        assert f"from column {pane.state.shifted + 1}" in text.splitlines()[2]
         short, long = text.splitlines()[3:5]
-        width = pane._style(pane.merged).prefix_width  # type: ignore[arg-type]
+        width = pane.table.style(pane.state.merged).prefix_width  # type: ignore[arg-type]
         assert (short[:width], long[:width]) == (before[0][:width], before[1][:width])
         assert short[width:] == "…", "all of it is to the left"
-        assert long[width:] == "…" + WORDS[pane.shifted + 1 :][: 80 - width - 2] + "…"
+        assert long[width:] == "…" + WORDS[pane.state.shifted + 1 :][: 80 - width - 2] + "…"
         await pilot.press("left")
         await pilot.pause()
         assert screen_text(pilot).splitlines()[3:5] == before
@@ -58,7 +58,7 @@ async def test_the_end_of_the_longest_message_is_the_last_thing_to_see(tmp_path:
         await until_told(pilot, "no message here goes on to the right")
         await pilot.press("0")
         await pilot.pause()
-        assert pane.shifted == 0
+        assert pane.state.shifted == 0
         assert "word000" in screen_text(pilot)
         await pilot.press("left")
         await until_told(pilot, "the messages are shown from their start")
@@ -92,7 +92,7 @@ async def test_wrapped_lines_and_pages_do_not_move(tmp_path: Path) -> None:
         await until_told(pilot, "long values of a record are on several lines")
         await pilot.press("escape")
         await pilot.pause()
-        assert pane.shifted > 0
+        assert pane.state.shifted > 0
         assert "from column" in screen_text(pilot)
 
 
@@ -101,8 +101,8 @@ async def test_wide_characters_are_not_cut_in_two(tmp_path: Path) -> None:
     app = app_on(tmp_path, "a" + text, text)
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        width = pane._style(pane.merged).prefix_width  # type: ignore[arg-type]
-        pane.shifted = 4
+        width = pane.table.style(pane.state.merged).prefix_width  # type: ignore[arg-type]
+        pane.state.shifted = 4
         pane.repaint()
         await pilot.pause()
         odd, even = (row[width:] for row in screen_text(pilot).splitlines()[3:5])
@@ -117,7 +117,7 @@ async def test_the_terminal_is_sent_messages_alone(key: str, tmp_path: Path, mon
         pane = await settled(app, pilot)
         await pilot.press("u", "right", "right")
         await pilot.pause()
-        lines, width = pane.query_one("#log-list", Lines), pane._style(pane.merged).prefix_width  # type: ignore[arg-type]
+        lines, width = pane.query_one("#log-list", Lines), pane.table.style(pane.state.merged).prefix_width  # type: ignore[arg-type]
         before = list(lines.rows[:])
         await pilot.press(key)
         spans = [span for old, new in zip(before, lines.rows[:], strict=True) for span in changed_spans(old, new, 80)]

@@ -22,6 +22,7 @@ from tests.app.log_files import (
     logs_app,
     messages,
     pane_of,
+    save,
     selected,
     settled,
     shown_names,
@@ -38,14 +39,14 @@ async def test_saving_writes_a_new_file_alone(tmp_path: Path) -> None:
     app = logs_app(tmp_path)
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
-        pane.show_only(["backend"])
+        pane.feed.show_only(["backend"])
         await until(lambda: len(messages(pane)) == 12)
         target = tmp_path / "saved.log"
-        pane.save(str(target))
+        save(pane, target)
         await until(target.exists)
         await until(lambda: "12 records saved" in app.note[0])
         assert target.read_text(encoding="utf-8").splitlines() == backend_lines()
-        pane.save(str(target))
+        save(pane, target)
         await until(lambda: "File exists" in app.note[0])  # on the screen a long path pushes the reason out of sight
 
 
@@ -57,9 +58,9 @@ async def test_all_that_matches_is_saved_in_order_and_for_no_one_else(tmp_path: 
         pane = await settled(app, pilot)
         (tmp_path / "gateway.log.1").write_text("\n".join(lines) + "\n")
         pane.set_filter("not retry")
-        await until(lambda: "retry 9/9 backend:8000" not in messages(pane) and not pane.busy)
+        await until(lambda: "retry 9/9 backend:8000" not in messages(pane) and not pane.state.busy)
         target = tmp_path / "saved.log"
-        pane.save(str(target))
+        save(pane, target)
         await until(lambda: "saved in" in screen_text(pilot))
         new = [each for each in (*gateway_lines(), *backend_lines()) if "retry" not in each]
         assert target.read_text().splitlines() == [*lines, *sorted(new, key=lambda each: json.loads(each)["timestamp"])]
@@ -74,13 +75,13 @@ async def test_what_esc_ends_is_saved_under_another_name(monkeypatch: pytest.Mon
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         source.slow = True
-        pane.save(str(target))
+        save(pane, target)
         await until(lambda: "saving: 0 records" in screen_text(pilot))
         await until(target.with_name("saved.log.part").exists)
         await pilot.press("escape")
         await until(lambda: "not all is saved" in screen_text(pilot))
         assert not target.exists()
-        assert not pane.busy
+        assert not pane.state.busy
 
 
 async def test_a_row_of_statistics_is_a_filter(tmp_path: Path) -> None:
@@ -115,12 +116,12 @@ async def test_a_service_in_metrics_leads_to_its_logs_at_that_time(tmp_path: Pat
         app.navigation.rewind(NOW - timedelta(seconds=60))
         await pilot.press("l")
         pane = pane_of(app)
-        await until(lambda: shown_names(pane) == ["gateway"] and pane.merged is not None and not pane.busy)
-        await until(lambda: pane.selected_record is not None)
-        assert pane.selected_record is not None
-        assert pane.selected_record.at == NOW - timedelta(seconds=60)
+        await until(lambda: shown_names(pane) == ["gateway"] and pane.state.merged is not None and not pane.state.busy)
+        await until(lambda: pane.state.selected_record is not None)
+        assert pane.state.selected_record is not None
+        assert pane.state.selected_record.at == NOW - timedelta(seconds=60)
         await pilot.press("grave_accent")
-        await until(lambda: pane.selected_record is not None and pane.selected_record.at == NOW - timedelta(seconds=2))
+        await until(lambda: (now := pane.state.selected_record) is not None and now.at == NOW - timedelta(seconds=2))
 
 
 async def test_the_panes_change_and_metrics_does_not_draw_meanwhile(tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ async def test_a_file_that_is_written_later_is_read_then(tmp_path: Path, monkeyp
     app = still_app(mixed(), files=[str(late)])
     async with app.run_test(size=SIZE) as pilot:
         pane = pane_of(app)
-        await until(lambda: pane.merged is not None and "late" in pane.merged.troubles)
+        await until(lambda: pane.state.merged is not None and "late" in pane.state.merged.troubles)
         await until(lambda: "late: " in screen_text(pilot))
         late.write_text(line(NOW, "INFO", "http", "here it is") + "\n")
         await until(lambda: "here it is" in screen_text(pilot))
@@ -195,9 +196,9 @@ async def test_while_a_search_runs_it_says_so_keys_work_and_esc_ends_it(monkeypa
         await pilot.pause()
         assert "local time" in screen_text(pilot)
         await pilot.press("escape")
-        await until(lambda: not pane.busy)
+        await until(lambda: not pane.state.busy)
         await until(lambda: "searching" not in screen_text(pilot))
-        assert pane.filter_text == "nothing", "the first esc ends the search alone"
+        assert pane.state.filter_text == "nothing", "the first esc ends the search alone"
 
 
 async def test_what_cannot_be_counted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +211,7 @@ async def test_what_cannot_be_counted_is_told(tmp_path: Path, monkeypatch: pytes
         pane = await settled(app, pilot)
         await pilot.press("S")
         await until(lambda: "a process that counts has ended" in screen_text(pilot))
-        assert not pane.busy
+        assert not pane.state.busy
         assert len(messages(pane)) == 102
 
 
@@ -220,12 +221,12 @@ async def test_typing_a_filter_letter_by_letter_does_not_lead_away(tmp_path: Pat
         pane = await settled(app, pilot)
         while selected(pane) != "retry 8/9 backend:8000":
             await pilot.press("k")
-        here = pane.selected_record
+        here = pane.state.selected_record
         await pilot.press("slash", *"nothing")
-        await until(lambda: not messages(pane) and not pane.busy)
+        await until(lambda: not messages(pane) and not pane.state.busy)
         await pilot.press("escape")
-        await until(lambda: len(messages(pane)) == 102 and not pane.busy)
-        assert pane.selected_record == here
+        await until(lambda: len(messages(pane)) == 102 and not pane.state.busy)
+        assert pane.state.selected_record == here
 
 
 async def test_at_the_end_a_filter_leaves_the_reader_at_the_end(tmp_path: Path) -> None:
@@ -233,9 +234,9 @@ async def test_at_the_end_a_filter_leaves_the_reader_at_the_end(tmp_path: Path) 
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         await pilot.press("slash", *"retry", "enter")
-        await until(lambda: len(messages(pane)) == 9 and not pane.busy)
+        await until(lambda: len(messages(pane)) == 9 and not pane.state.busy)
         assert selected(pane) == "retry 9/9 backend:8000"
-        assert pane.at_end
+        assert pane.state.at_end
 
 
 @pytest.mark.parametrize("ago", [None, timedelta(hours=1)])
@@ -248,7 +249,7 @@ async def test_when_a_source_is_tried_again_is_told_by_the_clock(
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         error, now = LilFoxError(tr("no answer")), datetime.now(UTC)
-        pane._rewound = None if ago is None else now - ago
+        pane.state.rewound = None if ago is None else now - ago
         source.status.fail(error, next_try=now + timedelta(seconds=8))
         await until(lambda: "web: no answer" in screen_text(pilot))
         assert re.search(r"next try in [678] s", screen_text(pilot))

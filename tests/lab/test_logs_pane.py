@@ -83,7 +83,8 @@ async def running(
 
 
 def shown(pane: LogsPane) -> list[LogRecord]:
-    return [] if pane.merged is None else [row.item for row in pane.merged.shown if isinstance(row.item, LogRecord)]
+    merged = pane.state.merged
+    return [] if merged is None else [row.item for row in merged.shown if isinstance(row.item, LogRecord)]
 
 
 def times(pane: LogsPane) -> list[int]:
@@ -97,7 +98,7 @@ def sources(pane: LogsPane) -> set[str]:
 
 
 def is_quiet(pane: LogsPane) -> bool:
-    return pane.merged is not None and not pane.merged.searching
+    return pane.state.merged is not None and not pane.state.merged.searching
 
 
 async def opened(pilot: Pilot[None]) -> LogsPane:
@@ -106,7 +107,8 @@ async def opened(pilot: Pilot[None]) -> LogsPane:
     assert isinstance(app, LilFoxApp)
     await pilot.press("2")
     pane = pane_of(app)
-    await until(lambda: pane.sources and all(each.status.value is not None for each in pane.sources), what="all read")
+    state = pane.state
+    await until(lambda: state.sources and all(each.status.value is not None for each in state.sources), what="all read")
     await until(lambda: is_quiet(pane), what="nothing is waited for")
     return pane
 
@@ -154,7 +156,7 @@ async def test_every_kind_of_source_is_in_one_list_and_a_request_is_followed_ove
         began = time.monotonic()
         pane = await opened(pilot)
         record_property("opened_s", time.monotonic() - began)
-        assert len(pane.sources) == 10
+        assert len(pane.state.sources) == 10
         await pilot.press("g")
         await until(lambda: sources(pane) == {"batch"}, what="the oldest are of last week")
         assert times(pane) == sorted(times(pane))
@@ -173,12 +175,13 @@ async def test_every_kind_of_source_is_in_one_list_and_a_request_is_followed_ove
 async def _follow_a_request(pilot: Pilot[None], pane: LogsPane) -> None:
     await typed(pilot, "slash", "source=gateway")
     await until(lambda: sources(pane) == {"gateway"}, what="the gateway's alone")
-    record = pane.selected_record
+    record = pane.state.selected_record
     assert record is not None
     request_id = record.entry.fields["request_id"]
     await pilot.press("enter")
-    await until(lambda: pane.detail_rows, what="the record's page")
-    names = [None if row.field is None else row.field.name for row in pane.detail_rows]
+    await until(lambda: pane.state.page is not None and pane.state.page.rows, what="the record's page")
+    assert pane.state.page is not None
+    names = [None if row.field is None else row.field.name for row in pane.state.page.rows]
     first = next(at for at, name in enumerate(names) if name is not None)
     await pilot.press(*["j"] * (names.index("request_id") - first), "=")
     await until(lambda: sources(pane) == {"gateway", "backend", "model"}, what="the request, everywhere")
@@ -222,15 +225,15 @@ async def _goes_to_logs(pilot: Pilot[None], subject: Subject, names: list[str]) 
     app.metrics.open_page(subject)
     await pilot.press("l")
     pane = pane_of(app)
-    await until(lambda: [each.name for each in pane.shown_sources] == names, what="its logs")
-    await until(lambda: sources(pane) == set(names) and pane.at_end, what="the newest of all")
+    await until(lambda: [each.name for each in pane.state.shown_sources] == names, what="its logs")
+    await until(lambda: sources(pane) == set(names) and pane.state.at_end, what="the newest of all")
 
 
 def _stands_at(pane: LogsPane, at: datetime) -> None:
     """The selected record is the first that is not before ``at``."""
-    assert pane.merged is not None
-    assert pane.cursor is not None
-    row = pane.merged.index(pane.cursor)
+    assert pane.state.merged is not None
+    assert pane.state.cursor is not None
+    row = pane.state.merged.index(pane.state.cursor)
     known = times(pane)
     at_us = (at - EPOCH) // timedelta(microseconds=1)
     assert known == sorted(known)
@@ -271,7 +274,7 @@ async def test_what_is_followed_through_an_outage_is_told_and_comes_back_with_th
         logs = {"gateway": file.Options(path=str(stack.logs["gateway"]), zone="UTC")}
         async with running(lab, machine, logs | remote, {}) as pilot:
             pane = await opened(pilot)
-            merged = pane.merged
+            merged = pane.state.merged
             assert merged is not None
             broken_at = datetime.now(UTC)
             await asyncio.to_thread(break_it, machine)
@@ -303,12 +306,12 @@ def _says(pilot: Pilot[None], words: str) -> bool:
 async def _goes_on_with_what_is_here(pilot: Pilot[None], pane: LogsPane) -> None:
     now_us = int(time.time() * 1e6)
     await until(lambda: _latest(pane, "gateway") > now_us, what="what is here is followed")
-    before = pane.cursor
+    before = pane.state.cursor
     await pilot.press("k", "k")
-    assert pane.cursor != before
-    assert not pane.at_end
+    assert pane.state.cursor != before
+    assert not pane.state.at_end
     await pilot.press("G")
-    await until(lambda: pane.at_end, what="at the end again")
+    await until(lambda: pane.state.at_end, what="at the end again")
 
 
 def _latest(pane: LogsPane, source: str) -> int:
@@ -337,7 +340,7 @@ async def test_a_search_on_a_host_that_is_cut_off_goes_on_with_the_host(
         await asyncio.to_thread(machine.cut)
         try:
             await typed(pilot, "slash", "/(tick|line) 7$/")
-            merged = pane.merged
+            merged = pane.state.merged
             assert merged is not None
             await until(lambda: set(merged.searching) == {"journal", "app"}, what="it searches")
             await until(lambda: "searching journal, app" in screen_text(pilot), what="it says so")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilfox_tui.app.panes.logs.troubles import trouble_rows, when
+from lilfox_tui.app.panes.logs.head import trouble_rows, when
 from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.app.rendering.glyphs import UNICODE
 from lilfox_tui.app.rendering.wrap import cells

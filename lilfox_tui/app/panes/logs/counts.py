@@ -1,4 +1,4 @@
-"""Statistics and patterns as rows to choose from, each with the filter that it stands for. Pure."""
+"""Statistics and patterns: counting them, and showing them as rows to choose from, each with the filter that it is."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta, tzinfo
 from functools import partial
+from typing import TYPE_CHECKING
 
-from lilfox_tui.app.dialogs.chooser import Choice
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.dialogs.chooser import Choice, Chooser
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.rows import severity_piece
+from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.panes.logs.strip import grouped
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.i18n import _, listed, ngettext
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import _, listed, ngettext, tr
 from lilfox_tui.logs.filter.model import AtLeast, Filter, RegexMatch
-from lilfox_tui.logs.patterns import PatternChange, RecentPatterns
 from lilfox_tui.logs.record import EPOCH, Severity
 from lilfox_tui.logs.statistics import (
     ResponseTimes,
@@ -28,12 +33,87 @@ from lilfox_tui.logs.statistics import (
 )
 from lilfox_tui.text import cell_width, fit, human_duration
 
+if TYPE_CHECKING:
+    from lilfox_tui.logs.patterns import PatternChange, RecentPatterns
+
 Offer = list[tuple[Choice, Filter | None]]
 MakesRow = Callable[[str, str, str], Row]
 ROWS_OF_A_KIND = 12
 KIND, NAME, COUNT, LEAST = 14, 38, 22, 6
 """Cells of a row's parts, and of a name or a count at least."""
 _PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
+
+
+class StatisticsActions(ActionGroup):
+    """Counts what matches, and offers what it found as filters. What counts is imported when it is asked for: it is not
+    on the way to the first records."""
+
+    def __init__(self, context: PaneContext[LogsState], feed: LogFeed) -> None:
+        self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
+
+    @action("statistics", "S", tr("statistics"), tr("errors by type and module, response times; each row is a filter"))
+    def show_statistics(self) -> None:
+        self._context.run(self._count, group="count", exclusive=True)
+
+    async def _count(self) -> None:
+        from lilfox_tui.logs.analyze import analyze, report_progress
+
+        def progress(done: int, total: int) -> None:
+            self._tell_work(_("counting {share} %", share=100 * done // total if total else 0))
+
+        def tell(source: str, share: int) -> None:
+            self._tell_work(_("counting {source}: {share} %", source=source, share=share))
+
+        state, merged, where = self._state, self._state.merged, self._state.where
+        came, leaps = (0, 0) if merged is None else (merged.came, merged.leaps)
+        self._tell_work(_("counting"))
+        try:
+            answer = await analyze(await report_progress(state.shown_sources, tell), where, progress=progress)
+        finally:
+            self._tell_work("")
+        if merged is not None and not answer.failed:
+            state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
+        self._tell_failed(answer.failed)
+        self._offer(_("Statistics"), statistics_choices(answer.statistics, state.zone, self._app.size.width - 2))
+
+    @action("patterns", "P", tr("patterns"), tr("what is new in the last 10 minutes against the hour before"))
+    def show_patterns(self) -> None:
+        self._context.run(self._count_patterns, group="count", exclusive=True)
+
+    async def _count_patterns(self) -> None:
+        from lilfox_tui.logs.patterns import recent_patterns
+
+        state, record = self._state, self._state.selected_record
+        until_us = None if record is None or state.at_end else record.entry.time_us
+        self._tell_work(_("counting"))
+        try:
+            recent = await recent_patterns(state.shown_sources, state.where, until_us=until_us)
+        finally:
+            self._tell_work("")
+        self._tell_failed(recent.failed)
+        self._offer(_("New in the last 10 minutes"), pattern_choices(recent, self._app.glyphs))
+
+    def _tell_work(self, what: str) -> None:
+        self._state.working = what
+        self._context.repaint()
+
+    def _tell_failed(self, failed: Mapping[str, LilFoxError]) -> None:
+        for name, error in failed.items():
+            self._app.tell(tr("{source}: {reason}", source=name, reason=error))
+
+    def _offer(self, title: str, rows: Offer) -> None:
+        """Shows rows that are filters; the chosen one narrows what is shown."""
+        from lilfox_tui.logs.filter.syntax import narrowed, to_text
+
+        filters = {choice.id: where for choice, where in rows}
+
+        def take(chosen: str | None) -> None:
+            where = filters.get(chosen or "")
+            if where is not None:
+                self._state.only_matching = True
+                self._feed.set_filter(to_text(narrowed(self._state.filter, where)))
+
+        self._app.push_screen(Chooser(title, [choice for choice, _where in rows], wide=True), take)
 
 
 def statistics_choices(found: Statistics, zone: tzinfo, room: int) -> Offer:

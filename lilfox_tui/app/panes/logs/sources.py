@@ -89,6 +89,11 @@ class OpenLogs:
             return self._of_service(name)
         return self._of_service_on(name, host) or self._on(host) or self._of_service(name)
 
+    def host_that_wrote(self, source: str) -> str | None:
+        """The host whose records a source has, where that is one that is known."""
+        config = self.configs.get(source)
+        return None if config is None or config.kind in SERVERS else config.host
+
     def chosen(self, kind: str, name: str) -> tuple[list[str], Message | None]:
         """What to show of a host or a service, and what must be said where that is not what was asked for."""
         names = self.about(kind, name)

@@ -1,19 +1,28 @@
-"""The strip below the list: errors per minute over a span of time, and how much of everything is shown. Pure."""
+"""The strip below the list: errors per minute over a span of time, and how much of everything is shown; it has all
+counted behind the keys where that is cheap."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta, tzinfo
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.logs.state import LogsState
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import _, language, ngettext
+from lilfox_tui.logs.filter.model import EVERYTHING, Filter
+from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.source import LogSource
 from lilfox_tui.logs.statistics import Slice
 from lilfox_tui.logs.window import WindowItem
 from lilfox_tui.text import cell_width
@@ -21,6 +30,12 @@ from lilfox_tui.text import cell_width
 MINUTE_US = 60_000_000
 CHART_AT_MOST = 60
 MINUTES_OF_DAY = 24 * 60
+LEAST_HEIGHT = 9
+"""Rows of the pane at which the strip is there."""
+QUIET_S = 1.0
+"""After the last change, before all is counted."""
+CHEAP_BYTES = 256 * 1024 * 1024
+"""So much is counted unasked, in half a second of one CPU."""
 
 
 class Span(NamedTuple):
@@ -148,3 +163,110 @@ def _clock(minute: int, errors: ErrorRates, zone: tzinfo) -> str:
 def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
     space = width - sum(cell_width(piece.text) for piece in (*left, *right))
     return (*left, Piece(" " * space), *right) if space >= 1 else (Piece(" "), *right)
+
+
+class ErrorStrip:
+    """Draws the strip. While nothing else goes on it has all that matches counted, if that is cheap: the strip then
+    tells of everything."""
+
+    def __init__(self, context: PaneContext[LogsState]) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+        self._made: tuple[object, Row] | None = None
+        self._looks_again = False
+
+    def paint(self, lines: Lines) -> None:
+        """Shows it where there is room."""
+        state, merged = self._state, self._state.merged
+        lines.display = self._app.room.height >= LEAST_HEIGHT
+        if merged is None or not lines.display:
+            return
+        lines.show([self._row(merged)])
+        if not state.busy and not state.is_counted(merged):
+            self._context.after(QUIET_S, partial(self._count_if_quiet, merged.leaps))
+        statuses = [source.status.value for source in state.shown_sources]
+        behind = any(each is not None and each.indexed_bytes not in (None, each.size_bytes) for each in statuses)
+        if behind and not self._looks_again:
+            self._looks_again = True
+            self._context.after(QUIET_S, self._look_again)
+
+    def _row(self, merged: MergedLogs) -> Row:
+        counted = self._state.counted if self._state.is_count_of(merged, merged.where) else None
+        parts = self._parts(merged, None if counted is None else counted.records)
+        made_from = (merged, merged.edition, parts, counted is not None, language())
+        if self._made is None or self._made[0] != made_from:
+            errors = loaded_errors(merged.shown)
+            if counted is not None and (overall := counted_errors(counted.by_slice)) is not None:
+                errors = joined(overall, errors)
+            self._made = (made_from, strip_row(errors, parts))
+        return self._made[1]
+
+    def _parts(self, merged: MergedLogs, counted: int | None) -> StripParts:
+        """``counted`` records match, where that is known."""
+        total, more_in_all = self._all_records()
+        loaded, more = len(merged.shown), not (merged.at_oldest and merged.at_newest)
+        if merged.where == EVERYTHING and total is not None and more:
+            loaded, more = total, more_in_all
+        elif counted is not None and more:
+            loaded, more = max(loaded, counted), merged.came != self._state.came_before
+        return StripParts(
+            shown=loaded,
+            more=more,
+            total=None if total is None else max(total, loaded),
+            more_in_all=more_in_all,
+            zone=self._state.zone,
+            width=self._app.room.width,
+            glyphs=self._app.glyphs,
+            sparklines=not self._app.slow_link,
+        )
+
+    def _all_records(self) -> tuple[int | None, bool]:
+        """How many records all sources that are shown hold, None where one cannot tell; and whether there are more."""
+        statuses = [source.status.value for source in self._state.shown_sources]
+        counts = [None if status is None else status.records for status in statuses]
+        if None in counts:
+            return None, False
+        more = any(status is not None and status.more_records for status in statuses)
+        return sum(count or 0 for count in counts), more
+
+    def _look_again(self) -> None:
+        """Shows the count that was behind what is written."""
+        self._looks_again = False
+        if self._context.is_displayed and not self._app._exit:
+            self._context.repaint()
+
+    def _count_if_quiet(self, leaps: int) -> None:
+        merged = self._state.merged
+        if not self._context.is_displayed or self._state.busy or merged is None or merged.leaps != leaps:
+            return
+        if not self._state.is_counted(merged):
+            self._state.begin_count(merged)
+            self._context.run(partial(self._count, merged, merged.where), group="count-behind", exclusive=True)
+
+    async def _count(self, merged: MergedLogs, where: Filter) -> None:
+        from lilfox_tui.logs.analyze import analyze  # what counts is not on the way to the first records
+        from lilfox_tui.logs.filter.model import NOTHING, of_source
+
+        try:
+            if not await _is_cheap(
+                [each for each in self._state.shown_sources if of_source(where, each.name) != NOTHING]
+            ):
+                return
+            answer = await analyze(self._state.shown_sources, where, processes=1)
+        except LilFoxError:
+            return  # the strip goes on to tell of what is loaded
+        if self._state.is_count_of(merged, where) and not answer.failed:
+            self._state.counted = answer.statistics
+            self._context.repaint()
+
+
+async def _is_cheap(sources: Sequence[LogSource]) -> bool:
+    """Whether all of it lies in files of this machine that are soon read. Raises LilFoxError."""
+    from lilfox_tui.logs.analyze import HasLocalFiles
+
+    size = 0
+    for source in sources:
+        files = await source.local_files() if isinstance(source, HasLocalFiles) else None
+        if files is None:
+            return False
+        size += sum([await each.file.size() for each in files])
+    return size <= CHEAP_BYTES

@@ -1,0 +1,336 @@
+"""What can be done in the Logs pane with what is shown: narrow it, show it otherwise, choose its sources, save it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.dialogs.chooser import Choice, Chooser
+from lilfox_tui.app.dialogs.dialog import WIDTHS
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.logs.feed import LogFeed
+from lilfox_tui.app.panes.logs.head import when
+from lilfox_tui.app.panes.logs.rows import clock_zone
+from lilfox_tui.app.panes.logs.state import LogsState
+from lilfox_tui.app.panes.logs.strip import grouped
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.feed import Unavailable
+from lilfox_tui.i18n import Message, _, ntr, tr
+from lilfox_tui.logs.filter.model import FieldMatch, Filter, Not
+from lilfox_tui.logs.record import microseconds
+from lilfox_tui.logs.source import LogSource
+from lilfox_tui.text import cell_width, fit, fit_middle, human_bytes
+
+Context = PaneContext[LogsState]
+
+
+class NarrowActions(ActionGroup):
+    """Which records are shown: by level, and by the field that is selected on the page of a record."""
+
+    def __init__(self, context: Context, feed: LogFeed) -> None:
+        self._context, self._state, self._feed = context, context.state, feed
+
+    @action("level", "v", tr("level"), tr("hide lesser levels: all, debug, info, warning, error, critical"), footer=4)
+    def raise_level(self) -> None:
+        self._state.step_level(1)
+        self._feed.apply()
+
+    @action("level-lower", "V", tr("lower level"), tr("show lesser levels again"))
+    def lower_level(self) -> None:
+        self._state.step_level(-1)
+        self._feed.apply()
+
+    def _why_no_field(self) -> Message | None:
+        return None if self._state.field is not None else tr("open a record and select one of its fields")
+
+    @action(
+        "keep",
+        "plus",
+        tr("keep"),
+        tr("only records with this value of the field"),
+        why_not=_why_no_field,
+        footer=3,
+    )
+    def keep_value(self) -> None:
+        if (field := self._state.field) is not None:
+            self._narrow(FieldMatch(field.name, "=", field.value))
+
+    @action(
+        "drop",
+        "minus",
+        tr("drop"),
+        tr("no records with this value of the field"),
+        why_not=_why_no_field,
+        footer=3,
+    )
+    def drop_value(self) -> None:
+        if (field := self._state.field) is not None:
+            self._narrow(Not(FieldMatch(field.name, "=", field.value)))
+
+    def _narrow(self, part: Filter) -> None:
+        from lilfox_tui.logs.filter.syntax import narrowed  # not on the way to the first records
+
+        self._show(narrowed(self._state.filter, part))
+
+    def _show(self, where: Filter) -> None:
+        from lilfox_tui.logs.filter.syntax import to_text  # not on the way to the first records
+
+        self._state.page = None
+        self._context.repaint()
+        self._state.only_matching = True
+        self._feed.set_filter(to_text(where))
+
+    def _why_not_traced(self) -> Message | None:
+        if self._state.traced is not None:
+            return None
+        return tr("this record has no request_id; open it and select a field")
+
+    @action(
+        "trace",
+        "equals_sign",
+        tr("follow value"),
+        tr("this field's value, or the record's request, over all sources"),
+        why_not=_why_not_traced,
+        footer=3,
+    )
+    def trace_value(self) -> None:
+        found = self._state.traced
+        if found is None:
+            return
+        self._show(FieldMatch(found.name, "=", found.value))
+        if self._state.hidden:
+            self._feed.show_only(each.name for each in self._state.sources)
+
+
+class LookActions(ActionGroup):
+    """How the list goes along, and how its rows are written. ``in_sight`` gives the rows of it that are seen."""
+
+    def __init__(self, context: Context, feed: LogFeed, in_sight: Callable[[], range]) -> None:
+        self._context, self._state, self._feed, self._in_sight = context, context.state, feed, in_sight
+
+    @action("follow", "F", tr("follow"), tr("go along with what is new, or stand still"), footer=6)
+    def toggle_follow(self) -> None:
+        self._feed.follow(not self._state.follows)
+
+    @action("times", "t", tr("times"), tr("times in UTC, or as this machine's clock has them"))
+    def toggle_zone(self) -> None:
+        self._state.zone = clock_zone() if self._state.zone is UTC else UTC
+        self._context.repaint()
+
+    @action("wrap", "w", tr("wrap"), tr("long messages on several lines, or cut"))
+    def toggle_wrap(self) -> None:
+        self._state.wrapped = not self._state.wrapped
+        self._context.repaint()
+
+    @action("fold", "u", tr("fold"), tr("repeated records as one row with their count, or each"))
+    def toggle_fold(self) -> None:
+        self._state.folded = not self._state.folded
+        self._context.repaint()
+
+    def _why_no_more_right(self) -> Message | None:
+        if (reason := self._state.why_not_sideways()) is not None:
+            return reason
+        return None if self._overhang() > self._state.shifted else tr("no message here goes on to the right")
+
+    @action(
+        "right",
+        "right",
+        tr("right"),
+        tr("what is past the right edge of the messages"),
+        why_not=_why_no_more_right,
+    )
+    def right(self) -> None:
+        self._shift(min(self._overhang(), self._state.shifted + self._half_a_message()))
+
+    def _why_not_left(self) -> Message | None:
+        if (reason := self._state.why_not_sideways()) is not None:
+            return reason
+        return None if self._state.shifted else tr("the messages are shown from their start")
+
+    @action(
+        "left",
+        "left",
+        tr("left"),
+        tr("back towards the start of the messages"),
+        why_not=_why_not_left,
+    )
+    def left(self) -> None:
+        self._shift(max(0, self._state.shifted - self._half_a_message()))
+
+    @action(
+        "line-start",
+        "0",
+        tr("line start"),
+        tr("the start of the messages again"),
+        why_not=_why_not_left,
+    )
+    def to_start_of_lines(self) -> None:
+        self._shift(0)
+
+    def _shift(self, cells: int) -> None:
+        self._state.shifted = cells
+        self._context.repaint()
+
+    def _overhang(self) -> int:
+        """Cells by which the longest message that is seen is too long."""
+        return 0 if self._state.list is None else self._state.list.overhang(self._in_sight())
+
+    def _half_a_message(self) -> int:
+        """Cells of one step: half of what is seen, so that the eye finds its place again."""
+        return 1 if self._state.list is None else max(1, self._state.list.style.message_width // 2)
+
+
+class SourceActions(ActionGroup):
+    """Which logs are shown, and trying again those that failed."""
+
+    def __init__(self, context: Context, feed: LogFeed) -> None:
+        self._state, self._app, self._feed = context.state, context.app, feed
+
+    @action("sources", "o", tr("sources"), tr("which logs are shown, and how each is read"), footer=5)
+    def choose_sources(self) -> None:
+        choices = [Choice("all", (Piece(_("all"), "strong"),), "all")]
+        widest = min(24, max((cell_width(each.name) for each in self._state.sources), default=0))
+        room = min(WIDTHS["wide"], self._app.size.width) - 3
+        for each in self._state.sources:
+            row = (self._mark_of(each), Piece(fit(each.name, widest), "strong"), Piece("  "))
+            choices.append(Choice(f"turn {each.name}", (*row, *_short(each, room - widest - 5)), each.name,
+                                  more=self._how_it_is(each)))  # fmt: skip
+        if len(self._state.sources) > 1:
+            names = [each.name for each in self._state.sources]
+            choices += [Choice(f"only {name}", (Piece(_("only {name}", name=name)),), f"only {name}") for name in names]
+        self._app.push_screen(Chooser(_("Sources"), choices, wide=True), self._take_sources)
+
+    def _mark_of(self, source: LogSource) -> Piece:
+        """Whether it is shown, and whether it can be."""
+        if source.name in self._state.hidden:
+            return Piece(self._app.glyphs.unknown + " ", "muted")
+        failed = isinstance(source.status.state, Unavailable)
+        return (
+            Piece(self._app.glyphs.failing + " ", "failing") if failed else Piece(self._app.glyphs.good + " ", "good")
+        )
+
+    def _how_it_is(self, source: LogSource) -> str:
+        """How a source is read: in which format, the zone of times that tell none, where; or why it is not."""
+        status, state = source.status.value, source.status.state
+        if isinstance(state, Unavailable):
+            return f"{state.error}  {when(state, datetime.now(UTC), self._state.zone)}  {state.error.hint}".rstrip()
+        if status is None:
+            return _("not read yet")
+        zone = _("times without a zone: {zone}", zone=status.zone) if status.zone else ""
+        return "  ".join(part for part in (status.format, zone, status.description) if part)
+
+    def _take_sources(self, chosen: str | None) -> None:
+        what, _space, name = (chosen or "").partition(" ")
+        shown = {each.name for each in self._state.shown_sources}
+        if what == "all":
+            self._feed.show_only(each.name for each in self._state.sources)
+        elif what == "only":
+            self._feed.show_only([name])
+        elif what == "turn" and (left := shown ^ {name}):
+            self._feed.show_only(left)
+
+    def _why_not_retry(self) -> Message | None:
+        return self._state.why_not_retry()
+
+    @action(
+        "retry",
+        "r",
+        tr("try again"),
+        tr("read the failed sources again now"),
+        why_not=_why_not_retry,
+        footer=7,
+    )
+    def retry(self) -> None:
+        self._feed.retry()
+
+
+class SaveActions(ActionGroup):
+    """Writes what matches into a file."""
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+
+    def _why_no_record(self) -> Message | None:
+        return self._state.why_no_record()
+
+    @action(
+        "save",
+        "W",
+        tr("save"),
+        tr("all records that match, from the oldest on, as they were written, to a new file"),
+        why_not=_why_no_record,
+    )
+    def ask_save(self) -> None:
+        name = f"lilfox-{self._state.clock:%Y%m%d-%H%M%S}.log"
+        self._app.ask_line(_("name of the new file:"), name, self.save, live=False)
+
+    def save(self, name: str) -> None:
+        """Writes all that matches now into a new file of that name."""
+        merged = self._state.merged
+        if name.strip() and merged is not None and merged.shown:
+            until_us = max(merged.shown[-1].key.time_us, microseconds(datetime.now(UTC)))
+            path = Path(name.strip()).expanduser()
+            self._context.run(partial(self._save, path, until_us), group="save", exclusive=True)
+
+    async def _save(self, path: Path, until_us: int) -> None:
+        from lilfox_tui.logs.merge import save_all, unfinished  # not on the way to the first records
+
+        written = 0
+
+        def progress(count: int) -> None:
+            nonlocal written
+            written = count
+            self._tell_work(_("saving: {records}", records=_records(count)))
+
+        progress(0)
+        sources, where = self._state.shown_sources, self._state.where
+        try:
+            count = await save_all(sources, where, path, until_us=until_us, progress=progress)
+            self._app.tell(tr("{records} saved in {path}", records=_records(count), path=path))
+        except OSError as error:
+            hint = tr("choose a name that is not taken yet") if isinstance(error, FileExistsError) else ""
+            self._app.tell(
+                LilFoxError(tr("{path}: {reason}", path=error.filename or path, reason=error.strerror), hint)
+            )
+        except LilFoxError as error:
+            self._app.tell(
+                tr(
+                    "{reason}: {records} saved in {path}",
+                    reason=error,
+                    records=_records(written),
+                    path=unfinished(path),
+                )
+            )
+        except asyncio.CancelledError:
+            if not self._app._exit:
+                self._app.tell(
+                    tr("not all is saved: {records} in {path}", records=_records(written), path=unfinished(path))
+                )
+            raise
+        finally:
+            self._tell_work("")
+
+    def _tell_work(self, what: str) -> None:
+        self._state.working = what
+        self._context.repaint()
+
+
+def _records(count: int) -> Message:
+    return ntr("{shown} record", "{shown} records", count, shown=grouped(count))
+
+
+def _short(source: LogSource, room: int) -> Row:
+    """How a source is read in ``room`` cells: its format, its size, and where, with the middle left out."""
+    status, state = source.status.value, source.status.state
+    if isinstance(state, Unavailable):
+        return (Piece(fit(str(state.error), room), "failing"),)
+    if status is None:
+        return (Piece(_("not read yet"), "muted"),)
+    size = "" if status.size_bytes is None else human_bytes(status.size_bytes)
+    head = f"{fit(status.format, 12)} {size:>6}  "
+    return (Piece(head + fit_middle(status.description, room - cell_width(head)), "muted"),)

@@ -1,0 +1,263 @@
+"""How the records of the Logs pane come to its screen: sources are opened, merged, followed, and moved in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import aclosing
+from datetime import datetime
+from functools import partial
+
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.logs.sources import OpenLogs
+from lilfox_tui.app.panes.logs.state import LogsState
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import ntr, tr
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import microseconds
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime
+from lilfox_tui.logs.window import WINDOW_PAGE, MergeKey
+
+PAINT_EVERY_S = 0.2
+SLOW_PAINT_S = 2.0
+"""Between two drawings of what came by itself; keys are answered at once."""
+NEAR_EDGE = 100
+"""Rows before the edge of what is loaded at which more is asked for."""
+
+
+class LogFeed:
+    """Opens the logs, keeps the list of those that are shown, and moves it. The state tells what it has come to.
+
+    What one key may begin again before it has started is given to the context as a function, not as a coroutine.
+    """
+
+    def __init__(self, context: PaneContext[LogsState]) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+        self._looking_at: tuple[str, str] | None = None
+        self._painted_s = 0.0
+        self._paint_waits = False
+
+    # ---- sources -------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Opens the logs and begins the list."""
+        self._state.rewound = self._app.rewound
+        self._context.run(self._open, group="open", exclusive=True)
+
+    async def _open(self) -> None:
+        opened = OpenLogs(self._app)
+        try:
+            try:
+                await opened.open()
+            except LilFoxError as error:
+                self._state.failure = error
+                self._context.repaint()
+                return
+            self._state.opened = opened
+            if self._looking_at is None:
+                self.reopen()
+            else:
+                self._look_at(opened, *self._looking_at)
+            await asyncio.Event().wait()
+        finally:
+            await opened.close()
+
+    def retry(self) -> None:
+        """Tries what failed again, now."""
+        if self._state.failure is not None:
+            self._state.failure = None
+            self.open()
+        elif self._state.merged is not None:
+            self._state.merged.retry()
+
+    def show_only(self, names: Iterable[str]) -> None:
+        """Shows the sources of those names, at the time where the reader stands."""
+        self._state.show_only(names)
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Merges the sources that are shown, anew, around where the reader stands."""
+        self._context.cancel("move")
+        self._context.run(partial(self._merge, self._state.start), group="merge", exclusive=True)
+
+    async def _merge(self, start: AtEnd | AtTime) -> None:
+        async with MergedLogs(self._state.shown_sources, self._state.where) as merged:
+            self._state.merge(merged)
+            merged.follow(self._state.follows and self._state.rewound is None)
+            self.go(start)
+            async with aclosing(merged.changes.watch()) as changes:
+                async for _version in changes:
+                    self.changed()
+
+    def stop(self) -> None:
+        """Ends what can be ended: a search, a count, a file that is written."""
+        self._context.cancel("move", "count", "save")
+        if self._state.merged is not None:
+            self._state.merged.stop()
+
+    # ---- moving --------------------------------------------------------------------------------------------------
+
+    def move(self, step: int) -> None:
+        """Goes ``step`` rows down, or up."""
+        found = self._state.step(step)
+        if found is None:
+            return
+        key, stands_there = found
+        if stands_there and step > 0 and self._state.merged is not None and not self._state.merged.following:
+            self._load_newer(self._state.merged)  # there may be something new past the last row
+        self.stand_on(key)
+
+    def stand_on(self, key: MergeKey | None) -> None:
+        """Makes ``key`` where the reader stands; asks for more where the edge is near."""
+        merged = self._state.merged
+        if merged is None or not merged.shown:
+            return
+        self._state.stand_on(key)
+        assert self._state.cursor is not None
+        at = merged.index(self._state.cursor)
+        if at < NEAR_EDGE and not merged.at_oldest:
+            self._context.run(partial(merged.older, WINDOW_PAGE), group="older")
+        if len(merged.shown) - at <= NEAR_EDGE and not merged.at_newest:
+            self._load_newer(merged)
+        self._context.repaint()
+
+    def _load_newer(self, merged: MergedLogs) -> None:
+        self._context.run(partial(merged.newer, WINDOW_PAGE), group="newer")
+
+    def go_to_end(self, direction: int) -> None:
+        """Goes to the newest record there is (1), or the oldest (-1)."""
+        merged = self._state.merged
+        if direction < 0:
+            self.go(AtBeginning())
+        elif merged is not None and merged.at_newest and merged.shown:
+            self.stand_on(None)
+        else:
+            self.go(AtEnd())
+
+    def go(self, start: AtBeginning | AtEnd | AtTime) -> None:
+        """Moves to an end or a time."""
+        self._context.run(partial(self._go, start), group="move", exclusive=True)
+
+    async def _go(self, start: AtBeginning | AtEnd | AtTime) -> None:
+        if self._state.merged is not None:
+            self.arrive(await self._state.merged.go(start))
+
+    def arrive(self, key: MergeKey | None, *, by_filter: bool = False) -> None:
+        """Shows what the list was moved to."""
+        self._state.arrive(key, by_filter=by_filter)
+        self._context.repaint()
+        self._context.paint_now()
+
+    # ---- what is shown -------------------------------------------------------------------------------------------
+
+    def set_filter(self, text: str) -> None:
+        """Shows (or marks) what ``text`` asks for. What is wrong in it is told, and what was shown stays."""
+        if self._state.set_filter(text):
+            self.apply()
+        self._context.repaint()
+
+    def apply(self) -> None:
+        """Makes what is shown follow the level and the filter, around where the reader stands."""
+        if self._state.merged is not None and self._state.merged.where != self._state.where:
+            self._context.run(self._apply, group="move", exclusive=True)
+        self._context.repaint()
+
+    async def _apply(self) -> None:
+        merged = self._state.merged
+        if merged is None:
+            return
+        if self._state.at_end:
+            merged.where = self._state.where
+            self.arrive(await merged.go(AtEnd()), by_filter=True)
+        else:
+            key = await merged.set_where(self._state.where, around=self._state.stood_on)
+            self.arrive(key, by_filter=True)
+
+    def follow(self, on: bool) -> None:
+        """Goes along with what is new, from the end on, or no more."""
+        state = self._state
+        state.follows = on
+        if state.merged is None:
+            return
+        state.merged.follow(on and state.rewound is None)
+        state.at_end = state.at_end  # the list sticks to its end only while it follows
+        if on and not state.at_end:
+            self.go(AtEnd())
+        self._context.repaint()
+
+    def rewind(self, at: datetime | None) -> None:
+        """Shows the records around ``at`` (aware UTC), or the newest."""
+        state = self._state
+        if at == state.rewound:
+            state.at_end = state.at_end  # the screen was held still perhaps
+            self.changed()
+            return
+        state.rewound = at
+        if state.merged is not None:
+            state.merged.follow(state.follows and at is None)
+            self.go(AtEnd() if at is None else AtTime(microseconds(at)))
+
+    def look_at(self, kind: str, name: str, at: datetime | None) -> None:
+        """Shows the logs of a host or a service, at that time or the newest."""
+        self._looking_at, self._state.rewound = (kind, name), at
+        self._context.cancel("look-for")
+        if self._state.opened is not None:
+            self._look_at(self._state.opened, kind, name)
+
+    def _look_at(self, opened: OpenLogs, kind: str, name: str) -> None:
+        host = opened.where_to_look(kind, name)
+        if host is not None:
+            self._context.run(partial(self._look_for, opened, kind, name, host), group="look-for", exclusive=True)
+        else:
+            self._show_about(opened, kind, name)
+
+    async def _look_for(self, opened: OpenLogs, kind: str, name: str, host: str) -> None:
+        """Looks on ``host`` which logs it has; what was shown stays meanwhile."""
+        self._app.tell(tr("looking which logs {name} has", name=host))
+        try:
+            await opened.find(host)
+        except LilFoxError as error:
+            self._app.tell(error)
+            if self._state.merged is None:
+                self.reopen()
+            return
+        if found := opened.about("host", host):
+            self._app.tell(ntr("{name}: {count} log found", "{name}: {count} logs found", len(found), name=host))
+        self._show_about(opened, kind, name)
+
+    def _show_about(self, opened: OpenLogs, kind: str, name: str) -> None:
+        self._state.at_end = self._state.rewound is None
+        self._state.cursor = None
+        names, why = opened.chosen(kind, name)
+        if why is not None:
+            self._app.tell(why)
+        self.show_only(names)
+
+    # ---- when to draw --------------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Draws what came by itself, not more often than the eye or the link has use for."""
+        merged, state = self._state.merged, self._state
+        if merged is None:
+            return
+        if self._app.paused and merged.shown and state.cursor is not None:
+            merged.sticks = False
+            return
+        if merged.sticks and merged.shown:
+            state.cursor = merged.reader
+        if not self._context.is_displayed:
+            return
+        period_s = SLOW_PAINT_S if self._app.slow_link else PAINT_EVERY_S
+        wait_s = self._painted_s + period_s - time.monotonic()
+        if wait_s <= 0:
+            self._paint()
+        elif not self._paint_waits:
+            self._paint_waits = True
+            self._context.after(wait_s, self._paint)
+
+    def _paint(self) -> None:
+        self._paint_waits = False
+        self._painted_s = time.monotonic()
+        if not self._app._exit:
+            self._context.repaint()

@@ -1,0 +1,269 @@
+"""How the Logs pane gets to a record: the page of one, the next match, a mark, a time, a share or a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import aclosing, suppress
+from datetime import datetime, tzinfo
+from functools import partial
+
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.logs.detail import Neighbours
+from lilfox_tui.app.panes.logs.feed import LogFeed
+from lilfox_tui.app.panes.logs.state import LogsState, Mark, RecordPage
+from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.logs.filter.model import EVERYTHING
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, Start, SupportsSeek
+from lilfox_tui.logs.window import MergeKey, WindowItem
+
+NEIGHBOURS = 6
+"""Records before and after one."""
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?) ?%")
+_LINE = re.compile(r"\d{1,12}")
+
+
+class RecordFinder:
+    """Goes to records that may not be loaded, and reads what stands beside one."""
+
+    def __init__(self, context: PaneContext[LogsState], feed: LogFeed) -> None:
+        self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
+
+    # ---- the page of a record --------------------------------------------------------------------------------------
+
+    def open_record(self) -> None:
+        """Shows the page of the selected record."""
+        shown = self._state.selected
+        if shown is None:
+            return
+        self._state.page = page = RecordPage(shown)
+        if page.record is not None:
+            self._context.run(partial(self._read_neighbours, page, page.record), group="neighbours", exclusive=True)
+        self._context.repaint()
+
+    async def _read_neighbours(self, page: RecordPage, record: LogRecord) -> None:
+        source = self._state.source(record.source)
+        if source is None:
+            return
+        try:
+            before, after = await neighbours_of(source, record)
+        except LilFoxError as error:
+            self._app.tell(error)
+            return
+        if self._state.page is page:
+            page.neighbours = Neighbours(_placed(before, page.shown), _placed(after, page.shown))
+            self._context.repaint()
+
+    # ---- the next match ------------------------------------------------------------------------------------------
+
+    def select_match(self, direction: int) -> None:
+        """Goes to the next record that the filter matches (1), or the one before (-1)."""
+        state, merged = self._state, self._state.merged
+        if state.page is not None or merged is None or not merged.shown:
+            return
+        if state.only_matching:
+            self._feed.move(direction)
+            return
+        older = direction < 0
+        here = len(merged.shown) - 1 if state.cursor is None else merged.index(state.cursor)
+        order = range(here - 1, -1, -1) if older else range(here + 1, len(merged.shown))
+        for at in order:
+            item = merged.shown[at].item
+            if isinstance(item, LogRecord) and state.filter.matches(item):
+                self._feed.stand_on(merged.shown[at].key)
+                return
+        if merged.at_oldest if older else merged.at_newest:
+            self._app.tell(tr("no match further on"))
+        else:
+            edge = merged.shown[0 if older else -1].key
+            self._context.run(partial(self._find, merged, edge, older=older), group="move", exclusive=True)
+
+    async def _find(self, merged: MergedLogs, edge: MergeKey, *, older: bool) -> None:
+        """Looks for a match past what is loaded, and moves there."""
+        try:
+            async with MergedLogs(self._state.shown_sources, self._state.match) as finding:
+                self._state.finding = finding
+                found = await _first_past(finding, edge, older=older)
+        finally:
+            self._state.finding = None
+        if found is None or not isinstance(found.item, LogRecord):
+            self._app.tell(tr("no match further on"))
+            self._context.repaint()
+            return
+        await merged.go(AtTime(found.key.time_us))
+        self._feed.arrive(await _key_once_loaded(merged, found.item.source, found.item.place) or merged.reader)
+
+    # ---- a mark, a time, a share, a line ---------------------------------------------------------------------------
+
+    def go_to_mark(self, mark: Mark, time_us: int) -> None:
+        """Goes to a marked record of that time."""
+        self._context.run(partial(self._go_to_mark, *mark, time_us), group="move", exclusive=True)
+
+    async def _go_to_mark(self, source: str, place: str, time_us: int) -> None:
+        merged = self._state.merged
+        if merged is None:
+            return
+        loaded = _key_of(merged, source, place)
+        if loaded is None:
+            await merged.go(AtTime(time_us))
+            loaded = await _key_once_loaded(merged, source, place)
+        if loaded is None:
+            self._app.tell(tr("the marked record is not among those shown now"))
+        self._feed.arrive(loaded or merged.reader)
+
+    def jump(self, words: str) -> None:
+        """Goes where ``words`` say."""
+        if words.strip():
+            self._context.run(partial(self._jump, words.strip()), group="move", exclusive=True)
+
+    async def _jump(self, words: str) -> None:
+        state, merged = self._state, self._state.merged
+        if merged is None:
+            return
+        try:
+            start = await start_of_words(words, state.shown_sources, now=state.clock, zone=state.zone)
+        except LilFoxError as error:
+            self._app.tell(error)
+            return
+        state.at_end = False
+        self._feed.arrive(await merged.go(start))
+
+
+class PlaceActions(ActionGroup):
+    """Marks, and jumping."""
+
+    def __init__(self, context: PaneContext[LogsState], finder: RecordFinder) -> None:
+        self._context, self._state, self._app, self._finder = context, context.state, context.app, finder
+
+    def _why_no_record(self) -> Message | None:
+        return self._state.why_no_record()
+
+    @action("mark", "m", tr("mark"), tr("mark this record, or unmark it"), why_not=_why_no_record)
+    def toggle_mark(self) -> None:
+        self._state.toggle_mark()
+        self._context.repaint()
+
+    def _why_no_mark(self) -> Message | None:
+        return None if self._state.marks else tr("nothing is marked; m marks a record")
+
+    @action(
+        "next-mark",
+        "apostrophe",
+        tr("next mark"),
+        tr("the next marked record, then the oldest"),
+        why_not=_why_no_mark,
+    )
+    def next_mark(self) -> None:
+        self._finder.go_to_mark(*self._state.next_mark())
+
+    @action("jump", "J", tr("jump"), tr("to a time (03:15, 10m, 2026-03-29T03:15), a share (50%) or a line (1200)"))
+    def ask_jump(self) -> None:
+        self._app.ask_line(_("time, 50% or line"), "", self._finder.jump, live=False)
+
+
+async def neighbours_of(source: LogSource, record: LogRecord) -> tuple[tuple[LogRecord, ...], tuple[LogRecord, ...]]:
+    """The records of its source before and after one, whatever the filter is. Raises LilFoxError."""
+    place = AtPlace(record.place)
+    before = await source.page(place, older=True, limit=NEIGHBOURS, where=EVERYTHING)
+    after = await source.page(place, older=False, limit=NEIGHBOURS, where=EVERYTHING)
+    return before.records, after.records
+
+
+def _placed(records: tuple[LogRecord, ...], beside: WindowItem) -> tuple[WindowItem, ...]:
+    """Records as rows take them; where they stand in the list is not known."""
+    return tuple(WindowItem(MergeKey(beside.key.time_us, -1, turn), record) for turn, record in enumerate(records))
+
+
+def _key_of(merged: MergedLogs, source: str, place: str) -> MergeKey | None:
+    for each in merged.shown:
+        if isinstance(each.item, LogRecord) and each.item.place == place and each.item.source == source:
+            return each.key
+    return None
+
+
+async def _key_once_loaded(merged: MergedLogs, source: str, place: str) -> MergeKey | None:
+    """The key of a record near where ``merged`` has gone to, as soon as its source has answered."""
+    async with aclosing(merged.changes.watch()) as changes:
+        async for _version in changes:
+            key = _key_of(merged, source, place)
+            if key is not None or source not in merged.searching:
+                return key
+    return None
+
+
+async def _first_past(found: MergedLogs, edge: MergeKey, *, older: bool) -> WindowItem | None:
+    """The nearest record on one side of ``edge`` (another list's), once everything nearer was searched."""
+    await found.go(AtTime(edge.time_us if older else edge.time_us + 1), 1)
+    async with aclosing(found.changes.watch()) as changes:
+        async for _version in changes:
+            side = [each for each in found.shown if (each.key.time_us < edge.time_us if older else
+                                                     each.key.time_us > edge.time_us)]  # fmt: skip
+            if side and not found.late(older=older):
+                return side[-1] if older else side[0]
+            if not found.searching:
+                return (side[-1] if older else side[0]) if side else None
+    return None
+
+
+# ---- where words lead -------------------------------------------------------------------------------------------
+
+
+async def start_of_words(words: str, sources: Sequence[LogSource], *, now: datetime, zone: tzinfo) -> Start:
+    """Where ``words`` lead: a time as filters have it, ``50%``, or the number of a line. Raises UsageError for words
+    that are none of these, LilFoxError where a source cannot tell."""
+    if found := _SHARE.fullmatch(words):
+        return await _at_share(min(1.0, float(found[1]) / 100), sources)
+    if _LINE.fullmatch(words):
+        return await _at_line(int(words), sources)
+    return AtTime(_time_us(words, now, zone))
+
+
+def _time_us(words: str, now: datetime, zone: tzinfo) -> int:
+    """A moment; ``10m`` is ten minutes ago. Raises UsageError."""
+    from lilfox_tui.logs.filter.model import span
+    from lilfox_tui.logs.filter.syntax import parse_filter  # not on the way to the first records
+
+    for text in (words, f"{words}.."):
+        with suppress(UsageError):
+            since_us, _until_us = span(parse_filter(text, now=now, zone=zone))
+            if since_us is not None:
+                return since_us
+    raise UsageError(
+        tr("{words} is no time, no share and no line", words=words),
+        tr("for example {times}", times="10m, 03:15, 2026-11-25T03:15, 50%, 1200"),
+    )
+
+
+async def _at_line(number: int, sources: Sequence[LogSource]) -> Start:
+    only: object = sources[0] if len(sources) == 1 else None
+    if not isinstance(only, SupportsSeek):
+        raise UsageError(
+            tr("a line number is of one file, and {count} sources are shown", count=len(sources)),
+            tr("o chooses one; a time or a share goes over all"),
+        )
+    start = await only.at_line(number)
+    if start is None:
+        raise UsageError(tr("line {number} is not counted yet, or past the end", number=number))
+    return start
+
+
+async def _at_share(share: float, sources: Sequence[LogSource]) -> Start:
+    """Of one file by its size, of several sources by the time from the oldest record to the newest."""
+    if len(sources) == 1 and isinstance(sources[0], SupportsSeek):
+        return await sources[0].at_share(share)
+    firsts, lasts = [], []
+    for source in sources:
+        try:
+            oldest = await source.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)
+            newest = await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
+        except LilFoxError:
+            continue  # the others tell the span as well as they can
+        firsts += [each.entry.time_us for each in oldest.records if each.entry.time_us is not None]
+        lasts += [each.entry.time_us for each in newest.records if each.entry.time_us is not None]
+    if not firsts or not lasts:
+        raise UsageError(tr("no source tells times: there is no share of them"))
+    return AtTime(int(min(firsts) + share * (max(lasts) - min(firsts))))

@@ -1,0 +1,351 @@
+"""What the Logs pane shows: which sources, which records of them, where the reader stands, which record is open, what
+was counted. No screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING
+
+from lilfox_tui.app.panes.logs.detail import DetailRow, FieldValue, Neighbours, first_field
+from lilfox_tui.app.panes.logs.list import LogList, Place
+from lilfox_tui.app.panes.logs.rows import trace_of
+from lilfox_tui.errors import LilFoxError
+from lilfox_tui.i18n import Message, tr
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import LogRecord, Severity, microseconds
+from lilfox_tui.logs.source import AtEnd, AtTime, LogSource
+from lilfox_tui.logs.window import MergeKey, WindowItem
+
+if TYPE_CHECKING:
+    from lilfox_tui.app.panes.logs.sources import OpenLogs
+    from lilfox_tui.logs.statistics import Statistics
+
+LEVELS = (
+    Severity.UNKNOWN,
+    Severity.DEBUG,
+    Severity.INFO,
+    Severity.WARNING,
+    Severity.ERROR,
+    Severity.CRITICAL,
+)
+Mark = tuple[str, str]
+"""The source and the place of a marked record."""
+
+
+class RecordPage:
+    """A record that is open over the list."""
+
+    def __init__(self, shown: WindowItem) -> None:
+        self.shown = shown
+        self.neighbours: Neighbours | None = None
+        """None while they are read."""
+        self.rows: list[DetailRow] = []
+        """As they were drawn last."""
+        self._row: int | None = None
+
+    @property
+    def record(self) -> LogRecord | None:
+        """The record; None for a notice, which has no page."""
+        return self.shown.item if isinstance(self.shown.item, LogRecord) else None
+
+    @property
+    def row(self) -> int:
+        """The selected one, until somebody chooses the first that has a field."""
+        return first_field(self.rows) if self._row is None else self._row
+
+    @property
+    def field(self) -> FieldValue | None:
+        """The field of the selected row."""
+        return self.rows[min(self.row, len(self.rows) - 1)].field if self.rows else None
+
+    def select(self, row: int) -> None:
+        """Selects a row; the last or the first one for one that is past it."""
+        if self.rows:
+            self._row = max(0, min(len(self.rows) - 1, row))
+
+    def move(self, step: int) -> None:
+        """Selects the row ``step`` rows down, or up."""
+        self.select(self.row + step)
+
+
+class LogsState:
+    """The pane's state."""
+
+    def __init__(self) -> None:
+        self.opened: OpenLogs | None = None
+        self.merged: MergedLogs | None = None
+        """The list of the sources that are shown; None until it is begun."""
+        self.failure: LilFoxError | None = None
+        """Why nothing is open."""
+        self.hidden: frozenset[str] = frozenset()
+        self.follows = True
+        self.rewound: datetime | None = None
+        """The time that is looked at (aware UTC); None for now."""
+        self.working = ""
+        """What is being counted or saved, for the line of messages."""
+        self.finding: MergedLogs | None = None
+        """Where a match is looked for, past what is loaded."""
+
+        self.level = Severity.UNKNOWN
+        self.filter_text = ""
+        self.filter: Filter = EVERYTHING
+        self.filter_error = ""
+        self.only_matching = True
+
+        self.cursor: MergeKey | None = None
+        """Where the reader stands; None for the newest row that is loaded."""
+        self._at_end = True
+        self._stood_on: WindowItem | None = None
+        self.marks: dict[Mark, int] = {}
+        """With their times."""
+        self.page: RecordPage | None = None
+        """None where the list is shown."""
+
+        self.zone: tzinfo = UTC
+        """Of the times that are shown, and of those that are typed."""
+        self.wrapped = False
+        self.folded = True
+        self.shifted = 0
+        """Cells of messages that are left of the screen."""
+        self.list: LogList | None = None
+        """The rows as they were drawn last."""
+        self.top: Place | None = None
+        """What stands on the first row that is seen."""
+
+        self.counted: Statistics | None = None
+        """All that matches, where it was counted."""
+        self.came_before = 0
+        """Records that had come while following when it was counted; what came since is beyond that."""
+        self._counted_for: tuple[MergedLogs, Filter] | None = None
+        self._leaps_before = 0
+
+    # ---- sources -------------------------------------------------------------------------------------------------
+
+    @property
+    def sources(self) -> Sequence[LogSource]:
+        """Those that are open."""
+        return () if self.opened is None else self.opened.sources
+
+    @property
+    def shown_sources(self) -> list[LogSource]:
+        """Those that are shown."""
+        return [each for each in self.sources if each.name not in self.hidden]
+
+    def source(self, name: str) -> LogSource | None:
+        """The source of that name."""
+        return next((each for each in self.sources if each.name == name), None)
+
+    def show_only(self, names: Iterable[str]) -> None:
+        """Hides the sources that are not named."""
+        self.hidden = frozenset(each.name for each in self.sources) - frozenset(names)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something goes on that can be ended."""
+        return (
+            bool(self.working) or self.finding is not None or (self.merged is not None and bool(self.merged.searching))
+        )
+
+    def why_not_retry(self) -> Message | None:
+        """Why there is nothing to try again."""
+        if self.failure is not None or (self.merged is not None and self.merged.troubles):
+            return None
+        return tr("every source answers")
+
+    # ---- the filter ----------------------------------------------------------------------------------------------
+
+    @property
+    def where(self) -> Filter:
+        """What a record must be to be in the list."""
+        parts: list[Filter] = [AtLeast(self.level)] if self.level > Severity.UNKNOWN else []
+        if self.only_matching and self.filter != EVERYTHING:
+            parts.append(self.filter)
+        return EVERYTHING if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    @property
+    def match(self) -> Filter:
+        """What a record must be to be a match, also where the others are shown beside it."""
+        return And((AtLeast(self.level), self.filter)) if self.level else self.filter
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether a level or a filter leaves records out."""
+        return bool(self.filter_text) or self.level > Severity.UNKNOWN
+
+    def set_filter(self, text: str) -> bool:
+        """Takes what ``text`` asks for; whether that is another filter than before. What is wrong in it is kept to be
+        told, and the filter stays."""
+        from lilfox_tui.logs.filter.syntax import parse_filter  # not on the way to the first records
+
+        self.filter_text = text
+        try:
+            found = parse_filter(text, now=self.clock, zone=self.zone)
+        except LilFoxError as error:
+            self.filter_error = f"{error}  {error.hint}".strip()
+            return False
+        self.filter_error = ""
+        if found == self.filter:
+            return False
+        self.filter = found
+        self._stood_on = self._stood_on or self.selected
+        return True
+
+    def step_level(self, step: int) -> None:
+        """Takes the next level as the least that is shown, or the one before."""
+        self.level = LEVELS[(LEVELS.index(self.level) + step) % len(LEVELS)]
+
+    # ---- where the reader stands ---------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> datetime:
+        """The time that is looked at (aware UTC)."""
+        return self.rewound or datetime.now(UTC)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the reader stands on the newest record, and goes along with what is new."""
+        return self._at_end
+
+    @at_end.setter
+    def at_end(self, is_so: bool) -> None:
+        self._at_end = is_so
+        if self.merged is not None:
+            self.merged.sticks = is_so and self.merged.following
+
+    @property
+    def selected(self) -> WindowItem | None:
+        """The record that actions are about."""
+        if self.merged is None or not self.merged.shown:
+            return None
+        at = len(self.merged.shown) - 1 if self.cursor is None else self.merged.index(self.cursor)
+        return self.merged.shown[at]
+
+    @property
+    def selected_record(self) -> LogRecord | None:
+        """The same, where it is a record and no notice."""
+        shown = self.selected
+        return shown.item if shown is not None and isinstance(shown.item, LogRecord) else None
+
+    def why_no_record(self) -> Message | None:
+        """Why there is no record that something can be done with."""
+        return None if self.selected_record is not None else tr("there is no record here")
+
+    @property
+    def start(self) -> AtEnd | AtTime:
+        """Where a new list is begun: where the reader stands in the one there is."""
+        if self.rewound is not None:
+            return AtTime(microseconds(self.rewound))
+        here = self.selected
+        if self.at_end or here is None or not isinstance(here.item, LogRecord) or here.item.entry.time_us is None:
+            return AtEnd()
+        return AtTime(here.item.entry.time_us)
+
+    @property
+    def stood_on(self) -> WindowItem | None:
+        """Where the reader stood when a filter was begun: typing it letter by letter does not lead away from there.
+        None once he has moved."""
+        return self._stood_on
+
+    def merge(self, merged: MergedLogs) -> None:
+        """Begins another list."""
+        self.merged, self.cursor, self._stood_on = merged, None, None
+
+    def stand_on(self, key: MergeKey | None) -> None:
+        """Makes ``key`` where the reader stands, the newest row that is loaded for None."""
+        if self.merged is not None and self.merged.shown:
+            self._stood_on = None
+            self.cursor = self.merged.reader = self.merged.shown[-1].key if key is None else key
+            self.at_end = self.merged.at_newest and self.cursor == self.merged.shown[-1].key
+
+    def arrive(self, key: MergeKey | None, *, by_filter: bool = False) -> None:
+        """Takes ``key``, to which the list was moved, as where the reader stands."""
+        self.cursor = key
+        if not by_filter:
+            self._stood_on = None
+        if self.merged is not None and self.merged.shown:
+            self.at_end = self.merged.at_newest and key == self.merged.shown[-1].key
+
+    def step(self, step: int) -> tuple[MergeKey, bool] | None:
+        """The row ``step`` rows down, or up, and whether the reader stands on it already; None where there are none."""
+        if self.list is None or not self.list.groups or self.merged is None:
+            return None
+        at = 0 if self.cursor is None else self.list.group_of(self.merged.index(self.cursor))
+        to = max(0, min(self.list.groups - 1, at + step))
+        return (self.list.last_of(to) if step > 0 else self.list.first_of(to)).key, to == at
+
+    # ---- marks ---------------------------------------------------------------------------------------------------
+
+    def toggle_mark(self) -> None:
+        """Marks the selected record, or unmarks it."""
+        shown = self.selected
+        if shown is not None and isinstance(shown.item, LogRecord):
+            mark = (shown.item.source, shown.item.place)
+            if mark in self.marks:
+                del self.marks[mark]
+            else:
+                self.marks[mark] = shown.key.time_us
+
+    def next_mark(self) -> tuple[Mark, int]:
+        """The marked record after the selected one, else the oldest, with its time. There must be one."""
+        shown = self.selected
+        here: tuple[int, str, str] = (0, "", "")
+        if shown is not None and isinstance(shown.item, LogRecord):
+            here = (shown.key.time_us, shown.item.source, shown.item.place)
+        ordered = sorted((time_us, source, place) for (source, place), time_us in self.marks.items())
+        time_us, source, place = next((mark for mark in ordered if mark > here), ordered[0])
+        return (source, place), time_us
+
+    # ---- the record that is open -----------------------------------------------------------------------------------
+
+    def why_not_open(self) -> Message | None:
+        """Why there is no record to open."""
+        return self.why_no_record() if self.page is None else tr("this page is open already")
+
+    def why_not_sideways(self) -> Message | None:
+        """Why messages are not moved sideways."""
+        if self.page is not None:
+            return tr("long values of a record are on several lines")
+        return tr("long messages are on several lines; w cuts them") if self.wrapped else None
+
+    def why_not_back(self) -> Message | None:
+        """Why there is nothing to go back from."""
+        if self.page is not None or self.busy or self.is_narrowed:
+            return None
+        return tr("this is the first screen; q quits")
+
+    @property
+    def field(self) -> FieldValue | None:
+        """The field that is selected on the page."""
+        return None if self.page is None else self.page.field
+
+    @property
+    def traced(self) -> FieldValue | None:
+        """What can be followed over all sources: the selected field, or the request of the selected record."""
+        if self.page is not None:
+            return self.field
+        record = self.selected_record
+        found = None if record is None else trace_of(record)
+        return None if found is None else FieldValue(*found)
+
+    # ---- what was counted ----------------------------------------------------------------------------------------
+
+    def is_counted(self, merged: MergedLogs) -> bool:
+        """Whether all was counted, or is just now; what came since does not matter while it is loaded."""
+        return self.is_count_of(merged, merged.where) and self._leaps_before == merged.leaps
+
+    def is_count_of(self, merged: MergedLogs, where: Filter) -> bool:
+        """Whether that is what was counted, or is just now."""
+        return self._counted_for == (merged, where)
+
+    def begin_count(self, merged: MergedLogs) -> None:
+        """All of ``merged`` is counted from now on; until that is done the count of the same there is goes on."""
+        if not self.is_count_of(merged, merged.where):
+            self._counted_for, self.counted = (merged, merged.where), None
+        self._leaps_before, self.came_before = merged.leaps, merged.came
+
+    def take_count(self, merged: MergedLogs, where: Filter, counted: Statistics, *, came: int, leaps: int) -> None:
+        """Takes what was counted; so many had come by when it was begun."""
+        self._counted_for, self.counted = (merged, where), counted
+        self.came_before, self._leaps_before = came, leaps

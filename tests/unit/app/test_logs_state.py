@@ -1,0 +1,219 @@
+"""What the Logs pane shows, without a screen: the filter, where the reader stands, marks, the open record, counts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lilfox_tui.app.panes.logs.detail import FieldValue, Neighbours, detail_rows
+from lilfox_tui.app.panes.logs.list import LogList
+from lilfox_tui.app.panes.logs.rows import LogStyle
+from lilfox_tui.app.panes.logs.state import LogsState, RecordPage
+from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import LogRecord, Severity, microseconds
+from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime
+from lilfox_tui.logs.window import MergeKey, WindowItem
+from tests.unit.logs.memory_source import MemorySource, record
+
+STYLE = LogStyle(width=100, glyphs=UNICODE)
+
+
+@asynccontextmanager
+async def showing(records: Sequence[LogRecord], start: AtBeginning | AtEnd | None = None) -> AsyncGenerator[LogsState]:
+    """The state as it is once these records are loaded and drawn."""
+    state = LogsState()
+    async with MergedLogs([MemorySource("web", records)], EVERYTHING) as merged:
+        state.merge(merged)
+        state.arrive(await merged.go(start or AtEnd()))
+        state.list = LogList(merged.shown, STYLE, folded=True)
+        yield state
+
+
+def some(*messages: str) -> list[LogRecord]:
+    return [record("web", number, number + 1, message) for number, message in enumerate(messages)]
+
+
+def where(state: LogsState) -> Filter:
+    return state.where
+
+
+def level(state: LogsState) -> Severity:
+    return state.level
+
+
+def stood_on(state: LogsState) -> WindowItem | None:
+    return state.stood_on
+
+
+def start(state: LogsState) -> AtEnd | AtTime:
+    return state.start
+
+
+def field(page: RecordPage) -> FieldValue | None:
+    return page.field
+
+
+def stands_at_end(state: LogsState) -> bool:
+    return state.at_end
+
+
+def test_level_and_filter_leave_records_out_and_a_filter_that_only_marks_does_not() -> None:
+    state = LogsState()
+    assert where(state) == EVERYTHING
+    assert not state.is_narrowed
+    state.step_level(3)
+    assert where(state) == AtLeast(Severity.WARNING)
+    assert state.set_filter("refused")
+    assert where(state) == And((AtLeast(Severity.WARNING), state.filter))
+    state.only_matching = False
+    assert where(state) == AtLeast(Severity.WARNING)
+    assert state.match == And((AtLeast(Severity.WARNING), state.filter)), "which are matches does not change"
+
+
+def test_levels_go_around() -> None:
+    state = LogsState()
+    state.step_level(-1)
+    assert level(state) is Severity.CRITICAL
+    state.step_level(1)
+    assert level(state) is Severity.UNKNOWN
+
+
+def test_what_is_wrong_in_a_filter_is_kept_to_be_told_and_leaves_the_last_good_one() -> None:
+    state = LogsState()
+    assert state.set_filter("refused")
+    good = state.filter
+    assert not state.set_filter("refused and (")
+    assert state.filter_error
+    assert state.filter == good
+    assert not state.set_filter("refused"), "it is the same as before"
+    assert not state.filter_error
+
+
+async def test_typing_a_filter_does_not_lead_away_from_where_the_reader_stood() -> None:
+    async with showing(some("a", "b", "c")) as state:
+        assert state.merged is not None
+        state.stand_on(state.merged.shown[1].key)
+        state.set_filter("c")
+        state.arrive(state.merged.shown[2].key, by_filter=True)
+        state.set_filter("ca")
+        assert stood_on(state) == state.merged.shown[1]
+        state.stand_on(state.merged.shown[0].key)
+        assert stood_on(state) is None, "he has moved"
+        state.set_filter("a")
+        state.arrive(state.merged.shown[2].key)
+        assert stood_on(state) is None, "he went to a time, or an end"
+
+
+async def test_down_goes_past_what_is_folded_and_up_to_its_first() -> None:
+    alike = [record("web", number, number + 1, "again", severity=Severity.ERROR) for number in range(1, 4)]
+    async with showing([*some("a"), *alike, record("web", 5, 9, "z")], AtBeginning()) as state:
+        assert state.merged is not None
+        keys = [each.key for each in state.merged.shown]
+        state.stand_on(keys[0])
+        assert state.step(1) == (keys[3], False), "the last of those that are one row"
+        assert state.step(99) == (keys[4], False)
+        assert state.step(-1) == (keys[0], True)
+        state.stand_on(keys[4])
+        assert state.step(-1) == (keys[1], False), "the first of them"
+        assert state.step(1) == (keys[4], True)
+        state.list = None
+        assert state.step(1) is None
+
+
+async def test_a_new_list_begins_where_the_reader_stands() -> None:
+    async with showing(some("a", "b", "c")) as state:
+        assert state.merged is not None
+        assert stands_at_end(state)
+        assert start(state) == AtEnd()
+        state.stand_on(state.merged.shown[1].key)
+        assert not stands_at_end(state)
+        assert start(state) == AtTime(2)
+        state.rewound = datetime(2026, 3, 29, tzinfo=UTC)
+        assert start(state) == AtTime(microseconds(state.rewound))
+
+
+async def test_marks_are_gone_through_by_time_and_then_from_the_oldest() -> None:
+    async with showing(some("a", "b", "c"), AtBeginning()) as state:
+        assert state.merged is not None
+        for at in (2, 0):
+            state.stand_on(state.merged.shown[at].key)
+            state.toggle_mark()
+        assert state.next_mark() == (("web", "2"), 3)
+        state.stand_on(state.merged.shown[2].key)
+        assert state.next_mark() == (("web", "0"), 1)
+        state.toggle_mark()
+        assert state.marks == {("web", "0"): 1}
+
+
+async def test_back_leaves_the_page_then_what_goes_on_then_the_filter_and_the_level() -> None:
+    async with showing(some("a")) as state:
+        assert state.why_not_back() is not None
+        for change, undo in (
+            (lambda: setattr(state, "working", "counting"), lambda: setattr(state, "working", "")),
+            (lambda: state.set_filter("a"), lambda: state.set_filter("")),
+            (lambda: state.step_level(1), lambda: state.step_level(-1)),
+        ):
+            change()
+            assert state.why_not_back() is None
+            undo()
+            assert state.why_not_back() is not None
+        assert state.selected is not None
+        assert state.why_not_open() is None
+        state.page = RecordPage(state.selected)
+        assert state.why_not_back() is None
+        assert state.why_not_open() is not None
+        assert state.why_not_sideways() is not None
+
+
+def test_a_page_selects_its_first_field_until_somebody_chooses() -> None:
+    shown = WindowItem(MergeKey(1, 0, 1), record("web", 1, 1, "refused", fields={"request_id": "0042", "code": 503}))
+    page = RecordPage(shown)
+    assert field(page) is None, "nothing is drawn yet"
+    page.move(1)
+    assert page.record is not None
+    page.rows = detail_rows(shown, page.record, Neighbours(), STYLE)
+    assert page.field is not None
+    assert page.field.name == "source"
+    page.select(next(at for at, each in enumerate(page.rows) if each.field and each.field.name == "code"))
+    assert (page.field.name, page.field.value) == ("code", "503")
+    page.move(-99)
+    assert page.row == 0
+    assert field(page) is None
+    page.move(99)
+    assert page.row == len(page.rows) - 1
+
+
+async def test_what_is_followed_is_the_selected_field_else_the_request_of_the_record() -> None:
+    async with showing([record("web", 1, 1, "a", fields={"request_id": "0042"})]) as state:
+        assert state.traced is not None
+        assert (state.traced.name, state.traced.value) == ("request_id", "0042")
+        assert state.selected is not None
+        state.page = RecordPage(state.selected)
+        assert state.traced is None, "on the page it is its field"
+
+
+async def test_a_count_is_of_one_list_and_one_filter() -> None:
+    async with showing(some("a")) as state:
+        merged = state.merged
+        assert merged is not None
+        assert not state.is_counted(merged)
+        state.begin_count(merged)
+        assert state.is_counted(merged)
+        merged.where = AtLeast(Severity.ERROR)
+        assert not state.is_counted(merged)
+        state.begin_count(merged)
+        assert state.counted is None
+        assert state.is_count_of(merged, AtLeast(Severity.ERROR))
+
+
+@pytest.mark.parametrize("ago", [None, timedelta(hours=1)])
+def test_typed_times_are_told_by_the_clock_that_is_looked_at(ago: timedelta | None) -> None:
+    state = LogsState()
+    now = datetime.now(UTC)
+    state.rewound = None if ago is None else now - ago
+    assert abs(state.clock - (state.rewound or now)) < timedelta(seconds=10)
