@@ -113,8 +113,7 @@ def bound_actions(owner: object, groups: Iterable[ActionGroup] = ()) -> tuple[Ac
     """The actions of ``owner`` and of the ``groups`` that it is composed of, each bound to the object that it is of."""
     of_groups = {each.id: each for group in groups for each in bound_actions(group)}
     return tuple(
-        of_groups.get(each.id)
-        or replace(each, run=getattr(owner, each.run.__name__), why_not=partial(each.why_not, owner))
+        of_groups.get(each.id) or replace(each, run=partial(each.run, owner), why_not=partial(each.why_not, owner))
         for each in actions_of(type(owner))
     )
 

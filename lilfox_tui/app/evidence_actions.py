@@ -8,67 +8,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from textual import work
-
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.evidence import Selected, Selection
-from lilfox_tui.app.pane import Pane, PaneContext
+from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.text import fit
 
 _TITLE_SHOWN = 40
-
-
-class EvidenceKeys(Pane):
-    """A pane of which something can be evidence."""
-
-    @action(
-        "evidence",
-        "e",
-        tr("evidence"),
-        tr("what is selected, as it is now, into the open incident; where none is open, a title opens one"),
-        why_not=lambda self: self.no_evidence(),
-    )
-    def keep_evidence(self) -> None:
-        if (selected := self.evidence()) is not None:
-            self._keep_selected(selected)
-
-    def no_evidence(self) -> Message | None:
-        """Why nothing can be put into an incident."""
-        if self.lilfox.config.read_only:
-            return tr("read_only: nothing is written into an incident")
-        return None if self.evidence() is not None else tr("nothing is selected")
-
-    @work(group="evidence", exit_on_error=False)
-    async def _keep_selected(self, selected: Selection) -> None:
-        from lilfox_tui.incident.incidents import current_folder
-
-        evidence = await selected.read()
-        folder = await asyncio.to_thread(current_folder)
-        if folder is not None:
-            await self._keep(folder.name, evidence)
-            return
-
-        def take(title: str) -> None:
-            self._open_and_keep(title.strip() or selected.title, evidence)
-
-        title = fit(selected.title, _TITLE_SHOWN).rstrip()
-        prompt = _("no incident is open: enter opens one, esc leaves; title: {title}", title=title)
-        self.lilfox.ask_line(prompt, "", take, live=False)
-
-    @work(group="evidence", exit_on_error=False)
-    async def _open_and_keep(self, title: str, evidence: Selected) -> None:
-        from lilfox_tui.incident.incidents import open_incident
-
-        incident = await asyncio.to_thread(open_incident, title, unless_open=True)
-        await self._keep(incident.id, evidence)
-
-    async def _keep(self, incident: str, evidence: Selected) -> None:
-        from lilfox_tui.incident.incidents import keep_evidence
-
-        await asyncio.to_thread(keep_evidence, incident, evidence.name, evidence.data, evidence.text)
-        self.lilfox.monitor.incidents.look_again()
-        self.lilfox.tell(tr("{incident}: kept as evidence: {what}", incident=incident, what=evidence.text))
 
 
 class EvidenceActions(ActionGroup):

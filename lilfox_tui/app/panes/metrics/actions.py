@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.chooser import Choice, Chooser
@@ -104,7 +105,7 @@ class LinkActions(ActionGroup):
         if view is not None and isinstance(error, HostKeyChanged):
             self._app.push_screen(Reader(changed_key_rows(view.name, error)))
         elif isinstance(view, HostView) and isinstance(error, HostKeyUnknown):
-            self._context.run(self._trust(view, error), group="trust", exclusive=True)
+            self._context.run(partial(self._trust, view, error), group="trust", exclusive=True)
 
     async def _trust(self, view: HostView, error: HostKeyUnknown) -> None:
         rows = unknown_key_rows(view.name, error)
@@ -159,7 +160,7 @@ class QueryActions(ActionGroup):
 
     @action("query", "Q", tr("query"), tr("ask an expression in PromQL, at this time: a table and a chart"))
     def ask_query(self) -> None:
-        self._context.run(self._ask_query(), group="query", exclusive=True)
+        self._context.run(self._ask_query, group="query", exclusive=True)
 
     async def _ask_query(self) -> None:
         from lilfox_tui.app.panes.metrics.query_dialog import QueryBox  # numpy and the parser, only for this
@@ -189,7 +190,7 @@ class QueryActions(ActionGroup):
     def explain(self) -> None:
         view = self._state.selected_view()
         if isinstance(view, BackendView):
-            self._context.run(self._explain(view), group="explain", exclusive=True)
+            self._context.run(partial(self._explain, view), group="explain", exclusive=True)
 
     async def _explain(self, view: BackendView) -> None:
         title = _("How would it run this statement?")

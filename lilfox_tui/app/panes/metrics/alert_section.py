@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.pane import PaneContext
@@ -162,7 +163,7 @@ class AlertSection:
         )
         if question != self._asked:
             self._asked = question
-            self._context.run(self._answer(item, overview.at, columns), group="why", exclusive=True)
+            self._context.run(partial(self._answer, item, overview.at, columns), group="why", exclusive=True)
 
     async def _answer(self, item: Item, at: datetime, columns: int) -> None:
         alerting = self._app.monitor.alerting

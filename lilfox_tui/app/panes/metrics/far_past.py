@@ -6,6 +6,7 @@ import asyncio
 import importlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -190,7 +191,7 @@ class FarPast:
             self._far_screen, self._state.overview = known, known.value
             return
         self._far_screen = Pending()
-        self._context.run(self._ask_screen(overview, hosts, services), group="far screen", exclusive=True)
+        self._context.run(partial(self._ask_screen, overview, hosts, services), group="far screen", exclusive=True)
 
     def _lies_before(self, subject: str, at: datetime) -> bool:
         span = self._app.monitor.history.span(subject)
