@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.store import LockHolder
+from lilfox_tui.backup.store import StoreLockHolder
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import Message
 
@@ -19,7 +19,7 @@ class StoreError(BackupError):
 class StoreHeld(StoreError):
     """Another run holds the store."""
 
-    def __init__(self, message: Message | str, hint: Message | str = "", *, holder: LockHolder) -> None:
+    def __init__(self, message: Message | str, hint: Message | str = "", *, holder: StoreLockHolder) -> None:
         super().__init__(message, hint)
         self.holder = holder
 

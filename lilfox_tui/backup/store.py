@@ -1,7 +1,6 @@
 """Where sets are kept. One file a kind in ``stores/``, each with ``Options`` (a StoreConfig) and
 ``open_store(name, options, host)``, where ``host`` is the one that ``options.host`` names, or this machine. As in
-``source.py``, all but ``Options`` is in a module beside.
-"""
+``source.py``, all but ``Options`` is in a module beside."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ class StoreEntry(Struct, frozen=True, gc=False):
     modified: datetime
 
 
-class LockHolder(Struct, frozen=True):
+class StoreLockHolder(Struct, frozen=True):
     """Who holds a store's lock; untrusted text, since when in aware UTC where it is known."""
 
     who: str

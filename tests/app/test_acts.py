@@ -115,7 +115,7 @@ async def test_a_restart_is_shown_and_begins_on_enter(
     async with app.run_test(size=size) as pilot:
         await open_acts(app, pilot, "host", "web-1")
         await pilot.press("enter")
-        await until(lambda: dialog(app) == "Ask", what="it is shown")
+        await until(lambda: dialog(app) == "AskDialog", what="it is shown")
         await pilot.pause()
         check(f"acts-restart-{size[0]}x{size[1]}-{language}", screen_text(pilot))
         assert begun == []
@@ -131,13 +131,13 @@ async def test_a_stop_wants_the_hosts_name(language: str, begun: list[JobRequest
     async with app.run_test(size=SIZE) as pilot:
         await open_acts(app, pilot, "service", "backend")
         await choose(pilot, "stop" if language == "en" else "停止")
-        await until(lambda: dialog(app) == "Confirm", what="it is shown")
+        await until(lambda: dialog(app) == "ConfirmDialog", what="it is shown")
         await pilot.pause()
         check(f"acts-stop-80x24-{language}", screen_text(pilot))
         await pilot.press("enter")
         said = "nothing was done: type web-1 in full" if language == "en" else ""
         await until(lambda: said in screen_text(pilot), what="what is missing is said")
-        assert (dialog(app), begun) == ("Confirm", [])
+        assert (dialog(app), begun) == ("ConfirmDialog", [])
         await pilot.press(*"web-1", "enter")
         await until(lambda: len(begun) == 1, what="it begins")
 
@@ -149,7 +149,7 @@ async def test_units_by_which_the_host_is_reached_want_its_name_too(begun: list[
     async with app.run_test(size=SIZE) as pilot:
         await open_acts(app, pilot, "host", "web-1")
         await pilot.press("enter")
-        await until(lambda: dialog(app) == "Confirm", what="it is shown")
+        await until(lambda: dialog(app) == "ConfirmDialog", what="it is shown")
         await until(lambda: "You may reach the host by" in screen_text(pilot), what="that is said")
 
 
@@ -212,7 +212,7 @@ async def test_a_signal_goes_to_the_process_that_was_seen(language: str, begun: 
         await choose(pilot, "4711")
         await until(lambda: "TERM" in screen_text(pilot), what="signals are listed")
         await choose(pilot, "kill")
-        await until(lambda: dialog(app) == "Confirm", what="it is shown")
+        await until(lambda: dialog(app) == "ConfirmDialog", what="it is shown")
         await pilot.pause()
         check(f"acts-kill-80x24-{language}", screen_text(pilot))
         await pilot.press(*"web-1", "enter")
@@ -240,7 +240,7 @@ async def test_a_session_of_a_database_is_ended(
         await pilot.press("enter")
         await until(lambda: len(app.screen_stack) == 2 and "UPDATE" not in screen_text(pilot), what="ways are listed")
         await pilot.press("enter")
-        await until(lambda: dialog(app) == "Confirm", what="it is shown")
+        await until(lambda: dialog(app) == "ConfirmDialog", what="it is shown")
         await pilot.pause()
         check(f"acts-terminate-80x24-{language}", screen_text(pilot))
         await pilot.press(*"orders-db", "enter")
@@ -268,7 +268,7 @@ async def test_an_address_of_a_record_is_banned(
         await choose(pilot, "198.51")
         await until(lambda: "web-1" in screen_text(pilot), what="hosts are listed")
         await choose(pilot, "web-1")
-        await until(lambda: dialog(app) == "Confirm", what="it is shown")
+        await until(lambda: dialog(app) == "ConfirmDialog", what="it is shown")
         await pilot.pause()
         check(f"acts-ban-80x24-{language}", screen_text(pilot))
         await pilot.press(*"web-1", "enter")
@@ -293,7 +293,7 @@ async def test_a_ban_that_the_host_refuses_is_not_shown(
         await until(lambda: "web-1" in screen_text(pilot), what="hosts are listed")
         await choose(pilot, "web-1")
         await until(lambda: "it is your own address" in screen_text(pilot), what="that is said")
-        assert (dialog(app), begun) == ("Behind", [])
+        assert (dialog(app), begun) == ("BackgroundScreen", [])
 
 
 def _logs_app(folder: Path, language: str) -> LilFoxApp:
@@ -353,7 +353,7 @@ async def test_a_job_on_this_machine_is_shown_from_its_first_event_to_its_end(
         await choose(pilot, "hup")
         await choose(pilot, "sleep")
         await choose(pilot, "term")
-        await until(lambda: dialog(app) == "Ask", what="it is shown")
+        await until(lambda: dialog(app) == "AskDialog", what="it is shown")
         await pilot.press("enter")
         await until(lambda: sleeper.poll() is not None, what="it has ended")
         await until(lambda: f"ok: {sleeper.pid} has ended" in screen_text(pilot), what="the end is shown")

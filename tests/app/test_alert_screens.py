@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Event
 from lilfox_tui.app.panes.metrics.alert_page import AlertPage, alert_page, chart_columns
-from lilfox_tui.app.panes.metrics.alert_rows import Item
+from lilfox_tui.app.panes.metrics.alert_rows import AlertItem
 from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE
 from lilfox_tui.config.model import ApiConfig
 from lilfox_tui.errors import LilFoxError
@@ -91,7 +91,7 @@ def why() -> Explanation:
     return Explanation(compared(RULES[0].expression), sides)
 
 
-def page(item: Item, told: Explanation | LilFoxError | None, *, width: int = 100) -> AlertPage:
+def page(item: AlertItem, told: Explanation | LilFoxError | None, *, width: int = 100) -> AlertPage:
     alerts = some()
     events = [
         Event(NOW - timedelta(minutes=2), "told", (), by="mail"),
@@ -104,13 +104,15 @@ def page(item: Item, told: Explanation | LilFoxError | None, *, width: int = 100
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
 def test_a_page_says_why(language: str) -> None:
     set_language(language)
-    rows = alert_page(page(Item.of_alert(some().alerts[1], RULES[0]), why()))
+    rows = alert_page(page(AlertItem.of_alert(some().alerts[1], RULES[0]), why()))
     text = "\n".join("".join(piece.text for piece in row).rstrip() for row in rows) + "\n"
     check(f"alert-100-{language}", text)
 
 
 def test_a_page_that_cannot_say_why_says_so() -> None:
-    rows = alert_page(page(Item.of_alert(some().alerts[2], RULES[0]), LilFoxError(tr("it is not reached")), width=60))
+    rows = alert_page(
+        page(AlertItem.of_alert(some().alerts[2], RULES[0]), LilFoxError(tr("it is not reached")), width=60)
+    )
     text = "\n".join("".join(piece.text for piece in row) for row in rows)
     assert "it is not reached" in text
     assert "acknowledged by ada" in text
@@ -119,7 +121,7 @@ def test_a_page_that_cannot_say_why_says_so() -> None:
 
 
 def test_the_page_of_a_rule_that_fails() -> None:
-    rows = alert_page(page(Item.of_rule(RULES[3]), None))
+    rows = alert_page(page(AlertItem.of_rule(RULES[3]), None))
     text = "\n".join("".join(piece.text for piece in row) for row in rows)
     assert "cannot be evaluated for 4 min: several elements belong together" in text
     assert "HISTORY" not in text

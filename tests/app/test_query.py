@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.dialogs.chooser import Chooser
 from lilfox_tui.app.panes.metrics.query_dialog import QueryBox
-from lilfox_tui.app.panes.metrics.query_page import Answer, QueryPage, query_page
+from lilfox_tui.app.panes.metrics.query_page import QueryAnswer, QueryPage, query_page
 from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE
 from lilfox_tui.promql.value import Line, Matrix, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
@@ -130,7 +130,7 @@ async def test_with_nothing_to_ask_it_says_so() -> None:
 
 
 def page(value: object, lines: list[Line] | None = None, **more: object) -> str:
-    answer = Answer("x", NOW, timedelta(minutes=5), 15.0, value, lines or [])  # type: ignore[arg-type]
+    answer = QueryAnswer("x", NOW, timedelta(minutes=5), 15.0, value, lines or [])  # type: ignore[arg-type]
     arguments = {"chosen": 0, "width": 60, "height": 10, "glyphs": ASCII} | more
     rows, _selected = query_page(QueryPage(answer, **arguments))  # type: ignore[arg-type]
     return "\n".join("".join(piece.text for piece in row).rstrip() for row in rows)

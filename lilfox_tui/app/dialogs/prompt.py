@@ -21,21 +21,21 @@ from lilfox_tui.i18n import _
 _MOST_CHOICES_SHOWN = 8
 
 
-class Offer(NamedTuple):
+class PromptOffer(NamedTuple):
     """A row that can be chosen, and the text that it puts into the line; None: the line stays as it is."""
 
     row: Row
     text: str | None
 
 
-class Answer(NamedTuple):
+class PromptAnswer(NamedTuple):
     """What was typed, and which row was chosen (0 where there are none)."""
 
     text: str
     at: int
 
 
-class Prompt(Dialog[Answer | None]):
+class Prompt(Dialog[PromptAnswer | None]):
     """Gives the answer that ``check`` takes (it gives the text as it is used, or raises LilFoxError), or None. What is
     typed is not shown where it is ``secret``. ``does`` and ``stays`` say in a word what enter and esc do."""
 
@@ -50,7 +50,7 @@ class Prompt(Dialog[Answer | None]):
         text: str = "",
         placeholder: str = "",
         secret: bool = False,
-        offers: Sequence[Offer] = (),
+        offers: Sequence[PromptOffer] = (),
         at: int = 0,
         does: str = "",
         stays: str = "",
@@ -140,7 +140,7 @@ class Prompt(Dialog[Answer | None]):
             self._refused = error
             self._arrange()
         else:
-            self.close(Answer(text, self._at))
+            self.close(PromptAnswer(text, self._at))
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         event.lines.scroll_rows(event.delta)

@@ -38,7 +38,7 @@ class TableStyle(Struct, frozen=True):
     """Recent CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``."""
 
 
-class _Value(Struct, frozen=True):
+class _HostCells(Struct, frozen=True):
     view: HostView
     summary: HostSummary
     now: datetime
@@ -56,26 +56,26 @@ def level_role(value: float | None, threshold: Threshold) -> str:
     return "text"
 
 
-def _cpu(value: _Value) -> Row:
+def _cpu(value: _HostCells) -> Row:
     busy = value.summary.cpu_percent
     role = level_role(busy, value.style.thresholds.cpu_percent)
     return (Piece(value.style.digits.percent(busy), role), *_trend(value, "cpu", 8))
 
 
-def _memory(value: _Value) -> Row:
+def _memory(value: _HostCells) -> Row:
     used = value.summary.memory_percent
     role = level_role(used, value.style.thresholds.memory_percent)
     return (Piece(value.style.digits.percent(used), role), *_trend(value, "memory", 6))
 
 
-def _trend(value: _Value, what: str, width: int) -> Row:
+def _trend(value: _HostCells, what: str, width: int) -> Row:
     recent = (value.style.recent or {}).get(f"{value.view.name}/{what}")
     if not value.style.sparklines or not recent:
         return ()
     return (Piece(" "), Piece(spark(recent, width, value.style.glyphs, top=100.0), "chart"))
 
 
-def _split(value: _Value) -> Row:
+def _split(value: _HostCells) -> Row:
     cpu, limit = value.summary.cpu, value.summary.limit
     if cpu is None or (limit is not None and limit.cores is not None):  # the machine's, of which the host has a part
         return (Piece(" -  -  -  -", "muted"),)
@@ -88,12 +88,12 @@ def _split(value: _Value) -> Row:
     )
 
 
-def _swap(value: _Value) -> Row:
+def _swap(value: _HostCells) -> Row:
     used = value.summary.swap_percent
     return (Piece(value.style.digits.percent(used), level_role(used, value.style.thresholds.swap_percent)),)
 
 
-def _disk(value: _Value) -> Row:
+def _disk(value: _HostCells) -> Row:
     fullest = value.summary.fullest
     if fullest is None:
         return (Piece("   -", "muted"),)
@@ -101,12 +101,12 @@ def _disk(value: _Value) -> Row:
     return (Piece(value.style.digits.percent(fullest.used_percent), role), Piece(f" {fullest.mountpoint}", "muted"))
 
 
-def _network(value: _Value) -> Row:
+def _network(value: _HostCells) -> Row:
     summary, written = value.summary, value.style.digits.bytes
     return (Piece(f"{written(summary.network_in_s):>5} / {written(summary.network_out_s):>5}"),)
 
 
-def _load(value: _Value) -> Row:
+def _load(value: _HostCells) -> Row:
     load, cores = value.summary.load, value.summary.cpu_count
     if load is None:
         return (Piece("-", "muted"),)
@@ -117,7 +117,7 @@ def _load(value: _Value) -> Row:
     )
 
 
-def _pressure(value: _Value) -> Row:
+def _pressure(value: _HostCells) -> Row:
     pressure = value.summary.pressure
     if pressure is None:
         return (Piece(" -  -  -", "muted"),)
@@ -133,7 +133,7 @@ def _pressure(value: _Value) -> Row:
     return tuple(pieces[:-1])
 
 
-def _age(value: _Value) -> Row:
+def _age(value: _HostCells) -> Row:
     seconds = (value.now - value.summary.at).total_seconds()
     fresh_s = math.ceil(value.style.refresh_s) + 1
     if seconds < fresh_s:  # a number that changed each time would repaint every row for nothing
@@ -142,7 +142,7 @@ def _age(value: _Value) -> Row:
     return (Piece(short_age(seconds), "degraded" if late else "muted"),)
 
 
-COLUMNS: tuple[Column[_Value], ...] = (
+COLUMNS: tuple[Column[_HostCells], ...] = (
     Column(lambda: _("host"), 12, lambda v: (Piece(v.view.name, "strong"),), grow=8),
     Column(lambda: _("cpu"), 13, _cpu, priority=1),
     Column(lambda: "us sy io st", 11, _split, priority=7),
@@ -154,7 +154,7 @@ COLUMNS: tuple[Column[_Value], ...] = (
     Column(lambda: "cpu·mem·io", 10, _pressure, priority=9, right=True),
     Column(lambda: _("age"), 4, _age, priority=4, right=True),
 )
-NARROW: tuple[Column[_Value], ...] = (
+NARROW: tuple[Column[_HostCells], ...] = (
     Column(lambda: _("host"), 8, lambda v: (Piece(v.view.name, "strong"),), grow=16),
     Column(lambda: _("cpu"), 4, lambda v: _cpu(v)[:1], priority=1),
     Column(lambda: _("mem"), 4, lambda v: _memory(v)[:1], priority=2),
@@ -169,7 +169,7 @@ def host_heading(style: TableStyle) -> Row:
     return heading(_chosen(style), INDENT)
 
 
-def _chosen(style: TableStyle) -> list[tuple[Column[_Value], int]]:
+def _chosen(style: TableStyle) -> list[tuple[Column[_HostCells], int]]:
     columns = COLUMNS if style.width >= 72 else NARROW
     return choose(columns, style.width - INDENT - 1)
 
@@ -180,7 +180,7 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
     if view.summary is None or isinstance(view.link, Unavailable):
         name = fit(clean(view.name), _chosen(style)[0][1])
         return (*mark, Piece(name, "strong"), Piece("  "), Piece(why_no_numbers(view, now), ROLES[view.level]))
-    return (*mark, *line(_chosen(style), _Value(view, view.summary, now, style)))
+    return (*mark, *line(_chosen(style), _HostCells(view, view.summary, now, style)))
 
 
 def well(view: View) -> str:

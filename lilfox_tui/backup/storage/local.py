@@ -34,7 +34,7 @@ from lilfox_tui.backup.storage.lock import (
     marked,
     refuse_others,
 )
-from lilfox_tui.backup.store import BackupStore, LockHolder, StoreEntry
+from lilfox_tui.backup.store import BackupStore, StoreEntry, StoreLockHolder
 from lilfox_tui.backup.stores.local import Options
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.i18n import tr
@@ -110,14 +110,14 @@ def _take(folder: LocalFolder, where: str, descriptor: int, *, shared: bool) -> 
     return True
 
 
-def _holder(folder: LocalFolder) -> LockHolder:
+def _holder(folder: LocalFolder) -> StoreLockHolder:
     """Who has put a mark down: the one that holds it alone, or one of those that share it."""
     with suppress(OSError), folder.root() as root:
         shared = sorted(name for name in os.listdir(root) if name.startswith(SHARED))  # noqa: PTH208 - a descriptor
         for name in (LOCK, *shared):
             with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
                 return _mark_in(root, name).holder
-    return LockHolder(str(tr("a run that reads it")))
+    return StoreLockHolder(str(tr("a run that reads it")))
 
 
 def _mark_in(root: int, name: str) -> Mark:

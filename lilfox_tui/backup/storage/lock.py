@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.errors import StoreError, StoreHeld
-from lilfox_tui.backup.store import LockHolder
+from lilfox_tui.backup.store import StoreLockHolder
 from lilfox_tui.errors import LilFoxError
 from lilfox_tui.i18n import tr
 from lilfox_tui.text import clean
@@ -45,9 +45,9 @@ class Mark(Struct):
     token: str = ""
 
     @property
-    def holder(self) -> LockHolder:
+    def holder(self) -> StoreLockHolder:
         """For people."""
-        return LockHolder(clean(self.who)[:200] or "?", self.since)
+        return StoreLockHolder(clean(self.who)[:200] or "?", self.since)
 
 
 class MarkFiles(Protocol):
@@ -171,7 +171,7 @@ class _Marks:
             if (holder := await self._holder(LOCK)) is not None:
                 raise held_by(self._where, holder)
         else:
-            raise held_by(self._where, LockHolder("?"))
+            raise held_by(self._where, StoreLockHolder("?"))
         await self._refuse_sharers()
         return LOCK
 
@@ -202,7 +202,7 @@ class _Marks:
             raise held_by(self._where, holder)
         return name
 
-    async def _holder(self, name: str) -> LockHolder | None:
+    async def _holder(self, name: str) -> StoreLockHolder | None:
         """Who holds that mark; None when nobody does, and then the mark is gone."""
         read = await self._files.read(name)
         if read is None:
@@ -226,7 +226,7 @@ class _Marks:
             await self._files.remove([name])
 
 
-def held_by(where: str, holder: LockHolder) -> StoreHeld:
+def held_by(where: str, holder: StoreLockHolder) -> StoreHeld:
     """The error that names the holder."""
     since = "?" if holder.since is None else holder.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     return StoreHeld(

@@ -36,7 +36,7 @@ _MOST_LINES = 20
 _MOST_UNITS = 50
 
 
-class FilesystemUsage(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class MeasuredFilesystem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A mounted filesystem; percent."""
 
     mountpoint: str
@@ -67,7 +67,7 @@ class HostMeasured(Struct, frozen=True, kw_only=True, omit_defaults=True):
     memory_total_bytes: int | None = None
     swap_percent: float | None = None
     load: tuple[float, float, float] | None = None
-    filesystems: tuple[FilesystemUsage, ...] = ()
+    filesystems: tuple[MeasuredFilesystem, ...] = ()
     disks: tuple[DeviceLoad, ...] = ()
     pressure_percent: dict[str, float] = {}
     failed_units: tuple[str, ...] | None = None
@@ -114,7 +114,7 @@ def host_measured(summary: HostSummary) -> HostMeasured:
         swap_percent=_rounded(summary.swap_percent),
         load=summary.load,
         filesystems=tuple(
-            FilesystemUsage(
+            MeasuredFilesystem(
                 mountpoint=each.mountpoint,
                 used_percent=round(each.used_percent, 1),
                 available_bytes=int(each.available_bytes),

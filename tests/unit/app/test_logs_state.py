@@ -11,7 +11,7 @@ import pytest
 from lilfox_tui.app.panes.logs.detail import FieldValue, Neighbours, detail_rows
 from lilfox_tui.app.panes.logs.list import LogList
 from lilfox_tui.app.panes.logs.rows import LogStyle
-from lilfox_tui.app.panes.logs.state import LogsState, RecordPage
+from lilfox_tui.app.panes.logs.state import LogsState, OpenRecord
 from lilfox_tui.app.rendering.glyphs import UNICODE
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
 from lilfox_tui.logs.merge import MergedLogs
@@ -54,7 +54,7 @@ def start(state: LogsState) -> AtEnd | AtTime:
     return state.start
 
 
-def field(page: RecordPage) -> FieldValue | None:
+def field(page: OpenRecord) -> FieldValue | None:
     return page.field
 
 
@@ -164,7 +164,7 @@ async def test_back_leaves_the_page_then_what_goes_on_then_the_filter_and_the_le
             assert state.why_not_back() is not None
         assert state.selected is not None
         assert state.why_not_open() is None
-        state.page = RecordPage(state.selected)
+        state.page = OpenRecord(state.selected)
         assert state.why_not_back() is None
         assert state.why_not_open() is not None
         assert state.why_not_sideways() is not None
@@ -172,7 +172,7 @@ async def test_back_leaves_the_page_then_what_goes_on_then_the_filter_and_the_le
 
 def test_a_page_selects_its_first_field_until_somebody_chooses() -> None:
     shown = WindowItem(MergeKey(1, 0, 1), record("web", 1, 1, "refused", fields={"request_id": "0042", "code": 503}))
-    page = RecordPage(shown)
+    page = OpenRecord(shown)
     assert field(page) is None, "nothing is drawn yet"
     page.move(1)
     assert page.record is not None
@@ -193,7 +193,7 @@ async def test_what_is_followed_is_the_selected_field_else_the_request_of_the_re
         assert state.traced is not None
         assert (state.traced.name, state.traced.value) == ("request_id", "0042")
         assert state.selected is not None
-        state.page = RecordPage(state.selected)
+        state.page = OpenRecord(state.selected)
         assert state.traced is None, "on the page it is its field"
 
 

@@ -1,8 +1,7 @@
 """What can be done in the Backup pane with plans, sets and jobs: shown, backed up, removed, verified, restored, ended.
 
 Nothing begins on one key: there is a dialog or the wizard between. What it needs of backup/ and jobs/ is imported when
-it is asked for.
-"""
+it is asked for."""
 
 from __future__ import annotations
 
@@ -23,11 +22,12 @@ if TYPE_CHECKING:
     from lilfox_tui.jobs.model import Job
     from lilfox_tui.monitor.model import PlanView
 
+
 _MOST_SHOWN = 12
 Context = PaneContext[BackupState]
 
 
-class ViewActions(ActionGroup):
+class PlanListActions(ActionGroup):
     """Which list the keys move in, and how new what is shown is."""
 
     def __init__(self, context: Context) -> None:

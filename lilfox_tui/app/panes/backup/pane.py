@@ -13,7 +13,7 @@ from textual.containers import Horizontal
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.list_actions import ListActions
 from lilfox_tui.app.pane import Pane, PaneContext
-from lilfox_tui.app.panes.backup.actions import JobActions, PlanActions, SetActions, ViewActions
+from lilfox_tui.app.panes.backup.actions import JobActions, PlanActions, PlanListActions, SetActions
 from lilfox_tui.app.panes.backup.job_starter import JobStarter
 from lilfox_tui.app.panes.backup.restore_actions import RestoreActions
 from lilfox_tui.app.panes.backup.state import BackupState
@@ -35,7 +35,7 @@ _ALL = 10**6
 class BackupPane(Pane):
     """Left the plans, right the sets of the selected one, below what runs and what is wrong."""
 
-    GROUPS = (ListActions, ViewActions, JobActions, PlanActions, SetActions, RestoreActions)
+    GROUPS = (ListActions, PlanListActions, JobActions, PlanActions, SetActions, RestoreActions)
 
     ID = "backup"
 
@@ -48,7 +48,7 @@ class BackupPane(Pane):
         starter = JobStarter(context)
         self.groups = (
             ListActions(lilfox, self),
-            ViewActions(context),
+            PlanListActions(context),
             JobActions(context),
             PlanActions(context, starter),
             SetActions(context, starter),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lilfox_tui.backup.source import RestoreChange
     from lilfox_tui.jobs.model import Ended
 
+
 CHANGES_SHOWN = 400
 _KEY_PIECES = 2
 """A key, and what it does."""
@@ -54,7 +55,7 @@ class PageStyle(Struct, frozen=True):
     digits: Digits
 
 
-class Item(Struct, frozen=True):
+class WizardItem(Struct, frozen=True):
     """A line that the keys move to: ``act`` says what space does with it, or that it asks for a line of text."""
 
     row: Row
@@ -106,7 +107,7 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
     return rows
 
 
-def page_items(state: RestoreState, glyphs: Glyphs) -> list[Item]:
+def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
     """The lines of the open page that the keys move to."""
     if state.step == WHAT:
         return what_items(state.choice, glyphs)
@@ -141,21 +142,21 @@ def keys_row(step: int, width: int, *, asks: bool) -> Row:
 # ---- What --------------------------------------------------------------------------------------------------------
 
 
-def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[Item]:
+def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     """Each source with whether it is restored, then one table, file or folder of each."""
-    items = [Item(_box(choice.whole, _("the whole set"), glyphs), "whole")]
+    items = [WizardItem(_box(choice.whole, _("the whole set"), glyphs), "whole")]
     for each in choice.sources:
         on = not choice.only and each.wanted
         label = (
             Piece(fit(each.name, _NAME), "strong"),
             Piece(f"  {fit(each.kind, 10)}  {human_bytes(each.size_bytes)}"),
         )
-        items.append(Item((*_mark(on, glyphs), *label), "source", each.name))
+        items.append(WizardItem((*_mark(on, glyphs), *label), "source", each.name))
     for each in choice.sources:
         on = choice.only_of == each.name and bool(choice.only)
         one = _("only one table of {source}") if each.is_database else _("only one file or folder of {source}")
         text = one.format(source=each.name)
-        items.append(Item((*_mark(on, glyphs), Piece(text), Piece(f"  {choice.only}" if on else "", "accent")), "only",
+        items.append(WizardItem((*_mark(on, glyphs), Piece(text), Piece(f"  {choice.only}" if on else "", "accent")), "only",
                           each.name))  # fmt: skip
     return items
 
@@ -171,7 +172,7 @@ def _box(on: bool, text: str, glyphs: Glyphs) -> Row:
 # ---- Where -------------------------------------------------------------------------------------------------------
 
 
-def where_items(choice: RestoreChoice, looked: Looked | None) -> list[Item]:
+def where_items(choice: RestoreChoice, looked: Looked | None) -> list[WizardItem]:
     """Each chosen source with where it goes."""
     items = []
     for each in choice.chosen:
@@ -183,7 +184,7 @@ def where_items(choice: RestoreChoice, looked: Looked | None) -> list[Item]:
         else:
             told = (Piece(own or _("its own place"), "text"), Piece("  " + _("its own"), "muted"))
         items.append(
-            Item((Piece("   "), Piece(fit(each.name, _NAME), "strong"), Piece("  "), *told), "place", each.name)
+            WizardItem((Piece("   "), Piece(fit(each.name, _NAME), "strong"), Piece("  "), *told), "place", each.name)
         )
     return items
 
@@ -255,14 +256,14 @@ def _check(check: Check, about: int, glyphs: Glyphs) -> Iterator[Row]:
         yield (Piece(" " * 7), Piece(str(check.hint)))
 
 
-def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[Item]:
+def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     """What somebody may say to be right, although a check asks."""
     if not any(each.is_database for each in choice.chosen):
         return []
     server = _box(choice.other_server, _("it is right that this is another server than the set's"), glyphs)
     sessions = _box(choice.end_sessions, _("sessions in the way may be ended at the swap"), glyphs)
     code = _box(choice.run_code, _("what the dump executes is right"), glyphs)
-    return [Item(server, "other-server"), Item(sessions, "end-sessions"), Item(code, "run-code")]
+    return [WizardItem(server, "other-server"), WizardItem(sessions, "end-sessions"), WizardItem(code, "run-code")]
 
 
 # ---- Confirm -----------------------------------------------------------------------------------------------------

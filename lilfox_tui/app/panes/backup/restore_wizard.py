@@ -15,8 +15,8 @@ from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.dialog import Dialog
 from lilfox_tui.app.panes.backup.restore_pages import (
-    Item,
     PageStyle,
+    WizardItem,
     head_row,
     keys_row,
     only_prompt,
@@ -216,7 +216,7 @@ class RestoreWizard(Dialog[None]):
         keys.styles.height = len(said)
         keys.show(said)
 
-    def _items(self) -> list[Item]:
+    def _items(self) -> list[WizardItem]:
         return page_items(self.state, self._glyphs)
 
     def _note_or_keys(self, width: int) -> list[Row]:

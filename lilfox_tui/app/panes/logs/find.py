@@ -12,7 +12,7 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.detail import Neighbours
 from lilfox_tui.app.panes.logs.feed import LogFeed
-from lilfox_tui.app.panes.logs.state import LogsState, Mark, RecordPage
+from lilfox_tui.app.panes.logs.state import LogsState, Mark, OpenRecord
 from lilfox_tui.errors import LilFoxError, UsageError
 from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.logs.filter.model import EVERYTHING
@@ -40,12 +40,12 @@ class RecordFinder:
         shown = self._state.selected
         if shown is None:
             return
-        self._state.page = page = RecordPage(shown)
+        self._state.page = page = OpenRecord(shown)
         if page.record is not None:
             self._context.run(partial(self._read_neighbours, page, page.record), group="neighbours", exclusive=True)
         self._context.repaint()
 
-    async def _read_neighbours(self, page: RecordPage, record: LogRecord) -> None:
+    async def _read_neighbours(self, page: OpenRecord, record: LogRecord) -> None:
         source = self._state.source(record.source)
         if source is None:
             return

@@ -23,7 +23,7 @@ from lilfox_tui.app.panes.logs.evidence import LogEvidence
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.find import PlaceActions, RecordFinder
 from lilfox_tui.app.panes.logs.head import LogHead
-from lilfox_tui.app.panes.logs.state import LogsState, RecordPage
+from lilfox_tui.app.panes.logs.state import LogsState, OpenRecord
 from lilfox_tui.app.panes.logs.strip import ErrorStrip
 from lilfox_tui.app.panes.logs.table import LogTable
 from lilfox_tui.app.rendering.draw import Piece, Row
@@ -250,7 +250,7 @@ class LogsPane(Pane):
             self._possible = possible
             self.lilfox.repaint_frame()
 
-    def _paint_page(self, page: RecordPage, lines: Lines) -> None:
+    def _paint_page(self, page: OpenRecord, lines: Lines) -> None:
         if self.state.merged is None or not isinstance(page.shown.item, LogRecord):
             return
         style = self.table.style(self.state.merged)

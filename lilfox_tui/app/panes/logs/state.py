@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lilfox_tui.app.panes.logs.sources import OpenLogs
     from lilfox_tui.logs.statistics import Statistics
 
+
 LEVELS = (
     Severity.UNKNOWN,
     Severity.DEBUG,
@@ -34,7 +35,7 @@ Mark = tuple[str, str]
 """The source and the place of a marked record."""
 
 
-class RecordPage:
+class OpenRecord:
     """A record that is open over the list."""
 
     def __init__(self, shown: WindowItem) -> None:
@@ -100,7 +101,7 @@ class LogsState:
         self._stood_on: WindowItem | None = None
         self.marks: dict[Mark, int] = {}
         """With their times."""
-        self.page: RecordPage | None = None
+        self.page: OpenRecord | None = None
         """None where the list is shown."""
 
         self.zone: tzinfo = UTC

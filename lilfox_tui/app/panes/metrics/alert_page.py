@@ -10,7 +10,16 @@ from msgspec import Struct
 from lilfox_tui.alerts.model import Alert, Event, RuleView, Silence
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.alerts.silences import window_of
-from lilfox_tui.app.panes.metrics.alert_rows import Item, against, number, role, rule_trouble, shape, state_text, where
+from lilfox_tui.app.panes.metrics.alert_rows import (
+    AlertItem,
+    against,
+    number,
+    role,
+    rule_trouble,
+    shape,
+    state_text,
+    where,
+)
 from lilfox_tui.app.rendering.chart import AXIS_WIDTH, chart, spark
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.glyphs import Glyphs
@@ -31,7 +40,7 @@ class AlertPage(Struct, frozen=True):
     """What the page needs. ``why`` is None while it is being asked, an error where it cannot be told. ``events`` are
     the newest first."""
 
-    item: Item
+    item: AlertItem
     now: datetime
     window: timedelta
     glyphs: Glyphs

@@ -27,7 +27,7 @@ _FIRST = ("service", "job", "host", "instance")
 _TOLD_ELSEWHERE = ("alertname", "severity")
 
 
-class Item(Struct, frozen=True):
+class AlertItem(Struct, frozen=True):
     """A row of the section: an alert with its rule, or a rule that does not go as it should. ``subject`` is what it is
     to the pane: ``("alert", …)`` or ``("rule", …)``."""
 
@@ -36,12 +36,12 @@ class Item(Struct, frozen=True):
     alert: Alert | None = None
 
     @classmethod
-    def of_alert(cls, alert: Alert, rule: RuleView | None) -> Item:
+    def of_alert(cls, alert: Alert, rule: RuleView | None) -> AlertItem:
         """An alert and its rule, where that is known."""
         return cls(("alert", f"{alert.rule}{alert.labels}"), rule, alert)
 
     @classmethod
-    def of_rule(cls, rule: RuleView) -> Item:
+    def of_rule(cls, rule: RuleView) -> AlertItem:
         """A rule that does not go as it should."""
         return cls(("rule", rule.key), rule)
 
@@ -71,7 +71,7 @@ class Item(Struct, frozen=True):
         return " ".join((self.name, *(value for _name, value in labels))).lower()
 
 
-def items_of(alerts: Alerts) -> list[Item]:
+def items_of(alerts: Alerts) -> list[AlertItem]:
     """The rows: what fires and is pending, each worst first, what is silenced, what has resolved, then rules that
     failed and those without data."""
     rules = {rule.key: rule for rule in alerts.rules}
@@ -79,7 +79,7 @@ def items_of(alerts: Alerts) -> list[Item]:
     active = {alert.rule for alert in alerts.alerts if alert.resolved_at is None}
     ill = [rule for rule in alerts.rules if rule.health is RuleHealth.FAILED]
     ill += [rule for rule in alerts.rules if rule.health is RuleHealth.NO_DATA and rule.key not in active]
-    return [*(Item.of_alert(each, rules.get(each.rule)) for each in shown), *map(Item.of_rule, ill)]
+    return [*(AlertItem.of_alert(each, rules.get(each.rule)) for each in shown), *map(AlertItem.of_rule, ill)]
 
 
 def where(labels: Labels) -> str:
@@ -132,7 +132,7 @@ def marks(alert: Alert) -> str:
     return listed(found)
 
 
-def shape(item: Item, glyphs: Glyphs) -> Piece:
+def shape(item: AlertItem, glyphs: Glyphs) -> Piece:
     """The sign of a row in its colour."""
     if item.alert is None:
         failed = item.rule is not None and item.rule.health is RuleHealth.FAILED
@@ -148,44 +148,44 @@ def role(alert: Alert) -> str:
     return {AlertState.FIRING: "failing", AlertState.PENDING: "degraded"}.get(alert.state, "good")
 
 
-class _Value(Struct, frozen=True):
-    item: Item
+class _AlertCells(Struct, frozen=True):
+    item: AlertItem
     alert: Alert
     now: datetime
 
 
-def _note(value: _Value) -> Row:
+def _note(value: _AlertCells) -> Row:
     marked = marks(value.alert)
     return (Piece(marked + "  " if marked else "", "accent"), Piece(summary(value.alert), "muted"))
 
 
-_COLUMNS: tuple[Column[_Value], ...] = (
+_COLUMNS: tuple[Column[_AlertCells], ...] = (
     Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),), grow=2),
     Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=8),
     Column(lambda: "", 13, lambda v: (Piece(against(v.alert, v.item.expression), role(v.alert)),), priority=3),
     Column(lambda: "", 23, lambda v: (Piece(state_text(v.alert, v.item.rule, v.now), role(v.alert)),), priority=1),
     Column(lambda: "", 20, _note, priority=4, grow=200),
 )
-_TIGHT_COLUMNS: tuple[Column[_Value], ...] = (
+_TIGHT_COLUMNS: tuple[Column[_AlertCells], ...] = (
     Column(lambda: "", 18, lambda v: (Piece(v.item.name, "strong"),)),
     Column(lambda: "", 14, lambda v: (Piece(where(v.alert.labels)),), priority=2, grow=200),
     Column(lambda: "", 13, lambda v: (Piece(against(v.alert, v.item.expression), role(v.alert)),), priority=3),
     Column(lambda: "", 18, lambda v: (Piece(state_text(v.alert, None, v.now), role(v.alert)),), priority=1),
 )
 """Without what a pending alert waits for, so that those of several instances can be told apart."""
-_NARROW_COLUMNS: tuple[Column[_Value], ...] = (
+_NARROW_COLUMNS: tuple[Column[_AlertCells], ...] = (
     Column(lambda: "", 14, lambda v: (Piece(v.item.name, "strong"),), grow=12),
     Column(lambda: "", 16, lambda v: (Piece(state_text(v.alert, None, v.now), role(v.alert)),), priority=1),
 )
 
 
-def alert_row(item: Item, now: datetime, width: int, glyphs: Glyphs) -> Row:
+def alert_row(item: AlertItem, now: datetime, width: int, glyphs: Glyphs) -> Row:
     """One row of the section."""
     mark = (Piece(" "), shape(item, glyphs), Piece(" "))
     if item.alert is None:
         return (*mark, Piece(item.name, "strong"), Piece("  "), Piece(rule_trouble(item.rule, now), mark[1].role))
     columns = _COLUMNS if width >= _WIDE else _TIGHT_COLUMNS if width >= _TIGHT else _NARROW_COLUMNS
-    return (*mark, *line(choose(columns, width - INDENT - 1), _Value(item, item.alert, now)))
+    return (*mark, *line(choose(columns, width - INDENT - 1), _AlertCells(item, item.alert, now)))
 
 
 def rule_trouble(rule: RuleView | None, now: datetime) -> str:

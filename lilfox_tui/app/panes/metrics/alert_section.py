@@ -21,7 +21,7 @@ from lilfox_tui.text import break_line, human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
-    from lilfox_tui.app.panes.metrics.alert_rows import Item
+    from lilfox_tui.app.panes.metrics.alert_rows import AlertItem
     from lilfox_tui.monitor.alert_explain import Explanation
 
 _TROUBLES_SHOWN = 3
@@ -149,7 +149,7 @@ class AlertSection:
             return _("there was no such alert then, or it is not known")
         return _("this alert is over, and no longer kept")
 
-    def _ask(self, item: Item, overview: Overview, alerts_at: datetime) -> None:
+    def _ask(self, item: AlertItem, overview: Overview, alerts_at: datetime) -> None:
         """Asks for what the page tells, where something of the question is another than last time."""
         from lilfox_tui.app.panes.metrics.alert_page import chart_columns
 
@@ -165,7 +165,7 @@ class AlertSection:
             self._asked = question
             self._context.run(partial(self._answer, item, overview.at, columns), group="why", exclusive=True)
 
-    async def _answer(self, item: Item, at: datetime, columns: int) -> None:
+    async def _answer(self, item: AlertItem, at: datetime, columns: int) -> None:
         alerting = self._app.monitor.alerting
         why: Explanation | LilFoxError | None = None
         try:

@@ -125,7 +125,7 @@ _RATE = _Unit(lambda value: human_bytes(value) + "/s", lambda digits, value: dig
 _LOAD = _Unit(lambda value: f"{value:.2g}", Digits.load)
 
 
-class _Chart(Struct, frozen=True):
+class _HostChart(Struct, frozen=True):
     title: str
     series: Series
     unit: _Unit
@@ -136,14 +136,14 @@ def _charts(page: HostPage, summary: HostSummary) -> list[Row]:
     load = summary.load[0] if summary.load else None
     iowait = summary.cpu.iowait if summary.cpu else None
     wanted = (
-        _Chart(_("CPU busy"), Series("cpu_usage_percent"), _PERCENT, summary.cpu_percent),
-        _Chart(_("Memory used"), Series("memory_usage_percent"), _PERCENT, summary.memory_percent),
-        _Chart(_("Disk read"), Series("all_disks_read_bytes_per_second"), _RATE, summary.disk_read_s),
-        _Chart(_("Disk written"), Series("all_disks_written_bytes_per_second"), _RATE, summary.disk_write_s),
-        _Chart(_("Network in"), Series("all_interfaces_receive_bytes_per_second"), _RATE, summary.network_in_s),
-        _Chart(_("Network out"), Series("all_interfaces_transmit_bytes_per_second"), _RATE, summary.network_out_s),
-        _Chart(_("Load, 1 min"), Series("load1"), _LOAD, load),
-        _Chart(_("I/O wait"), Series("cpu_percent", (("mode", "iowait"),)), _PERCENT, iowait),
+        _HostChart(_("CPU busy"), Series("cpu_usage_percent"), _PERCENT, summary.cpu_percent),
+        _HostChart(_("Memory used"), Series("memory_usage_percent"), _PERCENT, summary.memory_percent),
+        _HostChart(_("Disk read"), Series("all_disks_read_bytes_per_second"), _RATE, summary.disk_read_s),
+        _HostChart(_("Disk written"), Series("all_disks_written_bytes_per_second"), _RATE, summary.disk_write_s),
+        _HostChart(_("Network in"), Series("all_interfaces_receive_bytes_per_second"), _RATE, summary.network_in_s),
+        _HostChart(_("Network out"), Series("all_interfaces_transmit_bytes_per_second"), _RATE, summary.network_out_s),
+        _HostChart(_("Load, 1 min"), Series("load1"), _LOAD, load),
+        _HostChart(_("I/O wait"), Series("cpu_percent", (("mode", "iowait"),)), _PERCENT, iowait),
     )
     two = page.width >= 76
     width = page.width // 2 - 1 if two else page.width - 2
@@ -158,7 +158,7 @@ def _charts(page: HostPage, summary: HostSummary) -> list[Row]:
     return rows
 
 
-def _one_chart(page: HostPage, wanted: _Chart, width: int) -> list[Row]:
+def _one_chart(page: HostPage, wanted: _HostChart, width: int) -> list[Row]:
     values = page.past(wanted.series, max(1, width - AXIS_WIDTH - 1))
     lost = isinstance(page.view.link, Unavailable)  # the last number is an old one then
     return chart(

@@ -26,7 +26,7 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceVie
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
-    from lilfox_tui.app.panes.metrics.alert_rows import Item
+    from lilfox_tui.app.panes.metrics.alert_rows import AlertItem
     from lilfox_tui.monitor.alert_explain import Explanation
 
 _WIDTH, _CHART_HEIGHT = 120, 5
@@ -147,7 +147,7 @@ class MetricsPages:
             case BackendView():
                 return backend_page(replace(self.backend_page(view, now), width=_WIDTH))
 
-    async def _read_alert(self, item: Item, overview: Overview) -> Selected:
+    async def _read_alert(self, item: AlertItem, overview: Overview) -> Selected:
         from lilfox_tui.app.panes.metrics.alert_page import AlertPage, alert_page, chart_columns
         from lilfox_tui.app.panes.metrics.alert_rows import rule_trouble, state_text
 

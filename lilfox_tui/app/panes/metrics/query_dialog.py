@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.app.dialogs.dialog import Ahead, Dialog
-from lilfox_tui.app.panes.metrics.query_page import Answer, QueryPage, columns_of, head_rows, query_page, series_of
+from lilfox_tui.app.panes.metrics.query_page import QueryAnswer, QueryPage, columns_of, head_rows, query_page, series_of
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.glyphs import Glyphs
 from lilfox_tui.app.widgets.inputs import TextField
@@ -78,7 +78,7 @@ class QueryBox(Dialog[str]):
         self._engine, self._at, self._window, self._glyphs, self._text = engine, at, window, glyphs, text
         self._looked: set[str] = set()
         self._offer = Completion(0)
-        self._answer: Answer | None = None
+        self._answer: QueryAnswer | None = None
         self._chosen = 0
 
     def compose(self) -> ComposeResult:
@@ -134,14 +134,14 @@ class QueryBox(Dialog[str]):
         columns = columns_of(self.app.size.width)
         step_s = round(self._window.total_seconds() / columns, 3)
         start = at - timedelta(seconds=step_s * (columns - 1))
-        made = Answer(text, at, self._window, step_s)
+        made = QueryAnswer(text, at, self._window, step_s)
         engine = self._engine()
         if engine is None:
             error = LilFoxError(
                 tr("nothing is scraped yet, and no Prometheus is configured"),
                 tr("Name services with metrics, scrape or prometheus in the configuration."),
             )
-            self._take(Answer(text, at, self._window, step_s, error=error))
+            self._take(QueryAnswer(text, at, self._window, step_s, error=error))
             return
         try:
             value = await engine.instant(text, at)
@@ -151,12 +151,12 @@ class QueryBox(Dialog[str]):
                     lines = await engine.range(text, start, at, step_s)
                 except QueryError:
                     lines = []  # a range vector has its own times
-            made = Answer(text, at, self._window, step_s, value, lines)
+            made = QueryAnswer(text, at, self._window, step_s, value, lines)
         except LilFoxError as error:
-            made = Answer(text, at, self._window, step_s, error=error)
+            made = QueryAnswer(text, at, self._window, step_s, error=error)
         self._take(made)
 
-    def _take(self, answer: Answer) -> None:
+    def _take(self, answer: QueryAnswer) -> None:
         self._answer, self._chosen = answer, 0
         self._show()
 

@@ -33,7 +33,7 @@ _WITH_SPARKS = 60
 """From this width on; below, the labels need the room."""
 
 
-class Answer(Struct, frozen=True):
+class QueryAnswer(Struct, frozen=True):
     """What came of a query ``text`` at ``at`` (aware UTC): the ``value``, and ``lines`` over the time before in steps
     of ``step_s``; or an ``error``."""
 
@@ -49,7 +49,7 @@ class Answer(Struct, frozen=True):
 class QueryPage(Struct, frozen=True):
     """What the page is made of; ``chosen`` counts the rows of series. ``answer`` is None while nothing was asked."""
 
-    answer: Answer | None
+    answer: QueryAnswer | None
     chosen: int
     width: int
     height: int
@@ -63,7 +63,7 @@ def columns_of(width: int) -> int:
     return max(1, min(width - 2, MOST_COLUMNS + AXIS_WIDTH + 1) - AXIS_WIDTH - 1)
 
 
-def series_of(answer: Answer | None) -> list[tuple[LabelSet, float | None, Values]]:
+def series_of(answer: QueryAnswer | None) -> list[tuple[LabelSet, float | None, Values]]:
     """Each series with its value now (None where it has none) and its values by column."""
     if answer is None:
         return []
@@ -116,7 +116,7 @@ def head_rows(page: QueryPage) -> int:
     return _CHART_ROWS + 1 if has_chart and page.answer is not None and page.answer.error is None else 2
 
 
-def _told(page: QueryPage, answer: Answer) -> Row:
+def _told(page: QueryPage, answer: QueryAnswer) -> Row:
     count = len(series_of(answer))
     told = ngettext("{count} series", "{count} series", count) if answer.error is None else ""
     at = answer.at.strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -142,7 +142,7 @@ def _series_row(one: tuple[LabelSet, float | None, Values], page: QueryPage, top
     )
 
 
-def _chart(page: QueryPage, answer: Answer, labels: LabelSet, value: float | None, values: Values) -> list[Row]:
+def _chart(page: QueryPage, answer: QueryAnswer, labels: LabelSet, value: float | None, values: Values) -> list[Row]:
     window = human_duration(answer.window.total_seconds())
     drawn = partial(
         chart,
@@ -162,7 +162,7 @@ def _chart(page: QueryPage, answer: Answer, labels: LabelSet, value: float | Non
     return [*titles, *rows[1:]]
 
 
-def _in_columns(line: Line, answer: Answer, columns: int) -> Values:
+def _in_columns(line: Line, answer: QueryAnswer, columns: int) -> Values:
     """A value a step, the last one that of now; None where there is none that can be drawn."""
     values: list[float | None] = [None] * columns
     end_s = answer.at.timestamp()

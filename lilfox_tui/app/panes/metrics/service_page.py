@@ -74,10 +74,7 @@ def _what_it_said(view: ServiceView) -> list[Row]:
 
 def _traffic(page: ServicePage) -> list[Row]:
     """Its requests, and where they are known from."""
-    from lilfox_tui.app.panes.metrics.traffic_rows import (  # a page is not on the way to the first frame
-        TrafficPage,
-        traffic_rows,
-    )
+    from lilfox_tui.app.panes.metrics.traffic_rows import TrafficPage, traffic_rows
 
     return traffic_rows(
         TrafficPage(

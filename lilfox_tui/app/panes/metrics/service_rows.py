@@ -24,7 +24,7 @@ _SOME_ERRORS = 1.0
 _UNKNOWN = Traffic(datetime.fromtimestamp(0, UTC), 0.0)
 
 
-class _Value(Struct, frozen=True):
+class _ServiceCells(Struct, frozen=True):
     view: ServiceView
     now: datetime
     style: TableStyle
@@ -48,7 +48,7 @@ def quantile_role(found: Quantile | None, slow_s: float | None) -> str:
     return "degraded" if found is not None and slow_s is not None and found.seconds > slow_s else "text"
 
 
-def _code(value: _Value) -> Row:
+def _code(value: _ServiceCells) -> Row:
     state = value.view.state
     if state is None:
         return (Piece("-", "muted"),)
@@ -58,7 +58,7 @@ def _code(value: _Value) -> Row:
     return (Piece(str(state.last.status_code), role),)
 
 
-def _health(value: _Value) -> Row:
+def _health(value: _ServiceCells) -> Row:
     state = value.view.state
     seconds = None if state is None else state.last.response_time_s
     if seconds is None:
@@ -66,46 +66,46 @@ def _health(value: _Value) -> Row:
     return (*_code(value), Piece(" " + fit(value.style.digits.duration(seconds), 6, right=True)))
 
 
-def _rate(value: _Value) -> Row:
+def _rate(value: _ServiceCells) -> Row:
     rate = value.traffic.requests_s
     return () if rate is None else (Piece(value.style.digits.count(rate)),)
 
 
-def _trend(value: _Value) -> Row:
+def _trend(value: _ServiceCells) -> Row:
     recent = (value.style.recent or {}).get(f"traffic/{value.view.name}")
     if not value.style.sparklines or not recent:
         return ()
     return (Piece(spark(recent, 8, value.style.glyphs), "chart"),)
 
 
-def _quantile(pick: Callable[[Traffic], Quantile | None]) -> Callable[[_Value], Row]:
-    def cell(value: _Value) -> Row:
+def _quantile(pick: Callable[[Traffic], Quantile | None]) -> Callable[[_ServiceCells], Row]:
+    def cell(value: _ServiceCells) -> Row:
         found = pick(value.traffic)
         return (Piece(value.style.digits.quantile(found), quantile_role(found, value.view.config.slow)),)
 
     return cell
 
 
-def _client_errors(value: _Value) -> Row:
+def _client_errors(value: _ServiceCells) -> Row:
     return (Piece(value.style.digits.share(value.traffic.client_errors)),)
 
 
-def _server_errors(value: _Value) -> Row:
+def _server_errors(value: _ServiceCells) -> Row:
     percent = value.traffic.server_errors
     return (Piece(value.style.digits.share(percent), errors_role(percent)),)
 
 
-def _in_flight(value: _Value) -> Row:
+def _in_flight(value: _ServiceCells) -> Row:
     count = value.traffic.in_flight
     return () if count is None else (Piece(value.style.digits.count(count)),)
 
 
-def _since(value: _Value) -> Row:
+def _since(value: _ServiceCells) -> Row:
     held_s = (value.now - value.view.since).total_seconds()
     return (Piece(short_age(held_s) if held_s > 0 else "-", "muted"),)  # of the past, since when is not kept
 
 
-def _where(value: _Value) -> Row:
+def _where(value: _ServiceCells) -> Row:
     state = value.view.state
     if state is not None and state.last.error is not None:
         return (Piece(str(state.last.error), ROLES[value.view.level]),)
@@ -119,7 +119,7 @@ def _where(value: _Value) -> Row:
 _P95 = Column(lambda: "p95", 6, _quantile(lambda traffic: traffic.p95), priority=3, right=True)
 _SERVER_ERRORS = Column(lambda: "5xx", 5, _server_errors, priority=2, right=True)
 _RATE = Column(lambda: "qps", 5, _rate, priority=4, right=True)
-COLUMNS: tuple[Column[_Value], ...] = (
+COLUMNS: tuple[Column[_ServiceCells], ...] = (
     Column(lambda: _("service"), 12, lambda v: (Piece(v.view.name, "strong"),), grow=4),
     Column(lambda: _("health"), 10, _health, priority=1),
     _RATE,
@@ -133,7 +133,7 @@ COLUMNS: tuple[Column[_Value], ...] = (
     Column(lambda: _("since"), 5, _since, priority=10, right=True),
     Column(lambda: _("where"), 20, _where, priority=11, grow=200),
 )
-NARROW: tuple[Column[_Value], ...] = (
+NARROW: tuple[Column[_ServiceCells], ...] = (
     Column(lambda: _("service"), 8, lambda v: (Piece(v.view.name, "strong"),), grow=12),
     Column(lambda: _("code"), 5, _code, priority=1),
     _RATE,
@@ -142,7 +142,7 @@ NARROW: tuple[Column[_Value], ...] = (
 )
 
 
-def _chosen(style: TableStyle) -> list[tuple[Column[_Value], int]]:
+def _chosen(style: TableStyle) -> list[tuple[Column[_ServiceCells], int]]:
     columns = COLUMNS if style.width >= 60 else NARROW
     return choose(columns, style.width - INDENT - 1)
 
@@ -158,8 +158,8 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
     mark = (Piece(" "), Piece(style.glyphs.level(view.level), ROLES[view.level]), Piece(" "))
     chosen = _chosen(style)
     if isinstance(view.traffic, Ready):
-        return (*mark, *line(chosen, _Value(view, now, style, view.traffic.value)))
-    value = _Value(view, now, style)
+        return (*mark, *line(chosen, _ServiceCells(view, now, style, view.traffic.value)))
+    value = _ServiceCells(view, now, style)
     told = _where(value)
     if view.level is not Level.GOOD:
         told += (Piece("  "), *_since(value))

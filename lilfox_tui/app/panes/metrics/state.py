@@ -15,7 +15,7 @@ from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceVie
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
-    from lilfox_tui.app.panes.metrics.alert_rows import Item
+    from lilfox_tui.app.panes.metrics.alert_rows import AlertItem
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
@@ -53,7 +53,7 @@ class MetricsState:
         self._chosen = False
         self._window = 0
         self._windows = (*WINDOWS, FAR_WINDOW) if far else WINDOWS
-        self._items: dict[Subject, Item] = {}
+        self._items: dict[Subject, AlertItem] = {}
         self._items_of: tuple[Alerts, str] | None = None
 
     # ---- rows ----------------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ class MetricsState:
         """The rows of the BACKENDS table, in their order."""
         return self._ordered([each for each in overview.backends.values() if self._is_shown(each)])
 
-    def items(self, overview: Overview | None) -> Mapping[Subject, Item]:
+    def items(self, overview: Overview | None) -> Mapping[Subject, AlertItem]:
         """The rows of the ALERTS table, in their order; the same object while nothing changes."""
         alerts = alerts_of(overview)
         if alerts is None:
@@ -128,7 +128,7 @@ class MetricsState:
             return None
         return _of_kind(self.overview, subject[0]).get(subject[1])
 
-    def selected_item(self) -> Item | None:
+    def selected_item(self) -> AlertItem | None:
         """The alert, or rule, that actions are about: the page's, or the highlighted one."""
         subject = self.page or self.selected
         return None if subject is None or subject[0] not in ALERT_KINDS else self.items(self.overview).get(subject)
@@ -143,7 +143,7 @@ class MetricsState:
         selected = self.selected_item() is not None or self.selected_view() is not None
         return None if selected else tr("nothing is selected")
 
-    def place_of(self, item: Item) -> Subject | None:
+    def place_of(self, item: AlertItem) -> Subject | None:
         """The watched service or host that an alert's labels name."""
         if self.overview is None or item.alert is None:
             return None
@@ -233,5 +233,5 @@ def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:
     return views.get(kind, {})
 
 
-def _holds_all(item: Item, words: str) -> bool:
+def _holds_all(item: AlertItem, words: str) -> bool:
     return not words or all(word in item.words for word in words.lower().split())

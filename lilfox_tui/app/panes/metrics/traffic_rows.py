@@ -122,7 +122,7 @@ def _why_unknown(traffic: Traffic) -> list[Row]:
 # ---- over time ---------------------------------------------------------------------------------------------------
 
 
-class _Chart(Struct, frozen=True):
+class _TrafficChart(Struct, frozen=True):
     title: str
     series: Series
     unit: Callable[[float], str]
@@ -143,21 +143,21 @@ def _charts(page: TrafficPage, traffic: Traffic) -> list[Row]:
     return rows
 
 
-def _wanted(page: TrafficPage, traffic: Traffic) -> Iterator[_Chart]:
+def _wanted(page: TrafficPage, traffic: Traffic) -> Iterator[_TrafficChart]:
     digits = page.digits
     if traffic.requests_s is not None:
-        yield _Chart(_("Requests a second"), REQUESTS, _plain, digits.count(traffic.requests_s))
+        yield _TrafficChart(_("Requests a second"), REQUESTS, _plain, digits.count(traffic.requests_s))
     for quantile, found in ((0.95, traffic.p95), (0.5, traffic.p50), (0.99, traffic.p99)):
         if found is not None:
             name = _("Latency p{percent:.0f}", percent=quantile * 100)
-            yield _Chart(name, latency_series(quantile), digits.short_time, digits.quantile(found))
+            yield _TrafficChart(name, latency_series(quantile), digits.short_time, digits.quantile(found))
     if traffic.p50 is None and traffic.average_s is not None:
-        yield _Chart(_("Latency, average"), AVERAGE, digits.short_time, digits.short_time(traffic.average_s))
+        yield _TrafficChart(_("Latency, average"), AVERAGE, digits.short_time, digits.short_time(traffic.average_s))
     if traffic.server_errors is not None:
-        yield _Chart(_("Answers 5xx"), SERVER_ERRORS, _percent, digits.share(traffic.server_errors))
+        yield _TrafficChart(_("Answers 5xx"), SERVER_ERRORS, _percent, digits.share(traffic.server_errors))
 
 
-def _one_chart(page: TrafficPage, wanted: _Chart, width: int) -> list[Row]:
+def _one_chart(page: TrafficPage, wanted: _TrafficChart, width: int) -> list[Row]:
     values = page.past(wanted.series, max(1, width - AXIS_WIDTH - 1))
     return chart(
         wanted.title,
@@ -183,35 +183,35 @@ def _percent(value: float) -> str:
 # ---- parts -------------------------------------------------------------------------------------------------------
 
 
-class _Value(Struct, frozen=True):
+class _TrafficCells(Struct, frozen=True):
     part: TrafficPart
     page: TrafficPage
 
 
-def _quantile(pick: Callable[[TrafficPart], Quantile | None]) -> Callable[[_Value], Row]:
-    def cell(value: _Value) -> Row:
+def _quantile(pick: Callable[[TrafficPart], Quantile | None]) -> Callable[[_TrafficCells], Row]:
+    def cell(value: _TrafficCells) -> Row:
         found = pick(value.part)
         return (Piece(value.page.digits.quantile(found), quantile_role(found, value.page.slow_s)),)
 
     return cell
 
 
-def _average(value: _Value) -> Row:
+def _average(value: _TrafficCells) -> Row:
     seconds = value.part.average_s
     return () if seconds is None else (Piece(value.page.digits.short_time(seconds)),)
 
 
-_COUNTS: tuple[Column[_Value], ...] = (
+_COUNTS: tuple[Column[_TrafficCells], ...] = (
     Column(lambda: "qps", 5, lambda v: (Piece(v.page.digits.count(v.part.requests_s)),), priority=1, right=True),
     Column(lambda: _("share"), 6, lambda v: (Piece(v.page.digits.share(v.part.share)),), priority=4, right=True),
 )
-_QUANTILES: tuple[Column[_Value], ...] = (
+_QUANTILES: tuple[Column[_TrafficCells], ...] = (
     Column(lambda: "p50", 6, _quantile(lambda part: part.p50), priority=7, right=True),
     Column(lambda: "p95", 6, _quantile(lambda part: part.p95), priority=3, right=True),
     Column(lambda: "p99", 6, _quantile(lambda part: part.p99), priority=6, right=True),
 )
-_AVERAGE: tuple[Column[_Value], ...] = (Column(lambda: _("average"), 8, _average, priority=3, right=True),)
-_ERRORS: tuple[Column[_Value], ...] = (
+_AVERAGE: tuple[Column[_TrafficCells], ...] = (Column(lambda: _("average"), 8, _average, priority=3, right=True),)
+_ERRORS: tuple[Column[_TrafficCells], ...] = (
     Column(lambda: "4xx", 5, lambda v: (Piece(v.page.digits.share(v.part.client_errors)),), priority=5, right=True),
     Column(
         lambda: "5xx",
@@ -226,7 +226,7 @@ _ERRORS: tuple[Column[_Value], ...] = (
 def _parts(page: TrafficPage, title: str, parts: Sequence[TrafficPart]) -> list[Row]:
     if not parts:
         return []
-    name: Column[_Value] = Column(lambda: title, 18, lambda v: (Piece(v.part.name or "-", "strong"),), grow=24)
+    name: Column[_TrafficCells] = Column(lambda: title, 18, lambda v: (Piece(v.part.name or "-", "strong"),), grow=24)
     columns = [name, *_COUNTS]
     if any(part.p50 for part in parts):
         columns += _QUANTILES
@@ -235,7 +235,7 @@ def _parts(page: TrafficPage, title: str, parts: Sequence[TrafficPart]) -> list[
     columns += _ERRORS if any(part.server_errors is not None for part in parts) else ()
     chosen = choose(columns, min(page.width, 120) - _INDENT - 1)
     rows: list[Row] = [BLANK, heading(chosen, _INDENT)]
-    rows += [(Piece(" " * _INDENT), *line(chosen, _Value(part, page))) for part in parts[:ROUTES_SHOWN]]
+    rows += [(Piece(" " * _INDENT), *line(chosen, _TrafficCells(part, page))) for part in parts[:ROUTES_SHOWN]]
     if len(parts) > ROUTES_SHOWN:
         rows.append((Piece("   " + _("{count} more, less busy", count=len(parts) - ROUTES_SHOWN), "muted"),))
     return rows

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from lilfox_tui.app.cause import Cause
 from lilfox_tui.app.dialogs.options import Option
-from lilfox_tui.app.dialogs.prompt import Offer
+from lilfox_tui.app.dialogs.prompt import PromptOffer
 from lilfox_tui.app.panes.runbook.rows import RunbookStyle, text_rows
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rendering.glyphs import Glyphs
@@ -228,9 +228,9 @@ def value_rows(variable: Variable, trouble: str) -> list[Row]:
     return rows
 
 
-def offer_of(choice: ValueChoice) -> Offer:
+def offer_of(choice: ValueChoice) -> PromptOffer:
     """A value that can be chosen."""
-    return Offer((Piece(fit(choice.value, 32), "strong"), Piece(f"  {choice.note}", "muted")), choice.value)
+    return PromptOffer((Piece(fit(choice.value, 32), "strong"), Piece(f"  {choice.note}", "muted")), choice.value)
 
 
 def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:

@@ -208,7 +208,7 @@ class CourseActions(ActionGroup):
         self._run(self._open if incident is None else partial(self._close, incident))
 
     async def _open(self) -> None:
-        from lilfox_tui.app.dialogs.prompt import Offer, Prompt
+        from lilfox_tui.app.dialogs.prompt import Prompt, PromptOffer
         from lilfox_tui.incident.incidents import open_incident
         from lilfox_tui.incident.model import SeverityLevel
 
@@ -219,7 +219,7 @@ class CourseActions(ActionGroup):
             [(Piece("  "), Piece(_("What is wrong, in a few words; and how bad it is.")))],
             text=title,
             placeholder=_("what is wrong"),
-            offers=[Offer((Piece(each, "strong"),), None) for each in levels],
+            offers=[PromptOffer((Piece(each, "strong"),), None) for each in levels],
             at=levels.index(cause.severity if cause is not None else "SEV-3"),
             does=_("open it"),
         )

@@ -1,7 +1,6 @@
 """What a person orders of a run in the Runbook pane: values that are asked for, and what is confirmed first.
 
-What it needs of runbook/ and of the dialogs is imported when it is asked for.
-"""
+What it needs of runbook/ and of the dialogs is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from lilfox_tui.runbook.run.state import Turn
 
 
-class RunValues:
+class ValuePrompts:
     """The values of runs that are given here; secret ones too, which are nowhere else but in their jobs."""
 
     def __init__(self, context: PaneContext[RunbookState]) -> None:
@@ -80,7 +79,7 @@ class RunValues:
 class RunOrders:
     """Gives orders to the jobs of runs, once a person has confirmed what needs that."""
 
-    def __init__(self, context: PaneContext[RunbookState], values: RunValues) -> None:
+    def __init__(self, context: PaneContext[RunbookState], values: ValuePrompts) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._values = values
 

@@ -17,7 +17,7 @@ from lilfox_tui.app.list_actions import ListActions
 from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.runbook.actions import ColumnActions, RunActions
 from lilfox_tui.app.panes.runbook.incident_actions import CourseActions, IncidentActions
-from lilfox_tui.app.panes.runbook.orders import RunOrders, RunValues
+from lilfox_tui.app.panes.runbook.orders import RunOrders, ValuePrompts
 from lilfox_tui.app.panes.runbook.permission import Permission
 from lilfox_tui.app.panes.runbook.starting import RunStarter
 from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState
@@ -103,7 +103,7 @@ class RunbookPane(Pane):
         self.context = context = PaneContext(self, self.state)
         self._feeds = RunbookFeeds(context, self.runs_changed)
         self._permission = Permission(context)
-        values = RunValues(context)
+        values = ValuePrompts(context)
         orders = RunOrders(context, values)
         waiting = WaitingSteps(context, values, orders)
         self._starter = RunStarter(context, waiting)

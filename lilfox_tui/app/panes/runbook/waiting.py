@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.orders import RunOrders, RunValues
+from lilfox_tui.app.panes.runbook.orders import RunOrders, ValuePrompts
 from lilfox_tui.app.panes.runbook.state import RunbookState
 from lilfox_tui.i18n import _, tr
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class WaitingSteps:
     """Does what waits: asks for its values, shows it, has it confirmed, and orders it."""
 
-    def __init__(self, context: PaneContext[RunbookState], values: RunValues, orders: RunOrders) -> None:
+    def __init__(self, context: PaneContext[RunbookState], values: ValuePrompts, orders: RunOrders) -> None:
         self._state, self._app = context.state, context.app
         self._values, self._orders = values, orders
 
