@@ -1,7 +1,7 @@
 """Text for people: untrusted text made safe to show, widths in cells, bytes and durations.
 
 Data stays raw in the model and on disk; it is cleaned where it is shown, which is in two places only: the app's
-text factory (``app/draw.py``) and ``cli/output.py``.
+text factory (``app/rendering/draw.py``) and ``cli/output.py``.
 """
 
 from __future__ import annotations

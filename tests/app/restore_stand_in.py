@@ -49,7 +49,7 @@ class StandIn:
         )
         patch.setattr("lilfox_tui.backup.effects.looked_at", self.looked_at)
         patch.setattr("lilfox_tui.jobs.start.start", self.start)
-        patch.setattr("lilfox_tui.app.rows.jobs.events", self.events)
+        patch.setattr("lilfox_tui.app.rows.jobs.follow_events", self.events)
 
     @asynccontextmanager
     async def looked_at(self, wish: BackupRequest) -> AsyncIterator[tuple[BackupSet | None, StandIn]]:

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from textual.geometry import Region
 
-from lilfox_tui.app import app as app_module
+from lilfox_tui.app import frame
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.rendering.glyphs import ASCII
 from lilfox_tui.app.run_log import RunLog
@@ -35,7 +35,7 @@ class _Still(datetime):
 
 @pytest.fixture(autouse=True)
 def _time_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "datetime", _Still)
+    monkeypatch.setattr(frame, "datetime", _Still)
 
 
 def showing(

@@ -156,8 +156,8 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
         on = choice.only_of == each.name and bool(choice.only)
         one = _("only one table of {source}") if each.is_database else _("only one file or folder of {source}")
         text = one.format(source=each.name)
-        items.append(WizardItem((*_mark(on, glyphs), Piece(text), Piece(f"  {choice.only}" if on else "", "accent")), "only",
-                          each.name))  # fmt: skip
+        row = (*_mark(on, glyphs), Piece(text), Piece(f"  {choice.only}" if on else "", "accent"))
+        items.append(WizardItem(row, "only", each.name))
     return items
 
 
