@@ -328,7 +328,7 @@ class MetricsPane(Pane):
         for _time in range(2):
             head = heads()[-lines.sticky :]
             rows = RowsOnDemand(head, len(named), lambda index: named[index][1]())
-            lines.show(rows, selected=self._place(kind, [name for name, _make in named], len(head)))
+            lines.show(rows, selected=_place(self.state.selected, kind, [name for name, _make in named], len(head)))
             if heads()[-lines.sticky :] == head:
                 return
 
@@ -337,18 +337,13 @@ class MetricsPane(Pane):
         more = Piece(f"  {count}  {more_below(lines.hidden_below)}", "muted")
         return (Piece(" " + text, "title"), more, *self.far.title())
 
-    def _place(self, kind: str, names: list[str], head: int) -> int | None:
-        if self.state.selected is None or self.state.selected[0] != kind or self.state.selected[1] not in names:
-            return None
-        return names.index(self.state.selected[1]) + head
-
     def _detail(self, overview: Overview) -> list[Row]:
         """The selected row in words: what is wrong and since when, and what to do about it."""
         view = self.state.selected_view()
         if view is None:
             return self.alerts.detail(overview)
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])
-        since = self._since(view, overview.at)
+        since = _since(view, overview.at)
         error = link_error(view)
         why = str(error) if error is not None else clauses(map(str, view.reasons)) or well(view)
         head = (mark, Piece(view.name, "strong"), Piece(f"  {since}  ", "muted"))
@@ -357,13 +352,6 @@ class MetricsPane(Pane):
         rest = f"{rest}  " if rest else ""
         hint = str(error.hint) if error is not None else ""
         return [(*head, Piece(first, ROLES[view.level])), (Piece(f"   {rest}", ROLES[view.level]), Piece(hint))]
-
-    def _since(self, view: View, now: datetime) -> str:
-        """How long something is wrong counts by the second; since when all is well stands still: nothing to draw."""
-        if view.level is not Level.GOOD or view.since > now:
-            return held_for(view, now)
-        today = view.since.date() == now.date()
-        return _("since {time}", time=view.since.strftime("%H:%M" if today else "%m-%d %H:%M"))
 
     def _paint_page(self, overview: Overview) -> None:
         assert self.state.page is not None
@@ -392,3 +380,18 @@ class MetricsPane(Pane):
         if self.state.filter:
             parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(marked)")))
         return (Piece("   ".join(parts), "accent" if self.state.filter else "muted"),)
+
+
+def _place(selected: Subject | None, kind: str, names: list[str], head: int) -> int | None:
+    """The row of the selected subject below ``head`` rows, where it is of that kind."""
+    if selected is None or selected[0] != kind or selected[1] not in names:
+        return None
+    return names.index(selected[1]) + head
+
+
+def _since(view: View, now: datetime) -> str:
+    """How long something is wrong counts by the second; since when all is well stands still: nothing to draw."""
+    if view.level is not Level.GOOD or view.since > now:
+        return held_for(view, now)
+    today = view.since.date() == now.date()
+    return _("since {time}", time=view.since.strftime("%H:%M" if today else "%m-%d %H:%M"))
