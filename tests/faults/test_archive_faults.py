@@ -207,10 +207,10 @@ async def test_forty_thousand_files_take_no_more_memory(app: Path, tmp_path: Pat
 READING = """
 import sys
 from lilfox_tui.backup.files.index import Index
-from lilfox_tui.backup.files.safe_members import Safe
-from lilfox_tui.backup.files.tar_filter import Sieve
+from lilfox_tui.backup.files.safe_members import SafeMembers
+from lilfox_tui.backup.files.tar_filter import TarFilter
 index = Index()
-sieve = Sieve(Safe(b"public/uploads", links_out=False, setuid=False), index=index)
+sieve = TarFilter(SafeMembers(b"public/uploads", links_out=False, setuid=False), index=index)
 with open(sys.argv[1], "rb") as file:
     while block := file.read(1024 * 1024):
         sieve.take(block)

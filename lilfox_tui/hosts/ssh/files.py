@@ -272,7 +272,7 @@ class Sftp:
 
 
 class SftpFile:
-    """See :class:`lilfox_tui.hosts.remote_files.RemoteFile`."""
+    """See :class:`lilfox_tui.hosts.remote_files.RemoteFileHandle`."""
 
     def __init__(self, sftp: Sftp, path: str, file: SFTPClientFile) -> None:
         self._sftp = sftp
