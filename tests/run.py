@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     arguments, outcomes = _outcomes_file(arguments)
     with tempfile.TemporaryDirectory(prefix="lilfox-tests-") as folder:
         cache, reports = Path(folder) / "cache", [Path(folder) / "all.xml", Path(folder) / "alone.xml"]
-        arguments = [*arguments, "-o", f"cache_dir={cache}"]
+        arguments = [*arguments, "-o", f"cache_dir={cache}", "-o", "junit_family=xunit1"]  # record_property is used
         status = _pytest([*arguments, f"--junit-xml={reports[0]}"])
         failed = _failed(cache)
         if status == 1 and 0 < len(failed) <= MOST:

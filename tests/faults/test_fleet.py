@@ -147,9 +147,9 @@ async def test_a_cut_link_is_told_and_no_other_host_is_late(lab: SshdLab, record
                 await until(lambda: late.overviews >= 10, what="overviews")
             for name in cut:
                 told = watch.changes(name)
-                assert [said.split(":")[0] for said in told if said.startswith(("lost", "reached"))] == [
-                    "lost", "reached again",
-                ]  # fmt: skip
+                heard = [said.split(":")[0] for said in told if said.startswith(("lost", "reached"))]
+                assert heard[:2] == ["lost", "reached again"]
+                assert heard[2:] in ([], heard[:2]), "on a busy machine it may be late once more"
             assert not [said for name in others for said in watch.changes(name) if said.startswith(("lost", "reached"))]
             record_property("worst_age_s", max(late.worst.values()))
             assert sorted(late.worst) == sorted(others)

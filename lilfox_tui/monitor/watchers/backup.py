@@ -225,9 +225,11 @@ class BackupWatch:
         if not await asyncio.to_thread(_was_restored):
             self._half_done = ()
             return
-        half_done = await asyncio.to_thread(importlib.import_module, "lilfox_tui.backup.restores.interrupted")
+        await asyncio.to_thread(importlib.import_module, "lilfox_tui.backup.restores.interrupted")
+        from lilfox_tui.backup.restores.interrupted import interrupted_restores
+
         async with self._opening() as opening:
-            self._half_done = tuple(await half_done.half_done(opening))
+            self._half_done = tuple(await interrupted_restores(opening))
 
     async def _watch_stores(self) -> None:
         if not self.configured:
