@@ -227,7 +227,7 @@ async def test_filter_and_logs_of_an_alert(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 0, "backend": 0}) as shown:
         await shown.until_state("web", AlertState.FIRING)
         await shown.until_state("backend", AlertState.FIRING)
-        shown.app.metrics.set_filter("down web")
+        shown.app.metrics.list.set_filter("down web")
         await shown.pilot.pause()
         assert [each.name for each in shown.app.metrics.state.items(shown.app.metrics.state.overview).values()] == [
             "Down"

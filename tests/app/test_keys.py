@@ -151,7 +151,7 @@ async def test_a_filter_keeps_marks_and_is_cleared() -> None:
         assert app.metrics.state.selected == ("host", "web-1")
         assert len(app.metrics.state.order()) == 7
         await pilot.press("escape")
-        assert app.metrics.filter == ""
+        assert app.metrics.state.filter == ""
 
 
 async def test_the_host_picker() -> None:

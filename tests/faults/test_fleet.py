@@ -144,12 +144,10 @@ async def test_a_cut_link_is_told_and_no_other_host_is_late(lab: SshdLab, record
                     wires[name].mend()
                 back = [watch.numbers(name) for name in cut]
                 record_property("back_s", dict(zip(cut, await asyncio.gather(*back), strict=True)))
+                for name in cut:  # now: what a busy machine does to them later is not of this cut
+                    told = [said.split(":")[0] for said in watch.changes(name)]
+                    assert [said for said in told if said.startswith(("lost", "reached"))] == ["lost", "reached again"]
                 await until(lambda: late.overviews >= 10, what="overviews")
-            for name in cut:
-                told = watch.changes(name)
-                heard = [said.split(":")[0] for said in told if said.startswith(("lost", "reached"))]
-                assert heard[:2] == ["lost", "reached again"]
-                assert heard[2:] in ([], heard[:2]), "on a busy machine it may be late once more"
             assert not [said for name in others for said in watch.changes(name) if said.startswith(("lost", "reached"))]
             record_property("worst_age_s", max(late.worst.values()))
             assert sorted(late.worst) == sorted(others)

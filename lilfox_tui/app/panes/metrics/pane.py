@@ -24,6 +24,7 @@ from lilfox_tui.app.panes.metrics.backend_rows import backend_row
 from lilfox_tui.app.panes.metrics.far_past import FarPast
 from lilfox_tui.app.panes.metrics.host_page import host_page
 from lilfox_tui.app.panes.metrics.layout import Parts, heads, heights
+from lilfox_tui.app.panes.metrics.list import MetricsList
 from lilfox_tui.app.panes.metrics.pages import MetricsPages
 from lilfox_tui.app.panes.metrics.service_page import service_page
 from lilfox_tui.app.panes.metrics.service_rows import service_heading, service_row
@@ -34,9 +35,8 @@ from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, host_heading,
 from lilfox_tui.app.textual_internals import cells_of
 from lilfox_tui.app.widgets.lines import Lines, RowsOnDemand, more_below
 from lilfox_tui.backends.backend import load
-from lilfox_tui.errors import LilFoxError
 from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import Message, _, clauses, tr
+from lilfox_tui.i18n import _, clauses
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview, View
 from lilfox_tui.monitor.watchers.past_rows import recent_before
@@ -66,8 +66,9 @@ class MetricsPane(Pane):
         self.far = FarPast(context)
         self.pages = MetricsPages(context, self.far)
         self.alerts = AlertSection(context)
+        self.list = MetricsList(context, self.open_page, self._scroll_page)
         self.groups = (
-            ListActions(lilfox, self),
+            ListActions(lilfox, self.list),
             ViewActions(context),
             LinkActions(context),
             QueryActions(context),
@@ -136,23 +137,7 @@ class MetricsPane(Pane):
         if self.state.overview is not None:
             self.lilfox.frame(self.state.overview)
 
-    # ---- the list, as its actions and the mouse see it ----------------------------------------------------------
-
-    @property
-    def filter(self) -> str:
-        return self.state.filter
-
-    def move(self, step: int) -> None:
-        """So many rows down, or up: of the list, or of the page that is open."""
-        if self.state.page is not None:
-            self.query_one("#hosts", Lines).scroll_rows(step)
-            self.look_below(self.query_one("#hosts", Lines))
-        else:
-            self.state.move(step)
-            self.repaint()
-
-    def move_page(self, direction: int) -> None:
-        self.move(10 * direction)
+    # ---- the page that is open, and the mouse --------------------------------------------------------------------
 
     def open_page(self, subject: Subject | None) -> None:
         """Shows the page of a host, service or backend, or the tables for None."""
@@ -162,51 +147,10 @@ class MetricsPane(Pane):
         self.repaint()
         self.lilfox.repaint_frame()
 
-    def open_selected(self) -> None:
-        self.open_page(self.state.selected)
-
-    def why_not_open(self) -> Message | None:
-        return self.state.why_not_open()
-
-    def back(self) -> None:
-        if self.state.zoomed:
-            self.state.zoomed = False
-            self.repaint()
-        elif self.state.page is not None:
-            self.open_page(None)
-        else:
-            self.set_filter("")
-
-    def why_not_back(self) -> Message | None:
-        return self.state.why_not_back()
-
-    def set_filter(self, text: str) -> None:
-        """Keeps (or marks) the rows that hold every word of ``text``."""
-        self.state.filter = text
-        self.repaint()
-        self.lilfox.repaint_frame()
-
-    def toggle_only_matching(self) -> None:
-        self.state.only_matching = not self.state.only_matching
-        self.set_filter(self.state.filter)
-
-    def select_match(self, direction: int) -> None:
-        self.state.select_match(direction)
-        self.repaint()
-
-    def copy_selected(self) -> None:
-        """The name and state of the row; of an alert the expression of its rule."""
-        item, view = self.state.selected_item(), self.state.selected_view()
-        if item is not None and not item.expression:
-            self.lilfox.tell(LilFoxError(tr("its rule is not known here")))
-        elif item is not None:
-            self.lilfox.copy_text(item.expression)
-        elif view is not None:
-            why = clauses(str(reason) for reason in view.reasons) or well(view)
-            self.lilfox.copy_text(f"{view.name}: {why}, {view.since.isoformat(timespec='seconds')}")
-
-    def why_not_copy(self) -> Message | None:
-        return self.state.nothing_selected()
+    def _scroll_page(self, step: int) -> None:
+        lines = self.query_one("#hosts", Lines)
+        lines.scroll_rows(step)
+        self.look_below(lines)
 
     def select_worst_alert(self) -> None:
         """Highlights the first alert on the tables."""
