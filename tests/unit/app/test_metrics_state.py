@@ -1,0 +1,115 @@
+"""Which row is selected in the Metrics pane, which rows there are and in which order, without a screen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from lilfox_tui.app.panes.metrics.state import FAR_WINDOW, WINDOWS, MetricsState
+from lilfox_tui.metrics.model import Level
+from tests.app.overviews import mixed
+
+
+def showing(**shape: bool) -> MetricsState:
+    state = MetricsState(**shape)
+    state.overview = mixed()
+    return state
+
+
+def test_the_worst_is_selected_until_somebody_chooses() -> None:
+    state = showing()
+    state.choose_first()
+    assert state.overview is not None
+    assert state.selected is not None
+    worst = max(state.level(state.overview, each) for each in state.order())
+    assert state.level(state.overview, state.selected) is worst
+    state.choose(state.order()[-1])
+    state.choose_first()
+    assert state.selected == state.order()[-1]
+
+
+def test_a_choice_that_is_gone_gives_way_to_the_worst() -> None:
+    state = showing()
+    state.choose(("host", "nobody"))
+    state.choose_first()
+    assert state.selected in state.order()
+
+
+def test_it_moves_no_farther_than_the_first_and_the_last_row() -> None:
+    state = showing()
+    order = state.order()
+    state.choose(order[0])
+    state.move(-1)
+    assert state.selected == order[0]
+    state.move(2)
+    assert state.selected == order[2]
+    state.move(10**6)
+    assert state.selected == order[-1]
+
+
+def test_matches_are_gone_through_both_ways_and_around_the_ends() -> None:
+    state = showing()
+    state.only_matching, state.filter = False, "o"
+    assert state.overview is not None
+    matches = [each for each in state.order() if state.matches(state.overview, each)]
+    assert 2 < len(matches) < len(state.order())
+    state.choose(matches[0])
+    forwards = []
+    for _match in matches:
+        state.select_match(1)
+        forwards.append(state.selected)
+    assert forwards == [*matches[1:], matches[0]]
+    backwards = []
+    for _match in matches:
+        state.select_match(-1)
+        backwards.append(state.selected)
+    assert backwards == [*matches[:0:-1], matches[0]]
+
+
+def test_without_a_match_the_selection_stays() -> None:
+    state = showing()
+    state.choose(state.order()[1])
+    state.only_matching, state.filter = False, "no such row"
+    state.select_match(1)
+    assert state.selected == state.order()[1]
+
+
+def test_the_filter_leaves_what_holds_all_of_its_words() -> None:
+    state = showing()
+    everything = state.order()
+    state.filter = "db"
+    assert set(state.order()) < set(everything)
+    state.only_matching = False
+    assert state.order() == everything
+
+
+def test_rows_are_worst_first_or_as_they_are_configured() -> None:
+    state = showing()
+    assert state.overview is not None
+    levels = [view.level for view in state.hosts(state.overview)]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[0] is not Level.GOOD
+    state.worst_first = False
+    assert [view.name for view in state.hosts(state.overview)] == list(state.overview.hosts)
+
+
+def test_what_a_key_goes_back_from() -> None:
+    state = showing()
+    assert "first screen" in str(state.why_not_back())
+    state.open(("host", state.hosts(mixed())[0].name))
+    assert state.why_not_back() is None
+    assert "open already" in str(state.why_not_open())
+    state.open(None)
+    state.filter = "x"
+    assert state.why_not_back() is None
+
+
+@pytest.mark.parametrize(("far", "longest"), [(False, WINDOWS[-1]), (True, FAR_WINDOW)])
+def test_charts_go_back_to_where_something_is_known_and_around(far: bool, longest: timedelta) -> None:
+    state = showing(far=far)
+    seen = []
+    for _step in range(len(WINDOWS) + far):
+        seen.append(state.window)
+        state.next_window()
+    assert (seen[0], seen[-1], state.window) == (WINDOWS[0], longest, WINDOWS[0])
