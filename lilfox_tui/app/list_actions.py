@@ -72,7 +72,7 @@ class ListActions(ActionGroup):
     def _why_not_copy(self) -> Message | None:
         return self._view.why_not_copy()
 
-    @action("open", "enter", tr("open"), tr("Open the selected row"), why_not=_why_not_open, footer=1)
+    @action("open", "enter", tr("open"), tr("open the selected row"), why_not=_why_not_open, footer=1)
     def open(self) -> None:
         self._view.open_selected()
 
@@ -80,53 +80,53 @@ class ListActions(ActionGroup):
         "back",
         "escape",
         tr("back"),
-        tr("Close what is open, then clear the filter; never quits"),
+        tr("close what is open, then clear the filter; never quits"),
         why_not=_why_not_back,
         footer=2,
     )
     def back(self) -> None:
         self._view.back()
 
-    @action("down", "j down", tr("down"), tr("Select the next row"))
+    @action("down", "j down", tr("down"), tr("select the next row"))
     def down(self) -> None:
         self._view.move(1)
 
-    @action("up", "k up", tr("up"), tr("Select the previous row"))
+    @action("up", "k up", tr("up"), tr("select the previous row"))
     def up(self) -> None:
         self._view.move(-1)
 
-    @action("page-down", "pagedown ctrl+d space", tr("page down"), tr("Move a page down"))
+    @action("page-down", "pagedown ctrl+d space", tr("page down"), tr("move a page down"))
     def page_down(self) -> None:
         self._view.move_page(1)
 
-    @action("page-up", "pageup ctrl+u", tr("page up"), tr("Move a page up"))
+    @action("page-up", "pageup ctrl+u", tr("page up"), tr("move a page up"))
     def page_up(self) -> None:
         self._view.move_page(-1)
 
-    @action("first", "g home", tr("first"), tr("Select the first row"))
+    @action("first", "g home", tr("first"), tr("select the first row"))
     def first(self) -> None:
         self._go_to_end(-1)
 
-    @action("last", "G end", tr("last"), tr("Select the last row"))
+    @action("last", "G end", tr("last"), tr("select the last row"))
     def last(self) -> None:
         self._go_to_end(1)
 
-    @action("filter", "slash", tr("filter"), tr("Show only the rows that match"), footer=3)
+    @action("filter", "slash", tr("filter"), tr("show only the rows that match"), footer=3)
     def filter(self) -> None:
         self._app.ask_line("/", self._view.filter, self._view.set_filter)
 
-    @action("only-matching", "ampersand", tr("only matching"), tr("Hide the other rows, or only mark the matches"))
+    @action("only-matching", "ampersand", tr("only matching"), tr("hide the other rows, or only mark the matches"))
     def toggle_only_matching(self) -> None:
         self._view.toggle_only_matching()
 
-    @action("next-match", "n", tr("next match"), tr("Select the next match"), why_not=_why_not_match)
+    @action("next-match", "n", tr("next match"), tr("select the next match"), why_not=_why_not_match)
     def next_match(self) -> None:
         self._view.select_match(1)
 
-    @action("previous-match", "N", tr("previous match"), tr("Select the previous match"), why_not=_why_not_match)
+    @action("previous-match", "N", tr("previous match"), tr("select the previous match"), why_not=_why_not_match)
     def previous_match(self) -> None:
         self._view.select_match(-1)
 
-    @action("copy", "y", tr("copy"), tr("Copy the selected row to the clipboard (OSC 52)"), why_not=_why_not_copy)
+    @action("copy", "y", tr("copy"), tr("copy the selected row to the clipboard (OSC 52)"), why_not=_why_not_copy)
     def copy(self) -> None:
         self._view.copy_selected()

@@ -110,7 +110,7 @@ async def test_help_scrolls_to_its_end_and_says_how_much_is_below() -> None:
         assert "1 more below" in screen_text(pilot)
         await pilot.press("g")
         await pilot.pause()
-        assert "Open the selected row" in screen_text(pilot)
+        assert "open the selected row" in screen_text(pilot)
 
 
 async def test_the_key_of_help_is_in_the_footer_of_any_width() -> None:
