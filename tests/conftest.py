@@ -17,7 +17,7 @@ from types import FrameType
 import pytest
 from hypothesis import HealthCheck, settings
 
-from lilfox_tui import i18n
+from lilfox_tui.core import i18n
 
 settings.register_profile("busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")  # an example that comes late says that the machine has other things to do

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui import i18n
 from lilfox_tui.app.actions import Action, actions_of, key_text
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.navigation import TABS
 from lilfox_tui.cli.main import COMMANDS, build_parser
 from lilfox_tui.config.schema import schema
+from lilfox_tui.core import i18n
 from tools import faults
 
 DOCS = Path(__file__).parent.parent / "docs"

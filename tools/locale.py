@@ -19,7 +19,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from lilfox_tui.i18n import DOMAIN, LANGUAGES
+from lilfox_tui.core.i18n import DOMAIN, LANGUAGES
 
 PACKAGE = Path(__file__).parent.parent / "lilfox_tui"
 KEYWORDS = {"_": None, "tr": None, "ngettext": (1, 2), "ntr": (1, 2)}

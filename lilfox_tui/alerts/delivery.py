@@ -13,18 +13,18 @@ from functools import partial
 
 from msgspec import Struct
 
-from lilfox_tui import plugins
 from lilfox_tui.alerts.model import Alert, Event, EventKind, Trouble
 from lilfox_tui.alerts.notification_plan import NotificationPlan, NotificationPlanner, Receiver, plan_resend, receiver
 from lilfox_tui.alerts.notifier import Notification, Notifier, NotifierSetup, PartialDelivery
 from lilfox_tui.alerts.storage import AlertStorage, NotifiedAlert, Outbox, QueuedNotification
 from lilfox_tui.config.model import AlertsConfig, Config, NotifierConfig
-from lilfox_tui.crash import fault_of
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core import plugins
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.plugins import NOTIFIERS
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.plugins import NOTIFIERS
-from lilfox_tui.scrape.notation import ms_of
+from lilfox_tui.scrape.labels import ms_of
 
 # Messages from the outbox to one receiver: one after the other, again with back-off until they are taken.
 #

@@ -1,15 +1,11 @@
-"""The alerting engine: evaluates rules when they are due, keeps their state, notifies; one LilFox of several does it.
-
-Everything that takes time happens in one thread of the engine's own, so that rules belong to one thread and the event
-loop never waits for them. Where another LilFox of this state folder evaluates, its state is shown.
-"""
+"""The alerting engine: evaluates rules when they are due, keeps their state, notifies; one LilFox of several does."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -19,24 +15,74 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from lilfox_tui.alerts import responses
+from lilfox_tui.alerts import silences as responses
 from lilfox_tui.alerts.delivery import NotificationDispatcher
-from lilfox_tui.alerts.model import Alert, Alerts, AlertState, Event, Silence, SilenceMatcher, Trouble
+from lilfox_tui.alerts.model import (
+    Acknowledgement,
+    Alert,
+    Alerts,
+    AlertState,
+    Event,
+    RuleView,
+    Silence,
+    SilenceMatcher,
+    Trouble,
+    worst_first,
+)
 from lilfox_tui.alerts.notification_plan import alerts_of_receiver, is_muted, receiver
 from lilfox_tui.alerts.notifier import Notification, NotifierSetup
-from lilfox_tui.alerts.ownership import DATABASE, EvaluationLock
+from lilfox_tui.alerts.rule_group import alert_view
 from lilfox_tui.alerts.rule_manager import RuleManager
-from lilfox_tui.alerts.silences import would_silence
-from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage, DatabaseDamaged, DatabaseNotWritable
-from lilfox_tui.alerts.views import alerts_from_storage, annotated
+from lilfox_tui.alerts.silences import is_active, matches_all, silences_of_windows, would_silence
+from lilfox_tui.alerts.storage import (
+    DATABASE,
+    AlertDatabase,
+    AlertStorage,
+    DatabaseDamaged,
+    DatabaseNotWritable,
+    EvaluationLock,
+)
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.maintenance import windows
+from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.scrape.notation import ms_of
-from lilfox_tui.scrape.series import SeriesSource
-from lilfox_tui.text import human_duration
+from lilfox_tui.scrape.labels import ms_of
+from lilfox_tui.scrape.store import SeriesSource
+
+# Alerts as people see them: with who acknowledged them and what silences them, worst first.
+
+
+def annotated(
+    alerts: Iterable[Alert],
+    acknowledged: Mapping[Labels, Acknowledgement],
+    silences: Iterable[Silence],
+    now: datetime,
+) -> tuple[Alert, ...]:
+    """``alerts`` in their order, with what is said of them at ``now``. Blocks: windows of maintenance are read."""
+    active = [one for one in (*silences, *silences_of_windows(windows(now))) if is_active(one, now)]
+    found = []
+    for alert in alerts:
+        by = tuple(dict.fromkeys(one.id for one in active if matches_all(one.matchers, alert.labels)))
+        seen = acknowledged.get(alert.labels) if alert.state is not AlertState.RESOLVED else None
+        found.append(replace(alert, acknowledged=seen, silenced_by=by) if by or seen else alert)
+    return worst_first(found)
+
+
+def alerts_from_storage(saved: AlertStorage, now: datetime) -> Alerts:
+    """What the LilFox that evaluates has kept last. Blocks. Raises LilFoxError."""
+    rules: list[RuleView] = []
+    alerts: list[Alert] = []
+    for name, group in saved.groups().items():
+        rules += group.views
+        for identity, found in saved.alerts(name).items():
+            alerts += [alert_view(group.keys.get(identity, identity), alert) for alert in found]
+    silences = saved.silences()
+    shown = annotated(alerts, saved.acknowledgements(), silences, now)
+    return Alerts(now, tuple(rules), shown, silences, evaluated_here=False, troubles=saved.troubles())
+
 
 # Notices that the clock was set, or that the machine slept: the clock then goes on by another time than passed.
 

@@ -1,17 +1,19 @@
-"""Alerts of a Prometheus and of an Alertmanager elsewhere, shown as ours."""
+"""Alerts of a Prometheus, an Alertmanager or another LilFox, shown as ours."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.alerts.engine import alerts_from_storage
 from lilfox_tui.alerts.model import (
     Acknowledgement,
     Alert,
@@ -25,17 +27,27 @@ from lilfox_tui.alerts.model import (
     worst_first,
 )
 from lilfox_tui.alerts.silences import check_silence, matchers_of, would_silence
-from lilfox_tui.config.model import ApiConfig
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock
+from lilfox_tui.config.model import ApiConfig, Config
+from lilfox_tui.core.aio import Feed, Ready, Unavailable
+from lilfox_tui.core.errors import LilFoxError, NotEvaluated
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import human_duration, later
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http import decoded_json
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.promql.http_api import HttpApi, Moment, NotAnswered, Reply
-from lilfox_tui.promql.remote import RemoteAlert, RemoteEngine, RemoteGroup, RemoteRule
+from lilfox_tui.promql.remote import (
+    HttpApi,
+    Moment,
+    NotAnswered,
+    RemoteAlert,
+    RemoteEngine,
+    RemoteGroup,
+    RemoteRule,
+    Reply,
+)
 from lilfox_tui.redact import redacted_start
-from lilfox_tui.untrusted_numbers import later
+from lilfox_tui.scrape.labels import time_of
 
 # The alerts and silences of an Alertmanager, by its API v2 (api/v2/openapi.yaml of prometheus/alertmanager).
 
@@ -388,4 +400,53 @@ def _view(group: RemoteGroup, place: int, where: str) -> RuleView:
         took_s=rule.took_s,
         labels=rule.labels or {},
         annotations=rule.annotations or {},
+    )
+
+
+# Alerts that are known elsewhere: to a Prometheus and an Alertmanager, and to the LilFox that evaluates.
+
+
+def open_others(
+    config: Config, host_of: Callable[[str | None], Host | None]
+) -> tuple[ExternalAlerts, RemoteEngine | None]:
+    """The alerts of ``config.prometheus`` and ``config.alertmanager``, and the former alone for queries. Raises
+    LilFoxError."""
+
+    def host(api: ApiConfig) -> Host | None:
+        return host_of(api.from_)
+
+    prometheus = None if config.prometheus is None else RemoteEngine(config.prometheus, host(config.prometheus))
+    told = None if config.alertmanager is None else AlertmanagerApi(config.alertmanager, host(config.alertmanager))
+    return ExternalAlerts(prometheus, told), prometheus
+
+
+def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
+    """What the LilFox that evaluates has kept in ``folder``. Not known where none evaluates now: rules want to be
+    looked at again and again. Blocks."""
+    now = datetime.now(UTC)
+    path = None if folder is None else folder / DATABASE
+    hint = tr("run lilfox monitor, or keep the screen open: rules want to be evaluated again and again")
+    if path is None or not path.exists():
+        return Unavailable(NotEvaluated(tr("these rules have not been evaluated yet"), hint), now)
+    database = None
+    try:
+        database = AlertDatabase(path)
+        saved = AlertStorage(database)
+        lock = EvaluationLock(folder)
+        if lock.is_held():
+            alerts, frozen = alerts_from_storage(saved, now), lock.frozen(now)
+            if frozen is not None:
+                trouble = Trouble("frozen", frozen, blind=True)
+                alerts = replace(alerts, troubles=(*alerts.troubles, trouble))
+            return Ready(alerts, now)
+        newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
+    except LilFoxError as error:
+        return Unavailable(error, now)
+    finally:
+        if database is not None:
+            database.close()
+    since = now if newest_ms is None else time_of(newest_ms)
+    age = human_duration((now - since).total_seconds())
+    return Unavailable(
+        NotEvaluated(tr("no LilFox evaluates these rules now, the last did {age} ago", age=age), hint), since
     )

@@ -13,8 +13,8 @@ from lilfox_tui.alerts.notifier import Notification, Reason
 from lilfox_tui.alerts.silences import matches_all, parse_matchers
 from lilfox_tui.alerts.storage import NotifiedAlert
 from lilfox_tui.config.model import AlertsConfig, NotifierConfig
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Labels
 
 # Who is to be told what, and when: alerts grouped, each firing and each end told once, reminders. No clock, no I/O.

@@ -1,18 +1,27 @@
-"""The contract of notifiers, one file each in ``notifiers/``, and a notification in words."""
+"""The contract of notifiers, a file each in notifiers/, notifications in words and as JSON, and how JSON is posted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
-from typing import Literal, Protocol
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+from urllib.parse import unquote, urlsplit
 
+import msgspec
 from msgspec import Struct
 
 from lilfox_tui.alerts.model import Alert, AlertState
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _, listed, ngettext
+from lilfox_tui.config.model import NotifierConfig, SecretRef, TextOrSecret
+from lilfox_tui.config.secrets import revealed_text
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _, listed, ngettext, tr
+from lilfox_tui.core.text import clean, human_duration
+from lilfox_tui.hosts.http import HttpFault, HttpTransport, Tls, authorization, basic, revealed
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.text import clean, human_duration
+from lilfox_tui.redact import MASK, redact, redacted_start
+from lilfox_tui.scrape.labels import quoted
 
 # What a notifier is told, and what a notifier is: one file each in ``notifiers/``.
 #
@@ -136,3 +145,192 @@ def _alert_lines(alert: Alert, notice: Notification, *, resolved: bool) -> Itera
         yield f"  {name}: {first}"
         yield from (f"    {line}" for line in others)
     yield "  " + ", ".join(f"{name}={value}" for name, value in alert.labels if name != "alertname")
+
+
+# A notice as JSON: the document that Alertmanager sends to webhooks (its template.Data, version 4).
+
+
+MOST_ALERTS = 500
+"""More of one notice are counted in ``truncatedAlerts``."""
+_NEVER = "0001-01-01T00:00:00Z"
+_FNV_OFFSET, _FNV_PRIME, _WORD = 0xCBF29CE484222325, 0x100000001B3, 2**64 - 1
+
+
+def webhook_payload(notice: Notification) -> dict[str, Any]:
+    """The whole document. ``id`` and ``reason`` are ours: the id is the same each time the notice is sent."""
+    alerts = (*notice.firing, *notice.resolved)
+    return {
+        "version": "4",
+        "groupKey": group_key(notice.group),
+        "truncatedAlerts": max(0, len(alerts) - MOST_ALERTS),
+        "status": "firing" if notice.firing else "resolved",
+        "receiver": notice.receiver,
+        "groupLabels": dict(notice.group),
+        "commonLabels": _common(alert.labels for alert in alerts),
+        "commonAnnotations": _common(alert.annotations for alert in alerts),
+        "externalURL": notice.external_url,
+        "alerts": [_alert(alert, notice) for alert in alerts[:MOST_ALERTS]],
+        "id": notice.id,
+        "reason": notice.reason,
+    }
+
+
+def group_key(group: Labels) -> str:
+    """A group's name as Alertmanager writes it for its topmost route: ``{}:{alertname="X"}``."""
+    inner = ", ".join(f"{name}={quoted(value)}" for name, value in group)
+    return f"{{}}:{{{inner}}}"
+
+
+def fingerprint(labels: Labels) -> str:
+    """Alertmanager's name for a label set: 64 bits of FNV-1a over sorted names and values (common/model)."""
+    found = _FNV_OFFSET
+    for byte in b"".join(f"{name}\0{value}\0".encode("utf-8", "surrogatepass") for name, value in labels):
+        found = ((found ^ (byte or 0xFF)) * _FNV_PRIME) & _WORD
+    return f"{found:016x}"
+
+
+def rfc3339(at: datetime) -> str:
+    """An aware time as Alertmanager reads it: UTC, milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _alert(alert: Alert, notice: Notification) -> dict[str, Any]:
+    firing = alert.state is AlertState.FIRING
+    return {
+        "status": "firing" if firing else "resolved",
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "startsAt": rfc3339(alert.fired_at or alert.active_at),
+        "endsAt": _NEVER if firing else rfc3339(alert.resolved_at or notice.at),
+        "generatorURL": notice.external_url,
+        "fingerprint": fingerprint(alert.labels),
+    }
+
+
+def _common(every: Iterable[Labels]) -> dict[str, str]:
+    first, *others = [dict(labels) for labels in every] or [{}]
+    return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+
+
+# JSON sent to a server by POST: bounded, never led to another address, nothing secret in its errors.
+
+
+_REASON_BYTES = 16 * 1024
+_REASON_CHARS = 300
+_SHORTEST_SECRET, _LONG_WORD = 4, 8
+
+
+class PostOptions(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every notifier over HTTP has. The whole address may be a secret, as those of chats are."""
+
+    url: TextOrSecret
+    headers: dict[str, TextOrSecret] = msgspec.field(default_factory=dict)
+    user: str | None = None
+    password: SecretRef | None = None
+    ca: str | None = None
+    """File with the certificates that the server's is checked with; the system's when not given."""
+    verify_tls: bool = True
+
+
+class JsonPost:
+    """One server."""
+
+    def __init__(self, options: PostOptions) -> None:
+        self._options = options
+        self._way: HttpTransport | None = None
+
+    async def send(self, path: str, document: Callable[[], Any], headers: Mapping[str, str]) -> None:
+        """POSTs what ``document()`` gives (it is called in a thread) to ``path`` under the configured address. Raises
+        LilFoxError unless it answers 2xx."""
+        url = await revealed_text(self._options.url)
+        where = _where(url)
+        lines = await self._headers()
+        secrets = [*_parts(url), *(lines[name] for name in self._options.headers)]
+        lines = {**_login(url), **lines, **headers}
+        if self._way is None:
+            options = self._options
+            tls = tls_of(options.ca, verify=options.verify_tls)
+            self._way = HttpTransport(where, None, timeout_s=options.timeout, tls=tls)
+        target = urlsplit(url.rstrip("/") + path if path else url)
+        asked = (target.path or "/") + (f"?{target.query}" if target.query else "")
+        body = await asyncio.to_thread(lambda: msgspec.json.encode(document()))
+        try:
+            async with self._way.stream("POST", asked, headers=lines, content=body) as answer:
+                if not 200 <= answer.status < 300:
+                    said, _more = await answer.start(_REASON_BYTES)
+                    raise _refused(where, answer.status, _without(secrets, said))
+        except TimeoutError:
+            raise LilFoxError(
+                tr("{where} did not answer within {seconds:g} s", where=where, seconds=self._options.timeout),
+                tr("Does it run, and is the address right?"),
+            ) from None
+        except (HttpFault, OSError, UnicodeError) as error:
+            reason = redact(str(error)) or type(error).__name__
+            raise LilFoxError(
+                tr("{where} cannot be asked: {reason}", where=where, reason=reason),
+                tr("Does it run, and is the address right?"),
+            ) from None
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        way, self._way = self._way, None
+        if way is not None:
+            await way.close()
+
+    async def _headers(self) -> dict[str, str]:
+        options = self._options
+        lines = {"Content-Type": "application/json", **await authorization(options.user, options.password or "")}
+        lines |= await revealed(options.headers)
+        for name, value in lines.items():
+            if not value.isascii() or value != value.strip():
+                raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
+        return lines
+
+
+def _where(url: str) -> str:
+    """The server as errors name it: its path may be a secret."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        raise LilFoxError(tr("the address cannot be read; write https://HOST/…")) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise LilFoxError(tr("the address cannot be read; write https://HOST/…"))
+    return f"{parts.scheme}://{parts.hostname}{port}"
+
+
+def tls_of(ca: str | None, *, verify: bool = True) -> Tls:
+    """TLS whose certificates are checked with those of the file ``ca``; with the system's when not given."""
+    return Tls(verify=verify, ca_file="" if ca is None else str(Path(ca).expanduser()))
+
+
+def _login(url: str) -> dict[str, str]:
+    """The header for a user that the address itself names."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {}
+    return basic(unquote(parts.username), unquote(parts.password or ""))
+
+
+def _parts(url: str) -> tuple[str, ...]:
+    """What of an address may be a secret: all but the server."""
+    parts = urlsplit(url)
+    return parts.query, parts.path, *(word for word in parts.path.split("/") if len(word) >= _LONG_WORD)
+
+
+def _without(secrets: Iterable[str], body: bytes) -> str:
+    """What the server says, without what it was told: servers that refuse often repeat the request."""
+    said = body.decode("utf-8", "replace").strip()
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            said = said.replace(secret, MASK)
+    return redacted_start(said, _REASON_CHARS)
+
+
+def _refused(where: str, status: int, reason: str) -> LilFoxError:
+    hint = tr("Is that the right address?")
+    if status in (401, 403):
+        hint = tr("Check headers, user and password of this notifier.")
+    elif 300 <= status < 400:
+        hint = tr("It points elsewhere, which is not followed; write the address that is meant into url.")
+    return LilFoxError(tr("{where} answers {status}: {reason}", where=where, status=status, reason=reason), hint)

@@ -16,19 +16,15 @@ from lilfox_tui.alerts.lifecycle import AlertChange, AlertSample, EvaluationGap,
 from lilfox_tui.alerts.model import Alert, AlertState, RuleHealth, RuleView
 from lilfox_tui.alerts.rules import Rule, RuleGroup
 from lilfox_tui.alerts.template import Scope, compiled
-from lilfox_tui.errors import ConfigError, LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.errors import ConfigError, LilFoxError
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import encodable
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.evaluation import instant
-from lilfox_tui.promql.label_lists import BARE, EMPTY, duplicate
 from lilfox_tui.promql.query import Query, cached_parse, parse, window_ms
-from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
-from lilfox_tui.promql.value import Value, Vector
-from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.notation import time_of
-from lilfox_tui.scrape.series import Floats, SeriesSource
-from lilfox_tui.scrape.store import SeriesStore
-from lilfox_tui.text import encodable
+from lilfox_tui.promql.value import BARE, EMPTY, PROMETHEUS_3, Semantics, Value, Vector, duplicate
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, time_of
+from lilfox_tui.scrape.store import Floats, SeriesSource, SeriesStore
 
 # Where rules put their results, so that later rules and queries find them as series.
 

@@ -17,13 +17,12 @@ from lilfox_tui.alerts.rule_group import EvaluationContext, GroupEvaluator, Rule
 from lilfox_tui.alerts.rules import RuleFiles, RuleGroup, Stamp, read_rule_files, stamp_of
 from lilfox_tui.alerts.storage import AlertStorage, DatabaseDamaged, DatabaseNotWritable, SavedGroup
 from lilfox_tui.config.model import Config
-from lilfox_tui.crash import fault_of
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, _, ntr, tr
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, _, ntr, tr
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.scrape.notation import time_of
-from lilfox_tui.scrape.series import CombinedSource, SeriesSource
-from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.labels import time_of
+from lilfox_tui.scrape.store import CombinedSource, SeriesSource, SeriesStore
 
 # A group of rules in the engine: when it is due, how long it takes, and what of it is on the disk.
 

@@ -13,10 +13,9 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Trouble
 from lilfox_tui.alerts.template import TemplateError, compiled
-from lilfox_tui.config.problems import Findings, quoted
-from lilfox_tui.config.yaml_nodes import Node, parse
-from lilfox_tui.errors import ConfigError, LilFoxError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.config.yaml_nodes import Findings, Node, parse, quoted
+from lilfox_tui.core.errors import ConfigError, LilFoxError
+from lilfox_tui.core.i18n import _, tr
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.scrape.labels import NAME
 from lilfox_tui.scrape.prometheus_yaml import DIALECT, Fields, PrometheusNodes, read_text

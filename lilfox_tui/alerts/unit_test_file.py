@@ -10,17 +10,16 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from lilfox_tui.config.problems import Findings, quoted
-from lilfox_tui.config.yaml_nodes import Dialect, Node, ScalarNode
+from lilfox_tui.config.yaml_nodes import Dialect, Findings, Node, ScalarNode, quoted
 from lilfox_tui.config.yaml_nodes import parse as parse_yaml
-from lilfox_tui.errors import ConfigError, LilFoxError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.core.errors import ConfigError, LilFoxError
+from lilfox_tui.core.i18n import _, tr
+from lilfox_tui.core.text import whole
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import Semantics
+from lilfox_tui.promql.value import Semantics
 from lilfox_tui.scrape.labels import NAME, LabelSet
 from lilfox_tui.scrape.prometheus_yaml import Fields, PrometheusNodes
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats
-from lilfox_tui.untrusted_numbers import whole
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, Floats
 
 # Series in promtool's notation: ``up{job="a"} 1 2x3 _ stale 0+10x100`` (Prometheus' promql/parser).
 #

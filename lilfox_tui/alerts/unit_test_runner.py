@@ -25,16 +25,14 @@ from lilfox_tui.alerts.unit_test_file import (
     parse_series,
     read_unit_tests,
 )
-from lilfox_tui.errors import ConfigError, LilFoxError
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.core.errors import ConfigError, LilFoxError
+from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
-from lilfox_tui.promql.value import Vector
-from lilfox_tui.scrape.labels import LabelList, LabelSet, Matcher, matches
-from lilfox_tui.scrape.notation import duration_text
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE, Floats, SelectedSeries, Times
-from lilfox_tui.text import clean
+from lilfox_tui.promql.value import PROMETHEUS_2, PROMETHEUS_3, Semantics, Vector
+from lilfox_tui.scrape.labels import LabelList, LabelSet, Matcher, duration_text, matches
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE, Floats, SelectedSeries, Times
 
 # The series of one test: what it puts in, and what the rules make of it.
 

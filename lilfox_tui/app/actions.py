@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.config.problems import rather
-from lilfox_tui.errors import ConfigError
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.config.yaml_nodes import rather
+from lilfox_tui.core.errors import ConfigError
+from lilfox_tui.core.i18n import Message, _, tr
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 _MARK = "_lilfox_action"

@@ -15,19 +15,17 @@ from textual.app import ComposeResult
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.app_actions import ConsoleActions, DemoActions, PaletteActions, PaneActions, TimeActions
 from lilfox_tui.app.console import TABS_FROM, Console
+from lilfox_tui.app.followers import OverviewFeed, RunFollower
 from lilfox_tui.app.frame import FramePainter
 from lilfox_tui.app.navigation import LOGS, METRICS, Navigation
-from lilfox_tui.app.overview_feed import OverviewFeed
 from lilfox_tui.app.pane import Pane
-from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.app.run_follower import RunFollower
+from lilfox_tui.app.rendering.draw import Glyphs
 from lilfox_tui.app.terminal import Departure
-from lilfox_tui.app.widgets.inputs import CommandLine
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets import CommandLine, Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
-from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.monitor.monitor import Monitor
 
 if TYPE_CHECKING:

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 from lilfox_tui.app.actions import Action, ActionGroup, action
 from lilfox_tui.app.changes import change_rows
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.dialogs.chooser import Choice, Chooser
 from lilfox_tui.app.dialogs.messages import AskDialog
+from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, Navigation
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
-from lilfox_tui.app.rows.job_words import is_ours, user
+from lilfox_tui.app.rows.jobs import is_ours, user
 from lilfox_tui.config.themes import load_theme, theme_names
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr
+from lilfox_tui.core.text import fit
 from lilfox_tui.monitor.model import View
-from lilfox_tui.text import fit
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.acts.doing import Act
+    from lilfox_tui.app.operations import Act
 
 STEPS_IN_WINDOW = 30
 _ACT = 40
@@ -220,7 +220,7 @@ class DemoActions(_Everywhere):
         footer=7,
     )
     def choose_fault(self) -> None:
-        from lilfox_tui.demo.faults import DATABASE, HEALED
+        from lilfox_tui.demo.control_socket import DATABASE, HEALED
 
         if self._app.demo is None:
             return
@@ -236,7 +236,7 @@ class DemoActions(_Everywhere):
             self._app.run_worker(self._set_fault(chosen), group="fault")
 
     async def _set_fault(self, chosen: str) -> None:
-        from lilfox_tui.demo.faults import FAULTS_OF, HEALED
+        from lilfox_tui.demo.control_socket import FAULTS_OF, HEALED
 
         name, _colon, kind = chosen.partition(":")
         if self._app.demo is None:

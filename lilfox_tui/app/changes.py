@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
-from lilfox_tui.i18n import _
+from lilfox_tui.core.i18n import _
 from lilfox_tui.monitor.model import StatusChange
 
 MOST = 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,29 +22,72 @@ from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
-from lilfox_tui.app.acting import Acting
 from lilfox_tui.app.actions import Action
-from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.rendering.draw import Palette, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.dialogs.messages import Dialog
+from lilfox_tui.app.rendering.draw import Glyphs, Palette, Row
 from lilfox_tui.app.textual_internals import BackgroundScreen, ChangedCells, Keyboard
-from lilfox_tui.app.widgets.inputs import CommandLine
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets import CommandLine, Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
-from lilfox_tui.crash import last_words
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.foreground import run_in_foreground
-from lilfox_tui.i18n import Message, _, tr
-from lilfox_tui.monitor.model import HostView, Overview
+from lilfox_tui.core.crash import last_words
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.text import clean
+from lilfox_tui.hosts.local_process import run_in_foreground
+from lilfox_tui.monitor.model import HostView, IncidentView, Overview
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.text import clean
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.cause import Cause
-    from lilfox_tui.app.evidence import Selection
+    from lilfox_tui.app.evidence import Cause, Selection
     from lilfox_tui.app.run_log import RunLog
     from lilfox_tui.demo.stack import Stack
+
+
+# Whether we act in the open incident, or somebody else does who took it over since.
+
+
+class Acting:
+    """Looks at each new state of the incident. Who takes it over before we first see it, takes nothing from us."""
+
+    def __init__(self) -> None:
+        self._who = ""
+        self._process = 0, 0
+        """In which they did so, where it stays: its pid, and when it started."""
+        self._incident = ""
+        self._seen = 0
+
+    @property
+    def taken_by(self) -> str:
+        """Who took it over; empty while we may act, as when who took it over is gone."""
+        pid, started = self._process
+        if not pid:
+            return self._who
+        from lilfox_tui.jobs.reader import start_of
+
+        return "" if start_of(pid) != started else self._who
+
+    def look(self, view: IncidentView) -> Message | None:
+        """What is to be told now that it is so."""
+        incident = view.incident
+        seen = self._seen if incident is not None and incident.id == self._incident else len(view.entries)
+        if incident is None or incident.id != self._incident:
+            self._who = ""
+        self._incident, self._seen = ("" if incident is None else incident.id), len(view.entries)
+        if incident is None or seen == len(view.entries):
+            return None
+        from lilfox_tui.incident.model import TookOver
+        from lilfox_tui.jobs.reader import start_of
+
+        taken = [entry for entry in view.entries[seen:] if isinstance(entry.what, TookOver)]
+        if not taken:
+            return None
+        last = taken[-1]
+        assert isinstance(last.what, TookOver)
+        self._who = "" if last.what.process == os.getpid() else last.what.who or last.by
+        self._process = last.what.process, start_of(last.what.process) or 0
+        if not self._who:
+            return None
+        return tr("{who} took over {id}: you follow now; O in pane 4 takes it back", who=self._who, id=incident.id)
 
 
 NOTE_S = 6.0

@@ -1,12 +1,21 @@
-"""What is selected in a pane, as evidence of an incident: a small file, and a line that says what it is."""
+"""What a pane hands on: the alert that led to a runbook, and its selection as evidence of an incident."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from lilfox_tui.app.rendering.draw import Row
-from lilfox_tui.text import clean
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.text import clean
+from lilfox_tui.monitor.model import Overview
+
+if TYPE_CHECKING:
+    from lilfox_tui.alerts.model import Alert
+    from lilfox_tui.runbook.model import Runbook
 
 
 class Selected(NamedTuple):
@@ -29,3 +38,69 @@ class Selection(NamedTuple):
 def text_of_rows(rows: Iterable[Row]) -> str:
     """Rows of a screen as lines of plain text, without anything that a terminal would obey."""
     return "".join(clean("".join(piece.text for piece in row)).rstrip() + "\n" for row in rows)
+
+
+# The alert that led to a runbook: what it is called, and what it tells of the runbook's values.
+
+
+_SEVERITIES = {3: "SEV-2", 2: "SEV-3", 1: "SEV-3", 0: "SEV-4"}
+_CALLED = {"service": ("job",), "host": ("instance",)}
+"""Labels that tell the same as a variable of another name."""
+
+
+class Cause(Struct, frozen=True):
+    """An alert."""
+
+    alert: str
+    labels: Mapping[str, str]
+    severity: str
+    """Of an incident that is opened for it, where the runbook does not say."""
+    runbook_url: str = ""
+
+    @property
+    def title(self) -> str:
+        """What an incident that it opens is called."""
+        subject = next(
+            (self.labels[name] for name in ("service", "job", "host", "instance") if name in self.labels), ""
+        )
+        return f"{self.alert}: {subject}" if subject else self.alert
+
+
+def cause_of(alert: Alert) -> Cause:
+    """What is kept of an alert."""
+    labels = {name: value for name, value in alert.labels if name != "alertname"}
+    return Cause(alert.name, labels, _SEVERITIES[alert.urgency], dict(alert.annotations).get("runbook_url", ""))
+
+
+def firing_alerts(overview: Overview | None) -> tuple[Alert, ...]:
+    """Those that fire, the worst first."""
+    if overview is None or not isinstance(overview.alerts, Ready):
+        return ()
+    from lilfox_tui.alerts.model import AlertState
+
+    found = [each for each in overview.alerts.value.alerts if each.state is AlertState.FIRING]
+    return tuple(sorted(found, key=lambda each: -each.urgency))
+
+
+def firing_names(overview: Overview | None) -> tuple[str, ...]:
+    """The names of those, each once."""
+    return tuple(dict.fromkeys(each.name for each in firing_alerts(overview)))
+
+
+def values_from(cause: Cause, runbook: Runbook) -> dict[str, str]:
+    """Of variables that have no value by themselves and are called as one of its labels, the label's value, where the
+    variable's type admits it."""
+    from lilfox_tui.hosts.addresses import Denied
+    from lilfox_tui.runbook.run.variables import check_value
+
+    found: dict[str, str] = {}
+    for variable in runbook.variables:
+        names = (variable.name, *_CALLED.get(variable.name, ()))
+        text = next((cause.labels[name] for name in names if name in cause.labels), None)
+        if text is None or variable.default is not None or variable.type == "secret":
+            continue
+        try:
+            found[variable.name] = check_value(variable, text, denied=Denied())
+        except LilFoxError:
+            continue
+    return found

@@ -11,15 +11,14 @@ from msgspec import Struct
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.navigation import BACKUP, TABS, Navigation
-from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.app.rows.job_words import kind_text, percent_of
-from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.feed import Ready, Unavailable
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rows.jobs import kind_text, percent_of
+from lilfox_tui.app.widgets import Lines
+from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import cell_width, human_duration
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups, IncidentView, Overview
-from lilfox_tui.text import cell_width, human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog

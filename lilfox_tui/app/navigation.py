@@ -12,11 +12,10 @@ from msgspec import Struct
 from lilfox_tui.app.actions import Action, ActionGroup, actions_of, bound_actions, rebound
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, tr
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.cause import Cause
-    from lilfox_tui.app.evidence import Selection
+    from lilfox_tui.app.evidence import Cause, Selection
     from lilfox_tui.app.panes.metrics.pane import MetricsPane
 
 

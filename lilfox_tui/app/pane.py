@@ -13,14 +13,13 @@ from textual.worker import Worker, WorkerState
 from lilfox_tui.app.actions import Action, ActionGroup, bound_actions
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.rendering.draw import Row
-from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.app.widgets import Lines
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.monitor.model import Overview
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.acts.doing import Act
-    from lilfox_tui.app.cause import Cause
-    from lilfox_tui.app.evidence import Selection
+    from lilfox_tui.app.evidence import Cause, Selection
+    from lilfox_tui.app.operations import Act
 
 
 StateT = TypeVar("StateT")
@@ -145,7 +144,7 @@ class Pane(Vertical):
     @work(exclusive=True, group="act", exit_on_error=False)
     async def carry_out(self, act: Act) -> None:
         """Asks what is open yet, shows what will run, and begins it."""
-        from lilfox_tui.app.acts.doing import carry_out
+        from lilfox_tui.app.operations import carry_out
 
         await carry_out(self.lilfox, act)
 

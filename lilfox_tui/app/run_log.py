@@ -7,13 +7,18 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
-from lilfox_tui.jobs.control import follow_events
-from lilfox_tui.jobs.listing import find_folder
+from lilfox_tui.jobs.listing import find_folder, follow_events
 from lilfox_tui.jobs.model import Began, Ended, Event, MessageLogged
 from lilfox_tui.runbook.run import output, persistence
-from lilfox_tui.runbook.run.clients import this_client
 from lilfox_tui.runbook.run.output import StoredOutput
-from lilfox_tui.runbook.run.protocol import ClientActs, CommandBegan, CommandEnded, RunbookReloaded, decode_facts
+from lilfox_tui.runbook.run.protocol import (
+    ClientActs,
+    CommandBegan,
+    CommandEnded,
+    RunbookReloaded,
+    decode_facts,
+    this_client,
+)
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import CommandResult, RunState, Turn
 

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.glyphs import glyphs_for_terminal
+from lilfox_tui.app.rendering.draw import glyphs_for_terminal
 from lilfox_tui.app.terminal import SavedTerminal, except_hook
 from lilfox_tui.config.model import Config, Seconds
 from lilfox_tui.config.themes import DEFAULT, load_theme
-from lilfox_tui.crash import kept_in
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import language_from_locale, set_language, tr
+from lilfox_tui.core.crash import kept_in
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import language_from_locale, set_language, tr
+from lilfox_tui.core.paths import config_file, state_path
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.watchers import scrape
-from lilfox_tui.paths import config_file, state_path
 
 if TYPE_CHECKING:
     from lilfox_tui.app.app import LilFoxApp
@@ -97,9 +97,9 @@ def run_demo(arguments: argparse.Namespace) -> int:
     """Opens the app on the stand-in stack, which ends with it; returns the exit code."""
 
     async def on_the_stack() -> int:
-        from lilfox_tui.demo.faults import parse_fault
+        from lilfox_tui.demo.control_socket import parse_fault
         from lilfox_tui.demo.stack import Stack
-        from lilfox_tui.monitor.targets import this_machine
+        from lilfox_tui.monitor.model import this_machine
 
         faults = [parse_fault(text) for text in arguments.fault or ()]
         importing = asyncio.create_task(asyncio.to_thread(_import_for_demo))  # while the services come up
@@ -124,7 +124,7 @@ def _import_for_demo() -> None:
 
 async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, str]]) -> None:
     """Starts the demo's database once the screen is there, then makes ill what the command line names."""
-    from lilfox_tui.demo.faults import SERVICES
+    from lilfox_tui.demo.control_socket import SERVICES
 
     try:
         for name, kind in faults:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from lilfox_tui.crash import last_words
+from lilfox_tui.core.crash import last_words
 
 LAST_RESORT_S = 1.5
 HANGUP_STATUS = 129

@@ -28,7 +28,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.text import cell_width, clean
+from lilfox_tui.core.text import cell_width, clean
 
 # A screen that may stand behind a dialog: what changes there is painted, and nothing else.
 #

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backends.backend import BackendError, no_answer
+from lilfox_tui.backends.model import BackendError, no_answer
 from lilfox_tui.config.model import BackendConfig, SecretRef, TextOrSecret
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http import HttpFault, HttpTransport, Tls, authorization, revealed
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.health import reason_of
 from lilfox_tui.metrics.model import Sample
 
@@ -112,10 +112,7 @@ class MetricsPage:
 
     def samples(self, body: HttpBody) -> list[Sample]:
         """The samples of a page. Raises BackendError."""
-        from lilfox_tui.scrape.exposition import (
-            BadPage,
-            Exposition,  # numpy comes with it
-        )
+        from lilfox_tui.scrape.exposition import BadPage, Exposition
         from lilfox_tui.scrape.labels import NAME, LabelSet
 
         if self._reader is None:

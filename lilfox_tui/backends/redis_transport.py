@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from msgspec import Meta
 
-from lilfox_tui.backends.backend import BackendError, no_answer
+from lilfox_tui.backends.model import BackendError, no_answer
 from lilfox_tui.config.model import BackendConfig, Port, SecretRef
 from lilfox_tui.config.secrets import revealed_text
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.files import refuse
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
-from lilfox_tui.i18n import Message, tr
-from lilfox_tui.trusted_file import refuse
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

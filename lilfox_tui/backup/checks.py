@@ -6,8 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.i18n import Message, ntr, tr
-from lilfox_tui.text import human_bytes
+from lilfox_tui.core.i18n import Message, ntr, tr
+from lilfox_tui.core.text import human_bytes
 
 CheckState = Literal["good", "warning", "bad"]
 

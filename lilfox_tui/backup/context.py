@@ -6,18 +6,17 @@ from collections.abc import Callable
 from types import ModuleType, TracebackType
 from typing import Any, cast
 
-from lilfox_tui import plugins
 from lilfox_tui.backup.plan import SOURCES, STORES
 from lilfox_tui.backup.sets import catalogue
-from lilfox_tui.backup.sets.manifest import SigningKeys, keys_of
-from lilfox_tui.backup.sets.model import BackupSet
+from lilfox_tui.backup.sets.model import BackupSet, SigningKeys, keys_of
 from lilfox_tui.backup.source import BackupSource, RestoreTarget, SourceRestoreSpec
 from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.config.model import Config, HostConfig, allows_no_change
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core import plugins
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.i18n import tr
 
 HERE = "localhost"
 """What this machine is called among hosts when the configuration does not name it."""

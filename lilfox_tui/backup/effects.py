@@ -18,12 +18,8 @@ import msgspec
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.errors import BackupError, BrokenSet
-from lilfox_tui.backup.labels import check_text, signature_text
-from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of
-from lilfox_tui.backup.restores import journal
-from lilfox_tui.backup.restores.drill import drill as drill_set
-from lilfox_tui.backup.restores.drill import with_scratch
+from lilfox_tui.backup.plan import BackupPlan, BackupRequest, check_text, plan_named, plan_of, signature_text
+from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import (
     chosen_interrupted_restore,
     finish,
@@ -37,25 +33,25 @@ from lilfox_tui.backup.restores.interrupted import (
     tell_open,
     what_stays,
 )
-from lilfox_tui.backup.restores.restore import Restore, RestoreSpec, refuse_bad, refuse_broken
+from lilfox_tui.backup.restores.restore import Restore, RestoreSpec, refuse_bad, refuse_broken, with_scratch
+from lilfox_tui.backup.restores.restore import drill as drill_set
 from lilfox_tui.backup.restores.restore import undo as undo_restore
 from lilfox_tui.backup.restores.retained import chosen as chosen_restores
 from lilfox_tui.backup.restores.retained import forget as forget_kept
 from lilfox_tui.backup.restores.retained import forget_left, is_let_go, names_of
-from lilfox_tui.backup.retry import retry
 from lilfox_tui.backup.run import back_up, reader_of
 from lilfox_tui.backup.run import prune as prune_store
 from lilfox_tui.backup.selection import choose
-from lilfox_tui.backup.sets.manifest import Proof
-from lilfox_tui.backup.sets.model import BackupSet, Status
+from lilfox_tui.backup.sets.model import BackupSet, Proof, Status
 from lilfox_tui.backup.sets.names import local_zone
+from lilfox_tui.backup.store import BackupError, BrokenSet, retry
 from lilfox_tui.backup.verify import refuse_untrusted
 from lilfox_tui.backup.verify import verify as verify_set
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
-from lilfox_tui.i18n import listed, ntr, tr
-from lilfox_tui.jobs.control import mark_checked
+from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed
+from lilfox_tui.core.i18n import listed, ntr, tr
+from lilfox_tui.jobs.listing import mark_checked
 from lilfox_tui.jobs.model import Outcome, Run
 
 
@@ -239,11 +235,11 @@ async def settle(run: Run, wanted: dict[str, Any]) -> Outcome:
     return Outcome("ok", said, result={"set": restored.set, "settled": "finished" if wish.finish else "taken back"})
 
 
-async def _put_aside(run: Run, restored: journal.Restored) -> Outcome:
+async def _put_aside(run: Run, restored: interrupted.Restored) -> Outcome:
     """No host is asked: it may be gone for good."""
     stays = what_stays(restored)
     run.intent(str(tr("putting the restore of {set} aside", set=restored.set)))
-    await asyncio.to_thread(journal.write, msgspec.structs.replace(restored, stage="aside"))
+    await asyncio.to_thread(interrupted.write, msgspec.structs.replace(restored, stage="aside"))
     run.done(str(tr("nothing was renamed; what it left stays: {names}", names=stays)))
     with suppress(LilFoxError):
         await asyncio.to_thread(mark_checked, restored.run)
@@ -337,12 +333,14 @@ def _newest(sets: Sequence[BackupSet], wish: BackupRequest) -> BackupSet:
     return ours[0] if ours else chosen(sets, wish)
 
 
-def _last_restored(words: str) -> journal.Restored:
-    known = [restored for restored in journal.read_all() if restored.stage == "swapped"]
+def _last_restored(words: str) -> interrupted.Restored:
+    known = [restored for restored in interrupted.read_all() if restored.stage == "swapped"]
     for restored in known:
         if words in ("", "latest", *names_of(restored)):
             return restored
-    if let_go := [each for each in journal.read_all() if is_let_go(each) and words in ("", "latest", *names_of(each))]:
+    if let_go := [
+        each for each in interrupted.read_all() if is_let_go(each) and words in ("", "latest", *names_of(each))
+    ]:
         raise BackupError(
             tr("the restore of {set} cannot be undone: what was there before was let go", set=let_go[0].set),
             tr("restore another set: lilfox backup list"),

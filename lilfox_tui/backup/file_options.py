@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from lilfox_tui.config.model import SourceConfig
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.i18n import tr
 
 Absolute = Annotated[str, Meta(pattern="^/[^\0]*$", description=tr("an absolute path").text)]
 

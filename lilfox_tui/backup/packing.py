@@ -19,9 +19,9 @@ from typing import IO, Any, Protocol, cast
 
 from msgspec import Struct
 
-from lilfox_tui.backup.errors import BrokenSet, NotReady
-from lilfox_tui.backup.sets.manifest import Packing
-from lilfox_tui.i18n import tr
+from lilfox_tui.backup.sets.model import Packing
+from lilfox_tui.backup.store import BrokenSet, NotReady
+from lilfox_tui.core.i18n import tr
 
 BLOCK = 1024 * 1024
 HELD = 2 * BLOCK

@@ -1,19 +1,30 @@
-"""Backup plans (configured, or made of a command's options), the request that a user makes, and the job for it."""
+"""Backup plans: what, where to, when, how long it is kept; and how plans and sets are called on screens."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui import plugins
+from lilfox_tui.backup.sets.model import BackupSet
+from lilfox_tui.config.cron import Cron, read_cron
 from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.core import plugins
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import Message, _, clauses, listed, ngettext, tr
 from lilfox_tui.jobs.model import JobRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lilfox_tui.backup.checks import Check
+    from lilfox_tui.backup.source import RestoreChange
+
 
 # A backup plan with everything that it names: from the configuration, or from the words of a command.
 
@@ -202,3 +213,147 @@ def _title(kind: RequestKind, wish: BackupRequest) -> Message:
         else tr("let go of what drills of {plan} left", plan=name),
     }
     return titles[kind]
+
+
+# When a plan is due, and whether it is late.
+#
+# As cron has it (Debian's cron(8)): a job with a fixed hour and minute runs once on a day on which a clock is put
+# forward over it, right after that, and once where a clock is put back behind it; others follow the clock's hands.
+
+
+LATE_AFTER_S = 3600.0
+"""Unless the plan says other."""
+CLOCKS_APART = timedelta(minutes=1)
+"""Cron's clock and that of the machine that makes the set are not further apart."""
+_DAY = timedelta(days=1)
+_LONGEST_DAYS = 41 * 366
+"""29 February that is a Monday comes each 28 years, or 40 over 2100."""
+
+
+class LatePlan(Struct, frozen=True):
+    """A plan is late: ``due`` is when a run should have begun that gave no good set; ``newest`` when the newest good
+    set was begun. Aware UTC."""
+
+    due: datetime
+    newest: datetime | None
+
+
+def next_due(schedule: str, after: datetime, zone: tzinfo) -> datetime:
+    """The first time after ``after`` at which cron begins it, aware UTC. Raises UsageError for what cron refuses."""
+    cron = read_cron(schedule)
+    first = after.astimezone(zone).date() - _DAY
+    for days in range(_LONGEST_DAYS):
+        day = first + days * _DAY
+        if cron.on(day):
+            found = next((at for at in _due_on(cron, day, zone) if at > after), None)
+            if found is not None:
+                return found
+    raise _never(schedule)
+
+
+def last_due(schedule: str, until: datetime, zone: tzinfo) -> datetime:
+    """The last time up to ``until`` at which cron began it, aware UTC. Raises UsageError for what cron refuses."""
+    cron = read_cron(schedule)
+    last = until.astimezone(zone).date() + _DAY
+    for days in range(_LONGEST_DAYS):
+        day = last - days * _DAY
+        if cron.on(day):
+            found = next((at for at in reversed(_due_on(cron, day, zone)) if at <= until), None)
+            if found is not None:
+                return found
+    raise _never(schedule)
+
+
+def late(plan: PlanConfig, sets: Sequence[BackupSet], now: datetime, zone: tzinfo) -> LatePlan | None:
+    """Whether the plan is late; ``sets`` are its own. None without a schedule."""
+    if plan.schedule is None:
+        return None
+    grace = timedelta(seconds=LATE_AFTER_S if plan.late_after is None else plan.late_after)
+    due = last_due(plan.schedule, now - grace, zone)
+    begun = [found.created for found in sets if found.good and found.created <= now + CLOCKS_APART]
+    newest = max(begun, default=None)
+    return LatePlan(due, newest) if newest is None or newest < due - CLOCKS_APART else None
+
+
+def _due_on(cron: Cron, day: date, zone: tzinfo) -> list[datetime]:
+    """When it begins on a local day, in order."""
+    found: set[datetime] = set()
+    for hour in cron.hours:
+        for minute in cron.minutes:
+            found.update(_moments(datetime.combine(day, time(hour, minute)), zone, fixed=cron.fixed))
+    return sorted(found)
+
+
+def _moments(local: datetime, zone: tzinfo, *, fixed: bool) -> tuple[datetime, ...]:
+    """The moments at which a clock of the zone shows ``local``, as far as cron heeds them."""
+    first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first == second:
+        return (first,)
+    if first < second:
+        return (first,) if fixed else (first, second)
+    return (_put_forward(second, first, zone),) if fixed else ()
+
+
+def _put_forward(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """The moment between the two, at most a day apart, at which the zone's clock is put forward: the first minute with
+    the later offset."""
+    offset = after.astimezone(zone).utcoffset()
+    minutes = range(int((after - before).total_seconds()) // 60)
+    there = bisect_left(
+        minutes, True, key=lambda minute: (before + timedelta(minutes=minute)).astimezone(zone).utcoffset() == offset
+    )
+    return before + timedelta(minutes=there)
+
+
+def _never(schedule: str) -> UsageError:
+    return UsageError(tr("{schedule} never comes", schedule=schedule), tr("write a day that there is"))
+
+
+# The words for a set's state and for a check, in the reader's language.
+
+
+def status_text(status: str) -> str:
+    """How far a set is proven, in a word."""
+    return {
+        "restored": _("restore-tested"),
+        "intact": _("intact"),
+        "unverified": _("unverified"),
+        "partial": _("partial"),
+        "untrusted": _("not trusted"),
+        "broken": _("broken"),
+    }.get(status, status)
+
+
+def signature_text(signature: str) -> str:
+    """Who wrote a set, as far as its signature tells."""
+    return {
+        "none": _("unsigned"),
+        "good": _("signed"),
+        "other": _("signed by a key that is not known here"),
+        "forged": _("signature forged"),
+    }.get(signature, signature)
+
+
+def lost_text(changes: Iterable[RestoreChange]) -> str:
+    """What restoring loses, counted in rows and files; empty where it loses nothing."""
+    rows = files = 0
+    for change in changes:
+        rows, files = rows + change.lost_rows, files + change.lost_files
+    told = []
+    if rows:
+        told.append(ngettext("{count} row is newer than the backup and would be lost",
+                             "{count} rows are newer than the backup and would be lost", rows))  # fmt: skip
+    if files:
+        told.append(ngettext("{count} file is newer than the backup and would be lost",
+                             "{count} files are newer than the backup and would be lost", files))  # fmt: skip
+    return clauses(told)
+
+
+def check_text(check: Check) -> str:
+    """What was looked at, and what was found."""
+    return labelled(str(check.about), check.found)
+
+
+def labelled(name: str, what: object) -> str:
+    """``what`` is so with ``name``, in one line."""
+    return _("{name}: {what}", name=name, what=what)

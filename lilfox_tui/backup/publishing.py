@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.crash_points import phase
-from lilfox_tui.backup.errors import BackupError, BrokenSet
 from lilfox_tui.backup.packing import PartCount, packed, unpacked
 from lilfox_tui.backup.remote_dump import RemoteDump
 from lilfox_tui.backup.sets.catalogue import read_manifest
-from lilfox_tui.backup.sets.manifest import (
+from lilfox_tui.backup.sets.model import (
+    BackupSet,
     Manifest,
     ManifestPart,
     Packing,
@@ -26,7 +26,6 @@ from lilfox_tui.backup.sets.manifest import (
     encoded,
     unsigned,
 )
-from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.backup.sets.names import (
     MANIFEST,
     PROOF,
@@ -38,9 +37,9 @@ from lilfox_tui.backup.sets.names import (
     read_id,
 )
 from lilfox_tui.backup.source import DumpCommand, PartSink, RemotePart, StoredPart
-from lilfox_tui.backup.store import BackupStore
-from lilfox_tui.errors import HostError, LilFoxError, UsageError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.backup.store import BackupError, BackupStore, BrokenSet
+from lilfox_tui.core.errors import HostError, LilFoxError, UsageError
+from lilfox_tui.core.i18n import Message, tr
 
 # What runs left that did not come to their end, told from what is whole.
 #

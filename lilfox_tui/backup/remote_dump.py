@@ -17,20 +17,18 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from msgspec import Struct
 
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.plan import BackupPlan
-from lilfox_tui.backup.retry import LINK, LinkGone
-from lilfox_tui.backup.sets.manifest import Packing
+from lilfox_tui.backup.sets.model import Packing
 from lilfox_tui.backup.sets.names import UNFINISHED
 from lilfox_tui.backup.source import DumpCommand
 from lilfox_tui.backup.storage.lock import LOCK
-from lilfox_tui.backup.store import BackupStore
-from lilfox_tui.errors import AuthRefused, CommandUnknown, HostError, LilFoxError, NotBegun
+from lilfox_tui.backup.store import LINK, BackupError, BackupStore, LinkGone
+from lilfox_tui.core.errors import AuthRefused, CommandUnknown, HostError, LilFoxError, NotBegun
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.hosts.detached import DetachedOutput, DetachedState
 from lilfox_tui.hosts.output import last_words
-from lilfox_tui.i18n import tr
 from lilfox_tui.jobs.model import Run
 
 if TYPE_CHECKING:

@@ -15,26 +15,21 @@ from lilfox_tui import __version__
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.crash_points import phase
-from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady
-from lilfox_tui.backup.labels import check_text, labelled
-from lilfox_tui.backup.plan import BackupPlan
+from lilfox_tui.backup.plan import BackupPlan, check_text, labelled
 from lilfox_tui.backup.publishing import Publication, SetHeader, clear, mark, remove_set
 from lilfox_tui.backup.remote_dump import open_remote_dump
-from lilfox_tui.backup.restores.drill import drill
-from lilfox_tui.backup.restores.restore import refuse_bad
-from lilfox_tui.backup.retry import retry
+from lilfox_tui.backup.restores.restore import drill, refuse_bad
 from lilfox_tui.backup.sets import retention
 from lilfox_tui.backup.sets.catalogue import read_sets
-from lilfox_tui.backup.sets.manifest import NO_KEYS, Manifest, Proof, SigningKeys
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart, state_of
+from lilfox_tui.backup.sets.model import NO_KEYS, BackupSet, FoundPart, Manifest, Proof, SigningKeys, state_of
 from lilfox_tui.backup.sets.names import UNFINISHED, local_zone, manifest_name, set_id, stamp_in
 from lilfox_tui.backup.source import BackupSource
-from lilfox_tui.backup.store import BackupStore
+from lilfox_tui.backup.store import BackupError, BackupStore, BrokenSet, NotReady, retry
 from lilfox_tui.backup.verify import SetReader, verify
 from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
-from lilfox_tui.errors import HostError, LilFoxError
-from lilfox_tui.i18n import clauses, ntr, tr
+from lilfox_tui.core.errors import HostError, LilFoxError
+from lilfox_tui.core.i18n import clauses, ntr, tr
 from lilfox_tui.jobs.model import Outcome, Run
 
 

@@ -8,14 +8,14 @@ from datetime import date, datetime, time, timedelta, tzinfo
 
 from msgspec import Struct
 
-from lilfox_tui.backup.labels import status_text
+from lilfox_tui.backup.plan import status_text
 from lilfox_tui.backup.sets.model import WORD, BackupSet, Status, newest_of_each, tag_of
 from lilfox_tui.backup.sets.names import read_file_name
 from lilfox_tui.backup.sets.old_sets import is_rollback
 from lilfox_tui.backup.sets.retention import CLOCKS_APART
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, listed, tr
-from lilfox_tui.text import clean, fit
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.core.text import clean, fit
 
 _LATEST = ("latest", "newest", "最新", "最近")
 _DAYS = {"today": 0, "今天": 0, "yesterday": 1, "昨天": 1, "前天": 2}

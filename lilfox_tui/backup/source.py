@@ -31,10 +31,9 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.sets.manifest import PartKind
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, PartKind
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message
 
 
 class StoredPart(Struct, frozen=True):

@@ -1,17 +1,19 @@
-"""Where sets are kept. One file a kind in ``stores/``, each with ``Options`` (a StoreConfig) and
-``open_store(name, options, host)``, where ``host`` is the one that ``options.host`` names, or this machine. As in
-``source.py``, all but ``Options`` is in a module beside."""
+"""The contract of stores, and the errors of backups with those that are worth a retry."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
+from lilfox_tui.core.errors import CommandUnknown, HostError, HostUnreachable, LilFoxError
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.jobs.model import Run
 
 
 class StoreEntry(Struct, frozen=True, gc=False):
@@ -87,3 +89,88 @@ class BackupStore(Protocol):
     async def close(self) -> None:
         """Ends its connection."""
         ...
+
+
+# What can go wrong with backups.
+
+
+class BackupError(LilFoxError):
+    """A backup, a verification or a restore did not come to a good end; says what is still good."""
+
+
+class StoreError(BackupError):
+    """The store: not there, not mounted, full, no right, another file of that name."""
+
+
+class StoreHeld(StoreError):
+    """Another run holds the store."""
+
+    def __init__(self, message: Message | str, hint: Message | str = "", *, holder: StoreLockHolder) -> None:
+        super().__init__(message, hint)
+        self.holder = holder
+
+
+class BrokenSet(BackupError):
+    """What lies in the store is not what was put there, or was never whole."""
+
+
+class NotReady(BackupError):
+    """Preflight found what forbids to begin; nothing was written."""
+
+    def __init__(self, message: Message | str, hint: Message | str = "", *, checks: tuple[Check, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.checks = checks
+
+
+class HalfSwapped(BackupError):
+    """Of two renames only one is made, and what it renamed could not get its name back: settling it comes later."""
+
+
+class RestoredDiffers(BackupError):
+    """What was restored is not equal to what was backed up."""
+
+
+# Retries what may be done twice, once a lost link is back.
+#
+# A dump, a copy, a verification, what is staged and what is compared leave nothing that a second try would meet.
+# Renames are not begun again: what came of them is looked at (``settling.settle``).
+
+
+T = TypeVar("T")
+WAITS_S = (5.0, 20.0, 60.0)
+"""Before the second try, the third and the fourth. All together they are shorter than the time after which the lock of
+an SFTP store is taken for that of a dead run."""
+LINK = (HostUnreachable, CommandUnknown)
+"""What a call on a host raises when its link is, or was, not there."""
+
+
+class LinkGone(BackupError):
+    """A link was lost, and did not come back in time."""
+
+
+async def retry(run: Run, work: Callable[[], Awaitable[T]]) -> T:
+    """What ``work`` gives; it is begun anew when it ends for a lost link, with longer and longer waits in between, of
+    which ``run`` is told. Raises LinkGone after the last try, and at once whatever else ``work`` raises."""
+    for number, wait_s in enumerate(WAITS_S, 2):
+        try:
+            return await work()
+        except LINK as error:
+            run.say(_told(error, wait_s, number), "warning")
+        await asyncio.sleep(wait_s)
+    try:
+        return await work()
+    except LINK as error:
+        raise LinkGone(tr("{error} (tried {tries} times)", error=error, tries=len(WAITS_S) + 1), error.hint) from None
+
+
+def _told(error: HostError, wait_s: float, number: int) -> str:
+    return str(
+        tr(
+            "the link to {host} was lost, trying again in {seconds:g} s ({number} of {tries}): {error}",
+            host=error.host,
+            seconds=wait_s,
+            number=number,
+            tries=len(WAITS_S) + 1,
+            error=error,
+        )
+    )

@@ -15,17 +15,14 @@ from msgspec import Struct
 
 from lilfox_tui.backup.context import source_module
 from lilfox_tui.backup.crash_points import phase
-from lilfox_tui.backup.errors import BrokenSet, NotReady, StoreError
-from lilfox_tui.backup.labels import labelled
 from lilfox_tui.backup.packing import PartCount, unpacked
-from lilfox_tui.backup.retry import retry
+from lilfox_tui.backup.plan import labelled
 from lilfox_tui.backup.sets.catalogue import untrusted_text
-from lilfox_tui.backup.sets.manifest import NO_KEYS, ManifestPart, Proof, SigningKeys, encoded
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart
+from lilfox_tui.backup.sets.model import NO_KEYS, BackupSet, FoundPart, ManifestPart, Proof, SigningKeys, encoded
 from lilfox_tui.backup.sets.names import proof_name, read_file_name
 from lilfox_tui.backup.source import PartContent
-from lilfox_tui.backup.store import BackupStore
-from lilfox_tui.i18n import tr
+from lilfox_tui.backup.store import BackupStore, BrokenSet, NotReady, StoreError, retry
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.jobs.model import Run
 
 _CHANGED = tr("its SHA-256 is not the one that was written down: its bytes have changed")

@@ -1,21 +1,33 @@
-"""``lilfox alerts lint`` and ``lilfox alerts test``: checks rule files, and runs promtool's unit tests of rules."""
+"""`alerts check` and `alerts test`: lints rules and runs their unit tests against series."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from lilfox_tui.alerts.lint import KnownSeries
 from lilfox_tui.cli.output import print_json, print_line, print_text, warn
+from lilfox_tui.cli.parser import load_settings
+from lilfox_tui.cli.query_engine import opened
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.errors import ConfigError, LilFoxError, UsageError
-from lilfox_tui.i18n import _, ngettext, tr
+from lilfox_tui.config.model import ApiConfig, Config
+from lilfox_tui.core.errors import ConfigError, LilFoxError, UsageError
+from lilfox_tui.core.i18n import Message, _, ngettext, tr
+from lilfox_tui.monitor.scrape_once import scrape_once
+from lilfox_tui.promql.value import PROMETHEUS_3
+from lilfox_tui.scrape.exposition import BadPage, Exposition
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, Matcher
+from lilfox_tui.scrape.store import SelectedSeries, SeriesStore
 
 if TYPE_CHECKING:
-    from lilfox_tui.alerts.lint import KnownSeries, RuleWarning
+    from lilfox_tui.alerts.lint import RuleWarning
     from lilfox_tui.alerts.rules import RuleFile
     from lilfox_tui.alerts.unit_test_runner import UnitTestVerdict
     from lilfox_tui.config.loader import LoadedConfig
@@ -94,7 +106,6 @@ def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> KnownSeries | Non
     config = loaded.config
     if not (config.services or config.scrape or config.prometheus_config or config.prometheus):
         return None
-    from lilfox_tui.cli.rule_series import known_series
 
     try:
         known, troubles = asyncio.run(known_series(config, loaded.path, files))
@@ -109,7 +120,6 @@ def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> KnownSeries | Non
 def _known(pages: Sequence[Path]) -> KnownSeries:
     """The series of saved pages. Raises LilFoxError where one cannot be read."""
     from lilfox_tui.alerts.lint import KnownSeries
-    from lilfox_tui.cli.rule_series import SavedPages
 
     saved = SavedPages()
     for path in pages:
@@ -209,3 +219,87 @@ def _verdict_text(verdict: UnitTestVerdict) -> str:
     if not verdict.checks:
         return _("good, but nothing is asked of the rules")
     return ngettext("good, {count} expectation met", "good, {count} expectations met", verdict.checks)
+
+
+# The series that the linter of rules knows: scraped, asked of a Prometheus, or read from saved pages.
+
+
+# The series that a linter knows: of the targets of the configuration, else of the Prometheus that it names.
+
+
+_LIMIT_BYTES = 256 * 1024 * 1024
+
+
+async def known_series(
+    config: Config, config_file: Path | None, files: Iterable[RuleFile]
+) -> tuple[KnownSeries | None, list[Message]]:
+    """What is there for the rules of ``files``, None where nobody is named or answers, and of whom there is nothing.
+    Raises LilFoxError where a Prometheus does not answer."""
+    if not (config.services or config.scrape or config.prometheus_config):
+        return None if config.prometheus is None else await _of_prometheus(config, config.prometheus, files), []
+    async with scrape_once(config, config_file, for_s=0, every_s=1, hosts=False) as seen:
+        if len(seen.troubles) == seen.asked:
+            return None, list(seen.troubles)
+        types = {name: each.type for scraper in seen.scrapers for name, each in scraper.exposition.families.items()}
+        return KnownSeries(seen.store, round(seen.at.timestamp() * 1000), types, scraped=True), list(seen.troubles)
+
+
+async def _of_prometheus(config: Config, api: ApiConfig, files: Iterable[RuleFile]) -> KnownSeries:
+    """Each selector of the rules is asked for, and each of its metrics' names."""
+    now = datetime.now(UTC)
+    at_ms = round(now.timestamp() * 1000)
+    found = SeriesStore(keep_s=PROMETHEUS_3.lookback_ms / 1000, limit_bytes=_LIMIT_BYTES)
+    wanted = {matchers for file in files for group in file.groups for rule in group.rules
+              for matchers in rule.query.selectors}  # fmt: skip
+    types: dict[str, str] = {}
+    engine, host = opened(config, api, lambda _sentence: None)
+    try:
+        for matchers in sorted(wanted, key=str):
+            for each in (matchers, _name_alone(matchers)):
+                sets = await engine.series(each, now - timedelta(milliseconds=PROMETHEUS_3.lookback_ms), now)
+                labels = LabelList(tuple(dict.fromkeys(sets)))
+                if labels:
+                    found.target(str(each)).append(at_ms, labels, np.zeros(len(labels)))
+        with suppress(LilFoxError):  # not all that answer PromQL have it
+            types = await engine.types()
+    finally:
+        await engine.close()
+        if host is not None:
+            await host.close()
+    return KnownSeries(found, at_ms, types, scraped=True)
+
+
+def _name_alone(matchers: tuple[Matcher, ...]) -> tuple[Matcher, ...]:
+    return tuple(each for each in matchers if each.name == NAME and each.op == "=") or matchers
+
+
+# Pages of metrics that were saved, as series at one instant.
+
+
+_OF_A_TARGET = ("job", "instance")
+_END_OF_OPENMETRICS = b"# EOF"
+
+
+class SavedPages:
+    """A source of the series of pages. The labels that a scrape adds are not on them, so they fit everything."""
+
+    AT_MS = 0
+
+    def __init__(self) -> None:
+        self.types: dict[str, str] = {}
+        self._store = SeriesStore(keep_s=1, limit_bytes=1 << 30)
+
+    def add(self, path: Path, body: bytes) -> None:
+        """Takes the series of one page. Raises LilFoxError where it is none."""
+        page_reader = Exposition(LabelSet.of, honor_timestamps=False)
+        try:
+            page = page_reader.read(body, openmetrics=body.rstrip().endswith(_END_OF_OPENMETRICS))
+        except BadPage as error:
+            raise LilFoxError(tr("{path}: {reason}", path=path, reason=error.message), error.hint) from None
+        self._store.target(str(path)).append(self.AT_MS, page.labels, page.values)
+        self.types |= {name: family.type for name, family in page_reader.families.items()}
+
+    def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
+        """As a SeriesSource gives them."""
+        on_the_page = tuple(matcher for matcher in matchers if matcher.name not in _OF_A_TARGET)
+        return self._store.select(on_the_page, start_ms, end_ms)

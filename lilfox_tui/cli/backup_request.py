@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lilfox_tui.backup.labels import lost_text
-from lilfox_tui.backup.plan import PlanArguments
+from lilfox_tui.backup.plan import PlanArguments, lost_text
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
-from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.model import KeepConfig
-from lilfox_tui.errors import NotAllowed, UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.core.errors import NotAllowed, UsageError
+from lilfox_tui.core.i18n import _, tr
 from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
@@ -45,8 +44,8 @@ def print_preflight(wish: BackupRequest) -> int:
 async def _preflight(wish: BackupRequest) -> int:
     from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.effects import opened
-    from lilfox_tui.backup.errors import NotReady
     from lilfox_tui.backup.run import preflight
+    from lilfox_tui.backup.store import NotReady
 
     _wish, config, plan = opened(msgspec.to_builtins(wish))
     async with BackupContext(config) as opening:

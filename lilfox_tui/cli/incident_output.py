@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 
 from lilfox_tui.cli.output import Cell, shape
-from lilfox_tui.i18n import _
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import human_duration
 from lilfox_tui.incident.model import Incident, SeverityLevel, StepEnded, TimelineEntry
-from lilfox_tui.incident.reducer import still_in_force
-from lilfox_tui.incident.words import event_text
+from lilfox_tui.incident.reducer import event_text, still_in_force
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.text import human_duration
 
 
 def incident_document(incident: Incident) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lilfox_tui.cli.output import INTERRUPTED, Cell, print_json, print_line, shape, show_passing, warn
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _
-from lilfox_tui.jobs.control import follow_events, request_end
-from lilfox_tui.jobs.listing import find_job, unsettled
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import human_bytes, human_duration
+from lilfox_tui.jobs.listing import find_job, follow_events, request_end, unsettled
 from lilfox_tui.jobs.model import (
     Began,
     Ended,
@@ -32,7 +32,6 @@ from lilfox_tui.jobs.model import (
     state_text,
 )
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.text import human_bytes, human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore

@@ -9,12 +9,12 @@ from datetime import tzinfo
 from pathlib import Path
 
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.i18n import listed, tr
 from lilfox_tui.logs.source import LogSource
-from lilfox_tui.monitor.targets import this_machine
+from lilfox_tui.monitor.model import this_machine
 
 STDIN = "-"
 
@@ -101,7 +101,7 @@ async def _named(
 
 def _file(word: str, host: str | None, zone: str, known: Sequence[str]) -> LogConfig:
     """That file and no other: not those that rotation has made of it. A pattern: the files that it fits."""
-    from lilfox_tui.logs.files.rotation import is_pattern, literal
+    from lilfox_tui.logs.files.log_file_set import is_pattern, literal
     from lilfox_tui.logs.sources.file import Options
 
     is_file = host is None and Path(word).exists()

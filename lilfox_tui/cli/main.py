@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, cast
 
 from lilfox_tui import __version__
 from lilfox_tui.cli.parser import Parser, duration, translate_own_words
-from lilfox_tui.i18n import LANGUAGES, Message, _, language_from_locale, set_language, tr
+from lilfox_tui.core.i18n import LANGUAGES, Message, _, language_from_locale, set_language, tr
 
 COMMANDS = {
     "check": tr("one round over hosts and services, worst first"),

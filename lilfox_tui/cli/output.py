@@ -1,11 +1,13 @@
-"""The only writer of stdout, and the exit code. Everything that is printed is cleaned here: data is never escapes."""
+"""Output of the command line: text, JSON, errors, and questions at a terminal."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import sys
+import termios
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -14,10 +16,10 @@ from typing import Any, TextIO
 
 from msgspec import Struct
 
-from lilfox_tui.errors import ConfigError, LilFoxError
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.core.errors import ConfigError, LilFoxError
+from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.text import cell_width, clean, fit
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.text import cell_width, clean, fit
 
 _SHAPES = {Level.GOOD: "●", Level.UNKNOWN: "○", Level.DEGRADED: "◐", Level.FAILING: "✖"}
 _ASCII_SHAPES = {Level.GOOD: "*", Level.UNKNOWN: "o", Level.DEGRADED: "~", Level.FAILING: "x"}
@@ -189,7 +191,7 @@ def exit_code_of(run: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        from lilfox_tui.crash import write_crash
+        from lilfox_tui.core.crash import write_crash
 
         where = write_crash(error)
         warn(tr("lilfox: this is a fault of LilFox: {kind}", kind=type(error).__name__))
@@ -197,3 +199,59 @@ def exit_code_of(run: Callable[[], int]) -> int:
             warn(tr("  the traceback is in {path}", path=where))
         return 1
     return code
+
+
+# Questions at this terminal. What was typed before one stands there is no answer to it: nobody can have meant it so.
+#
+# Everything that reads what a person types goes through here.
+
+
+_LONGEST = 64 << 10
+
+
+def ask_line(*question: Message | str) -> str | None:
+    """The line that somebody types to a question; None at the end of input. Blocks."""
+    pose(*question)
+    return typed_line()
+
+
+async def asked_line(*question: Message | str) -> str | None:
+    """As :func:`ask_line`, while the loop goes on."""
+    pose(*question)
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[str | None] = loop.create_future()
+
+    def read() -> None:
+        if not typed.done():
+            typed.set_result(typed_line())
+
+    loop.add_reader(sys.stdin.fileno(), read)
+    try:
+        return await typed
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+
+
+def pose(*question: Message | str) -> None:
+    """Writes a question, and lets go of what was typed up to then: whole lines, and one that was begun."""
+    sys.stdout.flush()
+    if sys.stdin.isatty():
+        with suppress(termios.error):
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    for line in question:
+        warn(line)
+
+
+def typed_line() -> str | None:
+    """The next line; None at the end of input. Of a terminal no more than that is read: what is behind it stays with
+    the terminal, where :func:`pose` finds it."""
+    if not sys.stdin.isatty():
+        given = sys.stdin.readline()
+        return given.rstrip("\n") if given else None
+    line = b""
+    while not line.endswith(b"\n") and len(line) < _LONGEST:
+        block = os.read(sys.stdin.fileno(), 4096)  # a terminal gives one line at most
+        if not block:
+            break
+        line += block
+    return line.decode(sys.stdin.encoding or "utf-8", "replace").rstrip("\n") if line else None

@@ -1,4 +1,4 @@
-"""argparse in the reader's language: its own words, help that is broken by the cells it takes, durations."""
+"""The parser of the command line, and the settings that every sub-command takes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import gettext
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
-from lilfox_tui.i18n import DOMAIN, LOCALE_DIR, Message, _, ntr, tr
-from lilfox_tui.text import break_line, cell_width, clean
+import msgspec
+
+from lilfox_tui.cli.output import no_colour, warn
+from lilfox_tui.config.loader import LoadedConfig, load
+from lilfox_tui.core.i18n import DOMAIN, LOCALE_DIR, Message, _, ntr, set_language, tr
+from lilfox_tui.core.text import break_line, cell_width, clean
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 
@@ -105,3 +110,21 @@ class _Help(argparse.HelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n".join(indent + line for line in self._split_lines(text, width - len(indent)))
+
+
+# The configuration as the command line wants it.
+
+
+def load_settings(args: argparse.Namespace) -> LoadedConfig:
+    """The configuration that ``args`` names, with ``--read-only``, language and colours applied. Raises ConfigError."""
+    if args.no_color:
+        no_colour()
+    loaded = load(None if args.config is None else Path(args.config))
+    for warning in loaded.warnings:
+        warn(warning)
+    config = loaded.config
+    if args.language is None and config.language != "auto":
+        set_language(config.language)
+    if args.read_only:
+        config = msgspec.structs.replace(config, read_only=True)
+    return LoadedConfig(config, loaded.path, loaded.warnings)

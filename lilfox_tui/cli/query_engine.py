@@ -11,18 +11,17 @@ from urllib.parse import urlsplit
 
 from lilfox_tui.cli.output import Cell
 from lilfox_tui.config.model import ApiConfig, Config
-from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import time_at
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.monitor.scrape_once import ScrapeResult, scrape_once
 from lilfox_tui.promql.query import Query, looks_elsewhere, ranges_ms, within
 from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
-from lilfox_tui.scrape.labels import NAME, matches
-from lilfox_tui.scrape.notation import ms_of, time_of
+from lilfox_tui.scrape.labels import NAME, matches, ms_of, time_of
 from lilfox_tui.scrape.store import SeriesStore
-from lilfox_tui.untrusted_numbers import time_at
 
 LOOK_S = 5.0
 """How long is scraped for a query that needs a past."""

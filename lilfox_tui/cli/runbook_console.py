@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lilfox_tui.cli.job_output import JobPrinter
-from lilfox_tui.cli.output import INTERRUPTED, print_error, print_line, warn
-from lilfox_tui.cli.prompt import ask_line, asked_line, pose, typed_line
-from lilfox_tui.cli.runbook_variables import ask, offers
+from lilfox_tui.cli.output import INTERRUPTED, ask_line, asked_line, pose, print_error, print_line, typed_line, warn
+from lilfox_tui.cli.runbook_dry_run import ask, offers
 from lilfox_tui.config.model import Config, RunbooksConfig
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.hosts.foreground import run_in_foreground
-from lilfox_tui.i18n import Message, _, listed, tr
-from lilfox_tui.jobs.control import follow_events, request_end
-from lilfox_tui.jobs.listing import find_job
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, _, listed, tr
+from lilfox_tui.hosts.local_process import run_in_foreground
+from lilfox_tui.jobs.listing import find_job, follow_events, request_end
 from lilfox_tui.jobs.model import Ended, Job, MessageLogged
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.control import (
@@ -37,7 +35,7 @@ from lilfox_tui.runbook.library import allow, first_run, refuse_first_run
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run import output, persistence
 from lilfox_tui.runbook.run.dispatcher import half_done
-from lilfox_tui.runbook.run.gate import asks_with, kind_with
+from lilfox_tui.runbook.run.gate import asks_with, kind_with, refuse_unknown
 from lilfox_tui.runbook.run.protocol import (
     ByHand,
     ClientActs,
@@ -62,7 +60,6 @@ from lilfox_tui.runbook.run.protocol import (
 )
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import RunState, Turn, WaitingFor, asks, kind_text
-from lilfox_tui.runbook.run.targets import refuse_unknown
 from lilfox_tui.runbook.run.variables import marked, shown
 
 # Asks at the terminal before a runbook is run whose file nobody chose for this machine.

@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from lilfox_tui import plugins
 from lilfox_tui.config.convert import to_struct, to_whole_struct
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.model import (
@@ -28,12 +27,12 @@ from lilfox_tui.config.model import (
     StoreConfig,
     Threshold,
 )
-from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
 from lilfox_tui.config.themes import theme_names
-from lilfox_tui.config.yaml_nodes import MapNode, Node, ScalarNode
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _
-from lilfox_tui.plugins import BACKENDS, COLLECTORS, LOG_FORMATS, LOG_SOURCES, NOTIFIERS
+from lilfox_tui.config.yaml_nodes import Findings, KeyPath, MapNode, Node, ScalarNode, quoted, rather
+from lilfox_tui.core import plugins
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.plugins import BACKENDS, COLLECTORS, LOG_FORMATS, LOG_SOURCES, NOTIFIERS
 
 _SSH_KEYS = ("address", "user", "port", "identity", "password", "passphrase")
 _SHORTEST_REFRESH_S = 0.1

@@ -17,9 +17,8 @@ from msgspec import Struct
 from msgspec import inspect as types
 
 from lilfox_tui.config.model import Seconds, SecretRef, Wait
-from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
-from lilfox_tui.config.yaml_nodes import ListNode, MapNode, Node, ScalarNode
-from lilfox_tui.i18n import Message, _
+from lilfox_tui.config.yaml_nodes import Findings, KeyPath, ListNode, MapNode, Node, ScalarNode, quoted, rather
+from lilfox_tui.core.i18n import Message, _
 
 # What single words of the file mean: durations, numbers, switches, references to secrets.
 #

@@ -11,9 +11,9 @@ from datetime import date
 
 from msgspec import Struct
 
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, listed, tr
-from lilfox_tui.untrusted_numbers import whole
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.core.text import whole
 
 _WORDS = {
     "@yearly": "0 0 1 1 *",

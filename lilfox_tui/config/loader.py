@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui import paths, trusted_file
 from lilfox_tui.config.model import Config, SecretRef
-from lilfox_tui.config.problems import Findings
-from lilfox_tui.errors import ConfigError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.config.yaml_nodes import Findings
+from lilfox_tui.core import files, paths
+from lilfox_tui.core.errors import ConfigError
+from lilfox_tui.core.i18n import _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.config.yaml_nodes import Node
@@ -38,10 +38,10 @@ class ConfigText(Struct, frozen=True):
 def read_config_file(path: Path) -> ConfigText:
     """The text of ``path`` (UTF-8, up to 1 MiB). Raises ConfigError when it is missing, not trusted or not text."""
     try:
-        with trusted_file.opened(path) as (descriptor, found):
+        with files.opened(path) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):
                 raise ConfigError(tr("{path}: not a regular file; name the file itself", path=path))
-            raw = trusted_file.content(descriptor, MAX_BYTES)
+            raw = files.content(descriptor, MAX_BYTES)
     except OSError as error:
         raise _unreadable(path, error) from None
     if len(raw) > MAX_BYTES:

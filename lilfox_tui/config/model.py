@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from lilfox_tui.errors import NotAllowed
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.errors import NotAllowed
+from lilfox_tui.core.i18n import Message, tr
 
 # What the keys of the configuration are made of: durations, names, references to secrets.
 

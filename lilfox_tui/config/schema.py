@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import inspect as types
 
-from lilfox_tui import plugins
 from lilfox_tui.config.checks import SOURCES, STORES
 from lilfox_tui.config.model import Config, LogConfig, Seconds, SecretRef, StoreConfig, Wait
-from lilfox_tui.plugins import BACKENDS, COLLECTORS, LOG_SOURCES, NOTIFIERS
+from lilfox_tui.core import plugins
+from lilfox_tui.core.plugins import BACKENDS, COLLECTORS, LOG_SOURCES, NOTIFIERS
 from lilfox_tui.redact import redact
 
 _JSON_TYPES: dict[type, str] = {

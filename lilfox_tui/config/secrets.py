@@ -10,10 +10,10 @@ import signal
 import stat
 from pathlib import Path
 
-from lilfox_tui import trusted_file
 from lilfox_tui.config.model import SecretRef
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core import files
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
 
 COMMAND_TIMEOUT_S = 20.0
 _LIMIT_BYTES = 64 * 1024
@@ -45,14 +45,14 @@ def _from_environment(ref: SecretRef, name: str) -> str:
 def _from_file(ref: SecretRef, place: str) -> bytes:
     path = Path(place).expanduser()
     try:
-        with trusted_file.opened(path) as (descriptor, found):
+        with files.opened(path) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):
                 raise LilFoxError(tr("{ref}: not a regular file", ref=ref))
             if found.st_mode & 0o077:
                 raise LilFoxError(
                     tr("{ref}: others may read or write it; refused", ref=ref), tr("run: chmod 600 {path}", path=path)
                 )
-            return trusted_file.content(descriptor, _LIMIT_BYTES)
+            return files.content(descriptor, _LIMIT_BYTES)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise LilFoxError(tr("{ref}: cannot be read: {reason}", ref=ref, reason=reason)) from None

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lilfox_tui.errors import ConfigError
-from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.core.errors import ConfigError
+from lilfox_tui.core.i18n import _, listed, tr
 
 GROUNDS = ("background", "bar", "selection")
 INKS = ("text", "muted", "accent", "good", "degraded", "failing", "unknown", "chart", "rule")

@@ -19,8 +19,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.demo.http import DemoRequest, DemoResponse, serve_connection
-from lilfox_tui.demo.lifetime import SharedFolder, at_parents_end, die_with_parent, until_told_to_end
+from lilfox_tui.demo.http import (
+    DemoRequest,
+    DemoResponse,
+    SharedFolder,
+    at_parents_end,
+    die_with_parent,
+    serve_connection,
+    until_told_to_end,
+)
 
 # Whether this machine has PostgreSQL's programs, and as whom its server may run.
 

@@ -1,10 +1,21 @@
-"""As much HTTP/1.1 (RFC 9112) as the stand-in services need, over asyncio streams: small, bounded, loopback only."""
+"""Small HTTP servers of the demo's processes, which end with the stack."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from pathlib import Path
+from typing import Self
 
 from msgspec import Struct, field
 
@@ -116,3 +127,96 @@ async def ask(
             raise ConnectionResetError("closed without a whole answer") from error
         finally:
             writer.close()
+
+
+# A stand-in process lives no longer than the one that started it, and the last one takes the folder with it.
+#
+# The parent holds the other end of stdin and writes nothing: end of file means that it is gone, however it went.
+
+
+_PR_SET_PDEATHSIG = 1
+_PREFIX, _MARK = "lilfox-demo-", ".lilfox-demo"
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_REMOVE_TIMES, _REMOVE_AGAIN_S = 20, 0.1
+
+
+def die_with_parent() -> None:
+    """Asks Linux for SIGTERM when the parent ends (prctl(2)); elsewhere the end of stdin must do."""
+    at_parents_end(signal.SIGTERM)()
+
+
+def at_parents_end(number: signal.Signals) -> Callable[[], None]:
+    """What asks Linux to send a signal to the process that calls it when its parent ends. It is forgotten when the
+    process becomes another user's."""
+    if sys.platform != "linux":
+        return lambda: None
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, number)
+
+
+async def until_told_to_end() -> None:
+    """Returns at SIGTERM or SIGINT, or when stdin is a pipe and ends."""
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, over.set)
+
+    def read() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            over.set()
+
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        loop.add_reader(0, read)
+    await over.wait()
+
+
+class SharedFolder:
+    """A folder of several processes. Each holds a shared lock on it; who can have it alone is the last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    @classmethod
+    def made(cls, place: Path) -> Self:
+        """A new one, which :func:`remove_left` knows: it is locked before it is marked."""
+        shared = cls(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place)))
+        (shared.folder / _MARK).write_text("a folder of lilfox demo; the next one removes it\n")
+        return shared
+
+    def leave(self) -> None:
+        """Gives the lock back, and removes the folder if nobody else holds it. The parent's end, which is often why,
+        does not end that half way."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove(self.folder)
+        os.close(self._lock)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def remove_left(place: Path) -> None:
+    """Removes those of our own folders in ``place`` whose processes were all killed, so that none could do it: they are
+    marked, and nobody holds their lock."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # it is a file, a link, somebody else's, in use, or gone
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(lock).st_uid == os.geteuid() and (folder / _MARK).is_file():
+                    remove(folder)
+            finally:
+                os.close(lock)
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder with all that is in it, also when somebody (a job, a server) still puts files there."""
+    for _ in range(_REMOVE_TIMES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(_REMOVE_AGAIN_S)

@@ -20,9 +20,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.demo.faults import FAULTS, HEALED, SERVICES
-from lilfox_tui.demo.http import DemoRequest, DemoResponse, ask, serve_connection
-from lilfox_tui.demo.lifetime import SharedFolder, die_with_parent, until_told_to_end
+from lilfox_tui.demo.control_socket import FAULTS, HEALED, SERVICES
+from lilfox_tui.demo.http import (
+    DemoRequest,
+    DemoResponse,
+    SharedFolder,
+    ask,
+    die_with_parent,
+    serve_connection,
+    until_told_to_end,
+)
 
 # The stand-in services' numbers in the Prometheus text format 0.0.4.
 

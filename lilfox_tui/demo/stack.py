@@ -1,7 +1,4 @@
-"""The stand-in stack: three services, their users and a database as real processes in one private folder.
-
-The processes hear of this one's end by their stdin; whoever of them ends last removes the folder.
-"""
+"""The demo's stack: its processes, and running it without a screen."""
 
 from __future__ import annotations
 
@@ -11,24 +8,33 @@ import json
 import os
 import random
 import secrets
+import shlex
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from lilfox_tui.config.model import Seconds, ServiceConfig
-from lilfox_tui.demo.control_socket import COMMAND, Control, controlled
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, language, tr
+from lilfox_tui.core.text import clean
+from lilfox_tui.demo.control_socket import (
+    COMMAND,
+    DATABASE,
+    FAULTS_OF,
+    HEALED,
+    SERVICES,
+    STORE,
+    Control,
+    controlled,
+    parse_fault,
+)
 from lilfox_tui.demo.database import server_account, server_programs
-from lilfox_tui.demo.faults import DATABASE, FAULTS_OF, HEALED, SERVICES, STORE
-from lilfox_tui.demo.http import ask
-from lilfox_tui.demo.lifetime import SharedFolder, remove, remove_left
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, language, tr
-from lilfox_tui.text import clean
+from lilfox_tui.demo.http import SharedFolder, ask, remove, remove_left
 
 # The stand-in application's own files, and the configuration that watches and backs up all of the demo.
 
@@ -352,8 +358,7 @@ class Stack:
 
     def _end_jobs(self) -> None:
         """Those that wait, such as runs of runbooks, would wait for ever."""
-        from lilfox_tui.jobs.control import request_end
-        from lilfox_tui.jobs.listing import Listing
+        from lilfox_tui.jobs.listing import Listing, request_end
 
         for job in Listing([self.state_dir / "lilfox" / "jobs"]).look():
             if job.state == "running":
@@ -377,3 +382,54 @@ class Stack:
                         os.killpg(process.pid, signal.SIGKILL)
             await asyncio.gather(*(process.wait() for process in processes))
         remove(self.folder)
+
+
+# ``lilfox demo --no-ui``: the stand-in stack without a screen.
+
+
+async def run_headless(
+    faults: Sequence[str], *, say: Callable[[Message], None], host: str = "localhost", port_base: int | None = None
+) -> None:
+    """Runs the stack until SIGINT or SIGTERM; tells ``say`` what runs where.
+
+    ``faults`` are ``SERVICE:KIND``; ``host`` is what this machine is called. Raises UsageError for a fault that does
+    not exist, before anything is started, and LilFoxError when a service does not come up.
+    """
+    wanted = [parse_fault(text) for text in faults]
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in signals:
+        loop.add_signal_handler(number, over.set)
+    try:
+        async with Stack(port_base=port_base) as stack:
+            for name, service in stack.services.items():
+                say(tr("{service}: {url}", service=name, url=service.url))
+            say(tr("logs: {folder}", folder=stack.log_dir))
+            await _start_database(stack, say)
+            for service_name, kind in wanted:
+                await stack.fault(service_name, kind)
+                say(tr("{service} has the fault {kind}", service=service_name, kind=kind))
+            say(tr("look at it: {command}", command=_command(stack, host)))
+            say(tr("ctrl-c ends it"))
+            await over.wait()
+    finally:
+        for number in signals:
+            with contextlib.suppress(ValueError):
+                loop.remove_signal_handler(number)
+
+
+async def _start_database(stack: Stack, say: Callable[[Message], None]) -> None:
+    """Without one the rest goes on."""
+    try:
+        await stack.start_database()
+    except LilFoxError as error:
+        say(tr("{error}; {hint}", error=error, hint=error.hint or tr("the rest goes on")))
+    else:
+        say(tr("database: PostgreSQL in {folder}", folder=stack.folder))
+
+
+def _command(stack: Stack, host: str) -> str:
+    """What opens a screen on the stack in another terminal, with the jobs of the demo and no others."""
+    config = stack.write_config(host)
+    return f"XDG_STATE_HOME={shlex.quote(str(stack.state_dir))} lilfox --config {shlex.quote(str(config))}"

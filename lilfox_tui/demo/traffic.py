@@ -8,8 +8,7 @@ import contextlib
 import random
 from pathlib import Path
 
-from lilfox_tui.demo.http import ask
-from lilfox_tui.demo.lifetime import SharedFolder, die_with_parent, until_told_to_end
+from lilfox_tui.demo.http import SharedFolder, ask, die_with_parent, until_told_to_end
 
 AT_ONCE = 32
 """Requests under way at most; those due beyond it are left out, so that a hanging service gathers no queue."""

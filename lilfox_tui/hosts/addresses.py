@@ -14,10 +14,10 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.errors import ConfigError, HostError
+from lilfox_tui.core.errors import ConfigError, HostError
+from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.output import last_words
-from lilfox_tui.i18n import Message, listed, tr
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network

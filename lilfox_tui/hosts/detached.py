@@ -16,14 +16,13 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostError, HostUnreachable, NotBegun, StillRuns
+from lilfox_tui.core.errors import CommandTimeout, CommandUnknown, HostError, HostUnreachable, NotBegun, StillRuns
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import clean, time_at, whole
 from lilfox_tui.hosts import detached_scripts
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Host, wait_until_reconnected
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.shell_words import escaped, escaped_bytes, quoted
-from lilfox_tui.i18n import tr
-from lilfox_tui.text import clean
-from lilfox_tui.untrusted_numbers import time_at, whole
 
 Stream = Literal["stdout", "stderr"]
 State = Literal["absent", "unbegun", "running", "ended", "gone"]

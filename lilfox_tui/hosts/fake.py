@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from lilfox_tui.errors import AuthRefused, HostError, HostKeyChanged, HostKeyUnknown
-from lilfox_tui.feed import Feed
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import AuthRefused, HostError, HostKeyChanged, HostKeyUnknown
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
-from lilfox_tui.hosts.host_errors import failed, loop_timeout, no_change_allowed, not_read, too_slow
+from lilfox_tui.hosts.output import failed, loop_timeout, no_change_allowed, not_read, too_slow
 from lilfox_tui.hosts.shell_words import NOT_FOUND
 
 Call: TypeAlias = tuple[tuple[str, ...], bytes]

@@ -21,10 +21,10 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.config.secrets import revealed_text
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.core.text import human_bytes
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
-from lilfox_tui.i18n import Message, listed, tr
-from lilfox_tui.text import human_bytes
 
 if TYPE_CHECKING:
     import h11
@@ -462,7 +462,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     """What ``tls`` asks for; reads the trusted certificates, so call it in a thread. Raises LilFoxError."""
     import ssl
 
-    from lilfox_tui.trusted_file import refuse
+    from lilfox_tui.core.files import refuse
 
     for file in filter(None, (tls.ca_file, tls.cert_file, tls.key_file)):
         refuse(Path(file))

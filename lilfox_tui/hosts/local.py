@@ -15,13 +15,12 @@ from functools import partial
 from pathlib import Path
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.feed import Feed
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
-from lilfox_tui.hosts.host_errors import failed, no_change_allowed, not_read, not_written, sudo_refused, too_slow
 from lilfox_tui.hosts.local_process import LocalLoop, LocalProcess
-from lilfox_tui.hosts.shell_words import NOT_FOUND, NOT_RUNNABLE
-from lilfox_tui.hosts.sudo import SudoDialog, secret, sudo_quietly
-from lilfox_tui.i18n import tr
+from lilfox_tui.hosts.output import failed, no_change_allowed, not_read, not_written, sudo_refused, too_slow
+from lilfox_tui.hosts.shell_words import NOT_FOUND, NOT_RUNNABLE, SudoDialog, secret, sudo_quietly
 
 
 def read_part(host: str, path: str, offset: int, limit_bytes: int) -> bytes:

@@ -1,4 +1,4 @@
-"""One process group on this machine: started, read through pipes, and surely ended."""
+"""Processes of this machine: in the background, bounded; or in the foreground of the terminal."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import asyncio
 import fcntl
 import os
 import signal
+import subprocess
+import sys
+import termios
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
-from lilfox_tui.hosts.host_errors import loop_ended, loop_timeout
-from lilfox_tui.hosts.output import BoundedOutput, LimitReached, OutputTail
-from lilfox_tui.hosts.shell_words import END, END_GROUP, MAX_ANSWER, new_tick
-from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint
-from lilfox_tui.task_group import CancelSafeTaskGroup
+from lilfox_tui.core.aio import CancelSafeTaskGroup
+from lilfox_tui.hosts.output import BoundedOutput, LimitReached, OutputTail, loop_ended, loop_timeout
+from lilfox_tui.hosts.shell_words import END, END_GROUP, MAX_ANSWER, SudoDialog, new_tick, quiet_complaint
 
 # The end of a process group of this machine: what ``script.END_GROUP`` does on others, without a shell that reads all
 # of /proc byte by byte (some 30 ms each time).
@@ -374,3 +375,69 @@ class LocalLoop:
         except (BrokenPipeError, ConnectionResetError):
             raise loop_ended(self._host) from None
         return bytes(answer[: -len(end)])
+
+
+# Runs a program in the person's terminal, and has the terminal afterwards as it was before.
+
+
+_CUT_SHORT = 128
+"""From this exit status on (what ssh gives for a lost link is 255) a program did not end by itself."""
+_BY_KEYBOARD = (-signal.SIGINT, 130)
+_AS_AT_FIRST = (
+    b"\x1b[?1049l\x1b[?1l\x1b>\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l"
+    b"\x1b[4l\x1b[r\x1b(B\x1b[0m\x1b[?7h\x1b[?25h\n"
+)
+"""Off: the other screen, keys of applications, mouse, focus, marked pastes, inserting, margins, line drawing, colours;
+on: wrapping and the cursor."""
+
+
+def run_in_foreground(argv: Sequence[str]) -> int:
+    """Runs a program on the terminal and gives its exit status once it has ended (negative: the signal that ended it).
+    Raises OSError where it cannot be started.
+
+    The event loop stands still meanwhile: a signal to end, which it sees afterwards, ends the program first. What the
+    keyboard sends (SIGINT, SIGQUIT) is the program's alone.
+    """
+    modes = _modes()
+    with subprocess.Popen(argv) as program:
+
+        def end(_number: int, _frame: object) -> None:
+            program.send_signal(signal.SIGHUP)
+
+        kept = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+        kept |= {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+        try:
+            return program.wait()
+        finally:
+            _take_terminal()
+            _put_back(modes, program.returncode)
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+
+
+def _modes() -> list[int | list[bytes | int]] | None:
+    try:
+        return termios.tcgetattr(sys.stdin.fileno())
+    except (termios.error, OSError, ValueError):
+        return None
+
+
+def _put_back(modes: list[int | list[bytes | int]] | None, status: int | None) -> None:
+    """The modes as they were before; and what a program that was cut short has left switched on in the terminal."""
+    if modes is None:
+        return
+    with suppress(termios.error, OSError, ValueError):
+        termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, modes)
+        if status is None or (not 0 <= status < _CUT_SHORT and status not in _BY_KEYBOARD):
+            os.write(sys.stdin.fileno(), _AS_AT_FIRST)
+
+
+def _take_terminal() -> None:
+    """Makes our process group the terminal's again: a shell that was killed has not given it back."""
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())
+    except OSError:
+        return
+    finally:
+        signal.signal(signal.SIGTTOU, before)

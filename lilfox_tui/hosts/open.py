@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host, OfferedKey
-from lilfox_tui.i18n import tr
 
 
 def open_host(

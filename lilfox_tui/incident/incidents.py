@@ -15,15 +15,25 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lilfox_tui import paths
-from lilfox_tui.i18n import Message, tr
-from lilfox_tui.incident.folder import (
+from lilfox_tui.core import paths
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.incident.model import (
     NAMED_BY,
     TIMELINE,
+    Closed,
+    Incident,
     IncidentError,
+    IncidentOpened,
+    Marked,
+    Moment,
     MomentRefused,
     NoSuchIncident,
     NotRecorded,
+    Reopened,
+    SeverityLevel,
+    TimelineEntry,
+    TookOver,
+    What,
     all_folders,
     find,
     incidents_in,
@@ -31,19 +41,7 @@ from lilfox_tui.incident.folder import (
     own_folder,
     own_path,
 )
-from lilfox_tui.incident.model import (
-    Closed,
-    Incident,
-    IncidentOpened,
-    Marked,
-    Moment,
-    Reopened,
-    SeverityLevel,
-    TimelineEntry,
-    TookOver,
-    What,
-)
-from lilfox_tui.incident.reducer import fold, impact, is_open, still_in_force
+from lilfox_tui.incident.reducer import fold, impact, is_open, moment_text, still_in_force
 from lilfox_tui.incident.timeline import (
     TimelineReader,
     create_timeline,
@@ -54,7 +52,6 @@ from lilfox_tui.incident.timeline import (
     read_head_hash,
     sync_folder,
 )
-from lilfox_tui.incident.words import moment_text
 
 # Incidents as everybody else has them: opened, written to, read, taken over, closed.
 #

@@ -20,14 +20,27 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui import paths
-from lilfox_tui.i18n import _, tr
-from lilfox_tui.incident.folder import EVIDENCE, HEAD, TIMELINE, IncidentError, NotRecorded, find
-from lilfox_tui.incident.model import Closed, EvidenceKept, IncidentOpened, Reopened, TimelineEntry, TookOver, What
+from lilfox_tui.core import paths
+from lilfox_tui.core.files import open_regular
+from lilfox_tui.core.i18n import _, tr
+from lilfox_tui.core.text import encodable
+from lilfox_tui.incident.model import (
+    EVIDENCE,
+    HEAD,
+    TIMELINE,
+    Closed,
+    EvidenceKept,
+    IncidentError,
+    IncidentOpened,
+    NotRecorded,
+    Reopened,
+    TimelineEntry,
+    TookOver,
+    What,
+    find,
+)
 from lilfox_tui.incident.reducer import is_open
 from lilfox_tui.redact import redact, redact_all
-from lilfox_tui.text import encodable
-from lilfox_tui.trusted_file import open_regular
 
 # Files beside a timeline: whole or not at all, never one over another.
 

@@ -9,8 +9,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, _
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, _
 
 # What is known of a job: an effect that runs in a process of its own, told by the events that it writes.
 #

@@ -21,12 +21,12 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from lilfox_tui.i18n import language, tr
+from lilfox_tui.core.i18n import language, tr
+from lilfox_tui.core.paths import modes, user_name
 from lilfox_tui.jobs import child
 from lilfox_tui.jobs.model import JobError, JobRequest, KeyHeld, LockHolder
 from lilfox_tui.jobs.reader import EVENTS, OUTPUT, REQUEST, is_held, own_folder
 from lilfox_tui.jobs.writer import fit_text
-from lilfox_tui.paths import modes, user_name
 
 # Of jobs with the same key one runs: the one that holds the lock on the key's file.
 #

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from lilfox_tui.core.text import between_words, encodable
 from lilfox_tui.jobs.model import Ended, Event, MessageLogged, ProgressMade
 from lilfox_tui.redact import redact, redact_all, redacted_start
-from lilfox_tui.text import between_words, encodable
 
 # Events on their way to the disk: one line each, appended, bounded, without secrets.
 

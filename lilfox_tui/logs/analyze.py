@@ -16,9 +16,10 @@ from typing import Protocol, TypeVar, runtime_checkable
 from msgspec import Struct
 
 import lilfox_tui
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.plugins import kinds
 from lilfox_tui.logs.count_process import (
     LENGTH,
     CountAnswer,
@@ -34,11 +35,9 @@ from lilfox_tui.logs.count_process import (
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.files.log_file import LogFile
 from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, of_source, span
-from lilfox_tui.logs.format import FORMATS, load_format
-from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.record import FORMATS, LogRecord, load_format
 from lilfox_tui.logs.source import AtBeginning, AtEnd, LogSource, RecordPage, SourceNotice, SourceStatus, Start
 from lilfox_tui.logs.statistics import Statistics, Tally, statistics_of
-from lilfox_tui.plugins import kinds
 
 # How far a count has come in sources that are read page by page: by the time of what was read, for bytes of packed and
 # rotated files, of a journal or a server, are not known before they are read.

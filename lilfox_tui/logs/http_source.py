@@ -14,8 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.config.model import LogConfig, Seconds, SecretRef, TextOrSecret
-from lilfox_tui.errors import HostError, HostUnreachable, LilFoxError
-from lilfox_tui.feed import Feed
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import HostError, HostUnreachable, LilFoxError
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.hosts.http import (
     VALUES_AT_MOST,
@@ -28,7 +29,6 @@ from lilfox_tui.hosts.http import (
     decoded_json,
     revealed,
 )
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter, span
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import (

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, of_source
 from lilfox_tui.logs.record import LogRecord, microseconds
 from lilfox_tui.logs.source import (

@@ -15,15 +15,15 @@ from typing import Protocol, TypeAlias, cast, runtime_checkable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui import plugins
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
-from lilfox_tui.errors import LilFoxError, NotAllowed
-from lilfox_tui.feed import Feed
+from lilfox_tui.core import plugins
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import LilFoxError, NotAllowed
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.plugins import LOG_SOURCES
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import NOTHING, Filter, of_source
 from lilfox_tui.logs.record import LogRecord
-from lilfox_tui.plugins import LOG_SOURCES
 
 # What a source of logs is: pages of records in both directions, and what is new.
 #

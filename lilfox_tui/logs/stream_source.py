@@ -12,13 +12,21 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.format import Format, load_format, recognise, split_records
-from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, microseconds
+from lilfox_tui.logs.record import (
+    RAW_LIMIT,
+    Format,
+    LogEntry,
+    LogRecord,
+    load_format,
+    microseconds,
+    recognise,
+    split_records,
+)
 from lilfox_tui.logs.source import (
     AtBeginning,
     AtEnd,

@@ -1,19 +1,285 @@
-"""Structured records (JSON objects, named fields): read from raw bytes, and mapped by the names that loggers use."""
+"""Reads structured records: fields, levels and exceptions under the names that loggers use."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import tzinfo
 from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.logs import exceptions, times
-from lilfox_tui.logs.levels import WORDS, numbers_of
+from lilfox_tui.logs import times
 from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LoggedException, Severity, text_of
+
+# The words and numbers by which logs state a severity, PostgreSQL's levels among them.
+
+
+# The words and numbers by which logs say how grave a record is.
+
+
+_SPELLINGS: Mapping[Severity, tuple[str, ...]] = {
+    Severity.TRACE: ("trace", "verbose", "finest", "finer", "trc"),
+    Severity.DEBUG: ("debug", "dbg", "fine"),
+    Severity.INFO: ("info", "information", "informational", "success", "log", "inf"),
+    Severity.NOTICE: ("notice",),
+    Severity.WARNING: ("warning", "warn", "wrn"),
+    Severity.ERROR: ("error", "err", "severe"),
+    Severity.CRITICAL: ("critical", "crit", "fatal", "panic", "dpanic", "alert", "emerg", "emergency", "ftl"),
+}
+WORDS: Mapping[str, Severity] = {word: severity for severity, words in _SPELLINGS.items() for word in words}
+"""Every spelling in small letters."""
+
+SYSLOG = (
+    Severity.CRITICAL, Severity.CRITICAL, Severity.CRITICAL, Severity.ERROR,
+    Severity.WARNING, Severity.NOTICE, Severity.INFO, Severity.DEBUG,
+)  # fmt: skip
+"""By syslog's number (RFC 5424, table 2)."""
+
+_SYSLOG_NUMBERS: Mapping[int, Severity] = dict(enumerate(SYSLOG))
+_BUNYAN: Mapping[int, Severity] = {
+    10: Severity.TRACE,
+    20: Severity.DEBUG,
+    30: Severity.INFO,
+    40: Severity.WARNING,
+    50: Severity.ERROR,
+    60: Severity.CRITICAL,
+}
+"""Also pino's."""
+_PYTHON: Mapping[int, Severity] = {
+    10: Severity.DEBUG,
+    20: Severity.INFO,
+    30: Severity.WARNING,
+    40: Severity.ERROR,
+    50: Severity.CRITICAL,
+}
+_OPEN_TELEMETRY: Mapping[int, Severity] = {
+    number: severity
+    for first, severity in ((1, Severity.TRACE), (5, Severity.DEBUG), (9, Severity.INFO), (13, Severity.WARNING),
+                            (17, Severity.ERROR), (21, Severity.CRITICAL))
+    for number in range(first, first + 4)
+}  # fmt: skip
+"""SeverityNumber (OpenTelemetry, Logs Data Model)."""
+_OF_SYSLOG = frozenset(("short_message", "facility", "syslog_identifier", "procid", "msgid", "appname", "app-name"))
+_OF_PYTHON = frozenset(("funcname", "lineno", "msecs", "relativecreated", "threadname", "processname", "levelno"))
+_NUMBERED: Mapping[str, tuple[Mapping[int, Severity], ...]] = {
+    "el": (_SYSLOG_NUMBERS, _BUNYAN, _PYTHON),  # level, loglevel
+    "lno": (_PYTHON,),  # levelno
+    "rity": (_SYSLOG_NUMBERS,),  # priority, severity
+    "mber": (_OPEN_TELEMETRY,),  # severityNumber
+}
+"""How the names of fields end that hold a level's number, and which numbers these may be."""
+
+
+def numbers_of(name: str, keys: Collection[str]) -> Mapping[int, Severity]:
+    """What the numbers of the field ``name`` mean in a record with these ``keys``, all in small letters. Of 0 to 7
+    (syslog's from the gravest down, zerolog's and .NET's up) the other fields must tell it: else they mean nothing."""
+    if name in ("severitynumber", "severity_number"):
+        return _OPEN_TELEMETRY
+    if name == "levelno":
+        return _PYTHON
+    syslog = _SYSLOG_NUMBERS if not _OF_SYSLOG.isdisjoint(keys) else {}
+    if name.endswith("level"):
+        return {**syslog, **(_BUNYAN if _OF_PYTHON.isdisjoint(keys) else _PYTHON)}
+    return syslog if name in ("priority", "severity") else {}
+
+
+def possible_numbers(ending: str, severity: Severity) -> list[int]:
+    """The numbers that may mean the severity in a field whose name ends so."""
+    return sorted({number for known in _NUMBERED[ending] for number, of in known.items() if of is severity})
+
+
+ENDINGS = tuple(_NUMBERED)
+
+_SPOKEN = r"trace|debug|info|notice|warning|warn|error|err|severe|critical|crit|fatal|panic|alert|emerg"
+_NEAR_START = 120
+_IN_TEXT = re.compile(
+    rf"\b(?:({_SPOKEN.upper()})\b|(?<=[\[<:])({_SPOKEN})(?=[\]>])|({_SPOKEN})(?=: )|"
+    rf"({'|'.join(word.capitalize() for word in _SPOKEN.split('|'))})(?=[:\]]))"
+)
+
+
+def severity_of(word: str) -> Severity:
+    """Of a level's word in any letter case; UNKNOWN where it is none."""
+    return WORDS.get(word.lower(), Severity.UNKNOWN)
+
+
+def spoken(text: str) -> Severity:
+    """What a text without a field for it says near its start: ``ERROR``, ``[error]``, ``error: ``."""
+    match = _IN_TEXT.search(text, 0, _NEAR_START)
+    return severity_of(match[match.lastindex or 0]) if match else Severity.UNKNOWN
+
+
+def level_words(*shapes: bytes) -> dict[Severity, tuple[bytes, ...]]:
+    """A format's ``LEVEL_WORDS``: each spelling in each shape, in which ``%b`` stands for it."""
+    return {
+        severity: tuple(shape % word.encode() for shape in shapes for word in _shortest(words))
+        for severity, words in _SPELLINGS.items()
+    }
+
+
+def _shortest(words: tuple[str, ...]) -> list[str]:
+    """Those of which no other is the beginning: who finds ``err`` has found ``error``."""
+    return [word for word in words if not any(word != other and word.startswith(other) for other in words)]
+
+
+# PostgreSQL's levels, and what its three formats of logs have in common.
+
+
+POSTGRESQL_LEVELS: Mapping[str, Severity] = {
+    "DEBUG": Severity.DEBUG,
+    **{f"DEBUG{number}": Severity.DEBUG for number in range(1, 6)},
+    "LOG": Severity.INFO,
+    "INFO": Severity.INFO,
+    "NOTICE": Severity.NOTICE,
+    "WARNING": Severity.WARNING,
+    "ERROR": Severity.ERROR,
+    "FATAL": Severity.CRITICAL,
+    "PANIC": Severity.CRITICAL,
+    # as a server says them whose lc_messages is zh_CN, in its translation of version 15 and before
+    "调试": Severity.DEBUG,
+    "日志": Severity.INFO,
+    "信息": Severity.INFO,
+    "注意": Severity.NOTICE,
+    "警告": Severity.WARNING,
+    "错误": Severity.ERROR,
+    "致命错误": Severity.CRITICAL,
+    "灾难性错误": Severity.CRITICAL,
+    "比致命错误还过分的错误": Severity.CRITICAL,
+}
+"""PostgreSQL's documentation, table 19.2: FATAL ends a session, PANIC all of them."""
+
+_POSTGRESQL_DURATION = re.compile(r"duration: (\d{1,12}(?:\.\d{1,6})?) ms")
+
+
+def postgresql_words(severity: Severity) -> tuple[bytes, ...]:
+    """The words of a severity as they stand in the log, without those of which another is a part."""
+    spelt = [word for word, of in POSTGRESQL_LEVELS.items() if of is severity]
+    return tuple(w.encode() for w in spelt if not any(other != w and other in w for other in spelt))
+
+
+def postgresql_duration_s(message: str) -> float | None:
+    """How long the statement took of which ``log_min_duration_statement`` tells."""
+    match = _POSTGRESQL_DURATION.match(message)
+    return float(match[1]) / 1000 if match else None
+
+
+# Exceptions as logs tell of them: the text of tracebacks and stack traces, and objects.
+#
+# The class is that of the exception which came out last: after the last traceback of Python, before the first frames of
+# Java and JavaScript, and else on the last line.
+
+
+UNKNOWN_TYPE = "Unknown"
+"""Of an exception that does not name its class, as the manual's statistics have it."""
+
+_TYPE_KEYS = ("type", "class", "exception_class", "exc_type", "name", "kind", "code")
+_TEXT_KEYS = ("message", "msg", "exception_message", "exc_value", "value", "detail")
+_STACK_KEYS = ("stacktrace", "stack_trace", "stackTrace", "stack", "traceback", "extendedStackTrace")
+_TRACEBACK = "Traceback (most recent call last):"
+_GROUP = "Exception Group "
+_FRAME = re.compile(r"^[ \t]+at ", re.MULTILINE)
+_PHP_FRAME = re.compile(r"^#0 ", re.MULTILINE)
+_PHP_THROWN = re.compile(r"(?:\[object\] \(|Uncaught )([A-Za-z_][\w\\]{0,300})(?=\(code: |[:( ])")
+_NAME = re.compile(r"[^\W\d][\w$.:]*+")
+_LONGEST_NAME = 200
+_ENDINGS = ("Error", "Exception", "Warning", "Interrupt", "Exit", "Iteration", "Fault", "Timeout", "ExceptionGroup")
+
+
+def type_of(text: str) -> str:
+    """The exception's class in its text, without module or package; UNKNOWN_TYPE where it names none."""
+    place = text.rfind(_TRACEBACK)
+    if place >= 0:
+        return _after_traceback(text, text.find(_TRACEBACK) if _GROUP in text else place)
+    if frame := _FRAME.search(text):
+        before = text[: frame.start()].splitlines()[-1:-6:-1]
+        return next((name for line in before if (name := class_of(line))), UNKNOWN_TYPE)
+    lines = text.strip().splitlines() or [""]
+    return class_of(lines[-1]) or class_of(lines[0]) or UNKNOWN_TYPE
+
+
+def class_of(line: str) -> str:
+    """The class that a line such as ``psycopg.OperationalError: refused`` begins with, its last name; "" for none."""
+    line = line.strip().removeprefix("Caused by: ").removeprefix("Uncaught ")
+    if line.startswith("Exception in thread"):
+        line = line.rpartition('" ')[2]
+    word = line[: _LONGEST_NAME + 1].partition(" ")[0]
+    if word != line and not word.endswith(":"):
+        return ""
+    word = word.rstrip(":")
+    if len(word) > _LONGEST_NAME or not _NAME.fullmatch(word):
+        return ""
+    return last_name(word)
+
+
+def last_name(dotted: str) -> str:
+    """``OperationalError`` of ``psycopg.OperationalError``; also of what ``::`` parts."""
+    return dotted.replace("::", ".").rpartition(".")[2]
+
+
+def names_exception(line: str) -> bool:
+    """Whether a line with nothing before it tells the outcome of a traceback: ``ValueError: x``, ``a.b.Refused``."""
+    name = class_of(line)
+    if name in ("Error", "Warning", "Fault", "Timeout", "Exit"):  # rather what a message begins with
+        return False
+    return name.endswith(_ENDINGS) or (name[:1].isupper() and "." in line.partition(":")[0])
+
+
+def in_text(text: str) -> LoggedException | None:
+    """The exception in the lines after the first of a record, if there is one."""
+    newline = text.find("\n")
+    place = text.find(_TRACEBACK)
+    if place >= 0:
+        return LoggedException(type_of(text), text[place - len(_GROUP) * text.endswith(_GROUP, 0, place) :])
+    if newline < 0:
+        return None
+    lines = text[newline + 1 :]
+    if _PHP_FRAME.search(lines) and (thrown := _PHP_THROWN.search(text)):
+        return LoggedException(thrown[1].rpartition("\\")[2][:_LONGEST_NAME], text[thrown.start() :])
+    if _FRAME.search(lines) or names_exception(lines.partition("\n")[0]):
+        found = type_of(text if _FRAME.match(lines) else lines)
+        return LoggedException(found, lines) if found != UNKNOWN_TYPE else None
+    return None
+
+
+def from_value(value: object) -> LoggedException | None:
+    """The exception that a field such as ``exception`` holds: text, an object, or the first of a list of them."""
+    if isinstance(value, str):
+        return LoggedException(type_of(value), value) if value.strip() else None
+    if isinstance(value, list):
+        return from_value(value[0]) if value and not isinstance(value[0], list) else None
+    if not isinstance(value, Mapping) or not value:
+        return None
+    kind = _first(value, _TYPE_KEYS)
+    parts = [_first(value, _TEXT_KEYS), _first(value, _STACK_KEYS)]
+    text = "\n".join(part for part in parts if part)
+    return LoggedException(last_name(kind)[:_LONGEST_NAME] if kind else type_of(text), text)
+
+
+def from_word(value: object) -> LoggedException | None:
+    """Of a field such as ``error``, which holds an exception only where it is an object or its text names a class."""
+    if not isinstance(value, str):
+        return from_value(value)
+    found = type_of(value)
+    return LoggedException(found, value) if found[:1].isupper() and found != UNKNOWN_TYPE else None
+
+
+def _after_traceback(text: str, place: int) -> str:
+    margin = text[text.rfind("\n", 0, place) + 1 : place].replace(f"+ {_GROUP}", "| ")
+    if margin.strip(" \t|"):
+        margin = ""
+    for line in text[place:].splitlines()[1:]:
+        outcome = line.removeprefix(margin)
+        if outcome[:1].strip() and line.startswith(margin):
+            return class_of(outcome) or UNKNOWN_TYPE
+    return UNKNOWN_TYPE
+
+
+def _first(value: Mapping[str, object], keys: tuple[str, ...]) -> str:
+    return next((found for key in keys if isinstance(found := value.get(key), str) and found), "")
+
 
 # One JSON object from the bytes of a record, also from what is not quite JSON, and from one that was cut.
 
@@ -227,14 +493,14 @@ def _module(value: object) -> str:
 
 
 def _fault(fields: Mapping[str, object], names: FieldNames) -> LoggedException | None:
-    found = exceptions.from_value(fields[names.fault]) if names.fault else None
+    found = from_value(fields[names.fault]) if names.fault else None
     if found is None and names.error:
-        found = exceptions.from_word(fields[names.error])
+        found = from_word(fields[names.error])
     named = _word(fields[names.fault_type]) if names.fault_type else ""
     if not named:
         return found
     text = found.text if found else _word(fields[names.error]) if names.error else ""
-    return LoggedException(exceptions.last_name(named), text)
+    return LoggedException(last_name(named), text)
 
 
 def _seconds(value: object, unit_s: float) -> float | None:

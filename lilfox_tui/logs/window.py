@@ -14,8 +14,8 @@ from typing import NamedTuple, Self
 
 from msgspec.structs import replace
 
-from lilfox_tui.errors import CommandTimeout, CommandUnknown, FileRefused, HostUnreachable, LilFoxError
-from lilfox_tui.feed import Feed, Unavailable
+from lilfox_tui.core.aio import Feed, Unavailable
+from lilfox_tui.core.errors import CommandTimeout, CommandUnknown, FileRefused, HostUnreachable, LilFoxError
 from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.record import LogRecord

@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from lilfox_tui.config.model import ServiceConfig
-from lilfox_tui.errors import HostError, LilFoxError
-from lilfox_tui.feed import Feed
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import HostError, LilFoxError
+from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.http import HttpFault, HttpTransport, Tls, revealed
-from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
 from lilfox_tui.redact import redacted_start
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message
 
 # Samples, series and snapshots: what a host's numbers look like on their way to every reader.
 #

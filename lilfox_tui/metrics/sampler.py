@@ -12,15 +12,23 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from lilfox_tui.errors import HostError, HostUnreachable
-from lilfox_tui.feed import Feed, Ready
+from lilfox_tui.core.aio import Feed, Ready
+from lilfox_tui.core.errors import HostError, HostUnreachable
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import later, whole
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.i18n import Message, tr
-from lilfox_tui.metrics.collector import Collector, load_collectors
+from lilfox_tui.metrics.collector import (
+    Collector,
+    HostAnswer,
+    HostSource,
+    LocalSource,
+    PsutilSource,
+    has_proc,
+    load_collectors,
+    read_text,
+)
 from lilfox_tui.metrics.model import HostSnapshot, MalformedOutput, ProcessUsage, Sample, Series, silent_after_s
-from lilfox_tui.metrics.sources import HostAnswer, HostSource, LocalSource, PsutilSource, has_proc, read_text
-from lilfox_tui.untrusted_numbers import later, whole
 
 # The processes of the host that is looked at: CPU shares from two readings, the busiest first.
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.i18n import Message
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.metrics.model import Series
 
 LEAST_WINDOW_S = 30.0

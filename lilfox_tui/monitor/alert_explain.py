@@ -14,8 +14,8 @@ import promql_parser
 from msgspec import Struct
 
 from lilfox_tui.metrics.model import Labels
-from lilfox_tui.promql.binary import COMPARISONS
-from lilfox_tui.promql.engine import QueryEngine
+from lilfox_tui.promql.operators import COMPARISONS
+from lilfox_tui.promql.query import QueryEngine
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import NAME
 

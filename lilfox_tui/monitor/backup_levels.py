@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
-from lilfox_tui.backup.schedule import LatePlan, late, next_due
+from lilfox_tui.backup.plan import LatePlan, late, next_due
 from lilfox_tui.backup.sets.model import BackupSet, Status
 from lilfox_tui.config.model import PlanConfig
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.core.text import human_duration
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import PlanView
-from lilfox_tui.text import human_duration
 
 GONE_AFTER = 2
 """Looks in a row that must fail before a store that was read counts as gone."""

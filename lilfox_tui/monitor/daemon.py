@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lilfox_tui.config.model import Config, MonitorConfig, Seconds
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.feed import Feed, Pending, Ready, State
+from lilfox_tui.core.aio import Feed, Pending, Ready, State
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import Message, ntr, tr
 from lilfox_tui.hosts.http import HttpTransport
-from lilfox_tui.i18n import Message, ntr, tr
 from lilfox_tui.metrics.model import HostSnapshot, Level
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.export_sections import recovery_families

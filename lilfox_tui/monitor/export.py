@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lilfox_tui import __version__
-from lilfox_tui.feed import Pending, Ready, Unavailable
+from lilfox_tui.core.aio import Pending, Ready, Unavailable
 from lilfox_tui.metrics.model import FilesystemUsage, Health, HostSnapshot, HostSummary, Labels, Level, Limit, Memory
 from lilfox_tui.monitor.export_sections import (
     Family,

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.config.model import RecoveryConfig
-from lilfox_tui.errors import NotEvaluated
-from lilfox_tui.feed import Pending, Ready, State, Unavailable
+from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
+from lilfox_tui.core.errors import NotEvaluated
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.model import Backups, PlanView, ServiceView, TargetView

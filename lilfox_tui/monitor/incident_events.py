@@ -15,9 +15,16 @@ from pathlib import Path
 from typing import Literal
 
 from lilfox_tui.alerts.model import Alert, AlertState, worst_first
-from lilfox_tui.incident.folder import IncidentError, incidents_in, own_path
 from lilfox_tui.incident.incidents import open_incident, read_timeline
-from lilfox_tui.incident.model import AlertChanged, Noticed, SeverityLevel, TimelineEntry
+from lilfox_tui.incident.model import (
+    AlertChanged,
+    IncidentError,
+    Noticed,
+    SeverityLevel,
+    TimelineEntry,
+    incidents_in,
+    own_path,
+)
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import StatusChange
 

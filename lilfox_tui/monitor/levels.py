@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from lilfox_tui.config.model import Threshold, Thresholds
-from lilfox_tui.feed import Pending, Ready, State, Unavailable
+from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
+from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.core.text import human_duration
 from lilfox_tui.hosts.base import Link
-from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState, late_after_s, silent_after_s
 from lilfox_tui.metrics.traffic import Traffic
-from lilfox_tui.text import human_duration
 
 LEAST_ERRORS = 2
 """Fewer failed requests are no share: of a service that hardly anybody asks, one of them would be all."""

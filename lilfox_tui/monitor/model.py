@@ -1,10 +1,9 @@
-"""The overview of everything that is watched, as frozen shapes; nothing that takes long is imported for them.
-
-Nothing of backup/, jobs/ and incident/ is imported here, since the first frame waits for none of it.
-"""
+"""The overview: everything that is watched, at one time; and what the configuration says is watched."""
 
 from __future__ import annotations
 
+import re
+import socket
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,17 +11,17 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct, field
 
 from lilfox_tui.backends.model import BackendReading, Figure
-from lilfox_tui.config.model import BackendConfig, HostConfig, PlanConfig, ServiceConfig
-from lilfox_tui.feed import Pending, State, Unavailable
+from lilfox_tui.config.model import BackendConfig, Config, HostConfig, PlanConfig, ServiceConfig
+from lilfox_tui.core.aio import Pending, State, Unavailable
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.hosts.base import Link, LostCommand
-from lilfox_tui.i18n import Message
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alerts
+    from lilfox_tui.backup.plan import LatePlan
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore
-    from lilfox_tui.backup.schedule import LatePlan
     from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.incident.model import Incident, TimelineEntry
     from lilfox_tui.jobs.model import Job
@@ -245,3 +244,37 @@ class Overview(Struct, frozen=True):
         """How many hosts, services, backends and backup plans are at that level."""
         plans = 0 if self.backups is None else self.backups.count(level)
         return plans + sum(view.level is level for view in self.views)
+
+
+# What is watched: what the config names; with nothing in it, this machine and the services that are found here.
+
+
+_NAME_LENGTH = 64
+
+
+def watched_hosts(config: Config) -> Mapping[str, HostConfig]:
+    """The hosts of ``config``, or this machine."""
+    return config.hosts or {this_machine(): HostConfig(local=True)}
+
+
+def watched_services(config: Config) -> Mapping[str, ServiceConfig]:
+    """The services of ``config``; where it names neither hosts nor services, those found on this machine."""
+    return config.services if names_services(config) else _found_services()
+
+
+def names_services(config: Config) -> bool:
+    """Whether ``config`` says what services there are; else they are found, and only shown: no rule and no other
+    program takes a port that happens to be open for something that is to be up."""
+    return bool(config.services or config.hosts)
+
+
+def _found_services() -> Mapping[str, ServiceConfig]:
+    from lilfox_tui.metrics.health import find_services
+
+    return find_services()
+
+
+def this_machine() -> str:
+    """This machine's name in a form that a config accepts (``Name``)."""
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()).lstrip("._-")
+    return cleaned[:_NAME_LENGTH] or "localhost"

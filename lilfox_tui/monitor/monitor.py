@@ -16,26 +16,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.crash import fault_of
-from lilfox_tui.errors import HostError, HostUnreachable, LilFoxError
-from lilfox_tui.feed import Feed, Pending, Ready, Unavailable
+from lilfox_tui.core.aio import Feed, Pending, Ready, Unavailable
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.errors import HostError, HostUnreachable, LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.ssh.openssh import shell_argv
-from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, HostSnapshot, Level, ServiceState
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.monitor.changes import ChangeLog
-from lilfox_tui.monitor.model import Overview
-from lilfox_tui.monitor.targets import names_services, watched_hosts, watched_services
+from lilfox_tui.monitor.model import Overview, names_services, watched_hosts, watched_services
 from lilfox_tui.monitor.watchers.alert import AlertWatch
 from lilfox_tui.monitor.watchers.backend import WatchedBackends
 from lilfox_tui.monitor.watchers.backup import BackupWatch
-from lilfox_tui.monitor.watchers.host import HostWatch
+from lilfox_tui.monitor.watchers.host import LEVEL, HostWatch, past_host, past_service
 from lilfox_tui.monitor.watchers.incident import IncidentWatch
-from lilfox_tui.monitor.watchers.past_rows import LEVEL, past_host, past_service
 from lilfox_tui.monitor.watchers.recovery import RecoveryWatch
 from lilfox_tui.monitor.watchers.runbook import RunbookWatch
 from lilfox_tui.monitor.watchers.scrape import ScrapeWatch
@@ -44,7 +42,7 @@ from lilfox_tui.monitor.watchers.service import series_of as series_of_service
 
 if TYPE_CHECKING:
     from lilfox_tui.metrics.health import HealthProbe
-    from lilfox_tui.promql.engine import QueryEngine
+    from lilfox_tui.promql.query import QueryEngine
     from lilfox_tui.promql.remote import RemoteEngine
 
 
@@ -67,8 +65,8 @@ class Queries:
         store, found = self._scraping.store.value, self._scraping.found_store
         if self._alerting.queries is not None or store is None:
             return self._alerting.queries
-        from lilfox_tui.promql.engine import EmbeddedEngine
-        from lilfox_tui.scrape.series import CombinedSource
+        from lilfox_tui.promql.query import EmbeddedEngine
+        from lilfox_tui.scrape.store import CombinedSource
 
         return EmbeddedEngine(store if found is None else CombinedSource(store, found))
 

@@ -14,20 +14,19 @@ from pathlib import Path
 from msgspec import Struct
 
 from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.sampler import Sampler
+from lilfox_tui.monitor.model import watched_hosts, watched_services
 from lilfox_tui.monitor.series import HostSeries
-from lilfox_tui.monitor.targets import watched_hosts, watched_services
 from lilfox_tui.monitor.watchers.host import HostWatch
 from lilfox_tui.monitor.watchers.scrape import target_of
 from lilfox_tui.monitor.watchers.service import ServiceWatch
 from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file
-from lilfox_tui.scrape.page_request import NotMetrics
-from lilfox_tui.scrape.scraper import Scraper
+from lilfox_tui.scrape.scraper import NotMetrics, Scraper
 from lilfox_tui.scrape.store import SeriesStore
 from lilfox_tui.scrape.target import ScrapeTarget
 

@@ -13,14 +13,13 @@ import numpy as np
 from msgspec import structs
 
 from lilfox_tui.config.model import RecoveryConfig
-from lilfox_tui.feed import Ready
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.metrics.model import HostSnapshot, Labels
 from lilfox_tui.monitor.export import host_families, read_families
 from lilfox_tui.monitor.export_sections import Family, recovery_families
 from lilfox_tui.monitor.model import HostView
 from lilfox_tui.recovery.history import UnitRecord
-from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.notation import ms_of
+from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, ms_of
 from lilfox_tui.scrape.store import SeriesStore
 
 OTHERS_EVERY_MS = 15_000

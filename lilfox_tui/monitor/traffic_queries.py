@@ -9,15 +9,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.metrics.traffic import QUANTILES, Bound, Quantile, Traffic, TrafficPart
 from lilfox_tui.promql.query import Query, parse
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.application import Application, Counter, Latency
-from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher, quoted
-from lilfox_tui.scrape.notation import time_of
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, SelectedSeries, SeriesSource
-from lilfox_tui.scrape.store import TargetSeries
+from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher, quoted, time_of
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, SelectedSeries, SeriesSource, TargetSeries
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 _BEYOND_REASON = 1e100

@@ -15,7 +15,9 @@ from typing import Any
 from msgspec import Struct
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import CommandFailed, HostError, NotAllowed, UsageError
+from lilfox_tui.core.errors import CommandFailed, HostError, NotAllowed, UsageError
+from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.text import human_duration, later
 from lilfox_tui.hosts.addresses import (
     Address,
     configured_addresses,
@@ -27,10 +29,7 @@ from lilfox_tui.hosts.addresses import (
 )
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.output import last_words
-from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.operations.model import Operation
-from lilfox_tui.text import human_duration
-from lilfox_tui.untrusted_numbers import later
 
 SHORTEST_S, LONGEST_S = 1, 30 * 24 * 3600
 _TABLE = "inet lilfox_ban"

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, HostConfig, refuse_change
-from lilfox_tui.errors import (
+from lilfox_tui.core.errors import (
     CommandFailed,
     CommandTimeout,
     CommandUnknown,
@@ -24,17 +24,16 @@ from lilfox_tui.errors import (
     NotBegun,
     UsageError,
 )
+from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.incident import incidents
 from lilfox_tui.incident.model import Changed, Reverted
 from lilfox_tui.jobs.model import JobRequest, Outcome, Run
 from lilfox_tui.operations.addresses import check_ban, check_nft, prove_ban
-from lilfox_tui.operations.model import Kind, Operation
-from lilfox_tui.operations.units import ANOTHER, SETTLES_S, prove_signal, prove_unit
-from lilfox_tui.text import clean
+from lilfox_tui.operations.model import ANOTHER, SETTLES_S, Kind, Operation, prove_signal, prove_unit
 
 # What operations leave otherwise than it was, in the timeline of the incident that is open: until when, and how it is
 # taken back.

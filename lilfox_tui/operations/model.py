@@ -1,13 +1,19 @@
-"""An operation: one change of a host as it is shown and requested, and whether it may lock you out."""
+"""Operations: one change of a host, as it is shown and requested; those on systemd units and processes."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 import shlex
 from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.i18n import _
+from lilfox_tui.core.errors import CommandFailed, HostError, UsageError
+from lilfox_tui.core.i18n import _, tr
+from lilfox_tui.hosts.base import Completed, Host
+from lilfox_tui.hosts.output import last_words
 
 # One change, as it is shown before it is made and as its job is asked for it.
 
@@ -72,3 +78,270 @@ def locks_out(name: str) -> tuple[str, ...]:
     if base not in _DOORS:
         return ()
     return (_("You may reach the host by {name}: without it nobody may get in", name=name),)
+
+
+# Operations on systemd units and on processes.
+
+
+# Units of systemd: their state as ``systemctl show`` has it, and restarting, stopping and starting them.
+#
+# systemctl(1), systemd.unit(5), org.freedesktop.systemd1(5).
+
+
+Verb = Literal["restart", "stop", "start"]
+_NAME = re.compile(r"[A-Za-z0-9:_.\\][A-Za-z0-9:_.\\@-]{0,254}")
+_PROPERTIES = (
+    *("Id", "LoadState", "ActiveState", "SubState", "Result", "UnitFileState", "MainPID", "NRestarts"),
+    "InvocationID",
+)
+_STOPPING, _STOPPED = "de5b426a63be47a7b6ac3eaac82e2f6f", "9d1aaa27d60140bd96365438aad20286"
+_STARTED = ("7d4958e842da4a758f6c1cdc7b36dcc5", "39f53479d3a045ac8e11786248231fbf")
+"""SD_MESSAGE_UNIT_STOPPING, _STOPPED, and _STARTING and _STARTED (sd-messages.h): systemd stops a unit by order only,
+and of one that starts at once it writes only that it has. One that waits to be restarted, or has not started yet, is
+stopped without a word before. An older systemd also writes that it has stopped what it restarts by itself, and it may
+give up then."""
+_ANSWER_S = 20.0
+SETTLES_S = 10.0
+"""So long a unit has to stay as an order made it: many end a few seconds after they have begun."""
+_LOOKS_S = 1.0
+"""Between two looks at it."""
+
+
+class Unit(Struct, frozen=True, kw_only=True):
+    """A unit now, in systemd's words."""
+
+    name: str
+    """With its suffix, as systemd has it."""
+    load: str
+    """``loaded``, ``not-found``, ``masked``, …"""
+    active: str
+    """``active``, ``inactive``, ``failed``, ``activating``, ``deactivating``, ``reloading``."""
+    sub: str
+    """``running``, ``dead``, ``auto-restart``, …"""
+    result: str
+    """How its last run ended: ``success``, ``exit-code``, ``signal``, ``start-limit-hit``, …"""
+    enabled: str
+    """``enabled``, ``disabled``, ``static``, …; empty for a unit without a file."""
+    pid: int | None
+    restarts: int
+    """How often systemd has restarted it by itself."""
+    invocation: str = ""
+    """Of this run of it; another one after each start. Empty where systemd is older than that."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is up, or on its way there by somebody's order."""
+        return self.active in ("active", "reloading") or (self.active == "activating" and self.sub != "auto-restart")
+
+
+async def read_unit(host: Host, unit: str) -> Unit:
+    """The unit's state now. Raises UsageError for what is no unit's name or is not there, HostError."""
+    properties = [f"--property={','.join(_PROPERTIES)}"]
+    done = await host.run(["systemctl", "show", *properties, "--", checked(unit)], timeout_s=_ANSWER_S)
+    if not done.ok:
+        raise HostError(
+            host.name, tr("{host}: systemctl does not tell of {unit}: {words}", host=host.name, unit=unit,
+                          words=last_words(done.stderr)),
+        )  # fmt: skip
+    shown = dict(line.partition("=")[::2] for line in done.stdout.decode("utf-8", "replace").splitlines())
+    if shown.get("LoadState") == "not-found":
+        raise UsageError(
+            tr("{host} has no unit {unit}", host=host.name, unit=unit),
+            tr("See systemctl list-units --all there for the names."),
+        )
+    pid, restarts = shown.get("MainPID", "0"), shown.get("NRestarts", "0")
+    return Unit(
+        name=shown.get("Id") or unit,
+        load=shown.get("LoadState", ""),
+        active=shown.get("ActiveState", ""),
+        sub=shown.get("SubState", ""),
+        result=shown.get("Result", ""),
+        enabled=shown.get("UnitFileState", ""),
+        pid=int(pid) if pid.isdecimal() and pid != "0" else None,
+        restarts=int(restarts) if restarts.isdecimal() else 0,
+        invocation=shown.get("InvocationID", ""),
+    )
+
+
+async def service_units(host: Host) -> list[tuple[str, str]]:
+    """The host's services by name, each with its state (``active running``). Raises HostError."""
+    argv = ["systemctl", "list-units", "--type=service", "--all", "--plain", "--no-legend", "--no-pager", "--full"]
+    done = await host.run(argv, timeout_s=_ANSWER_S)
+    if not done.ok:
+        words = last_words(done.stderr)
+        raise HostError(host.name, tr("{host}: systemctl lists no units: {words}", host=host.name, words=words))
+    lines = [line.split() for line in done.stdout.decode("utf-8", "replace").splitlines()]
+    return [(line[0], f"{line[2]} {line[3]}") for line in lines if len(line) > 3 and line[1] == "loaded"]
+
+
+async def stopped_by_order(host: Host, unit: Unit, *, sudo: bool) -> bool:
+    """Whether a unit that is down is so because somebody stopped it: the newest order in the journal is to stop it,
+    or, where the journal tells of none (or may not be read), its last run ended well. Raises HostError."""
+    if unit.running:
+        return False
+    argv = ["journalctl", "--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE_ID", "--lines=1"]
+    messages = [f"MESSAGE_ID={each}" for each in (_STOPPING, _STOPPED, *_STARTED)]
+    done = await host.run([*argv, f"UNIT={unit.name}", *messages], timeout_s=_ANSWER_S, sudo=sudo)
+    newest = _message_id(done)
+    if newest is None:
+        return unit.active == "inactive" and unit.result == "success"
+    return newest == _STOPPING or (newest == _STOPPED and unit.result != "start-limit-hit")
+
+
+def _message_id(done: Completed) -> str | None:
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    if not done.ok or not lines:
+        return None
+    try:
+        found = json.loads(lines[-1])
+    except json.JSONDecodeError:
+        return None
+    return found.get("MESSAGE_ID") if isinstance(found, dict) else None
+
+
+def unit_operation(verb: Verb, host: str, unit: str, *, sudo: bool) -> Operation:
+    """What ``systemctl VERB`` would be on ``host``. Raises UsageError for what is no unit's name."""
+    titles = {
+        "restart": _("restart {unit} on {host}", unit=unit, host=host),
+        "stop": _("stop {unit} on {host}", unit=unit, host=host),
+        "start": _("start {unit} on {host}", unit=unit, host=host),
+    }
+    changes = {
+        "restart": _("{unit} is down until it has started again; its connections are cut", unit=unit),
+        "stop": _("{unit} is down until somebody starts it; recovery leaves it alone", unit=unit),
+        "start": _("{unit} runs, and what it needs with it", unit=unit),
+    }
+    warning = () if verb == "start" else locks_out(unit)
+    return Operation(
+        kind=verb,
+        host=host,
+        subject=unit,
+        argv=("systemctl", verb, "--", checked(unit)),
+        sudo=sudo,
+        title=titles[verb],
+        changes=(changes[verb], *warning),
+        confirm=host if verb == "stop" or warning else "",
+    )
+
+
+async def prove_unit(host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:
+    """What the unit is now, in a sentence, where that is what was wanted, and stays so for ``settles_s``. Raises
+    CommandFailed where it is not: at once, or once it is seen down, up again, or restarted by itself."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    first: Unit | None = None
+    while True:
+        unit = await read_unit(host, operation.subject)
+        after_s = loop.time() - began_s
+        text = _("{unit} is {active} ({sub})", unit=unit.name, active=unit.active, sub=unit.sub)
+        if not _as_wanted(operation, unit):
+            later = "" if first is None else _("; for {seconds:.0f} s it was as wanted", seconds=after_s)
+            raise _not_so(host, operation, f"{text}{later}", unit)
+        first = first or unit
+        if (unit.restarts, unit.invocation) != (first.restarts, first.invocation):
+            again = _("{unit} ended and was started again within {seconds:.0f} s", unit=unit.name, seconds=after_s)
+            raise _not_so(host, operation, again, unit)
+        if after_s >= settles_s:
+            return text
+        await asyncio.sleep(min(_LOOKS_S, settles_s - after_s))
+
+
+def _as_wanted(operation: Operation, unit: Unit) -> bool:
+    if operation.kind == "stop":
+        return unit.active in ("inactive", "failed")  # many end with a failure when they are told to stop
+    return unit.running and unit.active != "activating"
+
+
+def _not_so(host: Host, operation: Operation, state: str, unit: Unit) -> CommandFailed:
+    return CommandFailed(
+        host.name,
+        tr("{host}: after {command}: {state}", host=host.name, command=" ".join(operation.argv), state=state),
+        tr("Read its log: journalctl -u {unit} -n 50", unit=unit.name),
+        outcome=unit.result,
+        stderr="",
+    )
+
+
+def checked(unit: str) -> str:
+    """``unit``, where that can be a unit's name. Raises UsageError."""
+    if not _NAME.fullmatch(unit):
+        raise UsageError(
+            tr("{unit} is no unit of systemd", unit=unit), tr("Write its name, as lilfox-backend.service.")
+        )
+    return unit
+
+
+# Signals to a process. Its start time goes along: a number that was given again is another process, and is left alone.
+#
+# kill(1), proc_pid_stat(5).
+
+
+Signal = Literal["TERM", "KILL", "HUP"]
+ANOTHER = 3
+"""Exit status: the process is gone, or the number is another process's now."""
+_STAT = 's=$(cat "/proc/$1/stat" 2>/dev/null) || exit 3; set -- "$@" ${s##*) }; '
+"""Behind the name, which may hold anything, stand field 3 (the state) and those after it; 22 is the start time."""
+_SEND = _STAT + '[ "${23}" = "$2" ] || exit 3; kill -s "$3" -- "$1"'
+_LOOK = _STAT + '[ "${22}" = "$2" ] || exit 3; echo "$3"'
+_LOOKS, _BETWEEN_S, _SIGNAL_ANSWER_S = 10, 0.5, 20.0
+
+
+def signal_operation(
+    signal: Signal, host: str, pid: int, start_ticks: int, command: str, *, sudo: bool, confirm: str = ""
+) -> Operation:
+    """What sends ``signal`` to the process ``pid`` that was started ``start_ticks`` after the boot (clock ticks);
+    ``command`` is its name, untrusted text. Raises UsageError for the first process of a host."""
+    if pid <= 1:
+        raise UsageError(
+            tr("{pid} is the first process of {host}", pid=pid, host=host), tr("Restart or stop its units instead.")
+        )
+    changes = {
+        "TERM": _("{command} is asked to end: it saves what it has to, and ends", command=command),
+        "KILL": _("{command} ends at once: what it has not saved is lost", command=command),
+        "HUP": _("a daemon reads its configuration again; a program that does not know HUP ends"),
+    }
+    warning = locks_out(command)
+    return Operation(
+        kind="signal",
+        host=host,
+        subject=f"process {pid}",
+        argv=("sh", "-c", _SEND, "sh", str(pid), str(start_ticks), signal),
+        sudo=sudo,
+        title=_("send {signal} to {pid} ({command}) on {host}", signal=signal, pid=pid, command=command, host=host),
+        changes=(changes[signal], *warning),
+        confirm=(confirm or host) if signal == "KILL" or warning else "",
+    )
+
+
+async def prove_signal(host: Host, operation: Operation) -> str:
+    """What became of the process, in a sentence. Raises CommandFailed where KILL did not end it, HostError."""
+    pid, start, signal = operation.argv[-3:]
+    state: str | None = None
+    for look in range(_LOOKS):
+        if look:
+            await asyncio.sleep(_BETWEEN_S)
+        state = await _state(host, pid, start, sudo=operation.sudo)
+        if state is None:
+            return _("{pid} has ended", pid=pid)
+        if signal == "HUP":
+            break
+    if signal == "KILL":
+        raise CommandFailed(
+            host.name,
+            tr("{host}: {pid} got KILL and is still there, in state {state}", host=host.name, pid=pid, state=state),
+            tr("In state D it waits for a disk or a network drive, and ends when that answers."),
+            outcome=state,
+            stderr="",
+        )
+    return _("{pid} has got {signal} and runs", pid=pid, signal=signal)
+
+
+async def _state(host: Host, pid: str, start: str, *, sudo: bool) -> str | None:
+    """The state letter of that very process; None where it has ended (a zombie has, too)."""
+    done = await host.run(["sh", "-c", _LOOK, "sh", pid, start], timeout_s=_SIGNAL_ANSWER_S, sudo=sudo)
+    if done.exit_status == ANOTHER:
+        return None
+    if not done.ok:
+        raise HostError(host.name, tr("{host} does not tell of process {pid}", host=host.name, pid=pid))
+    state = done.stdout.decode("ascii", "replace").strip()
+    return None if state in ("Z", "X") else state

@@ -9,12 +9,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backends.backend import BackendError, BackendRefused, EndsSessions, load
-from lilfox_tui.backends.model import ClientSession, Ending
+from lilfox_tui.backends.model import BackendError, BackendRefused, ClientSession, Ending, EndsSessions, load
 from lilfox_tui.config.loader import load as load_config
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import HostError, NotAllowed, UsageError
-from lilfox_tui.i18n import _, ngettext, tr
+from lilfox_tui.core.errors import HostError, NotAllowed, UsageError
+from lilfox_tui.core.i18n import _, ngettext, tr
 from lilfox_tui.jobs.model import JobRequest, Outcome, Run
 from lilfox_tui.operations.job import HERE, NotProved, opened_host
 from lilfox_tui.operations.model import Operation

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message
 
 _SHOWN: Final = 60
 """Characters of a long line before and after the place."""

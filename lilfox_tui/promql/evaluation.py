@@ -7,17 +7,15 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from lilfox_tui.i18n import tr
-from lilfox_tui.promql.aggregation import aggregate, check_parameter
-from lilfox_tui.promql.binary import SETS, negated, operate
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.function import Function, FunctionCall
-from lilfox_tui.promql.label_lists import duplicate, joined, nameless, taken
-from lilfox_tui.promql.semantics import Semantics
+from lilfox_tui.promql.operators import SETS, aggregate, check_parameter, negated, operate
 from lilfox_tui.promql.tree import (
     Aggregation,
     BinaryOperation,
+    Function,
     FunctionApplication,
+    FunctionCall,
     Negation,
     Node,
     NumberLiteral,
@@ -26,9 +24,22 @@ from lilfox_tui.promql.tree import (
     StringLiteral,
     Subquery,
 )
-from lilfox_tui.promql.value import NOTHING, EvaluationRange, Line, RangeVector, SampleBlock, Vector, sample_block
+from lilfox_tui.promql.value import (
+    NOTHING,
+    EvaluationRange,
+    Line,
+    RangeVector,
+    SampleBlock,
+    Semantics,
+    Vector,
+    duplicate,
+    joined,
+    nameless,
+    sample_block,
+    taken,
+)
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries, SeriesSource, Times
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries, SeriesSource, Times
 
 # What a selector picks at one instant, out of the rows of one target.
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from lilfox_tui.scrape.series import Floats
+from lilfox_tui.scrape.store import Floats
 
 # Sums and means of many numbers, as exact as Prometheus' compensated ones (Neumaier's).
 

@@ -12,19 +12,17 @@ from typing import Any, Final
 import promql_parser
 from msgspec.structs import replace
 
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, ntr, tr
-from lilfox_tui.promql.aggregation import OPERATORS
-from lilfox_tui.promql.binary import SETS
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import Message, ntr, tr
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.function import Function
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.lexer import QueryToken, error_position, position_of, tokens
-from lilfox_tui.promql.semantics import Semantics
+from lilfox_tui.promql.operators import OPERATORS, SETS
 from lilfox_tui.promql.tree import (
     Aggregation,
     BinaryOperation,
     Bound,
+    Function,
     FunctionApplication,
     Grouping,
     Many,
@@ -38,6 +36,7 @@ from lilfox_tui.promql.tree import (
     Subquery,
     value_kind,
 )
+from lilfox_tui.promql.value import Semantics
 from lilfox_tui.scrape.labels import LABEL_NAME, NAME, Comparison, Matcher, label_condition
 
 # What is refused before the parser sees it, because it would misread it, and what the parser's own words mean.

@@ -11,11 +11,11 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.files import locked, replace_file
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.paths import all_folders, modes, own_folder
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.paths import all_folders, modes, own_folder
-from lilfox_tui.replace_file import locked, replace_file
 
 # What is remembered of each unit: how it was at the last look, and when it was restarted. Every LilFox of a user reads
 # the same file, so that limits hold over all of them, and over their restarts.

@@ -11,15 +11,14 @@ from msgspec import Struct
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, RecoveryConfig
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import _, tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import _, tr
 from lilfox_tui.jobs.model import JobRequest, Outcome, Run
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health, HealthCheck
 from lilfox_tui.operations.job import NotProved, make_change, opened_host
-from lilfox_tui.operations.model import Operation
-from lilfox_tui.operations.units import prove_unit, read_unit, stopped_by_order, unit_operation
+from lilfox_tui.operations.model import Operation, prove_unit, read_unit, stopped_by_order, unit_operation
 
 _LOOKS = 5
 """A second apart, after the time to settle: a service may need a moment more."""

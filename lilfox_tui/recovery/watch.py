@@ -5,28 +5,70 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, aclosing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config, RecoveryConfig
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.maintenance import covers, windows
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.i18n import _, ngettext
 from lilfox_tui.incident.incidents import append, open_incident
 from lilfox_tui.incident.model import Noted
-from lilfox_tui.jobs import control
+from lilfox_tui.jobs import listing
 from lilfox_tui.jobs.model import Ended
 from lilfox_tui.jobs.start import start
-from lilfox_tui.maintenance import covers, windows
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health
-from lilfox_tui.operations.units import Unit, read_unit, stopped_by_order
+from lilfox_tui.operations.model import Unit, read_unit, stopped_by_order
 from lilfox_tui.recovery.history import RecoveryHistory, UnitRecord, UnitState
 from lilfox_tui.recovery.job import request_of
-from lilfox_tui.recovery.policy import next_step, observe
+
+# The recovery policy: when an unhealthy unit is restarted or given up. Pure rules over its history.
+
+
+Step = Literal["nothing", "restart", "give up"]
+
+
+def observe(record: UnitRecord | None, state: UnitState, why: str, now: datetime, config: RecoveryConfig) -> UnitRecord:
+    """The record after a look that found ``state``: ``well``, ``unhealthy`` or ``left alone``. One that was given up
+    stays so until it is well."""
+    before = record or UnitRecord(state=state, since=now, looked=now)
+    # a clock that was put back since would otherwise keep the unit down for as much as that
+    restarts = (min(each, now) for each in before.restarts)
+    recent = tuple(each for each in restarts if now - each < timedelta(seconds=config.within))
+    if state == "unhealthy":
+        kept: UnitState = before.state if before.state in ("given up", "waiting", "restarting") else state
+        looks = before.unhealthy_looks + 1
+        since = before.since if kept == before.state else now
+        return replace(before, state=kept, since=since, looked=now, why=why, unhealthy_looks=looks, restarts=recent)
+    since = before.since if state == before.state else now
+    return replace(
+        before, state=state, since=since, looked=now, why=why, unhealthy_looks=0, restarts=recent, told=False
+    )
+
+
+def next_step(record: UnitRecord, now: datetime, config: RecoveryConfig) -> Step:
+    """What to do of a unit that was just found as ``record`` says."""
+    if record.unhealthy_looks < config.failures or record.state == "given up":
+        return "nothing"
+    if len(record.restarts) >= config.limit:
+        return "give up"
+    due = next_at(record, config)
+    return "restart" if due is None or now >= due else "nothing"
+
+
+def next_at(record: UnitRecord, config: RecoveryConfig) -> datetime | None:
+    """Before when it is not restarted again; None where it was not."""
+    if not record.restarts:
+        return None
+    pause = config.back_off * 2 ** (len(record.restarts) - 1)
+    return record.restarts[-1] + timedelta(seconds=min(pause, config.within))
+
 
 # What follows when a unit was restarted in vain too often: an incident, once.
 
@@ -143,7 +185,7 @@ class UnitWatch:
     async def _restart(self) -> UnitRecord:
         job = await asyncio.to_thread(start, request_of(self.name, self.config, self._sudo, self._config_file))
         ended: Ended | None = None
-        async with aclosing(control.follow_events(job)) as lists:
+        async with aclosing(listing.follow_events(job)) as lists:
             async for some in lists:
                 ended = next((each for each in some if isinstance(each, Ended)), ended)
         good = ended is not None and ended.state == "ok"

@@ -11,29 +11,35 @@ from typing import cast
 from msgspec import Struct
 
 from lilfox_tui.config.model import Config, RunbooksConfig
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.files import why_not
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.ssh.openssh import terminal_argv
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.incident import incidents
-from lilfox_tui.incident.folder import NAMED_BY
 from lilfox_tui.incident.incidents import open_incident
-from lilfox_tui.incident.model import SeverityLevel, TookOver
+from lilfox_tui.incident.model import NAMED_BY, SeverityLevel, TookOver
 from lilfox_tui.jobs.model import KeyHeld
 from lilfox_tui.jobs.start import start
 from lilfox_tui.runbook.bash import launcher
 from lilfox_tui.runbook.bash.launcher import UnsetVariables
 from lilfox_tui.runbook.library import allow, first_run, refuse_first_run
 from lilfox_tui.runbook.model import BUNDLED, Command, Runbook
-from lilfox_tui.runbook.run.clients import this_client
-from lilfox_tui.runbook.run.gate import interpreter_of, is_secret
+from lilfox_tui.runbook.run.gate import host_config, interpreter_of, is_secret
 from lilfox_tui.runbook.run.persistence import RunbookFile, command_moves, newest_run, request_of_run, runbook_of
-from lilfox_tui.runbook.run.protocol import RunOne, RunRequest, TakeOver, TerminalBegins, UseText, request_of, send
+from lilfox_tui.runbook.run.protocol import (
+    RunOne,
+    RunRequest,
+    TakeOver,
+    TerminalBegins,
+    UseText,
+    request_of,
+    send,
+    this_client,
+)
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.runner import FenceCarryover
 from lilfox_tui.runbook.run.state import Turn
-from lilfox_tui.runbook.run.targets import host_config
 from lilfox_tui.runbook.run.variables import fill
-from lilfox_tui.trusted_file import why_not
 
 # A run whose file was changed in mid-run: what is told of that in a face, and the orders that it leads to.
 

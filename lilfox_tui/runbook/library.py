@@ -11,13 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.config.model import RunbooksConfig
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, language, listed, ngettext, tr
-from lilfox_tui.paths import own_folder
-from lilfox_tui.replace_file import locked, replace_file
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.files import NotTrusted, is_ours, locked, replace_file, why_not
+from lilfox_tui.core.i18n import Message, language, listed, ngettext, tr
+from lilfox_tui.core.paths import own_folder
 from lilfox_tui.runbook.model import BUNDLED, Document, Kind, Runbook
 from lilfox_tui.runbook.parse.document import parse, read, read_or_told
-from lilfox_tui.trusted_file import NotTrusted, is_ours, why_not
 
 # Which runbooks there are: those of the configuration's files and folders, and those that LilFox brings.
 

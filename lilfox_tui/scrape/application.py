@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from lilfox_tui.config.model import MetricNames
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.scrape.exposition import Family
 from lilfox_tui.scrape.labels import NAME, LabelList
 

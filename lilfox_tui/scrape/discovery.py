@@ -14,18 +14,15 @@ from msgspec import Struct
 
 from lilfox_tui.config.checks import is_place
 from lilfox_tui.config.model import Config, ScrapeConfig
-from lilfox_tui.config.problems import Findings
-from lilfox_tui.config.yaml_nodes import parse
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.config.yaml_nodes import Findings, parse
+from lilfox_tui.core.errors import ConfigError
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.http import Tls
-from lilfox_tui.i18n import _
-from lilfox_tui.scrape.labels import NAME
-from lilfox_tui.scrape.notation import parse_duration
+from lilfox_tui.scrape.labels import NAME, parse_duration
 from lilfox_tui.scrape.prometheus_config import JobReader, PrometheusFile, ScrapeJob, TargetGroup, read_prometheus
 from lilfox_tui.scrape.prometheus_yaml import DIALECT, PrometheusNodes, read_text
-from lilfox_tui.scrape.relabel import RelabelRule, relabelled
-from lilfox_tui.scrape.target import ScrapeAccess, ScrapeLimits, ScrapeTarget
-from lilfox_tui.text import clean
+from lilfox_tui.scrape.target import RelabelRule, ScrapeAccess, ScrapeLimits, ScrapeTarget, relabelled
 
 
 def configured_targets(config: Config) -> tuple[ScrapeTarget, ...]:

@@ -10,16 +10,22 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import SecretRef
-from lilfox_tui.config.problems import Findings, KeyPath, quoted, rather
-from lilfox_tui.config.yaml_nodes import ListNode, Node, parse
-from lilfox_tui.errors import ConfigError, LilFoxError
+from lilfox_tui.config.yaml_nodes import Findings, KeyPath, ListNode, Node, parse, quoted, rather
+from lilfox_tui.core.errors import ConfigError, LilFoxError
+from lilfox_tui.core.i18n import _, listed, tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.http import Tls
-from lilfox_tui.i18n import _, listed, tr
 from lilfox_tui.scrape.labels import LABEL_NAME
 from lilfox_tui.scrape.prometheus_yaml import DIALECT, Fields, PrometheusNodes, read_text
-from lilfox_tui.scrape.relabel import ACTIONS, RelabelRule
-from lilfox_tui.scrape.target import BODY_LIMIT, SAMPLE_LIMIT, PlainSecret, ScrapeAccess, ScrapeLimits
-from lilfox_tui.text import clean
+from lilfox_tui.scrape.target import (
+    ACTIONS,
+    BODY_LIMIT,
+    SAMPLE_LIMIT,
+    PlainSecret,
+    RelabelRule,
+    ScrapeAccess,
+    ScrapeLimits,
+)
 
 LIMIT_FIELDS = (
     "body_size_limit", "sample_limit", "target_limit", "label_limit", "label_name_length_limit",

@@ -17,8 +17,8 @@ from lilfox_tui.alerts.model import (
     SilenceMatcher,
     Trouble,
 )
-from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.monitor.model import Overview
 from tests.app.overviews import NOW, mixed
 

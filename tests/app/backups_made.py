@@ -7,14 +7,22 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from lilfox_tui.backup.schedule import LatePlan
-from lilfox_tui.backup.sets import manifest as manifests
-from lilfox_tui.backup.sets.manifest import Manifest, ManifestPart, Proof, detail_json
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status, state_of
+from lilfox_tui.backup.plan import LatePlan
+from lilfox_tui.backup.sets import model as manifests
+from lilfox_tui.backup.sets.model import (
+    BackupSet,
+    FoundPart,
+    Manifest,
+    ManifestPart,
+    Proof,
+    Status,
+    detail_json,
+    state_of,
+)
 from lilfox_tui.config.model import KeepConfig, PlanConfig
-from lilfox_tui.errors import HostUnreachable
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.jobs.model import Job, Progress
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups, PlanView

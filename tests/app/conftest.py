@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lilfox_tui.i18n import set_language
+from lilfox_tui.core.i18n import set_language
 from lilfox_tui.logs import window
 
 

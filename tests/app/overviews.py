@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import HostConfig, ServiceConfig
-from lilfox_tui.errors import HostUnreachable
-from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Link
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.model import (
     CpuSplit,
     DiskActivity,
@@ -24,7 +24,7 @@ from lilfox_tui.metrics.model import (
     ServiceState,
 )
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView
-from lilfox_tui.scrape.page_request import NoPage
+from lilfox_tui.scrape.scraper import NoPage
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
 GIB = 1024.0**3

@@ -13,7 +13,7 @@ from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.backup.source import RestoreChange
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.jobs.model import Began, Ended, Event, Intent, JobRequest, MessageLogged, Progress, ProgressMade
 from tests.app.backups_made import MIB, NOW
 

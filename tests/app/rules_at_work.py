@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from lilfox_tui.alerts.model import Alert, AlertState
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.metrics.state import alerts_of
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.config.model import AlertsConfig, Config
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.monitor.model import Overview

@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.runbook.pane import RunbookPane
 from lilfox_tui.app.panes.runbook.state import RunbookState
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.themes import load_theme

@@ -10,10 +10,10 @@ from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.rendering.glyphs import UNICODE, Glyphs
+from lilfox_tui.app.rendering.draw import UNICODE, Glyphs
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import load_theme
-from lilfox_tui.i18n import set_language
+from lilfox_tui.core.i18n import set_language
 from lilfox_tui.metrics.model import Series
 from lilfox_tui.metrics.summary import series_of
 from lilfox_tui.monitor.model import Overview

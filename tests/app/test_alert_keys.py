@@ -11,11 +11,11 @@ from textual.widgets import Input
 
 from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.alerts.notifiers.command import Options
-from lilfox_tui.app.panes.metrics.silence_dialog import SilenceDialog
+from lilfox_tui.app.panes.metrics.alert_actions import SilenceDialog
 from lilfox_tui.app.panes.metrics.state import alerts_of
-from lilfox_tui.app.rows.job_words import user
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.app.rows.jobs import user
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 from tests.app.rules_at_work import Console, console
 from tests.app.still import screen_text
 from tests.waiting import until

@@ -8,15 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Event
-from lilfox_tui.app.panes.metrics.alert_page import AlertPage, alert_page, chart_columns
-from lilfox_tui.app.panes.metrics.alert_rows import AlertItem
-from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE
+from lilfox_tui.app.panes.metrics.alert_page import AlertItem, AlertPage, alert_page, chart_columns
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE
 from lilfox_tui.config.model import ApiConfig
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Pending, Ready, Unavailable
-from lilfox_tui.i18n import set_language, tr
+from lilfox_tui.core.aio import Pending, Ready, Unavailable
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import set_language, tr
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.monitor.alert_explain import ComparisonSide, Explanation, compared
-from lilfox_tui.text import cell_width
 from tests.app.alerts_made import RULES, alerting, some
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app

@@ -7,11 +7,9 @@ from datetime import timedelta
 import pytest
 from textual.pilot import Pilot
 
-from lilfox_tui.app.rendering.glyphs import ASCII
-from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.breakers import Breaker, BreakerState, TripCounter
+from lilfox_tui.app.rendering.draw import ASCII
 from lilfox_tui.backends.kinds import celery, postgresql, pybreaker, redis
-from lilfox_tui.backends.model import BackendFact, BackendReading, StatementPlan
+from lilfox_tui.backends.model import BackendError, BackendFact, BackendReading, StatementPlan
 from lilfox_tui.backends.postgresql.inspect import IndexStats, Inspection, facts, tables
 from lilfox_tui.backends.postgresql.queries import (
     DatabaseStats,
@@ -22,13 +20,13 @@ from lilfox_tui.backends.postgresql.queries import (
     SlowStatement,
     UnusedIndex,
 )
-from lilfox_tui.backends.queues import Backlog, Queue
+from lilfox_tui.backends.tables import Backlog, Breaker, BreakerState, Queue, TripCounter
 from lilfox_tui.config.model import Threshold
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.model import BackendView, Overview
-from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import SIZES, check

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.dialogs.chooser import Chooser
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
+from lilfox_tui.app.dialogs.prompt import Chooser
 from lilfox_tui.backup.plan import BackupRequest
-from lilfox_tui.backup.restores import journal, retained
-from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.restores import interrupted, retained
+from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.restores.retained import RetainedRow
 from lilfox_tui.backup.source import Swap
 from tests.app.backups_made import NOW, healthy
@@ -61,7 +61,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[RetainedRow]:
     async def all_left(_opening: object, _plans: object) -> list[RetainedRow]:
         return []
 
-    monkeypatch.setattr(journal, "read_all", lambda: [DONE])
+    monkeypatch.setattr(interrupted, "read_all", lambda: [DONE])
     monkeypatch.setattr(retained, "all_kept", all_kept)
     monkeypatch.setattr(retained, "all_left", all_left)
     return lines

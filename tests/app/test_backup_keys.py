@@ -11,13 +11,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.dialogs.job_output import JobOutput
 from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
+from lilfox_tui.app.dialogs.reader import JobOutput
 from lilfox_tui.app.navigation import BACKUP, METRICS
 from lilfox_tui.app.panes.backup.pane import BackupPane
-from lilfox_tui.app.rows.job_words import user
+from lilfox_tui.app.rows.jobs import user
 from lilfox_tui.backup.plan import BackupRequest
-from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.backup.sources.files import Options as FilesOptions
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
@@ -127,7 +127,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
     done = Restored(run="1", set="lilfox_20260328_020000", at=NOW, stage="swapped", swaps=(swap,))
     undone = replace(done, stage="undone", set="lilfox_20260329_020000")
     known = [undone, replace(done, set="other_20260329_010000"), done]
-    monkeypatch.setattr("lilfox_tui.backup.restores.journal.read_all", lambda: known)
+    monkeypatch.setattr("lilfox_tui.backup.restores.interrupted.read_all", lambda: known)
     app = showing(healthy())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "u")
@@ -173,7 +173,7 @@ async def test_a_job_is_cancelled_by_a_word(stand_in: StandIn, monkeypatch: pyte
         told.append(job_id)
         return job(id=job_id, state="cancelled", message="nothing was kept")
 
-    monkeypatch.setattr("lilfox_tui.jobs.control.cancel", cancel)
+    monkeypatch.setattr("lilfox_tui.jobs.listing.cancel", cancel)
     app = showing(running())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "C")

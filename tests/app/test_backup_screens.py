@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.backup.pane import BackupPane
-from lilfox_tui.app.rendering.glyphs import ASCII
+from lilfox_tui.app.rendering.draw import ASCII
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.monitor.model import Backups
-from lilfox_tui.text import cell_width
 from tests.app.backups_made import broken, healthy, hostile, job
 from tests.app.overviews import mixed
 from tests.app.still import screen_text, still_app

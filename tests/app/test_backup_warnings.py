@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.dialogs.chooser import Chooser
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
-from lilfox_tui.backup.labels import lost_text, status_text
-from lilfox_tui.backup.restores.interrupted import InterruptedRestore, SwapSide
-from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.app.dialogs.prompt import Chooser
+from lilfox_tui.backup.plan import lost_text, status_text
+from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored, SwapSide
 from lilfox_tui.backup.source import RestoreChange, Swap
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import prometheus, report, worst

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.app.start import _state_in
-from lilfox_tui.crash import last_words
-from lilfox_tui.paths import state_dir
+from lilfox_tui.core.crash import last_words
+from lilfox_tui.core.paths import state_dir
 from tests.app.overviews import mixed
 from tests.app.still import StillMonitor, still_app
 

@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 from textual import events
 
-from lilfox_tui.app.dialogs.dialog import Dialog
-from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
-from lilfox_tui.app.dialogs.options import Option, Options
-from lilfox_tui.app.dialogs.prompt import Prompt
-from lilfox_tui.app.panes.runbook.run_dialog import RunDialog
-from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.errors import HostKeyUnknown
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import tr
+from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog, Dialog
+from lilfox_tui.app.dialogs.prompt import Option, Options, Prompt
+from lilfox_tui.app.panes.runbook.dialogs import RunDialog
+from lilfox_tui.app.widgets import Lines
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostKeyUnknown
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import HostView, Overview
 from tests.app.log_files import logs_app, settled, write_logs

@@ -25,7 +25,7 @@ SIZE = (100, 30)
 
 @pytest.fixture(autouse=True)
 def _own_incidents(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.setattr("lilfox_tui.core.paths._SYSTEM", str(own_folders / "system"))
     monkeypatch.delenv("LILFOX_INCIDENT", raising=False)
 
 

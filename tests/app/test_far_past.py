@@ -14,11 +14,11 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.config.model import ApiConfig
-from lilfox_tui.feed import Ready
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.metrics.traffic import series_of_traffic
 from lilfox_tui.monitor.model import Overview
-from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, host, service, summary
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check

@@ -16,11 +16,11 @@ from textual.screen import Screen
 from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
 from lilfox_tui.app.rendering.draw import Palette, Piece, row
 from lilfox_tui.config.themes import load_theme
-from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview
-from lilfox_tui.text import cell_width, clean
 from tests.app.alerts_made import some
 from tests.app.backups_made import hostile
 from tests.app.log_files import line, settled

@@ -15,14 +15,14 @@ from msgspec.structs import replace
 from lilfox_tui.app import console
 from lilfox_tui.app.actions import Action, actions_of, key_name, key_text, rebound
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.dialogs.messages import Dialog
 from lilfox_tui.app.navigation import TABS
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.metrics.pane import MetricsPane
-from lilfox_tui.errors import ConfigError, HostKeyUnknown, HostUnreachable
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.hosts.ssh.keys import KnownKeys, key_error
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import ConfigError, HostKeyUnknown, HostUnreachable
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.ssh.connect import KnownKeys, key_error
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import HostView, Overview
 from tests.app.overviews import NOW, host, lost, mixed, service, summary

@@ -13,7 +13,7 @@ import pytest
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.metrics.pane import MetricsPane
 from lilfox_tui.app.panes.runbook.pane import RunbookPane
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.incident.incidents import close, current

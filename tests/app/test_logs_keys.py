@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets import Lines
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.record import Severity
 from tests.app.log_files import (

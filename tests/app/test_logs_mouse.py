@@ -8,7 +8,7 @@ from pathlib import Path
 from textual import events
 from textual.pilot import Pilot
 
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets import Lines
 from tests.app.log_files import has_neighbours, line, logs_app, pane_of, selected, settled
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app

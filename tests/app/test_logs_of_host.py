@@ -11,9 +11,9 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.logs.pane import LogsPane
 from lilfox_tui.app.panes.logs.sources import OpenLogs
 from lilfox_tui.config.model import LogConfig
-from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.i18n import tr
 from lilfox_tui.logs import source as discover
 from lilfox_tui.logs.sources.file import Options
 from lilfox_tui.monitor.model import Overview

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.app.rendering.glyphs import ASCII
-from lilfox_tui.text import cell_width
+from lilfox_tui.app.rendering.draw import ASCII
+from lilfox_tui.core.text import cell_width
 from tests.app.log_files import counted, has_neighbours, line, logs_app, selected, settled, write_logs
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app

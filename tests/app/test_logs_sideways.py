@@ -9,7 +9,7 @@ import pytest
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.textual_internals import changed_spans
-from lilfox_tui.app.widgets.lines import Lines
+from lilfox_tui.app.widgets import Lines
 from tests.app.log_files import line, settled
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app

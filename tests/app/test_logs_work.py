@@ -12,8 +12,8 @@ import pytest
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.logs.sources import OpenLogs
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs import analyze, window
 from tests.app.log_files import (
     backend_lines,

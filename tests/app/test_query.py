@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from lilfox_tui.app.dialogs.chooser import Chooser
-from lilfox_tui.app.panes.metrics.query_dialog import QueryBox
-from lilfox_tui.app.panes.metrics.query_page import QueryAnswer, QueryPage, query_page
-from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE
+from lilfox_tui.app.dialogs.prompt import Chooser
+from lilfox_tui.app.panes.metrics.query_dialog import QueryAnswer, QueryBox, QueryPage, query_page
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.promql.value import Line, Matrix, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore
-from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, mixed
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check

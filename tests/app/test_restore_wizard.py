@@ -16,9 +16,9 @@ from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.source import RestoreChange
-from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.jobs.model import KeyHeld
-from lilfox_tui.text import cell_width
 from tests.app.backups_made import healthy, plan
 from tests.app.restore_stand_in import StandIn
 from tests.app.still import screen_text

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from lilfox_tui.app.cause import Cause
+from lilfox_tui.app.evidence import Cause
 from lilfox_tui.incident import incidents
 from lilfox_tui.incident.incidents import current, open_incident
 from lilfox_tui.incident.model import Closed, Decided, EvidenceKept, Noted, StepEnded, StepSkipped

@@ -11,14 +11,14 @@ from textual.geometry import Region
 
 from lilfox_tui.app import frame
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.rendering.glyphs import ASCII
+from lilfox_tui.app.rendering.draw import ASCII
 from lilfox_tui.app.run_log import RunLog
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.incident.model import Graded, TimelineEntry
 from lilfox_tui.incident.reducer import fold
 from lilfox_tui.monitor.model import IncidentView, RunbooksView
 from lilfox_tui.runbook.parse.document import parse
 from lilfox_tui.runbook.run.protocol import CommandBegan, CommandEnded, CommandSkipped, RunFact
-from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW, mixed
 from tests.app.runs_made import HOSTILE, TEXT, failed, job, looked, open_incident, ran, run, skipped, view
 from tests.app.still import screen_text, still_app
@@ -308,7 +308,7 @@ async def test_only_rows_that_changed_are_drawn_anew(tmp_path: Path, monkeypatch
         await pilot.press("4", "enter")
         await pilot.pause()
         regions: list[object] = []
-        from lilfox_tui.app.widgets.lines import Lines
+        from lilfox_tui.app.widgets import Lines
 
         original = Lines.refresh
 

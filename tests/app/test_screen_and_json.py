@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import report
 from lilfox_tui.monitor.model import Overview

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.app.rendering.glyphs import ASCII
-from lilfox_tui.text import cell_width
+from lilfox_tui.app.rendering.draw import ASCII
+from lilfox_tui.core.text import cell_width
 from tests.app.overviews import down, mixed
 from tests.app.still import screen_text, still_app
 

@@ -7,13 +7,12 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.metrics.target_rows import down_text, target_rows
-from lilfox_tui.app.rendering.glyphs import UNICODE
-from lilfox_tui.feed import Pending, Ready, Unavailable
-from lilfox_tui.i18n import ntr, tr
+from lilfox_tui.app.panes.metrics.alert_section import down_text, target_rows
+from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.core.aio import Pending, Ready, Unavailable
+from lilfox_tui.core.i18n import ntr, tr
 from lilfox_tui.monitor.model import TargetView
-from lilfox_tui.scrape.page_request import NoPage
-from lilfox_tui.scrape.scraper import Scrape
+from lilfox_tui.scrape.scraper import NoPage, Scrape
 from tests.app.overviews import NOW
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check

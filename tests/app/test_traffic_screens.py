@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from lilfox_tui.app.app import LilFoxApp
-from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE, Glyphs
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Glyphs
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.traffic import TrafficPart, series_of_traffic
-from lilfox_tui.text import cell_width
 from tests.app.overviews import NOW
 from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check

@@ -6,13 +6,12 @@ from datetime import timedelta
 
 import msgspec
 
-from lilfox_tui.feed import Ready, State, Unavailable
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.aio import Ready, State, Unavailable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.metrics.traffic import Quantile, Traffic, TrafficPart
 from lilfox_tui.monitor.model import Overview, ServiceView, StoreUsage, TargetView
-from lilfox_tui.scrape.page_request import NoPage
-from lilfox_tui.scrape.scraper import Scrape
+from lilfox_tui.scrape.scraper import NoPage, Scrape
 from tests.app.overviews import NOW, host, service, summary
 
 TAKEN = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from lilfox_tui.backup.sets.manifest import Manifest, Proof, encoded
+from lilfox_tui.backup.sets.model import Manifest, Proof, encoded
 from lilfox_tui.backup.sets.names import MANIFEST, manifest_name, proof_name
 from tests.services.postgres import Postgres
 

@@ -20,7 +20,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.start import build_app
 from lilfox_tui.cli.main import parse
 from lilfox_tui.config.loader import load
-from lilfox_tui.feed import Ready
+from lilfox_tui.core.aio import Ready
 from tests.bench.on_terminal import COLUMNS, ROWS
 from tests.waiting import until
 

@@ -14,10 +14,9 @@ from statistics import median
 from unittest.mock import patch
 
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.folder import find
-from lilfox_tui.incident.model import Noted, StepBegan, StepEnded
+from lilfox_tui.incident.export import verify
+from lilfox_tui.incident.model import Noted, StepBegan, StepEnded, find
 from lilfox_tui.incident.timeline import open_for_append
-from lilfox_tui.incident.verify import verify
 from tests.bench.on_terminal import CannotMeasure
 from tests.bench.programs import LILFOX, Peers, environment, median_ratio
 from tests.bench.table import Row, against, within

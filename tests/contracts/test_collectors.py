@@ -8,7 +8,7 @@ import subprocess
 import msgspec
 import pytest
 
-from lilfox_tui import plugins
+from lilfox_tui.core import plugins
 from lilfox_tui.metrics.collector import PACKAGE, load_collectors
 from lilfox_tui.metrics.model import MalformedOutput
 

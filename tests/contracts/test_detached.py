@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import NotBegun, StillRuns
+from lilfox_tui.core.errors import NotBegun, StillRuns
 from lilfox_tui.hosts import detached
 from tests.contracts.detached_places import Place, followed, lab, place
 from tests.waiting import until

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui import plugins
+from lilfox_tui.core import plugins
 from lilfox_tui.logs.filter.model import AtLeast, FieldMatch, Filter, TextMatch, field_values
 from lilfox_tui.logs.filter.needles import needles
-from lilfox_tui.logs.format import FORMATS, load_format, split_records
-from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, Severity
+from lilfox_tui.logs.record import FORMATS, RAW_LIMIT, LogEntry, LogRecord, Severity, load_format, split_records
 from tests.unit.logs.formats.examples import EXAMPLES
 
 KINDS = plugins.kinds(FORMATS)

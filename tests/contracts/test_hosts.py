@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import CommandFailed, CommandTimeout, FileRefused, HostError, NotAllowed
+from lilfox_tui.core.errors import CommandFailed, CommandTimeout, FileRefused, HostError, NotAllowed
 from lilfox_tui.hosts.base import Completed, Host
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.open import open_host

@@ -16,14 +16,14 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import fields
 
-from lilfox_tui import plugins
 from lilfox_tui.config.model import HostConfig, LogConfig, Seconds
+from lilfox_tui.core import plugins
+from lilfox_tui.core.plugins import LOG_SOURCES
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, TextMatch
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, SourceNotice, SourceSettings, Start
 from lilfox_tui.logs.sources import command, elasticsearch, file, journald, loki, stdin
-from lilfox_tui.plugins import LOG_SOURCES
 from tests.services.elasticsearch_server import ElasticsearchServer
 from tests.services.journal_host import JournalHost
 from tests.services.loki_server import LokiServer

@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.backup.store import BrokenSet
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.parse.document import parse
 from tests.faults import test_http_bombs as http

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lilfox_tui.jobs import child
-from lilfox_tui.jobs.recorder import RecordedRun
+from lilfox_tui.jobs.child import RecordedRun
 
 
 def main(argv: Sequence[str]) -> int:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.sources.postgresql import Options
-from lilfox_tui.errors import HostError
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.errors import HostError
 from tests.services.database_sets import DatabaseSet, databases, options_for, target, without_others
 from tests.services.postgres import Postgres
 from tests.services.postgres_backups import fresh, no_session_is_left

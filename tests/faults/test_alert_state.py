@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.ownership import SILENT_S, EvaluationLock
+from lilfox_tui.alerts.external import kept_alerts
 from lilfox_tui.alerts.silences import parse_matchers
-from lilfox_tui.alerts.storage import AlertDatabase
-from lilfox_tui.feed import Ready
-from lilfox_tui.monitor.external_alerts import kept_alerts
+from lilfox_tui.alerts.storage import SILENT_S, AlertDatabase, EvaluationLock
+from lilfox_tui.core.aio import Ready
 from tests.services.alert_lab import Lab
 from tests.unit.alerts.running import Clock, Run
 from tests.waiting import until
@@ -47,7 +46,7 @@ async def test_one_that_evaluates_and_stands_still_is_told_of(lab: Lab, monkeypa
         said = str(lock.frozen(later))
         assert f"process {first.process.pid}) gives no sign of life since" in said
         assert not lock.take()
-        monkeypatch.setattr("lilfox_tui.alerts.ownership.SILENT_S", 0.0)
+        monkeypatch.setattr("lilfox_tui.alerts.storage.SILENT_S", 0.0)
         kept = kept_alerts(folder)
         assert isinstance(kept, Ready)
         assert kept.value.blind

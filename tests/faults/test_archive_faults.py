@@ -206,8 +206,8 @@ async def test_forty_thousand_files_take_no_more_memory(app: Path, tmp_path: Pat
 
 READING = """
 import sys
-from lilfox_tui.backup.files.index import Index
-from lilfox_tui.backup.files.safe_members import SafeMembers
+from lilfox_tui.backup.files.tar_filter import Index
+from lilfox_tui.backup.files.tar import SafeMembers
 from lilfox_tui.backup.files.tar_filter import TarFilter
 index = Index()
 sieve = TarFilter(SafeMembers(b"public/uploads", links_out=False, setuid=False), index=index)

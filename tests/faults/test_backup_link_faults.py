@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup import effects, retry
+from lilfox_tui.backup import effects, store
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.restores import journal
+from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import settle_open
+from lilfox_tui.backup.store import BackupError
 from tests.faults.linked_backup import Linked, Watched, linked
 from tests.faults.relay import Way
 from tests.services.postgres import Postgres
@@ -41,7 +41,7 @@ def ssh() -> Iterator[SshdLab]:
 
 @pytest.fixture
 async def lab(tmp_path: Path, server: Postgres, ssh: SshdLab, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Linked]:
-    monkeypatch.setattr(retry, "WAITS_S", (0.2, 0.5, 1.0))
+    monkeypatch.setattr(store, "WAITS_S", (0.2, 0.5, 1.0))
     async with linked(tmp_path, server, ssh) as made:
         yield made
 
@@ -110,7 +110,7 @@ async def test_15_a_link_that_does_not_come_back_ends_the_run_in_bounded_time(la
     before = sorted(path.name for path in lab.far.iterdir())
     run = stalled(lab, "nas", at("moved", "uploads_", 6 * MB), mend=False)
     began = time.monotonic()
-    with pytest.raises(retry.LinkGone, match="tried 4 times"):
+    with pytest.raises(store.LinkGone, match="tried 4 times"):
         await effects.backup(run, lab.wish("files"))
     assert time.monotonic() - began < 120
     assert [text.partition(")")[0][-6:] for text in run.tries] == ["2 of 4", "3 of 4", "4 of 4"]
@@ -230,17 +230,17 @@ async def test_46_a_link_that_goes_between_the_renames(
     if not back:
         assert with_error is not None
         assert "not known yet" in str(with_error)
-        assert journal.read_all()[0].stage == "swapping"
+        assert interrupted.read_all()[0].stage == "swapping"
         settling = Watched(at("", ""), nothing)
         with pytest.raises(BackupError, match="not there") if target == "uploads" else nullcontext():
             await effects.backup(settling, lab.wish("files"))
         assert "lilfox backup settle" in "\n".join(settling.told("warning"))
-        assert journal.read_all()[0].stage == "swapping", "nobody ordered a backup to settle it"
+        assert interrupted.read_all()[0].stage == "swapping", "nobody ordered a backup to settle it"
         _wish, config, _plan = effects.opened(lab.wish("files"))
         async with BackupContext(config) as opening:
             assert await settle_open(settling, opening, config) == []
         assert any("that was interrupted is" in text for text in settling.told("warning"))
-    assert journal.read_all()[0].stage == ("swapped" if target == "uploads" else "undone")
+    assert interrupted.read_all()[0].stage == ("swapped" if target == "uploads" else "undone")
     whole = target == "uploads"  # the databases' renames are one transaction, which was not committed
     assert lab.digest() == (digest if whole else now)
     assert (lab.uploads / "a.txt").read_text() == ("fox\n" if whole else "broken\n")

@@ -16,9 +16,9 @@ import pyrage
 import pytest
 
 from lilfox_tui.backup import effects
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.content import DatabaseSnapshot
 from lilfox_tui.backup.remote_dump import PIPELINE
+from lilfox_tui.backup.store import BackupError
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.jobs.model import Level, Outcome
 from tests.faults.linked_backup import Watched

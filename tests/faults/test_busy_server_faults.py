@@ -10,11 +10,11 @@ from contextlib import suppress
 
 import pytest
 
-from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.postgresql import staging
+from lilfox_tui.backup.postgresql import swap
 from lilfox_tui.backup.postgresql.connect import open_server_access, read_url
 from lilfox_tui.backup.postgresql.psql import Psql
 from lilfox_tui.backup.postgresql.server import server_of
+from lilfox_tui.backup.store import BackupError
 from tests.services.database_sets import databases
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_backups import fresh, holding, local
@@ -35,7 +35,7 @@ async def _drop(server: Postgres, name: str) -> None:
         local(), read_url(f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/postgres")
     ) as access:
         psql = Psql(access)
-        await staging.drop(psql, await server_of(psql), name)
+        await swap.drop(psql, await server_of(psql), name)
 
 
 @pytest.mark.fault("1.46", "4.97")
@@ -50,7 +50,7 @@ async def test_46_what_was_staged_is_taken_away_once_a_session_that_takes_long_h
 
 @pytest.mark.fault("1.46", "4.97")
 async def test_46_a_session_that_does_not_leave_is_named(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "LEAVE_S", 0.0)
+    monkeypatch.setattr(swap, "LEAVE_S", 0.0)
     fresh(server, name="staged")
     with holding(server, IDLE, "staged") as pid:
         os.kill(pid, signal.SIGSTOP)

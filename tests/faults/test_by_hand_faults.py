@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.postgresql.staging import MARK
+from lilfox_tui.backup.postgresql.swap import MARK
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options
+from lilfox_tui.backup.store import BackupError
 from tests.services.database_sets import bad, databases, dumped, options_for, restored, target, without_others
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_backups import fresh, local, no_session_is_left, script

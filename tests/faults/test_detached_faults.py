@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import CommandUnknown, HostError, HostUnreachable, NotBegun
+from lilfox_tui.core.errors import CommandUnknown, HostError, HostUnreachable, NotBegun
 from lilfox_tui.hosts import detached, detached_scripts
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.detached import Begun, DetachedOutput, DetachedState

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.errors import BackupError, NotReady
 from lilfox_tui.backup.sources.postgresql import Options
+from lilfox_tui.backup.store import BackupError, NotReady
 from tests.services.backup_lab import BackupLab
 from tests.services.database_sets import DatabaseSet, bad, databases, dumped, options_for, target, without_others
 from tests.services.postgres import Postgres

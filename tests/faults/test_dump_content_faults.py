@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.connect import open_server_access, read_url
 from lilfox_tui.backup.postgresql.content import take_snapshot
-from lilfox_tui.backup.postgresql.detail import DatabaseContent, DatabaseDetail, DigestWay, database_detail
-from lilfox_tui.errors import HostError
+from lilfox_tui.backup.postgresql.psql import DatabaseContent, DatabaseDetail, DigestWay, database_detail
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.open import open_host
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import SUPERUSER, Postgres

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.source import PostgreSqlSource
+from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import Seconds
-from lilfox_tui.errors import HostError, LilFoxError
+from lilfox_tui.core.errors import HostError, LilFoxError
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import Postgres
 from tests.services.postgres_backups import (

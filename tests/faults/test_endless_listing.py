@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import asyncssh
 import pytest
 
-from lilfox_tui.errors import HostError
+from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.ssh import files as ssh_sftp
 from lilfox_tui.hosts.ssh.host import SshHost

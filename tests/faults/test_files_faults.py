@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.sources import config, files
-from lilfox_tui.errors import HostError
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from tests.faults.uploads_app import U, app, host, options

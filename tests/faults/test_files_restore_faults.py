@@ -21,15 +21,15 @@ import pytest
 
 from lilfox_tui.backup.context import BackupContext, source_module
 from lilfox_tui.backup.crash_points import CRASH_AT
-from lilfox_tui.backup.errors import BackupError, HalfSwapped
 from lilfox_tui.backup.files import staging as renames
 from lilfox_tui.backup.restores import interrupted
-from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.backup.sources import config, files
+from lilfox_tui.backup.store import BackupError, HalfSwapped
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import HostError
+from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.base import Host
 from tests.faults.uploads_app import TOP, U, app, file, host, options
 from tests.services.tree_sets import Shelf, dumped, refused, snapshot, staged, tar_of

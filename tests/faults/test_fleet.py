@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from lilfox_tui.config.model import Config, Seconds
-from lilfox_tui.errors import HostKeyChanged, HostUnreachable, LilFoxError
-from lilfox_tui.feed import Ready
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.errors import HostKeyChanged, HostUnreachable, LilFoxError
 from lilfox_tui.metrics.model import Level
 from tests.faults.relay import Relay
 from tests.lab.watching import NOT_BUSY, Watch, watching

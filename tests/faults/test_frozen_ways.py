@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backends.backend import Backend
 from lilfox_tui.backends.kinds import postgresql, redis
+from lilfox_tui.backends.model import Backend
 from lilfox_tui.config.model import Seconds, SecretRef
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import SeriesStore

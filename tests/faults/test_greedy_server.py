@@ -10,7 +10,7 @@ from typing import Any
 import asyncssh
 import pytest
 
-from lilfox_tui.errors import AuthRefused
+from lilfox_tui.core.errors import AuthRefused
 from lilfox_tui.hosts.open import open_host
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.services.test_ssh_logins import ssh_agent

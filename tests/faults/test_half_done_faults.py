@@ -20,7 +20,7 @@ import pytest
 from lilfox_tui.backup import effects
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.jobs.listing import find_job, list_jobs
 from tests.services.backup_lab import ROWS, BackupLab
 from tests.services.lilfox_command import LILFOX

@@ -17,10 +17,10 @@ from lilfox_tui.alerts.external import AlertmanagerApi
 from lilfox_tui.alerts.notifier import Notifier, NotifierSetup
 from lilfox_tui.alerts.notifiers import alertmanager, command, smtp, webhook
 from lilfox_tui.alerts.silences import parse_matchers
-from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.http_probe import HttpBody, MetricsPage
+from lilfox_tui.backends.model import BackendError
 from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.http import revealed
 from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.redact import redact

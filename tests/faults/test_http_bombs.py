@@ -15,18 +15,18 @@ import pytest
 import zstandard
 
 from lilfox_tui.alerts.external import AlertmanagerApi
-from lilfox_tui.alerts.http_post import JsonPost
+from lilfox_tui.alerts.notifier import JsonPost
 from lilfox_tui.alerts.notifiers.webhook import Options as WebhookOptions
 from lilfox_tui.backends.http_probe import HttpBackendOptions as LookOptions
 from lilfox_tui.backends.http_probe import HttpProbe
 from lilfox_tui.config.model import ApiConfig, HostConfig, Seconds, ServiceConfig
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.http_source import HttpSourceOptions, LogServer
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.monitor.daemon import Heartbeat
 from lilfox_tui.promql.remote import RemoteEngine
-from lilfox_tui.scrape.page_request import PageRequest
+from lilfox_tui.scrape.scraper import PageRequest
 from lilfox_tui.scrape.target import ScrapeTarget
 from tests.services.http_servers import Talk, serving
 from tests.waiting import turn

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import CommandTimeout
+from lilfox_tui.core.errors import CommandTimeout
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.files import remote_shell

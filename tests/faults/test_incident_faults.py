@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.folder import IncidentError, NotRecorded, find
-from lilfox_tui.incident.model import EvidenceKept, JobBegan, JobEnded, Noted
-from lilfox_tui.incident.verify import verify
+from lilfox_tui.incident.export import verify
+from lilfox_tui.incident.model import EvidenceKept, IncidentError, JobBegan, JobEnded, Noted, NotRecorded, find
 from lilfox_tui.jobs.listing import find_job
 from tests.faults.test_job_faults import fill, small_disk
 from tests.unit.jobs.effects import begin
@@ -54,7 +53,7 @@ book.append("INC-1", Noted(text="never"))
 @pytest.fixture
 def memory_disk(monkeypatch: pytest.MonkeyPatch, own_folders: Path) -> Iterator[Path]:
     """State on a disk that is quick to sync."""
-    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.setattr("lilfox_tui.core.paths._SYSTEM", str(own_folders / "system"))
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as made:
         monkeypatch.setenv("XDG_STATE_HOME", made)
         yield Path(made) / "lilfox" / "incidents"
@@ -139,7 +138,7 @@ def test_a_follower_sees_what_another_process_writes_after_a_torn_line(memory_di
 @pytest.fixture
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_folders: Path) -> Iterator[Path]:
     """A small disk that holds the state."""
-    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.setattr("lilfox_tui.core.paths._SYSTEM", str(own_folders / "system"))
     place = small_disk(tmp_path, "size=512k,mode=700")
     monkeypatch.setenv("XDG_STATE_HOME", str(place))
     try:

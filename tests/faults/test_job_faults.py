@@ -126,7 +126,7 @@ def disk(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_folders: Path
 ) -> Iterator[Path]:
     """A small disk that holds the jobs; the parameter is how it is mounted."""
-    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.setattr("lilfox_tui.core.paths._SYSTEM", str(own_folders / "system"))
     place = small_disk(tmp_path, f"{getattr(request, 'param', 'size=512k')},mode=700")
     monkeypatch.setenv("XDG_STATE_HOME", str(place))
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.filter.model import EVERYTHING

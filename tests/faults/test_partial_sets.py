@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.backup.sets.manifest import encoded
+from lilfox_tui.backup.sets.model import encoded
 from tests.services.backup_lab import BackupLab
 from tests.unit.jobs.running import jobs
 

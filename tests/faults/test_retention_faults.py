@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from lilfox_tui.backup import run as backup_run
 from lilfox_tui.backup.plan import BackupPlan
 from lilfox_tui.backup.sets.catalogue import read_sets
-from lilfox_tui.backup.sets.manifest import Manifest, Proof, encoded
+from lilfox_tui.backup.sets.model import Manifest, Proof, encoded
 from lilfox_tui.backup.sets.names import set_id
 from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.backup.stores import local
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig, SshConfig
-from lilfox_tui.errors import ConfigError, UsageError
+from lilfox_tui.core.errors import ConfigError, UsageError
 from lilfox_tui.hosts.open import open_host
 from tests.unit.backup.noted_run import NotedRun
 from tests.unit.backup.sets import a_set, manifest_of, proof_of, put_proof, put_set

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.jobs.listing import find_job, list_jobs
 from lilfox_tui.jobs.reader import EVENTS, start_of
 from lilfox_tui.runbook.run.persistence import newest_run

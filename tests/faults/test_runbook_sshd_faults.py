@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.incident.export import verify
 from lilfox_tui.incident.incidents import entries, open_incident
 from lilfox_tui.incident.model import StepBegan, StepEnded
-from lilfox_tui.incident.verify import verify
 from lilfox_tui.jobs.reader import EVENTS
 from lilfox_tui.runbook.run.protocol import RunAll
 from tests.services.runbook_lab import RunbookLab, fence

@@ -19,7 +19,7 @@ from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.sets.catalogue import read_sets
 from lilfox_tui.backup.storage.local import LocalStore
 from lilfox_tui.backup.stores.local import Options
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from tests.services.backup_lab import BackupLab
 from tests.services.manual_backup import Application, make_database
 from tests.services.postgres import Postgres

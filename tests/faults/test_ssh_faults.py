@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import (
+from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.core.errors import (  # fmt: skip
     AuthRefused,
     CommandTimeout,
     CommandUnknown,
@@ -22,8 +23,7 @@ from lilfox_tui.errors import (
     HostUnreachable,
     LilFoxError,
     LinkLost,
-)  # fmt: skip
-from lilfox_tui.feed import Ready, Unavailable
+)
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.shell_words import END_GROUP

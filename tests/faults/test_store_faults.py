@@ -16,11 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.errors import StoreError
 from lilfox_tui.backup.publishing import Publication
-from lilfox_tui.backup.store import BackupStore
+from lilfox_tui.backup.store import BackupStore, StoreError
 from lilfox_tui.backup.stores import sftp
-from lilfox_tui.errors import HostError, HostUnreachable
+from lilfox_tui.core.errors import HostError, HostUnreachable
 from lilfox_tui.hosts.open import open_host
 from tests.faults.faulty_stores import HEADING, KINDS, hold, lab, names, of, old_set, opened, place
 from tests.faults.relay import Relay

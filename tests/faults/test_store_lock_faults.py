@@ -18,9 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.errors import StoreError, StoreHeld
 from lilfox_tui.backup.storage import lock
-from lilfox_tui.backup.store import BackupStore
+from lilfox_tui.backup.store import BackupStore, StoreError, StoreHeld
 from tests.faults.faulty_stores import KINDS, hold, lab, opened, place
 from tests.services.sshd import SshdLab
 from tests.waiting import until

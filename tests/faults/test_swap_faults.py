@@ -18,11 +18,11 @@ import msgspec
 import psycopg
 import pytest
 
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options
-from lilfox_tui.errors import HostError
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.errors import HostError
 from tests.faults.restored_shop import ROWS, SUM, failing, other, server, shop
 from tests.services.database_sets import (
     bad,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.incident.export import verify
 from lilfox_tui.incident.incidents import entries
 from lilfox_tui.incident.model import Closed, StepBegan, StepEnded
-from lilfox_tui.incident.verify import verify
 from lilfox_tui.jobs.listing import list_jobs
 from tests.lab.machines import Machine, MachineLab
 from tests.lab.slow_link import SlowLink, slow_link

@@ -11,8 +11,8 @@ from datetime import UTC
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.errors import HostError
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, TextMatch

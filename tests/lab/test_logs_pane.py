@@ -20,7 +20,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.app_actions import oldest_known
 from lilfox_tui.app.panes.logs.pane import LogsPane
 from lilfox_tui.app.panes.metrics.state import Subject
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.config.model import Config, LogConfig, ServiceConfig
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.demo.stack import Stack

@@ -13,14 +13,12 @@ import yaml
 
 from lilfox_tui.incident.incidents import current, entries, open_incident
 from lilfox_tui.incident.model import Changed, JobBegan, JobEnded, Reverted
-from lilfox_tui.jobs.control import cancel, mark_checked
-from lilfox_tui.jobs.listing import find_job, list_jobs, unsettled
+from lilfox_tui.jobs.listing import cancel, find_job, list_jobs, mark_checked, unsettled
 from lilfox_tui.jobs.model import Job, KeyHeld
 from lilfox_tui.jobs.start import start
 from lilfox_tui.operations.addresses import ban_operation, unban_operation
 from lilfox_tui.operations.job import request_of
-from lilfox_tui.operations.model import Operation
-from lilfox_tui.operations.units import Signal, Verb, signal_operation, unit_operation
+from lilfox_tui.operations.model import Operation, Signal, Verb, signal_operation, unit_operation
 from tests.lab.machines import MachineLab
 from tests.lab.test_library_attack import Attack
 from tests.unit.jobs.running import ended, jobs

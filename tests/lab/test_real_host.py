@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config, Seconds, ServiceConfig
-from lilfox_tui.errors import HostKeyChanged, HostUnreachable
+from lilfox_tui.core.errors import HostKeyChanged, HostUnreachable
 from lilfox_tui.metrics.model import Level, ProcessUsage, Series
 from tests.lab.machines import Machine, MachineLab
 from tests.lab.watching import NOT_BUSY, Watch, watching

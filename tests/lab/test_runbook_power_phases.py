@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.incident.export import verify
 from lilfox_tui.incident.incidents import open_incident
-from lilfox_tui.incident.verify import verify
 from lilfox_tui.jobs.reader import EVENTS
 from lilfox_tui.runbook.run.protocol import FinishRun, LookAgain, RunAll, Undo
 from tests.lab.machines import Machine, MachineLab

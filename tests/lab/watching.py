@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lilfox_tui.config.model import Config, Threshold, Thresholds
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.metrics.model import HostSummary, Level
 from lilfox_tui.monitor.changes import ChangeLog
 from lilfox_tui.monitor.model import HostView

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.alerts.ownership import DATABASE, state_folder
-from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, state_folder
 from tests.lifetime import ending_with_us
 
 RULES = """

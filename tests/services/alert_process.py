@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from lilfox_tui.alerts.engine import AlertEngine
-from lilfox_tui.alerts.ownership import state_folder
+from lilfox_tui.alerts.storage import state_folder
 from lilfox_tui.config.loader import load
-from lilfox_tui.feed import Ready
-from lilfox_tui.replace_file import replace_file
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.files import replace_file
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore
 

@@ -14,7 +14,7 @@ import jsonschema
 import msgspec
 import yaml
 
-from lilfox_tui.backup.sets.manifest import Manifest
+from lilfox_tui.backup.sets.model import Manifest
 from lilfox_tui.cli.schemas import schema
 from tests.services.lilfox_command import LILFOX
 from tests.services.postgres import Postgres

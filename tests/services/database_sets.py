@@ -11,8 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.sets.manifest import ManifestPart, PartKind, detail_json
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, ManifestPart, PartKind, Status, detail_json
 from lilfox_tui.backup.source import RestoreTarget, SourceRestoreSpec
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import TypeVar
 
-from lilfox_tui.feed import Ready
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.scraper import Scraper

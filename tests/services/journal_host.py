@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed
 from lilfox_tui.hosts.fake import FakeHost
 

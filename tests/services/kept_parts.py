@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
-from lilfox_tui.backup.sets.manifest import PartKind
+from lilfox_tui.backup.sets.model import PartKind
 from lilfox_tui.backup.source import StoredPart
-from lilfox_tui.i18n import Message
+from lilfox_tui.core.i18n import Message
 
 
 class KeptParts:

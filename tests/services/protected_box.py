@@ -24,15 +24,14 @@ import msgspec
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.jobs.model import Level
 from lilfox_tui.runbook.model import Variable
 from lilfox_tui.runbook.parse.document import read
 from lilfox_tui.runbook.run import job
-from lilfox_tui.runbook.run.gate import let_argv_through
+from lilfox_tui.runbook.run.gate import let_argv_through, offered
 from lilfox_tui.runbook.run.protocol import FinishRun, Order, RunAll, RunOne, RunRequest, Stop, TerminalBegins, send
-from lilfox_tui.runbook.run.targets import offered
 from tests.lifetime import ending_with_us
 from tests.services.hostile_commands import BEFORE, Attempt, attempts
 from tests.services.postgres import SUPERUSER, Postgres

@@ -14,8 +14,7 @@ from lilfox_tui.alerts.rules import from_text
 from lilfox_tui.alerts.unit_test_file import parse_series
 from lilfox_tui.alerts.unit_test_runner import UnitTestSeries
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_2
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import PROMETHEUS_2, Vector
 
 MINUTE_MS = 60_000
 LAST_MIN = 40

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.alerts.responses import acknowledge, silence
-from lilfox_tui.alerts.silences import parse_matchers
+from lilfox_tui.alerts.engine import alerts_from_storage
+from lilfox_tui.alerts.silences import acknowledge, parse_matchers, silence
 from lilfox_tui.alerts.storage import Outbox
-from lilfox_tui.alerts.views import alerts_from_storage
 from tests.services.alert_lab import Lab
 from tests.services.alertmanager import AlertmanagerServer
 from tests.services.http_stand_in import Reply, StandIn

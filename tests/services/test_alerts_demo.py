@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.alerts.ownership import DATABASE, state_folder
-from lilfox_tui.alerts.storage import AlertDatabase, Outbox
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, Outbox, state_folder
 from lilfox_tui.demo.stack import Stack
 from tests.services.alertmanager import AlertmanagerServer
 from tests.services.http_stand_in import Reply, StandIn

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.analyze import RANGE_BYTES, analyze
 from lilfox_tui.logs.count_process import CountRange

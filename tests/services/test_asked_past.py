@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import ApiConfig, HostConfig, ServiceConfig, Thresholds
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Pending, Ready
+from lilfox_tui.core.aio import Pending, Ready
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.metrics.traffic import AVERAGE, CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, latency_series
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.breakers import BreakerState
 from lilfox_tui.backends.kinds import breakers
-from lilfox_tui.backends.model import BackendReading
+from lilfox_tui.backends.model import BackendError, BackendReading
+from lilfox_tui.backends.tables import BreakerState
 from lilfox_tui.metrics.model import Level, Series
 from tests.services.http_servers import Flood, page, serving
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.kinds import postgresql
+from lilfox_tui.backends.model import BackendError
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.metrics.model import Level, Series
 from tests.services.postgres import SUPERUSER, Postgres

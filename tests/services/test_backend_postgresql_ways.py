@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backends.backend import BackendError
+from lilfox_tui.backends.model import BackendError
 from lilfox_tui.backends.postgresql.session import Statement, StatementRefused
 from lilfox_tui.config.model import HostConfig, Seconds, SecretRef, SshConfig
 from lilfox_tui.hosts.open import open_host

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.kinds import rabbitmq
-from lilfox_tui.backends.model import BackendReading
+from lilfox_tui.backends.model import BackendError, BackendReading
 from lilfox_tui.config.model import Seconds, SecretRef, Threshold
 from lilfox_tui.metrics.model import Series
 from tests.services.rabbitmq_server import RabbitMqServer

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.kinds import arq, celery, pybreaker, redis, rq
-from lilfox_tui.backends.model import BackendReading, Cell
+from lilfox_tui.backends.model import BackendError, BackendReading, Cell
 from lilfox_tui.config.model import Seconds, SecretRef, Threshold
-from lilfox_tui.errors import HostError
+from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.model import Level, Series
 from tests.ports import free_port

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from lilfox_tui.backup.postgresql.staging import MARK
+from lilfox_tui.backup.postgresql.swap import MARK
 from lilfox_tui.cli.schemas import schema
 from tests.services.backup_lab import BackupLab
 from tests.services.postgres import Postgres

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.errors import HostError, NotAllowed, UsageError
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host

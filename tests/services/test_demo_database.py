@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from lilfox_tui.config.loader import load
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.demo import stack as stack_module
 from lilfox_tui.demo.database import server_programs
 from lilfox_tui.demo.stack import Stack
-from lilfox_tui.errors import LilFoxError
 from tests.services.lilfox_command import lilfox
 from tests.waiting import until, wait_for
 

@@ -19,10 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.demo.headless import run_headless
+from lilfox_tui.core.errors import UsageError
 from lilfox_tui.demo.http import ask
-from lilfox_tui.demo.stack import Stack
-from lilfox_tui.errors import UsageError
+from lilfox_tui.demo.stack import Stack, run_headless
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health, Level
 from tests.waiting import unhurried, until, wait_for

@@ -11,7 +11,7 @@ import pytest
 
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import HostError, UsageError
+from lilfox_tui.core.errors import HostError, UsageError
 from lilfox_tui.hosts.base import Completed, Host
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 
 from lilfox_tui.config.model import HostConfig, Seconds, SecretRef
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs import http_source
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, FieldMatch, Filter, Or, TextMatch

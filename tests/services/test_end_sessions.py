@@ -13,9 +13,8 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from lilfox_tui.backends.backend import BackendRefused
 from lilfox_tui.backends.kinds.postgresql import PostgresBackend
-from lilfox_tui.backends.model import ClientSession, Ending
+from lilfox_tui.backends.model import BackendRefused, ClientSession, Ending
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.jobs.start import start
 from lilfox_tui.operations.sessions import request_of, session_operation

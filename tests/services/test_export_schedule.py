@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lilfox_tui.backup.schedule import next_due
+from lilfox_tui.backup.plan import next_due
 from lilfox_tui.cli.exports.schedules import PATH, UNITS, crontab, on_calendar, systemd_timers
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 from tests.services.lilfox_command import LILFOX, lilfox
 
 BACKUP = """

@@ -11,15 +11,15 @@ from textual.pilot import Pilot
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.rendering.columns import EXACT
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, Seconds, ServiceConfig
 from lilfox_tui.config.themes import load_theme
-from lilfox_tui.feed import Ready
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.promql.query import parse
 from lilfox_tui.promql.value import Vector
-from lilfox_tui.scrape.notation import ms_of
+from lilfox_tui.scrape.labels import ms_of
 from tests.app.still import screen_text
 from tests.services.exporters import exporter, of_nginx, of_postgres, of_redis
 from tests.services.nginx import Nginx

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.sources import config, files
+from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.files import retained
+from lilfox_tui.backup.files import restore
 from lilfox_tui.backup.source import RestoreTarget, Swap
 from lilfox_tui.backup.sources import config, files
+from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
@@ -231,7 +231,7 @@ async def test_what_a_drill_left_is_let_go_once_nobody_writes_to_it(app: Path, t
     assert "within the last hour" in str(found.why_not)
     assert await files.forget_left(options(app), host) == []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retained, "_IDLE", retained._IDLE.replace("-cmin -60", "-cmin -0"))
+        patch.setattr(restore, "_IDLE", restore._IDLE.replace("-cmin -60", "-cmin -0"))
         with working_in(str(left)):
             assert await files.forget_left(options(app), host) == []
         assert await files.forget_left(options(app), host) == [str(left)]

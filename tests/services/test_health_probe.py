@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from lilfox_tui.config.model import HostConfig, Seconds, SecretRef, ServiceConfig
-from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.metrics.health import HealthProbe

@@ -14,18 +14,17 @@ import psycopg
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig, SshConfig
-from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.detached import DetachedOutput, DetachedState
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.incident import incidents
-from lilfox_tui.incident.export import export_markdown, handover_text
+from lilfox_tui.incident.export import export_markdown, handover_text, verify
 from lilfox_tui.incident.model import Called, Decided, JobEnded, Noted
-from lilfox_tui.incident.verify import verify
 from lilfox_tui.operations.addresses import ban_operation, unban_operation
-from lilfox_tui.operations.units import unit_operation
-from lilfox_tui.runbook.run.targets import resolve
+from lilfox_tui.operations.model import unit_operation
+from lilfox_tui.runbook.run.gate import resolve
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_looks import of_version, opened
 from tests.services.sshd import SshdLab, sshd_lab

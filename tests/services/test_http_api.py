@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.promql import http_api
+from lilfox_tui.promql import remote as http_api
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.http_api import NotAnswered
-from lilfox_tui.promql.remote import RemoteEngine
+from lilfox_tui.promql.remote import NotAnswered, RemoteEngine
 from lilfox_tui.promql.value import Vector
 from tests.services.http_servers import Talk, never, page, serving
 from tests.services.sshd import sshd_lab

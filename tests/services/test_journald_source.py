@@ -9,8 +9,8 @@ from datetime import UTC
 
 import pytest
 
-from lilfox_tui.errors import AuthRefused, HostError, LilFoxError
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import AuthRefused, HostError, LilFoxError
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, TextMatch, Within
 from lilfox_tui.logs.record import RAW_LIMIT, LogRecord, Severity

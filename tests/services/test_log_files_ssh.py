@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import FileRefused
+from lilfox_tui.core.errors import FileRefused
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.logs.files import log_file_set, one_log, pages, remote

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import AuthRefused
+from lilfox_tui.core.errors import AuthRefused
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs.files.disk import NotReadable
+from lilfox_tui.logs.files.log_file import NotReadable
 from lilfox_tui.logs.filter.model import EVERYTHING, TextMatch
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, LogSource, SourceSettings

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.logs.format import load_format, recognise, split_records
-from lilfox_tui.logs.record import LogEntry, Severity
+from lilfox_tui.logs.record import LogEntry, Severity, load_format, recognise, split_records
 from tests.services.nginx import Nginx
 from tests.services.postgres import Postgres
 from tests.waiting import wait_for

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import HostConfig, Seconds, SecretRef
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.hosts.open import open_host

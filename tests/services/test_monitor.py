@@ -13,17 +13,17 @@ import msgspec
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig, Seconds, ServiceConfig, Threshold, Thresholds
-from lilfox_tui.errors import HostUnreachable
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.paths import state_dir
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import HostSnapshot, Level, Series
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
 from lilfox_tui.monitor.model import Overview
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.watchers.host import HostWatch
-from lilfox_tui.paths import state_dir
 from tests.services.http_servers import page, serving
 from tests.waiting import until
 

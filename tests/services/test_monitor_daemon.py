@@ -19,7 +19,7 @@ import jsonschema
 import pytest
 
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.i18n import Message
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.monitor.daemon import ReportFile
 from tests.services.lilfox_command import lilfox, running
 from tests.waiting import unhurried, wait_for

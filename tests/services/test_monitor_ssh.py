@@ -11,7 +11,7 @@ import pytest
 
 from lilfox_tui.app.rows.hosts import why_no_numbers
 from lilfox_tui.config.model import Config, HostConfig, Seconds
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.metrics.model import HostSnapshot, Level
 from lilfox_tui.monitor.export import prometheus
 from lilfox_tui.monitor.monitor import Monitor

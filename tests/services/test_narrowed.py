@@ -13,7 +13,7 @@ import pytest
 from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import HostError
+from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.filter.needles import Needles
 from lilfox_tui.logs.sources.journald import BEGUN, narrowed

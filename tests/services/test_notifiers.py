@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from lilfox_tui.alerts.model import AlertState
-from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery, fingerprint
 from lilfox_tui.alerts.notifiers import alertmanager, bell, command, smtp, webhook
-from lilfox_tui.alerts.payload import fingerprint
 from lilfox_tui.config.model import Seconds, SecretRef
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from tests.services.alertmanager import AlertmanagerServer
 from tests.services.http_stand_in import Reply, StandIn
 from tests.services.mail_server import PASSWORD, Authority, Box, mail_server

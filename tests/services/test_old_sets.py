@@ -11,8 +11,7 @@ import pytest
 
 from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.catalogue import read_sets
-from lilfox_tui.backup.sets.manifest import Proof
-from lilfox_tui.backup.sets.model import BackupSet
+from lilfox_tui.backup.sets.model import BackupSet, Proof
 from tests.services.manual_backup import Application, make_database
 from tests.services.postgres import Postgres
 from tests.unit.backup.folder_store import store_of

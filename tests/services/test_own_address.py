@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.errors import HostError
+from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.addresses import address, denied, own_addresses
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost

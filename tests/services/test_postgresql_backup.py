@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.postgresql.detail import database_detail
+from lilfox_tui.backup.postgresql.psql import database_detail
 from lilfox_tui.backup.postgresql.source import read_content
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.config.model import SecretRef

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.postgresql.staging import MARK
+from lilfox_tui.backup.postgresql.swap import MARK
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options
+from lilfox_tui.backup.store import BackupError
 from tests.services.database_sets import DatabaseSet, databases, dumped, options_for, restored, without_others
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import Postgres

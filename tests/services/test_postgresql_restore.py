@@ -8,12 +8,12 @@ from collections.abc import AsyncGenerator, Iterator
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import RestoreChange, SourceRestoreSpec
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.sources.postgresql import Options
-from lilfox_tui.errors import UsageError
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.errors import UsageError
 from tests.services.database_sets import (
     DatabaseSet,
     bad,

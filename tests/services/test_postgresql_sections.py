@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql import load
 from lilfox_tui.backup.postgresql.compare import EarlyCounter, content_of
 from lilfox_tui.backup.postgresql.connect import open_server_access, read_url
-from lilfox_tui.backup.postgresql.detail import DatabaseContent, TableContent
+from lilfox_tui.backup.postgresql.psql import DatabaseContent, TableContent
 from lilfox_tui.backup.sources.postgresql import Options
+from lilfox_tui.backup.store import BackupError
 from tests.faults.test_dump_content_faults import EVERYTHING
 from tests.services.database_sets import databases, dumped, options_for, restored, target, without_others
 from tests.services.postgres import SUPERUSER, Postgres

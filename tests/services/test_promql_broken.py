@@ -11,7 +11,7 @@ import pytest
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.lexer import tokens
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_2
+from lilfox_tui.promql.value import PROMETHEUS_2
 from tests.services.prometheus_server import prometheus
 from tests.services.promql_queries import RANGES, queries
 

@@ -10,8 +10,7 @@ import pytest
 from lilfox_tui.metrics.model import Labels
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_2
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import PROMETHEUS_2, Vector
 from tests.services.prometheus_server import PrometheusServer, prometheus
 from tests.services.promql_function_queries import BY_KIND, NEARLY, ORDERED
 from tests.services.tricky_series import START_MS, KeptSeries, tricky_series

@@ -13,11 +13,9 @@ import pytest
 
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3
-from lilfox_tui.promql.value import Line, Matrix, Value, Vector
+from lilfox_tui.promql.value import PROMETHEUS_2, PROMETHEUS_3, Line, Matrix, Value, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.series import ABSENT_BITS, Floats
-from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.store import ABSENT_BITS, Floats, SeriesStore
 from tests.services.prometheus_server import PrometheusServer, prometheus
 from tests.services.promql_queries import RANGES, REFUSED, queries
 from tests.services.scripted_targets import scripted_targets

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import ApiConfig
-from lilfox_tui.promql.engine import EmbeddedEngine, QueryEngine
 from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.query import EmbeddedEngine, QueryEngine
 from lilfox_tui.promql.remote import RemoteEngine
-from lilfox_tui.promql.semantics import PROMETHEUS_2
-from lilfox_tui.promql.value import Line, Matrix, Value, Vector
+from lilfox_tui.promql.value import PROMETHEUS_2, Line, Matrix, Value, Vector
 from lilfox_tui.scrape.labels import LabelSet, Matcher
 from lilfox_tui.scrape.scraper import Scraper
 from lilfox_tui.scrape.store import SeriesStore

@@ -9,7 +9,7 @@ import pytest
 
 from lilfox_tui.alerts.lint import lint
 from lilfox_tui.alerts.rules import read_rules
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 from tests.services.promtool import check_rules
 
 WHOLE = [

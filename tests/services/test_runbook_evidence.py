@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.incident.export import export_markdown
-from lilfox_tui.incident.folder import find
+from lilfox_tui.incident.export import export_markdown, verify
 from lilfox_tui.incident.incidents import entries, open_incident
-from lilfox_tui.incident.model import Changed, EvidenceKept, StepBegan
-from lilfox_tui.incident.verify import verify
+from lilfox_tui.incident.model import Changed, EvidenceKept, StepBegan, find
 from lilfox_tui.jobs.model import MessageLogged
 from lilfox_tui.jobs.reader import EventReader
 from lilfox_tui.runbook.run.protocol import FinishRun

@@ -11,14 +11,13 @@ import pytest
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.errors import LilFoxError, NotAllowed
+from lilfox_tui.core.errors import LilFoxError, NotAllowed
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.runbook.bash.launcher import ARGV, FenceSession, given
 from lilfox_tui.runbook.model import BUNDLED, Kind, Runbook, Variable
 from lilfox_tui.runbook.parse.document import parse, read
-from lilfox_tui.runbook.run.gate import asks_with, kind_with, let_through
+from lilfox_tui.runbook.run.gate import asks_with, kind_with, let_through, offered
 from lilfox_tui.runbook.run.protocol import FinishRun, OrderRefused, TerminalBegins
-from lilfox_tui.runbook.run.targets import offered
 from lilfox_tui.runbook.run.variables import fill
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.runbook_lab import RunbookLab, fence

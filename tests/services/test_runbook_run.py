@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.incident.incidents import entries, open_incident
 from lilfox_tui.incident.model import Noted
 from lilfox_tui.runbook.bash.launcher import FOLDER

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lilfox_tui.feed import Ready, Unavailable
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.hosts.http import Tls
 from lilfox_tui.scrape.exposition import ScrapedPage
 from lilfox_tui.scrape.labels import Matcher
 from lilfox_tui.scrape.scraper import Scraper
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
-from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, SeriesStore
 from lilfox_tui.scrape.target import PlainSecret, ScrapeAccess, ScrapeLimits, ScrapeTarget
 from tests.services.http_servers import Flood, Talk, never, own_certificate, page, says, serving
 from tests.waiting import until

@@ -10,7 +10,7 @@ import pytest
 
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.scrape.page_request import NoPage, PageRequest
+from lilfox_tui.scrape.scraper import NoPage, PageRequest
 from lilfox_tui.scrape.target import ScrapeTarget
 from tests.services.http_servers import page, serving
 from tests.services.sshd import SshdLab, sshd_lab

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.feed import Ready
-from lilfox_tui.scrape import pool as pool_module
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.scrape import scraper as pool_module
 from lilfox_tui.scrape.discovery import Discovery
 from lilfox_tui.scrape.labels import Matcher
-from lilfox_tui.scrape.pool import ScraperPool
 from lilfox_tui.scrape.prometheus_config import from_text
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
-from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.scraper import ScraperPool
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, SeriesStore
 from lilfox_tui.scrape.target import ScrapeTarget
 from tests.services.http_servers import page, serving
 from tests.waiting import until

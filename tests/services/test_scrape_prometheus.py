@@ -22,8 +22,7 @@ from lilfox_tui.scrape.exposition import Exposition
 from lilfox_tui.scrape.labels import LabelSet, Matcher
 from lilfox_tui.scrape.prometheus_config import read_prometheus
 from lilfox_tui.scrape.scraper import Scraper
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
-from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, SeriesStore
 from tests.services.prometheus_server import prometheus
 from tests.waiting import wait_for
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.scrape.prometheus_config import read_prometheus
 from tests.services.lilfox_command import lilfox
 

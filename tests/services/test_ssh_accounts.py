@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import Config, Seconds
-from lilfox_tui.errors import AuthRefused, CommandTimeout, HostUnreachable
+from lilfox_tui.core.errors import AuthRefused, CommandTimeout, HostUnreachable
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import summarize

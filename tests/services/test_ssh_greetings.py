@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.errors import AuthRefused, HostUnreachable
+from lilfox_tui.core.errors import AuthRefused, HostUnreachable
 from lilfox_tui.hosts.open import offered_key, open_host
 from tests.faults.relay import Relay
 from tests.services.http_servers import Talk, serving

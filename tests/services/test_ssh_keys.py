@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import AuthRefused, FileRefused, HostKeyChanged, HostKeyUnknown, HostUnreachable
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import AuthRefused, FileRefused, HostKeyChanged, HostKeyUnknown, HostUnreachable
 from lilfox_tui.hosts.open import offered_key, open_host, trust
 from tests.services.sshd import SshdLab, sshd_lab
 

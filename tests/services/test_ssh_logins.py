@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import AuthRefused, HostKeyChanged, HostKeyUnknown, HostUnreachable
+from lilfox_tui.core.errors import AuthRefused, HostKeyChanged, HostKeyUnknown, HostUnreachable
 from lilfox_tui.hosts.open import open_host
 from tests.services.sshd import Sshd, SshdLab, sshd_lab
 from tests.waiting import wait_for

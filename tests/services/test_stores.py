@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.errors import StoreError, StoreHeld
-from lilfox_tui.backup.store import BackupStore
+from lilfox_tui.backup.store import BackupStore, StoreError, StoreHeld
 from lilfox_tui.backup.stores import local, sftp
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import HostError, NotAllowed, UsageError
+from lilfox_tui.core.errors import HostError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from tests.services.accounts import account

@@ -14,12 +14,12 @@ import pytest
 
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.rendering.columns import EXACT
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.config.model import Config, HostConfig, ScrapeConfig, Seconds, ServiceConfig
 from lilfox_tui.config.themes import load_theme
+from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.demo.http import ask
 from lilfox_tui.demo.stack import Stack
-from lilfox_tui.feed import Ready, Unavailable
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.monitor import Monitor

@@ -14,18 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui import paths
 from lilfox_tui.alerts.rules import read_rule_files
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.errors import AuthRefused
+from lilfox_tui.core import paths
+from lilfox_tui.core.errors import AuthRefused
+from lilfox_tui.core.files import NotTrusted
 from lilfox_tui.hosts.http import Tls, tls_context
 from lilfox_tui.hosts.open import open_host
 from lilfox_tui.hosts.ssh.openssh import shell_argv
 from lilfox_tui.runbook.run.persistence import request_of_run
 from lilfox_tui.runbook.run.protocol import FinishRun
 from lilfox_tui.scrape.discovery import read_groups
-from lilfox_tui.trusted_file import NotTrusted
 from tests.services.runbook_lab import RunbookLab, fence
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.unit.jobs.running import jobs

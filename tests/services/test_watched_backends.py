@@ -14,7 +14,7 @@ import pytest
 
 from lilfox_tui.backends.kinds import redis
 from lilfox_tui.config.model import Config, Seconds, SecretRef
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.metrics.model import Level, Series
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.model import BackendView

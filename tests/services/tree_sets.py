@@ -15,10 +15,9 @@ from typing import Any
 
 from msgspec import structs
 
-from lilfox_tui.backup.sets.manifest import ManifestPart, PartKind, detail_json
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, ManifestPart, PartKind, Status, detail_json
 from lilfox_tui.backup.source import BackupSource, RestoreTarget, SourceRestoreSpec, StoredPart
-from lilfox_tui.i18n import Message
+from lilfox_tui.core.i18n import Message
 
 BLOCK = 256 * 1024
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, Matcher, matches
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries, Times
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries, Times
 from tests.services.prometheus_server import PrometheusServer
 
 START_MS = 1_768_046_400_123

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.alerts.lifecycle import LiveAlert
-from lilfox_tui.alerts.ownership import DATABASE, state_folder
-from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, state_folder
 from tests.terminal.console import Console
 
 FOR_S = 20

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.core.text import clean
 from lilfox_tui.jobs.listing import list_jobs
-from lilfox_tui.text import clean
 from tests.terminal.console import Console, configure
 from tests.terminal.test_hostile import HOSTILE, only_known_sequences
 from tests.unit.jobs.running import jobs

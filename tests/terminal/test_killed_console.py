@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.incident.export import verify
 from lilfox_tui.incident.incidents import entries, list_incidents
 from lilfox_tui.incident.model import StepBegan, StepEnded
-from lilfox_tui.incident.verify import verify
 from tests.terminal.console import Console, configure
 from tests.unit.jobs.running import jobs
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui import crash
-from lilfox_tui.crash import fault_of
-from lilfox_tui.paths import state_dir
+from lilfox_tui.core import crash
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.paths import state_dir
 
 
 def test_a_fault_is_told_with_the_file_that_holds_its_traceback(

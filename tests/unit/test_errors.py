@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from lilfox_tui import errors, i18n
-from lilfox_tui.i18n import tr
+from lilfox_tui.core import errors, i18n
+from lilfox_tui.core.i18n import tr
 
 
 def _all(cls: type[errors.LilFoxError]) -> set[type[errors.LilFoxError]]:

@@ -4,8 +4,8 @@ import asyncio
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed, Pending, Ready, State, Unavailable
+from lilfox_tui.core.aio import Feed, Pending, Ready, State, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from tests.waiting import until
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

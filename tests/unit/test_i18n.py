@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui import i18n
-from lilfox_tui.i18n import Message, _, clauses, language_from_locale, listed, ngettext, ntr, tr
+from lilfox_tui.core import i18n
+from lilfox_tui.core.i18n import Message, _, clauses, language_from_locale, listed, ngettext, ntr, tr
 from tools import locale
 
 

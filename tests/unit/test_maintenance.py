@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.maintenance import FILE, MaintenanceWindow, close_window, covers, open_window, windows
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.maintenance import FILE, MaintenanceWindow, close_window, covers, open_window, windows
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui import paths
+from lilfox_tui.core import paths
 
 
 def test_files_lie_in_the_xdg_folders(own_folders: Path) -> None:

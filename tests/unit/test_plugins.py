@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui import plugins
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core import plugins
+from lilfox_tui.core.errors import UsageError
 
 COLLECTORS = "lilfox_tui.metrics.collectors"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.i18n import DOMAIN, LANGUAGES, LOCALE_DIR, _, in_language
+from lilfox_tui.core.i18n import DOMAIN, LANGUAGES, LOCALE_DIR, _, in_language
 from lilfox_tui.redact import MASK, redact
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui import text
+from lilfox_tui.core import text
 
 
 @pytest.mark.fault("S1", "S2")

@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.alerts import external, unit_test_file
-from lilfox_tui.alerts.template.go_strconv import _integer
+from lilfox_tui.alerts.template.values import _integer
 from lilfox_tui.alerts.unit_test_file import _number
-from lilfox_tui.backup.files import index
+from lilfox_tui.backup.files import tar_filter
 from lilfox_tui.backup.postgresql.plain import PlainReader
 from lilfox_tui.config.cron import read_cron
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.text import EARLIEST, LARGEST, LATEST, later, time_at, whole
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.ssh.files import facts_of
 from lilfox_tui.metrics.sampler import _process
 from lilfox_tui.promql.remote import RemoteAlert
-from lilfox_tui.promql.semantics import PROMETHEUS_3
-from lilfox_tui.scrape.notation import parse_duration, time_of
+from lilfox_tui.promql.value import PROMETHEUS_3
+from lilfox_tui.scrape.labels import parse_duration, time_of
 from lilfox_tui.scrape.prometheus_yaml import _whole
-from lilfox_tui.untrusted_numbers import EARLIEST, LARGEST, LATEST, later, time_at, whole
 
 LONG = "9" * 5000
 NUMBERS = [LONG, "1" + "0" * 40, "0" * 5000 + "7", "99999999999999999999"]
@@ -74,7 +74,9 @@ READ: list[Callable[[str], object]] = [
     _integer,
     process,
     lambda word: detached._told(told(word)),
-    lambda word: index._listing_entry([b"a", b"f", b"644", word.encode(), f"{word}.{word}".encode(), b"u", b"g", b""]),
+    lambda word: tar_filter._listing_entry(
+        [b"a", b"f", b"644", word.encode(), f"{word}.{word}".encode(), b"u", b"g", b""]
+    ),
     lambda word: PlainReader().feed(f"-- Dumped from database version {word}.{word}\n".encode()),
     lambda word: time_of(whole(word)),
 ]

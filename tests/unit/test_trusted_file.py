@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.trusted_file import NotTrusted, content, is_ours, opened, why_not
+from lilfox_tui.core.files import NotTrusted, content, is_ours, opened, why_not
 
 STRANGER = 4711
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -198,7 +198,7 @@ def test_on_a_read_only_mount_nobody_writes_whatever_the_modes_are(tmp_path: Pat
     for place, mode in ((made, 0o777), (made / "..1", 0o777), (made / "..1" / "config.yaml", 0o666)):
         place.chmod(mode)
     refused(made / "config.yaml")
-    look = "import sys, pathlib, lilfox_tui.trusted_file as t; sys.exit(t.why_not(pathlib.Path(sys.argv[1])))"
+    look = "import sys, pathlib, lilfox_tui.core.files as t; sys.exit(t.why_not(pathlib.Path(sys.argv[1])))"
     script = 'mount --bind "$1" "$2" && mount -o remount,ro,bind "$2" || exit 9; exec "$3" -c "$4" "$2/config.yaml"'
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
     argv += [str(made), str(volume), sys.executable, look]
@@ -211,7 +211,7 @@ def test_on_a_read_only_mount_nobody_writes_whatever_the_modes_are(tmp_path: Pat
 def test_where_there_are_no_path_descriptors_and_no_proc_it_works_too(file: Path) -> None:
     """As on macOS."""
     script = (
-        "import os, sys, pathlib\ndel os.O_PATH, os.getxattr\nimport lilfox_tui.trusted_file as t\n"
+        "import os, sys, pathlib\ndel os.O_PATH, os.getxattr\nimport lilfox_tui.core.files as t\n"
         "file = pathlib.Path(sys.argv[1])\nassert t.is_ours(file)\nfile.parent.chmod(0o777)\nassert t.why_not(file)"
     )
     os.chown(file, -1, os.getegid())

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from lilfox_tui.alerts.lint import checks, label_matching
+from lilfox_tui.alerts.lint import checks
+from lilfox_tui.alerts.lint import checks as label_matching
 from lilfox_tui.alerts.lint.model import KnownSeries, Remark, RuleWarning
 from lilfox_tui.alerts.rules import Rule, RuleFile
 

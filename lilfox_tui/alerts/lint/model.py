@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from lilfox_tui.i18n import Message
-from lilfox_tui.promql.semantics import PROMETHEUS_3
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.promql.tree import Aggregation, Node, NumberLiteral, Selector, children
-from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher, quoted
-from lilfox_tui.scrape.notation import duration_text, shortest
-from lilfox_tui.scrape.series import SeriesSource
+from lilfox_tui.promql.value import PROMETHEUS_3
+from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher, duration_text, quoted, shortest
+from lilfox_tui.scrape.store import SeriesSource
 
 
 class Remark(NamedTuple):

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from lilfox_tui.alerts.http_post import JsonPost, PostOptions
 from lilfox_tui.alerts.model import Alert
-from lilfox_tui.alerts.notifier import Notification, NotifierSetup
-from lilfox_tui.alerts.payload import rfc3339
+from lilfox_tui.alerts.notifier import JsonPost, Notification, NotifierSetup, PostOptions, rfc3339
 
 _Written: TypeAlias = Callable[[Alert, Notification], dict[str, Any]]
 _BATCH = 256

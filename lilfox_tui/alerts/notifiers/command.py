@@ -11,11 +11,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from lilfox_tui.alerts.notifier import Notification, NotifierSetup
-from lilfox_tui.alerts.payload import webhook_payload
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup, webhook_payload
 from lilfox_tui.config.model import NotifierConfig
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.redact import redacted_end
 
 _KEPT_BYTES = 4096

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from lilfox_tui.alerts.http_post import tls_of
-from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery, body, subject
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery, body, subject, tls_of
 from lilfox_tui.config.model import NotifierConfig, Port, SecretRef
 from lilfox_tui.config.secrets import revealed_text
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.hosts.http import tls_context
-from lilfox_tui.i18n import listed, tr
 from lilfox_tui.redact import redact
 
 if TYPE_CHECKING:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from lilfox_tui.alerts.http_post import JsonPost, PostOptions
-from lilfox_tui.alerts.notifier import Notification, NotifierSetup
-from lilfox_tui.alerts.payload import webhook_payload
+from lilfox_tui.alerts.notifier import JsonPost, Notification, NotifierSetup, PostOptions, webhook_payload
 
 
 class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):

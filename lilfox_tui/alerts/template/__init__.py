@@ -16,7 +16,7 @@ from lilfox_tui.alerts.template.evaluate import expand
 from lilfox_tui.alerts.template.functions import NAMES, functions
 from lilfox_tui.alerts.template.parser import Trees, parse
 from lilfox_tui.alerts.template.values import ExpansionFailed, TemplateError, Top
-from lilfox_tui.text import encodable
+from lilfox_tui.core.text import encodable
 
 if TYPE_CHECKING:
     from lilfox_tui.promql.value import Vector

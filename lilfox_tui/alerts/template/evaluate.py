@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from lilfox_tui.alerts.template.go_builtins import TemplateFunction, Type, printed
-from lilfox_tui.alerts.template.go_strconv import quote, to_bytes
+from lilfox_tui.alerts.template.functions import TemplateFunction, Type, printed
 from lilfox_tui.alerts.template.go_time import GoDuration, GoTime, methods_of
 from lilfox_tui.alerts.template.parser import (
     ActionNode,
@@ -41,6 +40,8 @@ from lilfox_tui.alerts.template.values import (
     Top,
     fields,
     is_true,
+    quote,
+    to_bytes,
     type_name,
 )
 

@@ -6,10 +6,20 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lilfox_tui.alerts.template.go_strconv import quote, quote_ascii, to_bytes
 from lilfox_tui.alerts.template.go_time import GoDuration, GoNamedInt, GoTime
-from lilfox_tui.alerts.template.values import NOTHING, Growing, QuerySample, QuerySamples, Top, fields, type_name
-from lilfox_tui.scrape.notation import shortest
+from lilfox_tui.alerts.template.values import (
+    NOTHING,
+    Growing,
+    QuerySample,
+    QuerySamples,
+    Top,
+    fields,
+    quote,
+    quote_ascii,
+    to_bytes,
+    type_name,
+)
+from lilfox_tui.scrape.labels import shortest
 
 _NAMES = "names"  # the plus of %+v is about names of fields, not about signs
 _SYNTAX = "syntax"  # and the sharp of %#v about how Go would write the value

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
-from lilfox_tui.alerts.template.go_strconv import quote, to_bytes
+from lilfox_tui.alerts.template.values import quote, to_bytes
 
 LEFT, RIGHT = "{{", "}}"
 _SPACES = " \t\r\n"

@@ -7,9 +7,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from lilfox_tui.alerts.template.go_strconv import constant, quote, unquote
 from lilfox_tui.alerts.template.lexer import TemplateToken, TokenKind, tokens
-from lilfox_tui.alerts.template.values import TemplateError
+from lilfox_tui.alerts.template.values import TemplateError, constant, quote, unquote
 
 # The tree of a template. ``str(node)`` is how Go's errors name a node (text/template/parse/node.go).
 

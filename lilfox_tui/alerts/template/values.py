@@ -1,14 +1,16 @@
-"""The values templates work with, the limits of one expansion, and its errors."""
+"""Values of templates, as Go writes and reads them, the limits of one expansion, and its errors."""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from lilfox_tui.alerts.template.go_time import GoDuration, GoNamedInt, GoTime, Weekday
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 
 # What is wrong with a template.
 
@@ -170,3 +172,164 @@ def fields(value: QuerySample | Top) -> Fields:
 def is_true(value: object) -> bool:
     """Whether ``if`` takes it for true: neither zero nor empty nor nil."""
     return isinstance(value, QuerySample | Top | GoTime | GoDuration) or (value is not NOTHING and bool(value))
+
+
+# Go's strconv: numbers and quoted texts as Go reads and writes them.
+
+
+# Go's quoted texts (strconv.Quote, strconv.Unquote).
+
+
+_SHORT = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\"}
+_LONG = {escape[1]: char for char, escape in _SHORT.items()}
+_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))|([^\\])", re.DOTALL)
+
+
+def to_bytes(text: str) -> bytes:
+    """A text's UTF-8; single bytes that are no UTF-8 (Go's texts may hold them) are lone surrogates here. Other lone
+    surrogates, which Go has not, become question marks."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def from_bytes(raw: bytes) -> str:
+    """The reverse of :func:`to_bytes`."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def quote(text: str, mark: str = '"') -> str:
+    """As strconv.Quote, or as QuoteRune where ``mark`` is ``'``."""
+    return mark + "".join(_escaped(char, mark) for char in text) + mark
+
+
+def quote_ascii(text: str, mark: str = '"') -> str:
+    """As strconv.QuoteToASCII, or as QuoteRuneToASCII where ``mark`` is ``'``."""
+    return mark + "".join(_escaped(char, mark) if char < "\x7f" else _numbered_escape(char) for char in text) + mark
+
+
+def _escaped(char: str, mark: str) -> str:
+    if char == mark:
+        return "\\" + char
+    if char in _SHORT:
+        return _SHORT[char]
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return char if char.isprintable() else _numbered_escape(char)
+
+
+def _numbered_escape(char: str) -> str:
+    code = ord(char)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def unquote(quoted: str) -> str:
+    """What a quoted text means: ``"…"`` and ``'…'`` with escapes, `` `…` `` as it stands. Raises ValueError."""
+    mark, inner = quoted[0], quoted[1:-1]
+    if mark == "`":
+        return inner.replace("\r", "")
+    raw = bytearray()
+    place = 0
+    while place < len(inner):
+        match = _ESCAPE.match(inner, place)
+        if match is None:
+            raise ValueError("invalid syntax")
+        raw += _meant(match, mark)
+        place = match.end()
+    return from_bytes(bytes(raw))
+
+
+def _meant(match: re.Match[str], mark: str) -> bytes:
+    byte, short, long, octal, letter, plain = match.groups()
+    if plain is not None:
+        return to_bytes(plain)
+    if byte is not None:
+        return bytes((int(byte, 16),))
+    if octal is not None and int(octal, 8) < 256:
+        return bytes((int(octal, 8),))
+    if (code := short or long) is not None:
+        number = int(code, 16)
+        if number < 0x110000 and not 0xD800 <= number < 0xE000:
+            return to_bytes(chr(number))
+    if letter is not None and (letter in _LONG or letter == mark):
+        return to_bytes(_LONG.get(letter, letter))
+    raise ValueError("invalid syntax")
+
+
+# Numbers as Go writes them (strconv.ParseFloat, text/template/parse: newNumber).
+
+
+_FLOAT = re.compile(r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]+)?")
+_HEX_FLOAT = re.compile(r"[-+]?0[xX](?:[0-9a-fA-F]++(?:\.[0-9a-fA-F]*+)?|\.[0-9a-fA-F]++)[pP][-+]?[0-9]+")
+_LONGEST = 1000
+"""An integer of more digits fits in no kind of them."""
+_NAMED = re.compile(r"[-+]?(?:inf|infinity)|nan", re.IGNORECASE)
+_UNDERSCORED = re.compile(r"[-+]?0[xX](?:_?[0-9a-fA-F])+\.?(?:[0-9a-fA-F]_?)*[pP][-+]?[0-9]+")
+_INTEGER = re.compile(
+    r"[-+]?(?:0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|0(?:_?[0-7])*|[1-9](?:_?[0-9])*)"
+)
+
+
+def parse_float(text: str) -> float:
+    """As strconv.ParseFloat. Raises ValueError with its words."""
+    if _FLOAT.fullmatch(text) or _NAMED.fullmatch(text):
+        number = float(text)
+    elif _HEX_FLOAT.fullmatch(text) or _UNDERSCORED.fullmatch(text):
+        try:
+            number = float.fromhex(text.replace("_", ""))
+        except OverflowError:
+            number = math.inf
+    else:
+        raise ValueError(f"strconv.ParseFloat: parsing {quote(text)}: invalid syntax")
+    if math.isinf(number) and not _NAMED.fullmatch(text):
+        raise ValueError(f"strconv.ParseFloat: parsing {quote(text)}: value out of range")
+    return number
+
+
+def constant(text: str) -> int | float | complex:
+    """The value of a number in a template, ``'a'`` among them. Raises ValueError with Go's words."""
+    if text.startswith("'"):
+        return _character(text)
+    if text.endswith("i"):
+        return _complex(text)
+    integer = _integer(text)
+    if integer is not None and -(2**63) <= integer < 2**64:
+        return integer
+    try:
+        number = parse_float(text)
+    except ValueError:
+        raise ValueError(f"illegal number syntax: {quote(text)}") from None
+    if not any(mark in text for mark in ".eEpP"):
+        raise ValueError(f"integer overflow: {quote(text)}")
+    return number
+
+
+def _integer(text: str) -> int | None:
+    if len(text) > _LONGEST or not _INTEGER.fullmatch(text):
+        return None
+    digits = text.lstrip("+-")
+    is_old_octal = len(digits) > 1 and digits[0] == "0" and digits[1] in "_01234567"
+    return int(text.replace("_", ""), 8 if is_old_octal else 0)
+
+
+def _character(text: str) -> int:
+    meant = unquote(text)
+    if len(meant) != 1:
+        raise ValueError(f"malformed character constant: {text}")
+    return ord(meant)
+
+
+def _complex(text: str) -> complex:
+    split = max(text.rfind("+"), text.rfind("-"))
+    while split > 0 and text[split - 1] in "eEpP":
+        split = max(text.rfind("+", 0, split), text.rfind("-", 0, split))
+    try:
+        if split > 0:
+            return complex(parse_float(text[:split]), parse_float(text[split:-1]))
+        return complex(0, parse_float(text[:-1]))
+    except ValueError:
+        raise ValueError(f"illegal number syntax: {quote(text)}") from None

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
-from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.core.text import cell_width, fit
 from lilfox_tui.metrics.history import Point
-from lilfox_tui.text import cell_width, fit
 
 AXIS_WIDTH = 6
 _NEXT_TO_NOTHING, _BEYOND_ALL = 1e-300, 1e300

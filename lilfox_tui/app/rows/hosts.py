@@ -11,14 +11,13 @@ from msgspec import Struct
 
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
-from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.config.model import Threshold, Thresholds
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _, clauses
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.i18n import _, clauses
+from lilfox_tui.core.text import clean, fit, human_duration, short_age
 from lilfox_tui.metrics.model import HostSummary, Level, late_after_s
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, View
-from lilfox_tui.text import clean, fit, human_duration, short_age
 
 ROLES = {Level.GOOD: "good", Level.DEGRADED: "degraded", Level.FAILING: "failing", Level.UNKNOWN: "unknown"}
 

@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rendering.wrap import cells
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import cell_width, clean, fit, human_duration
 from lilfox_tui.incident.model import (
     AlertChanged,
     Closed,
@@ -21,9 +22,7 @@ from lilfox_tui.incident.model import (
     StepEnded,
     TimelineEntry,
 )
-from lilfox_tui.incident.reducer import fold, still_in_force
-from lilfox_tui.incident.words import event_text
-from lilfox_tui.text import cell_width, clean, fit, human_duration
+from lilfox_tui.incident.reducer import event_text, fold, still_in_force
 
 _BY = 14
 _TITLE = 8

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lilfox_tui.backends.model import BackendReading, Figure
-from lilfox_tui.backends.queues import LENGTH, Backlog, Queue
-from lilfox_tui.backends.queues import headline as headline_of_queues
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
+from lilfox_tui.backends.tables import LENGTH, Backlog, Queue
+from lilfox_tui.backends.tables import queue_headline as headline_of_queues
 from lilfox_tui.config.model import Threshold
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Series
@@ -27,7 +27,7 @@ class Options(RedisOptions, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """See :func:`lilfox_tui.backends.queues.headline`."""
+    """See :func:`lilfox_tui.backends.tables.headline`."""
     return headline_of_queues(values)
 
 
@@ -37,7 +37,7 @@ def open_backend(_name: str, options: Options, host: Host | None) -> Arq:
 
 
 class Arq:
-    """See :class:`~lilfox_tui.backends.backend.Backend`."""
+    """See :class:`~lilfox_tui.backends.model.Backend`."""
 
     def __init__(self, options: Options, way: RedisTransport) -> None:
         self._names, self._way = options.queues, way

@@ -8,12 +8,12 @@ from typing import Literal
 
 import msgspec
 
-from lilfox_tui.backends.breakers import NOT_CLOSED, Breaker, BreakerState, TripCounter
-from lilfox_tui.backends.breakers import headline as headline_of_breakers
 from lilfox_tui.backends.http_probe import HttpBackendOptions, HttpProbe, MetricsPage, path_of
 from lilfox_tui.backends.model import BackendReading, Figure
+from lilfox_tui.backends.tables import NOT_CLOSED, Breaker, BreakerState, TripCounter
+from lilfox_tui.backends.tables import breaker_headline as headline_of_breakers
+from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.metrics.model import Sample, Series
 
 TREND: Series | None = NOT_CLOSED
@@ -46,7 +46,7 @@ class Options(HttpBackendOptions, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """See :func:`lilfox_tui.backends.breakers.headline`."""
+    """See :func:`lilfox_tui.backends.tables.headline`."""
     return headline_of_breakers(values)
 
 
@@ -56,7 +56,7 @@ def open_backend(_name: str, options: Options, host: Host | None) -> BreakersPag
 
 
 class BreakersPage:
-    """See :class:`~lilfox_tui.backends.backend.Backend`."""
+    """See :class:`~lilfox_tui.backends.model.Backend`."""
 
     def __init__(self, options: Options, look: HttpProbe) -> None:
         self._options, self._look = options, look

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
-from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.model import (
+    BackendError,
     BackendReading,
     ClientSession,
     CounterDeltas,
@@ -36,11 +36,11 @@ from lilfox_tui.backends.postgresql.session import (
     StatementRefused,
 )
 from lilfox_tui.config.model import BackendConfig, Port, SecretRef, Threshold
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import Message, ntr, tr
+from lilfox_tui.core.text import human_bytes, human_count, human_duration
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, ntr, tr
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.text import human_bytes, human_count, human_duration
 
 INDEXES_EVERY_S = 60.0
 """Statistics of indexes change slowly and cost the most to read."""
@@ -133,8 +133,8 @@ def open_backend(name: str, options: Options, host: Host | None) -> PostgresBack
 
 
 class PostgresBackend:
-    """See :class:`~lilfox_tui.backends.backend.Backend`, :class:`~lilfox_tui.backends.backend.Explains` and
-    :class:`~lilfox_tui.backends.backend.EndsSessions`."""
+    """See :class:`~lilfox_tui.backends.model.Backend`, :class:`~lilfox_tui.backends.model.Explains` and
+    :class:`~lilfox_tui.backends.model.EndsSessions`."""
 
     def __init__(self, options: Options, session: PostgresSession) -> None:
         self._options, self._session = options, session

@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from lilfox_tui.backends.breakers import NOT_CLOSED, Breaker, BreakerState, TripCounter
-from lilfox_tui.backends.breakers import headline as headline_of_breakers
 from lilfox_tui.backends.model import BackendReading, Figure
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport, text_of
+from lilfox_tui.backends.tables import NOT_CLOSED, Breaker, BreakerState, TripCounter
+from lilfox_tui.backends.tables import breaker_headline as headline_of_breakers
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Series
 
@@ -30,7 +30,7 @@ class Options(RedisOptions, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """See :func:`lilfox_tui.backends.breakers.headline`."""
+    """See :func:`lilfox_tui.backends.tables.headline`."""
     return headline_of_breakers(values)
 
 
@@ -40,7 +40,7 @@ def open_backend(_name: str, options: Options, host: Host | None) -> Pybreaker:
 
 
 class Pybreaker:
-    """See :class:`~lilfox_tui.backends.backend.Backend`."""
+    """See :class:`~lilfox_tui.backends.model.Backend`."""
 
     def __init__(self, options: Options, way: RedisTransport) -> None:
         self._given, self._way = options.namespaces, way

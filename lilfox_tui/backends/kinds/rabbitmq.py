@@ -10,14 +10,13 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from lilfox_tui.backends.backend import BackendError
 from lilfox_tui.backends.http_probe import HttpBackendOptions, HttpProbe, MetricsPage, path_of
-from lilfox_tui.backends.model import BackendFact, BackendReading, Figure, Finding
-from lilfox_tui.backends.queues import LENGTH, Backlog, Queue
-from lilfox_tui.backends.queues import headline as headline_of_queues
+from lilfox_tui.backends.model import BackendError, BackendFact, BackendReading, Figure, Finding
+from lilfox_tui.backends.tables import LENGTH, Backlog, Queue
+from lilfox_tui.backends.tables import queue_headline as headline_of_queues
 from lilfox_tui.config.model import Threshold
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level, Sample, Series
 
 TREND: Series | None = LENGTH
@@ -41,7 +40,7 @@ class Options(HttpBackendOptions, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """See :func:`lilfox_tui.backends.queues.headline`."""
+    """See :func:`lilfox_tui.backends.tables.headline`."""
     return headline_of_queues(values)
 
 
@@ -71,7 +70,7 @@ class _OverviewRow(msgspec.Struct):
 
 
 class RabbitMq:
-    """See :class:`~lilfox_tui.backends.backend.Backend`."""
+    """See :class:`~lilfox_tui.backends.model.Backend`."""
 
     def __init__(self, options: Options, look: HttpProbe) -> None:
         self._options, self._look = options, look

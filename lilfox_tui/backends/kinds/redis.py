@@ -20,10 +20,10 @@ from lilfox_tui.backends.model import (
 )
 from lilfox_tui.backends.redis_transport import RedisOptions, RedisTransport
 from lilfox_tui.config.model import Threshold
+from lilfox_tui.core.i18n import ntr, tr
+from lilfox_tui.core.text import human_bytes, human_count
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import ntr, tr
 from lilfox_tui.metrics.model import Level, Series
-from lilfox_tui.text import human_bytes, human_count
 
 FRAGMENTED_FROM_BYTES = 100 * 1024.0**2
 """A small instance always looks fragmented."""
@@ -74,7 +74,7 @@ def open_backend(_name: str, options: Options, host: Host | None) -> RedisServer
 
 
 class RedisServer:
-    """See :class:`~lilfox_tui.backends.backend.Backend`."""
+    """See :class:`~lilfox_tui.backends.model.Backend`."""
 
     def __init__(self, options: Options, way: RedisTransport) -> None:
         self._options, self._way = options, way

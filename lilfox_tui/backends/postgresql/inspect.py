@@ -8,12 +8,11 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.model import BackendFact, Cell, Table, TableColumn
+from lilfox_tui.backends.model import BackendError, BackendFact, Cell, Table, TableColumn
 from lilfox_tui.backends.postgresql import queries
 from lilfox_tui.backends.postgresql.queries import RowQuery, SessionRow, without_secrets
 from lilfox_tui.backends.postgresql.session import PostgresSession, StatementAnswer, StatementRefused
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, tr
 
 # One look at a PostgreSQL: what is asked, in which order, and the typed rows that came.
 

@@ -8,10 +8,9 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backends.backend import BackendError, BackendRefused
-from lilfox_tui.backends.model import ClientSession, Ending
+from lilfox_tui.backends.model import BackendError, BackendRefused, ClientSession, Ending
 from lilfox_tui.backends.postgresql.session import APPLICATION, PostgresSession, Statement, StatementRefused
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.redact import MASK, redact
 
 # What is asked of PostgreSQL, and the rows that answer. Right for 12 and newer; columns that changed their names with
@@ -416,7 +415,7 @@ def _sessions_query(pid: int | None) -> RowQuery[ClientSession]:
 
 
 async def client_sessions(session: PostgresSession, pid: int | None = None) -> tuple[ClientSession, ...]:
-    """See :meth:`~lilfox_tui.backends.backend.EndsSessions.sessions`."""
+    """See :meth:`~lilfox_tui.backends.model.EndsSessions.sessions`."""
     rows = await _rows(session, _sessions_query(pid))
     return tuple(
         msgspec.structs.replace(row, statement=None if row.statement is None else without_secrets(row.statement))
@@ -425,7 +424,7 @@ async def client_sessions(session: PostgresSession, pid: int | None = None) -> t
 
 
 def end_statement(session: ClientSession, how: Ending) -> str:
-    """See :meth:`~lilfox_tui.backends.backend.EndsSessions.ending`."""
+    """See :meth:`~lilfox_tui.backends.model.EndsSessions.ending`."""
     where = [f"pid = {int(session.pid)}", f"backend_start = {_literal(session.began)}"]
     if how == "cancel" and session.statement_began is not None:
         where += ["state = 'active'", f"query_start = {_literal(session.statement_began)}"]
@@ -434,7 +433,7 @@ def end_statement(session: ClientSession, how: Ending) -> str:
 
 
 async def end_session(session: PostgresSession, statement: str) -> bool:
-    """See :meth:`~lilfox_tui.backends.backend.EndsSessions.end`."""
+    """See :meth:`~lilfox_tui.backends.model.EndsSessions.end`."""
     return any(row.told for row in await _rows(session, RowQuery(statement, _Signalled)))
 
 

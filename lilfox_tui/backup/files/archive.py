@@ -12,15 +12,14 @@ from typing import Any
 from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.file_options import FileTreeOptions
 from lilfox_tui.backup.files.tar_filter import ArchiveSummary, TarFilter, filtered, put_below
 from lilfox_tui.backup.source import DumpCommand, PartSink, StoredPart
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.i18n import clauses, listed, ntr, tr
+from lilfox_tui.core.text import clean, whole
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.shell_words import new_tick
-from lilfox_tui.i18n import clauses, listed, ntr, tr
-from lilfox_tui.text import clean
-from lilfox_tui.untrusted_numbers import whole
 
 # GNU tar on a host, read as a stream, with what it said of files that changed, went away or could not be read.
 

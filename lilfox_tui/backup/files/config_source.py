@@ -7,20 +7,29 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.files import retained
+from lilfox_tui.backup.files import restore
 from lilfox_tui.backup.files.archive import FolderArchive, inspect_folder
 from lilfox_tui.backup.files.pieces import FilePiece, FolderPiece
-from lilfox_tui.backup.files.restore import FilesRestore, PieceSpec, RestorePiece, finish, settle, standing, undo
-from lilfox_tui.backup.files.retained import forget, kept
+from lilfox_tui.backup.files.restore import (
+    FilesRestore,
+    PieceSpec,
+    RestorePiece,
+    finish,
+    forget,
+    kept,
+    settle,
+    standing,
+    undo,
+)
 from lilfox_tui.backup.files.tar_filter import read_archive
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import BackupSource, PartContent, PartSink, RestoreTarget, RetainedItem, SourceRestoreSpec
 from lilfox_tui.backup.sources.config import Options
-from lilfox_tui.errors import CommandFailed
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.errors import CommandFailed
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
-from lilfox_tui.text import clean
 
 __all__ = [
     "finish",
@@ -127,12 +136,12 @@ async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> PartCon
 
 async def left(options: Options, host: Host) -> list[RetainedItem]:
     """See ``backup/source.py``."""
-    return await retained.left(_places(options), host, sudo=options.sudo)
+    return await restore.left(_places(options), host, sudo=options.sudo)
 
 
 async def forget_left(options: Options, host: Host) -> list[str]:
     """See ``backup/source.py``."""
-    return await retained.forget_left(_places(options), host, sudo=options.sudo)
+    return await restore.forget_left(_places(options), host, sudo=options.sudo)
 
 
 def _places(options: Options) -> list[str]:

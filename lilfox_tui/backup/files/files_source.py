@@ -6,19 +6,18 @@ import posixpath
 from collections.abc import AsyncIterator
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.files import retained
+from lilfox_tui.backup.files import restore
 from lilfox_tui.backup.files.archive import FolderArchive
 from lilfox_tui.backup.files.pieces import FolderPiece
-from lilfox_tui.backup.files.restore import FilesRestore, PieceSpec, finish, settle, standing, undo
-from lilfox_tui.backup.files.retained import forget, kept
+from lilfox_tui.backup.files.restore import FilesRestore, PieceSpec, finish, forget, kept, settle, standing, undo
 from lilfox_tui.backup.files.tar_filter import read_archive
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import BackupSource, PartContent, PartSink, RestoreTarget, RetainedItem, SourceRestoreSpec
 from lilfox_tui.backup.sources.files import Options
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
-from lilfox_tui.text import clean
 
 __all__ = [
     "finish",
@@ -94,9 +93,9 @@ async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> PartCon
 
 async def left(options: Options, host: Host) -> list[RetainedItem]:
     """See ``backup/source.py``."""
-    return await retained.left([posixpath.normpath(options.path)], host, sudo=options.sudo)
+    return await restore.left([posixpath.normpath(options.path)], host, sudo=options.sudo)
 
 
 async def forget_left(options: Options, host: Host) -> list[str]:
     """See ``backup/source.py``."""
-    return await retained.forget_left([posixpath.normpath(options.path)], host, sudo=options.sudo)
+    return await restore.forget_left([posixpath.normpath(options.path)], host, sudo=options.sudo)

@@ -10,18 +10,15 @@ from datetime import datetime
 from itertools import islice
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.errors import BrokenSet
 from lilfox_tui.backup.files.archive import PathFacts, TarOutcome, named, refuse_incomplete
-from lilfox_tui.backup.files.index import Index, IndexEntry, list_folder
 from lilfox_tui.backup.files.restore import BelowTop, PieceSpec, another_stream, counted
-from lilfox_tui.backup.files.safe_members import SafeMembers
 from lilfox_tui.backup.files.staging import FILE, TREE, StagingFolder
-from lilfox_tui.backup.files.tar import TarMember
-from lilfox_tui.backup.files.tar_filter import TarFilter, filtered, put_below
+from lilfox_tui.backup.files.tar import SafeMembers, TarMember
+from lilfox_tui.backup.files.tar_filter import Index, IndexEntry, TarFilter, filtered, list_folder, put_below
 from lilfox_tui.backup.source import Comparison, Renames, RestoreChange
-from lilfox_tui.i18n import clauses, listed, ntr, tr
-from lilfox_tui.text import clean, human_bytes
-from lilfox_tui.untrusted_numbers import time_at, whole
+from lilfox_tui.backup.store import BrokenSet
+from lilfox_tui.core.i18n import clauses, listed, ntr, tr
+from lilfox_tui.core.text import clean, human_bytes, time_at, whole
 
 # What is not equal: between the archive and what was restored of it, and between it and what is there now.
 

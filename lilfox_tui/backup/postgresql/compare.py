@@ -18,20 +18,23 @@ from lilfox_tui.backup.postgresql.content import (
     schema_digest,
     take_snapshot,
 )
-from lilfox_tui.backup.postgresql.detail import (
+from lilfox_tui.backup.postgresql.psql import (
     DatabaseContent,
     DatabaseDetail,
     DatabaseTarget,
+    PersistentPsql,
+    Psql,
     SequenceValue,
+    SqlRefused,
     TableContent,
+    open_session,
 )
-from lilfox_tui.backup.postgresql.psql import PersistentPsql, Psql, SqlRefused, open_session
 from lilfox_tui.backup.postgresql.server import ServerFacts
 from lilfox_tui.backup.postgresql.server_info import ServerInfo
 from lilfox_tui.backup.source import Comparison, RestoreChange
-from lilfox_tui.errors import CommandFailed, LilFoxError
-from lilfox_tui.i18n import Message, _, listed, ngettext, ntr, tr
-from lilfox_tui.text import clean
+from lilfox_tui.core.errors import CommandFailed, LilFoxError
+from lilfox_tui.core.i18n import Message, _, listed, ngettext, ntr, tr
+from lilfox_tui.core.text import clean
 
 # Tables of a staging database that are counted as soon as they are loaded, while others still are and while indexes
 # are built: the cores that a restore leaves idle do what the comparison would do after it.

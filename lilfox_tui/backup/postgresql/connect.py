@@ -14,17 +14,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
-from lilfox_tui import trusted_file
-from lilfox_tui.backup.errors import BackupError
+from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
-from lilfox_tui.errors import HostError, LilFoxError, UsageError
+from lilfox_tui.core import files
+from lilfox_tui.core.errors import HostError, LilFoxError, UsageError
+from lilfox_tui.core.files import refuse
+from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.core.text import clean, whole
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.i18n import Message, listed, tr
-from lilfox_tui.text import clean
-from lilfox_tui.trusted_file import refuse
-from lilfox_tui.untrusted_numbers import whole
 
 # Where a database is: a URL as libpq has it, or the folder of the server's socket; the connection string made of it.
 #
@@ -199,7 +198,7 @@ def _wanted(connection: Connection) -> tuple[str, str, str, str]:
 
 def _lines(path: Path) -> Iterator[list[str]]:
     try:
-        with trusted_file.opened(path) as (descriptor, found):
+        with files.opened(path) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):
                 raise LilFoxError(tr("PGPASSFILE {path}: not a regular file", path=path))
             if found.st_mode & 0o077:
@@ -207,7 +206,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
                     tr("PGPASSFILE {path}: others may read or write it, so PostgreSQL does not use it", path=path),
                     tr("run: chmod 600 {path}", path=path),
                 )
-            text = trusted_file.content(descriptor, _MOST_BYTES).decode("utf-8", "surrogateescape")
+            text = files.content(descriptor, _MOST_BYTES).decode("utf-8", "surrogateescape")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise LilFoxError(tr("PGPASSFILE {path}: cannot be read: {reason}", path=path, reason=reason)) from None

@@ -9,8 +9,15 @@ from hashlib import sha256
 from msgspec import Struct, structs
 
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
-from lilfox_tui.backup.postgresql.detail import DatabaseContent, DigestWay, SequenceValue, TableContent
-from lilfox_tui.backup.postgresql.psql import PersistentPsql, SqlRefused, open_session
+from lilfox_tui.backup.postgresql.psql import (
+    DatabaseContent,
+    DigestWay,
+    PersistentPsql,
+    SequenceValue,
+    SqlRefused,
+    TableContent,
+    open_session,
+)
 
 # The statements by which a database's content is counted: the same for what is dumped and for what was restored.
 #

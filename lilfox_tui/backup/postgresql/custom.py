@@ -8,15 +8,15 @@ from contextlib import aclosing
 
 from msgspec import Struct
 
-from lilfox_tui.backup.errors import BrokenSet
 from lilfox_tui.backup.postgresql.connect import HostClients
 from lilfox_tui.backup.postgresql.executed_code import ExecutedCodeFinder
 from lilfox_tui.backup.postgresql.plain import ENCODINGS
 from lilfox_tui.backup.postgresql.psql_lexer import COPY, Lexer
+from lilfox_tui.backup.store import BrokenSet
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
 from lilfox_tui.redact import redact
-from lilfox_tui.text import clean
 
 # The head of an archive in pg_dump's custom format (pg_backup_archiver.c: WriteHead, WriteInt, WriteStr).
 #

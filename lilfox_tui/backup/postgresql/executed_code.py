@@ -9,8 +9,8 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from lilfox_tui.backup.postgresql.psql_lexer import COPY
-from lilfox_tui.i18n import Message, listed, tr
-from lilfox_tui.text import clean
+from lilfox_tui.core.i18n import Message, listed, tr
+from lilfox_tui.core.text import clean
 
 # A statement as words, names and signs: what is in quotes and comments is no part of it.
 

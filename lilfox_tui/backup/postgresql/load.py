@@ -6,22 +6,21 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 
-from lilfox_tui.backup.errors import BackupError, BrokenSet
 from lilfox_tui.backup.postgresql.compare import EarlyCounter
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
 from lilfox_tui.backup.postgresql.custom import looked_through
-from lilfox_tui.backup.postgresql.detail import DatabaseTarget
 from lilfox_tui.backup.postgresql.executed_code import ExecutedCodeFinder
 from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, safe_script
-from lilfox_tui.backup.postgresql.psql import PersistentPsql, variable
+from lilfox_tui.backup.postgresql.psql import DatabaseTarget, PersistentPsql, variable
 from lilfox_tui.backup.postgresql.restore_checks import fitting, missing_tablespaces
 from lilfox_tui.backup.postgresql.server_info import ServerInfo
 from lilfox_tui.backup.source import SourceRestoreSpec
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.backup.store import BackupError, BrokenSet
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Completed
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import redact
-from lilfox_tui.text import clean
 
 # A dump's bytes into a staging database: by pg_restore with several sessions where the host has room for the archive,
 # else by one that reads its stdin; by psql where the dump is a script.

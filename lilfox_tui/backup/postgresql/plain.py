@@ -14,13 +14,12 @@ from secrets import token_hex
 
 from msgspec import Struct
 
-from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.postgresql.detail import DatabaseContent, DatabaseDetail, SequenceValue, TableContent
 from lilfox_tui.backup.postgresql.executed_code import ExecutedCode, ExecutedCodeFinder
+from lilfox_tui.backup.postgresql.psql import DatabaseContent, DatabaseDetail, SequenceValue, TableContent
 from lilfox_tui.backup.postgresql.psql_lexer import Lexer, command_refused, refused
-from lilfox_tui.i18n import tr
-from lilfox_tui.text import clean
-from lilfox_tui.untrusted_numbers import whole
+from lilfox_tui.backup.store import BrokenSet
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import clean, whole
 
 HEADER = b"-- PostgreSQL database dump"
 TRAILER = b"-- PostgreSQL database dump complete"

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.backup.store import BrokenSet
+from lilfox_tui.core.i18n import Message, tr
 
 LONGEST_HELD = 1024 * 1024
 """Bytes of one statement that are looked at as a whole; longer ones are passed on while they come."""

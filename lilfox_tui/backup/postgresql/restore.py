@@ -11,13 +11,18 @@ from typing import Any
 from msgspec import Struct, structs
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.compare import EarlyCounter, changes_of, compare_database
 from lilfox_tui.backup.postgresql.connect import Connection, HostClients, ServerAccess, open_server_access
-from lilfox_tui.backup.postgresql.detail import DatabaseDetail, DatabaseTarget, database_targets, globals_of
 from lilfox_tui.backup.postgresql.load import restore_part
 from lilfox_tui.backup.postgresql.plain import PlainDump, read_plain
-from lilfox_tui.backup.postgresql.psql import PersistentPsql, Psql
+from lilfox_tui.backup.postgresql.psql import (
+    DatabaseDetail,
+    DatabaseTarget,
+    PersistentPsql,
+    Psql,
+    database_targets,
+    globals_of,
+)
 from lilfox_tui.backup.postgresql.restore_checks import (
     about_code,
     about_extensions,
@@ -36,18 +41,22 @@ from lilfox_tui.backup.postgresql.restore_checks import (
 )
 from lilfox_tui.backup.postgresql.server import MEETING, databases_of, restore_lock
 from lilfox_tui.backup.postgresql.server_info import ServerInfo, read_server_info
-from lilfox_tui.backup.postgresql.staging import (
+from lilfox_tui.backup.postgresql.swap import (
     DatabaseTemplate,
+    PreservedSettings,
+    RenameStep,
     before_name,
     create,
+    current_settings,
     drill_name,
     drop,
     form_of,
     free_stamp,
     leftovers,
+    recorded_settings,
+    rename,
     restored_name,
 )
-from lilfox_tui.backup.postgresql.swap import PreservedSettings, RenameStep, current_settings, recorded_settings, rename
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.backup.source import (
     Comparison,
@@ -59,10 +68,11 @@ from lilfox_tui.backup.source import (
     Swap,
     standing_of,
 )
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import clauses, listed, tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import clauses, listed, tr
-from lilfox_tui.text import clean
 
 # Databases of a set on their way back: staged, compared, swapped.
 

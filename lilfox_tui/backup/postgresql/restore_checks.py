@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.errors import NotReady
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, HostClients, ServerAccess
 from lilfox_tui.backup.postgresql.custom import executed_of
-from lilfox_tui.backup.postgresql.detail import DatabaseTarget
 from lilfox_tui.backup.postgresql.executed_code import ExecutedCode, ExecutedCodeFinder
 from lilfox_tui.backup.postgresql.plain import read_plain
-from lilfox_tui.backup.postgresql.psql import Psql, Row, SqlRefused
+from lilfox_tui.backup.postgresql.psql import DatabaseTarget, Psql, Row, SqlRefused
 from lilfox_tui.backup.postgresql.server import (
     HOLDER,
     MEETING,
@@ -23,12 +21,18 @@ from lilfox_tui.backup.postgresql.server import (
     sessions_from,
 )
 from lilfox_tui.backup.postgresql.server_info import POWERS, ServerInfo
-from lilfox_tui.backup.postgresql.staging import LONGEST_BYTES, DatabaseTemplate
-from lilfox_tui.backup.postgresql.swap import hint_to_end, in_the_way, recorded_settings
+from lilfox_tui.backup.postgresql.swap import (
+    LONGEST_BYTES,
+    DatabaseTemplate,
+    hint_to_end,
+    in_the_way,
+    recorded_settings,
+)
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import SourceRestoreSpec
-from lilfox_tui.i18n import Message, clauses, listed, ntr, tr
-from lilfox_tui.text import clean, human_bytes
+from lilfox_tui.backup.store import NotReady
+from lilfox_tui.core.i18n import Message, clauses, listed, ntr, tr
+from lilfox_tui.core.text import clean, human_bytes
 
 # Whether a database can be restored to a server: what is asked before the first write.
 

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct, convert
 
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.postgresql.psql import PersistentPsql, Psql, Row, SqlRefused, open_session, variable
-from lilfox_tui.i18n import Message, tr
-from lilfox_tui.text import clean, human_duration
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import clean, human_duration
 
 # What is known of a server and of one database before anything is done with it.
 

@@ -18,7 +18,7 @@ from lilfox_tui.backup.postgresql.server import (
     identifier_of,
     server_from,
 )
-from lilfox_tui.backup.postgresql.staging import LEFT, Leftover, leftovers_from
+from lilfox_tui.backup.postgresql.swap import LEFT, Leftover, leftovers_from
 
 _ROLES = "SELECT rolname AS name, pg_has_role(current_user, oid, 'MEMBER') AS member FROM pg_roles"
 _EXTENSIONS = """

@@ -10,23 +10,22 @@ from msgspec import Struct, convert, structs
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.crash_points import phase
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.postgresql.compare import changes_of, content_of, differing
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.postgresql.content import TEXT_FORM, counting
-from lilfox_tui.backup.postgresql.detail import DatabaseContent, DatabaseTarget
 from lilfox_tui.backup.postgresql.load import restore_part, run_script
 from lilfox_tui.backup.postgresql.plain import PlainDump
-from lilfox_tui.backup.postgresql.psql import LONGEST_S, Psql, SqlRefused
+from lilfox_tui.backup.postgresql.psql import LONGEST_S, DatabaseContent, DatabaseTarget, Psql, SqlRefused
 from lilfox_tui.backup.postgresql.restore import DatabaseRestore, ServerRoute, StagedDatabases
 from lilfox_tui.backup.postgresql.restore_checks import barring
 from lilfox_tui.backup.postgresql.server import restore_lock
 from lilfox_tui.backup.postgresql.server_info import ServerInfo, read_server_info
-from lilfox_tui.backup.postgresql.staging import before_name, drop, restored_name
+from lilfox_tui.backup.postgresql.swap import before_name, drop, restored_name
 from lilfox_tui.backup.source import Comparison, RestoreChange, Settled, SourceRestoreSpec, Standing, Swap
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import Message, _, listed, tr
-from lilfox_tui.text import clean
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import Message, _, listed, tr
+from lilfox_tui.core.text import clean
 
 # The statements that put other rows into a table that is in use: made by the server, names quoted by it.
 #

@@ -1,27 +1,186 @@
-"""Interrupted restores: finds them, finishes them or rolls them back, and keeps other jobs off their targets."""
+"""Restores that were interrupted: their journal, and how each is settled or undone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+import os
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from posixpath import normpath
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.context import BackupContext, source_module
-from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.restores import journal
-from lilfox_tui.backup.restores.journal import Restored
 from lilfox_tui.backup.source import RetainedItem, Standing, Swap
+from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import Config, refuse_change
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, clauses, listed, tr
+from lilfox_tui.core import paths
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, _, clauses, listed, tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.jobs.model import NoSuchJob, Run
-from lilfox_tui.text import clean
+
+# Which restores came to their renames, and how far. What is swapped is on the disk before it is: a crash between two
+# renames is finished or undone at the next start, and a restore can be undone until what was there before is let go.
+#
+# They are noted in ``restores``, beside the jobs: in the user's state folder, of root and of service users in the
+# system's, where others may read them if the folder lets them.
+
+
+Stage = Literal["swapping", "swapped", "undoing", "undone", "forgetting", "forgotten", "aside"]
+"""``aside``: it was half done, and nobody will settle it."""
+SETTLED: frozenset[Stage] = frozenset({"swapped", "undone", "forgotten", "aside"})
+OPEN: frozenset[Stage] = frozenset({"swapping", "undoing"})
+KNOWN_FOR = timedelta(days=90)
+MOST_KNOWN = 200
+_RESTORES = "restores"
+
+
+class Restored(Struct, frozen=True, kw_only=True):
+    """One restore that came to its renames. ``run`` is the job's id."""
+
+    run: str
+    set: str
+    at: datetime
+    stage: Stage
+    swaps: tuple[Swap, ...]
+    undone: int = 0
+    """So many of ``swaps``, from the last on, are undone already while it is being undone."""
+
+
+def write(restored: Restored) -> None:
+    """Puts it on the disk (fsync of file and folder), where it is noted already or else where this process keeps what
+    it does, and lets go of settled ones that are older than 90 days or beyond 200. Raises BackupError: the renames must
+    then not be made."""
+    noted = _file_of(restored.run)
+    folder = _own_folder() if noted is None else noted.parent
+    file = folder / f"{restored.run}.json"
+    part = file.with_suffix(".part")
+    try:
+        mode = paths.modes(folder)[1]
+        with open(part, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+            out.write(msgspec.json.encode(restored))
+            os.fchmod(out.fileno(), mode)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(file)
+        _fsync_folder(folder)
+    except OSError as error:
+        raise BackupError(
+            tr("{path}: cannot be written: {error}", path=part, error=error.strerror), _hint(restored, noted)
+        ) from None
+    _let_go(datetime.now(UTC))
+
+
+def _hint(restored: Restored, noted: Path | None) -> Message:
+    """What to do when it cannot be written."""
+    if noted is not None and not os.access(noted.parent, os.W_OK):
+        return tr("nothing was changed; it was done as {user}: do this as {user} too", user=_owner(noted))
+    if restored.stage in SETTLED or restored.undone:
+        return tr("what was to be done is done; make room there: the next lilfox restore or undo notes it")
+    return tr("nothing was changed; make room there, then try again")
+
+
+def read_all() -> list[Restored]:
+    """All that are known, newest first: the user's own, and those that root noted where the user may read them. Files
+    that cannot be read are not among them, nor are those of other users: what they name is renamed and taken away with
+    the rights of who reads them."""
+    return sorted((restored for _file, restored in _read()), key=lambda restored: restored.at, reverse=True)
+
+
+def read_open() -> list[Restored]:
+    """Those of :func:`read_all` whose renames, or the undoing of them, did not come to their end; of the others not
+    more than a look is taken, so that it may be asked at each start."""
+    return sorted(
+        (restored for _file, restored in _read(OPEN) if restored.stage in OPEN),
+        key=lambda restored: restored.at,
+        reverse=True,
+    )
+
+
+def may_write(restored: Restored) -> bool:
+    """Whether this process can note what becomes of it; who cannot must leave it as it is."""
+    noted = _file_of(restored.run)
+    return noted is None or os.access(noted.parent, os.W_OK)
+
+
+def owner_of(restored: Restored) -> str:
+    """The user who noted it; empty where nobody has."""
+    noted = _file_of(restored.run)
+    return "" if noted is None else _owner(noted)
+
+
+def _read(stages: Collection[Stage] = ()) -> Iterator[tuple[Path, Restored]]:
+    """All of them; with ``stages`` at least those that are at one of these."""
+    words = [f'"{stage}"'.encode() for stage in stages]
+    for file in _files():
+        try:
+            raw = file.read_bytes()
+            if words and not any(word in raw for word in words):
+                continue
+            restored = msgspec.json.decode(raw, type=Restored)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        if restored.run == file.stem:
+            yield file, restored
+
+
+def _files() -> Iterator[Path]:
+    for folder in paths.all_folders(_RESTORES):
+        if _is_trusted(folder.stat):
+            with suppress(OSError):
+                files = [file for file in folder.iterdir() if file.suffix == ".json"]
+                yield from (file for file in files if _is_trusted(file.lstat))
+
+
+def _is_trusted(look: Callable[[], os.stat_result]) -> bool:
+    """Whether only root and this user can write it."""
+    try:
+        facts = look()
+    except OSError:  # it is not there, or is for others alone
+        return False
+    return facts.st_uid in (0, os.geteuid()) and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _file_of(run: str) -> Path | None:
+    return next((file for file in _files() if file.stem == run), None)
+
+
+def _owner(file: Path) -> str:
+    with suppress(OSError, KeyError):
+        return file.owner()
+    return _("another user")
+
+
+def _let_go(now: datetime) -> None:
+    settled = [(file, restored) for file, restored in _read() if restored.stage in SETTLED]
+    settled.sort(key=lambda each: each[1].at, reverse=True)
+    for number, (file, restored) in enumerate(settled):
+        if number >= MOST_KNOWN or now - restored.at > KNOWN_FOR:
+            with suppress(OSError):
+                file.unlink()
+
+
+def _own_folder() -> Path:
+    try:
+        return paths.own_folder(_RESTORES)
+    except paths.FolderRefused as refused:
+        raise BackupError(tr("{problem}; nothing was changed", problem=refused.message), refused.hint) from None
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
 
 # Restores whose process died between their renames: what of them is in place, and what can be done.
 #
@@ -117,7 +276,7 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
 
 def open_restores() -> list[Restored]:
     """Those that did not come to their end, and whose job is not at it now. Blocks."""
-    return [restored for restored in journal.read_open() if not job_runs(restored.run)]
+    return [restored for restored in read_open() if not job_runs(restored.run)]
 
 
 def job_runs(job_id: str) -> bool:
@@ -139,8 +298,8 @@ async def chosen_interrupted_restore(words: str) -> Restored:
     found = await asyncio.to_thread(open_restores)
     named = [each for each in found if words in ("", each.run, each.set, each.set[-15:])]
     if len(named) == 1:
-        if not journal.may_write(named[0]):
-            owner = journal.owner_of(named[0])
+        if not may_write(named[0]):
+            owner = owner_of(named[0])
             raise BackupError(
                 tr("the restore of {set} was done as {user}", set=named[0].set, user=owner),
                 tr("do this as {user} too", user=owner),
@@ -157,7 +316,7 @@ async def chosen_interrupted_restore(words: str) -> Restored:
 
 async def _looked_at(opening: BackupContext, restored: Restored) -> InterruptedRestore:
     asked = await asyncio.gather(*(_sides(opening, swap) for swap in restored.swaps))
-    owner = "" if journal.may_write(restored) else journal.owner_of(restored)
+    owner = "" if may_write(restored) else owner_of(restored)
     return InterruptedRestore(restored=restored, sides=tuple(side for sides in asked for side in sides), owner=owner)
 
 
@@ -189,7 +348,7 @@ async def undo_swap(opening: BackupContext, swap: Swap) -> None:
     await source_module(swap.kind).undo(swap, opening.host(swap.host or None))
 
 
-async def settle(opening: BackupContext, restored: journal.Restored) -> str:
+async def settle(opening: BackupContext, restored: Restored) -> str:
     """Finishes the renames of a restore whose process died between them (all was compared before the first of them), or
     the undoing of one; gives what was done in a sentence. Where one of them cannot be finished all are undone: those
     before it, and those after it, which were not begun. Raises BackupError, HostError."""
@@ -200,11 +359,11 @@ async def settle(opening: BackupContext, restored: journal.Restored) -> str:
         if await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) == "undone":
             await _all_back(opening, restored, restored.swaps[number + 1 :])
             return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
-    journal.write(msgspec.structs.replace(restored, stage="swapped"))
+    write(msgspec.structs.replace(restored, stage="swapped"))
     return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
 
 
-async def finish(opening: BackupContext, restored: journal.Restored) -> str:
+async def finish(opening: BackupContext, restored: Restored) -> str:
     """All that was restored is in place, whichever of its renames were made; of an undoing: all is as it was before.
     Gives that in a sentence. Raises BackupError, HostError; then what is done is done, and it is still half done."""
     if restored.stage == "undoing":
@@ -212,7 +371,7 @@ async def finish(opening: BackupContext, restored: journal.Restored) -> str:
     return await _all_in_place(opening, restored)
 
 
-async def take_back(opening: BackupContext, restored: journal.Restored) -> str:
+async def take_back(opening: BackupContext, restored: Restored) -> str:
     """The other way: all is as it was before; of an undoing: all that was restored is in place again. Raises
     BackupError, HostError."""
     if restored.stage == "undoing":
@@ -220,16 +379,16 @@ async def take_back(opening: BackupContext, restored: journal.Restored) -> str:
     return await _all_back(opening, restored, restored.swaps)
 
 
-async def _all_in_place(opening: BackupContext, restored: journal.Restored) -> str:
+async def _all_in_place(opening: BackupContext, restored: Restored) -> str:
     restored = msgspec.structs.replace(restored, stage="swapping", undone=0)
-    journal.write(restored)
+    write(restored)
     for swap in restored.swaps:
         await source_module(swap.kind).finish(swap, opening.host(swap.host or None))
-    journal.write(msgspec.structs.replace(restored, stage="swapped"))
+    write(msgspec.structs.replace(restored, stage="swapped"))
     return str(tr("all of {set} is in place; back to what was there: lilfox restore --undo {set}", set=restored.set))
 
 
-async def _all_back(opening: BackupContext, restored: journal.Restored, rest: Sequence[Swap]) -> str:
+async def _all_back(opening: BackupContext, restored: Restored, rest: Sequence[Swap]) -> str:
     """``rest``: those that may never have been begun: what was staged for them goes too."""
     idle = [each for each in rest if await _is_staged_alone(opening, each)]
     await undo_rest(opening, restored)
@@ -251,7 +410,7 @@ async def _is_staged_alone(opening: BackupContext, swap: Swap) -> bool:
 
 async def undo_rest(
     opening: BackupContext,
-    restored: journal.Restored,
+    restored: Restored,
     intend: Callable[[Swap], None] = lambda _swap: None,
     tell: Callable[[Swap], None] = lambda _swap: None,
 ) -> None:
@@ -259,19 +418,19 @@ async def undo_rest(
     is refused, the restore stands as it did."""
     stood = restored.stage == "swapped"
     restored = msgspec.structs.replace(restored, stage="undoing")
-    journal.write(restored)
+    write(restored)
     for swap in reversed(restored.swaps[: len(restored.swaps) - restored.undone]):
         intend(swap)
         try:
             await undo_swap(opening, swap)
         except LilFoxError:
             if stood and not restored.undone:
-                journal.write(msgspec.structs.replace(restored, stage="swapped"))
+                write(msgspec.structs.replace(restored, stage="swapped"))
             raise
         restored = msgspec.structs.replace(restored, undone=restored.undone + 1)
-        journal.write(restored)
+        write(restored)
         tell(swap)
-    journal.write(msgspec.structs.replace(restored, stage="undone"))
+    write(msgspec.structs.replace(restored, stage="undone"))
 
 
 # What jobs do about restores that are half done: who only reads or copies tells of them; who is ordered to change what
@@ -299,7 +458,7 @@ async def settle_open(run: Run, opening: BackupContext, config: Config) -> list[
     hosts. Gives those that could not be settled; each is told, and keeps nothing else from being done."""
     left = []
     for restored in await asyncio.to_thread(open_restores):
-        if not journal.may_write(restored):
+        if not may_write(restored):
             run.say(_told(restored), "warning")
             left.append(restored)
             continue
@@ -369,7 +528,7 @@ def what_stays(restored: Restored) -> str:
 
 
 def _told(restored: Restored) -> str:
-    if journal.may_write(restored):
+    if may_write(restored):
         return str(
             tr(
                 "the restore of {set} is half done: lilfox backup settle {job} --finish or --take-back",
@@ -382,7 +541,7 @@ def _told(restored: Restored) -> str:
             "the restore of {set} by {user} did not come to its end, as far as can be seen; as {user}: "
             "lilfox backup settle {job} --finish or --take-back",
             set=restored.set,
-            user=journal.owner_of(restored),
+            user=owner_of(restored),
             job=restored.run,
         )
     )

@@ -1,13 +1,16 @@
-"""A restore: all parts checked before the first write, staged beside what is there, compared, then swapped by
-renames.
-"""
+"""Restores a set, and drills one into scratch."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+import platform
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -15,17 +18,16 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.context import BackupContext, source_module
 from lilfox_tui.backup.crash_points import phase
-from lilfox_tui.backup.errors import BackupError, BrokenSet, HalfSwapped, NotReady, RestoredDiffers
-from lilfox_tui.backup.restores import journal
+from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import RestorePlace, settle, undo_rest, undo_swap
-from lilfox_tui.backup.retry import LINK, retry
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart
+from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Proof
 from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTarget, SourceRestoreSpec, Swap
-from lilfox_tui.backup.verify import refuse_untrusted
-from lilfox_tui.errors import HostError, LilFoxError, NotAllowed
-from lilfox_tui.i18n import clauses, tr
+from lilfox_tui.backup.store import LINK, BackupError, BrokenSet, HalfSwapped, NotReady, RestoredDiffers, retry
+from lilfox_tui.backup.verify import SetReader, proof_time, put_proof, refuse_untrusted, verify
+from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed
+from lilfox_tui.core.i18n import clauses, listed, tr
 from lilfox_tui.jobs.model import Run
 
 T = TypeVar("T")
@@ -181,14 +183,16 @@ class Restore:
                 )
             run.say(str(tr("{source}: equal ({compared})", source=source, compared=comparison.compared)), "good")
 
-    async def swap(self, run: Run) -> journal.Restored:
+    async def swap(self, run: Run) -> interrupted.Restored:
         """Puts what was restored in the place of what is there: all of it, or nothing. Raises BackupError."""
         return await _to_the_end(run, self._swap(run))
 
-    async def _swap(self, run: Run) -> journal.Restored:
+    async def _swap(self, run: Run) -> interrupted.Restored:
         swaps = tuple(target.swap_plan() for target in self._targets.values())
-        restored = journal.Restored(run=run.id, set=self._set.id, at=datetime.now(UTC), stage="swapping", swaps=swaps)
-        journal.write(restored)
+        restored = interrupted.Restored(
+            run=run.id, set=self._set.id, at=datetime.now(UTC), stage="swapping", swaps=swaps
+        )
+        interrupted.write(restored)
         phase("journal")
         self._staged_is_ours = False
         done: list[Swap] = []
@@ -199,7 +203,7 @@ class Restore:
             except LINK as error:
                 return await self._settled(run, restored, error)
             except HalfSwapped:
-                journal.write(msgspec.structs.replace(restored, stage="undoing"))
+                interrupted.write(msgspec.structs.replace(restored, stage="undoing"))
                 raise
             except LilFoxError as error:
                 raise await self._taken_back(error, restored, done) from error
@@ -207,12 +211,12 @@ class Restore:
             run.done(_placed(swap))
         restored = msgspec.structs.replace(restored, stage="swapped")
         try:
-            journal.write(restored)
+            interrupted.write(restored)
         except BackupError as error:  # all is in place; the next start finds that, and notes it
             run.say(f"{error}; {error.hint}", "warning")
         return restored
 
-    async def _settled(self, run: Run, restored: journal.Restored, error: HostError) -> journal.Restored:
+    async def _settled(self, run: Run, restored: interrupted.Restored, error: HostError) -> interrupted.Restored:
         """Nobody knows which renames were made: when the host answers again they are finished or undone."""
         run.say(str(tr("{error}; what came of the renames is looked at when it answers", error=error)), "warning")
         try:
@@ -227,7 +231,7 @@ class Restore:
                 ),
                 tr("once the host answers: lilfox backup settle {job} --finish or --take-back", job=restored.run),
             ) from None
-        now = next(each for each in journal.read_all() if each.run == restored.run)
+        now = next(each for each in interrupted.read_all() if each.run == restored.run)
         if now.stage != "swapped":
             self._staged_is_ours = True
             raise BackupError(tr("{error}; everything is as it was before", error=error), tr("restore it again"))
@@ -243,9 +247,9 @@ class Restore:
                 told = tr("{error} – {hint}", error=error.message, hint=error.hint) if error.hint else error.message
                 run.say(str(told), "warning")
 
-    async def _taken_back(self, error: LilFoxError, restored: journal.Restored, done: list[Swap]) -> BackupError:
+    async def _taken_back(self, error: LilFoxError, restored: interrupted.Restored, done: list[Swap]) -> BackupError:
         """What is told when a swap failed, after those before it were undone."""
-        journal.write(msgspec.structs.replace(restored, stage="undoing"))
+        interrupted.write(msgspec.structs.replace(restored, stage="undoing"))
         try:
             for swap in reversed(done):
                 await undo_swap(self._opening, swap)
@@ -258,7 +262,7 @@ class Restore:
                 ),
                 tr("mend that, then run: lilfox restore --undo {set}", set=self._set.id),
             )
-        journal.write(msgspec.structs.replace(restored, stage="undone"))
+        interrupted.write(msgspec.structs.replace(restored, stage="undone"))
         self._staged_is_ours = True
         return BackupError(tr("{error}; everything is as it was before", error=error), error.hint)
 
@@ -285,7 +289,7 @@ def refuse_broken(found: BackupSet) -> None:
         )
 
 
-async def undo(run: Run, opening: BackupContext, restored: journal.Restored) -> None:
+async def undo(run: Run, opening: BackupContext, restored: interrupted.Restored) -> None:
     """Undoes a whole restore, the last part first. Raises NotAllowed for a protected host, BackupError, HostError."""
     for host in {swap.host or None: opening.host(swap.host or None) for swap in restored.swaps}.values():
         if host.protected:
@@ -293,7 +297,7 @@ async def undo(run: Run, opening: BackupContext, restored: journal.Restored) -> 
     await _to_the_end(run, _undo(run, opening, restored))
 
 
-async def _undo(run: Run, opening: BackupContext, restored: journal.Restored) -> None:
+async def _undo(run: Run, opening: BackupContext, restored: interrupted.Restored) -> None:
     def intend(swap: Swap) -> None:
         run.intent(
             str(tr("{target}: put back what was there before: {before}", target=swap.target, before=swap.before))
@@ -339,3 +343,90 @@ def _placed(swap: Swap) -> str:
     if not swap.before:
         return str(tr("{target}: is in place; nothing was there before", target=swap.target))
     return str(tr("{target}: is in place; what was there is kept as {before}", target=swap.target, before=swap.before))
+
+
+# A drill: a set is restored for real into a scratch database or folder and compared (●). How long that takes is the
+# time that a restore would need (RTO).
+
+
+_FOLDERS = {"files": "path", "config": "root"}
+"""Kinds of sources that any folder is a place for → the option that names it."""
+
+
+@contextmanager
+def with_scratch(found: BackupSet, sources: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """``sources``, and for folders of the set that have no place there one of their own in /var/tmp, which is gone at
+    the end. Databases get none: which server may be used only a person knows."""
+    made = dict(sources)
+    with TemporaryDirectory(prefix="lilfox-drill-", dir="/var/tmp") as scratch:
+        for part in found.parts:
+            if part.source not in made and part.source_kind in _FOLDERS:
+                key = _FOLDERS[part.source_kind]
+                place = Path(scratch) / part.source
+                place.mkdir(0o700, exist_ok=True)
+                made[part.source] = msgspec.convert({key: str(place)}, source_module(part.source_kind).Options)
+        yield made
+
+
+async def drill(
+    run: Run,
+    opening: BackupContext,
+    reader: SetReader,
+    found: BackupSet,
+    sources: Mapping[str, Any],
+    places: Mapping[str, str],
+    *,
+    run_code: bool = False,
+) -> Proof:
+    """Restores all parts into scratch places and compares; nothing of it stays. The proof says ``restored`` and how
+    long it took, or ``broken`` where what came out is not what went in. Raises NotReady, HostError, BackupError where
+    it could not be tried: the proof then stays what it was."""
+    refuse_broken(found)
+    proof = found.proof
+    if proof is None or proof.level == "broken" or not found.good:
+        proof = await verify(run, reader, found)
+        if proof.level == "broken":
+            return proof
+    _refuse_placeless(found, sources)
+    wanted = RestoreSpec(sources=dict(sources), places=dict(places), scratch=True, other_server=True, run_code=run_code)
+    restore = Restore(opening, found, reader.after(proof).blocks, wanted)
+    started = time.monotonic()
+    try:
+        checks = await retry(run, restore.checks)
+        refuse_bad(checks)
+        await restore.stage(run)
+        took_s = time.monotonic() - started
+        await restore.compare(run)
+    except RestoredDiffers as error:
+        proof = msgspec.structs.replace(proof, level="broken", at=proof_time(found), reason=str(error))
+        await put_proof(run, reader, proof)
+        return proof
+    finally:
+        await restore.close(run)
+    proof = msgspec.structs.replace(
+        proof,
+        level="restored",
+        at=proof_time(found),
+        reason="",
+        took_s=round(took_s, 3),
+        host=platform.node(),
+        where=", ".join(restore.where.values()),
+    )
+    await put_proof(run, reader, proof)
+    return proof
+
+
+def _refuse_placeless(found: BackupSet, sources: Mapping[str, Any]) -> None:
+    """Raises BackupError for parts that have no place to be restored to."""
+    missing = sorted({part.source for part in found.parts} - set(sources))
+    if missing:
+        raise BackupError(
+            tr(
+                "{set} has parts of {sources}, which have no place to be restored to",
+                set=found.id,
+                sources=listed(missing),
+            ),
+            tr(
+                "name the server, such as: --database postgresql://USER@HOST/DATABASE; or a plan that has those sources"
+            ),
+        )

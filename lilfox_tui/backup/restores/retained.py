@@ -10,13 +10,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.backup.context import BackupContext, source_module
-from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.restores import journal
-from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.restores import interrupted
+from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.source import Renames, RetainedItem, Swap
+from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import PlanConfig
-from lilfox_tui.errors import LilFoxError, NotAllowed
-from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.core.errors import LilFoxError, NotAllowed
+from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.jobs.model import Run
 
 AT_ONCE = 8
@@ -41,7 +41,7 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
 
 async def all_kept(opening: BackupContext) -> list[RetainedRow]:
     """Of all restores that are known, newest first: what is there, and what should be and is not."""
-    known = [restored for restored in await asyncio.to_thread(journal.read_all) if restored.stage != "forgotten"]
+    known = [restored for restored in await asyncio.to_thread(interrupted.read_all) if restored.stage != "forgotten"]
     return await kept_of(opening, known)
 
 
@@ -106,7 +106,7 @@ def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
 def chosen(words: str) -> list[Restored]:
     """The restores that ``words`` name: a set's id or date, or a job's id for one of several restores of a set; not
     those whose renames are not settled. Raises BackupError where there is none."""
-    known = [restored for restored in journal.read_all() if restored.stage in ("swapped", "undone", "forgetting")]
+    known = [restored for restored in interrupted.read_all() if restored.stage in ("swapped", "undone", "forgetting")]
     found = [restored for restored in known if words in names_of(restored)]
     if words == "latest":
         found = known[:1]
@@ -158,7 +158,7 @@ async def forget(run: Run, opening: BackupContext, restored: Restored) -> list[s
     for swap in restored.swaps:
         if (host := opening.host(swap.host or None)).protected:
             raise NotAllowed(tr("changes on {host}: it is protected", host=host.name))
-    journal.write(replace(restored, stage="forgetting"))
+    interrupted.write(replace(restored, stage="forgetting"))
     gone = [line.name for line in lines if line.there]
     for swap in restored.swaps:
         names = [line.name for line in lines if line.there and line.target in _targets(swap)]
@@ -167,7 +167,7 @@ async def forget(run: Run, opening: BackupContext, restored: Restored) -> list[s
         await source_module(swap.kind).forget(swap, opening.host(swap.host or None))
         for name in names:
             run.done(str(tr("{name} is gone", name=name)))
-    journal.write(replace(restored, stage="forgotten"))
+    interrupted.write(replace(restored, stage="forgotten"))
     return gone
 
 

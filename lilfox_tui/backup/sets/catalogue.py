@@ -14,20 +14,23 @@ from functools import cached_property, lru_cache
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.sets.manifest import (
+from lilfox_tui.backup.sets.model import (
     KNOWN_SCHEMAS,
     NO_KEYS,
     SCHEMA,
+    BackupSet,
+    FoundPart,
     Level,
     Manifest,
     ManifestPart,
     Proof,
     Signature,
     SigningKeys,
+    Status,
     checksum_of,
     is_unchanged,
+    state_of,
 )
-from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status, state_of
 from lilfox_tui.backup.sets.names import (
     FIRST_YEAR,
     LAST_YEAR,
@@ -43,8 +46,8 @@ from lilfox_tui.backup.sets.names import (
 )
 from lilfox_tui.backup.sets.old_sets import OldFile, old_sets, read_old_name
 from lilfox_tui.backup.store import BackupStore, StoreEntry
-from lilfox_tui.i18n import Message, clauses, listed, tr
-from lilfox_tui.text import clean, fit
+from lilfox_tui.core.i18n import Message, clauses, listed, tr
+from lilfox_tui.core.text import clean, fit
 
 # Whether a manifest accounts for what it says: every source of its plan, every part with its kind, sizes and digests.
 #

@@ -1,17 +1,240 @@
-"""A set as the catalogue shows it: its parts, its state (derived in one place) and its tag."""
+"""A backup set and its manifest: parts, digests, signature and proof."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Raw, Struct, field
 
-from lilfox_tui.backup.sets.manifest import Level, Manifest, ManifestPart, Proof, Signature
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.config.model import SecretRef, SigningConfig
+from lilfox_tui.config.secrets import resolve
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import Message, tr
+
+# What a set says of itself: ``NAME_20231230_020000.manifest.json``, written last. A set without one never finished.
+#
+# Manifests and proofs are JSON that ends with ``"checksum"``, the SHA-256 of all that stands before it in the file: it
+# tells damage. Before it stands ``"signature"`` where the configuration has a key (``SigningKeys``): it tells who wrote
+# the file, to all who have that key.
+
+
+SCHEMA = 2
+"""Of what is written. Form 1 did not name the sources of the plan, and is read too."""
+KNOWN_SCHEMAS = frozenset({1, SCHEMA})
+
+PartKind = Literal["postgresql-custom", "postgresql-plain", "postgresql-globals", "files", "file"]
+"""``files`` is a tar archive, ``file`` the file itself (the manual's ``env_DATE``)."""
+_details = msgspec.json.Decoder(dict[str, Any])
+Digest = Annotated[str, Meta(min_length=64, max_length=64)]
+"""SHA-256 in hexadecimal. That it is one is not asked of ten thousand sets: bytes of which it would be the digest are
+never found."""
+Packing = Literal["zstd", "gzip", "none"]
+Level = Literal["intact", "restored", "broken"]
+"""What a proof can say."""
+Signature = Literal["none", "good", "other", "forged"]
+"""``other``: by a key that the configuration does not have, so that nobody here can tell."""
+
+
+class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
+    """One file of a set. ``raw`` is what the source gave, before packing and encryption."""
+
+    name: Annotated[str, Meta(max_length=255)]
+    """Beside the manifest; in the manual's format a database lies in ``postgresql/``."""
+    source: str
+    """The source's name in the plan."""
+    source_kind: str
+    """A kind of ``sources/``, which takes it back."""
+    kind: PartKind
+    packing: Packing = "none"
+    encrypted: bool = False
+    """With age (C2SP age-encryption.org/v1), around the packing."""
+    size_bytes: Annotated[int, Meta(ge=0)]
+    sha256: Digest
+    raw_bytes: Annotated[int, Meta(ge=0)]
+    raw_sha256: Digest
+    detail_json: Raw = field(name="detail", default=Raw(b"{}"))
+    """``detail`` as it stands in the manifest (:func:`detail_json` makes it): a list of sets does not read it."""
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What the source knows: ``postgresql/detail.py`` and ``files/tar_filter.py`` say it. Nothing where it cannot
+        be read, as of a source that told nothing."""
+        try:
+            return _details.decode(self.detail_json)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return {}
+
+
+class Manifest(Struct, frozen=True, kw_only=True, gc=False):
+    """A set. Times are UTC; ``offset_s`` is what the local time in the names was ahead of it."""
+
+    schema: int = SCHEMA
+    id: str
+    """``NAME_20231230_020000``: the plan's name and the local time at which the run began."""
+    run: str
+    """The job that made it."""
+    plan: str
+    created: datetime
+    offset_s: int
+    finished: datetime
+    host: str
+    """Of the machine where LilFox ran."""
+    tool: str
+    """``lilfox 0.4.0``."""
+    tag: str = ""
+    """What somebody called it (``model.py``)."""
+    sources: dict[str, tuple[str, ...]] = {}
+    """Every source of the plan → the names of its parts; none of one that is ``missing``. Form 1 does not have it."""
+    parts: tuple[ManifestPart, ...]
+    missing: dict[str, str] = {}
+    """Sources of the plan that could not be dumped, each with the reason; the set is then not counted by retention."""
+    notes: tuple[str, ...] = ()
+    """What is not as it should be and no failure: files that changed while they were read."""
+
+
+class Proof(Struct, frozen=True, kw_only=True, gc=False):
+    """What verification found last, beside the manifest: ``NAME_20231230_020000.proof.json``. It holds for this
+    manifest and these digests only: of a part that has another one since nothing is proven."""
+
+    schema: int = SCHEMA
+    set: str
+    level: Level
+    at: datetime
+    reason: str = ""
+    """Why it is broken."""
+    manifest: str = ""
+    """Checksum of the manifest that was looked at; of a set of form 1, or without one, nothing."""
+    sha256: dict[str, str]
+    """Part → digest of what was looked at."""
+    size_bytes: dict[str, int] = {}
+    """Part → size of what was looked at; of a set without a manifest, where nothing else tells."""
+    took_s: float | None = None
+    """How long restoring took (the RTO), when it was restored."""
+    host: str = ""
+    where: str = ""
+    """Where it was restored to."""
+    detail: dict[str, Any] = {}
+
+
+_BEFORE, _BEHIND = b',"checksum":"', b'"}'
+TAIL_BYTES = len(_BEFORE) + 64 + len(_BEHIND)
+"""Of the checksum, with which a file ends."""
+Sign = Callable[[bytes], bytes]
+"""Gives what is added to a text so that it is signed; nothing where nobody signs."""
+
+
+def detail_json(detail: dict[str, Any]) -> Raw:
+    """``detail`` as a part keeps it."""
+    return Raw(msgspec.json.encode(detail))
+
+
+def unsigned(_text: bytes) -> bytes:
+    """A :data:`Sign` of who has no key."""
+    return b""
+
+
+def encoded(document: Manifest | Proof, sign: Sign = unsigned) -> bytes:
+    """As it stands in the store."""
+    text = msgspec.json.encode(document)[:-1]
+    text += sign(text)
+    return text + _tail(text)
+
+
+def is_unchanged(raw: bytes) -> bool:
+    """Whether not one byte of what :func:`encoded` gave is another now."""
+    return raw.endswith(_tail(memoryview(raw)[:-TAIL_BYTES]))
+
+
+def checksum_of(raw: bytes) -> str:
+    """The checksum at the end of a file that :func:`is_unchanged`."""
+    return raw[-64 - len(_BEHIND) : -len(_BEHIND)].decode("ascii", "replace")
+
+
+def _tail(text: bytes | memoryview) -> bytes:
+    return _BEFORE + hashlib.sha256(text).hexdigest().encode() + _BEHIND
+
+
+# Who wrote a manifest or a proof: HMAC-SHA-256 by a key of the configuration, at the end of the file.
+#
+# Whoever has the key can write what passes for signed, and nobody else can: the machines that make sets need it, the
+# store does not. The id of a key tells which one it was, so that a signature by a key that is not here is told from one
+# that was forged.
+
+
+LEAST_KEY = 32
+"""Characters: what is shorter can be guessed."""
+_PURPOSE = b"lilfox backup, signature 1\0"
+_SIGNED = re.compile(rb',"signature":"hmac-sha256:([0-9a-f]{16}):([0-9a-f]{64})"\Z')
+_LONGEST = 128
+
+
+class SigningKeys(Struct, frozen=True):
+    """The keys of a configuration. ``own`` signs; ``known`` are all that are accepted, by their ids."""
+
+    own: bytes = b""
+    known: Mapping[str, bytes] = {}
+    required: bool = False
+    """What none of them has signed is not trusted."""
+
+    def sign(self, text: bytes) -> bytes:
+        """What is added to ``text``."""
+        if not self.own:
+            return b""
+        return f',"signature":"hmac-sha256:{_id_of(self.own)}:{_mac(self.own, text)}"'.encode()
+
+    def judge(self, raw: bytes) -> Signature:
+        """Whose signature a whole file has."""
+        found = _SIGNED.search(raw[-TAIL_BYTES - _LONGEST : -TAIL_BYTES])
+        if found is None:
+            return "none"
+        key = self.known.get(found[1].decode())
+        if key is None:
+            return "other"
+        signed = raw[: len(raw) - TAIL_BYTES - len(found[0])]
+        return "good" if hmac.compare_digest(_mac(key, signed), found[2].decode()) else "forged"
+
+    def refuses(self, signature: Signature) -> bool:
+        """Whether a set with that signature is not trusted."""
+        return signature == "forged" or (self.required and signature != "good")
+
+
+NO_KEYS = SigningKeys()
+
+
+async def keys_of(config: SigningConfig | None) -> SigningKeys:
+    """The keys that ``config`` names. Raises LilFoxError for one that cannot be had, or is too short."""
+    if config is None:
+        return NO_KEYS
+    own, *others = [await _key(reference) for reference in (config.key, *config.others)]
+    return SigningKeys(own, {_id_of(key): key for key in (own, *others)}, config.required)
+
+
+async def _key(reference: SecretRef) -> bytes:
+    key = (await resolve(reference)).encode()
+    if len(key) < LEAST_KEY:
+        raise LilFoxError(
+            tr("{ref}: a key that signs backups has at least {count} characters", ref=reference, count=LEAST_KEY),
+            tr("such as: openssl rand -hex 32 > FILE; chmod 600 FILE"),
+        )
+    return key
+
+
+def _mac(key: bytes, text: bytes) -> str:
+    return hmac.new(key, _PURPOSE + text, hashlib.sha256).hexdigest()
+
+
+def _id_of(key: bytes) -> str:
+    return hmac.new(key, b"lilfox backup, id of a key", hashlib.sha256).hexdigest()[:16]
+
+
+# A set as the catalogue shows it: its parts, its state (derived in one place) and its tag.
 
 
 class Status(StrEnum):

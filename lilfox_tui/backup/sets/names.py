@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from msgspec import Struct
 
-from lilfox_tui.backup.errors import StoreError
-from lilfox_tui.backup.sets.manifest import Packing
-from lilfox_tui.i18n import listed, tr
-from lilfox_tui.text import clean
+from lilfox_tui.backup.sets.model import Packing
+from lilfox_tui.backup.store import StoreError
+from lilfox_tui.core.i18n import listed, tr
+from lilfox_tui.core.text import clean
 
 # Names of sets and of their files, both ways.
 #

@@ -18,7 +18,7 @@ from msgspec import Struct
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, state_of
 from lilfox_tui.backup.sets.names import moment_of
 from lilfox_tui.backup.store import StoreEntry
-from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.core.i18n import Message, listed, tr
 
 WINDOW = timedelta(seconds=120)
 """Dates of one set are not further apart."""

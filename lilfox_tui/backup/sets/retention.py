@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from lilfox_tui.backup.sets.model import BackupSet, Status, newest_of_each
 from lilfox_tui.config.model import KeepConfig
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, listed, ntr, tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import Message, listed, ntr, tr
 
 CLOCKS_APART = timedelta(minutes=5)
 """So far may the clock of the machine that made a set be ahead of ours."""

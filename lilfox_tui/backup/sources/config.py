@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lilfox_tui import plugins
 from lilfox_tui.backup.file_options import Absolute, FileTreeOptions
+from lilfox_tui.core import plugins
 
 
 class Options(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from lilfox_tui import plugins
 from lilfox_tui.config.model import Seconds, SecretRef, SourceConfig
+from lilfox_tui.core import plugins
 
 
 class Options(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):

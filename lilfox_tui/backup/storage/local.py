@@ -19,7 +19,6 @@ import msgspec
 
 from lilfox_tui.backup.checks import SMALL_BYTES, Check, StoreRoom, room_checks
 from lilfox_tui.backup.crash_points import phase
-from lilfox_tui.backup.errors import StoreError
 from lilfox_tui.backup.packing import BLOCK
 from lilfox_tui.backup.sets.names import UNFINISHED, store_error
 from lilfox_tui.backup.storage.local_folder import LocalFolder, new_file, old_file, rename_new, write_all
@@ -34,10 +33,10 @@ from lilfox_tui.backup.storage.lock import (
     marked,
     refuse_others,
 )
-from lilfox_tui.backup.store import BackupStore, StoreEntry, StoreLockHolder
+from lilfox_tui.backup.store import BackupStore, StoreEntry, StoreError, StoreLockHolder
 from lilfox_tui.backup.stores.local import Options
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
 
 # A store's lock on the machine where its folder is, or has it mounted.
 #

@@ -11,10 +11,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lilfox_tui.backup.errors import StoreError
 from lilfox_tui.backup.sets.names import FOLDERS, is_name, parted
-from lilfox_tui.backup.store import StoreEntry
-from lilfox_tui.i18n import tr
+from lilfox_tui.backup.store import StoreEntry, StoreError
+from lilfox_tui.core.i18n import tr
 
 # Which folders of this machine are mount points (proc_pid_mountinfo(5)).
 

@@ -20,11 +20,10 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.errors import StoreError, StoreHeld
-from lilfox_tui.backup.store import StoreLockHolder
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
-from lilfox_tui.text import clean
+from lilfox_tui.backup.store import StoreError, StoreHeld, StoreLockHolder
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import clean
 
 LOCK, SHARED, GONE = ".lilfox.lock", ".lilfox.shared.", ".lilfox.gone."
 PREFIX = ".lilfox."

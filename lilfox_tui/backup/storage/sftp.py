@@ -13,15 +13,13 @@ from typing import TypeVar
 
 from lilfox_tui.backup.checks import SMALL_BYTES, Check, StoreRoom, room_checks
 from lilfox_tui.backup.crash_points import phase
-from lilfox_tui.backup.errors import StoreError
 from lilfox_tui.backup.sets.names import FOLDERS, UNFINISHED, is_name, parted, store_error
 from lilfox_tui.backup.storage.lock import MARK_BYTES, PREFIX, mark_of, marked
-from lilfox_tui.backup.store import BackupStore, StoreEntry
+from lilfox_tui.backup.store import BackupStore, StoreEntry, StoreError
 from lilfox_tui.backup.stores.sftp import Options
-from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.remote_files import HasSftp, RemoteFileHandle, RemoteFiles, RemoteFilesystem, RemotePathFacts
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.base import HasSftp, Host, RemoteFileHandle, RemoteFiles, RemoteFilesystem, RemotePathFacts
 
 # A folder of an SSH host, by SFTP, in which nothing but its own regular files is touched.
 #

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lilfox_tui import plugins
 from lilfox_tui.config.model import StoreConfig
+from lilfox_tui.core import plugins
 
 
 class Options(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from lilfox_tui.cli.alert_rules import add_lint_arguments, add_test_arguments, run_lint, run_test
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, warn
-from lilfox_tui.cli.parser import duration
+from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
-from lilfox_tui.i18n import Message, _, listed, ngettext, tr
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.core.i18n import Message, _, listed, ngettext, tr
+from lilfox_tui.core.text import human_duration, short_age
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export_sections import alert_document
-from lilfox_tui.text import human_duration, short_age
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts, Event, SilenceMatcher
@@ -37,8 +36,7 @@ if TYPE_CHECKING:
 def saved_state(args: argparse.Namespace, *, changes: bool = False) -> Iterator[AlertStorage]:
     """The state of the configuration that ``args`` names. Raises LilFoxError where there is none, and NotAllowed where
     the block ``changes`` it and nothing may be changed."""
-    from lilfox_tui.alerts.ownership import DATABASE, state_folder
-    from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage
+    from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, state_folder
 
     loaded = load_settings(args)
     if changes and loaded.config.read_only:
@@ -61,9 +59,9 @@ def alerts_now(saved: AlertStorage) -> Alerts:
     """What is known now; says so where nobody evaluates any more."""
     from msgspec.structs import replace
 
+    from lilfox_tui.alerts.engine import alerts_from_storage
     from lilfox_tui.alerts.model import Trouble
-    from lilfox_tui.alerts.ownership import EvaluationLock
-    from lilfox_tui.alerts.views import alerts_from_storage
+    from lilfox_tui.alerts.storage import EvaluationLock
 
     now = datetime.now(UTC)
     folder = None if saved.database.path is None else Path(saved.database.path).parent
@@ -221,8 +219,7 @@ def add_ack_arguments(parser: argparse.ArgumentParser) -> None:
 def run_ack(args: argparse.Namespace) -> int:
     """Acknowledges every pending or firing alert that all matchers take."""
     from lilfox_tui.alerts.model import AlertState
-    from lilfox_tui.alerts.responses import acknowledge, unacknowledge
-    from lilfox_tui.alerts.silences import would_silence
+    from lilfox_tui.alerts.silences import acknowledge, unacknowledge, would_silence
 
     wanted, by = matchers_of(args.matchers), args.by or user()
     with saved_state(args, changes=True) as saved:
@@ -265,8 +262,7 @@ def add_silence_arguments(parser: argparse.ArgumentParser) -> None:
 def run_silence(args: argparse.Namespace) -> int:
     """Silences, or shows what would be silenced."""
     from lilfox_tui.alerts.model import AlertState
-    from lilfox_tui.alerts.responses import silence
-    from lilfox_tui.alerts.silences import check_silence, format_matchers, would_silence
+    from lilfox_tui.alerts.silences import check_silence, format_matchers, silence, would_silence
 
     wanted = matchers_of(args.matchers)
     check_silence(wanted)
@@ -350,8 +346,7 @@ def add_expire_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_expire(args: argparse.Namespace) -> int:
     """Ends them now."""
-    from lilfox_tui.alerts.responses import expire
-    from lilfox_tui.alerts.silences import format_matchers
+    from lilfox_tui.alerts.silences import expire, format_matchers
 
     with saved_state(args, changes=True) as saved:
         for wanted in args.ids:
@@ -450,8 +445,7 @@ def run_notify_test(args: argparse.Namespace) -> int:
 
 
 def _release_waiting(told: Collection[str], config_file: Path | None) -> None:
-    from lilfox_tui.alerts.ownership import DATABASE, state_folder
-    from lilfox_tui.alerts.storage import AlertDatabase, Outbox
+    from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, Outbox, state_folder
 
     folder = state_folder(config_file)
     if folder is None or not (folder / DATABASE).exists():

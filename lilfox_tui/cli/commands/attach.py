@@ -7,8 +7,8 @@ import argparse
 from lilfox_tui.cli.commands.jobs import settings
 from lilfox_tui.cli.job_output import attach_job
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.jobs.listing import list_jobs
 
 

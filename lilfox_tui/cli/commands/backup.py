@@ -27,12 +27,12 @@ from lilfox_tui.cli.backup_request import (
 from lilfox_tui.cli.job_output import half_done_now, warn_half_done
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
+from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import _, listed, tr
+from lilfox_tui.core.text import human_bytes
 from lilfox_tui.monitor.model import SET_LEVELS
-from lilfox_tui.text import human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.plan import BackupRequest
@@ -220,7 +220,7 @@ def _stores(wish: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
 def _print_sets(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
     """A line for each; with its tag where some have one, with its store where there are several, and with its signature
     where the configuration has keys (``signed``), or it has one."""
-    from lilfox_tui.backup.labels import labelled, signature_text, status_text
+    from lilfox_tui.backup.plan import labelled, signature_text, status_text
     from lilfox_tui.backup.sets.model import tag_of
     from lilfox_tui.backup.sets.names import local_zone
 
@@ -326,7 +326,7 @@ def run_settle(args: argparse.Namespace) -> int:
         return _show_what_stays(args)
     if args.finish or args.take_back or args.forget:
         return _settle(args)
-    from lilfox_tui.cli.settings import load_settings
+    from lilfox_tui.cli.parser import load_settings
 
     found = half_done_now(load_settings(args).config)
     if args.json:
@@ -342,7 +342,7 @@ def run_settle(args: argparse.Namespace) -> int:
 
 def _show_what_stays(args: argparse.Namespace) -> int:
     from lilfox_tui.backup.restores.interrupted import chosen_interrupted_restore, what_stays
-    from lilfox_tui.cli.settings import load_settings
+    from lilfox_tui.cli.parser import load_settings
 
     restored = asyncio.run(chosen_interrupted_restore(args.set or ""))
     if args.json:

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lilfox_tui.backup.labels import status_text
+from lilfox_tui.backup.plan import status_text
 from lilfox_tui.cli.job_output import check_rows, job_document
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
-from lilfox_tui.cli.parser import duration
+from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.feed import Ready, State, Unavailable
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.core.aio import Ready, State, Unavailable
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import human_count, human_duration
 from lilfox_tui.jobs.listing import list_jobs, unsettled
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import HostSnapshot, HostSummary, Level
@@ -28,7 +28,6 @@ from lilfox_tui.monitor.export import level_name, report, worst
 from lilfox_tui.monitor.export_sections import alerts_level
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, TargetView, View
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.text import human_count, human_duration
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts

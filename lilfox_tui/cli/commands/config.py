@@ -7,10 +7,10 @@ from pathlib import Path
 
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, print_text
-from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import ConfigError
-from lilfox_tui.i18n import ntr, tr
+from lilfox_tui.core.errors import ConfigError
+from lilfox_tui.core.i18n import ntr, tr
 
 _PACKAGES = {
     "collector": "lilfox_tui.metrics.collectors",
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     loaded = load_settings(args)
     if loaded.path is None:
-        from lilfox_tui.paths import config_file
+        from lilfox_tui.core.paths import config_file
 
         print_line(tr("no configuration at {path}: this machine is watched", path=config_file()))
         return
@@ -96,7 +96,7 @@ def _check_alerts(config: Config, base: Path) -> None:
 
 def _print_kinds() -> None:
     from lilfox_tui.config.themes import load_theme, theme_names
-    from lilfox_tui.plugins import kinds, load
+    from lilfox_tui.core.plugins import kinds, load
 
     rows = []
     for what, package in _PACKAGES.items():

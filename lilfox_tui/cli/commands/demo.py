@@ -6,7 +6,7 @@ import argparse
 import asyncio
 
 from lilfox_tui.cli.output import flush, print_line
-from lilfox_tui.i18n import Message, _
+from lilfox_tui.core.i18n import Message, _
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the stack until it is told to end."""
-    from lilfox_tui.demo.headless import run_headless
-    from lilfox_tui.monitor.targets import this_machine
+    from lilfox_tui.demo.stack import run_headless
+    from lilfox_tui.monitor.model import this_machine
 
     asyncio.run(run_headless(args.fault, say=_say, host=this_machine()))
     return 0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from lilfox_tui.cli.exports.formatting import unit_word
 from lilfox_tui.cli.output import print_json, print_text, warn
-from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.loader import LoadedConfig
-from lilfox_tui.i18n import clauses, listed, tr
+from lilfox_tui.core.i18n import clauses, listed, tr
 
 _UNIT = """\
 [Unit]

@@ -9,16 +9,14 @@ import sys
 import msgspec
 
 from lilfox_tui.cli.main import add_everywhere
-from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
-from lilfox_tui.cli.parser import duration
-from lilfox_tui.cli.prompt import ask_line
+from lilfox_tui.cli.output import Cell, ask_line, print_json, print_line, print_table, shape
+from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import HostKeyChanged, NotAllowed, UsageError
+from lilfox_tui.core.errors import HostKeyChanged, NotAllowed, UsageError
+from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.hosts.base import OfferedKey
 from lilfox_tui.hosts.open import offered_key, trust
-from lilfox_tui.i18n import _, clauses, listed, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import report
 from lilfox_tui.monitor.model import Overview

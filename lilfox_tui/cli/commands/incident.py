@@ -17,11 +17,11 @@ from lilfox_tui.cli.commands.jobs import settings
 from lilfox_tui.cli.incident_output import entry_document, entry_rows, incident_document, incident_rows
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, flush, print_json, print_line, print_table, print_text, warn
+from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
-from lilfox_tui.i18n import _, language, listed, ngettext, tr
-from lilfox_tui.incident.export import export_markdown, export_to, handover_text
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.core.i18n import _, language, listed, ngettext, tr
+from lilfox_tui.incident.export import IntegrityReport, export_markdown, export_to, handover_text, verify
 from lilfox_tui.incident.incidents import (
     MOST_EVIDENCE_BYTES,
     TimelineContents,
@@ -52,10 +52,8 @@ from lilfox_tui.incident.model import (
     TimelineEntry,
     What,
 )
-from lilfox_tui.incident.reducer import fold, is_open
+from lilfox_tui.incident.reducer import event_text, fold, is_open
 from lilfox_tui.incident.timeline import follow
-from lilfox_tui.incident.verify import IntegrityReport, verify
-from lilfox_tui.incident.words import event_text
 
 # What the actions of ``lilfox incident`` share: which incident is meant, who writes, and whether anything may be
 # written.

@@ -9,14 +9,12 @@ from datetime import UTC, datetime
 from lilfox_tui.cli.job_output import half_done_now, job_document, job_rows, warn_half_done
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import no_colour, print_json, print_line, print_table
-from lilfox_tui.cli.parser import duration
+from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import ConfigError, NotAllowed
-from lilfox_tui.i18n import _, ngettext, tr
-from lilfox_tui.jobs.control import cancel, mark_checked
-from lilfox_tui.jobs.listing import list_jobs, unsettled
+from lilfox_tui.core.errors import ConfigError, NotAllowed
+from lilfox_tui.core.i18n import _, ngettext, tr
+from lilfox_tui.jobs.listing import cancel, list_jobs, mark_checked, unsettled
 from lilfox_tui.jobs.model import state_text
 
 _SHOWN = 20

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.cli.log_sources import STDIN, open_sources, zone_of_reader
 from lilfox_tui.cli.output import Cell, flush, print_error, print_json, print_line, print_table, show_passing, warn
+from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import _, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.merge import MergedStream
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity

@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table
-from lilfox_tui.cli.parser import duration
-from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import NotAllowed, UsageError
-from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.core.errors import NotAllowed, UsageError
+from lilfox_tui.core.i18n import _, listed, tr
+from lilfox_tui.core.maintenance import ALL, MaintenanceWindow, close_window, open_window, windows
 from lilfox_tui.incident.incidents import myself, record
 from lilfox_tui.incident.model import Changed, Reverted
-from lilfox_tui.maintenance import ALL, MaintenanceWindow, close_window, open_window, windows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 import msgspec
 
 from lilfox_tui.cli.output import print_json, warn
-from lilfox_tui.cli.parser import duration
-from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.config.model import Config, MonitorConfig, Seconds
-from lilfox_tui.i18n import _
+from lilfox_tui.core.i18n import _
 from lilfox_tui.monitor.daemon import Daemon
 
 

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.log_sources import zone_of_reader
 from lilfox_tui.cli.output import print_json, print_table, warn
-from lilfox_tui.cli.parser import duration
+from lilfox_tui.cli.parser import duration, load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import Message, _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.config.model import ApiConfig, Config

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape, warn
-from lilfox_tui.cli.settings import load_settings
+from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.loader import LoadedConfig
-from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
-from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.core.i18n import _, listed, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.recovery.history import LEVELS, RecoveryHistory, UnitRecord, state_text
 from lilfox_tui.recovery.watch import UnitWatch, open_units

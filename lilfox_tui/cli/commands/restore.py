@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lilfox_tui.cli.backup_request import NonEmptyValue, add_partial, add_plan, add_sources, do, settings, wish_of
-from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape, warn
-from lilfox_tui.cli.prompt import ask_line
+from lilfox_tui.cli.output import Cell, ask_line, print_json, print_line, print_table, shape, warn
+from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import _, listed, tr
+from lilfox_tui.core.text import clean, human_bytes
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.text import clean, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.plan import BackupRequest, RequestKind
@@ -222,7 +221,7 @@ async def _show_plan(wish: BackupRequest) -> tuple[list[str], bool]:
     """Shows checks and changes to who is to decide by them (what is there is read for that); gives where it would go,
     and whether nothing forbids it."""
     from lilfox_tui.backup.effects import looked_at
-    from lilfox_tui.backup.labels import status_text
+    from lilfox_tui.backup.plan import status_text
     from lilfox_tui.cli.backup_request import print_changes, print_checks
 
     async with looked_at(wish) as (found, restore):

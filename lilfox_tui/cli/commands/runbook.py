@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, no_colour, print_json, print_line, print_table, warn
-from lilfox_tui.cli.runbook_variables import about, ask, given, missing, offers, pair
+from lilfox_tui.cli.parser import load_settings
+from lilfox_tui.cli.runbook_dry_run import about, ask, given, missing, offers, pair
 from lilfox_tui.cli.schemas import print_schema
-from lilfox_tui.cli.settings import load_settings
 from lilfox_tui.config.model import RunbooksConfig
-from lilfox_tui.errors import ConfigError, UsageError
-from lilfox_tui.i18n import _, listed, ngettext, tr
+from lilfox_tui.core.errors import ConfigError, UsageError
+from lilfox_tui.core.i18n import _, listed, ngettext, tr
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.library import catalogue, ordered
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Problem, Runbook, Step
 from lilfox_tui.runbook.parse.document import read, read_or_told
+from lilfox_tui.runbook.run.gate import refuse_unknown
 from lilfox_tui.runbook.run.state import asks, kind_text, runnable
-from lilfox_tui.runbook.run.targets import refuse_unknown
 
 if TYPE_CHECKING:
     from lilfox_tui.cli.runbook_console import Answer, RunConsole
@@ -425,8 +425,8 @@ def _allowed(args: argparse.Namespace, config: Config, runbook: Runbook) -> None
 
 def _asked(config: Config, runbook: Runbook, variable: Variable, values: dict[str, str]) -> str:
     """A value that somebody here gives. What is offered is read where the first command runs that has the variable."""
+    from lilfox_tui.runbook.run.gate import words
     from lilfox_tui.runbook.run.state import hosts_of
-    from lilfox_tui.runbook.run.targets import words
 
     hosts: tuple[str, ...] = ()
     for command in (command for step in runbook.steps for command in step.commands):

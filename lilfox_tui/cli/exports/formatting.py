@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lilfox_tui.config.model import SecretRef
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _, tr
-from lilfox_tui.text import clean
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import _, tr
+from lilfox_tui.core.text import clean
 
 # YAML for other programs with comments for people, and what stands where LilFox has a reference to a secret.
 

@@ -14,12 +14,11 @@ from msgspec import Struct
 
 from lilfox_tui.cli.exports.formatting import comment, yaml_item
 from lilfox_tui.config.model import ApiConfig, Config, MetricNames, SecretRef
-from lilfox_tui.i18n import Message, _
+from lilfox_tui.core.i18n import Message, _
+from lilfox_tui.monitor.model import watched_services
 from lilfox_tui.monitor.scrape_once import ScrapeResult, scrape_once
-from lilfox_tui.monitor.targets import watched_services
 from lilfox_tui.scrape.application import Application, Counter, Latency, recognise
-from lilfox_tui.scrape.labels import LabelList, Matcher, quoted
-from lilfox_tui.scrape.notation import ms_of
+from lilfox_tui.scrape.labels import LabelList, Matcher, ms_of, quoted
 
 # Which metrics of the services tell of their requests, as their pages have them now.
 

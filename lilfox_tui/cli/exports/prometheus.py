@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from lilfox_tui.cli.exports.formatting import comment, secret_file, yaml_block, yaml_item
 from lilfox_tui.config.model import ApiConfig, Config, SecretRef
+from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.hosts.http import Tls
-from lilfox_tui.i18n import _, listed
-from lilfox_tui.monitor.targets import watched_services
+from lilfox_tui.monitor.model import watched_services
 from lilfox_tui.monitor.watchers.scrape import target_of
 from lilfox_tui.monitor.watchers.service import ServiceWatch
 from lilfox_tui.scrape.discovery import configured_targets

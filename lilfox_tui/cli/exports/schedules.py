@@ -10,8 +10,8 @@ from pathlib import Path
 from lilfox_tui.cli.exports.formatting import comment, unit_word
 from lilfox_tui.config.cron import Cron, read_cron
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import _, tr
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What cron gives is shorter; pg_dump, tar and ssh are looked for here."""

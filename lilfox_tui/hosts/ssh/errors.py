@@ -9,11 +9,11 @@ import socket
 import asyncssh
 from asyncssh.config import ConfigParseError
 
-from lilfox_tui.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable, LinkLost
+from lilfox_tui.core.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable, LinkLost
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.output import last_words
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.redact import redacted_start
-from lilfox_tui.text import clean
 
 # What a server sends before SSH begins: its version line and, allowed but rare, lines before it (RFC 4253, 4.2).
 

@@ -14,16 +14,13 @@ from typing import TypeVar
 import asyncssh
 from asyncssh.sftp import SFTPClientFile
 
-from lilfox_tui.errors import CommandTimeout, HostError
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.host_errors import no_change_allowed, not_read, not_written
-from lilfox_tui.hosts.output import last_words
-from lilfox_tui.hosts.remote_files import Kind, RemoteFilesystem, RemotePathFacts
+from lilfox_tui.core.errors import CommandTimeout, HostError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import clean, time_at
+from lilfox_tui.hosts.base import Host, Kind, RemoteFilesystem, RemotePathFacts
+from lilfox_tui.hosts.output import last_words, no_change_allowed, not_read, not_written
 from lilfox_tui.hosts.ssh.errors import LINK_ERRORS, link_lost
 from lilfox_tui.hosts.ssh.link import Sessions
-from lilfox_tui.i18n import tr
-from lilfox_tui.text import clean
-from lilfox_tui.untrusted_numbers import time_at
 
 TRANSFER_S = 600.0
 
@@ -106,7 +103,7 @@ def _silent(host: str, timeout_s: float) -> CommandTimeout:
 
 
 class Sftp:
-    """See :class:`lilfox_tui.hosts.remote_files.RemoteFiles`."""
+    """See :class:`lilfox_tui.hosts.base.RemoteFiles`."""
 
     def __init__(self, host: str, client: asyncssh.SFTPClient, sessions: Sessions, *, read_only: bool) -> None:
         self._host = host
@@ -272,7 +269,7 @@ class Sftp:
 
 
 class SftpFile:
-    """See :class:`lilfox_tui.hosts.remote_files.RemoteFileHandle`."""
+    """See :class:`lilfox_tui.hosts.base.RemoteFileHandle`."""
 
     def __init__(self, sftp: Sftp, path: str, file: SFTPClientFile) -> None:
         self._sftp = sftp

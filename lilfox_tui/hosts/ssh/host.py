@@ -12,10 +12,10 @@ import asyncssh
 from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.errors import HostUnreachable
-from lilfox_tui.feed import Feed
-from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
-from lilfox_tui.hosts.host_errors import (
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand, RemoteFiles
+from lilfox_tui.hosts.output import (
     failed,
     login_timeout,
     loop_ended,
@@ -24,14 +24,12 @@ from lilfox_tui.hosts.host_errors import (
     sudo_refused,
     too_slow,
 )
-from lilfox_tui.hosts.remote_files import RemoteFiles
 from lilfox_tui.hosts.shell_words import END, MAX_ANSWER, new_tick, with_args
 from lilfox_tui.hosts.ssh import files
-from lilfox_tui.hosts.ssh.command import CommandSpec, RemoteCommand
+from lilfox_tui.hosts.ssh.command import CommandSpec, RemoteCommand, forwarded
 from lilfox_tui.hosts.ssh.connect import SshTarget
 from lilfox_tui.hosts.ssh.errors import LINK_ERRORS, link_lost
 from lilfox_tui.hosts.ssh.files import open_sftp
-from lilfox_tui.hosts.ssh.forward import forwarded
 from lilfox_tui.hosts.ssh.link import END_S, SESSIONS, Sessions, SshLink
 
 
@@ -272,7 +270,7 @@ class SshHost:
             yield "127.0.0.1", here
 
     async def open_sftp(self) -> RemoteFiles:
-        """See :meth:`lilfox_tui.hosts.remote_files.HasSftp.open_sftp`."""
+        """See :meth:`lilfox_tui.hosts.base.HasSftp.open_sftp`."""
         return await open_sftp(self.name, await self._link.sessions(), read_only=self._read_only)
 
     async def close(self) -> None:

@@ -14,15 +14,14 @@ import asyncssh
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import SshConfig
-from lilfox_tui.errors import AuthRefused, HostError, HostKeyChanged, HostKeyUnknown
-from lilfox_tui.feed import Feed, Ready
+from lilfox_tui.core.aio import Feed, Ready
+from lilfox_tui.core.errors import AuthRefused, HostError, HostKeyChanged, HostKeyUnknown
+from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Link
-from lilfox_tui.hosts.shell_words import END_GROUP, StartLine, command, running
+from lilfox_tui.hosts.shell_words import END_GROUP, StartLine, command, running, sudo_quietly
 from lilfox_tui.hosts.shell_words import as_root as root_or
 from lilfox_tui.hosts.ssh.connect import SshClient, SshTarget, dial
 from lilfox_tui.hosts.ssh.errors import LINK_ERRORS, link_lost, no_session
-from lilfox_tui.hosts.sudo import sudo_quietly
-from lilfox_tui.text import clean
 
 SESSIONS = 8
 """At a time; OpenSSH allows 10 (MaxSessions of sshd_config(5)), and ending a command needs one more."""

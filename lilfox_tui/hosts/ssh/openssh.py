@@ -12,8 +12,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lilfox_tui import trusted_file
 from lilfox_tui.config.model import HostConfig, SshConfig
+from lilfox_tui.core import files as trusted_file
 
 _INCLUDE = re.compile(r"\s*include(?:\s*=\s*|\s+)(.*)", re.IGNORECASE)
 _MOST_BYTES = 1 << 20

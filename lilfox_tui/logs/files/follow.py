@@ -7,15 +7,13 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 
-from lilfox_tui.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
+from lilfox_tui.core.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import wait_until_reconnected
-from lilfox_tui.i18n import Message, tr
-from lilfox_tui.logs.files.disk import FileMoved, FileStat, file_moved
 from lilfox_tui.logs.files.followed_files import FileTail, FileTruncated, FollowedFiles
-from lilfox_tui.logs.files.log_file import BLOCK, LogFile, Piece, cut_whole
-from lilfox_tui.logs.files.log_file_set import LogFileSet
+from lilfox_tui.logs.files.log_file import BLOCK, FileMoved, FileStat, LogFile, Piece, cut_whole, file_moved
+from lilfox_tui.logs.files.log_file_set import PACKED_ENDS, LogFileSet, literal
 from lilfox_tui.logs.files.pages import holds
-from lilfox_tui.logs.files.rotation import PACKED_ENDS, literal
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.filter.needles import needles
 from lilfox_tui.logs.record import RAW_LIMIT, LogRecord

@@ -9,20 +9,21 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from lilfox_tui.logs.files.disk import FileMoved, FileStat, file_moved
 from lilfox_tui.logs.files.log_file import (
     BLOCK,
+    FileMoved,
+    FileStat,
     LogFile,
     Piece,
     RecordPosition,
     beginning_after,
     cut_whole,
+    file_moved,
     last_line_end,
     read_piece,
     time_offset,
 )
-from lilfox_tui.logs.files.log_file_set import LogFileSet
-from lilfox_tui.logs.files.rotation import PACKED_ENDS
+from lilfox_tui.logs.files.log_file_set import PACKED_ENDS, LogFileSet
 from lilfox_tui.logs.record import RAW_LIMIT
 from lilfox_tui.logs.source import AtEnd, AtPlace, AtTime, Start
 

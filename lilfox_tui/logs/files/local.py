@@ -21,15 +21,23 @@ from typing import IO, ParamSpec, Protocol, TypeVar
 from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import FileRefused
+from lilfox_tui.core.errors import FileRefused
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.text import human_bytes
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.host_errors import not_read
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.i18n import Message, tr
-from lilfox_tui.logs.files.disk import ByteFile, FileStat, SearchHits, file_moved, no_right, not_regular, nothing_there
+from lilfox_tui.hosts.output import not_read
+from lilfox_tui.logs.files.log_file import (
+    ByteFile,
+    FileStat,
+    SearchHits,
+    file_moved,
+    no_right,
+    not_regular,
+    nothing_there,
+)
 from lilfox_tui.logs.filter.needles import Needles
 from lilfox_tui.logs.record import RAW_LIMIT
-from lilfox_tui.text import human_bytes
 
 # The words that rg and grep are given for needles.
 
@@ -189,7 +197,7 @@ T = TypeVar("T")
 
 
 class LocalFile:
-    """A file of this machine by its descriptor. See :class:`lilfox_tui.logs.files.disk.ByteFile`."""
+    """A file of this machine by its descriptor. See :class:`lilfox_tui.logs.files.log_file.ByteFile`."""
 
     COUNT_BYTES = 1024 * 1024
     NEAR_BYTES = 1024 * 1024
@@ -266,7 +274,7 @@ class LocalFile:
 
 
 class LocalDisk:
-    """The files of this machine. See :class:`lilfox_tui.logs.files.disk.Disk`."""
+    """The files of this machine. See :class:`lilfox_tui.logs.files.log_file.Disk`."""
 
     def __init__(self, host: Host) -> None:
         self.host = host

@@ -11,14 +11,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from lilfox_tui.errors import FileRefused, LilFoxError, UsageError
-from lilfox_tui.feed import Feed
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import FileRefused, LilFoxError, UsageError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.i18n import tr
-from lilfox_tui.logs.files.disk import FileMoved, PlaceGone, place_gone
 from lilfox_tui.logs.files.follow import BATCH, PASSING, RETRIES_S, Batch
-from lilfox_tui.logs.files.log_file import LogFile, RecordPosition
+from lilfox_tui.logs.files.log_file import FileMoved, LogFile, PlaceGone, RecordPosition, place_gone
 from lilfox_tui.logs.files.merge_cursor import (
     FIRST,
     FOREVER_US,

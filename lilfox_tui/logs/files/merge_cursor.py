@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from lilfox_tui.errors import FileRefused, LilFoxError
-from lilfox_tui.logs.files.disk import PlaceGone
-from lilfox_tui.logs.files.log_file import RecordPosition
+from lilfox_tui.core.errors import FileRefused, LilFoxError
+from lilfox_tui.logs.files.log_file import PlaceGone, RecordPosition
 from lilfox_tui.logs.files.one_log import OneLog
 from lilfox_tui.logs.files.pages import SEARCH_S
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter

@@ -8,18 +8,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed, Unavailable
+from lilfox_tui.core.aio import Feed, Unavailable
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import clauses, listed, ntr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.i18n import clauses, listed, ntr
-from lilfox_tui.logs.files.disk import Disk, FileStat, nothing_there
 from lilfox_tui.logs.files.follow import Follower
 from lilfox_tui.logs.files.local import LocalDisk
-from lilfox_tui.logs.files.log_file import LogFile, RecordPosition
-from lilfox_tui.logs.files.log_file_set import LogFileSet, ReadSettings, RecordCounter
+from lilfox_tui.logs.files.log_file import Disk, FileStat, LogFile, RecordPosition, nothing_there
+from lilfox_tui.logs.files.log_file_set import LogFileSet, LogNames, PatternFiles, ReadSettings, RecordCounter
 from lilfox_tui.logs.files.pages import read_page, usable_end
-from lilfox_tui.logs.files.rotation import LogNames, PatternFiles
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import (

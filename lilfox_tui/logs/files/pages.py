@@ -11,13 +11,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.logs.files import log_file
-from lilfox_tui.logs.files.disk import FileMoved, FileStat, Text
 from lilfox_tui.logs.files.log_file import (
     SLACK_BYTES,
+    FileMoved,
+    FileStat,
     LastSearch,
     LogFile,
     Piece,
     RecordPosition,
+    Text,
     beginning_after,
     beginning_before,
     last_line_end,
@@ -27,8 +29,7 @@ from lilfox_tui.logs.files.log_file import (
 from lilfox_tui.logs.files.log_file_set import LogFileSet
 from lilfox_tui.logs.filter.model import Filter, span
 from lilfox_tui.logs.filter.needles import Needles, needles
-from lilfox_tui.logs.format import Format
-from lilfox_tui.logs.record import RAW_LIMIT, LogRecord, every_line
+from lilfox_tui.logs.record import RAW_LIMIT, Format, LogRecord, every_line
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, RecordPage, Start
 
 # The records of a file in which something wanted stands, by the file's own native search.

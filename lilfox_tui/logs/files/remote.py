@@ -11,11 +11,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from weakref import WeakKeyDictionary
 
-from lilfox_tui.errors import CommandTimeout, HostError, LilFoxError
+from lilfox_tui.core.errors import CommandTimeout, HostError, LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.host_errors import not_read
-from lilfox_tui.i18n import tr
-from lilfox_tui.logs.files.disk import (
+from lilfox_tui.hosts.output import not_read
+from lilfox_tui.logs.files.local import by_block, search_words
+from lilfox_tui.logs.files.log_file import (
     FileStat,
     NotReadable,
     SearchHits,
@@ -25,7 +26,6 @@ from lilfox_tui.logs.files.disk import (
     not_regular,
     nothing_there,
 )
-from lilfox_tui.logs.files.local import by_block, search_words
 from lilfox_tui.logs.files.remote_shell import DATA, MOVED, WORDS, RemoteShell, enter, escaped, leave
 from lilfox_tui.logs.filter.needles import Needles
 from lilfox_tui.logs.record import RAW_LIMIT
@@ -273,8 +273,8 @@ _COUNTING: WeakKeyDictionary[Host, asyncio.Lock] = WeakKeyDictionary()
 
 
 class RemoteDisk:
-    """The files of an SSH host. See :class:`lilfox_tui.logs.files.disk.Disk`. With ``sudo`` they are read as root from
-    the first on that this account may not read."""
+    """The files of an SSH host. See :class:`lilfox_tui.logs.files.log_file.Disk`. With ``sudo``, files are read as root
+    from the first on that this account may not read."""
 
     def __init__(self, host: Host, *, sudo: bool = False, following: bool = False) -> None:
         self.host = host
@@ -389,7 +389,7 @@ class RemoteDisk:
 
 
 class RemoteLogFile:
-    """A file of an SSH host by device and inode. See :class:`lilfox_tui.logs.files.disk.ByteFile`."""
+    """A file of an SSH host by device and inode. See :class:`lilfox_tui.logs.files.log_file.ByteFile`."""
 
     COUNT_BYTES = 64 * 1024 * 1024  # it costs a process there
     NEAR_BYTES = 0  # what is read crosses the wire, what is searched does not

@@ -1,4 +1,4 @@
-"""A filter as a tree of nodes: fields and how they compare, matching, and what every match is bound to."""
+"""Filters: an expression that log records are held against."""
 
 from __future__ import annotations
 
@@ -6,13 +6,45 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.logs.filter.regex import search
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs.record import LogRecord, Severity
+
+# Regular expressions that cannot hang: RE2, whose time grows with the length of the text and nothing else.
+#
+# Its syntax: https://github.com/google/re2/wiki/Syntax. It knows no look-around and no backreferences. ``^`` and ``$``
+# are the ends of each line of a record; ``.`` is no newline.
+
+
+Search: TypeAlias = Callable[[bytes], object | None]
+
+
+@lru_cache(maxsize=64)
+def search(pattern: str) -> Search:
+    """Looks for ``pattern`` in UTF-8 bytes: something where it is found, None where not. Raises UsageError that says
+    what RE2 does not take."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    try:
+        return cast("Search", re2.compile(b"(?m)" + pattern.encode(), options).search)
+    except UnicodeEncodeError:
+        raise UsageError(tr("regular expression: half a character (a lone surrogate)")) from None
+    except re2.error as error:
+        reason = error.args[0] if error.args else ""
+        reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise UsageError(
+            tr("regular expression {pattern}: {reason}", pattern=pattern, reason=reason),
+            hint=tr("RE2 syntax; without look-around and backreferences, so that no pattern can hang"),
+        ) from None
+
 
 # Fields of a record by name, and how their values compare.
 #

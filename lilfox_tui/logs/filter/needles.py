@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from lilfox_tui.logs.exceptions import UNKNOWN_TYPE
 from lilfox_tui.logs.filter.model import (
     And,
     AtLeast,
@@ -23,6 +22,7 @@ from lilfox_tui.logs.filter.model import (
     severities,
 )
 from lilfox_tui.logs.record import Severity
+from lilfox_tui.logs.structured import UNKNOWN_TYPE
 
 # Texts of which every match of a regular expression holds at least one, where that is surely so.
 #

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time, timedelta, tzinfo
 
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, listed, tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.logs.filter.model import (
     DURATION_S,
     EVERYTHING,
@@ -19,9 +19,9 @@ from lilfox_tui.logs.filter.model import (
     RegexMatch,
     TextMatch,
     Within,
+    search,
     severity_named,
 )
-from lilfox_tui.logs.filter.regex import search
 from lilfox_tui.logs.record import EPOCH, Severity, microseconds
 
 # The words of a filter's text, one at a time. What they mean is the parser's.

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs import exceptions, times
-from lilfox_tui.logs.levels import level_words, severity_of
+from lilfox_tui.logs import structured, times
 from lilfox_tui.logs.record import LogEntry, text_of
+from lilfox_tui.logs.structured import level_words, severity_of
 
 LEVEL_WORDS = level_words(b"%b")
 
@@ -100,7 +100,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
         severity=severity_of(level or match["level"]),
         logger=logger,
         module=logger,
-        fault=exceptions.in_text(text),
+        fault=structured.in_text(text),
         fields=fields,
     )
 

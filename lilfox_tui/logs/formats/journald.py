@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs import exceptions
-from lilfox_tui.logs.levels import SYSLOG, level_words, spoken
+from lilfox_tui.logs import structured
 from lilfox_tui.logs.record import LogEntry, Severity
 from lilfox_tui.logs.record import every_line as begins
-from lilfox_tui.logs.structured import object_in
+from lilfox_tui.logs.structured import SYSLOG, level_words, object_in, spoken
 from lilfox_tui.logs.times import from_number
 
 __all__ = ["LEVEL_WORDS", "begins", "parse"]
@@ -47,7 +46,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
         severity=_severity(fields.get("PRIORITY"), fields.get("MESSAGE")),
         logger=_who(fields),
         module=_text(fields.get("_SYSTEMD_UNIT")),
-        fault=exceptions.in_text(message),
+        fault=structured.in_text(message),
         fields=fields,
     )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs.levels import ENDINGS, level_words, possible_numbers
 from lilfox_tui.logs.record import LogEntry, Severity
 from lilfox_tui.logs.record import every_line as begins
-from lilfox_tui.logs.structured import entry_of, object_in
+from lilfox_tui.logs.structured import ENDINGS, entry_of, level_words, object_in, possible_numbers
 
 __all__ = ["LEVEL_WORDS", "begins", "parse"]
 

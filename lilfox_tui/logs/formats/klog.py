@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs import exceptions, times
+from lilfox_tui.logs import structured, times
 from lilfox_tui.logs.record import LogEntry, Severity, text_of
 
 _SEVERITIES = {"I": Severity.INFO, "W": Severity.WARNING, "E": Severity.ERROR, "F": Severity.CRITICAL}
@@ -44,6 +44,6 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
         time_us=times.from_text(stamp, zone, latest),
         severity=_SEVERITIES[head["level"]],
         module=head["file"],
-        fault=exceptions.in_text(message),
+        fault=structured.in_text(message),
         fields={"level": head["level"], "thread": int(head["thread"]), "file": head["file"], "line": int(head["line"])},
     )

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs.levels import ENDINGS, level_words, possible_numbers
 from lilfox_tui.logs.record import LogEntry, text_of
 from lilfox_tui.logs.record import every_line as begins
-from lilfox_tui.logs.structured import entry_of
+from lilfox_tui.logs.structured import ENDINGS, entry_of, level_words, possible_numbers
 
 __all__ = ["LEVEL_WORDS", "begins", "parse"]
 

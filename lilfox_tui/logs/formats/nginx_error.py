@@ -9,8 +9,8 @@ import re
 from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
-from lilfox_tui.logs.levels import severity_of
 from lilfox_tui.logs.record import LogEntry, Severity, text_of
+from lilfox_tui.logs.structured import severity_of
 
 LEVEL_WORDS = {
     Severity.DEBUG: (b"[debug]",),

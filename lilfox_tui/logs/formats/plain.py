@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs import exceptions, times
-from lilfox_tui.logs.levels import level_words, spoken
+from lilfox_tui.logs import structured, times
 from lilfox_tui.logs.record import LogEntry, text_of
+from lilfox_tui.logs.structured import level_words, spoken
 
 LEVEL_WORDS = level_words(b"%b")
 _CONTINUES = re.compile(
@@ -24,7 +24,7 @@ def begins(line: bytes) -> bool:
     """A line that is neither indented nor part of a traceback, stack trace or statement."""
     if _CONTINUES.match(line):
         return False
-    return not (_CLASS_ON_LINE.match(line) and exceptions.names_exception(line[:400].decode("utf-8", "replace")))
+    return not (_CLASS_ON_LINE.match(line) and structured.names_exception(line[:400].decode("utf-8", "replace")))
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry:
@@ -32,4 +32,4 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry:
     text = text_of(raw)
     us, start = times.leading(text, zone, latest)
     message = text[start:].lstrip(" \t:-|,") if start else text
-    return LogEntry(message=message or text, time_us=us, severity=spoken(message), fault=exceptions.in_text(text))
+    return LogEntry(message=message or text, time_us=us, severity=spoken(message), fault=structured.in_text(text))

@@ -10,8 +10,8 @@ import re
 from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
-from lilfox_tui.logs.levels import POSTGRESQL_LEVELS, postgresql_duration_s, postgresql_words
 from lilfox_tui.logs.record import LogEntry, text_of
+from lilfox_tui.logs.structured import POSTGRESQL_LEVELS, postgresql_duration_s, postgresql_words
 
 LEVEL_WORDS = {
     severity: tuple(word + b":" for word in postgresql_words(severity))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 
 from lilfox_tui.logs import times
-from lilfox_tui.logs.levels import POSTGRESQL_LEVELS, postgresql_duration_s, postgresql_words
 from lilfox_tui.logs.record import LogEntry, Severity
 from lilfox_tui.logs.record import every_line as begins
-from lilfox_tui.logs.structured import object_in
+from lilfox_tui.logs.structured import POSTGRESQL_LEVELS, object_in, postgresql_duration_s, postgresql_words
 
 __all__ = ["LEVEL_WORDS", "begins", "parse"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from datetime import datetime, tzinfo
 
-from lilfox_tui.logs import exceptions, times
-from lilfox_tui.logs.levels import SYSLOG, level_words, spoken
+from lilfox_tui.logs import structured, times
 from lilfox_tui.logs.record import LogEntry, text_of
+from lilfox_tui.logs.structured import SYSLOG, level_words, spoken
 
 _FACILITIES = 24  # RFC 5424, table 1
 LEVEL_WORDS = {
@@ -79,7 +79,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
         severity=spoken(message) if number is None else SYSLOG[number % 8],
         logger=str(fields.get("app", "")),
         module=str(fields.get("app", "")),
-        fault=exceptions.in_text(message),
+        fault=structured.in_text(message),
         fields=fields,
     )
 

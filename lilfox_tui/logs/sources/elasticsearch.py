@@ -18,8 +18,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import Seconds
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs.filter.model import (
     EVERYTHING,
     STATUS_NAMES,
@@ -34,7 +34,6 @@ from lilfox_tui.logs.filter.model import (
     number,
     severities,
 )
-from lilfox_tui.logs.format import load_format
 from lilfox_tui.logs.http_source import (
     HttpSourceOptions,
     LogServer,
@@ -46,9 +45,9 @@ from lilfox_tui.logs.http_source import (
     place_of,
     whole_stamps,
 )
-from lilfox_tui.logs.levels import ENDINGS, WORDS, possible_numbers
-from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, Severity
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, Severity, load_format
 from lilfox_tui.logs.source import SourceSettings
+from lilfox_tui.logs.structured import ENDINGS, WORDS, possible_numbers
 
 # The part of a filter that an Elasticsearch or OpenSearch can search by itself, as its query DSL.
 #

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import LogConfig
+from lilfox_tui.logs.files.log_file_set import is_pattern
 from lilfox_tui.logs.files.one_log import OneLog
-from lilfox_tui.logs.files.rotation import is_pattern
 from lilfox_tui.logs.source import SourceSettings
 
 if TYPE_CHECKING:

@@ -13,17 +13,15 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from lilfox_tui.config.model import LogConfig, Seconds
-from lilfox_tui.errors import CommandUnknown, HostError, HostUnreachable, LilFoxError
-from lilfox_tui.feed import Feed
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import CommandUnknown, HostError, HostUnreachable, LilFoxError
+from lilfox_tui.core.i18n import _, tr
 from lilfox_tui.hosts.base import Completed, Host, wait_until_reconnected
 from lilfox_tui.hosts.output import last_words
 from lilfox_tui.hosts.shell_words import NOT_FOUND
-from lilfox_tui.i18n import _, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, FieldMatch, Filter, number, severities, span
 from lilfox_tui.logs.filter.needles import Needles, needles
-from lilfox_tui.logs.format import Format, load_format
-from lilfox_tui.logs.levels import SYSLOG
-from lilfox_tui.logs.record import RAW_LIMIT, LogRecord, Severity, microseconds
+from lilfox_tui.logs.record import RAW_LIMIT, Format, LogRecord, Severity, load_format, microseconds
 from lilfox_tui.logs.source import (
     AtBeginning,
     AtEnd,
@@ -36,6 +34,7 @@ from lilfox_tui.logs.source import (
     Start,
     in_pieces,
 )
+from lilfox_tui.logs.structured import SYSLOG
 
 # The part of a filter that journalctl can search by itself: priorities and exact fields (journalctl(1)).
 #

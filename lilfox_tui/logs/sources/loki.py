@@ -13,11 +13,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import Seconds
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs.filter.model import And, Filter, Not, Or, RegexMatch, TextMatch, ignores_case
 from lilfox_tui.logs.filter.needles import Needles, needles
-from lilfox_tui.logs.format import load_format, recognise
 from lilfox_tui.logs.http_source import (
     HttpSourceOptions,
     LogServer,
@@ -29,9 +28,9 @@ from lilfox_tui.logs.http_source import (
     place_of,
     whole_stamps,
 )
-from lilfox_tui.logs.levels import severity_of
-from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, Severity
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, LogRecord, Severity, load_format, recognise
 from lilfox_tui.logs.source import SourceSettings
+from lilfox_tui.logs.structured import severity_of
 
 # The part of a filter that a Loki can search by itself, as line filters of LogQL.
 #

@@ -8,8 +8,8 @@ import select
 from collections.abc import AsyncGenerator
 
 from lilfox_tui.config.model import LogConfig
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs.source import SourceSettings
 from lilfox_tui.logs.stream_source import StreamOrigin, StreamSource
 

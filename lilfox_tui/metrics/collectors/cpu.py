@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from lilfox_tui.i18n import Message
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.metrics.collector import bad_line, checked, count, lacking, missing
 from lilfox_tui.metrics.model import Labels, Sample
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from lilfox_tui.i18n import Message
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.metrics.collector import bad_line, checked, count, missing
 from lilfox_tui.metrics.model import Sample
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from lilfox_tui.i18n import Message
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.metrics.collector import bad_line, checked, count
 from lilfox_tui.metrics.model import Labels, Sample
 

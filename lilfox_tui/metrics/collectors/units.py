@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.collector import checked
 from lilfox_tui.metrics.model import Sample
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from lilfox_tui.i18n import Message
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.metrics.collector import bad_line, checked, decimal, missing
 from lilfox_tui.metrics.model import Sample
 

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config, Seconds
-from lilfox_tui.crash import fault_of
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.feed import Feed, Pending, Ready, State
+from lilfox_tui.core.aio import CancelSafeTaskGroup, Feed, Pending, Ready, State
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.monitor.watchers import scrape
 from lilfox_tui.recovery import RULES
-from lilfox_tui.task_group import CancelSafeTaskGroup
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.engine import AlertEngine
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from lilfox_tui.alerts.notifier import Notification
     from lilfox_tui.metrics.model import Labels
     from lilfox_tui.monitor.alert_explain import Explanation
-    from lilfox_tui.promql.engine import QueryEngine
+    from lilfox_tui.promql.query import QueryEngine
     from lilfox_tui.scrape.store import SeriesStore
 
 
@@ -153,8 +152,8 @@ class AlertWatch:
         """Looks once what is known elsewhere: to the LilFox that evaluates, or to a Prometheus and an Alertmanager."""
         if not self._named:
             return
-        from lilfox_tui.alerts.ownership import state_folder
-        from lilfox_tui.monitor.external_alerts import kept_alerts, open_others
+        from lilfox_tui.alerts.external import kept_alerts, open_others
+        from lilfox_tui.alerts.storage import state_folder
 
         try:
             config = await asyncio.to_thread(with_rules_of_prometheus, self._config)
@@ -241,8 +240,8 @@ class AlertWatch:
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.alerts.engine")
         from lilfox_tui.alerts.engine import AlertEngine
         from lilfox_tui.alerts.notifier import NotifierSetup
-        from lilfox_tui.alerts.ownership import state_folder
-        from lilfox_tui.promql.engine import EmbeddedEngine
+        from lilfox_tui.alerts.storage import state_folder
+        from lilfox_tui.promql.query import EmbeddedEngine
 
         base = Path() if self._config_file is None else self._config_file.absolute().parent
         folder, setting = self._folder or state_folder(self._config_file), NotifierSetup(self.ring)
@@ -253,8 +252,8 @@ class AlertWatch:
 
     async def _follow_others(self, config: Config) -> None:
         """The rules and alerts of a Prometheus, the alerts and silences of an Alertmanager."""
-        await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.external_alerts")
-        from lilfox_tui.monitor.external_alerts import open_others
+        await asyncio.to_thread(importlib.import_module, "lilfox_tui.alerts.external")
+        from lilfox_tui.alerts.external import open_others
 
         others, prometheus = open_others(config, self._host_of)
         self._source, self._queries = others, prometheus

@@ -9,18 +9,26 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from lilfox_tui.backends.backend import Backend, BackendError, EndsSessions, Explains, load
-from lilfox_tui.backends.model import BackendReading, ClientSession, StatementPlan
+from lilfox_tui.backends.model import (
+    Backend,
+    BackendError,
+    BackendReading,
+    ClientSession,
+    EndsSessions,
+    Explains,
+    StatementPlan,
+    load,
+)
 from lilfox_tui.config.model import BackendConfig, Config
-from lilfox_tui.crash import fault_of
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.feed import Feed, Pending, Unavailable
+from lilfox_tui.core.aio import Feed, Pending, Unavailable
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView
-from lilfox_tui.monitor.watchers.past_rows import LEVEL, past_backend
+from lilfox_tui.monitor.watchers.host import LEVEL, past_backend
 
 LONGEST_WAIT_S = 60.0
 """Between two tries, however long a backend has been away."""

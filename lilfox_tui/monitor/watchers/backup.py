@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.crash import fault_of
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed, Pending, Ready, Unavailable
+from lilfox_tui.core.aio import Feed, Pending, Ready, Unavailable
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.paths import all_folders, config_file
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups, PlanView
 from lilfox_tui.monitor.watchers import scrape
-from lilfox_tui.paths import all_folders, config_file
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.context import BackupContext

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lilfox_tui.crash import fault_of
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed, Ready, State
+from lilfox_tui.core.aio import Feed, Ready, State
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.monitor.model import IncidentView
 from lilfox_tui.monitor.watchers import scrape
 

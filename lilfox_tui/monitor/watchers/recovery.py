@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.feed import Feed
+from lilfox_tui.core.aio import Feed
 from lilfox_tui.hosts.base import Host
 
 if TYPE_CHECKING:

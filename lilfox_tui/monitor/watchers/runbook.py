@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.crash import fault_of
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed
-from lilfox_tui.i18n import language
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import language
 from lilfox_tui.monitor.model import RunbooksView
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.crash import fault_of
-from lilfox_tui.errors import ConfigError, LilFoxError
-from lilfox_tui.feed import Feed, Ready, Unavailable
+from lilfox_tui.core.aio import Feed, Ready, Unavailable
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.errors import ConfigError, LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import HostSnapshot
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from lilfox_tui.monitor.series import HostSeries
     from lilfox_tui.monitor.watchers.scraped_service import ScrapedService
     from lilfox_tui.scrape.discovery import Discovery
-    from lilfox_tui.scrape.pool import ScraperPool
-    from lilfox_tui.scrape.scraper import Scrape
+    from lilfox_tui.scrape.scraper import Scrape, ScraperPool
     from lilfox_tui.scrape.store import SeriesStore
     from lilfox_tui.scrape.target import ScrapeTarget
 
@@ -46,7 +45,7 @@ CHECK_APART_S = 1.0
 HOLDS_SCRAPES = 2
 _IMPORTED_IN_THREAD = (
     "lilfox_tui.monitor.watchers.scraped_service", "lilfox_tui.monitor.series", "lilfox_tui.scrape.discovery",
-    "lilfox_tui.scrape.pool", "h11",
+    "lilfox_tui.scrape.scraper", "h11",
 )  # fmt: skip
 """Together they take a tenth of a second, in which the event loop goes on."""
 
@@ -134,7 +133,7 @@ class ScrapeWatch:
     async def _others(self, store: SeriesStore) -> tuple[ScraperPool, list[ScrapeTarget], Discovery | None]:
         """What scrapes the section ``scrape`` and the jobs of a prometheus.yml, and what of them no service is."""
         from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file
-        from lilfox_tui.scrape.pool import ScraperPool
+        from lilfox_tui.scrape.scraper import ScraperPool
 
         own, asked = (
             configured_targets(self._config),
@@ -256,7 +255,7 @@ class ScrapeWatch:
 
     async def _scrape(self, watch: ServiceWatch) -> None:
         """Scrapes until the service turns out to have no page of metrics."""
-        from lilfox_tui.scrape.page_request import NotMetrics
+        from lilfox_tui.scrape.scraper import NotMetrics
 
         scraped = self._scraped_service(watch)
         following = [asyncio.create_task(self._follow(watch, scraped, feed)) for feed in scraped.feeds]

@@ -11,17 +11,15 @@ from datetime import datetime
 import numpy as np
 
 from lilfox_tui.config.model import MetricNames
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed, Pending, Ready, State, Unavailable
+from lilfox_tui.core.aio import Feed, Pending, Ready, State, Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.metrics.traffic import Traffic, TrafficPart
 from lilfox_tui.monitor.model import TargetView, target_view
 from lilfox_tui.monitor.traffic_queries import TargetsOfService, TrafficQueries
 from lilfox_tui.scrape.application import Application, recognise
 from lilfox_tui.scrape.exposition import BadPage
-from lilfox_tui.scrape.labels import NAME, LabelList, Matcher
-from lilfox_tui.scrape.notation import ms_of
-from lilfox_tui.scrape.page_request import NotMetrics
-from lilfox_tui.scrape.scraper import Scrape, Scraper
+from lilfox_tui.scrape.labels import NAME, LabelList, Matcher, ms_of
+from lilfox_tui.scrape.scraper import NotMetrics, Scrape, Scraper
 from lilfox_tui.scrape.store import SeriesStore, TargetSeries
 
 _UP = (Matcher(NAME, "=", "up"),)

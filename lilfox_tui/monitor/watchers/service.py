@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import ServiceConfig, Thresholds
-from lilfox_tui.feed import Feed, Ready
+from lilfox_tui.core.aio import Feed, Ready
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.model import Health, Level, Series, ServiceState
 from lilfox_tui.metrics.traffic import Traffic

@@ -7,10 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from lilfox_tui.promql.function import Function, FunctionCall
-from lilfox_tui.promql.label_lists import nameless
-from lilfox_tui.promql.value import NOTHING, Vector
-from lilfox_tui.scrape.series import Floats
+from lilfox_tui.promql.tree import Function, FunctionCall
+from lilfox_tui.promql.value import NOTHING, Vector, nameless
+from lilfox_tui.scrape.store import Floats
 
 _LN2_HIGH: Final = 6.93147180369123816490e-01
 _LN2_LOW: Final = 1.90821492927058770002e-10

@@ -14,10 +14,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lilfox_tui.promql.function import Function, FunctionCall
-from lilfox_tui.promql.label_lists import BARE, nameless
-from lilfox_tui.promql.value import Vector
-from lilfox_tui.scrape.series import Floats
+from lilfox_tui.promql.tree import Function, FunctionCall
+from lilfox_tui.promql.value import BARE, Vector, nameless
+from lilfox_tui.scrape.store import Floats
 
 Integers = NDArray[np.int64]
 _DAY_S: Final = 86_400

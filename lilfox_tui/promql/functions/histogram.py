@@ -8,12 +8,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lilfox_tui.promql.function import Function, FunctionCall
-from lilfox_tui.promql.label_lists import joined
 from lilfox_tui.promql.numerics import out_of_range
-from lilfox_tui.promql.value import NOTHING, Vector
+from lilfox_tui.promql.tree import Function, FunctionCall
+from lilfox_tui.promql.value import NOTHING, Vector, joined
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet
-from lilfox_tui.scrape.series import Floats
+from lilfox_tui.scrape.store import Floats
 
 _BOUND: Final = "le"
 _TOLERANCE: Final = 1e-12

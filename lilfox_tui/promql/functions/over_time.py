@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lilfox_tui.promql import numerics
-from lilfox_tui.promql.function import Function
 from lilfox_tui.promql.numerics import quantile
+from lilfox_tui.promql.tree import Function
 from lilfox_tui.promql.value import EvaluationRange
-from lilfox_tui.scrape.series import Floats, Times
+from lilfox_tui.scrape.store import Floats, Times
 
 
 def mean(span: EvaluationRange, _: Times, values: Floats) -> Floats:

@@ -7,12 +7,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.promql import numerics
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.function import Function
+from lilfox_tui.promql.tree import Function
 from lilfox_tui.promql.value import EvaluationRange
-from lilfox_tui.scrape.series import Floats, Times
+from lilfox_tui.scrape.store import Floats, Times
 
 
 def extrapolated(

@@ -10,13 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.promql.errors import QueryError
-from lilfox_tui.promql.function import Function, FunctionCall
-from lilfox_tui.promql.label_lists import BARE, nameless, recent
-from lilfox_tui.promql.semantics import Semantics
-from lilfox_tui.promql.value import NOTHING, RangeVector, Vector
+from lilfox_tui.promql.tree import Function, FunctionCall
+from lilfox_tui.promql.value import BARE, NOTHING, RangeVector, Semantics, Vector, nameless, recent
 from lilfox_tui.scrape.labels import (
     LABEL_NAME,
     NAME,

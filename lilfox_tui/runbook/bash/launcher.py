@@ -11,9 +11,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.runbook.bash.variables import Variables, variables_of
 from lilfox_tui.runbook.model import Command, Runbook
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lilfox_tui.i18n import _
+from lilfox_tui.core.i18n import _
 from lilfox_tui.runbook.lint.source import FenceSource, hazard
 from lilfox_tui.runbook.model import Problem
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.i18n import _
 from lilfox_tui.runbook.bash.launcher import UnsetVariables
 from lilfox_tui.runbook.lint.source import FenceSource, hazard
 from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable

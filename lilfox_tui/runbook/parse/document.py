@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from lilfox_tui.errors import UsageError
-from lilfox_tui.i18n import Message, _, clauses, tr
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import Message, _, clauses, tr
 from lilfox_tui.redact import names_a_secret
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Fence, Problem, Runbook, Step, Variable, VariableType
 from lilfox_tui.runbook.parse.fences import FenceReader
 from lilfox_tui.runbook.parse.markdown import ListItem, MarkdownBlock, plain, scan
 
 if TYPE_CHECKING:
-    from lilfox_tui.config.problems import Findings
-    from lilfox_tui.config.yaml_nodes import MapNode, Node
+    from lilfox_tui.config.yaml_nodes import Findings, MapNode, Node
 
 
 # What stands between the two ``---`` at a file's top: ``lilfox:`` and ``vars:``. Other keys are other programs'.
@@ -87,8 +86,7 @@ def read_front_matter(lines: Sequence[str]) -> FrontMatter:
 
 def _read(text: str, end: int) -> FrontMatter:
     from lilfox_tui.config.convert import to_struct
-    from lilfox_tui.config.problems import Findings
-    from lilfox_tui.config.yaml_nodes import MapNode, parse
+    from lilfox_tui.config.yaml_nodes import Findings, MapNode, parse
 
     findings = Findings("")
     root = parse(text, findings)
@@ -165,7 +163,7 @@ def _contradiction(written: _WrittenVariable) -> str:
         return _("a secret has no default: it would stand in this file")
     if written.min is not None and written.max is not None and written.min > written.max:
         return _("min is larger than max")
-    from lilfox_tui.logs.filter.regex import search
+    from lilfox_tui.logs.filter.model import search
 
     try:
         search(written.pattern)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.i18n import _, listed
+from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.runbook.bash.launcher import is_bash
 from lilfox_tui.runbook.bash.parser import CommandText, SyntaxProbe, split
 from lilfox_tui.runbook.bash.placeholders import placeholders_of
@@ -64,7 +64,7 @@ def read_info(info: str, line: int) -> tuple[str, Attributes | None, list[Proble
     for key, value in pairs.items():
         known = _KEYS.get(key)
         if known is None:
-            from lilfox_tui.config.problems import quoted, rather
+            from lilfox_tui.config.yaml_nodes import quoted, rather
 
             text = _("attribute {key} is not known; {rather}", key=quoted(key), rather=rather(key, _KEYS))
             problems.append(Problem(line, "warning", "attribute-unknown", text))

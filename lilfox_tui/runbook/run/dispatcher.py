@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, _, ntr, tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, _, ntr, tr
 from lilfox_tui.jobs.model import JobState, Outcome
-from lilfox_tui.runbook.run.clients import ClientPresence, RunClient
 from lilfox_tui.runbook.run.gate import refuse_again, refuse_behind_undone, refuse_unseen
 from lilfox_tui.runbook.run.persistence import RunRecorder, now
 from lilfox_tui.runbook.run.protocol import (
     ByHand,
     ClientActs,
+    ClientPresence,
     CommandBegan,
     CommandEnded,
     CommandSkipped,
@@ -26,6 +26,7 @@ from lilfox_tui.runbook.run.protocol import (
     Order,
     RunAll,
     RunAllStarted,
+    RunClient,
     RunOne,
     Skip,
     Stop,

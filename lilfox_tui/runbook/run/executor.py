@@ -13,7 +13,7 @@ from secrets import token_hex
 
 from msgspec import Struct
 
-from lilfox_tui.errors import (
+from lilfox_tui.core.errors import (
     CommandFailed,
     CommandTimeout,
     CommandUnknown,
@@ -23,9 +23,9 @@ from lilfox_tui.errors import (
     LinkLost,
     NotBegun,
 )
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.runbook.bash.launcher import ARGV, FenceSession, NeededVariables, given
 from lilfox_tui.runbook.model import Kind
 from lilfox_tui.runbook.run.output import CommandOutput

@@ -16,14 +16,15 @@ from msgspec.structs import replace
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _, tr
 from lilfox_tui.incident.incidents import current_folder, myself
 from lilfox_tui.jobs.listing import find_folder
 from lilfox_tui.jobs.model import Outcome, Run
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run import persistence
 from lilfox_tui.runbook.run.dispatcher import OrderDispatcher, RunOwnership
+from lilfox_tui.runbook.run.gate import Hosts, words
 from lilfox_tui.runbook.run.persistence import RunbookFile, RunRecorder, copy_outputs, facts_of, mark_resumed, now
 from lilfox_tui.runbook.run.protocol import (
     ClientActs,
@@ -37,7 +38,6 @@ from lilfox_tui.runbook.run.protocol import (
     listening,
 )
 from lilfox_tui.runbook.run.runner import Runner
-from lilfox_tui.runbook.run.targets import Hosts, words
 
 _LOOK_S = 5.0
 

@@ -12,20 +12,19 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.config.model import Config
-from lilfox_tui.crash import fault_of
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _, listed
+from lilfox_tui.core.crash import fault_of
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _, listed
+from lilfox_tui.core.text import human_bytes
 from lilfox_tui.incident import incidents
 from lilfox_tui.metrics.health import HealthProbe
 from lilfox_tui.metrics.model import Health, HealthCheck, HostSummary
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import summarize
-from lilfox_tui.runbook.run.gate import PreparedCommand
+from lilfox_tui.runbook.run.gate import Hosts, PreparedCommand
 from lilfox_tui.runbook.run.output import masked
 from lilfox_tui.runbook.run.persistence import RunRecorder
 from lilfox_tui.runbook.run.state import Turn
-from lilfox_tui.runbook.run.targets import Hosts
-from lilfox_tui.text import human_bytes
 
 # How hosts and services were at one moment of a run: what a file of evidence holds, and the same in a few lines.
 

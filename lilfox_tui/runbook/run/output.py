@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.files import open_regular
+from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.paths import modes
+from lilfox_tui.core.text import between_words
 from lilfox_tui.jobs.writer import between_secrets
-from lilfox_tui.paths import modes
 from lilfox_tui.redact import MASK, redact, without_colours
 from lilfox_tui.runbook.model import Attributes
-from lilfox_tui.text import between_words
-from lilfox_tui.trusted_file import open_regular
 
 if TYPE_CHECKING:
     import re2

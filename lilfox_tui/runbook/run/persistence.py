@@ -15,20 +15,20 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import _, listed, tr
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.files import NotTrusted, open_regular, refuse
+from lilfox_tui.core.i18n import _, listed, tr
+from lilfox_tui.core.paths import modes
 from lilfox_tui.incident import incidents
 from lilfox_tui.incident import model as timeline
 from lilfox_tui.jobs.listing import find_folder, find_job
 from lilfox_tui.jobs.model import JobRequest, Level, Run
 from lilfox_tui.jobs.reader import EVENTS, REQUEST, EventReader, is_id
-from lilfox_tui.paths import modes
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.bash.placeholders import placeholders_of
 from lilfox_tui.runbook.library import bundled
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Runbook
 from lilfox_tui.runbook.parse.document import UnreadableRunbook, data_of, read
-from lilfox_tui.runbook.run.clients import RunClient
 from lilfox_tui.runbook.run.output import StoredOutput, masked
 from lilfox_tui.runbook.run.protocol import (
     RUN_KIND,
@@ -38,6 +38,7 @@ from lilfox_tui.runbook.run.protocol import (
     CommandSkipped,
     DoneByHand,
     RunbookPinned,
+    RunClient,
     RunFact,
     RunOpened,
     RunRequest,
@@ -47,7 +48,6 @@ from lilfox_tui.runbook.run.protocol import (
 )
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import CommandResult
-from lilfox_tui.trusted_file import NotTrusted, open_regular, refuse
 
 # What a run's job writes down: facts, lines for those who attach, the timeline of the incident that is open.
 

@@ -11,14 +11,22 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from lilfox_tui.config.model import Config, allows_no_change
-from lilfox_tui.errors import HostError, LilFoxError
+from lilfox_tui.core.errors import HostError, LilFoxError
+from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.addresses import Denied
-from lilfox_tui.i18n import Message, _, tr
 from lilfox_tui.runbook.bash.launcher import FenceSession, forget
 from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.run.executor import CommandExecution, CommandTask, ExecutionEnd
-from lilfox_tui.runbook.run.gate import CommandPreparer, PreparedCommand, interpreter_of, is_secret
+from lilfox_tui.runbook.run.gate import (
+    CommandPreparer,
+    Hosts,
+    PreparedCommand,
+    interpreter_of,
+    is_secret,
+    refuse_unknown,
+    words,
+)
 from lilfox_tui.runbook.run.measurements import MeasurementTaker
 from lilfox_tui.runbook.run.output import (
     CommandOutput,
@@ -41,7 +49,6 @@ from lilfox_tui.runbook.run.protocol import (
 )
 from lilfox_tui.runbook.run.reducer import RunReducer, RunValues
 from lilfox_tui.runbook.run.state import Turn
-from lilfox_tui.runbook.run.targets import Hosts, refuse_unknown, words
 from lilfox_tui.runbook.run.variables import check_all, marked, shown
 
 # Where a command finds on a host what those before it in its fence left there.

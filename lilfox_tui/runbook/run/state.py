@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.i18n import _
+from lilfox_tui.core.i18n import _
 from lilfox_tui.runbook.model import Command, Kind, Runbook, Step
 
 # In which order the commands of a runbook are run, and where.

@@ -10,9 +10,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.hosts.addresses import Denied, Network, address, network, why_denied
-from lilfox_tui.i18n import Message, listed, tr
 from lilfox_tui.redact import MASK
 from lilfox_tui.runbook.bash.placeholders import Need, Place, Site, environment_name, sites
 from lilfox_tui.runbook.classify import checked

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.alerts.engine import alerts_from_storage
 from lilfox_tui.alerts.model import Alerts, RuleHealth
 from lilfox_tui.alerts.rules import from_text, read_rule_files, usable
-from lilfox_tui.alerts.views import alerts_from_storage
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 from tests.unit.alerts.running import RULES, Run
 
 BAD_RULES = {

@@ -12,12 +12,11 @@ import pytest
 
 from lilfox_tui.alerts.model import AlertState, RuleHealth
 from lilfox_tui.alerts.notifiers import bell
-from lilfox_tui.alerts.ownership import EvaluationLock, state_folder
 from lilfox_tui.alerts.silences import matchers_of, parse_matchers
-from lilfox_tui.alerts.storage import AlertDatabase
+from lilfox_tui.alerts.storage import AlertDatabase, EvaluationLock, state_folder
 from lilfox_tui.config.model import NotifierConfig
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.scrape.series import SeriesSource
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.scrape.store import SeriesSource
 from tests.unit.alerts.running import RULES, Run
 from tests.waiting import until
 

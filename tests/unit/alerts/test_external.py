@@ -8,7 +8,7 @@ import msgspec
 
 from lilfox_tui.alerts.external import RESOLVED_SHOWN, ExternalAlerts
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState
-from lilfox_tui.feed import Ready
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.metrics.model import Labels, Level
 from lilfox_tui.monitor.export_sections import alerts_level
 from lilfox_tui.promql.remote import RemoteAlert, RemoteGroup, RemoteRule

@@ -9,10 +9,9 @@ from lilfox_tui.alerts.lifecycle import AlertChangeKind, EvaluationGap
 from lilfox_tui.alerts.model import AlertState, RuleHealth
 from lilfox_tui.alerts.rule_group import MOST_ALERTS, EvaluationContext, GroupEvaluator, StoreSink
 from lilfox_tui.alerts.rules import from_text
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_2
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import PROMETHEUS_2, Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lilfox_tui.alerts.model import AlertState
-from lilfox_tui.alerts.payload import MOST_ALERTS, fingerprint, group_key, webhook_payload
+from lilfox_tui.alerts.notifier import MOST_ALERTS, fingerprint, group_key, webhook_payload
 from tests.unit.alerts.made import alert, notice
 
 

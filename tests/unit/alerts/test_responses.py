@@ -7,22 +7,21 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.alerts.engine import annotated
 from lilfox_tui.alerts.model import Acknowledgement, AlertState, Event, Silence
-from lilfox_tui.alerts.ownership import EvaluationLock
-from lilfox_tui.alerts.responses import (
+from lilfox_tui.alerts.silences import (
     LONGEST_SILENCE,
     acknowledge,
     expire,
     expire_resolved,
+    parse_matchers,
     silence,
     unacknowledge,
 )
-from lilfox_tui.alerts.silences import parse_matchers
-from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage
-from lilfox_tui.alerts.views import annotated
-from lilfox_tui.errors import UsageError
-from lilfox_tui.incident.folder import NoSuchIncident, find
+from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage, EvaluationLock
+from lilfox_tui.core.errors import UsageError
 from lilfox_tui.incident.incidents import entries, open_incident, read_incident
+from lilfox_tui.incident.model import NoSuchIncident, find
 from tests.unit.alerts.made import T0, alert, at
 
 SLOW = parse_matchers("alertname=Slow")
@@ -73,7 +72,7 @@ def test_whoever_looks_whether_somebody_evaluates_holds_up_nobody(tmp_path: Path
 def test_what_people_do_is_in_the_timeline_of_the_incident_that_is_open(
     own_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.setattr("lilfox_tui.core.paths._SYSTEM", str(own_folders / "system"))
     saved = AlertStorage(AlertDatabase(None))
     open_incident("slow")
     acknowledge(saved, alert(), "kim", "mine", T0)
@@ -91,7 +90,7 @@ def test_what_people_do_is_in_the_timeline_of_the_incident_that_is_open(
 
 
 def test_what_cannot_be_recorded_is_not_done(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.setattr("lilfox_tui.core.paths._SYSTEM", str(own_folders / "system"))
     monkeypatch.setenv("LILFOX_INCIDENT", "INC-9")
     saved = AlertStorage(AlertDatabase(None))
     with pytest.raises(NoSuchIncident):

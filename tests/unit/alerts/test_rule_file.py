@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.alerts.rules import from_text, read_rules
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.scrape.prometheus_yaml import MAX_BYTES
 
 FILE = """\

@@ -16,8 +16,7 @@ import pytest
 
 from lilfox_tui.alerts.lifecycle import LiveAlert
 from lilfox_tui.alerts.model import Acknowledgement, AlertState, Event, RuleHealth, RuleView, Silence
-from lilfox_tui.alerts.responses import acknowledge, expire, silence, unacknowledge
-from lilfox_tui.alerts.silences import parse_matchers
+from lilfox_tui.alerts.silences import acknowledge, expire, parse_matchers, silence, unacknowledge
 from lilfox_tui.alerts.storage import (
     EVENTS_KEPT_FOR,
     AlertDatabase,
@@ -28,8 +27,8 @@ from lilfox_tui.alerts.storage import (
     Outbox,
     SavedGroup,
 )
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Labels
 from tests.unit.alerts.made import T0, alert, at, notice
 from tests.waiting import wait_for
@@ -204,7 +203,7 @@ from pathlib import Path
 from lilfox_tui.alerts.storage import AlertDatabase
 from lilfox_tui.alerts.lifecycle import LiveAlert
 from lilfox_tui.alerts.model import AlertState
-from lilfox_tui.alerts.responses import silence
+from lilfox_tui.alerts.silences import silence
 from lilfox_tui.alerts.storage import AlertStorage, SavedGroup
 from lilfox_tui.alerts.silences import parse_matchers
 saved = AlertStorage(AlertDatabase(Path(sys.argv[1])))

@@ -16,7 +16,7 @@ from lilfox_tui.alerts.silences import (
     parse_matchers,
     would_silence,
 )
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 from tests.unit.alerts.made import alert
 
 GOOD = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.maintenance import MaintenanceWindow, open_window
+from lilfox_tui.core.maintenance import MaintenanceWindow, open_window
 from tests.unit.alerts.running import Run
 
 

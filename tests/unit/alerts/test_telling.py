@@ -15,9 +15,9 @@ from lilfox_tui.alerts.notification_plan import NotificationPlan, NotificationPl
 from lilfox_tui.alerts.notifier import Notification, body, subject, summary
 from lilfox_tui.alerts.storage import NotifiedAlert
 from lilfox_tui.config.model import AlertsConfig, NotifierConfig, Seconds, Wait
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 from lilfox_tui.incident.model import AlertChanged
-from lilfox_tui.incident.words import event_text
+from lilfox_tui.incident.reducer import event_text
 from lilfox_tui.metrics.model import Labels
 from tests.unit.alerts.made import alert, at, notice
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from lilfox_tui.alerts.unit_test_file import NotationError, parse_metric, parse_series
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.promql.semantics import PROMETHEUS_3
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.promql.value import PROMETHEUS_3
 from lilfox_tui.scrape.labels import LabelSet
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS
 
 
 def values(text: str) -> list[float | str]:

@@ -8,7 +8,7 @@ import pytest
 
 from lilfox_tui.alerts.rules import matching_files
 from lilfox_tui.alerts.unit_test_runner import UnitTestVerdict, run_unit_tests
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 
 
 def run(tmp_path: Path, tests: str, *, prometheus2: bool = False, rules: str = "") -> UnitTestVerdict:

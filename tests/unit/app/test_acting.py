@@ -7,7 +7,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lilfox_tui.app.acting import Acting
+from lilfox_tui.app.console import Acting
 from lilfox_tui.incident.model import IncidentOpened, Noted, TimelineEntry, TookOver, What
 from lilfox_tui.incident.reducer import fold
 from lilfox_tui.monitor.model import IncidentView

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lilfox_tui.app.rendering.columns import Digits
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.app.rows.jobs import progress_row
 from lilfox_tui.jobs.model import Progress
 

@@ -9,28 +9,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.app.panes.logs.counts import filter_of
-from lilfox_tui.app.panes.logs.detail import Neighbours, detail_rows
-from lilfox_tui.app.panes.logs.list import LogList, Place
-from lilfox_tui.app.panes.logs.rows import LogStyle, cut_into, headline, log_row, wrapped_rows
-from lilfox_tui.app.panes.logs.strip import (
+from lilfox_tui.app.panes.logs.rows import (
+    LogList,
+    LogStyle,
+    Neighbours,
+    Place,
+    cut_into,
+    detail_rows,
+    headline,
+    log_row,
+    wrapped_rows,
+)
+from lilfox_tui.app.panes.logs.statistics import (
     ErrorRates,
     Span,
     StripParts,
     counted_errors,
+    filter_of,
     joined,
     loaded_errors,
     strip_row,
 )
-from lilfox_tui.app.rendering.draw import Row
-from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE
-from lilfox_tui.i18n import tr
-from lilfox_tui.logs.patterns import template_of
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.logs.record import LoggedException, Severity
 from lilfox_tui.logs.source import SourceNotice
-from lilfox_tui.logs.statistics import Slice
+from lilfox_tui.logs.statistics import Slice, template_of
 from lilfox_tui.logs.window import MergeKey, WindowItem
-from lilfox_tui.text import cell_width, clean
 from tests.unit.logs.memory_source import record
 
 AT_US = 1_774_753_964_250_000  # 2026-03-29 03:12:44.250 UTC

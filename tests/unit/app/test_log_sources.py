@@ -6,7 +6,7 @@ import pytest
 
 from lilfox_tui.app.panes.logs.sources import host_of, named
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
-from lilfox_tui.monitor.targets import this_machine
+from lilfox_tui.monitor.model import this_machine
 
 
 def test_files_are_named_by_themselves_and_by_their_path_where_two_are_alike() -> None:

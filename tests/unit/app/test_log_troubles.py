@@ -6,13 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilfox_tui.app.panes.logs.head import trouble_rows, when
-from lilfox_tui.app.rendering.draw import Row
-from lilfox_tui.app.rendering.glyphs import UNICODE
-from lilfox_tui.app.rendering.wrap import cells
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import tr
+from lilfox_tui.app.panes.logs.view import trouble_rows, when
+from lilfox_tui.app.rendering.columns import cells
+from lilfox_tui.app.rendering.draw import UNICODE, Row
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
 HINT = "The host is up, but no SSH server listens there: check port and sshd."

@@ -8,11 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilfox_tui.app.panes.logs.detail import FieldValue, Neighbours, detail_rows
-from lilfox_tui.app.panes.logs.list import LogList
-from lilfox_tui.app.panes.logs.rows import LogStyle
+from lilfox_tui.app.panes.logs.rows import FieldValue, LogList, LogStyle, Neighbours, detail_rows
 from lilfox_tui.app.panes.logs.state import LogsState, OpenRecord
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord, Severity, microseconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState
-from lilfox_tui.app.overview_feed import NewlyFiring
+from lilfox_tui.app.followers import NewlyFiring
 from tests.unit.alerts.made import T0, alert, at
 
 

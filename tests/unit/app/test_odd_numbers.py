@@ -10,9 +10,9 @@ import pytest
 
 from lilfox_tui.app.rendering.chart import chart, spark
 from lilfox_tui.app.rendering.columns import Digits
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.rendering.draw import UNICODE
+from lilfox_tui.core.text import human_bytes, human_count, human_duration
 from lilfox_tui.metrics.traffic import Quantile
-from lilfox_tui.text import human_bytes, human_count, human_duration
 
 NUMBERS = (None, math.nan, math.inf, -math.inf, 1e308, 1.7e308, -1e308, 5e-324, -5e-324, 0.0, -0.0, 2.5, -3.0, 1e-9)
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.app.panes.metrics.layout import CHANGES_HEAD, LOW, Parts, heads, heights
+from lilfox_tui.app.panes.metrics.list import CHANGES_HEAD, LOW, Parts, heads, heights
 
 FEW = Parts(hosts=6, services=6, backends=4, alerts=7, changes=5)
 

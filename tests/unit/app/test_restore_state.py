@@ -21,7 +21,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.plan import BackupRequest
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.jobs.model import Ended
 from tests.app.backups_made import nights, plan
 

@@ -12,18 +12,17 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.frame import HeaderState, header
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
-from lilfox_tui.app.panes.metrics.service_rows import service_row
-from lilfox_tui.app.rendering.draw import Palette, Piece, Row, safe
-from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE
+from lilfox_tui.app.panes.metrics.service_page import service_row
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
 from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
-from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.metrics.model import Level, Limit, Memory, ProcessUsage
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import HostView, StatusChange
-from lilfox_tui.text import cell_width, clean
 from tests.app.overviews import GIB, NOW, host, lost, mixed, summary
 
 HOSTILE = "\x1b]52;c;aGk=\x07\x1b[31m[@click=app.quit]x[/x]\x9b2J\u202eevil\u200b\n\t\x00"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from lilfox_tui.app.panes.runbook.output import Of, Outputs
-from lilfox_tui.app.panes.runbook.rows import RunbookStyle
-from lilfox_tui.app.rendering.draw import Row
-from lilfox_tui.app.rendering.glyphs import UNICODE
+from lilfox_tui.app.panes.runbook.rows import Of, Outputs, RunbookStyle
+from lilfox_tui.app.rendering.draw import UNICODE, Row
 from lilfox_tui.runbook.model import Command
 from lilfox_tui.runbook.run.output import StoredOutput
 from lilfox_tui.runbook.run.state import CommandResult, State

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lilfox_tui.app.cause import Cause
+from lilfox_tui.app.evidence import Cause
 from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, Place, RunbookState
 from lilfox_tui.app.run_log import RunLog
 from lilfox_tui.monitor.model import RunbooksView
-from lilfox_tui.runbook.run.clients import RunClient
-from lilfox_tui.runbook.run.protocol import ClientActs, CommandBegan, RunFact
+from lilfox_tui.runbook.run.protocol import ClientActs, CommandBegan, RunClient, RunFact
 from tests.app.overviews import NOW
 from tests.app.runs_made import failed, job, looked, open_incident, ran, run, view
 

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from lilfox_tui.app.rendering.chart import AXIS_WIDTH, beside, chart, in_columns, nice_ceiling, spark
 from lilfox_tui.app.rendering.columns import Column, choose, line
-from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.glyphs import ASCII, UNICODE, glyphs_for_terminal
-from lilfox_tui.app.widgets.lines import RowsOnDemand
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row, glyphs_for_terminal
+from lilfox_tui.app.widgets import RowsOnDemand
+from lilfox_tui.core.text import cell_width
 from lilfox_tui.metrics.history import Point
-from lilfox_tui.text import cell_width
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
 

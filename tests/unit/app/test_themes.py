@@ -8,7 +8,7 @@ import pytest
 
 from lilfox_tui.app.rendering.draw import Palette, Piece
 from lilfox_tui.config.themes import FOX_DARK, GROUNDS, INKS, contrast, load_theme, read_theme, theme_names
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 
 DECORATION = {"rule"}
 """Inks that carry no text."""

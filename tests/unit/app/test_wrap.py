@@ -10,11 +10,10 @@ from lilfox_tui.app.actions import actions_of
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.reader import help_rows
 from lilfox_tui.app.navigation import TABS
-from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.glyphs import UNICODE
-from lilfox_tui.app.rendering.wrap import cells, wrapped
-from lilfox_tui.i18n import set_language
-from lilfox_tui.text import clean
+from lilfox_tui.app.rendering.columns import cells, wrapped
+from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
+from lilfox_tui.core.i18n import set_language
+from lilfox_tui.core.text import clean
 
 
 def text_of(row: Row) -> str:

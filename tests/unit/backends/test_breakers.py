@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.breakers import TRIPS_FOR_S, Breaker, BreakerState, TripCounter, headline
 from lilfox_tui.backends.http_probe import HttpBody, MetricsPage
 from lilfox_tui.backends.kinds.breakers import Opossum, _of_resilience4j
+from lilfox_tui.backends.model import BackendError
+from lilfox_tui.backends.tables import TRIPS_FOR_S, Breaker, BreakerState, TripCounter, breaker_headline
 from lilfox_tui.metrics.model import Sample, Series
 
 
@@ -44,7 +44,7 @@ def test_trips_are_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_line_tells_the_worst_first_and_how_many_more() -> None:
     def line(**states: BreakerState) -> list[str]:
         values = {Series("breaker_state", (("breaker", name),)): float(state) for name, state in states.items()}
-        return [str(figure.text) for figure in headline(values)]
+        return [str(figure.text) for figure in breaker_headline(values)]
 
     assert line(a=BreakerState.HALF_OPEN, b=BreakerState.OPEN, c=BreakerState.CLOSED, d=BreakerState.DISABLED) == [
         "b open", "a half-open", "1 closed"

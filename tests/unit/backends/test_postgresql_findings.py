@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from lilfox_tui.backends.kinds.postgresql import DEADLOCKS_FOR_S, Options, _incomplete, open_backend
 from lilfox_tui.backends.postgresql.inspect import Inspection
 from lilfox_tui.backends.postgresql.queries import ServerStatus, SessionRow, WalReceiver, WalSender, slots, slow
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.i18n import tr
 
 SERVER = ServerStatus(170000, "17.0", False, True, "lilfox", "postgres", 100, 3, True, "public", 1.0)
 QUIET = Inspection(SERVER, (), (), (), (), None, (), (), None)

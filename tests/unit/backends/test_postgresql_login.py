@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.backends.postgresql.session import DriverSession, Login
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.trusted_file import NotTrusted
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.files import NotTrusted
 
 
 def session(ca_file: str) -> DriverSession:

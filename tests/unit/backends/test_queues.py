@@ -7,9 +7,9 @@ import time
 import pytest
 
 from lilfox_tui.backends.model import CounterDeltas, above, share_percent
-from lilfox_tui.backends.queues import LENGTH, TREND_S, Backlog, Queue, headline, slope_of
+from lilfox_tui.backends.tables import LENGTH, TREND_S, Backlog, Queue, queue_headline, slope_of
 from lilfox_tui.config.model import Threshold
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level, Series
 
 SLOPE = Series("queue_growth_per_second")
@@ -26,13 +26,13 @@ def test_slope_is_messages_a_second() -> None:
 def test_the_line_tells_when_it_is_empty_or_that_it_grows() -> None:
     def line(**values: float) -> str:
         series = {LENGTH: values["length"], SLOPE: values["slope"]}
-        return "  ".join(str(figure.text) for figure in headline(series))
+        return "  ".join(str(figure.text) for figure in queue_headline(series))
 
     assert line(length=1204, slope=3.2) == "1.2k wait  growing 3.2/s"
     assert line(length=120, slope=-0.5) == "120 wait  empty in 4 min"
     assert line(length=0, slope=-0.5) == "0 wait"
     assert line(length=7, slope=0.0) == "7 wait"
-    assert headline({}) == ()
+    assert queue_headline({}) == ()
 
 
 def test_the_rise_of_a_counter_that_was_reset_is_not_known() -> None:

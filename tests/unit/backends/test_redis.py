@@ -10,8 +10,8 @@ from lilfox_tui.backends.kinds.celery import keys_of
 from lilfox_tui.backends.kinds.rabbitmq import _NodeRow, _of_nodes
 from lilfox_tui.backends.kinds.redis import Info, Options, RedisServer
 from lilfox_tui.backends.redis_transport import RedisTransport
+from lilfox_tui.core.files import NotTrusted
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.trusted_file import NotTrusted
 
 MIB = 1024**2
 FULL: dict[str, object] = {"used_memory": 96, "maxmemory": 100}

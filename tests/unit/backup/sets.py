@@ -8,8 +8,17 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lilfox_tui.backup.sets.manifest import Manifest, ManifestPart, Proof, Sign, checksum_of, encoded, unsigned
-from lilfox_tui.backup.sets.model import BackupSet, Status
+from lilfox_tui.backup.sets.model import (
+    BackupSet,
+    Manifest,
+    ManifestPart,
+    Proof,
+    Sign,
+    Status,
+    checksum_of,
+    encoded,
+    unsigned,
+)
 from lilfox_tui.backup.sets.names import file_name, manifest_name, proof_name, set_id
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from lilfox_tui.backup import retry as module
-from lilfox_tui.backup.retry import LinkGone, retry
-from lilfox_tui.errors import AuthRefused, CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError, LinkLost
+from lilfox_tui.backup import store as module
+from lilfox_tui.backup.store import LinkGone, retry
+from lilfox_tui.core.errors import AuthRefused, CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError, LinkLost
 from tests.unit.backup.noted_run import NotedRun
 
 LOST = (LinkLost("db-1", "no answer"), CommandUnknown("db-1", "pg_dump went"), HostUnreachable("db-1", "refused"))

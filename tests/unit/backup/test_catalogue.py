@@ -9,8 +9,7 @@ import msgspec
 import pytest
 
 from lilfox_tui.backup.sets.catalogue import read_sets
-from lilfox_tui.backup.sets.manifest import Proof, encoded
-from lilfox_tui.backup.sets.model import BackupSet
+from lilfox_tui.backup.sets.model import BackupSet, Proof, encoded
 from lilfox_tui.backup.sets.names import manifest_name
 from tests.unit.backup.folder_store import store_of
 from tests.unit.backup.sets import NOON, manifest_of, proof_of, put_proof, put_set, without

@@ -8,7 +8,7 @@ import pytest
 
 from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 from tests.unit.backup.sets import a_set
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui import paths
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.restores import journal
-from lilfox_tui.backup.restores.interrupted import settle_open
-from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.restores import interrupted
+from lilfox_tui.backup.restores.interrupted import Restored, settle_open
+from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import Config
+from lilfox_tui.core import paths
 from tests.unit.backup.noted_run import NotedRun
 
 NOBODY = 65534
@@ -55,7 +54,7 @@ def noted_by_root(place: Path, *restored: Restored, mode: int = 0o755) -> Path:
         folder = paths.own_folder("restores")
         folder.chmod(mode)
         for each in restored:
-            journal.write(each)
+            interrupted.write(each)
     return folder
 
 
@@ -78,19 +77,19 @@ def mode(path: Path) -> int:
 
 
 def test_a_users_restores_are_for_the_user_alone(place: Path) -> None:
-    journal.write(RESTORED)
+    interrupted.write(RESTORED)
     [file] = (place / "home/lilfox/restores").iterdir()
     assert (mode(file.parent), mode(file)) == (0o700, 0o600)
-    assert journal.read_all() == [RESTORED]
+    assert interrupted.read_all() == [RESTORED]
 
 
 def test_roots_lie_in_the_systems_folder_and_are_found_and_gone_on_with_there(place: Path) -> None:
     folder = noted_by_root(place, RESTORED, mode=0o750)
     assert mode(folder / f"{RESTORED.run}.json") == 0o640
-    assert journal.read_all() == [RESTORED]
+    assert interrupted.read_all() == [RESTORED]
     undone = replace(RESTORED, stage="undone")
-    journal.write(undone)
-    assert journal.read_all() == [undone]
+    interrupted.write(undone)
+    assert interrupted.read_all() == [undone]
     assert not (place / "home/lilfox/restores").exists(), "what becomes of it is noted where it stands"
 
 
@@ -99,12 +98,12 @@ def test_another_operator_reads_roots_and_is_told_whose_it_is(place: Path) -> No
     noted_by_root(place, RESTORED)
     (place / "system/restores" / f"{RESTORED.run}.json").chmod(0o644)
     with as_nobody(place):
-        assert journal.read_all() == [RESTORED]
-        assert not journal.may_write(RESTORED)
+        assert interrupted.read_all() == [RESTORED]
+        assert not interrupted.may_write(RESTORED)
         with pytest.raises(BackupError, match="Permission denied") as caught:
-            journal.write(replace(RESTORED, stage="undoing"))
+            interrupted.write(replace(RESTORED, stage="undoing"))
     assert str(caught.value.hint) == "nothing was changed; it was done as root: do this as root too"
-    assert journal.read_all() == [RESTORED]
+    assert interrupted.read_all() == [RESTORED]
 
 
 @pytest.mark.root
@@ -116,9 +115,9 @@ async def test_what_another_user_left_in_the_middle_is_told_and_left(place: Path
         with as_nobody(place):
             await settle_open(run, opening, Config())
         assert any("by root did not come to its end" in text for text in run.told("warning"))
-        assert journal.read_all()[0].stage == "swapping"
+        assert interrupted.read_all()[0].stage == "swapping"
         await settle_open(run, opening, Config())
-    assert journal.read_all()[0].stage == "swapped", "root settles it"
+    assert interrupted.read_all()[0].stage == "swapped", "root settles it"
 
 
 @pytest.mark.root
@@ -126,7 +125,7 @@ async def test_what_another_user_left_in_the_middle_is_told_and_left(place: Path
 def test_what_others_could_have_written_is_not_read(place: Path, fault: str) -> None:
     folder = noted_by_root(place, RESTORED)
     file = folder / f"{RESTORED.run}.json"
-    assert journal.read_all() == [RESTORED]
+    assert interrupted.read_all() == [RESTORED]
     if fault == "folder of another":
         os.chown(folder, NOBODY, NOBODY)
     elif fault == "file of another":
@@ -135,7 +134,7 @@ def test_what_others_could_have_written_is_not_read(place: Path, fault: str) -> 
         folder.chmod(0o777)
     else:
         file.rename(folder / "20231230-020000-0000.json")
-    assert journal.read_all() == []
+    assert interrupted.read_all() == []
 
 
 @pytest.mark.root
@@ -143,5 +142,5 @@ def test_a_folder_that_may_not_be_entered_hides_only_its_own(place: Path) -> Non
     noted_by_root(place, RESTORED, mode=0o700)
     mine = replace(RESTORED, run="20231231-020000-3f9a")
     with as_nobody(place):
-        journal.write(mine)
-        assert journal.read_all() == [mine]
+        interrupted.write(mine)
+        assert interrupted.read_all() == [mine]

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup import effects
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.errors import BackupError
-from lilfox_tui.backup.restores import journal, retained
-from lilfox_tui.backup.restores.journal import Restored, Stage
+from lilfox_tui.backup.restores import interrupted, retained
+from lilfox_tui.backup.restores.interrupted import Restored, Stage
 from lilfox_tui.backup.source import Renames, RetainedItem, Swap
-from lilfox_tui.errors import NotAllowed, UsageError
+from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.errors import NotAllowed, UsageError
 from tests.unit.backup.noted_run import NotedRun
 
 SET = "lilfox_20231230_020000"
@@ -74,12 +74,12 @@ def noted(
     *swaps: Swap, run: str = "job-1", set_id: str = SET, stage: Stage = "swapped", at: datetime | None = None
 ) -> Restored:
     made = Restored(run=run, set=set_id, at=at or datetime.now(UTC), stage=stage, swaps=swaps)
-    journal.write(made)
+    interrupted.write(made)
     return made
 
 
 def stages() -> list[str]:
-    return [each.stage for each in journal.read_all()]
+    return [each.stage for each in interrupted.read_all()]
 
 
 async def test_all_that_is_kept_is_listed_with_what_is_missing(place: Place) -> None:
@@ -176,11 +176,11 @@ def test_the_journal_is_bounded_and_what_is_not_settled_stays(place: Place) -> N
     now = datetime.now(UTC)
     noted(run="old", at=now - timedelta(days=91))
     noted(run="interrupted", at=now - timedelta(days=91), stage="swapping")
-    for number in range(journal.MOST_KNOWN + 5):
+    for number in range(interrupted.MOST_KNOWN + 5):
         noted(run=f"job-{number}", at=now - timedelta(minutes=number))
-    known = journal.read_all()
-    assert len(known) == journal.MOST_KNOWN + 1
+    known = interrupted.read_all()
+    assert len(known) == interrupted.MOST_KNOWN + 1
     assert known[-1].run == "interrupted"
-    assert {"old", f"job-{journal.MOST_KNOWN}"} & {each.run for each in known} == set()
-    journal.write(replace(known[-1], stage="undone"))
-    assert "interrupted" not in {each.run for each in journal.read_all()}
+    assert {"old", f"job-{interrupted.MOST_KNOWN}"} & {each.run for each in known} == set()
+    interrupted.write(replace(known[-1], stage="undone"))
+    assert "interrupted" not in {each.run for each in interrupted.read_all()}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.sets.manifest import Packing
+from lilfox_tui.backup.sets.model import Packing
 from lilfox_tui.backup.sets.names import (
     FileName,
     file_name,

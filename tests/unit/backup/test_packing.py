@@ -18,9 +18,9 @@ import pyrage
 import pytest
 import zstandard
 
-from lilfox_tui.backup.errors import BrokenSet, NotReady
 from lilfox_tui.backup.packing import PartCount, packed, unpacked
-from lilfox_tui.backup.sets.manifest import Packing
+from lilfox_tui.backup.sets.model import Packing
+from lilfox_tui.backup.store import BrokenSet, NotReady
 from tests.waiting import turn, until
 
 KEY = pyrage.x25519.Identity.generate()

@@ -14,16 +14,15 @@ import msgspec
 import pyrage
 import pytest
 
-from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady, StoreError
 from lilfox_tui.backup.packing import PartCount
 from lilfox_tui.backup.publishing import Publication, SetHeader
 from lilfox_tui.backup.sets.catalogue import manifest_trouble
-from lilfox_tui.backup.sets.manifest import Manifest, ManifestPart
-from lilfox_tui.backup.sets.model import FoundPart
+from lilfox_tui.backup.sets.model import FoundPart, Manifest, ManifestPart
 from lilfox_tui.backup.storage.local import LocalStore
+from lilfox_tui.backup.store import BackupError, BrokenSet, NotReady, StoreError
 from lilfox_tui.backup.stores.local import Options
 from lilfox_tui.backup.verify import raw_blocks
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 
 KEY = pyrage.x25519.Identity.generate()
 ID = "lilfox_20231230_020000"

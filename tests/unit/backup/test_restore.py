@@ -12,13 +12,14 @@ import pytest
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.errors import BackupError, BrokenSet, NotReady, RestoredDiffers
-from lilfox_tui.backup.restores import interrupted, journal, restore
+from lilfox_tui.backup.restores import interrupted, restore
+from lilfox_tui.backup.restores import interrupted as journal
 from lilfox_tui.backup.restores.restore import Restore, RestoreSpec
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
 from lilfox_tui.backup.source import Comparison, RestoreChange, RetainedItem, Settled, Swap
+from lilfox_tui.backup.store import BackupError, BrokenSet, NotReady, RestoredDiffers
 from lilfox_tui.config.model import SourceConfig
-from lilfox_tui.errors import NotAllowed
+from lilfox_tui.core.errors import NotAllowed
 from tests.unit.backup.noted_run import NotedRun
 from tests.waiting import until
 

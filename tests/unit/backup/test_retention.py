@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lilfox_tui.backup.sets.model import BackupSet, Status
 from lilfox_tui.backup.sets.retention import CLOCKS_APART, judge
 from lilfox_tui.config.model import KeepConfig
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 from tests.unit.backup.sets import NOON, a_set
 
 BERLIN = ZoneInfo("Europe/Berlin")

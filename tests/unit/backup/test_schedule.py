@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.schedule import LatePlan, last_due, late, next_due
+from lilfox_tui.backup.plan import LatePlan, last_due, late, next_due
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.model import PlanConfig, Seconds
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 from tests.unit.backup.sets import NOON, a_set
 
 BERLIN = ZoneInfo("Europe/Berlin")

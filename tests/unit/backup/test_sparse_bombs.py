@@ -9,11 +9,9 @@ import time
 
 import pytest
 
-from lilfox_tui.backup.errors import BrokenSet
-from lilfox_tui.backup.files.index import Index
-from lilfox_tui.backup.files.safe_members import SafeMembers
-from lilfox_tui.backup.files.tar import MAX_MAP, TarMember, TarReader
-from lilfox_tui.backup.files.tar_filter import ContentDigest, TarFilter
+from lilfox_tui.backup.files.tar import MAX_MAP, SafeMembers, TarMember, TarReader
+from lilfox_tui.backup.files.tar_filter import ContentDigest, Index, TarFilter
+from lilfox_tui.backup.store import BrokenSet
 
 END = bytes(1024)
 

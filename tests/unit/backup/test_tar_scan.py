@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.errors import BrokenSet
 from lilfox_tui.backup.files.tar import BLOCK, MemberContent, TarMember, TarReader
+from lilfox_tui.backup.store import BrokenSet
 
 KINDS = {
     tarfile.REGTYPE: "file", tarfile.AREGTYPE: "file", tarfile.CONTTYPE: "file", tarfile.LNKTYPE: "hard link",

@@ -14,14 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.errors import BrokenSet
 from lilfox_tui.backup.files.archive import excluded, unquoted
-from lilfox_tui.backup.files.index import Index
 from lilfox_tui.backup.files.restore import top_of
-from lilfox_tui.backup.files.safe_members import SafeMembers, leads_out
 from lilfox_tui.backup.files.staging import before_name
-from lilfox_tui.backup.files.tar import END, TarMember, TarReader, header
-from lilfox_tui.backup.files.tar_filter import TarFilter, put_below
+from lilfox_tui.backup.files.tar import END, SafeMembers, TarMember, TarReader, header, leads_out
+from lilfox_tui.backup.files.tar_filter import Index, TarFilter, put_below
+from lilfox_tui.backup.store import BrokenSet
 from tests.unit.backup.test_tar_scan import FORMATS, archive, entries
 
 names = st.binary(min_size=1, max_size=300).filter(lambda name: b"\0" not in name and name.strip(b"/") == name)

@@ -14,17 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lilfox_tui.backup.errors import BrokenSet
 from lilfox_tui.backup.sets.catalogue import read_sets, sets_of
-from lilfox_tui.backup.sets.manifest import NO_KEYS, Manifest, Proof, SigningKeys, encoded, keys_of
-from lilfox_tui.backup.sets.model import BackupSet, Status
+from lilfox_tui.backup.sets.model import NO_KEYS, BackupSet, Manifest, Proof, SigningKeys, Status, encoded, keys_of
 from lilfox_tui.backup.sets.names import manifest_name, proof_name
 from lilfox_tui.backup.storage.local import LocalStore
-from lilfox_tui.backup.store import StoreEntry
+from lilfox_tui.backup.store import BrokenSet, StoreEntry
 from lilfox_tui.backup.stores.local import Options
 from lilfox_tui.backup.verify import SetReader, verify
 from lilfox_tui.config.model import SecretRef, SigningConfig
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from tests.unit.backup.noted_run import NotedRun
 from tests.unit.backup.sets import NOON, manifest_of, proof_of, put_proof, put_set, without
 

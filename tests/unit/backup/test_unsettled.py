@@ -15,15 +15,14 @@ import pytest
 
 from lilfox_tui.__main__ import main
 from lilfox_tui.backup import effects
-from lilfox_tui.backup.errors import BackupError
 from lilfox_tui.backup.plan import BackupRequest
-from lilfox_tui.backup.restores import journal
-from lilfox_tui.backup.restores.interrupted import RestorePlace, places_of, refuse_on_hosts, refuse_shared
-from lilfox_tui.backup.restores.journal import Restored
+from lilfox_tui.backup.restores import interrupted
+from lilfox_tui.backup.restores.interrupted import Restored, RestorePlace, places_of, refuse_on_hosts, refuse_shared
 from lilfox_tui.backup.source import Swap
+from lilfox_tui.backup.store import BackupError
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.errors import NotAllowed
+from lilfox_tui.core.errors import NotAllowed
 from lilfox_tui.jobs.model import Outcome
 from tests.unit.backup.noted_run import NotedRun
 
@@ -66,7 +65,7 @@ class Shop:
         swap = Swap(kind="files", set=SET, target=str(self.uploads), staged=str(staged), before=str(before),
                     host=host, options=options)  # fmt: skip
         restored = Restored(run=RUN, set=SET, at=datetime.now(UTC), stage="swapping", swaps=(swap,))
-        journal.write(restored)
+        interrupted.write(restored)
         return restored
 
     async def do(self, effect: Effect, **words: Any) -> tuple[NotedRun, Outcome]:
@@ -77,7 +76,7 @@ class Shop:
     @property
     def stage(self) -> str:
         """How far the restore is that is half done."""
-        return next(each.stage for each in journal.read_all() if each.run == RUN)
+        return next(each.stage for each in interrupted.read_all() if each.run == RUN)
 
 
 @pytest.fixture
@@ -125,7 +124,7 @@ async def test_one_that_cannot_be_settled_keeps_only_its_own_place_from_being_re
     await place.do(effects.backup, plan="uploads")
     gone = place.half_done()
     swap = msgspec.structs.replace(gone.swaps[0], kind="no-such-kind-any-more")
-    journal.write(msgspec.structs.replace(gone, swaps=(swap,)))
+    interrupted.write(msgspec.structs.replace(gone, swaps=(swap,)))
     (place.other / "a.txt").write_text("later\n")
     run, outcome = await place.do(effects.restore, plan="other")
     assert outcome.state == "ok"
@@ -152,7 +151,7 @@ async def test_of_a_host_that_is_gone_it_is_put_aside(place: Shop, capsys: pytes
     _run, outcome = await place.do(effects.settle, aside=True)
     assert restored.swaps[0].before in str(outcome.hint)
     assert outcome.result == {"set": SET, "settled": "put aside"}
-    assert (place.stage, journal.read_open()) == ("aside", [])
+    assert (place.stage, interrupted.read_open()) == ("aside", [])
     assert left_there(restored) == [True, True], "what it left stays"
     run, _outcome = await place.do(effects.backup, plan="other")
     assert run.told("warning") == []

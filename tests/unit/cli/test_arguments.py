@@ -14,8 +14,8 @@ from lilfox_tui.cli.commands.export import systemd_unit
 from lilfox_tui.cli.main import COMMANDS, parse
 from lilfox_tui.cli.output import exit_code_of
 from lilfox_tui.cli.parser import duration
-from lilfox_tui.errors import ConfigError, LilFoxError, UsageError
-from lilfox_tui.text import cell_width
+from lilfox_tui.core.errors import ConfigError, LilFoxError, UsageError
+from lilfox_tui.core.text import cell_width
 
 
 @pytest.mark.parametrize(

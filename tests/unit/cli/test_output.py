@@ -10,8 +10,8 @@ import pytest
 
 from lilfox_tui.cli import output
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
-from lilfox_tui.errors import ConfigError, LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import ConfigError, LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level
 
 HOSTILE = "a\x1b]52;c;eA==\x07b\x9b31m\u202ec\r\nd"

@@ -11,7 +11,7 @@ import pytest
 
 from lilfox_tui.cli.main import parse, run_command
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.core.errors import LilFoxError, UsageError
 
 PAGE = """\
 # Database

@@ -8,7 +8,7 @@ import pytest
 from lilfox_tui.config.loader import from_text, secret_refs
 from lilfox_tui.config.model import ApiConfig, Seconds, SecretRef
 from lilfox_tui.config.schema import schema, show
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 
 
 def test_an_address_alone_stands_for_the_section() -> None:

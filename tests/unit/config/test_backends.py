@@ -7,7 +7,7 @@ import pytest
 from lilfox_tui.backends.kinds import celery, postgresql
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import Seconds, SecretRef, Threshold
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 
 
 def problems(text: str) -> tuple[str, ...]:

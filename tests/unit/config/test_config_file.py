@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config import loader
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 

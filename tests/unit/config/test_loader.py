@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui import i18n
 from lilfox_tui.config.loader import from_text, load, secret_refs
 from lilfox_tui.config.model import Config, HostConfig, Seconds, SecretRef, ServiceConfig, Threshold
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core import i18n
+from lilfox_tui.core.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.yaml"
 

@@ -8,7 +8,7 @@ from lilfox_tui.alerts.notifiers import command, smtp, webhook
 from lilfox_tui.config.loader import from_text, secret_refs
 from lilfox_tui.config.model import AlertsConfig, NotifierConfig, Seconds, SecretRef
 from lilfox_tui.config.schema import show
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 
 
 def problem(text: str) -> str:

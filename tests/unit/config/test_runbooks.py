@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.loader import from_text, load
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 
 UNIT = "recovery: {backend: {host: web, unit: backend.service%s}}\n"
 HOSTS = "hosts: {web: {local: true}}\n"

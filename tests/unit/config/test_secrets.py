@@ -10,7 +10,7 @@ import pytest
 
 from lilfox_tui.config import secrets
 from lilfox_tui.config.model import SecretRef
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from tests.waiting import until
 
 SECRET = "s3cr3t value"

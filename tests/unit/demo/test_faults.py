@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.demo.faults import parse_fault
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.demo.control_socket import parse_fault
 
 
 def test_a_fault_is_service_and_kind() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.demo.lifetime import SharedFolder, remove_left
+from lilfox_tui.demo.http import SharedFolder, remove_left
 
 
 def _left(place: Path, name: str = "lilfox-demo-left") -> Path:

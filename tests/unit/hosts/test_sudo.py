@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lilfox_tui.hosts.sudo import SudoDialog, quiet_complaint, sudo_quietly
+from lilfox_tui.hosts.shell_words import SudoDialog, quiet_complaint, sudo_quietly
 from tests.waiting import until
 
 

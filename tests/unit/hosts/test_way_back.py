@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.i18n import tr
 from tests.waiting import until
 
 

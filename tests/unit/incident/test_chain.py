@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.incident import incidents as book
+from lilfox_tui.incident.export import IntegrityReport, verify
 from lilfox_tui.incident.model import EvidenceKept
-from lilfox_tui.incident.verify import IntegrityReport, verify
 from tests.unit.incident.made import all_events
 
 LINES = 22

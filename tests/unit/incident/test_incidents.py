@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.folder import IncidentError, MomentRefused, NoSuchIncident, NotRecorded, find
+from lilfox_tui.incident.export import verify
 from lilfox_tui.incident.incidents import mark
 from lilfox_tui.incident.model import (
     AlertChanged,
@@ -17,18 +17,22 @@ from lilfox_tui.incident.model import (
     Closed,
     EvidenceKept,
     Graded,
+    IncidentError,
     JobBegan,
     JobEnded,
     Marked,
+    MomentRefused,
+    NoSuchIncident,
     Noted,
+    NotRecorded,
     Reverted,
     RoleAssigned,
     StepBegan,
     StepEnded,
     TookOver,
+    find,
 )
 from lilfox_tui.incident.reducer import impact, still_in_force
-from lilfox_tui.incident.verify import verify
 from tests.unit.incident.made import AT, all_events
 
 

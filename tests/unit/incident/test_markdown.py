@@ -13,10 +13,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from msgspec.structs import replace
 
-from lilfox_tui.i18n import LANGUAGES
+from lilfox_tui.core.i18n import LANGUAGES
 from lilfox_tui.incident import incidents as book
 from lilfox_tui.incident.export import export_markdown, md_block, md_code, md_inline, md_lines
-from lilfox_tui.incident.folder import find
 from lilfox_tui.incident.model import (
     Called,
     Changed,
@@ -29,6 +28,7 @@ from lilfox_tui.incident.model import (
     RoleAssigned,
     StepBegan,
     StepEnded,
+    find,
 )
 from tests.unit.incident.made import AT, all_events
 from tests.unit.incident.test_line import SECRETS

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.errors import ConfigError, LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import ConfigError, LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.jobs import child
 from lilfox_tui.jobs.model import JobRequest, Outcome, Run
 from lilfox_tui.jobs.start import start

@@ -48,7 +48,7 @@ def kill(job: Job) -> None:
 @pytest.fixture
 def jobs(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of the test's jobs, of which none runs afterwards; the system's own jobs are not seen."""
-    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.setattr("lilfox_tui.core.paths._SYSTEM", str(own_folders / "system"))
     yield own_folders / "state" / "lilfox" / "jobs"
     for job in list_jobs():
         if job.state == "running":

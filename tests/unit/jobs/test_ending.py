@@ -9,8 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lilfox_tui.jobs.control import cancel, follow_events
-from lilfox_tui.jobs.listing import find_job
+from lilfox_tui.jobs.listing import cancel, find_job, follow_events
 from lilfox_tui.jobs.model import Began, Ended, Event, JobError, MessageLogged, NoSuchJob
 from lilfox_tui.jobs.reader import EVENTS
 from tests.unit.jobs.effects import begin

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui import paths
+from lilfox_tui.core import paths
 from lilfox_tui.jobs import reader
 from lilfox_tui.jobs.model import JobError
 

@@ -12,9 +12,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lilfox_tui.i18n import set_language
-from lilfox_tui.jobs.control import mark_checked
-from lilfox_tui.jobs.listing import MOST_RETAINED, Jobs, Listing, find_job, forget_old, list_jobs, unsettled
+from lilfox_tui.core.i18n import set_language
+from lilfox_tui.jobs.listing import (
+    MOST_RETAINED,
+    Jobs,
+    Listing,
+    find_job,
+    forget_old,
+    list_jobs,
+    mark_checked,
+    unsettled,
+)
 from lilfox_tui.jobs.model import (
     Ended,
     Intent,

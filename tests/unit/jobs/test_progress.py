@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.jobs.recorder import SHORTEST_S, ProgressMeter
+from lilfox_tui.jobs.child import SHORTEST_S, ProgressMeter
 
 
 def test_rate_and_remaining_time_are_of_the_last_seconds() -> None:

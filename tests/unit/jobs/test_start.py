@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.i18n import set_language
+from lilfox_tui.core.i18n import set_language
 from lilfox_tui.jobs.listing import find_job, list_jobs
 from lilfox_tui.jobs.model import (
     Began,

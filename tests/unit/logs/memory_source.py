@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Feed
+from lilfox_tui.core.aio import Feed
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.record import LogEntry, LogRecord, Severity
 from lilfox_tui.logs.source import AtBeginning, AtPlace, AtTime, RecordPage, SourceNotice, SourceStatus, Start

@@ -14,11 +14,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.logs.count_json import JsonCount
-from lilfox_tui.logs.count_process import whole_records
-from lilfox_tui.logs.format import load_format, split_records
+from lilfox_tui.logs.count_process import JsonCount, whole_records
 from lilfox_tui.logs.formats import json_lines
-from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, Severity
+from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, Severity, load_format, split_records
 from lilfox_tui.logs.statistics import MINUTE_US, Tally, statistics_of
 
 EAST = timezone(timedelta(hours=5, minutes=45))
@@ -132,7 +130,7 @@ def test_most_lines_of_an_ordinary_log_are_not_read_by_the_format(monkeypatch: p
         asked.append(raw)
         return json_lines.parse(raw, zone)
 
-    monkeypatch.setattr("lilfox_tui.logs.count_json.parse", parse)
+    monkeypatch.setattr("lilfox_tui.logs.count_process.parse", parse)
     assert fast(log).route("s", "m").records == 2000
     assert len(asked) <= 61  # each minute once
 

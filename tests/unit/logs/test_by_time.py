@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter, TextMatch
 from lilfox_tui.logs.http_source import StampedRange, StampedRecord, StorePoll, TimePager, place_of, whole_stamps
 from lilfox_tui.logs.record import LogEntry, LogRecord

@@ -14,8 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lilfox_tui.demo import service
-from lilfox_tui.logs.format import load_format, recognise, split_records
-from lilfox_tui.logs.record import LogEntry, Severity
+from lilfox_tui.logs.record import LogEntry, Severity, load_format, recognise, split_records
 
 PAGE = Path(__file__).parents[3] / "docs" / "logging.md"
 CODE, USE = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)

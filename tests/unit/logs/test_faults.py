@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.logs import exceptions
+from lilfox_tui.logs import structured
 from lilfox_tui.logs.record import LoggedException
 
 
@@ -41,8 +41,8 @@ def formatted(run: Callable[[], None]) -> str:
 @pytest.mark.parametrize(("run", "name"), [(chained, "Refused"), (grouped, "ExceptionGroup"), (syntax, "SyntaxError")])
 def test_the_class_of_a_real_traceback(run: Callable[[], None], name: str) -> None:
     text = formatted(run)
-    assert exceptions.type_of(text) == name
-    assert exceptions.in_text(f"2026-01-01 12:00:00 ERROR failed\n{text}") == LoggedException(name, text.lstrip(" +"))
+    assert structured.type_of(text) == name
+    assert structured.in_text(f"2026-01-01 12:00:00 ERROR failed\n{text}") == LoggedException(name, text.lstrip(" +"))
 
 
 JAVA = """java.lang.IllegalStateException: no: way
@@ -71,7 +71,7 @@ Caused by: java.io.IOException: full
     ],
 )
 def test_the_class_in_a_text(text: str, name: str) -> None:
-    assert exceptions.type_of(text) == name
+    assert structured.type_of(text) == name
 
 
 @pytest.mark.parametrize(
@@ -87,15 +87,15 @@ def test_the_class_in_a_text(text: str, name: str) -> None:
     ],
 )
 def test_an_exception_as_a_field(value: object, fault: tuple[str, str]) -> None:
-    found = exceptions.from_value(value)
+    found = structured.from_value(value)
     assert found is not None
     assert (found.type, found.text) == fault
 
 
 @pytest.mark.parametrize("value", [None, "", " \n", {}, [], [[]], 7, True, [7]])
 def test_a_field_that_holds_no_exception(value: object) -> None:
-    assert exceptions.from_value(value) is None
-    assert exceptions.from_word(value) is None
+    assert structured.from_value(value) is None
+    assert structured.from_word(value) is None
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_field_that_holds_no_exception(value: object) -> None:
     [("dial tcp: refused", None), ("refused", None), ("ValueError: x", "ValueError"), ({"type": "A"}, "A")],
 )
 def test_an_error_field_is_an_exception_only_where_it_names_one(value: object, name: str | None) -> None:
-    found = exceptions.from_word(value)
+    found = structured.from_word(value)
     assert (found and found.type) == name
 
 
@@ -111,12 +111,12 @@ def test_an_error_field_is_an_exception_only_where_it_names_one(value: object, n
     "text", ["one line", "first\nsecond", "first\n  second", "note: x\nhttp://a/b: c", "a\nb: c", "ValueError: x"]
 )
 def test_a_text_without_an_exception(text: str) -> None:
-    assert exceptions.in_text(text) is None
+    assert structured.in_text(text) is None
 
 
 @given(st.text())
 def test_any_text(text: str) -> None:
-    assert exceptions.type_of(text)
-    exceptions.in_text(text)
-    exceptions.from_word(text)
-    assert exceptions.names_exception(text) in (True, False)
+    assert structured.type_of(text)
+    structured.in_text(text)
+    structured.from_word(text)
+    assert structured.names_exception(text) in (True, False)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.logs.filter.model import FieldMatch
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord

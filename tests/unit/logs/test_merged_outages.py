@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilfox_tui.errors import AuthRefused, HostError, HostUnreachable, LilFoxError
+from lilfox_tui.core.errors import AuthRefused, HostError, HostUnreachable, LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.i18n import tr
 from lilfox_tui.logs import window
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.logs.patterns import LONGEST, SLICE_US, SLICES, TEMPLATES, Patterns, template_of
 from lilfox_tui.logs.record import Severity
+from lilfox_tui.logs.statistics import LONGEST, SLICE_US, SLICES, TEMPLATES, Patterns, template_of
 from tests.unit.logs.filter.records import record, thorough
 
 MINUTE = SLICE_US

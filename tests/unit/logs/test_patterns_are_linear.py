@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui import plugins
-from lilfox_tui.logs.format import FORMATS
+from lilfox_tui.core import plugins
+from lilfox_tui.logs.record import FORMATS
 
 MODULES = [
     *(f"{FORMATS}.{kind}" for kind in plugins.kinds(FORMATS)),

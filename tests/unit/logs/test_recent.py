@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
-from lilfox_tui.logs import patterns
-from lilfox_tui.logs.patterns import recent_patterns
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.logs import statistics
+from lilfox_tui.logs.statistics import recent_patterns
 from tests.unit.logs.memory_source import Every, Holding, MemorySource, record
 
 MINUTE_US = 60_000_000
@@ -42,7 +42,7 @@ async def test_it_can_be_asked_of_another_moment_and_through_a_filter() -> None:
 
 async def test_what_is_too_much_is_said_and_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await recent_patterns([said()], Every(), until_us=None)).changes == ()
-    monkeypatch.setattr(patterns, "AT_MOST", 2)
+    monkeypatch.setattr(statistics, "AT_MOST", 2)
     found = await recent_patterns([said((3, "a"), (2, "b"), (1, "c"), (0, "d"))], Every(), until_us=None)
     assert found.cut == ("app",)
 

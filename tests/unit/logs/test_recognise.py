@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui import plugins
-from lilfox_tui.logs.format import FORMATS, load_format, recognise, split_records
+from lilfox_tui.core import plugins
+from lilfox_tui.logs.record import FORMATS, load_format, recognise, split_records
 from tests.unit.logs.formats.examples import EXAMPLES
 
 KINDS = plugins.kinds(FORMATS)

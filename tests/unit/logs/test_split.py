@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.logs.format import load_format, split_records
+from lilfox_tui.logs.record import load_format, split_records
 
 CONSOLE = b"2026-01-01 12:00:00,000 - a - ERROR - it failed\n"
 TRACEBACK = b"Traceback (most recent call last):\n  File\n\nKeyError: 1\n"

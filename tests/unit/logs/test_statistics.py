@@ -9,8 +9,7 @@ import pytest
 
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.filter.syntax import parse_filter, to_text
-from lilfox_tui.logs.format import load_format, split_records
-from lilfox_tui.logs.record import EPOCH, LogRecord
+from lilfox_tui.logs.record import EPOCH, LogRecord, load_format, split_records
 from lilfox_tui.logs.statistics import (
     Statistics,
     Tally,

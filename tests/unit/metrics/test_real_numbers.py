@@ -10,9 +10,9 @@ import pytest
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.metrics.collector import PsutilSource
 from lilfox_tui.metrics.model import HostSnapshot, Series
 from lilfox_tui.metrics.sampler import Sampler
-from lilfox_tui.metrics.sources import PsutilSource
 from lilfox_tui.metrics.summary import summarize
 
 MIB = 1024 * 1024

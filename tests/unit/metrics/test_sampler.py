@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.errors import HostUnreachable
-from lilfox_tui.feed import Pending, Ready, Unavailable
+from lilfox_tui.core.aio import Pending, Ready, Unavailable
+from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.hosts.base import Loop
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.metrics import model, sources
+from lilfox_tui.metrics import collector, model
+from lilfox_tui.metrics.collector import MARK
 from lilfox_tui.metrics.collectors import units
 from lilfox_tui.metrics.model import HostSnapshot, Series
 from lilfox_tui.metrics.sampler import Sampler
-from lilfox_tui.metrics.sources import MARK
 from lilfox_tui.metrics.summary import summarize
 from tests.unit.metrics.collectors.reading import CAPTURES
 from tests.waiting import until
@@ -323,7 +323,7 @@ async def test_a_clock_that_is_off_is_told() -> None:
 
 async def test_without_proc_psutil_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lilfox_tui.metrics.sampler.has_proc", lambda: False)
-    assert sources.has_proc()
+    assert collector.has_proc()
     host = LocalHost("here", HostConfig(local=True))
     snapshot = await Sampler(host, {}, 2.0).sample_once()
     summary = summarize(snapshot)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.metrics.collector import load_collectors
-from lilfox_tui.metrics.sources import MARK, UPTIME, file_list, once_script, read_answer
+from lilfox_tui.metrics.collector import MARK, UPTIME, file_list, load_collectors, once_script, read_answer
 
 COLLECTORS = load_collectors({})
 KINDS = [one.kind for one in COLLECTORS]

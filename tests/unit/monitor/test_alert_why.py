@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lilfox_tui.monitor.alert_explain import Compared, compared, explain
-from lilfox_tui.promql.engine import EmbeddedEngine
 from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.query import EmbeddedEngine
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore
 

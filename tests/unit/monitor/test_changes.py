@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from lilfox_tui.config.model import HostConfig, ServiceConfig
-from lilfox_tui.errors import HostUnreachable
-from lilfox_tui.feed import Pending, Ready, State, Unavailable
+from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Link
-from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import DiskActivity, InterfaceActivity, Level
 from lilfox_tui.monitor.changes import KEPT, ChangeLog
 from lilfox_tui.monitor.model import HostView, Overview, ServiceView, StatusChange

@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Alert, Alerts, AlertState, RuleHealth, RuleView
 from lilfox_tui.cli.schemas import schema
-from lilfox_tui.errors import ConfigError, LilFoxError, NotEvaluated
-from lilfox_tui.feed import Pending, Ready, State, Unavailable
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
+from lilfox_tui.core.errors import ConfigError, LilFoxError, NotEvaluated
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import prometheus, report, worst
 from lilfox_tui.monitor.export_sections import alerts_document, alerts_level
 from lilfox_tui.monitor.model import Overview
-from lilfox_tui.scrape.sample_line import read_series
+from lilfox_tui.scrape.exposition import read_series
 from tests.unit.alerts.made import T0, alert
 
 FAILED = RuleView(

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lilfox_tui.feed import Pending, State
+from lilfox_tui.core.aio import Pending, State
 from lilfox_tui.metrics.traffic import Traffic
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.model import Overview

@@ -11,13 +11,13 @@ import pytest
 
 from lilfox_tui.config.loader import load
 from lilfox_tui.config.model import Config, ServiceConfig
-from lilfox_tui.feed import Ready
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.metrics import health
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.scrape_once import scrape_once
 from lilfox_tui.scrape.labels import Matcher
-from lilfox_tui.scrape.series import SeriesSource
+from lilfox_tui.scrape.store import SeriesSource
 from tests.pages import served
 from tests.waiting import until
 

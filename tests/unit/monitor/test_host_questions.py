@@ -9,7 +9,7 @@ import re2
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.metrics.model import Series
-from lilfox_tui.monitor.history_queries import chart_query, host_scope, own_names, pattern, row_queries
+from lilfox_tui.monitor.remote_history import chart_query, host_scope, own_names, pattern, row_queries
 from lilfox_tui.promql.query import parse
 
 

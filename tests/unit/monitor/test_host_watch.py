@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lilfox_tui.config.model import HostConfig, Thresholds
-from lilfox_tui.errors import HostUnreachable
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.monitor.watchers.host import HostWatch
 from tests.unit.monitor.summaries import AT
 

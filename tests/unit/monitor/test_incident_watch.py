@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState
-from lilfox_tui.feed import Ready
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.incident.incidents import close, entries, open_incident
 from lilfox_tui.incident.model import AlertChanged
 from lilfox_tui.monitor.watchers.incident import IncidentWatch

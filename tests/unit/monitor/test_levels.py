@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from lilfox_tui.config.model import Thresholds
-from lilfox_tui.errors import AuthRefused, HostUnreachable
-from lilfox_tui.feed import Pending, Ready, State, Unavailable
+from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
+from lilfox_tui.core.errors import AuthRefused, HostUnreachable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Link
-from lilfox_tui.i18n import tr
 from lilfox_tui.metrics.model import Health, HealthCheck, HostSummary, Level, ServiceState
 from lilfox_tui.monitor.levels import Judgement, judge, judge_service, judge_values, streaks
 from tests.unit.monitor.summaries import AT, busy, mount, summary

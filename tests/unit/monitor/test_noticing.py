@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.incident import incidents as book
-from lilfox_tui.incident.folder import NotRecorded
 from lilfox_tui.incident.incidents import close, entries, open_incident
-from lilfox_tui.incident.model import Noticed
-from lilfox_tui.incident.words import event_text
+from lilfox_tui.incident.model import Noticed, NotRecorded
+from lilfox_tui.incident.reducer import event_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import StatusChange
 from lilfox_tui.monitor.watchers.incident import IncidentWatch
@@ -21,7 +20,7 @@ from lilfox_tui.monitor.watchers.incident import IncidentWatch
 
 @pytest.fixture(autouse=True)
 def _own_incidents(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.setattr("lilfox_tui.core.paths._SYSTEM", str(own_folders / "system"))
     monkeypatch.delenv("LILFOX_INCIDENT", raising=False)
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState
 from lilfox_tui.config.model import AlertsConfig, Config
-from lilfox_tui.feed import Ready
+from lilfox_tui.core.aio import Ready
 from lilfox_tui.incident.incidents import close, current, entries, list_incidents, open_incident
 from lilfox_tui.incident.model import AlertChanged, IncidentOpened
 from lilfox_tui.monitor.monitor import Monitor
@@ -30,7 +30,7 @@ ALERT = Alert(
 
 @pytest.fixture(autouse=True)
 def _own_incidents(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lilfox_tui.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.setattr("lilfox_tui.core.paths._SYSTEM", str(own_folders / "system"))
     monkeypatch.delenv("LILFOX_INCIDENT", raising=False)
 
 

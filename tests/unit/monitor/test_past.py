@@ -8,7 +8,7 @@ from lilfox_tui.config.model import Config, HostConfig, Seconds
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.traffic import REQUESTS
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.monitor.watchers.past_rows import CPU_PERCENT, MEMORY_PERCENT, recent_before
+from lilfox_tui.monitor.watchers.host import CPU_PERCENT, MEMORY_PERCENT, recent_before
 from tests.unit.monitor.summaries import AT
 
 STEP = timedelta(seconds=2)

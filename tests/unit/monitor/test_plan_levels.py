@@ -9,8 +9,8 @@ import pytest
 
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.config.model import PlanConfig
-from lilfox_tui.errors import HostUnreachable
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.backup_levels import plan_view
 from lilfox_tui.monitor.model import PlanView

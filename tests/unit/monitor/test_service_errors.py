@@ -8,13 +8,13 @@ import pytest
 
 from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import ServiceConfig, Threshold, Thresholds
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic, series_of_traffic
 from lilfox_tui.monitor.export import prometheus, report
 from lilfox_tui.monitor.model import Overview
-from lilfox_tui.monitor.watchers.past_rows import LEVEL, past_service
+from lilfox_tui.monitor.watchers.host import LEVEL, past_service
 from lilfox_tui.monitor.watchers.service import ServiceWatch, series_of
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig
-from lilfox_tui.errors import CommandFailed, HostError, NotAllowed, UsageError
+from lilfox_tui.core.errors import CommandFailed, HostError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.operations.addresses import Ban, ban_operation, bans, check_ban, prove_ban, unban_operation
-from lilfox_tui.operations.units import prove_unit, read_unit, service_units, stopped_by_order, unit_operation
+from lilfox_tui.operations.model import prove_unit, read_unit, service_units, stopped_by_order, unit_operation
 from tests.unit.operations.programs import by_program, unit_shown
 
 LISTED = b"""{"nftables": [{"metainfo": {"version": "1.1.3", "json_schema_version": 1}},

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.backends.backend import BackendError
-from lilfox_tui.backends.model import ClientSession, Ending
-from lilfox_tui.i18n import tr
+from lilfox_tui.backends.model import BackendError, ClientSession, Ending
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.jobs.model import Outcome
 from lilfox_tui.operations import sessions
 

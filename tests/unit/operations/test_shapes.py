@@ -7,11 +7,10 @@ import shlex
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig, RunbooksConfig
-from lilfox_tui.errors import ConfigError, UsageError
+from lilfox_tui.core.errors import ConfigError, UsageError
 from lilfox_tui.hosts.addresses import address
 from lilfox_tui.operations.addresses import addresses_in, ban_operation, unban_operation, why_never
-from lilfox_tui.operations.model import locks_out
-from lilfox_tui.operations.units import signal_operation, unit_operation
+from lilfox_tui.operations.model import locks_out, signal_operation, unit_operation
 
 CONFIG = Config(
     hosts={"web-1": HostConfig(address="203.0.113.7"), "web-2": HostConfig(address="web-2.example")},

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.promql.completion import AGGREGATIONS, Completion, KnownNames, complete
 from lilfox_tui.promql.functions import FUNCTIONS
+from lilfox_tui.promql.lexer import AGGREGATIONS, Completion, KnownNames, complete
 from lilfox_tui.promql.query import parse
 from lilfox_tui.scrape.labels import NAME, LabelSet
 

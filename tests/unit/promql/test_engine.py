@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from lilfox_tui.config.model import ApiConfig
-from lilfox_tui.promql.engine import EmbeddedEngine
 from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.query import EmbeddedEngine
 from lilfox_tui.promql.remote import Envelope, NotSupported, RemoteEngine, value_of
 from lilfox_tui.promql.value import Vector
 from lilfox_tui.scrape.labels import Matcher

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from lilfox_tui.promql.label_lists import duplicate, joined, nameless, recent, taken
-from lilfox_tui.promql.xxhash64 import label_hash, xxhash64
+from lilfox_tui.promql.operators import label_hash, xxhash64
+from lilfox_tui.promql.value import duplicate, joined, nameless, recent, taken
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 
 NAMED = LabelList([LabelSet.of({"__name__": "x", "a": str(number)}) for number in range(4)])

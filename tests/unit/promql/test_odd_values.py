@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import PROMETHEUS_2, PROMETHEUS_3, Semantics, Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
 from lilfox_tui.scrape.store import SeriesStore
 from tests.unit.promql.written import Written

@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
-from lilfox_tui.promql.value import Matrix
+from lilfox_tui.promql.value import PROMETHEUS_2, PROMETHEUS_3, Matrix, Semantics
 from tests.unit.promql.written import Written, at, lines
 
 RISING = Written({"x": "0 1 2 3 4 5 6 7 8 9"})

@@ -8,8 +8,7 @@ import pytest
 from lilfox_tui.promql import evaluation
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
-from lilfox_tui.promql.value import Matrix
+from lilfox_tui.promql.value import PROMETHEUS_2, PROMETHEUS_3, Matrix, Semantics
 from tests.unit.promql.written import Written, at, lines
 
 RISING = Written({"x": " ".join(str(number) for number in range(200))})

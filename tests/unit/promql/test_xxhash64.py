@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.promql.xxhash64 import label_hash, xxhash64
+from lilfox_tui.promql.operators import label_hash, xxhash64
 from lilfox_tui.scrape.labels import LabelSet
 
 

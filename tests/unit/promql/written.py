@@ -8,10 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
-from lilfox_tui.promql.value import Line, Vector
+from lilfox_tui.promql.value import PROMETHEUS_3, Line, Semantics, Vector
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, Matcher, matches
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, SelectedSeries
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, SelectedSeries
 
 _PAIR = re.compile(r'(\w+)="([^"]*)"')
 

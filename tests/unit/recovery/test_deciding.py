@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.config.model import RecoveryConfig, Seconds
 from lilfox_tui.recovery.history import UnitRecord, UnitState
-from lilfox_tui.recovery.policy import next_at, next_step, observe
+from lilfox_tui.recovery.watch import next_at, next_step, observe
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
 CONFIG = RecoveryConfig(host="web", unit="backend.service", failures=3, limit=3, within=Seconds(3600))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig, RecoveryConfig, Seconds
-from lilfox_tui.errors import HostUnreachable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.fake import FakeHost
-from lilfox_tui.i18n import tr
 from lilfox_tui.incident.incidents import entries, list_incidents
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.recovery.history import RecoveryHistory, UnitRecord

@@ -10,7 +10,7 @@ import pytest
 
 from lilfox_tui.cli.runbook_console import allow_first_run
 from lilfox_tui.config.model import RunbooksConfig
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.runbook.library import FirstRun, NotAllowedYet, allow, bundled, first_run, refuse_first_run
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.parse.document import read

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui import i18n
+from lilfox_tui.core import i18n
 from lilfox_tui.runbook import library
 from lilfox_tui.runbook.bash.parser import SyntaxProbe, split
 from lilfox_tui.runbook.classify import verdict_of_text

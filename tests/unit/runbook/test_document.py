@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.runbook.model import Document, Step
 from lilfox_tui.runbook.parse.document import parse, read
 

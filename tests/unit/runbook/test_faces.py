@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.runbook.run.clients import ClientPresence, RunClient, client_of, this_client
+from lilfox_tui.runbook.run.protocol import ClientPresence, RunClient, client_of, this_client
 from tests.waiting import turn, until
 
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.runbook.bash.placeholders import placeholders_of
 from lilfox_tui.runbook.model import Attributes, Command, Variable
 from lilfox_tui.runbook.run.variables import CommandPiece, fill, refusals

@@ -11,8 +11,8 @@ from lilfox_tui.config.model import Config, HostConfig
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.runbook.run import runner
+from lilfox_tui.runbook.run.gate import Hosts
 from lilfox_tui.runbook.run.runner import RemoteCleanup
-from lilfox_tui.runbook.run.targets import Hosts
 from tests.waiting import until
 
 

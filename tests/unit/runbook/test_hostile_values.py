@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import characters, text
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.runbook.model import Command, Variable
 from lilfox_tui.runbook.run.variables import check_value, fill

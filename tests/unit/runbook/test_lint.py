@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lilfox_tui
-from lilfox_tui.i18n import set_language
+from lilfox_tui.core.i18n import set_language
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Problem
 from lilfox_tui.runbook.parse.document import parse

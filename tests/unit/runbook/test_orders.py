@@ -9,11 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.jobs.reader import this_process
-from lilfox_tui.runbook.run.clients import RunClient
-from lilfox_tui.runbook.run.protocol import SOCKET, FinishRun, Order, OrderRefused, RunOne, Stop, listening, send
+from lilfox_tui.runbook.run.protocol import (
+    SOCKET,
+    FinishRun,
+    Order,
+    OrderRefused,
+    RunClient,
+    RunOne,
+    Stop,
+    listening,
+    send,
+)
 from tests.waiting import turn
 
 

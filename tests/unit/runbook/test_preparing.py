@@ -7,15 +7,14 @@ from typing import cast
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig, RunbooksConfig
-from lilfox_tui.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.runbook.model import Kind, Runbook, Variable
-from lilfox_tui.runbook.run.gate import CommandPreparer, is_secret, refuse_unseen
+from lilfox_tui.runbook.run.gate import CommandPreparer, Hosts, is_secret, refuse_unseen
 from lilfox_tui.runbook.run.protocol import ValuesSet
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import Turn
-from lilfox_tui.runbook.run.targets import Hosts
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
 BAN = Variable(name="ip", type="ip", deny=("self", "private"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.runbook.run.dispatcher import outcome_of
 from lilfox_tui.runbook.run.protocol import CommandSkipped, EndState, RunFact
 from lilfox_tui.runbook.run.reducer import RunReducer

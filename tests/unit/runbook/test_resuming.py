@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lilfox_tui.errors import LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.jobs.model import Event, JobFact, JobRequest
 from lilfox_tui.jobs.reader import REQUEST
 from lilfox_tui.runbook.run.persistence import (

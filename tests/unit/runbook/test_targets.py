@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.model import Config, HostConfig, refuse_change
-from lilfox_tui.errors import NotAllowed, UsageError
+from lilfox_tui.core.errors import NotAllowed, UsageError
+from lilfox_tui.runbook.run.gate import Hosts, here, host_config, resolve, words
 from lilfox_tui.runbook.run.state import EACH
-from lilfox_tui.runbook.run.targets import Hosts, here, host_config, resolve, words
 from tests.unit.runbook.made import command, runbook
 from tests.waiting import turn
 

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from lilfox_tui.errors import ConfigError, HostError, LilFoxError
+from lilfox_tui.core.errors import ConfigError, HostError, LilFoxError
 from lilfox_tui.hosts.addresses import Denied, denied, own_addresses
 from lilfox_tui.hosts.base import Completed
 from lilfox_tui.hosts.fake import FakeHost

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.config.loader import from_text
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.scrape.discovery import configured_targets, prometheus_file
-from lilfox_tui.scrape.relabel import RelabelRule
-from lilfox_tui.scrape.target import ScrapeLimits
+from lilfox_tui.scrape.target import RelabelRule, ScrapeLimits
 
 CONFIG = """
 hosts: {web-1: {}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.scrape.notation import duration_text, parse_duration
+from lilfox_tui.scrape.labels import duration_text, parse_duration
 
 
 @pytest.mark.parametrize(

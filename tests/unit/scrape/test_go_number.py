@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.scrape.notation import openmetrics_number
+from lilfox_tui.scrape.labels import openmetrics_number
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 from lilfox_tui.scrape.labels import Comparison, Matcher, expand_groups, matches
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import ConfigError
+from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.scrape.prometheus_config import ScrapeJob, from_text, read_prometheus
 from lilfox_tui.scrape.target import BODY_LIMIT, SAMPLE_LIMIT
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.scrape.relabel import RelabelRule, relabelled
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.scrape.target import RelabelRule, relabelled
 
 LABELS = {"__name__": "m", "a": "foo", "b": "bar", "c": "baz", "empty_b": "bar"}
 

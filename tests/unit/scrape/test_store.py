@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilfox_tui.scrape.labels import LabelList, LabelSet, Matcher
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries
-from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, Floats, SelectedSeries, SeriesStore
 
 HUGE = 1 << 30
 EVER = (0, 1 << 60)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.scrape.relabel import RelabelRule
-from lilfox_tui.scrape.sample_line import Malformed
-from lilfox_tui.scrape.target import PlainSecret, ScrapeAccess, ScrapeLimits, ScrapeTarget
+from lilfox_tui.scrape.exposition import Malformed
+from lilfox_tui.scrape.target import PlainSecret, RelabelRule, ScrapeAccess, ScrapeLimits, ScrapeTarget
 
 OWN = (("instance", "i:1"), ("job", "j"))
 

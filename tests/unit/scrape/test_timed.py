@@ -7,8 +7,7 @@ import numpy as np
 from lilfox_tui.scrape.exposition import TimedSample
 from lilfox_tui.scrape.labels import LabelSet, Matcher
 from lilfox_tui.scrape.scraper import RejectedSamples, TimedSeries
-from lilfox_tui.scrape.series import ABSENT_BITS, STALE_BITS
-from lilfox_tui.scrape.store import SeriesStore
+from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, SeriesStore
 
 NOW = 10_000_000
 

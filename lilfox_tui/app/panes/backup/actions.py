@@ -1,26 +1,94 @@
-"""What can be done in the Backup pane with plans, sets and jobs: shown, backed up, removed, verified, restored, ended.
-
-Nothing begins on one key: there is a dialog or the wizard between. What it needs of backup/ and jobs/ is imported when
-it is asked for."""
+"""Actions of the Backup pane on plans, sets and jobs, and how it starts jobs, which outlive the screen."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.backup.job_starter import START, JobStarter, fact_row
 from lilfox_tui.app.panes.backup.state import BackupState, newest_of
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, _, listed, ngettext, ntr, tr
-from lilfox_tui.text import human_bytes
+from lilfox_tui.app.rows.jobs import kind_text
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, _, listed, ngettext, ntr, tr
+from lilfox_tui.core.text import fit, human_bytes
 
 if TYPE_CHECKING:
+    from lilfox_tui.backup.plan import BackupRequest, RequestKind
     from lilfox_tui.config.model import KeepConfig
     from lilfox_tui.jobs.model import Job
     from lilfox_tui.monitor.model import PlanView
+
+
+# Starts the jobs of the Backup pane, which outlive the screen; nothing begins on one key.
+#
+# What it needs of backup/ and jobs/ is imported when a job is asked for: with keys of its own a configuration has this
+# imported before the first frame.
+
+
+_LABEL = 10
+START = "start"
+"""The group of work that ends in a job: one question at a time."""
+
+
+class JobStarter:
+    """Makes what a job is asked for, and starts it."""
+
+    def __init__(self, context: PaneContext[BackupState]) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+
+    def wish(self, plan: PlanView, set_id: str = "") -> BackupRequest:
+        """About a plan, or a store that has none; and a set of it. Made before anything is asked: another plan may be
+        selected by the time of the answer."""
+        from lilfox_tui.backup.plan import BackupRequest, PlanArguments
+
+        config = self._app.monitor.backups.config_path
+        if plan.config is None:
+            return BackupRequest(config=config, words=PlanArguments(store=plan.where), set=set_id)
+        return BackupRequest(config=config, plan=plan.name, store=plan.store, set=set_id)
+
+    def wish_without_plan(self, set_id: str = "") -> BackupRequest:
+        """About what is known on this machine, whichever plan it is of."""
+        from lilfox_tui.backup.plan import BackupRequest
+
+        return BackupRequest(config=self._app.monitor.backups.config_path, set=set_id)
+
+    def ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], wish: BackupRequest) -> None:
+        """Shows what will be done, and starts it when that is agreed to."""
+        self._context.run(self._ask_and_start(kind, title, rows, wish), group=START, exclusive=True)
+
+    async def _ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], wish: BackupRequest) -> None:
+        ask = AskDialog(title, rows, does=kind_text(kind), stays=_("leave it"))
+        if await self._app.push_screen_wait(ask):
+            await self.start(kind, wish)
+
+    async def start(self, kind: RequestKind, wish: BackupRequest) -> None:
+        """Starts the job and tells its id, or why it could not begin."""
+        from lilfox_tui.backup.plan import request_of
+        from lilfox_tui.jobs import start as starting
+
+        self._state.busy = True
+        try:
+            job = await asyncio.to_thread(starting.start, request_of(kind, wish))
+        except LilFoxError as error:
+            self._app.tell(error)
+            return
+        finally:
+            self._state.busy = False
+        runs = tr("{kind}: job {id} runs; o shows it, and it goes on when this is closed",
+                  kind=kind_text(kind), id=job)  # fmt: skip
+        if self._app.demo is not None:
+            runs = tr("{kind}: job {id} runs; o shows it, and it ends with the demo", kind=kind_text(kind), id=job)
+        self._app.tell(runs)
+
+
+def fact_row(label: str, text: str) -> Row:
+    """One line of what a dialog says: what it is about."""
+    return (Piece("  " + fit(label, _LABEL) + "  ", "muted"), Piece(text, "strong"))
 
 
 _MOST_SHOWN = 12
@@ -65,7 +133,7 @@ class JobActions(ActionGroup):
     )
     def show_output(self) -> None:
         if (job := self._state.last_job) is not None:
-            from lilfox_tui.app.dialogs.job_output import JobOutput
+            from lilfox_tui.app.dialogs.reader import JobOutput
 
             app = self._app
             app.push_screen(JobOutput(job, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link))
@@ -91,7 +159,7 @@ class JobActions(ActionGroup):
             (Piece("  "), Piece(_("It takes away what it has not finished; what was there before stays as it is."))),
         ]
         if await self._app.confirm(_("End this job"), rows, "cancel"):
-            from lilfox_tui.jobs.control import cancel
+            from lilfox_tui.jobs.listing import cancel
 
             self._app.tell(tr("{title}: told to end; waiting for its clean-up", title=job.title))
             try:

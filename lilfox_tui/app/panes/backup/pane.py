@@ -11,17 +11,16 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.list_actions import ListActions
 from lilfox_tui.app.pane import Pane, PaneContext
-from lilfox_tui.app.panes.backup.actions import JobActions, PlanActions, PlanListActions, SetActions
-from lilfox_tui.app.panes.backup.job_starter import JobStarter
+from lilfox_tui.app.panes.backup.actions import JobActions, JobStarter, PlanActions, PlanListActions, SetActions
 from lilfox_tui.app.panes.backup.restore_actions import RestoreActions
 from lilfox_tui.app.panes.backup.state import BackupState
 from lilfox_tui.app.panes.backup.view import LOW, BackupView, JobSection
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import Message
+from lilfox_tui.app.shared_actions import ListActions
+from lilfox_tui.app.widgets import Lines, more_below
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.i18n import Message
 
 PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 """Between two drawings of progress, and over a slow link."""
@@ -100,9 +99,9 @@ class BackupPane(Pane):
     @work(exclusive=True, group="restores", exit_on_error=False)
     async def _read_restores(self) -> None:
         """Reads anew what is noted of restores."""
-        from lilfox_tui.backup.restores import journal  # backup/: not for the first frame
+        from lilfox_tui.backup.restores import interrupted  # backup/: not for the first frame
 
-        known = await asyncio.to_thread(journal.read_all)
+        known = await asyncio.to_thread(interrupted.read_all)
         self.state.restores = [each for each in known if each.stage in _KEEP_SOMETHING]
         self.repaint()
 

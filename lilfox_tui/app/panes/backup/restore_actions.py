@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from lilfox_tui.app.actions import ActionGroup, action
-from lilfox_tui.app.dialogs.chooser import Choice, Chooser
+from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.backup.job_starter import START, JobStarter, fact_row
+from lilfox_tui.app.panes.backup.actions import START, JobStarter, fact_row
 from lilfox_tui.app.panes.backup.state import BackupState, is_of
-from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.text import fit, human_bytes
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.text import fit, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.plan import BackupRequest
-    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
-    from lilfox_tui.backup.restores.journal import Restored
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored
     from lilfox_tui.backup.restores.retained import RetainedRow
     from lilfox_tui.monitor.model import PlanView
 
@@ -57,9 +55,9 @@ class RestoreActions(ActionGroup):
         self._context.run(self._undo(self._state.selected_plan), group=START, exclusive=True)
 
     async def _undo(self, plan: PlanView | None) -> None:
-        from lilfox_tui.backup.restores import journal
+        from lilfox_tui.backup.restores import interrupted
 
-        restored = [each for each in await asyncio.to_thread(journal.read_all) if each.stage == _SWAPPED]
+        restored = [each for each in await asyncio.to_thread(interrupted.read_all) if each.stage == _SWAPPED]
         if plan is not None and plan.config is not None:
             restored = [each for each in restored if is_of(each.set, plan)]
         if not restored:

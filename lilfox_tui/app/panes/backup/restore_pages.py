@@ -21,15 +21,13 @@ from lilfox_tui.app.panes.backup.restore_state import (
     SourceChoice,
     Toggle,
 )
-from lilfox_tui.app.rendering.columns import Digits
-from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.app.rendering.wrap import cells
+from lilfox_tui.app.rendering.columns import Digits, cells
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.jobs import event_rows, progress_rows
-from lilfox_tui.backup.labels import lost_text
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.backup.plan import lost_text
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.text import cell_width, clean, fit, fit_middle, human_bytes
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.checks import Check

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from lilfox_tui.app.dialogs.dialog import Dialog
+from lilfox_tui.app.dialogs.messages import Dialog
 from lilfox_tui.app.panes.backup.restore_pages import (
     PageStyle,
     WizardItem,
@@ -36,15 +36,12 @@ from lilfox_tui.app.panes.backup.restore_state import (
     RestoreState,
     SourceChoice,
 )
-from lilfox_tui.app.rendering.columns import Digits
-from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.rendering.columns import Digits, wrapped
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.jobs import JobLog
-from lilfox_tui.app.widgets.inputs import TextField
-from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, _
+from lilfox_tui.app.widgets import Lines, TextField, more_below
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, _
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.checks import Check

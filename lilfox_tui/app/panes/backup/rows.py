@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from lilfox_tui.app.panes.backup.state import newest_of
-from lilfox_tui.app.rendering.columns import Column, choose, heading, line
-from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.app.rendering.wrap import cells, wrapped
+from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, line, wrapped
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
-from lilfox_tui.app.rows.job_words import kind_text, percent_of
-from lilfox_tui.backup.labels import labelled, status_text
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _, clauses, listed, ngettext
+from lilfox_tui.app.rows.jobs import kind_text, percent_of
+from lilfox_tui.backup.plan import labelled, status_text
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.i18n import _, clauses, listed, ngettext
+from lilfox_tui.core.text import break_line, cell_width, fit_middle, human_bytes, human_duration, short_age
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
-from lilfox_tui.text import break_line, cell_width, fit_middle, human_bytes, human_duration, short_age
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore

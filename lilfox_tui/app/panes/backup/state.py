@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Literal
 
-from lilfox_tui.backup.labels import status_text
+from lilfox_tui.backup.plan import status_text
 from lilfox_tui.config.model import Config
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.monitor.model import Backups, PlanView
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.restores.interrupted import InterruptedRestore
-    from lilfox_tui.backup.restores.journal import Restored
+    from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored
     from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.jobs.model import Job
 

@@ -1,16 +1,16 @@
-"""What the Backup pane draws: its lists, the page of a set, the selection in words, and the job that runs."""
+"""What the Backup pane draws: its lists, the page of a set, and the job that runs. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.backup.page import nothing_configured, set_page
 from lilfox_tui.app.panes.backup.rows import (
+    SET_ROLES,
     BackupStyle,
     plan_detail,
     plan_heading,
@@ -22,16 +22,194 @@ from lilfox_tui.app.panes.backup.rows import (
     why_no_sets,
 )  # fmt: skip
 from lilfox_tui.app.panes.backup.state import BackupState
-from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.widgets.lines import Lines, RowsOnDemand, more_below
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _
+from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
+from lilfox_tui.backup.plan import labelled, signature_text, status_text
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import fit, human_bytes, human_duration
+from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.app.rows.jobs import JobLog
-    from lilfox_tui.backup.sets.model import BackupSet
+    from lilfox_tui.backup.sets.model import BackupSet, FoundPart
     from lilfox_tui.jobs.model import Job
+
+
+# The page of a set, and what is said where no backups are configured. Pure: sets in, rows out.
+
+
+_LABEL = 12
+_MOST_TABLES = 200
+_WIDE = 110
+_DIGEST = 16
+_SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "failing"}
+
+
+def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
+    """Everything that is known of a set, from its store alone; lines that are too long are broken."""
+    rows: list[Row] = [_title(found, style), BLANK]
+    rows += _about(found, view, style)
+    rows += _proof(found, style)
+    rows += _missing(found)
+    rows += [BLANK, _section(_("PARTS"), len(found.parts))]
+    for part in found.parts:
+        rows += _part(part, style)
+    if found.manifest is not None and found.manifest.notes:
+        rows += [BLANK, _section(_("NOTES"), len(found.manifest.notes))]
+        rows += [(Piece("   "), Piece(note, "degraded")) for note in found.manifest.notes]
+    return [*wrapped(rows[:2], style.width - 1), *wrapped(rows[2:], style.width - 1)]
+
+
+def _title(found: BackupSet, style: BackupStyle) -> Row:
+    age = human_duration((style.now - found.created).total_seconds())
+    role = SET_ROLES[found.status]
+    return (
+        Piece(f" {style.glyphs.level(SET_LEVELS[found.status])} ", role),
+        Piece(found.id, "title"),
+        Piece(f"  {status_text(found.status)}", role),
+        Piece("  " + _("{age} old", age=age), "muted"),
+    )
+
+
+def _field(label: str, text: str, role: str = "text") -> Row:
+    return (Piece("   " + fit(label, _LABEL) + "  ", "muted"), Piece(text, role))
+
+
+def _section(text: str, count: int) -> Row:
+    return (Piece(" " + text, "title"), Piece(f"  {count}", "muted"))
+
+
+def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row]:
+    yield _field(_("begun"), found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S %Z"))
+    yield _field(_("store"), view.where or view.store)
+    yield _field(_("size"), human_bytes(found.size_bytes))
+    if found.manifest is not None and found.manifest.tag:
+        yield _field(_("tag"), _("{tag}: retention lets it stay; restored by tag:{tag}", tag=found.manifest.tag))
+    if found.reason:
+        yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
+    manifest = found.manifest
+    if manifest is None:
+        told = _("made by the manual's scripts: no manifest says what should be in it")
+        if found.old:
+            yield _field(_("made by"), told)
+        if found.spread_s:
+            apart = human_duration(found.spread_s)
+            yield _field(_("dates"), _("the names of its parts are {time} apart", time=apart), "degraded")
+        return
+    took = human_duration((manifest.finished - manifest.created).total_seconds())
+    yield _field(_("made by"), _("{tool} on {host}, plan {plan}, job {job}", tool=manifest.tool, host=manifest.host,
+                                 plan=manifest.plan, job=manifest.run))  # fmt: skip
+    yield _field(_("took"), took)
+    yield _field(_("signature"), signature_text(found.signature), _SIGNATURES[found.signature])
+
+
+def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
+    proof = found.proof
+    if proof is None:
+        yield _field(
+            _("proof"), _("nobody has looked yet: v reads it whole, D restores it into a scratch place"), "muted"
+        )
+        return
+    at = proof.at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M")
+    if proof.level == "restored":
+        took = human_duration(proof.took_s)
+        text = _(
+            "restore-tested on {at}: restored to {where} in {time} and compared", at=at, time=took, where=proof.where
+        )
+    elif proof.level == "intact":
+        text = _("read whole on {at}: digests, trailers and content are right", at=at)
+    else:
+        text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
+    yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
+
+
+def _missing(found: BackupSet) -> Iterator[Row]:
+    for source, reason in (found.manifest.missing if found.manifest is not None else {}).items():
+        yield _field(_("missing"), labelled(source, reason), "failing")
+
+
+def _part(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
+    said = part.said
+    pieces = [Piece("   "), Piece(part.name, "strong"), Piece(f"  {human_bytes(part.size_bytes)}")]
+    if said is not None:
+        raw = _("{bytes} unpacked", bytes=human_bytes(said.raw_bytes))
+        pieces.append(Piece(f"  {raw}  {said.packing}", "muted"))
+        if said.encrypted:
+            pieces.append(Piece("  age", "accent"))
+    yield tuple(pieces)
+    yield (Piece("      "), Piece(f"{part.source}  {part.source_kind}  {part.kind}", "muted"))
+    if part.trouble:
+        yield (Piece("      "), Piece(str(part.trouble), "failing"))
+    if part.sha256:
+        shown = part.sha256 if style.width >= _WIDE else part.sha256[:_DIGEST] + "…"
+        yield (Piece("      "), Piece(f"sha256 {shown}", "muted"))
+    yield from _detail(said.detail if said is not None else {})
+
+
+def _detail(detail: Mapping[str, Any]) -> Iterator[Row]:
+    """What the source said of the part: plain values on one line, then the rows of each table. A manifest may say
+    anything: only what has the shape is shown."""
+    plain = [f"{key} {value}" for key, value in detail.items() if isinstance(value, str | int | float) and value != ""]
+    if plain:
+        yield (Piece("      "), Piece("  ".join(plain), "muted"))
+    content = detail.get("content")
+    tables = content.get("tables") if isinstance(content, Mapping) else None
+    if not isinstance(tables, Mapping) or not tables:
+        return
+    yield (Piece("      "), Piece(ngettext("{count} table", "{count} tables", len(tables)), "text"))
+    counted = sorted(tables.items(), key=lambda each: -(_rows(each[1]) or 0))
+    width = min(40, max((len(str(name)) for name, _table in counted[:_MOST_TABLES]), default=0))
+    for name, table in counted[:_MOST_TABLES]:
+        rows = _rows(table)
+        count = _("rows not counted") if rows is None else ngettext("{count} row", "{count} rows", rows)
+        yield (Piece("        " + fit(str(name), width)), Piece("  " + fit(count, 16, right=True), "muted"))
+    if len(counted) > _MOST_TABLES:
+        yield (Piece("        " + _("and {count} more", count=len(counted) - _MOST_TABLES), "muted"),)
+
+
+def _rows(table: Any) -> int | None:
+    rows = table.get("rows") if isinstance(table, Mapping) else None
+    return rows if isinstance(rows, int) else None
+
+
+def nothing_configured(style: BackupStyle, *, looked: bool) -> list[Row]:
+    """What to do where the configuration has no backups. ``looked``: whether the usual places were looked at."""
+    examples = (
+        "lilfox backup run --database postgresql:///lilfox --files /srv/lilfox/public/uploads --store /backup",
+        "lilfox backup list --store /backup",
+    )
+    rows: list[Row] = [
+        (Piece(" " + _("No backups are configured."), "strong"),),
+        BLANK,
+        (Piece(" "), Piece(_("Back up without a configuration, and see what is there:"))),
+        *((Piece("   "), Piece(each, "accent")) for each in examples),
+        BLANK,
+        (Piece(" "), Piece(_("Or name what is to be backed up, where to and when, in the configuration:"))),
+        *(
+            (Piece("   "), Piece(each, "accent"))
+            for each in (
+                "backup:",
+                "  stores: {disk: {path: /backup}}",
+                "  plans:",
+                "    lilfox:",
+                "      sources:",
+                "        database: {kind: postgresql, url: postgresql:///lilfox}",
+                "        uploads: {kind: files, path: /srv/lilfox/public/uploads}",
+                "      store: disk",
+                '      schedule: "0 2 * * *"',
+                "      keep: {daily: 7, weekly: 4}",
+            )
+        ),
+    ]
+    if looked:
+        rows += [
+            BLANK,
+            (Piece(" "), Piece(_("There is no /backup on this machine with sets of the manual's scripts."), "muted")),
+        ]
+    return wrapped(rows, style.width - 1)
+
 
 BESIDE = 80
 """Columns from which plans and sets stand side by side; below, the list that the keys move in."""
@@ -101,7 +279,7 @@ class BackupView:
         at = next(
             (place for place, each in enumerate(plans) if selected is not None and each.key == selected.key), None
         )
-        head = [_title(_("PLANS"), len(plans), lines), plan_heading(style)][: lines.sticky]
+        head = [_view_title(_("PLANS"), len(plans), lines), plan_heading(style)][: lines.sticky]
 
         def row(place: int) -> Row:
             marked = self._style(width, marked=place == at and not here)
@@ -115,7 +293,7 @@ class BackupView:
         state, style, plan = self._state, self._style(width), self._state.selected_plan
         sets = state.sets
         for _time in range(2):
-            head = [_title(self._sets_title(), len(sets), lines), set_heading(style)][: lines.sticky]
+            head = [_view_title(self._sets_title(), len(sets), lines), set_heading(style)][: lines.sticky]
             if not sets:
                 why = why_no_sets(plan, filtered=bool(state.filter))
                 rows: Sequence[Row] = [*head, (Piece("   " + why, "muted"),)]
@@ -183,5 +361,5 @@ class JobSection:
         return rows
 
 
-def _title(text: str, count: int, lines: Lines) -> Row:
+def _view_title(text: str, count: int, lines: Lines) -> Row:
     return (Piece(" " + text, "title"), Piece(f"  {count}  {more_below(lines.hidden_below)}", "muted"))

@@ -12,8 +12,8 @@ from functools import partial
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.logs.sources import OpenLogs
 from lilfox_tui.app.panes.logs.state import LogsState
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import ntr, tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import ntr, tr
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import microseconds
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtTime

@@ -10,11 +10,11 @@ from functools import partial
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.logs.detail import Neighbours
 from lilfox_tui.app.panes.logs.feed import LogFeed
+from lilfox_tui.app.panes.logs.rows import Neighbours
 from lilfox_tui.app.panes.logs.state import LogsState, Mark, OpenRecord
-from lilfox_tui.errors import LilFoxError, UsageError
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.core.errors import LilFoxError, UsageError
+from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.logs.filter.model import EVERYTHING
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord

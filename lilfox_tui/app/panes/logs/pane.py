@@ -13,26 +13,22 @@ from textual.worker import WorkerCancelled, WorkerFailed
 
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.evidence import Selection
-from lilfox_tui.app.evidence_actions import EvidenceActions
-from lilfox_tui.app.list_actions import ListActions
 from lilfox_tui.app.pane import Pane, PaneContext
-from lilfox_tui.app.panes.logs.actions import LookActions, NarrowActions, SaveActions, SourceActions
-from lilfox_tui.app.panes.logs.counts import StatisticsActions
-from lilfox_tui.app.panes.logs.detail import detail_rows
-from lilfox_tui.app.panes.logs.evidence import LogEvidence
+from lilfox_tui.app.panes.logs.actions import LogEvidence, LookActions, NarrowActions, SaveActions, SourceActions
 from lilfox_tui.app.panes.logs.feed import LogFeed
 from lilfox_tui.app.panes.logs.find import PlaceActions, RecordFinder
-from lilfox_tui.app.panes.logs.head import LogHead
+from lilfox_tui.app.panes.logs.rows import detail_rows
 from lilfox_tui.app.panes.logs.state import LogsState, OpenRecord
-from lilfox_tui.app.panes.logs.strip import ErrorStrip
-from lilfox_tui.app.panes.logs.table import LogTable
+from lilfox_tui.app.panes.logs.statistics import ErrorStrip, StatisticsActions
+from lilfox_tui.app.panes.logs.view import LogHead, LogTable
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.widgets.lines import Lines, more_below
-from lilfox_tui.i18n import Message
+from lilfox_tui.app.shared_actions import EvidenceActions, ListActions
+from lilfox_tui.app.widgets import Lines, more_below
+from lilfox_tui.core.i18n import Message
 from lilfox_tui.logs.record import LogRecord, Severity
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.acts.doing import Act
+    from lilfox_tui.app.operations import Act
 
 _ALL = 10**6
 
@@ -108,7 +104,7 @@ class LogsPane(Pane):
 
     def acts(self) -> Sequence[Act]:
         """On the addresses of the record, or of the field that is selected on its page."""
-        from lilfox_tui.app.acts.host import ban_acts
+        from lilfox_tui.app.operations import ban_acts
         from lilfox_tui.operations.addresses import addresses_in
 
         page, field, opened = self.state.page, self.state.field, self.state.opened

@@ -1,20 +1,22 @@
-"""Records of logs as rows. Pure: a record in, a row out, in cells that do not jump."""
+"""Log records as rows: one record, a list of them with alike neighbours folded, and one as a page. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import accumulate
+from typing import NamedTuple, overload
 
 from msgspec import Struct
 
-from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.i18n import _
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_duration
 from lilfox_tui.logs.filter.model import text_of
 from lilfox_tui.logs.record import EPOCH, LoggedException, LogRecord, Severity
 from lilfox_tui.logs.source import SourceNotice
-from lilfox_tui.logs.window import WindowItem
-from lilfox_tui.text import cell_width, clean, fit, human_duration
+from lilfox_tui.logs.window import MergeKey, WindowItem
 
 TRACE_FIELDS = ("request_id", "req_id", "requestId", "trace_id", "traceId", "correlation_id")
 """Names under which a request is followed over services."""
@@ -254,3 +256,304 @@ def _trace(record: LogRecord, style: LogStyle) -> tuple[Piece, ...]:
     if found is None:
         return ()
     return (Piece("  " + fit("req=" + found[1][:TRACE_SHOWN], TRACE_SHOWN + 4), "muted"),)
+
+
+# The loaded records as the rows of a list: alike neighbours folded into one, long ones on several lines.
+#
+# Rows are made when they are looked at; what is worked out for all of them is cheap (5000 in a few milliseconds).
+
+
+class Place(NamedTuple):
+    """A row that is found again when others came or went: the first record of its group, and how far below."""
+
+    key: MergeKey
+    below: int
+
+
+class LogList(Sequence[Row]):
+    """``shown`` as rows in one style. A group is what one selection covers: a record, or alike ones folded."""
+
+    def __init__(self, shown: Sequence[WindowItem], style: LogStyle, *, folded: bool) -> None:
+        self.shown = shown
+        self.style = style
+        self._firsts = _firsts(shown) if folded and not style.wrapped else list(range(len(shown)))
+        self._starts: list[int] | None = None
+        self._made: dict[int, list[Row]] = {}
+        if style.wrapped:
+            heights = (len(wrapped_text(shown[at].item, style.message_width)) for at in self._firsts)
+            self._starts = [0, *accumulate(heights)]
+
+    @property
+    def groups(self) -> int:
+        """How many there are."""
+        return len(self._firsts)
+
+    def group_of(self, index: int) -> int:
+        """The group that holds record ``index``."""
+        return max(0, bisect_right(self._firsts, index) - 1)
+
+    def group_at(self, row: int) -> int:
+        """The group that a row belongs to."""
+        return row if self._starts is None else max(0, bisect_right(self._starts, row) - 1)
+
+    def row_of(self, group: int) -> int:
+        """The first row of a group."""
+        return group if self._starts is None else self._starts[group]
+
+    def first_of(self, group: int) -> WindowItem:
+        """The first record of a group."""
+        return self.shown[self._firsts[group]]
+
+    def last_of(self, group: int) -> WindowItem:
+        """The last record of a group."""
+        return self.shown[self._end(group) - 1]
+
+    def _end(self, group: int) -> int:
+        return self._firsts[group + 1] if group + 1 < len(self._firsts) else len(self.shown)
+
+    def place_of_row(self, row: int) -> Place | None:
+        """What stands on a row, so that it is found again."""
+        if not 0 <= row < len(self):
+            return None
+        group = self.group_at(row)
+        return Place(self.first_of(group).key, row - self.row_of(group))
+
+    def row_of_place(self, place: Place, index: int) -> int:
+        """The row of a place whose record is number ``index``; as far below as the group goes now."""
+        group = self.group_of(index)
+        end = len(self) if group + 1 == self.groups else self.row_of(group + 1)
+        return min(self.row_of(group) + place.below, end - 1)
+
+    def groups_within(self, rows: range) -> range:
+        """The groups that begin on one of those rows; the next one where none does."""
+        first = self.group_at(rows.start)
+        if self.row_of(first) < rows.start:
+            first = min(first + 1, self.groups - 1)
+        last = self.group_at(min(rows.stop, len(self)) - 1)
+        return range(first, max(first, last) + 1)
+
+    def __len__(self) -> int:
+        return len(self._firsts) if self._starts is None else self._starts[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        group = self.group_at(index)
+        rows = self._made.get(group)
+        if rows is None:
+            rows = self._made[group] = self._rows(group)
+        return rows[index - self.row_of(group)]
+
+    def _rows(self, group: int) -> list[Row]:
+        first = self.first_of(group)
+        if self.style.wrapped:
+            return wrapped_rows(first, self.style)
+        times, until_us = self._folded(group)
+        return [log_row(first, self.style, times=times, until_us=until_us)]
+
+    def _folded(self, group: int) -> tuple[int, int | None]:
+        """How many records a group has, and the time of the last."""
+        last = self.last_of(group).item
+        return self._end(group) - self._firsts[group], last.entry.time_us if isinstance(last, LogRecord) else None
+
+    def overhang(self, rows: range) -> int:
+        """Cells by which the longest of those rows, where none are wrapped, goes past the right edge when not moved."""
+        longest = 0
+        for group in rows[: max(0, self.groups - rows.start)]:
+            times, until_us = self._folded(group)
+            longest = max(longest, overhang(self.first_of(group), self.style, times=times, until_us=until_us))
+        return longest
+
+
+def _firsts(shown: Sequence[WindowItem]) -> list[int]:
+    """Where each run of alike records begins."""
+    firsts: list[int] = []
+    before: LogRecord | None = None
+    for index, each in enumerate(shown):
+        record = each.item if isinstance(each.item, LogRecord) else None
+        if record is None or before is None or not _alike(before, record):
+            firsts.append(index)
+        before = record
+    return firsts
+
+
+def _alike(one: LogRecord, other: LogRecord) -> bool:
+    """Whether one says what the other says. Different requests that all went well are no repetition."""
+    a, b = one.entry, other.entry
+    if a.message != b.message or a.severity != b.severity or a.logger != b.logger or one.source != other.source:
+        return False
+    return a.severity >= Severity.WARNING or trace_of(one) == trace_of(other)
+
+
+# One record as a page: its message, its fields as a tree, its traceback, and its neighbours. Pure.
+
+
+NAME_WIDTH = 24
+LINES_OF_VALUE = 8
+DEEPEST = 6
+LINES_BEFORE_FIELDS = 8
+"""Of a traceback: its end, which says what went wrong, is seen first; all of a longer one follows the fields."""
+
+
+class FieldValue(Struct, frozen=True):
+    """A field by the name that filters know it by, and its value as filters compare it."""
+
+    name: str
+    value: str
+
+
+class DetailRow(Struct, frozen=True):
+    """A row of the page, and the field that it shows, if any."""
+
+    row: Row
+    field: FieldValue | None = None
+
+
+class _Page(Struct, frozen=True):
+    """How the fields of a record are written: ``width`` is of the column of names."""
+
+    style: LogStyle
+    width: int
+    record: LogRecord
+
+
+class Neighbours(Struct, frozen=True):
+    """The records of the same source before and after, whatever the filter is; oldest first."""
+
+    before: tuple[WindowItem, ...] = ()
+    after: tuple[WindowItem, ...] = ()
+
+
+def detail_rows(
+    shown: WindowItem, record: LogRecord, neighbours: Neighbours | None, style: LogStyle
+) -> list[DetailRow]:
+    """The page. ``neighbours`` is None while they are read."""
+    traceback = [] if record.entry.fault is None else [*_text(record.entry.fault.text, style, "text")]
+    rows = [_plain(row) for row in _head(record, style)]
+    rows += _traceback(traceback[-LINES_BEFORE_FIELDS:], left_out=len(traceback) - LINES_BEFORE_FIELDS)
+    rows += _fields(record, style)
+    if len(traceback) > LINES_BEFORE_FIELDS:
+        rows += [_plain(BLANK), *_traceback(traceback, left_out=0)[:-1]]
+    rows += [_plain(BLANK), _title(_("NEIGHBOURS"))]
+    if neighbours is None:
+        return [*rows, _plain((Piece("   " + _("reading"), "muted"),))]
+    rows += [_plain(log_row(each, style)) for each in neighbours.before]
+    rows.append(_plain(tuple(Piece(piece.text, "strong") for piece in log_row(shown, style))))
+    return rows + [_plain(log_row(each, style)) for each in neighbours.after]
+
+
+def _traceback(lines: Sequence[Row], *, left_out: int) -> list[DetailRow]:
+    """Nothing for no lines."""
+    if not lines:
+        return []
+    rows = [_title(_("TRACEBACK"))]
+    if left_out > 0:
+        before = ngettext("{count} line before, see below", "{count} lines before, see below", left_out)
+        rows.append(_plain((Piece("   " + before, "muted"),)))
+    return [*rows, *(_plain(line) for line in lines), _plain(BLANK)]
+
+
+def _plain(row: Row) -> DetailRow:
+    return DetailRow(row)
+
+
+def _title(text: str) -> DetailRow:
+    return DetailRow((Piece(" " + text, "title"),))
+
+
+def _head(record: LogRecord, style: LogStyle) -> list[Row]:
+    entry = record.entry
+    level = entry.severity.name if entry.severity is not Severity.UNKNOWN else _("no level")
+    at = _("no time")
+    if entry.time_us is not None:
+        moment = (EPOCH + timedelta(microseconds=entry.time_us)).astimezone(style.zone)
+        at = moment.strftime("%Y-%m-%d %H:%M:%S.%f %Z")
+    size = "  " + human_bytes(record.size_bytes)
+    if record.size_bytes > len(record.raw):
+        size += " " + _("(the first {size} are shown)", size=human_bytes(len(record.raw)))
+    first: Row = (
+        Piece(" "),
+        severity_piece(entry.severity, style.glyphs),
+        Piece(level, "strong"),
+        Piece(f"  {record.source}  {entry.logger}  {at}{size}", "muted"),
+    )
+    return [first, *_text(entry.message or headline(record), style, "text"), BLANK]
+
+
+def _text(text: str, style: LogStyle, role: str) -> list[Row]:
+    """``text`` on as many lines as it takes."""
+    return [
+        (Piece("   "), Piece(line, role))
+        for part in text.splitlines()
+        for line in cut_into(part.replace("\t", "    "), max(10, style.width - 4))
+    ]
+
+
+def _fields(record: LogRecord, style: LogStyle) -> list[DetailRow]:
+    rows = [_title(_("FIELDS"))]
+    common = list(_common(record))
+    names = [*(name for name, _value in common), *_names(record.entry.fields, 0)]
+    page = _Page(style, min(NAME_WIDTH, style.width // 3, max(map(cell_width, names), default=0) + 1), record)
+    for name, value in common:
+        rows += _field(FieldValue(name, value), name, 0, page)
+    rows += list(_tree(record.entry.fields, "", 0, page))
+    return rows
+
+
+def _names(fields: Mapping[str, object], depth: int) -> Iterator[str]:
+    """The names of all fields as they are indented."""
+    for name, value in fields.items():
+        yield "  " * depth + str(name)
+        if isinstance(value, Mapping) and depth < DEEPEST:
+            yield from _names(value, depth + 1)
+
+
+def _common(record: LogRecord) -> Iterator[tuple[str, str]]:
+    """What every format has, where the record's own fields do not have it by that name."""
+    entry = record.entry
+    fault = entry.fault.type if entry.fault is not None else ""
+    level = entry.severity.name if entry.severity is not Severity.UNKNOWN else ""
+    for name, value in (
+        ("source", record.source),
+        ("log", record.log),
+        ("level", level),
+        ("logger", entry.logger),
+        ("module", entry.module),
+        ("type", fault),
+    ):
+        if value and name not in entry.fields:
+            yield name, value
+
+
+def _tree(fields: Mapping[str, object], above: str, depth: int, page: _Page) -> Iterator[DetailRow]:
+    for name, value in fields.items():
+        if isinstance(value, Mapping) and value and depth < DEEPEST:
+            yield DetailRow((Piece("   " + "  " * depth + str(name), "strong"),))
+            yield from _tree(value, f"{above}{name}.", depth + 1, page)
+        elif value is not None:
+            yield from _field(FieldValue(f"{above}{name}", text_of(value)), str(name), depth, page)
+
+
+def _field(field: FieldValue, name: str, depth: int, page: _Page) -> list[DetailRow]:
+    indent = "   " + "  " * depth
+    width = max(8, page.width - 2 * depth)
+    label = fit(name, width) if cell_width(name) > width else name + " " * (width - cell_width(name))
+    room = max(10, page.style.width - len(indent) - width - 2)
+    lines = [line for part in (field.value.splitlines() or [""]) for line in cut_into(part, room)]
+    fault = page.record.entry.fault
+    most = 1 if fault is not None and field.value == fault.text else LINES_OF_VALUE  # the traceback stands above
+    if len(lines) > most:
+        lines = [*lines[:most], ngettext("{count} more line", "{count} more lines", len(lines) - most)]
+    first = DetailRow((Piece(indent + label + " ", "muted"), Piece(lines[0])), field)
+    return [first, *(DetailRow((Piece(indent + " " * (width + 1)), Piece(line)), field) for line in lines[1:])]
+
+
+def first_field(rows: Sequence[DetailRow]) -> int:
+    """The row to stand on at first."""
+    return next((at for at, each in enumerate(rows) if each.field is not None), 0)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.i18n import Message, tr
 from lilfox_tui.logs.source import LogSource
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class OpenLogs:
             return self._app.monitor.host(name)
         if self._here is None:
             from lilfox_tui.hosts.open import open_host
-            from lilfox_tui.monitor.targets import this_machine
+            from lilfox_tui.monitor.model import this_machine
 
             self._here = open_host(this_machine(), HostConfig(local=True), self._app.config.ssh, read_only=True)
         return self._here
@@ -128,7 +128,7 @@ def host_of(log: LogConfig, config: Config) -> str | None:
         return log.host
     if config.hosts:
         return next((name for name, host in config.hosts.items() if host.local), None)
-    from lilfox_tui.monitor.targets import this_machine
+    from lilfox_tui.monitor.model import this_machine
 
     return this_machine()
 

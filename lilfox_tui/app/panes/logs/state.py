@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
-from lilfox_tui.app.panes.logs.detail import DetailRow, FieldValue, Neighbours, first_field
-from lilfox_tui.app.panes.logs.list import LogList, Place
-from lilfox_tui.app.panes.logs.rows import trace_of
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.app.panes.logs.rows import DetailRow, FieldValue, LogList, Neighbours, Place, first_field, trace_of
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord, Severity, microseconds

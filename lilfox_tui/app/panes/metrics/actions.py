@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 from functools import partial
 
 from lilfox_tui.app.actions import ActionGroup, action
-from lilfox_tui.app.dialogs.chooser import Choice, Chooser
+from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
-from lilfox_tui.app.panes.metrics.host_key_rows import changed_key_rows, unknown_key_rows
+from lilfox_tui.app.panes.metrics.host_page import changed_key_rows, unknown_key_rows
 from lilfox_tui.app.panes.metrics.state import MetricsState, link_error
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.backends.model import StatementPlan
-from lilfox_tui.errors import HostKeyChanged, HostKeyUnknown
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import Message, _, tr
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
+from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.monitor.model import BackendView, HostView
 
 _NUMBERS = 4
@@ -151,7 +151,7 @@ class QueryActions(ActionGroup):
         footer=9,
     )
     def show_targets(self) -> None:
-        from lilfox_tui.app.panes.metrics.target_rows import target_rows
+        from lilfox_tui.app.panes.metrics.alert_section import target_rows
 
         scraping, newest = self._app.monitor.scraping, self._app.monitor.overview.value
         now = datetime.now(UTC) if newest is None else newest.at  # as they are now, also on a rewound screen

@@ -1,28 +1,105 @@
-"""The ALERTS section of the Metrics pane, and the pages of alerts: what is asked for them, and drawing them."""
+"""The ALERTS and targets sections of the Metrics pane: what they need, and drawing them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.service_page import kept_text
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
-from lilfox_tui.app.panes.metrics.target_rows import down_text
-from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rendering.wrap import wrapped
-from lilfox_tui.app.widgets.lines import Lines, RowsOnDemand, more_below
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _
-from lilfox_tui.monitor.model import Overview
-from lilfox_tui.text import break_line, human_duration
+from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
+from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import break_line, human_duration
+from lilfox_tui.monitor.model import Overview, StoreUsage, TargetView
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Event
-    from lilfox_tui.app.panes.metrics.alert_rows import AlertItem
+    from lilfox_tui.app.panes.metrics.alert_page import AlertItem
     from lilfox_tui.monitor.alert_explain import Explanation
+
+
+# All targets that are scraped, as rows: whether each is up, what it gives, and why it does not. Pure.
+
+
+def target_rows(targets: Sequence[TargetView], kept: StoreUsage | None, now: datetime, glyphs: Glyphs) -> list[Row]:
+    """A title and the keys, then those that are down, then the others, then what stands in the way of more."""
+    up = sum(isinstance(target.state, Ready) for target in targets)
+    count = _("{up} of {count} are up", up=up, count=len(targets))
+    rows: list[Row] = [
+        (Piece(" " + _("TARGETS"), "title"), Piece("  " + count, "muted")),
+        (Piece("   " + _("esc closes, j and k scroll"), "muted"),),
+    ]
+    for target in sorted(targets, key=lambda each: not each.down):
+        rows += _target(target, now, glyphs)
+    if not targets:
+        rows.append((Piece("   " + _("nothing is scraped"), "muted"),))
+    if kept is not None:
+        rows += [BLANK, (Piece("   " + _("kept of all") + "  ", "muted"), Piece(kept_text(kept, now)))]
+        rows += _problems(kept.problems, glyphs)
+    return rows
+
+
+def down_text(targets: Iterable[TargetView]) -> str:
+    """A sentence about those that are down, empty where none is."""
+    down = [target for target in targets if target.down]
+    if not down:
+        return ""
+    first = f"{down[0].job} {down[0].instance}".strip()
+    said = ngettext("{count} target is down: {first}", "{count} targets are down: {first}, …", len(down), first=first)
+    return _("{said}; t shows all", said=said)
+
+
+def _target(target: TargetView, now: datetime, glyphs: Glyphs) -> list[Row]:
+    state = target.state
+    sign, role = (glyphs.good, "good") if isinstance(state, Ready) else (glyphs.unknown, "muted")
+    if target.down:
+        sign, role = glyphs.failing, "failing"
+    where = "  ".join((target.url, *([_("from {host}", host=target.host)] if target.host else [])))
+    rows: list[Row] = [
+        (
+            Piece(f" {sign} ", role),
+            Piece(f"{target.job}  ", "strong"),
+            Piece(where + "  "),
+            Piece(_numbers(target, now)),
+        )
+    ]
+    if isinstance(state, Unavailable):
+        since = human_duration(max(0, round((now - state.since).total_seconds())))
+        why = _("down for {since}: {why}", since=since, why=state.error.message)
+        rows.append((Piece("   "), Piece(why if target.down else str(state.error.message), role)))
+        if str(state.error.hint):
+            rows.append((Piece("   "), Piece(str(state.error.hint), "muted")))
+    elif isinstance(state, Ready):
+        rows += [(Piece("   "), Piece(str(remark), "degraded")) for remark in state.value.remarks]
+    return rows
+
+
+def _numbers(target: TargetView, now: datetime) -> str:
+    every = _("every {period}", period=human_duration(target.every_s))
+    if not isinstance(target.state, Ready):
+        return every
+    scrape = target.state.value
+    return _(
+        "{samples} in {took}, {age} ago, {every}",
+        samples=ngettext("{count} sample", "{count} samples", scrape.kept),
+        took=human_duration(scrape.duration_s),
+        age=human_duration(max(0, round((now - scrape.at).total_seconds()))),
+        every=every,
+    )
+
+
+def _problems(problems: Iterable[str], glyphs: Glyphs) -> list[Row]:
+    return [
+        (Piece(f" {glyphs.degraded} ", "degraded"), Piece(_("not scraped") + "  "), Piece(each)) for each in problems
+    ]
+
 
 _TROUBLES_SHOWN = 3
 
@@ -72,7 +149,7 @@ class AlertSection:
         def row(index: int) -> Row:
             if index >= len(items):
                 return troubles[index - len(items)]
-            from lilfox_tui.app.panes.metrics.alert_rows import alert_row
+            from lilfox_tui.app.panes.metrics.alert_page import alert_row
 
             return alert_row(items[index], overview.at, width, glyphs)
 
@@ -86,7 +163,7 @@ class AlertSection:
         title = Piece(" " + _("ALERTS"), "title")
         alerts = alerts_of(overview)
         if alerts is not None:
-            from lilfox_tui.app.panes.metrics.alert_rows import summary_pieces
+            from lilfox_tui.app.panes.metrics.alert_page import summary_pieces
 
             return (title, *summary_pieces(alerts, more_below(lines.hidden_below)))
         if isinstance(overview.alerts, Unavailable):
@@ -100,7 +177,7 @@ class AlertSection:
         item = self._state.selected_item()
         if item is None:
             return []
-        from lilfox_tui.app.panes.metrics.alert_rows import rule_trouble, shape, state_text, where
+        from lilfox_tui.app.panes.metrics.alert_page import rule_trouble, shape, state_text, where
 
         mark = shape(item, self._app.glyphs)
         head: Row = (Piece(" "), mark, Piece(" "), Piece(item.name, "strong"))

@@ -1,4 +1,4 @@
-"""A host's page as rows: charts, then every part of the machine. Pure: a view, its history, the time in; rows out."""
+"""A host's page as rows: charts, then every part of the machine, and its key where it is not trusted. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from msgspec import Struct
 
 from lilfox_tui.app.changes import lately_rows
 from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Values, beside, chart
-from lilfox_tui.app.rendering.columns import EXACT, Digits
-from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.app.rendering.wrap import wrapped
+from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, held_for, level_role, well, why_no_numbers
 from lilfox_tui.config.model import Threshold, Thresholds
-from lilfox_tui.feed import Ready, Unavailable
-from lilfox_tui.i18n import _, ngettext
+from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.core.errors import HostKeyChanged, HostKeyUnknown
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_duration
 from lilfox_tui.metrics.model import HostSummary, ProcessUsage, Series
 from lilfox_tui.monitor.model import HostView, ServiceView, StatusChange
-from lilfox_tui.text import clean, fit, human_bytes, human_duration
 
 Past = Callable[[Series, int], Values]
 """``past(series, columns)``: that many values over the page's window, oldest first."""
@@ -343,3 +342,42 @@ def _trouble(summary: HostSummary) -> list[Row]:
         *rows,
         *((_name(kind), Piece("  " + str(why), "degraded")) for kind, why in sorted(summary.problems.items())),
     ]
+
+
+# What is said of a host's key that is not trusted: one that nobody knows yet, and one that has changed. Pure.
+
+
+def unknown_key_rows(host: str, error: HostKeyUnknown) -> list[Row]:
+    """What is shown before somebody trusts it."""
+    return [
+        *_named(
+            (_("host"), Piece(host, "strong")),
+            (_("fingerprint"), Piece(f"{error.key_type} {error.fingerprint}", "accent")),
+        ),
+        (Piece("  " + _("Compare it with what the host's owner tells you, by another way than this one.")),),
+    ]
+
+
+def changed_key_rows(host: str, error: HostKeyChanged) -> list[Row]:
+    """Both fingerprints and what to do. It is not accepted from here, whatever key is pressed."""
+    return [
+        (Piece(" " + _("THE KEY OF {host} HAS CHANGED", host=host), "failing"),),
+        BLANK,
+        *_named(
+            (_("shown now"), Piece(error.fingerprint, "failing")),
+            (_("known"), Piece(error.known or _("none that is not revoked"), "strong")),
+        ),
+        BLANK,
+        (Piece("  "), Piece(str(error.message))),
+        (Piece("  "), Piece(str(error.hint))),
+        BLANK,
+        (Piece("  "), Piece(_("Nothing is sent to it meanwhile: no command, no password."))),
+        (Piece("  "), Piece(_("1. Ask the host's owner, by another way than this one, whether its key was replaced."))),
+        (Piece("  "), Piece(_("2. Only if it was: remove the old line as said above, then press R to try again."))),
+        (Piece("  "), Piece(_("3. The new key is unknown then: compare its fingerprint, and trust it with K."))),
+    ]
+
+
+def _named(*rows: tuple[str, Piece]) -> list[Row]:
+    width = max(cell_width(name) for name, _value in rows)
+    return [(Piece("  " + name + " " * (width - cell_width(name)), "muted"), Piece("  "), each) for name, each in rows]

@@ -13,38 +13,33 @@ from textual.app import ComposeResult
 
 from lilfox_tui.app.changes import change_rows, changes_since_visit
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.evidence_actions import EvidenceActions
-from lilfox_tui.app.list_actions import ListActions
 from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.metrics.actions import LinkActions, QueryActions, ViewActions
 from lilfox_tui.app.panes.metrics.alert_actions import AlertActions
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
-from lilfox_tui.app.panes.metrics.backend_page import backend_page
-from lilfox_tui.app.panes.metrics.backend_rows import backend_row
-from lilfox_tui.app.panes.metrics.far_past import FarPast
+from lilfox_tui.app.panes.metrics.backend_page import backend_page, backend_row
 from lilfox_tui.app.panes.metrics.host_page import host_page
-from lilfox_tui.app.panes.metrics.layout import Parts, heads, heights
-from lilfox_tui.app.panes.metrics.list import MetricsList
-from lilfox_tui.app.panes.metrics.pages import MetricsPages
-from lilfox_tui.app.panes.metrics.service_page import service_page
-from lilfox_tui.app.panes.metrics.service_rows import service_heading, service_row
+from lilfox_tui.app.panes.metrics.list import MetricsList, Parts, heads, heights
+from lilfox_tui.app.panes.metrics.pages import FarPast, MetricsPages
+from lilfox_tui.app.panes.metrics.service_page import service_heading, service_page, service_row
 from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, host_heading, host_row, well
+from lilfox_tui.app.shared_actions import EvidenceActions, ListActions
 from lilfox_tui.app.textual_internals import cells_of
-from lilfox_tui.app.widgets.lines import Lines, RowsOnDemand, more_below
-from lilfox_tui.backends.backend import load
-from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import _, clauses
+from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
+from lilfox_tui.backends.model import load
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.i18n import _, clauses
+from lilfox_tui.core.text import break_line, human_duration
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Overview, View
-from lilfox_tui.monitor.watchers.past_rows import recent_before
-from lilfox_tui.text import break_line, human_duration
+from lilfox_tui.monitor.watchers.host import recent_before
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.acts.doing import Act
     from lilfox_tui.app.evidence import Selection
+    from lilfox_tui.app.operations import Act
 
 RECENT = 16
 _PARTS = {"hosts": ("host",), "services": ("service",), "backends": ("backend",), "alerts": ALERT_KINDS}
@@ -162,7 +157,7 @@ class MetricsPane(Pane):
         return self.pages.evidence()
 
     def acts(self) -> Sequence[Act]:
-        from lilfox_tui.app.acts.selection import view_acts
+        from lilfox_tui.app.operations import view_acts
 
         return view_acts(self.lilfox, self.state.place_selected())
 

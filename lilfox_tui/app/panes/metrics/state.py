@@ -7,15 +7,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from lilfox_tui.app.rows.hosts import worst_first
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Ready, Unavailable
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.core.aio import Ready, Unavailable
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
-    from lilfox_tui.app.panes.metrics.alert_rows import AlertItem
+    from lilfox_tui.app.panes.metrics.alert_page import AlertItem
 
 WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 FAR_WINDOW = timedelta(days=7)
@@ -77,7 +77,7 @@ class MetricsState:
             return {}
         wanted = self.filter if self.only_matching else ""
         if self._items_of is None or self._items_of[0] is not alerts or self._items_of[1] != wanted:
-            from lilfox_tui.app.panes.metrics.alert_rows import items_of  # numpy: only where there are alerts
+            from lilfox_tui.app.panes.metrics.alert_page import items_of  # numpy: only where there are alerts
 
             self._items = {each.subject: each for each in items_of(alerts) if _holds_all(each, wanted)}
             self._items_of = alerts, wanted

@@ -7,13 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
-from lilfox_tui.app.list_actions import ListView
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.orders import RunOrders
-from lilfox_tui.app.panes.runbook.permission import Permission
+from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders
+from lilfox_tui.app.panes.runbook.starting import WaitingSteps
 from lilfox_tui.app.panes.runbook.state import RunbookState
-from lilfox_tui.app.panes.runbook.waiting import WaitingSteps
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.app.shared_actions import ListView
+from lilfox_tui.core.i18n import Message, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.items import RunbookItem
-from lilfox_tui.app.panes.runbook.output import Of, Outputs
 from lilfox_tui.app.panes.runbook.rows import (
+    Of,
+    Outputs,
     RunbookStyle,
     about_row,
     command_row,
@@ -20,19 +20,19 @@ from lilfox_tui.app.panes.runbook.rows import (
     title_row_of,
     waiting_text,
 )
-from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState
+from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookItem, RunbookState
+from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rendering.wrap import wrapped
 from lilfox_tui.app.rows.incidents import as_it_was, timeline_rows
-from lilfox_tui.app.widgets.lines import Lines, RowsOnDemand, more_below
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.feed import Unavailable
-from lilfox_tui.i18n import _, listed, ngettext
+from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _, listed, ngettext
+from lilfox_tui.core.text import cell_width, fit_middle, human_duration
 from lilfox_tui.runbook.model import Runbook
+from lilfox_tui.runbook.run.gate import words
 from lilfox_tui.runbook.run.reducer import RunReducer
 from lilfox_tui.runbook.run.state import Asked, CommandResult, CommandState, RunState, Turn, hosts_of
-from lilfox_tui.runbook.run.targets import words
-from lilfox_tui.text import cell_width, fit_middle, human_duration
 
 LEFT, MIDDLE = (28, 40), (34, 56)
 LOW = 14

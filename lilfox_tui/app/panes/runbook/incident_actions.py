@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.dialogs.chooser import Choice, Chooser
+from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.evidence import Selected
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.permission import Permission
+from lilfox_tui.app.panes.runbook.orders import Permission
 from lilfox_tui.app.panes.runbook.state import RunbookState
 from lilfox_tui.app.rendering.draw import Piece
-from lilfox_tui.i18n import Message, _, clauses, language, ngettext, tr
-from lilfox_tui.text import fit
+from lilfox_tui.core.i18n import Message, _, clauses, language, ngettext, tr
+from lilfox_tui.core.text import fit
 
 if TYPE_CHECKING:
     from lilfox_tui.incident.model import Incident, Moment, TimelineEntry, What
@@ -84,8 +84,7 @@ class IncidentActions(ActionGroup):
     @action("moment", "M", tr("moment"), tr("say that it was detected, acknowledged, mitigated or resolved now"),
             why_not=_why_no_incident)  # fmt: skip
     def mark_moment(self) -> None:
-        from lilfox_tui.incident.reducer import MOMENTS
-        from lilfox_tui.incident.words import moment_text
+        from lilfox_tui.incident.reducer import MOMENTS, moment_text
 
         if (incident := self._state.open_incident) is None:
             return

@@ -1,6 +1,4 @@
-"""What a person orders of a run in the Runbook pane: values that are asked for, and what is confirmed first.
-
-What it needs of runbook/ and of the dialogs is imported when it is asked for."""
+"""Orders of the Runbook pane to a run, and whether they may be given."""
 
 from __future__ import annotations
 
@@ -9,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.state import RunbookState
-from lilfox_tui.errors import LilFoxError
-from lilfox_tui.i18n import _, tr
+from lilfox_tui.app.panes.runbook.state import LIST, RunbookState
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
@@ -49,7 +47,7 @@ class ValuePrompts:
         from lilfox_tui.app.dialogs.prompt import Prompt
         from lilfox_tui.app.panes.runbook.dialogs import offer_of, value_rows
         from lilfox_tui.hosts.addresses import Denied
-        from lilfox_tui.runbook.run.targets import offered, refuse_unknown
+        from lilfox_tui.runbook.run.gate import offered, refuse_unknown
         from lilfox_tui.runbook.run.variables import check_value
 
         def check(text: str) -> str:
@@ -103,7 +101,7 @@ class RunOrders:
     async def with_its_text(self, run: RunLog) -> RunReducer | None:
         """The run, where its file says what it has, or it stays with what it has; None where nothing is to be done now.
         Where the file was changed meanwhile somebody is asked; what it says now is shown before anything of it runs."""
-        from lilfox_tui.app.dialogs.options import Options
+        from lilfox_tui.app.dialogs.prompt import Options
         from lilfox_tui.app.panes.runbook.dialogs import other_text_rows, other_text_ways
         from lilfox_tui.runbook.control import other_text, stay, use_now
 
@@ -144,7 +142,7 @@ class RunOrders:
 
     async def undo(self, run: RunLog, half: str = "") -> None:
         """Shows what takes back what was changed, or what failed ``half`` way, and does so."""
-        from lilfox_tui.app.dialogs.options import Option, Options
+        from lilfox_tui.app.dialogs.prompt import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import undo_rows
         from lilfox_tui.runbook.run.protocol import Undo
 
@@ -162,7 +160,7 @@ class RunOrders:
 
     async def stop(self, run: RunLog) -> None:
         """Ends the command that runs; one that changes something is confirmed first."""
-        from lilfox_tui.app.dialogs.options import Option, Options
+        from lilfox_tui.app.dialogs.prompt import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import stop_rows
         from lilfox_tui.runbook.run.protocol import Stop
 
@@ -178,7 +176,7 @@ class RunOrders:
 
     async def end(self, run: RunLog) -> None:
         """Ends the run, once that is confirmed; what it changed and stays is listed first."""
-        from lilfox_tui.app.dialogs.options import Option, Options
+        from lilfox_tui.app.dialogs.prompt import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import ending_rows
         from lilfox_tui.runbook.run.protocol import FinishRun
 
@@ -186,3 +184,73 @@ class RunOrders:
         ways = [Option("enter", _("end the run"), "end")]
         if await self._app.push_screen_wait(Options(_("End this run"), ending_rows(run.state), ways)) == "end":
             await self.send(run, FinishRun(abort=run.state.waiting.what != "end"))
+
+
+# Whether anything may be done from the Runbook pane now; each function says why not, in a sentence.
+
+
+class Permission:
+    """What the keys of runs and of incidents ask before they act."""
+
+    def __init__(self, context: PaneContext[RunbookState]) -> None:
+        self._state, self._app = context.state, context.app
+
+    def why_not_now(self) -> Message | None:
+        """Why nothing is changed from here now."""
+        if self._app.rewound is not None:
+            return tr("this is the past; ` goes back to now")
+        if self._app.config.read_only:
+            return tr("read_only: nothing is run and nothing is written from here")
+        return tr("one moment: the order before this one is still being given") if self._state.busy else None
+
+    def why_not_order(self) -> Message | None:
+        """Why no run is begun and none takes orders from here now: somebody else may act."""
+        return self.why_not_now() or self._who_acts()
+
+    def _who_acts(self) -> Message | None:
+        run = self._state.run
+        if run is not None and run.actor:
+            return tr("{who} acts in this run, you follow; O takes over", who=run.actor)
+        return self._who_took_over()
+
+    def _who_took_over(self) -> Message | None:
+        taken_by = self._app.acting.taken_by
+        return tr("{who} took over the incident, you follow; O takes it back", who=taken_by) if taken_by else None
+
+    def why_no_run(self) -> Message | None:
+        """Why no run takes orders."""
+        if self._state.run is None:
+            return tr("no run of this runbook goes on; enter begins one")
+        return self.why_not_order()
+
+    def why_not_open(self) -> Message | None:
+        """Why enter does nothing."""
+        state, item = self._state, self._state.item
+        if item is None:
+            return tr(
+                "no runbook is chosen; esc clears the filter, runbooks: folders: [PATH] in the configuration names some"
+            )
+        if state.column == LIST or state.shows_less(self._app.room.width):
+            return None
+        if item.runbook is None and item.last is not None and state.run is None:
+            return tr(
+                "this run has ended, and no folder of runbooks: has its file; begin another one with lilfox runbook run"
+            )
+        if item.runbook is None and item.job is None:
+            return tr("this file holds no runbook that can be run; what is wrong stands beside it")
+        if item.problems and state.run is None:
+            return tr("line {line}: {what}; nothing of this file is run",
+                      line=item.problems[0].line, what=item.problems[0].text)  # fmt: skip
+        return self.why_not_order()
+
+    def why_not_ours(self) -> Message | None:
+        """Why the incident's course is not changed from here now."""
+        return self.why_not_now() or self._who_took_over()
+
+    def why_no_incident(self) -> Message | None:
+        """Why nothing is written into an incident."""
+        return self.why_no_incident_to_read() or self.why_not_now()
+
+    def why_no_incident_to_read(self) -> Message | None:
+        """Why there is no incident to read of."""
+        return None if self._state.open_incident is not None else tr("no incident is open; I opens one")

@@ -11,20 +11,18 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from lilfox_tui.app.cause import Cause
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.list_actions import ListActions
+from lilfox_tui.app.evidence import Cause
 from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.runbook.actions import ColumnActions, RunActions
 from lilfox_tui.app.panes.runbook.incident_actions import CourseActions, IncidentActions
-from lilfox_tui.app.panes.runbook.orders import RunOrders, ValuePrompts
-from lilfox_tui.app.panes.runbook.permission import Permission
-from lilfox_tui.app.panes.runbook.starting import RunStarter
+from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
+from lilfox_tui.app.panes.runbook.starting import RunStarter, WaitingSteps
 from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState
-from lilfox_tui.app.panes.runbook.waiting import WaitingSteps
-from lilfox_tui.app.widgets.lines import Lines
-from lilfox_tui.feed import Ready
-from lilfox_tui.i18n import Message, tr
+from lilfox_tui.app.shared_actions import ListActions
+from lilfox_tui.app.widgets import Lines
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.monitor.model import RunbooksView
 
 if TYPE_CHECKING:
@@ -64,7 +62,7 @@ class RunbookFeeds:
     def _attach_to(self, view: RunbooksView) -> None:
         """Watches what goes on, and what was begun since somebody looks here: whoever began it, it stays once it has
         ended."""
-        from lilfox_tui.app.panes.runbook.items import newest_of
+        from lilfox_tui.app.panes.runbook.state import newest_of
 
         last_run = self._state.last_run
         for key, job in newest_of(view.runs).items():

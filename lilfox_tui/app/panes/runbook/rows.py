@@ -1,26 +1,25 @@
-"""Rows of the Runbook pane: runbooks, steps, a command with its values, what became of it. Pure.
-
-All texts of documents, hosts and outputs are data; ``redact`` has gone over those that were not kept by a job.
-"""
+"""Runbooks, steps and the output of commands as rows. Pure."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
-from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.rendering.glyphs import Glyphs
-from lilfox_tui.app.rendering.wrap import wrapped
-from lilfox_tui.i18n import _, listed, ngettext
+from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.widgets import RowsOnDemand
+from lilfox_tui.core.i18n import _, listed, ngettext
+from lilfox_tui.core.text import cell_width, fit, human_bytes, human_duration
 from lilfox_tui.redact import redact
 from lilfox_tui.runbook.model import Command, Runbook, Step, Variable
 from lilfox_tui.runbook.run.output import StoredOutput
 from lilfox_tui.runbook.run.state import CommandResult, State, kind_text, state_text
 from lilfox_tui.runbook.run.variables import CommandPiece as Filling
 from lilfox_tui.runbook.run.variables import marked, shown
-from lilfox_tui.text import cell_width, fit, human_bytes, human_duration
 
 STATE_ROLES: dict[State, str] = {
     "ready": "muted",
@@ -220,3 +219,109 @@ def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[St
 def values_of(runbook: Runbook) -> dict[str, str]:
     """The values that a run of it begins with."""
     return {each.name: each.default for each in runbook.variables if each.default is not None}
+
+
+# What commands printed, in the Runbook pane: under a head that stays and says of which command and host it is, and how
+# that ended.
+
+
+_MOST_OUTPUTS = 16
+_LEAST_BELOW = 2
+"""So many rows of an output stand below its head at least, where there is room for no more."""
+
+
+class Of(Struct, frozen=True):
+    """The command that printed it. ``last``: it is not the one above, which has not begun, but ran before it."""
+
+    step: int
+    command: Command
+    last: bool
+
+
+class Outputs:
+    """Makes the rows, and remembers the lines of what was shown."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[StoredOutput, Sequence[str]]] = {}
+
+    def rows(
+        self,
+        of: Of,
+        results: Sequence[tuple[CommandResult, StoredOutput]],
+        style: RunbookStyle,
+        top: int | None,
+        room: int,
+    ) -> tuple[Sequence[Row], int]:
+        """All rows, and how many at their front stay. ``top`` is the first of the others that is in sight, None for the
+        end; ``room`` is how many rows are."""
+        rule = _rule(of, style)
+        if len(results) == 1:
+            result, kept = results[0]
+            head = [rule, *result_rows(result, style)]
+            lines = self._lines(kept)
+            sticky = max(1, min(len(head), room - _LEAST_BELOW))
+            return RowsOnDemand(head, len(lines), lambda at: output_row(lines[at])), sticky
+        summary = [row for result, _kept in results for row in result_rows(result, style)]
+        parts: list[str | CommandResult] = []
+        begins: list[int] = []
+        for result, kept in results:
+            if lines := self._lines(kept):
+                begins.append(len(parts))
+                parts += [result, *lines]
+        sticky = max(1, min(2, room - _LEAST_BELOW))
+        end = max(0, len(summary) + len(parts) - (room - sticky))
+        first = (end if top is None else min(top, end)) - len(summary)
+        at = bisect_left(begins, first) - 1  # where its own row is in sight that says so
+        whose = parts[begins[at]] if at >= 0 else None
+        now = (
+            _host_row(whose, style)
+            if isinstance(whose, CommandResult)
+            else _counted([each for each, _kept in results], style)
+        )
+
+        def make(index: int) -> Row:
+            part = parts[index]
+            return output_row(part) if isinstance(part, str) else _host_row(part, style)
+
+        return RowsOnDemand([rule, now, *summary] if sticky > 1 else [rule, *summary], len(parts), make), sticky
+
+    def _lines(self, kept: StoredOutput) -> Sequence[str]:
+        found = self._known.get(id(kept))
+        if found is None or found[0] is not kept:
+            if len(self._known) > _MOST_OUTPUTS:
+                self._known.clear()
+            found = self._known[id(kept)] = kept, output_lines(kept)
+        return found[1]
+
+
+def _rule(of: Of, style: RunbookStyle) -> Row:
+    """A line across, with the command's step and name."""
+    rule = style.glyphs.rule
+    named = {"number": of.step + 1, "command": command_name(of.command)}
+    text = _("ran last: step {number}: {command}", **named) if of.last else _("step {number}: {command}", **named)
+    text = fit(text, min(cell_width(text), max(4, style.width - 6)))
+    rest = max(0, style.width - 4 - cell_width(text) - 1)
+    return (
+        Piece(f"{rule * 2} ", "muted"),
+        Piece(text, "muted" if of.last else "strong"),
+        Piece(f" {rule * rest}", "muted"),
+    )
+
+
+def _host_row(result: CommandResult, style: RunbookStyle) -> Row:
+    return (
+        Piece(" "),
+        state_mark(result.state, style.glyphs),
+        Piece(" "),
+        Piece(result.host, "accent"),
+        Piece(f"  {state_text(result.state)}", STATE_ROLES[result.state]),
+    )
+
+
+def _counted(results: Sequence[CommandResult], style: RunbookStyle) -> Row:
+    """How many hosts are in which state."""
+    counts: Counter[State] = Counter(result.state for result in results)
+    pieces = [Piece(" ")]
+    for state, count in counts.items():
+        pieces += [state_mark(state, style.glyphs), Piece(f" {count} {state_text(state)}  ", STATE_ROLES[state])]
+    return tuple(pieces)

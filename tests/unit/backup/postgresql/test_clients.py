@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.backup.errors import BackupError, BrokenSet
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, HostClients
 from lilfox_tui.backup.postgresql.custom import read_head
 from lilfox_tui.backup.postgresql.source import stem_of
+from lilfox_tui.backup.store import BackupError, BrokenSet
 
 CLIENTS = HostClients(
     host="db-1",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.backup.postgresql.connect import Connection, callers_password, conninfo, read_url
-from lilfox_tui.errors import LilFoxError, UsageError
+from lilfox_tui.core.errors import LilFoxError, UsageError
 
 
 @pytest.mark.parametrize(

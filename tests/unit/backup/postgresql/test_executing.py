@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.errors import BrokenSet
 from lilfox_tui.backup.postgresql.executed_code import ExecutedCodeFinder, tokens_of
 from lilfox_tui.backup.postgresql.plain import HEADER, TRAILER, PlainReader
+from lilfox_tui.backup.store import BrokenSet
 
 F = "CREATE FUNCTION public.f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN COPY (SELECT 1) TO PROGRAM 'id'; END $$;"
 G = "CREATE FUNCTION public.g(x public.t) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN END $$;"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.errors import BrokenSet
 from lilfox_tui.backup.postgresql.plain import PlainReader
+from lilfox_tui.backup.store import BrokenSet
 from tests.services.postgres import SUPERUSER, Postgres
 from tests.services.postgres_looks import VERSIONS, of_version
 

@@ -9,9 +9,9 @@ import pytest
 
 from lilfox_tui.backup.postgresql.connect import HostClients, open_server_access, read_url
 from lilfox_tui.config.model import HostConfig
+from lilfox_tui.core.files import NotTrusted
 from lilfox_tui.hosts.fake import FakeHost
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.trusted_file import NotTrusted
 
 HERE = LocalHost("here", HostConfig(local=True))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.logs.files.disk import FileStat
 from lilfox_tui.logs.files.local import LocalDisk
+from lilfox_tui.logs.files.log_file import FileStat
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import AtEnd, SourceNotice, Start

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import FileRefused
+from lilfox_tui.core.errors import FileRefused
 from lilfox_tui.logs.files import follow
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter
 from lilfox_tui.logs.record import RAW_LIMIT, Severity, microseconds

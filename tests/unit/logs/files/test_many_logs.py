@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import FileRefused, UsageError
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import FileRefused, UsageError
 from lilfox_tui.logs.files import many_logs
 from lilfox_tui.logs.files.many_logs import ManyLogs
 from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, TextMatch

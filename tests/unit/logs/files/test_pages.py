@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.errors import FileRefused
-from lilfox_tui.feed import Unavailable
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import FileRefused
 from lilfox_tui.logs.files import log_file, pages
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, TextMatch, Within

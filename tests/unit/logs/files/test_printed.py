@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.logs.files.disk import Text
+from lilfox_tui.logs.files.log_file import Text
 from lilfox_tui.logs.files.remote import _BY_LINE, GrepOutput
 from tests.unit.logs.files.written import console_log
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lilfox_tui.logs.files.disk import FileStat
-from lilfox_tui.logs.files.rotation import LogNames, chain, patterns
+from lilfox_tui.logs.files.log_file import FileStat
+from lilfox_tui.logs.files.log_file_set import LogNames, chain, patterns
 
 
 def seen(*paths: str) -> list[FileStat]:

@@ -11,8 +11,7 @@ from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.files.many_logs import ManyLogs
 from lilfox_tui.logs.files.one_log import OneLog
 from lilfox_tui.logs.filter.model import Filter
-from lilfox_tui.logs.format import load_format, split_records
-from lilfox_tui.logs.record import LogRecord
+from lilfox_tui.logs.record import LogRecord, load_format, split_records
 from lilfox_tui.logs.source import LogSource, SourceSettings, Start
 from lilfox_tui.logs.sources.file import Options, open_source
 

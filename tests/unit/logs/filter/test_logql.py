@@ -18,8 +18,8 @@ from lilfox_tui.logs.filter.model import (
     RegexMatch,
     TextMatch,
     Within,
+    search,
 )
-from lilfox_tui.logs.filter.regex import search
 from lilfox_tui.logs.formats import json_lines, plain
 from lilfox_tui.logs.record import LogEntry, LogRecord, Severity
 from lilfox_tui.logs.sources.loki import quoted, to_logql

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 from lilfox_tui.logs.filter.model import (
     EVERYTHING,
     And,

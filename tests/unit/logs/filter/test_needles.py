@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 from lilfox_tui.logs.filter.model import (
     EVERYTHING,
     And,
@@ -21,13 +21,12 @@ from lilfox_tui.logs.filter.model import (
     RegexMatch,
     TextMatch,
     Within,
+    search,
     text_of,
 )
 from lilfox_tui.logs.filter.needles import Needles, needles, required_literals
-from lilfox_tui.logs.filter.regex import search
-from lilfox_tui.logs.format import load_format
 from lilfox_tui.logs.formats import access, journald, json_lines, logfmt, plain, syslog
-from lilfox_tui.logs.record import LogEntry, LogRecord, Severity
+from lilfox_tui.logs.record import LogEntry, LogRecord, Severity, load_format
 from tests.unit.logs.filter.records import FILTERS, PATTERNS, TEXTS, thorough, very_thorough
 from tests.unit.logs.formats.examples import EXAMPLES
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.errors import UsageError
+from lilfox_tui.core.errors import UsageError
 from lilfox_tui.logs.filter.model import (
     EVERYTHING,
     And,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.logs.formats import json_lines
-from lilfox_tui.logs.levels import SYSLOG
 from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, Severity, microseconds
+from lilfox_tui.logs.structured import SYSLOG
 
 NOON_US = microseconds(datetime(2026, 1, 1, 12, tzinfo=UTC))
 MANUAL = {

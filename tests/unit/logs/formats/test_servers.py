@@ -17,8 +17,8 @@ from lilfox_tui.logs.formats import (
     postgresql_json,
     syslog,
 )
-from lilfox_tui.logs.levels import SYSLOG
 from lilfox_tui.logs.record import RAW_LIMIT, LogEntry, Severity, microseconds
+from lilfox_tui.logs.structured import SYSLOG
 
 NOON_US = microseconds(datetime(2026, 1, 1, 12, tzinfo=UTC))
 

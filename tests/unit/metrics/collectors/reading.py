@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lilfox_tui.metrics.collector import Collector, load_collectors
+from lilfox_tui.metrics.collector import MARK, Collector, HostAnswer, load_collectors, read_answer
 from lilfox_tui.metrics.model import Labels, MalformedOutput, Sample, Series
-from lilfox_tui.metrics.sources import MARK, HostAnswer, read_answer
 
 CAPTURES = Path(__file__).parent / "captures"
 COLLECTORS = {one.kind: one for one in load_collectors({})}

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.promql.functions.histogram import bucket_layouts, histogram_fraction, histogram_quantile, rising
-from lilfox_tui.promql.semantics import PROMETHEUS_2
-from lilfox_tui.promql.value import Vector
+from lilfox_tui.promql.value import PROMETHEUS_2, Vector
 from tests.unit.promql.functions.windows import CALL, read, vector
 
 NAN = pytest.approx(math.nan, nan_ok=True)

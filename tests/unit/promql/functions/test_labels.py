@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.functions.vectors import label_join, label_replace, precedes
-from lilfox_tui.promql.semantics import PROMETHEUS_2
+from lilfox_tui.promql.value import PROMETHEUS_2
 from tests.unit.promql.functions.windows import CALL, read, vector
 
 OLD = CALL._replace(semantics=PROMETHEUS_2)

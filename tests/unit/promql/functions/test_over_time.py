@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.numerics import quantile
-from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
+from lilfox_tui.promql.value import PROMETHEUS_2, PROMETHEUS_3, Semantics
 from tests.unit.promql.functions.windows import column, every, span
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)

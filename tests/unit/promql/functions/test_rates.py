@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.value import EvaluationRange
-from lilfox_tui.scrape.series import Floats, Times
+from lilfox_tui.scrape.store import Floats, Times
 from tests.unit.promql.functions.windows import column, every, span
 
 COUNTS = st.floats(0, 1e9)

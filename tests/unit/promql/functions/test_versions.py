@@ -6,7 +6,7 @@ import pytest
 
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.query import parse
-from lilfox_tui.promql.semantics import PROMETHEUS_2, PROMETHEUS_3, Semantics
+from lilfox_tui.promql.value import PROMETHEUS_2, PROMETHEUS_3, Semantics
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lilfox_tui.promql.function import FunctionCall
-from lilfox_tui.promql.semantics import PROMETHEUS_3, Semantics
-from lilfox_tui.promql.value import EvaluationRange, Vector
+from lilfox_tui.promql.tree import FunctionCall
+from lilfox_tui.promql.value import PROMETHEUS_3, EvaluationRange, Semantics, Vector
 from lilfox_tui.scrape.labels import LabelList, LabelSet
-from lilfox_tui.scrape.series import Floats, Times
+from lilfox_tui.scrape.store import Floats, Times
 
 CALL = FunctionCall(at_ms=1_700_000_000_000, semantics=PROMETHEUS_3, matchers=None, sample_times=None)
 

@@ -1,0 +1,456 @@
+"""Statistics and patterns of the Logs pane, and the strip of errors per minute below its list."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta, tzinfo
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.dialogs.prompt import Choice, Chooser
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.logs.feed import LogFeed
+from lilfox_tui.app.panes.logs.rows import severity_piece
+from lilfox_tui.app.panes.logs.state import LogsState
+from lilfox_tui.app.rendering.chart import spark
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.widgets import Lines
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import _, language, listed, ngettext, tr
+from lilfox_tui.core.text import cell_width, fit, human_duration
+from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, RegexMatch
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.source import LogSource
+from lilfox_tui.logs.statistics import (
+    ResponseTimes,
+    Slice,
+    Statistics,
+    StatisticsGroup,
+    errors_of_module,
+    errors_of_type,
+    of_slice,
+    of_source,
+    slower_than,
+)
+from lilfox_tui.logs.window import WindowItem
+
+if TYPE_CHECKING:
+    from lilfox_tui.logs.statistics import PatternChange, RecentPatterns
+
+
+# The strip below the list: errors per minute over a span of time, and how much of everything is shown; it has all
+# counted behind the keys where that is cheap.
+
+
+MINUTE_US = 60_000_000
+CHART_AT_MOST = 60
+MINUTES_OF_DAY = 24 * 60
+LEAST_HEIGHT = 9
+"""Rows of the pane at which the strip is there."""
+QUIET_S = 1.0
+"""After the last change, before all is counted."""
+CHEAP_BYTES = 256 * 1024 * 1024
+"""So much is counted unasked, in half a second of one CPU."""
+
+
+class Span(NamedTuple):
+    """Minutes (since 1970, UTC) from ``first`` to before ``end``, and how many errors came in each of them."""
+
+    first: int
+    end: int
+    errors: float
+
+
+class ErrorRates(Struct, frozen=True):
+    """Errors per minute from the minute ``first`` to before ``end``; what no span tells of had none."""
+
+    spans: tuple[Span, ...]
+    first: int
+    end: int
+
+
+def loaded_errors(shown: Iterable[WindowItem]) -> ErrorRates | None:
+    """The errors of what is loaded, minute by minute; None where nothing there tells a time."""
+    by_minute: Counter[int] = Counter()
+    minutes: set[int] = set()
+    for each in shown:
+        if not isinstance(each.item, LogRecord) or (time_us := each.item.entry.time_us) is None:
+            continue
+        minutes.add(time_us // MINUTE_US)
+        if each.item.entry.severity >= Severity.ERROR:
+            by_minute[time_us // MINUTE_US] += 1
+    if not minutes:
+        return None
+    spans = tuple(Span(minute, minute + 1, count) for minute, count in by_minute.items())
+    return ErrorRates(spans, min(minutes), max(minutes) + 1)
+
+
+def counted_errors(slices: Sequence[Slice]) -> ErrorRates | None:
+    """The errors of everything, as they were counted in slices; None where there is none that tells a time."""
+    spans = [Span(each.since_us // MINUTE_US, each.until_us // MINUTE_US, 0.0) for each in slices]
+    if not spans:
+        return None
+    rated = tuple(
+        span._replace(errors=each.errors / max(1, span.end - span.first))
+        for span, each in zip(spans, slices, strict=True)
+    )
+    return ErrorRates(rated, rated[0].first, rated[-1].end)
+
+
+def joined(counted: ErrorRates, loaded: ErrorRates | None) -> ErrorRates:
+    """What was counted, and what has come since; it ends where the newest that is loaded ends its slice early."""
+    if loaded is None:
+        return counted
+    if loaded.end <= counted.end:
+        *_before, last = counted.spans
+        return ErrorRates(counted.spans, counted.first, loaded.end if loaded.end > last.first else counted.end)
+    later = tuple(span for span in loaded.spans if span.first >= counted.end)
+    return ErrorRates((*counted.spans, *later), counted.first, loaded.end)
+
+
+class StripParts(Struct, frozen=True):
+    """What the strip shows beside the errors: records shown, more of them not loaded, all there are (None: unknown), or
+    ``more_in_all``."""
+
+    shown: int
+    more: bool
+    total: int | None
+    zone: tzinfo
+    width: int
+    glyphs: Glyphs
+    more_in_all: bool = False
+    sparklines: bool = True
+
+
+def strip_row(errors: ErrorRates | None, parts: StripParts) -> Row:
+    """``errors/min ▁▁▂▇ 02:40 ── 03:12      12 480 of 1 204 331 records``."""
+    right = _counts(parts)
+    if errors is None:
+        return _spread([], right, parts.width)
+    left = [Piece(" " + _("errors/min") + " ", "muted")]
+    since, until = (_clock(minute, errors, parts.zone) for minute in (errors.first, errors.end - 1))
+    span = Piece(f" {since} {parts.glyphs.rule * 2} {until}", "muted")
+    room = parts.width - sum(cell_width(piece.text) for piece in (*left, span, *right)) - 2
+    columns = max(0, min(CHART_AT_MOST, room, errors.end - errors.first))
+    if columns and parts.sparklines:
+        worst = max((span.errors for span in errors.spans), default=0)
+        left.append(Piece(spark(_rates(errors, columns), columns, parts.glyphs), "failing" if worst else "muted"))
+    return _spread([*left, span], right, parts.width)
+
+
+def _rates(errors: ErrorRates, columns: int) -> list[float]:
+    """The greatest errors a minute of each column's minutes: a spike of one minute is not made small."""
+    minutes = errors.end - errors.first
+    rates = [0.0] * columns
+    for span in errors.spans:
+        first = (span.first - errors.first) * columns // minutes
+        last = (span.end - 1 - errors.first) * columns // minutes
+        for column in range(max(0, first), min(columns - 1, last) + 1):
+            rates[column] = max(rates[column], float(span.errors))
+    return rates
+
+
+def _counts(parts: StripParts) -> list[Piece]:
+    if parts.more and not parts.shown:
+        return []  # nothing was read yet: that is no count
+    shown = f"{grouped(parts.shown)}{'+' if parts.more else ''}"
+    if parts.total is None:
+        text = ngettext("{shown} record", "{shown} records", parts.shown + parts.more, shown=shown)
+    else:
+        total = f"{grouped(parts.total)}{'+' if parts.more_in_all else ''}"
+        every = parts.total + parts.more_in_all
+        text = ngettext("{shown} of {total} record", "{shown} of {total} records", every, shown=shown, total=total)
+    return [Piece(text + " ", "muted")]
+
+
+def grouped(count: int) -> str:
+    """A count with a space between thousands."""
+    return f"{count:,}".replace(",", " ")
+
+
+def _clock(minute: int, errors: ErrorRates, zone: tzinfo) -> str:
+    """A minute, with its day where the span is of more than one."""
+    of_days = errors.end - errors.first > MINUTES_OF_DAY
+    at = (EPOCH + timedelta(minutes=minute)).astimezone(zone)
+    return at.strftime("%m-%d %H:%M" if of_days else "%H:%M")
+
+
+def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
+    space = width - sum(cell_width(piece.text) for piece in (*left, *right))
+    return (*left, Piece(" " * space), *right) if space >= 1 else (Piece(" "), *right)
+
+
+class ErrorStrip:
+    """Draws the strip. While nothing else goes on it has all that matches counted, if that is cheap: the strip then
+    tells of everything."""
+
+    def __init__(self, context: PaneContext[LogsState]) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+        self._made: tuple[object, Row] | None = None
+        self._looks_again = False
+
+    def paint(self, lines: Lines) -> None:
+        """Shows it where there is room."""
+        state, merged = self._state, self._state.merged
+        lines.display = self._app.room.height >= LEAST_HEIGHT
+        if merged is None or not lines.display:
+            return
+        lines.show([self._row(merged)])
+        if not state.busy and not state.is_counted(merged):
+            self._context.after(QUIET_S, partial(self._count_if_quiet, merged.leaps))
+        statuses = [source.status.value for source in state.shown_sources]
+        behind = any(each is not None and each.indexed_bytes not in (None, each.size_bytes) for each in statuses)
+        if behind and not self._looks_again:
+            self._looks_again = True
+            self._context.after(QUIET_S, self._look_again)
+
+    def _row(self, merged: MergedLogs) -> Row:
+        counted = self._state.counted if self._state.is_count_of(merged, merged.where) else None
+        parts = self._parts(merged, None if counted is None else counted.records)
+        made_from = (merged, merged.edition, parts, counted is not None, language())
+        if self._made is None or self._made[0] != made_from:
+            errors = loaded_errors(merged.shown)
+            if counted is not None and (overall := counted_errors(counted.by_slice)) is not None:
+                errors = joined(overall, errors)
+            self._made = (made_from, strip_row(errors, parts))
+        return self._made[1]
+
+    def _parts(self, merged: MergedLogs, counted: int | None) -> StripParts:
+        """``counted`` records match, where that is known."""
+        total, more_in_all = self._all_records()
+        loaded, more = len(merged.shown), not (merged.at_oldest and merged.at_newest)
+        if merged.where == EVERYTHING and total is not None and more:
+            loaded, more = total, more_in_all
+        elif counted is not None and more:
+            loaded, more = max(loaded, counted), merged.came != self._state.came_before
+        return StripParts(
+            shown=loaded,
+            more=more,
+            total=None if total is None else max(total, loaded),
+            more_in_all=more_in_all,
+            zone=self._state.zone,
+            width=self._app.room.width,
+            glyphs=self._app.glyphs,
+            sparklines=not self._app.slow_link,
+        )
+
+    def _all_records(self) -> tuple[int | None, bool]:
+        """How many records all sources that are shown hold, None where one cannot tell; and whether there are more."""
+        statuses = [source.status.value for source in self._state.shown_sources]
+        counts = [None if status is None else status.records for status in statuses]
+        if None in counts:
+            return None, False
+        more = any(status is not None and status.more_records for status in statuses)
+        return sum(count or 0 for count in counts), more
+
+    def _look_again(self) -> None:
+        """Shows the count that was behind what is written."""
+        self._looks_again = False
+        if self._context.is_displayed and not self._app._exit:
+            self._context.repaint()
+
+    def _count_if_quiet(self, leaps: int) -> None:
+        merged = self._state.merged
+        if not self._context.is_displayed or self._state.busy or merged is None or merged.leaps != leaps:
+            return
+        if not self._state.is_counted(merged):
+            self._state.begin_count(merged)
+            self._context.run(partial(self._count, merged, merged.where), group="count-behind", exclusive=True)
+
+    async def _count(self, merged: MergedLogs, where: Filter) -> None:
+        from lilfox_tui.logs.analyze import analyze  # what counts is not on the way to the first records
+        from lilfox_tui.logs.filter.model import NOTHING, of_source
+
+        try:
+            if not await _is_cheap(
+                [each for each in self._state.shown_sources if of_source(where, each.name) != NOTHING]
+            ):
+                return
+            answer = await analyze(self._state.shown_sources, where, processes=1)
+        except LilFoxError:
+            return  # the strip goes on to tell of what is loaded
+        if self._state.is_count_of(merged, where) and not answer.failed:
+            self._state.counted = answer.statistics
+            self._context.repaint()
+
+
+async def _is_cheap(sources: Sequence[LogSource]) -> bool:
+    """Whether all of it lies in files of this machine that are soon read. Raises LilFoxError."""
+    from lilfox_tui.logs.analyze import HasLocalFiles
+
+    size = 0
+    for source in sources:
+        files = await source.local_files() if isinstance(source, HasLocalFiles) else None
+        if files is None:
+            return False
+        size += sum([await each.file.size() for each in files])
+    return size <= CHEAP_BYTES
+
+
+Offer = list[tuple[Choice, Filter | None]]
+MakesRow = Callable[[str, str, str], Row]
+ROWS_OF_A_KIND = 12
+KIND, NAME, COUNT, LEAST = 14, 38, 22, 6
+"""Cells of a row's parts, and of a name or a count at least."""
+_PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
+
+
+class StatisticsActions(ActionGroup):
+    """Counts what matches, and offers what it found as filters. What counts is imported when it is asked for: it is not
+    on the way to the first records."""
+
+    def __init__(self, context: PaneContext[LogsState], feed: LogFeed) -> None:
+        self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
+
+    @action("statistics", "S", tr("statistics"), tr("errors by type and module, response times; each row is a filter"))
+    def show_statistics(self) -> None:
+        self._context.run(self._count, group="count", exclusive=True)
+
+    async def _count(self) -> None:
+        from lilfox_tui.logs.analyze import analyze, report_progress
+
+        def progress(done: int, total: int) -> None:
+            self._tell_work(_("counting {share} %", share=100 * done // total if total else 0))
+
+        def tell(source: str, share: int) -> None:
+            self._tell_work(_("counting {source}: {share} %", source=source, share=share))
+
+        state, merged, where = self._state, self._state.merged, self._state.where
+        came, leaps = (0, 0) if merged is None else (merged.came, merged.leaps)
+        self._tell_work(_("counting"))
+        try:
+            answer = await analyze(await report_progress(state.shown_sources, tell), where, progress=progress)
+        finally:
+            self._tell_work("")
+        if merged is not None and not answer.failed:
+            state.take_count(merged, where, answer.statistics, came=came, leaps=leaps)
+        self._tell_failed(answer.failed)
+        self._offer(_("Statistics"), statistics_choices(answer.statistics, state.zone, self._app.size.width - 2))
+
+    @action("patterns", "P", tr("patterns"), tr("what is new in the last 10 minutes against the hour before"))
+    def show_patterns(self) -> None:
+        self._context.run(self._count_patterns, group="count", exclusive=True)
+
+    async def _count_patterns(self) -> None:
+        from lilfox_tui.logs.statistics import recent_patterns
+
+        state, record = self._state, self._state.selected_record
+        until_us = None if record is None or state.at_end else record.entry.time_us
+        self._tell_work(_("counting"))
+        try:
+            recent = await recent_patterns(state.shown_sources, state.where, until_us=until_us)
+        finally:
+            self._tell_work("")
+        self._tell_failed(recent.failed)
+        self._offer(_("New in the last 10 minutes"), pattern_choices(recent, self._app.glyphs))
+
+    def _tell_work(self, what: str) -> None:
+        self._state.working = what
+        self._context.repaint()
+
+    def _tell_failed(self, failed: Mapping[str, LilFoxError]) -> None:
+        for name, error in failed.items():
+            self._app.tell(tr("{source}: {reason}", source=name, reason=error))
+
+    def _offer(self, title: str, rows: Offer) -> None:
+        """Shows rows that are filters; the chosen one narrows what is shown."""
+        from lilfox_tui.logs.filter.syntax import narrowed, to_text
+
+        filters = {choice.id: where for choice, where in rows}
+
+        def take(chosen: str | None) -> None:
+            where = filters.get(chosen or "")
+            if where is not None:
+                self._state.only_matching = True
+                self._feed.set_filter(to_text(narrowed(self._state.filter, where)))
+
+        self._app.push_screen(Chooser(title, [choice for choice, _where in rows], wide=True), take)
+
+
+def statistics_choices(found: Statistics, zone: tzinfo, room: int) -> Offer:
+    """Errors by type, by module and by time, response times, and sources, in rows of so many cells; those that are no
+    filter cannot be chosen."""
+    records = ngettext("{shown} record", "{shown} records", found.records, shown=grouped(found.records))
+    told = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
+    errors = _("{errors} in {records}", errors=told, records=records)
+    rows: Offer = [_offered("errors", (Piece(errors, "strong"),), AtLeast(Severity.ERROR) if found.errors else None)]
+    row = partial(_row, room)
+    rows += _counted(row, _("type"), found.errors_by_type, errors_of_type)
+    rows += _counted(row, _("module"), found.errors_by_module, errors_of_module)
+    if found.response_times is not None:
+        rows += _times(row, found.response_times)
+    rows += [_grouped(row, each) for each in found.by_source[:ROWS_OF_A_KIND] if len(found.by_source) > 1]
+    for each in found.by_slice:
+        if each.errors:
+            at = (EPOCH + timedelta(microseconds=each.since_us)).astimezone(zone).strftime("%m-%d %H:%M")
+            slice_row = row(_("errors from"), at, grouped(each.errors))
+            rows.append(_offered(f"slice {each.since_us}", slice_row, of_slice(each)))
+    return rows
+
+
+def pattern_choices(recent: RecentPatterns, glyphs: Glyphs) -> Offer:
+    """What is new first; the template of each is its filter."""
+    rows: Offer = []
+    for number, change in enumerate(recent.changes):
+        row = (severity_piece(change.pattern.severity, glyphs), *_growth(change), Piece(change.pattern.template))
+        rows.append(_offered(f"pattern {number}", row, filter_of(change.pattern.template)))
+    if recent.cut:
+        text = _("not all was read of {names}", names=listed(recent.cut))
+        rows.append(_offered("cut", (Piece(text, "degraded"),), None))
+    return rows
+
+
+def filter_of(template: str) -> Filter:
+    """What has the words of a template in that order, whatever stands in its gaps."""
+    pieces = [piece for piece in _PLACEHOLDER.split(template) if piece]
+    return RegexMatch(".*".join(re.escape(piece).replace(r"\ ", " ") for piece in pieces) or ".")
+
+
+def _growth(change: PatternChange) -> Row:
+    count = Piece(f"{grouped(change.recent):>7}  ", "strong")
+    if change.growth is None:
+        return (count, Piece(fit(_("new"), 9), "accent"))
+    return (count, Piece(fit(f"×{change.growth:.1f}", 9), "accent" if change.growth >= 2 else "muted"))
+
+
+def _counted(row: MakesRow, kind: str, counts: Mapping[str, int], filter_of_name: object) -> Offer:
+    assert callable(filter_of_name)
+    return [
+        _offered(f"{kind} {name}", row(kind, name, grouped(count)), filter_of_name(name), name)
+        for name, count in list(counts.items())[:ROWS_OF_A_KIND]
+    ]
+
+
+def _times(row: MakesRow, times: ResponseTimes) -> Offer:
+    kind = _("response time")
+    told = _("{count} told, mean {mean}", count=grouped(times.count), mean=human_duration(times.mean_s))
+    rows: Offer = [_offered("times", row(kind, told, ""), None, told)]
+    for name, seconds in (("P50", times.p50_s), ("P95", times.p95_s), ("P99", times.p99_s)):
+        rows.append(_offered(name, row(kind, name, human_duration(seconds)), slower_than(seconds)))
+    return rows
+
+
+def _grouped(row: MakesRow, group: StatisticsGroup) -> tuple[Choice, Filter | None]:
+    errors = ngettext("{shown} error", "{shown} errors", group.errors, shown=grouped(group.errors))
+    text = _("{errors} of {records}", errors=errors, records=grouped(group.records))
+    return _offered(f"source {group.name}", row(_("source"), group.name, text), of_source(group.name), group.name)
+
+
+def _row(room: int, kind: str, name: str, count: str) -> Row:
+    """The count is whole on a small screen, too, where a name is cut instead."""
+    counted = COUNT if room > KIND + NAME + COUNT else max(cell_width(count), LEAST)
+    named = min(NAME, max(LEAST, room - 1 - KIND - counted))
+    return (Piece(fit(kind, KIND), "muted"), Piece(fit(name, named), "strong"), Piece(fit(count, counted, right=True)))
+
+
+def _offered(id_: str, row: Row, where: Filter | None, name: str = "") -> tuple[Choice, Filter | None]:
+    """``name`` is said in full below the list where it is cut in its row."""
+    words = " ".join(piece.text for piece in row)
+    cut = name if name and name not in words else ""
+    return Choice(id_, row, f"{words} {cut}", where is not None, more=cut), where

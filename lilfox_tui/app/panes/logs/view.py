@@ -1,0 +1,250 @@
+"""What the Logs pane draws: the lines above the list, and the list of records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.logs.rows import LogList, LogStyle
+from lilfox_tui.app.panes.logs.state import LogsState
+from lilfox_tui.app.panes.logs.statistics import grouped
+from lilfox_tui.app.rendering.columns import cells, wrapped
+from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.widgets import Lines
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.i18n import _, language, listed
+from lilfox_tui.core.text import cell_width, fit, human_duration
+from lilfox_tui.logs.merge import MergedLogs
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
+from lilfox_tui.logs.window import WindowItem
+
+ROOMY = 16
+"""Rows of the pane at which what is wrong may take more than one."""
+TROUBLES_SHOWN = 3
+LEAST_OF_REASON = 20
+"""Cells of it on any screen."""
+
+
+class LogHead:
+    """Draws the lines above the list."""
+
+    def __init__(self, context: PaneContext[LogsState]) -> None:
+        self._state, self._app = context.state, context.app
+        self._height = 1
+        self._timeless: tuple[object, tuple[str, ...]] = (None, ())
+
+    def paint(self, lines: Lines) -> None:
+        """Shows them, as many as there are."""
+        rows = [self._sources_row(), *self._message_rows()]
+        if len(rows) != self._height:
+            self._height = len(rows)
+            lines.styles.height = len(rows)
+        lines.show(rows)
+
+    def _sources_row(self) -> Row:
+        right = self._right_of_sources()
+        width = self._app.room.width - sum(cell_width(piece.text) for piece in right) - 2
+        names = self._names()
+        count = ""
+        if len(names) != len(self._state.sources):
+            count = _("({shown} of {all} sources)", shown=len(names), all=len(self._state.sources))
+        left = [Piece(" "), Piece("  ".join(names), "strong"), Piece("  " + count, "muted")]
+        if sum(cell_width(piece.text) for piece in left) > width:
+            short = _("{shown} of {all} sources", shown=len(names), all=len(self._state.sources))
+            left = [Piece(" "), Piece(short, "strong")]
+        space = self._app.room.width - sum(cell_width(piece.text) for piece in (*left, *right))
+        return (*left, Piece(" " * max(1, space)), *right)
+
+    def _names(self) -> list[str]:
+        """Of the sources that are shown; with a word where records of one cannot stand among those of others."""
+        names = [each.name for each in self._state.shown_sources]
+        if self._state.merged is None or len(names) == 1:
+            return names
+        if self._timeless[0] != (seen_now := (self._state.merged, self._state.merged.edition)):
+            self._timeless = (seen_now, self._state.merged.timeless)
+        word = _("(no times)")
+        return [f"{name} {word}" if name in self._timeless[1] else name for name in names]
+
+    def _right_of_sources(self) -> list[Piece]:
+        state, merged, glyphs = self._state, self._state.merged, self._app.glyphs
+        parts: list[Piece] = []
+        if state.level > Severity.UNKNOWN:
+            sign = ">=" if glyphs.ascii_only else "≥"
+            parts.append(Piece(_("level {sign} {level}", sign=sign, level=state.level.name) + "   ", "accent"))
+        if state.filter_text:
+            marked = "" if state.only_matching else " " + _("(marked)")
+            parts.append(Piece(f"{state.filter_text[:40]}{marked}   ", "failing" if state.filter_error else "accent"))
+        if state.shifted and not state.wrapped and state.page is None:
+            parts.append(Piece(_("from column {count}", count=state.shifted + 1) + "   ", "accent"))
+        if state.zone is not UTC:
+            parts.append(Piece(_("local time") + "   ", "muted"))
+        if merged is not None and merged.waiting and not state.at_end:
+            parts.append(Piece(_("{count} new", count=grouped(merged.waiting)) + "   ", "accent"))
+        going = merged is not None and merged.following
+        mark = glyphs.good if going and state.at_end else glyphs.degraded if going else glyphs.unknown
+        parts.append(Piece(_("follow") + f" {mark} ", "good" if going and state.at_end else "muted"))
+        return parts
+
+    def _message_rows(self) -> list[Row]:
+        """What must be known beside the records: what is wrong in the filter, what is searched, what cannot be read."""
+        state, merged, room = self._state, self._state.merged, self._app.room
+        rows: list[Row] = []
+        if state.failure is not None:
+            rows.append((Piece(f" {state.failure}  {state.failure.hint}", "failing"),))
+        if state.filter_error:
+            rows.append((Piece(" " + state.filter_error, "failing"),))
+        if merged is None:
+            return rows
+        if state.working:
+            rows.append((Piece(" " + state.working, "accent"), Piece("   " + _("esc ends it"), "muted")))
+        searching = merged.searching or (() if state.finding is None else state.finding.searching)
+        if searching:
+            rows.append((Piece(" " + self._progress(searching), "accent"), Piece("   " + _("esc ends it"), "muted")))
+        return rows + trouble_rows(
+            merged.troubles,
+            self._app.glyphs,
+            now=datetime.now(UTC),
+            zone=state.zone,
+            width=room.width,
+            roomy=room.height >= ROOMY,
+        )
+
+    def _progress(self, names: tuple[str, ...]) -> str:
+        searched = size = 0
+        for source in self._state.shown_sources:
+            status = source.status.value
+            if source.name in names and status is not None and status.searched_bytes is not None and status.size_bytes:
+                searched, size = searched + status.searched_bytes, size + status.size_bytes
+        share = f"  {100 * searched // size} %" if size else ""
+        return _("searching {names}", names=listed(names)) + share
+
+
+def trouble_rows(
+    troubles: Mapping[str, Unavailable], glyphs: Glyphs, *, now: datetime, zone: tzinfo, width: int, roomy: bool
+) -> list[Row]:
+    """One row for each of the first sources that cannot be read; where there is one, on a ``roomy`` screen, what was
+    cut off it goes on below. ``now`` is the clock's (aware)."""
+    rows: list[Row] = []
+    for name, trouble in list(troubles.items())[:TROUBLES_SHOWN]:
+        more = len(troubles) == 1 and roomy
+        rows += _rows(
+            f"{name}: {trouble.error}", str(trouble.error.hint), when(trouble, now, zone), glyphs, width, more
+        )
+    if (left := len(troubles) - TROUBLES_SHOWN) > 0:
+        text = _("{count} more cannot be read; o tells of each", count=left)
+        rows.append((Piece(f"   {text}", "muted"),))
+    return rows
+
+
+def _rows(what: str, hint: str, times: str, glyphs: Glyphs, width: int, more: bool) -> list[Row]:
+    """A reason that is too long is cut: not since when it is, and when it is tried again."""
+    mark, at = Piece(f" {glyphs.failing} ", "failing"), Piece(f"  {times}", "muted")
+    room = max(LEAST_OF_REASON, width - cells((mark, at)))
+    cut = cells((Piece(what),)) > room
+    row = (mark, Piece(fit(what, room) if cut else what, "failing"), at)
+    whole = (*row, Piece(f"  {hint}" if hint else "", "muted"))
+    if not more or (not cut and cells(whole) <= width):
+        return [whole]
+    below = "  ".join(part for part in (what if cut else "", hint) if part)
+    return [row, *wrapped([(Piece("   "), Piece(below, "muted"))], width)]
+
+
+def when(trouble: Unavailable, now: datetime, zone: tzinfo) -> str:
+    """Since when, and when it is tried again."""
+    since = trouble.since.astimezone(zone).strftime("%H:%M:%S")
+    then = _("r tries again")
+    if trouble.next_try is not None:
+        wait = round((trouble.next_try - now).total_seconds())
+        then = _("next try in {time}", time=human_duration(wait)) if wait > 0 else _("trying now")
+    return _("since {time}, {then}", time=since, then=then)
+
+
+# The list of records on the screen: in which columns, from which row on, or why it is empty.
+
+
+WIDEST_SOURCE = 16
+
+
+class LogTable:
+    """Draws the list, in columns that do not jump."""
+
+    def __init__(self, context: PaneContext[LogsState]) -> None:
+        self._state, self._app = context.state, context.app
+        self._logger_width = 0
+        self._seen_loggers: object = None
+        self._drawn_from: object = None
+
+    def paint(self, lines: Lines) -> None:
+        """Shows the list, or why there is none."""
+        state, merged = self._state, self._state.merged
+        if merged is None or not merged.shown:
+            state.list = None
+            lines.show([(Piece("  " + self._why_empty(), "muted"),)])
+            return
+        style = self.style(merged)
+        drawn_from = (merged, merged.edition, style, state.folded, language())
+        if state.list is None or drawn_from != self._drawn_from:
+            state.list, self._drawn_from = LogList(merged.shown, style, folded=state.folded), drawn_from
+        rows = state.list
+        at = len(merged.shown) - 1 if state.cursor is None else merged.index(state.cursor)
+        top = None if state.top is None else rows.row_of_place(state.top, merged.index(state.top.key))
+        lines.show(rows, selected=rows.row_of(rows.group_of(at)), top=top)
+        state.top = rows.place_of_row(lines.top)
+
+    def _why_empty(self) -> str:
+        state, merged = self._state, self._state.merged
+        if state.failure is not None:
+            return ""
+        if state.opened is None:
+            return _("opening the logs")
+        if not state.sources:
+            return _("no log was found here: name files on the command line, or sources in the configuration")
+        if merged is None or merged.searching:
+            return _("reading")
+        if merged.troubles:
+            return _("nothing can be read now")
+        return _("nothing matches") if merged.where.matches is not None and state.is_narrowed else _("no records")
+
+    def style(self, merged: MergedLogs) -> LogStyle:
+        """How rows are written now."""
+        state, width = self._state, self._app.room.width
+        names = [each.name for each in state.shown_sources]
+        widest = WIDEST_SOURCE if width >= 120 else 12 if width >= 100 else 10
+        source_width = min(widest, max(map(cell_width, names))) if len(names) > 1 and width >= 60 else 0
+        return LogStyle(
+            width=width,
+            glyphs=self._app.glyphs,
+            zone=state.zone,
+            dates=self._needs_dates(merged),
+            source_width=source_width,
+            logger_width=self._width_of_loggers(merged, width),
+            wrapped=state.wrapped,
+            shifted=0 if state.wrapped or state.page is not None else state.shifted,
+            marks=frozenset(state.marks),
+            matches=None if state.only_matching or not state.filter_text else state.filter.matches,
+        )
+
+    def _needs_dates(self, merged: MergedLogs) -> bool:
+        """Whether what is loaded is not all of today."""
+        days = {self._day(each) for each in (*merged.shown[:1], *merged.shown[-1:])} - {None}
+        shown = self._app.shown
+        now = self._state.clock if shown is None else shown.at
+        return bool(days - {now.astimezone(self._state.zone).date()})
+
+    def _day(self, shown: WindowItem) -> object:
+        if not isinstance(shown.item, LogRecord) or shown.item.entry.time_us is None:
+            return None
+        return (EPOCH + timedelta(microseconds=shown.item.entry.time_us)).astimezone(self._state.zone).date()
+
+    def _width_of_loggers(self, merged: MergedLogs, width: int) -> int:
+        """As wide as the widest that was seen, so that columns do not jump; at most a tenth of the screen. One that
+        repeats its source's name (``lilfox-backend`` of ``backend``) needs no column."""
+        if width < 80:
+            return 0
+        if self._seen_loggers != (seen_now := (merged, merged.edition)):
+            self._seen_loggers = seen_now
+            records = (each.item for each in merged.shown if isinstance(each.item, LogRecord))
+            seen = (len(each.entry.logger) for each in records if not each.entry.logger.endswith(each.source))
+            self._logger_width = max(self._logger_width, max(seen, default=0))
+        return min(self._logger_width, max(10, width // 10))

@@ -1,0 +1,196 @@
+"""Actions that panes share: those of every list, and the one that puts the selection into the open incident."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.console import Console
+from lilfox_tui.app.evidence import Selected, Selection
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.core.text import fit
+
+_ALL = 10**6
+
+
+class ListView(Protocol):
+    """A list, as its actions see it. Each ``why_not_…`` tells why that cannot be done now."""
+
+    @property
+    def filter(self) -> str:
+        """What is filtered by; empty where nothing is."""
+
+    def move(self, step: int) -> None:
+        """Goes ``step`` rows down, or up, and no farther than to the last or the first one."""
+
+    def move_page(self, direction: int) -> None:
+        """Goes a page down (1) or up (-1)."""
+
+    def open_selected(self) -> None:
+        """Opens the selected row."""
+
+    def why_not_open(self) -> Message | None: ...
+
+    def back(self) -> None:
+        """Goes one step back: out of what is open, then out of the filter."""
+
+    def why_not_back(self) -> Message | None: ...
+
+    def set_filter(self, text: str) -> None:
+        """Keeps, or marks, the rows that match ``text``; all for an empty one."""
+
+    def toggle_only_matching(self) -> None:
+        """Hides what does not match, or marks what does."""
+
+    def select_match(self, direction: int) -> None:
+        """Selects the next row (1) that matches, or the one before (-1)."""
+
+    def copy_selected(self) -> None:
+        """Puts the selected row on the clipboard."""
+
+    def why_not_copy(self) -> Message | None: ...
+
+
+class ListActions(ActionGroup):
+    """Moving, opening, filtering and copying. ``go_to_end`` goes to the last row (1) or the first (-1) of a list that
+    is longer than what is loaded of it."""
+
+    def __init__(self, app: Console, view: ListView, go_to_end: Callable[[int], None] | None = None) -> None:
+        self._app, self._view, self._go_to_end = app, view, go_to_end or self._move_to_end
+
+    def _move_to_end(self, direction: int) -> None:
+        self._view.move(direction * _ALL)
+
+    def _why_not_open(self) -> Message | None:
+        return self._view.why_not_open()
+
+    def _why_not_back(self) -> Message | None:
+        return self._view.why_not_back()
+
+    def _why_not_match(self) -> Message | None:
+        return None if self._view.filter else tr("there is no filter; / sets one")
+
+    def _why_not_copy(self) -> Message | None:
+        return self._view.why_not_copy()
+
+    @action("open", "enter", tr("open"), tr("open the selected row"), why_not=_why_not_open, footer=1)
+    def open(self) -> None:
+        self._view.open_selected()
+
+    @action(
+        "back",
+        "escape",
+        tr("back"),
+        tr("close what is open, then clear the filter; never quits"),
+        why_not=_why_not_back,
+        footer=2,
+    )
+    def back(self) -> None:
+        self._view.back()
+
+    @action("down", "j down", tr("down"), tr("select the next row"))
+    def down(self) -> None:
+        self._view.move(1)
+
+    @action("up", "k up", tr("up"), tr("select the previous row"))
+    def up(self) -> None:
+        self._view.move(-1)
+
+    @action("page-down", "pagedown ctrl+d space", tr("page down"), tr("move a page down"))
+    def page_down(self) -> None:
+        self._view.move_page(1)
+
+    @action("page-up", "pageup ctrl+u", tr("page up"), tr("move a page up"))
+    def page_up(self) -> None:
+        self._view.move_page(-1)
+
+    @action("first", "g home", tr("first"), tr("select the first row"))
+    def first(self) -> None:
+        self._go_to_end(-1)
+
+    @action("last", "G end", tr("last"), tr("select the last row"))
+    def last(self) -> None:
+        self._go_to_end(1)
+
+    @action("filter", "slash", tr("filter"), tr("show only the rows that match"), footer=3)
+    def filter(self) -> None:
+        self._app.ask_line("/", self._view.filter, self._view.set_filter)
+
+    @action("only-matching", "ampersand", tr("only matching"), tr("hide the other rows, or only mark the matches"))
+    def toggle_only_matching(self) -> None:
+        self._view.toggle_only_matching()
+
+    @action("next-match", "n", tr("next match"), tr("select the next match"), why_not=_why_not_match)
+    def next_match(self) -> None:
+        self._view.select_match(1)
+
+    @action("previous-match", "N", tr("previous match"), tr("select the previous match"), why_not=_why_not_match)
+    def previous_match(self) -> None:
+        self._view.select_match(-1)
+
+    @action("copy", "y", tr("copy"), tr("copy the selected row to the clipboard (OSC 52)"), why_not=_why_not_copy)
+    def copy(self) -> None:
+        self._view.copy_selected()
+
+
+# The action that puts what is selected into the open incident, the same in every pane that has something to put there.
+#
+# Nothing of incident/ is imported before it is pressed.
+
+
+_TITLE_SHOWN = 40
+
+
+class EvidenceActions(ActionGroup):
+    """Keeps what ``selection`` gives as evidence of the open incident, or of one that is opened for it."""
+
+    def __init__(self, context: PaneContext[Any], selection: Callable[[], Selection | None]) -> None:
+        self._context, self._selection, self._app = context, selection, context.app
+
+    def _why_not(self) -> Message | None:
+        if self._app.config.read_only:
+            return tr("read_only: nothing is written into an incident")
+        return None if self._selection() is not None else tr("nothing is selected")
+
+    @action(
+        "evidence",
+        "e",
+        tr("evidence"),
+        tr("what is selected, as it is now, into the open incident; where none is open, a title opens one"),
+        why_not=_why_not,
+    )
+    def keep(self) -> None:
+        if (selected := self._selection()) is not None:
+            self._context.run(self._keep_selected(selected), group="evidence")
+
+    async def _keep_selected(self, selected: Selection) -> None:
+        from lilfox_tui.incident.incidents import current_folder
+
+        evidence = await selected.read()
+        folder = await asyncio.to_thread(current_folder)
+        if folder is not None:
+            await self._keep(folder.name, evidence)
+            return
+
+        def take(title: str) -> None:
+            self._context.run(self._open_and_keep(title.strip() or selected.title, evidence), group="evidence")
+
+        title = fit(selected.title, _TITLE_SHOWN).rstrip()
+        prompt = _("no incident is open: enter opens one, esc leaves; title: {title}", title=title)
+        self._app.ask_line(prompt, "", take, live=False)
+
+    async def _open_and_keep(self, title: str, evidence: Selected) -> None:
+        from lilfox_tui.incident.incidents import open_incident
+
+        incident = await asyncio.to_thread(open_incident, title, unless_open=True)
+        await self._keep(incident.id, evidence)
+
+    async def _keep(self, incident: str, evidence: Selected) -> None:
+        from lilfox_tui.incident.incidents import keep_evidence
+
+        await asyncio.to_thread(keep_evidence, incident, evidence.name, evidence.data, evidence.text)
+        self._app.monitor.incidents.look_again()
+        self._app.tell(tr("{incident}: kept as evidence: {what}", incident=incident, what=evidence.text))

@@ -1,0 +1,269 @@
+"""Widgets: lines that are redrawn one by one, and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol, cast, overload
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Input
+
+from lilfox_tui.app.rendering.draw import BLANK, Palette, Piece, Row
+from lilfox_tui.app.textual_internals import changed_spans
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import cell_width, clean, fit, in_place
+
+
+class RowsOnDemand(Sequence[Row]):
+    """``head``, then ``count`` rows by ``make(index)``, each made once."""
+
+    def __init__(self, head: Sequence[Row], count: int, make: Callable[[int], Row]) -> None:
+        self._head = tuple(head)
+        self._count = count
+        self._make = make
+        self._made: dict[int, Row] = {}
+
+    def __len__(self) -> int:
+        return len(self._head) + self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if index < len(self._head):
+            return self._head[index]
+        if index >= len(self):
+            raise IndexError(index)
+        row = self._made.get(index)
+        if row is None:
+            row = self._made[index] = self._make(index - len(self._head))
+        return row
+
+
+def more_below(count: int) -> str:
+    """What is said of so many rows past the lower edge; nothing of none."""
+    return _("{count} more below", count=count) if count > 0 else ""
+
+
+class Painted(Protocol):
+    """An app that has a palette."""
+
+    palette: Palette
+
+
+class Lines(Widget, can_focus=False):
+    """Rows on one ground. The first ``sticky`` rows stay; the others scroll below them."""
+
+    class Clicked(Message):
+        """Row ``index`` was clicked, that many ``times`` in quick succession."""
+
+        def __init__(self, lines: Lines, index: int, times: int) -> None:
+            super().__init__()
+            self.lines = lines
+            self.index = index
+            self.times = times
+
+    class Wheel(Message):
+        """The wheel asks for ``delta`` rows."""
+
+        def __init__(self, lines: Lines, delta: int) -> None:
+            super().__init__()
+            self.lines = lines
+            self.delta = delta
+
+    def __init__(self, *, ground: str = "background", sticky: int = 0, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._ground = ground
+        self.sticky = sticky
+        self.rows: Sequence[Row] = ()
+        self.top = 0
+        self.selected: int | None = None
+
+    def show(
+        self,
+        rows: Sequence[Row],
+        *,
+        selected: int | None = None,
+        follow: bool = True,
+        top: int | None = None,
+        sticky: int | None = None,
+    ) -> None:
+        """Makes ``rows`` what is shown, ``selected`` the highlighted one, in sight when ``follow``. ``top`` is the
+        first of the scrolling rows, where rows came or went above them; ``sticky`` are from now on those that stay."""
+        before = [self._line(y) for y in range(self.size.height)]
+        self.rows = rows
+        self.sticky = self.sticky if sticky is None else sticky
+        self.selected = selected
+        self.top = self.top if top is None else top
+        if self.room:
+            self.top = self._clamped(self._following(selected) if follow else self.top)
+        self._repaint(before)
+
+    def scroll_rows(self, delta: int) -> None:
+        """Moves the rows that are not sticky by ``delta``."""
+        before = [self._line(y) for y in range(self.size.height)]
+        self.top = self._clamped(self.top + delta)
+        self._repaint(before)
+
+    @property
+    def room(self) -> int:
+        """How many scrolling rows fit."""
+        return max(0, self.size.height - self.sticky)
+
+    @property
+    def hidden_below(self) -> int:
+        """How many rows are past the lower edge; none before the first layout."""
+        return max(0, len(self.rows) - self.sticky - self.top - self.room) if self.size.height else 0
+
+    def _following(self, selected: int | None) -> int:
+        if selected is None or selected < self.sticky or not self.room:
+            return self.top
+        place = selected - self.sticky
+        return min(max(self.top, place - self.room + 1), place)
+
+    def _clamped(self, top: int) -> int:
+        return max(0, min(top, len(self.rows) - self.sticky - self.room))
+
+    def _line(self, y: int) -> tuple[Row, bool]:
+        index = y if y < self.sticky else y + self.top
+        if index >= len(self.rows):
+            return BLANK, False
+        return self.rows[index], index == self.selected
+
+    def _repaint(self, before: list[tuple[Row, bool]]) -> None:
+        if not self.is_attached:
+            return
+        if not before:  # it has no place on the screen now: what was drawn there once is forgotten
+            self.refresh()
+            return
+        width = self.size.width
+        changed = []
+        for y, old in enumerate(before):
+            new = self._line(y)
+            if new != old:
+                spans = changed_spans(old[0], new[0], width) if old[1] == new[1] else [(0, width)]
+                changed += [Region(left, y, right - left, 1) for left, right in spans]
+        if changed:
+            self.refresh(*changed)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen (Textual's line API)."""
+        pieces, selected = self._line(y)
+        palette = cast("Painted", self.app).palette
+        return palette.strip(pieces, self.size.width, "selection" if selected else self._ground)
+
+    def on_resize(self) -> None:
+        top = self._clamped(self._following(self.selected))
+        if top != self.top:
+            self.top = top
+            self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        index = event.y if event.y < self.sticky else event.y + self.top
+        if index < len(self.rows):
+            self.post_message(self.Clicked(self, index, event.chain))
+
+    def on_mouse_scroll_down(self) -> None:
+        self.post_message(self.Wheel(self, 3))
+
+    def on_mouse_scroll_up(self) -> None:
+        self.post_message(self.Wheel(self, -3))
+
+
+# Inputs: a line of text, and the line that takes the footer's place.
+
+
+_EDITS = ("delete_", "cursor_", "home", "end")
+"""How the actions begin that change the text, or where the next character goes."""
+
+
+class TextField(Input):
+    """An Input that draws its value as text that no terminal acts on; ``value`` itself stays as it is. ``leaves`` are
+    keys that do not edit: they are the dialog's."""
+
+    def __init__(
+        self, value: str = "", *, id: str, placeholder: str = "", select_on_focus: bool = True,  # noqa: A002  # as Input
+        leaves: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        super().__init__(value, id=id, placeholder=clean(placeholder), compact=True, select_on_focus=select_on_focus)
+        self._leaves = leaves
+
+    @property
+    def _value(self) -> Text:
+        shown = super()._value
+        shown.plain = in_place(shown.plain)
+        return shown
+
+    async def on_key(self, event: events.Key) -> None:
+        """A key that edits acts in its turn. Textual looks for its binding once the key has bubbled to the app: behind
+        the characters that came with it in one burst, as a slow link gathers them."""
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            if binding.action.startswith(_EDITS) and event.key not in self._leaves:
+                event.stop()
+                event.prevent_default()
+                await self.run_action(binding.action)
+                return
+
+
+class CommandLine(Horizontal):
+    """Hidden until something is asked; ``on_close`` is called when it is left."""
+
+    def __init__(self, on_close: Callable[[], None]) -> None:
+        super().__init__(id="line-row")
+        self.display = False
+        self._on_close = on_close
+        self._take: Callable[[str], None] | None = None
+        self._is_live = True
+
+    def compose(self) -> ComposeResult:
+        yield Lines(ground="bar", id="line-label")
+        yield TextField(id="line", select_on_focus=False)
+
+    def ask(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
+        """Asks for a line. ``take`` gets it as it is typed, and ``""`` when it is left; unless ``live`` only the line
+        that was entered."""
+        line, label = self.query_one("#line", Input), self.query_one("#line-label", Lines)
+        line.value, line.placeholder = text, prompt
+        self._take, self._is_live = take, live
+        self.display = True
+        named = fit(prompt, min(cell_width(prompt), self.app.size.width // 2)) if text else ""  # else it is in the line
+        label.display, label.styles.width = bool(named), cell_width(named) + 1
+        label.show([(Piece(" " + named, "muted"),)])
+        self.screen.set_focus(line)  # now: keys typed ahead are text, not actions
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self._take is not None and self._is_live:
+            self._take(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        take = self._take
+        self._close()
+        if take is not None:
+            take(event.value)  # typed fast, the last changes are still on their way
+
+    def leave(self, event: events.Key) -> bool:
+        """Whether ``event`` leaves the line: escape, while it is asked and nothing is above it."""
+        if event.key != "escape" or not self.display or len(self.app.screen_stack) > 1:
+            return False
+        if self._take is not None and self._is_live:
+            self._take("")
+        self._close()
+        return True
+
+    def _close(self) -> None:
+        self._take = None
+        self.display = False
+        self._on_close()
+        self.screen.set_focus(None)

@@ -1,0 +1,1 @@
+"""What every package builds on: errors, files, feeds, languages, paths, plug-ins, text."""

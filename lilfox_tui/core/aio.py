@@ -1,0 +1,155 @@
+"""What asyncio lacks: a feed of the newest value, and a task group that never loses a cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from msgspec import Struct, field
+
+from lilfox_tui.core.errors import LilFoxError
+
+T = TypeVar("T")
+
+
+class Pending(Struct, frozen=True):
+    """Nothing is known yet."""
+
+
+class Ready(Struct, Generic[T], frozen=True):
+    """The value as of ``at`` (aware UTC)."""
+
+    value: T
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Unavailable(Struct, frozen=True):
+    """There is no value: ``error`` says why and what to do, ``since`` and ``next_try`` are aware UTC.
+
+    ``next_try`` is None where nothing is tried until somebody acts (a refused login, an unknown host key).
+    """
+
+    error: LilFoxError
+    since: datetime
+    next_try: datetime | None = None
+
+
+State: TypeAlias = Pending | Ready[T] | Unavailable
+
+
+class Feed(Generic[T]):
+    """The newest state of one thing. Publish and watch from the event loop's thread only."""
+
+    def __init__(self) -> None:
+        self._state: State[T] = Pending()
+        self._version = 0
+        self._changed: asyncio.Event | None = None
+
+    @property
+    def state(self) -> State[T]:
+        """The newest state."""
+        return self._state
+
+    @property
+    def value(self) -> T | None:
+        """The newest value, or None while pending or unavailable."""
+        return self._state.value if isinstance(self._state, Ready) else None
+
+    def publish(self, value: T, at: datetime | None = None) -> None:
+        """Makes ``value`` the state, as of ``at`` (aware UTC; now when not given)."""
+        self._set(Ready(value, at or datetime.now(UTC)))
+
+    def fail(self, error: LilFoxError, *, since: datetime | None = None, next_try: datetime | None = None) -> None:
+        """Makes the feed unavailable. An outage keeps its first ``since`` until a value comes."""
+        if since is None:
+            since = self._state.since if isinstance(self._state, Unavailable) else datetime.now(UTC)
+        self._set(Unavailable(error, since, next_try))
+
+    def _set(self, state: State[T]) -> None:
+        self._state = state
+        self._version += 1
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def watch(self) -> AsyncGenerator[State[T], None]:
+        """The state now, then each newer one; never ends. Use inside ``contextlib.aclosing``."""
+        seen = -1
+        while True:
+            if seen == self._version:
+                if self._changed is None:
+                    self._changed = asyncio.Event()
+                await self._changed.wait()
+            seen = self._version
+            yield self._state
+
+
+# Tasks that are done together, and a cancellation that is never lost among them.
+
+
+class CancelSafeTaskGroup:
+    """As asyncio.TaskGroup, but a cancellation from outside is raised whatever fails in the same turn of the loop.
+
+    The TaskGroup of Python 3.11 raises the failures alone then: whoever catches them to try again has heard of no
+    cancellation, tries for ever, and is waited for as long (seen: a command past its limit of output at the moment at
+    which the console is left).
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._failures: list[BaseException] = []
+        self._body: asyncio.Task[Any] | None = None
+        """Who is cancelled by the first failure."""
+        self._broken = False
+        """Whether that was done."""
+
+    async def __aenter__(self) -> CancelSafeTaskGroup:
+        self._body = asyncio.current_task()
+        assert self._body is not None
+        self._cancelled_before = self._body.cancelling()
+        return self
+
+    def create_task(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
+        """Does ``work``, until anything else fails."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failures.append(error)
+            self._end_tasks()
+            if self._body is not None and not self._broken:
+                self._broken = self._body.cancel()
+
+    def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        body, self._body = self._body, None
+        assert body is not None
+        if self._broken:
+            body.uncancel()
+        if kind is not None:
+            self._end_tasks()
+        while self._tasks:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(self._tasks)
+            if body.cancelling() > self._cancelled_before:
+                self._end_tasks()
+        if body.cancelling() > self._cancelled_before:
+            raise asyncio.CancelledError from None
+        if error is not None and kind is not asyncio.CancelledError:
+            self._failures.append(error)
+        if self._failures:
+            raise BaseExceptionGroup("what was done together", self._failures) from None

@@ -1,0 +1,124 @@
+"""What can go wrong, as one tree. Every error says what is wrong and what to do, and knows its exit code.
+
+Exit codes (the whole command line): 0 good, 1 a problem or a failure, 2 wrong usage or config, 3 partly done."""
+
+from __future__ import annotations
+
+from lilfox_tui.core.i18n import Message
+
+
+class LilFoxError(Exception):
+    """An expected failure. ``message`` says what and where, ``hint`` what to do; both follow the language."""
+
+    exit_code = 1
+
+    def __init__(self, message: Message | str, hint: Message | str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+class NotEvaluated(LilFoxError):
+    """Nobody evaluates the rules of this configuration now."""
+
+
+class UsageError(LilFoxError):
+    """The command line asks for something that does not exist or does not fit together."""
+
+    exit_code = 2
+
+
+class ConfigError(LilFoxError):
+    """The configuration cannot be used.
+
+    ``problems`` holds every finding, each as ``file:line: key: what is wrong, what would be right``.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: Message | str, problems: tuple[str, ...] = (), hint: Message | str = "") -> None:
+        super().__init__(message, hint)
+        self.problems = problems
+
+
+class NotAllowed(LilFoxError):
+    """A change was refused: ``--read-only``, ``read_only: true`` or a protected host."""
+
+
+class HostError(LilFoxError):
+    """Something about one host; ``host`` is its name in the config."""
+
+    def __init__(self, host: str, message: Message | str, hint: Message | str = "") -> None:
+        super().__init__(message, hint)
+        self.host = host
+
+
+class HostUnreachable(HostError):
+    """No connection: refused, no answer, unknown name, not SSH, no common algorithm, or a link that was lost."""
+
+
+class LinkLost(HostUnreachable):
+    """A link that worked went away. What was under way may be begun again where it may be done twice."""
+
+
+class HostKeyUnknown(HostError):
+    """The host shows a key that no known_hosts file has. ``fingerprint`` is ``SHA256:…`` of the key it showed."""
+
+    def __init__(
+        self, host: str, message: Message | str, hint: Message | str, *, fingerprint: str, key_type: str
+    ) -> None:
+        super().__init__(host, message, hint)
+        self.fingerprint = fingerprint
+        self.key_type = key_type
+
+
+class HostKeyChanged(HostError):
+    """The host shows another key than known_hosts has, or a revoked one. Never answered by a key press."""
+
+    def __init__(self, host: str, message: Message | str, hint: Message | str, *, fingerprint: str, known: str) -> None:
+        super().__init__(host, message, hint)
+        self.fingerprint = fingerprint
+        self.known = known
+
+
+class AuthRefused(HostError):
+    """The host refused every key and password offered. Never retried by itself (servers ban those who do)."""
+
+
+class CommandTimeout(HostError):
+    """A command did not end in its time and was ended on the host."""
+
+
+class CommandUnknown(HostError):
+    """A command's fate is not known: the link went while it ran. ``pid`` is its process group on the host, or None."""
+
+    def __init__(self, host: str, message: Message | str, hint: Message | str = "", *, pid: int | None = None) -> None:
+        super().__init__(host, message, hint)
+        self.pid = pid
+
+
+class CommandFailed(HostError):
+    """A streamed command ended with something else than 0. ``outcome`` is its exit status or the name of the signal
+    that ended it; ``stderr`` the end of what it said, untrusted text."""
+
+    def __init__(
+        self, host: str, message: Message | str, hint: Message | str = "", *, outcome: str | int | None, stderr: str
+    ) -> None:
+        super().__init__(host, message, hint)
+        self.outcome = outcome
+        self.stderr = stderr
+
+
+class FileRefused(HostError):
+    """A file on a host could not be read or written: missing, no right, no space, too large."""
+
+
+class NotBegun(HostError):
+    """A detached command was not begun, and it is certain that it has not run."""
+
+
+class StillRuns(HostError):
+    """A detached command runs and cannot be forgotten."""

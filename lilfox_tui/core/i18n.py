@@ -1,0 +1,115 @@
+"""Words in the reader's language: English in the code, 简体中文 from ``locale/``.
+
+``_("…", name=value)`` translates now, ``ngettext`` in the form of a number. ``tr("…", name=value)`` and ``ntr`` make a
+:class:`Message` that is translated each time it is shown, so that a reason written down an hour ago changes with the
+language key. Values fill ``{name}`` fields of our own templates and are never templates themselves."""
+
+from __future__ import annotations
+
+import gettext
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from msgspec import Struct, field
+
+DOMAIN = "lilfox"
+LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
+LOCALE_DIR = Path(__file__).parent / "locale"
+"""Where the catalogues are."""
+_translations: gettext.NullTranslations = gettext.NullTranslations()
+_language = "en"
+_here: ContextVar[tuple[str, gettext.NullTranslations] | None] = ContextVar("language", default=None)
+"""Of what is written for somebody else than who sits here."""
+
+
+def language() -> str:
+    """The language in force: a key of ``LANGUAGES``."""
+    here = _here.get()
+    return _language if here is None else here[0]
+
+
+def set_language(name: str) -> None:
+    """Makes ``name`` (a key of ``LANGUAGES``) the language of everything shown from now on; raises KeyError."""
+    global _translations, _language
+    if name not in LANGUAGES:
+        raise KeyError(name)
+    _language = name
+    _translations = _load(name)
+
+
+@contextmanager
+def in_language(name: str) -> Iterator[None]:
+    """Makes ``name`` (a key of ``LANGUAGES``) the language of this thread or task alone, until the block ends; raises
+    KeyError."""
+    if name not in LANGUAGES:
+        raise KeyError(name)
+    before = _here.set((name, _load(name)))
+    try:
+        yield
+    finally:
+        _here.reset(before)
+
+
+def _load(name: str) -> gettext.NullTranslations:
+    return gettext.NullTranslations() if name == "en" else gettext.translation(DOMAIN, LOCALE_DIR, languages=[name])
+
+
+def language_from_locale(environ: Mapping[str, str] | None = None) -> str:
+    """The language that LC_ALL, LC_MESSAGES or LANG ask for (POSIX order), else English."""
+    env = os.environ if environ is None else environ
+    wanted = env.get("LC_ALL") or env.get("LC_MESSAGES") or env.get("LANG") or ""
+    return "zh_CN" if wanted.startswith("zh") else "en"
+
+
+def _(text: str, **values: object) -> str:
+    """``text`` in the language in force, its ``{name}`` fields filled with ``values``."""
+    translated = _in_force().gettext(text) if text else text
+    return translated.format(**values) if values else translated
+
+
+def _in_force() -> gettext.NullTranslations:
+    here = _here.get()
+    return _translations if here is None else here[1]
+
+
+def ngettext(singular: str, plural: str, count: int, **values: object) -> str:
+    """The form of the text that fits ``count``, which is also the field ``{count}``."""
+    return _in_force().ngettext(singular, plural, count).format(count=count, **values)
+
+
+def listed(words: Iterable[str]) -> str:
+    """``words`` one after the other, as a list in a sentence of the language in force."""
+    return _(", ").join(words)
+
+
+def clauses(texts: Iterable[str]) -> str:
+    """``texts`` one after the other, each a sentence or most of one, as the language in force parts them."""
+    return _("; ").join(texts)
+
+
+class Message(Struct, frozen=True):
+    """A text and its values, translated when it is shown (``str(message)``); with ``plural`` the form that fits
+    ``count``."""
+
+    text: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    plural: str = ""
+    count: int = 0
+
+    def __str__(self) -> str:
+        if self.plural:
+            return ngettext(self.text, self.plural, self.count, **self.values)
+        return _(self.text, **self.values)
+
+
+def tr(text: str, **values: object) -> Message:
+    """A :class:`Message`: extractable like ``_``, translated later."""
+    return Message(text, values)
+
+
+def ntr(singular: str, plural: str, count: int, **values: object) -> Message:
+    """A :class:`Message` in the form that fits ``count``, as of :func:`ngettext`."""
+    return Message(singular, values, plural, count)

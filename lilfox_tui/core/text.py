@@ -1,0 +1,225 @@
+"""Text for people: untrusted text made safe to show, widths, units; numbers and times as others write them."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+
+_REPLACED: dict[int, str] = {
+    **{code: chr(0x2400 + code) for code in range(0x20)},  # control pictures: ESC becomes ␛
+    0x7F: "␡",
+    **{code: f"␛{chr(code - 0x40)}" for code in range(0x80, 0xA0)},  # C1 is ESC and a letter (ECMA-48 5.3)
+    **{
+        code: f"<U+{code:04X}>"
+        for code in (
+            0x00AD, 0x061C, 0x180E, 0x2028, 0x2029, 0xFEFF, 0xFFF9, 0xFFFA, 0xFFFB,
+            *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070),
+            *range(0xE0000, 0xE0080),
+        )
+    },
+}  # fmt: skip
+_ONE_EACH = {code: shown if len(shown) == 1 else "\ufffd" for code, shown in _REPLACED.items()}
+_LONGEST_WORD = 8 << 10
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str | bytes) -> str:
+    """``text`` with nothing in it that a terminal acts on, on one line.
+
+    Controls become control pictures, C1 their ESC form, invalid bytes and lone surrogates U+FFFD; bidi overrides
+    and zero-width characters become visible. Tab becomes one space.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    if text.isascii() and text.isprintable():
+        return text
+    text = text.replace("\t", " ").translate(_REPLACED)
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if _has_surrogate(text) else text
+
+
+def in_place(text: str) -> str:
+    """As :func:`clean`, with one character for each, so that places in the text stay where they are."""
+    return _LONE.sub("\ufffd", text.translate(_ONE_EACH))
+
+
+def encodable(text: str) -> str:
+    """``text`` with U+FFFD for lone surrogates, which stand for bytes that are no UTF-8: nothing that is kept or sent
+    can hold them."""
+    return _LONE.sub("\ufffd", text)
+
+
+def _has_surrogate(text: str) -> bool:
+    return _LONE.search(text) is not None
+
+
+def cell_width(text: str) -> int:
+    """How many terminal cells ``text`` takes (Unicode East Asian Width, UAX #11)."""
+    if text.isascii():
+        return len(text)
+    width = 0
+    for char in text:
+        if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
+            continue
+        width += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return width
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """``text``, cleaned since that changes its width, in exactly ``width`` cells: padded (on the left when ``right``),
+    or cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    text = clean(text)
+    have = cell_width(text)
+    if have > width:
+        text = _cut(text, width - 1) + "…"
+        have = cell_width(text)
+    pad = " " * (width - have)
+    return pad + text if right else text + pad
+
+
+def _cut(text: str, width: int) -> str:
+    if text.isascii():
+        return text[:width]
+    used = 0
+    for index, char in enumerate(text):
+        used += cell_width(char)
+        if used > width:
+            return text[:index]
+    return text
+
+
+def break_line(text: str, width: int) -> tuple[str, str]:
+    """The words of ``text``, cleaned, that fit into ``width`` cells, and the rest; a long word is cut. A line may end
+    at a blank and beside a wide character, but none begins with a closing mark (of UAX #14, what matters here)."""
+    text = clean(text)
+    if cell_width(text) <= width:
+        return text, ""
+    end = len(_cut(text, width))
+    at = next((at for at in range(end, 0, -1) if _may_break(text, at) and not text[:at].isspace()), end)
+    return text[:at], text[at:].lstrip(" ")
+
+
+def fit_middle(text: str, width: int) -> str:
+    """``text``, cleaned, in at most ``width`` cells; what is too long has an ellipsis in its middle, nearer to its
+    start: of a path the file's name stays."""
+    text = clean(text)
+    if cell_width(text) <= width or width < 1:
+        return text if width > 0 else ""
+    before = (width - 1) // 3
+    return _cut(text, before) + "…" + _cut(text[::-1], width - 1 - before)[::-1]
+
+
+_CLOSING = frozenset("，。；：、！？）》」』”’…%")
+_OPENING = frozenset("（《「『“‘")
+
+
+def _may_break(text: str, at: int) -> bool:
+    """Whether a line may end before the character ``at``, which is not the first."""
+    before, after = text[at - 1], text[at]
+    if after == " " or before == " ":
+        return after == " " and text[at + 1 : at + 2] != "%"  # it belongs to its number
+    return after not in _CLOSING and before not in _OPENING and 2 in (cell_width(before), cell_width(after))
+
+
+def human_bytes(count: float | None, *, coarse: bool = False) -> str:
+    """``count`` bytes with a binary unit in at most 5 cells: ``340K``, ``1.2M``, ``-`` for unknown, ``>999E`` for what
+    no machine has. ``coarse`` keeps the first digit alone: ``300K``, ``1M``."""
+    if count is None or math.isnan(count):
+        return "-"
+    value = float(count)
+    for unit in ("B", "K", "M", "G", "T", "P", "E"):
+        if abs(value) < 999.5:
+            shown = leading_digit(value) if coarse else value
+            return f"{shown:.1f}{unit}" if unit != "B" and abs(value) < 9.95 and not coarse else f"{shown:.0f}{unit}"
+        value /= 1024
+    return ">999E"
+
+
+def human_count(count: float | None) -> str:
+    """A plain number in at most 5 cells: ``412``, ``1.2k``, ``34k``, ``-`` for unknown, ``>999T`` beyond."""
+    if count is None or math.isnan(count):
+        return "-"
+    value = float(count)
+    for unit in ("", "k", "M", "G", "T"):
+        if abs(value) < 999.5:
+            return f"{value:.1f}{unit}" if abs(value) < 9.95 and value != int(value) else f"{value:.0f}{unit}"
+        value /= 1000
+    return ">999T"
+
+
+def leading_digit(value: float) -> float:
+    """``value`` rounded to its first digit: 340 becomes 300, 0.012 becomes 0.01."""
+    return round(value, -math.floor(math.log10(abs(value)))) if 0 < abs(value) < 1e300 else value
+
+
+def human_duration(seconds: float | None) -> str:
+    """A span of time in its two largest units: ``850 ms``, ``14 s``, ``6 min``, ``2 h 14 min``, ``3 d 4 h``; ``-`` for
+    unknown or endless."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    if seconds < 0:
+        return "-" + human_duration(-seconds)
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 and abs(seconds - whole) > 0.05 else f"{whole} s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{days} d {hours % 24} h" if hours % 24 else f"{days} d"
+
+
+def short_age(seconds: float) -> str:
+    """An age in at most 4 cells: ``1s``, ``14s``, ``6m``, ``3h``, ``12d``."""
+    whole = max(0, int(seconds))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if whole >= size:
+            return f"{whole // size}{unit}"
+    return f"{whole}s"
+
+
+def between_words(text: bytes | bytearray, near: int) -> int:
+    """A place at or before ``near`` where no word is cut, of a line without an end."""
+    at = max(text.rfind(each, max(0, near - _LONGEST_WORD), near) for each in (b" ", b"\t", b"\n", b"\r"))
+    return at + 1 or near
+
+
+# Numbers and times as others tell them: of any length, beyond every calendar. None of them is an exception here.
+
+
+_MOST_DIGITS = 18
+LARGEST = 10**_MOST_DIGITS
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""A year from the ends of the calendar, so that every zone has them too."""
+
+
+def whole(text: str | bytes) -> int:
+    """The number of decimal digits, with or without a sign; the largest there is here where it is larger. Python reads
+    none of more than 4,300 digits. Raises ValueError where ``text`` is no such number."""
+    word = (text.decode("ascii", "replace") if isinstance(text, bytes) else text).strip()
+    sign = -1 if word[:1] == "-" else 1
+    digits = word[1:] if word[:1] in ("-", "+") else word
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError("no number")
+    digits = digits.lstrip("0") or "0"
+    return sign * (int(digits) if len(digits) <= _MOST_DIGITS else LARGEST)
+
+
+def time_at(seconds: float) -> datetime:
+    """The time so many seconds after 1970, or the nearest that there is."""
+    return later(_EPOCH, seconds)
+
+
+def later(at: datetime, seconds: float) -> datetime:
+    """``at`` (aware) and so many seconds, or the nearest that there is; what is no number changes nothing."""
+    if math.isnan(seconds):
+        return at
+    first, last = (EARLIEST - at).total_seconds(), (LATEST - at).total_seconds()
+    return min(max(at + timedelta(seconds=min(max(seconds, first), last)), EARLIEST), LATEST)
