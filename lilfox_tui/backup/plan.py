@@ -105,7 +105,7 @@ def store_options(where: str) -> Any:
 def _options(package: str, kind: str, values: Mapping[str, Any]) -> Any:
     import msgspec
 
-    made = plugins.load(package, kind).Options
+    made = plugins.options_of(package, kind)
     try:
         return msgspec.convert(
             {"kind": kind, **{key: value for key, value in values.items() if value is not None}}, made

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.packing import PartCount, packed, unpacked
 from lilfox_tui.backup.remote_dump import RemoteDump
 from lilfox_tui.backup.sets.catalogue import read_manifest
@@ -38,6 +37,7 @@ from lilfox_tui.backup.sets.names import (
 )
 from lilfox_tui.backup.source import DumpCommand, PartSink, RemotePart, StoredPart
 from lilfox_tui.backup.store import BackupError, BackupStore, BrokenSet
+from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import HostError, LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, tr
 

@@ -21,18 +21,17 @@ from lilfox_tui.backup.plan import BackupPlan
 from lilfox_tui.backup.sets.model import Packing
 from lilfox_tui.backup.sets.names import UNFINISHED
 from lilfox_tui.backup.source import DumpCommand
-from lilfox_tui.backup.storage.lock import LOCK
 from lilfox_tui.backup.store import LINK, BackupError, BackupStore, LinkGone
+from lilfox_tui.backup.store_lock import LOCK
 from lilfox_tui.core.errors import AuthRefused, CommandUnknown, HostError, LilFoxError, NotBegun
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts import detached
-from lilfox_tui.hosts.base import Host, wait_until_reconnected
+from lilfox_tui.hosts.base import Host, last_words, wait_until_reconnected
 from lilfox_tui.hosts.detached import DetachedOutput, DetachedState
-from lilfox_tui.hosts.output import last_words
 from lilfox_tui.jobs.model import Run
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.storage.sftp import SftpStore
+    from lilfox_tui.backup.stores.sftp import SftpStore
 
 
 PROBE = r"""

@@ -14,7 +14,6 @@ from msgspec import Struct
 from lilfox_tui import __version__
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.plan import BackupPlan, check_text, labelled
 from lilfox_tui.backup.publishing import Publication, SetHeader, clear, mark, remove_set
 from lilfox_tui.backup.remote_dump import open_remote_dump
@@ -28,6 +27,7 @@ from lilfox_tui.backup.store import BackupError, BackupStore, BrokenSet, NotRead
 from lilfox_tui.backup.verify import SetReader, verify
 from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
+from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import HostError, LilFoxError
 from lilfox_tui.core.i18n import clauses, ntr, tr
 from lilfox_tui.jobs.model import Outcome, Run

@@ -14,7 +14,6 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.context import source_module
-from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.packing import PartCount, unpacked
 from lilfox_tui.backup.plan import labelled
 from lilfox_tui.backup.sets.catalogue import untrusted_text
@@ -22,6 +21,7 @@ from lilfox_tui.backup.sets.model import NO_KEYS, BackupSet, FoundPart, Manifest
 from lilfox_tui.backup.sets.names import proof_name, read_file_name
 from lilfox_tui.backup.source import PartContent
 from lilfox_tui.backup.store import BackupStore, BrokenSet, NotReady, StoreError, retry
+from lilfox_tui.core.crash import phase
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.jobs.model import Run
 

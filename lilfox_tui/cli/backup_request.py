@@ -219,10 +219,10 @@ def _words(args: argparse.Namespace, backup: BackupConfig) -> PlanArguments:
 def _without_password(url: str) -> str:
     """The URL as it is, unless it cannot be used: what a job was asked for is kept."""
     if url:
-        from lilfox_tui.backup.postgresql.source import connection_of
-        from lilfox_tui.backup.sources.postgresql import Options
+        from lilfox_tui.backup.options import PostgresqlOptions
+        from lilfox_tui.backup.sources.postgresql import connection_of
 
-        connection_of(Options(url=url))
+        connection_of(PostgresqlOptions(url=url))
     return url
 
 

@@ -243,9 +243,9 @@ def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str
             what = _("there is no such collector")
             findings.add_at(path, f"{what}; {rather(kind, known)}")
         elif isinstance(node, ScalarNode) and node.plain and node.text.lower() in ("true", "false"):
-            options[kind] = plugins.load(COLLECTORS, kind).Options() if node.text.lower() == "true" else False
+            options[kind] = plugins.options_of(COLLECTORS, kind)() if node.text.lower() == "true" else False
         else:
-            options[kind] = to_struct(plugins.load(COLLECTORS, kind).Options, node, findings, path)
+            options[kind] = to_struct(plugins.options_of(COLLECTORS, kind), node, findings, path)
     return options
 
 
@@ -283,7 +283,7 @@ def options_by_name(
         if kind not in known:
             findings.add_at((*path, "kind"), f"{unknown}; {rather(kind, known)}")
             continue
-        made = to_whole_struct(plugins.load(package, kind).Options, node, findings, path)
+        made = to_whole_struct(plugins.options_of(package, kind), node, findings, path)
         if made is not None:
             options[name] = made
     return options

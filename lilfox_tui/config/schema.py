@@ -42,7 +42,7 @@ def schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of the configuration file, the collectors' options included."""
     made = _of(types.type_info(Config))
     options = {
-        kind: {"anyOf": [{"type": ["boolean", "null"]}, _of(types.type_info(plugins.load(COLLECTORS, kind).Options))]}
+        kind: {"anyOf": [{"type": ["boolean", "null"]}, _of(types.type_info(plugins.options_of(COLLECTORS, kind)))]}
         for kind in plugins.kinds(COLLECTORS)
     }
     made["properties"]["collectors"] = {"type": "object", "properties": options, "additionalProperties": False}
@@ -67,7 +67,7 @@ def schema() -> dict[str, Any]:
 
 def _of_kind(package: str, kind: str, default: str) -> dict[str, Any]:
     """A plug-in of that kind; ``kind`` itself may be left out where it is the default."""
-    made = _of(types.type_info(plugins.load(package, kind).Options))
+    made = _of(types.type_info(plugins.options_of(package, kind)))
     made["properties"]["kind"] = {"const": kind}
     if kind != default:
         made["required"] = ["kind", *(name for name in made.get("required", ()) if name != "kind")]

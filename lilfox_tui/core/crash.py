@@ -1,8 +1,9 @@
-"""The log of crashes: tracebacks of errors of our own, without the values of variables and without secrets."""
+"""Faults of the program itself: the report of one that nobody expected, and points at which tests kill a run."""
 
 from __future__ import annotations
 
 import os
+import signal
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,3 +67,24 @@ def last_words(error: BaseException) -> str:
     text = _("lilfox ended on an error of its own: {kind}", kind=type(error).__name__)
     told = _("traceback: {file}", file=where)
     return f"{text}\n{told}\n" if where is not None else f"{text}\n"
+
+
+# Named points at which a test can kill a run, to see what a crash there leaves.
+
+
+CRASH_AT = "LILFOX_CRASH_AT"
+"""``phase`` or ``phase:N``: the process kills itself (SIGKILL) when it comes to that phase for the N-th time."""
+
+_reached: dict[str, int] = {}
+
+
+def phase(name: str) -> None:
+    """Says that the run is at ``name``: connect, dump, hash, fsync, rename, manifest, verify, prune, stage, compare,
+    journal, swap-first, swap-second."""
+    wanted = os.environ.get(CRASH_AT)
+    if wanted is None:
+        return
+    _reached[name] = _reached.get(name, 0) + 1
+    at, _, times = wanted.partition(":")
+    if at == name and _reached[name] == int(times or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

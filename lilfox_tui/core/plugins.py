@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import listed, tr
@@ -38,13 +37,10 @@ def load(package: str, kind: str) -> ModuleType:
     return importlib.import_module(f"{package}.{kind}")
 
 
-def rest_in(module: str) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a plug-in file that has its ``Options`` alone: what else is asked of it is in ``module``,
-    which is imported then. Configurations are read before the first frame, and need no more than Options."""
-
-    def rest(name: str) -> Any:
-        if name.startswith("_"):  # the import system asks every module for such
-            raise AttributeError(name)
-        return getattr(importlib.import_module(module), name)
-
-    return rest
+def options_of(package: str, kind: str) -> type[Any]:
+    """The Options of ``kind``: of the package's table ``OPTIONS`` where it has one (a configuration is read before the
+    first frame, and its kinds import much), else of the kind's own module. Raises UsageError as :func:`load` does."""
+    table = getattr(importlib.import_module(package), "OPTIONS", None)
+    if table is not None and kind in table:
+        return cast("type[Any]", table[kind])
+    return cast("type[Any]", load(package, kind).Options)

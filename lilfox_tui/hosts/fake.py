@@ -16,8 +16,18 @@ from typing import TypeAlias
 
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import AuthRefused, HostError, HostKeyChanged, HostKeyUnknown
-from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
-from lilfox_tui.hosts.output import failed, loop_timeout, no_change_allowed, not_read, too_slow
+from lilfox_tui.hosts.base import (
+    OUTPUT_LIMIT,
+    Completed,
+    Link,
+    Loop,
+    LostCommand,
+    failed,
+    loop_timeout,
+    no_change_allowed,
+    not_read,
+    too_slow,
+)
 from lilfox_tui.hosts.shell_words import NOT_FOUND
 
 Call: TypeAlias = tuple[tuple[str, ...], bytes]

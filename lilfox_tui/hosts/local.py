@@ -17,9 +17,20 @@ from pathlib import Path
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand
+from lilfox_tui.hosts.base import (
+    OUTPUT_LIMIT,
+    Completed,
+    Link,
+    Loop,
+    LostCommand,
+    failed,
+    no_change_allowed,
+    not_read,
+    not_written,
+    sudo_refused,
+    too_slow,
+)
 from lilfox_tui.hosts.local_process import LocalLoop, LocalProcess
-from lilfox_tui.hosts.output import failed, no_change_allowed, not_read, not_written, sudo_refused, too_slow
 from lilfox_tui.hosts.shell_words import NOT_FOUND, NOT_RUNNABLE, SudoDialog, secret, sudo_quietly
 
 

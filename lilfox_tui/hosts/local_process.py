@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 
 from lilfox_tui.core.aio import CancelSafeTaskGroup
-from lilfox_tui.hosts.output import BoundedOutput, LimitReached, OutputTail, loop_ended, loop_timeout
+from lilfox_tui.hosts.base import BoundedOutput, LimitReached, OutputTail, loop_ended, loop_timeout
 from lilfox_tui.hosts.shell_words import END, END_GROUP, MAX_ANSWER, SudoDialog, new_tick, quiet_complaint
 
 # The end of a process group of this machine: what ``script.END_GROUP`` does on others, without a shell that reads all

@@ -316,7 +316,7 @@ def file_log(path: str, *, zone: str = "") -> LogConfig:
 
 
 def _options(kind: str, **keys: object) -> LogConfig:
-    made = plugins.load(LOG_SOURCES, kind).Options(**keys)
+    made = plugins.options_of(LOG_SOURCES, kind)(**keys)
     assert isinstance(made, LogConfig)
     return made
 

@@ -27,8 +27,7 @@ from lilfox_tui.hosts.addresses import (
     own_addresses,
     why_denied,
 )
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.output import last_words
+from lilfox_tui.hosts.base import Host, last_words
 from lilfox_tui.operations.model import Operation
 
 SHORTEST_S, LONGEST_S = 1, 30 * 24 * 3600

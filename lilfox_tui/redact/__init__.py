@@ -62,9 +62,10 @@ def _sequence() -> re.Pattern[str]:
 
 
 def _masked(text: str) -> str:
-    from lilfox_tui.redact import manifests, named, shapes, spoken
+    from lilfox_tui.redact import named, shapes, spoken
+    from lilfox_tui.redact import named as manifests
 
-    for masked in (manifests.masked, shapes.masked, spoken.masked, named.masked):
+    for masked in (manifests.masked_manifest, shapes.masked, spoken.masked, named.masked):
         text = masked(text, _in_small_letters(text))
     return text
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 from lilfox_tui.redact import MASK
-from lilfox_tui.redact.rules import Rules
+from lilfox_tui.redact.spoken import Rules
 
 _VENDORS = [
     "adafruit",

@@ -16,10 +16,10 @@ from lilfox_tui.app.dialogs.reader import JobOutput
 from lilfox_tui.app.navigation import BACKUP, METRICS
 from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.rows.jobs import user
+from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.source import Renames, Swap
-from lilfox_tui.backup.sources.files import Options as FilesOptions
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
 from lilfox_tui.demo.stack import Stack
 from lilfox_tui.metrics.model import Level

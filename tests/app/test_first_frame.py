@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.core import plugins
 from tests.app.log_files import logs_app
 from tests.app.still import screen_text
 from tests.waiting import until
@@ -71,12 +70,7 @@ def test_of_backup_plans_the_first_frame_needs_their_options_alone(tmp_path: Pat
         },
     }
     backup = "lilfox_tui.backup"
-    kinds = [
-        f"{backup}.{package}.{kind}"
-        for package in ("sources", "stores")
-        for kind in plugins.kinds(f"{backup}.{package}")
-    ]
-    light = [backup, f"{backup}.sources", f"{backup}.stores", f"{backup}.file_options", *kinds]
+    light = [backup, f"{backup}.sources", f"{backup}.stores", f"{backup}.options"]
     assert imported(tmp_path / "config.yaml", settings, *light) == "[]\n"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.backup.options import LocalOptions, SftpOptions
 from lilfox_tui.backup.publishing import SetHeader
 from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.backup.stores import local, sftp
@@ -43,9 +44,9 @@ async def opened(kind: str, lab: SshdLab, folder: Path, **options: object) -> As
     here = kind == "local"
     host = open_host("nas", HostConfig(local=True) if here else lab.host(lab.servers[0]), lab.ssh())
     store: BackupStore = (
-        local.open_store("s", local.Options(path=str(folder), **options), host)  # type: ignore[arg-type]
+        local.open_store("s", LocalOptions(path=str(folder), **options), host)  # type: ignore[arg-type]
         if here
-        else sftp.open_store("s", sftp.Options(host="nas", path=str(folder), **options), host)  # type: ignore[arg-type]
+        else sftp.open_store("s", SftpOptions(host="nas", path=str(folder), **options), host)  # type: ignore[arg-type]
     )
     try:
         yield store

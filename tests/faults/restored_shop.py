@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lilfox_tui.backup.sources.postgresql import Options
+from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import HostError
 from tests.services.database_sets import DatabaseSet, databases, options_for, target, without_others
@@ -36,7 +36,7 @@ def other(server: Postgres) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def shop(server: Postgres) -> Iterator[Options]:
+def shop(server: Postgres) -> Iterator[PostgresqlOptions]:
     """The database ``shop`` and the source that it is; all others are gone afterwards."""
     fresh(server, ROWS, "shop")
     yield options_for(server)
@@ -53,7 +53,7 @@ def untouched(server: Postgres) -> Iterator[None]:
     assert databases(server) == ["shop"]
 
 
-async def failing(server: Postgres, options: Options, kept: DatabaseSet) -> str:
+async def failing(server: Postgres, options: PostgresqlOptions, kept: DatabaseSet) -> str:
     """What the restore of a set that cannot be restored says; everything is as it was."""
     with untouched(server):
         into = target(options, kept.goal())

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.postgresql.swap import MARK
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources import postgresql
-from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.backup.store import BackupError
 from tests.services.database_sets import bad, databases, dumped, options_for, restored, target, without_others
 from tests.services.postgres import SUPERUSER, Postgres
@@ -26,7 +26,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def shop(server: Postgres) -> Iterator[Options]:
+def shop(server: Postgres) -> Iterator[PostgresqlOptions]:
     """The database ``shop`` and the source that it is; all others are gone afterwards."""
     fresh(server, ROWS, "shop")
     yield options_for(server)
@@ -34,7 +34,9 @@ def shop(server: Postgres) -> Iterator[Options]:
     without_others(server)
 
 
-async def test_what_a_crash_left_and_somebody_renamed_is_never_dropped(server: Postgres, shop: Options) -> None:
+async def test_what_a_crash_left_and_somebody_renamed_is_never_dropped(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     """A restore was killed, and an operator put what it had staged in place by hand."""
     kept = await dumped(shop)
     server.csv(f"COMMENT ON DATABASE shop IS '{MARK}shop'")
@@ -47,7 +49,7 @@ async def test_what_a_crash_left_and_somebody_renamed_is_never_dropped(server: P
 
 
 async def test_a_database_that_somebody_made_before_it_was_settled_is_not_taken_for_the_restored(
-    server: Postgres, shop: Options
+    server: Postgres, shop: PostgresqlOptions
 ) -> None:
     """A restore to a database that was not there died before the renames; the application has made it meanwhile."""
     kept = await dumped(shop)
@@ -64,7 +66,7 @@ async def test_a_database_that_somebody_made_before_it_was_settled_is_not_taken_
     assert databases(server) == ["shop"]
 
 
-async def one_table_restored(server: Postgres, shop: Options) -> Swap:
+async def one_table_restored(server: Postgres, shop: PostgresqlOptions) -> Swap:
     """Of 100 rows 90 were deleted and came back; then one was written."""
     kept = await dumped(shop)
     script(server, "DELETE FROM users WHERE id > 10", "shop")
@@ -74,7 +76,7 @@ async def one_table_restored(server: Postgres, shop: Options) -> Swap:
 
 
 async def test_rows_written_since_a_table_was_restored_are_kept_when_that_is_undone(
-    server: Postgres, shop: Options
+    server: Postgres, shop: PostgresqlOptions
 ) -> None:
     plan = await one_table_restored(server, shop)
     await postgresql.undo(plan, local())
@@ -87,7 +89,7 @@ async def test_rows_written_since_a_table_was_restored_are_kept_when_that_is_und
     assert server.csv(COUNT, database="shop") == [["10"]]
 
 
-async def test_rows_that_are_kept_can_be_read_by_nobody_else(server: Postgres, shop: Options) -> None:
+async def test_rows_that_are_kept_can_be_read_by_nobody_else(server: Postgres, shop: PostgresqlOptions) -> None:
     """Default privileges are for new tables; these rows are of one that may let in fewer."""
     server.csv('CREATE ROLE "Other"')
     script(server, "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC; "
@@ -111,7 +113,7 @@ async def test_rows_that_are_kept_can_be_read_by_nobody_else(server: Postgres, s
     ids=["rule", "column more", "another column"],
 )
 async def test_a_table_that_cannot_take_what_was_kept_is_not_undone(
-    server: Postgres, shop: Options, change: str, why: str
+    server: Postgres, shop: PostgresqlOptions, change: str, why: str
 ) -> None:
     plan = await one_table_restored(server, shop)
     script(server, change, "shop")
@@ -121,7 +123,9 @@ async def test_a_table_that_cannot_take_what_was_kept_is_not_undone(
     assert server.csv(f"SELECT count(*) FROM {plan.before}", database="shop") == [["10"]]
 
 
-async def test_a_database_with_a_subscription_is_drilled_and_restored(server: Postgres, shop: Options) -> None:
+async def test_a_database_with_a_subscription_is_drilled_and_restored(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     """What is staged has the name of the publisher's slot, too: that stays with the database which is in place."""
     server.csv("CREATE DATABASE publisher")
     script(server, "CREATE PUBLICATION p; SELECT pg_create_logical_replication_slot('s', 'pgoutput')", "publisher")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.sources.postgresql import Options
+from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.store import BackupError, NotReady
 from tests.services.backup_lab import BackupLab
 from tests.services.database_sets import DatabaseSet, bad, databases, dumped, options_for, target, without_others
@@ -32,7 +32,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def shop(server: Postgres) -> Iterator[Options]:
+def shop(server: Postgres) -> Iterator[PostgresqlOptions]:
     fresh(server, ROWS, "shop")
     server.csv("ALTER DATABASE shop OWNER TO app")
     yield options_for(server)
@@ -77,7 +77,7 @@ async def hostile_archive(server: Postgres, canary: Path) -> DatabaseSet:
     return await dumped(options_for(server))
 
 
-async def the_dump(how: str, server: Postgres, shop: Options, canary: Path) -> DatabaseSet:
+async def the_dump(how: str, server: Postgres, shop: PostgresqlOptions, canary: Path) -> DatabaseSet:
     if how == "archive":
         return await hostile_archive(server, canary)
     return hostile_script(await dumped(shop, manual=True), canary)
@@ -87,7 +87,7 @@ async def the_dump(how: str, server: Postgres, shop: Options, canary: Path) -> D
 @pytest.mark.parametrize("how", ["script", "archive"])
 @pytest.mark.parametrize("user", ["postgres", "powerful"])
 async def test_a_powerful_role_is_asked_before_code_of_a_dump_is_run(
-    server: Postgres, shop: Options, canary: Path, how: str, user: str
+    server: Postgres, shop: PostgresqlOptions, canary: Path, how: str, user: str
 ) -> None:
     kept = await the_dump(how, server, shop, canary)
     options = options_for(server, user=user)
@@ -109,7 +109,7 @@ async def test_a_powerful_role_is_asked_before_code_of_a_dump_is_run(
 @pytest.mark.fault("4.39", "4.40")
 @pytest.mark.parametrize("how", ["script", "archive"])
 async def test_the_restore_role_runs_it_without_the_right(
-    server: Postgres, shop: Options, canary: Path, how: str
+    server: Postgres, shop: PostgresqlOptions, canary: Path, how: str
 ) -> None:
     kept = await the_dump(how, server, shop, canary)
     options = options_for(server, restore_role="restorer")
@@ -128,7 +128,9 @@ async def test_the_restore_role_runs_it_without_the_right(
     ["RESET ROLE", "RESET SESSION AUTHORIZATION", "SET SESSION AUTHORIZATION postgres", "SET ROLE postgres",
      "SET SESSION AUTHORIZATION DEFAULT", "RESET ALL", "SELECT set_config('role', 'postgres', false)"],
 )  # fmt: skip
-async def test_a_script_cannot_take_the_rights_back(server: Postgres, shop: Options, canary: Path, back: str) -> None:
+async def test_a_script_cannot_take_the_rights_back(
+    server: Postgres, shop: PostgresqlOptions, canary: Path, back: str
+) -> None:
     kept = await dumped(shop, manual=True)
     code = f"\n{back};\nDO $$ BEGIN EXECUTE '{program(canary)}'; END $$;\n".encode()
     end = b"\n--\n-- PostgreSQL database dump complete"
@@ -142,7 +144,9 @@ async def test_a_script_cannot_take_the_rights_back(server: Postgres, shop: Opti
 
 @pytest.mark.fault("4.39")
 @pytest.mark.parametrize("manual", [False, True])
-async def test_a_restore_role_restores_a_dump_as_it_was(server: Postgres, shop: Options, manual: bool) -> None:
+async def test_a_restore_role_restores_a_dump_as_it_was(
+    server: Postgres, shop: PostgresqlOptions, manual: bool
+) -> None:
     kept = await dumped(shop, manual=manual)
     into = target(options_for(server, restore_role="restorer"), kept.goal(run_code=False))
     assert bad(await into.checks()) == []
@@ -157,7 +161,9 @@ async def test_a_restore_role_restores_a_dump_as_it_was(server: Postgres, shop: 
 @pytest.mark.fault("4.39")
 @pytest.mark.parametrize(("role", "why"), [("powerful", "pg_execute_server_program"), ("nobody", "no such role"),
                                            ("postgres", "postgres")])  # fmt: skip
-async def test_a_restore_role_that_is_none_is_refused(server: Postgres, shop: Options, role: str, why: str) -> None:
+async def test_a_restore_role_that_is_none_is_refused(
+    server: Postgres, shop: PostgresqlOptions, role: str, why: str
+) -> None:
     kept = await dumped(shop)
     options = options_for(server, restore_role=role)
     assert any(why in said for said in bad(await target(options, kept.goal()).checks()))
@@ -169,7 +175,7 @@ async def test_a_restore_role_that_is_none_is_refused(server: Postgres, shop: Op
 
 
 @pytest.mark.fault("4.39")
-async def test_a_role_without_such_rights_is_only_told(server: Postgres, shop: Options, canary: Path) -> None:
+async def test_a_role_without_such_rights_is_only_told(server: Postgres, shop: PostgresqlOptions, canary: Path) -> None:
     server.csv(
         "DO $$ BEGIN CREATE ROLE creator LOGIN CREATEDB; GRANT app TO creator; EXCEPTION WHEN OTHERS THEN END $$"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.postgresql.source import PostgreSqlSource
+from lilfox_tui.backup.sources.postgresql import PostgreSqlSource
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import Seconds
 from lilfox_tui.core.errors import HostError, LilFoxError

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from lilfox_tui.backup.options import ConfigOptions, FilesOptions
 from lilfox_tui.backup.sources import config, files
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import HostError
@@ -69,7 +70,7 @@ async def test_row_54_what_may_not_be_read_fails_by_name_unless_told(tmp_path: P
             shutil.chown(path, user)
         (home / "up" / "bad \x1b").chmod(0)
         host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
-        source = files.open_source("up", files.Options(path=str(home / "up")), host)
+        source = files.open_source("up", FilesOptions(path=str(home / "up")), host)
         told = "; ".join(str(check.found) for check in await source.checks() if check.state == "bad")
         assert "bad ␛" in told
         assert "shut" in told
@@ -77,12 +78,12 @@ async def test_row_54_what_may_not_be_read_fails_by_name_unless_told(tmp_path: P
             await source.dump(Shelf(tmp_path / "set"))
         assert "skip_unreadable" in str(failure.value.hint)
 
-        lenient = files.Options(path=str(home / "up"), skip_unreadable=True)
+        lenient = FilesOptions(path=str(home / "up"), skip_unreadable=True)
         shelf = await dumped(files.open_source("up", lenient, host), tmp_path / "set2")
         assert any("bad ␛" in note and "shut" in note for note in shelf.notes)
         await restored(files.open_target("up", lenient, host, shelf.goal(place=str(home / "again"))))
         assert (home / "again" / "good").read_text() == "good"
-        excluding = files.Options(path=str(home / "up"), exclude=("bad *", "shut"))
+        excluding = FilesOptions(path=str(home / "up"), exclude=("bad *", "shut"))
         assert (await dumped(files.open_source("up", excluding, host), tmp_path / "set3")).notes == []
         await host.close()
 
@@ -166,7 +167,7 @@ async def test_row_61_nobody_else_may_look_into_what_is_staged(app: Path, tmp_pa
     (app / ".env").chmod(0o600)
     before = os.umask(0)
     try:
-        wanted = config.Options(root=str(app), folder="")
+        wanted = ConfigOptions(root=str(app), folder="")
         shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
         target = config.open_target("config", wanted, host, shelf.goal())
         await staged(target)

@@ -20,8 +20,8 @@ import msgspec
 import pytest
 
 from lilfox_tui.backup.context import BackupContext, source_module
-from lilfox_tui.backup.crash_points import CRASH_AT
 from lilfox_tui.backup.files import staging as renames
+from lilfox_tui.backup.options import ConfigOptions
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.sets.model import FoundPart
@@ -29,6 +29,7 @@ from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.backup.sources import config, files
 from lilfox_tui.backup.store import BackupError, HalfSwapped
 from lilfox_tui.config.model import Config
+from lilfox_tui.core.crash import CRASH_AT
 from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.base import Host
 from tests.faults.uploads_app import TOP, U, app, file, host, options
@@ -220,7 +221,7 @@ async def test_row_47_a_crash_between_the_renames_is_finished_or_undone(
     (app / ".env").write_text("A=1\n")
     (app / "config").mkdir()
     (app / "config" / "a").write_text("then")
-    wanted = config.Options(root=str(app))
+    wanted = ConfigOptions(root=str(app))
     shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
     (app / ".env").write_text("A=2\n")
     (app / "config" / "a").write_text("now")

@@ -12,8 +12,8 @@ import pytest
 
 from lilfox_tui.backup.postgresql.connect import ClientPrograms
 from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, read_plain, safe_script
-from lilfox_tui.backup.postgresql.source import judge_part
 from lilfox_tui.backup.sets.model import ManifestPart, PartKind, detail_json
+from lilfox_tui.backup.sources.postgresql import judge_part
 from lilfox_tui.backup.store import BrokenSet
 from tests.faults.test_dump_content_faults import EVERYTHING
 from tests.services.kept_parts import KeptParts

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lilfox_tui.backup.sources.postgresql import Options
+from lilfox_tui.backup.options import PostgresqlOptions
 from tests.faults.restored_shop import ROWS, SUM, failing, other, server, shop, untouched
 from tests.faults.test_dump_content_faults import EVERYTHING
 from tests.services.database_sets import (
@@ -41,13 +41,13 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("manual", [False, True], ids=["archive", "script"])
-async def test_27_a_cut_part_restores_nothing(server: Postgres, shop: Options, manual: bool) -> None:
+async def test_27_a_cut_part_restores_nothing(server: Postgres, shop: PostgresqlOptions, manual: bool) -> None:
     kept = await dumped(shop, manual=manual)
     said = await failing(server, shop, kept.with_bytes(kept.bytes_of_database[: len(kept.bytes_of_database) // 2]))
     assert "is cut" in said if manual else "pg_restore failed" in said
 
 
-async def test_27b_an_error_after_large_objects_restores_nothing(server: Postgres, shop: Options) -> None:
+async def test_27b_an_error_after_large_objects_restores_nothing(server: Postgres, shop: PostgresqlOptions) -> None:
     script(server, "SELECT lo_from_bytea(0, 'large')", "shop")
     kept = await dumped(shop, manual=True)
     end = b"--\n-- PostgreSQL database dump complete"
@@ -55,7 +55,9 @@ async def test_27b_an_error_after_large_objects_restores_nothing(server: Postgre
     assert "division by zero" in said
 
 
-async def test_28_a_script_cut_between_two_statements_restores_nothing(server: Postgres, shop: Options) -> None:
+async def test_28_a_script_cut_between_two_statements_restores_nothing(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     kept = await dumped(shop, manual=True)
     raw = kept.bytes_of_database
     said = await failing(server, shop, kept.with_bytes(raw[: raw.index(b"\n\\.\n") + 4]))
@@ -64,7 +66,7 @@ async def test_28_a_script_cut_between_two_statements_restores_nothing(server: P
 
 @pytest.mark.parametrize("raw", [b"", b"<html><body>404 Not Found</body></html>\n", b"PGDMP\x01\x0e\x00 not"])
 async def test_30_what_is_no_dump_is_found_before_anything_is_written(
-    server: Postgres, shop: Options, raw: bytes
+    server: Postgres, shop: PostgresqlOptions, raw: bytes
 ) -> None:
     kept = await dumped(shop, manual=True, told=False)
     with untouched(server):
@@ -72,7 +74,7 @@ async def test_30_what_is_no_dump_is_found_before_anything_is_written(
     assert "empty" in said or "no dump" in said or "custom format" in said
 
 
-async def test_30_another_databases_dump_is_not_equal(server: Postgres, shop: Options) -> None:
+async def test_30_another_databases_dump_is_not_equal(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     fresh(server, "CREATE TABLE users (id int); INSERT INTO users VALUES (1)", "alien")
     foreign = await dumped(options_for(server, "alien"))
@@ -86,7 +88,7 @@ async def test_30_another_databases_dump_is_not_equal(server: Postgres, shop: Op
     )
 
 
-async def test_32_a_pg_restore_that_does_not_fit_is_told_before(server: Postgres, shop: Options) -> None:
+async def test_32_a_pg_restore_that_does_not_fit_is_told_before(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     if server.csv("SHOW server_version")[0][0].startswith("17"):
         options = msgspec.structs.replace(shop, binaries="/usr/lib/postgresql/15/bin")
@@ -117,7 +119,9 @@ async def test_33_a_dump_of_a_newer_server_is_told_before_and_an_older_one_resto
         assert newer.csv(SUM, database="shop") == older.csv(SUM, database="shop")
 
 
-async def test_34_a_psql_that_cannot_be_guarded_runs_no_script(server: Postgres, shop: Options, tmp_path: Path) -> None:
+async def test_34_a_psql_that_cannot_be_guarded_runs_no_script(
+    server: Postgres, shop: PostgresqlOptions, tmp_path: Path
+) -> None:
     kept = await dumped(shop, manual=True)
     newest = "/usr/lib/postgresql/17/bin"
     for name in ("psql", "pg_dump", "pg_restore"):
@@ -135,7 +139,7 @@ async def test_34_a_psql_that_cannot_be_guarded_runs_no_script(server: Postgres,
     [rb"\! touch CANARY", rb"\copy users from program 'touch CANARY'", rb"\i /etc/passwd", rb"\o CANARY"],
 )
 async def test_35_a_tampered_script_runs_nothing(
-    server: Postgres, shop: Options, evil: bytes, open_folder: Path
+    server: Postgres, shop: PostgresqlOptions, evil: bytes, open_folder: Path
 ) -> None:
     kept = await dumped(shop, manual=True)
     canary = open_folder / "canary"
@@ -149,7 +153,7 @@ async def test_35_a_tampered_script_runs_nothing(
 
 
 async def test_36_roles_that_are_missing_are_named_with_the_part_that_holds_them(
-    server: Postgres, shop: Options, other: Postgres
+    server: Postgres, shop: PostgresqlOptions, other: Postgres
 ) -> None:
     server.csv("ALTER DATABASE shop OWNER TO app")
     script(server, "ALTER TABLE users OWNER TO app; GRANT SELECT ON users TO creator", "shop")
@@ -169,7 +173,7 @@ async def test_36_roles_that_are_missing_are_named_with_the_part_that_holds_them
     other.csv("DROP ROLE app; DROP ROLE creator")
 
 
-async def test_36_a_role_that_may_not_give_things_to_others_is_told(server: Postgres, shop: Options) -> None:
+async def test_36_a_role_that_may_not_give_things_to_others_is_told(server: Postgres, shop: PostgresqlOptions) -> None:
     script(server, "ALTER TABLE users OWNER TO app", "shop")
     kept = await dumped(shop)
     said = bad(await target(options_for(server, user="creator"), kept.goal()).checks())
@@ -179,7 +183,9 @@ async def test_36_a_role_that_may_not_give_things_to_others_is_told(server: Post
     assert any("app may not create databases" in each for each in said)
 
 
-async def test_37_extensions_that_are_missing_or_need_a_superuser_are_told(server: Postgres, shop: Options) -> None:
+async def test_37_extensions_that_are_missing_or_need_a_superuser_are_told(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     kept = await dumped(shop)
     said = bad(await target(shop, kept.saying(extensions={"no_such": "1.0"}).goal()).checks())
     assert said == ["extensions for shop: the server does not have no_such (Install its package on the server's host.)"]
@@ -188,7 +194,9 @@ async def test_37_extensions_that_are_missing_or_need_a_superuser_are_told(serve
     assert said == ["extensions for new: only a superuser may install pg_stat_statements (Restore as a superuser.)"]
 
 
-async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(server: Postgres, shop: Options) -> None:
+async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     folder = server.folder / "space"
     folder.mkdir()
     if os.geteuid() == 0:
@@ -207,7 +215,9 @@ async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(server:
     assert server.csv("SELECT x FROM hot", database="shop") == [["1"]]
 
 
-async def test_39_the_encoding_is_that_of_the_set_and_a_change_is_told(server: Postgres, shop: Options) -> None:
+async def test_39_the_encoding_is_that_of_the_set_and_a_change_is_told(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     kept = await dumped(shop)
     before = server.csv(SUM, database="shop")
     server.csv("DROP DATABASE shop")
@@ -220,7 +230,9 @@ async def test_39_the_encoding_is_that_of_the_set_and_a_change_is_told(server: P
     assert server.csv(shown) == [["UTF8", "C.UTF-8"]]
 
 
-async def test_39_a_locale_that_the_server_does_not_have_is_told_before(server: Postgres, shop: Options) -> None:
+async def test_39_a_locale_that_the_server_does_not_have_is_told_before(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     kept = (await dumped(shop)).saying(collate="xx_XX.utf8")
     [said] = bad(await target(shop, kept.goal()).checks())
     assert "xx_XX.utf8" in said
@@ -246,7 +258,7 @@ async def test_40_everything_that_a_database_can_hold_comes_back(server: Postgre
 
 
 async def test_41_what_belongs_to_the_database_and_is_in_no_dump_is_carried_over(
-    server: Postgres, shop: Options
+    server: Postgres, shop: PostgresqlOptions
 ) -> None:
     server.csv("""
         ALTER DATABASE shop OWNER TO app; ALTER DATABASE shop SET search_path = "$user", "a, b", public;

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.backup import run as backup_run
+from lilfox_tui.backup.options import LocalOptions
 from lilfox_tui.backup.plan import BackupPlan
 from lilfox_tui.backup.sets.catalogue import read_sets
 from lilfox_tui.backup.sets.model import Manifest, Proof, encoded
@@ -42,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(folder: Path) -> BackupStore:
     host = open_host("h", HostConfig(local=True), SshConfig())
-    made: BackupStore = local.open_store("s", local.Options(path=str(folder)), host)
+    made: BackupStore = local.open_store("s", LocalOptions(path=str(folder)), host)
     return made
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.crash_points import CRASH_AT
+from lilfox_tui.core.crash import CRASH_AT
 from lilfox_tui.jobs.listing import list_jobs
 from tests.services.backup_lab import ROWS, BackupLab
 from tests.services.lilfox_command import LILFOX

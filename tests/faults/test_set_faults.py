@@ -15,10 +15,10 @@ import pyrage
 import pytest
 
 from lilfox_tui.backup import effects, run
+from lilfox_tui.backup.options import LocalOptions
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.sets.catalogue import read_sets
-from lilfox_tui.backup.storage.local import LocalStore
-from lilfox_tui.backup.stores.local import Options
+from lilfox_tui.backup.stores.local import LocalStore
 from lilfox_tui.core.errors import LilFoxError
 from tests.services.backup_lab import BackupLab
 from tests.services.manual_backup import Application, make_database
@@ -211,7 +211,7 @@ async def one_night(lab: BackupLab, plan: dict[str, object], clock: type[Nights]
 
 
 async def status_of(lab: BackupLab) -> dict[str, str]:
-    return {found.id: found.status for found in await read_sets(LocalStore("s", Options(path=str(lab.store))))}
+    return {found.id: found.status for found in await read_sets(LocalStore("s", LocalOptions(path=str(lab.store))))}
 
 
 @pytest.mark.fault("1.22", "2.4")

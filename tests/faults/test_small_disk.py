@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.storage.local import local_lock
-from lilfox_tui.backup.storage.local_folder import LocalFolder
+from lilfox_tui.backup.local_folder import LocalFolder
 from lilfox_tui.backup.store import StoreHeld
+from lilfox_tui.backup.stores.local import local_lock
 from tests.services.backup_lab import BackupLab
 from tests.unit.jobs.running import jobs
 

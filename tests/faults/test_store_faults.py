@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.backup.options import SftpOptions
 from lilfox_tui.backup.publishing import Publication
 from lilfox_tui.backup.store import BackupStore, StoreError
 from lilfox_tui.backup.stores import sftp
@@ -160,10 +161,10 @@ PUBLISH = """
 import asyncio, sys
 from tests.faults.faulty_stores import HEADING, of
 from lilfox_tui.backup.publishing import Publication
-from lilfox_tui.backup.storage.local import LocalStore
-from lilfox_tui.backup.stores.local import Options
+from lilfox_tui.backup.stores.local import LocalStore
+from lilfox_tui.backup.options import LocalOptions
 async def main():
-    async with Publication(LocalStore("s", Options(path=sys.argv[1])), HEADING) as publication:
+    async with Publication(LocalStore("s", LocalOptions(path=sys.argv[1])), HEADING) as publication:
         await publication.of("a", "files").put("a", ".tar", "files", of(65536))
         await publication.of("b", "files").put("b", ".tar", "files", of(65536))
         await publication.publish()
@@ -210,7 +211,7 @@ def link_of(lab: SshdLab, relay: Relay, folder: Path) -> tuple[BackupStore, Asyn
         known.write(relay.known_line())
     stack = AsyncExitStack()
     host = open_host("nas", lab.host(lab.servers[0], address=relay.address, port=relay.port), lab.ssh())
-    store = sftp.open_store("s", sftp.Options(host="nas", path=str(folder)), host)
+    store = sftp.open_store("s", SftpOptions(host="nas", path=str(folder)), host)
     stack.push_async_callback(host.close)
     stack.push_async_callback(store.close)
     return store, stack

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.storage import lock
+from lilfox_tui.backup import store_lock
 from lilfox_tui.backup.store import BackupStore, StoreError, StoreHeld
 from tests.faults.faulty_stores import KINDS, hold, lab, opened, place
 from tests.services.sshd import SshdLab
@@ -27,10 +27,10 @@ from tests.waiting import until
 __all__ = ["lab", "place"]
 HOLD = """
 import asyncio, sys
-from lilfox_tui.backup.storage.local import LocalStore
-from lilfox_tui.backup.stores.local import Options
+from lilfox_tui.backup.stores.local import LocalStore
+from lilfox_tui.backup.options import LocalOptions
 async def main():
-    async with LocalStore("s", Options(path=sys.argv[1])).lock("cron", shared=sys.argv[2] == "shared"):
+    async with LocalStore("s", LocalOptions(path=sys.argv[1])).lock("cron", shared=sys.argv[2] == "shared"):
         print("held", flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())
@@ -49,7 +49,7 @@ def holder(request: pytest.FixtureRequest, place: Path) -> Iterator[subprocess.P
 
 def left_mark(place: Path, age_s: float) -> None:
     """The lock of a run that came by SFTP and is gone."""
-    mark = place / lock.LOCK
+    mark = place / store_lock.LOCK
     token = os.urandom(8).hex()
     mark.write_text(f'{{"who":"the dead one","since":"2023-12-30T02:00:00Z","machine":"","token":"{token}"}}')
     os.utime(mark, (time.time() - age_s,) * 2)
@@ -83,14 +83,14 @@ async def test_18_a_mark_that_nobody_touches_is_stale_after_five_minutes(kind: s
             left_mark(place, 320)
             async with store.lock("next", shared=shared):
                 pass
-            assert not (place / lock.LOCK).exists()
+            assert not (place / store_lock.LOCK).exists()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_18_who_died_taking_a_dead_mark_away_is_no_hindrance(kind: str, lab: SshdLab, place: Path) -> None:
     left_mark(place, 320)
-    mark = place / lock.LOCK
-    os.link(mark, place / (lock.GONE + hashlib.sha256(mark.read_bytes()).hexdigest()[:32]))
+    mark = place / store_lock.LOCK
+    os.link(mark, place / (store_lock.GONE + hashlib.sha256(mark.read_bytes()).hexdigest()[:32]))
     async with opened(kind, lab, place) as store:
         await hold(store)
 
@@ -126,8 +126,8 @@ async def test_18_of_many_that_find_a_dead_mark_one_alone_gets_the_store(lab: Ss
 async def test_18_who_has_lost_the_lock_is_stopped(
     kind: str, lab: SshdLab, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "BEAT_S", 0.05)
-    mark = place / lock.LOCK
+    monkeypatch.setattr(store_lock, "BEAT_S", 0.05)
+    mark = place / store_lock.LOCK
 
     async def sleeper(store: BackupStore) -> None:
         async with store.lock("sleeper"):
@@ -155,11 +155,11 @@ async def test_18_who_has_lost_the_lock_is_stopped(
 async def test_18_marks_that_are_no_marks_harm_nobody(kind: str, lab: SshdLab, place: Path) -> None:
     async with opened(kind, lab, place) as store:
         for content in (b"", b"\x1b[31m", b"[" * 100_000, b'{"who":"\x1b]0;x\x07"}', b'{"since":"x"}'):
-            (place / lock.LOCK).write_bytes(content)
+            (place / store_lock.LOCK).write_bytes(content)
             with pytest.raises(StoreHeld) as caught:
                 await hold(store)
             assert "\x1b" not in f"{caught.value}{caught.value.holder.who}"
-        (place / lock.LOCK).unlink()
-        (place / lock.LOCK).symlink_to("/etc/hosts")
+        (place / store_lock.LOCK).unlink()
+        (place / store_lock.LOCK).symlink_to("/etc/hosts")
         with pytest.raises(StoreError):
             await hold(store)

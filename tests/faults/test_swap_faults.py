@@ -18,9 +18,9 @@ import msgspec
 import psycopg
 import pytest
 
+from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources import postgresql
-from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import HostError
 from tests.faults.restored_shop import ROWS, SUM, failing, other, server, shop
@@ -40,7 +40,9 @@ from tests.waiting import wait_for
 __all__ = ["other", "server", "shop"]
 
 
-async def test_42_sessions_in_the_way_are_named_and_ended_only_when_told(server: Postgres, shop: Options) -> None:
+async def test_42_sessions_in_the_way_are_named_and_ended_only_when_told(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     kept = await dumped(shop)
     with holding(server, "SET LOCAL work_mem = '1MB'", "shop") as pid:
         [said] = bad(await target(shop, kept.goal()).checks())
@@ -74,7 +76,7 @@ def untouched_name(server: Postgres) -> Iterator[None]:
     assert server.csv(asked) == before
 
 
-async def test_42_a_prepared_transaction_in_the_way_is_told(shop: Options) -> None:
+async def test_42_a_prepared_transaction_in_the_way_is_told(shop: PostgresqlOptions) -> None:
     with Postgres("max_prepared_transactions = 5\n", version=17) as server:
         fresh(server, ROWS, "shop")
         options = options_for(server)
@@ -85,7 +87,7 @@ async def test_42_a_prepared_transaction_in_the_way_is_told(shop: Options) -> No
 
 
 @pytest.mark.parametrize("name", ["postgres", "template1", "template0"])
-async def test_43_the_servers_own_databases_are_no_target(server: Postgres, shop: Options, name: str) -> None:
+async def test_43_the_servers_own_databases_are_no_target(server: Postgres, shop: PostgresqlOptions, name: str) -> None:
     kept = await dumped(shop)
     [said] = bad(await target(options_for(server, name), kept.goal()).checks())
     assert f"database {name}: it is the server's own" in said
@@ -95,7 +97,7 @@ async def test_43_the_servers_own_databases_are_no_target(server: Postgres, shop
 
 
 async def test_44_another_server_than_the_sets_is_refused_unless_told(
-    server: Postgres, shop: Options, other: Postgres
+    server: Postgres, shop: PostgresqlOptions, other: Postgres
 ) -> None:
     kept = await dumped(shop)
     options = options_for(other)
@@ -108,7 +110,7 @@ async def test_44_another_server_than_the_sets_is_refused_unless_told(
     assert bad(await target(options, kept.goal(scratch=True)).checks()) == []
 
 
-async def test_45_too_little_room_is_told_before(server: Postgres, shop: Options) -> None:
+async def test_45_too_little_room_is_told_before(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = (await dumped(shop)).saying(size_bytes=1 << 50)
     [said] = bad(await target(shop, kept.goal()).checks())
     assert "1.0P needed" in said
@@ -177,7 +179,7 @@ def archives_left() -> list[str]:
 @pytest.mark.parametrize("large", [(), ("20000",)], ids=["small", "large"])
 @pytest.mark.parametrize("at", ["half", "staged"])
 async def test_46_a_killed_restore_touches_nothing_and_is_listed_and_taken_away(
-    server: Postgres, shop: Options, at: str, large: Sequence[str]
+    server: Postgres, shop: PostgresqlOptions, at: str, large: Sequence[str]
 ) -> None:
     before = server.csv(SUM, database="shop")
     with restoring(server, large=large) as process:
@@ -201,7 +203,9 @@ async def test_46_a_killed_restore_touches_nothing_and_is_listed_and_taken_away(
     assert databases(server) == ["shop", into.swap_plan().before]
 
 
-async def test_46_a_server_that_dies_in_the_middle_keeps_what_was_there(server: Postgres, shop: Options) -> None:
+async def test_46_a_server_that_dies_in_the_middle_keeps_what_was_there(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     kept = await dumped(shop)
     before = server.csv(SUM, database="shop")
     stopped: list[int] = []
@@ -227,7 +231,7 @@ async def test_46_a_server_that_dies_in_the_middle_keeps_what_was_there(server: 
 @pytest.mark.parametrize("only", ["", "users"], ids=["database", "table"])
 @pytest.mark.parametrize(("crash_at", "settled"), [("swap-first", "undone"), ("swap-second", "finished")])
 async def test_47_a_crash_between_the_renames_leaves_all_of_them_or_none(
-    server: Postgres, shop: Options, only: str, crash_at: str, settled: str
+    server: Postgres, shop: PostgresqlOptions, only: str, crash_at: str, settled: str
 ) -> None:
     before = server.csv(SUM, database="shop")
     with restoring(server, only, crash_at) as process:
@@ -248,7 +252,9 @@ async def test_47_a_crash_between_the_renames_leaves_all_of_them_or_none(
         assert server.csv(SUM, database="shop")[0][0] == "10"
 
 
-async def test_48_a_writer_that_reconnects_is_kept_out_for_less_than_a_second(server: Postgres, shop: Options) -> None:
+async def test_48_a_writer_that_reconnects_is_kept_out_for_less_than_a_second(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     kept = await dumped(shop)
     url = f"postgresql://{SUPERUSER}@127.0.0.1:{server.port}/shop"
     ended, written = threading.Event(), list[float]()
@@ -285,7 +291,7 @@ async def test_48_a_writer_that_reconnects_is_kept_out_for_less_than_a_second(se
     assert all(in_both)
 
 
-async def test_49_a_standby_or_a_read_only_server_is_told_before(server: Postgres, shop: Options) -> None:
+async def test_49_a_standby_or_a_read_only_server_is_told_before(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     version = int(server.csv("SHOW server_version")[0][0].split(".")[0])
     with Postgres(version=version, standby_of=server) as standby:
@@ -300,7 +306,9 @@ async def test_49_a_standby_or_a_read_only_server_is_told_before(server: Postgre
 
 
 @pytest.mark.parametrize("manual", [False, True], ids=["archive", "script"])
-async def test_50_timeouts_of_role_and_database_end_nothing(server: Postgres, shop: Options, manual: bool) -> None:
+async def test_50_timeouts_of_role_and_database_end_nothing(
+    server: Postgres, shop: PostgresqlOptions, manual: bool
+) -> None:
     kept = await dumped(shop, manual=manual)
     # In one session: it keeps what it began with, the next one has no time for anything.
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
@@ -335,7 +343,7 @@ def _escaped(name: str) -> str:
     return name.replace("\\", "\\\\").replace("'", "\\'")
 
 
-async def test_two_restores_into_one_database_meet(server: Postgres, shop: Options) -> None:
+async def test_two_restores_into_one_database_meet(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     first, second = target(shop, kept.goal()), target(shop, kept.goal())
     await first.stage(lambda _done: None)

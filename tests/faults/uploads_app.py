@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lilfox_tui.backup.sources import files
+from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
@@ -39,8 +39,8 @@ def app(tmp_path: Path) -> Path:
     return tmp_path / "app"
 
 
-def options(app: Path, **changes: Any) -> files.Options:
-    return files.Options(**({"path": str(app / "public/uploads"), "root": str(app)} | changes))
+def options(app: Path, **changes: Any) -> FilesOptions:
+    return FilesOptions(**({"path": str(app / "public/uploads"), "root": str(app)} | changes))
 
 
 def file(name: str, content: bytes = b"evil", **fields: Any) -> Made:

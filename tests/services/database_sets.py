@@ -11,10 +11,10 @@ from urllib.parse import quote
 import msgspec
 
 from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, ManifestPart, PartKind, Status, detail_json
 from lilfox_tui.backup.source import RestoreTarget, SourceRestoreSpec
 from lilfox_tui.backup.sources import postgresql
-from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.hosts.base import Host
 from tests.services.kept_parts import KeptParts
 from tests.services.postgres import SUPERUSER, Postgres
@@ -77,13 +77,15 @@ class DatabaseSet:
         return raw
 
 
-def options_for(server: Postgres, database: str = "shop", *, user: str = SUPERUSER, **more: Any) -> Options:
+def options_for(server: Postgres, database: str = "shop", *, user: str = SUPERUSER, **more: Any) -> PostgresqlOptions:
     """A source that is ``database``, through the server's socket."""
     url = f"postgresql://{user}@/{quote(database, safe='')}?host={quote(str(server.folder))}&port={server.port}"
-    return msgspec.convert({"url": url, **more}, Options)
+    return msgspec.convert({"url": url, **more}, PostgresqlOptions)
 
 
-async def dumped(options: Options, *, host: Host | None = None, manual: bool = False, told: bool = True) -> DatabaseSet:
+async def dumped(
+    options: PostgresqlOptions, *, host: Host | None = None, manual: bool = False, told: bool = True
+) -> DatabaseSet:
     """A set made by the source itself."""
     into = KeptParts(manual=manual)
     await postgresql.open_source("database", options, host or local()).dump(into)
@@ -91,13 +93,13 @@ async def dumped(options: Options, *, host: Host | None = None, manual: bool = F
     return DatabaseSet(raw, into.details, told=told)
 
 
-def target(options: Options, goal: SourceRestoreSpec, host: Host | None = None) -> RestoreTarget:
+def target(options: PostgresqlOptions, goal: SourceRestoreSpec, host: Host | None = None) -> RestoreTarget:
     """Where the set goes."""
     made: RestoreTarget = postgresql.open_target("database", options, host or local(), goal)
     return made
 
 
-async def restored(options: Options, goal: SourceRestoreSpec) -> RestoreTarget:
+async def restored(options: PostgresqlOptions, goal: SourceRestoreSpec) -> RestoreTarget:
     """Restores wholly, every check asked; the target has swapped (in a drill: compared, and taken away again)."""
     into = target(options, goal)
     assert bad(await into.checks()) == []

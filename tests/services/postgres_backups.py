@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lilfox_tui.backup.postgresql.source import PostgreSqlSource, open_source
-from lilfox_tui.backup.sources.postgresql import Options
+from lilfox_tui.backup.options import PostgresqlOptions
+from lilfox_tui.backup.sources.postgresql import PostgreSqlSource, open_source
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.local import LocalHost
@@ -26,12 +26,14 @@ def local() -> LocalHost:
 def source(server: Postgres, *, user: str = SUPERUSER, host: Host | None = None, **options: Any) -> PostgreSqlSource:
     """A source of the database ``lilfox`` unless ``databases`` are given."""
     options = {"url": f"postgresql://{user}@127.0.0.1:{server.port}", "databases": ("lilfox",), **options}
-    return open_source("db", Options(**options), host or local())
+    return open_source("db", PostgresqlOptions(**options), host or local())
 
 
 def source_at(port: int, user: str = SUPERUSER) -> PostgreSqlSource:
     """A source of ``lilfox`` on the server that listens there, for processes of their own."""
-    return open_source("db", Options(url=f"postgresql://{user}@127.0.0.1:{port}/lilfox", globals=False), local())
+    return open_source(
+        "db", PostgresqlOptions(url=f"postgresql://{user}@127.0.0.1:{port}/lilfox", globals=False), local()
+    )
 
 
 def program(server: Postgres, name: str, *words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:

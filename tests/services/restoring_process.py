@@ -10,8 +10,8 @@ import sys
 
 import msgspec
 
+from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.postgresql import load
-from lilfox_tui.backup.sources.postgresql import Options
 from tests.services.database_sets import dumped, target
 
 
@@ -24,7 +24,7 @@ def reached(what: str) -> None:
 
 async def restore(url: str, only: str) -> None:
     """From the dump to the swap."""
-    options = msgspec.convert({"url": url}, Options)
+    options = msgspec.convert({"url": url}, PostgresqlOptions)
     kept = await dumped(options)
     reached("dumped")
     half = len(kept.bytes_of_database) * 0.3

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.backup.options import ConfigOptions, FilesOptions
 from lilfox_tui.backup.sources import config, files
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import HostConfig, SshConfig
@@ -80,9 +81,9 @@ def content(path: str) -> bytes:
     return Path(path).read_bytes()
 
 
-def options(app: Path, **changes: object) -> files.Options:
+def options(app: Path, **changes: object) -> FilesOptions:
     settings = {"path": str(app / "public/uploads"), "root": str(app)}
-    return files.Options(**(settings | changes))  # type: ignore[arg-type]
+    return FilesOptions(**(settings | changes))  # type: ignore[arg-type]
 
 
 async def test_a_folder_comes_back_as_it_was(host: Host, app: Path, tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ async def test_a_folder_with_an_odd_name_comes_back(host: Host, tmp_path: Path) 
     folder.mkdir()
     (folder / "f").write_text("here")
     was = snapshot(folder)
-    wanted = files.Options(path=str(folder))
+    wanted = FilesOptions(path=str(folder))
     shelf = await dumped(files.open_source("odd", wanted, host), tmp_path / "set")
     (folder / "f").unlink()
     await restored(files.open_target("odd", wanted, host, shelf.goal()))
@@ -231,7 +232,7 @@ async def test_exclusions_leave_out(host: Host, app: Path, tmp_path: Path) -> No
 
 @pytest.mark.fault("2.10")
 async def test_the_configuration_comes_back(host: Host, app: Path, tmp_path: Path) -> None:
-    wanted = config.Options(root=str(app))
+    wanted = ConfigOptions(root=str(app))
     was = snapshot(app)
     shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
     assert sorted(shelf.parts) == ["config_20231230_020000.tar", "env_20231230_020000"]
@@ -253,7 +254,7 @@ async def test_the_configuration_comes_back(host: Host, app: Path, tmp_path: Pat
 
 
 async def test_the_environment_comes_back_alone(host: Host, app: Path, tmp_path: Path) -> None:
-    wanted = config.Options(root=str(app))
+    wanted = ConfigOptions(root=str(app))
     shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
     (app / ".env").unlink()
     (app / "config" / "a.yaml").write_text("stays")
@@ -304,7 +305,7 @@ async def test_the_manual_s_script_restores_what_is_written_in_its_format(
 @pytest.mark.parametrize("path", ["gone", "app/public/uploads/again.txt", "linked"])
 async def test_what_is_no_folder_is_refused(host: Host, app: Path, tmp_path: Path, path: str) -> None:
     (tmp_path / "linked").symlink_to(app)
-    source = files.open_source("x", files.Options(path=str(tmp_path / path)), host)
+    source = files.open_source("x", FilesOptions(path=str(tmp_path / path)), host)
     assert [check for check in await source.checks() if check.state == "bad"]
 
 

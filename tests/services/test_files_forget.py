@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.backup.files import restore
+from lilfox_tui.backup.options import ConfigOptions, FilesOptions
 from lilfox_tui.backup.source import RestoreTarget, Swap
 from lilfox_tui.backup.sources import config, files
 from lilfox_tui.backup.store import BackupError
@@ -43,8 +44,8 @@ def app(tmp_path: Path) -> Path:
     return tmp_path / "a [1] *" / "app"
 
 
-def options(app: Path) -> files.Options:
-    return files.Options(path=str(app / U), root=str(app), links_out=True)
+def options(app: Path) -> FilesOptions:
+    return FilesOptions(path=str(app / U), root=str(app), links_out=True)
 
 
 async def restored(app: Path, tmp_path: Path, host: Host, **goal: Any) -> Swap:
@@ -102,7 +103,7 @@ async def test_both_of_a_configuration_are_let_go(app: Path, tmp_path: Path, hos
     (app / ".env").write_text("A=1\n")
     (app / "config").mkdir()
     (app / "config" / "a").write_text("then")
-    wanted = config.Options(root=str(app))
+    wanted = ConfigOptions(root=str(app))
     shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
     target = config.open_target("config", wanted, host, shelf.goal())
     await staged(target)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.postgresql.swap import MARK
 from lilfox_tui.backup.source import Swap
 from lilfox_tui.backup.sources import postgresql
-from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.backup.store import BackupError
 from tests.services.database_sets import DatabaseSet, databases, dumped, options_for, restored, without_others
 from tests.services.kept_parts import KeptParts
@@ -28,7 +28,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def shop(server: Postgres) -> Iterator[Options]:
+def shop(server: Postgres) -> Iterator[PostgresqlOptions]:
     """The database ``shop`` and the source that it is; all others are gone afterwards."""
     fresh(server, ROWS, "shop")
     yield options_for(server)
@@ -36,7 +36,7 @@ def shop(server: Postgres) -> Iterator[Options]:
     without_others(server)
 
 
-async def swapped(server: Postgres, shop: Options, only: str = "") -> Swap:
+async def swapped(server: Postgres, shop: PostgresqlOptions, only: str = "") -> Swap:
     kept = await dumped(shop)
     script(server, "DELETE FROM users WHERE id > 10", "shop")
     return (await restored(shop, kept.goal(only=only))).swap_plan()
@@ -54,7 +54,7 @@ async def why_not(server: Postgres, swap: Swap) -> str:
 
 @pytest.mark.parametrize("undone", [False, True])
 async def test_a_database_is_let_go_and_the_one_in_place_is_not_touched(
-    server: Postgres, shop: Options, undone: bool
+    server: Postgres, shop: PostgresqlOptions, undone: bool
 ) -> None:
     swap = await swapped(server, shop)
     if undone:
@@ -88,20 +88,20 @@ async def test_several_databases_are_let_go_together_or_not_at_all(server: Postg
     without_others(server)
 
 
-async def test_who_is_connected_is_told_and_never_ended(server: Postgres, shop: Options) -> None:
+async def test_who_is_connected_is_told_and_never_ended(server: Postgres, shop: PostgresqlOptions) -> None:
     swap = replace(await swapped(server, shop), end_sessions=True)
     with holding(server, "SET LOCAL work_mem = '1MB'", swap.before) as pid:
         assert f"{swap.before} is in use: pid {pid} (" in await why_not(server, swap)
         assert server.csv(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") == [["1"]]
 
 
-async def test_the_only_one_left_stays(server: Postgres, shop: Options) -> None:
+async def test_the_only_one_left_stays(server: Postgres, shop: PostgresqlOptions) -> None:
     swap = await swapped(server, shop)
     server.csv("DROP DATABASE shop")
     assert await why_not(server, swap) == "shop is not there: this may be the only one left"
 
 
-async def test_what_the_server_refuses_to_drop_is_told(server: Postgres, shop: Options) -> None:
+async def test_what_the_server_refuses_to_drop_is_told(server: Postgres, shop: PostgresqlOptions) -> None:
     swap = await swapped(server, shop)
     server.csv(f"ALTER DATABASE {swap.before} IS_TEMPLATE true")
     with pytest.raises(BackupError, match="cannot drop a template database"):
@@ -111,7 +111,7 @@ async def test_what_the_server_refuses_to_drop_is_told(server: Postgres, shop: O
 
 @pytest.mark.parametrize("changes", [{"before": "dear"}, {"staged": "dear"}, {"target": "other"}])
 async def test_other_names_than_a_restore_gives_are_never_dropped(
-    server: Postgres, shop: Options, changes: dict[str, str]
+    server: Postgres, shop: PostgresqlOptions, changes: dict[str, str]
 ) -> None:
     """Whoever can write to the journal cannot have anything dropped by that."""
     swap = replace(await swapped(server, shop), **changes)
@@ -123,7 +123,7 @@ async def test_other_names_than_a_restore_gives_are_never_dropped(
     assert databases(server) == was
 
 
-async def test_the_rows_kept_of_a_table_are_let_go(server: Postgres, shop: Options) -> None:
+async def test_the_rows_kept_of_a_table_are_let_go(server: Postgres, shop: PostgresqlOptions) -> None:
     swap = await swapped(server, shop, only="users")
     (found,) = await postgresql.kept(swap, local())
     assert (found.target, found.name, str(found.why_not)) == ("public.users", swap.before, "")
@@ -139,7 +139,9 @@ async def test_the_rows_kept_of_a_table_are_let_go(server: Postgres, shop: Optio
     assert await postgresql.kept(swap, local()) == []
 
 
-async def test_what_a_drill_left_is_let_go_and_nothing_that_is_worked_on(server: Postgres, shop: Options) -> None:
+async def test_what_a_drill_left_is_let_go_and_nothing_that_is_worked_on(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     (dead, alive, other) = (f"lilfox_drill_shop_2023123{n}_020000" for n in range(3))
     for name, target in ((dead, "shop"), (alive, "shop"), (other, "another")):
         server.csv(f"CREATE DATABASE {name}")

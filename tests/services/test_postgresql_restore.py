@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Iterator
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import RestoreChange, SourceRestoreSpec
 from lilfox_tui.backup.sources import postgresql
-from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import UsageError
 from tests.services.database_sets import (
@@ -60,7 +60,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def shop(server: Postgres) -> Iterator[Options]:
+def shop(server: Postgres) -> Iterator[PostgresqlOptions]:
     """The database ``shop`` and the source that it is; all others are gone afterwards."""
     fresh(server, SHOP, "shop")
     yield options_for(server)
@@ -69,7 +69,7 @@ def shop(server: Postgres) -> Iterator[Options]:
 
 
 async def test_a_database_comes_back_whole_and_what_was_there_is_kept_until_it_is_undone(
-    server: Postgres, shop: Options
+    server: Postgres, shop: PostgresqlOptions
 ) -> None:
     kept = await dumped(shop)
     before = server.csv(COUNTS, database="shop")
@@ -94,7 +94,7 @@ async def test_a_database_comes_back_whole_and_what_was_there_is_kept_until_it_i
 
 @pytest.mark.parametrize(("manual", "told"), [(True, True), (True, False)], ids=["script", "script of the manual's"])
 async def test_a_script_comes_back_as_an_archive_does(
-    server: Postgres, shop: Options, manual: bool, told: bool
+    server: Postgres, shop: PostgresqlOptions, manual: bool, told: bool
 ) -> None:
     kept = await dumped(shop, manual=manual, told=told)
     before = server.csv(COUNTS, database="shop")
@@ -103,7 +103,7 @@ async def test_a_script_comes_back_as_an_archive_does(
     assert server.csv(COUNTS, database="shop") == before
 
 
-async def test_a_database_that_is_gone_is_made_as_the_set_has_it(server: Postgres, shop: Options) -> None:
+async def test_a_database_that_is_gone_is_made_as_the_set_has_it(server: Postgres, shop: PostgresqlOptions) -> None:
     server.csv("""
         ALTER DATABASE shop OWNER TO app; ALTER DATABASE shop SET work_mem = '5MB';
         ALTER DATABASE shop SET search_path = "$user", public, "a, b"; ALTER DATABASE shop SET "my.word" = 'it''s';
@@ -127,7 +127,7 @@ def _settings(rows: list[list[str]]) -> list[list[str]]:
     return [[*row[:-1], "".join(sorted(row[-1]))] for row in rows]
 
 
-async def test_a_drill_leaves_nothing_and_touches_nothing(server: Postgres, shop: Options) -> None:
+async def test_a_drill_leaves_nothing_and_touches_nothing(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     script(server, DAMAGE, "shop")
     seen: list[list[str]] = []
@@ -143,7 +143,7 @@ async def test_a_drill_leaves_nothing_and_touches_nothing(server: Postgres, shop
     assert server.csv(COUNTS, database="shop")[0][0] == "101"
 
 
-async def test_it_comes_back_to_another_place_when_one_is_named(server: Postgres, shop: Options) -> None:
+async def test_it_comes_back_to_another_place_when_one_is_named(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     into = await restored(shop, kept.goal(place=options_for(server, "other shop").url))
     assert databases(server) == ["other shop", "shop"]
@@ -172,7 +172,7 @@ async def test_several_databases_are_swapped_together_or_not_at_all(server: Post
         target(options_for(server, "one"), kept.goal())
 
 
-async def test_what_would_change_is_told_by_table(server: Postgres, shop: Options) -> None:
+async def test_what_would_change_is_told_by_table(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     script(server, "DELETE FROM users WHERE id = 400; INSERT INTO log VALUES ('x'); UPDATE orders SET u = 1", "shop")
     script(server, "CREATE TABLE later (x int); INSERT INTO later VALUES (1)", "shop")
@@ -188,7 +188,7 @@ async def test_what_would_change_is_told_by_table(server: Postgres, shop: Option
 
 
 async def test_where_the_host_has_no_room_the_archive_is_restored_as_it_comes(
-    server: Postgres, shop: Options, monkeypatch: pytest.MonkeyPatch
+    server: Postgres, shop: PostgresqlOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = await dumped(shop)
     monkeypatch.setattr("lilfox_tui.backup.postgresql.load.MARGIN_BYTES", 1 << 60)
@@ -200,7 +200,9 @@ async def test_where_the_host_has_no_room_the_archive_is_restored_as_it_comes(
     assert done[-1] == len(kept.bytes_of_database)
 
 
-async def test_nothing_more_is_decoded_for_a_database_that_cannot_be_made(server: Postgres, shop: Options) -> None:
+async def test_nothing_more_is_decoded_for_a_database_that_cannot_be_made(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     kept = await dumped(shop)
     asked, ended = [0], [False]
 
@@ -227,7 +229,9 @@ def one_table(kept: DatabaseSet, only: str = "users") -> SourceRestoreSpec:
 
 
 @pytest.mark.parametrize("manual", [False, True], ids=["archive", "script"])
-async def test_one_table_gets_its_rows_back_and_all_else_stays(server: Postgres, shop: Options, manual: bool) -> None:
+async def test_one_table_gets_its_rows_back_and_all_else_stays(
+    server: Postgres, shop: PostgresqlOptions, manual: bool
+) -> None:
     kept = await dumped(shop, manual=manual)
     oid = server.csv("SELECT 'users'::regclass::oid", database="shop")
     script(server, "DELETE FROM orders WHERE u > 900; DELETE FROM users WHERE id > 900; TRUNCATE log", "shop")
@@ -268,7 +272,7 @@ async def test_one_table_gets_its_rows_back_and_all_else_stays(server: Postgres,
     ],
 )
 async def test_one_table_that_cannot_take_its_rows_stays_as_it_is(
-    server: Postgres, shop: Options, change: str, why: str
+    server: Postgres, shop: PostgresqlOptions, change: str, why: str
 ) -> None:
     kept = await dumped(shop)
     script(server, change, "shop")
@@ -294,7 +298,7 @@ async def test_one_table_that_cannot_take_its_rows_stays_as_it_is(
     ],
 )
 async def test_one_table_that_is_none_now_is_refused_before(
-    server: Postgres, shop: Options, change: str, why: str
+    server: Postgres, shop: PostgresqlOptions, change: str, why: str
 ) -> None:
     kept = await dumped(shop)
     script(server, change, "shop")
@@ -302,7 +306,7 @@ async def test_one_table_that_is_none_now_is_refused_before(
     assert why in said
 
 
-async def test_one_table_with_other_columns_now_is_refused(server: Postgres, shop: Options) -> None:
+async def test_one_table_with_other_columns_now_is_refused(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     script(server, "ALTER TABLE users ADD COLUMN age int", "shop")
     into = target(shop, one_table(kept))
@@ -312,7 +316,7 @@ async def test_one_table_with_other_columns_now_is_refused(server: Postgres, sho
     assert databases(server) == ["shop"]
 
 
-async def test_a_table_that_the_set_does_not_have_is_told(server: Postgres, shop: Options) -> None:
+async def test_a_table_that_the_set_does_not_have_is_told(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     [said] = bad(await target(shop, one_table(kept, "no.such")).checks())
     assert "shop_20231230_020000 has no table no.such" in said

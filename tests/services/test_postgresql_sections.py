@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.postgresql import load
 from lilfox_tui.backup.postgresql.compare import EarlyCounter, content_of
 from lilfox_tui.backup.postgresql.connect import open_server_access, read_url
 from lilfox_tui.backup.postgresql.psql import DatabaseContent, TableContent
-from lilfox_tui.backup.sources.postgresql import Options
 from lilfox_tui.backup.store import BackupError
 from tests.faults.test_dump_content_faults import EVERYTHING
 from tests.services.database_sets import databases, dumped, options_for, restored, target, without_others
@@ -38,7 +38,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def shop(server: Postgres) -> Iterator[Options]:
+def shop(server: Postgres) -> Iterator[PostgresqlOptions]:
     fresh(server, EVERYTHING.replace("DATABASE lilfox", "DATABASE shop") + MORE, "shop")
     yield options_for(server)
     no_session_is_left(server)
@@ -62,7 +62,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
 
 
 async def test_everything_that_a_database_can_hold_comes_back_in_sections(
-    server: Postgres, shop: Options, runs: list[tuple[str, list[str]]]
+    server: Postgres, shop: PostgresqlOptions, runs: list[tuple[str, list[str]]]
 ) -> None:
     kept = await dumped(shop)
     assert len(kept.bytes_of_database) > load.HEAD_BYTES
@@ -81,7 +81,7 @@ async def test_everything_that_a_database_can_hold_comes_back_in_sections(
 
 
 async def test_where_the_table_of_contents_is_longer_than_what_is_kept_of_it_the_archive_comes_again(
-    server: Postgres, shop: Options, runs: list[tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
+    server: Postgres, shop: PostgresqlOptions, runs: list[tuple[str, list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load, "HEAD_BYTES", 1)
     monkeypatch.setattr("tests.services.database_sets._BLOCK", 1000)
@@ -91,7 +91,7 @@ async def test_where_the_table_of_contents_is_longer_than_what_is_kept_of_it_the
 
 
 async def test_an_index_that_cannot_be_made_fails_the_restore(
-    server: Postgres, shop: Options, runs: list[tuple[str, list[str]]]
+    server: Postgres, shop: PostgresqlOptions, runs: list[tuple[str, list[str]]]
 ) -> None:
     kept = await dumped(shop)
     raw = kept.bytes_of_database
@@ -106,7 +106,7 @@ async def test_an_index_that_cannot_be_made_fails_the_restore(
 
 
 async def test_a_row_that_differs_is_told_also_of_a_table_that_was_counted_ahead(
-    server: Postgres, shop: Options, runs: list[tuple[str, list[str]]]
+    server: Postgres, shop: PostgresqlOptions, runs: list[tuple[str, list[str]]]
 ) -> None:
     kept = await dumped(shop)
     raw = kept.bytes_of_database
@@ -144,7 +144,9 @@ def changed(said: DatabaseContent, names: Sequence[str]) -> DatabaseContent:
     return structs.replace(said, tables={**said.tables, **other})
 
 
-async def test_what_is_counted_ahead_is_what_the_set_says_and_nothing_else(server: Postgres, shop: Options) -> None:
+async def test_what_is_counted_ahead_is_what_the_set_says_and_nothing_else(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     said = await content(server)
     async with counting(server, changed(said, ["public.few"])) as ahead:
         ahead.loaded()
@@ -154,7 +156,9 @@ async def test_what_is_counted_ahead_is_what_the_set_says_and_nothing_else(serve
     assert all(said.tables[name] == table for name, table in found.items())
 
 
-async def test_a_table_that_is_written_is_not_counted_before_that_has_ended(server: Postgres, shop: Options) -> None:
+async def test_a_table_that_is_written_is_not_counted_before_that_has_ended(
+    server: Postgres, shop: PostgresqlOptions
+) -> None:
     script(server, "CREATE TABLE slow (x int); INSERT INTO slow VALUES (1), (2)", "shop")
     said = await content(server)
     script(server, "DELETE FROM slow WHERE x = 2", "shop")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lilfox_tui.backup.options import LocalOptions, SftpOptions
 from lilfox_tui.backup.store import BackupStore, StoreError, StoreHeld
 from lilfox_tui.backup.stores import local, sftp
 from lilfox_tui.config.model import HostConfig
@@ -65,11 +66,11 @@ class opened:  # noqa: N801 - it reads like a function
         self.host = here
         self.store: BackupStore
         if kind == "local":
-            self.store = local.open_store("s", local.Options(path=str(folder), **options), here)  # type: ignore[arg-type]
+            self.store = local.open_store("s", LocalOptions(path=str(folder), **options), here)  # type: ignore[arg-type]
             return
         server: Sshd = lab.servers[kind == "sftp-only"]
         self.host = open_host("nas", lab.host(server), lab.ssh())
-        self.store = sftp.open_store("s", sftp.Options(host="nas", path=str(folder), **options), self.host)  # type: ignore[arg-type]
+        self.store = sftp.open_store("s", SftpOptions(host="nas", path=str(folder), **options), self.host)  # type: ignore[arg-type]
 
     async def __aenter__(self) -> BackupStore:
         return self.store
@@ -331,7 +332,7 @@ async def test_an_account_without_a_shell_in_its_own_root_is_enough(lab: SshdLab
     with account("/usr/sbin/nologin") as name:
         server = lab.sshd("ForceCommand internal-sftp", "ChrootDirectory /home")
         host = open_host("nas", lab.host(server, user=name), lab.ssh())
-        store = sftp.open_store("s", sftp.Options(host="nas", path=f"/{name}/sets"), host)
+        store = sftp.open_store("s", SftpOptions(host="nas", path=f"/{name}/sets"), host)
         assert all(check.state == "good" for check in await store.checks(1000))
         async with store.lock("backup"):
             await store.write("a", of(b"data"))
@@ -351,7 +352,7 @@ async def test_who_may_only_read_can_still_read_and_is_told_that_it_cannot_write
         os.chmod(path, 0o755)
     with account("/bin/sh") as name:
         host = open_host("nas", lab.host(lab.servers[0], user=name), lab.ssh())
-        store = sftp.open_store("s", sftp.Options(host="nas", path=str(folder)), host)
+        store = sftp.open_store("s", SftpOptions(host="nas", path=str(folder)), host)
         checks = await store.checks(1)
         assert any(check.state == "bad" and "no right to write" in str(check.found) for check in checks)
         async with store.lock("restore", shared=True):
@@ -373,7 +374,7 @@ async def test_a_protected_host_is_not_written(lab: SshdLab, folder: Path) -> No
     os.mkdir(folder)
     (folder / "a").write_bytes(b"data")
     host = open_host("nas", lab.host(lab.servers[0], protected=True), lab.ssh())
-    store = sftp.open_store("s", sftp.Options(host="nas", path=str(folder)), host)
+    store = sftp.open_store("s", SftpOptions(host="nas", path=str(folder)), host)
     for attempt in (store.write("b", of(b"x")), store.put_small("b", b"x"), store.remove(["a"]), held(store)):
         with pytest.raises(NotAllowed, match="allows no change"):
             await attempt
@@ -386,14 +387,14 @@ async def test_a_protected_host_is_not_written(lab: SshdLab, folder: Path) -> No
 
 
 async def test_this_machine_has_no_sftp(here: Host) -> None:
-    store = sftp.open_store("s", sftp.Options(host="here", path="/x"), here)
+    store = sftp.open_store("s", SftpOptions(host="here", path="/x"), here)
     with pytest.raises(UsageError, match="not reached by SSH"):
         await store.entries()
 
 
 async def test_a_server_without_sftp_says_so(lab: SshdLab) -> None:
     host = open_host("nas", lab.host(lab.sshd("Subsystem sftp /nonexistent")), lab.ssh())
-    store = sftp.open_store("s", sftp.Options(host="nas", path="/tmp"), host)
+    store = sftp.open_store("s", SftpOptions(host="nas", path="/tmp"), host)
     with pytest.raises(HostError, match="opens no SFTP session"):
         await store.entries()
     await host.close()

@@ -9,8 +9,8 @@ import pytest
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.aio import CancelSafeTaskGroup
 from lilfox_tui.hosts import local_process
+from lilfox_tui.hosts.base import BoundedOutput, LimitReached
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.hosts.output import BoundedOutput, LimitReached
 from tests.waiting import PATIENCE_S, turn
 
 TURNS = 8

@@ -12,8 +12,8 @@ from typing import Any
 from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.file_options import FileTreeOptions
 from lilfox_tui.backup.files.tar_filter import ArchiveSummary, TarFilter, filtered, put_below
+from lilfox_tui.backup.options import FileTreeOptions
 from lilfox_tui.backup.source import DumpCommand, PartSink, StoredPart
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.i18n import clauses, listed, ntr, tr

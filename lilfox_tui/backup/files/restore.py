@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Struct, structs
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.file_options import FileTreeOptions
 from lilfox_tui.backup.files.archive import PathFacts, inspect_place, program_checks
 from lilfox_tui.backup.files.staging import (
     FILE,
@@ -31,6 +30,8 @@ from lilfox_tui.backup.files.staging import (
 )
 from lilfox_tui.backup.files.staging import standing as standing_now
 from lilfox_tui.backup.files.tar import SafeMembers, TarMember
+from lilfox_tui.backup.local_folder import MOUNTS, mount_points
+from lilfox_tui.backup.options import FileTreeOptions
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import (
     Comparison,
@@ -42,7 +43,6 @@ from lilfox_tui.backup.source import (
     Standing,
     Swap,
 )
-from lilfox_tui.backup.storage.local_folder import MOUNTS, mount_points
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, clauses, listed, ntr, tr

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
-from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.files.archive import TarOutcome, archive, created
 from lilfox_tui.backup.source import Renames, Settled, Standing, Swap, standing_of
 from lilfox_tui.backup.store import BackupError, HalfSwapped
+from lilfox_tui.core.crash import phase
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Completed, Host

@@ -10,7 +10,6 @@ from contextlib import aclosing
 from signal import Signals
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, ServerAccess
 from lilfox_tui.backup.postgresql.content import DatabaseSnapshot, schema_digest, take_snapshot
 from lilfox_tui.backup.postgresql.psql import DatabaseContent, DatabaseDetail, Psql, SqlRefused, refusal_hint
@@ -26,10 +25,11 @@ from lilfox_tui.backup.postgresql.server import (
 from lilfox_tui.backup.sets.model import PartKind
 from lilfox_tui.backup.source import DumpCommand, PartSink, RemotePart, StoredPart
 from lilfox_tui.backup.store import LINK, BackupError
+from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import CommandFailed, LilFoxError
 from lilfox_tui.core.i18n import Message, _, listed, ntr, tr
 from lilfox_tui.core.text import clean, human_bytes, human_duration
-from lilfox_tui.hosts.output import failed
+from lilfox_tui.hosts.base import failed
 
 # Why pg_dump failed and what to do, from what it said and from what the server knows now.
 #

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.postgresql.psql import (
     DatabaseDetail,
@@ -28,6 +27,7 @@ from lilfox_tui.backup.postgresql.psql import (
 from lilfox_tui.backup.postgresql.server import MEETING, DatabaseFacts, ServerFacts, ServerSession, sessions_in
 from lilfox_tui.backup.sets.names import stamp_of
 from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, clauses, listed, tr
 from lilfox_tui.core.text import clean, human_duration

@@ -9,7 +9,6 @@ from contextlib import aclosing, suppress
 from msgspec import Struct, convert, structs
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.postgresql.compare import changes_of, content_of, differing
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.postgresql.content import TEXT_FORM, counting
@@ -23,6 +22,7 @@ from lilfox_tui.backup.postgresql.server_info import ServerInfo, read_server_inf
 from lilfox_tui.backup.postgresql.swap import before_name, drop, restored_name
 from lilfox_tui.backup.source import Comparison, RestoreChange, Settled, SourceRestoreSpec, Standing, Swap
 from lilfox_tui.backup.store import BackupError
+from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, _, listed, tr
 from lilfox_tui.core.text import clean

@@ -19,13 +19,13 @@ from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.context import BackupContext, source_module
-from lilfox_tui.backup.crash_points import phase
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import RestorePlace, settle, undo_rest, undo_swap
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Proof
 from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTarget, SourceRestoreSpec, Swap
 from lilfox_tui.backup.store import LINK, BackupError, BrokenSet, HalfSwapped, NotReady, RestoredDiffers, retry
 from lilfox_tui.backup.verify import SetReader, proof_time, put_proof, refuse_untrusted, verify
+from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import HostError, LilFoxError, NotAllowed
 from lilfox_tui.core.i18n import clauses, listed, tr
 from lilfox_tui.jobs.model import Run

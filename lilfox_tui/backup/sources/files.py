@@ -1,19 +1,101 @@
-"""A folder of files, as a tar archive: GNU tar on the host where it is."""
+"""The files source: a folder, as a tar archive."""
 
 from __future__ import annotations
 
-from lilfox_tui.backup.file_options import Absolute, FileTreeOptions
-from lilfox_tui.core import plugins
+import posixpath
+from collections.abc import AsyncIterator
+
+from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.files import restore
+from lilfox_tui.backup.files.archive import FolderArchive
+from lilfox_tui.backup.files.pieces import FolderPiece
+from lilfox_tui.backup.files.restore import FilesRestore, PieceSpec, finish, forget, kept, settle, standing, undo
+from lilfox_tui.backup.files.tar_filter import read_archive
+from lilfox_tui.backup.options import FilesOptions
+from lilfox_tui.backup.sets.model import FoundPart
+from lilfox_tui.backup.source import BackupSource, PartContent, PartSink, RestoreTarget, RetainedItem, SourceRestoreSpec
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.core.text import clean
+from lilfox_tui.hosts.base import Host
+
+__all__ = [
+    "finish",
+    "forget",
+    "forget_left",
+    "kept",
+    "left",
+    "open_source",
+    "open_target",
+    "read_content",
+    "settle",
+    "standing",
+    "undo",
+]
 
 
-class Options(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The folder is restored as a whole beside itself and swapped by rename, so its parent must be writable."""
+class FilesSource:
+    """See :class:`~lilfox_tui.backup.source.BackupSource`."""
 
-    kind: str = "files"
-    path: Absolute
-    root: Absolute | None = None
-    """The archive's names begin below this folder (``public/uploads/…`` of ``/srv/lilfox``), as the manual's do; below
-    the folder's own parent when not given."""
+    def __init__(self, name: str, options: FilesOptions, host: Host) -> None:
+        self.name = name
+        path = posixpath.normpath(options.path)
+        self.where = path if options.host is None else f"{options.host}:{path}"
+        root = posixpath.normpath(options.root) if options.root else posixpath.dirname(path)
+        if path == "/" or not path.startswith(root.rstrip("/") + "/"):
+            raise UsageError(
+                tr("{path} is not below {root}", path=clean(path), root=clean(root)),
+                tr("correct path or root of this source"),
+            )
+        self._tree = FolderArchive(host, root, posixpath.relpath(path, root), options)
+
+    async def checks(self) -> list[Check]:
+        """See :meth:`BackupSource.checks`."""
+        return await self._tree.checks()
+
+    async def size_bytes(self) -> int | None:
+        """See :meth:`BackupSource.size_bytes`."""
+        return await self._tree.size_bytes()
+
+    async def dump(self, into: PartSink) -> None:
+        """See :meth:`BackupSource.dump`."""
+        await self._tree.dump(into, self.name)
 
 
-__getattr__ = plugins.rest_in("lilfox_tui.backup.files.files_source")
+def open_source(name: str, options: FilesOptions, host: Host) -> BackupSource:
+    """The folder; nothing is read yet. Raises UsageError for a path that is not below ``root``."""
+    return FilesSource(name, options, host)
+
+
+def open_target(_name: str, options: FilesOptions, host: Host, goal: SourceRestoreSpec) -> RestoreTarget:
+    """Where the folder goes back to: ``goal.place``, or where it was."""
+    target = posixpath.normpath(goal.place or options.path)
+    missing = []
+    if len(goal.parts) != 1:
+        about = tr("archive of {target}", target=clean(target))
+        missing.append(Check(about, "bad", tr("the set does not have it"), tr("choose another set")))
+    pieces = [
+        FolderPiece(
+            PieceSpec(
+                host=host, part=part, blocks=goal.blocks, target=target, options=options, created=goal.set.created,
+                only=goal.only, scratch=goal.scratch,
+            )
+        )
+        for part in goal.parts[:1]
+    ]  # fmt: skip
+    return FilesRestore(host, options, goal, list(pieces), missing)
+
+
+async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> PartContent:
+    """See ``backup/source.py``."""
+    return await read_archive(part, blocks)
+
+
+async def left(options: FilesOptions, host: Host) -> list[RetainedItem]:
+    """See ``backup/source.py``."""
+    return await restore.left([posixpath.normpath(options.path)], host, sudo=options.sudo)
+
+
+async def forget_left(options: FilesOptions, host: Host) -> list[str]:
+    """See ``backup/source.py``."""
+    return await restore.forget_left([posixpath.normpath(options.path)], host, sudo=options.sudo)

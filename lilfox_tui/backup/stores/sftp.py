@@ -1,22 +1,537 @@
-"""A folder of an SSH host, by SFTP alone: the account needs no shell."""
+"""The SFTP store: a folder of an SSH host whose account needs no shell, and its lock."""
 
 from __future__ import annotations
 
-from lilfox_tui.config.model import StoreConfig
-from lilfox_tui.core import plugins
+import asyncio
+import errno
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from lilfox_tui.backup.checks import SMALL_BYTES, Check, StoreRoom, room_checks
+from lilfox_tui.backup.options import SftpOptions
+from lilfox_tui.backup.sets.names import FOLDERS, UNFINISHED, is_name, parted, store_error
+from lilfox_tui.backup.store import BackupStore, StoreEntry, StoreError
+from lilfox_tui.backup.store_lock import MARK_BYTES, PREFIX, mark_of, marked
+from lilfox_tui.core.crash import phase
+from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.base import HasSftp, Host, RemoteFileHandle, RemoteFiles, RemoteFilesystem, RemotePathFacts
+
+# A folder of an SSH host, by SFTP, in which nothing but its own regular files is touched.
+#
+# SFTP has no O_NOFOLLOW: each step is looked at before it is gone, and the folder (0700) is ours alone, so that nobody
+# else can put a link there in between.
 
 
-class Options(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """See the class's keys."""
+class RemoteFolder:
+    """``mount``: where a filesystem must be mounted, or None. Raises StoreError when it is not, or when the folder is
+    on another filesystem than before; OSError and HostError as RemoteFiles has them."""
 
-    kind: str = "sftp"
-    host: str
-    """Of the configuration."""
-    path: str
-    """Absolute, as the account sees it."""
-    require_mount: bool | str = False
-    """The folder must lie on a mounted filesystem of its own: ``true`` when it is the mount point itself, else the
-    mount point above it. Nothing is written while it is not mounted."""
+    def __init__(self, host: Host, path: str, mount: str | None = None) -> None:
+        self.path = path
+        self.where = f"{host.name}:{path}"
+        self.kept = False
+        """A command on the host itself keeps the lock's mark fresh."""
+        self._host = host
+        self._mount = mount
+        self._files: RemoteFiles | None = None
+        self._filesystem: int | None = None
+
+    async def files(self) -> RemoteFiles:
+        """The session, opened when there is none. Raises HostError, UsageError for a host without SFTP."""
+        if self._files is None or not self._files.alive:
+            if not isinstance(self._host, HasSftp):
+                raise UsageError(
+                    tr("{host} is not reached by SSH: it has no SFTP", host=self._host.name),
+                    tr("For a folder of this machine take a store of the kind local."),
+                )
+            await self.close()
+            self._files = await self._host.open_sftp()
+        return self._files
+
+    async def close(self) -> None:
+        """Ends the session."""
+        files, self._files = self._files, None
+        if files is not None:
+            await files.close()
+
+    async def look(self, *, make: bool = False) -> RemoteFiles:
+        """The session, when the folder is the one that it was; it is made if ``make``."""
+        files = await self.files()
+        if self._mount is not None and not await self._is_mounted(files, self._mount):
+            raise StoreError(
+                tr("nothing is mounted at {mount}: {folder} is not written", mount=self._mount, folder=self.where),
+                tr("Mount it; without it the backup would go to the disk below."),
+            )
+        try:
+            now = await files.filesystem(self.path)
+        except FileNotFoundError:
+            if not make:
+                raise
+            await files.make_folder(self.path)
+            now = await files.filesystem(self.path)
+        if now is not None and self._filesystem not in (None, now.id):
+            raise StoreError(
+                tr("{folder} is on another filesystem than when this began", folder=self.where),
+                tr("What was mounted there may be gone: see mount, and dmesg."),
+            )
+        self._filesystem = None if now is None else now.id
+        return files
+
+    async def _is_mounted(self, files: RemoteFiles, mount: str) -> bool:
+        """By the filesystems of it and of the folder above: a bind mount of the same one is not told from none."""
+        with suppress(FileNotFoundError):
+            real = await files.real(mount)
+            here, above = await files.filesystem(real), await files.filesystem(str(PurePosixPath(real).parent))
+            return here is not None and above is not None and here.id != above.id
+        return False
+
+    async def room(self, *, make: bool) -> tuple[RemoteFilesystem | None, RemotePathFacts]:
+        """Its filesystem, and the folder."""
+        files = await self.look(make=make)
+        return await files.filesystem(self.path), await files.facts(await files.real(self.path))
+
+    def at(self, name: str) -> str:
+        """The path of a name of our own in the folder."""
+        return f"{self.path}/{name}"
+
+    async def _path(self, files: RemoteFiles, name: str, *, make: bool = False) -> str:
+        """Where ``name`` is or will be; raises NotADirectoryError for a link on the way."""
+        folder, base = parted(name)
+        if not folder:
+            return self.at(base)
+        within = self.at(folder)
+        try:
+            kind = (await files.facts(within)).kind
+        except FileNotFoundError:
+            if not make:
+                raise
+            await files.make_folder(within)
+            kind = "folder"
+        if kind != "folder":
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), within)
+        return f"{within}/{base}"
+
+    async def create(self, name: str) -> RemoteFileHandle:
+        """A new file."""
+        files = await self.look(make=True)
+        return await files.create(await self._path(files, name, make=True))
+
+    async def open(self, name: str) -> RemoteFileHandle:
+        """A regular file to be read."""
+        files = await self.files()
+        return await self._open(files, await self._path(files, name))
+
+    async def _open(self, files: RemoteFiles, path: str) -> RemoteFileHandle:
+        if (await files.facts(path)).kind != "file":
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        return await files.open(path)
+
+    async def small(self, name: str, limit_bytes: int) -> bytes | None:
+        """What is in a file; None when it is gone, larger, or no regular file."""
+        try:
+            file = await self.open(name)
+        except OSError:
+            return None
+        try:
+            read = await file.read(0, limit_bytes + 1)
+        finally:
+            await file.close()
+        return read if len(read) <= limit_bytes else None
+
+    async def rename(self, old: str, new: str, *, over: bool = False) -> None:
+        """Gives a file another name in its folder; never one that is taken unless ``over``."""
+        files = await self.look()
+        here, there = await self._path(files, old), await self._path(files, new)
+        await (files.replace(here, there) if over else files.rename_new(here, there))
+
+    async def sync(self, name: str) -> None:
+        """Puts the names in the folder of ``name`` on the disk."""
+        files = await self.files()
+        await files.sync_folder(str(PurePosixPath(await self._path(files, name)).parent))
+
+    async def remove(self, name: str) -> None:
+        """Removes a regular file; nothing if it is gone, or is something else."""
+        files = await self.files()
+        with suppress(FileNotFoundError):
+            path = await self._path(files, name)
+            if (await files.facts(path)).kind == "file":
+                await files.remove(path)
+
+    async def entries(self) -> Sequence[StoreEntry]:
+        """All regular files, also those of the known sub-folders."""
+        files = await self.files()
+        listed = await files.listing(self.path)
+        found = _entries(listed, "")
+        for name, facts in listed:
+            if name in FOLDERS and facts.kind == "folder":
+                found += _entries(await files.listing(self.at(name)), f"{name}/")
+        return found
 
 
-__getattr__ = plugins.rest_in("lilfox_tui.backup.storage.sftp")
+def _entries(listed: Sequence[tuple[str, RemotePathFacts]], prefix: str) -> list[StoreEntry]:
+    return [
+        StoreEntry(prefix + name, facts.size_bytes, facts.modified)
+        for name, facts in listed
+        if facts.kind == "file" and is_name(name)
+    ]
+
+
+# A store's lock by SFTP: marks alone (``lock.py``), judged by the clock of the server.
+#
+# It is seen by who comes by SFTP, from anywhere, and by who has the folder on its own machine. SFTP knows no lock that
+# ends with its holder: of a run that was killed, or that has lost its link for good, it ends after five minutes.
+
+
+CLOCK = ".lilfox.clock."
+
+
+@asynccontextmanager
+async def remote_lock(folder: RemoteFolder, who: str, *, shared: bool) -> AsyncIterator[None]:
+    """See :meth:`lilfox_tui.backup.store.BackupStore.lock`. A folder that this account cannot write is shared without a
+    mark."""
+    marks = _RemoteMarks(folder)
+    if shared and not await marks.can_be_made():
+        yield
+        return
+    async with marked(marks, folder.where, mark_of(who, ""), shared=shared, dead=lambda mark: False):  # noqa: ARG005
+        yield
+
+
+class _RemoteMarks:
+    """See :class:`lilfox_tui.backup.store_lock.MarkFiles`."""
+
+    def __init__(self, folder: RemoteFolder) -> None:
+        self._folder = folder
+
+    @property
+    def kept(self) -> bool:
+        return self._folder.kept
+
+    @contextmanager
+    def _said(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise store_error(self._folder.where, name, error) from None
+
+    async def can_be_made(self) -> bool:
+        """Raises StoreError when the folder is not there."""
+        with self._said("."):
+            await self._folder.look()
+        try:
+            await self.now()
+        except (StoreError, NotAllowed):
+            return False
+        return True
+
+    async def create(self, name: str, data: bytes) -> bool:
+        with self._said(name):
+            files = await self._folder.look(make=True)
+            try:
+                file = await files.create(self._folder.at(name))
+            except FileExistsError:
+                return False
+            try:
+                await file.write(0, data)
+            except BaseException:
+                with suppress(OSError):
+                    await files.remove(self._folder.at(name))
+                raise
+            finally:
+                await file.close()
+        return True
+
+    async def read(self, name: str) -> tuple[bytes, datetime] | None:
+        with self._said(name):
+            files = await self._folder.files()
+            try:
+                if (await files.facts(self._folder.at(name))).kind != "file":
+                    return None
+                file = await files.open(self._folder.at(name))
+            except FileNotFoundError:
+                return None
+            try:
+                return await file.read(0, MARK_BYTES), (await file.facts()).modified
+            finally:
+                await file.close()
+
+    async def touch(self, name: str) -> None:
+        """By writing the first byte of a JSON object anew, so that it is the server's clock that says when."""
+        with self._said(name), suppress(FileNotFoundError):
+            file = await (await self._folder.files()).open(self._folder.at(name), write=True)
+            try:
+                await file.write(0, b"{")
+            finally:
+                await file.close()
+
+    async def rename_new(self, old: str, new: str) -> bool:
+        with self._said(old):
+            try:
+                await (await self._folder.files()).rename_new(self._folder.at(old), self._folder.at(new))
+            except (FileExistsError, FileNotFoundError):
+                return False
+        return True
+
+    async def remove(self, names: list[str]) -> None:
+        files = await self._folder.files()
+        for name in names:
+            with self._said(name), suppress(FileNotFoundError):
+                await files.remove(self._folder.at(name))
+
+    async def names(self) -> list[str]:
+        with self._said("."):
+            listed = await (await self._folder.files()).listing(self._folder.path)
+        return [name for name, _ in listed if name.startswith(PREFIX)]
+
+    async def now(self) -> datetime:
+        """What a file gets for its mtime that is made now."""
+        path = self._folder.at(CLOCK + os.urandom(8).hex())
+        with self._said(CLOCK):
+            files = await self._folder.look()
+            file = await files.create(path)
+            try:
+                await file.write(0, b"{")
+                return (await file.facts()).modified
+            finally:
+                await file.close()
+                await files.remove(path)
+
+
+# A folder of an SSH host, by SFTP alone: the account needs no shell.
+
+
+T = TypeVar("T")
+BLOCK = 4 * 1024 * 1024
+"""Asked for and sent at once, as many requests: less would wait for the link's round trip too often."""
+AT_ONCE = 32
+CLEANING_S = 20.0
+"""So long a failed write may try to take its part away: the link may be what failed."""
+
+
+def open_store(name: str, options: SftpOptions, host: Host) -> BackupStore:
+    """The store; nothing is looked at yet."""
+    return SftpStore(name, options, host)
+
+
+class SftpStore:
+    """See :class:`lilfox_tui.backup.store.BackupStore`."""
+
+    def __init__(self, name: str, options: SftpOptions, host: Host) -> None:
+        self.name = name
+        mount = options.require_mount
+        self._folder = RemoteFolder(host, options.path, options.path if mount is True else mount or None)
+        self.where = self._folder.where
+
+    async def checks(self, needed_bytes: int | None, *, write: bool = True) -> list[Check]:
+        """See :meth:`BackupStore.checks`."""
+        about = tr("store {where}", where=self.where)
+        try:
+            with self._said("."):
+                filesystem, facts = await self._folder.room(make=write)
+                writable = not write or await self._can_write()
+        except LilFoxError as error:
+            return [Check(about, "bad", error.message, error.hint)]
+        room = StoreRoom(
+            free_bytes=None if filesystem is None else filesystem.free_bytes,
+            free_files=None if filesystem is None else filesystem.free_files,
+            read_only=filesystem is not None and filesystem.read_only,
+            writable=writable,
+            mode=facts.mode,
+        )
+        return room_checks(self.where, room, needed_bytes, write=write)
+
+    async def _can_write(self) -> bool:
+        """By trying: SFTP does not tell whose a right is."""
+        try:
+            file = await self._folder.create(_TRIAL)
+        except FileExistsError:
+            return True
+        except OSError:
+            return False
+        await file.close()
+        await self._folder.remove(_TRIAL)
+        return True
+
+    def lock(self, who: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
+        """See :meth:`BackupStore.lock` and ``remote_lock``, which says who sees it."""
+        return remote_lock(self._folder, who, shared=shared)
+
+    def keep_there(self, kept: bool) -> None:
+        """Whether a command on the host itself keeps the lock meanwhile: then it outlasts the link."""
+        self._folder.kept = kept
+
+    async def entries(self) -> Sequence[StoreEntry]:
+        """See :meth:`BackupStore.entries`."""
+        with self._said("."):
+            return await self._folder.entries()
+
+    async def read(self, name: str) -> AsyncGenerator[bytes, None]:
+        """See :meth:`BackupStore.read`. Whether the server's disk answers or its cache is the server's affair."""
+        with self._said(name):
+            file = await self._folder.open(name)
+            reading: asyncio.Task[bytes] | None = None
+            try:
+                at = 0
+                reading = asyncio.create_task(file.read(at, BLOCK))
+                while block := await reading:
+                    at += len(block)
+                    reading = asyncio.create_task(file.read(at, BLOCK))
+                    yield block
+            finally:
+                await _end(reading)
+                await file.close()
+
+    async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[StoreEntry]]:
+        """See :meth:`BackupStore.look`."""
+        entries = await self.entries()
+        names = [entry.name for entry in entries if entry.name.endswith(endings)]
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def read(name: str) -> bytes | None:
+            async with turns:
+                return await self._folder.small(name, SMALL_BYTES)
+
+        found = await asyncio.gather(*(read(name) for name in names))
+        texts = {name: data for name, data in zip(names, found, strict=True) if data is not None}
+        return texts, [entry for entry in entries if entry.name not in texts]
+
+    async def write(self, name: str, blocks: AsyncIterator[bytes]) -> int:
+        """See :meth:`BackupStore.write`."""
+        part = name + UNFINISHED
+        with self._said(part):
+            file = await self._folder.create(part)
+        try:
+            size = await self._write_all(part, file, blocks)
+            phase("fsync")
+            with self._said(part):
+                await file.sync()
+        except BaseException:
+            await _to_end(self._give_up(part, file))
+            raise
+        await file.close()
+        return size
+
+    async def _write_all(self, part: str, file: RemoteFileHandle, blocks: AsyncIterator[bytes]) -> int:
+        """While some is on its way the next is waited for."""
+        writing: asyncio.Task[None] | None = None
+        at = 0
+        held = bytearray()
+        try:
+            async for block in blocks:
+                held += block
+                if len(held) >= BLOCK:
+                    await self._told(part, writing)
+                    writing = asyncio.create_task(file.write(at, bytes(held)))
+                    at += len(held)
+                    held.clear()
+            await self._told(part, writing)
+            if held:
+                await self._told(part, asyncio.create_task(file.write(at, bytes(held))))
+            return at + len(held)
+        finally:
+            await _end(writing)
+
+    async def _told(self, name: str, work: asyncio.Task[None] | None) -> None:
+        if work is not None:
+            with self._said(name):
+                await work
+
+    async def _give_up(self, part: str, file: RemoteFileHandle) -> None:
+        with suppress(OSError, LilFoxError, TimeoutError):
+            async with asyncio.timeout(CLEANING_S):
+                await file.close()
+                await self._folder.remove(part)
+
+    async def publish(self, names: Sequence[str]) -> None:
+        """See :meth:`BackupStore.publish`. When it raises, no name was given, as far as the store still answers."""
+        given: list[str] = []
+        try:
+            for name in names:
+                with self._said(name):
+                    await _to_end(self._give_name(name, given))
+            for name in {name.rpartition("/")[0]: name for name in names}.values():
+                with self._said(name):
+                    await self._folder.sync(name)
+        except BaseException:
+            await _to_end(self._unpublish(given))
+            raise
+
+    async def _give_name(self, name: str, given: list[str]) -> None:
+        await self._folder.rename(name + UNFINISHED, name)
+        given.append(name)
+
+    async def _unpublish(self, names: list[str]) -> None:
+        with suppress(OSError, LilFoxError, TimeoutError):
+            async with asyncio.timeout(CLEANING_S):
+                for name in names:
+                    await self._folder.rename(name, name + UNFINISHED)
+
+    async def put_small(self, name: str, data: bytes) -> None:
+        """See :meth:`BackupStore.put_small`."""
+        with self._said(name):
+            await _to_end(self._put_small(name, data))
+
+    async def _put_small(self, name: str, data: bytes) -> None:
+        part = name + UNFINISHED
+        await self._folder.remove(part)
+        file = await self._folder.create(part)
+        try:
+            await file.write(0, data)
+            await file.sync()
+            await file.close()
+            await self._folder.rename(part, name, over=True)
+        except BaseException:
+            await self._give_up(part, file)
+            raise
+        await self._folder.sync(name)
+
+    async def remove(self, names: Sequence[str]) -> None:
+        """See :meth:`BackupStore.remove`."""
+        for name in names:
+            with self._said(name):
+                await _to_end(self._folder.remove(name))
+
+    async def free_bytes(self) -> int | None:
+        """See :meth:`BackupStore.free_bytes`."""
+        with self._said("."):
+            filesystem, _ = await self._folder.room(make=False)
+        return None if filesystem is None else filesystem.free_bytes
+
+    async def close(self) -> None:
+        """Ends the SFTP session."""
+        await self._folder.close()
+
+    @contextmanager
+    def _said(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise store_error(self.where, name, error) from None
+
+
+_TRIAL = "lilfox-may-write" + UNFINISHED
+
+
+async def _to_end(work: Awaitable[T]) -> T:
+    """What ``work`` gives; when this is cancelled meanwhile, ``work`` comes to its end first."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.exception()
+        raise
+
+
+async def _end(task: asyncio.Task[T] | None) -> None:
+    """Ends a task whose result nobody wants any more."""
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()

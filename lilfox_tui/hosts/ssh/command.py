@@ -14,7 +14,7 @@ from msgspec import Struct
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.aio import CancelSafeTaskGroup
 from lilfox_tui.core.errors import LinkLost
-from lilfox_tui.hosts.output import BoundedOutput, LimitReached, OutputTail, sudo_refused
+from lilfox_tui.hosts.base import BoundedOutput, LimitReached, OutputTail, sudo_refused
 from lilfox_tui.hosts.shell_words import (
     READ_SCRIPT,
     StartLine,

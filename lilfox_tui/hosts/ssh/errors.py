@@ -12,7 +12,7 @@ from asyncssh.config import ConfigParseError
 from lilfox_tui.core.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable, LinkLost
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import clean
-from lilfox_tui.hosts.output import last_words
+from lilfox_tui.hosts.base import last_words
 from lilfox_tui.redact import redacted_start
 
 # What a server sends before SSH begins: its version line and, allowed but rare, lines before it (RFC 4253, 4.2).

@@ -17,8 +17,16 @@ from asyncssh.sftp import SFTPClientFile
 from lilfox_tui.core.errors import CommandTimeout, HostError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import clean, time_at
-from lilfox_tui.hosts.base import Host, Kind, RemoteFilesystem, RemotePathFacts
-from lilfox_tui.hosts.output import last_words, no_change_allowed, not_read, not_written
+from lilfox_tui.hosts.base import (
+    Host,
+    Kind,
+    RemoteFilesystem,
+    RemotePathFacts,
+    last_words,
+    no_change_allowed,
+    not_read,
+    not_written,
+)
 from lilfox_tui.hosts.ssh.errors import LINK_ERRORS, link_lost
 from lilfox_tui.hosts.ssh.link import Sessions
 

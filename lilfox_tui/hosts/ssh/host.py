@@ -14,8 +14,13 @@ from msgspec import Struct
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import HostUnreachable
-from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Link, Loop, LostCommand, RemoteFiles
-from lilfox_tui.hosts.output import (
+from lilfox_tui.hosts.base import (
+    OUTPUT_LIMIT,
+    Completed,
+    Link,
+    Loop,
+    LostCommand,
+    RemoteFiles,
     failed,
     login_timeout,
     loop_ended,

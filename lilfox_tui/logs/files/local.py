@@ -24,9 +24,8 @@ from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.errors import FileRefused
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import human_bytes
-from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.base import Host, not_read
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.hosts.output import not_read
 from lilfox_tui.logs.files.log_file import (
     ByteFile,
     FileStat,

@@ -13,8 +13,7 @@ from weakref import WeakKeyDictionary
 
 from lilfox_tui.core.errors import CommandTimeout, HostError, LilFoxError
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.output import not_read
+from lilfox_tui.hosts.base import Host, not_read
 from lilfox_tui.logs.files.local import by_block, search_words
 from lilfox_tui.logs.files.log_file import (
     FileStat,

@@ -15,8 +15,7 @@ from contextlib import AsyncExitStack
 from weakref import WeakKeyDictionary
 
 from lilfox_tui.core.errors import HostError
-from lilfox_tui.hosts.base import Host, Loop
-from lilfox_tui.hosts.output import loop_timeout
+from lilfox_tui.hosts.base import Host, Loop, loop_timeout
 
 ANSWER_S = 20.0
 LOOK_S = 6.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lilfox_tui.runbook.lint import operation_checks, runbook_checks, script_checks
-from lilfox_tui.runbook.lint.source import FenceSource
+from lilfox_tui.runbook.lint.script_checks import FenceSource
 from lilfox_tui.runbook.model import Document, Problem
 
 _OF_A_FENCE: tuple[Callable[[FenceSource], Iterator[Problem]], ...] = (

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lilfox_tui.core.i18n import _
-from lilfox_tui.runbook.lint.source import FenceSource, hazard
+from lilfox_tui.runbook.lint.script_checks import FenceSource, hazard
 from lilfox_tui.runbook.model import Problem
 
 # Hazards of shell scripts that back up and restore.

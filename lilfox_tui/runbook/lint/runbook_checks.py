@@ -11,7 +11,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.runbook.bash.launcher import UnsetVariables
-from lilfox_tui.runbook.lint.source import FenceSource, hazard
+from lilfox_tui.runbook.lint.script_checks import FenceSource, hazard
 from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable
 from lilfox_tui.runbook.run.state import EACH, word_of
 from lilfox_tui.runbook.run.variables import check_value, refusals

@@ -7,8 +7,8 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from lilfox_tui.app.panes.backup.state import BackupState
+from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.backup.restores.interrupted import Restored
-from lilfox_tui.backup.sources.files import Options as FilesOptions
 from lilfox_tui.config.model import Config, HostConfig, PlanConfig
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import Backups

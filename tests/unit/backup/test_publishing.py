@@ -14,13 +14,13 @@ import msgspec
 import pyrage
 import pytest
 
+from lilfox_tui.backup.options import LocalOptions
 from lilfox_tui.backup.packing import PartCount
 from lilfox_tui.backup.publishing import Publication, SetHeader
 from lilfox_tui.backup.sets.catalogue import manifest_trouble
 from lilfox_tui.backup.sets.model import FoundPart, Manifest, ManifestPart
-from lilfox_tui.backup.storage.local import LocalStore
 from lilfox_tui.backup.store import BackupError, BrokenSet, NotReady, StoreError
-from lilfox_tui.backup.stores.local import Options
+from lilfox_tui.backup.stores.local import LocalStore
 from lilfox_tui.backup.verify import raw_blocks
 from lilfox_tui.core.errors import UsageError
 
@@ -40,7 +40,7 @@ DATA = os.urandom(200_000) + b"text that packs well\n" * 10_000
 
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:
-    return LocalStore("s", Options(path=str(tmp_path / "sets")))
+    return LocalStore("s", LocalOptions(path=str(tmp_path / "sets")))
 
 
 async def of(data: bytes) -> AsyncGenerator[bytes, None]:

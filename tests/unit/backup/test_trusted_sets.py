@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from lilfox_tui.backup.options import LocalOptions
 from lilfox_tui.backup.sets.catalogue import read_sets, sets_of
 from lilfox_tui.backup.sets.model import NO_KEYS, BackupSet, Manifest, Proof, SigningKeys, Status, encoded, keys_of
 from lilfox_tui.backup.sets.names import manifest_name, proof_name
-from lilfox_tui.backup.storage.local import LocalStore
 from lilfox_tui.backup.store import BrokenSet, StoreEntry
-from lilfox_tui.backup.stores.local import Options
+from lilfox_tui.backup.stores.local import LocalStore
 from lilfox_tui.backup.verify import SetReader, verify
 from lilfox_tui.config.model import SecretRef, SigningConfig
 from lilfox_tui.core.errors import LilFoxError
@@ -198,7 +198,7 @@ def test_verify_never_calls_whole_what_the_manifest_does_not_account_for(tmp_pat
     manifest = manifest_of(NOON)
     put_set(tmp_path, manifest)
     tmp_path.chmod(0o700)
-    store = LocalStore("store", Options(path=str(tmp_path)))
+    store = LocalStore("store", LocalOptions(path=str(tmp_path)))
     for what, change in UNACCOUNTED.items():
         document = json.loads(msgspec.json.encode(replace(whole(), parts=manifest.parts, sources=manifest.sources)))
         try:
@@ -300,7 +300,7 @@ def test_a_set_of_the_form_before_stays_readable_and_is_unsigned(tmp_path: Path)
 @pytest.mark.fault("S14")
 async def test_a_set_that_is_not_trusted_is_not_verified(tmp_path: Path) -> None:
     put_set(tmp_path, manifest_of(NOON))
-    store = LocalStore("store", Options(path=str(tmp_path)))
+    store = LocalStore("store", LocalOptions(path=str(tmp_path)))
     [found] = await read_sets(store, zone=UTC, keys=REQUIRING)
     with pytest.raises(BrokenSet, match="is not trusted: it is not signed"):
         await verify(NotedRun(), SetReader(store, keys=REQUIRING), found)

@@ -8,9 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from lilfox_tui.backup.sources import config as config_source
-from lilfox_tui.backup.sources import files, postgresql
-from lilfox_tui.backup.stores import local, sftp
+from lilfox_tui.backup.options import ConfigOptions, FilesOptions, LocalOptions, PostgresqlOptions, SftpOptions
 from lilfox_tui.config.loader import from_text, secret_refs
 from lilfox_tui.config.model import BackupConfig, EncryptConfig, KeepConfig, PlanConfig, Seconds, SecretRef
 from lilfox_tui.config.schema import schema, show
@@ -50,16 +48,16 @@ def test_stores_and_sources_are_the_options_of_their_kinds() -> None:
     config = from_text(GOOD, "c.yaml")
     assert config.backup == BackupConfig(
         stores={
-            "here": local.Options(path="/backup", require_mount=True),
-            "usb": local.Options(path="/mnt/usb/backup", require_mount="/mnt/usb"),
-            "nas": sftp.Options(host="nas-1", path="/srv/backup"),
+            "here": LocalOptions(path="/backup", require_mount=True),
+            "usb": LocalOptions(path="/mnt/usb/backup", require_mount="/mnt/usb"),
+            "nas": SftpOptions(host="nas-1", path="/srv/backup"),
         },
         plans={
             "lilfox": PlanConfig(
                 sources={
-                    "uploads": files.Options(host="web-1", path="/srv/lilfox/public/uploads", root="/srv/lilfox"),
-                    "settings": config_source.Options(root="/srv/lilfox"),
-                    "database": postgresql.Options(
+                    "uploads": FilesOptions(host="web-1", path="/srv/lilfox/public/uploads", root="/srv/lilfox"),
+                    "settings": ConfigOptions(root="/srv/lilfox"),
+                    "database": PostgresqlOptions(
                         url="postgresql://fox@h/db",
                         password=SecretRef("env:PW"),
                         as_="postgres",

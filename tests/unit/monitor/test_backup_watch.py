@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.backup.sources.files import Options as FilesOptions
-from lilfox_tui.backup.stores.local import Options as LocalOptions
+from lilfox_tui.backup.options import FilesOptions, LocalOptions
 from lilfox_tui.config.model import BackupConfig, Config, PlanConfig
 from lilfox_tui.jobs.model import Job
 from lilfox_tui.metrics.model import Level

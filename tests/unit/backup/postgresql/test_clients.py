@@ -6,7 +6,7 @@ import pytest
 
 from lilfox_tui.backup.postgresql.connect import ClientPrograms, HostClients
 from lilfox_tui.backup.postgresql.custom import read_head
-from lilfox_tui.backup.postgresql.source import stem_of
+from lilfox_tui.backup.sources.postgresql import stem_of
 from lilfox_tui.backup.store import BackupError, BrokenSet
 
 CLIENTS = HostClients(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.promql.functions import FUNCTIONS
-from lilfox_tui.promql.functions.arithmetic import binary_logarithm
+from lilfox_tui.promql.functions.values import binary_logarithm
 from lilfox_tui.scrape.labels import Matcher
 from tests.unit.promql.functions.windows import CALL, read, vector
 

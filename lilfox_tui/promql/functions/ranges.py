@@ -1,15 +1,158 @@
-"""Aggregations of each series over a range."""
+"""Functions of ranges: rates of counters, slopes of gauges, and aggregations of each series over time."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.promql import numerics
+from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.numerics import quantile
 from lilfox_tui.promql.tree import Function
 from lilfox_tui.promql.value import EvaluationRange
 from lilfox_tui.scrape.store import Floats, Times
+
+# How fast series change: rates of counters, slopes of gauges, resets and changes.
+
+
+def extrapolated(
+    span: EvaluationRange, times: Times, values: Floats, *, counter: bool, per_second: bool
+) -> Floats | None:
+    """``rate``, ``increase`` and ``delta``: what the samples gained, drawn out to the ends of the range.
+
+    An end that is within 1.1 average gaps of its sample is reached, else half a gap is added; a counter is not drawn
+    out to where it would have been negative. None for less than two samples.
+    """
+    if len(times) < 2:
+        return None
+    gained: Floats = values[-1] - values[0]
+    if counter:
+        gained = _with_resets(values, gained)
+    sampled = int(times[-1] - times[0]) / 1000
+    gap = sampled / (len(times) - 1)
+    to_start = int(times[0] - span.start_ms) / 1000
+    to_end = int(span.end_ms - times[-1]) / 1000
+    near, half = gap * 1.1, gap / 2
+    reached = to_start if to_start < near else half
+    before = _not_below_zero(values[0], gained, sampled, reached) if counter else reached
+    factor = (sampled + before + (to_end if to_end < near else half)) / sampled
+    return gained * (factor / _seconds(span) if per_second else factor)
+
+
+def _seconds(span: EvaluationRange) -> float:
+    """The range's length, divided as Go's ``Duration.Seconds`` does, so that it is the same float."""
+    seconds, rest = divmod(span.end_ms - span.start_ms, 1000)
+    return seconds + rest * 1e6 / 1e9
+
+
+def _with_resets(values: Floats, gained: Floats) -> Floats:
+    """What a counter gained, with what it had reached before each time it fell; added in the order of time."""
+    fell = values[1:] < values[:-1]
+    if not fell.any():
+        return gained
+    gained = gained.copy()
+    for row in np.flatnonzero(fell.any(axis=1)):
+        columns = fell[row]
+        gained[columns] += values[row, columns]
+    return gained
+
+
+def _not_below_zero(first: Floats, gained: Floats, sampled: float, to_start: float) -> Floats:
+    """How far before its first sample a counter is drawn out: not farther than to where it was zero."""
+    to_zero = np.where((gained > 0) & (first >= 0), sampled * (first / gained), to_start)
+    return np.where(to_zero < to_start, to_zero, to_start)
+
+
+def last_step(_: EvaluationRange, times: Times, values: Floats, *, counter: bool) -> Floats | None:
+    """``irate`` and ``idelta``: the last two samples; None for less."""
+    if len(times) < 2:
+        return None
+    before, last = values[-2], values[-1]
+    gained: Floats = last - before
+    return np.where(last < before, last, gained) / (int(times[-1] - times[-2]) / 1000) if counter else gained
+
+
+def regression(times: Times, values: Floats, at_ms: int) -> tuple[Floats, Floats]:
+    """The line of least squares through at least two samples: its slope a second, and its value at ``at_ms``."""
+    count = float(len(times))
+    x = ((times - at_ms) / 1e3)[:, None]
+    of_x, of_xx = (float((total + lost)[0]) for total, lost in (numerics.column_sums(x), numerics.column_sums(x * x)))
+    of_y, of_xy = numerics.column_totals(values), numerics.column_totals(x * values)
+    slope = (of_xy - of_x * of_y / count) / (of_xx - of_x * of_x / count)
+    value = of_y / count - slope * of_x / count
+    level = (values == values[0]).all(axis=0)
+    if level.any():
+        flat = np.where(np.isinf(values[0]), np.nan, values[0])
+        slope, value = np.where(level, flat - flat, slope), np.where(level, flat, value)
+    return slope, value
+
+
+def slope(_: EvaluationRange, times: Times, values: Floats) -> Floats | None:
+    """``deriv``: a second, by linear regression; None for less than two samples."""
+    return regression(times, values, int(times[0]))[0] if len(times) > 1 else None
+
+
+def predicted(span: EvaluationRange, times: Times, values: Floats, ahead_s: float) -> Floats | None:
+    """``predict_linear``: the value so many seconds after the evaluation; None for less than two samples."""
+    if len(times) < 2:
+        return None
+    slope, now = regression(times, values, span.at_ms)
+    return slope * ahead_s + now
+
+
+def resets(_: EvaluationRange, __: Times, values: Floats) -> Floats:
+    """How often a counter fell."""
+    return _how_often(values[1:] < values[:-1])
+
+
+def changes(_: EvaluationRange, __: Times, values: Floats) -> Floats:
+    """How often a value differed from the one before; from NaN to NaN is no change."""
+    before, after = values[:-1], values[1:]
+    return _how_often((before != after) & ~(np.isnan(before) & np.isnan(after)))
+
+
+def _how_often(there: NDArray[np.bool_]) -> Floats:
+    times: Floats = there.sum(axis=0, dtype=np.float64)
+    return times
+
+
+def smoothed(_: EvaluationRange, times: Times, values: Floats, smoothing: float, trend: float) -> Floats | None:
+    """``double_exponential_smoothing`` (``holt_winters`` in 2.x). Raises QueryError where a factor is not between 0
+    and 1."""
+    if smoothing <= 0 or smoothing >= 1:
+        raise QueryError(tr("the smoothing factor must be between 0 and 1, not {x}", x=smoothing))
+    if trend <= 0 or trend >= 1:
+        raise QueryError(tr("the trend factor must be between 0 and 1, not {x}", x=trend))
+    if len(times) < 2:
+        return None
+    level: Floats = values[0]
+    before, rise = level, values[1] - level
+    for row, value in enumerate(values[1:]):
+        if row:
+            rise = trend * (level - before) + (1 - trend) * rise
+        before, level = level, smoothing * value + (1 - smoothing) * (level + rise)
+    return level
+
+
+RATES = (
+    Function("rate", ("matrix",), "vector", "over_time", partial(extrapolated, counter=True, per_second=True)),
+    Function("increase", ("matrix",), "vector", "over_time", partial(extrapolated, counter=True, per_second=False)),
+    Function("delta", ("matrix",), "vector", "over_time", partial(extrapolated, counter=False, per_second=False)),
+    Function("irate", ("matrix",), "vector", "over_time", partial(last_step, counter=True)),
+    Function("idelta", ("matrix",), "vector", "over_time", partial(last_step, counter=False)),
+    Function("deriv", ("matrix",), "vector", "over_time", slope),
+    Function("predict_linear", ("matrix", "scalar"), "vector", "over_time", predicted),
+    Function("resets", ("matrix",), "vector", "over_time", resets),
+    Function("changes", ("matrix",), "vector", "over_time", changes),
+    Function("double_exponential_smoothing", ("matrix", "scalar", "scalar"), "vector", "over_time", smoothed, only=3),
+    Function("holt_winters", ("matrix", "scalar", "scalar"), "vector", "over_time", smoothed, only=2),
+)
+
+
+# Aggregations of each series over a range.
 
 
 def mean(span: EvaluationRange, _: Times, values: Floats) -> Floats:
@@ -152,7 +295,7 @@ def _last_time(times: Times, there: NDArray[np.bool_]) -> Floats:
     return seconds
 
 
-FUNCTIONS = (
+AGGREGATIONS = (
     Function("avg_over_time", ("matrix",), "vector", "over_time", mean),
     Function("sum_over_time", ("matrix",), "vector", "over_time", total),
     Function("min_over_time", ("matrix",), "vector", "over_time", smallest),

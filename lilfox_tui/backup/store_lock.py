@@ -4,8 +4,7 @@
 mark says who holds it and is touched every half minute; one that nobody has touched for five minutes, by the clock of
 the machine where it lies, belongs to a run that is dead and is moved to ``.lilfox.gone.DIGEST``: that name is given
 once, so of two that find the same dead mark one alone takes it away. Who wants the store for itself puts its mark down
-and then looks for others; who shares it does the same: of the two at least one sees the other.
-"""
+and then looks for others; who shares it does the same: of the two at least one sees the other."""
 
 from __future__ import annotations
 

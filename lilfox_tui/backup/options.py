@@ -1,0 +1,110 @@
+"""Options of the sources and stores of backups, one class a kind.
+
+A configuration is read before the first frame, which needs no more of ``backup/`` than these.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from lilfox_tui.config.model import Seconds, SecretRef, SourceConfig, StoreConfig
+from lilfox_tui.core.i18n import tr
+
+Absolute = Annotated[str, Meta(pattern="^/[^\0]*$", description=tr("an absolute path").text)]
+
+
+class FileTreeOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Of files and of config."""
+
+    exclude: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    """Globs as tar's ``--exclude`` has them: one without ``/`` fits a name at any depth, ``*`` also passes ``/``."""
+    sudo: bool = False
+    """Read and restored as root."""
+    skip_unreadable: bool = False
+    """What may not be read is named and left out; else the backup fails and names it."""
+    links_out: bool = False
+    """Symbolic links that lead out of the folder are right; else a restore refuses an archive that has them."""
+    setuid: bool = False
+    """A restore keeps set-user-ID and set-group-ID bits and capabilities of files; else it drops them."""
+
+
+class ConfigOptions(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Both are swapped by rename, so ``root`` must be writable."""
+
+    kind: str = "config"
+    root: Absolute
+    """The application's folder, in which both are."""
+    env: str = ".env"
+    """Name of the file with the environment; the empty string when there is none."""
+    folder: str = "config"
+    """Name of the folder; the empty string when there is none."""
+
+
+class FilesOptions(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The folder is restored as a whole beside itself and swapped by rename, so its parent must be writable."""
+
+    kind: str = "files"
+    path: Absolute
+    root: Absolute | None = None
+    """The archive's names begin below this folder (``public/uploads/…`` of ``/srv/lilfox``), as the manual's do; below
+    the folder's own parent when not given."""
+
+
+class PostgresqlOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the databases are, and who may read them."""
+
+    kind: str = "postgresql"
+    url: str = ""
+    """``postgresql://USER@HOST:PORT/DATABASE`` as ``host`` sees it, or the folder of the server's socket; the client
+    programs' own default when not given. Never with a password."""
+    databases: tuple[Annotated[str, Meta(min_length=1, max_length=63)], ...] = ()
+    """The URL's own when not given."""
+    password: SecretRef | None = None
+    as_: str = msgspec.field(default="", name="as")
+    """The account on the host that runs the client programs, through sudo where the login is another (``postgres``)."""
+    globals: bool = True
+    """Roles, their memberships and settings, tablespaces, beside the databases."""
+    restore_role: str = ""
+    """Who runs a dump at a restore, by a login of its own: a role without rights beyond the database. The role of
+    ``url`` when not given."""
+    restore_password: SecretRef | None = None
+    run_code: bool = False
+    """What dumps of this source execute is right, also by a superuser: nobody is asked."""
+    lock_timeout: Seconds = Seconds(60)
+    """So long pg_dump waits for a table that somebody has locked."""
+    binaries: str = ""
+    """Folder of pg_dump and psql on the host; found when not given."""
+
+
+class LocalOptions(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """See the class's keys."""
+
+    kind: str = "local"
+    path: str
+    require_mount: bool | str = False
+    """The folder must lie on a mounted filesystem of its own: ``true`` when it is the mount point itself, else the
+    mount point above it (``/mnt/usb``). Nothing is written while it is not mounted."""
+
+
+class SftpOptions(StoreConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """See the class's keys."""
+
+    kind: str = "sftp"
+    host: str
+    """Of the configuration."""
+    path: str
+    """Absolute, as the account sees it."""
+    require_mount: bool | str = False
+    """The folder must lie on a mounted filesystem of its own: ``true`` when it is the mount point itself, else the
+    mount point above it. Nothing is written while it is not mounted."""
+
+
+SOURCES: dict[str, type[SourceConfig]] = {
+    "config": ConfigOptions,
+    "files": FilesOptions,
+    "postgresql": PostgresqlOptions,
+}
+STORES: dict[str, type[StoreConfig]] = {"local": LocalOptions, "sftp": SftpOptions}
