@@ -10,7 +10,7 @@ import pytest
 from lilfox_tui.config.loader import load
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.jobs.start import start
-from lilfox_tui.recovery.job import request_of
+from lilfox_tui.recovery.watch import request_of
 from tests.lab.machines import Machine, MachineLab
 from tests.lab.test_recovery import Recovered
 from tests.unit.jobs.running import ended, jobs
