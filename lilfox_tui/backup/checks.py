@@ -1,4 +1,4 @@
-"""Preflight checks: what is asked before anything is written, its answer, and the checks that every store makes."""
+"""Checks that are judged before something is written, and the words for them and for the state of sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lilfox_tui.core.i18n import Message, ntr, tr
+from lilfox_tui.core.i18n import Message, _, ntr, tr
 from lilfox_tui.core.text import human_bytes
 
 CheckState = Literal["good", "warning", "bad"]
@@ -72,3 +72,38 @@ def _rights(where: str, room: StoreRoom) -> Check:
     if not room.writable:
         return Check(about, "bad", tr("no right to write there"), tr("Give it to the user that runs backups."))
     return Check(about, "good", tr("it can be written"))
+
+
+# The words for a set's state and for a check, in the reader's language.
+
+
+def status_text(status: str) -> str:
+    """How far a set is proven, in a word."""
+    return {
+        "restored": _("restore-tested"),
+        "intact": _("intact"),
+        "unverified": _("unverified"),
+        "partial": _("partial"),
+        "untrusted": _("not trusted"),
+        "broken": _("broken"),
+    }.get(status, status)
+
+
+def signature_text(signature: str) -> str:
+    """Who wrote a set, as far as its signature tells."""
+    return {
+        "none": _("unsigned"),
+        "good": _("signed"),
+        "other": _("signed by a key that is not known here"),
+        "forged": _("signature forged"),
+    }.get(signature, signature)
+
+
+def check_text(check: Check) -> str:
+    """What was looked at, and what was found."""
+    return labelled(str(check.about), check.found)
+
+
+def labelled(name: str, what: object) -> str:
+    """``what`` is so with ``name``, in one line."""
+    return _("{name}: {what}", name=name, what=what)

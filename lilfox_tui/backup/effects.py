@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.checks import Check, check_text, signature_text
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.plan import BackupPlan, BackupRequest, check_text, plan_named, plan_of, signature_text
+from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import (
     chosen_interrupted_restore,

@@ -1,4 +1,4 @@
-"""Backup plans: what, where to, when, how long it is kept; and how plans and sets are called on screens."""
+"""Backup plans: what is backed up, where to, when it is due, how long it is kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -16,15 +16,8 @@ from lilfox_tui.config.cron import Cron, read_cron
 from lilfox_tui.config.model import BackupConfig, KeepConfig, PlanConfig
 from lilfox_tui.core import plugins
 from lilfox_tui.core.errors import UsageError
-from lilfox_tui.core.i18n import Message, _, clauses, listed, ngettext, tr
+from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.jobs.model import JobRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from lilfox_tui.backup.checks import Check
-    from lilfox_tui.backup.source import RestoreChange
-
 
 # A backup plan with everything that it names: from the configuration, or from the words of a command.
 
@@ -307,53 +300,3 @@ def _put_forward(before: datetime, after: datetime, zone: tzinfo) -> datetime:
 
 def _never(schedule: str) -> UsageError:
     return UsageError(tr("{schedule} never comes", schedule=schedule), tr("write a day that there is"))
-
-
-# The words for a set's state and for a check, in the reader's language.
-
-
-def status_text(status: str) -> str:
-    """How far a set is proven, in a word."""
-    return {
-        "restored": _("restore-tested"),
-        "intact": _("intact"),
-        "unverified": _("unverified"),
-        "partial": _("partial"),
-        "untrusted": _("not trusted"),
-        "broken": _("broken"),
-    }.get(status, status)
-
-
-def signature_text(signature: str) -> str:
-    """Who wrote a set, as far as its signature tells."""
-    return {
-        "none": _("unsigned"),
-        "good": _("signed"),
-        "other": _("signed by a key that is not known here"),
-        "forged": _("signature forged"),
-    }.get(signature, signature)
-
-
-def lost_text(changes: Iterable[RestoreChange]) -> str:
-    """What restoring loses, counted in rows and files; empty where it loses nothing."""
-    rows = files = 0
-    for change in changes:
-        rows, files = rows + change.lost_rows, files + change.lost_files
-    told = []
-    if rows:
-        told.append(ngettext("{count} row is newer than the backup and would be lost",
-                             "{count} rows are newer than the backup and would be lost", rows))  # fmt: skip
-    if files:
-        told.append(ngettext("{count} file is newer than the backup and would be lost",
-                             "{count} files are newer than the backup and would be lost", files))  # fmt: skip
-    return clauses(told)
-
-
-def check_text(check: Check) -> str:
-    """What was looked at, and what was found."""
-    return labelled(str(check.about), check.found)
-
-
-def labelled(name: str, what: object) -> str:
-    """``what`` is so with ``name``, in one line."""
-    return _("{name}: {what}", name=name, what=what)

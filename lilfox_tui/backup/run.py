@@ -12,9 +12,9 @@ from typing import Any
 from msgspec import Struct
 
 from lilfox_tui import __version__
-from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.checks import Check, check_text, labelled
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.plan import BackupPlan, check_text, labelled
+from lilfox_tui.backup.plan import BackupPlan
 from lilfox_tui.backup.publishing import Publication, SetHeader, clear, mark, remove_set
 from lilfox_tui.backup.remote_dump import open_remote_dump
 from lilfox_tui.backup.restores.restore import drill, refuse_bad

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 
 from msgspec import Struct
 
-from lilfox_tui.backup.plan import status_text
+from lilfox_tui.backup.checks import status_text
 from lilfox_tui.backup.sets.model import WORD, BackupSet, Status, newest_of_each, tag_of
 from lilfox_tui.backup.sets.names import read_file_name
 from lilfox_tui.backup.sets.old_sets import is_rollback

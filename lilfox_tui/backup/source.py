@@ -25,14 +25,14 @@ opened by who calls (``options.host``).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, PartKind
-from lilfox_tui.core.i18n import Message
+from lilfox_tui.core.i18n import Message, clauses, ngettext
 from lilfox_tui.hosts.base import Host
 
 
@@ -299,3 +299,18 @@ class RestoreTarget(Protocol):
     async def leave(self) -> None:
         """Ends its sessions and takes nothing away: it was swapped, or ``settle`` decides."""
         ...
+
+
+def lost_text(changes: Iterable[RestoreChange]) -> str:
+    """What restoring loses, counted in rows and files; empty where it loses nothing."""
+    rows = files = 0
+    for change in changes:
+        rows, files = rows + change.lost_rows, files + change.lost_files
+    told = []
+    if rows:
+        told.append(ngettext("{count} row is newer than the backup and would be lost",
+                             "{count} rows are newer than the backup and would be lost", rows))  # fmt: skip
+    if files:
+        told.append(ngettext("{count} file is newer than the backup and would be lost",
+                             "{count} files are newer than the backup and would be lost", files))  # fmt: skip
+    return clauses(told)

@@ -34,7 +34,7 @@ class StoreLockHolder(Struct, frozen=True):
 
 class BackupStore(Protocol):
     """Files by name. Nothing is written but under ``NAME.part`` until ``publish``; nothing outside of the store's
-    folder is touched, links in it are not followed. Raises StoreError (``errors.py`` of this package), HostError."""
+    folder is touched, links in it are not followed. Raises StoreError, HostError."""
 
     name: str
     where: str

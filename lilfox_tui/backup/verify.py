@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from lilfox_tui.backup.checks import labelled
 from lilfox_tui.backup.context import source_module
 from lilfox_tui.backup.packing import PartCount, unpacked
-from lilfox_tui.backup.plan import labelled
 from lilfox_tui.backup.sets.catalogue import untrusted_text
 from lilfox_tui.backup.sets.model import NO_KEYS, BackupSet, FoundPart, ManifestPart, Proof, SigningKeys, encoded
 from lilfox_tui.backup.sets.names import proof_name, read_file_name

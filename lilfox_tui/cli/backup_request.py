@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lilfox_tui.backup.plan import PlanArguments, lost_text
+from lilfox_tui.backup.plan import PlanArguments
+from lilfox_tui.backup.source import lost_text
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.model import KeepConfig

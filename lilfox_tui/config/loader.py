@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lilfox_tui.config.yaml_nodes import Node
 
 
-# The text of the configuration file, read only where nobody else can have written it (``trusted_file.py``).
+# The text of the configuration file, read only where nobody else can have written it (``core/files.py``).
 
 
 MAX_BYTES = 1024 * 1024

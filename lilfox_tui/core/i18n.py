@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 DOMAIN = "lilfox"
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
-LOCALE_DIR = Path(__file__).parent / "locale"
+LOCALE_DIR = Path(__file__).parents[1] / "locale"
 """Where the catalogues are."""
 _translations: gettext.NullTranslations = gettext.NullTranslations()
 _language = "en"

@@ -254,7 +254,7 @@ class MomentRefused(IncidentError):
     exit_code = 2
 
 
-# Where incidents are kept: ``incidents`` in the places that ``paths.py`` knows, each a folder ``INC-N``.
+# Where incidents are kept: ``incidents`` in the places that ``core/paths.py`` knows, each a folder ``INC-N``.
 #
 # It holds ``timeline.jsonl``, ``head`` (the hash of its last line, beside it) and ``evidence/``.
 

@@ -30,7 +30,7 @@ from lilfox_tui.jobs.model import (
     StepDone,
 )
 
-# Where jobs are kept: ``jobs`` in the places that ``paths.py`` knows.
+# Where jobs are kept: ``jobs`` in the places that ``core/paths.py`` knows.
 
 
 REQUEST, EVENTS, OUTPUT, CHECKED, RESERVE = "request.json", "events.jsonl", "output.log", "checked", "reserve"

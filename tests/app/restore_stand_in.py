@@ -98,7 +98,7 @@ class StandIn:
         return JOB
 
     async def events(self, job_id: str) -> AsyncGenerator[list[Event], None]:
-        """As ``jobs/control.py``: half of it, and the rest when it is told to go on."""
+        """As ``jobs/listing.py``: half of it, and the rest when it is told to go on."""
         now = datetime(2026, 3, 29, 3, 12, 45, tzinfo=UTC)
         assert job_id == JOB
         yield [

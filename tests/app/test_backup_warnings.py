@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.app.dialogs.prompt import Chooser
-from lilfox_tui.backup.plan import lost_text, status_text
+from lilfox_tui.backup.checks import status_text
 from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored, SwapSide
-from lilfox_tui.backup.source import RestoreChange, Swap
+from lilfox_tui.backup.source import RestoreChange, Swap, lost_text
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export import prometheus, report, worst
 from lilfox_tui.monitor.model import Backups, Overview

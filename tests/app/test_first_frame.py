@@ -52,7 +52,7 @@ def test_nothing_of_scraping_rules_and_jobs_is_imported_for_the_first_frame(tmp_
 
 def test_keys_of_its_own_cost_the_first_frame_no_more(tmp_path: Path) -> None:
     settings = {"hosts": {"here": {"local": True}}, "keys": {"zoom": "Z"}}
-    words = ("lilfox_tui.backup", "lilfox_tui.backup.plan")  # of sets, in the Backup pane: a file that needs no other
+    words = ("lilfox_tui.backup", "lilfox_tui.backup.checks")  # of sets, in the Backup pane: a file that needs no other
     assert imported(tmp_path / "config.yaml", settings, *words) == "[]\n"
 
 

@@ -1,4 +1,4 @@
-"""Every format of logs keeps the contract of ``logs/format.py``."""
+"""Every format of logs keeps the contract of ``logs/record.py``."""
 
 from __future__ import annotations
 

@@ -92,4 +92,4 @@ def test_nothing_else_reads_what_a_person_types() -> None:
                 words = ast.unparse(node.func)
                 if words == "input" or words.startswith("sys.stdin.read"):
                     found.append(str(path.relative_to(package)))
-    assert found == ["cli/prompt.py"]
+    assert found == ["cli/output.py"]

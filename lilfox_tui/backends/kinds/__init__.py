@@ -1,1 +1,1 @@
-"""Backends, one file a kind; ``backends/backend.py`` is their contract. No kind knows another."""
+"""Backends, one file a kind; ``backends/model.py`` is their contract. No kind knows another."""

@@ -220,7 +220,7 @@ def _stores(wish: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
 def _print_sets(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
     """A line for each; with its tag where some have one, with its store where there are several, and with its signature
     where the configuration has keys (``signed``), or it has one."""
-    from lilfox_tui.backup.plan import labelled, signature_text, status_text
+    from lilfox_tui.backup.checks import labelled, signature_text, status_text
     from lilfox_tui.backup.sets.model import tag_of
     from lilfox_tui.backup.sets.names import local_zone
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lilfox_tui.backup.plan import status_text
+from lilfox_tui.backup.checks import status_text
 from lilfox_tui.cli.job_output import check_rows, job_document
 from lilfox_tui.cli.output import Cell, print_json, print_table, shape
 from lilfox_tui.cli.parser import duration, load_settings

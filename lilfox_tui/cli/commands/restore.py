@@ -220,8 +220,8 @@ def run(args: argparse.Namespace) -> int:
 async def _show_plan(wish: BackupRequest) -> tuple[list[str], bool]:
     """Shows checks and changes to who is to decide by them (what is there is read for that); gives where it would go,
     and whether nothing forbids it."""
+    from lilfox_tui.backup.checks import status_text
     from lilfox_tui.backup.effects import looked_at
-    from lilfox_tui.backup.plan import status_text
     from lilfox_tui.cli.backup_request import print_changes, print_checks
 
     async with looked_at(wish) as (found, restore):

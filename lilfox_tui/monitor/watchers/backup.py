@@ -45,7 +45,7 @@ HALF_DONE_EVERY_S = 15.0
 """Between two looks for restores that are half done; a job that ends has one made at once."""
 FOUND = ("/backup",)
 """Where the manual's scripts put their sets: shown where the configuration has no backups."""
-_PARTS = ("sets.catalogue", "context", "plan", "schedule")
+_PARTS = ("sets.catalogue", "context", "plan")
 
 
 class _StoreWatch:

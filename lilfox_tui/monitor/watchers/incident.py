@@ -147,7 +147,7 @@ class IncidentWatch:
 
 def _changes(alerts: Iterable[Alert]) -> Iterator[tuple[str, AlertChanged]]:
     """What each alert is now, with a key that stays the same as long as it is. What people do with it is written by
-    what they do it with (``alerts/responses.py``)."""
+    what they do it with (``alerts/silences.py``)."""
     from lilfox_tui.alerts.model import AlertState
     from lilfox_tui.incident.model import AlertChanged
 

@@ -24,7 +24,7 @@ from lilfox_tui.app.panes.backup.restore_state import (
 from lilfox_tui.app.rendering.columns import Digits, cells
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.jobs import event_rows, progress_rows
-from lilfox_tui.backup.plan import lost_text
+from lilfox_tui.backup.source import lost_text
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
 from lilfox_tui.metrics.model import Level

@@ -14,7 +14,7 @@ from lilfox_tui.app.rendering.columns import Column, cells, choose, heading, lin
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
 from lilfox_tui.app.rows.jobs import kind_text, percent_of
-from lilfox_tui.backup.plan import labelled, status_text
+from lilfox_tui.backup.checks import labelled, status_text
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses, listed, ngettext
 from lilfox_tui.core.text import break_line, cell_width, fit_middle, human_bytes, human_duration, short_age

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Literal
 
-from lilfox_tui.backup.plan import status_text
+from lilfox_tui.backup.checks import status_text
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.monitor.model import Backups, PlanView

@@ -25,7 +25,7 @@ from lilfox_tui.app.panes.backup.state import BackupState
 from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
-from lilfox_tui.backup.plan import labelled, signature_text, status_text
+from lilfox_tui.backup.checks import labelled, signature_text, status_text
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import fit, human_bytes, human_duration
