@@ -1,7 +1,7 @@
 """The pages of docs/ that are generated from the code: keys, command line, configuration, and the table of faults.
 
-``python -m tools.docs`` writes them, ``check`` fails where one is stale. What is generated stands between two marks
-such as ``<!-- keys -->`` and ``<!-- /keys -->``.
+``python -m tools.docs`` writes them. ``check`` fails if one is stale, or if hand-written Markdown is wider than 100
+columns. What is generated stands between two marks such as ``<!-- keys -->`` and ``<!-- /keys -->``.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from markdown_it import MarkdownIt
+from rich.cells import cell_len
 
 from lilfox_tui.app.actions import Action, actions_of, key_text
 from lilfox_tui.app.app import LilFoxApp
@@ -22,19 +26,23 @@ from lilfox_tui.config.schema import schema
 from lilfox_tui.core import i18n
 from tools import faults
 
-DOCS = Path(__file__).parent.parent / "docs"
-COLUMNS = "100"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+COLUMNS = 100
+_MAY_BE_WIDER = {"table_open", "fence", "code_block"}
+_TARGET = re.compile(r"\]\([^)\s]*\)")
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status: 0 good, 1 stale or without the two marks, 2 wrong usage."""
+    """Returns the exit status: 0 good, 1 stale, without the two marks or too wide, 2 wrong usage."""
     if argv not in ([], ["check"]):
         print("usage: python -m tools.docs [check]", file=sys.stderr)
         return 2
     i18n.set_language("en")
-    os.environ |= {"LANGUAGE": "en", "LC_ALL": "C.UTF-8", "COLUMNS": COLUMNS}  # argparse asks the locale for its words
+    # argparse takes its words from the locale.
+    os.environ |= {"LANGUAGE": "en", "LC_ALL": "C.UTF-8", "COLUMNS": str(COLUMNS)}
     codes = [faults.main(argv), *(_page(name, make, check=bool(argv)) for name, make in PAGES.items())]
-    return max(codes)
+    return max(codes + [_width(path) for path in written_pages() if argv])
 
 
 def _page(name: str, make: Callable[[], str], *, check: bool) -> int:
@@ -52,6 +60,29 @@ def _page(name: str, make: Callable[[], str], *, check: bool) -> int:
     if not check:
         path.write_text(made, encoding="utf-8")
     return 0
+
+
+# ---- width -----------------------------------------------------------------------------------------------------------
+
+
+def written_pages() -> list[Path]:
+    """The Markdown of the project and of docs/."""
+    return sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+
+def _width(path: Path) -> int:
+    numbers = wide_lines(path.read_text(encoding="utf-8"))
+    for number in numbers:
+        print(f"{path.relative_to(ROOT)}:{number}: wider than {COLUMNS} columns; wrap it", file=sys.stderr)
+    return int(bool(numbers))
+
+
+def wide_lines(text: str) -> list[int]:
+    """The numbers of lines wider than 100 columns. Tables, code and the targets of links may be wider."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    free = {line for token in tokens if token.type in _MAY_BE_WIDER and token.map for line in range(*token.map)}
+    lines = enumerate(text.split("\n"))
+    return [at + 1 for at, line in lines if at not in free and cell_len(_TARGET.sub("]", line)) > COLUMNS]
 
 
 # ---- keys ------------------------------------------------------------------------------------------------------------
