@@ -97,7 +97,7 @@ async def _answer(control: Control, request: DemoRequest) -> DemoResponse:
         elif request.method == "POST" and verb == "fault":
             await control.fault(service, kind[0])
         elif verb != "state":
-            return DemoResponse(404, b'{"error": "no such order"}')
+            return DemoResponse(404, b'{"error": "unknown command"}')
     except LilFoxError as error:
         return DemoResponse(500, json.dumps({"error": str(error.message)}).encode())
     fault, port = control.state(service)
@@ -112,13 +112,13 @@ async def tell(socket: str, words: Sequence[str]) -> int:
     try:
         response = await ask(socket, method, path, timeout_s=_ANSWER_S)
     except (OSError, TimeoutError, ValueError) as error:
-        _say(f"the demo does not answer: {error}", error=True)
+        _say(f"demo not reachable: {error}", error=True)
         return 1
     said = json.loads(response.body or b"{}")
     if response.status != 200:
         _say(said.get("error", response.status), error=True)
         return 1
-    _say(f"{service}: {said['fault'] or 'well'}, port {said['port']}")
+    _say(f"{service}: {said['fault'] or 'no fault'}, port {said['port']}")
     return await _until_healthy(service, said["port"]) if verb == "healthy" else 0
 
 

@@ -185,7 +185,7 @@ class SharedFolder:
     def made(cls, place: Path) -> Self:
         """A new one, which :func:`remove_left` knows: it is locked before it is marked."""
         shared = cls(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place)))
-        (shared.folder / _MARK).write_text("a folder of lilfox demo; the next one removes it\n")
+        (shared.folder / _MARK).write_text("Temporary folder of lilfox demo. The next demo removes it.\n")
         return shared
 
     def leave(self) -> None:

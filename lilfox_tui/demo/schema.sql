@@ -1,4 +1,4 @@
--- The stand-in application's database, with the same rows each time but for their times.
+-- Database of the stand-in application. Every demo gets the same rows; only the times differ.
 CREATE TABLE users (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     email text NOT NULL UNIQUE,

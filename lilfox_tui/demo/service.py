@@ -231,7 +231,7 @@ class Service:
         try:
             below = await ask(self._next_port, method, path, request_id=request_id)
         except (OSError, TimeoutError, ValueError):
-            self._log.exception("the service below gave no answer", extra={"request_id": request_id})
+            self._log.exception("upstream request failed", extra={"request_id": request_id})
             return DemoResponse(502, b'{"error": "bad gateway"}', request_id=request_id)
         if self._database is not None and not await self._keep_message(self._database, request_id):
             return DemoResponse(500, b'{"error": "internal error"}', request_id=request_id)
@@ -246,7 +246,7 @@ class Service:
         except FileNotFoundError:
             return True
         except (OSError, TimeoutError, ValueError, KeyError):
-            self._log.exception("the message was not kept", extra={"request_id": request_id})
+            self._log.exception("message not saved", extra={"request_id": request_id})
             return False
         return True
 

@@ -83,7 +83,7 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         keys.press("!", "r runbook")
         keys.press("l", "follow ●")
         keys.press("1", "r runbook")
-        text = keys.press("r", "A service of the demo is ill")
+        text = keys.press("r", "A demo service fails")
         assert "HighErrorRate fires, this is for it" in console.until("‹"), text
         if "‹backend›" not in console.text:  # the gateway's, which passes on what the backend answers, fired first
             console.press("1")
@@ -115,7 +115,7 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         console.until("▸  1.")
         demo = demo_folder(console)
         console.press("3")
-        console.until("runbook A service of the demo")  # it is known as a job by now
+        console.until("runbook A demo service fails")  # it is known as a job by now
         console.press("q")
         console.until("A job of yours runs")
         console.press("q")
