@@ -15,7 +15,7 @@ from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, Navigation
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
-from lilfox_tui.app.rows.jobs import is_ours, user
+from lilfox_tui.app.rows.job_words import is_ours, user
 from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import LANGUAGES, Message, _, clauses, language, set_language, tr

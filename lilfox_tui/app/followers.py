@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.navigation import BACKUP, RUNBOOK, Navigation
-from lilfox_tui.app.rows.jobs import is_ours, user
+from lilfox_tui.app.rows.job_words import is_ours, user
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import listed, tr

@@ -12,7 +12,7 @@ from lilfox_tui.app.actions import Action
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.navigation import BACKUP, TABS, Navigation
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rows.jobs import kind_text, percent_of
+from lilfox_tui.app.rows.job_words import kind_text, percent_of
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.i18n import _, ngettext

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.jobs import kind_text
+from lilfox_tui.app.rows.job_words import kind_text
 from lilfox_tui.backends.model import ClientSession, Ending, EndsSessions
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.aio import Unavailable
@@ -106,7 +106,7 @@ async def carry_out(app: Console, act: Act) -> None:
     chosen = await act.choose(app)
     if chosen is None or not await _confirmed(app, chosen.operation):
         return
-    from lilfox_tui.app.dialogs.reader import JobOutput
+    from lilfox_tui.app.dialogs.job_output import JobOutput
     from lilfox_tui.jobs import listing, start
 
     job = await asyncio.to_thread(start.start, chosen.request)

@@ -238,7 +238,7 @@ def log_head_hash(folder: Path, head: HeadHash) -> None:
 # A timeline as others read it: what is new since the last look.
 #
 # It may have been torn by a crash, altered, or made to harm: everything is bounded, links are not followed, what is no
-# entry is left out and counted. Whether it was altered is another question (``verify.py``).
+# entry is left out and counted. Whether it was altered is another question (``export.py``).
 
 
 NO_ENTRY = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

@@ -172,7 +172,7 @@ def report_give_up(name: str, config: RecoveryConfig, record: UnitRecord) -> Non
     append(incident.id, Noted(text=text), by="lilfox recover")
 
 
-# One unit, looked at again and again, and restarted where ``policy.py`` says so.
+# One unit, looked at again and again, and restarted as the policy above says.
 
 
 _ON = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated", "transient", "linked", "")

@@ -2,7 +2,7 @@
 
 What a name says is secret is looked for (``named.py``), what a command or a statement takes as one (``spoken.py``),
 what looks like one whatever stands around it (``shapes.py``), and what a Secret of Kubernetes holds
-(``manifests.py``). Each takes a time that grows with the length of the text and nothing else: a word that must be there
+(``named.py`` too). Each takes a time that grows with the length of the text and nothing else: a word that must be there
 is looked for first, a match begins with it, and what was read is not read again. Python's expressions do that without
 the 20 ms that it takes to load RE2, which could not look behind and would still be asked once for each match.
 

@@ -11,9 +11,9 @@ from textual.widgets import Input
 
 from lilfox_tui.alerts.model import AlertState
 from lilfox_tui.alerts.notifiers.command import Options
-from lilfox_tui.app.panes.metrics.alert_actions import SilenceDialog
+from lilfox_tui.app.panes.metrics.dialogs import SilenceDialog
 from lilfox_tui.app.panes.metrics.state import alerts_of
-from lilfox_tui.app.rows.jobs import user
+from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from tests.app.rules_at_work import Console, console

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from lilfox_tui.app.dialogs.job_output import JobOutput
 from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
-from lilfox_tui.app.dialogs.reader import JobOutput
 from lilfox_tui.app.navigation import BACKUP, METRICS
 from lilfox_tui.app.panes.backup.pane import BackupPane
-from lilfox_tui.app.rows.jobs import user
+from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.backup.plan import BackupRequest
 from lilfox_tui.backup.restores.interrupted import Restored

@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from lilfox_tui.app.dialogs.prompt import Chooser
-from lilfox_tui.app.panes.metrics.query_dialog import QueryAnswer, QueryBox, QueryPage, query_page
+from lilfox_tui.app.panes.metrics.dialogs import QueryAnswer, QueryBox, QueryPage, query_page
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE
 from lilfox_tui.core.text import cell_width
 from lilfox_tui.promql.value import Line, Matrix, Vector

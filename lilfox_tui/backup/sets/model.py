@@ -64,7 +64,7 @@ class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def detail(self) -> dict[str, Any]:
-        """What the source knows: ``postgresql/detail.py`` and ``files/tar_filter.py`` say it. Nothing where it cannot
+        """What the source knows: ``postgresql/psql.py`` and ``files/tar_filter.py`` say it. Nothing where it cannot
         be read, as of a source that told nothing."""
         try:
             return _details.decode(self.detail_json)

@@ -31,11 +31,11 @@ from lilfox_tui.hosts.base import Host
 # A store's lock on the machine where its folder is, or has it mounted.
 #
 # It is an flock(2) of ``.lilfox.flock``, which ends with its holder at once, however that ends; and, for those who come
-# by SFTP, a mark (``lock.py``). Who has the flock knows that marks of this machine are left from dead runs; marks of
-# SFTP and of other machines are respected until they are five minutes old. The other way round, who comes by SFTP takes
-# a local run that was killed for alive until then. Where the filesystem has no flock, or keeps it to one machine (some
-# NFS mounts), the marks alone hold. On a full disk, from which sets are restored or let go to make room, the flock
-# alone does: nobody who comes by SFTP can put a mark down either.
+# by SFTP, a mark (``store_lock.py``). Who has the flock knows that marks of this machine are left from dead runs; those
+# of SFTP and of other machines are respected until they are five minutes old. The other way round, who comes by SFTP
+# takes a local run that was killed for alive until then. Where the filesystem has no flock, or keeps it to one machine
+# (some NFS mounts), the marks alone hold. On a full disk, from which sets are restored or let go to make room, the
+# flock alone does: nobody who comes by SFTP can put a mark down either.
 
 
 FLOCK = ".lilfox.flock"

@@ -181,7 +181,7 @@ def _entries(listed: Sequence[tuple[str, RemotePathFacts]], prefix: str) -> list
     ]
 
 
-# A store's lock by SFTP: marks alone (``lock.py``), judged by the clock of the server.
+# A store's lock by SFTP: marks alone (``store_lock.py``), judged by the clock of the server.
 #
 # It is seen by who comes by SFTP, from anywhere, and by who has the folder on its own machine. SFTP knows no lock that
 # ends with its holder: of a run that was killed, or that has lost its link for good, it ends after five minutes.

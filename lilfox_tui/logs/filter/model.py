@@ -300,7 +300,7 @@ class TextMatch(Struct, frozen=True):
 
 
 class RegexMatch(Struct, frozen=True):
-    """The pattern (RE2 syntax, see ``regex.py``) is found in the message, the exception's text or the raw record; case
+    """The pattern (RE2 syntax) is found in the message, the exception's text or the raw record; case
     counts, ``(?i)`` in front lets it not. ``matches`` raises UsageError for a pattern that RE2 does not take."""
 
     pattern: str

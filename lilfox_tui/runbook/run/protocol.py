@@ -146,7 +146,7 @@ class RunOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="fact
     path: str
     sha256: str
     hosts: dict[str, tuple[str, ...]]
-    """What the host words of its commands mean: ``web*`` → names of hosts, in their order (``targets.py``)."""
+    """What the host words of its commands mean: ``web*`` → names of hosts, in their order (``gate.py``)."""
     by: str
     incident: str = ""
     resumes: str = ""

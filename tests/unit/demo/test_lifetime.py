@@ -56,13 +56,13 @@ def test_the_last_one_removes_all_of_it_also_where_its_parents_end_comes_meanwhi
     code = """
 import os, shutil, signal, sys
 from pathlib import Path
-from lilfox_tui.demo import lifetime
+from lilfox_tui.demo import http
 remove = shutil.rmtree
 def told_to_end(folder, **options):
     os.kill(os.getpid(), signal.SIGTERM)
     remove(folder, **options)
-lifetime.shutil.rmtree = told_to_end
-lifetime.SharedFolder.made(Path(sys.argv[1])).leave()
+http.shutil.rmtree = told_to_end
+http.SharedFolder.made(Path(sys.argv[1])).leave()
 """
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert list(tmp_path.iterdir()) == []

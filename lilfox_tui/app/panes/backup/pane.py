@@ -12,8 +12,14 @@ from textual.containers import Horizontal
 
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane, PaneContext
-from lilfox_tui.app.panes.backup.actions import JobActions, JobStarter, PlanActions, PlanListActions, SetActions
-from lilfox_tui.app.panes.backup.restore_actions import RestoreActions
+from lilfox_tui.app.panes.backup.actions import (
+    JobActions,
+    JobStarter,
+    PlanActions,
+    PlanListActions,
+    RestoreActions,
+    SetActions,
+)
 from lilfox_tui.app.panes.backup.state import BackupState
 from lilfox_tui.app.panes.backup.view import LOW, BackupView, JobSection
 from lilfox_tui.app.rendering.draw import Piece, Row

@@ -163,7 +163,7 @@ class QueryActions(ActionGroup):
         self._context.run(self._ask_query, group="query", exclusive=True)
 
     async def _ask_query(self) -> None:
-        from lilfox_tui.app.panes.metrics.query_dialog import QueryBox  # numpy and the parser, only for this
+        from lilfox_tui.app.panes.metrics.dialogs import QueryBox  # numpy and the parser, only for this
 
         box = QueryBox(
             self._app.monitor.queries.engine,

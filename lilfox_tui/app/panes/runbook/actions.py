@@ -1,22 +1,312 @@
-"""What can be done in the Runbook pane with its columns, and with the run of the chosen runbook."""
+"""Actions of the Runbook pane: on the selection, starting a run, and answering what it waits for."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.pane import PaneContext
-from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders
-from lilfox_tui.app.panes.runbook.starting import WaitingSteps
-from lilfox_tui.app.panes.runbook.state import RunbookState
+from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
+from lilfox_tui.app.panes.runbook.state import STEPS, RunbookItem, RunbookState
 from lilfox_tui.app.shared_actions import ListView
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import Message, _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
-    from lilfox_tui.runbook.run.state import RunState
+    from lilfox_tui.runbook.model import Runbook
+    from lilfox_tui.runbook.run.reducer import RunReducer
+    from lilfox_tui.runbook.run.state import RunState, Turn
+
+
+# Starting a run from the Runbook pane, and answering what it waits for.
+
+
+# What waits in a run of the Runbook pane, and the order that becomes of a person's answer.
+#
+# Nothing that changes something begins on one key. What it needs of runbook/ and of the dialogs is imported when it is
+# asked for.
+
+
+class WaitingSteps:
+    """Does what waits: asks for its values, shows it, has it confirmed, and orders it."""
+
+    def __init__(self, context: PaneContext[RunbookState], values: ValuePrompts, orders: RunOrders) -> None:
+        self._state, self._app = context.state, context.app
+        self._values, self._orders = values, orders
+
+    async def go_on(self, run: RunLog) -> None:
+        """Does what waits in the run."""
+        assert run.folding is not None
+        waiting = run.folding.waiting()
+        turn = waiting.turn
+        if waiting.what == "nothing":
+            runs = bool(run.folding.running())
+            self._app.tell(tr("a command runs; S stops it") if runs else tr("it takes over what was done before"))
+        elif turn is None and self._state.failed_undo is not None:
+            await self._orders.end(run)  # not what somebody wanted who took it back: what stays is listed first
+        elif turn is None:
+            from lilfox_tui.runbook.run.protocol import FinishRun
+
+            await self._orders.send(run, FinishRun())
+        elif (folding := await self._orders.with_its_text(run)) is not None:
+            await self._do_turn(run, folding, turn)
+
+    async def retry(self, run: RunLog) -> None:
+        """Runs the failed command again, where it is not done yet."""
+        from lilfox_tui.runbook.control import once_more
+
+        if (folding := await self._orders.with_its_text(run)) is None:
+            return
+        turn = folding.waiting().turn
+        if turn is not None and await self._values.ask_missing(run, folding, turn):
+            again, unknown = once_more(folding, turn)
+            await self._run_turn(run, folding, again, again=bool(unknown))
+
+    async def _do_turn(self, run: RunLog, folding: RunReducer, turn: Turn) -> None:
+        waiting = folding.waiting()
+        if waiting.what == "hand":
+            await self._by_hand(run, folding, turn)
+        elif waiting.what == "decision":
+            await self._decide(run, folding, turn)
+        elif await self._values.ask_missing(run, folding, turn):
+            await self._run_turn(run, folding, turn)
+
+    async def _run_turn(self, run: RunLog, folding: RunReducer, turn: Turn, *, again: bool = False) -> None:
+        """Runs a command, which is asked first where it changes something, needs the terminal, or may run twice."""
+        from lilfox_tui.runbook.control import run_order
+        from lilfox_tui.runbook.run.gate import asks_with
+
+        if folding.command(turn).kind == "interactive":
+            await self._in_terminal(run, folding, turn, again=again)
+            return
+        given = self._values.given(run)
+        known = [folding.known.on(host) | given for host in turn.hosts or ("",)]
+        asked = again or any(asks_with(folding.command(turn), values, folding.runbook) for values in known)
+        if asked and not await self._confirmed(folding, turn, given, again=again):
+            return
+        await self._orders.send(run, run_order(turn, folding.sha256, given, again=again, seen=asked))
+
+    async def _confirmed(self, folding: RunReducer, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
+        from lilfox_tui.app.panes.runbook.dialogs import RunDialog, confirm_rows
+        from lilfox_tui.runbook.control import word_to_type
+
+        about, text = confirm_rows(folding, turn, given, again=again, glyphs=self._app.glyphs)
+        word = word_to_type(folding.command(turn), turn)
+        return await self._app.push_screen_wait(RunDialog(_title_of(folding, turn), about, text, word))
+
+    async def _decide(self, run: RunLog, folding: RunReducer, turn: Turn) -> None:
+        """After a failure, or where nobody knows: shows what there is, and asks how to go on."""
+        from lilfox_tui.app.dialogs.prompt import Options
+        from lilfox_tui.app.panes.runbook.dialogs import decision_rows, decision_ways
+        from lilfox_tui.runbook.control import once_more
+        from lilfox_tui.runbook.run.dispatcher import half_done
+        from lilfox_tui.runbook.run.protocol import LookAgain
+
+        rows = decision_rows(folding, turn, self._app.glyphs)
+        again, unknown = once_more(folding, turn)
+        half = half_done(folding, turn)
+        ways = decision_ways(unknown=bool(unknown), undoable=bool(folding.state().undoable), half=bool(half))
+        chosen = await self._app.push_screen_wait(Options(_title_of(folding, turn), rows, ways))
+        if chosen == "look":
+            await self._orders.send(run, LookAgain(run=unknown))
+        elif chosen == "retry":
+            await self._run_turn(run, folding, again, again=bool(unknown))
+        elif chosen == "skip":
+            self._orders.ask_skip()
+        elif chosen in ("undo", "half"):
+            await self._orders.undo(run, half if chosen == "half" else "")
+        elif chosen == "end":
+            await self._orders.end(run)
+
+    async def _by_hand(self, run: RunLog, folding: RunReducer, turn: Turn) -> None:
+        from lilfox_tui.app.dialogs.prompt import Option, Options
+        from lilfox_tui.app.panes.runbook.dialogs import hand_rows
+        from lilfox_tui.runbook.run.protocol import ByHand
+
+        ways = [Option("enter", _("it is done"), "done"), Option("s", _("skip it"), "skip")]
+        rows = hand_rows(folding.runbook.steps[turn.step], self._app.glyphs)
+        chosen = await self._app.push_screen_wait(Options(_title_of(folding, turn), rows, ways))
+        if chosen == "done":
+            await self._orders.send(run, ByHand(step=turn.step))
+        elif chosen == "skip":
+            self._orders.ask_skip()
+
+    async def _in_terminal(self, run: RunLog, folding: RunReducer, turn: Turn, *, again: bool) -> None:
+        """Runs an interactive command in this terminal, and tells the job how it ended."""
+        from lilfox_tui.runbook.control import in_terminal
+        from lilfox_tui.runbook.run.protocol import TerminalEnded
+
+        given = self._values.given(run)
+        found = in_terminal(self._app.config, folding, turn, folding.sha256, given)
+        if not await self._confirmed(folding, turn, given, again=again):
+            return
+        begins = found.begins
+        if await self._orders.send(run, begins):
+            status = self._app.step_aside_for(found.argv)
+            ended = TerminalEnded(
+                step=begins.step,
+                command=begins.command,
+                host=begins.host,
+                exit_status=127 if status is None else status,
+                worked=None if status is None else await self._worked(folding, turn, status),
+            )
+            await self._orders.send(run, ended)
+
+    async def _worked(self, folding: RunReducer, turn: Turn, status: int) -> bool | None:
+        """What the person says of a program that ended here; None leaves it to the exit status."""
+        from lilfox_tui.app.dialogs.prompt import Options
+        from lilfox_tui.app.panes.runbook.dialogs import worked_rows, worked_ways
+
+        rows = worked_rows(folding.command(turn), turn.hosts, status)
+        chosen = await self._app.push_screen_wait(Options(_title_of(folding, turn), rows, worked_ways(status)))
+        return None if chosen is None else chosen == "worked"
+
+
+def _title_of(folding: RunReducer, turn: Turn) -> str:
+    """The step that a turn is of, by its number and title."""
+    return f"{turn.step + 1}. {folding.runbook.steps[turn.step].title}"
+
+
+OPENED_S = 30.0
+"""So long a job that has begun has to open its run."""
+
+
+class RunStarter:
+    """Begins the run of the chosen runbook, or does what waits in it."""
+
+    def __init__(self, context: PaneContext[RunbookState], waiting: WaitingSteps) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+        self._waiting = waiting
+
+    async def begin_or_go_on(self) -> None:
+        """Begins a run; of one that goes on shows first what waits, then does it."""
+        state = self._state
+        run, turn = state.run, state.turn
+        if run is None:
+            await self._begin()
+        elif turn is not None and state.place not in (state.place_of(turn), (turn.step, None)):
+            state.choose_place(None)
+            self._app.tell(tr("this is what waits; enter once more runs it"))
+        else:
+            await self._waiting.go_on(run)
+        self._context.repaint_all()
+
+    async def _begin(self) -> None:
+        item, log = self._state.item, self._state.seen
+        if item is None:
+            return
+        if log is not None and log.ended is None:
+            self._app.tell(tr("it is just beginning"))
+        elif self._state.killed is not None:
+            await self._resume(item)
+        elif item.runbook is not None:
+            await self._begin_anew(item)
+
+    async def _begin_anew(self, item: RunbookItem) -> None:
+        runbook = item.runbook
+        assert runbook is not None
+        if not await self._allowed(runbook):
+            return
+        incident = await self._incident_for(item)
+        if incident is None:
+            return
+        from lilfox_tui.runbook.control import begin
+
+        app, values = self._app, self._state.values_of_cause(runbook)
+        path = app.monitor.backups.config_path
+        await self._begin_job(item, lambda: begin(runbook, app.config, path, values=values, incident=incident))
+
+    async def _allowed(self, runbook: Runbook) -> bool:
+        """Whether a run of it may begin here: the first one of a file that nobody chose is asked."""
+        from lilfox_tui.app.dialogs.prompt import Option, Options
+        from lilfox_tui.app.panes.runbook.dialogs import first_run_rows
+        from lilfox_tui.runbook.library import allow, first_run
+
+        first = await asyncio.to_thread(first_run, runbook, self._app.config.runbooks)
+        if first is None:
+            return True
+        ways = [Option("y", _("allow it"), "allow")]
+        if await self._app.push_screen_wait(Options(_("First run here"), first_run_rows(first), ways)) != "allow":
+            return False
+        await asyncio.to_thread(allow, first)
+        return True
+
+    async def _incident_for(self, item: RunbookItem) -> str | None:
+        """The id of the incident that the run is part of, empty for none; None where nothing is to begin."""
+        from lilfox_tui.incident.incidents import current_folder
+
+        there = await asyncio.to_thread(current_folder)  # what is shown may not have it yet
+        again = self._state.seen is not None or item.last is not None
+        if there is not None and not again:
+            return there.name
+        from lilfox_tui.app.dialogs.prompt import Options
+        from lilfox_tui.app.panes.runbook.dialogs import again_ways, beginning_rows, beginning_ways
+
+        runbook, cause = item.runbook, self._state.cause
+        assert runbook is not None
+        rows = beginning_rows(runbook, cause, self._state.values_of_cause(runbook), self._app.config)
+        title = _("Run {title} once more", title=runbook.title) if again else _("Run {title}", title=runbook.title)
+        incident = "" if there is None else there.name
+        ways = again_ways(runbook, cause, incident) if again else beginning_ways(runbook, cause)
+        chosen = await self._app.push_screen_wait(Options(title, rows, ways))
+        if chosen != "with":
+            return None if chosen is None else incident
+        from lilfox_tui.runbook.control import open_incident_for
+
+        told = ("", "") if cause is None else (cause.title, cause.severity)
+        opened = await asyncio.to_thread(open_incident_for, runbook, cause=told[0], severity=told[1])
+        self._app.monitor.incidents.look_again()
+        return opened
+
+    async def _resume(self, item: RunbookItem) -> None:
+        """Goes on with a run whose job is gone, or begins a new one."""
+        from lilfox_tui.app.dialogs.prompt import Option, Options
+        from lilfox_tui.app.panes.runbook.dialogs import resuming_rows
+        from lilfox_tui.runbook.control import go_on
+        from lilfox_tui.runbook.run.persistence import newest_run, runbook_of
+
+        job, app = item.job, self._app
+        assert job is not None
+        ways = [Option("enter", _("go on where it was"), "on")]
+        if item.runbook is not None:
+            ways.append(Option("n", _("begin a new run"), "anew"))
+        chosen = await app.push_screen_wait(Options(_("This run was cut off"), resuming_rows(job), ways))
+        if chosen == "anew":
+            await self._begin_anew(item)
+        elif chosen == "on" and await self._allowed(await asyncio.to_thread(lambda: runbook_of(newest_run(job.id)))):
+            await self._begin_job(item, lambda: go_on(job.id, app.config, app.monitor.backups.config_path))
+
+    async def _begin_job(self, item: RunbookItem, begin: Callable[[], str]) -> None:
+        """Begins a job and watches it until its run is open; then what only reads is run at once."""
+        state = self._state
+        state.busy = True
+        try:
+            job = await asyncio.to_thread(begin)
+            state.last_run[item.key] = job
+            log = self._app.attach(job)
+            async with asyncio.timeout(OPENED_S):
+                while (log.folding is None or log.folding.taking_over) and log.ended is None:
+                    await log.next_change()
+        except TimeoutError:
+            self._app.tell(tr("job {id} runs and has not opened its run yet", id=job))
+            return
+        finally:
+            state.busy = False
+        if log.ended is not None:
+            raise LilFoxError(log.ended.message, log.ended.hint)
+        state.choose_item(item.key)
+        state.choose_place(None)
+        state.column = max(state.column, STEPS)
+        if log.state is not None and log.state.waiting.what == "order":
+            await self._waiting.go_on(log)
+
+
+# What can be done in the Runbook pane with its columns, and with the run of the chosen runbook.
+
 
 Context = PaneContext[RunbookState]
 

@@ -14,10 +14,9 @@ from textual.containers import Horizontal, Vertical
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.evidence import Cause
 from lilfox_tui.app.pane import Pane, PaneContext
-from lilfox_tui.app.panes.runbook.actions import ColumnActions, RunActions
+from lilfox_tui.app.panes.runbook.actions import ColumnActions, RunActions, RunStarter, WaitingSteps
 from lilfox_tui.app.panes.runbook.incident_actions import CourseActions, IncidentActions
 from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
-from lilfox_tui.app.panes.runbook.starting import RunStarter, WaitingSteps
 from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState
 from lilfox_tui.app.shared_actions import ListActions
 from lilfox_tui.app.widgets import Lines

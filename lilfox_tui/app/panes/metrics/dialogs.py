@@ -1,4 +1,4 @@
-"""A box for PromQL over the screen: an expression with completion, its series and their chart."""
+"""Dialogs of the Metrics pane: a PromQL expression with its series and their chart, and a silence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from msgspec import Struct
 from textual import events, work
@@ -16,21 +16,26 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
+from lilfox_tui.alerts.model import Alert, SilenceMatcher
+from lilfox_tui.alerts.silences import PRESETS_S, check_silence, format_matchers, parse_matchers
 from lilfox_tui.app.dialogs.messages import Ahead, Dialog
 from lilfox_tui.app.panes.metrics.alert_page import number
 from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Values, chart, spark
-from lilfox_tui.app.rendering.columns import wrapped
+from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines, TextField
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.core.i18n import _, ngettext, tr
-from lilfox_tui.core.text import human_duration
+from lilfox_tui.core.i18n import _, listed, ngettext, tr
+from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.lexer import Completion, KnownNames, complete
 from lilfox_tui.promql.query import QueryEngine
 from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
 from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher
+
+# A box for PromQL over the screen: an expression with completion, its series and their chart.
+
 
 # What a query gives as rows: the series with their values, and a chart of the chosen one. Pure.
 
@@ -395,3 +400,124 @@ class QueryBox(Dialog[str]):
             return
         event.stop()
         event.prevent_default()
+
+
+# Silence alerts: which (matchers), for how long, and what that would silence, before anything is done.
+
+
+LENGTHS: tuple[float | None, ...] = (*PRESETS_S, None)
+"""Seconds; None for until it has resolved."""
+HIGH = 16
+"""Rows of a screen on which there is room for blank lines."""
+_NAMES_SHOWN = 6
+
+
+class Wanted(NamedTuple):
+    """What is to be silenced, for how many seconds (None: until it has resolved), and why."""
+
+    matchers: tuple[SilenceMatcher, ...]
+    for_s: float | None
+    comment: str
+
+
+class SilenceDialog(Dialog[Wanted | None]):
+    """Gives what was entered, or None. ``preview`` tells which alerts matchers take; it raises LilFoxError."""
+
+    def __init__(
+        self, matchers: Sequence[SilenceMatcher], preview: Callable[[Sequence[SilenceMatcher]], tuple[Alert, ...]]
+    ) -> None:
+        super().__init__()
+        self._first, self._preview = format_matchers(matchers), preview
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog", classes="wide"):
+            yield Lines(ground="bar", id="dialog-title")
+            yield TextField(self._first, id="dialog-input", select_on_focus=False)
+            yield Lines(ground="bar", id="dialog-list")
+            yield TextField(id="dialog-comment", placeholder=_("why (may stay empty)"))
+            yield Lines(ground="bar", id="dialog-text")
+
+    def on_mount(self) -> None:
+        self._arrange()
+        self.set_focus(self.query_one("#dialog-input", Input))
+
+    def on_resize(self) -> None:
+        self._arrange()
+
+    @property
+    def _blank(self) -> list[Row]:
+        """Between the parts, where there is room."""
+        return [BLANK] if self.app.size.height >= HIGH else []
+
+    def _arrange(self) -> None:
+        blank = len(self._blank)
+        lengths, told = len(LENGTHS) + blank, 1 + 3 * blank
+        self.query_one("#dialog", Vertical).styles.height = lengths + told + 4
+        self.query_one("#dialog-list", Lines).styles.height = lengths
+        self.query_one("#dialog-text", Lines).styles.height = told
+        self.call_after_refresh(self._show)
+
+    def _show(self) -> None:
+        title = Piece(" " + _("Silence"), "title")
+        hint = Piece("  " + _("tab: next field, up and down: how long, enter silences, esc leaves"), "muted")
+        if cells((title, hint)) > self.room("wide"):
+            hint = Piece("  " + _("enter silences, esc leaves"), "muted")
+        self.query_one("#dialog-title", Lines).show([(title, hint)])
+        rows: list[Row] = [*self._blank, *((Piece(f"  {length_text(each)}"),) for each in LENGTHS)]
+        self.query_one("#dialog-list", Lines).show(rows, selected=self._at + len(self._blank))
+        self.query_one("#dialog-text", Lines).show(self._told())
+
+    def _told(self) -> list[Row]:
+        """What a silence of that would take, or why there can be none."""
+        try:
+            matchers = self._matchers()
+            found = self._preview(matchers)
+        except LilFoxError as error:
+            rows: list[Row] = [
+                (Piece(" "), Piece(str(error), "failing")),
+                (Piece(" "), Piece(str(error.hint), "muted")),
+            ]
+            return [*self._blank, *wrapped(rows, self.room("wide"))]
+        count = ngettext("would silence {count} alert now", "would silence {count} alerts now", len(found))
+        names = sorted({alert.name for alert in found})
+        more = listed(names[:_NAMES_SHOWN]) + (" …" if len(names) > _NAMES_SHOWN else "")
+        return [
+            *self._blank,
+            (Piece(f" {count}", "accent"), Piece("  " + fit(more, self.room("wide") - cell_width(count) - 3), "muted")),
+        ]
+
+    def _matchers(self) -> tuple[SilenceMatcher, ...]:
+        matchers = parse_matchers(self.query_one("#dialog-input", Input).value)
+        check_silence(matchers)
+        return matchers
+
+    def on_input_changed(self) -> None:
+        self._show()
+
+    def on_key(self, event: events.Key) -> None:
+        steps = {"down": 1, "up": -1}
+        if event.key in steps:
+            self._at = max(0, min(len(LENGTHS) - 1, self._at + steps[event.key]))
+            self._show()
+            event.stop()
+        elif event.key in ("tab", "shift+tab"):
+            fields = [self.query_one(name, Input) for name in ("#dialog-input", "#dialog-comment")]
+            self.set_focus(fields[0] if self.focused is fields[1] else fields[1])
+            event.stop()
+            event.prevent_default()
+        elif event.key == "escape":
+            event.stop()
+            self.close(None)
+
+    def on_input_submitted(self) -> None:
+        try:
+            matchers = self._matchers()
+        except LilFoxError:
+            return  # what is wrong stands below
+        self.close(Wanted(matchers, LENGTHS[self._at], self.query_one("#dialog-comment", Input).value.strip()))
+
+
+def length_text(for_s: float | None) -> str:
+    """How long a silence lasts, in words."""
+    return _("until it has resolved") if for_s is None else _("for {time} from now", time=human_duration(for_s))
