@@ -77,7 +77,7 @@ async def test_its_folder_is_for_its_user_alone_and_holds_no_secret(place: Place
         place.host, "secret", ["sh", "-c", "read -r word; sleep 1000"], stdin=b"canary-in\n", env={"WORD": "canary-env"}
     )
     folder = place.folder("secret")
-    await until(lambda: not list(folder.glob("try.*")), what="what begins it is gone")
+    await until(lambda: not list(folder.glob("try.*")), what="what begins it was removed")
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700

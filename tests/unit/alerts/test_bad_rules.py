@@ -91,7 +91,7 @@ async def test_a_rule_that_is_made_wrong_goes_on_as_it_was(tmp_path: Path) -> No
     await run.start()
     run.rules.write_text(RULES.replace("up == 0", "up ==").replace("busy > 5", "busy > 7"))
     await run.engine.load()
-    assert await run.go(150, DOWN) == ["Down a firing"], "it begins to fire as it was before"
+    assert await run.go(150, DOWN) == ["Down a firing"], "it begins to fire as it was earlier"
     assert "the rule as it was before goes on" in run.troubles()[0]
     assert seen(run).blind
     assert "busy > 7" in {rule.expression for rule in seen(run).rules}, "the others are as the file says"
@@ -149,7 +149,7 @@ async def test_a_file_that_is_being_written_ends_no_alert_and_an_empty_one_is_to
     run.rules.write_text(text)
     await run.engine.load()
     assert await run.go(30, DOWN) == ["Down a firing"], "the old rules go on"
-    assert run.troubles() == [f"rules: {run.rules} holds no rules"]
+    assert run.troubles() == [f"rules: {run.rules} contains no rules"]
     assert seen(run).blind
     run.kill()
     after = Run(tmp_path, run.clock, rules=text)

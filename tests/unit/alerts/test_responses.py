@@ -60,7 +60,7 @@ def test_what_is_over_shows_neither_who_had_seen_it_nor_a_silence_that_has_ended
 
 def test_whoever_looks_whether_somebody_evaluates_holds_up_nobody(tmp_path: Path) -> None:
     looks, evaluates = EvaluationLock(tmp_path), EvaluationLock(tmp_path)
-    assert not looks.is_held(), "there is no lock yet"
+    assert not looks.is_held(), "lock yet is missing"
     assert evaluates.take()
     assert looks.is_held()
     evaluates.release()

@@ -65,10 +65,10 @@ def test_without_a_plan_each_source_needs_a_place() -> None:
 @pytest.mark.parametrize(
     ("checks", "checked", "error", "why"),
     [
-        ([], False, None, "still looking"),
+        ([], False, None, "still checking"),
         ([GOOD], True, None, ""),
         ([GOOD, BAD], True, None, "forbids it"),
-        ([BAD], False, None, "still looking"),
+        ([BAD], False, None, "still checking"),
         ([], False, LilFoxError("gone"), "forbids it"),
     ],
 )

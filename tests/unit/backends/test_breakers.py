@@ -30,7 +30,7 @@ def test_one_that_is_found_open_has_not_tripped_while_watched() -> None:
         1,
         2,
     ]
-    assert [trips_of(trips, state) for state in (None, BreakerState.OPEN)] == [2, 2], "what is not known is no trip"
+    assert [trips_of(trips, state) for state in (None, BreakerState.OPEN)] == [2, 2], "what is unknown is no trip"
 
 
 def test_trips_are_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,11 +76,11 @@ def test_the_trend_is_of_the_last_minutes(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("queue", "said"),
     [
-        (Queue("q", 5, consumers=0), ["queue q: 5 wait and nobody takes from it"]),
+        (Queue("q", 5, consumers=0), ["queue q: 5 queued and no consumers"]),
         (Queue("q", 5, consumers=1), []),
         (Queue("q", 5), []),
         (Queue("q", 0, consumers=0), []),
-        (Queue("q", 11, consumers=1), ["queue q: 11 wait"]),
+        (Queue("q", 11, consumers=1), ["queue q: 11 queued"]),
     ],
 )
 def test_what_is_told_of_a_queue(queue: Queue, said: list[str]) -> None:

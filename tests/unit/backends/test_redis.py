@@ -32,14 +32,14 @@ def found(info: Info, **rises: float) -> list[tuple[Level, str]]:
         ({"used_memory": 96, "maxmemory": 0, "maxmemory_policy": "noeviction"}, ""),
         ({"used_memory": 99 * MIB, "mem_fragmentation_ratio": 3.0}, ""),
         ({"used_memory": 100 * MIB, "mem_fragmentation_ratio": 3.0}, "memory is fragmented"),
-        ({"connected_clients": 96, "maxclients": 100}, "96 of 100 connections are taken"),
+        ({"connected_clients": 96, "maxclients": 100}, "96 of 100 connections are in use"),
         ({"rdb_last_bgsave_status": "err"}, "the last save to disk (RDB) failed"),
         ({"aof_enabled": 1, "aof_last_write_status": "err"}, "the last write to the append-only file failed"),
         ({"aof_enabled": 0, "aof_last_write_status": "err"}, ""),
         (REPLICA | {"master_link_status": "down"}, "this replica has lost its master m"),
         (REPLICA | {"master_link_status": "up"}, ""),
         ({"role": "master", "master_link_status": "down"}, ""),
-        ({"loading": 1}, "it still loads its data from disk"),
+        ({"loading": 1}, "still loading its data from disk"),
     ],
 )  # fmt: skip
 def test_what_is_not_as_it_should_be(info: Info, said: str) -> None:
@@ -73,6 +73,6 @@ def test_each_alarm_of_a_node_of_rabbitmq_is_told() -> None:
         return [str(one.text) for one in _of_nodes([_NodeRow("n", **row)])]
 
     assert of() == []
-    assert of(running=False) == ["node n does not run"]
+    assert of(running=False) == ["node n is not running"]
     assert of(mem_alarm=True) == ["node n: memory alarm, publishers are blocked"]
     assert of(disk_free_alarm=True) == ["node n: disk alarm, publishers are blocked"]

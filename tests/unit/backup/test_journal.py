@@ -102,7 +102,7 @@ def test_another_operator_reads_roots_and_is_told_whose_it_is(place: Path) -> No
         assert not interrupted.may_write(RESTORED)
         with pytest.raises(BackupError, match="Permission denied") as caught:
             interrupted.write(replace(RESTORED, stage="undoing"))
-    assert str(caught.value.hint) == "nothing was changed; it was done as root: do this as root too"
+    assert str(caught.value.hint) == "nothing was changed; the restore was run as root: run this as root too"
     assert interrupted.read_all() == [RESTORED]
 
 

@@ -48,7 +48,7 @@ class Place:
     def host(self, name: str | None) -> SimpleNamespace:
         self.asked_on.append(name)
         if name == "gone":
-            raise UsageError("there is no host gone in the configuration")
+            raise UsageError("host gone in the configuration is missing")
         return SimpleNamespace(name=name, protected=self.protected)
 
 
@@ -101,7 +101,7 @@ async def test_what_cannot_be_asked_is_not_known_and_keeps_nobody_from_the_rest(
     lines = await retained.all_kept(opening_of(place))
     assert [(line.name, line.there) for line in lines] == [("shop_before", True), ("far_before", None)]
     assert "no host gone" in str(lines[1].reason)
-    with pytest.raises(BackupError, match="far_before stays: there is no host gone"):
+    with pytest.raises(BackupError, match="far_before cannot be deleted: there is no host gone"):
         await retained.forget(NotedRun(), opening_of(place), retained.chosen(SET)[0])
     assert place.there
     assert stages() == ["swapped"]
@@ -115,14 +115,14 @@ async def test_letting_go_takes_all_of_it_and_says_so(place: Place) -> None:
     assert await retained.forget(run, opening_of(place), restored) == ["shop_before", "two_before", "uploads_before"]
     assert place.there == {}
     assert stages() == ["forgotten"]
-    assert run.intents == [f"taking away {name}" for name in ("shop_before", "two_before", "uploads_before")]
-    assert run.told("good") == [f"{name} is gone" for name in ("shop_before", "two_before", "uploads_before")]
+    assert run.intents == [f"removing {name}" for name in ("shop_before", "two_before", "uploads_before")]
+    assert run.told("good") == [f"{name} was removed" for name in ("shop_before", "two_before", "uploads_before")]
 
 
 async def test_one_that_must_stay_keeps_all(place: Place) -> None:
     place.there = {"shop_before": "", "uploads_before": "it is in use by process 7"}
     restored = noted(swap_of("shop"), swap_of("uploads"))
-    with pytest.raises(BackupError, match="uploads_before stays: it is in use by process 7; nothing was taken away"):
+    with pytest.raises(BackupError, match="uploads_before stays: it is in use by process 7; nothing was removed"):
         await retained.forget(NotedRun(), opening_of(place), restored)
     assert len(place.there) == 2
     assert stages() == ["swapped"]
@@ -142,7 +142,7 @@ async def test_one_that_fails_in_the_middle_can_be_let_go_again_but_not_undone(p
     with pytest.raises(BackupError, match="cannot go"):
         await retained.forget(NotedRun(), opening_of(place), restored)
     assert stages() == ["forgetting"]
-    with pytest.raises(BackupError, match="cannot be undone: what was there before was let go"):
+    with pytest.raises(BackupError, match="cannot be undone: the previous data was let go"):
         await effects.undo(NotedRun(), {"set": SET})
     place.broken.clear()
     (again,) = retained.chosen(SET)

@@ -160,7 +160,7 @@ def test_a_cut_archive_is_refused_wherever_it_is_cut() -> None:
 
 
 def test_an_archive_with_something_behind_its_end_is_refused() -> None:
-    with pytest.raises(BrokenSet, match="something follows its end"):
+    with pytest.raises(BrokenSet, match="there is data after its end"):
         read(small() + small(), 10_240)
 
 
@@ -211,7 +211,7 @@ def of_kind(kind: bytes) -> bytes:
         (of_kind(b"S"), "unknown kind S"),
         (of_kind(b"D"), "unknown kind D"),
         (of_kind(b"\x1b"), "unknown kind ␛"),
-        (bytes(BLOCK), "something follows its end"),
+        (bytes(BLOCK), "there is data after its end"),
     ],
 )
 def test_what_can_be_read_in_two_ways_is_not_read(before: bytes, why: str) -> None:

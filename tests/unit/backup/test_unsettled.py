@@ -58,7 +58,7 @@ class Shop:
         """Killed between the two renames."""
         staged = self.uploads.parent / f".uploads.lilfox_restore_{STAMP}/uploads"
         staged.mkdir(parents=True)
-        (staged / "a.txt").write_text("of the set\n")
+        (staged / "a.txt").write_text("from the set\n")
         before = self.uploads.with_name(f"uploads_before_{STAMP}")
         self.uploads.rename(before)
         options = {"kind": "files", "path": str(self.uploads), "host": host}
@@ -109,14 +109,14 @@ async def test_on_a_protected_host_nothing_is_settled_by_order_either(place: Sho
     assert (place.stage, place.uploads.exists()) == ("swapping", False)
     place.written(protected=False)
     await place.do(effects.settle, finish=finish)
-    assert (place.uploads / "a.txt").read_text() == ("of the set\n" if finish else "today\n")
+    assert (place.uploads / "a.txt").read_text() == ("from the set\n" if finish else "today\n")
 
 
 async def test_an_ordered_restore_settles_what_it_can(place: Shop) -> None:
     await place.do(effects.backup, plan="other")
     place.half_done()
     await place.do(effects.restore, plan="other")
-    assert (place.stage, (place.uploads / "a.txt").read_text()) == ("swapped", "of the set\n")
+    assert (place.stage, (place.uploads / "a.txt").read_text()) == ("swapped", "from the set\n")
 
 
 async def test_one_that_cannot_be_settled_keeps_only_its_own_place_from_being_restored(place: Shop) -> None:

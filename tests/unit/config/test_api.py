@@ -41,14 +41,14 @@ def test_series_of_hosts_and_services_are_named_by_labels() -> None:
     for wrong in ("hosts: {web-1: {series: {a-b: c}}}", "services: {shop: {url: 'http://s', series: {a-b: c}}}"):
         with pytest.raises(ConfigError) as refused:
             from_text("{" + wrong + "}", "c.yaml")
-        assert "series.a-b: “a-b” is no name for a label" in str(refused.value)
+        assert "series.a-b: “a-b” is not a valid name for a label" in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("section", "says"),
     [
         ("p:9090", "prometheus.url: not an address"),
-        ("'http://u:p@p:9090'", "prometheus.url: a user or password stands in the address"),
+        ("'http://u:p@p:9090'", "prometheus.url: the address contains a user or password"),
         ("{user: u}", "prometheus.url: this key is missing"),
         ("{url: 'http://p', from: nowhere}", "prometheus.from: no host is named"),
         ("{url: 'http://p', user: u, bearer: 'env:B'}", "prometheus.bearer: only one of"),

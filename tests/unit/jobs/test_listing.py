@@ -206,7 +206,7 @@ async def test_the_feed_publishes_what_changes_and_nothing_else(jobs: Path, monk
     await until(lambda: len(looks) > seen + 5, what="it looked again")
     before = list(published)
     shutil.rmtree(folder)
-    await until(lambda: published[-1] == 0, what="it is gone")
+    await until(lambda: published[-1] == 0, what="it was removed")
     assert published == [*before, 0]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -78,9 +78,9 @@ def test_it_begins_quickly_and_imports_only_what_it_needs(jobs: Path) -> None:
         ("expected", "no room on /backup", 1),
         ("config", "two problems", 2),
         ("group", "no room on /backup", 1),
-        ("cancelled", "a fault of LilFox: CancelledError", 1),
-        ("exit", "a fault of LilFox: SystemExit", 1),
-        ("bug", "a fault of LilFox: RuntimeError", 1),
+        ("cancelled", "internal error in LilFox: CancelledError", 1),
+        ("exit", "internal error in LilFox: SystemExit", 1),
+        ("bug", "internal error in LilFox: RuntimeError", 1),
     ],
 )
 def test_whatever_an_effect_raises_is_told(jobs: Path, how: str, message: str, exit_code: int) -> None:

@@ -56,7 +56,7 @@ def test_comments_stay_as_they_are() -> None:
     ("text", "value", "why"),
     [
         ("cat <v>", "-n", "option"), ("cat '<v>'", "x", "inside quotes"), ("cat `ls <v>`", "x", "backquotes"),
-        ("<v>", "ls", "name of a command"), ("echo $((<v>))", "1", "calculated"), (r"echo \<v>", "x", "stands before"),
+        ("<v>", "ls", "name of a command"), ("echo $((<v>))", "1", "calculated"), (r"echo \<v>", "x", "stands earlier"),
         ("echo ${x:-<v>}", "x", "inside"), ("sudo <v>", "ls", "name of a command"),
         ("echo <v>", "a\x1b[31m", "control characters"), ("echo <v>", "a\nb", "control characters"),
     ],

@@ -41,13 +41,13 @@ async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -
     async def handle(order: Order, face: RunClient) -> None:
         got.append((order, face))
         if isinstance(order, Stop):
-            raise LilFoxError(tr("nothing runs now"), "hint")
+            raise LilFoxError(tr("nothing is running"), "hint")
 
     order = RunOne(step=1, command=2, sha256="0" * 64, values={"pw": "é\n\"'"}, again=True)
     async with listening(folder, handle):
         assert (folder / SOCKET).stat().st_mode & 0o777 == 0o600
         await send(folder, order)
-        with pytest.raises(OrderRefused, match="nothing runs now") as refused:
+        with pytest.raises(OrderRefused, match="nothing is running") as refused:
             await send(folder, Stop())
         assert refused.value.hint == "hint"
     assert got[0][0] == order

@@ -146,7 +146,7 @@ async def test_what_only_its_values_make_a_change_of_is_refused_until_somebody_h
     made = Prepared(runbook((command("sysctl <x>", "read", confirm="none"),)), x="kernel.panic=1")
     ready = await made.preparing.ready(Turn(0, 0, ("web1",)))
     assert (ready.became, ready.command.kind) == (True, "change")
-    with pytest.raises(LilFoxError, match="with its values it is not known to only read; nobody has confirmed that"):
+    with pytest.raises(LilFoxError, match="with its values it is unknown to only read; nobody has confirmed that"):
         refuse_unseen(ready)
     with pytest.raises(LilFoxError, match="nobody has confirmed"):
         made.preparing.look_ahead()

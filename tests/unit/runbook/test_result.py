@@ -87,13 +87,13 @@ def test_what_nobody_takes_back_by_a_runbook_is_not_said_to_be_taken_back_by_it(
 
 
 def test_why_the_run_itself_failed_comes_before_what_failed_in_it() -> None:
-    failure = LilFoxError(tr("the configuration is gone"), tr("put it back"))
+    failure = LilFoxError(tr("the configuration was removed"), tr("put it back"))
     run = folding()
     assert (outcome_of(run, failure=failure).state, outcome_of(run, failure=failure).exit_code) == ("failed", 1)
     run.take([*MADE, began("r2", 1, 0, kind="read"), ended("r2", "failed", "refused")])
     outcome = outcome_of(run, failure=failure)
     assert (outcome.state, outcome.exit_code) == ("partly", 3)
-    assert (outcome.message, outcome.hint) == ("the configuration is gone", "put it back")
+    assert (outcome.message, outcome.hint) == ("the configuration was removed", "put it back")
 
 
 def test_a_look_that_failed_before_its_check_worked_is_no_failure() -> None:

@@ -161,8 +161,8 @@ def test_says_of_html_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("page", "reason"),
     [
-        ("a 1\n", "cut off"),
-        ("a 1", "cut off"),
+        ("a 1\n", "interrupted"),
+        ("a 1", "interrupted"),
         ("", "line 1 is no metric"),
         ("a 1\n\n# EOF\n", "empty"),
         ("# EOF\na 1\n", "after # EOF"),

@@ -88,5 +88,5 @@ def test_reading_ends_in_time_and_goes_further_the_next_time() -> None:
     for turn in range(3):
         error, took_s = refused(parser, many(40_000, str(turn)), until_s=time.perf_counter() + 0.05)
         assert took_s < 0.5
-        assert len(parser._known) < 40_000, "what is not there any more is forgotten"
+        assert len(parser._known) < 40_000, "what no longer exists is forgotten"
     assert len(parser.read(body, openmetrics=False).labels) == 40_000

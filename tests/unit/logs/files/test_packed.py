@@ -68,7 +68,7 @@ async def test_what_is_cut_short_is_read_as_far_as_it_goes_and_said(tmp_path: Pa
     assert found[1].raw[20:] == data[: len(found[1].raw) - 20]
     status = source.status.value
     assert status is not None
-    assert "damaged or not whole" in status.description
+    assert "damaged or incomplete" in status.description
     await source.close()
 
 

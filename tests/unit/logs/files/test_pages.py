@@ -231,7 +231,7 @@ async def test_an_empty_file_has_no_records_and_a_binary_one_is_plain(tmp_path: 
 async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, words, hint in (
-        (tmp_path / "none.log", "there is no such file", "has started"),
+        (tmp_path / "none.log", "such file is missing", "has started"),
         (tmp_path, "is a directory", "/*.log"),
         (tmp_path / "pipe", "not a file but a pipe", r"PROGRAM | lilfox logs -"),
         (Path("/dev/null"), "not a file but a pipe, a socket or a device", "lilfox logs -"),
