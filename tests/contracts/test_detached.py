@@ -231,7 +231,7 @@ async def test_those_that_ended_a_week_ago_are_forgotten_and_those_that_run_are_
 async def test_a_folder_that_cannot_be_made_says_so_and_nothing_runs(place: Place, tmp_path: Path) -> None:
     place.jobs.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(place.jobs, ignore_errors=True)
-    place.jobs.write_text("in the way")
+    place.jobs.write_text("Blocking sessions are terminated.")
     with pytest.raises(NotBegun, match=r"none was not begun on \w+: "):
         await detached.start(place.host, "none", ["touch", str(tmp_path / "ran")])
     assert not (tmp_path / "ran").exists()

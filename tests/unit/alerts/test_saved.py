@@ -90,7 +90,7 @@ def test_an_acknowledgement_holds_until_the_alert_ends(saved: AlertStorage) -> N
     unacknowledge(saved, one, "kim", at(7))
     assert saved.acknowledgements() == {}
     assert [each.kind for each in saved.events(10)] == ["unacknowledged", "acknowledged", "acknowledged"]
-    with pytest.raises(UsageError, match="resolved already"):
+    with pytest.raises(UsageError, match="the alert has already resolved"):
         acknowledge(saved, alert(state=AlertState.RESOLVED), "kim", "", at(8))
 
 

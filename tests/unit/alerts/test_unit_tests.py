@@ -82,7 +82,7 @@ def test_histograms_are_refused_by_name(tmp_path: Path) -> None:
 def test_a_nan_that_is_expected_is_explained(tmp_path: Path) -> None:
     tests = "tests: [{promql_expr_test: [{expr: vector(NaN), exp_samples: [{value: .nan}]}]}]"
     (problem,) = run(tmp_path, tests).problems
-    assert problem.endswith("NaN is not equal to anything; ask for “x != x” instead")
+    assert problem.endswith("NaN never equals anything; test “x != x” instead")
 
 
 def test_a_long_difference_is_cut(tmp_path: Path) -> None:

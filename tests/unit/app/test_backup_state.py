@@ -128,7 +128,7 @@ def test_why_a_plan_is_not_run() -> None:
     state = showing(healthy())
     assert state.why_not_back_up() is None
     state.busy = True
-    assert "just being started" in str(state.why_not_back_up())
+    assert "a job is already starting" in str(state.why_not_back_up())
     state.busy = False
     state.backups = replace(healthy(), jobs=(job(kind="verify", key="verify lilfox"),))
     assert state.why_not_back_up() is None, "it only reads"

@@ -107,7 +107,7 @@ async def test_a_manifest_that_names_what_is_not_its_own_is_broken_and_leads_now
     (store / manifest_name(manifest.id)).write_bytes(encoded(told))
     found = await only_set(store)
     assert found.status == "broken"
-    assert "its manifest names what is no file of it" in str(found.reason)
+    assert "its manifest lists a file that does not belong to it:" in str(found.reason)
     assert "\x1b" not in str(found.reason)
     assert [part.name for part in found.parts] == ["lilfox_20261125_120000.dump.zst"]
 

@@ -109,11 +109,11 @@ async def test_a_flipped_byte_of_compressed_data_is_found_by_the_format_itself(p
 async def test_gzip_ends_once_and_at_its_end() -> None:
     whole = gzip.compress(b"first" * 1000)
     for changed, reason in (
-        (whole[:-1], "ends in the middle"),
-        (whole[:15], "ends in the middle"),
-        (whole + gzip.compress(b"second"), "goes on after its end"),
-        (whole + b"garbage", "goes on after its end"),
-        (whole + b"\0" * 512, "goes on after its end"),
+        (whole[:-1], "it is truncated"),
+        (whole[:15], "it is truncated"),
+        (whole + gzip.compress(b"second"), "it continues after its end: a second gzip stream, or garbage"),
+        (whole + b"garbage", "it continues after its end: a second gzip stream, or garbage"),
+        (whole + b"\0" * 512, "it continues after its end: a second gzip stream, or garbage"),
         (b"", "is empty"),
         (b"<html>502</html>", "cannot be decoded"),
     ):
@@ -131,9 +131,13 @@ async def test_age_ends_once_and_at_its_end() -> None:
 
 async def test_another_key_is_not_a_broken_set() -> None:
     stored, _ = await pack(b"secret" * 1000, "zstd", True)
-    with pytest.raises(NotReady, match="another one"):
+    with pytest.raises(
+        NotReady,
+        match="this run has ended, and its file is in no folder of runbooks:; start "
+        "another run with lilfox runbook run",
+    ):
         await unpack(stored, "zstd", str(pyrage.x25519.Identity.generate()))
-    with pytest.raises(NotReady, match="no age key") as caught:
+    with pytest.raises(NotReady, match="an encryption recipient is not an age key:") as caught:
         await unpack(stored, "zstd", "hunter2")
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
     with pytest.raises(NotReady, match="recipient"):

@@ -117,9 +117,13 @@ async def test_encrypted_parts_need_their_key(store: LocalStore) -> None:
     assert all(part.name.endswith(".age") and part.encrypted for part in manifest.parts)
     assert b"SECRET" not in (Path(store.where) / manifest.parts[1].name).read_bytes()
     assert await read(store, found(manifest.parts[1]), str(KEY)) == b"SECRET=x\n"
-    with pytest.raises(NotReady, match="encrypted, and no key"):
+    with pytest.raises(NotReady, match="is encrypted, but no key is available"):
         await read(store, found(manifest.parts[0]))
-    with pytest.raises(NotReady, match="another one"):
+    with pytest.raises(
+        NotReady,
+        match="this run has ended, and its file is in no folder of runbooks:; start "
+        "another run with lilfox runbook run",
+    ):
         await read(store, found(manifest.parts[0]), str(pyrage.x25519.Identity.generate()))
 
 
@@ -300,7 +304,7 @@ async def test_a_forged_manifest_reads_nothing_elsewhere(store: LocalStore, tmp_
     part = (await publish(store)).parts[1]
     (tmp_path / "outside").write_bytes(b"SECRET=x\n")
     for name in ("../outside", str(tmp_path / "outside"), "files/../../outside", ".lilfox.flock"):
-        with pytest.raises(StoreError, match="no name of a file"):
+        with pytest.raises(StoreError, match="cannot be a file name: too long, or empty"):
             await read(store, found(msgspec.structs.replace(part, name=name)))
 
 

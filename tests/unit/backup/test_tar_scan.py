@@ -103,7 +103,7 @@ def test_an_old_folder_with_content_is_refused() -> None:
     """tarfile reads the content on as headers or not, by its version."""
     fields = dict.fromkeys(("mode", "mtime", "uid", "gid"), 0)
     entry = {"name": "a/", "type": tarfile.AREGTYPE, "content": b"x", "uname": "", "linkname": "", **fields}
-    with pytest.raises(BrokenSet, match="a size or a name that it cannot have"):
+    with pytest.raises(BrokenSet, match="has an invalid size or name"):
         read(archive([entry], tarfile.USTAR_FORMAT), 512)
 
 
@@ -197,10 +197,10 @@ def of_kind(kind: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("before", "why"),
     [
-        (extended(record(b"path", b"b"), record(b"path", b"c")), "a key stands twice"),
+        (extended(record(b"path", b"b"), record(b"path", b"c")), "an extended header contains a key twice"),
         (extended(record(b"path", b"b")) * 2, "two extended headers"),
-        (extended(record(b"path", b"b"), kind=b"g"), "said of all members"),
-        (extended(record(b"size", b"0"), kind=b"g"), "said of all members"),
+        (extended(record(b"path", b"b"), kind=b"g"), "a name or a size set for all members"),
+        (extended(record(b"size", b"0"), kind=b"g"), "a name or a size set for all members"),
         (extended(record(b"size", b"-1")), "number"),
         (extended(record(b"size", b"9" * 40)), "number"),
         (extended(b"99 path=b\n"), "record"),

@@ -110,7 +110,7 @@ def test_a_file_that_is_broken_is_shown_with_what_is_wrong(pages: Path, capsys: 
 
 
 def test_nothing_of_that_name(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no file, and no runbook of that id"):
+    with pytest.raises(UsageError, match=": no such file or runbook id"):
         _run("show", "no-such-runbook")
     with pytest.raises(LilFoxError, match=r"x\.md: cannot be read"):
         _run("show", str(tmp_path / "x.md"))

@@ -50,11 +50,11 @@ def test_series_of_hosts_and_services_are_named_by_labels() -> None:
         ("p:9090", "prometheus.url: not an address"),
         ("'http://u:p@p:9090'", "prometheus.url: the address contains a user or password"),
         ("{user: u}", "prometheus.url: this key is missing"),
-        ("{url: 'http://p', from: nowhere}", "prometheus.from: no host is named"),
+        ("{url: 'http://p', from: nowhere}", "prometheus.from: no host named"),
         ("{url: 'http://p', user: u, bearer: 'env:B'}", "prometheus.bearer: only one of"),
         ("{url: 'http://p', password: 'env:B'}", "prometheus.password: a password without a user"),
         ("{url: 'http://p', headers: {X-Token: abc}}", "prometheus.headers.X-Token: this header holds a secret"),
-        ("[1]", "prometheus: a mapping is wanted here"),
+        ("[1]", "prometheus: expected a mapping; write lines of the form name: value"),
     ],
 )
 def test_what_is_wrong_is_named(section: str, says: str) -> None:

@@ -38,7 +38,7 @@ def test_each_is_the_options_of_its_kind() -> None:
     [
         ("{kind: postgres}", "backends.x.kind: no such kind of backend; did you mean postgresql"),
         ("{port: 5432}", "backends.x.kind: no such kind of backend"),
-        ("{kind: redis, host: nowhere}", "backends.x.host: no host is named"),
+        ("{kind: redis, host: nowhere}", "backends.x.host: no host named"),
         ("{kind: redis, password: plain}", "backends.x.password"),
         ("{kind: redis, port: 70000}", "backends.x.port"),
         ("{kind: redis, tabel: 1}", "backends.x.tabel"),

@@ -133,31 +133,39 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ("hosts: {a: {user: 12}}", 1, 'is a number or a date to YAML; write it as "12"'),
         ("hosts: {a: {tags: [2026-01-01]}}", 1, "number or a date"),
         ("name: 12:30", 1, "number or a date"),
-        ("name: ~", 1, "nothing is written here"),
+        ("name: ~", 1, 'no value; write a text, or "" for an empty one'),
         ('name: "a\\nb"', 1, "write it on one line"),
         ("name: " + "x" * 33, 1, "longer than 32 characters"),
         ("hosts: {-a: {}}", 1, "is not a name"),
         ("hosts: {'a b': {}}", 1, "is not a name"),
         ("language: de", 1, "“de” is not a valid value; one of: auto, en, zh_CN"),
-        ("hosts: [a]", 1, "hosts: a mapping is wanted here"),
-        ("[a]", 1, "a mapping is wanted here"),
-        ("hosts: {a: {tags: web}}", 1, "a list is wanted here"),
+        ("hosts: [a]", 1, "hosts: expected a mapping; write lines of the form name: value"),
+        ("[a]", 1, "expected a mapping; write lines of the form name: value"),
+        ("hosts: {a: {tags: web}}", 1, "expected a list; write [one, two] or lines that start with -"),
         ("name: {a: b}", 1, "name: a mapping is not allowed here; write one value"),
         ("hosts: {a: {local: true, identity: ~/.ssh/x}}", 1, "hosts.a.identity: this host is local"),
         ("services: {s: {}}", 1, "services.s.url: this key is missing"),
         ("services: {s: {url: localhost}}", 1, "write http://HOST:PORT"),
         ("services: {s: {url: 'http://h:99999'}}", 1, "write http://HOST:PORT"),
         ("services: {s: {url: 'http://[::1'}}", 1, "write http://HOST:PORT"),
-        ("services: {s: {url: 'http://h', health: ok}}", 1, "services.s.health: a path is wanted"),
-        ("services: {s: {url: 'http://h', expect: []}}", 1, "no status is good then"),
+        (
+            "services: {s: {url: 'http://h', health: ok}}",
+            1,
+            "services.s.health: the path must start with /; write /health",
+        ),
+        ("services: {s: {url: 'http://h', expect: []}}", 1, "no status would count as good; write [200]"),
         ("services: {s: {url: 'http://h', expect: [99]}}", 1, "services.s.expect.1: 99 is out of range"),
-        ("services: {s: {url: 'http://h', headers: {'a b': c}}}", 1, "not a header's name"),
+        (
+            "services: {s: {url: 'http://h', headers: {'a b': c}}}",
+            1,
+            "not a header name (RFC 9110); use letters, digits and -",
+        ),
         ("hosts: {web-1: {}}\nservices: {s: {url: 'http://h', from: web1}}", 2, "did you mean web-1?"),
         ("services: {s: {url: 'http://h', from: web1}}", 1, "none is defined"),
         ("thresholds: {cpu_percent: {warn: 96}}", 1, "thresholds.cpu_percent: warn 96 is above fail 95"),
         ("thresholds: {cpu_percent: {warn: .nan}}", 1, "is not a number"),
         ("collectors: {mem: {}}", 1, "collectors.mem: no such collector; did you mean memory?"),
-        ("collectors: {cpu: 3}", 1, "collectors.cpu: a mapping is wanted here"),
+        ("collectors: {cpu: 3}", 1, "collectors.cpu: expected a mapping; write lines of the form name: value"),
         ("monitor: {listen: '9464'}", 1, "ADDRESS:PORT"),
         ("monitor: {heartbeat_url: 'hc.io/x'}", 1, "monitor.heartbeat_url: not an address"),
         ("hosts:\n\ta: {}", 2, "a tab in the indentation"),
@@ -168,7 +176,11 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ("theme_dirs: !!python/object/apply:os.system [id]", 1, "YAML tag"),
         ("name: ! a", 1, "YAML tag"),
         ("? [a, b]\n: c", 1, "a key is one word"),
-        ("hosts: {a: &a {}, b: {<<: *a}}", 1, "merge keys are not read"),
+        (
+            "hosts: {a: &a {}, b: {<<: *a}}",
+            1,
+            "merge keys are not supported; write the keys out, or use an alias for a whole value",
+        ),
         ("hosts: &h {a: *h}", 1, "alias *h refers to no complete value above it"),
         ("name: *x", 1, "alias *x names no finished value"),
         ("name: " + "[" * 40, 1, "nested deeper than"),
@@ -190,7 +202,7 @@ def test_an_alias_is_the_value_it_names() -> None:
 def test_a_bomb_of_aliases_is_refused_before_it_is_written_out() -> None:
     levels = [f"x{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     found = problems("x0: &a0 [a, a, a, a, a, a, a, a, a, a]\n" + "\n".join(levels))
-    assert any("with all aliases written out; refused" in line for line in found)
+    assert any("values with all aliases expanded; refused" in line for line in found)
 
 
 @pytest.mark.fault("S28")

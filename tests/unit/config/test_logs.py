@@ -50,7 +50,7 @@ def test_each_source_is_the_options_of_its_kind() -> None:
         ("{kind: loky}", "logs.a.kind: no such kind of log source; did you mean loki?"),
         ("{kind: journald, host: web}", "logs.a.host: no host named “web”; one of: db-1"),
         ("{kind: journald, zone: Europe/Berlim}", "logs.a.zone: no time zone named “Europe/Berlim”; did you mean"),
-        ("{kind: journald, zone: ../../etc/passwd}", "logs.a.zone: no time zone is named"),
+        ("{kind: journald, zone: ../../etc/passwd}", "logs.a.zone: no time zone named"),
         ("{kind: journald, format: jsonlines}", "logs.a.format: no such format; did you mean json_lines?"),
         ("{kind: journald, unti: x}", "logs.a.unti: no such key; did you mean unit?"),
         ("{kind: command}", "logs.a.argv: this key is missing; add it"),

@@ -122,9 +122,17 @@ def test_an_export_says_whether_it_was_altered_and_what_is_in_force(incidents: P
     for what in all_events("words"):
         book.append_in(folder, what)
     book.append_in(folder, StepEnded(run="r", state="unknown", message="the link went", output="a\n```\nb\n"))
-    book.append_in(folder, JobEnded(job="j", kind="restart", state="unknown", message="nobody saw it"))
+    book.append_in(
+        folder,
+        JobEnded(
+            job="j",
+            kind="restart",
+            state="unknown",
+            message=", and its outcome is unknown: it was killed, or the host went down",
+        ),
+    )
     text = export_markdown(made.id, "en")
-    assert "verified when this was written" not in text  # evidence/kept is not there
+    assert "; verified at export" not in text  # evidence/kept is not there
     assert "evidence/kept: the file is missing" in text
     assert "- [ ] undo, or keep on purpose: words" in text
     assert "job j unknown: nobody saw it\n" in text.partition("## What did not go well")[2]

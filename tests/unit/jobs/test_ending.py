@@ -41,7 +41,7 @@ async def test_what_takes_longer_is_said_and_goes_on(jobs: Path, tmp_path: Path)
     pid = find_job(job_id).pid
     with pytest.raises(JobError, match=rf"still cleans up \(process {pid} on "):
         await cancel(job_id, wait_s=0.2)
-    with pytest.raises(JobError, match="still cleans up"):
+    with pytest.raises(JobError, match="was asked to end and is still cleaning up (process"):
         await cancel(job_id, wait_s=0.2)
     clean.touch()
     assert ended(job_id).state == "cancelled"
@@ -95,7 +95,7 @@ async def test_a_process_that_has_its_pid_now_is_left_alone(jobs: Path) -> None:
         assert (await cancel("0001")).state == "unknown"
         with (folder / EVENTS).open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # it runs, and not under that pid: in a container
-            with pytest.raises(JobError, match="is not seen from here"):
+            with pytest.raises(JobError, match="is not visible from here"):
                 await cancel("0001")
         assert other.poll() is None
         other.kill()

@@ -54,7 +54,7 @@ async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -
     assert "@" in got[0][1].name
     assert got[0][1].process == this_process()
     assert not (folder / SOCKET).exists()
-    with pytest.raises(LilFoxError, match="takes no orders"):
+    with pytest.raises(LilFoxError, match="accepts no orders:"):
         await send(folder, FinishRun())
 
 
@@ -106,4 +106,4 @@ async def test_another_user_is_refused(folder: Path) -> None:
             "python3", "-c", program, str(folder), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         said = (await process.communicate())[0].decode()
-    assert "only the user that began the run" in said
+    assert "only the user who started the run can control it" in said

@@ -224,7 +224,7 @@ async def test_an_empty_file_has_no_records_and_a_binary_one_is_plain(tmp_path: 
     assert b"".join(one.raw for one in found).count(b"\0") == 40
     assert source.status.value is not None
     assert source.status.value.format == "plain"
-    assert "holds binary data (NUL bytes), read as plain text" in source.status.value.description
+    assert ": contains binary data (NUL bytes), read as plain text" in source.status.value.description
     await source.close()
 
 
@@ -233,8 +233,8 @@ async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path) -> None:
     for path, words, hint in (
         (tmp_path / "none.log", "such file is missing", "has started"),
         (tmp_path, "is a directory", "/*.log"),
-        (tmp_path / "pipe", "not a file but a pipe", r"PROGRAM | lilfox logs -"),
-        (Path("/dev/null"), "not a file but a pipe, a socket or a device", "lilfox logs -"),
+        (tmp_path / "pipe", "is a pipe, a socket or a device, not a file", r"PROGRAM | lilfox logs -"),
+        (Path("/dev/null"), "is a pipe, a socket or a device, not a file", "lilfox logs -"),
     ):
         source = local_source(path)
         with pytest.raises(FileRefused, match=words) as refused:
@@ -252,7 +252,7 @@ async def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     user = os.geteuid()
     os.seteuid(65534 if user == 0 else user)
     try:
-        with pytest.raises(FileRefused, match="may not be read by this account"):
+        with pytest.raises(FileRefused, match="is not readable by this account"):
             await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING)
     finally:
         os.seteuid(user)
