@@ -137,7 +137,7 @@ async def test_a_script_gets_its_arguments(host: Host) -> None:
 
 @pytest.mark.fault("S17")
 async def test_a_command_that_is_too_slow_says_so(host: Host) -> None:
-    with pytest.raises(CommandTimeout, match="sleep did not end within"):
+    with pytest.raises(CommandTimeout, match="sleep did not finish within"):
         await host.run(["sleep", "1000"], timeout_s=0.3)
     assert not host.lost
 

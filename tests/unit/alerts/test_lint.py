@@ -252,7 +252,7 @@ def test_what_the_targets_have_decides_whether_a_percentile_is_of_each_series() 
     assert codes(warnings(expression, alone)) == []
     assert codes(warnings(expression, routes)) == ["percentile-of-each"]
     of_requests = expression.replace("x_seconds", "http_request_duration_seconds")
-    assert "percentile-of-each" not in codes(warnings(of_requests, alone)), "it is known that available: none"
+    assert "percentile-of-each" not in codes(warnings(of_requests, alone)), "it is known that there are none"
 
 
 @pytest.mark.fault("4.72")

@@ -30,7 +30,7 @@ def test_one_that_is_found_open_has_not_tripped_while_watched() -> None:
         1,
         2,
     ]
-    assert [trips_of(trips, state) for state in (None, BreakerState.OPEN)] == [2, 2], "what is unknown is no trip"
+    assert [trips_of(trips, state) for state in (None, BreakerState.OPEN)] == [2, 2], "what is not known is no trip"
 
 
 def test_trips_are_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +88,6 @@ def test_resilience4j_has_no_rate_of_failures_before_enough_calls() -> None:
 
 def test_a_page_for_people_is_none_of_metrics() -> None:
     page = MetricsPage("b:1", lambda _name: True)
-    with pytest.raises(BackendError, match="returns an HTML page, not metrics"):
+    with pytest.raises(BackendError, match="an HTML page, not metrics"):
         page.samples(HttpBody(b"a 1\n", "text/html; charset=utf-8"))
     assert [one.value for one in page.samples(HttpBody(b"a 1\n", "text/plain"))] == [1]

@@ -60,7 +60,7 @@ async def test_a_part_in_another_case_is_named(tmp_path: Path) -> None:
     (tmp_path / "lilfox_20261125_120000.dump.zst").rename(tmp_path / "LILFOX_20261125_120000.DUMP.ZST")
     found = await only_set(tmp_path)
     assert found.status == "broken"
-    assert "there is LILFOX_20261125_120000.DUMP.ZST, rename it" in str(found.reason)
+    assert "LILFOX_20261125_120000.DUMP.ZST exists, rename it" in str(found.reason)
 
 
 async def test_a_proof_holds_for_its_digests_and_its_set_only(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ async def test_a_manifest_that_names_what_is_not_its_own_is_broken_and_leads_now
     (store / manifest_name(manifest.id)).write_bytes(encoded(told))
     found = await only_set(store)
     assert found.status == "broken"
-    assert "its manifest lists a file that does not belong to it:" in str(found.reason)
+    assert "its manifest lists a file that does not belong to it" in str(found.reason)
     assert "\x1b" not in str(found.reason)
     assert [part.name for part in found.parts] == ["lilfox_20261125_120000.dump.zst"]
 

@@ -94,7 +94,7 @@ def test_several_are_named() -> None:
 )
 def test_what_is_no_set_and_no_time_is_refused_with_what_would_be(words: str) -> None:
     message, hint = refused(words)
-    assert message.startswith("no set given “")
+    assert message.startswith("no set is named “")
     assert "\x1b" not in message
     assert hint == "write, for example: lilfox_20231231_020000, 20231231_020000, latest or yesterday 02:00"
 
@@ -153,7 +153,7 @@ def test_a_partial_set_is_meant_by_no_word_unless_that_was_said(words: str) -> N
     assert chosen(words, [partial, whole]) == whole.id
     assert choose(words, [partial, whole], now=NOW, zone=BERLIN, partial=True).id == partial.id
     said, hint = refused(words, [partial])
-    assert "is whole" in said
+    assert "is complete" in said
     assert partial.id in said
     assert "--partial" in hint
     assert chosen(partial.id, [partial, whole]) == partial.id, "who names it means it"

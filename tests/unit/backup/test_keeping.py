@@ -48,7 +48,7 @@ class Place:
     def host(self, name: str | None) -> SimpleNamespace:
         self.asked_on.append(name)
         if name == "gone":
-            raise UsageError("host gone in the configuration is missing")
+            raise UsageError("there is no host gone in the configuration")
         return SimpleNamespace(name=name, protected=self.protected)
 
 
@@ -100,8 +100,8 @@ async def test_what_cannot_be_asked_is_not_known_and_keeps_nobody_from_the_rest(
     noted(swap_of("shop"), swap_of("far", host="gone"))
     lines = await retained.all_kept(opening_of(place))
     assert [(line.name, line.there) for line in lines] == [("shop_before", True), ("far_before", None)]
-    assert "no host gone" in str(lines[1].reason)
-    with pytest.raises(BackupError, match="far_before cannot be deleted: there is no host gone"):
+    assert "there is no host gone" in str(lines[1].reason)
+    with pytest.raises(BackupError, match="far_before stays: there is no host gone"):
         await retained.forget(NotedRun(), opening_of(place), retained.chosen(SET)[0])
     assert place.there
     assert stages() == ["swapped"]
@@ -142,7 +142,7 @@ async def test_one_that_fails_in_the_middle_can_be_let_go_again_but_not_undone(p
     with pytest.raises(BackupError, match="cannot go"):
         await retained.forget(NotedRun(), opening_of(place), restored)
     assert stages() == ["forgetting"]
-    with pytest.raises(BackupError, match="cannot be undone: the previous data was let go"):
+    with pytest.raises(BackupError, match="cannot be undone: the previous data was deleted"):
         await effects.undo(NotedRun(), {"set": SET})
     place.broken.clear()
     (again,) = retained.chosen(SET)

@@ -163,7 +163,7 @@ async def test_one_bad_check_of_any_part_forbids_the_first_write(world: World) -
 
 async def test_a_protected_host_is_not_restored_to(world: World) -> None:
     world.protected = True
-    with pytest.raises(NotReady, match="db-1 is protected: nothing is changed there"):
+    with pytest.raises(NotReady, match="changes on db-1: it is protected"):
         await whole(world)
     assert not any("stage" in call for call in world.calls)
     world.protected = False
@@ -193,7 +193,7 @@ async def test_what_is_not_equal_is_not_swapped(world: World) -> None:
 
 async def test_a_second_swap_that_fails_takes_the_first_one_back(world: World) -> None:
     world.fails.add("uploads.swap")
-    with pytest.raises(BackupError, match="uploads cannot swap; everything is as it was earlier"):
+    with pytest.raises(BackupError, match="uploads cannot swap; everything is as it was before"):
         await whole(world)
     assert world.place == {"database": "old", "uploads": "old"}
     assert [each.stage for each in journal.read_all()] == ["undone"]
@@ -202,7 +202,7 @@ async def test_a_second_swap_that_fails_takes_the_first_one_back(world: World) -
 
 async def test_a_first_swap_that_cannot_be_taken_back_says_how_to_go_on(world: World) -> None:
     world.fails |= {"uploads.swap", "database.undo"}
-    with pytest.raises(BackupError, match="could not be undone: database cannot undo") as told:
+    with pytest.raises(BackupError, match="could not be taken back: database cannot undo") as told:
         await whole(world)
     assert "lilfox restore --undo lilfox_20231230_020000" in str(told.value.hint)
     assert [each.stage for each in journal.read_all()] == ["undoing"]
@@ -241,7 +241,7 @@ async def test_an_undo_that_was_interrupted_goes_on_with_what_is_not_undone_yet(
     assert (left.stage, left.undone) == ("undoing", 1)
     world.fails.clear()
     world.calls.clear()
-    assert "is undone" in await interrupted.settle(opening_of(world), left)
+    assert "was undone" in await interrupted.settle(opening_of(world), left)
     assert world.calls == ["database.undo"]
     assert world.place == {"database": "old", "uploads": "old"}
 
@@ -275,7 +275,7 @@ async def test_where_renames_cannot_be_finished_all_of_them_are_undone(world: Wo
     restored = await whole(world)
     world.calls.clear()
     world.settled[lost] = "undone"
-    assert "as it was earlier" in await interrupted.settle(opening_of(world), restored)
+    assert "as it was before" in await interrupted.settle(opening_of(world), restored)
     assert [each.stage for each in journal.read_all()] == ["undone"]
     assert world.place == {"database": "old", "uploads": "old"}
     settled = [call for call in world.calls if call.endswith("settle")]
@@ -302,7 +302,7 @@ async def test_what_cannot_be_taken_away_stays_and_all_is_as_it_was(world: World
     restored = await whole(world)
     world.settled["database"], world.kept["uploads"] = "undone", ["uploads_new"]
     world.fails.add(fault)
-    assert "as it was earlier" in await interrupted.settle(opening_of(world), restored)
+    assert "as it was before" in await interrupted.settle(opening_of(world), restored)
     assert [each.stage for each in journal.read_all()] == ["undone"]
 
 

@@ -128,7 +128,7 @@ UNACCOUNTED: dict[str, Change] = {
     "of another plan": lambda document: document.update(plan="shop"),
     "of another time": lambda document: document.update(created="2026-11-24T12:00:00Z"),
     "ended before it began": lambda document: document.update(finished="2026-11-24T12:00:00Z"),
-    "of the form earlier": lambda document: document.update(schema=1),
+    "of the form before": lambda document: document.update(schema=1),
     "of no form": lambda document: document.update(schema=0),
 }
 

@@ -91,7 +91,7 @@ def test_a_link_is_followed_and_both_its_folders_count(file: Path, tmp_path: Pat
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    assert "such file is missing" in refusal(tmp_path / "nowhere.yaml")
+    assert "no such file" in refusal(tmp_path / "nowhere.yaml")
 
 
 def test_a_link_to_itself_is_an_error_and_no_crash(tmp_path: Path) -> None:

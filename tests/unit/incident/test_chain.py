@@ -145,7 +145,7 @@ def test_a_head_that_is_gone_or_is_none_is_told_and_the_next_entry_makes_it_anew
     if content is not None:
         (chain.folder / "head").write_bytes(content)
     (problem,) = verify("INC-1").problems
-    assert "cannot confirm that this is the last entry: the file" in str(problem.text)
+    assert "cannot confirm that this is the last entry" in str(problem.text)
     assert book.current() is not None
     book.append("INC-1", all_events()[1])
     assert verify("INC-1").problems == ()
@@ -180,10 +180,7 @@ def test_a_chain_that_begins_with_something_else_is_altered_from_its_first_line_
     timeline.write_bytes(timeline.read_bytes().replace(b"0" * 64, b"1" * 64))
     (incidents / made.id / "head").unlink()
     (problem,) = verify(made.id).problems
-    assert (problem.line, "this differs from what was written: its SHA-256 does not match" in str(problem.text)) == (
-        1,
-        True,
-    )
+    assert (problem.line, "this differs from what was written" in str(problem.text)) == (1, True)
 
 
 @pytest.mark.fault("S23")

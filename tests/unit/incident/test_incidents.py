@@ -134,10 +134,7 @@ def test_the_newest_open_one_is_the_current_one_unless_another_is_named(
 def test_numbers_go_on_over_both_places(incidents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     book.open_incident("mine")
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    assert (
-        book.open_incident("is not mounted, everything is written to the system disk; check with mountpoint -q").id
-        == "INC-2"
-    )
+    assert book.open_incident("the system's").id == "INC-2"
     monkeypatch.delenv("STATE_DIRECTORY")
     assert book.open_incident("mine again").id == "INC-2"  # the other place is not seen from here now
 
@@ -251,12 +248,7 @@ def test_what_began_and_did_not_end_is_known(incidents: Path) -> None:
         step,
         StepEnded(run="1", state="unknown", message="the link went"),
         JobBegan(job="c", kind="restart", title="restart nginx"),
-        JobEnded(
-            job="c",
-            kind="restart",
-            state="unknown",
-            message=", and its outcome is unknown: it was killed, or the host went down",
-        ),
+        JobEnded(job="c", kind="restart", state="unknown", message="nobody saw it"),
         Graded(severity="SEV-1"),
         RoleAssigned(role="lead", who="ann"),
         RoleAssigned(role="lead", who="bob"),
@@ -313,7 +305,7 @@ def test_a_moment_is_not_before_its_detection_and_not_to_come(incidents: Path) -
         mark(folder, "acknowledged", before(2.5))
     with pytest.raises(MomentRefused, match=r"^detected: that would be after mitigated, "):
         mark(folder, "detected", before(0.75))
-    with pytest.raises(MomentRefused, match="UTC is in the future"):
+    with pytest.raises(MomentRefused, match="is in the future"):
         mark(folder, "resolved", datetime.now(UTC) + timedelta(seconds=30))
     mark(folder, "detected", before(3))  # it may be corrected
     assert book.read_incident(folder).moments == {
@@ -345,7 +337,7 @@ def test_evidence_has_a_harmless_name(incidents: Path, name: str, kept: str) -> 
 
 def test_too_much_evidence_is_refused(incidents: Path) -> None:
     made = book.open_incident("x")
-    with pytest.raises(IncidentError, match="bytes is too large for evidence: at most"):
+    with pytest.raises(IncidentError, match="is too large for evidence"):
         book.keep_evidence(made.id, "a", b"x" * (book.MOST_EVIDENCE_BYTES + 1), "")
     assert len(book.entries(made.id)) == 1
 
@@ -354,7 +346,7 @@ def test_too_much_evidence_is_refused(incidents: Path) -> None:
 def test_where_others_may_write_no_incident_is_opened(incidents: Path) -> None:
     incidents.mkdir(parents=True)
     incidents.chmod(0o777)
-    with pytest.raises(NotRecorded, match=r"others decide what is there.*; no incident was opened"):
+    with pytest.raises(NotRecorded, match=r"others can change it.*; no incident was opened"):
         book.open_incident("x")
 
 

@@ -122,17 +122,9 @@ def test_an_export_says_whether_it_was_altered_and_what_is_in_force(incidents: P
     for what in all_events("words"):
         book.append_in(folder, what)
     book.append_in(folder, StepEnded(run="r", state="unknown", message="the link went", output="a\n```\nb\n"))
-    book.append_in(
-        folder,
-        JobEnded(
-            job="j",
-            kind="restart",
-            state="unknown",
-            message=", and its outcome is unknown: it was killed, or the host went down",
-        ),
-    )
+    book.append_in(folder, JobEnded(job="j", kind="restart", state="unknown", message="nobody saw it"))
     text = export_markdown(made.id, "en")
-    assert "; verified at export" not in text  # evidence/kept is not there
+    assert "verified at export" not in text  # evidence/kept is not there
     assert "evidence/kept: the file is missing" in text
     assert "- [ ] undo, or keep on purpose: words" in text
     assert "job j unknown: nobody saw it\n" in text.partition("## What did not go well")[2]
@@ -169,7 +161,7 @@ def test_an_export_tells_who_did_what_and_when(incidents: Path) -> None:
         return text.partition(f"## {title}\n\n")[2].partition("\n\n## ")[0]
 
     overview = section("Overview")
-    assert "**Opened cause**: HighErrorRate" in overview
+    assert "**Opened because of**: HighErrorRate" in overview
     assert ("**Summary**: the last end" in overview, "the first end" in overview) == (True, False)
     assert section("Impact times").splitlines()[2:5] == [
         "| detected | 2023-12-30 02:00:00 | - | recorded by hand |",

@@ -18,7 +18,7 @@ def ended(job_id: str, timeout_s: float = 30.0) -> Job:
     """The job, once its process is gone."""
     wait_for(lambda: find_job(job_id).state != "running", timeout_s=timeout_s, what=f"{job_id} has ended")
     job = find_job(job_id)
-    wait_for(lambda: not is_held(Path(job.folder)), what=f"the process of {job_id} was removed")
+    wait_for(lambda: not is_held(Path(job.folder)), what=f"the process of {job_id} is gone")
     return job
 
 

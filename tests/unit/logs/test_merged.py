@@ -279,4 +279,4 @@ async def test_a_source_that_the_filter_leaves_out_is_not_asked() -> None:
         await until(lambda: messages(merged)[-1] == "other 50", what="what is new")
         assert big.pages == 0
         await merged.set_where(Every(), 200)
-        await until(lambda: len(messages(merged)) == 102, what="both, when the filter was removed")
+        await until(lambda: len(messages(merged)) == 102, what="both, when the filter is gone")

@@ -67,7 +67,7 @@ async def test_what_lies_in_the_store_is_told_and_read_again(store: Path, monkey
         assert changes
         put_set(store, manifest_of(datetime.now(UTC)), proven=True)
         watch.look_again()
-        await until(lambda: levels(watch) is Level.GOOD, what="recovered")
+        await until(lambda: levels(watch) is Level.GOOD, what="well again")
         assert len(plan_in(watch).sets or ()) == 2
 
 

@@ -136,7 +136,7 @@ def test_units_mounts_disks_and_interfaces_that_come_and_go() -> None:
         "host/web-1 /data mounted",
         "host/web-1 / no longer mounted",
         "host/web-1 disk sdb appeared",
-        "host/web-1 disk sda was removed",
+        "host/web-1 disk sda is gone",
         "host/web-1 interface eth1 appeared",
     ]
     assert log.observe(seen(failed_units=None, filesystems=(), disks=(), interfaces=())) == [], "unread is not gone"

@@ -56,7 +56,7 @@ def test_rows_of_check_say_why() -> None:
     rows = [cell.text for _level, lines in plan_rows(over(broken())) for line in lines for cell in line]
     text = "\n".join(rows)
     assert "late: due 25 h ago" in text
-    assert "backup yet is missing" in text
+    assert "there is no backup yet" in text
     assert "its store cannot be read" in text
     assert [level for level, _lines in plan_rows(over(healthy()))] == [Level.GOOD] * 3
 

@@ -75,10 +75,10 @@ def test_what_is_unknown_and_what_is_read_only_does_not_count() -> None:
 
 
 def test_a_host_whose_numbers_cannot_be_read_is_not_good() -> None:
-    problems = {kind: tr("{kind} was removed", kind=kind) for kind in ("cpu", "memory", "filesystems", "pressure")}
+    problems = {kind: tr("{kind} is gone", kind=kind) for kind in ("cpu", "memory", "filesystems", "pressure")}
     blind = summary(cpu=None, memory_percent=None, filesystems=(), problems=problems)
     assert at_once(blind).level is Level.DEGRADED
-    assert texts(at_once(blind)) == ["cpu was removed", "memory was removed", "filesystems was removed"]
+    assert texts(at_once(blind)) == ["cpu is gone", "memory is gone", "filesystems is gone"]
     assert at_once(summary(problems=problems)).level is Level.GOOD, "a bad line beside good ones hides nothing"
 
 

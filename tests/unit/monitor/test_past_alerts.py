@@ -18,7 +18,7 @@ def test_the_state_of_then_is_the_last_one_before() -> None:
     past.keep(state(0))
     past.keep(state(10, alert(state=AlertState.PENDING)))
     past.keep(state(20, alert()))
-    assert past.at(at(-1)) is None, "unknown is not none"
+    assert past.at(at(-1)) is None, "not known is not none"
     assert past.at(at(0)) == state(0)
     assert past.at(at(19.9)) == state(10, alert(state=AlertState.PENDING))
     assert past.at(at(999)) == state(20, alert())

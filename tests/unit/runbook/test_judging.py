@@ -45,7 +45,7 @@ def test_the_first_group_of_the_first_match_is_captured() -> None:
     assert len(captured(Attributes(capture={"long": "a+"}), "a" * 5000)[0]["long"]) == 4096
     found, why = captured(Attributes(capture={"none": "(zzz)"}), "x")
     assert found == {}
-    assert "nothing for <none>" in str(why)
+    assert "no value for <none>" in str(why)
 
 
 def test_a_pattern_that_re2_cannot_read_matches_nothing() -> None:

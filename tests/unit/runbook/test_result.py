@@ -41,13 +41,13 @@ def test_how_a_way_back_ended_counts(end: EndState, state: str, code: int) -> No
 def test_what_a_change_did_before_it_failed_is_not_said_to_be_nothing() -> None:
     run = folding()
     run.take([began("r1", 0, 0), ended("r1", "failed")])
-    assert ": check there" in outcome_of(run).hint
+    assert "check there" in outcome_of(run).hint
     run = folding()
     run.take([began("r1", 0, 0), replace(ended("r1", "not begun"), exit_status=None)])
     assert outcome_of(run).hint == ""
     run = folding()
     run.take([began("r1", 0, 0), ended("r1"), began("r2", 1, 0, kind="read"), ended("r2", "failed")])
-    assert ": check there" not in outcome_of(run).hint
+    assert "check there" not in outcome_of(run).hint
 
 
 MADE: list[RunFact] = [began("r1", 0, 0), ended("r1")]
@@ -75,7 +75,7 @@ def test_it_is_ok_only_where_all_is_done_and_stands(
     run.take(facts)
     outcome = outcome_of(run, aborted=aborted)
     assert (outcome.state, outcome.exit_code) == (state, code)
-    assert ("; the runbook can undo some of them" in outcome.hint) is hint
+    assert ("can undo some of them" in outcome.hint) is hint
     assert outcome.result["changes_in_force"] == len(run.changes())
 
 
@@ -83,22 +83,17 @@ def test_what_nobody_takes_back_by_a_runbook_is_not_said_to_be_taken_back_by_it(
     run = RunReducer(runbook((command("make", "change"), command("look"))))
     run.take([opened({"": ("here",)}), *MADE])
     assert outcome_of(run).hint.startswith("changes in force: 1")
-    assert "; the runbook can undo some of them" not in outcome_of(run).hint
+    assert "can undo some of them" not in outcome_of(run).hint
 
 
 def test_why_the_run_itself_failed_comes_before_what_failed_in_it() -> None:
-    failure = LilFoxError(
-        tr("the configuration was removed"), tr("put the original text back and continue, or start a new run")
-    )
+    failure = LilFoxError(tr("the configuration is gone"), tr("put it back"))
     run = folding()
     assert (outcome_of(run, failure=failure).state, outcome_of(run, failure=failure).exit_code) == ("failed", 1)
     run.take([*MADE, began("r2", 1, 0, kind="read"), ended("r2", "failed", "refused")])
     outcome = outcome_of(run, failure=failure)
     assert (outcome.state, outcome.exit_code) == ("partly", 3)
-    assert (outcome.message, outcome.hint) == (
-        "the configuration was removed",
-        "put the original text back and continue, or start a new run",
-    )
+    assert (outcome.message, outcome.hint) == ("the configuration is gone", "put it back")
 
 
 def test_a_look_that_failed_before_its_check_worked_is_no_failure() -> None:

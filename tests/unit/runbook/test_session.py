@@ -197,7 +197,7 @@ def test_what_is_left_of_a_command_is_on_the_hosts_where_it_is_not_done() -> Non
     folding.take([opened(hosts), began("1", 0, 0, "a"), ended("1"), began("2", 0, 0, "b"), ended("2", "failed")])
     assert folding.left(Turn(0, 0, hosts["local"])).hosts == ("b", "c", "d")
     folding.take([began("3", 0, 0, "b")])
-    assert folding.left(Turn(0, 0, hosts["local"])).hosts == ("c", "d"), "it is running on b"
+    assert folding.left(Turn(0, 0, hosts["local"])).hosts == ("c", "d"), "it runs on b"
     folding.take([ended("3", "unknown")])
     assert folding.waiting() == WaitingFor(what="decision", turn=Turn(0, 0, ("b", "c", "d")))
 

@@ -66,31 +66,13 @@ def test_relabelling_drops_targets_and_two_of_the_same_are_one(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
-        (
-            "{target_label: __address__, replacement: ''}",
-            "is not an address or a range; write 203.0.113.7 or 203.0.113.0/24",
-        ),
-        (
-            "{target_label: __address__, replacement: 'u:p@h:1'}",
-            "is not an address or a range; write 203.0.113.7 or 203.0.113.0/24",
-        ),
-        (
-            "{target_label: __address__, replacement: 'h:99999'}",
-            "is not an address or a range; write 203.0.113.7 or 203.0.113.0/24",
-        ),
-        (
-            "{target_label: __address__, replacement: 'h:0'}",
-            "is not an address or a range; write 203.0.113.7 or 203.0.113.0/24",
-        ),
-        (
-            "{target_label: __address__, replacement: '[::::::]:1'}",
-            "is not an address or a range; write 203.0.113.7 or 203.0.113.0/24",
-        ),
+        ("{target_label: __address__, replacement: ''}", "is not an address"),
+        ("{target_label: __address__, replacement: 'u:p@h:1'}", "is not an address"),
+        ("{target_label: __address__, replacement: 'h:99999'}", "is not an address"),
+        ("{target_label: __address__, replacement: 'h:0'}", "is not an address"),
+        ("{target_label: __address__, replacement: '[::::::]:1'}", "is not an address"),
         ("{target_label: __scheme__, replacement: ftp}", "scheme"),
-        (
-            "{target_label: __scrape_timeout__, replacement: 2h}",
-            "the scrape timeout must be longer than 0 and at most the scrape interval",
-        ),
+        ("{target_label: __scrape_timeout__, replacement: 2h}", "at most the scrape interval"),
     ],
 )
 def test_says_which_target_cannot_be_used_and_keeps_the_others(rule: str, reason: str, tmp_path: Path) -> None:

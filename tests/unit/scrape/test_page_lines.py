@@ -35,7 +35,7 @@ def test_a_newline_in_a_value_costs_no_other_sample(values: list[str]) -> None:
 def test_a_quote_that_is_never_closed_is_named_with_its_line() -> None:
     body = b"ok 1\n" + b'a{x="open\n' + b"b 1\n" * 200_000
     began = time.process_time()
-    with pytest.raises(BadPage, match="line 2 is no metric"):
+    with pytest.raises(BadPage, match="line 2 is not a metric"):
         Exposition(plain).read(body, openmetrics=False)
     assert time.process_time() - began < 1.0
 
@@ -88,5 +88,5 @@ def test_reading_ends_in_time_and_goes_further_the_next_time() -> None:
     for turn in range(3):
         error, took_s = refused(parser, many(40_000, str(turn)), until_s=time.perf_counter() + 0.05)
         assert took_s < 0.5
-        assert len(parser._known) < 40_000, "what no longer exists is forgotten"
+        assert len(parser._known) < 40_000, "what is not there any more is forgotten"
     assert len(parser.read(body, openmetrics=False).labels) == 40_000

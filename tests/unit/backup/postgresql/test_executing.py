@@ -177,7 +177,7 @@ def test_what_runs_later_or_is_the_servers_own_is_named_and_asks_nobody() -> Non
     for words in (
         "extension scripts: pg_trgm",
         "triggers and rules, which run later",
-        "their owner's rights: public.d",
+        "their owner's privileges: public.d",
     ):
         assert words in told
 

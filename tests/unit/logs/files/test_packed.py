@@ -81,7 +81,7 @@ async def test_a_bomb_is_unpacked_no_further_than_the_bound(tmp_path: Path, monk
     await source.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)
     status = source.status.value
     assert status is not None
-    assert "only the first 2.9M are unpacked" in status.description
+    assert "only the first 2.9M are decompressed" in status.description
     assert status.size_bytes == 3_000_000
     await source.close()
 
