@@ -90,7 +90,7 @@ class ReceiverDelivery:
         except TimeoutError:
             return LilFoxError(
                 tr("no answer within {seconds:g} s", seconds=self._timeout_s),
-                tr("Does it hang? A slow one needs a longer timeout."),
+                tr("Does it hang? If it is only slow, set a longer timeout."),
             )
         except LilFoxError as error:
             return error
@@ -128,7 +128,7 @@ class ReceiverDelivery:
             if was_away:
                 await asyncio.to_thread(self._release)
         elif ms_of(self._now()) - waiting.made_ms > GIVEN_UP_AFTER_S * 1000:
-            self.outage, self.note = None, tr("a message was given up after three days: {error}", error=error)
+            self.outage, self.note = None, tr("a notification was dropped after three days: {error}", error=error)
             await asyncio.to_thread(self._done, waiting, "not told", str(error))
         else:
             wait_s = back_off_s(waiting.tries)
@@ -236,7 +236,8 @@ class NotificationDispatcher:
             if sending.outage is not None:
                 outage = sending.outage
                 text = tr(
-                    "{name} is not told since {since:%H:%M:%S} UTC: {error}; tried again at {next:%H:%M:%S} UTC",
+                    "{name} has not been notified since {since:%H:%M:%S} UTC: {error}; next attempt at "
+                    "{next:%H:%M:%S} UTC",
                     name=way.to.name, since=outage.since, error=outage.error, next=outage.next_try,
                 )  # fmt: skip
                 found.append(Trouble(f"notifier {way.to.name}", text, blind=True))

@@ -116,9 +116,12 @@ class ClockStepDetector:
         at, step = self._newest
         values = {"at": at, "step": human_duration(abs(step))}
         if step > 0:
-            text = tr("{step} were missing at {at:%H:%M:%S} UTC: the clock was set or the machine slept", **values)
+            text = tr(
+                "the clock jumped forward by {step} at {at:%H:%M:%S} UTC: it was set, or the machine was suspended",
+                **values,
+            )
         else:
-            text = tr("the clock was set back by {step} at {at:%H:%M:%S} UTC; timers go on", **values)
+            text = tr("the clock was set back by {step} at {at:%H:%M:%S} UTC; timers keep running", **values)
         return (Trouble(f"clock {at.timestamp()}", text),)
 
 
@@ -277,14 +280,16 @@ class AlertEngine:
         except DatabaseDamaged as error:
             if self._lock.take():
                 aside = path.with_suffix(f".damaged-{self._now():%Y%m%dT%H%M%S}")
-                self.trouble = tr("{error}; it is now {aside}, and a new one was begun", error=error, aside=aside.name)
+                self.trouble = tr(
+                    "{error}; it was renamed to {aside}, and a new one was created", error=error, aside=aside.name
+                )
                 path.rename(aside)
                 for rest in ("-wal", "-shm"):
                     path.with_name(path.name + rest).unlink(missing_ok=True)
                 return AlertDatabase(path)
             raise
         except LilFoxError as error:
-            self.trouble = tr("{error}; what happens is kept only until LilFox ends", error=error)
+            self.trouble = tr("{error}; until LilFox exits, changes are kept in memory only", error=error)
             return AlertDatabase.from_file(path)
 
     async def _evaluate(self) -> None:
@@ -376,7 +381,7 @@ class AlertEngine:
         except (DatabaseDamaged, DatabaseNotWritable):
             raise
         except LilFoxError as error:  # another process holds the file for long
-            text = tr("{error}; nobody is told until that is over", error=error)
+            text = tr("{error}; no notifications are sent until this is resolved", error=error)
             troubles.append(Trouble("locked", text, blind=True))
             look_at = now + timedelta(seconds=LOOK_S)
         ends = [one.ends_at for one in silences if one.ends_at > now]

@@ -135,7 +135,7 @@ class AlertmanagerApi:
     async def expire(self, silence_id: str) -> None:
         """Ends a silence now."""
         if not silence_id or not all(char.isascii() and (char.isalnum() or char == "-") for char in silence_id):
-            raise LilFoxError(tr("{id} is no silence's id", id=silence_id))
+            raise LilFoxError(tr("{id} is not the ID of a silence", id=silence_id))
         reply = await self._api.send("DELETE", f"/api/v2/silence/{silence_id}")
         if reply.status >= 300:
             raise self._refused(reply)
@@ -154,8 +154,8 @@ class AlertmanagerApi:
             read: T = await asyncio.to_thread(decoded_json, reply.body, kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise NotAnswered(
-                tr("{where} answers something that is not Alertmanager's API v2", where=self.where),
-                tr("Is that the right address? Alertmanager's own is often port 9093."),
+                tr("{where} does not respond like Alertmanager's API v2", where=self.where),
+                tr("Is that the right address? Alertmanager usually listens on port 9093."),
             ) from None
         return read
 
@@ -168,7 +168,7 @@ class AlertmanagerApi:
             pass  # not in the form of its errors: as it is
         reason = redacted_start(str(said), _REASON_CHARS)
         return LilFoxError(
-            tr("{where} answers {status}: {reason}", where=self.where, status=reply.status, reason=reason)
+            tr("{where} returns {status}: {reason}", where=self.where, status=reply.status, reason=reason)
         )
 
     def _alert(self, one: _Alert) -> Alert:
@@ -255,7 +255,7 @@ class ExternalAlerts:
                 self._heard = True
             except LilFoxError as error:
                 failed = failed or error
-                troubles.append(Trouble("silences", tr("what is silenced is not known: {error}", error=error)))
+                troubles.append(Trouble("silences", tr("the silences are not known: {error}", error=error)))
         if failed is not None and not self._heard:
             raise failed
         now = datetime.now(UTC)
@@ -312,8 +312,8 @@ class ExternalAlerts:
     def _required(self) -> AlertmanagerApi:
         if self._alertmanager is None:
             raise LilFoxError(
-                tr("no Alertmanager is configured; a Prometheus alone can silence nothing"),
-                tr("Name it under alertmanager: in the configuration."),
+                tr("no Alertmanager is configured; Prometheus alone cannot silence alerts"),
+                tr("Add it under alertmanager: in the configuration."),
             )
         return self._alertmanager
 
@@ -425,7 +425,7 @@ def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
     looked at again and again. Blocks."""
     now = datetime.now(UTC)
     path = None if folder is None else folder / DATABASE
-    hint = tr("run lilfox monitor, or keep the screen open: rules want to be evaluated again and again")
+    hint = tr("run lilfox monitor, or keep the screen open: rules need continuous evaluation")
     if path is None or not path.exists():
         return Unavailable(NotEvaluated(tr("these rules have not been evaluated yet"), hint), now)
     database = None
@@ -448,5 +448,5 @@ def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
     since = now if newest_ms is None else time_of(newest_ms)
     age = human_duration((now - since).total_seconds())
     return Unavailable(
-        NotEvaluated(tr("no LilFox evaluates these rules now, the last did {age} ago", age=age), hint), since
+        NotEvaluated(tr("no LilFox is evaluating these rules; the last evaluation was {age} ago", age=age), hint), since
     )

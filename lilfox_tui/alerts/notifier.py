@@ -111,7 +111,7 @@ def body(notice: Notification) -> str:
     """All alerts of it, the firing ones first; lines end with ``\\n``."""
     lines: list[str] = []
     if notice.reason == "test":
-        lines += [_("This is a test of the way that alerts take. Nothing is wrong."), ""]
+        lines += [_("This is a test notification. Nothing is wrong."), ""]
     shown = 0
     for alerts, resolved in ((notice.firing, False), (notice.resolved, True)):
         for alert in alerts[: _MOST_ALERTS - shown]:
@@ -262,13 +262,13 @@ class JsonPost:
         except TimeoutError:
             raise LilFoxError(
                 tr("{where} did not answer within {seconds:g} s", where=where, seconds=self._options.timeout),
-                tr("Does it run, and is the address right?"),
+                tr("Is it running, and is the address right?"),
             ) from None
         except (HttpFault, OSError, UnicodeError) as error:
             reason = redact(str(error)) or type(error).__name__
             raise LilFoxError(
-                tr("{where} cannot be asked: {reason}", where=where, reason=reason),
-                tr("Does it run, and is the address right?"),
+                tr("the request to {where} failed: {reason}", where=where, reason=reason),
+                tr("Is it running, and is the address right?"),
             ) from None
 
     async def close(self) -> None:
@@ -283,7 +283,7 @@ class JsonPost:
         lines |= await revealed(options.headers)
         for name, value in lines.items():
             if not value.isascii() or value != value.strip():
-                raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
+                raise LilFoxError(tr("header {name} contains characters that HTTP does not allow", name=name))
         return lines
 
 
@@ -293,9 +293,9 @@ def _where(url: str) -> str:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port is not None else ""
     except ValueError:
-        raise LilFoxError(tr("the address cannot be read; write https://HOST/…")) from None
+        raise LilFoxError(tr("the address cannot be parsed; write https://HOST/…")) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LilFoxError(tr("the address cannot be read; write https://HOST/…"))
+        raise LilFoxError(tr("the address cannot be parsed; write https://HOST/…"))
     return f"{parts.scheme}://{parts.hostname}{port}"
 
 
@@ -332,5 +332,5 @@ def _refused(where: str, status: int, reason: str) -> LilFoxError:
     if status in (401, 403):
         hint = tr("Check headers, user and password of this notifier.")
     elif 300 <= status < 400:
-        hint = tr("It points elsewhere, which is not followed; write the address that is meant into url.")
-    return LilFoxError(tr("{where} answers {status}: {reason}", where=where, status=status, reason=reason), hint)
+        hint = tr("It redirects elsewhere, which is not followed; set url to the actual address.")
+    return LilFoxError(tr("{where} returns {status}: {reason}", where=where, status=status, reason=reason), hint)

@@ -71,7 +71,7 @@ class StoreSink:
         other = next((one for one in lost if one.get(NAME) not in (ALERTS, FOR_STATE)), None)
         if other is None:
             return None
-        return tr("another rule records {series} too; give one of them another name or a label", series=other)
+        return tr("another rule also records {series}; rename one of them or add a label", series=other)
 
     def end(self, rule: str, at_ms: int) -> None:
         """As in :class:`ResultSink`."""
@@ -206,7 +206,9 @@ class RuleEvaluator:
             return _vector(cached_parse(text, self._around.semantics).at(source, at_ms))
 
         if len(result.labels) > MOST_ALERTS:
-            raise RuleFailed(tr("more than {limit} alerts of one rule; make it select less", limit=MOST_ALERTS))
+            raise RuleFailed(
+                tr("one rule produces more than {limit} alerts; make it select fewer series", limit=MOST_ALERTS)
+            )
         found: dict[LabelSet, AlertSample] = {}
         around = self._around
         for labels, value in zip(result.labels, result.values.tolist(), strict=True):

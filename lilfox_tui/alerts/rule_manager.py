@@ -129,7 +129,7 @@ class ScheduledGroup:
         interval_s = self.interval_ms / 1000
         if self.took_s > interval_s:
             slow = tr(
-                "group {group}: an evaluation takes {took:.1f} s, and one is due each {interval:g} s",
+                "group {group}: an evaluation takes {took:.1f} s, longer than its interval of {interval:g} s",
                 group=self.state.group.name, took=self.took_s, interval=interval_s,
             )  # fmt: skip
             found.append(Trouble(f"slow {self.name}", slow))
@@ -147,9 +147,7 @@ class ScheduledGroup:
 def resolve_removed(rule: str, alert: LiveAlert, at_ms: int) -> Event:
     """The end of an alert whose rule is no more; ``rule`` is the rule's identity."""
     lasted_s = (at_ms - (alert.fired_at_ms or at_ms)) / 1000
-    return Event(
-        time_of(at_ms), "resolved", alert.labels, rule, alert.value, lasted_s, note=_("its rule was taken away")
-    )
+    return Event(time_of(at_ms), "resolved", alert.labels, rule, alert.value, lasted_s, note=_("its rule was removed"))
 
 
 def _event(rule: RuleEvaluator, change: AlertChange) -> Event | None:
@@ -266,8 +264,8 @@ class RuleManager:
         found += [Trouble(f"unkept {name}", text) for name, text in self._unkept.items()]
         if self._held:
             text = ntr(
-                "{count} group of rules cannot be read now; its alerts stay as they were",
-                "{count} groups of rules cannot be read now; their alerts stay as they were",
+                "{count} rule group cannot be read now; its alerts stay as they were",
+                "{count} rule groups cannot be read now; their alerts stay as they were",
                 len(self._held),
             )
             found.append(Trouble("held", text, blind=True))
@@ -284,7 +282,7 @@ class RuleManager:
             return work()
         except (DatabaseNotWritable, DatabaseDamaged) as error:
             self._saved.database.leave_disk()
-            self.disk_trouble = tr("{error}; what happens is kept only until LilFox ends", error=error)
+            self.disk_trouble = tr("{error}; until LilFox exits, changes are kept in memory only", error=error)
             return work()
 
     def _start(
@@ -313,7 +311,7 @@ class RuleManager:
         for rule in group.rules:
             old = usable.get((rule.kind, rule.name)) if rule.problem else None
             if old is not None:
-                text = tr("rules: {reason}; the rule as it was before goes on", reason=rule.problem)
+                text = tr("rules: {reason}; the previous version of the rule stays active", reason=rule.problem)
                 self._old_rules[f"{name};{rule.kind};{rule.name}"] = text
             rules.append(old or rule)
         return replace(group, rules=tuple(rules))
@@ -352,4 +350,4 @@ class RuleManager:
             self.on_disk(partial(group.keep, self._saved))
             self._unkept.pop(group.name, None)
         except LilFoxError as error:  # another process holds the file for long
-            self._unkept[group.name] = tr("{error}; it is tried again at the next evaluation", error=error)
+            self._unkept[group.name] = tr("{error}; retrying at the next evaluation", error=error)

@@ -135,7 +135,7 @@ def _expression(part: str) -> re.Pattern[str]:
     while at < len(part):
         found = _PIECE.match(part, at)
         if found is None:
-            raise LilFoxError(tr("{pattern} is not a pattern of files; close what [ opens", pattern=part))
+            raise LilFoxError(tr("{pattern} is not a file pattern; close the [", pattern=part))
         pieces.append(found[0])
         at = found.end()
     return re.compile("".join(_piece(piece) for piece in pieces), re.DOTALL)
@@ -220,10 +220,10 @@ class _RuleFileParser:
             before, placed = len(self.nodes.findings), self.placed
             group = self.group(node)
             if not group.name:
-                self.wrong(group.line, _("a group without a name; give it one, such as name: hosts"))
+                self.wrong(group.line, _("the group has no name; add one, such as name: hosts"))
             elif group.name in lines:
                 first = lines[group.name]
-                self.wrong(group.line, _("a group of this name is in line {line} already; rename one", line=first))
+                self.wrong(group.line, _("line {line} already has a group with this name; rename one", line=first))
             if len(self.nodes.findings) - before == self.placed - placed:
                 groups[group.name] = group
             else:
@@ -289,13 +289,13 @@ class _RuleFileParser:
             ),
         )
         if alert and record:
-            self.wrong(node.line, _("both an alert and a record; make two rules of it"), name)
+            self.wrong(node.line, _("both alert and record are set; split it into two rules"), name)
         elif not name:
-            self.wrong(node.line, _("neither an alert nor a record; give it one of them"), name)
+            self.wrong(node.line, _("neither alert nor record is set; set one of them"), name)
         self.label_names(label_lines, name)
         for annotation, place in annotation_lines.items():
             if not annotation:
-                self.wrong(place, _("{name} cannot be the name of an annotation", name=quoted(annotation)), name)
+                self.wrong(place, _("{name} is not a valid annotation name", name=quoted(annotation)), name)
         if record:
             self.recording(rule, fields)
         if alert:
@@ -305,7 +305,7 @@ class _RuleFileParser:
     def label_names(self, lines: dict[str, int], rule: str | None) -> None:
         for label, line in lines.items():
             if label in ("", NAME):
-                self.wrong(line, _("{name} cannot be the name of a label", name=quoted(label)), rule)
+                self.wrong(line, _("{name} is not a valid label name", name=quoted(label)), rule)
 
     def query(self, expression: str, line: int, rule: str) -> Query:
         from lilfox_tui.promql.query import parse as parse_query
@@ -321,14 +321,14 @@ class _RuleFileParser:
             return parse_query(_STAND_IN)
 
     def recording(self, rule: Rule, fields: Fields) -> None:
-        what = _("a recording rule has no {field}; take it off", field="{field}")
+        what = _("a recording rule cannot have {field}; remove it", field="{field}")
         given = {"annotations": rule.annotations, "for": rule.for_s, "keep_firing_for": rule.keep_firing_for_s}
         for field, value in given.items():
             if value:
                 self.wrong(fields[field].line, what.replace("{field}", field), rule.name)
         name = self.nodes.word(fields.get("record"))
         if _BRACES.search(name):  # that is an expression, which people write in the wrong place
-            self.wrong(rule.line, _("{name} cannot be the name of a series", name=quoted(name)), rule.name)
+            self.wrong(rule.line, _("{name} is not a valid series name", name=quoted(name)), rule.name)
 
     def templates(self, rule: Rule) -> None:
         parts = ((rule.labels, rule.place.labels), (rule.annotations, rule.place.annotations))
@@ -362,9 +362,9 @@ class RuleFiles(Struct, frozen=True):
     @property
     def troubles(self) -> tuple[Trouble, ...]:
         """What is wrong, in sentences."""
-        lost = {pattern: tr("rules: no file fits {pattern}", pattern=pattern) for pattern in self.missing}
+        lost = {pattern: tr("rules: no file matches {pattern}", pattern=pattern) for pattern in self.missing}
         broken = {path: tr("rules: {reason}", reason=_first_line(error)) for path, error in self.broken.items()}
-        empty = {path: tr("rules: {path} holds no rules", path=path) for path in self.empty}
+        empty = {path: tr("rules: {path} contains no rules", path=path) for path in self.empty}
         told = (*lost.items(), *broken.items(), *empty.items())
         return tuple(Trouble(f"rules {what}", text, blind=True) for what, text in told)
 

@@ -47,7 +47,7 @@ def parse_matchers(text: str) -> tuple[SilenceMatcher, ...]:
     while place < len(inner):
         match = _MATCHER.match(inner, place)
         if match is None:
-            raise _wrong(tr("not understood: {part}", part=inner[place : place + 60]))
+            raise _wrong(tr("cannot parse: {part}", part=inner[place : place + 60]))
         name, op, value, _end = match.groups()
         made = SilenceMatcher(_plain(name), _plain(value), is_regex="~" in op, is_equal=op[0] == "=")
         _condition(made)
@@ -62,8 +62,8 @@ def check_silence(matchers: Iterable[SilenceMatcher]) -> None:
     """Raises UsageError where the matchers take everything, as Alertmanager refuses it too."""
     if all(_condition(one)("") is one.is_equal for one in matchers):
         raise UsageError(
-            tr("these matchers take every alert that lacks their labels; that would silence nearly everything"),
-            tr('name a value that must be there, such as alertname="HighLatency"'),
+            tr("these matchers match every alert without their labels; that would silence nearly everything"),
+            tr('add a matcher that requires a value, such as alertname="HighLatency"'),
         )
 
 
@@ -177,7 +177,7 @@ _UNTIL_RESOLVED = timedelta(days=30)
 def acknowledge(saved: AlertStorage, alert: Alert, by: str, note: str, now: datetime) -> None:
     """``by`` has seen it; holds until the alert resolves. Raises UsageError where it neither fires nor is pending."""
     if alert.state is AlertState.RESOLVED:
-        raise UsageError(tr("{alert} has resolved already; there is nothing to acknowledge", alert=alert.name))
+        raise UsageError(tr("{alert} has already resolved; there is nothing to acknowledge", alert=alert.name))
     by, note = encodable(by), encodable(note)
     record(
         AlertChanged(
@@ -205,7 +205,7 @@ def silence(
     check_silence(matchers)
     lasts = _UNTIL_RESOLVED if for_s is None else timedelta(seconds=for_s)
     if not timedelta() < lasts <= LONGEST_SILENCE:
-        raise UsageError(tr("a silence lasts longer than 0 s and up to a year"))
+        raise UsageError(tr("a silence must last longer than 0 s and at most a year"))
     by, comment = encodable(by), encodable(comment)
     wanted = tuple(replace(one, value=encodable(one.value)) for one in matchers)
     made = Silence(str(uuid.uuid4()), wanted, now, now + lasts, by, comment, until_resolved=for_s is None)
@@ -220,10 +220,12 @@ def expire(saved: AlertStorage, wanted: str, by: str, now: datetime) -> Silence:
     found = [one for one in saved.silences() if one.id.startswith(wanted) and now < one.ends_at]
     if not wanted or not found:
         raise UsageError(
-            tr("no silence that has not ended has the id {id}", id=wanted), tr("see: lilfox alerts silences")
+            tr("no unexpired silence has an ID that begins with {id}", id=wanted), tr("see: lilfox alerts silences")
         )
     if len(found) > 1:
-        raise UsageError(tr("{count} silences begin with {id}; write more of it", count=len(found), id=wanted))
+        raise UsageError(
+            tr("{count} silences have an ID that begins with {id}; give more characters", count=len(found), id=wanted)
+        )
     ended = replace(found[0], ends_at=now)
     record(
         Reverted(change=_change(ended), text=_("silence ended: {matchers}", matchers=format_matchers(ended.matchers)))

@@ -156,7 +156,7 @@ class AlertDatabase:
         elif version != VERSION:
             raise LilFoxError(
                 tr("{path}: written by another version of LilFox ({version})", path=self.path, version=version),
-                tr("Use that version, or move the file away: acknowledgements and silences are in it."),
+                tr("Use that version, or move the file away: it contains the acknowledgements and silences."),
             )
         if not execute("SELECT 1 FROM sqlite_master WHERE name = 'trouble'").fetchone():
             execute(_LATER)
@@ -170,7 +170,7 @@ class AlertDatabase:
             if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                 raise DatabaseDamaged(
                     tr("{path}: damaged: {reason}", path=self.path, reason=error),
-                    tr("Move it away; LilFox then begins a new one."),
+                    tr("Move it away; LilFox then creates a new one."),
                 ) from None
             kind = (
                 DatabaseNotWritable
@@ -536,8 +536,9 @@ class EvaluationLock:
         if (now - since).total_seconds() < SILENT_S:
             return None
         return tr(
-            "the LilFox that evaluates (process {pid}) gives no sign of life since {since:%H:%M:%S} UTC; is it "
-            "stopped? Nobody is told of alerts: let it go on (kill -CONT {pid}), or end it (kill -KILL {pid})",
+            "the LilFox that evaluates the rules (process {pid}) has not responded since {since:%H:%M:%S} UTC; "
+            "is it stopped? No alert notifications are sent: resume it (kill -CONT {pid}), or kill it (kill "
+            "-KILL {pid})",
             pid=pid, since=since,
         )  # fmt: skip
 

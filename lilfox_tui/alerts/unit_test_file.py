@@ -48,7 +48,7 @@ def parse_series(text: str, semantics: Semantics) -> tuple[LabelSet, Floats]:
     """A series and its values, ABSENT where one is left out and STALE where the series ends. Raises NotationError."""
     match = _SERIES.fullmatch(text)
     if match is None or not (match["name"] or match["braces"]):
-        raise NotationError(tr("{given} is not a series with its values, such as up 1 0x5", given=quoted(text)))
+        raise NotationError(tr("{given} is not a series with values, such as up 1 0x5", given=quoted(text)))
     parts = [_values(item) for item in match["values"].split()]
     return _labels(match["name"], match["braces"], semantics), np.concatenate([np.empty(0), *parts])
 
@@ -70,9 +70,7 @@ def _labels(name: str | None, braces: str | None, semantics: Semantics) -> Label
     (matchers,) = query.selectors
     other = next((matcher for matcher in matchers if matcher.op != "="), None)
     if other is not None:
-        raise NotationError(
-            tr("{label}: labels are given with =, not with {op}", label=quoted(other.name), op=other.op)
-        )
+        raise NotationError(tr("{label}: labels take =, not {op}", label=quoted(other.name), op=other.op))
     labels = {matcher.name: matcher.value for matcher in matchers}
     return LabelSet.of(labels if NAME in (braces or "") else {**labels, NAME: name or ""})
 
@@ -228,7 +226,7 @@ def _text(path: Path) -> str:
         try:
             if len(raw) <= MAX_BYTES:
                 return raw.decode("utf-8-sig")
-            what = _("larger than 32 MiB; that is no file of tests")
+            what = _("larger than 32 MiB; not a test file")
         except UnicodeDecodeError:
             what = _("not UTF-8 text; save it as UTF-8")
     findings = Findings(str(path))
@@ -252,7 +250,9 @@ class _UnitTestFileParser:
         interval_ms = self.duration_ms(fields, "evaluation_interval") or DEFAULT_INTERVAL_MS
         order = self.texts(fields, "group_eval_order")
         for name in {name for name in order if order.count(name) > 1}:
-            self.wrong(fields["group_eval_order"], _("group {name} stands twice in the order", name=quoted(name)))
+            self.wrong(
+                fields["group_eval_order"], _("group {name} appears twice in the evaluation order", name=quoted(name))
+            )
         tests = self.nodes.items(fields.get("tests"), ())
         return UnitTestFile(
             name=self.nodes.findings.file,
@@ -315,13 +315,13 @@ class _UnitTestFileParser:
             return 0.0
         number = _number(node.text) if isinstance(node, ScalarNode) and node.plain else None
         if number is None:
-            self.wrong(node, _("a number is wanted here, without quotes, such as 0.5 or .inf"))
+            self.wrong(node, _("expected a number here, without quotes, such as 0.5 or .inf"))
         return number or 0.0
 
     def switch(self, node: Node | None) -> bool:
         text = node.text.lower() if isinstance(node, ScalarNode) else ""
         if node is not None and text not in ("true", "false"):
-            self.wrong(node, _("true or false is wanted here"))
+            self.wrong(node, _("expected true or false here"))
         return text == "true"
 
     def start_ms(self, node: Node | None) -> int:

@@ -183,7 +183,7 @@ def samples_differ(expected: Sequence[ResultSample], got: Sequence[ResultSample]
         return None
     difference = _difference(missing, extra, got)
     if any(math.isnan(one.value) for one in missing):
-        difference += "\n" + _("  NaN is not equal to anything; ask for “x != x” instead")
+        difference += "\n" + _("  NaN never equals anything; test “x != x” instead")
     return difference
 
 
@@ -192,10 +192,10 @@ def _same(one: float, other: float | None, fuzzy: bool) -> bool:
 
 
 def _difference(missing: Iterable[object], extra: Iterable[object], got: Sequence[object]) -> str:
-    lines = [_("  expected, did not come: {what}", what=what) for what in missing]
-    lines += [_("  came, was not expected: {what}", what=what) for what in extra]
+    lines = [_("  expected, but missing: {what}", what=what) for what in missing]
+    lines += [_("  unexpected: {what}", what=what) for what in extra]
     if not got:
-        lines.append(_("  nothing came"))
+        lines.append(_("  no results"))
     if len(lines) > _SHOWN_AT_MOST:
         lines[_SHOWN_AT_MOST:] = [_("  … {count} more", count=len(lines) - _SHOWN_AT_MOST)]
     return "\n".join(lines)
@@ -226,7 +226,7 @@ def run_unit_tests(path: Path, *, prometheus2: bool = False) -> UnitTestVerdict:
     except LilFoxError as error:
         return UnitTestVerdict((f"{path}:1: {error}",))
     warnings = [
-        f"{file.name}: " + _("rule_files: no file fits {pattern}", pattern=pattern)
+        f"{file.name}: " + _("rule_files: no file matches {pattern}", pattern=pattern)
         for pattern, paths in found.items()
         if not paths
     ]
@@ -267,7 +267,7 @@ class _Rules:
 
 def _new_fields(read: Iterable[RuleFile]) -> list[str]:
     return [
-        f"{file.name}:{group.line}: {group.name}: " + _("labels of a group came with Prometheus 3")
+        f"{file.name}:{group.line}: {group.name}: " + _("group labels require Prometheus 3")
         for file in read
         for group in file.groups
         if group.labels

@@ -124,7 +124,7 @@ def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Colle
     actions = tuple(actions)
     known = {each.id for each in actions} | set(elsewhere)
     problems = [
-        _("keys.{name}: there is no such action; {rather}", name=name, rather=rather(name, known))
+        _("keys.{name}: no such action; {rather}", name=name, rather=rather(name, known))
         for name in keys
         if name not in known
     ]
@@ -134,10 +134,10 @@ def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Colle
         for key in each.keys:
             if key in owners and (each.id in keys or owners[key] in keys):
                 mover, owner = (each.id, owners[key]) if each.id in keys else (owners[key], each.id)
-                text = _("keys.{mover}: {key} is already the key of {owner}; choose another",
+                text = _("keys.{mover}: {key} is already bound to {owner}; choose another",
                          mover=mover, key=key_text(key), owner=owner)  # fmt: skip
                 problems.append(text)
             owners.setdefault(key, each.id)
     if problems:
-        raise ConfigError(tr("the config's keys cannot be used"), tuple(problems))
+        raise ConfigError(tr("invalid key bindings in the configuration"), tuple(problems))
     return bound

@@ -46,7 +46,7 @@ class PaneActions(_Everywhere):
             self._navigation.metrics.open_page(None)
         self._navigation.open(METRICS)
 
-    @action("pane-2", "2", tr("Logs"), tr("all logs in one list by time"))
+    @action("pane-2", "2", tr("Logs"), tr("all logs merged by time"))
     def show_logs(self) -> None:
         self._navigation.open(LOGS)
 
@@ -58,7 +58,7 @@ class PaneActions(_Everywhere):
     def show_runbook(self) -> None:
         self._navigation.open(RUNBOOK)
 
-    @action("hosts", "at", tr("hosts"), tr("pick a host, service or backend by typing"), footer=4)
+    @action("hosts", "at", tr("hosts"), tr("find a host, service or backend by name"), footer=4)
     def pick_host(self) -> None:
         overview = self._app.shown
         if overview is None:
@@ -94,14 +94,14 @@ class PaneActions(_Everywhere):
         state = self._navigation.metrics.state
         why = state.no_rules()
         if why is None and not state.items(state.overview):
-            why = tr("no alert fires or is pending")
+            why = tr("no alert is firing or pending")
         return why
 
     @action(
         "alerts",
         "exclamation_mark",
         tr("alerts"),
-        tr("go to the worst alert; where none is, to the incident"),
+        tr("go to the worst alert, or to the incident if there is none"),
         why_not=_why_no_alerts,
     )
     def show_alerts(self) -> None:
@@ -111,7 +111,7 @@ class PaneActions(_Everywhere):
         else:
             self._navigation.open(RUNBOOK)
 
-    @action("changes", "c", tr("changes"), tr("all that changed since you last looked"))
+    @action("changes", "c", tr("changes"), tr("everything that changed since you last looked"))
     def show_changes(self) -> None:
         self._app.push_screen(Reader(change_rows(self._app)))
 
@@ -119,11 +119,11 @@ class PaneActions(_Everywhere):
 class PaletteActions(_Everywhere):
     """Actions by their names."""
 
-    @action("palette", "colon ctrl+p", tr("command"), tr("every action by its name"), footer=5)
+    @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
         self._choose_action(_("Command"), self._navigation.actions)
 
-    @action("selection", "a", tr("actions"), tr("what can be done with the selected row"), footer=8)
+    @action("selection", "a", tr("actions"), tr("actions for the selected row"), footer=8)
     def actions_on_selection(self) -> None:
         about = (
             "open", "run", "logs", "acknowledge", "unacknowledge", "silence", "runbook", "reconnect", "retry", "trust",
@@ -131,7 +131,7 @@ class PaletteActions(_Everywhere):
             "restore", "undo", "prune", "output", "cancel", "terminal", "by-hand", "skip", "stop", "end-run",
         )  # fmt: skip
         actions = [each for each in self._navigation.actions if each.id in about]
-        self._choose_action(_("With the selected row"), actions, self._navigation.pane.acts())
+        self._choose_action(_("Actions for the selected row"), actions, self._navigation.pane.acts())
 
     def _choose_action(self, title: str, actions: Sequence[Action], acts: Sequence[Act] = ()) -> None:
         """``acts`` on the selection stand first; what cannot be done now, with the reason, last."""
@@ -161,7 +161,7 @@ class PaletteActions(_Everywhere):
 
         self._app.push_screen(Chooser(title, choices, wide=True), take)
 
-    @action("help", "question_mark", tr("help"), tr("every key"), footer=7)
+    @action("help", "question_mark", tr("help"), tr("all keys"), footer=7)
     def show_help(self) -> None:
         from lilfox_tui.app.dialogs.reader import help_rows
 
@@ -171,19 +171,19 @@ class PaletteActions(_Everywhere):
 class TimeActions(_Everywhere):
     """Which time the screen shows."""
 
-    @action("pause", "p", tr("pause"), tr("hold the screen still; what gets worse is still painted"), footer=9)
+    @action("pause", "p", tr("pause"), tr("freeze the screen; worsening states still show"), footer=9)
     def toggle_pause(self) -> None:
         self._app.paused = not self._app.paused
         if not self._app.paused:
             self._navigation.pane.rewind(self._app.rewound)
 
-    @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time, in all panes"), footer=10)
+    @action("earlier", "left_square_bracket", tr("earlier"), tr("step back in time in all panes"), footer=10)
     def earlier(self) -> None:
         self._step(-1)
 
     def _why_now(self) -> Message | None:
         """Why there is no later."""
-        return None if self._app.rewound is not None else tr("this is now")
+        return None if self._app.rewound is not None else tr("already at the present")
 
     @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=_why_now)
     def later(self) -> None:
@@ -215,7 +215,7 @@ class DemoActions(_Everywhere):
         "fault",
         "f",
         tr("fault"),
-        tr("give a service of the demo a fault, or heal it"),
+        tr("inject a fault into a demo service, or clear it"),
         why_not=_why_no_demo,
         footer=7,
     )
@@ -227,7 +227,7 @@ class DemoActions(_Everywhere):
         choices = [
             Choice(f"{name}:{kind}", (Piece(fit(name, 10), "strong"), Piece(str(what))), f"{name} {kind} {what}")
             for name, kinds in self._app.demo.targets.items()
-            for kind, what in {**kinds, **({} if name == DATABASE else {HEALED: tr("well again")})}.items()
+            for kind, what in {**kinds, **({} if name == DATABASE else {HEALED: tr("recovered")})}.items()
         ]
         self._app.push_screen(Chooser(_("Inject a fault"), choices), self._take_fault)
 
@@ -246,7 +246,7 @@ class DemoActions(_Everywhere):
         except LilFoxError as error:
             self._app.tell(error)
         else:
-            self._app.tell(tr("{name}: {what}", name=name, what=FAULTS_OF[name].get(kind, tr("well again"))))
+            self._app.tell(tr("{name}: {what}", name=name, what=FAULTS_OF[name].get(kind, tr("recovered"))))
 
 
 class ConsoleActions(_Everywhere):
@@ -283,11 +283,11 @@ class ConsoleActions(_Everywhere):
         names = list(LANGUAGES)
         self._use_language(names[(names.index(language()) + 1) % len(names)])
 
-    @action("suspend", "ctrl+z", tr("to the shell"), tr("step aside; fg comes back"))
+    @action("suspend", "ctrl+z", tr("to the shell"), tr("suspend to the shell; fg resumes"))
     def step_aside(self) -> None:
         self._app.action_suspend_process()
 
-    @action("quit", "q ctrl+c", tr("quit"), tr("leave; nothing on the hosts changes by it; jobs go on"), footer=8)
+    @action("quit", "q ctrl+c", tr("quit"), tr("quit; the hosts stay unchanged and jobs keep running"), footer=8)
     def leave(self) -> None:
         backups = self._app.monitor.backups.backups
         mine = [job for job in (() if backups is None else backups.running) if is_ours(job, user())]
@@ -295,11 +295,13 @@ class ConsoleActions(_Everywhere):
             self._app.exit()
             return
         rows: list[Row] = [(Piece(f"  {self._app.glyphs.job} {job.title}", "strong"),) for job in mine]
-        then = _("It goes on when this is closed; the next start shows it again.")
+        then = _("It keeps running after you quit; the next start shows it again.")
         if self._app.demo is not None:
-            then = _("It ends with the demo when this is closed: the demo takes its database and its jobs along.")
+            then = _("It ends when you quit: the demo removes its database and its jobs on exit.")
         rows += [BLANK, (Piece("  "), Piece(then))]
-        self._leaving = AskDialog(_("A job of yours runs"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y"))
+        self._leaving = AskDialog(
+            _("One of your jobs is still running"), rows, does=_("quit"), stays=_("stay"), keys=("q", "y")
+        )
         self._app.push_screen(self._leaving, lambda leaves: self._app.exit() if leaves else None)
 
     def _use_language(self, name: str) -> None:

@@ -19,7 +19,7 @@ def lately_rows(changes: Sequence[StatusChange], now: datetime, glyphs: Glyphs) 
     known = [each for each in changes if each.at <= now]
     if not known:
         return []
-    rows: list[Row] = [BLANK, (Piece(" " + _("Lately"), "title"),)]
+    rows: list[Row] = [BLANK, (Piece(" " + _("Recent changes"), "title"),)]
     for each in known[:MOST]:
         mark = Piece(glyphs.level(each.level) + " ", ROLES[each.level])
         rows.append((Piece(each.at.strftime("   %H:%M:%S "), "muted"), mark, Piece(str(each.what))))

@@ -87,7 +87,9 @@ class Acting:
         self._process = last.what.process, start_of(last.what.process) or 0
         if not self._who:
             return None
-        return tr("{who} took over {id}: you follow now; O in pane 4 takes it back", who=self._who, id=incident.id)
+        return tr(
+            "{who} took over {id}: you now follow; press O in pane 4 to take it back", who=self._who, id=incident.id
+        )
 
 
 NOTE_S = 6.0
@@ -183,7 +185,7 @@ class Console(App[None], inherit_bindings=False):
         """The terminal's answer to the question that was asked at the start: how long it took tells the link."""
         if time.monotonic() - self._started_s > SLOW_ANSWER_S and not self.slow_link:
             self.slow_link = True
-            self.tell(tr("the terminal answers slowly: drawing less, as with --slow-link"))
+            self.tell(tr("the terminal responds slowly: drawing less, as with --slow-link"))
 
     # ---- what panes ask of the app -------------------------------------------------------------------------------
 

@@ -79,7 +79,9 @@ class RunFollower:
         if self._app._exit:
             return
         if run is not None and run.taken_by:
-            self._app.tell(tr("{who} took over this run: you follow now; O in pane 4 takes it back", who=run.taken_by))
+            self._app.tell(
+                tr("{who} took over this run: you now follow; press O in pane 4 to take it back", who=run.taken_by)
+            )
             run.taken_by = ""
         for pane in self._navigation.panes.values():
             pane.runs_changed()
@@ -118,7 +120,7 @@ class RunFollower:
             if self._navigation.current == RUNBOOK and not self._app.touched:
                 self._navigation.pane.select_run(left.key)
             self._app.tell(
-                tr("{incident} is open, and {title} has not ended: pane 4 shows what waits",
+                tr("{incident} is open, and {title} has not ended: pane 4 shows what is waiting",
                    incident=folder.name, title=left.title)
             )  # fmt: skip
 

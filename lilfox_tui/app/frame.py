@@ -81,7 +81,7 @@ def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
     """How many alerts fire and are pending, silenced ones not among them; nothing where all is well or nothing is
     known of them."""
     if isinstance(overview.alerts, Unavailable):
-        return [Piece(f"   {glyphs.alert} " + (_("alerts not known") if width >= NARROW else "?"), "degraded")]
+        return [Piece(f"   {glyphs.alert} " + (_("alerts unknown") if width >= NARROW else "?"), "degraded")]
     if not isinstance(overview.alerts, Ready):
         return []
     from lilfox_tui.alerts.model import AlertState
@@ -150,7 +150,7 @@ def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
     elif running:
         pieces.append(Piece(f"  {glyphs.job} " + _("{count} jobs", count=len(running)), "accent"))
     if backups.half_done:
-        count = ngettext("{count} restore half done", "{count} restores half done", len(backups.half_done))
+        count = ngettext("{count} interrupted restore", "{count} interrupted restores", len(backups.half_done))
         pieces.append(Piece(f"  {glyphs.failing} {count}", "failing"))
     if backups.unsettled:
         count = ngettext("{count} job unknown", "{count} jobs unknown", len(backups.unsettled))

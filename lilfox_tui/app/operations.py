@@ -66,9 +66,9 @@ class Act(Struct, frozen=True):
 def why_unchanged(app: Console, name: str) -> Message | None:
     """Why nothing is changed on a host of that name."""
     if app.rewound is not None:
-        return tr("this is the past; ` goes back to now")
+        return tr("you are viewing the past; ` returns to now")
     if app.config.read_only:
-        return tr("nothing is changed with read_only")
+        return tr("read_only: changes are disabled")
     found = app.config.hosts.get(name)
     return tr("{name} is protected in the configuration", name=name) if found and found.protected else None
 
@@ -123,12 +123,12 @@ async def _confirmed(app: Console, operation: Operation) -> bool:
         return await app.confirm(title, rows, operation.confirm)
     from lilfox_tui.app.dialogs.messages import AskDialog
 
-    return await app.push_screen_wait(AskDialog(title, rows, does=kind_text(operation.kind), stays=_("leave it")))
+    return await app.push_screen_wait(AskDialog(title, rows, does=kind_text(operation.kind), stays=_("go back")))
 
 
 def shown_rows(operation: Operation) -> list[Row]:
     """On which host, what exactly runs, and what it changes."""
-    where = _("by way of") if operation.statement else _("host")
+    where = _("via") if operation.statement else _("host")
     rows: list[Row] = [(_label(where), Piece(operation.host, "accent"))]
     for place, line in enumerate(operation.shown):
         rows.append((_label(_("runs") if place == 0 else ""), Piece(line, "strong")))
@@ -161,13 +161,15 @@ def ban_acts(app: Console, addresses: Sequence[str], first: str | None) -> list[
         if app.config.read_only or app.rewound is not None:
             why = why_unchanged(app, first or "")
         title = _("ban {address}", address=each)
-        acts.append(Act(f"ban {each}", title, _("for a time, on a host"), partial(_ban, text=each, first=first), why))
+        acts.append(
+            Act(f"ban {each}", title, _("temporarily, on one host"), partial(_ban, text=each, first=first), why)
+        )
     return acts
 
 
 def unban_act(name: str, why: Message | None) -> Act:
     """What lists the bans of a host, to lift one."""
-    return Act("unban", _("lift a ban on {host}", host=name), _("addresses that are banned there"),
+    return Act("unban", _("lift a ban on {host}", host=name), _("banned addresses"),
                partial(_unban, name=name), why)  # fmt: skip
 
 
@@ -197,12 +199,12 @@ async def _unban(app: Console, name: str) -> Chosen | None:
         app.tell(tr("nothing is banned on {host}", host=name))
         return None
     choices = [choice_of(each.address, each.address, _left(each.left_s), width=_NAME) for each in found]
-    chosen = await one_of(app, _("Lift which ban on {host}?", host=name), choices)
+    chosen = await one_of(app, _("Which ban on {host} to lift?", host=name), choices)
     return None if chosen is None else made_by_job(app, unban_operation(name_for_jobs(app, name), chosen, sudo=sudo))
 
 
 def _left(seconds: int | None) -> str:
-    return _("without an end") if seconds is None else _("{time} left", time=human_duration(seconds))
+    return _("permanent") if seconds is None else _("{time} left", time=human_duration(seconds))
 
 
 _HOST_NAME = 34
@@ -216,10 +218,10 @@ def host_acts(app: Console, view: HostView) -> list[Act]:
     failed = () if view.summary is None else view.summary.failed_units or ()
     units = list(dict.fromkeys([*failed, *own]))
     acts = [_unit_act(verb, view.name, unit, why) for verb in _VERBS for unit in units]
-    title, note = _("another unit of {host}", host=view.name), _("restart, start or stop one of its services")
+    title, note = _("another unit on {host}", host=view.name), _("restart, start or stop one of its services")
     acts.append(Act("unit", title, note, partial(_any_unit, name=view.name), why))
-    title, note = _("signal a process of {host}", host=view.name), _("TERM, HUP or KILL")
-    unread = None if _processes(app, view.name) else tr("its processes are read while its page is open")
+    title, note = _("signal a process on {host}", host=view.name), _("TERM, HUP or KILL")
+    unread = None if _processes(app, view.name) else tr("open the host's page to load its processes")
     acts.append(Act("process", title, note, partial(_signal, name=view.name), why or unread))
     return [*acts, unban_act(view.name, why)]
 
@@ -233,7 +235,7 @@ def service_acts(app: Console, view: ServiceView) -> list[Act]:
 def _why_not(app: Console, view: HostView) -> Message | None:
     if (why := why_unchanged(app, view.name)) is not None:
         return why
-    return tr("{name} is not reached now", name=view.name) if isinstance(view.link, Unavailable) else None
+    return tr("{name} is currently unreachable", name=view.name) if isinstance(view.link, Unavailable) else None
 
 
 def _unit_act(verb: Verb, name: str, unit: str, why: Message | None) -> Act:
@@ -257,7 +259,7 @@ async def _any_unit(app: Console, name: str) -> Chosen | None:
     host = app.monitor.host(name)
     found = await service_units(host)
     choices = [choice_of(unit, unit, state, width=_HOST_NAME) for unit, state in found]
-    unit = await one_of(app, _("Which unit of {host}?", host=name), choices)
+    unit = await one_of(app, _("Which unit on {host}?", host=name), choices)
     if unit is None:
         return None
     now = await read_unit(host, unit)
@@ -280,7 +282,7 @@ async def _signal(app: Console, name: str) -> Chosen | None:
     processes = {str(each.pid): each for each in _processes(app, name)}
     choices = [choice_of(pid, f"{pid:>7} {clean(each.command)}", _told(each), width=_HOST_NAME)
                for pid, each in processes.items()]  # fmt: skip
-    pid = await one_of(app, _("Which process of {host}?", host=name), choices)
+    pid = await one_of(app, _("Which process on {host}?", host=name), choices)
     if pid is None:
         return None
     process = processes[pid]
@@ -318,15 +320,17 @@ def backend_acts(app: Console, view: BackendView) -> list[Act]:
         return []
     why = why_unchanged(app, view.config.host or HERE)
     if why is None and view.outage is not None:
-        why = tr("{name} does not answer now", name=view.name)
-    title = _("cancel or end a session of {name}", name=view.name)
-    return [Act("session", title, _("its statement, or all of it"), partial(_choose, name=view.name), why)]
+        why = tr("{name} is not responding", name=view.name)
+    title = _("cancel or terminate a session of {name}", name=view.name)
+    return [
+        Act("session", title, _("the current statement, or the whole session"), partial(_choose, name=view.name), why)
+    ]
 
 
 async def _choose(app: Console, name: str) -> Chosen | None:
     backend, sessions = await app.monitor.backends.sessions(name)
     if not sessions:
-        app.tell(tr("{name} has no sessions of clients now", name=name))
+        app.tell(tr("{name} has no client sessions now", name=name))
         return None
     by_key = {f"{each.pid} {each.began}": each for each in sessions}
     choices = [choice_of(key, _who(each), _selection_told(each), width=_SELECTION_NAME) for key, each in by_key.items()]
@@ -338,8 +342,8 @@ async def _choose(app: Console, name: str) -> Chosen | None:
 
 async def _how(app: Console, name: str, backend: EndsSessions, session: ClientSession) -> Chosen | None:
     config = app.config.backends[name]
-    idle: Message | None = None if session.state == "active" else tr("it runs no statement now")
-    titles: dict[Ending, str] = {"cancel": _("cancel its statement"), "terminate": _("end the session")}
+    idle: Message | None = None if session.state == "active" else tr("no statement is running")
+    titles: dict[Ending, str] = {"cancel": _("cancel its statement"), "terminate": _("terminate the session")}
     offered = {how: session_operation(name, config.host, backend, session, how) for how in titles}
     choices = [
         choice_of(

@@ -84,7 +84,7 @@ class ListActions(ActionGroup):
         "back",
         "escape",
         tr("back"),
-        tr("close what is open, then clear the filter; never quits"),
+        tr("close the open view, then clear the filter; never quits"),
         why_not=_why_not_back,
         footer=2,
     )
@@ -119,7 +119,7 @@ class ListActions(ActionGroup):
     def filter(self) -> None:
         self._app.ask_line("/", self._view.filter, self._view.set_filter)
 
-    @action("only-matching", "ampersand", tr("only matching"), tr("hide the other rows, or only mark the matches"))
+    @action("only-matching", "ampersand", tr("only matching"), tr("hide non-matching rows, or only mark matches"))
     def toggle_only_matching(self) -> None:
         self._view.toggle_only_matching()
 
@@ -152,14 +152,14 @@ class EvidenceActions(ActionGroup):
 
     def _why_not(self) -> Message | None:
         if self._app.config.read_only:
-            return tr("read_only: nothing is written into an incident")
+            return tr("read_only: nothing can be written to an incident")
         return None if self._selection() is not None else tr("nothing is selected")
 
     @action(
         "evidence",
         "e",
         tr("evidence"),
-        tr("what is selected, as it is now, into the open incident; where none is open, a title opens one"),
+        tr("save the current selection as evidence in the open incident; without one, asks for a title and opens it"),
         why_not=_why_not,
     )
     def keep(self) -> None:
@@ -179,7 +179,7 @@ class EvidenceActions(ActionGroup):
             self._context.run(self._open_and_keep(title.strip() or selected.title, evidence), group="evidence")
 
         title = fit(selected.title, _TITLE_SHOWN).rstrip()
-        prompt = _("no incident is open: enter opens one, esc leaves; title: {title}", title=title)
+        prompt = _("no open incident: enter opens one, esc cancels; title: {title}", title=title)
         self._app.ask_line(prompt, "", take, live=False)
 
     async def _open_and_keep(self, title: str, evidence: Selected) -> None:
@@ -193,4 +193,4 @@ class EvidenceActions(ActionGroup):
 
         await asyncio.to_thread(keep_evidence, incident, evidence.name, evidence.data, evidence.text)
         self._app.monitor.incidents.look_again()
-        self._app.tell(tr("{incident}: kept as evidence: {what}", incident=incident, what=evidence.text))
+        self._app.tell(tr("{incident}: saved as evidence: {what}", incident=incident, what=evidence.text))

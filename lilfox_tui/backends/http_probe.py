@@ -86,9 +86,9 @@ class HttpProbe:
                 if got.status in (401, 403):
                     hint = tr("Check user, password and headers of this backend.")
                 elif got.status == 404:
-                    hint = tr("Is the path right, and the plug-in that serves it switched on?")
+                    hint = tr("Is the path right, and is the plug-in that serves it enabled?")
                 raise BackendError(
-                    tr("{where} answers {status} for {path}", where=self.where, status=got.status,
+                    tr("{where} returns {status} for {path}", where=self.where, status=got.status,
                        path=path.partition("?")[0]), hint,
                 )  # fmt: skip
             return HttpBody(await got.body(BODY_LIMIT), got.headers.get("content-type", ""))
@@ -122,8 +122,8 @@ class MetricsPage:
         kind = body.content_type.partition(";")[0].strip().lower()
         if "html" in kind:
             raise BackendError(
-                tr("{where} sends a page for people (HTML), no metrics", where=self._where),
-                tr("Is the path right, or does it ask for a login?"),
+                tr("{where} returns an HTML page, not metrics", where=self._where),
+                tr("Is the path right? Does it require a login?"),
             )
         try:
             page = self._reader.read(body.content, openmetrics=kind == "application/openmetrics-text")

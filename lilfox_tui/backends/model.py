@@ -165,7 +165,7 @@ def no_answer(where: str, seconds: float) -> BackendError:
     """What is said of a backend that did not answer in time."""
     return BackendError(
         tr("no answer from {where} within {seconds:g} s", where=where, seconds=seconds),
-        tr("Is the server overloaded, or is the way to it cut?"),
+        tr("Is the server overloaded, or is the connection to it broken?"),
     )
 
 

@@ -109,7 +109,7 @@ class RedisTransport:
         if isinstance(error, errors.AuthenticationError | errors.NoPermissionError):
             hint = tr("Check user, password and the rights of this user: it needs +info and +@read.")
         elif str(error).startswith(f"Error {errno.ECONNREFUSED} "):
-            reason, hint = tr("nothing listens there"), tr("Is the server running?")
+            reason, hint = tr("nothing is listening there"), tr("Is the server running?")
         return BackendError(tr("{where}: {reason}", where=self.where, reason=reason), hint)
 
     async def close(self) -> None:

@@ -74,10 +74,10 @@ class Backlog:
         )
 
     def _findings(self, queue: Queue) -> Iterator[Finding]:
-        text = tr("queue {name}: {count} wait", name=queue.name, count=human_count(queue.waiting))
+        text = tr("queue {name}: {count} queued", name=queue.name, count=human_count(queue.waiting))
         yield from above(queue.waiting, self._length, text)
         if queue.waiting and queue.consumers == 0:
-            text = tr("queue {name}: {count} wait and nobody takes from it", name=queue.name,
+            text = tr("queue {name}: {count} queued and no consumers", name=queue.name,
                       count=human_count(queue.waiting))  # fmt: skip
             yield Finding(Level.DEGRADED, text)
 
@@ -97,7 +97,7 @@ def queue_headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
     total = values.get(LENGTH)
     if total is None:
         return ()
-    figures = [Figure(tr("{count} wait", count=human_count(round(total))))]
+    figures = [Figure(tr("{count} queued", count=human_count(round(total))))]
     slope = values.get(_SLOPE)
     if slope is not None and slope > 0.005:
         figures.append(Figure(tr("growing {rate:.2g}/s", rate=slope), Level.DEGRADED))
@@ -130,16 +130,16 @@ def _values(queues: Sequence[Queue], total: int, slope: float | None) -> Iterato
 def _facts(total: int, slope: float | None) -> tuple[BackendFact, ...]:
     drained_s = total / -slope if slope is not None and slope < 0 and total else None
     return (
-        BackendFact("messages", tr("wait in all queues"), float(total), "count"),
-        BackendFact("growth", tr("growth a second"), None if slope is None else f"{slope:+.2f}"),
+        BackendFact("messages", tr("queued in all queues"), float(total), "count"),
+        BackendFact("growth", tr("growth per second"), None if slope is None else f"{slope:+.2f}"),
         BackendFact("empty_in_s", tr("empty in"), drained_s, "seconds"),
     )
 
 
 def _table(queues: Sequence[Queue]) -> Table:
     columns = (
-        TableColumn("name", tr("queue")), TableColumn("waiting", tr("wait"), "count"),
-        TableColumn("taken", tr("taken"), "count"),
+        TableColumn("name", tr("queue")), TableColumn("waiting", tr("queued"), "count"),
+        TableColumn("taken", tr("in progress"), "count"),
         TableColumn("later", tr("later"), "count"), TableColumn("failed", tr("failed"), "count"),
         TableColumn("consumers", tr("workers"), "count"),
     )  # fmt: skip
@@ -147,7 +147,7 @@ def _table(queues: Sequence[Queue]) -> Table:
         (each.name, each.waiting, each.taken, each.later, each.failed, each.consumers)
         for each in sorted(queues, key=lambda each: (-each.waiting, each.name))
     )
-    return Table("queues", tr("Queues"), columns, rows, None if rows else tr("there are no queues"))
+    return Table("queues", tr("Queues"), columns, rows, None if rows else tr("no queues"))
 
 
 # Circuit breakers of whichever library: their states, and how often they tripped lately.
@@ -175,7 +175,7 @@ _WORDS = {
     BreakerState.CLOSED: tr("closed"),
     BreakerState.HALF_OPEN: tr("half-open"),
     BreakerState.OPEN: tr("open"),
-    BreakerState.DISABLED: tr("switched off"),
+    BreakerState.DISABLED: tr("disabled"),
 }
 
 
@@ -264,10 +264,10 @@ def _breakers_values(breakers: Sequence[Breaker], trips: Mapping[str, int]) -> I
 def _breakers_table(breakers: Sequence[Breaker], trips: Mapping[str, int]) -> Table:
     columns = (
         TableColumn("name", tr("breaker")), TableColumn("state", tr("state")),
-        TableColumn("trips", tr("trips"), "count"), TableColumn("detail", tr("it says")),
+        TableColumn("trips", tr("trips"), "count"), TableColumn("detail", tr("detail")),
     )  # fmt: skip
     rows = tuple(
-        (each.name, tr("not known") if each.state is None else _WORDS[each.state], trips[each.name], each.detail)
+        (each.name, tr("unknown") if each.state is None else _WORDS[each.state], trips[each.name], each.detail)
         for each in sorted(breakers, key=lambda each: (-(each.state or 0), each.name))
     )
-    return Table("breakers", tr("Circuit breakers"), columns, rows, None if rows else tr("there are no breakers"))
+    return Table("breakers", tr("Circuit breakers"), columns, rows, None if rows else tr("no circuit breakers"))

@@ -48,18 +48,18 @@ def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write:
         enough = needed_bytes is None or room.free_bytes >= needed_bytes * SPARE
         free = human_bytes(room.free_bytes)
         found = (
-            tr("{free} are free; how much is needed is not known", free=free)
+            tr("{free} free; the space needed is unknown", free=free)
             if needed_bytes is None
-            else tr("{free} are free; {needed} may be needed", free=free, needed=human_bytes(needed_bytes))
+            else tr("{free} free; {needed} may be needed", free=free, needed=human_bytes(needed_bytes))
         )
-        hint = "" if enough else tr("Make room, keep fewer sets, or take another store.")
+        hint = "" if enough else tr("Make room, keep fewer sets, or use another store.")
         checks.append(Check(about, "good" if enough else "bad", found, hint))
     if write and room.free_files is not None and room.free_files < FEW_FILES:
-        found = ntr("only {count} more file can be made there", "only {count} more files can be made there",
+        found = ntr("only {count} more file can be created there", "only {count} more files can be created there",
                     room.free_files)  # fmt: skip
         checks.append(Check(about, "bad", found, tr("Its filesystem has no inodes left: remove files there.")))
     if room.mode is not None and room.mode & 0o077:
-        found = tr("others on its machine may read it (mode {mode})", mode=f"{room.mode:04o}")
+        found = tr("readable by other users of its machine (mode {mode})", mode=f"{room.mode:04o}")
         checks.append(Check(about, "warning", found, tr("chmod 700 {where}", where=where)))
     return checks
 
@@ -67,11 +67,13 @@ def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write:
 def _rights(where: str, room: StoreRoom) -> Check:
     about = tr("store {where}", where=where)
     if room.read_only:
-        hint = tr("See why in the kernel's log (dmesg): a disk with errors is often remounted so.")
-        return Check(about, "bad", tr("it is mounted read-only"), hint)
+        hint = tr("Check the kernel log (dmesg): a disk with errors is often remounted read-only.")
+        return Check(about, "bad", tr("mounted read-only"), hint)
     if not room.writable:
-        return Check(about, "bad", tr("no right to write there"), tr("Give it to the user that runs backups."))
-    return Check(about, "good", tr("it can be written"))
+        return Check(
+            about, "bad", tr("no write permission"), tr("Grant write permission to the user that runs backups.")
+        )
+    return Check(about, "good", tr("writable"))
 
 
 # The words for a set's state and for a check, in the reader's language.
@@ -94,7 +96,7 @@ def signature_text(signature: str) -> str:
     return {
         "none": _("unsigned"),
         "good": _("signed"),
-        "other": _("signed by a key that is not known here"),
+        "other": _("signed by an unknown key"),
         "forged": _("signature forged"),
     }.get(signature, signature)
 

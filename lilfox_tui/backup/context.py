@@ -95,7 +95,7 @@ class BackupContext:
         except KeyError:
             raise UsageError(
                 tr("there is no host {name} in the configuration", name=name),
-                tr("hosts that backups use are configured under hosts:"),
+                tr("configure the hosts that backups use under hosts:"),
             ) from None
 
 

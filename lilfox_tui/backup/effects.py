@@ -60,7 +60,7 @@ def opened(wanted: dict[str, Any]) -> tuple[BackupRequest, Config, BackupPlan]:
     wish = msgspec.convert(wanted, BackupRequest)
     config = Config() if wish.config is None else load(Path(wish.config)).config
     if config.read_only:
-        raise NotAllowed(tr("the configuration says read_only: no change is made"))
+        raise NotAllowed(tr("read_only is set in the configuration: nothing is changed"))
     plan = plan_named(config.backup, wish.plan) if wish.plan else plan_of(wish.words, config.backup.stores)
     return wish, config, plan
 
@@ -99,7 +99,7 @@ async def verify(run: Run, wanted: dict[str, Any]) -> Outcome:
             if found.untrusted:
                 return _untrusted(found)
             proof = await verify_set(run, await reader_of(opening, plan, store, wish.identity), found)
-    return _judged(found, proof, str(tr("{set} is whole", set=found.id)))
+    return _judged(found, proof, str(tr("{set} is intact", set=found.id)))
 
 
 async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
@@ -117,7 +117,7 @@ async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
     return _judged(
         found,
         proof,
-        str(tr("{set} was restored and is equal; that took {seconds} s", set=found.id, seconds=proof.took_s)),
+        str(tr("{set} was restored and matches the backup; took {seconds} s", set=found.id, seconds=proof.took_s)),
     )
 
 
@@ -132,9 +132,7 @@ async def prune(run: Run, wanted: dict[str, Any]) -> Outcome:
             store = opening.store(name, options)
             async with store.lock(f"prune {plan.name}"):
                 gone += await prune_store(run, plan, store, keys=await opening.keys())
-    return Outcome(
-        "ok", str(ntr("{count} set is removed", "{count} sets are removed", len(gone))), result={"removed": gone}
-    )
+    return Outcome("ok", str(ntr("{count} set removed", "{count} sets removed", len(gone))), result={"removed": gone})
 
 
 async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
@@ -175,7 +173,7 @@ async def _restore(run: Run, made: Restore) -> Outcome:
         str(tr("{set} is restored, compared and in place", set=restored.set)),
         str(
             tr(
-                "what was there is kept as {kept}; back to it: lilfox restore --undo {set}",
+                "the previous data is kept as {kept}; to go back: lilfox restore --undo {set}",
                 kept=listed(kept),
                 set=restored.set,
             )
@@ -191,12 +189,12 @@ def about_set(found: BackupSet, *, signed: bool) -> list[Check]:
     about = tr("set {set}", set=found.id)
     checks = []
     if found.missing:
-        hint = tr("What it does not have stays as it is: it may not fit what is restored beside it.")
-        checks.append(Check(about, "warning", tr("it is partial: {reason}", reason=found.reason), hint))
+        hint = tr("Parts that the set lacks stay as they are and may not match the restored ones.")
+        checks.append(Check(about, "warning", tr("partial: {reason}", reason=found.reason), hint))
     if found.signature == "good":
         checks.append(Check(about, "good", signature_text(found.signature)))
     elif signed or found.signature != "none":
-        hint = tr("Who can write the store may have made it: look at it, or restore another.")
+        hint = tr("Anyone who can write to the store may have made it. Inspect it, or restore another set.")
         checks.append(Check(about, "warning", signature_text(found.signature), hint))
     return checks
 
@@ -216,7 +214,7 @@ async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:
             swaps = tuple(msgspec.structs.replace(swap, end_sessions=True) for swap in restored.swaps)
             restored = msgspec.structs.replace(restored, swaps=swaps)
         await undo_restore(run, opening, restored)
-    return Outcome("ok", str(tr("the restore of {set} is undone", set=restored.set)), result={"set": restored.set})
+    return Outcome("ok", str(tr("the restore of {set} was undone", set=restored.set)), result={"set": restored.set})
 
 
 async def settle(run: Run, wanted: dict[str, Any]) -> Outcome:
@@ -238,15 +236,15 @@ async def settle(run: Run, wanted: dict[str, Any]) -> Outcome:
 async def _put_aside(run: Run, restored: interrupted.Restored) -> Outcome:
     """No host is asked: it may be gone for good."""
     stays = what_stays(restored)
-    run.intent(str(tr("putting the restore of {set} aside", set=restored.set)))
+    run.intent(str(tr("setting aside the restore of {set}", set=restored.set)))
     await asyncio.to_thread(interrupted.write, msgspec.structs.replace(restored, stage="aside"))
-    run.done(str(tr("nothing was renamed; what it left stays: {names}", names=stays)))
+    run.done(str(tr("nothing was renamed; left in place: {names}", names=stays)))
     with suppress(LilFoxError):
         await asyncio.to_thread(mark_checked, restored.run)
     return Outcome(
         "ok",
-        str(tr("the restore of {set} is put aside as it is", set=restored.set)),
-        str(tr("look after what it left: {names}", names=stays)),
+        str(tr("the restore of {set} was set aside as it is", set=restored.set)),
+        str(tr("check by hand what it left: {names}", names=stays)),
         result={"set": restored.set, "settled": "put aside"},
     )
 
@@ -266,7 +264,7 @@ async def forget(run: Run, wanted: dict[str, Any]) -> Outcome:
             gone = await forget_left(run, opening, plan)
     return Outcome(
         "ok",
-        str(ntr("{count} that was kept is gone", "{count} that were kept are gone", len(gone))),
+        str(ntr("{count} kept item deleted", "{count} kept items deleted", len(gone))),
         result={"set": wish.set, "forgotten": gone},
     )
 
@@ -276,7 +274,7 @@ def _changing(wanted: dict[str, Any]) -> tuple[BackupRequest, Config]:
     wish = msgspec.convert(wanted, BackupRequest)
     config = Config() if wish.config is None else load(Path(wish.config)).config
     if config.read_only:
-        raise NotAllowed(tr("the configuration says read_only: no change is made"))
+        raise NotAllowed(tr("read_only is set in the configuration: nothing is changed"))
     return wish, config
 
 
@@ -288,8 +286,11 @@ def wanted_of(wish: BackupRequest, plan: BackupPlan, found: BackupSet) -> Restor
     lacking = [source for source in chosen if source not in sources]
     if lacking:
         raise BackupError(
-            tr("{set}: {sources}: there is no place to restore it to", set=found.id, sources=listed(lacking)),
-            tr("say where: --database URL for a database, --files DIR for files, or the plan that has them"),
+            tr("{set}: {sources}: no restore target", set=found.id, sources=listed(lacking)),
+            tr(
+                "name a target: --database URL for a database, --files DIR for files, or a plan that contains the "
+                "sources"
+            ),
         )
     return RestoreSpec(
         sources={source: sources[source] for source in chosen},
@@ -342,12 +343,12 @@ def _last_restored(words: str) -> interrupted.Restored:
         each for each in interrupted.read_all() if is_let_go(each) and words in ("", "latest", *names_of(each))
     ]:
         raise BackupError(
-            tr("the restore of {set} cannot be undone: what was there before was let go", set=let_go[0].set),
+            tr("the restore of {set} cannot be undone: the previous data was deleted", set=let_go[0].set),
             tr("restore another set: lilfox backup list"),
         )
     raise BackupError(
-        tr("no restore of {set} is known that could be undone", set=words),
-        tr("known are: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
+        tr("no restore of {set} is known that can be undone", set=words),
+        tr("known: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
     )
 
 
@@ -361,7 +362,7 @@ async def _sweep(run: Run, opening: BackupContext, plan: BackupPlan) -> None:
     except HostError:
         return  # it is told by what needs the host next
     except LilFoxError as error:
-        run.say(str(tr("what an earlier restore left could not be taken away: {error}", error=error)), "note")
+        run.say(str(tr("the leftovers of an earlier restore could not be removed: {error}", error=error)), "note")
 
 
 def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:
@@ -372,15 +373,20 @@ def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:
         return Outcome(
             "failed",
             str(tr("{set} is broken: {reason}", set=proof.set, reason=reason)),
-            str(tr("do not count on it; back up again, and look after the store's disk")),
+            str(tr("Do not rely on this set. Run a new backup and check the store's disk.")),
             1,
             result,
         )
     if status is Status.PARTIAL:
         return Outcome(
             "partly",
-            str(tr("what {set} has is whole, but it is partial: {reason}", set=proof.set, reason=reason)),
-            str(tr("it does not count as a backup; see why those could not be backed up, and run it again")),
+            str(tr("the parts of {set} are intact, but the set is partial: {reason}", set=proof.set, reason=reason)),
+            str(
+                tr(
+                    "it does not count as a backup; find out why these sources could not be backed up, then run "
+                    "it again"
+                )
+            ),
             3,
             result,
         )

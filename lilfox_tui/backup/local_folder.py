@@ -80,8 +80,8 @@ class LocalFolder:
             now = os.fstat(descriptor)
             if self._was not in (None, (now.st_dev, now.st_ino)):
                 raise StoreError(
-                    tr("{folder} is another folder than it was when this began", folder=self.path),
-                    tr("What was mounted there may be gone: see mount, and dmesg."),
+                    tr("{folder} is not the same folder as at the start", folder=self.path),
+                    tr("The file system mounted there may be gone: check mount and dmesg."),
                 )
             self._was = (now.st_dev, now.st_ino)
             yield descriptor
@@ -92,7 +92,7 @@ class LocalFolder:
         if self.mount is not None and not is_mounted(self.mount):
             raise StoreError(
                 tr("nothing is mounted at {mount}: {folder} is not written", mount=self.mount, folder=self.path),
-                tr("Mount it; without it the backup would go to the disk below."),
+                tr("Mount it; otherwise the backup would be written to the disk underneath."),
             )
 
     @contextmanager

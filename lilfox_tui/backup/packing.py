@@ -185,14 +185,14 @@ class _Inflating:
                 waiting = self._inflate.unconsumed_tail
                 block = waiting or self._source.read(BLOCK)
                 if not block:
-                    raise BrokenSet(tr("it ends in the middle") if self._begun else tr("it is empty"))
+                    raise BrokenSet(tr("it is truncated") if self._begun else tr("it is empty"))
                 self._begun = True
                 if made := self._inflate.decompress(block, BLOCK if size < 0 else size):
                     return made
         except zlib.error as error:
             raise _undecodable("gzip", error) from None
         if self._inflate.unused_data or self._source.read(1):
-            raise BrokenSet(tr("it goes on after its end: a second gzip stream, or garbage"))
+            raise BrokenSet(tr("it continues after its end: a second gzip stream, or garbage"))
         return b""
 
 
@@ -280,7 +280,7 @@ def encrypting(source: Readable, recipients: Sequence[str]) -> Crypt:
     try:
         keys = [pyrage.x25519.Recipient.from_str(each) for each in recipients]
     except pyrage.RecipientError as error:
-        raise NotReady(tr("a recipient of the encryption is no age key: {reason}", reason=error)) from None
+        raise NotReady(tr("an encryption recipient is not an age key: {reason}", reason=error)) from None
     return Crypt(source, lambda reader, writer: pyrage.encrypt_io(reader, writer, keys))
 
 
@@ -293,14 +293,14 @@ def decrypting(source: Readable, identity: str) -> Crypt:
     try:
         key = pyrage.x25519.Identity.from_str(keys[0].strip() if keys else identity.strip())
     except pyrage.IdentityError:
-        raise NotReady(tr("the key for decryption is no age key"), tr("It begins with {start}.", start=_KEY)) from None
+        raise NotReady(tr("the decryption key is not an age key"), tr("It begins with {start}.", start=_KEY)) from None
 
     def work(reader: Readable, writer: Crypt) -> None:
         try:
             pyrage.decrypt_io(reader, writer, [key])
         except pyrage.DecryptError as error:
             if "No matching keys" in str(error):
-                raise NotReady(tr("the key does not open it: it was encrypted for another one")) from None
+                raise NotReady(tr("the key does not decrypt it: it was encrypted for another key")) from None
             raise _undecodable("age", error) from None
         except OSError as error:
             raise _undecodable("age", error) from None
@@ -375,7 +375,7 @@ async def unpacked(
         async for block in blocks:
             counted.raw_bytes += len(block)
             if limit_bytes is not None and counted.raw_bytes > limit_bytes:
-                raise BrokenSet(tr("it unpacks to more than {limit} bytes, which is all that it may hold",
+                raise BrokenSet(tr("it unpacks to more than the allowed {limit} bytes",
                                    limit=limit_bytes))  # fmt: skip
             yield block
     counted.sha256, counted.raw_sha256 = before.hexdigest(), after.hexdigest() if raw_digest else ""

@@ -63,7 +63,7 @@ def plan_named(config: BackupConfig, name: str) -> BackupPlan:
     except KeyError:
         known = listed(sorted(config.plans)) or tr("none")
         raise UsageError(
-            tr("there is no backup plan {name}", name=name), tr("the configuration has: {known}", known=known)
+            tr("there is no backup plan {name}", name=name), tr("configured: {known}", known=known)
         ) from None
     return BackupPlan(name=name, config=plan, stores={each: config.stores[each] for each in (plan.store, *plan.copies)})
 
@@ -88,7 +88,7 @@ def plan_of(words: PlanArguments, stores: Mapping[str, Any]) -> BackupPlan:
 def store_options(where: str) -> Any:
     """Options of the store that ``--store`` names: a folder, or ``HOST:/folder``. Raises UsageError."""
     if not where:
-        raise UsageError(tr("no store is named"), tr("such as: --store /backup, or --store nas-1:/srv/backup"))
+        raise UsageError(tr("no store is named"), tr("for example: --store /backup, or --store nas-1:/srv/backup"))
     host, colon, folder = where.partition(":")
     if colon and "/" not in host:
         return _options(STORES, "sftp", {"host": host, "path": folder})
@@ -111,7 +111,7 @@ def _absolute(folder: str, flag: str) -> None:
     if not folder.startswith("/"):
         raise UsageError(
             tr("{flag} {folder}: not an absolute path", flag=flag, folder=folder),
-            tr("from cron the folder at hand is another one"),
+            tr("cron runs in a different working directory"),
         )
 
 
@@ -196,14 +196,14 @@ def _title(kind: RequestKind, wish: BackupRequest) -> Message:
         "drill": tr("drill {set}", set=chosen),
         "restore": tr("restore {set}", set=chosen),
         "undo": tr("undo the restore of {set}", set=chosen),
-        "settle": tr("put the restore of {set} aside", set=chosen)
+        "settle": tr("set aside the restore of {set}", set=chosen)
         if wish.aside
         else tr("finish the restore of {set}", set=chosen)
         if wish.finish
         else tr("take back the restore of {set}", set=chosen),
-        "forget": tr("let go of what the restore of {set} kept", set=chosen)
+        "forget": tr("delete what the restore of {set} kept", set=chosen)
         if wish.set
-        else tr("let go of what drills of {plan} left", plan=name),
+        else tr("delete what drills of {plan} left", plan=name),
     }
     return titles[kind]
 
@@ -299,4 +299,4 @@ def _put_forward(before: datetime, after: datetime, zone: tzinfo) -> datetime:
 
 
 def _never(schedule: str) -> UsageError:
-    return UsageError(tr("{schedule} never comes", schedule=schedule), tr("write a day that there is"))
+    return UsageError(tr("{schedule} never occurs", schedule=schedule), tr("use a date that exists"))

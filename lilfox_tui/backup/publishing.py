@@ -153,7 +153,7 @@ class Publication:
     ) -> None:
         set_name = read_id(heading.id)
         if set_name is None:
-            raise UsageError(tr("{id} is no name of a set", id=heading.id))
+            raise UsageError(tr("{id} is not the name of a set", id=heading.id))
         self.store = store
         self.there = there
         self.manual = manual
@@ -217,7 +217,7 @@ class Publication:
         """Names all parts at once, then writes the manifest. ``missing``: sources without parts → why. Raises
         StoreError, HostError; nothing of the set is then left, as far as the store answers."""
         if not self.parts:
-            raise BackupError(tr("{set} would be empty: no source has given anything", set=self._heading.id))
+            raise BackupError(tr("{set} would be empty: no source produced any data", set=self._heading.id))
         names = list(self.parts)
         manifest = Manifest(
             **msgspec.structs.asdict(self._heading),
@@ -340,8 +340,8 @@ class _FromSource:
                 yield block
         if (counted.sha256, counted.raw_sha256) != (said.sha256, said.raw_sha256):
             raise BrokenSet(
-                tr("{part}: what is read back is not what was written", part=part.name),
-                tr("Look after the store's disk; nothing of this was kept."),
+                tr("{part}: the data read back differs from what was written", part=part.name),
+                tr("Check the store's disk; nothing of this was kept."),
             )
 
     def describe(self, part: StoredPart, detail: dict[str, Any]) -> None:
@@ -362,12 +362,12 @@ class _FromSource:
             )  # fmt: skip
         except ValueError:
             raise BackupError(
-                tr("{stem} makes no name of a file: too long, or empty", stem=stem), tr("Give the source another name.")
+                tr("{stem} cannot be a file name: too long, or empty", stem=stem), tr("Rename the source.")
             ) from None
         if name in self._publication.parts or name in self._publication.begun:
             raise BackupError(
-                tr("two sources of the plan would both be written to {part}", part=name),
-                tr("Give one of them another name, or put them into plans of their own."),
+                tr("two sources of the plan would both write to {part}", part=name),
+                tr("Rename one of them, or put them into separate plans."),
             )
         return name
 
@@ -387,5 +387,5 @@ class _FromSource:
         publication.moved(name, counted.raw_bytes, counted.raw_bytes)
         if written != counted.size_bytes:
             await publication.store.remove([name + UNFINISHED])
-            raise BackupError(tr("{part}: {written} of {size} bytes were written", part=name, written=written,
+            raise BackupError(tr("{part}: only {written} of {size} bytes were written", part=name, written=written,
                                  size=counted.size_bytes))  # fmt: skip

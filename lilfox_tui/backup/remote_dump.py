@@ -158,7 +158,7 @@ class RemoteDump:
         self._why_not[packing] = why
         if why:
             self._run.say(
-                str(tr("what is dumped on {host} passes here on its way into {store}: {reason}",
+                str(tr("data dumped on {host} passes through this machine on its way to {store}: {reason}",
                        host=self._host.name, store=self._store.where, reason=why))
             )  # fmt: skip
 
@@ -172,8 +172,8 @@ class RemoteDump:
             await self._store.remove([name])
         word, _, program = done.stdout.decode("ascii", "replace").strip().partition(" ")
         if word == "missing":
-            return str(tr("there is no {program}", program=program))
-        return "" if word == "same" else str(tr("commands there see another folder than SFTP does"))
+            return str(tr("{program} is missing", program=program))
+        return "" if word == "same" else str(tr("commands there see a different folder than SFTP"))
 
     async def make(
         self, name: str, packing: Packing, command: DumpCommand, moved: Callable[[int], None]
@@ -190,7 +190,7 @@ class RemoteDump:
         self._heard()
         try:
             await self._begin(job, name, packing, command)
-            self._run.say(str(tr("{part} is made on {host} itself: it goes on when the link is lost",
+            self._run.say(str(tr("{part} is created on {host} itself: it continues if the connection is lost",
                                  part=name, host=self._host.name)))  # fmt: skip
             watching = asyncio.create_task(self._watch(name, moved))
             out, said, end = await self._followed(job, command)
@@ -222,13 +222,13 @@ class RemoteDump:
         if found.state == "running":
             since = "?" if found.since is None else f"{found.since.astimezone():%Y-%m-%d %H:%M:%S}"
             told = tr(
-                "a run that is gone has left {part} being made on {host} (pid {pid}, since {since}): it is ended, and"
-                " begun anew", pid=found.pid, since=since, **words,
+                "an earlier run that died left {part} in progress on {host} (pid {pid}, since {since}): it is "
+                "stopped and started again", pid=found.pid, since=since, **words,
             )  # fmt: skip
             found = await detached.cancel(self._host, found.id, sudo=sudo)
         else:
             told = tr(
-                "a run that is gone has had {part} made on {host}, and nobody has taken it into a set: it is made anew",
+                "an earlier run that died left {part} on {host}, which is in no set: it is created again",
                 **words,
             )
         self._run.say(str(told), "warning")
@@ -275,8 +275,12 @@ class RemoteDump:
         if end.state != "ended":
             raise CommandUnknown(
                 self._host.name,
-                tr("{part}: what made it on {host} is gone without a word", part=name, host=self._host.name),
-                tr("It was killed there, or the host went down: see its log."),
+                tr(
+                    "{part}: the process that created it on {host} is gone and left no result",
+                    part=name,
+                    host=self._host.name,
+                ),
+                tr("It was killed, or the host went down: check the log of the host."),
                 pid=end.pid,
             )
         lines, _, last = out.partition(b"\n\n")
@@ -284,8 +288,8 @@ class RemoteDump:
         if not end.ok or "size_bytes" not in words:
             reason = last_words(said) or str(tr("exit status {status}", status=end.exit_status))
             raise BackupError(
-                tr("{part} could not be made on {host}: {reason}", part=name, host=self._host.name, reason=reason),
-                tr("Nothing of it was kept. See its disk, and its log."),
+                tr("{part} could not be created on {host}: {reason}", part=name, host=self._host.name, reason=reason),
+                tr("Nothing of it was kept. Check the disk and the log of the host."),
             )
         return RemoteDumpReport(
             status=int(words["status"]),
@@ -305,12 +309,13 @@ class RemoteDump:
         silent_s = asyncio.get_running_loop().time() - self._heard_s
         if silent_s > PATIENCE_S:
             raise LinkGone(
-                tr("{host} was not heard of for {seconds:.0f} s: {error}", host=self._host.name, seconds=silent_s,
+                tr("no contact with {host} for {seconds:.0f} s: {error}", host=self._host.name, seconds=silent_s,
                    error=error),
-                tr("What was begun goes on there; the next run finds it."),
+                tr("Work already started continues there; the next run finds it."),
             )  # fmt: skip
         self._run.say(
-            str(tr("the link to {host} was lost; what was begun goes on there, and is looked for: {error}",
+            str(tr("the connection to {host} was lost; work already started continues there, reconnecting: "
+                   "{error}",
                    host=self._host.name, error=error)),
             "warning",
         )  # fmt: skip

@@ -132,11 +132,11 @@ async def back_up(run: Run, opening: BackupContext, plan: BackupPlan, tag: str =
         if made.proof is not None and made.proof.level == "broken":
             raise BrokenSet(
                 tr(
-                    "{set} was written, but reading it back gives something else: {reason}",
+                    "{set} was written, but the data read back differs: {reason}",
                     set=manifest.id,
                     reason=made.proof.reason,
                 ),
-                tr("the sets before it were not touched; look after the store's disk"),
+                tr("the earlier sets were not touched; check the store's disk"),
             )
     await _copy_everywhere(run, opening, plan, store, made, looked.bad_stores())
     if plan.config.drill:
@@ -165,7 +165,7 @@ async def _tell_of_clocks(run: Run, opening: BackupContext, store: BackupStore) 
     newest = max((found.created for found in await opening.sets_in(store)), default=None)
     if newest is not None and newest > datetime.now(UTC):
         run.say(
-            str(tr("the newest set is of {at}, which is yet to come: look at the clocks", at=newest.astimezone())),
+            str(tr("the newest set is dated {at}, which is in the future: check the clocks", at=newest.astimezone())),
             "warning",
         )
 
@@ -215,7 +215,7 @@ async def _dump(run: Run, opening: BackupContext, plan: BackupPlan, store: Backu
                 if len(missing) == len(plan.config.sources):
                     raise failure
         for source_name in publication.empty(plan.config.sources):
-            missing.setdefault(source_name, str(tr("it gave nothing")))
+            missing.setdefault(source_name, str(tr("it produced no data")))
         manifest = await publication.publish(missing=missing)
     run.done(str(tr("{set} is written: {parts} parts", set=name, parts=len(manifest.parts))))
     return manifest
@@ -275,7 +275,7 @@ async def copy_set(run: Run, opening: BackupContext, store: BackupStore, other: 
     far as that store answers: else the next run removes it."""
     found = await _found(opening, store, name)
     if found.manifest is None:
-        raise BackupError(tr("{set} in {store} has no manifest that can be read", set=name, store=store.where))
+        raise BackupError(tr("{set} in {store} has no readable manifest", set=name, store=store.where))
     names = [part.name for part in found.parts]
     marker = manifest_name(name)
     run.intent(str(tr("copying {set} to {store}", set=name, store=other.where)))
@@ -295,7 +295,7 @@ async def copy_set(run: Run, opening: BackupContext, store: BackupStore, other: 
             with suppress(LilFoxError):
                 await other.remove(written)
         raise
-    run.done(str(tr("{set} is copied to {store}", set=name, store=other.where)))
+    run.done(str(tr("{set} was copied to {store}", set=name, store=other.where)))
 
 
 async def _moved(run: Run, part: FoundPart, blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
@@ -329,7 +329,7 @@ async def _prune_after(run: Run, opening: BackupContext, plan: BackupPlan, made:
             async with store.lock(f"prune {plan.name}"):
                 await prune(run, plan, store, just_made=made.set, keys=await opening.keys())
         except LilFoxError as error:
-            made.failures.append(str(tr("what is old could not be removed: {error}", error=error)))
+            made.failures.append(str(tr("old sets could not be removed: {error}", error=error)))
             run.say(made.failures[-1], "bad")
 
 
@@ -346,7 +346,7 @@ async def prune(
     for verdict in gone:
         run.intent(str(tr("removing {set}: {why}", set=verdict.set.id, why=verdict.why)))
         await remove_set(store, verdict.set)
-        run.done(str(tr("{set} is removed", set=verdict.set.id)))
+        run.done(str(tr("{set} was removed", set=verdict.set.id)))
     return [verdict.set.id for verdict in gone]
 
 
@@ -379,7 +379,7 @@ async def _found(opening: BackupContext, store: BackupStore, name: str) -> Backu
     for found in await opening.sets_in(store):
         if found.id == name:
             return found
-    raise BackupError(tr("{set} is not in {store} any more", set=name, store=store.where))
+    raise BackupError(tr("{set} is no longer in {store}", set=name, store=store.where))
 
 
 async def _whole(opening: BackupContext, store: BackupStore, name: str) -> Manifest | None:
@@ -396,15 +396,15 @@ def _outcome(made: BackupReport, manifest: Manifest) -> Outcome:
     if made.failures:
         return Outcome(
             "partly",
-            str(tr("{set} is there, but: {failures}", set=made.set, failures=clauses(made.failures))),
-            str(tr("mend that and run it again; nothing old was removed")),
+            str(tr("{set} was written, but: {failures}", set=made.set, failures=clauses(made.failures))),
+            str(tr("fix that and run it again; no old set was removed")),
             3,
             result,
         )
     if made.unread:
         return Outcome(
             "ok",
-            str(tr("{set} is written, and nobody has read it back: {reason}", set=made.set, reason=made.unread)),
+            str(tr("{set} was written, but not read back: {reason}", set=made.set, reason=made.unread)),
             str(tr("verify it where the key is: lilfox backup verify {set}", set=made.set)),
             result=result,
         )

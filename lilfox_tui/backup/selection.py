@@ -80,13 +80,13 @@ def _latest(sets: Sequence[BackupSet], now: datetime, zone: tzinfo, *, partial: 
     if nightly:
         return max(nightly, key=lambda found: (found.created, found.id))
     if (last := _newest(found for found in in_time if found.status == Status.PARTIAL)) is not None:
-        raise _only_partial(tr("no set is whole"), last, zone)
+        raise _only_partial(tr("no set is complete"), last, zone)
     refused = _newest(sets)
     why = tr("the store holds no set") if refused is None else tr(
         "no set can be restored; {set} is {status}: {reason}",
         set=_shown(refused, zone), status=status_text(refused.status), reason=refused.reason,
     )  # fmt: skip
-    raise UsageError(why, tr("see them all: lilfox backup list"))
+    raise UsageError(why, tr("list all sets: lilfox backup list"))
 
 
 def _may_be_meant(found: BackupSet, *, partial: bool) -> bool:
@@ -100,7 +100,7 @@ def _newest(sets: Iterable[BackupSet]) -> BackupSet | None:
 def _only_partial(what: Message, last: BackupSet, zone: tzinfo) -> UsageError:
     return UsageError(
         tr("{what}; the newest is {set}: {reason}", what=what, set=_shown(last, zone), reason=last.reason),
-        tr("to take it as it is, name it, or say --partial; see them all: lilfox backup list"),
+        tr("to use it anyway, name it or add --partial; list all sets: lilfox backup list"),
     )
 
 
@@ -113,12 +113,12 @@ def _tagged(sets: Sequence[BackupSet], tag: str, zone: tzinfo, *, partial: bool)
     if partial and (found := next((each for each in ours if _may_be_meant(each, partial=True)), None)) is not None:
         return found
     if (last := next((each for each in ours if each.status == Status.PARTIAL), None)) is not None:
-        raise _only_partial(tr("no set with the tag {tag} is whole", tag=_quoted(tag)), last, zone)
+        raise _only_partial(tr("no set with the tag {tag} is complete", tag=_quoted(tag)), last, zone)
     if ours:
         raise UsageError(tr("every set with the tag {tag} is broken", tag=_quoted(tag)),
-                         tr("see them all: lilfox backup list"))  # fmt: skip
+                         tr("list all sets: lilfox backup list"))  # fmt: skip
     known = listed([*tagged][:_SHOWN_IDS]) or tr("none")
-    raise UsageError(tr("no set has the tag {tag}", tag=_quoted(tag)), tr("tags that sets have: {tags}", tags=known))
+    raise UsageError(tr("no set has the tag {tag}", tag=_quoted(tag)), tr("existing tags: {tags}", tags=known))
 
 
 def _stamps(found: BackupSet) -> set[str]:
@@ -166,7 +166,7 @@ def _only(found: Sequence[BackupSet], words: str, zone: tzinfo) -> BackupSet:
     ids = [_shown(each, zone) for each in sorted(found, key=lambda each: each.created)]
     more = [] if len(ids) <= _SHOWN_IDS else ["…"]
     raise UsageError(
-        tr("{count} sets are meant by {words}", count=len(found), words=_quoted(words)),
+        tr("{words} matches {count} sets", count=len(found), words=_quoted(words)),
         tr("name one of: {sets}", sets=listed(ids[:_SHOWN_IDS] + more)),
     )
 
@@ -176,7 +176,7 @@ def _nothing_there(words: str, span: _Span, sets: Sequence[BackupSet], zone: tzi
     later = [found for found in sets if span.of(found, zone) >= span.end]
     before = max(earlier, key=lambda found: found.created, default=None)
     after = min(later, key=lambda found: found.created, default=None)
-    return UsageError(tr("no set was begun at {words}", words=_quoted(words)), _nearest(before, after, zone))
+    return UsageError(tr("no set was started at {words}", words=_quoted(words)), _nearest(before, after, zone))
 
 
 def _nearest(before: BackupSet | None, after: BackupSet | None, zone: tzinfo) -> Message:
@@ -195,8 +195,8 @@ def _unknown(words: str, sets: Sequence[BackupSet]) -> UsageError:
     newest = max(sets, key=lambda found: found.created, default=None)
     example = "lilfox_20231230_020000" if newest is None else newest.id
     return UsageError(
-        tr("no set is named {words}, and no time is", words=_quoted(words)),
-        tr("write such as {set}, {date}, latest or yesterday 02:00", set=example, date=example[-15:]),
+        tr("no set is named {words}, and it is not a time", words=_quoted(words)),
+        tr("write, for example: {set}, {date}, latest or yesterday 02:00", set=example, date=example[-15:]),
     )
 
 

@@ -138,15 +138,18 @@ async def _beat(files: MarkFiles, where: str, name: str, data: bytes) -> StoreEr
         try:
             if not await _is_ours(files, name, data):
                 return StoreError(
-                    tr("the lock of {where} was taken by another run", where=where),
-                    tr("This machine slept, or its link was gone for minutes. What was there before is untouched."),
+                    tr("the lock on {where} was taken by another run", where=where),
+                    tr(
+                        "This machine was suspended, or its connection was down for minutes. The existing data is "
+                        "untouched."
+                    ),
                 )
             await files.touch(name)
             good = loop.time()
         except LilFoxError as error:
             if not files.kept and loop.time() - good > STALE.total_seconds() - 2 * BEAT_S:
                 return StoreError(
-                    tr("the lock of {where} cannot be kept: {reason}", where=where, reason=error), error.hint
+                    tr("the lock on {where} cannot be held: {reason}", where=where, reason=error), error.hint
                 )  # fmt: skip
 
 
@@ -228,8 +231,8 @@ def held_by(where: str, holder: StoreLockHolder) -> StoreHeld:
     """The error that names the holder."""
     since = "?" if holder.since is None else holder.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     return StoreHeld(
-        tr("{where} is in use by {who}, since {since}", where=where, who=holder.who, since=since),
-        tr("Wait for it to end. A lock that a dead run has left ends by itself, after {minutes} minutes at the latest.",
+        tr("{where} has been in use by {who} since {since}", where=where, who=holder.who, since=since),
+        tr("Wait for it to end. The lock of a dead run expires by itself, after {minutes} minutes at most.",
            minutes=int(STALE.total_seconds() // 60)),
         holder=holder,
     )  # fmt: skip

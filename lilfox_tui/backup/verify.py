@@ -25,7 +25,7 @@ from lilfox_tui.core.crash import phase
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.jobs.model import Run
 
-_CHANGED = tr("its SHA-256 is not the one that was written down: its bytes have changed")
+_CHANGED = tr("its SHA-256 does not match the recorded one: its bytes have changed")
 
 
 async def raw_blocks(
@@ -52,12 +52,12 @@ async def raw_blocks(
     name = read_file_name(part.name)
     packing = said.packing if said is not None else name.packing if name is not None else "none"
     if said is None and (packing == "zstd" or (name is not None and name.encrypted)):
-        raise BrokenSet(tr("{part}: no manifest tells what it must hold", part=part.name))
+        raise BrokenSet(tr("{part}: no manifest describes its content", part=part.name))
     if said is not None and said.encrypted and identity is None:
         await _refuse_changed(store, part, said)
         raise NotReady(
-            tr("{part} is encrypted, and no key is at hand", part=part.name),
-            tr("name it as identity under encrypt of the plan"),
+            tr("{part} is encrypted, but no key is available", part=part.name),
+            tr("set it as identity under encrypt in the plan"),
         )
     key = identity if said is not None and said.encrypted else None
     limit = said.raw_bytes if said is not None else limit_bytes
@@ -109,7 +109,7 @@ def _check(said: ManifestPart, counted: PartCount) -> None:
     if counted.sha256 != said.sha256:
         raise BrokenSet(_CHANGED)
     if (counted.raw_bytes, counted.raw_sha256 or said.raw_sha256) != (said.raw_bytes, said.raw_sha256):
-        raise BrokenSet(tr("what it unpacks to is not what was backed up"))
+        raise BrokenSet(tr("its unpacked content differs from what was backed up"))
 
 
 class SetReader(Struct, frozen=True):
@@ -153,7 +153,7 @@ async def verify(run: Run, reader: SetReader, found: BackupSet) -> Proof:
     known = {} if found.proof is None else found.proof.sha256
     reason = str(found.fault)
     if not found.parts and not reason:
-        reason = str(tr("it has no part"))
+        reason = str(tr("it has no parts"))
     if reason:
         run.say(labelled(found.id, reason), "bad")
     # What a manifest says decides how parts are read: of one that is wrong none of it is followed.
@@ -167,9 +167,9 @@ async def verify(run: Run, reader: SetReader, found: BackupSet) -> Proof:
             continue
         digests[part.name] = counted.sha256
         detail[part.name] = content.detail
-        run.say(str(tr("{part}: whole", part=part.name)), "good")
+        run.say(str(tr("{part}: intact", part=part.name)), "good")
         for what in content.executes:
-            run.say(str(tr("{part}: when it is restored it executes {what}", part=part.name, what=what)), "warning")
+            run.say(str(tr("{part}: a restore of it executes {what}", part=part.name, what=what)), "warning")
     proof = Proof(
         set=found.id,
         level="broken" if reason else "intact",
@@ -193,7 +193,7 @@ def refuse_untrusted(found: BackupSet) -> None:
     if found.untrusted:
         raise BrokenSet(
             tr("{set} is not trusted: {reason}", set=found.id, reason=untrusted_text(found.signature)),
-            tr("look who can write the store; the keys are named in the configuration under backup: signing:"),
+            tr("check who can write to the store; the keys are configured under backup: signing:"),
         )
 
 
@@ -209,7 +209,7 @@ async def put_proof(run: Run, reader: SetReader, proof: Proof) -> None:
     try:
         await reader.store.put_small(proof_name(proof.set), encoded(proof, reader.keys.sign))
     except StoreError as error:
-        run.say(str(tr("what was found out cannot be kept beside the set: {error}", error=error)), "warning")
+        run.say(str(tr("the verification result cannot be saved next to the set: {error}", error=error)), "warning")
 
 
 async def _content(

@@ -46,7 +46,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="FILE",
-        help=str(tr("rule files of Prometheus; those of the configuration when none is named")),
+        help=str(tr("Prometheus rule files; default: those of the configuration")),
     )
     parser.add_argument(
         "--metrics",
@@ -54,7 +54,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="PAGE",
-        help=str(tr("a saved page of metrics of a target: what rules select is looked for there, and nobody is asked")),
+        help=str(tr("a saved metrics page of a target, used to look up the rules' series instead of querying targets")),
     )
     parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
     parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
@@ -94,10 +94,10 @@ def _configured(loaded: LoadedConfig) -> list[Path]:
 
     patterns = with_rules_of_prometheus(loaded.config).rules
     if not patterns:
-        raise UsageError(tr("no rule file is named"), tr("such as: lilfox alerts lint rules/*.yml"))
+        raise UsageError(tr("no rule file given"), tr("for example: lilfox alerts lint rules/*.yml"))
     found = [Path(path) for path, *_about in stamp_of(patterns, Path())]
     if not found:
-        raise LilFoxError(tr("rules: no file fits {pattern}", pattern=patterns[0]))
+        raise LilFoxError(tr("rules: no file matches {pattern}", pattern=patterns[0]))
     return found
 
 
@@ -110,10 +110,10 @@ def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> KnownSeries | Non
     try:
         known, troubles = asyncio.run(known_series(config, loaded.path, files))
     except LilFoxError as error:
-        warn(tr("not asked for its series: {reason}", reason=error))
+        warn(tr("series could not be queried: {reason}", reason=error))
         return None
     for trouble in troubles:
-        warn(tr("not asked for its series: {reason}", reason=trouble))
+        warn(tr("series could not be queried: {reason}", reason=trouble))
     return known
 
 
@@ -129,7 +129,7 @@ def _known(pages: Sequence[Path]) -> KnownSeries:
         except OSError as error:
             raise LilFoxError(tr("{path}: cannot be read: {reason}", path=path, reason=error.strerror or "")) from None
         if len(body) > _LARGEST_PAGE:
-            raise LilFoxError(tr("{path}: larger than 64 MiB; that is no page of metrics", path=path))
+            raise LilFoxError(tr("{path}: larger than 64 MiB; not a metrics page", path=path))
         saved.add(path, body)
     return KnownSeries(saved, saved.AT_MS, saved.types)
 
@@ -188,12 +188,12 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help=str(tr("files of tests, as promtool test rules reads them")),
+        help=str(tr("test files, in the format of promtool test rules")),
     )
     parser.add_argument(
         "--prometheus2",
         action="store_true",
-        help=str(tr("the verdict of promtool 2.x: its files, and what its queries give")),
+        help=str(tr("follow promtool 2.x: its file format and query results")),
     )
 
 
@@ -217,8 +217,8 @@ def _verdict_text(verdict: UnitTestVerdict) -> str:
     if verdict.problems:
         return ngettext("FAILED, {count} problem", "FAILED, {count} problems", len(verdict.problems))
     if not verdict.checks:
-        return _("good, but nothing is asked of the rules")
-    return ngettext("good, {count} expectation met", "good, {count} expectations met", verdict.checks)
+        return _("passed, but the tests expect nothing of the rules")
+    return ngettext("passed, {count} expectation met", "passed, {count} expectations met", verdict.checks)
 
 
 # The series that the linter of rules knows: scraped, asked of a Prometheus, or read from saved pages.

@@ -104,7 +104,7 @@ class NonEmptyValue(argparse.Action):
         if values is None:
             values = ""
         elif not values.strip():
-            parser.error(_("{option}: nothing is given", option=option_string or self.metavar or self.dest))
+            parser.error(_("{option}: the value is empty", option=option_string or self.metavar or self.dest))
         several = isinstance(self.default, list)
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), values] if several else values)
 
@@ -112,7 +112,7 @@ class NonEmptyValue(argparse.Action):
 def add_plan(parser: argparse.ArgumentParser) -> None:
     """Which plan it is about."""
     parser.add_argument(
-        "--plan", metavar="NAME", action=NonEmptyValue, default="", help=_("a plan of the configuration")
+        "--plan", metavar="NAME", action=NonEmptyValue, default="", help=_("a plan from the configuration")
     )
     add_store(parser)
 
@@ -165,7 +165,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action=NonEmptyValue,
         default=None,
-        help=_("a host of the configuration where these are"),
+        help=_("host of the database, files and app, as named in the configuration"),
     )
 
 
@@ -250,7 +250,8 @@ def _reference(text: str) -> str:
     kind, _colon, place = text.partition(":")
     if text and kind not in ("env", "file", "cmd"):
         raise UsageError(
-            tr("--identity takes a reference, never the key itself"), tr("such as: --identity file:/root/lilfox.key")
+            tr("--identity takes a reference, never the key itself"),
+            tr("for example: --identity file:/root/lilfox.key"),
         )
     return f"file:{Path(place).expanduser().absolute()}" if kind == "file" else text
 
@@ -282,16 +283,14 @@ def add_set(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         action=NonEmptyValue,
         metavar="SET",
-        help=_("its id, 20231230_020000, 'yesterday 02:00', tag:NAME; the newest"),
+        help=_("set id, 20231230_020000, 'yesterday 02:00' or tag:NAME; default: the newest"),
     )
     add_partial(parser)
 
 
 def add_partial(parser: argparse.ArgumentParser) -> None:
     """Whether a partial set will do."""
-    parser.add_argument(
-        "--partial", action="store_true", help=_("the newest, or tag:NAME, may mean a set that is partial")
-    )
+    parser.add_argument("--partial", action="store_true", help=_("let the newest, or tag:NAME, select a partial set"))
 
 
 def judged(args: argparse.Namespace, kind: RequestKind, wish: BackupRequest) -> int:

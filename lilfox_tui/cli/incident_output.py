@@ -63,7 +63,7 @@ def incident_rows(incidents: Iterable[Incident], now: datetime, current: Path | 
     """A table of them. ``now`` is aware; ``current`` is where the current one lies."""
     found = list(incidents)
     if found:
-        names = (_("id"), _("state"), _("severity"), _("opened"), _("for"), _("acts"))
+        names = (_("id"), _("state"), _("severity"), _("opened"), _("for"), _("handled by"))
         yield [Cell(""), *map(Cell, names), Cell("")]
     for incident in found:
         level = LEVELS[incident.severity] if incident.closed is None else Level.GOOD
@@ -82,7 +82,7 @@ def incident_rows(incidents: Iterable[Incident], now: datetime, current: Path | 
 
 def _incident_state(incident: Incident, current: Path | None) -> str:
     if incident.closed is not None:
-        return _("over")
+        return _("ended")
     return _("current") if incident.folder == str(current) else _("also open")
 
 

@@ -183,7 +183,7 @@ async def _until_end(job: Job, shown: JobPrinter | _AsJson, *, cancels: bool) ->
         if not cancels or asked > 1:
             watching.cancel()
             return
-        shown.aside(_("cancelling; waiting for its clean-up. Once more: stop waiting"))
+        shown.aside(_("cancelling; waiting for its clean-up. Interrupt again to stop waiting"))
         try:
             request_end(job)
         except LilFoxError as error:
@@ -201,7 +201,7 @@ async def _until_end(job: Job, shown: JobPrinter | _AsJson, *, cancels: bool) ->
     except asyncio.CancelledError:
         if not asked:
             raise
-        said = _("its clean-up goes on") if cancels else _("the job goes on")
+        said = _("the clean-up continues") if cancels else _("the job continues")
         shown.aside(_("{what}; watch it: lilfox attach {id}", what=said, id=job.id))
         return INTERRUPTED
     finally:
@@ -244,7 +244,9 @@ class JobPrinter:
             case StepDone() if not self._quiet or not event.worked:
                 self._say(event.at, "✓" if event.worked else "x", event.text)
             case Began() if not self._quiet:
-                began = _("began on {host} by {user} (process {pid})", host=event.host, user=event.user, pid=event.pid)
+                began = _(
+                    "started on {host} by {user} (process {pid})", host=event.host, user=event.user, pid=event.pid
+                )
                 self._say(event.at, " ", began)
             case Ended():
                 self._ended(event)
@@ -262,7 +264,7 @@ class JobPrinter:
         output = self._folder / "output.log"
         with suppress(OSError):
             if event.state != "ok" and output.stat().st_size:
-                self._line(_("what its programs said: {path}", path=output))
+                self._line(_("output of its programs: {path}", path=output))
 
     def _moved(self, progress: Progress) -> None:
         self._progress[progress.part] = progress

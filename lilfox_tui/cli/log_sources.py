@@ -56,7 +56,7 @@ class _Hosts:
         """The host of that name; None: this machine. Raises UsageError."""
         if name is not None and name not in self._config.hosts:
             known = listed(self._config.hosts)
-            raise UsageError(tr("no host is named {name}", name=name), tr("one of: {kinds}", kinds=known or "-"))
+            raise UsageError(tr("no host named {name}", name=name), tr("one of: {kinds}", kinds=known or "-"))
         own = this_machine() if name is None else name
         if own not in self._open:
             host = HostConfig(local=True) if name is None else self._config.hosts[name]
@@ -81,12 +81,12 @@ async def _named(
         found = await find_logs(hosts.of(host), host)
         if not found:
             raise UsageError(
-                tr("no logs are found here"), tr("Name files, or sources in the section logs of the config.")
+                tr("no logs found here"), tr("Give files, or define sources under logs: in the configuration.")
             )
         return found
     if STDIN in words:
         if len(words) > 1:
-            raise UsageError(tr("- (standard input) cannot be read together with others"))
+            raise UsageError(tr("- (standard input) cannot be combined with other sources"))
         from lilfox_tui.logs.sources.stdin import Options as StdinOptions
 
         return {STDIN: StdinOptions(kind="stdin", zone=zone)}
@@ -107,7 +107,7 @@ def _file(word: str, host: str | None, zone: str, known: Sequence[str]) -> LogCo
     is_file = host is None and Path(word).exists()
     if host is None and "/" not in word and not is_file and not is_pattern(word):
         raise UsageError(
-            tr("no source and no file is named {name}", name=word),
+            tr("no source or file named {name}", name=word),
             tr("one of: {kinds}", kinds=listed(known)) if known else "",
         )
     path = word if host is not None else str(Path(word).absolute())

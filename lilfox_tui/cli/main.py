@@ -14,23 +14,23 @@ from lilfox_tui.cli.parser import Parser, duration, translate_own_words
 from lilfox_tui.core.i18n import LANGUAGES, Message, _, language_from_locale, set_language, tr
 
 COMMANDS = {
-    "check": tr("one round over hosts and services, worst first"),
+    "check": tr("check hosts and services once, worst first"),
     "monitor": tr("watch without a screen: reports as JSON lines, own /metrics, heartbeat"),
     "logs": tr("log records by time: search, follow; logs stats: errors and response times"),
     "alerts": tr("alerts: list, ack, silence, history, notify-test; their rules: lint, test"),
-    "query": tr("a PromQL expression: of a Prometheus, or over what is scraped now"),
+    "query": tr("evaluate a PromQL expression: in a Prometheus, or over what is scraped now"),
     "backup": tr("backups: run, list, verify, drill, prune"),
     "restore": tr("restore a set, whole or a part of it; undo a restore"),
-    "recover": tr("one round over units that are restarted by themselves"),
-    "maintenance": tr("windows in which nothing is restarted and nobody is told: on, off"),
-    "incident": tr("incidents: open, note, evidence, verify, export, close; what is done is written down"),
+    "recover": tr("one round over the units that are restarted automatically"),
+    "maintenance": tr("maintenance windows, without automatic restarts and notifications: on, off"),
+    "incident": tr("incidents: open, note, evidence, verify, export, close; LilFox records what is done"),
     "runbook": tr("runbooks: list, show, lint, run"),
-    "jobs": tr("what runs or has ended: list, cancel, checked"),
-    "attach": tr("a job from its first event on, until it has ended"),
+    "jobs": tr("jobs that run or have ended: list, cancel, checked"),
+    "attach": tr("replay a job's events, then follow it until it ends"),
     "hosts": tr("hosts and their keys: list, trust"),
     "config": tr("the configuration: check, show, schema, kinds"),
     "export": tr("files for systemd, Prometheus, Alertmanager and Grafana"),
-    "demo": tr("the stand-in stack with faults to choose from"),
+    "demo": tr("simulated service stack with selectable faults"),
 }
 
 _WITH_VALUE = ("--config", "--language", "--theme", "--refresh")
@@ -117,24 +117,24 @@ def add_everywhere(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_global(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
-    group = parser.add_argument_group(_("everywhere"))
+    group = parser.add_argument_group(_("global options"))
 
     def option(flag: str, text: Message, **more: object) -> None:
         default = {} if defaults else {"default": argparse.SUPPRESS}
         group.add_argument(flag, help=str(text), **more, **default)  # type: ignore[arg-type]
 
     option("--config", tr("configuration file"), metavar="FILE")
-    option("--read-only", tr("allow no change anywhere"), action="store_true")
-    option("--language", tr("language of what is shown"), choices=["auto", *LANGUAGES])
+    option("--read-only", tr("forbid all changes"), action="store_true")
+    option("--language", tr("display language"), choices=["auto", *LANGUAGES])
     option("--no-color", tr("no colours"), action="store_true")
 
 
 def _add_screen(parser: argparse.ArgumentParser) -> None:
     """Options of the screen."""
     group = parser.add_argument_group(_("screen"))
-    group.add_argument("--theme", metavar="NAME", help=_("colours"))
-    group.add_argument("--refresh", type=duration, metavar="DURATION", help=_("period of the numbers, such as 2s"))
-    group.add_argument("--slow-link", action="store_true", help=_("send little to the terminal"))
+    group.add_argument("--theme", metavar="NAME", help=_("colour theme"))
+    group.add_argument("--refresh", type=duration, metavar="DURATION", help=_("refresh period, such as 2s"))
+    group.add_argument("--slow-link", action="store_true", help=_("send less to the terminal"))
 
 
 class Subcommand(NamedTuple):

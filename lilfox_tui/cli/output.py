@@ -194,7 +194,7 @@ def exit_code_of(run: Callable[[], int]) -> int:
         from lilfox_tui.core.crash import write_crash
 
         where = write_crash(error)
-        warn(tr("lilfox: this is a fault of LilFox: {kind}", kind=type(error).__name__))
+        warn(tr("lilfox: this is a bug in LilFox: {kind}", kind=type(error).__name__))
         if where is not None:
             warn(tr("  the traceback is in {path}", path=where))
         return 1

@@ -46,7 +46,7 @@ def external(config: Config, url: str | None) -> ApiConfig | None:
         raise UsageError(tr("not an address; write http://HOST:PORT or https://HOST:PORT"))
     if "@" in parts.netloc:
         raise UsageError(
-            tr("a user or password stands in the address"), tr("name it under prometheus: in the configuration")
+            tr("the address contains a user or password"), tr("set it under prometheus: in the configuration")
         )
     if config.prometheus is not None and config.prometheus.url.rstrip("/") == url.rstrip("/"):
         return config.prometheus
@@ -68,8 +68,8 @@ async def answer_here(
     could be."""
     if range_s is not None and range_s > LONGEST_LOOK_S:
         raise UsageError(
-            tr("without a Prometheus nothing is kept from before; the range is what is scraped now, up to 5m"),
-            tr("Name a Prometheus: --prometheus URL, or prometheus: in the configuration."),
+            tr("no history without a Prometheus; a range covers only what is scraped now, up to 5m"),
+            tr("Use --prometheus URL, or set prometheus: in the configuration."),
         )
     if not query.selectors and range_s is None:
         return query.at(SeriesStore(keep_s=0, limit_bytes=0), ms_of(datetime.now(UTC))), [], []
@@ -92,8 +92,8 @@ def _check_not_empty(seen: ScrapeResult) -> None:
     """Raises LilFoxError where there is nothing to answer from."""
     if not seen.asked:
         raise LilFoxError(
-            tr("the configuration names nothing that could be scraped, and no Prometheus"),
-            tr("Name services, scrape or prometheus in it, or ask one with --prometheus URL."),
+            tr("the configuration has nothing to scrape and no Prometheus"),
+            tr("Add services, scrape or prometheus to it, or use --prometheus URL."),
         )
     if len(seen.troubles) == seen.asked:
         raise LilFoxError(seen.troubles[0])
@@ -105,9 +105,9 @@ def _notes(seen: ScrapeResult, query: Query, range_s: float | None, known_ms: in
     if ranges or range_s is not None:
         notes.append(tr("scraped for {seconds:.0f} s", seconds=seen.window_s))
     if ranges and ranges[-1] > known_ms:
-        notes.append(tr("longer ranges of the expression are taken as {seconds:.1f} s", seconds=known_ms / 1000))
+        notes.append(tr("longer ranges in the expression are shortened to {seconds:.1f} s", seconds=known_ms / 1000))
     if looks_elsewhere(query):
-        notes.append(tr("offset and @ look at a time that nothing is known of"))
+        notes.append(tr("offset and @ refer to a time without data"))
     return notes
 
 

@@ -78,7 +78,7 @@ def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> N
         answer = ask_line(tr("allow it? [y]es; anything else: no"))
         if (answer or "").strip().lower() not in ("y", "yes"):
             raise _Refused(
-                tr("it is not allowed; nothing was run"), tr("look at it: lilfox runbook show {path}", path=first.path)
+                tr("not allowed; nothing was run"), tr("look at it: lilfox runbook show {path}", path=first.path)
             )
     allow(first)
 
@@ -92,7 +92,7 @@ class _Refused(LilFoxError):
 # What is asked in the terminal where a run waits, and the order that becomes of the answer.
 
 
-_OTHERS = tr("[s]kip, [u]ndo what was changed, [a]bort")
+_OTHERS = tr("[s]kip, [u]ndo the changes, [a]bort")
 
 
 class RunPrompts:
@@ -114,7 +114,7 @@ class RunPrompts:
         """The order for what the run waits for; None: the person leaves. Raises LilFoxError."""
         before, self._in_force = self._in_force, len(folding.changes())
         if before and not self._in_force:
-            warn(tr("what was changed was taken back"))
+            warn(tr("the changes were undone"))
         self._sha256 = folding.sha256
         turn = waiting.turn
         if turn is None:
@@ -153,7 +153,7 @@ class RunPrompts:
             answer = await _choice(tr("go on with the text [a]s this run read it, or [e]nd the run?"), "ae")
         else:
             answer = await _choice(
-                tr("go on with what it says [n]ow, with the text [a]s this run read it, or [e]nd the run?"), "nae"
+                tr("go on with the file as it is [n]ow, with the text [a]s this run read it, or [e]nd the run?"), "nae"
             )
         if answer == "n" and other.now is not None:
             self._another = True
@@ -173,7 +173,7 @@ class RunPrompts:
         self._another = False
         self._show(folding, turn)
         if word := word_to_type(folding.command(turn), turn):
-            answer = await _choice(tr("to run it type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
+            answer = await _choice(tr("to run it, type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
             return self._run(turn, seen=True) if answer == word else await self._other(answer, folding, turn)
         answer = await _choice(tr("run it? [y]es, {others}", others=_OTHERS), "ysua")
         return self._run(turn, seen=True) if answer == "y" else await self._other(answer, folding, turn)
@@ -181,12 +181,12 @@ class RunPrompts:
     async def _decision(self, folding: RunReducer, turn: Turn) -> Order | None:
         again, unknown = once_more(folding, turn)
         if unknown:
-            question = tr("nobody knows how it ended: [l]ook again, [r]un it once more, {others}", others=_OTHERS)
+            question = tr("the outcome is unknown: [l]ook again, [r]un it once more, {others}", others=_OTHERS)
             answer = await _choice(question, "lrsua")
             if answer == "l":
                 return LookAgain(run=unknown)
         elif half := half_done(folding, turn):
-            question = tr("it failed: [r]etry, take [b]ack what it may have done, {others}", others=_OTHERS)
+            question = tr("it failed: [r]etry, roll [b]ack what it may have done, {others}", others=_OTHERS)
             answer = await _choice(question, "rbsua")
             if answer == "b":
                 return await self._half_back(folding, half) or await self._decision(folding, turn)
@@ -204,7 +204,7 @@ class RunPrompts:
         """What takes back a change that failed on its way; None: the person has seen it and does not want it."""
         for way in folding.rollback_of(run):
             self._show(folding, way)
-        answer = await _choice(tr("it was written for the whole change. Run it? [y]es, [n]o"), "yn")
+        answer = await _choice(tr("this rollback was written for the whole change. Run it? [y]es, [n]o"), "yn")
         return Undo(sha256=self._sha256, run=run, values=self._values) if answer == "y" else None
 
     async def _by_hand(self, folding: RunReducer, turn: Turn) -> Order | None:
@@ -212,7 +212,7 @@ class RunPrompts:
         print_line(f"{turn.step + 1}. {step.title}")
         for line in (*step.prose, *(f"- {each}" for each in step.checklist)):
             print_line(f"   {redact(line)}")
-        answer = await _choice(tr("this is done by hand. Is it done? [y]es, {others}", others=_OTHERS), "ysua")
+        answer = await _choice(tr("this step is manual. Is it done? [y]es, {others}", others=_OTHERS), "ysua")
         return ByHand(step=turn.step) if answer == "y" else await self._other(answer, folding, turn)
 
     async def _in_terminal(self, folding: RunReducer, turn: Turn) -> Order | None:
@@ -223,7 +223,7 @@ class RunPrompts:
         except LilFoxError as error:
             warn(error.message)
             return await self._other(await _choice(_OTHERS, "sua"), folding, turn)
-        answer = await _choice(tr("it takes this terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
+        answer = await _choice(tr("it needs this terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
         if answer != "y":
             return await self._other(answer, folding, turn)
         begins = found.begins
@@ -233,7 +233,7 @@ class RunPrompts:
         except OSError as error:
             warn(tr("cannot run {program}: {reason}", program=found.argv[0], reason=error.strerror))
             status = 127
-        answer = await _choice(tr("it ended with {status}. Did it work? [y]es, [n]o", status=status), "yn")
+        answer = await _choice(tr("it ended with status {status}. Did it work? [y]es, [n]o", status=status), "yn")
         return TerminalEnded(
             step=begins.step,
             command=begins.command,
@@ -246,7 +246,7 @@ class RunPrompts:
         if answer == "s":
             reason = ""
             while not reason.strip():
-                line = await asked_line(tr("why is it skipped?"))
+                line = await asked_line(tr("why skip it?"))
                 if line is None:
                     return None
                 reason = line
@@ -260,7 +260,7 @@ class RunPrompts:
         ways = [way for each in reversed(folding.changes()) for way in folding.rollback_of(each.run)]
         for way in ways:
             self._show(folding, way)
-        if not ways or await _choice(tr("this takes back what was changed. Run it? [y]es, [n]o"), "yn") == "y":
+        if not ways or await _choice(tr("this undoes the changes. Run it? [y]es, [n]o"), "yn") == "y":
             return Undo(sha256=self._sha256, values=self._values)
         if turn.command is None:
             return await self._by_hand(folding, turn)
@@ -315,7 +315,9 @@ class RunObserver:
         if not who:
             self._leave_keyboard()
             return
-        pose(tr("{who} acts in this run, you follow; t and enter takes over, ctrl-c leaves", who=who))
+        pose(
+            tr("{who} is in control of this run, you follow; press t and enter to take over, ctrl-c to leave", who=who)
+        )
         if sys.stdin.isatty():
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._typed)
 
@@ -401,7 +403,7 @@ class RunConsole:
                 raise
             if self._asks:
                 return self._left_waiting()
-            warn(_("the run goes on; watch it: lilfox attach {id}", id=self.job.id))
+            warn(_("the run continues; watch it: lilfox attach {id}", id=self.job.id))
             return INTERRUPTED
         finally:
             self._following.close()
@@ -412,7 +414,7 @@ class RunConsole:
         return None if self.folding is None else self.folding.state()
 
     def _left_waiting(self) -> int:
-        warn(_("the run waits; go on with it: lilfox runbook run --resume {id}", id=self.job.id))
+        warn(_("the run waits; resume it: lilfox runbook run --resume {id}", id=self.job.id))
         return INTERRUPTED
 
     async def order(self, order: Order) -> None:
@@ -425,7 +427,7 @@ class RunConsole:
             if self._is_over():
                 return
             if not (self._begun and await self._gave_up()):
-                warn(_("run {id} goes on as it was; watch it: lilfox attach {id}", id=self.job.id))
+                warn(_("run {id} continues unchanged; watch it: lilfox attach {id}", id=self.job.id))
             raise
 
     async def _gave_up(self) -> bool:
@@ -504,7 +506,7 @@ class RunConsole:
             text = text[: text.rfind("\n") + 1]
         self._printed[run] = self._printed.get(run, 0) + len(text)
         if ended and kept.left_out_bytes:
-            text += "\n" + _("… {count} bytes are left out", count=kept.left_out_bytes) + "\n"
+            text += "\n" + _("… {count} bytes omitted", count=kept.left_out_bytes) + "\n"
         for line in (text + (kept.tail if ended else "")).splitlines():
             print_line(line)
 
@@ -524,11 +526,11 @@ class RunConsole:
             if self._interrupted > 1 or self._asks or self._following.who:
                 watching.cancel()
             elif alone:
-                warn(_("cancelling; waiting for its clean-up. Once more: stop waiting"))
+                warn(_("cancelling; waiting for its clean-up. Interrupt again to stop waiting"))
                 with suppress(LilFoxError):
                     request_end(self.job)
             else:
-                warn(_("stopping what runs. Once more: leave; the run then waits"))
+                warn(_("stopping what runs. Interrupt again to leave; the run then waits"))
                 stopping.add(asyncio.ensure_future(stop()))
 
         for number in (signal.SIGINT, signal.SIGTERM):

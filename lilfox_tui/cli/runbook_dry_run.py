@@ -45,14 +45,17 @@ def given(runbook: Runbook, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     for name, text in pairs:
         if name not in known:
             raise UsageError(
-                tr("there is no variable {name} in this runbook", name=name),
-                tr("it has: {names}", names=listed(known) or "-"),
+                tr("this runbook has no variable {name}", name=name),
+                tr("available: {names}", names=listed(known) or "-"),
             )
         if known[name].type == "secret":
             if not text.startswith(_REFERENCES):
                 raise UsageError(
-                    tr("{name} is a secret; on a command line everybody on this machine can read it", name=name),
-                    tr("say where it is: --var {name}=env:NAME, file:PATH or cmd:ARGV; or let it be asked", name=name),
+                    tr("{name} is a secret; everybody on this machine can read a command line", name=name),
+                    tr(
+                        "give a reference: --var {name}=env:NAME, file:PATH or cmd:ARGV; or leave it out to be asked",
+                        name=name,
+                    ),
                 )
             values[name] = _checked(known[name], asyncio.run(_resolved(text)))
         else:
@@ -92,9 +95,9 @@ def about(variable: Variable) -> str:
     admits = described(variable)
     facts = [_("{title}: {message}", title=variable.title, message=admits) if variable.title else str(admits)]
     if variable.default is not None and variable.type != "secret":
-        facts.append(_("{value} where nothing is given", value=variable.default))
+        facts.append(_("default: {value}", value=variable.default))
     if variable.from_:
-        facts.append(_("offered is what this prints: {command}", command=redact(variable.from_.strip())))
+        facts.append(_("choices come from the output of: {command}", command=redact(variable.from_.strip())))
     return f"<{variable.name}>  {clauses(facts)}"
 
 
@@ -104,7 +107,7 @@ async def offers(config: Config, variable: Variable, hosts: tuple[str, ...]) -> 
         return ()
     from lilfox_tui.runbook.run.gate import offered
 
-    warn(tr("{name}: asking what there is to choose", name=variable.name))
+    warn(tr("{name}: querying the choices", name=variable.name))
     try:
         return await offered(config, variable, hosts)
     except LilFoxError as error:
@@ -125,7 +128,7 @@ def ask(variable: Variable, choices: Sequence[ValueChoice] = ()) -> str:
         else:
             line = ask_line(f"<{variable.name}>?")
             if line is None:
-                raise UsageError(tr("{name}: no value is given", name=variable.name))
+                raise UsageError(tr("{name}: no value given", name=variable.name))
             value = _picked(line, choices, mark)
         try:
             return check_value(variable, value, denied=Denied())
@@ -145,7 +148,7 @@ def _show(choices: Sequence[ValueChoice], mark: str) -> None:
     if len(choices) > _MOST_SHOWN:
         warn("        " + _("… and {count} more", count=len(choices) - _MOST_SHOWN))
     if choices:
-        warn(tr("type a value, or a number of the list ({example})", example=f"{mark}1"))
+        warn(tr("type a value, or a number from the list ({example})", example=f"{mark}1"))
 
 
 def _picked(typed: str, choices: Sequence[ValueChoice], mark: str) -> str:
@@ -256,7 +259,7 @@ def _print_command(command: Command, kind: Kind, hosts: tuple[str, ...], text: s
     attributes = command.attributes
     words += [_("sudo")] if attributes.sudo else []
     words += [_("check")] if attributes.check else []
-    words += [_("takes back {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
+    words += [_("rollback of {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
     print_line(f"   {where}: {listed(words)}" if command.kind != "none" else f"   {words[0]}")
     for line in text.split("\n"):
         print_line(f"     {line}")

@@ -54,10 +54,10 @@ def is_place(address: str) -> bool:
 def check(config: Config, host_names: Collection[str], findings: Findings) -> None:
     """Notes in ``findings`` what does not fit together. ``host_names``: all that are named, broken ones too."""
     if config.refresh < _SHORTEST_REFRESH_S:
-        findings.add_at(("refresh",), _("shorter than 100ms; that loads the hosts for nothing, write 1s or more"))
+        findings.add_at(("refresh",), _("shorter than 100ms; this only loads the hosts, write 1s or more"))
     themes = theme_names(config.theme_dirs)
     if config.theme not in themes:
-        what = _("no theme is named {value}", value=quoted(config.theme))
+        what = _("no theme named {value}", value=quoted(config.theme))
         findings.add_at(("theme",), f"{what}; {rather(config.theme, themes)}")
     _check_watched(config, host_names, findings)
     for name in ("prometheus", "alertmanager"):
@@ -74,7 +74,7 @@ def check(config: Config, host_names: Collection[str], findings: Findings) -> No
     for label in (*config.alerts.group_by, *config.alerts.external_labels):
         if not _LABEL.fullmatch(label):
             key = "external_labels" if label in config.alerts.external_labels else "group_by"
-            what = _("{name} is no label's name; use letters, digits and _", name=quoted(label))
+            what = _("{name} is not a label name; use letters, digits and _", name=quoted(label))
             findings.add_at(("alerts", key), what)
     if config.monitor.listen is not None:
         _check_listen(config.monitor.listen, ("monitor", "listen"), findings)
@@ -91,7 +91,7 @@ def _check_watched(config: Config, host_names: Collection[str], findings: Findin
         _check_recovery(unit, ("recovery", name), config, host_names, findings)
     for at, place in enumerate(config.runbooks.never_ban, 1):
         if not _is_network(place):
-            what = _("{value} is no address and no range; write 203.0.113.7 or 203.0.113.0/24", value=quoted(place))
+            what = _("{value} is not an address or a range; write 203.0.113.7 or 203.0.113.0/24", value=quoted(place))
             findings.add_at(("runbooks", "never_ban", str(at)), what)
 
 
@@ -102,17 +102,17 @@ def _check_host(host: HostConfig, path: KeyPath, findings: Findings) -> None:
     for key in _SSH_KEYS:
         if getattr(host, key) is not None:
             findings.add_at(
-                (*path, key), _("this host is local, nothing connects to it; remove the key or local: true")
+                (*path, key), _("this host is local, so nothing connects to it; remove the key or local: true")
             )
 
 
 def _check_service(service: ServiceConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
     _check_url(service.url, (*path, "url"), findings)
     if not service.health.startswith("/"):
-        findings.add_at((*path, "health"), _("a path is wanted, which starts with /; write /health"))
+        findings.add_at((*path, "health"), _("the path must start with /; write /health"))
     check_host_name(service.from_, (*path, "from"), host_names, findings)
     if not service.expect:
-        findings.add_at((*path, "expect"), _("no status is good then; write [200]"))
+        findings.add_at((*path, "expect"), _("no status would count as good; write [200]"))
     _check_headers(service.headers, path, findings)
     _check_labels(service.series, (*path, "series"), findings)
     if service.server_errors_percent is not None:
@@ -124,10 +124,12 @@ def _check_recovery(
 ) -> None:
     check_host_name(unit.host, (*path, "host"), host_names, findings)
     if unit.service is not None and unit.service not in config.services:
-        what = _("no service is named {value}", value=quoted(unit.service))
+        what = _("no service named {value}", value=quoted(unit.service))
         findings.add_at((*path, "service"), f"{what}; {rather(unit.service, config.services)}")
     if not _UNIT.fullmatch(unit.unit):
-        what = _("{value} is no unit of systemd; write its name, as lilfox-backend.service", value=quoted(unit.unit))
+        what = _(
+            "{value} is not a systemd unit; write its name, such as lilfox-backend.service", value=quoted(unit.unit)
+        )
         findings.add_at((*path, "unit"), what)
 
 
@@ -142,15 +144,15 @@ def _is_network(place: str) -> bool:
 def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
     for at, target in enumerate(scrape.targets, 1):
         if not is_place(target):
-            what = _("{value} is no address; write HOST:PORT, without http:// and path", value=quoted(target))
+            what = _("{value} is not an address; write HOST:PORT, without http:// and path", value=quoted(target))
             findings.add_at((*path, "targets", str(at)), what)
     if not scrape.path.startswith("/"):
-        findings.add_at((*path, "path"), _("a path is wanted, which starts with /; write /metrics"))
+        findings.add_at((*path, "path"), _("the path must start with /; write /metrics"))
     if not 0 < scrape.timeout <= scrape.every:
-        findings.add_at((*path, "timeout"), _("longer than every, or none; make it shorter than the period"))
+        findings.add_at((*path, "timeout"), _("zero, or longer than every; make it shorter than the period"))
     _check_labels(scrape.labels, (*path, "labels"), findings)
     if scrape.user is not None and scrape.bearer is not None:
-        findings.add_at((*path, "bearer"), _("only one of {names} may stand here", names="user, bearer"))
+        findings.add_at((*path, "bearer"), _("use only one of {names}", names="user, bearer"))
     for at, pattern in enumerate(scrape.drop, 1):
         _check_pattern(pattern, (*path, "drop", str(at)), findings)
     check_host_name(scrape.from_, (*path, "from"), host_names, findings)
@@ -160,7 +162,10 @@ def _check_scrape(scrape: ScrapeConfig, path: KeyPath, host_names: Collection[st
 def _check_labels(labels: Collection[str], path: KeyPath, findings: Findings) -> None:
     for name in labels:
         if not _LABEL.fullmatch(name) or name.startswith("__"):
-            what = _("{name} is no name for a label; use letters, digits and _, not two _ first", name=quoted(name))
+            what = _(
+                "{name} cannot be used as a label name; use letters, digits and _, but not two _ first",
+                name=quoted(name),
+            )
             findings.add_at((*path, name), what)
 
 
@@ -172,14 +177,14 @@ def _check_pattern(pattern: str, path: KeyPath, findings: Findings) -> None:
     try:
         re2.compile(pattern, options)
     except (re2.error, UnicodeEncodeError):
-        what = _("{value} is no regular expression of RE2; write one such as go_.*", value=quoted(pattern))
+        what = _("{value} is not an RE2 regular expression; write one such as go_.*", value=quoted(pattern))
         findings.add_at(path, what)
 
 
 def _check_api(api: ApiConfig, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
     _check_url(api.url, (*path, "url"), findings)
     if api.user is not None and api.bearer is not None:
-        findings.add_at((*path, "bearer"), _("only one of {names} may stand here", names="user, bearer"))
+        findings.add_at((*path, "bearer"), _("use only one of {names}", names="user, bearer"))
     if api.password is not None and api.user is None:
         findings.add_at((*path, "password"), _("a password without a user; add user"))
     check_host_name(api.from_, (*path, "from"), host_names, findings)
@@ -188,7 +193,7 @@ def _check_api(api: ApiConfig, path: KeyPath, host_names: Collection[str], findi
 
 def check_host_name(name: str | None, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
     if name is not None and name not in host_names:
-        what = _("no host is named {value}", value=quoted(name))
+        what = _("no host named {value}", value=quoted(name))
         findings.add_at(path, f"{what}; {rather(name, host_names)}")
 
 
@@ -196,9 +201,9 @@ def _check_headers(headers: Mapping[str, str], path: KeyPath, findings: Findings
     for name, value in headers.items():
         here = (*path, "headers", name)
         if not _HEADER.fullmatch(name):
-            findings.add_at(here, _("not a header's name (RFC 9110); use letters, digits and -"))
+            findings.add_at(here, _("not a header name (RFC 9110); use letters, digits and -"))
         elif _SECRET_HEADER.search(name) and not isinstance(value, SecretRef):
-            what = _("this header holds a secret, which does not belong into this file; write env:NAME or file:PATH")
+            what = _("this header holds a secret, which must not be in this file; write env:NAME or file:PATH")
             findings.add_at(here, what)
 
 
@@ -210,7 +215,7 @@ def _check_url(url: str, path: KeyPath, findings: Findings) -> None:
         findings.add_at(path, _("not an address; write http://HOST:PORT or https://HOST:PORT"))
         return
     if "@" in parts.netloc:
-        what = _("a user or password stands in the address; use headers: with a reference such as env:NAME")
+        what = _("the address contains a user or password; use headers: with a reference such as env:NAME")
         findings.add_at(path, what)
     elif not usable or any(char.isspace() for char in url):
         findings.add_at(path, _("not an address; write http://HOST:PORT or https://HOST:PORT"))
@@ -220,13 +225,15 @@ def _check_listen(address: str, path: KeyPath, findings: Findings) -> None:
     host, colon, port = address.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit() and int(port) <= 65535):
         value = quoted(address)
-        findings.add_at(path, _("{value} is no place to listen; write ADDRESS:PORT as 127.0.0.1:9464", value=value))
+        findings.add_at(
+            path, _("{value} is not an address to listen on; write ADDRESS:PORT, such as 127.0.0.1:9464", value=value)
+        )
 
 
 def _check_threshold(level: Threshold, path: KeyPath, findings: Findings) -> None:
     if level.warn is not None and level.fail is not None and level.warn > level.fail:
         what = _(
-            "warn {warn:g} is above fail {fail:g}; warn comes first, or is switched off with null",
+            "warn {warn:g} is above fail {fail:g}; lower warn, or switch it off with null",
             warn=level.warn,
             fail=level.fail,
         )
@@ -240,7 +247,7 @@ def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str
         path: KeyPath = ("collectors", kind)
         known = plugins.kinds(COLLECTORS)
         if kind not in known:
-            what = _("there is no such collector")
+            what = _("no such collector")
             findings.add_at(path, f"{what}; {rather(kind, known)}")
         elif isinstance(node, ScalarNode) and node.plain and node.text.lower() in ("true", "false"):
             options[kind] = plugins.options_of(COLLECTORS, kind)() if node.text.lower() == "true" else False
@@ -251,7 +258,7 @@ def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str
 
 def log_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
-    unknown = _("there is no such kind of log source")
+    unknown = _("no such kind of log source")
     options = _http_options("logs", nodes, LOG_SOURCES, unknown, findings, default=LogConfig().kind)
     for name, made in options.items():
         _check_log(made, ("logs", name), host_names, findings)
@@ -299,7 +306,7 @@ def _check_log(log: LogConfig, path: KeyPath, host_names: Collection[str], findi
     check_host_name(log.host, (*path, "host"), host_names, findings)
     formats = plugins.kinds(LOG_FORMATS)
     if log.format and log.format not in formats:
-        what = _("there is no such format")
+        what = _("no such format")
         findings.add_at((*path, "format"), f"{what}; {rather(log.format, formats)}")
     _check_zone(log.zone, (*path, "zone"), findings)
 
@@ -312,18 +319,18 @@ def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:
     try:
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
-        what = _("no time zone is named {value}", value=quoted(zone))
+        what = _("no time zone named {value}", value=quoted(zone))
         findings.add_at(path, f"{what}; {rather(zone, available_timezones())}")
 
 
 def notifier_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
-    return _http_options("notifiers", nodes, NOTIFIERS, _("there is no such kind of notifier"), findings)
+    return _http_options("notifiers", nodes, NOTIFIERS, _("no such kind of notifier"), findings)
 
 
 def backend_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
     """Name → the Options of its kind. The kinds that are named are imported here."""
-    options = _http_options("backends", nodes, BACKENDS, _("there is no such kind of backend"), findings)
+    options = _http_options("backends", nodes, BACKENDS, _("no such kind of backend"), findings)
     for name, made in options.items():
         path: KeyPath = ("backends", name)
         check_host_name(made.host, (*path, "host"), host_names, findings)
@@ -343,7 +350,7 @@ STORES = "lilfox_tui.backup.stores"
 def with_backup_options(config: BackupConfig, host_names: Collection[str], findings: Findings) -> BackupConfig:
     """``config`` with the Options of the kinds instead of nodes. The kinds that are named are imported here."""
     section: KeyPath = ("backup", "stores")
-    unknown = _("there is no such kind of store")
+    unknown = _("no such kind of store")
     stores = options_by_name(section, config.stores, STORES, unknown, findings, default=StoreConfig().kind)
     for name, made in stores.items():
         _check_place(made, (*section, name), host_names, findings)
@@ -357,16 +364,16 @@ def with_backup_options(config: BackupConfig, host_names: Collection[str], findi
 def _checked_plan(
     plan: PlanConfig, path: KeyPath, stores: Mapping[str, Any], host_names: Collection[str], findings: Findings
 ) -> PlanConfig:
-    unknown = _("there is no such kind of source")
+    unknown = _("no such kind of source")
     sources = options_by_name((*path, "sources"), plan.sources, SOURCES, unknown, findings)
     for name, made in sources.items():
         _check_place(made, (*path, "sources", name), host_names, findings)
     if not plan.sources:
-        findings.add_at((*path, "sources"), _("nothing is backed up; name a source"))
+        findings.add_at((*path, "sources"), _("nothing to back up; add a source"))
     _check_stores(plan, path, stores, findings)
     _check_schedule(plan, path, findings)
     if plan.keep is not None and not any(msgspec.structs.astuple(msgspec.structs.replace(plan.keep, tagged=None))):
-        findings.add_at((*path, "keep"), _("nothing is asked for; write last: 7, or leave keep out to keep all"))
+        findings.add_at((*path, "keep"), _("no retention is given; write last: 7, or leave keep out to keep all"))
     if plan.encrypt is not None:
         _check_encrypt(plan, plan.encrypt, path, findings)
     return msgspec.structs.replace(plan, sources=sources)
@@ -377,10 +384,10 @@ def _check_place(made: Any, path: KeyPath, host_names: Collection[str], findings
     check_host_name(getattr(made, "host", None), (*path, "host"), host_names, findings)
     folder = getattr(made, "path", None)
     if isinstance(folder, str) and not folder.startswith("/"):
-        what = _("{value} is not an absolute path; from cron the folder at hand is another one", value=quoted(folder))
+        what = _("{value} is not an absolute path; write one: cron runs in a different folder", value=quoted(folder))
         findings.add_at((*path, "path"), what)
     if _holds_password(getattr(made, "url", "")):
-        what = _("a password stands in the address; take it out, write password: env:NAME or file:PATH")
+        what = _("the address contains a password; remove it, write password: env:NAME or file:PATH")
         findings.add_at((*path, "url"), what)
 
 
@@ -398,17 +405,17 @@ def _check_stores(plan: PlanConfig, path: KeyPath, stores: Mapping[str, Any], fi
     seen: set[str] = set()
     for _key, name, here in wanted:
         if name not in stores:
-            what = _("no store is named {value}", value=quoted(name))
+            what = _("no store named {value}", value=quoted(name))
             findings.add_at(here, f"{what}; {rather(name, stores)}")
         elif name in seen:
-            findings.add_at(here, _("{value} is named twice; a copy lies elsewhere", value=quoted(name)))
+            findings.add_at(here, _("{value} is named twice; a copy belongs in another store", value=quoted(name)))
         seen.add(name)
 
 
 def _check_schedule(plan: PlanConfig, path: KeyPath, findings: Findings) -> None:
     if plan.schedule is None:
         if plan.late_after is not None:
-            findings.add_at((*path, "late_after"), _("without a schedule nothing is late; add schedule: 0 2 * * *"))
+            findings.add_at((*path, "late_after"), _("late_after needs a schedule; add schedule: 0 2 * * *"))
         return
     try:
         read_cron(plan.schedule)
@@ -423,11 +430,11 @@ def _check_encrypt(plan: PlanConfig, encrypt: EncryptConfig, path: KeyPath, find
         try:
             x25519.Recipient.from_str(recipient)
         except RecipientError:
-            what = _("{value} is no key of age; age-keygen prints one: age1…", value=quoted(recipient))
+            what = _("{value} is not an age public key; age-keygen prints one: age1…", value=quoted(recipient))
             findings.add_at((*path, "encrypt", "recipients", str(at)), what)
     if plan.format == "manual":
-        what = _("the manual's restore.sh reads nothing that is encrypted; leave one of the two out")
+        what = _("the manual's restore.sh cannot read encrypted sets; leave one of the two out")
         findings.add_at((*path, "encrypt"), what)
     if plan.drill and encrypt.identity is None:
-        what = _("a drill restores, which needs the key: add identity: file:PATH, or leave drill out")
+        what = _("a drill needs the key to restore: add identity: file:PATH, or leave drill out")
         findings.add_at((*path, "encrypt", "identity"), what)

@@ -58,9 +58,9 @@ def to_bool(node: ScalarNode) -> bool:
     if word in _BOOL_WORDS or word in _BOOLS:
         meant = _BOOL_WORDS.get(word, word)
         raise WrongScalar(
-            _("{value} is not a switch; write {right} without quotes", value=quoted(node.text), right=meant)
+            _("{value} is not a boolean; write {right} without quotes", value=quoted(node.text), right=meant)
         )
-    raise WrongScalar(_("{value} is not a switch; write true or false", value=quoted(node.text)))
+    raise WrongScalar(_("{value} is not a boolean; write true or false", value=quoted(node.text)))
 
 
 def to_int(node: ScalarNode) -> int:
@@ -107,28 +107,26 @@ def to_secret_ref(node: ScalarNode) -> SecretRef:
     for kind in SECRET_KINDS:
         if node.text.startswith(kind) and node.text[len(kind) :].strip():
             return SecretRef(node.text)
-    raise WrongScalar(
-        _("a secret does not belong into this file; write env:NAME, file:PATH or cmd:COMMAND that prints it")
-    )
+    raise WrongScalar(_("a secret must not be in this file; write env:NAME, file:PATH or cmd:COMMAND that prints it"))
 
 
 def to_text(node: ScalarNode) -> str:
     """Text that every YAML tool reads as text."""
     if "\n" in node.text or "\0" in node.text:
-        raise WrongScalar(_("a text of several lines; write it on one line"))
+        raise WrongScalar(_("the text spans several lines; write it on one line"))
     if not node.plain:
         return node.text
     word = node.text.lower()
     if word in _NULL_WORDS:
-        raise WrongScalar(_('nothing is written here; write a text, or "" for an empty one'))
+        raise WrongScalar(_('no value; write a text, or "" for an empty one'))
     if word in _BOOL_WORDS or word in _BOOLS:
         raise WrongScalar(
-            _('{value} without quotes is a switch to YAML; write it as "{word}"', value=quoted(word), word=node.text)
+            _('{value} without quotes is a boolean in YAML; write it as "{word}"', value=quoted(word), word=node.text)
         )
     if any(form.fullmatch(word) for form in (_NUMBER, _NUMBER_WORDS, _DATE)):
         raise WrongScalar(
             _(
-                '{value} without quotes is a number or a date to YAML; write it as "{word}"',
+                '{value} without quotes is a number or a date in YAML; write it as "{word}"',
                 value=quoted(word),
                 word=node.text,
             )
@@ -212,7 +210,7 @@ class _Conversion(Struct, frozen=True):
             if word is _WRONG or word in shape.values:
                 return word
             known = [str(value) for value in shape.values]
-            what = _("{value} is not known here", value=quoted(str(word)))
+            what = _("{value} is not a valid value", value=quoted(str(word)))
             return self.wrong(node, path, f"{what}; {rather(str(word), known)}")
         read = self.read(_SCALARS[type(shape)], node, path)
         if read is _WRONG:
@@ -223,7 +221,7 @@ class _Conversion(Struct, frozen=True):
     def read(self, reader: Callable[[ScalarNode], object], node: Node, path: KeyPath) -> object:
         if not isinstance(node, ScalarNode):
             found = _("a list") if isinstance(node, ListNode) else _("a mapping")
-            return self.wrong(node, path, _("{found} stands here; write one value", found=found))
+            return self.wrong(node, path, _("{found} is not allowed here; write one value", found=found))
         try:
             return reader(node)
         except WrongScalar as error:
@@ -231,9 +229,9 @@ class _Conversion(Struct, frozen=True):
 
     def sequence(self, shape: types.VarTupleType | types.ListType, node: Node, path: KeyPath) -> object:
         if not isinstance(node, ListNode):
-            return self.wrong(node, path, _("a list is wanted here; write [one, two] or lines that start with -"))
+            return self.wrong(node, path, _("expected a list; write [one, two] or lines that start with -"))
         if shape.min_length and len(node.items) < shape.min_length:
-            return self.wrong(node, path, _("shorter than {limit} items; write more", limit=shape.min_length))
+            return self.wrong(node, path, _("fewer than {limit} items; add more", limit=shape.min_length))
         items = [self.value(shape.item_type, item, (*path, str(at))) for at, item in enumerate(node.items, 1)]
         if any(item is _WRONG for item in items):
             return _WRONG
@@ -243,7 +241,7 @@ class _Conversion(Struct, frozen=True):
         if isinstance(node, ScalarNode) and is_null(node):
             return {}
         if not isinstance(node, MapNode):
-            return self.wrong(node, path, _("a mapping is wanted here; write lines of the form name: value"))
+            return self.wrong(node, path, _("expected a mapping; write lines of the form name: value"))
         made: dict[str, object] = {}
         for key, item in node.entries:
             here = (*path, key.text)
@@ -260,7 +258,7 @@ class _Conversion(Struct, frozen=True):
         elif isinstance(node, ScalarNode) and (short := getattr(shape.cls, "SHORT", None)):
             node = MapNode(((ScalarNode(short, True, node.line), node),), node.line, 1)
         if not isinstance(node, MapNode):
-            return self.wrong(node, path, _("a mapping is wanted here; write lines of the form name: value"))
+            return self.wrong(node, path, _("expected a mapping; write lines of the form name: value"))
         fields = {field.encode_name: field for field in shape.fields}
         made = {} if base is None else {field.name: getattr(base, field.name) for field in shape.fields}
         for key, item in node.entries:
@@ -282,7 +280,9 @@ class _Conversion(Struct, frozen=True):
 
     def unknown(self, key: ScalarNode, path: KeyPath, fields: Mapping[str, object]) -> None:
         if key.text == "<<":
-            self.wrong(key, path, _("merge keys are not read; write the keys out, or use an alias for a whole value"))
+            self.wrong(
+                key, path, _("merge keys are not supported; write the keys out, or use an alias for a whole value")
+            )
         else:
             self.wrong(key, path, _("no such key; {rather}", rather=rather(key.text, fields)))
 
@@ -325,6 +325,7 @@ def _outside_text(shape: types.StrType, value: str, about: str) -> str:
         if about:
             return _("{value} is not {what}", value=quoted(value), what=Message(about))
         return _(
-            "{value} is not a name; use letters, digits, dots, - and _, first a letter or digit", value=quoted(value)
+            "{value} is not a name; use letters, digits, dots, - and _, starting with a letter or digit",
+            value=quoted(value),
         )
     return ""

@@ -76,13 +76,13 @@ def read_cron(text: str) -> Cron:
     """The times that ``text`` means. Raises UsageError that says what is wrong and what would be right."""
     written = text.strip()
     if written == "@reboot":
-        raise UsageError(tr("@reboot is no time"), tr("write five fields, such as 0 2 * * *, or @daily"))
+        raise UsageError(tr("@reboot is not a time"), tr("write five fields, such as 0 2 * * *, or @daily"))
     if written.startswith("@") and written not in _WORDS:
         raise UsageError(tr("cron does not know {word}", word=written), _one_of(_WORDS))
     fields = _WORDS.get(written, written).split()
     if len(fields) != len(_FIELDS) or len(written) > _LONGEST:
         raise UsageError(
-            tr("{count} fields, where cron wants five", count=len(fields)),
+            tr("{count} fields, but cron needs five", count=len(fields)),
             tr("write minute, hour, day of the month, month, day of the week: 0 2 * * *"),
         )
     minutes, hours, days, months, weekdays = (
@@ -98,7 +98,7 @@ def read_cron(text: str) -> Cron:
         fixed=not (fields[0].startswith("*") or fields[1].startswith("*")),
     )
     if cron.both_days and all(_LONGEST_DAYS[month - 1] < min(days) for month in months):
-        raise UsageError(tr("such a day never comes"), tr("no month of these has a day {day}", day=min(days)))
+        raise UsageError(tr("this date never occurs"), tr("none of these months has a day {day}", day=min(days)))
     return cron
 
 
@@ -120,7 +120,7 @@ def _range(item: str, field: CronField) -> range:
     star, first, last, step = read.groups()
     if step is not None and not 0 < whole(step) <= field.high:
         raise UsageError(
-            tr("a step of {step} in “{item}”", step=step, item=item),
+            tr("invalid step {step} in “{item}”", step=step, item=item),
             tr("steps go from 1 to {high}", high=field.high),
         )
     if star is not None:
@@ -128,7 +128,7 @@ def _range(item: str, field: CronField) -> range:
     low = _number(first, item, field)
     if last is None and step is not None:
         raise UsageError(
-            tr("cron takes “{item}” for {first} alone", item=item, first=first),
+            tr("cron reads “{item}” as {first} alone", item=item, first=first),
             tr("write {first}-{high}/{step}", first=first, high=field.high, step=step),
         )
     high = low if last is None else _number(last, item, field)
@@ -151,6 +151,6 @@ def _number(word: str, item: str, field: CronField) -> int:
 def _wrong(item: str, field: CronField) -> UsageError:
     names = f", {field.names[0]}-{field.names[-1]}" if field.names else ""
     return UsageError(
-        tr("“{item}” is no {about}", item=item, about=field.about),
+        tr("“{item}” is not a valid {about}", item=item, about=field.about),
         tr("write {low}-{high}{names}, lists with commas, * or */2", low=field.low, high=field.high, names=names),
     )

@@ -45,7 +45,7 @@ def read_config_file(path: Path) -> ConfigText:
     except OSError as error:
         raise _unreadable(path, error) from None
     if len(raw) > MAX_BYTES:
-        raise ConfigError(tr("{path}: larger than 1 MiB; that is no configuration of LilFox", path=path))
+        raise ConfigError(tr("{path}: larger than 1 MiB; not a LilFox configuration", path=path))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -56,7 +56,7 @@ def read_config_file(path: Path) -> ConfigText:
 
 def _unreadable(path: Path, error: OSError) -> ConfigError:
     if isinstance(error, FileNotFoundError):
-        return ConfigError(tr("{path}: there is no such file", path=path), hint=tr("see --config, or copy the example"))
+        return ConfigError(tr("{path}: no such file", path=path), hint=tr("use --config, or copy the example"))
     return ConfigError(tr("{path}: cannot be read: {reason}", path=path, reason=error.strerror or type(error).__name__))
 
 
@@ -138,11 +138,11 @@ def _keys_of(root: Node | None, section: str) -> tuple[str, ...]:
 def _warnings(config: Config, path: Path, readable: bool, environ: Mapping[str, str]) -> Iterator[str]:
     refs = set(secret_refs(config))
     if refs and readable:
-        yield _("{path} names where secrets are, and others may read it; run: chmod 600 {path}", path=path)
+        yield _("{path} tells where secrets are, and others may read it; run: chmod 600 {path}", path=path)
     for ref in sorted(refs):
         kind, _colon, name = ref.partition(":")
         if kind == "env" and name not in environ:
-            yield _("{ref} is named in {path}, but the environment does not hold it", ref=ref, path=path)
+            yield _("{path} refers to {ref}, but the environment variable is not set", ref=ref, path=path)
 
 
 def secret_refs(value: Any) -> Iterator[SecretRef]:

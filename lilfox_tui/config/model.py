@@ -39,7 +39,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Recipient = Annotated[str, Meta(pattern="^age1[0-9a-z]+$", description=tr("a key of age (age1…)").text)]
+Recipient = Annotated[str, Meta(pattern="^age1[0-9a-z]+$", description=tr("an age public key (age1…)").text)]
 TextOrSecret = Annotated[str, Meta(extra={"may_be_secret": True})]
 LanguageName = Literal["auto", "en", "zh_CN"]
 
@@ -497,7 +497,7 @@ def refuse_change(config: Config, hosts: Iterable[str | None], why: Message | st
         )
         raise NotAllowed(
             tr("{what}; {why}", what=what, why=why) if why else what,
-            tr("start without --read-only, or take read_only out of the configuration")
+            tr("start without --read-only, or remove read_only from the configuration")
             if config.read_only
-            else tr("take protected off this host in the configuration"),
+            else tr("remove protected from this host in the configuration"),
         )

@@ -29,7 +29,7 @@ async def resolve(ref: SecretRef) -> str:
     elif kind == "cmd":
         raw = await _from_command(ref, place)
     else:
-        raise LilFoxError(tr("a secret is named neither by env:, file: nor cmd:"))
+        raise LilFoxError(tr("a secret reference starts with none of env:, file:, cmd:"))
     return _as_text(ref, raw)
 
 
@@ -37,7 +37,8 @@ def _from_environment(ref: SecretRef, name: str) -> str:
     value = os.environ.get(name)
     if not value:
         raise LilFoxError(
-            tr("{ref}: the environment does not hold it", ref=ref), tr("set {name} before starting lilfox", name=name)
+            tr("{ref}: the environment variable is not set", ref=ref),
+            tr("set {name} before starting lilfox", name=name),
         )
     return value
 
@@ -62,9 +63,9 @@ async def _from_command(ref: SecretRef, command: str) -> bytes:
     try:
         argv = shlex.split(command)
     except ValueError:
-        raise LilFoxError(tr("{ref}: a quote is not closed", ref=ref)) from None
+        raise LilFoxError(tr("{ref}: unclosed quote", ref=ref)) from None
     if not argv:
-        raise LilFoxError(tr("{ref}: names no command", ref=ref))
+        raise LilFoxError(tr("{ref}: no command given", ref=ref))
     null = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
@@ -72,7 +73,7 @@ async def _from_command(ref: SecretRef, command: str) -> bytes:
         )
     except OSError as error:
         raise _failed(
-            ref, tr("it cannot be started: {reason}", reason=error.strerror or type(error).__name__)
+            ref, tr("the command cannot be started: {reason}", reason=error.strerror or type(error).__name__)
         ) from None
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
@@ -83,7 +84,7 @@ async def _from_command(ref: SecretRef, command: str) -> bytes:
     finally:
         await _end(process)
     if status != 0:
-        raise _failed(ref, tr("it ended with status {status}", status=status))
+        raise _failed(ref, tr("the command ended with status {status}", status=status))
     return output
 
 
@@ -104,18 +105,18 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _failed(ref: SecretRef, why: Message) -> LilFoxError:
-    return LilFoxError(tr("{ref}: {why}", ref=ref, why=why), tr("run the command in a shell to see what it says"))
+    return LilFoxError(tr("{ref}: {why}", ref=ref, why=why), tr("run the command in a shell to see its output"))
 
 
 def _as_text(ref: SecretRef, raw: bytes) -> str:
     if len(raw) > _LIMIT_BYTES:
-        raise LilFoxError(tr("{ref}: larger than 64 KiB; that is no secret", ref=ref))
+        raise LilFoxError(tr("{ref}: larger than 64 KiB; not a secret", ref=ref))
     try:
         secret = raw.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise LilFoxError(tr("{ref}: not UTF-8 text", ref=ref)) from None
     if not secret:
-        raise LilFoxError(tr("{ref}: it is empty", ref=ref))
+        raise LilFoxError(tr("{ref}: empty", ref=ref))
     return secret
 
 

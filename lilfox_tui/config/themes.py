@@ -115,7 +115,7 @@ def load_theme(name: str, extra: Sequence[str] = ()) -> Theme:
         if re.fullmatch(r"[A-Za-z0-9_-]+", name) and file.is_file():
             return read_theme(file)
     raise ConfigError(
-        tr("theme {name}: there is no such theme", name=name),
+        tr("theme {name}: no such theme", name=name),
         hint=tr("one of: {names}", names=listed(theme_names(extra))),
     )
 
@@ -144,7 +144,7 @@ def read_theme(file: Path) -> Theme:
 
 def _problems(raw: object) -> list[str]:
     if not isinstance(raw, dict):
-        return [_("a theme is a mapping with title, dark and colours")]
+        return [_("a theme must be a mapping with title, dark and colours")]
     found = [
         _("{key}: unknown key", key=key)
         for key in raw
@@ -153,14 +153,16 @@ def _problems(raw: object) -> list[str]:
     found += [_("{key}: missing", key=key) for key in ("title", "dark", "colours") if key not in raw]
     colours = raw.get("colours")
     if not isinstance(colours, dict):
-        return [*found, _("colours: a mapping of role to colour")]
+        return [*found, _("colours: must map roles to colours")]
     found += [_("{key}: unknown role", key=f"colours.{key}") for key in colours if key not in (*GROUNDS, *INKS)]
     found += [_("{key}: missing", key=f"colours.{key}") for key in (*GROUNDS, *INKS) if key not in colours]
     for key, value in colours.items():
         good = value in _ANSI if raw.get("ansi") else isinstance(value, str) and _HEX.match(value)
         if not good:
             wanted = _("a terminal colour name") if raw.get("ansi") else "#rrggbb"
-            found.append(_("{key}: {value!r} is no colour; {wanted}", key=f"colours.{key}", value=value, wanted=wanted))
+            found.append(
+                _("{key}: {value!r} is not a colour; use {wanted}", key=f"colours.{key}", value=value, wanted=wanted)
+            )
     return found
 
 

@@ -41,7 +41,7 @@ def rather(word: str, known: Iterable[str]) -> str:
     if near:
         return _("did you mean {word}?", word=near[0])
     if not words:
-        return _("there is none to choose from")
+        return _("none is defined")
     more = ["…"] if len(words) > _LISTED_AT_MOST else []
     return _("one of: {words}", words=listed([*words[:_LISTED_AT_MOST], *more]))
 
@@ -180,7 +180,7 @@ class _NodeBuilder(Struct):
         for event in self.events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if node is not None:
-                    self.stop(event, _("a second document; everything belongs into one, without ---"))
+                    self.stop(event, _("a second document; put everything into one, without ---"))
                 node = self.node(next(self.events), 0)
                 if self.dialect.more_documents:
                     break
@@ -211,7 +211,7 @@ class _NodeBuilder(Struct):
             node = self.mapping(line, depth)
         limit = self.dialect.max_nodes
         if node.size > limit:
-            self.stop(event, _("more than {limit} values with all aliases written out; refused", limit=limit))
+            self.stop(event, _("more than {limit} values with all aliases expanded; refused", limit=limit))
         if event.anchor:
             self.anchors[event.anchor] = node
         return node
@@ -219,7 +219,7 @@ class _NodeBuilder(Struct):
     def aliased(self, event: Any) -> Node:
         node = self.anchors.get(event.anchor)
         if node is None:
-            self.stop(event, _("alias *{name} names no finished value above it", name=event.anchor))
+            self.stop(event, _("alias *{name} refers to no complete value above it", name=event.anchor))
             raise UnreadableYaml
         return node
 
@@ -241,10 +241,10 @@ class _NodeBuilder(Struct):
             value = self.node(next(self.events), depth + 1)
             size += key.size + value.size
             if not isinstance(key, ScalarNode):
-                self.findings.add(key.line, (), _("a key is a list or a mapping; a key is one word"))
+                self.findings.add(key.line, (), _("the key is a list or a mapping; a key is one word"))
             elif key.text in entries:
                 first = entries[key.text][0].line
-                what = _("this key stands in line {line} already; keep one of them", line=first)
+                what = _("this key is already in line {line}; keep one of them", line=first)
                 self.findings.add(key.line, (key.text,), what)
             else:
                 entries[key.text] = (key, value)

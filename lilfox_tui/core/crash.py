@@ -57,14 +57,14 @@ def fault_of(error: BaseException) -> Message:
     """Logs ``error``, one of our own that takes only a part with it; what a row or a list of troubles says of it."""
     where, kind = write_crash(error), type(error).__name__
     if where is None:
-        return tr("a fault of LilFox: {kind}", kind=kind)
-    return tr("a fault of LilFox: {kind}; the traceback is in {path}", kind=kind, path=where)
+        return tr("internal error in LilFox: {kind}", kind=kind)
+    return tr("internal error in LilFox: {kind}; the traceback is in {path}", kind=kind, path=where)
 
 
 def last_words(error: BaseException) -> str:
     """Logs ``error``; the lines that tell a person of it: what kind it is, and where its traceback is."""
     where = write_crash(error)
-    text = _("lilfox ended on an error of its own: {kind}", kind=type(error).__name__)
+    text = _("lilfox exited on an internal error: {kind}", kind=type(error).__name__)
     told = _("traceback: {file}", file=where)
     return f"{text}\n{told}\n" if where is not None else f"{text}\n"
 

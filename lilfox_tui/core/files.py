@@ -29,7 +29,8 @@ class NotTrusted(ConfigError):
 
     def __init__(self, path: Path, place: Path, found: os.stat_result) -> None:
         owner, mode = _name(found.st_uid), f"{found.st_mode & 0o7777:04o}"
-        text = tr("{path} is not used, as others decide what is there: {place} belongs to {owner}, its mode is {mode}",
+        text = tr("{path} is not used, because others can change it: {place} belongs to {owner}, its mode is "
+                  "{mode}",
                   path=path, place=place, owner=owner, mode=mode)  # fmt: skip
         hint = _mending(path, place, found)
         super().__init__(text, (f"{text}. {hint}",), hint)
@@ -189,12 +190,13 @@ def _name(uid: int) -> str:
 def _mending(path: Path, place: Path, found: os.stat_result) -> Message:
     """What to do. Nothing is taken from its owner: it may be a home, and who has it open can still write it."""
     if found.st_uid not in _trusted():
-        return tr("Run LilFox as {owner}; or copy {path} to a folder of your own, look at what is in it, and name that",
+        return tr("Run LilFox as {owner}; or copy {path} to a folder of your own, review its contents, and use "
+                  "the copy",
                   owner=_name(found.st_uid), path=path)  # fmt: skip
     if found.st_mode & stat.S_ISVTX and stat.S_ISDIR(found.st_mode):
-        return tr("Keep {path} in a folder of your own, and name that", path=path)
+        return tr("Keep {path} in a folder of your own, and use that path", path=path)
     command = f"chmod go-w {shlex.quote(str(place))}"
-    return tr("Look at what is in it; then make it your own: {command}", command=command)
+    return tr("Inspect its contents, then remove write access for others: {command}", command=command)
 
 
 # Opening a file that another account may have put there.

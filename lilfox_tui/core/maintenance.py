@@ -48,7 +48,9 @@ def close_window(name: str, folder: Path | None = None) -> None:
     def without(others: list[MaintenanceWindow]) -> list[MaintenanceWindow]:
         rest = [each for each in others if each.name != name]
         if len(rest) == len(others):
-            raise UsageError(tr("{name} is not in maintenance", name=name), tr("what is: lilfox maintenance"))
+            raise UsageError(
+                tr("{name} is not in maintenance", name=name), tr("see what is in maintenance: lilfox maintenance")
+            )
         return rest
 
     _change(without, folder)
@@ -67,8 +69,8 @@ def _change(change: Callable[[list[MaintenanceWindow]], list[MaintenanceWindow]]
             replace_file(path, msgspec.json.encode(change(_read(path))), mode=modes(folder)[1])
     except OSError as error:
         raise LilFoxError(
-            tr("{path}: maintenance cannot be written down: {reason}", path=path, reason=error.strerror),
-            tr("make room there, or name another place with XDG_STATE_HOME"),
+            tr("{path}: the maintenance window cannot be recorded: {reason}", path=path, reason=error.strerror),
+            tr("free up space there, or set XDG_STATE_HOME to another place"),
         ) from None
 
 

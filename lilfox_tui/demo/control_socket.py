@@ -26,20 +26,20 @@ SERVICES = {"gateway": 8080, "backend": 8000, "model": 8001}
 
 HEALED = "none"
 FAULTS: dict[str, Message] = {
-    "slow": tr("every answer takes 1.5 s longer"),
-    "5xx": tr("every answer is 500, with a traceback in the log"),
+    "slow": tr("every response takes 1.5 s longer"),
+    "5xx": tr("every response is 500, with a traceback in the log"),
     "crash": tr("the process dies and stays dead"),
     "leak": tr("memory grows by 4 MB a second, up to 256 MB"),
     "errors": tr("10 errors a second in the log"),
-    "unhealthy": tr("/health answers 503, all else works"),
-    "hang": tr("connections are taken and never answered"),
+    "unhealthy": tr("/health returns 503, everything else works"),
+    "hang": tr("connections are accepted and never answered"),
 }
 DATABASE, STORE = "database", "store"
 FAULTS_OF: dict[str, dict[str, Message]] = {
     **dict.fromkeys(SERVICES, FAULTS),
     DATABASE: {
-        "users": tr("somebody deletes half of the users, and their messages with them"),
-        "table": tr("somebody drops the table of messages"),
+        "users": tr("someone deletes half of the users and their messages"),
+        "table": tr("someone drops the messages table"),
     },
     STORE: {"gone": tr("the disk with the backups is unplugged")},
 }
@@ -52,7 +52,7 @@ def parse_fault(text: str) -> tuple[str, str]:
     if kind not in FAULTS_OF.get(name, {}):
         known = clauses(f"{each}: {listed(kinds)}" for each, kinds in FAULTS_OF.items())
         raise UsageError(
-            tr("fault {fault} does not exist: it is SERVICE:KIND", fault=text), tr("there are {known}", known=known)
+            tr("unknown fault {fault}: write SERVICE:KIND", fault=text), tr("available: {known}", known=known)
         )
     return name, kind
 

@@ -242,8 +242,8 @@ class Stack:
         not run."""
         if self._programs is None:
             raise LilFoxError(
-                tr("the demo has no database: PostgreSQL's programs are not installed"),
-                tr("install them and start it again: apt-get install postgresql"),
+                tr("the demo has no database: the PostgreSQL programs are not installed"),
+                tr("install them and restart the demo: apt-get install postgresql"),
             )
         folder = self.folder / DATABASE_FOLDER
         folder.mkdir(mode=0o700)
@@ -262,7 +262,7 @@ class Stack:
             with contextlib.suppress(OSError, TimeoutError, ValueError):
                 state = json.loads((await ask(str(self._socket(DATABASE)), "GET", "/state")).body)["state"]
         if state != "ready":
-            raise LilFoxError(tr("the demo's database does not run: {reason}", reason=clean(state)))
+            raise LilFoxError(tr("the demo's database is not running: {reason}", reason=clean(state)))
 
     async def fault(self, service: str, kind: str) -> None:
         """Makes one of ``targets`` ill. Raises LilFoxError when it does not take it."""
@@ -290,7 +290,8 @@ class Stack:
         a restore only: raises LilFoxError."""
         if service == DATABASE:
             raise LilFoxError(
-                tr("what the database lost does not come back by itself"), tr("restore it: pane 3, choose a set, r")
+                tr("the database does not recover its lost data by itself"),
+                tr("restore it: in pane 3, select a set and press r"),
             )
         if service == STORE:
             self._move_disk(away=False)
@@ -313,12 +314,12 @@ class Stack:
             raise
         except (OSError, TimeoutError, ValueError) as error:
             raise LilFoxError(
-                tr("the demo's {service} cannot be told: {reason}", service=service, reason=error)
+                tr("cannot reach the demo's {service}: {reason}", service=service, reason=error)
             ) from error
         if response.status != 200:
             why = json.loads(response.body or b"{}").get("error", "")
             raise LilFoxError(
-                tr("the demo's {service} did not take the fault {kind}: {why}", service=service, kind=kind, why=why)
+                tr("the demo's {service} rejected the fault {kind}: {why}", service=service, kind=kind, why=why)
             )
 
     def _socket(self, service: str) -> Path:
@@ -339,8 +340,8 @@ class Stack:
                     return
             await asyncio.sleep(0.05)
         raise LilFoxError(
-            tr("the demo's {service} did not come up on port {port}", service=name, port=self._ports[name]),
-            tr("start it again: another program may have taken the port just then"),
+            tr("the demo's {service} did not start on port {port}", service=name, port=self._ports[name]),
+            tr("start it again: another program may just have taken the port"),
         )
 
     async def _start(self, module: str, options: list[str], *, key: str = "") -> asyncio.subprocess.Process:
@@ -409,9 +410,9 @@ async def run_headless(
             await _start_database(stack, say)
             for service_name, kind in wanted:
                 await stack.fault(service_name, kind)
-                say(tr("{service} has the fault {kind}", service=service_name, kind=kind))
-            say(tr("look at it: {command}", command=_command(stack, host)))
-            say(tr("ctrl-c ends it"))
+                say(tr("{service}: injected fault {kind}", service=service_name, kind=kind))
+            say(tr("open it with: {command}", command=_command(stack, host)))
+            say(tr("press ctrl-c to stop"))
             await over.wait()
     finally:
         for number in signals:
@@ -424,7 +425,7 @@ async def _start_database(stack: Stack, say: Callable[[Message], None]) -> None:
     try:
         await stack.start_database()
     except LilFoxError as error:
-        say(tr("{error}; {hint}", error=error, hint=error.hint or tr("the rest goes on")))
+        say(tr("{error}; {hint}", error=error, hint=error.hint or tr("everything else keeps running")))
     else:
         say(tr("database: PostgreSQL in {folder}", folder=stack.folder))
 

@@ -55,7 +55,7 @@ def denied(own: Iterable[Address], never_ban: Iterable[str], hosts: Iterable[tup
             ranges.append(ipaddress.ip_network(text.strip(), strict=False))
         except ValueError:
             raise ConfigError(
-                tr("runbooks.never_ban: {range} is no address and no range", range=text),
+                tr("runbooks.never_ban: {range} is neither an address nor a range", range=text),
                 hint=tr("Write addresses (203.0.113.7) and ranges (203.0.113.0/24)."),
             ) from None
     return Denied(frozenset(plain(each) for each in own), tuple(_plain_network(each) for each in ranges), tuple(hosts))
@@ -104,22 +104,22 @@ def why_denied(wanted: Network, denied: Denied, deny: Collection[str] = ("self",
                 return _of_host(found, name, wanted)
     if "private" in deny:
         for each in _overlapping(wanted, _PRIVATE):
-            return tr("{range} is not of the internet", range=str(each))
+            return tr("{range} is not on the internet", range=str(each))
     for each in _overlapping(wanted, denied.ranges):
-        return tr("never_ban of the configuration has {range}", range=str(each))
+        return tr("never_ban in the configuration contains {range}", range=str(each))
     return None
 
 
 def _own(own: Address, wanted: Network) -> Message:
     if wanted.num_addresses == 1:
         return tr("{address} is your own address", address=str(own))
-    return tr("it holds {address}, your own address", address=str(own))
+    return tr("it contains {address}, your own address", address=str(own))
 
 
 def _of_host(found: Address, name: str, wanted: Network) -> Message:
     if wanted.num_addresses == 1:
         return tr("{address} is the address of {host}", address=str(found), host=name)
-    return tr("it holds {address}, the address of {host}", address=str(found), host=name)
+    return tr("it contains {address}, the address of {host}", address=str(found), host=name)
 
 
 def _plain_network(found: Network) -> Network:
@@ -183,7 +183,9 @@ class HostAddresses(Struct, frozen=True):
         """That some are not kept from a ban."""
         if not self.unknown:
             return None
-        return tr("not kept from a ban, as their names cannot be looked up: {names}", names=listed(self.unknown))
+        return tr(
+            "not protected from a ban because their names cannot be resolved: {names}", names=listed(self.unknown)
+        )
 
 
 def configured_addresses(hosts: Mapping[str, HostConfig]) -> tuple[tuple[str, Address], ...]:
@@ -271,9 +273,10 @@ async def own_addresses(host: Host, *, local: bool = False) -> frozenset[Address
     if not ends:
         raise HostError(
             host.name,
-            tr("{host} does not tell from which address you reach it ({variable} is not set)",
+            tr("{host} does not report the address you connect from ({variable} is not set)",
                host=host.name, variable=_VARIABLE),
-            hint=tr("Nothing is banned without knowing that. Ban by hand, and mind your own address."),
+            hint=tr("Without this address, nothing is banned. Ban by hand, and take care not to ban your own "
+                    "address."),
         )  # fmt: skip
     return found | set(ends)
 
@@ -289,9 +292,9 @@ async def _connected(host: Host) -> frozenset[Address]:
     if not completed.ok:
         raise HostError(
             host.name,
-            tr("{host} does not tell who is connected to it by SSH: {words}", host=host.name,
+            tr("{host} does not report who is connected to it over SSH: {words}", host=host.name,
                words=last_words(completed.stderr)),
-            hint=tr("Nothing is banned without knowing that. Install iproute2 there."),
+            hint=tr("Without this, nothing is banned. Install iproute2 on the host."),
         )  # fmt: skip
     found: set[Address] = set()
     for line in completed.stdout.decode("utf-8", "replace").splitlines():

@@ -392,8 +392,8 @@ def too_slow(host: str, command: str, timeout_s: float) -> CommandTimeout:
     """A command was ended for its time was over."""
     return CommandTimeout(
         host,
-        tr("{command} did not end within {seconds:g} s on {host}", command=command, seconds=timeout_s, host=host),
-        tr("It was ended there. Give it more time if it is only slow."),
+        tr("{command} did not finish within {seconds:g} s on {host}", command=command, seconds=timeout_s, host=host),
+        tr("It was terminated there. Allow more time if it is only slow."),
     )
 
 
@@ -415,7 +415,7 @@ def sudo_refused(host: str, complaint: bytes) -> AuthRefused:
     return AuthRefused(
         host,
         tr("sudo refused on {host}: {words}", host=host, words=last_words(complaint)),
-        tr("Set sudo_password of this host, or allow the command with NOPASSWD in its sudoers."),
+        tr("Set sudo_password for this host, or allow the command with NOPASSWD in its sudoers."),
     )
 
 
@@ -424,7 +424,7 @@ def loop_timeout(host: str, timeout_s: float) -> CommandTimeout:
     return CommandTimeout(
         host,
         tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s),
-        tr("The host may be frozen or overloaded; it is asked again."),
+        tr("The host may be frozen or overloaded; the query is repeated."),
     )
 
 
@@ -433,16 +433,17 @@ def login_timeout(host: str, timeout_s: float) -> CommandTimeout:
     return CommandTimeout(
         host,
         tr(
-            "The login on {host} was not through within {seconds:g} s: its shell's start-up files have not ended",
+            "The login on {host} did not complete within {seconds:g} s: its shell's startup files have not "
+            "finished",
             host=host, seconds=timeout_s,
         ),
-        tr("See what .bashrc, .profile and /etc/profile.d wait for there: a network, a mount, an answer."),
+        tr("Check what .bashrc, .profile and /etc/profile.d wait for there: a network, a mount, an input."),
     )  # fmt: skip
 
 
 def loop_ended(host: str) -> HostUnreachable:
     """A loop's process is gone."""
-    return HostUnreachable(host, tr("The process that reads on {host} ended", host=host), tr("It is started anew."))
+    return HostUnreachable(host, tr("The reader process on {host} ended", host=host), tr("It is restarted."))
 
 
 def not_read(host: str, path: str, reason: str) -> FileRefused:
@@ -455,13 +456,13 @@ def not_written(host: str, path: str, reason: str) -> FileRefused:
     return FileRefused(
         host,
         tr("{path} on {host} cannot be written: {reason}", path=path, host=host, reason=reason),
-        tr("Nothing was changed. Make room or ask for the right to write there."),
+        tr("Nothing was changed. Make room, or get write permission there."),
     )
 
 
 def no_change_allowed(host: str, path: str) -> NotAllowed:
     """A change was asked of a host that allows none."""
     return NotAllowed(
-        tr("{path} is not written: {host} allows no change", path=path, host=host),
-        tr("Start without --read-only, or take protected off this host."),
+        tr("{path} was not written: {host} does not allow changes", path=path, host=host),
+        tr("Start without --read-only, or remove protected from this host."),
     )

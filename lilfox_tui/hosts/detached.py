@@ -219,7 +219,7 @@ async def forget(host: Host, *jobs: str, sudo: bool = False) -> None:
     if done.exit_status == _RUNS:
         job = done.stdout.decode().strip()
         raise StillRuns(
-            host.name, tr("{job} runs on {host}", job=job, host=host.name), tr("Cancel it, or wait for its end.")
+            host.name, tr("{job} is running on {host}", job=job, host=host.name), tr("Cancel it, or wait for its end.")
         )
     _good(host, done)
 
@@ -260,15 +260,15 @@ async def _start(
     if done.exit_status == _CERTAIN:
         raise NotBegun(
             host.name,
-            tr("{job} was not begun on {host}: {words}", job=job, host=host.name, words=last_words(done.stderr)),
-            tr("It has not run. Mend that, then begin it again."),
+            tr("{job} was not started on {host}: {words}", job=job, host=host.name, words=last_words(done.stderr)),
+            tr("It has not run. Fix that, then start it again."),
         )
     if not done.ok:
         raise CommandUnknown(
             host.name,
-            tr("It is not known whether {job} was begun on {host}: {words}", job=job, host=host.name,
+            tr("It is not known whether {job} was started on {host}: {words}", job=job, host=host.name,
                words=last_words(done.stderr)),
-            tr("It can be begun again: what runs already is found, and runs once only."),
+            tr("It can be started again: a command that is already running is found, and runs only once."),
         )  # fmt: skip
     seen, data = _answer(host, done.stdout)
     return Begun(seen, tuple(_blocks(seen, [0, 0], data)) if followed else ())
@@ -309,8 +309,8 @@ def _good(host: Host, done: Completed) -> Completed:
     if not done.ok:
         raise HostError(
             host.name,
-            tr("{host} does not tell of its detached commands: {words}", host=host.name, words=last_words(done.stderr)),
-            tr("See ~/.cache/lilfox/jobs there, and its disk."),
+            tr("{host} does not report its detached commands: {words}", host=host.name, words=last_words(done.stderr)),
+            tr("Check ~/.cache/lilfox/jobs and the disk on the host."),
         )
     return done
 
@@ -332,8 +332,8 @@ def _read_line(host: Host, line: bytes) -> DetachedState:
     except (ValueError, KeyError):
         raise CommandUnknown(
             host.name,
-            tr("{host} does not tell of its detached commands: {words}", host=host.name, words=last_words(line) or "-"),
-            tr("See ~/.cache/lilfox/jobs there, and its disk."),
+            tr("{host} does not report its detached commands: {words}", host=host.name, words=last_words(line) or "-"),
+            tr("Check ~/.cache/lilfox/jobs and the disk on the host."),
         ) from None
 
 

@@ -82,7 +82,7 @@ class HttpResponse:
                 found += sum(map(part.count, _BEFORE_VALUES))
                 if found > values:
                     raise TooMuch(
-                        tr("{where} sends more than {count} values at once; nothing of it was taken",
+                        tr("{where} sends more than {count} values at once; none were used",
                            where=self._where, count=values)
                     )  # fmt: skip
         return bytes(body)
@@ -114,11 +114,11 @@ class HttpResponse:
                     yield block
             except zlib.error:
                 raise Packed(
-                    tr("{where} sends a packed answer that is broken or breaks off", where=self._where)
+                    tr("{where} sends a compressed answer that is corrupt or truncated", where=self._where)
                 ) from None
         else:
             raise Packed(
-                tr("{where} sends its answer as {encoding}, which was not asked for",
+                tr("{where} sends its answer with encoding {encoding}, which was not requested",
                    where=self._where, encoding=encoding[:20])
             )  # fmt: skip
 
@@ -133,7 +133,7 @@ class HttpResponse:
 
     def _too_much(self, limit: int) -> TooMuch:
         return TooMuch(
-            tr("{where} sends more than {limit}; nothing of it was taken",
+            tr("{where} sends more than {limit}; none of it was used",
                where=self._where, limit=human_bytes(limit))
         )  # fmt: skip
 
@@ -237,7 +237,7 @@ class HttpConnection:
             end = self._state.send(h11.EndOfMessage())
         except h11.LocalProtocolError:
             raise HttpFault(
-                tr("{where} cannot be asked: its path or a header holds characters that HTTP does not allow",
+                tr("{where} cannot be queried: its path or a header contains characters that HTTP does not allow",
                    where=self._where)
             ) from None  # fmt: skip
         self._writer.write((head or b"") + (data or b"") + (end or b""))
@@ -276,7 +276,7 @@ class HttpConnection:
             if not isinstance(event, h11.InformationalResponse):
                 raise self._cut()
         raise HttpFault(
-            tr("{where} sends one interim answer (1xx) after the other and none that counts", where=self._where),
+            tr("{where} keeps sending interim answers (1xx), but no final one", where=self._where),
             tr("See the service's log."),
         )
 
@@ -298,13 +298,13 @@ class HttpConnection:
             if not data:
                 raise self._cut() from None
             raise HttpFault(
-                tr("{where} does not answer in HTTP: check the port and http or https in the url", where=self._where)
+                tr("{where} does not speak HTTP: check the port, and http or https in the url", where=self._where)
             ) from None
         return event
 
     def _cut(self) -> HungUp:
         return HungUp(
-            tr("{where} closed the connection without a whole answer: see the service's log", where=self._where)
+            tr("{where} closed the connection before its answer was complete: see the service's log", where=self._where)
         )
 
 
@@ -437,7 +437,7 @@ async def revealed(headers: Mapping[str, str]) -> dict[str, str]:
     for name, text in headers.items():
         value = await revealed_text(text)
         if not name.isascii() or value != value.strip() or any(char < " " or char == "\x7f" for char in value):
-            raise LilFoxError(tr("header {name} holds characters that HTTP does not allow", name=name))
+            raise LilFoxError(tr("header {name} contains characters that HTTP does not allow", name=name))
         lines[name] = value
     return lines
 

@@ -125,16 +125,16 @@ def _altered(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str])
     before = NOTHING_BEFORE
     for number, line in enumerate(lines, 1):
         if line.entry is None:
-            yield number, tr("this is no entry any more")
+            yield number, tr("this is no longer an entry")
             return
         if line.entry.number != number:
-            yield number, tr("entry {found} stands where entry {number} was", found=line.entry.number, number=number)
+            yield number, tr("entry {found} is in the place of entry {number}", found=line.entry.number, number=number)
             return
         if line.entry.previous != before:
-            yield _which(lines, number, end), tr("this is not what was written: its SHA-256 is another one")
+            yield _which(lines, number, end), tr("this differs from what was written: its SHA-256 does not match")
             return
         if known.get(number, line.sha256) != line.sha256:
-            yield number, tr("this or a line before it is not what it was when its SHA-256 was kept")
+            yield number, tr("this line or one before it has changed since its SHA-256 was recorded")
             return
         before = line.sha256
     yield from _end(lines, end, known)
@@ -159,16 +159,16 @@ def _end(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str]) -> 
     elif end is None:
         yield (
             len(lines),
-            tr("nothing tells that this is the last one: the file {file} is missing or no head", file=HEAD),
+            tr("cannot confirm that this is the last entry: the file {file} is missing or invalid", file=HEAD),
         )
     elif end.number > 0 and lines[end.number - 1].sha256 != end.sha256:
-        yield end.number, tr("this is not what was written: its SHA-256 is another one")
+        yield end.number, tr("this differs from what was written: its SHA-256 does not match")
 
 
 def _evidence(folder: Path, kept: EvidenceKept) -> IntegrityProblem | None:
     name = f"{EVIDENCE}/{kept.file}"
     if "/" in kept.file or kept.file in ("", ".", ".."):
-        return IntegrityProblem(name, None, tr("this is no name of evidence"))
+        return IntegrityProblem(name, None, tr("this is not a valid evidence file name"))
     found = hashlib.sha256()
     try:
         with os.fdopen(open_regular(folder / EVIDENCE / kept.file), "rb", buffering=0) as file:
@@ -179,14 +179,14 @@ def _evidence(folder: Path, kept: EvidenceKept) -> IntegrityProblem | None:
     except OSError as error:
         return IntegrityProblem(name, None, tr("cannot be read: {reason}", reason=error.strerror or error))
     if found.hexdigest() != kept.sha256:
-        return IntegrityProblem(name, None, tr("this is not what was kept: its SHA-256 is another one"))
+        return IntegrityProblem(name, None, tr("this differs from what was stored: its SHA-256 does not match"))
     return None
 
 
 def _notes(folder: Path, torn: bytes, kept: set[str]) -> Iterator[Message]:
     if torn:
         yield tr(
-            "the last {size} bytes are of a write that was cut off: the next entry puts them aside", size=len(torn)
+            "the last {size} bytes come from an interrupted write: the next entry moves them aside", size=len(torn)
         )
     try:
         there = sorted(os.listdir(folder / EVIDENCE))  # noqa: PTH208  names alone
@@ -194,7 +194,7 @@ def _notes(folder: Path, torn: bytes, kept: set[str]) -> Iterator[Message]:
         return
     for name in there:
         if name not in kept and not name.startswith("."):
-            yield tr("{file}: the timeline does not tell of it", file=f"{EVIDENCE}/{name}")
+            yield tr("{file}: not mentioned in the timeline", file=f"{EVIDENCE}/{name}")
 
 
 # Data in Markdown (CommonMark and what code hosts add): never markup, a link, HTML or the end of a block.
@@ -320,11 +320,11 @@ def _overview(
 
 
 def _proof(verdict: IntegrityReport) -> str:
-    counted = _("{entries}, SHA-256 of the last one {number}:{sha256}",
+    counted = _("{entries}, SHA-256 of the last entry {number}:{sha256}",
                 entries=ngettext("{count} entry", "{count} entries", verdict.entries),
                 number=verdict.entries, sha256=verdict.sha256)  # fmt: skip
     if not verdict.problems:
-        return _("{counted}; verified when this was written", counted=counted)
+        return _("{counted}; verified at export", counted=counted)
     first = verdict.problems[0]
     where = first.file if first.line is None else f"{first.file}:{first.line}"
     return _(
@@ -336,16 +336,16 @@ def _proof(verdict: IntegrityReport) -> str:
 
 
 def _impact_times(found: dict[Moment, Impact]) -> Iterator[str]:
-    yield _row(_("moment"), "UTC", _("after it was detected"), _("known from"))
+    yield _row(_("moment"), "UTC", _("after detection"), _("source"))
     yield "|---|---|---|---|"
     start = found["detected"].when
     for moment in ("detected", "acknowledged", "mitigated", "resolved"):
         if moment not in found:
-            yield _row(moment_text(moment), "-", "-", _("nobody said"))
+            yield _row(moment_text(moment), "-", "-", _("not recorded"))
             continue
         when, told = found[moment].when, found[moment].told
         after = "-" if moment == "detected" else human_duration((when - start).total_seconds())
-        source = _("somebody said so") if told else _("alerts, opening and end")
+        source = _("recorded by hand") if told else _("alerts, opening and closing")
         yield _row(moment_text(moment), utc(when), after, source)
 
 
@@ -408,8 +408,8 @@ def _step_end(before: str, what: StepEnded, begun: StepBegan | None) -> Iterator
 
 def _in_force(incident: Incident, now: datetime) -> Iterator[str]:
     for change in still_in_force(incident, now):
-        ends = "" if change.ends is None else " " + _("(ends by itself at {when} UTC)", when=utc(change.ends))
-        undo = "" if not change.undo else " " + _("To take it back: {undo}", undo=md_code(change.undo))
+        ends = "" if change.ends is None else " " + _("(ends automatically at {when} UTC)", when=utc(change.ends))
+        undo = "" if not change.undo else " " + _("To undo: {undo}", undo=md_code(change.undo))
         yield f"- {md_lines(change.text, 2)}{ends}{undo}"
 
 
@@ -428,9 +428,9 @@ def _not_well(entries: Sequence[TimelineEntry]) -> Iterator[str]:
 
 def _action_items(incident: Incident, now: datetime) -> Iterator[str]:
     for change in still_in_force(incident, now):
-        yield _item(_("take back, or keep on purpose: {said}", said=md_lines(change.text, 2)), to_do=True)
+        yield _item(_("undo, or keep on purpose: {said}", said=md_lines(change.text, 2)), to_do=True)
     for step in incident.steps.values():
-        text = _("see what this left, nobody knows how it ended: {command}", command=md_code(step.command))
+        text = _("check the effects of this command, its outcome is unknown: {command}", command=md_code(step.command))
         yield _item(text, to_do=True)
     yield _item(_("to be filled in"), to_do=True)
 
@@ -450,7 +450,7 @@ def export_to(incident_id: str, language: str, target: Path) -> Path:
         file.write_text(text, "utf-8")
         _copy_evidence(place / EVIDENCE, target / EVIDENCE)
     except FileExistsError:
-        raise UsageError(tr("{folder} is there already", folder=target), tr("name a new folder")) from None
+        raise UsageError(tr("{folder} already exists", folder=target), tr("name a new folder")) from None
     except OSError as error:
         raise IncidentError(
             tr("{folder}: cannot be written: {reason}", folder=target, reason=error.strerror or error)
@@ -482,7 +482,7 @@ def handover_text(incident: Incident, entries: Sequence[TimelineEntry], now: dat
     yield _("opened {when} UTC, {age} ago", when=utc(incident.opened), age=_age(incident.opened, now))
     if incident.closed is not None:
         yield _("closed {when} UTC", when=utc(incident.closed))
-    yield _("acts now: {who}", who=incident.leader)
+    yield _("in charge: {who}", who=incident.leader)
     for role, who in incident.roles.items():
         yield _("{role}: {who}", role=role_text(role), who=who)
     for moment, found in impact(incident, entries).items():
@@ -490,11 +490,11 @@ def handover_text(incident: Incident, entries: Sequence[TimelineEntry], now: dat
     changes = still_in_force(incident, now)
     yield from _list(_("changes in force:"), (_change(change.text, change.undo) for change in changes))
     jobs = (_("{id} {title}", id=job.job, title=job.title) for job in incident.jobs.values())
-    yield from _list(_("jobs of whose end nothing is told:"), jobs)
+    yield from _list(_("jobs without a reported result:"), jobs)
     steps = (_("{host}: {command}", host=step.host, command=step.command) for step in incident.steps.values())
-    yield from _list(_("commands of which nobody knows how they ended:"), steps)
+    yield from _list(_("commands with unknown outcome:"), steps)
     told = [each for each in entries if isinstance(each.what, Noted | Decided | Called)]
-    yield from _list(_("said:"), (_entry(each) for each in told[-_LAST:]))
+    yield from _list(_("notes, decisions and calls:"), (_entry(each) for each in told[-_LAST:]))
     done = [each for each in entries if not isinstance(each.what, Noted | Decided | Called)]
     yield from _list(_("last events:"), (_entry(each) for each in done[-_LAST:]))
 
@@ -504,7 +504,7 @@ def _age(since: datetime, now: datetime) -> str:
 
 
 def _change(text: str, undo: str) -> str:
-    return _("{said} (to take it back: {undo})", said=text, undo=undo) if undo else text
+    return _("{said} (to undo: {undo})", said=text, undo=undo) if undo else text
 
 
 def _entry(entry: TimelineEntry) -> str:

@@ -136,7 +136,10 @@ def chosen(incident_id: str | None) -> Path:
     if folder is None:
         raise NoSuchIncident(
             tr("no incident is open"),
-            tr("open one: lilfox incident open TITLE; a closed one is named: INC-7 (lilfox incident list --all)"),
+            tr(
+                "open one: lilfox incident open TITLE; give the ID of a closed one, such as INC-7 (lilfox "
+                "incident list --all)"
+            ),
         )
     return folder
 
@@ -168,9 +171,9 @@ def keep_evidence(incident_id: str, name: str, data: bytes, text: str, *, by: st
     ``EvidenceKept`` with the name that it was given. Raises NoSuchIncident, NotRecorded, IncidentError."""
     if len(data) > MOST_EVIDENCE_BYTES:
         raise IncidentError(
-            tr("{name}: {size} bytes are too many for evidence: {most} at most",
+            tr("{name}: {size} bytes is too large for evidence: at most {most}",
                name=name, size=len(data), most=MOST_EVIDENCE_BYTES),
-            tr("keep what matters of it: its head, its tail, the lines that are meant"),
+            tr("keep only the relevant part: its head, its tail, or the lines in question"),
         )  # fmt: skip
     with open_for_append(find(incident_id), by or myself()) as timeline:
         return timeline.keep(name, _masked_bytes(data), text)
@@ -223,7 +226,7 @@ def close(folder: Path, summary: str, *, by: str = "") -> TimelineEntry:
     with open_for_append(folder, by or myself()) as timeline:
         incident = read_incident(folder)
         if incident.closed is not None:
-            raise IncidentError(tr("{id} is closed already", id=incident.id))
+            raise IncidentError(tr("{id} is already closed", id=incident.id))
         changes = tuple(change.text for change in still_in_force(incident, datetime.now(UTC)))
         return timeline.append(Closed(summary=summary, in_force=changes))
 
@@ -321,8 +324,8 @@ def mark(folder: Path, moment: Moment, when: datetime, *, by: str = "") -> Timel
 def _check(moment: Moment, when: datetime, known: dict[Moment, datetime]) -> None:
     if when > datetime.now(UTC):
         raise MomentRefused(
-            tr("{time:%Y-%m-%d %H:%M:%S} UTC is still to come", time=when.astimezone(UTC)),
-            tr("say when it was, with the day: 2023-12-30T14:05"),
+            tr("{time:%Y-%m-%d %H:%M:%S} UTC is in the future", time=when.astimezone(UTC)),
+            tr("give the time with its date: 2023-12-30T14:05"),
         )
     for first, second in _IN_ORDER:
         if moment == first and second in known and when > known[second]:
@@ -336,4 +339,4 @@ def _check(moment: Moment, when: datetime, known: dict[Moment, datetime]) -> Non
 
 
 def _hint(other: Moment) -> Message:
-    return tr("if that one is wrong, say it first: lilfox incident mark {moment} --at TIME", moment=other)
+    return tr("if that time is wrong, correct it first: lilfox incident mark {moment} --at TIME", moment=other)

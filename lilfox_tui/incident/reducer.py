@@ -49,8 +49,8 @@ def fold(entries: Sequence[TimelineEntry], folder: Path) -> Incident:
     none."""
     if not entries:
         raise IncidentError(
-            tr("{folder}: the timeline has no entry that can be read", folder=folder),
-            tr("see what is there: lilfox incident verify {id}", id=folder.name),
+            tr("{folder}: the timeline has no readable entry", folder=folder),
+            tr("check it: lilfox incident verify {id}", id=folder.name),
         )
     first = entries[0]
     state = _State(first.what.title if isinstance(first.what, IncidentOpened) else "?", first)
@@ -262,7 +262,7 @@ def _work(what: What) -> str:
         case model.Did():
             return what.text
         case model.JobBegan():
-            return _("job {id} began: {title}", id=what.job, title=what.title)
+            return _("job {id} started: {title}", id=what.job, title=what.title)
         case model.JobEnded():
             state = step_state_text(what.state)
             return _("job {id} {state}: {message}", id=what.job, state=state, message=what.message)
@@ -286,7 +286,7 @@ def _things(what: What) -> str:
                 return text
             return _("{said}, until {end:%Y-%m-%d %H:%M:%S} UTC", said=text, end=what.ends)
         case model.Reverted():
-            return _("taken back: {said}", said=what.text)
+            return _("undone: {said}", said=what.text)
         case model.EvidenceKept():
             said = what.text or "-"
             return _("evidence {file} ({size} bytes): {said}", file=what.file, size=what.size_bytes, said=said)

@@ -314,9 +314,9 @@ def open_for_append(folder: Path, by: str) -> Iterator[TimelineWriter]:
 def not_recorded(path: Path, error: OSError) -> NotRecorded:
     """What is said of a place that takes nothing."""
     return NotRecorded(
-        tr("{path}: cannot be written: {reason}; what cannot be written down is not done",
+        tr("{path}: cannot be written: {reason}; an action that cannot be recorded is not carried out",
            path=path, reason=error.strerror or error),
-        tr("make room on that disk, or see who may write there, then try again"),
+        tr("free space on that disk, or check who may write there, then try again"),
     )  # fmt: skip
 
 
@@ -329,8 +329,8 @@ def _lock(handle: int, path: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise IncidentError(
-                    tr("{path}: another process writes there and does not end", path=path),
-                    tr("see which: fuser -v {path}", path=path),
+                    tr("{path}: another process is writing there and does not finish", path=path),
+                    tr("find the process: fuser -v {path}", path=path),
                 ) from None
             pause.wait(_LOOK_S)
         except OSError as error:
@@ -447,7 +447,7 @@ class TimelineWriter:
             self.folder,
             f"torn-line-{self._number + 1}",
             os.pread(self._handle, torn, whole),
-            _("a last line that was cut off while it was written: the power went, or the disk"),
+            _("a last line that was truncated while it was written: a power loss or a disk failure"),
             self._mode,
         )
         os.ftruncate(self._handle, whole)

@@ -122,12 +122,12 @@ class RecordedRun:
         except OSError as error:
             raise JobError(
                 tr(
-                    "{folder}: {reason}: what was to be done next cannot be written down, so it is not done: {what}",
+                    "{folder}: {reason}: the next change cannot be recorded, so it is not made: {what}",
                     folder=self.folder,
                     what=fit_text(text),
                     reason=error.strerror or error,
                 ),
-                tr("make room on that disk, then begin anew"),
+                tr("free up space on that disk, then start again"),
             ) from None
         self.intended = fit_text(text)
 
@@ -149,9 +149,9 @@ class RecordedRun:
             self._log.write(JobFact(_now(), name, fit_result(value)), sync=sync)
         except OSError as error:
             raise JobError(
-                tr("{folder}: {reason}: what was done cannot be written down, so nothing more is done",
+                tr("{folder}: {reason}: what was done cannot be recorded, so nothing more is done",
                    folder=self.folder, reason=error.strerror or error),
-                tr("make room on that disk, then go on"),
+                tr("free up space on that disk, then continue"),
             ) from None  # fmt: skip
 
     def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
@@ -229,7 +229,7 @@ class IncidentRecorder:
             self._warn(error)
 
     def _warn(self, error: LilFoxError) -> None:
-        self._run.say(_("not in the incident's timeline: {reason}", reason=error.message), "warning")
+        self._run.say(_("not recorded in the incident's timeline: {reason}", reason=error.message), "warning")
 
 
 def _may_be_open() -> bool:
@@ -339,7 +339,7 @@ def _asking_for_a_look(outcome: Outcome, job: str) -> Outcome:
     """Of one of which nobody knows how it ended it is said what settles it."""
     if outcome.state != "unknown":
         return outcome
-    look = _("look what it left, then say so: lilfox jobs checked {id}", id=job)
+    look = _("check what it left, then mark it as checked: lilfox jobs checked {id}", id=job)
     return replace(outcome, hint=f"{outcome.hint}; {look}" if outcome.hint else look)
 
 
@@ -350,7 +350,7 @@ async def _until_end(effect: Effect, request: JobRequest, run: RecordedRun, aske
     loop = asyncio.get_running_loop()
 
     def cancel() -> None:
-        run.say(_("told to end; cleaning up"), "warning")
+        run.say(_("asked to end; cleaning up"), "warning")
         task.cancel()
 
     asked.cancel = lambda: loop.call_soon_threadsafe(cancel)
@@ -365,7 +365,7 @@ def _effect(entry: str, package: str) -> Effect:
 
     module, _colon, name = entry.partition(":")
     if not module.startswith(f"{package}."):
-        raise LilFoxError(_("{entry}: no effect of LilFox", entry=entry))
+        raise LilFoxError(_("{entry}: not an effect of LilFox", entry=entry))
     return cast("Effect", getattr(importlib.import_module(module), name))
 
 

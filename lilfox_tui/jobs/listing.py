@@ -57,7 +57,7 @@ def find_folder(job_id: str) -> Path:
         return found[0]
     if found:
         names = listed(sorted(each.name for each in found)[:10])
-        raise NoSuchJob(tr("{id}: the ids of several jobs end so", id=job_id), tr("one of: {names}", names=names))
+        raise NoSuchJob(tr("{id}: several job ids end with this", id=job_id), tr("one of: {names}", names=names))
     raise _no_such(job_id)
 
 
@@ -159,7 +159,7 @@ def _ids(folder: Path) -> list[str]:
 
 
 def _no_such(job_id: str) -> NoSuchJob:
-    return NoSuchJob(tr("{id}: no such job", id=job_id), tr("see them: lilfox jobs --all"))
+    return NoSuchJob(tr("{id}: no such job", id=job_id), tr("list all jobs: lilfox jobs --all"))
 
 
 # Old jobs are forgotten: a hundred are kept, of the last thirty days.
@@ -253,7 +253,7 @@ async def cancel(job_id: str, *, wait_s: float = 60.0) -> Job:
     while job.state == "running":
         if loop.time() > deadline:
             raise JobError(
-                tr("job {id} was told to end and still cleans up (process {pid} on {host})",
+                tr("job {id} was asked to end and is still cleaning up (process {pid} on {host})",
                    id=job.id, pid=job.pid, host=job.host),
                 tr("watch it: lilfox attach {id}", id=job.id),
             )  # fmt: skip
@@ -272,23 +272,23 @@ def request_end(job: Job) -> None:
         raise JobError(tr("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror)) from None
     began = told.began
     if began is None:
-        raise JobError(tr("job {id} has not begun yet", id=job.id), tr("try again"))
+        raise JobError(tr("job {id} has not started yet", id=job.id), tr("retry"))
     process = ProcessIdentity(began.pid, began.started, began.boot)
     if began.host != socket.gethostname():
         raise JobError(
             tr("job {id} runs on {host}: it cannot be ended from here", id=job.id, host=began.host),
-            tr("there: lilfox jobs cancel {id}", id=job.id),
+            tr("run there: lilfox jobs cancel {id}", id=job.id),
         )
     try:
         if not process.signal(signal.SIGTERM) and find_job(job.id).state == "running":
             raise JobError(
-                tr("job {id} runs, and its process {pid} is not seen from here", id=job.id, pid=began.pid),
-                tr("in its container: lilfox jobs cancel {id}", id=job.id),
+                tr("job {id} is running, but its process {pid} is not visible from here", id=job.id, pid=began.pid),
+                tr("run in its container: lilfox jobs cancel {id}", id=job.id),
             )
     except PermissionError:
         raise JobError(
-            tr("job {id} belongs to {user}: no right to end it", id=job.id, user=began.user),
-            tr("as that user or root: lilfox jobs cancel {id}", id=job.id),
+            tr("job {id} belongs to {user}: no permission to end it", id=job.id, user=began.user),
+            tr("run as that user or root: lilfox jobs cancel {id}", id=job.id),
         ) from None
 
 
@@ -297,7 +297,7 @@ def mark_checked(job_id: str) -> Job:
     folder = find_folder(job_id)
     job = find_job(folder.name)
     if job.state != "unknown":
-        raise JobError(tr("job {id} is not unknown: {state}", id=job.id, state=job.state))
+        raise JobError(tr("job {id} is not in state unknown: {state}", id=job.id, state=job.state))
     try:
         handle = os.open(folder / CHECKED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:

@@ -43,7 +43,7 @@ def own_folder() -> Path:
     try:
         return paths.own_folder(_JOBS)
     except paths.FolderRefused as refused:
-        raise JobError(tr("{problem}; nothing was begun", problem=refused.message), refused.hint) from None
+        raise JobError(tr("{problem}; nothing was started", problem=refused.message), refused.hint) from None
 
 
 def all_folders() -> list[Path]:
@@ -235,11 +235,13 @@ class JobReducer:
     def lost(self, at: datetime) -> Ended:
         """The end of a job whose process is gone at ``at`` and left no result. One that never began did nothing."""
         if self.began is None:
-            return Ended(at, "failed", _("its process ended before it began; nothing was done"), _("begin anew"), 1)
+            return Ended(
+                at, "failed", _("its process ended before the job started; nothing was done"), _("start again"), 1
+            )
         message = _("its process is gone and left no result")
         if self._intended:
             message = _("its process is gone and left no result; it was about to: {intent}", intent=self._intended)
-        hint = _("look what it left, then say so: lilfox jobs checked {id}", id=self._folder.name)
+        hint = _("check what it left, then mark it as checked: lilfox jobs checked {id}", id=self._folder.name)
         return Ended(at, "unknown", message, hint, 1)
 
     def job(self, *, running: bool, checked: bool = False) -> Job:

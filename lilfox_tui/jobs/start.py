@@ -49,7 +49,7 @@ def take_lock(jobs: Path, key: str, holder: LockHolder) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise JobError(
-            tr("{path}: cannot be used: {reason}; nothing was begun", path=path, reason=error.strerror or error)
+            tr("{path}: cannot be used: {reason}; nothing was started", path=path, reason=error.strerror or error)
         ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,13 +84,14 @@ def _holder(jobs: Path, handle: int) -> LockHolder | None:
 def _held(key: str, holder: LockHolder | None) -> KeyHeld:
     if holder is None:
         return KeyHeld(
-            tr("{key}: another job acts on it now; nothing was begun", key=key),
+            tr("{key}: another job is working on it; nothing was started", key=key),
             tr("see it: lilfox jobs"),
             holder=None,
         )
     return KeyHeld(
         tr(
-            "{key}: job {id} acts on it since {since:%Y-%m-%d %H:%M:%S} ({user} on {host}); nothing was begun",
+            "{key}: job {id} has been working on it since {since:%Y-%m-%d %H:%M:%S} ({user} on {host}); nothing "
+            "was started",
             key=key, id=holder.id, since=holder.since.astimezone(), user=holder.user, host=holder.host,
         ),
         tr("watch it: lilfox attach {id}; end it: lilfox jobs cancel {id}", id=holder.id),
@@ -218,7 +219,7 @@ def _wait_for_word(folder: Path, process: subprocess.Popen[bytes], waiting: int)
         reason = word.decode("utf-8", "replace") or _last_words(folder)
         shutil.rmtree(folder, ignore_errors=True)
         raise JobError(
-            tr("{folder}: the job could not begin: {reason}; nothing was done", folder=folder, reason=reason)
+            tr("{folder}: the job could not start: {reason}; nothing was done", folder=folder, reason=reason)
         )
 
 
@@ -233,6 +234,6 @@ def _last_words(folder: Path) -> str:
 def _cannot(folder: Path, error: OSError) -> JobError:
     reason = error.strerror or error
     return JobError(
-        tr("{folder}: cannot be written: {reason}; nothing was begun", folder=folder, reason=reason),
-        tr("make room there, or name another place with XDG_STATE_HOME"),
+        tr("{folder}: cannot be written: {reason}; nothing was started", folder=folder, reason=reason),
+        tr("free up space there, or set XDG_STATE_HOME to another place"),
     )

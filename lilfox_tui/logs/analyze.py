@@ -267,7 +267,7 @@ class _Counting:
                     self._progress(min(self._counted, self._total), self._total)
             if isinstance(answer, CountDone) and answer.refused:
                 self.failed[asked.source] = LilFoxError(
-                    tr("{source} could not be counted to its end: {reason}", source=asked.source, reason=answer.refused)
+                    tr("{source} could not be counted to the end: {reason}", source=asked.source, reason=answer.refused)
                 )
         await process.ask(SortCounts())
         await process.answer(CountDone)
@@ -296,7 +296,7 @@ class _Process:
         except asyncio.IncompleteReadError:
             status = await self._process.wait()
             raise LilFoxError(
-                tr("a process that counts has ended (exit status {status})", status=status),
+                tr("a counting process has exited (exit status {status})", status=status),
                 tr("If memory is short, count fewer files at once."),
             ) from None
         return answer

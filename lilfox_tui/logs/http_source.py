@@ -328,11 +328,13 @@ class LogServer:
                 async with self._way.stream(method, self._path + path + query, headers=headers, content=content) as got:
                     return _HttpResponse(got.status, got.headers, await got.body(BODY_LIMIT, values=VALUES_AT_MOST))
         except TooMuch as error:
-            raise ServerError(error.message, tr("Narrow the time or the filter."), status=None, passing=False) from None
+            raise ServerError(
+                error.message, tr("Narrow the time range or the filter."), status=None, passing=False
+            ) from None
         except TimeoutError:
             raise ServerError(
                 tr("{where} did not answer within {seconds:g} s", where=self.where, seconds=self._options.timeout),
-                tr("Narrow the time or the filter, or give the source a longer timeout."),
+                tr("Narrow the time range or the filter, or set a longer timeout for the source."),
                 status=None, passing=False,
             ) from None  # fmt: skip
         except (HttpFault, OSError, UnicodeError) as error:
@@ -340,8 +342,8 @@ class LogServer:
                 await self.close()  # a port that a host has forwarded is gone with the link
             reason = str(error) or type(error).__name__
             raise ServerError(
-                tr("{where} cannot be asked: {reason}", where=self.where, reason=redact(reason)),
-                tr("Does it run, and is the address right? A host of `host:` asks from there."),
+                tr("the request to {where} failed: {reason}", where=self.where, reason=redact(reason)),
+                tr("Is it running, and is the address right? With `host:`, that host sends the request."),
                 status=None, passing=isinstance(error, HungUp | OSError),
             ) from None  # fmt: skip
         except HostError:
@@ -359,7 +361,7 @@ class LogServer:
             return decoded_json(answer.body) if answer.body else None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise ServerError(
-                tr("{where} answers something that is no JSON: {start}", where=self.where, start=_start(answer.body)),
+                tr("{where} does not return JSON: {start}", where=self.where, start=_start(answer.body)),
                 tr("Is that the right address?"), status=answer.status, passing=False,
             ) from None  # fmt: skip
 
@@ -368,16 +370,16 @@ class LogServer:
         hint: Message | str = ""
         if 300 <= status < 400:
             target = urlsplit(answer.headers.get("location", ""))
-            what = tr("{where} points to {target}, which is not followed, for secrets would go there",
+            what = tr("{where} redirects to {target}; not followed, because secrets would be sent there",
                       where=self.where, target=f"{target.scheme}://{target.hostname}{target.path}")  # fmt: skip
-            hint = tr("Write the address that is meant into url.")
+            hint = tr("Set url to the actual address.")
         else:
-            what = tr("{where} answers {status}: {reason}",
+            what = tr("{where} returns {status}: {reason}",
                       where=self.where, status=status, reason=_reason(answer.body))  # fmt: skip
         if status in (401, 403):
             hint = tr("Check headers, user and password of this source.")
         elif status == 404:
-            hint = tr("Is that the right address, and does what is asked for exist there?")
+            hint = tr("Is the address right, and does the requested resource exist there?")
         wait_s = _asked_to_wait(answer)
         return ServerError(what, hint, status=status, passing=_passing_status(status), wait_s=wait_s)
 

@@ -100,7 +100,7 @@ class SourceStatus(Struct, frozen=True):
 
 def no_command(argv: Sequence[str]) -> None:
     """For sources that run nothing of their configuration. Raises NotAllowed."""
-    raise NotAllowed(tr("{program}: nobody says that it may be run here", program=argv[0]))
+    raise NotAllowed(tr("{program}: not permitted to run here", program=argv[0]))
 
 
 class SourceSettings(Struct, frozen=True):

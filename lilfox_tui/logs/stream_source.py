@@ -325,7 +325,7 @@ class StreamSource:
                 return
             pause_s = RETRY_S[min(tries, len(RETRY_S) - 1)]
             why = tr("it ended") if error is None else error.message
-            self._notice(tr("{source} is started again: {why}. Lines may be missing here or come again",
+            self._notice(tr("{source} is restarting: {why}. Lines may be missing or repeated here",
                             source=self._origin.description, why=why))  # fmt: skip
             self._error = error
             if error is not None:
@@ -402,7 +402,7 @@ class StreamSource:
         self._wake()
 
     def _fell_out(self, count: int) -> SourceNotice:
-        text = tr("{count} records fell out of memory before they were shown", count=count)
+        text = tr("{count} records were dropped from memory before they were shown", count=count)
         return SourceNotice(self.name, microseconds(datetime.now(UTC)), text)
 
     def _number(self, start: Start, *, older: bool) -> int:

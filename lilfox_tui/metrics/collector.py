@@ -61,7 +61,7 @@ def bad_line(source: str, line: str) -> Message:
 
 def missing(source: str) -> Message:
     """What is said when a file of the kernel was not there or empty."""
-    return tr("{source}: not there or not readable on this host", source=source)
+    return tr("{source}: missing or not readable on this host", source=source)
 
 
 def lacking(source: str, field: str) -> Message:
@@ -307,8 +307,11 @@ class HostSource:
 def _not_ours(host: str) -> HostUnreachable:
     return HostUnreachable(
         host,
-        tr("{host} gave no answer of ours: its shell does not run scripts", host=host),
-        tr("A login that allows one command only (ForceCommand, rrsync, git-shell) cannot be watched; use another."),
+        tr("unexpected output from {host}: its shell does not run scripts", host=host),
+        tr(
+            "LilFox cannot monitor through a login restricted to one command (ForceCommand, rrsync, git-shell); "
+            "use another."
+        ),
     )
 
 

@@ -38,7 +38,7 @@ def reason_of(error: BaseException, where: str) -> Message:
         message = _of_cause(cause, where)
         if message is not None:
             return message
-    return tr("{where} could not be asked ({kind}): check the url", where=where, kind=type(error).__name__)
+    return tr("the request to {where} failed ({kind}): check the url", where=where, kind=type(error).__name__)
 
 
 def _of_cause(cause: BaseException, where: str) -> Message | None:
@@ -46,13 +46,13 @@ def _of_cause(cause: BaseException, where: str) -> Message | None:
         reason = cause.verify_message
         return tr("the certificate of {where} is not trusted: {reason}", where=where, reason=reason)
     if isinstance(cause, ssl.SSLError):
-        return tr("no TLS with {where} ({reason}): is it http?", where=where, reason=cause.reason or "TLS")
+        return tr("TLS with {where} failed ({reason}): is it http?", where=where, reason=cause.reason or "TLS")
     if isinstance(cause, socket.gaierror):
-        return tr("the name in {where} is not known: check the url and DNS", where=where)
+        return tr("cannot resolve the host name in {where}: check the url and DNS", where=where)
     if isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED:
-        return tr("{where} refuses the connection: nothing listens there, is the service running?", where=where)
+        return tr("{where} refuses the connection: nothing is listening there, is the service running?", where=where)
     if isinstance(cause, OSError) and cause.errno in (errno.ECONNRESET, errno.EPIPE):
-        return tr("{where} cut the connection before the answer ended: see the service's log", where=where)
+        return tr("{where} closed the connection before the response was complete: see the service's log", where=where)
     if isinstance(cause, OSError) and cause.errno:
         return tr("{where} cannot be reached: {reason}", where=where, reason=os.strerror(cause.errno))
     return None
@@ -265,20 +265,20 @@ class HealthProbe:
         except TimeoutError:
             await self.close()
             reason = tr(
-                "no whole answer from {where} within {seconds} s: the service hangs or the way to it is cut",
+                "no complete response from {where} within {seconds} s: the service hangs or the connection is broken",
                 where=self._where,
                 seconds=f"{self.config.timeout:g}",
             )
             return HealthCheck(at, Health.ERROR, None, None, reason)
         except HostError as error:
             await self.close()
-            reason = tr("cannot ask from {host}: {reason}", host=error.host, reason=error.message)
+            reason = tr("cannot send the request from {host}: {reason}", host=error.host, reason=error.message)
             return HealthCheck(at, Health.ERROR, None, None, reason)
         except (HttpFault, OSError, UnicodeError) as error:
             await self.close()
             return HealthCheck(at, Health.ERROR, None, None, reason_of(error, self._where))
         except LilFoxError as error:
-            reason = tr("cannot ask {where}: {reason}", where=self._where, reason=error.message)
+            reason = tr("cannot check {where}: {reason}", where=self._where, reason=error.message)
             return HealthCheck(at, Health.ERROR, None, None, reason)
         return self._judge(at, answer)
 
@@ -296,12 +296,13 @@ class HealthProbe:
             return HealthCheck(at, Health.HEALTHY, answer.status, answer.elapsed_s, None, _remark(answer))
         if answer.location and 300 <= answer.status < 400:
             reason = tr(
-                "{where} answers {status} and points to {target}, which is not followed: is that the right address?",
+                "{where} returns {status} and redirects to {target}, which is not followed: is that the right "
+                "address?",
                 where=self._where, status=answer.status, target=_without_secrets(answer.location),
             )  # fmt: skip
         else:
             reason = tr(
-                "{where} answers {status}, expected is {expected}: see the service's log",
+                "{where} returns {status}, expected {expected}: see the service's log",
                 where=self._where, status=answer.status, expected=" ".join(map(str, self.config.expect)),
             )  # fmt: skip
         return HealthCheck(at, Health.UNHEALTHY, answer.status, answer.elapsed_s, reason, _start(answer.body))
@@ -323,10 +324,10 @@ def _start(body: bytes) -> str:
 def _remark(answer: _HealthResponse) -> str:
     """What is odd about an answer that counts as healthy, or nothing."""
     if answer.cut:
-        return _("the answer is longer than {limit} KiB; the rest was not read", limit=BODY_LIMIT // 1024)
+        return _("the response is larger than {limit} KiB; the rest was not read", limit=BODY_LIMIT // 1024)
     text = _start(answer.body)
     if "html" in answer.content_type.lower() or text[:15].lower().startswith(("<!doctype html", "<html")):
-        return _("an HTML page, perhaps not the health address: {start}", start=text)
+        return _("an HTML page, possibly not the health endpoint: {start}", start=text)
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):

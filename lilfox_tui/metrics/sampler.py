@@ -466,5 +466,8 @@ def _silent(host: str) -> HostUnreachable:
     return HostUnreachable(
         host,
         tr("{host} does not answer", host=host),
-        tr("It is asked again by itself. If it stays: a frozen or busy host, a link that is cut, or a frozen disk."),
+        tr(
+            "LilFox retries automatically. If it persists: a frozen or busy host, a broken network link, or a "
+            "frozen disk."
+        ),
     )

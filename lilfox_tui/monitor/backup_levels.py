@@ -79,7 +79,7 @@ def _unread(
         gone = sets is None or failures >= GONE_AFTER
         yield Level.FAILING if gone else Level.DEGRADED, tr("its store cannot be read: {error}", error=outage.error)
     elif sets is None:
-        yield Level.UNKNOWN, tr("not looked at yet")
+        yield Level.UNKNOWN, tr("not checked yet")
 
 
 def _of_plan(
@@ -91,7 +91,7 @@ def _of_plan(
     if is_late is not None:
         age = human_duration((now - is_late.due).total_seconds())
         if is_late.newest is None:
-            yield Level.FAILING, tr("late: due {age} ago, and no good set is there", age=age)
+            yield Level.FAILING, tr("late: due {age} ago, and there is no good set", age=age)
         else:
             old = human_duration((now - is_late.newest).total_seconds())
             yield Level.FAILING, tr("late: due {age} ago; the newest good set is {old} old", age=age, old=old)
@@ -112,7 +112,7 @@ def _of_newest(own: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
         missing = listed(newest.missing)
         yield Level.DEGRADED, tr("the newest set is partial: {sources} could not be backed up", sources=missing)
     else:
-        yield Level.DEGRADED, tr("nobody has verified the newest set")
+        yield Level.DEGRADED, tr("the newest set is not verified")
 
 
 def _of_copy(own: Sequence[BackupSet], made: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
@@ -120,4 +120,4 @@ def _of_copy(own: Sequence[BackupSet], made: Sequence[BackupSet]) -> Iterator[tu
     yield from _of_newest(own)
     wanted = next((found for found in made if found.good), None)
     if wanted is not None and all(found.id != wanted.id for found in own):
-        yield Level.DEGRADED, tr("{set} is not there", set=wanted.id)
+        yield Level.DEGRADED, tr("{set} is missing", set=wanted.id)

@@ -157,7 +157,7 @@ def _link_changes(subject: str, view: HostView, known: KnownState, at: datetime)
     elif not isinstance(view.link, Pending) and known.lost:
         known.lost = False
         answered = view.link.value.since if view.summary is None else max(view.link.value.since, view.summary.at)
-        yield StatusChange(min(answered, at), subject, tr("reached again"), view.level, "back")
+        yield StatusChange(min(answered, at), subject, tr("reachable again"), view.level, "back")
 
 
 def _restart(subject: str, view: HostView, known: KnownState, at: datetime) -> Iterator[StatusChange]:

@@ -55,7 +55,7 @@ class AlertLog:
                 self._tell(tr("alerts: {trouble}", trouble=text))
         for key, text in self._told.items():
             if key not in now:
-                self._tell(tr("alerts: it is over: {trouble}", trouble=text))
+                self._tell(tr("alerts: cleared: {trouble}", trouble=text))
         self._told = {key: self._told.get(key, text) for key, text in now.items()}
 
 
@@ -222,11 +222,11 @@ class ReportFile:
         except OSError as error:
             if not self._failing:
                 why = error.strerror or str(error)
-                self._warn(tr("cannot write {path}: {why}; trying again each time", path=self._path, why=why))
+                self._warn(tr("cannot write {path}: {why}; retrying each time", path=self._path, why=why))
             self._failing = True
             return
         if self._failing:
-            self._warn(tr("{path} is written again", path=self._path))
+            self._warn(tr("writing {path} works again", path=self._path))
         self._failing = False
 
     def _write(self, block: bytes) -> None:

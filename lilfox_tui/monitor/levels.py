@@ -52,8 +52,8 @@ _REASONS = {
     "memory_percent": tr("memory {value:.0f} % > {limit:g} %"),
     "swap_percent": tr("swap {value:.0f} % > {limit:g} %"),
     "cpu_percent": tr("cpu {value:.0f} % > {limit:g} %"),
-    "iowait_percent": tr("waiting for I/O {value:.0f} % > {limit:g} %"),
-    "steal_percent": tr("cpu stolen {value:.0f} % > {limit:g} %"),
+    "iowait_percent": tr("I/O wait {value:.0f} % > {limit:g} %"),
+    "steal_percent": tr("cpu steal {value:.0f} % > {limit:g} %"),
     "load_per_cpu": tr("load per core {value:.1f} > {limit:g}"),
     "pressure_cpu": tr("cpu pressure {value:.0f} % > {limit:g} %"),
     "pressure_memory": tr("memory pressure {value:.0f} % > {limit:g} %"),
@@ -135,15 +135,15 @@ def _unread(summary: HostSummary) -> Iterator[Message]:
 def judge_service(state: ServiceState | None) -> Judgement:
     """The level of a service, which its probe has held against hysteresis, and the last answer as the reason."""
     if state is None:
-        return Judgement(Level.UNKNOWN, (tr("not asked yet"),))
+        return Judgement(Level.UNKNOWN, (tr("not checked yet"),))
     if state.failures == 0 and state.level is Level.GOOD:
         return Judgement(Level.GOOD)
     if state.slower_than_s is not None:
         shown = human_duration(state.last.response_time_s)
-        reason = tr("slow: {time} an answer, over {limit}", time=shown, limit=human_duration(state.slower_than_s))
+        reason = tr("slow: {time} per answer, over {limit}", time=shown, limit=human_duration(state.slower_than_s))
         return Judgement(state.level, (reason,))
     if state.failures == 0:
-        return Judgement(state.level, (tr("answers again, not yet long enough"),))
+        return Judgement(state.level, (tr("answers again, but not for long enough yet"),))
     return Judgement(state.level, (answer_reason(state),))
 
 
@@ -178,7 +178,7 @@ def answer_reason(state: ServiceState) -> Message:
     if last.error is not None:
         return last.error
     if last.status_code is not None:
-        return tr("answers {status} from {url}", status=last.status_code, url=state.url)
+        return tr("{url} returns {status}", status=last.status_code, url=state.url)
     return tr("no answer from {url}", url=state.url)
 
 
@@ -200,7 +200,7 @@ def _slow_login(link: Link, now: datetime) -> Message | None:
     if waited_s < LOGIN_TOLD_S:
         return None
     age = human_duration(round(waited_s))
-    return tr("logging in for {age}: the login shell's start-up files have not ended", age=age)
+    return tr("logging in for {age}: the login shell's start-up files have not finished", age=age)
 
 
 def _message(text: Message | str) -> Message:

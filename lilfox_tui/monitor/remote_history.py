@@ -283,7 +283,7 @@ class RemoteHistory:
         if not lines:
             raise LilFoxError(
                 tr("no series there for {scope} at that time", scope=said),
-                tr("series: under the host or service in the configuration names their labels"),
+                tr("set their labels with series: under the host or service in the configuration"),
             )
         points = [
             Point(_time(at_ms / 1000), value, value, value)
@@ -364,8 +364,8 @@ class RemoteHistory:
                 return application, labels
         tried = ", ".join("{" + matchers(labels) + "}" for labels in scopes)
         raise _NoRequests(
-            tr("no series of requests there for {scope} at that time", scope=tried),
-            tr("series: under the host or service in the configuration names their labels"),
+            tr("no request series there for {scope} at that time", scope=tried),
+            tr("set their labels with series: under the host or service in the configuration"),
         )
 
     async def _at(self, asked: Sequence[HistoryQuery], at: datetime) -> list[_QueryAnswer]:
@@ -420,8 +420,8 @@ def _one_exporter(name: str, found: Iterable[LabelSet]) -> str:
     exporters = sorted({str(labels.only(_EXPORTER)) for labels in found})
     if len(exporters) > 1:
         raise LilFoxError(
-            tr("{count} exporters may be {name}: {which}", count=len(exporters), name=name, which=listed(exporters)),
-            tr("series: under the host or service in the configuration names their labels"),
+            tr("{count} exporters match {name}: {which}", count=len(exporters), name=name, which=listed(exporters)),
+            tr("set their labels with series: under the host or service in the configuration"),
         )
     return exporters[0] if exporters else ""
 

@@ -146,7 +146,7 @@ class TrafficQueries:
         statuses = self._statuses(source, at_ms)
         total = sum(statuses.values()) if statuses else None
         if total is None and "requests" not in missing:
-            missing["requests"] = tr("a rate takes two scrapes")
+            missing["requests"] = tr("a rate needs two scrapes")
         has_status = self._application.requests is not None and bool(self._application.requests.status)
         quantiles, average, maximum = self._latency(source, at_ms, total, missing)
         if has_status and not total and "requests" not in missing:
@@ -221,7 +221,7 @@ class TrafficQueries:
         if self._application.latency is not None and not self._application.latency.bounds:
             missing["latency"] = tr("{metric} has no buckets", metric=self._application.latency.metric)
         elif found == unknown:
-            missing["latency"] = tr("a rate takes two scrapes") if total is None else self._none_asked()
+            missing["latency"] = tr("a rate needs two scrapes") if total is None else self._none_asked()
         average = times.averages(source, at_ms).get("")
         return found, average, times.maximum(source, at_ms)
 

@@ -60,7 +60,7 @@ def ban_operation(host: str, text: str, seconds: int, *, sudo: bool) -> Operatio
     within a month. Whether it may be banned is asked by :func:`why_never` and, on the host, :func:`check_ban`."""
     found = _read(text)
     if not SHORTEST_S <= seconds <= LONGEST_S:
-        raise UsageError(tr("a ban lasts from a second to thirty days"))
+        raise UsageError(tr("a ban lasts from one second to thirty days"))
     element = f"{_TABLE} {_set_of(found)} {{ {found}"
     elements = f"add element {element} }}\ndelete element {element} }}\nadd element {element} timeout {seconds}s }}\n"
     time = human_duration(seconds)
@@ -73,9 +73,9 @@ def ban_operation(host: str, text: str, seconds: int, *, sudo: bool) -> Operatio
         sudo=sudo,
         title=_("ban {address} on {host} for {time}", address=str(found), host=host, time=time),
         changes=(
-            _("nothing from {address} gets in, open connections too", address=str(found)),
-            _("it ends by itself after {time}, or when the host boots", time=time),
-            _("all who share that address are shut out: a proxy, an office"),
+            _("all traffic from {address} is blocked, including open connections", address=str(found)),
+            _("it expires after {time}, or when the host reboots", time=time),
+            _("everyone who shares that address is locked out: a proxy, an office"),
         ),
         confirm=host,
         lasts_s=seconds,
@@ -92,7 +92,7 @@ def unban_operation(host: str, text: str, *, sudo: bool) -> Operation:
         argv=("nft", "delete", "element", *_TABLE.split(), _set_of(found), f"{{ {found} }}"),
         sudo=sudo,
         title=_("lift the ban of {address} on {host}", address=str(found), host=host),
-        changes=(_("{address} gets in again", address=str(found)),),
+        changes=(_("traffic from {address} is no longer blocked", address=str(found)),),
     )
 
 
@@ -132,7 +132,10 @@ async def check_nft(host: Host, operation: Operation) -> None:
         raise HostError(
             host.name,
             tr("{host}: nft does not run: {words}", host=host.name, words=last_words(done.stderr) or done.exit_status),
-            tr("Install nftables there (apt install nftables, dnf install nftables): its bans end by themselves."),
+            tr(
+                "Install nftables on the host (apt install nftables, dnf install nftables): its bans expire by "
+                "themselves."
+            ),
         )
 
 
@@ -140,14 +143,14 @@ async def prove_ban(host: Host, operation: Operation) -> str:
     """How long the address is banned yet, or that it is not, as was wanted. Raises CommandFailed, HostError."""
     left = next((each for each in await bans(host, sudo=operation.sudo) if each.address == operation.subject), None)
     if operation.kind == "unban" and left is None:
-        return _("{address} is not banned any more", address=operation.subject)
+        return _("{address} is no longer banned", address=operation.subject)
     if operation.kind == "ban" and left is not None and left.left_s is not None:
         until = later(datetime.now(UTC), left.left_s)
         return _("{address} is banned until {time:%Y-%m-%d %H:%M:%S} UTC", address=operation.subject, time=until)
     raise CommandFailed(
         host.name,
-        tr("{host}: somebody has banned or let in {address} meanwhile", host=host.name, address=operation.subject),
-        tr("Look at what is banned: nft list table {table}", table=_TABLE),
+        tr("{host}: someone banned or unbanned {address} in the meantime", host=host.name, address=operation.subject),
+        tr("List what is banned: nft list table {table}", table=_TABLE),
         outcome=None,
         stderr="",
     )
@@ -189,8 +192,8 @@ async def _of_host(host: Host) -> set[Address]:
     if not found:
         raise HostError(
             host.name,
-            tr("{host} does not tell its own addresses: {words}", host=host.name, words=last_words(done.stderr)),
-            tr("Nothing is banned without knowing them. Install iproute2 there."),
+            tr("{host} does not report its own addresses: {words}", host=host.name, words=last_words(done.stderr)),
+            tr("Without them, nothing is banned. Install iproute2 on the host."),
         )
     return {each for each in found if each is not None}
 
@@ -198,7 +201,9 @@ async def _of_host(host: Host) -> set[Address]:
 def _read(text: str) -> Address:
     found = or_none(text)
     if found is None:
-        raise UsageError(tr("{address} is no address", address=text), tr("Write one, as 203.0.113.7 or 2001:db8::7."))
+        raise UsageError(
+            tr("{address} is not an address", address=text), tr("Write an address, such as 203.0.113.7 or 2001:db8::7.")
+        )
     return found
 
 

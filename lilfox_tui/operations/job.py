@@ -49,13 +49,13 @@ async def record_change(run: Run, operation: Operation, now: str, *, known: bool
     try:
         await asyncio.to_thread(_tell, operation, now, known)
     except LilFoxError as error:
-        run.say(_("not in the incident's timeline: {reason}", reason=error.message), "warning")
+        run.say(_("not recorded in the incident's timeline: {reason}", reason=error.message), "warning")
 
 
 def _tell(operation: Operation, now: str, known: bool) -> None:
     if (lasting := _LASTS.get(operation.kind)) is not None:
         ends = None if operation.lasts_s is None else datetime.now(UTC) + timedelta(seconds=operation.lasts_s)
-        text = f"{operation.host}: {now}" if known else _("perhaps: {title}", title=operation.title)
+        text = f"{operation.host}: {now}" if known else _("possibly: {title}", title=operation.title)
         incidents.record(Changed(change=_id(lasting, operation), text=text, undo=_undo(operation), ends=ends))
     elif known and (lasting := _TAKES_BACK.get(operation.kind)) is not None:
         change = _id(lasting, operation)
@@ -207,12 +207,16 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Det
     for line in lines:
         run.say(line)
     if look is None or look.state != "ended":
-        raise _not_seen(host, operation, tr("it was killed there, or the host went down"))
+        raise _not_seen(host, operation, tr("it was killed, or the host went down"))
     if look.exit_status is None:
         raise NotBegun(
-            host.name, tr("{host}: the link was lost before this began; nothing was done: {command}", host=host.name,
-                          command=operation.command),
-        )  # fmt: skip
+            host.name,
+            tr(
+                "{host}: the connection was lost before this started; nothing was done: {command}",
+                host=host.name,
+                command=operation.command,
+            ),
+        )
     return look, "\n".join(lines)
 
 
@@ -224,7 +228,9 @@ async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) 
         try:
             if operation.kind in _PROOFS:
                 return await _PROOFS[operation.kind](host, operation)
-            run.say(_("looking for {seconds:g} s whether {unit} stays so", seconds=settles_s, unit=operation.subject))
+            run.say(
+                _("checking for {seconds:g} s that {unit} stays that way", seconds=settles_s, unit=operation.subject)
+            )
             return await prove_unit(host, operation, settles_s)
         except CommandFailed:
             raise
@@ -237,7 +243,12 @@ async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) 
 
 def _not_seen(host: Host, operation: Operation, why: Message | str) -> NotProved:
     return NotProved(
-        tr("{host}: nobody saw how this ended: {command}: {why}", host=host.name, command=operation.command, why=why)
+        tr(
+            "{host}: the outcome of this command is unknown: {command}: {why}",
+            host=host.name,
+            command=operation.command,
+            why=why,
+        )
     )
 
 
@@ -245,11 +256,11 @@ def _failed(host: Host, operation: Operation, status: int | None, said: str) -> 
     message = tr("{host}: {command} ended with {status}", host=host.name, command=operation.command, status=status)
     hint: Message | str = ""
     if operation.kind == "signal" and status == ANOTHER:
-        message = tr("{host}: {process} has ended meanwhile; nothing was sent", host=host.name,
+        message = tr("{host}: {process} has already ended; no signal was sent", host=host.name,
                      process=operation.subject)  # fmt: skip
-        hint = tr("Its number may be another process's by now, which was left alone.")
+        hint = tr("Its PID may belong to another process by now, which was left alone.")
     elif operation.kind in ("restart", "stop", "start"):
-        hint = tr("Read its log: journalctl -u {unit} -n 50", unit=operation.subject)
+        hint = tr("Check its log: journalctl -u {unit} -n 50", unit=operation.subject)
     elif said.strip():
         hint = said.strip().splitlines()[0]  # nft points at the place below it
     return CommandFailed(host.name, message, hint, outcome=status, stderr=said)

@@ -76,7 +76,7 @@ def locks_out(name: str) -> tuple[str, ...]:
     base = name.strip().rpartition("/")[2].partition(".")[0].partition("@")[0].partition("-session")[0].lower()
     if base not in _DOORS:
         return ()
-    return (_("You may reach the host by {name}: without it nobody may get in", name=name),)
+    return (_("You may be connected to the host through {name}: without it, nobody may be able to log in", name=name),)
 
 
 # Operations on systemd units and on processes.
@@ -139,14 +139,14 @@ async def read_unit(host: Host, unit: str) -> Unit:
     done = await host.run(["systemctl", "show", *properties, "--", checked(unit)], timeout_s=_ANSWER_S)
     if not done.ok:
         raise HostError(
-            host.name, tr("{host}: systemctl does not tell of {unit}: {words}", host=host.name, unit=unit,
+            host.name, tr("{host}: systemctl does not report {unit}: {words}", host=host.name, unit=unit,
                           words=last_words(done.stderr)),
         )  # fmt: skip
     shown = dict(line.partition("=")[::2] for line in done.stdout.decode("utf-8", "replace").splitlines())
     if shown.get("LoadState") == "not-found":
         raise UsageError(
             tr("{host} has no unit {unit}", host=host.name, unit=unit),
-            tr("See systemctl list-units --all there for the names."),
+            tr("Run systemctl list-units --all there to see the names."),
         )
     pid, restarts = shown.get("MainPID", "0"), shown.get("NRestarts", "0")
     return Unit(
@@ -206,9 +206,9 @@ def unit_operation(verb: Verb, host: str, unit: str, *, sudo: bool) -> Operation
         "start": _("start {unit} on {host}", unit=unit, host=host),
     }
     changes = {
-        "restart": _("{unit} is down until it has started again; its connections are cut", unit=unit),
-        "stop": _("{unit} is down until somebody starts it; recovery leaves it alone", unit=unit),
-        "start": _("{unit} runs, and what it needs with it", unit=unit),
+        "restart": _("{unit} is down until it has restarted; its connections are closed", unit=unit),
+        "stop": _("{unit} is down until someone starts it; recovery leaves it alone", unit=unit),
+        "start": _("{unit} is started, with the units that it requires", unit=unit),
     }
     warning = () if verb == "start" else locks_out(unit)
     return Operation(
@@ -234,11 +234,11 @@ async def prove_unit(host: Host, operation: Operation, settles_s: float = SETTLE
         after_s = loop.time() - began_s
         text = _("{unit} is {active} ({sub})", unit=unit.name, active=unit.active, sub=unit.sub)
         if not _as_wanted(operation, unit):
-            later = "" if first is None else _("; for {seconds:.0f} s it was as wanted", seconds=after_s)
+            later = "" if first is None else _("; it was in the wanted state for {seconds:.0f} s", seconds=after_s)
             raise _not_so(host, operation, f"{text}{later}", unit)
         first = first or unit
         if (unit.restarts, unit.invocation) != (first.restarts, first.invocation):
-            again = _("{unit} ended and was started again within {seconds:.0f} s", unit=unit.name, seconds=after_s)
+            again = _("{unit} exited and was restarted within {seconds:.0f} s", unit=unit.name, seconds=after_s)
             raise _not_so(host, operation, again, unit)
         if after_s >= settles_s:
             return text
@@ -255,7 +255,7 @@ def _not_so(host: Host, operation: Operation, state: str, unit: Unit) -> Command
     return CommandFailed(
         host.name,
         tr("{host}: after {command}: {state}", host=host.name, command=" ".join(operation.argv), state=state),
-        tr("Read its log: journalctl -u {unit} -n 50", unit=unit.name),
+        tr("Check its log: journalctl -u {unit} -n 50", unit=unit.name),
         outcome=unit.result,
         stderr="",
     )
@@ -265,7 +265,7 @@ def checked(unit: str) -> str:
     """``unit``, where that can be a unit's name. Raises UsageError."""
     if not _NAME.fullmatch(unit):
         raise UsageError(
-            tr("{unit} is no unit of systemd", unit=unit), tr("Write its name, as lilfox-backend.service.")
+            tr("{unit} is not a systemd unit", unit=unit), tr("Write its name, such as lilfox-backend.service.")
         )
     return unit
 
@@ -295,9 +295,9 @@ def signal_operation(
             tr("{pid} is the first process of {host}", pid=pid, host=host), tr("Restart or stop its units instead.")
         )
     changes = {
-        "TERM": _("{command} is asked to end: it saves what it has to, and ends", command=command),
-        "KILL": _("{command} ends at once: what it has not saved is lost", command=command),
-        "HUP": _("a daemon reads its configuration again; a program that does not know HUP ends"),
+        "TERM": _("{command} is asked to end: it saves its data, then ends", command=command),
+        "KILL": _("{command} ends at once: unsaved data is lost", command=command),
+        "HUP": _("a daemon reloads its configuration; a program that does not handle HUP ends"),
     }
     warning = locks_out(command)
     return Operation(
@@ -327,12 +327,17 @@ async def prove_signal(host: Host, operation: Operation) -> str:
     if signal == "KILL":
         raise CommandFailed(
             host.name,
-            tr("{host}: {pid} got KILL and is still there, in state {state}", host=host.name, pid=pid, state=state),
+            tr(
+                "{host}: {pid} received KILL, but is still there, in state {state}",
+                host=host.name,
+                pid=pid,
+                state=state,
+            ),
             tr("In state D it waits for a disk or a network drive, and ends when that answers."),
             outcome=state,
             stderr="",
         )
-    return _("{pid} has got {signal} and runs", pid=pid, signal=signal)
+    return _("{pid} received {signal} and is still running", pid=pid, signal=signal)
 
 
 async def _state(host: Host, pid: str, start: str, *, sudo: bool) -> str | None:
@@ -341,6 +346,6 @@ async def _state(host: Host, pid: str, start: str, *, sudo: bool) -> str | None:
     if done.exit_status == ANOTHER:
         return None
     if not done.ok:
-        raise HostError(host.name, tr("{host} does not tell of process {pid}", host=host.name, pid=pid))
+        raise HostError(host.name, tr("{host} does not report the state of process {pid}", host=host.name, pid=pid))
     state = done.stdout.decode("ascii", "replace").strip()
     return None if state in ("Z", "X") else state

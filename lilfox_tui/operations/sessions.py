@@ -38,18 +38,18 @@ def session_operation(
     """What ends the statement that ``session`` of the backend ``name`` runs, or all of it."""
     pid, who = session.pid, f"{session.role or '-'}@{session.database or '-'}"
     if how == "cancel":
-        title = _("cancel what session {pid} ({who}) runs on {name}", pid=pid, who=who, name=name)
+        title = _("cancel the statement of session {pid} ({who}) on {name}", pid=pid, who=who, name=name)
         changes = [
             _("its statement ends with an error, and its transaction is rolled back or waits for the client to do so")
         ]
     else:
-        title = _("end session {pid} ({who}) on {name}", pid=pid, who=who, name=name)
-        changes = [_("its connection is cut, and what it has not committed is rolled back")]
+        title = _("terminate session {pid} ({who}) on {name}", pid=pid, who=who, name=name)
+        changes = [_("its connection is closed, and uncommitted work is rolled back")]
     if session.blocks:
         changes.append(
             ngettext(
-                "{count} session that waits for its locks goes on",
-                "{count} sessions that wait for its locks go on",
+                "{count} session that waits for its locks can continue",
+                "{count} sessions that wait for its locks can continue",
                 session.blocks,
             )
         )
@@ -84,13 +84,13 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
     if found is None:
         raise UsageError(tr("there is no backend {name} in the configuration", name=asked.backend))
     if config.read_only:
-        raise NotAllowed(tr("{name}: nothing was changed: all is read_only", name=asked.backend),
-                         tr("Take read_only: off the configuration."))  # fmt: skip
+        raise NotAllowed(tr("{name}: nothing was changed: read_only is set", name=asked.backend),
+                         tr("Remove read_only: from the configuration."))  # fmt: skip
     host = None if found.host is None else opened_host(config, found.host)
     backend = load(found.kind).open_backend(asked.backend, found, host)
     try:
         if not isinstance(backend, EndsSessions):
-            raise UsageError(tr("{name} has no sessions that can be ended", name=asked.backend))
+            raise UsageError(tr("{name} does not support ending sessions", name=asked.backend))
         how: Ending = "cancel" if asked.operation.kind == "cancel query" else "terminate"
         run.intent(asked.operation.title)
         told: bool | None = None
@@ -126,17 +126,17 @@ async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: 
         if how == "cancel" and (there.state != "active" or there.statement_began != session.statement_began):
             if told is False:
                 break
-            return _("session {pid} runs that statement no more", pid=session.pid)
+            return _("session {pid} no longer runs that statement", pid=session.pid)
     if told is False:
         raise BackendError(
-            tr("session {pid} had ended already, or runs another statement; nothing was done", pid=session.pid),
-            tr("Look at the sessions that there are now."),
+            tr("session {pid} had already ended, or runs another statement; nothing was done", pid=session.pid),
+            tr("Check the current sessions."),
         )
     if told is None:
-        raise NotProved(tr("nobody knows whether session {pid} was told to end; it is still there", pid=session.pid))
+        raise NotProved(tr("it is not known whether session {pid} was told to end; it is still there", pid=session.pid))
     raise BackendError(
-        tr("session {pid} was told to end and is still there", pid=session.pid),
-        tr("It ends when what it waits for (a disk, a client) lets it. Look again, then do it again."),
+        tr("session {pid} was told to end, but is still there", pid=session.pid),
+        tr("It ends when what it waits for (a disk, a client) responds. Check again, then retry."),
     )
 
 
@@ -152,7 +152,11 @@ async def _found(run: Run, backend: EndsSessions, session: ClientSession) -> Cli
         except (BackendError, HostError) as error:
             if asyncio.get_running_loop().time() > last:
                 raise NotProved(
-                    tr("nobody saw whether session {pid} ended: {reason}", pid=session.pid, reason=error.message)
+                    tr(
+                        "could not check whether session {pid} has ended: {reason}",
+                        pid=session.pid,
+                        reason=error.message,
+                    )
                 ) from None
             run.say(str(error.message), "warning")
             await asyncio.sleep(_TRIES_S)

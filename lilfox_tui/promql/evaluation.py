@@ -105,7 +105,7 @@ class SeriesBuilder:
         self._count += len(vector.labels)
         if self._count > _MOST_VALUES:
             raise QueryError(
-                tr("more than {count} values at once; ask for fewer series or longer steps", count=_MOST_VALUES)
+                tr("more than {count} values at once; query fewer series or use a longer step", count=_MOST_VALUES)
             )
         self._times.append(at_ms)
         self._vectors.append(vector)
@@ -289,7 +289,7 @@ class Evaluation:
         if first < start_ms or (self._semantics.left_open and first == start_ms):
             first += step_ms
         if (end_ms - first) // step_ms >= _MOST_STEPS:
-            raise QueryError(tr("subquery: more than {count} steps; make its step longer", count=_MOST_STEPS))
+            raise QueryError(tr("subquery: more than {count} steps; use a longer step", count=_MOST_STEPS))
         inner = Row(self._looked_at(node.shift, row.last_ms), subquery=True)
         before, kept = self._steps.get(id(node), {}), {}
         steps = SeriesBuilder()

@@ -114,13 +114,13 @@ def _refuse_newer(words: list[QueryToken], text: str) -> None:
     """In Prometheus 2 a duration is no number, a number no duration, and the names to group by stand without quotes."""
     for place, token in enumerate(words):
         if token.sort == "number" and _wants_duration(words, place) != token.is_duration:
-            reason = tr("Prometheus 2 takes no number for a duration, and no duration for a number")
+            reason = tr("Prometheus 2 accepts neither a number as a duration nor a duration as a number")
             raise QueryError(reason, text=text, position=token.position)
     grouping = False
     for before, token in pairwise(words):
         grouping = (grouping and before.text != ")") or (before.text.lower() in _GROUPING and token.text == "(")
         if grouping and token.sort == "string":
-            raise QueryError(tr("Prometheus 2 takes no text for a label"), text=text, position=token.position)
+            raise QueryError(tr("Prometheus 2 accepts no quoted label here"), text=text, position=token.position)
 
 
 def _wants_duration(words: list[QueryToken], place: int) -> bool:
@@ -188,7 +188,9 @@ Inner = Callable[[Any], Node]
 
 def _selector(parsed: Any, range_ms: int | None) -> Selector:
     if parsed.matchers.or_matchers:
-        raise QueryError(tr("'or' between label matchers is VictoriaMetrics' and not supported"), word="or")
+        raise QueryError(
+            tr("'or' between label matchers is a VictoriaMetrics extension and is not supported"), word="or"
+        )
     matchers = tuple(Matcher(one.name, _COMPARISONS[_last_word(one.op)], one.value) for one in parsed.matchers.matchers)
     if parsed.name is not None:
         matchers = (Matcher(NAME, "=", parsed.name), *matchers)
@@ -249,16 +251,16 @@ def _check_arguments(function: Function, arguments: tuple[Node, ...]) -> None:
     if not least <= len(arguments) <= most:
         raise QueryError(
             ntr(
-                "{name}: {count} argument is given, it takes {least}",
-                "{name}: {count} arguments are given, it takes {least}",
+                "{name}: {count} argument given, expected {least}",
+                "{name}: {count} arguments given, expected {least}",
                 len(arguments),
                 name=function.name,
                 least=least,
             )
             if least == most
             else ntr(
-                "{name}: {count} argument is given",
-                "{name}: {count} arguments are given",
+                "{name}: wrong number of arguments: {count}",
+                "{name}: wrong number of arguments: {count}",
                 len(arguments),
                 name=function.name,
             )

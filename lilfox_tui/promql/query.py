@@ -96,10 +96,10 @@ class Query:
         Raises QueryError where there is no value, and for more than MOST_STEPS steps."""
         if self.kind not in ("vector", "scalar"):
             raise QueryError(
-                tr("a range query gives a vector or a scalar at each step; this one is a {kind}", kind=self.kind)
+                tr("a range query must return a vector or a scalar at each step; this one is a {kind}", kind=self.kind)
             )
         if step_ms <= 0 or (end_ms - start_ms) // step_ms >= MOST_STEPS:
-            raise QueryError(tr("the step must be longer than 0 and give at most {count} values", count=MOST_STEPS))
+            raise QueryError(tr("the step must be longer than 0 and yield at most {count} values", count=MOST_STEPS))
         evaluation, steps = Evaluation(source, self.semantics, start_ms, end_ms), SeriesBuilder()
         with np.errstate(all="ignore"):
             for at_ms in range(start_ms, end_ms + 1, step_ms):

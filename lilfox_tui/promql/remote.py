@@ -112,18 +112,21 @@ class HttpApi:
         except TimeoutError:
             raise NotAnswered(
                 tr("{where} did not answer within {seconds:g} s", where=where, seconds=self._config.timeout),
-                tr("Ask for less time or fewer series, or raise timeout."),
+                tr("Query a shorter time range or fewer series, or raise timeout."),
             ) from None
         except HostError as error:
             await self.close()
-            raise NotAnswered(tr("cannot ask from {host}: {reason}", host=error.host, reason=error.message)) from None
+            raise NotAnswered(
+                tr("cannot send the request from {host}: {reason}", host=error.host, reason=error.message)
+            ) from None
         except TooMuch as error:
-            hint = tr("Ask for less time, a longer step or fewer series.")
+            hint = tr("Query a shorter time range or fewer series, or use a longer step.")
             raise NotAnswered(error.message, hint) from None
         except (HttpFault, OSError, UnicodeError) as error:
             await self.close()
             raise NotAnswered(
-                reason_of(error, self._way.where), tr("Does it run, and is the address right? from: asks from a host.")
+                reason_of(error, self._way.where),
+                tr("Is it running, and is the address right? With from:, that host sends the request."),
             ) from None
 
     async def _asked(self, method: str, path: str, body: bytes | None, kind: str, *, again: bool) -> Reply:
@@ -151,9 +154,9 @@ class HttpApi:
             parts = urlsplit(location)
             target = f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else parts.path
             raise NotAnswered(
-                tr("{where} points to {target}, which is not followed, for secrets would go there",
+                tr("{where} redirects to {target}; not followed, because secrets would be sent there",
                    where=self.where, target=target),
-                tr("Write the address that is meant into url."),
+                tr("Set url to the actual address."),
             )  # fmt: skip
         if status < 300 or (status not in (401, 403, 404) and reply.body.lstrip()[:1] in (b"{", b'"')):
             return
@@ -166,7 +169,7 @@ class HttpApi:
             )
         reason = redacted_start(reply.body, _REASON_CHARS)
         raise NotAnswered(
-            tr("{where} answers {status}: {reason}", where=self.where, status=status, reason=reason), hint
+            tr("{where} returns {status}: {reason}", where=self.where, status=status, reason=reason), hint
         )
 
 
@@ -248,8 +251,8 @@ def _lines(series: Sequence[_ResultSeries]) -> list[Line]:
 
 def _native() -> NotSupported:
     return NotSupported(
-        tr("the answer holds native histograms, which cannot be shown"),
-        tr("ask for a number of them, such as histogram_quantile(0.95, …) or histogram_count(…)"),
+        tr("the response contains native histograms, which cannot be shown"),
+        tr("query a number derived from them, such as histogram_quantile(0.95, …) or histogram_count(…)"),
     )
 
 
@@ -333,7 +336,7 @@ class RemoteEngine(QueryEngine):
     async def range(self, text: str, start: datetime, end: datetime, step_s: float) -> list[Line]:
         """As :meth:`QueryEngine.range`."""
         if step_s <= 0 or (end - start).total_seconds() / step_s >= MOST_STEPS:
-            raise QueryError(tr("the step must be longer than 0 and give at most {count} values", count=MOST_STEPS))
+            raise QueryError(tr("the step must be longer than 0 and yield at most {count} values", count=MOST_STEPS))
         params = [
             ("query", text), ("start", _seconds(start)), ("end", _seconds(end)), ("step", f"{step_s:.3f}"),
             ("timeout", f"{self._timeout_s:g}s"),
@@ -406,16 +409,16 @@ class RemoteEngine(QueryEngine):
             return QueryError(said, text=text)
         hint: Message | str = ""
         if envelope.error_type == "timeout":
-            hint = tr("Ask for less time or fewer series, or raise timeout.")
+            hint = tr("Query a shorter time range or fewer series, or raise timeout.")
         kind = envelope.error_type or tr("error")
-        return LilFoxError(tr("{where} answers {kind}: {reason}", where=self.where, kind=kind, reason=said), hint)
+        return LilFoxError(tr("{where} returns {kind}: {reason}", where=self.where, kind=kind, reason=said), hint)
 
     def _odd(self, reply: Reply | None = None) -> NotAnswered:
         hint = tr("Is that the right address?")
         start = "" if reply is None else redacted_start(reply.body, 100)
         if not start:
-            return NotAnswered(tr("{where} answers something that is not Prometheus' API", where=self.where), hint)
-        what = tr("{where} answers something that is not Prometheus' API: {start}", where=self.where, start=start)
+            return NotAnswered(tr("{where} does not respond like the Prometheus API", where=self.where), hint)
+        what = tr("{where} does not respond like the Prometheus API: {start}", where=self.where, start=start)
         return NotAnswered(what, hint)
 
 

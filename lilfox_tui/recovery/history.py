@@ -78,11 +78,11 @@ class RecoveryHistory:
         except OSError as error:
             raise LilFoxError(
                 tr(
-                    "{path}: what is restarted cannot be written down: {reason}; nothing was restarted",
+                    "{path}: the restart cannot be recorded: {reason}; nothing was restarted",
                     path=path,
                     reason=error.strerror or error,
                 ),
-                tr("make room there, or name another place with XDG_STATE_HOME"),
+                tr("free up space there, or set XDG_STATE_HOME to another place"),
             ) from None
 
 
@@ -113,13 +113,13 @@ LEVELS: dict[UnitState, Level] = {
     "unknown": Level.FAILING,
 }
 _TEXTS: dict[UnitState, Message] = {
-    "well": tr("well"),
+    "well": tr("healthy"),
     "left alone": tr("left alone"),
     "unhealthy": tr("unhealthy"),
     "restarting": tr("is being restarted"),
     "waiting": tr("unhealthy after a restart"),
     "given up": tr("given up: restarted too often"),
-    "unknown": tr("not known"),
+    "unknown": tr("unknown"),
 }
 
 

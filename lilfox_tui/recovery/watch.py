@@ -63,12 +63,12 @@ async def restart(run: Run, wanted: dict[str, Any]) -> Outcome:
     config = load(Path(asked.config) if asked.config else None).config
     found = config.recovery.get(asked.name)
     if found is None:
-        raise UsageError(tr("there is no {name} under recovery: any more", name=asked.name))
+        raise UsageError(tr("{name} is no longer configured under recovery:", name=asked.name))
     host = opened_host(config, found.host)
     try:
         sudo = config.hosts[found.host].sudo
         if await stopped_by_order(host, await read_unit(host, found.unit), sudo=sudo):
-            said = _("{unit} was stopped by order meanwhile: it is not restarted", unit=found.unit)
+            said = _("{unit} was stopped on purpose in the meantime: it is not restarted", unit=found.unit)
             return Outcome("failed", said, exit_code=1)
         operation = unit_operation("restart", found.host, found.unit, sudo=sudo)
         try:
@@ -97,7 +97,7 @@ async def _healthy(config: Config, unit: RecoveryConfig, host: Host, operation: 
             await asking.close()
     if check.health is Health.HEALTHY:
         return Outcome("ok", _("{state}; {service} is healthy", state=now, service=unit.service))
-    said = check.error or check.detail or _("it answers {status}", status=check.status_code)
+    said = check.error or check.detail or _("it answers with {status}", status=check.status_code)
     await prove_unit(host, operation, 0)  # it may have gone down meanwhile, which says more
     return Outcome("failed", _("{state}, but {service} is not: {reason}", state=now, service=unit.service, reason=said),
                    exit_code=1)  # fmt: skip
@@ -237,13 +237,13 @@ class UnitWatch:
         if self._probe is not None:
             check = await self._probe.check_once()
             if check.health is not Health.HEALTHY:
-                said = check.error or check.detail or _("it answers {status}", status=check.status_code)
+                said = check.error or check.detail or _("it answers with {status}", status=check.status_code)
                 return "unhealthy", _("{service}: {reason}", service=self._probe.name, reason=said)
         return "well", ""
 
     async def _down(self, unit: Unit) -> tuple[UnitState, str]:
         if await stopped_by_order(self._host, unit, sudo=self._sudo):
-            return "left alone", _("{unit} was stopped by order", unit=unit.name)
+            return "left alone", _("{unit} was stopped on purpose", unit=unit.name)
         return "unhealthy", _("{unit} is {active} ({result})", unit=unit.name, active=unit.active, result=unit.result)
 
     def _note(self, state: UnitState, why: str, restarts: bool) -> UnitRecord:

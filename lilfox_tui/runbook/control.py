@@ -63,16 +63,16 @@ def other_text(folding: RunReducer) -> ChangedText | None:
     if there == folding.sha256:
         return None
     if not there:
-        return ChangedText(what=(tr("{path} cannot be read any more", path=runbook.path),), now=None)
-    changed = tr("{path} was changed since this run read it", path=runbook.path)
+        return ChangedText(what=(tr("{path} can no longer be read", path=runbook.path),), now=None)
+    changed = tr("{path} has changed since this run read it", path=runbook.path)
     try:
         now = file.read()
     except LilFoxError as error:
         return ChangedText(
-            what=(changed, tr("what it says now cannot be run: {reason}", reason=error.message)), now=None
+            what=(changed, tr("its current text cannot be run: {reason}", reason=error.message)), now=None
         )
     commands = sum(len(step.commands) for step in now.steps)
-    told = tr("commands that are as they were: {count} of {all}", count=len(command_moves(runbook, now)), all=commands)
+    told = tr("unchanged commands: {count} of {all}", count=len(command_moves(runbook, now)), all=commands)
     others = why_not(Path(runbook.path))
     return ChangedText(what=(changed, *(() if others is None else (others.message,)), told), now=now)
 
@@ -133,8 +133,8 @@ def begin(
     except KeyHeld as held:
         if held.holder is None:
             raise
-        hint = tr("watch it: lilfox attach {id}; go on with it: lilfox runbook run --resume {id}; end it: "
-                  "lilfox jobs cancel {id}", id=held.holder.id)  # fmt: skip
+        hint = tr("watch it: lilfox attach {id}; resume it: lilfox runbook run --resume {id}; cancel it: lilfox "
+                  "jobs cancel {id}", id=held.holder.id)  # fmt: skip
         raise KeyHeld(held.message, hint, holder=held.holder) from None
 
 
@@ -188,7 +188,10 @@ def in_terminal(
     secret = {variable.name for variable in folding.runbook.variables if variable.type == "secret"}
     if any(placeholder.name in secret for placeholder in command.placeholders) or len(turn.hosts) != 1:
         raise LilFoxError(
-            tr("this cannot be run from here: it is of several hosts, or would show a secret to all on the host")
+            tr(
+                "this cannot be run from here: it is for several hosts, or would expose a secret to everyone on "
+                "the host"
+            )
         )
     unset = UnsetVariables(folding.runbook)
     unset.refuse(command)

@@ -111,7 +111,7 @@ class FirstRun(Struct, frozen=True, kw_only=True):
                       sha256=self.sha256[:12], commands=_counted(self.commands))  # fmt: skip
         told = {"path": self.path, "sha256": self.sha256[:12], "commands": _counted(self.commands)}
         if self.changed:
-            return tr("{path} was changed since it was allowed (sha256 {sha256}…); its commands: {commands}", **told)
+            return tr("{path} has changed since it was allowed (sha256 {sha256}…); its commands: {commands}", **told)
         return tr("first run of {path} here (sha256 {sha256}…); its commands: {commands}", **told)
 
 
@@ -145,7 +145,11 @@ def allow(first: FirstRun) -> None:
             replace_file(path, msgspec.json.encode(dict(list(known.items())[-_MOST_FILES:])))
     except OSError as error:
         raise LilFoxError(
-            tr("that {path} is allowed cannot be kept: {reason}", path=first.path, reason=error.strerror or error)
+            tr(
+                "the permission to run {path} cannot be saved: {reason}",
+                path=first.path,
+                reason=error.strerror or error,
+            )
         ) from None
 
 
@@ -156,7 +160,8 @@ def refuse_first_run(runbook: Runbook, config: RunbooksConfig) -> None:
             first.question,
             first.others.hint
             if first.others is not None
-            else tr("look at it: lilfox runbook show {path}; then say --yes, or run it at a terminal, which asks",
+            else tr("review it: lilfox runbook show {path}; then add --yes, or run it in a terminal, which asks "
+                    "first",
                path=first.path),
         )  # fmt: skip
 

@@ -85,18 +85,16 @@ def recognise(families: Mapping[str, Family], series: LabelList, names: MetricNa
     requests = max(counters, key=_whole_count, default=None)
     if requests is None:
         none_yet = any(_may_count_requests(name, each.type) for name, each in families.items())
-        why = tr("no request was counted yet") if none_yet else tr("the page has no counter of requests")
+        why = tr("no request has been counted yet") if none_yet else tr("the page has no request counter")
         missing["requests"] = _not_found(names.requests, why)
     elif not requests.status:
-        missing["status"] = _not_found(
-            names.status_label, tr("{metric} has no label that tells the status", metric=requests.metric)
-        )
+        missing["status"] = _not_found(names.status_label, tr("{metric} has no status label", metric=requests.metric))
     latency = max(latencies, key=_whole_time, default=None)
     if latency is None:
-        missing["latency"] = _not_found(names.latency, tr("the page has no histogram of times to an answer"))
+        missing["latency"] = _not_found(names.latency, tr("the page has no histogram of response times"))
     in_flight = _in_flight(metrics, names)
     if not in_flight:
-        missing["in_flight"] = _not_found(names.inflight, tr("the page has no gauge of requests under way"))
+        missing["in_flight"] = _not_found(names.inflight, tr("the page has no gauge of requests in flight"))
     return Application(
         requests,
         latency,
@@ -108,7 +106,9 @@ def recognise(families: Mapping[str, Family], series: LabelList, names: MetricNa
 
 
 def _not_found(named: str | None, otherwise: Message) -> Message:
-    return otherwise if named is None else tr("the page has no {name}, which the config names", name=named)
+    return (
+        otherwise if named is None else tr("the page does not have {name}, which the configuration names", name=named)
+    )
 
 
 def _metrics(families: Mapping[str, Family], series: LabelList, named: Iterable[str]) -> dict[str, _Metric]:

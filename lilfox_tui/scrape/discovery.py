@@ -170,12 +170,12 @@ def _target(job: ScrapeJob, labels: dict[str, str]) -> ScrapeTarget | None:
         return None
     address = made.get(_ADDRESS, "")
     if not is_place(address):
-        raise ValueError(_("that is no address; HOST:PORT is wanted"))
+        raise ValueError(_("that is not an address; expected HOST:PORT"))
     if made.get("__scheme__") not in ("http", "https"):
         raise ValueError(_("the scheme is neither http nor https"))
     interval_s, timeout_s = (parse_duration(made.get(name, "")) / 1000 for name in _TIMES)
     if not 0 < timeout_s <= interval_s:
-        raise ValueError(_("timeout and interval of the scrape do not fit together"))
+        raise ValueError(_("the scrape timeout must be longer than 0 and at most the scrape interval"))
     own = {name: value for name, value in made.items() if not name.startswith("__")}
     own.setdefault("instance", address)
     return ScrapeTarget(

@@ -65,7 +65,7 @@ def read_sample(line: bytes, *, openmetrics: bool) -> SampleLine:
     """A line that is neither blank nor a comment, without its newline. Raises Malformed."""
     match = (_OPENMETRICS if openmetrics else _TEXT).fullmatch(line)
     if match is None:
-        raise Malformed(tr("a name, labels in braces and a value are wanted"))
+        raise Malformed(tr("expected a name, labels in braces and a value"))
     series, value, at = match.groups()
     if at is None:
         return SampleLine(series, number(value), None)
@@ -84,7 +84,7 @@ def number(text: bytes) -> float:
         return value
     word = _WORDS.get(text.decode("ascii", "replace").lower())
     if word is None:
-        raise Malformed(tr("the value is no number"))
+        raise Malformed(tr("the value is not a number"))
     return word
 
 
@@ -101,7 +101,7 @@ def read_series(series: bytes) -> dict[str, str]:
         match = _LABEL.match(inner, place)
         if match is None:
             if inner[place:].strip(b" \t"):
-                raise Malformed(tr('between the braces labels are wanted, each as name="value"'))
+                raise Malformed(tr('expected labels in the braces, each as name="value"'))
             break
         place = match.end()
         plain, quoted, equals, value, comma = match.groups()
@@ -122,7 +122,7 @@ def _set(labels: dict[str, str], name: str, value: bytes) -> None:
     if not name:
         raise Malformed(tr("a label has no name"))
     if name in labels:
-        raise Malformed(tr("label {name} stands twice", name=name))
+        raise Malformed(tr("label {name} appears twice", name=name))
     if len(labels) > _MOST_LABELS:
         raise Malformed(tr("a series has more than {limit} labels", limit=_MOST_LABELS))
     labels[name] = _text(value)
@@ -143,7 +143,7 @@ def _unescaped(match: re.Match[str]) -> str:
 def _milliseconds(seconds: bytes) -> int:
     value = number(seconds)
     if not math.isfinite(value):
-        raise Malformed(tr("the time is no number"))
+        raise Malformed(tr("the time is not a number"))
     return int(value * 1000)
 
 
@@ -425,7 +425,7 @@ class _PageParser:
     def take(self, row: int, line: bytes) -> None:
         """One line. Raises Malformed, BadPage."""
         if self.ended:
-            raise Malformed(tr("something stands after # EOF"))
+            raise Malformed(tr("there is content after # EOF"))
         key, _space, end = line.rpartition(b" ")
         if key in self._known and (value := _plain(end)) is not None:
             self._sample(row, key, value, None)
@@ -496,7 +496,7 @@ class _PageParser:
         self.ended = self._openmetrics and words == [b"#", b"EOF"]
         if len(words) < 3 or words[0] != b"#" or words[1] not in (b"HELP", b"TYPE", b"UNIT"):
             if self._openmetrics and not self.ended:
-                raise Malformed(tr("OpenMetrics has no other comments than HELP, TYPE and UNIT"))
+                raise Malformed(tr("OpenMetrics has no comments other than HELP, TYPE and UNIT"))
             return
         try:
             kind, name = words[1].decode(), words[2].strip(b'"').decode()
@@ -506,9 +506,9 @@ class _PageParser:
         if kind == "TYPE":
             self._type = said
             if said not in (OPENMETRICS_TYPES if self._openmetrics else TEXT_TYPES):
-                raise Malformed(tr("no such type of metric"))
+                raise Malformed(tr("no such metric type"))
         elif kind == "UNIT" and said and not name.endswith(f"_{said}"):
-            raise Malformed(tr("the unit is not the end of the name"))
+            raise Malformed(tr("the unit is not a suffix of the name"))
         if name not in self.families and len(self.families) == _MOST_FAMILIES:
             return
         family = self.families.get(name, Family())
@@ -520,27 +520,27 @@ class _PageParser:
         """What to say of a line that is none of the format."""
         hint: Message | str = ""
         if line.lstrip()[:1] == b"<":
-            hint = tr("That is a page for people: is metrics_path right, or does it ask for a login?")
+            hint = tr("That looks like a web page: is metrics_path right, or does it require a login?")
         shown = fit(redacted_start(line, 2 * _SHOWN_CELLS), _SHOWN_CELLS).rstrip()
-        message = tr("line {line} is no metric: {reason}: {shown}", line=row + 1, reason=reason, shown=shown)
+        message = tr("line {line} is not a metric: {reason}: {shown}", line=row + 1, reason=reason, shown=shown)
         return BadPage(message, hint, samples=self.samples, kept=self.kept)
 
     def too_slow(self, row: int, rows: int) -> BadPage:
         """What to say of a page that is not read in time; what was read of it is known the next time."""
         return BadPage(
             tr("the page was not read in time: {count} of {all} lines", count=row, all=rows),
-            tr("Raise timeout, scrape more seldom, or drop series where they are made."),
+            tr("Raise timeout, scrape less often, or drop series at their source."),
             samples=self.samples, kept=self.kept, known_next_time=True,
         )  # fmt: skip
 
     def bad_end(self) -> BadPage:
         """What to say of an OpenMetrics page that stops half-way."""
-        return BadPage(tr("the page does not end with # EOF: it was cut off"), samples=self.samples, kept=self.kept)
+        return BadPage(tr("the page does not end with # EOF: it was truncated"), samples=self.samples, kept=self.kept)
 
 
 def _too_many(limit: int, samples: int, kept: int) -> BadPage:
     return BadPage(
-        tr("more than {limit} samples; none was taken", limit=limit),
+        tr("more than {limit} samples; none was stored", limit=limit),
         tr("Raise sample_limit, or drop series with metric_relabel."),
         samples=samples, kept=kept, known_next_time=True,
     )  # fmt: skip

@@ -115,7 +115,7 @@ class JobReader(Struct):
         """The items of a list of sections, where Prometheus takes no nulls."""
         items = self.nodes.items(node, at)
         if isinstance(node, ListNode) and len(items) < len(node.items):
-            self.wrong(node.line, at, _("an item of the list is empty; fill it or take it away"))
+            self.wrong(node.line, at, _("a list item is empty; fill it in or remove it"))
         return items
 
     def job(self, node: Node, given: Globals) -> ScrapeJob:
@@ -124,7 +124,7 @@ class JobReader(Struct):
         at: KeyPath = ("scrape_configs", name) if name else ("scrape_configs",)
         fields = self.nodes.fields(node, _JOB_FIELDS, at)
         if not name:
-            self.wrong(node.line, at, _("a job without a name; give it one, such as job_name: node"))
+            self.wrong(node.line, at, _("the job has no name; add one, such as job_name: node"))
         self._say_unsupported(fields, at)
         interval, timeout = self.times(fields, at, given.interval_s, given.timeout_s)
         relabel = self.relabel(fields.get("relabel_configs"), (*at, "relabel_configs"))
@@ -180,7 +180,8 @@ class JobReader(Struct):
                 targets.append(self.nodes.text(address, at))
                 if not relabelled and "/" in targets[-1]:
                     what = _(
-                        "{value} is no address; write HOST:PORT, without http:// and path", value=quoted(targets[-1])
+                        "{value} is not an address; write HOST:PORT, without http:// and path",
+                        value=quoted(targets[-1]),
                     )
                     self.wrong(address.line, at, what)
             made.append(TargetGroup(tuple(targets), labels))
@@ -190,7 +191,7 @@ class JobReader(Struct):
         """Notes those that are none."""
         for name, line in lines.items():
             if not LABEL_NAME.fullmatch(name):
-                self.wrong(line, at, _("{name} cannot be the name of a label", name=quoted(name)))
+                self.wrong(line, at, _("{name} is not a valid label name", name=quoted(name)))
 
     def relabel(self, node: Node | None, at: KeyPath) -> tuple[RelabelRule, ...]:
         """Rules of relabelling."""
@@ -201,7 +202,7 @@ class JobReader(Struct):
         rule = RelabelRule()
         action = self.nodes.text(fields.get("action"), at).lower() or rule.action
         if action not in ACTIONS:
-            what = _("{value} is not known here", value=quoted(action))
+            what = _("{value} is not a valid value", value=quoted(action))
             self.wrong(fields["action"].line, at, f"{what}; {rather(action, ACTIONS)}")
             return rule
         rule = replace(
@@ -230,12 +231,12 @@ class JobReader(Struct):
             self.nodes.duration_s(fields.get("refresh_interval"), at)
             files = self.nodes.items(fields.get("files"), at)
             if not files:
-                self.wrong(item.line, at, _("no files; name one, such as targets/*.json"))
+                self.wrong(item.line, at, _("no files; add one, such as targets/*.json"))
             for file in files:
                 pattern = self.nodes.text(file, at)
                 if not _FILE_PATTERN.fullmatch(pattern):
                     what = _(
-                        "{value} names no .json, .yml or .yaml file, or has a * in a folder", value=quoted(pattern)
+                        "{value} is not a .json, .yml or .yaml file, or has a * in a folder", value=quoted(pattern)
                     )
                     self.wrong(file.line, at, what)
                 patterns.append(self.path(pattern))
@@ -251,14 +252,14 @@ class JobReader(Struct):
         if match is not None:
             return int(min(float(match[1]), 1e18) * 1024 ** _POWERS[(match[2] or "")[:1]])
         if node is not None and text not in ("", "0"):
-            self.wrong(node.line, at, _("{value} is no size; write one such as 10MB", value=quoted(text)))
+            self.wrong(node.line, at, _("{value} is not a size; write one such as 10MB", value=quoted(text)))
         return 0
 
     def _say_unsupported(self, fields: Fields, at: KeyPath) -> None:
         for name, node in fields.items():
             if name in _UNSUPPORTED:
                 self.unsupported.append(
-                    (node.line, _("{key} is not supported; it is left out", key=".".join((*at, name))))
+                    (node.line, _("{key} is not supported; it is ignored", key=".".join((*at, name))))
                 )
             elif name.endswith("_sd_configs") and name != "file_sd_configs":
                 what = _("{key} is not supported; its targets are not scraped", key=".".join((*at, name)))
@@ -267,7 +268,7 @@ class JobReader(Struct):
     def _access(self, fields: Fields, at: KeyPath) -> ScrapeAccess:
         named = [name for name in fields if name in _ACCESS_FIELDS]
         if len({name.removesuffix("_file") for name in named}) > 1:
-            self.wrong(fields[named[1]].line, at, _("only one of {names} may stand here", names=listed(named)))
+            self.wrong(fields[named[1]].line, at, _("use only one of {names}", names=listed(named)))
         access = ScrapeAccess(tls=self._tls(fields.get("tls_config"), (*at, "tls_config")))
         if "basic_auth" in fields:
             inner = self.nodes.fields(
@@ -291,7 +292,7 @@ class JobReader(Struct):
         """A secret that stands in the file, or a reference to the file that ``name_file`` names."""
         written, file = fields.get(name), fields.get(f"{name}_file")
         if written is not None and file is not None:
-            self.wrong(file.line, at, _("only one of {names} may stand here", names=f"{name}, {name}_file"))
+            self.wrong(file.line, at, _("use only one of {names}", names=f"{name}, {name}_file"))
         if file is not None:
             return SecretRef(f"file:{self.path(self.nodes.text(file, at))}")
         return PlainSecret(self.nodes.text(written, at))
@@ -300,11 +301,11 @@ class JobReader(Struct):
         fields = self.nodes.fields(node, _TLS_FIELDS, at) if node is not None else {}
         for name in ("ca", "cert", "key"):
             if name in fields:
-                what = _("{key} is not supported; it is left out", key=".".join((*at, name)))
+                what = _("{key} is not supported; it is ignored", key=".".join((*at, name)))
                 self.unsupported.append((fields[name].line, what))
         cert, key = (self.path(self.nodes.text(fields.get(name), at)) for name in ("cert_file", "key_file"))
         if node is not None and bool(cert or "cert" in fields) != bool(key or "key" in fields):
-            self.wrong(node.line, at, _("cert_file and key_file go together; write both or none"))
+            self.wrong(node.line, at, _("cert_file and key_file belong together; write both or none"))
         return Tls(
             verify=not self.nodes.flag(fields.get("insecure_skip_verify"), at, default=False),
             ca_file=self.path(self.nodes.text(fields.get("ca_file"), at)),
@@ -368,7 +369,7 @@ def _file(reading: JobReader, root: Node | None, path: Path) -> PrometheusFile:
         job = reading.job(node, given)
         if job.name in jobs:
             first = jobs[job.name].line
-            reading.wrong(node.line, ("scrape_configs", job.name), _("this job is in line {line} already", line=first))
+            reading.wrong(node.line, ("scrape_configs", job.name), _("line {line} already has this job", line=first))
         jobs.setdefault(job.name, job)
     if "scrape_config_files" in top:
         what = _("{key} is not supported; its targets are not scraped", key="scrape_config_files")
@@ -389,7 +390,7 @@ def _not_told(reading: JobReader, node: Node | None, path: Path) -> str:
     fields = reading.nodes.fields(node, _ALERTING_FIELDS, ("alerting",)) if node is not None else {}
     if not reading.nodes.items(fields.get("alertmanagers"), ("alerting", "alertmanagers")):
         return ""
-    what = _("its Alertmanagers are told nothing from here; name them under notifiers: with kind: alertmanager")
+    what = _("LilFox does not notify its Alertmanagers; add them under notifiers: with kind: alertmanager")
     return f"{clean(str(path))}:{fields['alertmanagers'].line}: {what}"
 
 

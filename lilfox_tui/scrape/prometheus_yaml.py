@@ -32,7 +32,7 @@ def read_text(path: Path, *, trusted: bool) -> str:
     except OSError as error:
         raise _unusable(path, _("cannot be read: {reason}", reason=error.strerror or type(error).__name__)) from None
     if len(raw) > MAX_BYTES:
-        raise _unusable(path, _("larger than 8 MiB; that is no file for Prometheus"))
+        raise _unusable(path, _("larger than 8 MiB; not a file for Prometheus"))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -66,7 +66,7 @@ class PrometheusNodes(Struct):
         """The entries of a mapping with fixed keys, nulls left out."""
         if not isinstance(node, MapNode):
             if not _is_nothing(node):
-                self.findings.add(node.line, at, _("a mapping is wanted here, with keys such as {key}:", key=known[0]))
+                self.findings.add(node.line, at, _("expected a mapping here, with keys such as {key}:", key=known[0]))
             return {}
         fields: Fields = {}
         for key, value in self._merged(node, at):
@@ -83,7 +83,7 @@ class PrometheusNodes(Struct):
             return ()
         if isinstance(node, ListNode):
             return tuple(item for item in node.items if not _is_nothing(item))
-        self.findings.add(node.line, at, _("a list is wanted here; begin each item with a dash"))
+        self.findings.add(node.line, at, _("expected a list here; begin each item with a dash"))
         return ()
 
     def text(self, node: Node | None, at: KeyPath) -> str:
@@ -91,7 +91,7 @@ class PrometheusNodes(Struct):
         if isinstance(node, ScalarNode):
             return "" if is_null(node) else node.text
         if node is not None:
-            self.findings.add(node.line, at, _("a text is wanted here; put it into quotes"))
+            self.findings.add(node.line, at, _("expected text here; put it in quotes"))
         return ""
 
     def texts(self, node: Node | None, at: KeyPath) -> tuple[dict[str, str], dict[str, int]]:
@@ -104,7 +104,7 @@ class PrometheusNodes(Struct):
         if node is None or _is_nothing(node):
             return ()
         if not isinstance(node, MapNode):
-            self.findings.add(node.line, at, _("a mapping is wanted here, with lines such as severity: page"))
+            self.findings.add(node.line, at, _("expected a mapping here, with lines such as severity: page"))
             return ()
         return tuple(self._merged(node, at))
 
@@ -113,7 +113,7 @@ class PrometheusNodes(Struct):
         if node is None:
             return None
         if not isinstance(node, ScalarNode):
-            self.findings.add(node.line, at, _("a duration is wanted here, such as 5m"))
+            self.findings.add(node.line, at, _("expected a duration here, such as 5m"))
             return None
         try:
             return parse_duration(node.text) / 1000
@@ -128,7 +128,7 @@ class PrometheusNodes(Struct):
             return 0
         number = _whole(node.text.replace("_", "")) if isinstance(node, ScalarNode) and node.plain else None
         if number is None:
-            self.findings.add(node.line, at, _("a whole number is wanted here, without quotes, such as 100"))
+            self.findings.add(node.line, at, _("expected a whole number here, without quotes, such as 100"))
         return number or 0
 
     def flag(self, node: Node | None, at: KeyPath, *, default: bool) -> bool:
@@ -137,7 +137,7 @@ class PrometheusNodes(Struct):
             return default
         word = node.text.lower() if isinstance(node, ScalarNode) and node.plain else ""
         if word not in _FLAGS:
-            self.findings.add(node.line, at, _("true or false is wanted here, without quotes"))
+            self.findings.add(node.line, at, _("expected true or false here, without quotes"))
         return _FLAGS.get(word, default)
 
     def named(self, node: Node, key: str) -> str:

@@ -79,12 +79,14 @@ class PageRequest:
         except TimeoutError:
             await self.close()
             raise NoPage(
-                tr("no whole page from {where} within {seconds:g} s", where=where, seconds=self._target.timeout_s),
-                tr("Does it hang, or is the way to it cut? A slow exporter needs a longer timeout."),
+                tr("no complete page from {where} within {seconds:g} s", where=where, seconds=self._target.timeout_s),
+                tr("Does it hang, or is the connection to it broken? A slow exporter needs a longer timeout."),
             ) from None
         except HostError as error:
             await self.close()
-            raise NoPage(tr("cannot ask from {host}: {reason}", host=error.host, reason=error.message)) from None
+            raise NoPage(
+                tr("cannot send the request from {host}: {reason}", host=error.host, reason=error.message)
+            ) from None
         except TooMuch as error:
             raise NoPage(error.message, tr("Raise body_limit if the page is meant to be that large.")) from None
         except (HttpFault, OSError, UnicodeError) as error:
@@ -110,7 +112,7 @@ class PageRequest:
                     content = await got.body(self._target.limits.body_bytes or None)
                     return Body(content, self._is_openmetrics(got.headers.get("content-type", ""), content))
                 path = self._same_place(path, target)
-        raise NoPage(tr("{where} points from one address to the next for ever", where=self._way.where))
+        raise NoPage(tr("{where} redirects endlessly", where=self._way.where))
 
     def _same_place(self, path: str, target: str) -> str:
         """The path that a redirect leads to. Another address is not followed: secrets would go there."""
@@ -119,13 +121,13 @@ class PageRequest:
             parts = urlsplit(urljoin(base + path, target))
         except ValueError:
             raise NoPage(
-                tr("{where} points to {target}, which is no address", where=self._way.where, target=target[:100])
+                tr("{where} redirects to {target}, which is not an address", where=self._way.where, target=target[:100])
             ) from None
         if f"{parts.scheme}://{parts.netloc}" != base:
             raise NoPage(
-                tr("{where} points to {target}, which is not followed, for secrets would go there",
+                tr("{where} redirects to {target}; not followed, because secrets would be sent there",
                    where=self._way.where, target=f"{parts.scheme}://{parts.hostname}{parts.path}"),
-                tr("Write the address that is meant as the target."),
+                tr("Use the actual address as the target."),
             )  # fmt: skip
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
@@ -136,24 +138,24 @@ class PageRequest:
         if status in (401, 403):
             hint = tr("Check user, password and headers of this target.")
         elif status == 404:
-            hint = tr("Is the path right? Many programs have it at /metrics, Spring at /actuator/prometheus.")
+            hint = tr("Is the path right? Many programs serve it at /metrics, Spring at /actuator/prometheus.")
         kind = NotMetrics if 400 <= status < 500 else NoPage
-        raise kind(tr("{where} answers {status}", where=self._way.where, status=status), hint)
+        raise kind(tr("{where} returns {status}", where=self._way.where, status=status), hint)
 
     def _is_openmetrics(self, content_type: str, content: bytes) -> bool:
         kind = content_type.partition(";")[0].strip().lower()
         if "html" in kind or content[:15].lstrip().lower().startswith((b"<!doctype html", b"<html")):
             raise NotMetrics(
-                tr("{where} sends a page for people (HTML), no metrics", where=self._way.where),
-                tr("Is the path right, or does it ask for a login?"),
+                tr("{where} returns an HTML page, not metrics", where=self._way.where),
+                tr("Is the path right? Does it require a login?"),
             )
         if kind == "application/openmetrics-text":
             return True
         if kind in _TEXT_TYPES:
             return False
         raise NotMetrics(
-            tr("{where} sends {type}, no metrics", where=self._way.where, type=kind[:60]),
-            tr("Text (text/plain) and OpenMetrics are read."),
+            tr("{where} returns {type}, not metrics", where=self._way.where, type=kind[:60]),
+            tr("Supported formats: text (text/plain) and OpenMetrics."),
         )
 
 
@@ -405,7 +407,7 @@ class Scraper:
 
     def _no_room(self, count: int, samples: int) -> BadPage:
         return BadPage(
-            tr("no room for {count} series: there may be {limit} of all targets together",
+            tr("no room for {count} series: the limit is {limit} for all targets together",
                count=count, limit=human_bytes(self._store.limit_bytes)),
             tr("Raise history.memory_mb, or scrape fewer targets or series."),
             samples=samples, kept=count,
@@ -414,9 +416,9 @@ class Scraper:
     def _tell_clock(self, at_ms: int) -> None:
         newest = self._series.newest_ms or at_ms
         error = LilFoxError(
-            tr("this machine's clock went back by {seconds:g} s; nothing is kept until it has caught up",
+            tr("this machine's clock went back by {seconds:g} s; nothing is stored until it has caught up",
                seconds=(newest - at_ms) / 1000),
-            tr("Is the time synchronised here?"),
+            tr("Is the clock of this machine synchronised?"),
         )  # fmt: skip
         self.feed.fail(error, next_try=self._next_try(at_ms))
 
@@ -429,24 +431,24 @@ def _remarks(page: ScrapedPage, refused: RejectedSamples) -> list[Message]:
     if page.duplicates:
         remarks.append(
             ntr(
-                "{count} sample dropped: its series stood on the page before",
-                "{count} samples dropped: their series stood on the page before",
+                "{count} sample dropped: its series is already on the page",
+                "{count} samples dropped: their series are already on the page",
                 page.duplicates,
             )
         )
     if refused.old:
         remarks.append(
             ntr(
-                "{count} sample dropped: it tells a time that is too old",
-                "{count} samples dropped: they tell a time that is too old",
+                "{count} sample dropped: its timestamp is too old",
+                "{count} samples dropped: their timestamps are too old",
                 refused.old,
             )
         )
     if refused.future:
         remarks.append(
             ntr(
-                "{count} sample dropped: it tells a time more than 10 minutes ahead",
-                "{count} samples dropped: they tell a time more than 10 minutes ahead",
+                "{count} sample dropped: its timestamp is more than 10 minutes ahead",
+                "{count} samples dropped: their timestamps are more than 10 minutes ahead",
                 refused.future,
             )
         )
@@ -517,7 +519,7 @@ class ScraperPool:
                 wanted[target.key] = target
             elif other.key != target.key:
                 what = _(
-                    "{url} has the same labels as {other}, which is scraped; give its job another name",
+                    "{url} has the same labels as {other}, which is scraped; rename its job",
                     url=clean(target.url), other=clean(other.url),
                 )  # fmt: skip
                 clashes.append(what)

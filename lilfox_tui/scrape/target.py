@@ -52,9 +52,9 @@ class RelabelRule(Struct, frozen=True):
         if self.action in _WITH_TARGET:
             fits = _TARGET if self.action == "replace" else LABEL_NAME
             if not fits.fullmatch(self.target_label):
-                raise LilFoxError(tr("{name} cannot be the name of a label", name=self.target_label))
+                raise LilFoxError(tr("{name} is not a valid label name", name=self.target_label))
         if self.action == "labelmap" and not _TARGET.fullmatch(self.replacement):
-            raise LilFoxError(tr("{name} cannot be the name of a label", name=self.replacement))
+            raise LilFoxError(tr("{name} is not a valid label name", name=self.replacement))
         allowed = _ONLY.get(self.action)
         if allowed is not None and any(
             getattr(self, name) != getattr(RelabelRule(), name)
@@ -210,7 +210,7 @@ class ScrapeTarget(Struct, frozen=True):
         if not made.pairs:
             return None
         if not made.get(NAME):
-            raise Malformed(tr("relabelling takes the name away"))
+            raise Malformed(tr("relabelling removes the name"))
         self._check(made)
         return made
 

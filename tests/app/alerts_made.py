@@ -100,7 +100,9 @@ def some() -> Alerts:
             replace(over, resolved_at=NOW - timedelta(minutes=5)),
         ),
         (silence,),
-        troubles=(Trouble("rules", tr("rules: no file fits {pattern}", pattern="/etc/lilfox/more/*.yml"), blind=True),),
+        troubles=(
+            Trouble("rules", tr("rules: no file matches {pattern}", pattern="/etc/lilfox/more/*.yml"), blind=True),
+        ),
     )
 
 

@@ -96,14 +96,14 @@ def service(name: str, level: Level, code: int | None, seconds: float | None, *r
 
 
 REFUSED = tr(
-    "{address} refuses the connection: nothing listens there, is the service running?", address="10.0.0.9:8443"
+    "{address} refuses the connection: nothing is listening there, is the service running?", address="10.0.0.9:8443"
 )
 
 
 def down() -> Overview:
     """Services that are ill in as many words as a real one needs."""
     gone = Unavailable(
-        NoPage(REFUSED, tr("Is the path right? Many programs have it at /metrics, Spring at /actuator/prometheus.")),
+        NoPage(REFUSED, tr("Is the path right? Many programs serve it at /metrics, Spring at /actuator/prometheus.")),
         NOW - timedelta(minutes=2),
         NOW + timedelta(seconds=40),
     )

@@ -161,7 +161,7 @@ def looked(folder: Path, output: str = OUTPUT) -> list[RunFact]:
     return facts
 
 
-def failed(folder: Path, message: str = "its output does not have /active/") -> list[RunFact]:
+def failed(folder: Path, message: str = "its output does not match /active/") -> list[RunFact]:
     """The restart done on both hosts, its check failed on one."""
     facts = looked(folder)
     for number, host in enumerate(HOSTS):

@@ -179,7 +179,7 @@ async def test_what_cannot_be_done_says_why(how: str, begun: list[JobRequest]) -
 
 
 @pytest.mark.parametrize(
-    ("labels", "offered"), [({"job": "backend"}, f"restart {UNIT}"), ({"host": "db-1"}, "another unit of db-1")]
+    ("labels", "offered"), [({"job": "backend"}, f"restart {UNIT}"), ({"host": "db-1"}, "another unit on db-1")]
 )
 async def test_of_an_alert_what_its_labels_name(labels: dict[str, str], offered: str) -> None:
     app = app_of(alerting())

@@ -87,10 +87,10 @@ async def test_acknowledging_with_a_note_and_taking_it_back(tmp_path: Path) -> N
         await until(lambda: "acknowledged by" in screen_text(shown.pilot), what="in its history")
         await shown.keys("U")
         await until(
-            lambda: (found := shown.app.metrics.state.selected_alert()) and not found.acknowledged, what="taken back"
+            lambda: (found := shown.app.metrics.state.selected_alert()) and not found.acknowledged, what="undone"
         )
         await shown.keys("A", "escape")
-        assert shown.app.metrics.state.page is not None, "esc leaves the line, not the page"
+        assert shown.app.metrics.state.page is not None, "esc closes the line, not the page"
 
 
 async def test_the_note_that_is_left_acknowledges_nothing(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_the_note_that_is_left_acknowledges_nothing(tmp_path: Path) -> Non
         await firing(shown)
         await shown.keys("A", "x", "escape")
         await shown.keys("U")
-        assert "nobody has acknowledged it" in screen_text(shown.pilot)
+        assert "the alert is not acknowledged" in screen_text(shown.pilot)
 
 
 async def test_a_change_that_is_refused_is_told_and_the_console_goes_on(
@@ -142,7 +142,7 @@ async def test_a_silence_shows_what_it_would_take_and_is_ended_from_the_list(tmp
         assert "2 silenced" in screen_text(shown.pilot)
         assert "firing" not in screen_text(shown.pilot).splitlines()[0]
         await shown.keys("S")
-        await until(lambda: "until it has resolved" in screen_text(shown.pilot), what="the list")
+        await until(lambda: "until it resolves" in screen_text(shown.pilot), what="the list")
         assert "new disk" in screen_text(shown.pilot)
         await shown.keys("enter")
         await until(lambda: not any(one.silenced_by for one in shown.alerts()), what="the silence ended")
@@ -169,7 +169,7 @@ async def test_its_page_says_why_now_and_over_time(tmp_path: Path) -> None:
         await shown.keys("y")
         assert shown.app.clipboard == "up == 0"
         await shown.keys("r")
-        told = "no runbook is for Down; its own is https://runbooks.example/down"
+        told = "no runbook for Down; its own is https://runbooks.example/down"
         await until(lambda: told in screen_text(shown.pilot), what="the runbook that it names")
         await shown.keys("y")
         assert shown.app.clipboard == "https://runbooks.example/down"
@@ -179,11 +179,11 @@ async def test_without_an_alert_the_keys_say_why_not(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 1}) as shown:
         await until(lambda: alerts_of(shown.app.metrics.state.overview), what="a first evaluation")
         for key, why in (
-            ("exclamation_mark", "no alert fires or is pending"),
+            ("exclamation_mark", "no alert is firing or pending"),
             ("A", "select an alert first"),
             ("s", "select an alert first"),
-            ("r", "no alert is selected, and none fires for this"),
-            ("S", "nothing is silenced"),
+            ("r", "no alert is selected, and none is firing for the selection"),
+            ("S", "there are no silences"),
         ):
             await shown.keys(key)
             assert why in screen_text(shown.pilot), key
@@ -193,7 +193,7 @@ async def test_read_only_changes_no_alert(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 0}, read_only=True) as shown:
         await firing(shown)
         await shown.keys("s")
-        assert "alerts are not changed with read_only" in screen_text(shown.pilot)
+        assert "read_only: alerts cannot be changed" in screen_text(shown.pilot)
 
 
 async def test_turned_back_the_screen_shows_the_alerts_of_then(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ async def test_turned_back_the_screen_shows_the_alerts_of_then(tmp_path: Path) -
         assert "this is the past" in screen_text(shown.pilot)
         shown.app.navigation.rewind(fired.active_at.replace(year=2020))
         await shown.pilot.pause()
-        assert "what was then is not known" in screen_text(shown.pilot)
+        assert "the state at that time is unknown" in screen_text(shown.pilot)
 
 
 async def test_filter_and_logs_of_an_alert(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ async def test_filter_and_logs_of_an_alert(tmp_path: Path) -> None:
             "Down"
         ]
         await shown.keys("exclamation_mark", "l")
-        assert "its labels name no service and no host that is watched" in screen_text(shown.pilot)
+        assert "its labels match no monitored service or host" in screen_text(shown.pilot)
 
 
 async def test_on_a_low_screen_the_silence_still_says_what_it_would_take(tmp_path: Path) -> None:
@@ -263,6 +263,6 @@ async def test_a_rule_file_that_is_broken_is_said_in_the_section(tmp_path: Path)
 
 async def test_an_engine_that_cannot_begin_says_why(tmp_path: Path) -> None:
     async with console(tmp_path, {"web": 0}, notifiers={"pager": Options(argv=("true",), only=("job=~(",))}) as shown:
-        await until(lambda: "ALERTS  not known" in screen_text(shown.pilot), what="that they are not known")
+        await until(lambda: "ALERTS  unknown" in screen_text(shown.pilot), what="that they are unknown")
         await until(lambda: "notifier pager: only: regular expression" in screen_text(shown.pilot), what="why")
-        await until(lambda: "alerts not known" in screen_text(shown.pilot).splitlines()[0], what="the header says so")
+        await until(lambda: "alerts unknown" in screen_text(shown.pilot).splitlines()[0], what="the header says so")

@@ -48,7 +48,7 @@ async def test_the_dialog_that_silences(size: tuple[int, int], language: str, mo
 
 async def test_whose_alerts_are_not_shown_beside_own_rules_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     app = still_app(alerting(), rules=("rules.yml",), prometheus=ApiConfig(url="http://127.0.0.1:9090"))
-    told = "\n   own rules only: alerts of prometheus are not shown\n"
+    told = "\n   LilFox rules only: alerts of prometheus are not shown\n"
     async with app.run_test(size=(80, 30)) as pilot:
         await pilot.press("exclamation_mark", "z")
         await pilot.pause()
@@ -64,7 +64,7 @@ async def test_who_tells_alerts_that_are_not_evaluated_here() -> None:
     app = still_app(replace(mixed(), alerts=Ready(alerts, NOW)))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        assert "told by http://10.0.0.9:9090" in screen_text(pilot)
+        assert "reported by http://10.0.0.9:9090" in screen_text(pilot)
         assert "another LilFox" not in screen_text(pilot)
 
 
@@ -142,8 +142,8 @@ async def test_what_is_not_known_is_said_and_never_counted_as_none() -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()
         text = screen_text(pilot)
-        assert "ALERTS  not known for 3 min\n   the disk is full\n   make room\n" in text
-        assert "alerts not known" in text.splitlines()[0]
+        assert "ALERTS  unknown for 3 min\n   the disk is full\n   make room\n" in text
+        assert "alerts unknown" in text.splitlines()[0]
     app = still_app(replace(mixed(), alerts=Pending()))
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.pause()

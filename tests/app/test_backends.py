@@ -78,7 +78,7 @@ def postgres_view() -> BackendView:
         Series("postgresql_cache_hit_percent"): 98.6,
     }
     reading = BackendReading(NOW, values, facts=facts(found, 98.6), tables=tables(found, indexes))
-    reason = tr("{pid} waits for a lock of {holders} for {time}", pid=902, holders="811", time="41 s")
+    reason = tr("{pid} has waited {time} for a lock held by {holders}", pid=902, holders="811", time="41 s")
     since = NOW - timedelta(seconds=31)
     figures = postgresql.headline(values)
     return BackendView("orders-db", postgresql.Options(host="db-1"), Level.DEGRADED, since, (reason,), figures, reading)
@@ -89,7 +89,7 @@ def backends() -> list[BackendView]:
     hit = {Series("redis_hit_percent"): 97.2, Series("redis_used_memory_bytes"): 1.1 * 1024**3}
     hit |= {Series("redis_connected_clients"): 18.0, Series("redis_operations_per_second"): 412.0}
     away = Unavailable(
-        BackendError(tr("{where}: {reason}", where="10.0.0.9:6379", reason=tr("nothing listens there"))),
+        BackendError(tr("{where}: {reason}", where="10.0.0.9:6379", reason=tr("nothing is listening there"))),
         NOW - timedelta(seconds=14),
         NOW + timedelta(seconds=4),
     )
@@ -116,7 +116,7 @@ def backends() -> list[BackendView]:
         ),
         BackendView("old-db", postgresql.Options(), Level.GOOD, since, (), postgresql.headline(plain_values), plain),
         BackendView("sessions", redis.Options(), Level.FAILING, away.since, (), (), None, away),
-        BackendView("new", redis.Options(), Level.UNKNOWN, NOW, (tr("not asked yet"),)),
+        BackendView("new", redis.Options(), Level.UNKNOWN, NOW, (tr("not checked yet"),)),
     ]  # fmt: skip
 
 
@@ -175,7 +175,7 @@ async def test_all_by_keyboard() -> None:
         await pilot.press("enter")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "no answer for 14 s, next try in 4 s: 10.0.0.9:6379: nothing listens there" in text
+        assert "no answer for 14 s, next try in 4 s: 10.0.0.9:6379: nothing is listening there" in text
         await pilot.press("escape", "escape")
         assert app.metrics.state.page is None
 
@@ -194,7 +194,7 @@ async def test_the_plan_of_a_slow_statement_is_asked_for_on_demand(monkeypatch: 
     async with app.run_test(size=(120, 40)) as pilot:
         app.metrics.open_page(("backend", "orders-db"))
         await pilot.press("E")
-        await shown(pilot, "How would it run this statement?")
+        await shown(pilot, "Explain which statement?")
         assert asked == []
         await pilot.press("enter")
         await shown(pilot, "Seq Scan on orders")
@@ -203,7 +203,7 @@ async def test_the_plan_of_a_slow_statement_is_asked_for_on_demand(monkeypatch: 
         await pilot.press("escape")
         app.metrics.open_page(("backend", "cache"))
         assert (
-            str({each.id: each.why_not() for each in app.all_actions}["explain"]) == "cache tells of no slow statements"
+            str({each.id: each.why_not() for each in app.all_actions}["explain"]) == "cache reports no slow statements"
         )
 
 

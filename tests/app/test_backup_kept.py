@@ -138,7 +138,7 @@ async def test_nothing_is_let_go_with_read_only_and_nothing_is_kept(kept: list[R
     app = showing(healthy(), read_only=True)
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "K")
-        await until(lambda: "nothing is kept" in app.note[0])
+        await until(lambda: "nothing is retained" in app.note[0])
         kept += [DATABASE]
         await pilot.press("K")
         await until(lambda: isinstance(app.screen, Chooser))

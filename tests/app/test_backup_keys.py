@@ -103,7 +103,7 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
         assert "lilfox_20260325_020000" in text
         assert "2 sets stay" in text
         await pilot.press(*"no", "enter")
-        await until(lambda: "nothing was done: type lilfox in full, or esc leaves" in screen_text(pilot))
+        await until(lambda: "nothing was done: type lilfox in full, or press esc to cancel" in screen_text(pilot))
         await pilot.press("escape")
         await until(lambda: len(app.screen_stack) == 1)
         assert stand_in.started == []
@@ -185,7 +185,7 @@ async def test_a_job_is_cancelled_by_a_word(stand_in: StandIn, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("key", "why"),
-    [("C", "no job runs"), ("r", "is broken"), ("D", "is broken"), ("o", "no job is known")],
+    [("C", "no job is running"), ("r", "is broken"), ("D", "is broken"), ("o", "no job is known")],
 )
 async def test_why_it_cannot_be_done(key: str, why: str, stand_in: StandIn) -> None:
     app = showing(broken())
@@ -233,7 +233,7 @@ async def test_matches_are_marked_and_gone_through(stand_in: StandIn) -> None:
     app = showing(broken())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "n")
-        assert "there is no filter" in app.note[0]
+        assert "filter is missing" in app.note[0]
         await pilot.press("slash", *"unverified", "enter")
         state = pane_of(app).state
         shown = [len(state.sets)]

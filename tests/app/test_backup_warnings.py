@@ -51,13 +51,13 @@ async def test_a_restore_that_is_half_done_is_said_in_every_pane_and_settled_fro
     app = showing(half_done())
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.pause()
-        assert "1 restore half done" in screen_text(pilot), "in the frame of every pane"
+        assert "1 interrupted restore" in screen_text(pilot), "in the frame of every pane"
         assert "3 Backup ✖" in screen_text(pilot)
         await pilot.press("3")
         await pilot.pause()
         text = " ".join(screen_text(pilot).split())
-        assert f"the restore of {SET} is half done" in text
-        assert "of the set: lilfox" in text
+        assert f"the restore of {SET} was interrupted" in text
+        assert "from the set: lilfox" in text
         assert "as before: web-1:/srv/uploads" in text
         await pilot.press("S")
         await until(lambda: isinstance(app.screen, Chooser))

@@ -76,7 +76,7 @@ async def test_the_palette_says_all_of_the_selected_action() -> None:
         await pilot.press("colon", *"typing")
         await pilot.pause()
         text = " ".join(screen_text(pilot).split())
-        assert "pick a host, service or backend by typing" in text
+        assert "find a host, service or backend by name" in text
 
 
 async def test_what_to_do_with_an_unknown_key_is_not_cut() -> None:
@@ -88,7 +88,7 @@ async def test_what_to_do_with_an_unknown_key_is_not_cut() -> None:
         await pilot.press("K")
         await pilot.pause()
         text = " ".join(screen_text(pilot).split())
-        assert "Compare it with what the host's owner tells you, by another way than this one." in text
+        assert "Verify it with the host's owner through a different channel." in text
         assert "SHA256:" + "a" * 43 in text
 
 
@@ -97,7 +97,7 @@ async def test_help_scrolls_to_its_end_and_says_how_much_is_below() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
-        assert "never seen yet" not in screen_text(pilot)
+        assert "not seen yet" not in screen_text(pilot)
         assert "more below" in screen_text(pilot)
         await pilot.press("G")
         await pilot.pause()
@@ -137,7 +137,7 @@ DIALOGS: dict[str, Callable[[], Dialog[Any]]] = {
     "run": lambda: RunDialog("Title", [], []),
     "run, typed": lambda: RunDialog("Title", [], [], "web1"),
     "confirm": lambda: ConfirmDialog("Title", [], "web1"),
-    "ask": lambda: AskDialog("Title", [], does="do it", stays="leave it"),
+    "ask": lambda: AskDialog("Title", [], does="do it", stays="go back"),
     "options": lambda: Options("Title", [], [Option("enter", "do it", "yes")]),
     "prompt": lambda: Prompt("Title", []),
 }
@@ -175,7 +175,7 @@ async def test_another_word_than_the_one_that_is_wanted_is_told_and_the_dialog_s
         await until(lambda: dialog.is_painted)
         for wrong in ("", "web", "web1x"):
             await pilot.press(*wrong, "enter")
-            await until(lambda: "nothing was done: type web1 in full, or esc leaves" in screen_text(pilot))
+            await until(lambda: "nothing was done: type web1 in full, or press esc to cancel" in screen_text(pilot))
             assert given == []
             await pilot.press(*["backspace"] * len(wrong))
         await pilot.press(*"web1", "enter")

@@ -75,7 +75,7 @@ async def test_the_selected_record_and_what_stands_around_it(tmp_path: Path) -> 
             await pilot.press("k")
         entry, text = await kept_by_e(pilot, app)
     assert entry.text.startswith("21 records of gateway, backend, ")
-    assert "one and what stands around it" in entry.text
+    assert "one record and those around it" in entry.text
     assert "filter" not in entry.text
     assert sum("retry" in each for each in records(text)) >= 1
     assert {each.partition("]")[0] for each in records(text)} == {"[gateway", "[backend"}
@@ -125,7 +125,7 @@ async def test_an_open_record_with_its_neighbours_whatever_the_filter_is(tmp_pat
         await until(lambda: len(pane.state.merged.shown) == 9 and not pane.state.busy)  # type: ignore[union-attr]
         await pilot.press("enter")
         entry, text = await kept_by_e(pilot, app)
-    assert "one and its neighbours" in entry.text
+    assert "one record and its neighbours" in entry.text
     assert len(records(text)) == 9, "six before, two after"
     assert sum("retry" in each for each in records(text)) == 1
 

@@ -107,7 +107,7 @@ async def test_the_screen_of_yesterday(tmp_path: Path) -> None:
         app = app_of(server)
         async with run(app, (120, 30)) as pilot:
             app.navigation.rewind(YESTERDAY)
-            assert "asking 127.0.0.1" in str(app.metrics.far.title())
+            assert "querying 127.0.0.1" in str(app.metrics.far.title())
             text = await shown(pilot, server, "from 127.0.0.1")
             row = next(line for line in text.splitlines() if " web-1 " in line)
             at_ms = round(YESTERDAY.timestamp() * 1000)
@@ -144,10 +144,10 @@ async def test_an_outage_is_said_and_the_charts_stay_empty(tmp_path: Path) -> No
     async with run(app, (120, 30)) as pilot:
         app.metrics.open_page(("host", "web-1"))
         await pilot.press(*"ww")
-        text = await shown(pilot, server, "before 03-29 03:10 not known: ")
+        text = await shown(pilot, server, "unknown before 03-29 03:10: ")
         check("far-outage-120x30-en", text)
         app.metrics.open_page(None)
         app.navigation.rewind(YESTERDAY)
-        text = await shown(pilot, server, "not known: ")
+        text = await shown(pilot, server, "unknown: ")
         assert "%" not in next(line for line in text.splitlines() if " web-1 " in line)
         await pilot.press("grave_accent")

@@ -167,7 +167,7 @@ async def test_the_palette_says_why_something_cannot_be_done() -> None:
     async with app.run_test(size=(140, 30)) as pilot:
         await pilot.press("colon", *"trust")
         await pilot.pause()
-        assert "this host shows no unknown key" in screen_text(pilot)
+        assert "this host presents no unknown key" in screen_text(pilot)
         await pilot.press("enter")
         await pilot.pause()
         assert len(app.screen_stack) == 2, "what cannot be done is not chosen"
@@ -204,7 +204,7 @@ async def test_paused_holds_but_what_gets_worse_is_painted() -> None:
 
 async def test_an_unknown_key_is_trusted_only_by_a_typed_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     overview = mixed()
-    text = tr("this host's key is not known")
+    text = tr("this host's key is unknown")
     error = HostKeyUnknown("new-1", text, "K shows it", fingerprint="SHA256:abc", key_type="ssh-ed25519")
     waiting = HostView(
         "new-1", overview.hosts["new-1"].config, Level.FAILING, NOW, (text,), None, Unavailable(error, NOW)
@@ -340,7 +340,7 @@ async def test_a_note_stays_its_time_whatever_was_said_before(monkeypatch: pytes
     app = still_app(mixed())
     async with app.run_test(size=(80, 24)) as pilot:
         monkeypatch.setattr(console, "NOTE_S", 0.05)
-        app.tell("the one before")
+        app.tell("the one earlier")
         monkeypatch.setattr(console, "NOTE_S", 60.0)
         app.tell("what counts")
         later = asyncio.Event()
@@ -365,9 +365,9 @@ async def test_a_changed_key_is_shown_beside_the_known_one_and_never_accepted(mo
             await pilot.pause()
             text = screen_text(pilot)
             words = " ".join(text.split())
-            for part in ("THE KEY OF new-1 HAS CHANGED", f"shown now {other.get_fingerprint()}",
+            for part in ("THE KEY OF new-1 HAS CHANGED", f"presented now {other.get_fingerprint()}",
                          f"known {known.get_fingerprint()}", "ssh-keygen -R '[10.0.0.7]:2222'",
-                         "Ask the host's owner", "press R to try again"):  # fmt: skip
+                         "Ask the host's owner", "press R to retry"):  # fmt: skip
                 assert part in words, text
             await pilot.press(*"yes", "K", "enter")
             await pilot.pause()

@@ -55,13 +55,13 @@ async def test_the_end_of_the_longest_message_is_the_last_thing_to_see(tmp_path:
         await pilot.pause()
         assert screen_text(pilot).splitlines()[4].endswith("word039")
         assert len(screen_text(pilot).splitlines()[4]) == 80
-        await until_told(pilot, "no message here goes on to the right")
+        await until_told(pilot, "no message extends further to the right")
         await pilot.press("0")
         await pilot.pause()
         assert pane.state.shifted == 0
         assert "word000" in screen_text(pilot)
         await pilot.press("left")
-        await until_told(pilot, "the messages are shown from their start")
+        await until_told(pilot, "the messages already show from their start")
 
 
 async def until_told(pilot: object, text: str) -> None:
@@ -89,7 +89,7 @@ async def test_wrapped_lines_and_pages_do_not_move(tmp_path: Path) -> None:
         await until_told(pilot, "w cuts them")
         assert "from column" not in screen_text(pilot)
         await pilot.press("w", "enter", "right")
-        await until_told(pilot, "long values of a record are on several lines")
+        await until_told(pilot, "long values of a record are already wrapped")
         await pilot.press("escape")
         await pilot.pause()
         assert pane.state.shifted > 0

@@ -203,7 +203,7 @@ async def test_while_a_search_runs_it_says_so_keys_work_and_esc_ends_it(monkeypa
 
 async def test_what_cannot_be_counted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fails(*_sources: object, **_more: object) -> None:
-        raise LilFoxError(tr("a process that counts has ended (exit status {status})", status=9))
+        raise LilFoxError(tr("a counting process has exited (exit status {status})", status=9))
 
     monkeypatch.setattr(analyze, "analyze", fails)
     app = logs_app(tmp_path)

@@ -65,7 +65,7 @@ async def test_a_query_is_completed_asked_and_charted_rewound() -> None:
         await typed(pilot, ")")
         await pilot.press("enter")
         text = await shows(pilot, "2 series", "60", '{cpu="1"}')
-        assert NOW.strftime("%Y-%m-%d %H:%M:%S UTC  of what is scraped here") in text
+        assert NOW.strftime("%Y-%m-%d %H:%M:%S UTC  from local scrapes") in text
         assert "█" in text
         assert '{cpu="0"}' in text.splitlines()[2]
         await pilot.press("down")

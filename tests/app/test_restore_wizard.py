@@ -149,7 +149,7 @@ async def test_some_sources_alone_and_back_to_all(stand_in: StandIn) -> None:
         assert [each.name for each in wizard.state.choice.chosen] == ["uploads"]
         assert wizard.state.choice.wish().sources == ("uploads",)
         await pilot.press("escape", "down", "down", "space", "enter")
-        assert wizard.state.step == WHAT, "nothing is chosen, so there is no next page"
+        assert wizard.state.step == WHAT, "nothing is chosen, so next is missing page"
         await pilot.press("up", "up", "space", "enter")
         assert wizard.state.choice.whole
         assert wizard.state.step == WHERE
@@ -170,7 +170,7 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
         del stand_in.all_checks[-1]
         await pilot.press("space")  # a key too many says nothing: it only goes to the first that can be allowed
         await pilot.pause()
-        assert "space once more says so" in screen_text(pilot)
+        assert "press space again to confirm" in screen_text(pilot)
         assert not wizard.state.choice.other_server
         await pilot.press("space")
         await until(lambda: len(stand_in.looked) > before)
@@ -217,7 +217,7 @@ async def test_all_checks_can_be_read_on_a_small_screen(stand_in: StandIn) -> No
 
 
 async def test_a_set_that_cannot_be_looked_at(stand_in: StandIn) -> None:
-    stand_in.error = UsageError("the database's URL holds a password, which others would see", "take it out")
+    stand_in.error = UsageError("the database URL contains a password, which others could see", "take it out")
     app = showing(healthy())
     async with app.run_test(size=(80, 24)) as pilot:
         wizard = await opened(pilot)

@@ -36,7 +36,7 @@ async def test_a_run_from_its_first_key_to_its_end(home: Path) -> None:
         await shown.until("the value is refused")
         await shown.keys("down", "enter")
         text = await shown.until("run it")
-        assert "u takes it back" in text
+        assert "u undoes it" in text
         assert "changed-‹two›" in text
         assert not (home / "changed-two").exists()
         await shown.keys("enter")
@@ -56,10 +56,10 @@ async def test_a_run_from_its_first_key_to_its_end(home: Path) -> None:
         await shown.keys(*"too hot", "enter")
         await shown.until_waits("end", 0)
         await shown.keys("u")
-        text = await shown.until("take it back")
+        text = await shown.until("undo it")
         assert f"rm {home}/changed-‹two›" in text.replace("\n", "")
         await shown.keys("enter")
-        await until(lambda: not (home / "changed-two").exists(), what="it is taken back")
+        await until(lambda: not (home / "changed-two").exists(), what="it is undone")
         await shown.until_waits("end", 0)
         await shown.keys("enter")
         await shown.until("last run, by")
@@ -82,7 +82,7 @@ async def test_what_failed_on_its_way_is_taken_back_once_it_was_shown(home: Path
 """)
     async with console(home) as shown:
         await shown.keys("enter", "enter")
-        await shown.until("run without one")
+        await shown.until("run without an incident")
         await shown.keys("w")
         await shown.until_waits("confirm", 1)
         await shown.keys("enter")
@@ -90,16 +90,16 @@ async def test_what_failed_on_its_way_is_taken_back_once_it_was_shown(home: Path
         await shown.keys("enter")
         await shown.until_waits("decision", 1)
         await shown.keys("enter")
-        await shown.until("b take back what it may have done")
+        await shown.until("b undo what it may have done")
         await shown.keys("b")
-        text = await shown.until("It was written for the whole change.")
+        text = await shown.until("The rollback was written for the whole change.")
         assert f"rm {home}/half" in text.replace("\n", "")
         assert (home / "half").exists()
         await shown.keys("enter")
-        await until(lambda: not (home / "half").exists(), what="it is taken back")
+        await until(lambda: not (home / "half").exists(), what="it is undone")
         await shown.until_waits("decision", 1)
         await shown.keys("enter")
-        await shown.until("try again")
+        await shown.until("retry")
         assert "may have done" not in shown.text
         await shown.keys("escape", "X")
 
@@ -109,7 +109,7 @@ async def test_what_destroys_wants_its_host_typed(home: Path) -> None:
     (home / "mended").touch()
     async with console(home) as shown:
         await shown.keys("enter", "enter")
-        await shown.until("run without one")
+        await shown.until("run without an incident")
         await shown.keys("w")
         await shown.until_waits("value", 2)
         await shown.keys("s", *"not now", "enter")
@@ -121,7 +121,7 @@ async def test_what_destroys_wants_its_host_typed(home: Path) -> None:
         await shown.keys("enter")
         await shown.until("type here and press enter")
         await shown.keys(*"there", "enter")
-        await shown.until("nothing was done: type here in full, or esc leaves")
+        await shown.until("nothing was done: type here in full, or press esc to cancel")
         assert (home / "precious").exists()
         await shown.keys("escape")
         await shown.until_waits("confirm", 5)
@@ -168,7 +168,7 @@ async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(
         assert "changes in force:" in shown.app.clipboard
         await shown.keys("escape", "I")
         text = await shown.until("1 change is still in force:")
-        assert "to take it back: rm" in text
+        assert "to undo it: rm" in text
         assert "enter close it" in text
         await shown.keys(*"it was the fan", "enter")
         await shown.until("is closed")
@@ -200,16 +200,16 @@ async def test_which_incident_is_the_current_one_is_said_when_that_changes(home:
         await until(lambda: len(incidents.entries("INC-2")) == 3, what="the note")
         assert incidents.entries("INC-2")[2].what == Noted(text="of the newer")
         await asyncio.to_thread(incidents.reopen, Path(newer.folder), "")
-        await shown.until("INC-2 is the current incident now: the newer")
+        await shown.until("INC-2 is now the current incident: the newer")
         await asyncio.to_thread(incidents.close, Path(newer.folder), "")
-        await shown.until("INC-1 is the current incident now: the older")
+        await shown.until("INC-1 is now the current incident: the older")
         await shown.until("INC-1 SEV-3  the older")
         await asyncio.to_thread(incidents.reopen, Path(newer.folder), "")
         await shown.until("INC-2 SEV-3  the newer")
         await shown.keys("I")
         await shown.until("Close INC-2")
         await shown.keys("enter")
-        await shown.until("INC-2 is closed; INC-1 is the current one now; E exports it")
+        await shown.until("INC-2 is closed; INC-1 is now the current incident; E exports it")
         await shown.until("INC-1 SEV-3  the older")
         await shown.keys("E")
         text = await shown.until("Export which?")
@@ -221,7 +221,7 @@ async def test_which_incident_is_the_current_one_is_said_when_that_changes(home:
 async def test_a_run_that_goes_on_is_found_again_with_its_step_and_all_that_it_printed(home: Path) -> None:
     async with console(home) as shown:
         await shown.keys("enter", "enter")
-        await shown.until("run without one")
+        await shown.until("run without an incident")
         await shown.keys("w")
         await shown.until_waits("value", 2)
     async with console(home) as again:
@@ -235,7 +235,7 @@ async def test_a_run_that_goes_on_is_found_again_with_its_step_and_all_that_it_p
 async def test_a_run_whose_job_was_killed_goes_on_where_it_was(home: Path) -> None:
     async with console(home) as shown:
         await shown.keys("enter", "enter")
-        await shown.until("run without one")
+        await shown.until("run without an incident")
         await shown.keys("w")
         run = await shown.until_waits("value", 2)
         pid = next(job.pid for job in list_jobs() if job.id == run.job_id)
@@ -243,9 +243,9 @@ async def test_a_run_whose_job_was_killed_goes_on_where_it_was(home: Path) -> No
         os.killpg(pid, signal.SIGKILL)
         await until(lambda: run.ended is not None, what="the end is seen")
     async with console(home) as again:
-        await again.until("cut off")
+        await again.until("interrupted")
         await again.keys("enter", "enter")
-        await again.until("go on where it was")
+        await again.until("resume where it stopped")
         await again.keys("enter")
         await again.until_waits("value", 2)
         await again.until("looked at 42")
@@ -278,7 +278,7 @@ async def test_an_alert_gives_its_runbook_its_values(home: Path) -> None:
         assert shown.state.values == {"word": "one"}
         await shown.until("HighErrorRate fires, this is for it")
         await shown.keys("enter")
-        text = await shown.until("because of")
+        text = await shown.until("cause")
         assert "HighErrorRate" in text
 
 
@@ -288,7 +288,7 @@ async def test_an_output_of_100_mb_leaves_the_keys_alone(home: Path) -> None:
     path.write_text(f'# Made\n\n1. Look at it\n\n   ```bash {{"risk": "read"}}\n   {loud}\n   ```\n')
     async with console(home) as shown:
         await shown.keys("enter", "enter")
-        await shown.until("run without one")
+        await shown.until("run without an incident")
         await shown.keys("w")
         slowest, loop = 0.0, asyncio.get_running_loop()
         while shown.state.run is None or shown.state.run.state is None or shown.state.run.state.waiting.what != "end":
@@ -336,7 +336,7 @@ async def test_what_is_offered_is_chosen_and_what_follows_is_stopped(home: Path)
     )
     async with console(home) as shown:
         await shown.keys("enter", "enter")
-        await shown.until("run without one")
+        await shown.until("run without an incident")
         await shown.keys("w")
         await shown.until_waits("value", 1)
         await shown.keys("enter")
@@ -369,7 +369,7 @@ async def test_what_ended_a_run_does_not_begin_another_one(home: Path) -> None:
         assert run.folding is not None
         assert tuple(run.folding.results(command[0], command[1]).values()) == results
         await shown.keys("enter")
-        await shown.until("begin a new run")
+        await shown.until("start a new run")
         await shown.keys("enter", "enter", "escape")
         await until(lambda: len(shown.pane.lilfox.screen_stack) == 1, what="enter does nothing there")
         assert len(list_jobs()) == 1

@@ -103,7 +103,7 @@ async def test_the_filter_keeps_or_marks_runbooks_and_leads_from_match_to_match(
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("4", "n")
         await pilot.pause()
-        assert "there is no filter; / sets one" in screen_text(pilot)
+        assert "filter; / sets one is missing" in screen_text(pilot)
         await pilot.press("enter", "slash", *"disk", "enter")
         await pilot.pause()
         text = screen_text(pilot)
@@ -161,7 +161,7 @@ async def test_a_failed_step_offers_to_take_back_only_what_is_in_force(tmp_path:
             await pilot.press("4", "enter")
             await pilot.pause()
             text = screen_text(pilot)
-            assert "r tries again, s skips" in text
+            assert "r retries, s skips" in text
             assert ("u takes back" in text) is offered
 
 
@@ -179,16 +179,16 @@ def _not_taken_back(number: int = 6) -> list[RunFact]:
 async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: tuple[int, int], tmp_path: Path) -> None:
     facts = failed(tmp_path) + _not_taken_back()
     log = run(tmp_path, facts)
-    log.trouble = "what takes it back did not work; nothing more is taken back"
+    log.trouble = "undoing failed; nothing more is undone"
     app = showing(view(), log, open_incident())
     async with app.run_test(size=size) as pilot:
         await pilot.press("4", "enter")
         await pilot.pause()
         told = " ".join(screen_text(pilot).split())
         assert "taking back did not work on web-2: 3 changes stay in force; u tries again, X lists it" in told
-        assert "r tries again, s skips, u takes back" in told, "the step that failed waits as before"
+        assert "r retries, s skips, u takes back" in told, "the step that failed waits as earlier"
         if size[0] >= 100:
-            assert "exit status 5" in told, "why it could not be taken back"
+            assert "exit status 5" in told, "why it could not be undone"
         assert log.folding is not None
         log.folding.take(ran(9, 1, 1, "web-2", None, shown="systemctl is-active"))
         log._state = None
@@ -224,7 +224,7 @@ async def test_the_end_after_a_skip_or_an_undo_is_not_said_to_be_good(tmp_path: 
     for facts, told in (
         (done, "all steps are done: enter ends"),
         (left_out, "all steps are done or skipped: enter ends"),
-        (done + back, "is taken back: enter ends"),
+        (done + back, "is undone: enter ends"),
     ):
         app = showing(view(text=text), run(tmp_path, facts, text), open_incident())
         async with app.run_test(size=(120, 30)) as pilot:
@@ -246,7 +246,7 @@ async def test_a_rewound_screen_has_the_incident_as_it_was(tmp_path: Path) -> No
         timeline = screen_text(pilot)[-1200:]
         assert ("INC-7 SEV-1" in timeline, "1 change in force" in timeline) == (True, True), timeline
         for before_s, wanted, missing in (
-            (320, "INC-7 SEV-2  HighErrorRate: web  5 min, acts: ann", "in force"),
+            (320, "INC-7 SEV-2  HighErrorRate: web  5 min, lead: ann", "in force"),
             (800, "INC-7 was not open yet", "HighErrorRate: web"),
         ):
             app.navigation.rewind(NOW - timedelta(seconds=before_s))
@@ -270,7 +270,7 @@ async def test_the_age_of_an_incident_is_one_wherever_it_stands(tmp_path: Path) 
             await pilot.pause()
             text = screen_text(pilot)
             assert f"INC-7 SEV-2 00:00:{int(44 + later_s)}" in text.splitlines()[1]
-            assert f" {int(44 + later_s)} s, acts: ann" in text, text
+            assert f" {int(44 + later_s)} s, lead: ann" in text, text
         app.navigation.rewind(NOW - timedelta(seconds=60))
         await pilot.pause()
         assert "INC-7" not in screen_text(pilot).splitlines()[1]
@@ -350,5 +350,5 @@ async def test_a_host_that_cannot_be_reached_is_waited_for(tmp_path: Path) -> No
         await pilot.press("4", "enter")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "no way to it: connection lost; it goes on there" in " ".join(text.split())
+        assert "unreachable: connection lost; the command continues there" in " ".join(text.split())
         assert "the link is lost, LilFox waits for it" in text

@@ -34,7 +34,7 @@ async def _changed_in_mid_run(home: Path, shown: Console) -> None:
     await shown.until_waits("value", 2)
     path.write_text(path.read_text().replace("touch ", "touch -c "))
     await shown.keys("enter")
-    await shown.until("commands that are as they were: 4 of 5")
+    await shown.until("unchanged commands: 4 of 5")
 
 
 async def _run_step_two(shown: Console) -> str:
@@ -42,7 +42,7 @@ async def _run_step_two(shown: Console) -> str:
     await shown.keys("enter")
     await shown.until("one of one, two")
     await shown.keys("down", "enter")
-    text = await shown.until("u takes it back")
+    text = await shown.until("u undoes it")
     await shown.keys("enter")
     await shown.until_waits("hand", 3)
     return text
@@ -81,7 +81,7 @@ async def test_a_run_whose_file_is_broken_now_can_be_ended(home: Path) -> None:
         path.write_text(path.read_text().replace('{"name": "change"}', '{"name": '))
         await shown.keys("enter")
         await shown.until("what it says now cannot be run")
-        assert "go on with what it says now" not in shown.text
+        assert "continue with the current text" not in shown.text
         await shown.keys("X")
         await shown.until("Nothing was changed.")
         await shown.keys("enter")
@@ -116,10 +116,10 @@ async def test_a_run_of_a_file_that_nobody_chose_is_gone_on_with_once_that_is_al
     await until(lambda: find_job(job).state != "running", what="it is killed")
     (home / "state/lilfox/runbooks/allowed.json").unlink()
     async with console(home) as shown:
-        await shown.until("cut off")
+        await shown.until("interrupted")
         for key in ("escape", "y"):
             await shown.keys("g", "enter", "enter")
-            await shown.until("go on where it was")
+            await shown.until("resume where it stopped")
             await shown.keys("enter")
             await shown.until("First run here")
             assert "1 changes something" in " ".join(shown.text.split())

@@ -18,11 +18,11 @@ from tests.app.still import screen_text, still_app
 from tests.app.test_screens import check
 from tests.app.traffic_overviews import KEPT, busy
 
-REFUSED = NoPage(tr("{where} answers {status}", where="192.0.2.8:9100", status=503), tr("See the service's log."))
+REFUSED = NoPage(tr("{where} returns {status}", where="192.0.2.8:9100", status=503), tr("See the service's log."))
 DOWN = Unavailable(REFUSED, NOW - timedelta(seconds=61), NOW + timedelta(seconds=5))
 REMARK = ntr(
-    "{count} sample dropped: its series stood on the page before",
-    "{count} samples dropped: their series stood on the page before",
+    "{count} sample dropped: its series is already on the page",
+    "{count} samples dropped: their series are already on the page",
     2,
 )
 GOOD = Ready(Scrape(NOW - timedelta(seconds=3), 0.012, 695, 690, (REMARK,)), NOW)
@@ -59,7 +59,7 @@ def test_what_is_down_is_said_in_a_sentence() -> None:
 def test_where_nothing_is_scraped_that_is_said() -> None:
     rows = target_rows((), None, NOW, UNICODE)
     assert ["".join(piece.text for piece in row) for row in rows] == [
-        " TARGETS  0 of 0 are up",
+        " TARGETS  0 of 0 up",
         "   esc closes, j and k scroll",
         "   nothing is scraped",
     ]

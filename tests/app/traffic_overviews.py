@@ -32,8 +32,8 @@ PROXY = Traffic(
     at=NOW, window_s=30.0, requests_s=1234.5, in_flight=3.0,
     taken={"requests": "nginx_http_requests_total", "in_flight": "nginx_connections_active"},
     missing={
-        "status": tr("{metric} has no label that tells the status", metric="nginx_http_requests_total"),
-        "latency": tr("the page has no histogram of times to an answer"),
+        "status": tr("{metric} has no status label", metric="nginx_http_requests_total"),
+        "latency": tr("the page has no histogram of response times"),
     },
 )  # fmt: skip
 ROUTES = [
@@ -53,7 +53,7 @@ def having(view: ServiceView, traffic: State[Traffic]) -> ServiceView:
 
 def busy() -> Overview:
     """Services that are well, ill, without a status, and one whose page of metrics does not come."""
-    gone = NoPage(tr("{where} answers {status}", where="127.0.0.1:8001", status=404), tr("See the service's log."))
+    gone = NoPage(tr("{where} returns {status}", where="127.0.0.1:8001", status=404), tr("See the service's log."))
     services = [
         having(service("gateway", Level.GOOD, 200, 0.012), Ready(GATEWAY, NOW)),
         having(

@@ -39,7 +39,7 @@ def measure(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
         app.press("\r")
         app.until(lambda text: "enter begins a run" in text, WITHIN_S)
         app.press("\r")
-        app.until(lambda text: "run without one" in text, WITHIN_S)
+        app.until(lambda text: "run without an incident" in text, WITHIN_S)
         app.press("w")
         app.until(lambda text: text.count("a line of an output") > 5, WITHIN_S)
         rounds = KEYS // 2 if quick else KEYS

@@ -114,7 +114,7 @@ async def test_it_is_cancelled_with_all_of_its_group(place: Place, tmp_path: Pat
     await until(lambda: note.exists() and note.read_text().strip())
     gentle = await detached.cancel(place.host, "gentle")
     assert (gentle.state, gentle.exit_status, gentle.signal, gentle.cancelled) == ("ended", 143, "TERM", True)
-    with pytest.raises(StillRuns, match="stubborn runs on"):
+    with pytest.raises(StillRuns, match="stubborn is running on"):
         await detached.forget(place.host, "stubborn")
     killed = await detached.cancel(place.host, "stubborn")
     assert (killed.state, killed.signal) == ("ended", "KILL")
@@ -148,7 +148,7 @@ async def test_signals_reach_it_as_they_reach_a_command_of_a_login(place: Place,
 async def test_several_are_forgotten_at_once_but_for_those_that_run(place: Place) -> None:
     for job, argv in (("one", ["true"]), ("runs", ["sleep", "1000"]), ("two", ["true"])):
         await detached.start(place.host, job, argv, followed=True)
-    with pytest.raises(StillRuns, match="runs runs on"):
+    with pytest.raises(StillRuns, match="runs is running on"):
         await detached.forget(place.host, "one", "runs", "none", "two")
     assert [each.id for each in await detached.listing(place.host)] == ["runs"]
     await detached.cancel(place.host, "runs")
@@ -232,7 +232,7 @@ async def test_a_folder_that_cannot_be_made_says_so_and_nothing_runs(place: Plac
     place.jobs.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(place.jobs, ignore_errors=True)
     place.jobs.write_text("in the way")
-    with pytest.raises(NotBegun, match=r"none was not begun on \w+: "):
+    with pytest.raises(NotBegun, match=r"none was not started on \w+: "):
         await detached.start(place.host, "none", ["touch", str(tmp_path / "ran")])
     assert not (tmp_path / "ran").exists()
     place.jobs.unlink()

@@ -119,7 +119,7 @@ async def test_on_a_disk_that_is_read_only_rules_go_on_and_silences_are_known(sm
     after.scrape({"a": 9.0}, "busy")
     await until(lambda: after.engine.feed.value is not None and bool(after.alerts()), what="it fires")
     assert len(after.alerts()[0].silenced_by) == 1
-    assert "Read-only file system; what happens is kept only until LilFox ends" in after.troubles()[0]
+    assert "Read-only file system; until LilFox exits, changes are kept in memory only" in after.troubles()[0]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

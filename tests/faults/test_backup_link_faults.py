@@ -90,7 +90,7 @@ async def test_14_a_dump_whose_link_is_killed_is_begun_again(lab: Linked, name: 
     run = killed(lab, name, at("moved", part, 6 * MB))
     await a_whole_set(lab, run)
     (told,) = run.tries
-    assert told.startswith(f"the link to {name} was lost, trying again in 0.2 s (2 of 4): ")
+    assert told.startswith(f"the connection to {name} was lost, retrying in 0.2 s (2 of 4): ")
 
 
 @pytest.mark.parametrize("name", ["db", "nas"])
@@ -180,7 +180,7 @@ async def test_46_what_is_staged_is_staged_anew_when_the_link_goes(
     assert outcome.state == "ok", run.said
     assert lab.digest() == digest
     assert (lab.uploads / "a.txt").read_text() == "fox\n"
-    assert len(lab.databases()) == 2, "what is there, and what was there before"
+    assert len(lab.databases()) == 2, "what is there, and what was there earlier"
     await all_gone(lab)
 
 
@@ -229,10 +229,10 @@ async def test_46_a_link_that_goes_between_the_renames(
     wire.mend()
     if not back:
         assert with_error is not None
-        assert "not known yet" in str(with_error)
+        assert "unknown yet" in str(with_error)
         assert interrupted.read_all()[0].stage == "swapping"
         settling = Watched(at("", ""), nothing)
-        with pytest.raises(BackupError, match="not there") if target == "uploads" else nullcontext():
+        with pytest.raises(BackupError, match="absent") if target == "uploads" else nullcontext():
             await effects.backup(settling, lab.wish("files"))
         assert "lilfox backup settle" in "\n".join(settling.told("warning"))
         assert interrupted.read_all()[0].stage == "swapping", "nobody ordered a backup to settle it"

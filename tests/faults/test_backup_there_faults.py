@@ -210,7 +210,7 @@ async def test_what_cannot_be_made_there_passes_here_and_that_is_said(lab: Near)
     run = plain()
     whole(lab, run, await effects.backup(run, lab.wish("files")), 1)
     (said,) = [text for text in run.told("note") if "passes here" in text]
-    assert said.endswith("there is no sha256sum")
+    assert said.endswith("sha256sum is missing")
 
 
 async def test_a_host_where_nothing_can_be_kept_has_its_dump_pass_here(lab: Near) -> None:
@@ -263,7 +263,7 @@ async def test_what_a_killed_run_has_left_there_is_found_and_never_two_run_at_on
     await until(lambda: not Path(f"/proc/{pid}").exists(), timeout_s=60)
     lab.gate.touch()
     await running
-    told = [text for text in said(list_jobs()[0].id) if "a run that is gone" in text]
+    told = [text for text in said(list_jobs()[0].id) if "a run that was removed" in text]
     assert len(told) == 1
     assert ("nobody has taken it into a set" if ended else f"(pid {pid}, since ") in told[0]
     assert not lab.running()

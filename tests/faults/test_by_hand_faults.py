@@ -136,7 +136,7 @@ async def test_a_database_with_a_subscription_is_drilled_and_restored(
     assert databases(server) == ["publisher", "shop"]
     script(server, "ALTER SUBSCRIPTION s ENABLE", "shop")
     [said] = bad(await target(shop, kept.goal()).checks())
-    assert "subscriptions go on in the database that is there now: s" in said
+    assert "subscriptions continue in the existing database: s" in said
     await restored(shop, kept.goal(end_sessions=True))
     assert server.csv("SELECT slot_name FROM pg_replication_slots") == [["s"]]
     for name in ("shop", next(name for name in databases(server) if name.startswith("shop_before"))):

@@ -182,7 +182,7 @@ async def test_a_role_without_such_rights_is_only_told(server: Postgres, shop: P
     kept = hostile_script(await dumped(shop, manual=True), canary)
     checks = await target(options_for(server, user="creator"), kept.goal(run_code=False)).checks()
     assert not any("executes" in said for said in bad(checks))
-    assert any("code that is run" in said for said in bad(checks, "warning"))
+    assert any("code that is run directly" in said for said in bad(checks, "warning"))
 
 
 @pytest.mark.fault("4.39")
@@ -203,7 +203,7 @@ def test_verify_names_what_a_dump_executes_and_a_restore_asks(tmp_path: Path, ca
         dump.write_bytes(gzip.compress(text.replace(end, code + end)))
         [found] = lab.sets("--store", lab.store)
         done = lab.lilfox("backup", "verify", found["id"], "--store", lab.store)
-        assert "when it is restored it executes code that is run: DO $$ BEGIN" in done.stdout + done.stderr
+        assert "when it is restored it executes code that is run directly: DO $$ BEGIN" in done.stdout + done.stderr
         words = ("restore", found["id"], "--store", lab.store, "--database", lab.url)
         done = lab.lilfox(*words, "--dry-run")
         assert done.returncode == 1

@@ -233,7 +233,7 @@ async def test_41_roles_their_settings_and_those_of_the_database_are_kept(server
     plain = KeptParts()
     as_app = source(server, user="app")
     found = [str(check.found) for check in await as_app.checks() if check.state == "warning"]
-    assert found == ["app is no superuser: roles are kept without their passwords"]
+    assert found == ["app is not a superuser: roles are saved without their passwords"]
     await as_app.dump(plain)
     assert "CREATE ROLE app" in plain.raw["globals.sql"].decode()
     assert "SCRAM" not in plain.raw["globals.sql"].decode()

@@ -102,13 +102,13 @@ def test_a_restore_killed_in_the_swap_is_told_and_settled(lab: BackupLab, at: st
 @pytest.mark.fault("4.42")
 def test_every_face_says_at_once_that_it_is_half_done(lab: BackupLab) -> None:
     name = killed(lab, "swap-second")
-    said = f"the restore of {name} is half done"
+    said = f"the restore of {name} was interrupted"
     for words in (("backup", "list"), ("jobs",), ("backup", "settle"), ("check",)):
         done = lab.lilfox(*words)
         text = done.stdout + done.stderr
         assert done.returncode != 0, words
         assert said in text, words
-        assert f"of the set: {lab.database}" in text, words
+        assert f"from the set: {lab.database}" in text, words
         assert f"as before: {lab.uploads}" in text, words
         assert "--finish" in text, words
         assert "--take-back" in text, words
@@ -148,7 +148,7 @@ def test_a_host_that_does_not_answer_is_said_and_keeps_nothing_from_being_told(
         [half] = told(lab)
         assert half["set"] == name
         assert [side["standing"] for side in half["sides"]] == ["unknown", "before"]
-        assert "not known of" in half["message"]
+        assert "unknown of" in half["message"]
         assert lab.lilfox("backup", "settle", "--finish").returncode == 1
         assert len(told(lab)) == 1, "it is still half done"
     finally:

@@ -203,6 +203,6 @@ def test_9_without_inodes_nothing_is_begun(disk: Path) -> None:
 def test_10_on_a_disk_that_is_read_only_nothing_is_begun_and_what_was_is_read(disk: Path) -> None:
     job = ended(begin("copies"))
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    with pytest.raises(JobError, match="Read-only file system; nothing was begun"):
+    with pytest.raises(JobError, match="Read-only file system; nothing was started"):
         begin("copies")
     assert find_job(job.id) == job

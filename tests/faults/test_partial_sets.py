@@ -46,7 +46,7 @@ def test_a_set_without_its_database_is_partial_in_every_face(lab: BackupLab) -> 
     [found] = lab.sets("--plan", "nightly", code=3)
     assert (found["status"], found["missing"]) == ("partial", ["database"])
     assert "◐" in (said := lab.lilfox("backup", "list").stdout)
-    assert "partial: not whole, these could not be backed up: database" in said
+    assert "partial: incomplete, could not be backed up: database" in said
     verified = lab.lilfox("backup", "verify", made["set"], "--json")
     assert (verified.returncode, json.loads(verified.stdout)["status"]) == (3, "partial")
     drilled = lab.lilfox("backup", "drill", made["set"], "--json")
@@ -63,14 +63,14 @@ def test_latest_never_means_a_partial_set_unless_that_is_said(lab: BackupLab) ->
     assert lab.lilfox("restore", "latest", "--dry-run").stdout.startswith(f"{whole},")
     said = lab.lilfox("restore", "latest", "--partial", "--source", "uploads", "--dry-run").stdout
     assert said.startswith(f"{partial}, partial")
-    assert "it is partial: not whole" in said
+    assert "partial: not whole" in said
     for act in ("verify", "drill"):
         assert json.loads(lab.lilfox("backup", act, "--json").stdout)["set"] == whole
     for name in lab.store.glob(f"{whole}*"):
         name.unlink()
     done = lab.lilfox("restore", "latest", "--dry-run")
     assert done.returncode == 2
-    assert "no set is whole" in done.stderr
+    assert "no set is complete" in done.stderr
     assert "--partial" in done.stderr
 
 

@@ -76,8 +76,8 @@ async def test_27_28_a_dump_that_is_cut_anywhere_is_never_whole(dump: bytes) -> 
 
 
 async def test_27b_what_follows_the_end_is_refused(dump: bytes) -> None:
-    assert "something follows its end: SELECT 1/0;" in await reason(dump + b"SELECT 1/0;\n")
-    assert "something follows its end" in await reason(dump + dump)
+    assert "there is more after its end: SELECT 1/0;" in await reason(dump + b"SELECT 1/0;\n")
+    assert "there is data after its end" in await reason(dump + dump)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_30_the_dump_of_another_database_is_told_by_its_manifest(server: P
     part = said("postgresql-custom", into.details["lilfox.dump"])
     assert await judge_part("postgresql-custom", part, blocks(into.raw["lilfox.dump"])) == part.detail
     other = program(server, "pg_dump", "-Fc", "-d", "other").stdout
-    with pytest.raises(BrokenSet, match="it is of the database other; its manifest says lilfox"):
+    with pytest.raises(BrokenSet, match="it is a dump of database other; its manifest says lilfox"):
         await judge_part("postgresql-custom", part, blocks(other))
     created = program(server, "pg_dump", "-C", "-d", "other").stdout
     with pytest.raises(BrokenSet, match="it is of the database other"):

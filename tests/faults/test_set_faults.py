@@ -93,7 +93,7 @@ async def test_26_a_byte_that_changed_anywhere_in_a_set_is_found(lab: BackupLab,
             missed.append((path.name, at, change))
         path.write_bytes(whole)
     assert missed == [], f"seed {seed}"
-    assert not await is_found(wish), "what was put right is whole again"
+    assert not await is_found(wish), "what was put right is intact again"
 
 
 @pytest.mark.fault("1.26")
@@ -228,7 +228,7 @@ async def test_22_forty_nights_that_fail_in_all_kinds_of_ways_leave_the_good_set
         "all of it fails": {**good, "sources": gone},
         "a part of it fails": {**good, "sources": {**good["sources"], **gone}},
         "nobody has the key": {**good, "encrypt": {"recipients": [key]}},
-        "the key is gone": {**good, "encrypt": {"recipients": [key], "identity": "file:/nothere"}},
+        "the key was removed": {**good, "encrypt": {"recipients": [key], "identity": "file:/nothere"}},
         "its database is down": {
             **good,
             "sources": {"db": {"kind": "postgresql", "url": "postgresql://x@127.0.0.1:1/x"}},
@@ -248,7 +248,7 @@ async def test_22_forty_nights_that_fail_in_all_kinds_of_ways_leave_the_good_set
         "all of it fails": {"failed"},
         "a part of it fails": {"partly"},
         "nobody has the key": {"ok"},
-        "the key is gone": {"partly"},
+        "the key was removed": {"partly"},
         "its database is down": {"failed"},
         "it is changed on its way": {"failed"},
     }

@@ -83,17 +83,17 @@ async def test_42_a_prepared_transaction_in_the_way_is_told(shop: PostgresqlOpti
         kept = await dumped(options)
         script(server, "BEGIN; INSERT INTO users VALUES (0, ''); PREPARE TRANSACTION 'waits'", "shop")
         [said] = bad(await target(options, kept.goal()).checks())
-        assert "1 prepared transaction keeps it from being renamed" in said
+        assert "1 prepared transaction prevents renaming it" in said
 
 
 @pytest.mark.parametrize("name", ["postgres", "template1", "template0"])
 async def test_43_the_servers_own_databases_are_no_target(server: Postgres, shop: PostgresqlOptions, name: str) -> None:
     kept = await dumped(shop)
     [said] = bad(await target(options_for(server, name), kept.goal()).checks())
-    assert f"database {name}: it is the server's own" in said
+    assert f"database {name}: it is a system database" in said
     server.csv("ALTER DATABASE shop IS_TEMPLATE true")
     [said] = bad(await target(shop, kept.goal()).checks())
-    assert "it is a template" in said
+    assert "it is a template database" in said
 
 
 async def test_44_another_server_than_the_sets_is_refused_unless_told(
@@ -190,12 +190,12 @@ async def test_46_a_killed_restore_touches_nothing_and_is_listed_and_taken_away(
         process.kill()
     wait_for(lambda: pids_of("pg_restore", server) == [], what="pg_restore has ended")
     no_session_is_left(server)
-    wait_for(lambda: archives_left() == [], what="the archive on the host is gone")
+    wait_for(lambda: archives_left() == [], what="the archive on the host was removed")
     assert server.csv(SUM, database="shop") == before
     [left] = [name for name in databases(server) if name != "shop"]
     kept = await dumped(shop)
     [told] = bad(await target(shop, kept.goal()).checks(), "warning")
-    assert f"database {left}: a restore of shop that did not come to its end left it" in told
+    assert f"database {left}: left by a restore of shop that did not finish" in told
     assert "It is dropped when this restore begins." in told
     [told] = bad(await target(options_for(server, "new"), kept.goal()).checks(), "warning")
     assert f'DROP DATABASE "{left}"' in told
@@ -225,7 +225,7 @@ async def test_46_a_server_that_dies_in_the_middle_keeps_what_was_there(
         server.start()
     assert server.csv(SUM, database="shop") == before
     await restored(shop, kept.goal())
-    assert len(databases(server)) == 2, "what the crash left is gone"
+    assert len(databases(server)) == 2, "what the crash left was removed"
 
 
 @pytest.mark.parametrize("only", ["", "users"], ids=["database", "table"])
@@ -296,7 +296,7 @@ async def test_49_a_standby_or_a_read_only_server_is_told_before(server: Postgre
     version = int(server.csv("SHOW server_version")[0][0].split(".")[0])
     with Postgres(version=version, standby_of=server) as standby:
         said = bad(await target(options_for(standby), kept.goal()).checks())
-        assert any("it is a standby: nothing can be written to it" in each for each in said), said
+        assert any("it is a standby and cannot be written to" in each for each in said), said
     server.csv("ALTER ROLE creator SET default_transaction_read_only = on")
     try:
         said = bad(await target(options_for(server, "new", user="creator"), kept.goal()).checks())
@@ -347,10 +347,10 @@ async def test_two_restores_into_one_database_meet(server: Postgres, shop: Postg
     kept = await dumped(shop)
     first, second = target(shop, kept.goal()), target(shop, kept.goal())
     await first.stage(lambda _done: None)
-    with pytest.raises(BackupError, match="somebody else restores into shop now: pid"):
+    with pytest.raises(BackupError, match="another restore into shop is running: pid"):
         await second.stage(lambda _done: None)
     await second.discard()
-    assert any("somebody else restores into shop now" in each for each in bad(await second.checks()))
+    assert any("another restore into shop is running" in each for each in bad(await second.checks()))
     assert (await first.compare()).differences == ()
     await first.discard()
     assert databases(server) == ["shop"]

@@ -224,7 +224,7 @@ def from_the_command_to_the_end(console: Console, office: Office) -> None:
     console.press("O")
     console.until("Take over INC-1")
     console.press("\r")
-    console.until("step 2 runs on app-1")
+    console.until("step 2 is running on app-1")
     office.machine.ssh("touch /root/go-to-the-end")
     console.until("it is started")
     console.until("step 2 on app-1 changes")
@@ -259,7 +259,7 @@ def test_a_session_that_is_cut_loses_nothing_and_does_nothing_twice(lab: Machine
         office.machine.ssh("touch /root/go-on")
         with slow_link(lab, 1) as second, office.session(second) as console:
             from_the_command_to_the_end(console, office)
-            assert len(office.consoles()) == 1, "the first one has a session that nobody has told it is gone"
+            assert len(office.consoles()) == 1, "the first one has a session that nobody has told it was removed"
     assert office.ran() == ["look", "start-anew", "healthy", "tell"]
     assert [(job.kind, job.state) for job in list_jobs()] == [("runbook", "ok")]
     timeline_is_whole(office)

@@ -271,7 +271,7 @@ def test_a_process_is_signalled_and_what_came_of_it_is_said(acts: Acts) -> None:
     deaf = acts.web.ssh("setsid sh -c 'trap \"\" TERM HUP; echo $$; exec sleep 60 >/dev/null 2>&1 </dev/null' &")
     ticks = int(acts.web.ssh(f"cut -d' ' -f22 /proc/{deaf.strip()}/stat"))
     done = acts.send("TERM", int(deaf), ticks)
-    assert (done.state, done.message) == ("ok", f"{deaf.strip()} has got TERM and runs")
+    assert (done.state, done.message) == ("ok", f"{deaf.strip()} received TERM and is still running")
     assert acts.send("KILL", int(deaf), ticks).message == f"{deaf.strip()} has ended"
 
 
@@ -303,7 +303,7 @@ def test_a_ban_is_lifted_and_made_longer(acts: Acts) -> None:
     listed = acts.web.ssh("nft list table inet lilfox_ban")
     assert listed.count("drop") == 2, "the rules stand there once"
     assert "timeout 10m" in listed
-    assert acts.unban(acts.attack.attacker).message == f"{acts.attack.attacker} is not banned any more"
+    assert acts.unban(acts.attack.attacker).message == f"{acts.attack.attacker} is no longer banned"
     assert acts.attack.gets_in()
     again = acts.unban(acts.attack.attacker)
     assert (again.state, "No such file" in again.hint) == ("failed", True), again.hint

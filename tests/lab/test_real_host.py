@@ -165,7 +165,7 @@ async def test_a_host_that_does_not_answer_is_named_and_comes_back(
             getattr(machine, mend_it)()
         record_property("back_s", await watch.numbers("web1"))
         await until(lambda: watch.row("web1").level is Level.GOOD, what="good again")
-        assert watch.changes("web1")[-1] == "reached again" or "good again" in watch.changes("web1")[-1]
+        assert watch.changes("web1")[-1] == "reachable again" or "good again" in watch.changes("web1")[-1]
         assert any(change.startswith("lost: ") for change in watch.changes("web1"))
 
 
@@ -216,7 +216,7 @@ async def test_a_service_is_asked_from_the_host(config: Config, machine: Machine
         await watch.numbers("web1")
         await until(lambda: level() is Level.GOOD, what="the service is good")
         await there(machine, "systemctl kill --signal=KILL lilfox-web")
-        await until(lambda: level() is Level.FAILING, what="the service is gone")
+        await until(lambda: level() is Level.FAILING, what="the service was removed")
         await there(machine, f"systemctl reset-failed; systemd-run --quiet --unit=lilfox-web {serve}")
         await until(lambda: level() is Level.GOOD, what="the service is good again")
     await there(machine, "systemctl stop lilfox-web")

@@ -88,7 +88,7 @@ class Recovered:
     def crash(self) -> None:
         """The unit's process is killed, and systemd knows."""
         self.machine.ssh(f"kill -9 {self.pid()}")
-        wait_for(lambda: self.pid() == "0", what="systemd knows that it is gone")
+        wait_for(lambda: self.pid() == "0", what="systemd knows that it was removed")
 
     def health(self) -> str:
         """The status that it answers, once it listens."""
@@ -216,7 +216,7 @@ def test_of_a_host_that_is_gone_nothing_is_said_to_be_well(backend: Recovered) -
         done = lilfox("--config", backend.config, "recover")
         assert done.returncode == 1, done.stdout
         told = (done.stdout + done.stderr).count(backend.machine.address)
-        assert (told, "not known" in done.stdout) == (1, True), (done.stdout, done.stderr)
+        assert (told, "unknown" in done.stdout) == (1, True), (done.stdout, done.stderr)
     finally:
         backend.machine.heal()
 

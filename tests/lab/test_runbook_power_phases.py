@@ -57,7 +57,7 @@ def test_at_any_moment_of_a_run_each_command_ran_once_or_not_at_all(
     machine.up()
     ended = run.ended(job)
     count = counted(machine)
-    assert count == sorted(set(count)), "none ran twice, and each behind the one before"
+    assert count == sorted(set(count)), "none ran twice, and each behind the one earlier"
     for step in range(1, STEPS + 1):
         result = run.results(job, step).get("app-1")
         if result is None or (result.state == "failed" and result.exit_status is None):
@@ -119,7 +119,7 @@ def test_a_power_cut_in_the_way_back_stops_it_and_is_unknown(run: OnMachine, mac
         run.run_one(job, step)
         run.until(job, "done", step)
     run.order(job, Undo(sha256=run.sha256))
-    wait_for(lambda: machine.ssh("ls /run/runs", check=False), what="it is taken back")
+    wait_for(lambda: machine.ssh("ls /run/runs", check=False), what="it is undone")
     machine.kill()
     wait_for(lambda: run.results(job, 2, 2)["app-1"].link_lost, what="the loss is told")
     machine.up()
@@ -127,7 +127,7 @@ def test_a_power_cut_in_the_way_back_stops_it_and_is_unknown(run: OnMachine, mac
     assert counted(machine) == ["one", "two", "two-back"]
     state = run.state(job)
     assert state is not None
-    assert [step.commands[0].state for step in state.steps] == ["done", "done"], "neither is said to be taken back"
+    assert [step.commands[0].state for step in state.steps] == ["done", "done"], "neither is said to be undone"
     run.order(job, LookAgain(run=unknown.run))
     run.until(job, "unknown", 2, 2)
     run.order(job, FinishRun())

@@ -63,7 +63,7 @@ def corrected(text: str, remarks: Remarks) -> str:
     lines = text.splitlines()
     for rule in ("HighErrorRate", "HighLatency"):
         at = lines.index(f"      - alert: {rule}") + 1
-        lines[at] = "        expr: " + remarks[rule][1].removeprefix("rather: ")
+        lines[at] = "        expr: " + remarks[rule][1].removeprefix("use instead: ")
     quick = "\n".join(lines) + "\n"
     for long, short in (("[5m]", "[8s]"), ("for: 5m", f"for: {unhurried(4):.0f}s"), ("for: 10m", "for: 2s")):
         quick = quick.replace(long, short)

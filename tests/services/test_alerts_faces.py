@@ -92,4 +92,4 @@ def test_where_all_is_well_nothing_is_told_and_what_is_over_is(tmp_path: Path, o
         (tmp_path / "r.yml").write_text(BROKEN)
         wait_for(lambda: "alerts: rules: " in log.read_text(), what="it is told")
         (tmp_path / "r.yml").write_text(QUIET)
-        wait_for(lambda: "alerts: it is over: rules: " in log.read_text(), what="and its end")
+        wait_for(lambda: "alerts: cleared: rules: " in log.read_text(), what="and its end")

@@ -182,7 +182,7 @@ async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(postgres:
     other.execute("SELECT 1")
     try:
         plain = await one_look(opened(postgres, user="plain"))
-        wait_for(lambda: states_by_psql(postgres) == {"idle in transaction": 1}, what="its session is gone")
+        wait_for(lambda: states_by_psql(postgres) == {"idle in transaction": 1}, what="its session was removed")
         for _ in range(100):  # psql itself is seen until its session is gone
             watcher = await one_look(opened(postgres, user="watcher"))
             by_psql_states = states_by_psql(postgres)
@@ -191,7 +191,7 @@ async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(postgres:
     finally:
         other.close()
     assert str(plain.incomplete) == (
-        "incomplete: plain may not see the sessions and statements of others; GRANT pg_monitor TO plain"
+        "incomplete: plain cannot see other roles' sessions and statements; run GRANT pg_monitor TO plain"
     )
     assert states(plain) == {}
     assert plain.values[Series("postgresql_connections_used")] >= 2
@@ -207,7 +207,7 @@ async def test_extension_and_library_are_told_apart(postgres: Postgres) -> None:
     finally:
         postgres.csv("DROP DATABASE bare WITH (FORCE)")
     assert note(bare, "slow_statements") == (
-        "not counted in this database: run CREATE EXTENSION pg_stat_statements in bare"
+        "no statement statistics in this database: run CREATE EXTENSION pg_stat_statements in bare"
     )
     assert bare.incomplete is None
 

@@ -59,9 +59,9 @@ async def test_the_management_plugin(server: RabbitMqServer) -> None:
     assert queues(reading) == WHAT_IS_THERE
     assert reading.values[Series("queue_messages")] == 7
     assert {str(each.text) for each in reading.findings} == {
-        "queue mails: 5 wait",
-        "queue mails: 5 wait and nobody takes from it",
-        "queue bills: 2 wait and nobody takes from it",
+        "queue mails: 5 queued",
+        "queue mails: 5 queued and no consumers",
+        "queue bills: 2 queued and no consumers",
     }
     facts = {fact.key: fact.value for fact in reading.facts}
     assert facts["version"] == server.api("GET", "overview")["rabbitmq_version"]

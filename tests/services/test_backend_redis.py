@@ -88,7 +88,7 @@ async def test_what_is_wrong_is_found(server: RedisServer) -> None:
     backend = redis.open_backend("cache", options, None)
     server.cli("config", "set", "maxmemory", "100mb")
     reading = await backend.read()
-    assert [str(each.text) for each in reading.findings] == ["1 of 10000 connections are taken"]
+    assert [str(each.text) for each in reading.findings] == ["1 of 10000 connections are in use"]
     used = int(server.info("used_memory"))
     server.cli("config", "set", "maxmemory", str(round(used * 1.02)))
     reading = await backend.read()
@@ -118,7 +118,7 @@ async def test_outage_wrong_password_and_missing_right_are_told(
     for _time in range(2):
         with pytest.raises(BackendError):
             await backend.read()
-    with pytest.raises(BackendError, match=f"127.0.0.1:{server.port}: nothing listens there"):
+    with pytest.raises(BackendError, match=f"127.0.0.1:{server.port}: nothing is listening there"):
         await backend.read()
     server.start()
     await backend.read()
@@ -268,8 +268,8 @@ async def test_rq_enqueued_by_rq_itself(server: RedisServer) -> None:
     assert int(server.cli("llen", "rq:queue:default")) == 3
     assert int(server.cli("zcard", "rq:failed:slow")) == 1
     texts = [str(each.text) for each in reading.findings]
-    assert "queue default: 3 wait" in texts
-    assert "queue slow: 2 wait and nobody takes from it" in texts
+    assert "queue default: 3 queued" in texts
+    assert "queue slow: 2 queued and no consumers" in texts
     await backend.close()
 
 

@@ -102,7 +102,7 @@ def test_a_source_that_fails_is_missing_and_nothing_is_pruned(lab: BackupLab) ->
     newest = lab.manifests()[-1]
     assert list(newest.missing) == ["gone"]
     assert "nothere" in newest.missing["gone"]
-    assert "not whole" in nights[0]["reason"]
+    assert "incomplete" in nights[0]["reason"]
     assert {part.source for part in newest.parts} == {"uploads", "database"}
     del plan["sources"]["gone"]
     lab.planned({"nightly": plan})
@@ -211,7 +211,7 @@ def test_a_copy_that_fails_is_told_and_leaves_the_set_where_it_was_made(files: B
     for _night in range(2):
         done = files.run("nightly", code=3)
         assert "other" in done.stderr
-    assert [found["status"] for found in files.sets()] == ["intact", "intact"], "and nothing is removed"
+    assert [found["status"] for found in files.sets()] == ["intact", "intact"], "and nothing was removed"
     other.parent.mkdir()
     files.run("nightly")
     assert len(files.sets()) == len(files.sets("--store", other)) == 1

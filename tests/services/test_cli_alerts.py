@@ -62,7 +62,7 @@ async def test_people_see_acknowledge_and_silence_what_another_lilfox_evaluates(
     assert "no longer acknowledged" in alerts(lab, "ack", "Down", "--undo")
     await until(lambda: engine.now()["acknowledged"] == [], what="the engine notices")
     preview = alerts(lab, "silence", "--preview", 'instance=~"a.*"', "--for", "2h")
-    assert preview.splitlines() == ["Down instance=a:1", 'instance=~"a.*": 1 alert fits now']
+    assert preview.splitlines() == ["Down instance=a:1", 'instance=~"a.*": 1 alert matches now']
     assert document(lab, "silences") == {"silences": []}
     alerts(lab, "silence", "Down", "--for", "2h", "--comment", "deploy", "--by", "pat")
     await until(lambda: engine.now()["silenced"] == ["a:1", "b:1"], what="the engine notices")
@@ -104,7 +104,7 @@ def test_config_check_reads_rules_and_matchers(lab: Lab) -> None:
     wrong = lilfox("--config", config, "config", "check")
     assert (wrong.returncode, "rules.yml:6: g/Down" in wrong.stderr) == (2, True), wrong.stderr
     (lab.folder / "rules.yml").unlink()
-    assert "rules: no file fits " in lilfox("--config", config, "config", "check").stdout
+    assert "rules: no file matches " in lilfox("--config", config, "config", "check").stdout
 
 
 async def test_a_test_goes_to_each_notifier_and_says_which_was_not_told(
@@ -117,7 +117,7 @@ async def test_a_test_goes_to_each_notifier_and_says_which_was_not_told(
     )
     done = await asyncio.to_thread(lilfox, "--config", lab.folder / "config.yaml", "alerts", "notify-test")
     assert done.returncode == 1
-    assert sorted(done.stdout.splitlines()) == ["chat: told", "pager: told"]
+    assert sorted(done.stdout.splitlines()) == ["chat: notified", "pager: notified"]
     assert "gone: http://127.0.0.1:1 cannot be asked" in done.stderr
     assert "T0KEN" not in done.stderr
     for body in (hook.requests[0].body, await asyncio.to_thread(got.read_bytes)):
@@ -139,7 +139,7 @@ async def test_the_list_says_who_is_not_told(lab: Lab, hook: StandIn) -> None:
     await until(lambda: hook.requests and "pager" in " ".join(engine.now()["troubles"]), what="both tried")
     (one,) = document(lab, "list", code=1)["not_told"]
     assert (one["notifier"], one["messages"]) == ("pager", 1)
-    assert alerts(lab, "list", code=1).splitlines()[-1].startswith("pager was not told: 1 message waits since 20")
+    assert alerts(lab, "list", code=1).splitlines()[-1].startswith("pager: 1 message undelivered since 20")
 
 
 @pytest.mark.fault("4.64")

@@ -55,7 +55,7 @@ def test_errors_and_warnings_are_told_with_their_places(rules: Path) -> None:
     done = lilfox("--language", "en", "alerts", "lint", rules / "broken.yml", rules / "warned.yml", rules / "good.yml")
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"{rules}/broken.yml:4: g/Broken: expr: ")
-    assert lines[1] == f"{rules}/broken.yml:5: g/r: a recording rule has no for; take it off"
+    assert lines[1] == f"{rules}/broken.yml:5: g/r: a recording rule cannot have for; remove it"
     assert lines[2] == f"{rules}/broken.yml: 2 errors"
     assert any(line.startswith(f"{rules}/warned.yml:4: g/Errors: warning: ") for line in lines)
     assert f"{rules}/warned.yml: 1 rule: 3 warnings" in lines
@@ -129,11 +129,11 @@ def test_the_targets_of_the_configuration_are_asked_what_rules_select(rules: Pat
     config.write_text(asked)
     found = selecting_nothing("--config", config)
     assert list(found) == ["Gone", "Teapot", "Misspelt"]
-    assert found["Gone"] == "there are series of this name, with other labels"
+    assert found["Gone"] == "series with this name exist, but with other labels"
     assert "no answer of this status yet" in found["Teapot"]
     assert selecting_nothing("--config", config, rules / "rules.yml") == found
     done = lilfox("--language", "en", "alerts", "lint", "--config", config)
-    assert done.stderr.startswith("not asked for its series: app: 127.0.0.1:1 refuses the connection")
+    assert done.stderr.startswith("series could not be queried: app: 127.0.0.1:1 refuses the connection")
     config.write_text("services: {app: {url: 'http://127.0.0.1:1'}}\n")
     assert selecting_nothing("--config", config, rules / "rules.yml") == {}, "who does not answer has no say"
 

@@ -113,7 +113,7 @@ def test_promtool_takes_the_prometheus_yml_with_all_its_files(config: Path) -> N
     assert document["alerting"]["alertmanagers"] == [
         {"scheme": "http", "path_prefix": "/am", "static_configs": [{"targets": ["127.0.0.1:9093"]}]}
     ]
-    assert "# inside (127.0.0.1:9000) is asked from web-1 through SSH, which Prometheus cannot" in text
+    assert "# inside (127.0.0.1:9000) is probed from web-1 through SSH, which Prometheus cannot" in text
 
 
 def test_a_prometheus_runs_with_it_scrapes_and_evaluates(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_secrets_that_prometheus_cannot_read_become_files_to_be_filled(tmp_path:
     made.write_text(exported(config, "prometheus"))
     judged("promtool", "check", "config", "--syntax-only", made)
     text = made.read_text()
-    assert "# put into /etc/prometheus/secrets/a-token what env:TOKEN gives\n" in text
+    assert "# write the secret from env:TOKEN to /etc/prometheus/secrets/a-token\n" in text
     assert "password_file: /etc/prometheus/secrets/b-password\n" in text
     assert "pass show" not in text
 
@@ -256,7 +256,7 @@ def test_the_command_prints_the_dashboard_and_says_what_it_did_not_see(tmp_path:
         )
         done = lilfox("--config", config, "export", "grafana")
     assert done.returncode == 3
-    assert "the usual names of metrics are taken for gone, which did not answer" in done.stderr
+    assert "gone did not answer; using the usual metric names" in done.stderr
     texts = expressions(json.loads(done.stdout))
     assert 'sum by (job) (rate(requests_total{job="app"}[5m]))' in texts
     assert 'sum by (job) (rate(http_requests_total{job="gone"}[5m]))' in texts

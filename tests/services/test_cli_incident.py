@@ -74,7 +74,7 @@ def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path)
     assert "evidence a.log (19 bytes)" in incident("evidence", tmp_path / "a.log", "--text", "why")
     assert "evidence stdin (3 bytes)" in incident("evidence", "-", stdin="abc")
     assert "took over from ann@a" in incident("take-over", "--by", "bob@b")
-    assert "acts now: bob@b" in incident("handover")
+    assert "in charge: bob@b" in incident("handover")
     assert "INC-1: intact: 10 entries" in incident("verify")
     assert "SEV-1" in incident("show")
     assert "INC-1 is closed" in incident("close", "--summary", "a bad release")
@@ -82,7 +82,7 @@ def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path)
     text = incident("export", "INC-1")
     assert text.startswith("# INC-1: db down\n")
     assert "[a.log](evidence/a.log) why" in text
-    assert "| detected | 2023-12-30 02:00:00 | - | somebody said so |" in text
+    assert "| detected | 2023-12-30 02:00:00 | - | recorded by hand |" in text
     assert incident("--language", "zh_CN", "export", "INC-1").count("\n## ") == text.count("\n## ") == 9
     made = tmp_path / "out"
     incident("export", "INC-1", "--to", made)
@@ -105,7 +105,7 @@ def test_documents_are_as_their_schemas_say(state: Path) -> None:
 
 def test_of_several_that_are_open_it_is_said_which_is_the_current_one(state: Path) -> None:
     incident("open", "the", "older")
-    assert "INC-1 is open, too; what is done from now on goes to INC-2" in incident("open", "the", "newer")
+    assert "INC-1 is also open; what is done from now on is recorded in INC-2" in incident("open", "the", "newer")
     told = incident("list").splitlines()
     assert [line.split()[1:4] for line in told[1:]] == [["INC-2", "current", "SEV-3"], ["INC-1", "also", "open"]]
     listed = document("list")["incidents"]
@@ -114,7 +114,8 @@ def test_of_several_that_are_open_it_is_said_which_is_the_current_one(state: Pat
     closing = incident("close")
     assert "INC-2 is closed" in closing
     assert (
-        "INC-1 is open, too, and is the current one: what is done from now on goes to it\n  SEV-3: the older" in closing
+        "INC-1 is also open and is the current one: what is done from now on is recorded there\n  SEV-3: the older"
+        in closing
     )
     assert "INC-1  current" in incident("list", "--all")
     incident("open", "the", "newest")

@@ -111,7 +111,7 @@ def test_statistics_for_people_are_tables_in_the_readers_language(folder: Path) 
     done = lilfox("logs", "stats", folder / "json.log")
     assert done.returncode == 0
     assert f"records: {RECORDS + 2}\n" in done.stdout
-    assert "not counted, since not of their log's format: 3\n" in done.stdout
+    assert "not counted (not in the format of their log): 3\n" in done.stdout
     assert re.search(r"^ +\d+  OperationalError$", done.stdout, re.MULTILINE)
     assert re.search(r"^  2026-03-01 \d\d:\d\d +\d+ +\d+ +\d+ +0\.\d{3} s", done.stdout, re.MULTILINE)
     assert "响应时间" in lilfox("--language", "zh_CN", "logs", "stats", folder / "json.log").stdout
@@ -172,7 +172,7 @@ def test_a_source_that_fails_is_told_and_the_others_are_printed(folder: Path, tm
     gone = tmp_path / "gone.log"
     done = lilfox("logs", gone, folder / "json.log", "--tail", "1")
     assert (done.returncode, len(done.stdout.splitlines())) == (3, 1)
-    assert "there is no such file" in done.stderr
+    assert "such file is missing" in done.stderr
     assert lilfox("logs", gone).returncode == 1
     assert lilfox("logs", "stats", gone).returncode == 1
     assert lilfox("logs", "stats", gone, folder / "nginx.log").returncode == 3
@@ -181,14 +181,14 @@ def test_a_source_that_fails_is_told_and_the_others_are_printed(folder: Path, tm
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("nowhere",), "no source and no file is named nowhere"),
+        (("nowhere",), "no source or file named nowhere"),
         (("-", "other"), "cannot be read together"),
         (("-", "--level", "loud"), "no level loud"),
         (("-", "--where", "a="), "filter"),
         (("-", "--since", "someday"), "no such time: someday"),
         (("stats", "-", "-f"), "neither -f nor --tail"),
         (("-", "--tail", "0"), "not a number from 1"),
-        (("--host", "nobody", "/x.log"), "no host is named nobody"),
+        (("--host", "nobody", "/x.log"), "no host named nobody"),
     ],
 )
 def test_a_wrong_word_exits_2_and_is_named(words: tuple[str, ...], said: str) -> None:

@@ -72,8 +72,8 @@ def test_a_failure_is_1_or_3_where_something_is_changed_and_undone_it_is_1(lab: 
     assert not (lab.on_host("web1") / "made").exists()
     again = run(lab, "--yes", "--resume", json.loads(undone.stdout)["run"])
     assert again.returncode == 1
-    assert "nothing goes on behind that without being asked" in again.stderr
-    assert "begin a new run, or go on with this one step by step" in again.stderr
+    assert "nothing goes on behind that without querying" in again.stderr
+    assert "start a new run, or go on with this one step by step" in again.stderr
     assert not (lab.on_host("web1") / "made").exists()
     lab.write(fence("false"))
     assert run(lab, "--yes").returncode == 1
@@ -145,9 +145,9 @@ def test_a_dry_run_shows_everything_and_runs_nothing(lab: RunbookLab) -> None:
     for words in (
         "web1: changes something",
         "touch ‹me›",
-        "here: changes something, takes back make",
+        "here: changes something, rollback of make",
         "by hand",
-        "is shown only",
+        "is only shown",
     ):
         assert words in done.stdout
     unfilled = run(lab, "--dry-run", "--json")
@@ -162,7 +162,7 @@ def test_a_secret_whose_place_is_empty_is_2(lab: RunbookLab) -> None:
     lab.write(fence("echo <tok>", CHANGE), front="vars: {tok: secret}")
     done = run(lab, "--yes", "--var", "tok=env:LILFOX_TEST_NOT_SET")
     assert done.returncode == 2
-    assert "env:LILFOX_TEST_NOT_SET: the environment does not hold it" in done.stderr
+    assert "env:LILFOX_TEST_NOT_SET: the environment variable is not set" in done.stderr
     assert list_jobs() == []
 
 

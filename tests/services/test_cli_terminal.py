@@ -73,7 +73,7 @@ def test_only_the_whole_word_trusts_a_key(lab: SshdLab, tmp_path: Path, typed: b
 def test_the_stand_in_stack_runs_without_a_screen_and_leaves_nothing(tmp_path: Path) -> None:
     with running(["demo", "--no-ui", "--fault", "backend:5xx"], tmp_path / "demo") as process:
         out = tmp_path / "demo.out"
-        wait_for(lambda: "ctrl-c ends it" in out.read_text(), what="the stack is up")
+        wait_for(lambda: "press ctrl-c to stop" in out.read_text(), what="the stack is up")
         urls = re.findall(r"http://\S+", out.read_text())
         with urllib.request.urlopen(f"{urls[0]}/health", timeout=60) as answer:
             assert answer.status == 200

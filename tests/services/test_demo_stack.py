@@ -234,7 +234,7 @@ async def test_headless_says_what_runs_until_it_is_told_to_end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(running, 60)
     assert sum("http://127.0.0.1:" in line for line in said) == 3
-    assert "backend has the fault 5xx" in said
+    assert "backend: injected fault 5xx" in said
     logs = next(line for line in said if line.startswith("logs: ")).removeprefix("logs: ")
     assert not _exists(logs)
 

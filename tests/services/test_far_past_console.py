@@ -56,7 +56,7 @@ def test_a_console_says_that_it_does_not_answer(tmp_path: Path) -> None:
             lambda text: bool(re.search(r"before \d\d-\d\d \d\d:\d\d not known: .*refuses the connection", text)), 20
         )
         console.press("[")
-        console.until("not known: ", 10)
-        assert "nothing is known of this host yet" in console.text
+        console.until("unknown: ", 10)
+        assert "no data for this host yet" in console.text
         console.press("q")
         assert console.ended_within(5) == 0

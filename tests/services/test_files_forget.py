@@ -132,7 +132,7 @@ async def test_what_somebody_works_in_stays_and_is_told(app: Path, tmp_path: Pat
 async def test_the_only_one_left_stays(app: Path, tmp_path: Path, host: Host) -> None:
     swap = await restored(app, tmp_path, host)
     os.rename(app / U, app / "elsewhere")
-    assert await why_not(swap, host) == f"{swap.target} is not there: this may be the only one left"
+    assert await why_not(swap, host) == f"{swap.target} does not exist: this may be the only copy left"
 
 
 @pytest.mark.parametrize("below", ["", "shut"])
@@ -140,13 +140,13 @@ async def test_what_a_link_in_place_leads_to_stays(app: Path, tmp_path: Path, ho
     swap = await restored(app, tmp_path, host)
     os.rename(app / U, app / "elsewhere")
     (app / U).symlink_to(Path(swap.before) / below)
-    assert await why_not(swap, host) == f"it is what {swap.target} leads to"
+    assert await why_not(swap, host) == f"{swap.target} points to it"
 
 
 async def test_a_restore_in_its_middle_is_not_let_go(app: Path, tmp_path: Path, host: Host) -> None:
     swap = await restored(app, tmp_path, host)
     shutil.copytree(app / U, swap.staged, symlinks=True)
-    assert await why_not(swap, host) == "the restore did not come to its end"
+    assert await why_not(swap, host) == "the restore did not finish"
 
 
 @contextmanager
@@ -166,7 +166,7 @@ async def test_what_something_is_mounted_in_stays(app: Path, tmp_path: Path, hos
     (tmp_path / "other" / "dear").write_text("dear")
     point = Path(swap.before) / "shut"
     with bound(tmp_path / "other", point):
-        assert await why_not(swap, host) == "something is mounted in it"
+        assert await why_not(swap, host) == "a file system is mounted in it"
     assert (tmp_path / "other" / "dear").exists()
 
 

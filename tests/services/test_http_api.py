@@ -146,7 +146,7 @@ async def test_a_host_asks_through_ssh_and_again_when_its_link_was_cut() -> None
                 sshd.kill()
                 said = ""
                 async with asyncio.timeout(60):  # until the loss is known, the forwarded port alone refuses
-                    while not said.startswith("cannot ask from web-1: "):
+                    while not said.startswith("cannot send the request from web-1: "):
                         with pytest.raises(NotAnswered) as refused:
                             await remote.instant("x")
                         said = str(refused.value)

@@ -247,8 +247,8 @@ async def test_parallel_logs_are_followed_those_that_come_later_and_through_rota
 async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path, host: Host) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, words in (
-        (tmp_path / "none.log", "on web: there is no such file"),
-        (tmp_path / "none" / "no.log", "there is no such file"),
+        (tmp_path / "none.log", "on web: no such file"),
+        (tmp_path / "none" / "no.log", "such file is missing"),
         (tmp_path, "is a directory"),
         (tmp_path / "pipe", "not a file but a pipe"),
         (Path("/dev/null"), "not a file but a pipe, a socket or a device"),

@@ -340,7 +340,7 @@ async def test_following_survives_outages_and_takes_what_comes_late(server: Loki
             server.add(base, "during the outage", job="app")
             server.add(base - 2 * 10**9, "late", job="app")
             await until(lambda: len(got) == 12, what="all that came")
-            await until(lambda: isinstance(source.status.state, Ready), what="it is well again")
+            await until(lambda: isinstance(source.status.state, Ready), what="it is recovered")
             assert not following.done()
         finally:
             following.cancel()

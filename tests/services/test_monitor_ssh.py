@@ -51,7 +51,7 @@ async def test_a_killed_server_is_failing_and_then_back_by_itself(lab: SshdLab) 
         await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, what="good again")
     told = [str(each.what) for each in monitor.changes.all() if each.subject == "host/web"]
     lost = next(index for index, what in enumerate(told) if what.startswith("lost: "))
-    assert "reached again" in told[lost:]
+    assert "reachable again" in told[lost:]
 
 
 @pytest.mark.fault("4.90")
@@ -88,7 +88,7 @@ async def test_a_frozen_host_is_late_then_unreachable_within_six_seconds_and_one
         assert why_no_numbers(view, now).startswith(f"no sample for {round((now - last).total_seconds())} s, ")
         server.thaw()
         await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, what="good again")
-    back = next(each for each in monitor.changes.all() if str(each.what) == "reached again")
+    back = next(each for each in monitor.changes.all() if str(each.what) == "reachable again")
     assert back.at > last + timedelta(seconds=6)
 
 
@@ -105,7 +105,7 @@ async def test_a_host_that_goes_on_after_a_moment_of_silence_is_back_since_then(
         thawed = datetime.now(UTC)
         server.thaw()
         await until(lambda: seen(monitor).hosts["web"].level is Level.GOOD, what="good again")
-    back = next(each for each in monitor.changes.all() if str(each.what) == "reached again")
+    back = next(each for each in monitor.changes.all() if str(each.what) == "reachable again")
     assert back.at >= thawed, "its link is as old as before, its answer is not"
 
 

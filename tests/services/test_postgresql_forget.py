@@ -98,7 +98,7 @@ async def test_who_is_connected_is_told_and_never_ended(server: Postgres, shop: 
 async def test_the_only_one_left_stays(server: Postgres, shop: PostgresqlOptions) -> None:
     swap = await swapped(server, shop)
     server.csv("DROP DATABASE shop")
-    assert await why_not(server, swap) == "shop is not there: this may be the only one left"
+    assert await why_not(server, swap) == "shop does not exist: this may be the only copy left"
 
 
 async def test_what_the_server_refuses_to_drop_is_told(server: Postgres, shop: PostgresqlOptions) -> None:

@@ -181,7 +181,7 @@ async def test_what_would_change_is_told_by_table(server: Postgres, shop: Postgr
         RestoreChange("public.users", "999 rows", "1000 rows"),
         RestoreChange("public.orders", "499 rows", "500 rows"),
         RestoreChange("public.log", "2 rows", "0 rows", lost_rows=2),
-        RestoreChange("public.later", "1 row", "not there", lost_rows=1),
+        RestoreChange("public.later", "1 row", "absent", lost_rows=1),
     }
     server.csv("DROP DATABASE shop")
     assert await target(shop, kept.goal()).changes() == [RestoreChange("shop", "-", "3 tables")]

@@ -114,7 +114,9 @@ async def test_a_row_that_differs_is_told_also_of_a_table_that_was_counted_ahead
     assert one != raw
     into = target(shop, kept.with_bytes(one).goal(scratch=True))
     await into.stage(lambda _done: None)
-    assert (await into.compare()).differences == ("public.many: as many rows, but other content than in the dump",)
+    assert (await into.compare()).differences == (
+        "public.many: same number of rows, but the content differs from the dump",
+    )
     await into.discard()
 
 

@@ -53,7 +53,7 @@ FORMS = {
     "labels that are a list": "tests: [{alert_rule_test: [{alertname: A, exp_alerts: [{exp_labels: [a]}]}]}]",
     "an alert that nobody has": "tests: [{alert_rule_test: [{eval_time: 1m, alertname: A, exp_alerts: [{}]}]}]",
     "a merged mapping": "tests:\n- &a {name: a, external_labels: &l {x: y}}\n- {<<: *a, name: b}\n",
-    "a file that is not there": "rule_files: [nosuch.yml]\ntests: [{interval: 1m}]",
+    "a file that does not exist": "rule_files: [nosuch.yml]\ntests: [{interval: 1m}]",
     "a pattern that is none": "rule_files: ['[a.yml']\ntests: []",
     "values without a series": "tests: [{input_series: [{values: '1 2'}]}]",
     "a series without values": "tests: [{input_series: [{series: up}], promql_expr_test: [{expr: up}]}]",

@@ -30,7 +30,7 @@ BAD = {
     "name twice": ("# Made\n\n" + 2 * step('{"name": "a"}'), 11, "that of the fence in line 5"),
     "circle": (
         "# Made\n\n" + step('{"name": "a", "rollback-of": "b"}') + step('{"name": "b", "rollback-of": "a"}'),
-        5, "rollbacks in a circle: a → b → a",
+        5, "circular rollbacks: a → b → a",
     ),
     "itself": ("# Made\n\n" + step('{"name": "a", "rollback-of": "a"}'), 5, "a → a"),
     "nobody": ("# Made\n\n" + step('{"rollback-of": "b"}'), 5, "b"),

@@ -101,7 +101,7 @@ def test_while_a_change_waits_to_be_ordered_it_is_read_beside(lab: RunbookLab) -
         job = lab.begin()
         lab.run_one(job, 1)
         lab.until(job, "done", 1)
-        wait_for(lambda: len(asked) >= 2, timeout_s=60, what="it is read, and read again")
+        wait_for(lambda: len(asked) >= 2, timeout_s=60, what="it is read, and refresh")
         assert measured(incident) == []
         lab.run_one(job, 2)
         lab.until(job, "done", 2)

@@ -156,7 +156,7 @@ def test_ordered_step_by_step_what_failed_is_retried_skipped_and_undone(lab: Run
     assert (home / "undone").read_text() == "second\nback\n"
     lab.order(job, FinishRun())
     done = lab.ended(job)
-    assert "taken back" in done.message
+    assert "undone" in done.message
     for name in ("undone", "wanted"):
         (home / name).unlink()
 
@@ -211,7 +211,7 @@ def test_what_takes_too_long_is_ended_on_the_host(lab: RunbookLab) -> None:
     assert "did not end within 2 s" in result.message
     assert result.stopped
     pid = int((lab.on_host("web1") / "pid").read_text())
-    wait_for(lambda: not Path(f"/proc/{pid}").exists(), what="the command is gone")
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), what="the command was removed")
     lab.run_one(job, 2)
     assert "did not end within 1 s" in lab.until(job, "failed", 2).message
     (lab.on_host("web1") / "pid").unlink()

@@ -119,7 +119,7 @@ def test_what_is_captured_on_several_hosts_is_not_used_on_another(lab: RunbookLa
     )
     job = lab.run_all(lab.begin())
     assert (job.state, job.exit_code) == ("failed", 1)
-    assert "<mine> has no value on here: what is captured on several hosts is each one's own" in job.message
+    assert "<mine> has no value on here: a value captured on several hosts belongs to its own host only" in job.message
     assert "capture-of-another-host" in [each.code for each in lint(read(lab.path))]
 
 
@@ -128,10 +128,10 @@ def test_a_value_that_names_no_host_is_refused_before_the_first_step(lab: Runboo
     lab.write(fence("touch first", WEB1), fence("touch second", '{"risk":"change","host":"<where>"}'))
     refused = lilfox("--config", lab.config, "runbook", "run", lab.path, "--yes", "--var", "where=web9")
     assert refused.returncode == 2
-    assert "<where>: there is no host web9 in the configuration" in refused.stderr
-    assert "hosts are: here, web1, web2" in refused.stderr
+    assert "<where>: host is missing web9 in the configuration" in refused.stderr
+    assert "available hosts: here, web1, web2" in refused.stderr
     job = lab.begin()
-    with pytest.raises(OrderRefused, match="<where>: there is no host web9"):
+    with pytest.raises(OrderRefused, match="<where>: host is missing web9"):
         lab.run_all(job, values={"where": "web9"})
     lab.order(job, FinishRun(abort=True))
     assert not (lab.on_host("web1") / "first").exists()

@@ -94,7 +94,7 @@ async def test_a_good_page_is_kept_with_what_is_known_of_the_scrape() -> None:
         (page(b"{}", head="Content-Type: application/json\r\n"), {}, "sends application/json"),
         (page(b"a 1\nb", head=TEXT), {}, "line 2 is no metric"),
         (page(b"a 1\nb nope\n", head=TEXT), {}, "value is no number"),
-        (page(b"a 1\n", head=OPENMETRICS), {}, "cut off"),
+        (page(b"a 1\n", head=OPENMETRICS), {}, "interrupted"),
         (page(b"a 1\nb 2\nc 3\n", head=TEXT), {"limits": ScrapeLimits(samples=2)}, "more than 2 samples"),
         (page(b'a{x="yyyy"} 1\n', head=TEXT), {"limits": ScrapeLimits(label_value_length=3)}, "longer than"),
         (page(b"down", status="503 Service Unavailable"), {}, "answers 503"),

@@ -97,7 +97,7 @@ async def test_a_locked_key_is_named_until_the_agent_has_it(lab: SshdLab, agent:
     with pytest.raises(AuthRefused) as refused:
         await host.connect()
     refusal = f"[{server.address}]:{server.port} refused the login of {getpass.getuser()}; "
-    assert str(refused.value) == f"{refusal}{lab.client_key} has a passphrase, and none is set"
+    assert str(refused.value) == f"{refusal}{lab.client_key} has a passphrase, but none is set"
     assert "ssh-add" in str(refused.value.hint)
     assert "passphrase of this host" in str(refused.value.hint)
     add_to_agent(lab.client_key, PASSPHRASE)
@@ -117,7 +117,7 @@ async def test_a_passphrase_by_reference_opens_the_key(
     await host.close()
     monkeypatch.setenv("LILFOX_TEST_PASSPHRASE", "Canary-wrong")
     host = open_host("h", lab.host(server, passphrase="env:LILFOX_TEST_PASSPHRASE"), lab.ssh())
-    with pytest.raises(AuthRefused, match=f"the passphrase of h does not open {lab.client_key}") as refused:
+    with pytest.raises(AuthRefused, match=f"the passphrase of h does not decrypt {lab.client_key}") as refused:
         await host.connect()
     assert "Canary" not in repr(refused.value) + str(refused.value.hint)
     await host.close()

@@ -65,7 +65,7 @@ async def test_an_outage_says_what_since_when_and_when_it_is_tried_again() -> No
             assert view.outage.next_try is not None
             assert view.reading is not None  # the last numbers stay, and are old
             assert view.figures
-            await until(lambda: "nothing listens there" in str(cache(monitor).reasons[0]), what="why")
+            await until(lambda: "nothing is listening there" in str(cache(monitor).reasons[0]), what="why")
             waits = cache(monitor).outage
             assert waits is not None
             assert waits.since == view.outage.since
@@ -122,4 +122,4 @@ async def test_a_fault_of_ours_is_that_backends_row_alone(monkeypatch: pytest.Mo
     with RedisServer() as server:
         monkeypatch.setattr(redis, "_values", lambda *_arguments: 1 / 0)
         overview = await Monitor(config_for(server)).check_once()
-    assert "a fault of LilFox: ZeroDivisionError" in str(overview.backends["cache"].reasons[0])
+    assert "internal error in LilFox: ZeroDivisionError" in str(overview.backends["cache"].reasons[0])

@@ -81,7 +81,7 @@ def back_up(console: Console) -> str:
 def restore(console: Console) -> int:
     """By keys, up to the job that runs; its process."""
     console.press("r")
-    console.until("What is to be restored?")
+    console.until("What to restore?")
     console.press("\r")
     console.until("Where to?")
     console.press("\r")
@@ -140,7 +140,7 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
             console.until("PLANS")
             console.until("↻ restore")
             console.press("q")
-            console.until("A job of yours runs")
+            console.until("One of your jobs is still running")
             console.press("\x1b")
             console.until("PLANS")
             os.kill(process, signal.SIGCONT)
@@ -157,7 +157,9 @@ def test_a_restore_is_undone_and_quitting_over_a_job_is_asked(home: Path, server
         console.until(lambda _text: [job.state for job in jobs.look() if job.kind == "undo"] == ["ok"])
         assert server.csv("select count(*) from users", database="shop") == [["10"]]
         console.press("q")
-        if "A job of yours runs" in console.until(lambda text: "A job of yours runs" in text or console.ended):
+        if "One of your jobs is still running" in console.until(
+            lambda text: "One of your jobs is still running" in text or console.ended
+        ):
             console.press("\r")
         assert console.ended_within() == 0
 

@@ -27,7 +27,7 @@ def lose_half_of_the_users(console: Console) -> None:
 def restore(console: Console) -> str:
     """By keys; the page on which the name is typed."""
     console.press("r")
-    console.until("What is to be restored?")
+    console.until("What to restore?")
     console.press("\r")
     console.until("Where to?")
     console.press("\r")
@@ -45,7 +45,7 @@ def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
     with Console(["demo"], home=tmp_path, columns=120, rows=36) as console:
         console.until(lambda text: re.search(r"● +database +postgresql", text) is not None)
         console.press("3")
-        folder = folder_of(console.until("there is no backup yet"))
+        folder = folder_of(console.until("backup yet is missing"))
         console.press("b")
         console.until("Back up now")
         console.press("\r")
@@ -57,7 +57,7 @@ def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
         console.until(lambda text: "PLANS" in text and "restore" not in text.splitlines()[1])
         console.press("q")
         assert console.ended_within() == 0
-    wait_for(lambda: not folder.exists(), what="the folder is gone")
+    wait_for(lambda: not folder.exists(), what="the folder was removed")
     state = tmp_path / ".local/state/lilfox"
     assert not (state / "jobs").exists(), "the demo's jobs are not among the user's"
     assert not (state / "restores").exists()

@@ -65,7 +65,7 @@ def test_ctrl_c_cancels_the_job_and_waits_for_its_clean_up(home: Path) -> None:
     with console(home, str(home / "never"), str(clean), module=FOLLOWED) as screen:
         screen.until("waiting")
         screen.press(CTRL_C)
-        screen.until("told to end; cleaning up")
+        screen.until("asked to end; cleaning up")
         assert "cancelling" in screen.text
         assert screen.process.poll() is None
         clean.touch()
@@ -81,11 +81,11 @@ def test_a_second_ctrl_c_stops_waiting_and_the_clean_up_goes_on(home: Path) -> N
     with console(home, str(home / "never"), str(clean), module=FOLLOWED) as screen:
         screen.until("waiting")
         screen.press(CTRL_C)
-        screen.until("told to end; cleaning up")
+        screen.until("asked to end; cleaning up")
         screen.press(CTRL_C)
         assert screen.ended_within() == 130
         job = only_job()
-        assert f"its clean-up goes on; watch it: lilfox attach {job.id}" in screen.text
+        assert f"the clean-up continues; watch it: lilfox attach {job.id}" in screen.text
     assert job.state == "running"
     clean.touch()
     assert ended(job.id).state == "cancelled"
@@ -100,7 +100,7 @@ def test_whoever_attached_leaves_with_ctrl_c_and_the_job_goes_on(home: Path) -> 
             second.until("waiting")
             second.press(CTRL_C)
             assert second.ended_within() == 130
-            assert "the job goes on" in second.text
+            assert "the job continues" in second.text
         assert only_job().state == "running"
         go.touch()
         assert first.ended_within() == 0

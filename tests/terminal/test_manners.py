@@ -86,7 +86,7 @@ def test_nothing_but_known_sequences_reaches_the_terminal(tmp_path: Path) -> Non
         for keys, shown in (
             ("?", "the next row"),
             ("\x1b", "HOSTS"),
-            (":", "type to narrow"),
+            (":", "type to filter"),
             ("\x1b", "HOSTS"),
             ("\r", "CPU busy"),
             ("w", "last 1 h"),
@@ -225,7 +225,7 @@ def test_keys_typed_in_one_burst_go_where_the_first_one_leads(tmp_path: Path) ->
         console.press("/no-such\r")
         console.until("/no-such/")
         console.press(":zoom")
-        console.until(lambda text: "zoom" in text and "type to narrow" not in text and "trust" not in text)
+        console.until(lambda text: "zoom" in text and "type to filter" not in text and "trust" not in text)
         assert console.process.poll() is None
 
 

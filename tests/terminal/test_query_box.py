@@ -17,7 +17,7 @@ def test_a_rate_of_the_demo_is_completed_asked_and_drawn(tmp_path: Path) -> None
         console.until("tab http_requests_total")
         console.press("\t[1m]))\r")
         text = console.until(lambda text: "3 series" in text and '{job="model"}' in text)
-        assert "of what is scraped here" in text
+        assert "from local scrapes" in text
         assert re.search(r"[▁▂▃▄▅▆▇█] +\{job=\"gateway\"\}", text)
         console.press("\x1b")
         console.until("SERVICES")

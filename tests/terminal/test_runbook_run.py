@@ -81,7 +81,7 @@ def test_each_answer_does_what_it_says(home: Path) -> None:
         run.press("r\n")
         run.until("it takes this terminal")
         run.press("s\n")
-        run.until("why is it skipped?")
+        run.until("why skip it?")
         run.press("not now\n")
         assert run.ended_within() == 3
         assert "skipped: " in run.text
@@ -99,7 +99,7 @@ def test_who_takes_an_incident_over_is_told_in_which_runs_another_goes_on_to_act
         assert f"{incident.id}: entry " in done.stdout
         return done.stderr
 
-    assert taken_over() == "", "there is no run"
+    assert taken_over() == "", "run is missing"
     with console(home, str(home / "made.md"), "--var", "who=fox") as first:
         first.until("run it? [y]es")
         (job,) = list_jobs()
@@ -123,7 +123,7 @@ def test_ctrl_c_at_a_question_leaves_the_run_where_it_waits(home: Path) -> None:
         run.press(CTRL_C)
         assert run.ended_within() == 130
         (job,) = list_jobs()
-        assert f"the run waits; go on with it: lilfox runbook run --resume {job.id}" in run.text
+        assert f"the run waits; resume it: lilfox runbook run --resume {job.id}" in run.text
     assert job.state == "running"
     with console(home, "--resume", job.id) as again:
         again.until("run it? [y]es")
@@ -155,9 +155,9 @@ def test_that_all_is_as_before_is_said_after_an_undo(home: Path) -> None:
         run.press("y\n")
         run.until("Is it done? [y]es")
         run.press("u\n")
-        run.until(lambda text: "rm $HOME/made" in text and "this takes back what was changed. Run it?" in text)
+        run.until(lambda text: "rm $HOME/made" in text and "this rollback of what was changed. Run it?" in text)
         run.press("y\n")
-        run.until("what was changed was taken back")
+        run.until("the changes were undone")
         assert not (home / "made").exists()
         run.press("a\n")
         assert run.ended_within() == 130
@@ -307,7 +307,7 @@ def _waits_with_another_text(home: Path, run: Console) -> None:
     run.press("y\n")
     run.until("was changed since it was read")
     run.until("go on with what it says [n]ow")
-    assert "commands that are as they were: 1 of 2" in run.text
+    assert "unchanged commands: 1 of 2" in run.text
     assert not (home / "one").exists()
 
 
@@ -317,7 +317,7 @@ def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_says_now(home: 
     with console(home, str(home / "made.md")) as run:
         _waits_with_another_text(home, run)
         run.press("n\n")
-        run.until("is read again")
+        run.until("is refresh")
         run.until(lambda text: text.count("run it? [y]es") == 2)
         run.press("y\n")
         assert run.ended_within(30) == 0
@@ -331,7 +331,7 @@ def test_what_only_reads_is_asked_too_where_it_is_of_another_text(home: Path) ->
         _waits_with_another_text(home, run)
         (home / "made.md").write_text("# Made\n\n1. Look\n\n   ```bash\n   cat $HOME/none\n   ```\n")
         run.press("n\n")
-        run.until("commands that are as they were: 0 of 1")
+        run.until("unchanged commands: 0 of 1")
         run.press("n\n")
         run.until("reads")
         run.until(lambda text: text.count("run it? [y]es") == 2)

@@ -103,7 +103,7 @@ def test_it_has_the_keyboard_its_size_and_ctrl_c_and_is_asked_about(home: Path) 
         text = console.until("How did it go?")
         assert "it ended with 0" in text
         console.press("f")
-        console.until("r tries again")
+        console.until("r retries")
         assert "says that it did not work" in console.text
         console.press("r")
         console.until("run it")
@@ -136,9 +136,9 @@ def test_a_program_that_is_killed_in_full_screen_leaves_the_terminal_as_it_was(h
         console.until("How did it go?")
         assert b"\x1b[?1l" in console.raw.rpartition(b"full")[2], "keys are not an application's any more"
         console.press("\r")
-        console.until("r tries again")
+        console.until("r retries")
         console.press("q")
-        console.until("A job of yours runs")
+        console.until("One of your jobs is still running")
         console.press("q")
         assert console.ended_within() == 0
         assert termios.tcgetattr(console._terminal) == console.modes_before
@@ -153,6 +153,6 @@ def test_who_is_killed_in_a_program_leaves_no_program_and_an_unknown_step(home: 
         console.process.kill()
         console.process.wait(10)
         wait_for(lambda: not Path(f"/proc/{program}").exists(), what="the program has ended")
-        wait_for(lambda: [each.state for each in ends()] == ["unknown"], what="nobody knows how it ended")
+        wait_for(lambda: [each.state for each in ends()] == ["unknown"], what="outcome unknown")
     (told,) = ends()
-    assert "the terminal in which it ran has not told how it ended" in told.message
+    assert "the terminal that ran it did not report how it ended" in told.message

@@ -52,7 +52,7 @@ def test_a_fault_in_the_reader_is_told_and_logged_as_any_other(tmp_path: Path) -
         assert console.raw.rfind(b"\x1b[?1049l") > console.raw.rfind(b"\x1b[?1049h")
         log = home / ".local/state/lilfox/crash.log"
         told = bytes(console.raw).rpartition(b"\x1b[?1049l")[2].decode()
-        assert "lilfox ended on an error of its own: RuntimeError" in told
+        assert "lilfox exited on an internal error: RuntimeError" in told
         assert f"traceback: {log}" in told
         assert "Traceback" not in told
         assert log.stat().st_mode & 0o077 == 0

@@ -17,14 +17,14 @@ def test_a_fault_is_told_with_the_file_that_holds_its_traceback(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     told = str(fault_of(ZeroDivisionError("by nothing")))
     (log,) = tmp_path.rglob("crash.log")
-    assert told == f"a fault of LilFox: ZeroDivisionError; the traceback is in {log}"
+    assert told == f"internal error in LilFox: ZeroDivisionError; the traceback is in {log}"
     assert "by nothing" in log.read_text()
 
 
 def test_where_nothing_can_be_written_no_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "taken").write_text("no folder")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "taken"))
-    assert str(fault_of(ZeroDivisionError())) == "a fault of LilFox: ZeroDivisionError"
+    assert str(fault_of(ZeroDivisionError())) == "internal error in LilFox: ZeroDivisionError"
 
 
 def test_a_fault_that_comes_again_and_again_does_not_fill_the_disk(

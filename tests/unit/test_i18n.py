@@ -15,7 +15,7 @@ from tools import locale
 
 def test_english_is_the_code_itself() -> None:
     assert _("hosts") == "hosts"
-    assert _("no host is named {value}", value="{x}") == "no host is named {x}"
+    assert _("no host named {value}", value="{x}") == "no host named {x}"
     assert _("") == ""
 
 
@@ -27,11 +27,11 @@ def test_chinese_comes_from_the_compiled_file() -> None:
 
 
 def test_a_message_follows_the_language_of_the_moment() -> None:
-    message = tr("no host is named {value}", value="web")
+    message = tr("no host named {value}", value="web")
     before = str(message)
     i18n.set_language("zh_CN")
     after = str(message)
-    assert before == "no host is named web"
+    assert before == "no host named web"
     assert after != before
     assert "web" in after
 

@@ -42,7 +42,7 @@ def refused(path: Path) -> str:
         text_of(path)
     error = caught.value
     assert why_not(path) is not None
-    assert str(error.message).startswith(f"{path} is not used, as others decide what is there: ")
+    assert str(error.message).startswith(f"{path} is not used, because others can change it: ")
     assert error.problems == (f"{error.message}. {error.hint}",), "lists of problems tell all of it"
     return f"{error.message} / {error.hint}"
 
@@ -69,7 +69,7 @@ def test_a_file_or_a_folder_of_somebody_else(file: Path) -> None:
         said = refused(file)
         assert f"{place} belongs to {STRANGER}" in said
         assert said.endswith(f"Run LilFox as {STRANGER}; or copy {file} to a folder of your own, "
-                             "look at what is in it, and name that")  # fmt: skip
+                             "review its contents, and use the copy")  # fmt: skip
         assert "chown" not in said, "it may be somebody's home"
         os.chown(place, 0, -1)
     assert text_of(file) == "text"
@@ -231,7 +231,7 @@ def test_what_others_may_still_put_there_is_refused_before_it_is_there(file: Pat
         error = why_not(path)
         assert error is not None
         assert f"{file.parent} belongs to " in str(error.message)
-        assert str(error.hint) == f"Keep {path} in a folder of your own, and name that"
+        assert str(error.hint) == f"Keep {path} in a folder of your own, and use that path"
         with pytest.raises(FileNotFoundError):
             text_of(path)
 

@@ -153,8 +153,8 @@ def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
     the series is only there while something is wrong."""
     nodes = list(walk(tree))
     if isinstance(tree, BinaryOperation) and tree.op in COMPARISONS and tree.as_bool:
-        what = tr("with bool, {op} gives 0 or 1 for each series, and an alert fires for both", op=tree.op)
-        yield Remark(line, "bool", what, tr("take off bool"))
+        what = tr("with bool, {op} returns 0 or 1 for each series, and an alert fires for both", op=tree.op)
+        yield Remark(line, "bool", what, tr("remove bool"))
         return
     for node in nodes:
         if isinstance(node, BinaryOperation) and (node.op in COMPARISONS or node.op in ("and", "unless")):
@@ -169,7 +169,7 @@ def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
         inner = inner.inner
     if isinstance(inner, Selector) and (len(inner.matchers) > 1 or _tells_by_labels(inner)):
         return
-    what = tr("nothing is compared: it fires for every series that the expression gives, whatever its value")
+    what = tr("no comparison: it fires for every series that the expression returns, whatever its value")
     yield Remark(line, "no-comparison", what, tr("compare with a threshold, such as: … > 0"))
 
 
@@ -191,7 +191,7 @@ def _not_a_ratio(found: ThresholdComparison, line: int) -> Iterator[Remark]:
     if status is None or status.op not in ("=", "=~") or not _OF_ERRORS.match(status.value):
         return
     what = tr(
-        "{threshold} is compared with errors per second of each series, and is no share of all requests",
+        "{threshold} is compared with the errors per second of each series, not with a share of all requests",
         threshold=number_text(found.number),
     )
     before = "sum" if outer is None else grouping_text(outer)
@@ -220,7 +220,7 @@ def _each_series_alone(found: ThresholdComparison, line: int, known: KnownSeries
     selector = buckets.arguments[0]
     if not isinstance(selector, Selector) or not _has_several(selector, known):
         return
-    what = tr("the percentile is that of each series alone (each path, status and instance), not of all requests")
+    what = tr("the percentile is computed for each series (each path, status and instance), not over all requests")
     summed = f"sum by (le) ({buckets.function.name}({selector_text(selector)}))"
     yield Remark(
         line,
@@ -244,7 +244,7 @@ def _has_several(selector: Selector, known: KnownSeries | None) -> bool:
 def _of_hosts(found: ThresholdComparison, line: int) -> Iterator[Remark]:
     name = name_of(found.left.matchers) if isinstance(found.left, Selector) else ""
     if name in OF_HOSTS:
-        what = tr("{name} is known to LilFox alone, which gives it for each host; node_exporter does not", name=name)
+        what = tr("only LilFox provides {name} (for each host); node_exporter does not", name=name)
         hint = tr("for Prometheus: {expression}", expression=found.text(_IN_PROMETHEUS[name]))
         yield Remark(line, "only-here", what, hint)
 
@@ -257,7 +257,7 @@ def _bounds_as_text(selector: Selector, line: int) -> Iterator[Remark]:
         right = "|".join(_as_stored(part) for part in parts)
         if right != matcher.value:
             what = tr(
-                "{label}={value} matches nothing: these are kept as numbers with a decimal point (as in Prometheus 3)",
+                "{label}={value} matches nothing: such values are stored with a decimal point (as in Prometheus 3)",
                 label=matcher.name,
                 value=f'"{matcher.value}"',
             )
@@ -285,9 +285,9 @@ def _counter_as_it_is(found: ThresholdComparison, line: int, known: KnownSeries 
         name = name_of(selector.matchers)
         if metric_type(name, known) == "counter" and name not in told:
             told.add(name)
-            what = tr("{name} grows for as long as its program runs, and is compared as it stands", name=name)
+            what = tr("{name} grows as long as its program runs, but its raw value is compared", name=name)
             hint = f"rate({selector_text(selector)}[5m])"
-            yield Remark(line, "no-rate", what, tr("take {rate}, or increase(…[1h])", rate=hint))
+            yield Remark(line, "no-rate", what, tr("use {rate}, or increase(…[1h])", rate=hint))
 
 
 def _values_in(node: Node) -> Iterator[Selector]:
@@ -308,13 +308,13 @@ def _selects_nothing(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
     for node in walk(rule.query.tree):
         if isinstance(node, Selector) and node.matchers not in looked_for and not known.has(node.matchers):
             shown = selector_text(Selector(node.matchers, node.shift, None))
-            what = tr("{selector} selects no series of the targets", selector=shown)
+            what = tr("{selector} matches no series of the targets", selector=shown)
             name = tuple(matcher for matcher in node.matchers if name_of((matcher,)))
-            hint: Message | str = tr("is its name right, and is the target that has it scraped?")
+            hint: Message | str = tr("is the name right, and is the target that exposes it scraped?")
             if name and name != node.matchers and known.has(name):
-                hint = tr("there are series of this name, with other labels")
+                hint = tr("series with this name exist, but with other labels")
                 if any(_STATUS.fullmatch(matcher.name) for matcher in node.matchers):
-                    hint = tr("there are series of this name; has there been no answer of this status yet?")
+                    hint = tr("series with this name exist; has there been no response with this status yet?")
             yield Remark(rule.place.expression, "no-series", what, hint)
 
 
@@ -325,7 +325,7 @@ def _absence(node: Node) -> Iterator[tuple[object, ...]]:
 
 
 def _rather(expression: str) -> Message:
-    return tr("rather: {expression}", expression=expression)
+    return tr("use instead: {expression}", expression=expression)
 
 
 # Checks on rules beside their expressions.
@@ -342,17 +342,19 @@ def rule_remarks(rule: Rule) -> Iterator[Remark]:
         return
     for label, text in rule.labels.items():
         if _VALUE.search(text):
-            what = tr("label {label} follows the value: each change makes a new alert and starts for anew", label=label)
-            hint = tr("put the value into an annotation; make one rule for each severity")
+            what = tr(
+                "label {label} depends on the value: each change creates a new alert and restarts for", label=label
+            )
+            hint = tr("put the value into an annotation; write one rule for each severity")
             yield Remark(rule.place.labels[label], "value-in-label", what, hint)
     if not rule.place.wait and _is_one_look(rule.query.tree):
-        what = tr("without for, one bad look is enough for it to fire")
+        what = tr("without for, a single bad evaluation makes it fire")
         yield Remark(rule.line, "no-for", what, tr("add for: {duration}", duration=_FOR))
     if not any(rule.labels.values()):  # with others it is one that silences, or that a program takes
-        what = tr("no label severity: it cannot be sorted by how bad it is, nor be told to somebody else")
+        what = tr("no label severity: alerts cannot be sorted or routed by severity")
         yield Remark(rule.line, "no-severity", what, tr("add {labels}", labels="labels: {severity: page}"))
     if not any(rule.annotations.get(name) for name in SAYING):
-        what = tr("no annotation summary: who is told reads only its name")
+        what = tr("no annotation summary: notifications show only the alert name")
         hint = tr("add {labels}", labels="annotations: {summary: '… {{ $labels.instance }}: {{ $value }}'}")
         yield Remark(rule.line, "no-summary", what, hint)
 
@@ -374,8 +376,8 @@ def duplicate_remarks(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Remark]]:
         key = rule.name, tuple(sorted(rule.labels.items()))
         first = seen.setdefault(key, rule)
         if first is not rule:
-            what = tr("the rule in line {line} has the same name and labels", line=first.line)
-            yield rule, Remark(rule.line, "twice", what, tr("give it another name, or a label that tells them apart"))
+            what = tr("the rule on line {line} has the same name and labels", line=first.line)
+            yield rule, Remark(rule.line, "twice", what, tr("rename it, or add a label that tells them apart"))
 
 
 # Binary operators whose sides have no labels in common that could be equal, as far as the expression tells.
@@ -429,7 +431,7 @@ def _why_not(node: BinaryOperation, recorded: Collection[str]) -> tuple[Message,
     for name in sorted(left.fixed.keys() & right.fixed.keys()):
         if left.fixed[name] != right.fixed[name]:
             what = tr(
-                "the sides of {op} never match: {label} is {left} to the left and {right} to the right",
+                "the sides of {op} never match: {label} is {left} on the left and {right} on the right",
                 op=node.op,
                 label=name,
                 left=f'"{left.fixed[name]}"',
@@ -440,7 +442,7 @@ def _why_not(node: BinaryOperation, recorded: Collection[str]) -> tuple[Message,
         lacking = sorted(other.has - one.exactly) if one.exactly is not None else []
         if lacking:
             what = tr(
-                "the sides of {op} never match: the {side} one has no label {label}, the other one has",
+                "the sides of {op} never match: the {side} side has no label {label}, the other side has it",
                 op=node.op,
                 side=place,
                 label=lacking[0],

@@ -48,7 +48,7 @@ class CommandNotifier:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise LilFoxError(
                 tr("{command} cannot be started: {reason}", command=self._argv[0], reason=reason),
-                tr("Write argv as the words of a command, with the whole path."),
+                tr("Write argv as the words of a command, with its full path."),
             ) from None
         try:
             _sent, said = await asyncio.gather(_give(process, text), _last_of(process))
@@ -57,7 +57,7 @@ class CommandNotifier:
             await _end(process)
         if status != 0:
             raise LilFoxError(
-                tr("{command} ended with status {status}: {said}", command=self._argv[0], status=status, said=said)
+                tr("{command} exited with status {status}: {said}", command=self._argv[0], status=status, said=said)
             )
 
     async def close(self) -> None:

@@ -61,8 +61,8 @@ class Mail:
         """As :meth:`Notifier.tell`."""
         if self._options.user is not None and self._options.tls == "none":
             raise LilFoxError(
-                tr("{where}: a password is not sent over a connection that is not encrypted", where=self._where),
-                tr("Write tls: starttls, or take user and password away."),
+                tr("{where}: a password is not sent over an unencrypted connection", where=self._where),
+                tr("Write tls: starttls, or remove user and password."),
             )
         message = await asyncio.to_thread(self._message, notice)
         password = await revealed_text(self._options.password or "")
@@ -117,7 +117,7 @@ class Mail:
             domain = HeaderAddress(addr_spec=options.from_).domain
         except Exception as error:  # email raises many kinds, also IndexError
             raise LilFoxError(
-                tr("an address of from or to cannot be used: {reason}", reason=type(error).__name__),
+                tr("an address in from or to cannot be used: {reason}", reason=type(error).__name__),
                 tr("Write plain addresses such as ops@example.net."),
             ) from None
         message["Subject"] = subject(notice)
@@ -134,7 +134,7 @@ class Mail:
             text = text.replace(password, "***")
         reason = redact(" ".join(text.split()))[:_REASON_CHARS]
         hint = tr("Check server, port, tls, user and password of this notifier.")
-        return LilFoxError(tr("{where}: the mail was not taken: {reason}", where=self._where, reason=reason), hint)
+        return LilFoxError(tr("{where}: the mail was not accepted: {reason}", where=self._where, reason=reason), hint)
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Mail:

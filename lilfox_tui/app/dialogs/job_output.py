@@ -90,7 +90,7 @@ class JobOutput(Dialog[None]):
         width = self.app.size.width
         parts = self._log.progress or job.progress
         most = min(_MOST_PARTS, max(0, self.app.size.height // 3))
-        keys = _("esc closes, the job goes on; j and k scroll, G follows") if ended is None else _("esc closes")
+        keys = _("esc closes, the job keeps running; j and k scroll, G follows") if ended is None else _("esc closes")
         return [
             *wrapped([job_title(job, datetime.now(UTC), self._glyphs)], width),
             *progress_rows(parts, most, width, self._glyphs, Digits(few=self._slow)),

@@ -184,7 +184,7 @@ class ConfirmDialog(MessageDialog):
             yield Lines(ground="bar", sticky=1, id="dialog-text")
             yield TextField(
                 id="dialog-input",
-                placeholder=_("type {word} and press enter; esc leaves", word=self._word),
+                placeholder=_("type {word} and press enter; esc cancels", word=self._word),
                 leaves=STEPS,
             )
 
@@ -207,4 +207,7 @@ class ConfirmDialog(MessageDialog):
 
 def not_the_word(word: str) -> Row:
     """That something else was typed than the word, and what to do."""
-    return (Piece("  "), Piece(_("nothing was done: type {word} in full, or esc leaves", word=word), "failing"))
+    return (
+        Piece("  "),
+        Piece(_("nothing was done: type {word} in full, or press esc to cancel", word=word), "failing"),
+    )

@@ -53,7 +53,7 @@ class Chooser(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes=self._shape):
             yield Lines(ground="bar", id="dialog-title")
-            yield TextField(id="dialog-input", placeholder=_("type to narrow"), select_on_focus=False, leaves=_STEPS)
+            yield TextField(id="dialog-input", placeholder=_("type to filter"), select_on_focus=False, leaves=_STEPS)
             yield Lines(ground="bar", id="dialog-list")
             yield Lines(ground="bar", id="dialog-more")
 
@@ -165,7 +165,7 @@ class Prompt(Dialog[PromptAnswer | None]):
         self._title, self._body, self._check = title, tuple(rows), check
         self._first, self._placeholder, self._secret = text, placeholder, secret
         self._offers, self._at = tuple(offers), at
-        self._does, self._stays = does or _("take it"), stays or _("leave it")
+        self._does, self._stays = does or _("accept"), stays or _("go back")
         self._refused: LilFoxError | None = None
 
     def compose(self) -> ComposeResult:
@@ -298,7 +298,7 @@ class Options(Dialog[str | None]):
 
     def _keys(self) -> Row:
         ways = [(key_text(each.key), each.does) for each in self._options]
-        ways.append(("esc", _("leave it")))
+        ways.append(("esc", _("go back")))
         return tuple(piece for key, does in ways for piece in (Piece(f" {key}", "key"), Piece(f" {does}  ")))
 
     def on_key(self, event: events.Key) -> None:

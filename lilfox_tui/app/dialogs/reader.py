@@ -84,16 +84,16 @@ def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
     for each, shown in zip(actions, keys, strict=True):
         title = Piece(fit(str(each.title), widths[1]), "strong")
         rows.append((Piece("  " + fit(shown, widths[0]), "key"), title, Piece(str(each.help))))
-    rows += [BLANK, (Piece(" " + _("Signs"), "title"),), BLANK]
+    rows += [BLANK, (Piece(" " + _("Symbols"), "title"),), BLANK]
     for sign, role, meaning in (
         (glyphs.good, "good", _("good")),
-        (glyphs.degraded, "degraded", _("degraded: a value is above its warning level, or old")),
-        (glyphs.failing, "failing", _("failing, or lost")),
-        (glyphs.unknown, "unknown", _("never seen yet")),
+        (glyphs.degraded, "degraded", _("degraded: a value is above its warning level, or stale")),
+        (glyphs.failing, "failing", _("failing or unreachable")),
+        (glyphs.unknown, "unknown", _("not seen yet")),
         (
             glyphs.alert,
             "failing",
-            _("an alert that fires; alerts come from rule files that the config names: rules: [FILE]"),
+            _("a firing alert; alerts come from the rule files that the config lists: rules: [FILE]"),
         ),
     ):
         rows.append((Piece("  "), Piece(fit(sign, 14), role), Piece(meaning)))

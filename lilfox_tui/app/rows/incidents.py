@@ -38,7 +38,7 @@ def title_row(incident: Incident, now: datetime, before: str, width: int) -> Row
         Piece(f" {incident.id} ", "title"),
         Piece(incident.severity, role),
         Piece(f"  {incident.title}", "strong"),
-        Piece("  " + _("{age}, acts: {who}", age=age, who=_who(incident.leader)), "muted"),
+        Piece("  " + _("{age}, lead: {who}", age=age, who=_who(incident.leader)), "muted"),
     ]
     if in_force:
         count = ngettext("{count} change in force", "{count} changes in force", in_force)
@@ -56,7 +56,7 @@ def timeline_rows(
     """The head, and the newest ``entries`` for which there is room, in the order in which they came."""
     shown = entries[len(entries) - min(rows - 1, len(entries)) :]
     left = len(entries) - len(shown)
-    before = _("{count} before", count=left) if left else ""
+    before = _("{count} earlier", count=left) if left else ""
     return [title_row(incident, now, before, width), *(entry_row(each, width) for each in shown)]
 
 
@@ -120,20 +120,22 @@ def closing_rows(incident: Incident, now: datetime, running: Collection[str]) ->
             rows.append((Piece("    "), Piece(first, "strong")))
             if change.undo:
                 undo = change.undo.strip().split("\n", 1)[0]
-                rows.append((Piece("      " + _("to take it back: {undo}", undo=undo), "muted"),))
+                rows.append((Piece("      " + _("to undo it: {undo}", undo=undo), "muted"),))
     else:
         rows.append((Piece("  "), Piece(_("No change is in force."), "good")))
     for job in incident.jobs.values():
         if job.job in running:
-            rows.append((Piece("  "), Piece(_("goes on: {title} ({id})", title=job.title, id=job.job), "degraded")))
+            rows.append(
+                (Piece("  "), Piece(_("still running: {title} ({id})", title=job.title, id=job.job), "degraded"))
+            )
         else:
-            text = _("nobody knows how this ended: {title} ({id})", title=job.title, id=job.job)
+            text = _("outcome unknown: {title} ({id})", title=job.title, id=job.job)
             rows.append((Piece("  "), Piece(text, "failing")))
     for step in incident.steps.values():
         command = step.command.strip().split("\n", 1)[0]
-        text = _("nobody knows how this ended: {host}: {command}", host=step.host, command=command)
+        text = _("outcome unknown: {host}: {command}", host=step.host, command=command)
         rows.append((Piece("  "), Piece(text, "failing")))
-    return [*rows, BLANK, (Piece("  "), Piece(_("What it was and how it ended:"), "muted"))]
+    return [*rows, BLANK, (Piece("  "), Piece(_("What was wrong and how it ended:"), "muted"))]
 
 
 def handover_rows(lines: Sequence[str]) -> list[Row]:

@@ -42,7 +42,7 @@ def kind_text(kind: str) -> str:
         "restore": _("restore"),
         "undo": _("undo"),
         "settle": _("settle"),
-        "forget": _("let go"),
+        "forget": _("discard"),
         "recover": _("recover"),
         "runbook": _("runbook"),
         "restart": _("restart"),
@@ -52,7 +52,7 @@ def kind_text(kind: str) -> str:
         "ban": _("ban"),
         "unban": _("lift the ban"),
         "cancel query": _("cancel the statement"),
-        "terminate": _("end the session"),
+        "terminate": _("terminate the session"),
     }.get(kind, kind)
 
 

@@ -126,7 +126,7 @@ def event_rows(event: Event, zone: tzinfo, glyphs: Glyphs) -> list[Row]:
             text = event.text
             role, mark = ("text", glyphs.good) if event.worked else ("failing", glyphs.failing)
         case Began():
-            text = _("began on {host} by {user} (process {pid})", host=event.host, user=event.user, pid=event.pid)
+            text = _("started on {host} by {user} (process {pid})", host=event.host, user=event.user, pid=event.pid)
             role, mark = "muted", " "
         case Ended():
             text, role = f"{state_text(event.state)}: {event.message}", STATE_ROLES[event.state]

@@ -117,7 +117,7 @@ def open_backend(name: str, options: Options, host: Host | None) -> PostgresBack
         if host is None:
             raise UsageError(
                 tr("{name}: by: psql needs host:, the host that runs the server", name=name),
-                tr("For this machine, name it under hosts: with local: true."),
+                tr("For this machine, add it under hosts: with local: true."),
             )
         session = PsqlSession(
             host, socket=options.socket, port=options.port, database=options.database, user=options.user,
@@ -170,11 +170,11 @@ class PostgresBackend:
         answers = await self._session.run([*asked.steps, *asked.cleanup])
         text, *steps = answers[: len(asked.steps)]
         if isinstance(text, StatementRefused) or not text:
-            raise BackendError(tr("statement {id} is no longer among those that are counted, or holds a ;",
+            raise BackendError(tr("statement {id} is no longer in the statistics, or contains a semicolon",
                                   id=statement_id))  # fmt: skip
         for step in steps:
             if isinstance(step, StatementRefused):
-                hint = tr("It is planned as {role}, whose rights and search_path count.", role=server.role)
+                hint = tr("The plan uses the privileges and the search_path of {role}.", role=server.role)
                 raise BackendError(tr("the server cannot plan it: {reason}", reason=step.said), hint)
         plan = steps[-1]
         assert not isinstance(plan, StatementRefused)
@@ -201,15 +201,15 @@ class PostgresBackend:
         options = self._options
         used, most = values.get(_USED), found.server.max_connections - found.server.reserved
         if used is not None and most > 0:
-            text = tr("{used:.0f} of {most} connections are taken", used=used, most=most)
+            text = tr("{used:.0f} of {most} connections are in use", used=used, most=most)
             yield from above(100 * used / most, options.connections_percent, text)
         for row in found.sessions or ():
             if row.blocked_by:
-                text = tr("{pid} waits for a lock of {holders} for {time}", pid=row.pid,
+                text = tr("{pid} has waited {time} for a lock held by {holders}", pid=row.pid,
                           holders=" ".join(map(str, row.blocked_by)), time=human_duration(row.in_state_s))  # fmt: skip
                 yield from above(row.in_state_s, options.blocked_s, text)
             elif row.state == "idle in transaction":
-                text = tr("{pid} of {role} has been idle in a transaction for {time}", pid=row.pid, role=row.role,
+                text = tr("{pid} of {role} has been idle in transaction for {time}", pid=row.pid, role=row.role,
                           time=human_duration(row.in_state_s))  # fmt: skip
                 yield from above(row.in_state_s, options.idle_in_transaction_s, text)
         if self._deadlocks is not None and now - self._deadlocks[0] < DEADLOCKS_FOR_S:
@@ -220,7 +220,7 @@ class PostgresBackend:
         yield from self._of_replication(found)
         for database in found.databases or ():
             age = human_count(database.age)
-            text = tr("{name}: its oldest transaction id is {age} transactions old; at 2.1 G the server stops",
+            text = tr("{name}: its oldest transaction ID is {age} transactions old; the server stops at 2.1 G",
                       name=database.name, age=age)  # fmt: skip
             yield from above(database.age, options.wraparound_age, text)
 
@@ -232,15 +232,16 @@ class PostgresBackend:
             text = tr("replay is {time} behind", time=human_duration(found.receiver.lag_s))
             yield from above(found.receiver.lag_s, self._options.lag_s, text)
             if found.receiver.status is None and found.server.sees_all:
-                yield Finding(Level.DEGRADED, tr("this standby receives nothing: no WAL receiver runs"))
+                yield Finding(Level.DEGRADED, tr("this standby receives nothing: no WAL receiver is running"))
         for slot in found.slots or ():
-            text = tr("{size} of WAL is kept for slot {name}", name=slot.name, size=human_bytes(slot.retained_bytes))
+            text = tr("slot {name} retains {size} of WAL", name=slot.name, size=human_bytes(slot.retained_bytes))
             yield from above(slot.retained_bytes, self._options.slot_bytes, text)
 
 
 def _incomplete(found: Inspection) -> Message | None:
     if not found.server.sees_all:
-        return tr("incomplete: {role} may not see the sessions and statements of others; GRANT pg_monitor TO {role}",
+        return tr("incomplete: {role} cannot see other roles' sessions and statements; run GRANT pg_monitor TO "
+                  "{role}",
                   role=found.server.role)  # fmt: skip
     for name, reason in found.refused.items():
         return tr("incomplete: {part}: {reason}", part=name, reason=reason)

@@ -108,7 +108,7 @@ class RabbitMq:
             return msgspec.json.decode(body.content, type=shape)
         except msgspec.MsgspecError as error:
             raise BackendError(
-                tr("{where}: not what RabbitMQ's management answers: {reason}", where=self._look.where,
+                tr("{where}: not a response of a RabbitMQ management API: {reason}", where=self._look.where,
                    reason=str(error)),
                 tr("Is this the management plug-in's port (15672)?"),
             ) from None  # fmt: skip
@@ -117,7 +117,7 @@ class RabbitMq:
 def _of_nodes(nodes: list[_NodeRow]) -> Iterator[Finding]:
     for node in nodes:
         if not node.running:
-            yield Finding(Level.FAILING, tr("node {name} does not run", name=node.name))
+            yield Finding(Level.FAILING, tr("node {name} is not running", name=node.name))
         if node.mem_alarm:
             yield Finding(Level.FAILING, tr("node {name}: memory alarm, publishers are blocked", name=node.name))
         if node.disk_free_alarm:

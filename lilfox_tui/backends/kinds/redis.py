@@ -107,27 +107,27 @@ class RedisServer:
             yield from above(100 * used / most, options.memory_percent, text)
         clients, limit = _number(info, "connected_clients"), _number(info, "maxclients")
         if clients is not None and limit:
-            text = tr("{used:.0f} of {most:.0f} connections are taken", used=clients, most=limit)
+            text = tr("{used:.0f} of {most:.0f} connections are in use", used=clients, most=limit)
             yield from above(100 * clients / limit, options.clients_percent, text)
         if (used or 0) >= FRAGMENTED_FROM_BYTES:
             ratio = _number(info, "mem_fragmentation_ratio")
-            text = tr("memory is fragmented: {ratio:.2f} times what is used", ratio=ratio)
+            text = tr("memory is fragmented: RSS is {ratio:.2f} times the memory used", ratio=ratio)
             yield from above(ratio, options.fragmentation, text)
         if rises.get("rejected_connections", 0) > 0:
-            yield Finding(Level.FAILING, tr("connections are rejected: {count:.0f} since the last look",
+            yield Finding(Level.FAILING, tr("connections rejected: {count:.0f} since the last poll",
                                             count=rises["rejected_connections"]))  # fmt: skip
         yield from _of_persistence(info)
 
 
 def _of_persistence(info: Info) -> Iterator[Finding]:
     if info.get("loading") == 1:
-        yield Finding(Level.DEGRADED, tr("it still loads its data from disk"))
+        yield Finding(Level.DEGRADED, tr("still loading its data from disk"))
     if info.get("rdb_last_bgsave_status", "ok") != "ok":
         yield Finding(Level.FAILING, tr("the last save to disk (RDB) failed: see the server's log"))
     if info.get("aof_enabled") == 1 and info.get("aof_last_write_status", "ok") != "ok":
         yield Finding(Level.FAILING, tr("the last write to the append-only file failed: see the server's log"))
     if info.get("role") == "slave" and info.get("master_link_status") == "down":
-        yield Finding(Level.FAILING, tr("this replica has lost its master {master}:{port}",
+        yield Finding(Level.FAILING, tr("this replica has lost the connection to its master {master}:{port}",
                                         master=info.get("master_host"), port=info.get("master_port")))  # fmt: skip
 
 
@@ -172,9 +172,9 @@ def _values(info: Info, rises: Mapping[str, float]) -> Iterator[tuple[Series, fl
 def _facts(info: Info, values: Mapping[Series, float]) -> Iterator[BackendFact]:
     most = _number(info, "maxmemory")
     yield BackendFact("version", tr("version"), _text(info, "redis_version"))
-    yield BackendFact("role", tr("is a"), _text(info, "role"))
-    yield BackendFact("up_s", tr("running for"), _number(info, "uptime_in_seconds"), "seconds")
-    yield BackendFact("hit_percent", tr("hits since the last look"), values.get(_HIT), "percent")
+    yield BackendFact("role", tr("role"), _text(info, "role"))
+    yield BackendFact("up_s", tr("uptime"), _number(info, "uptime_in_seconds"), "seconds")
+    yield BackendFact("hit_percent", tr("hit rate since the last poll"), values.get(_HIT), "percent")
     yield BackendFact("keyspace_hits", tr("hits"), _number(info, "keyspace_hits"), "count")
     yield BackendFact("keyspace_misses", tr("misses"), _number(info, "keyspace_misses"), "count")
     yield BackendFact("connected_clients", tr("clients"), _number(info, "connected_clients"), "count")
@@ -183,8 +183,8 @@ def _facts(info: Info, values: Mapping[Series, float]) -> Iterator[BackendFact]:
         "rejected_connections", tr("rejected connections"), _number(info, "rejected_connections"), "count"
     )
     yield BackendFact("used_memory", tr("memory used"), _number(info, "used_memory"), "bytes")
-    yield BackendFact("maxmemory", tr("memory at most"), tr("no limit") if most == 0 else most, "bytes")
-    yield BackendFact("maxmemory_policy", tr("when it is full"), _text(info, "maxmemory_policy"))
+    yield BackendFact("maxmemory", tr("max memory"), tr("no limit") if most == 0 else most, "bytes")
+    yield BackendFact("maxmemory_policy", tr("eviction policy"), _text(info, "maxmemory_policy"))
     yield BackendFact("mem_fragmentation_ratio", tr("fragmentation"), _text(info, "mem_fragmentation_ratio"))
     yield BackendFact("evicted_keys", tr("evicted keys"), _number(info, "evicted_keys"), "count")
     yield BackendFact("expired_keys", tr("expired keys"), _number(info, "expired_keys"), "count")
@@ -192,7 +192,7 @@ def _facts(info: Info, values: Mapping[Series, float]) -> Iterator[BackendFact]:
     yield BackendFact("master_repl_offset", tr("replication offset"), _text(info, "master_repl_offset"))
     yield BackendFact("rdb_last_bgsave_status", tr("last save"), _text(info, "rdb_last_bgsave_status"))
     yield BackendFact(
-        "rdb_changes_since_last_save", tr("changes since then"), _text(info, "rdb_changes_since_last_save")
+        "rdb_changes_since_last_save", tr("changes since last save"), _text(info, "rdb_changes_since_last_save")
     )
     yield BackendFact(
         "aof_enabled", tr("append-only file"), {0: tr("off"), 1: tr("on")}.get(info.get("aof_enabled", -1))
@@ -215,7 +215,7 @@ def _tables(info: Info) -> Iterator[Table]:
         rows.append((command, _number(stats, "calls"), *(None if each is None else each / 1e6 for each in micro)))
     yield Table("commands", tr("Commands"), columns, tuple(rows))
     columns_of_db = (TableColumn("db", tr("database")), TableColumn("keys", tr("keys"), "count"),
-                     TableColumn("expires", tr("that expire"), "count"))  # fmt: skip
+                     TableColumn("expires", tr("with expiry"), "count"))  # fmt: skip
     spaces = {name: parts for name, parts in info.items()
               if name.startswith("db") and name[2:].isdigit() and isinstance(parts, dict)}  # fmt: skip
     yield Table("keyspace", tr("Databases"), columns_of_db, tuple(

@@ -48,7 +48,7 @@ async def server_of(session: PostgresSession) -> queries.ServerStatus:
     first = _Answers({"server": (await session.run([queries.SERVER.step]))[0]})
     servers = first.rows("server", queries.SERVER)
     if not servers:
-        hint = tr("LilFox reads PostgreSQL 12 and newer; a pooler in between does not do.")
+        hint = tr("LilFox supports PostgreSQL 12 and newer, without a connection pooler in between.")
         raise BackendError(first.refused["server"], hint)
     return servers[0]
 
@@ -101,13 +101,13 @@ class _Answers:
         answer = self._answers[name]
         if isinstance(answer, StatementRefused):
             self.refused[name] = tr(
-                "the server refuses ({sqlstate}): {reason}", sqlstate=answer.sqlstate, reason=answer.said
+                "the server refused the query ({sqlstate}): {reason}", sqlstate=answer.sqlstate, reason=answer.said
             )
             return None
         try:
             return tuple(ask.rows(answer))
         except (msgspec.MsgspecError, IndexError) as error:
-            self.refused[name] = tr("the server's answer is not what was asked for: {reason}", reason=str(error))
+            self.refused[name] = tr("unexpected answer from the server: {reason}", reason=str(error))
             return None
 
 
@@ -118,7 +118,7 @@ MOST_SHOWN_SESSIONS = 15
 
 _SESSION_COLUMNS = (
     TableColumn("pid", tr("pid")),
-    TableColumn("who", tr("who")),
+    TableColumn("who", tr("user")),
     TableColumn("application", tr("application")),
     TableColumn("state", tr("state")),
     TableColumn("transaction_s", tr("open for"), "seconds"),
@@ -180,7 +180,7 @@ def _sessions(look: Inspection) -> Iterator[Table]:
         yield Table("transactions", tr("Open transactions"), _SESSION_COLUMNS, (), look.refused.get("sessions"))
         return
     tree = blocking_tree(look.sessions)
-    yield Table("blocking", tr("Who blocks whom"), _SESSION_COLUMNS, tuple(_session(row, depth) for depth, row in tree))
+    yield Table("blocking", tr("Blocking tree"), _SESSION_COLUMNS, tuple(_session(row, depth) for depth, row in tree))
     rest = sorted(look.sessions, key=lambda row: -(row.transaction_s or 0.0))[:MOST_SHOWN_SESSIONS]
     yield Table("transactions", tr("Longest open transactions"), _SESSION_COLUMNS, tuple(map(_session, rest)))
 
@@ -198,7 +198,7 @@ def _replication(look: Inspection) -> Iterator[Table]:
     yield Table("standbys", tr("Standbys"), columns, tuple(rows), look.refused.get("senders"))
     slot_columns = (
         TableColumn("name", tr("slot")), TableColumn("kind", tr("kind")), TableColumn("active", tr("in use")),
-        TableColumn("wal_status", tr("WAL")), TableColumn("retained_bytes", tr("kept for it"), "bytes"),
+        TableColumn("wal_status", tr("WAL")), TableColumn("retained_bytes", tr("WAL retained"), "bytes"),
     )  # fmt: skip
     slots = [(each.name, each.kind, each.active, each.wal_status, each.retained_bytes) for each in look.slots or ()]
     yield Table("slots", tr("Replication slots"), slot_columns, tuple(slots), look.refused.get("slots"))
@@ -214,17 +214,18 @@ def _slow(look: Inspection) -> Table:
     )  # fmt: skip
     note = look.refused.get("slow")
     if look.server.statements is None and look.server.preloaded:
-        note = tr("not counted in this database: run CREATE EXTENSION pg_stat_statements in {database}",
+        note = tr("no statement statistics in this database: run CREATE EXTENSION pg_stat_statements in "
+                  "{database}",
                   database=look.server.database)  # fmt: skip
     elif not look.server.preloaded:
         note = tr(
-            "not counted: set shared_preload_libraries = 'pg_stat_statements' in postgresql.conf, restart the server"
-            " and run CREATE EXTENSION pg_stat_statements"
+            "no statement statistics: set shared_preload_libraries = 'pg_stat_statements' in postgresql.conf, "
+            "restart the server and run CREATE EXTENSION pg_stat_statements"
         )
         if look.server.statements is not None:
             note = tr(
-                "not counted: the extension is there, its library is not loaded; set shared_preload_libraries ="
-                " 'pg_stat_statements' in postgresql.conf and restart the server"
+                "no statement statistics: the extension is installed, but its library is not loaded; set "
+                "shared_preload_libraries = 'pg_stat_statements' in postgresql.conf and restart the server"
             )
     rows = [
         (each.id, each.calls, each.total_ms / 1000, each.mean_ms / 1000, each.max_ms / 1000, each.rows,
@@ -239,7 +240,7 @@ def _databases(look: Inspection) -> Table:
         TableColumn("name", tr("database")), TableColumn("connections", tr("sessions"), "count"),
         TableColumn("commits", tr("commits"), "count"), TableColumn("rollbacks", tr("rollbacks"), "count"),
         TableColumn("deadlocks", tr("deadlocks"), "count"), TableColumn("temp_bytes", tr("temporary files"), "bytes"),
-        TableColumn("age", tr("age of oldest id"), "count"),
+        TableColumn("age", tr("oldest XID age"), "count"),
     )  # fmt: skip
     rows = [
         (each.name, each.connections, each.commits, each.rollbacks, each.deadlocks, each.temp_bytes, each.age)
@@ -254,7 +255,9 @@ def _index_tables(indexes: IndexStats | None, refused: Mapping[str, Message]) ->
         TableColumn("table", tr("table")),
         TableColumn("size_bytes", tr("size"), "bytes"),
     )
-    note = tr("since the statistics began, on this node alone: a standby may use what its primary does not")
+    note = tr(
+        "since statistics collection began, on this node only: a standby may use indexes that its primary does not"
+    )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (each.name, each.table, each.size_bytes) for each in _known_indexes(indexes).unused
     )
@@ -265,11 +268,11 @@ def _index_tables(indexes: IndexStats | None, refused: Mapping[str, Message]) ->
         TableColumn("size_bytes", tr("size"), "bytes"),
     )
     rows = tuple((each.table, " ".join(each.names), each.size_bytes) for each in _known_indexes(indexes).duplicates)
-    yield Table("duplicate_indexes", tr("Indexes that are there twice"), columns, rows, refused.get("duplicates"))
+    yield Table("duplicate_indexes", tr("Duplicate indexes"), columns, rows, refused.get("duplicates"))
     missing = (
-        TableColumn("table", tr("table")), TableColumn("scans", tr("read in full"), "count"),
-        TableColumn("rows_read", tr("rows read so"), "count"), TableColumn("rows", tr("rows"), "count"),
-        TableColumn("index_scans", tr("by index"), "count"),
+        TableColumn("table", tr("table")), TableColumn("scans", tr("seq scans"), "count"),
+        TableColumn("rows_read", tr("seq rows read"), "count"), TableColumn("rows", tr("rows"), "count"),
+        TableColumn("index_scans", tr("index scans"), "count"),
     )  # fmt: skip
     rows = tuple(
         (each.table, each.scans, each.rows_read, each.rows, each.index_scans)
@@ -287,11 +290,11 @@ def facts(look: Inspection, cache_hit_percent: float | None) -> tuple[BackendFac
     server, receiver = look.server, look.receiver
     made = [
         BackendFact("version", tr("version"), server.version_text),
-        BackendFact("role", tr("is a"), tr("standby") if server.standby else tr("primary")),
-        BackendFact("up_s", tr("running for"), server.up_s, "seconds"),
-        BackendFact("database", tr("asked in"), server.database),
-        BackendFact("user", tr("asked as"), server.role),
-        BackendFact("max_connections", tr("connections at most"), float(server.max_connections), "count"),
+        BackendFact("role", tr("role"), tr("standby") if server.standby else tr("primary")),
+        BackendFact("up_s", tr("uptime"), server.up_s, "seconds"),
+        BackendFact("database", tr("connected to"), server.database),
+        BackendFact("user", tr("connected as"), server.role),
+        BackendFact("max_connections", tr("max connections"), float(server.max_connections), "count"),
         BackendFact("cache_hit_percent", tr("cache hits"), cache_hit_percent, "percent"),
     ]
     if server.standby and receiver is not None:

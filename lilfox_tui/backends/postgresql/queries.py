@@ -442,13 +442,13 @@ async def _rows(session: PostgresSession, ask: RowQuery[Row]) -> list[Row]:
     if isinstance(answer, StatementRefused):
         hint: Message | str = ""
         if answer.sqlstate == _NO_RIGHT:
-            hint = tr("GRANT pg_signal_backend TO its role; sessions of a superuser are ended by superusers alone.")
-        raise BackendRefused(tr("the server refuses ({sqlstate}): {reason}", sqlstate=answer.sqlstate,
+            hint = tr("Run GRANT pg_signal_backend TO its role; only superusers can end the sessions of a superuser.")
+        raise BackendRefused(tr("the server refused the query ({sqlstate}): {reason}", sqlstate=answer.sqlstate,
                               reason=answer.said), hint)  # fmt: skip
     try:
         return ask.rows(answer)
     except (msgspec.MsgspecError, IndexError) as error:
-        raise BackendError(tr("the server's answer is not what was asked for: {reason}", reason=str(error))) from None
+        raise BackendError(tr("unexpected answer from the server: {reason}", reason=str(error))) from None
 
 
 def _literal(time: str) -> str:

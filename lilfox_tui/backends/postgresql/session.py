@@ -187,7 +187,7 @@ class DriverSession:
         if "password" in said or "authentication" in said or "no pg_hba.conf entry" in said:
             hint = tr("Check user, password and the server's pg_hba.conf.")
         elif "refused" in said:
-            hint = tr("Nothing listens there: is the server running?")
+            hint = tr("Nothing is listening there: is the server running?")
         return BackendError(tr("{where}: {reason}", where=self._login.where, reason=said[:300]), hint)
 
     async def close(self) -> None:
@@ -243,7 +243,7 @@ class PsqlSession:
         if len(answers) == len(steps):
             return answers
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = said[0][:300] if said else tr("psql ended with status {status}", status=done.exit_status)
+        reason = said[0][:300] if said else tr("psql exited with status {status}", status=done.exit_status)
         raise BackendError(
             tr("{where}: {reason}", where=self._where, reason=reason),
             tr("Try on the host: {command}", command=" ".join(self._argv[: self._argv.index("-X") + 1])),

@@ -41,9 +41,7 @@ _CREATE = (
     "tar", "--create", "--file=-", "--format=posix", "--pax-option=delete=atime,delete=ctime", "--sort=name",
     "--sparse", "--one-file-system", "--xattrs", "--acls", "--quoting-style=escape", "--no-unquote",
 )  # fmt: skip
-CANNOT_READ = tr(
-    "give the right to read them, set sudo: true, exclude them, or leave them out by skip_unreadable: true"
-)
+CANNOT_READ = tr("grant read permission, set sudo: true, exclude them, or skip them with skip_unreadable: true")
 _OCTAL = re.compile(rb"\\([0-7]{3}|.)")
 _LINE = re.compile(rb"tar: (?P<name>.*?): (?P<what>(?:Warning: )?(?:%s))" % b"|".join((
     rb"file changed as we read it", rb"File shrank by .*", rb"File removed before we read it", rb"socket ignored",
@@ -93,8 +91,8 @@ async def archive(
     rest, found, words = b"".join(held).rpartition(mark)
     if not found:
         raise BackupError(
-            tr("tar on {host} did not say how it ended", host=host.name),
-            tr("it may have been killed there; look at its memory and its log"),
+            tr("tar on {host} ended without reporting a status", host=host.name),
+            tr("it may have been killed; check the memory and the logs of the host"),
         )
     if rest:
         yield rest
@@ -108,7 +106,7 @@ def refuse_incomplete(said: TarOutcome, where: str) -> None:
         return
     if said.unreadable:
         raise BackupError(
-            tr("{count} of {where} cannot be read: {names}",
+            tr("{count} in {where} cannot be read: {names}",
                count=len(said.unreadable), where=where, names=named(said.unreadable)),
             CANNOT_READ,
         )  # fmt: skip
@@ -247,7 +245,7 @@ async def inspect_place(host: Host, parent: str, target: str, *, sudo: bool) -> 
 async def _look(host: Host, script: str, args: list[str], *, sudo: bool) -> PathFacts:
     done = await host.run_script(script, args, sudo=sudo)
     if not done.ok:
-        raise BackupError(tr("{host} could not be looked at: {words}", host=host.name, words=clean(done.stderr)[:300]))
+        raise BackupError(tr("{host} could not be inspected: {words}", host=host.name, words=clean(done.stderr)[:300]))
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     return PathFacts({key: words for key, _, words in (line.partition(" ") for line in lines)})
 
@@ -273,13 +271,13 @@ def program_checks(host: Host, look: PathFacts) -> list[Check]:
     found = []
     for program, words in (("tar", "tar (GNU tar)"), ("find", "find (GNU findutils)")):
         good = look[program].startswith(words)
-        have = clean(look[program]) or tr("another {program}, or none", program=program)
+        have = clean(look[program]) or tr("no {program}, or an unknown one", program=program)
         found.append(
             Check(
                 tr("{program} on {host}", program=program, host=host.name),
                 "good" if good else "bad",
                 have if good else tr("{have}: not GNU {program}", have=have, program=program),
-                "" if good else tr("install GNU {program} there", program=program),
+                "" if good else tr("install GNU {program} on the host", program=program),
             )
         )
     return found
@@ -292,21 +290,21 @@ def folder_check(folder: str, look: PathFacts) -> Check:
         return Check(
             about,
             "bad",
-            tr("a link to {real}", real=clean(look["real"])),
-            tr("name the folder itself, so that it can be swapped when it is restored"),
+            tr("a symlink to {real}", real=clean(look["real"])),
+            tr("name the folder itself, so that a restore can swap it"),
         )
     if look["kind"] != "folder":
-        return Check(about, "bad", tr("not there, or no folder"), tr("correct the path; nothing was backed up"))
+        return Check(about, "bad", tr("missing, or not a folder"), tr("correct the path; nothing was backed up"))
     if not look["readable"]:
-        return Check(about, "bad", tr("it may not be read"), tr("give the right to read it, or set sudo: true"))
-    return Check(about, "good", tr("there"))
+        return Check(about, "bad", tr("no read permission"), tr("grant read permission, or set sudo: true"))
+    return Check(about, "good", tr("exists"))
 
 
 def content_checks(folder: str, found: FolderSurvey | None, options: FileTreeOptions) -> list[Check]:
     """Of what lies in it: whether it can all be read."""
     about = tr("files in {folder}", folder=clean(folder))
     if found is None:
-        return [Check(about, "warning", tr("they could not be counted"))]
+        return [Check(about, "warning", tr("could not be counted"))]
     unreadable = [name for name in found.unreadable if not excluded(name, options.exclude)]
     checks = []
     if unreadable:
@@ -321,7 +319,7 @@ def content_checks(folder: str, found: FolderSurvey | None, options: FileTreeOpt
     if special := [name for name in found.special if not excluded(name, options.exclude)]:
         checks.append(Check(about, "warning", tr("devices and pipes are left out: {names}", names=named(special))))
     if not found.files:
-        checks.append(Check(about, "warning", tr("there is no file in it")))
+        checks.append(Check(about, "warning", tr("it contains no files")))
     return checks or [Check(about, "good", ntr("{count} file", "{count} files", found.files))]
 
 
@@ -378,7 +376,7 @@ class FolderArchive:
                     part = await into.put(stem, ".tar", "files", whole, total_bytes=size)
         if not counting.counts["folder"]:
             raise BackupError(
-                tr("{path} is no folder: nothing of it was backed up", path=clean(self.path)), tr("correct the path")
+                tr("{path} is not a folder: none of it was backed up", path=clean(self.path)), tr("correct the path")
             )
         into.describe(part, counting.detail() | _told(said))
         self._note(into, said, counting)
@@ -403,7 +401,7 @@ class FolderArchive:
         sieve.finish()
         if counting.special:  # they came after the folder was looked at
             raise BackupError(
-                tr("{path} has devices or pipes that were not there before: {names}",
+                tr("devices or pipes appeared in {path} after it was checked: {names}",
                    path=clean(self.path), names=named(counting.special)),
                 tr("Run it again."),
             )  # fmt: skip
@@ -412,17 +410,23 @@ class FolderArchive:
     def _note(self, into: PartSink, said: TarOutcome, counting: ArchiveSummary) -> None:
         where = clean(self.path)
         if said.changed:
-            into.note(tr("changed while they were read, in {where}: {names}", where=where, names=named(said.changed)))
+            into.note(tr("changed while being read, in {where}: {names}", where=where, names=named(said.changed)))
         if said.vanished:
-            into.note(tr("gone before they were read, in {where}: {names}", where=where, names=named(said.vanished)))
+            into.note(
+                tr("gone before they could be read, in {where}: {names}", where=where, names=named(said.vanished))
+            )
         if said.unreadable:
             into.note(
-                tr("left out, for they may not be read, in {where}: {names}", where=where, names=named(said.unreadable))
+                tr(
+                    "left out in {where} for lack of read permission: {names}",
+                    where=where,
+                    names=named(said.unreadable),
+                )
             )
         if said.elsewhere:
             into.note(
                 tr(
-                    "left out, for they are other file systems, in {where}: {names}",
+                    "other file systems left out in {where}: {names}",
                     where=where,
                     names=named(said.elsewhere),
                 )
@@ -430,15 +434,15 @@ class FolderArchive:
         if counting.special:
             into.note(
                 tr(
-                    "left out, for they are devices or pipes, in {where}: {names}",
+                    "devices or pipes left out in {where}: {names}",
                     where=where,
                     names=named(counting.special),
                 )
             )
         if counting.links_out and not self._options.links_out:
             into.note(tr(
-                "links in {where} lead out of it, and a restore will refuse them: {names}; if they are right, set"
-                " links_out: true", where=where, names=named(counting.links_out),
+                "links in {where} point outside it, and a restore will refuse them: {names}; if this is "
+                "intended, set links_out: true", where=where, names=named(counting.links_out),
             ))  # fmt: skip
 
     async def _look_into(self) -> FolderSurvey | None:

@@ -44,7 +44,7 @@ def comparison(index: Index, wanted: Callable[[bytes], bool]) -> Comparison:
         if len(found) >= MOST_NAMED:
             break
     found += [
-        str(tr("{name} is too much", name=_shown(entry)))
+        str(tr("{name} is not in the backup", name=_shown(entry)))
         for entry in islice(index.only("staged", "archive"), MOST_NAMED)
         if entry.kind != "folder"
     ]
@@ -63,7 +63,9 @@ def comparison(index: Index, wanted: Callable[[bytes], bool]) -> Comparison:
         (tr("attributes"), "o.attributes != p.attributes"),
     ):
         if of := [then.name or b"." for then, _ in islice(index.unequal("archive", "staged", condition), MOST_NAMED)]:
-            compared = clauses([compared, str(tr("not as it was: {what} of {names}", what=lost, names=named(of)))])
+            compared = clauses(
+                [compared, str(tr("differs from the backup: {what} of {names}", what=lost, names=named(of)))]
+            )
     return Comparison(tuple(found), compared)
 
 
@@ -106,14 +108,14 @@ def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
     if judge.dropped_rights:
         checks.append(
             Check(
-                tr("rights of programs"),
+                tr("privileges of programs"),
                 "warning",
                 ntr(
                     "set-user-ID bits or capabilities of {count} file are dropped",
                     "set-user-ID bits or capabilities of {count} files are dropped",
                     judge.dropped_rights,
                 ),
-                tr("set setuid: true of this source to keep them"),
+                tr("to keep them, set setuid: true for this source"),
             )
         )
     if not root and (owners := list(islice(index.owners("archive"), 100))):
@@ -123,10 +125,10 @@ def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
                 tr("owners"),
                 "warning",
                 tr(
-                    "only root can give files to others; all will belong to the account that restores: {owners}",
+                    "only root can restore owners; all files will belong to the account that restores: {owners}",
                     owners=told,
                 ),
-                tr("set sudo: true of this source to keep them"),
+                tr("to keep them, set sudo: true for this source"),
             )
         )
     return checks
@@ -198,7 +200,7 @@ class FolderPiece:
         self._index.clear("archive")
         self.needed_bytes = 0
         if look["kind"] not in ("nothing", "folder") and not wish.scratch:
-            return [Check(about, "bad", tr("what is there is no folder"), tr("move it out of the way"))]
+            return [Check(about, "bad", tr("the target exists and is not a folder"), tr("move it out of the way"))]
         judge = BelowTop(wish)
         sieve = TarFilter(judge, index=self._index, most=most_bytes)
         try:
@@ -292,15 +294,15 @@ class FolderPiece:
                 Check(
                     about,
                     "bad",
-                    tr("it is not in it"),
-                    tr("name it as it stands below {target}", target=clean(self.wish.target)),
+                    tr("not found"),
+                    tr("write its path relative to {target}", target=clean(self.wish.target)),
                 )
             ]
         self._others = frozenset(
             entry.target for entry in self._index.within("archive", self._only) if entry.kind == "file" and entry.target
         )
         if not self._there:
-            return [Check(about, "good", tr("it is in it"))]
+            return [Check(about, "good", tr("found"))]
         parts = os.fsdecode(self._only).split("/")
         done = await self.wish.host.run_script(
             _KINDS_ON_THE_WAY, [self.wish.target, *parts], sudo=self.wish.options.sudo
@@ -309,18 +311,18 @@ class FolderPiece:
         for depth, kind in enumerate(kinds[:-1], 1):
             if kind == "nothing":
                 self._at, self._there = "/".join(parts[:depth]), False
-                return [Check(about, "good", tr("it is in it"))]
+                return [Check(about, "good", tr("found"))]
             if kind != "folder":
                 return [
                     Check(
                         about,
                         "bad",
-                        tr("{path} is no folder now", path=clean("/".join(parts[:depth]))),
-                        tr("restore the whole"),
+                        tr("{path} is not a folder now", path=clean("/".join(parts[:depth]))),
+                        tr("restore the whole source"),
                     )
                 ]
         self._at, self._there = "/".join(parts), kinds[-1] != "nothing"
-        return [Check(about, "good", tr("it is in it"))]
+        return [Check(about, "good", tr("found"))]
 
 
 # A single file that is restored as it is: the manual's ``.env``.
@@ -363,13 +365,13 @@ class FilePiece:
         self._there = look["kind"] != "nothing"
         about = tr("{part} for {target}", part=clean(self.wish.part.name), target=clean(self.wish.target))
         if look["kind"] not in ("nothing", "file") and not self.wish.scratch:
-            return [Check(about, "bad", tr("what is there is no file"), tr("move it out of the way"))]
+            return [Check(about, "bad", tr("the target exists and is not a file"), tr("move it out of the way"))]
         counted_now = _Counted()
         try:
             async with aclosing(self.wish.blocks(self.wish.part)) as blocks:
                 async for _ in counted_now.passing(blocks):
                     if most_bytes is not None and counted_now.bytes > most_bytes:
-                        return [Check(about, "bad", tr("there is no room for it"), tr("make room"))]
+                        return [Check(about, "bad", tr("not enough room for it"), tr("make room"))]
         except BrokenSet as error:
             return [Check(about, "bad", error.message, error.hint)]
         self._digest, self.needed_bytes = counted_now.digest.hexdigest(), counted_now.bytes
@@ -386,7 +388,7 @@ class FilePiece:
         if words[2] == self._digest:
             return []
         modified = time_at(whole(words[1]))
-        now = str(tr("{count} bytes, of {at}", count=words[0], at=f"{modified.astimezone():%Y-%m-%d %H:%M:%S}"))
+        now = str(tr("{count} bytes, modified {at}", count=words[0], at=f"{modified.astimezone():%Y-%m-%d %H:%M:%S}"))
         return [RestoreChange(wish.name, now, then, modified > wish.created)]
 
     async def stage(self, moved: Callable[[int], None]) -> None:
@@ -407,7 +409,7 @@ class FilePiece:
             async for block in blocks:
                 digest.update(block)
         same = digest.hexdigest() == self._digest
-        differences = () if same else (str(tr("{name} has another content", name=self.wish.name)),)
+        differences = () if same else (str(tr("{name} has different content", name=self.wish.name)),)
         return Comparison(differences, str(tr("the content of {name}", name=self.wish.name)))
 
     def renames(self) -> Renames:

@@ -129,8 +129,8 @@ async def counted(blocks: AsyncIterator[bytes], moved: Callable[[int], None]) ->
 def another_stream(part: FoundPart) -> BackupError:
     """What is told when a part gave other bytes the second time than those that were judged."""
     return BackupError(
-        tr("{part} has changed since it was looked at", part=clean(part.name)),
-        tr("what is there was not touched; look at who can write to the store"),
+        tr("{part} has changed since it was checked", part=clean(part.name)),
+        tr("the existing data was not touched; check who can write to the store"),
     )
 
 
@@ -284,7 +284,7 @@ class FilesRestore:
                 tr("newer than the backup"),
                 "warning",
                 ntr("{count} file: {names}", "{count} files: {names}", len(newer), names=listed(newer[:5]) + more),
-                tr("they are kept beside, and are not in what is restored"),
+                tr("they are kept next to the restored data, not in it"),
             )
         ]
 
@@ -322,13 +322,16 @@ def _rights(options: dict[str, Any]) -> _Rights:
 
 
 def _place_checks(wish: PieceSpec, look: PathFacts) -> list[Check]:
-    about = tr("place {target}", target=clean(wish.target))
+    about = tr("target {target}", target=clean(wish.target))
     if not wish.name or wish.name in (".", ".."):
-        return [Check(about, "bad", tr("it has no name that could be swapped"), tr("give the folder itself"))]
+        return [Check(about, "bad", tr("it has no name to swap"), tr("name the folder itself"))]
     if look["parent"] != "folder":
         return [
             Check(
-                about, "bad", tr("{parent} is not there", parent=clean(wish.parent)), tr("make it, or correct the path")
+                about,
+                "bad",
+                tr("{parent} does not exist", parent=clean(wish.parent)),
+                tr("create it, or correct the path"),
             )
         ]
     if not look["writable"]:
@@ -336,8 +339,8 @@ def _place_checks(wish: PieceSpec, look: PathFacts) -> list[Check]:
             Check(
                 about,
                 "bad",
-                tr("{parent} may not be written", parent=clean(wish.parent)),
-                tr("restoring is done beside what is there: give the right to write there, or set sudo: true"),
+                tr("no write permission for {parent}", parent=clean(wish.parent)),
+                tr("a restore is staged next to the existing data: grant write permission there, or set sudo: true"),
             )
         ]
     devices = look["devices"].split()
@@ -347,8 +350,8 @@ def _place_checks(wish: PieceSpec, look: PathFacts) -> list[Check]:
             Check(
                 about,
                 "bad",
-                tr("it is a mount of its own, which cannot be renamed"),
-                tr("restore to another place, or mount its parent"),
+                tr("it is a mount point and cannot be renamed"),
+                tr("restore to another folder, or mount its parent folder instead"),
             )
         ]
     if look["left"]:
@@ -356,8 +359,8 @@ def _place_checks(wish: PieceSpec, look: PathFacts) -> list[Check]:
             Check(
                 about,
                 "warning",
-                tr("an earlier restore left {folder} beside it", folder=clean(look["left"])),
-                tr("remove it when nobody needs it"),
+                tr("an earlier restore left {folder} next to it", folder=clean(look["left"])),
+                tr("remove it when it is no longer needed"),
             )
         ]
     return [Check(about, "good", tr("it can be swapped"))]
@@ -381,8 +384,8 @@ def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:
             about,
             "bad",
             ntr(
-                "{count} more file can be made, {need} are needed",
-                "{count} more files can be made, {need} are needed",
+                "{count} more file can be created, {need} needed",
+                "{count} more files can be created, {need} needed",
                 whole(inodes[1]),
                 need=piece.needed_files,
             ),
@@ -454,10 +457,10 @@ async def kept(swap: Swap, host: Host) -> list[RetainedItem]:
             continue
         names = _names(one)
         if names is None:
-            why_not = tr("its name is none that a restore of {target} gives", target=clean(one.target))
+            why_not = tr("its name is not one that a restore of {target} creates", target=clean(one.target))
             found.append(RetainedItem(target=one.target, name=path, why_not=why_not))
         elif staged and before:
-            found.append(RetainedItem(target=one.target, name=path, why_not=tr("the restore did not come to its end")))
+            found.append(RetainedItem(target=one.target, name=path, why_not=tr("the restore did not finish")))
         else:
             top = path if before else f"{names.parent.rstrip('/')}/{names.staged}"
             found.append(await _look(host, one, top, needs_live=bool(one.before), sudo=_sudo(swap)))
@@ -469,7 +472,7 @@ async def forget(swap: Swap, host: Host) -> None:
     be removed; HostError."""
     for each in await kept(swap, host):
         if str(each.why_not):
-            raise BackupError(tr("{name} stays: {reason}", name=clean(each.name), reason=each.why_not))
+            raise BackupError(tr("{name} cannot be deleted: {reason}", name=clean(each.name), reason=each.why_not))
     for one in swap.renames:
         names = _names(one)
         if names is None:
@@ -493,7 +496,7 @@ async def left(targets: Sequence[str], host: Host, *, sudo: bool) -> list[Retain
             if re.fullmatch(r"\d{8}_\d{6}", path.rpartition("/")[2].removeprefix(begin), re.ASCII):
                 kept = await _look(host, Renames(target, path, ""), path, needs_live=False, sudo=sudo)
                 idle = await host.run_script(_IDLE, [path], sudo=sudo)
-                recent = "" if idle.ok and not idle.stdout else tr("a drill has written to it within the last hour")
+                recent = "" if idle.ok and not idle.stdout else tr("a drill wrote to it within the last hour")
                 found.append(structs.replace(kept, why_not=kept.why_not if str(kept.why_not) else recent))
     return found
 
@@ -518,13 +521,13 @@ async def _look(host: Host, one: Renames, path: str, *, needs_live: bool, sudo: 
     mounts = await host.run(["cat", str(MOUNTS)], sudo=sudo)
     why_not: Message | str = ""
     if needs_live and "live" not in words:
-        why_not = tr("{target} is not there: this may be the only one left", target=clean(one.target))
+        why_not = tr("{target} does not exist: this may be the only copy left", target=clean(one.target))
     elif "same" in words:
-        why_not = tr("it is what {target} leads to", target=clean(one.target))
+        why_not = tr("{target} points to it", target=clean(one.target))
     elif "used" in words:
         why_not = tr("it is in use by process {pid}", pid=words["used"])
     elif not mounts.ok or any(point == real or point.startswith(real + b"/") for point in mount_points(mounts.stdout)):
-        why_not = tr("something is mounted in it")
+        why_not = tr("a file system is mounted in it")
     size = words.get("size", "")
     return RetainedItem(target=one.target, name=path, size_bytes=int(size) if size.isdigit() else None, why_not=why_not)
 

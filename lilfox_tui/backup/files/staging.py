@@ -91,7 +91,7 @@ class StagingFolder:
                 return
             if done.exit_status != _TAKEN:
                 raise _failed(self.path, self._host, done)
-        raise BackupError(tr("{path} is taken, and so are the names after it", path=clean(self.path)))
+        raise BackupError(tr("{path} and the names after it are taken", path=clean(self.path)))
 
     async def extract(self, blocks: AsyncIterator[bytes]) -> None:
         """Extracts an archive that was judged. Raises BackupError, and what ``blocks`` raises."""
@@ -165,15 +165,15 @@ def _failed(path: str, host: Host, done: Completed) -> BackupError:
     words = clean(b" ".join(done.stderr.splitlines()[:5]))[:500]
     if done.exit_status == _REPLACED:
         return BackupError(
-            tr("{path} on {host} was replaced by somebody meanwhile", path=clean(path), host=host.name),
-            tr("nothing was written there; look at who may write beside it"),
+            tr("{path} on {host} was replaced in the meantime", path=clean(path), host=host.name),
+            tr("nothing was written there; check who can write next to it"),
         )
     return BackupError(
         tr(
             "restoring into {path} on {host} failed: {words}",
             path=clean(path), host=host.name, words=words or done.signal or done.exit_status,
         ),
-        tr("what is there was not touched"),
+        tr("the existing data was not touched"),
     )  # fmt: skip
 
 
@@ -260,7 +260,7 @@ async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
         await remove_empty(host, one.staged.rpartition("/")[0], sudo=sudo)
     if {"finished", "undone"} <= found:
         raise BackupError(
-            tr("of the restore of {set} one part was lost and another is in place", set=swap.set),
+            tr("the restore of {set} lost one part, and another part is in place", set=swap.set),
             tr("undo it: lilfox restore --undo {set}", set=swap.set),
         )
     return next((state for state in ("undone", "finished") if state in found), "nothing")
@@ -279,7 +279,7 @@ async def finish_all(host: Host, swap: Swap, *, sudo: bool) -> None:
     """Puts all that was staged in place. Raises BackupError where one of it is gone: what is in place stays."""
     if await settle_all(host, swap, sudo=sudo) == "undone":
         raise BackupError(
-            tr("{staged}: is gone, so the restore cannot be finished", staged=clean(swap.staged)),
+            tr("{staged} is gone, so the restore cannot be finished", staged=clean(swap.staged)),
             tr("take it back, then restore it again"),
         )
 
@@ -302,11 +302,11 @@ async def _back(host: Host, one: Renames, *, half: bool, sudo: bool, cause: Back
     except BackupError as error:
         raise HalfSwapped(
             tr(
-                "{cause}; going back failed too: {error}. What was at {target} is now {before}, what was restored is"
-                " {staged}",
+                "{cause}; going back failed too: {error}. The previous {target} is now {before}; the restored "
+                "data is at {staged}",
                 cause=cause, error=error, target=clean(one.target), before=clean(one.before), staged=clean(one.staged),
             ),
-            tr("move what is at {target} out of the way; the next lilfox restore or undo then goes back",
+            tr("move {target} out of the way; the next lilfox restore or undo then goes back",
                target=clean(one.target)),
         ) from error  # fmt: skip
 
@@ -324,7 +324,7 @@ async def _move(host: Host, old: str, new: str, *, sudo: bool) -> None:
     if not done.ok:
         raise BackupError(
             tr(
-                "{old} could not become {new}: {why}",
+                "{old} could not be renamed to {new}: {why}",
                 old=clean(old),
                 new=clean(new),
                 why=_renames_failed(host, done.stderr),
@@ -339,9 +339,9 @@ def _renames_failed(host: Host, stderr: bytes) -> Message:
 def _too_many(one: Renames) -> BackupError:
     return BackupError(
         tr(
-            "{target} is there although it was renamed to {before}: somebody has made it anew",
+            "{target} exists although it was renamed to {before}: it was created again",
             target=clean(one.target),
             before=clean(one.before),
         ),
-        tr("move it out of the way, then try again; what was restored is {staged}", staged=clean(one.staged)),
+        tr("move it out of the way, then try again; the restored data is at {staged}", staged=clean(one.staged)),
     )

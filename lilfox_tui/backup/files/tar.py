@@ -121,7 +121,7 @@ class TarReader:
         """To be called at the end of the archive; raises BrokenSet when it ends before its own end."""
         if self._zeros < 2 or self._left or self._padding:
             raise BrokenSet(
-                tr("the archive is cut: it ends after {bytes} bytes, within it", bytes=self.position),
+                tr("the archive is truncated: it ends early, after {bytes} bytes", bytes=self.position),
                 tr("choose another set"),
             )
 
@@ -134,16 +134,16 @@ class TarReader:
         if header == _ZEROS:
             self._zeros += 1
             if self._next:
-                raise self._broken(tr("an extended header belongs to nothing"))
+                raise self._broken(tr("an extended header without a member"))
             return None, BLOCK
         if self._zeros:
-            raise self._broken(tr("something follows its end"))
+            raise self._broken(tr("there is data after its end"))
         self._check_sum(header)
         kind = header[156]
         if kind in b"xgLK":
             return None, self._extended(header, kind, data, at + BLOCK)
         if kind not in _KINDS:
-            raise self._broken(tr("a member of the unknown kind {kind}", kind=clean(bytes((kind,)))))
+            raise self._broken(tr("a member of unknown type {kind}", kind=clean(bytes((kind,)))))
         member = self._member(header, _KINDS[kind])
         if b"GNU.sparse.major" in self._next:
             return self._sparse(member, data, at + BLOCK)
@@ -153,7 +153,7 @@ class TarReader:
     def _check_sum(self, header: bytes) -> None:
         said = self._number(header[148:156])
         if (said + sum(header[148:156]) - 8 * 32 + 1) % _ADLER != adler32(header) & 0xFFFF:
-            raise self._broken(tr("a header's sum is wrong"))
+            raise self._broken(tr("a header has a wrong checksum"))
 
     def _extended(self, header: bytes, kind: int, data: memoryview, at: int) -> int:
         """Takes in an extended header or a long name; the bytes used, 0 when there is not enough yet."""
@@ -170,7 +170,7 @@ class TarReader:
             new = self._records(body)
         if kind == ord("g"):
             if any(key in (b"path", b"linkpath", b"size") or key.startswith(b"GNU.") for key in new):
-                raise self._broken(tr("a name or a size that is said of all members"))
+                raise self._broken(tr("a name or a size set for all members"))
             self._always |= new
         elif self._next.keys() & new.keys() or (self._next and kind == ord("x")):
             raise self._broken(tr("a member has two extended headers"))
@@ -189,7 +189,7 @@ class TarReader:
             if not (at < end <= len(body) and key and equals and body[end - 1] == 10):
                 raise self._broken(tr("a record of an extended header cannot be read"))
             if key in found:
-                raise self._broken(tr("a key stands twice in an extended header"))
+                raise self._broken(tr("an extended header contains a key twice"))
             found[key] = value
             at = end
         return found
@@ -201,7 +201,7 @@ class TarReader:
             kind = "folder"
         size = self._decimal(said[b"size"]) if b"size" in said else self._number(header[124:136])
         if b"\0" in name or not 0 <= size <= MAX_NUMBER or (size and kind != "file"):
-            raise self._broken(tr("{name} has a size or a name that it cannot have", name=clean(name)))
+            raise self._broken(tr("{name} has an invalid size or name", name=clean(name)))
         return TarMember(
             name=name.rstrip(b"/") or name[:1],
             kind=kind,
@@ -221,7 +221,7 @@ class TarReader:
         """``member``, a sparse file, with its map, which stands before its content."""
         said = self._next
         if said[b"GNU.sparse.major"] != b"1" or said.get(b"GNU.sparse.minor") != b"0" or member.kind != "file":
-            raise self._broken(tr("{name} is a sparse file of another kind than 1.0", name=clean(member.name)))
+            raise self._broken(tr("{name} is a sparse file in a format other than 1.0", name=clean(member.name)))
         size = self._decimal(said.get(b"GNU.sparse.realsize", b""))
         most = min(member.size, MAX_MAP)
         there = min(len(data) - at, most)
@@ -240,7 +240,7 @@ class TarReader:
                     member, size=size, stored=stored, sparse_map=text[:length], regions=regions
                 ), BLOCK + length
         if there >= most:
-            raise self._broken(tr("{name} has a map of holes that cannot be read", name=clean(member.name)))
+            raise self._broken(tr("{name} has a sparse map that cannot be read", name=clean(member.name)))
         self._wanted = 2 * there
         return None, 0
 
@@ -264,10 +264,10 @@ class TarReader:
         end = 0
         for offset, length in regions:
             if offset < end or offset + length > size:
-                raise self._broken(tr("a map of holes has parts that lie over each other"))
+                raise self._broken(tr("a sparse map has overlapping regions"))
             end = offset + length
         if sum(length for _, length in regions) != stored:
-            raise self._broken(tr("a map of holes does not fit its content"))
+            raise self._broken(tr("a sparse map does not match its content"))
         return regions
 
     def _number(self, field: bytes) -> int:
@@ -402,24 +402,24 @@ class SafeMembers:
         parts = self._inner(member.name, member)
         if parts is None:
             if member.kind != "folder":
-                raise refused(member, tr("it lies outside of the folder"))
+                raise refused(member, tr("it lies outside the folder"))
             return None
         if member.kind in ("device", "pipe"):
             raise refused(member, tr("it is a device or a pipe"))
         for end in range(len(parts)):
             if b"/".join(parts[:end]) in self._links:
-                raise refused(member, tr("it would be written through a link"))
+                raise refused(member, tr("it would be written through a symlink"))
         name = b"/".join(parts)
         target = member.target
         if member.kind == "link":
             self._judge_link(member, parts)
             self._links.add(name)
         elif name in self._links:
-            raise refused(member, tr("it would be written through a link"))
+            raise refused(member, tr("it would be written through a symlink"))
         elif member.kind == "hard link":
             target = self._hard_target(member)
         if not parts and member.kind != "folder":
-            raise refused(member, tr("it takes the place of the folder itself"))
+            raise refused(member, tr("it would replace the folder itself"))
         plain = member.kind == "file" and not self._setuid
         return replace(
             member,
@@ -433,7 +433,7 @@ class SafeMembers:
         """The components of ``name`` below the prefix; None when it lies above."""
         parts = _parts(name)
         if name.startswith(b"/") or b".." in parts:
-            raise refused(member, tr("its name leads out of the folder"))
+            raise refused(member, tr("its name points outside the folder"))
         if len(name) > LONGEST_PATH or any(len(part) > LONGEST_NAME for part in parts):
             raise refused(member, tr("its name is too long"))
         depth = len(self._prefix)
@@ -441,29 +441,29 @@ class SafeMembers:
             return parts[depth:]
         if parts == self._prefix[: len(parts)]:
             return None
-        raise refused(member, tr("it lies outside of the folder"))
+        raise refused(member, tr("it lies outside the folder"))
 
     def _judge_link(self, member: TarMember, parts: list[bytes]) -> None:
         if not member.target or len(member.target) > LONGEST_PATH:
-            raise refused(member, tr("it is a link to nothing"))
+            raise refused(member, tr("it is a link without a valid target"))
         if leads_out(b"/".join(parts), member.target) and not self._links_out:
             raise BrokenSet(
                 tr(
-                    "{name} is a link that leads out of the folder, to {target}",
+                    "{name} is a link to {target}, outside the folder",
                     name=clean(member.name),
                     target=clean(member.target),
                 ),
-                tr("if that is right, set links_out: true of this source"),
+                tr("if this is intended, set links_out: true for this source"),
             )
 
     def _hard_target(self, member: TarMember) -> bytes:
         """The member that a hard link is another name of, below the prefix."""
         parts = self._inner(member.target, member)
         if not parts:
-            raise refused(member, tr("it is another name of something outside of the folder"))
+            raise refused(member, tr("it is a hard link to something outside the folder"))
         for end in range(1, len(parts) + 1):
             if b"/".join(parts[:end]) in self._links:
-                raise refused(member, tr("it is another name of a link"))
+                raise refused(member, tr("it is a hard link to a symlink"))
         return b"/".join(parts)
 
 
@@ -480,8 +480,8 @@ def leads_out(name: bytes, target: bytes) -> bool:
 def refused(member: TarMember, why: Message) -> BrokenSet:
     """What is told of a member that must not be written."""
     return BrokenSet(
-        tr("the archive holds what must not be restored: {name}: {why}", name=clean(member.name), why=why),
-        tr("nothing was changed; look at who can write to the store, and choose another set"),
+        tr("the archive contains an entry that must not be restored: {name}: {why}", name=clean(member.name), why=why),
+        tr("nothing was changed; check who can write to the store, and choose another set"),
     )
 
 

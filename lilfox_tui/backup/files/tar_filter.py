@@ -171,7 +171,7 @@ class Index:
     def _same_file(self, side: Side, member: TarMember) -> IndexEntry:
         file = self.get(side, member.target)
         if file is None or file.kind != "file":
-            raise refused(member, tr("it is another name of something that is not in the archive"))
+            raise refused(member, tr("it is a hard link to something that is not in the archive"))
         return replace(file, name=member.name, target=file.target or file.name)
 
     def _entries(self, where: str, *values: object) -> Iterator[IndexEntry]:
@@ -187,7 +187,7 @@ class Index:
             self._database.executemany(_INSERT, rows)
         except sqlite3.IntegrityError:
             raise BrokenSet(
-                tr("the archive holds a name twice"), tr("nothing was changed; choose another set")
+                tr("the archive contains a name twice"), tr("nothing was changed; choose another set")
             ) from None
 
 
@@ -351,7 +351,7 @@ class TarFilter:
         self.bytes += member.size
         if self.bytes > self._most:
             raise BrokenSet(
-                tr("the archive holds more than {bytes}, of which nothing was said", bytes=human_bytes(self._most)),
+                tr("the archive holds more than the expected {bytes}", bytes=human_bytes(self._most)),
                 tr("nothing was changed; choose another set"),
             )
         written = self._rename(member) if self._rename is not None else None
@@ -472,8 +472,8 @@ async def read_archive(part: FoundPart, blocks: AsyncIterator[bytes]) -> source_
         return source_Content(error.message)
     detail = judge.counting.detail()
     if not sum(judge.counting.counts.values()):
-        return source_Content(tr("the archive is empty: a run that failed"), detail)
+        return source_Content(tr("the archive is empty: the backup run failed"), detail)
     differing = [key for key in ("files", "folders", "links", "bytes") if key in said and said[key] != detail[key]]
     if differing:
-        return source_Content(tr("it does not hold what its manifest says: {what}", what=listed(differing)), detail)
+        return source_Content(tr("its content does not match its manifest: {what}", what=listed(differing)), detail)
     return source_Content("", detail)

@@ -148,7 +148,7 @@ async def compare_database(
     be asked."""
     said = detail.content
     if said is None:
-        return Comparison((), _("restored without an error; the set does not tell what was in it"))
+        return Comparison((), _("restored without errors; the set does not record its content"))
     programs = _same_programs(detail, server, access.clients) if detail.schema_sha256 is not None else None
     schema = asyncio.ensure_future(_differing_schema(access, programs, database, detail.schema_sha256))
     try:
@@ -160,7 +160,7 @@ async def compare_database(
         await asyncio.gather(schema, return_exceptions=True)
     compared = [_("tables: {count}", count=len(said.tables)), *_ways(said)]
     if detail.schema_sha256 is None:
-        compared.append(_("the set does not tell its schema"))
+        compared.append(_("the set does not record its schema"))
     elif programs is None:
         compared.append(_("schema not compared: dumped by {by}, restored into {now}",
                           by=detail.dumped_by, now=server.version))  # fmt: skip
@@ -180,22 +180,22 @@ def differing(said: DatabaseContent, found: DatabaseContent) -> Iterator[Message
     if said.large_objects is not None and said.large_objects != found.large_objects:
         yield tr("large objects: {then} in the dump, {now} restored", then=said.large_objects, now=found.large_objects)
     elif said.large_objects_digest is not None and said.large_objects_digest != found.large_objects_digest:
-        yield tr("large objects: other content than in the dump")
+        yield tr("large objects: content differs from the dump")
 
 
 def _differing_tables(said: Mapping[str, TableContent], found: Mapping[str, TableContent]) -> Iterator[Message]:
     for name, table in said.items():
         there = found.get(name)
         if there is None:
-            yield tr("{table}: is not there", table=clean(name))
+            yield tr("{table}: missing", table=clean(name))
         elif table.rows is not None and table.rows != there.rows:
             yield tr("{table}: {rows} in the dump, {now} restored",
                      table=clean(name), rows=_rows(table.rows), now=there.rows)  # fmt: skip
         elif table.digest is not None and table.digest != there.digest:
-            yield tr("{table}: as many rows, but other content than in the dump", table=clean(name))
+            yield tr("{table}: same number of rows, but the content differs from the dump", table=clean(name))
     for name, table in found.items():
         if name not in said and table.rows:
-            yield tr("{table}: has {rows} and is not in the dump", table=clean(name), rows=_rows(table.rows))
+            yield tr("{table}: has {rows}, but is not in the dump", table=clean(name), rows=_rows(table.rows))
 
 
 def _rows(count: int) -> Message:
@@ -215,7 +215,7 @@ def _ways(said: DatabaseContent) -> list[str]:
     rows_only = sum(1 for table in said.tables.values() if table.digest is None and table.rows)
     words = [_("rows and content")] if rows_only < len(said.tables) or not said.tables else [_("rows")]
     if 0 < rows_only < len(said.tables):
-        words.append(ngettext("of {count} table the rows only", "of {count} tables the rows only", rows_only))
+        words.append(ngettext("{count} table by row count only", "{count} tables by row count only", rows_only))
     if said.sequences:
         words.append(_("sequences: {count}", count=len(said.sequences)))
     if said.large_objects:
@@ -240,7 +240,7 @@ async def _differing_schema(
         found = await schema_digest(access, programs, database)
     except CommandFailed as error:
         return [str(error)]
-    return [] if found == said else [_("the schema is another than that of the dump")]
+    return [] if found == said else [_("the schema differs from the dump")]
 
 
 # What a restore would change in a database: rows per table, as they are now and as they were.
@@ -266,10 +266,10 @@ async def changes_of(
     said = aim.detail.content
     if live is None:
         tables = None if said is None else ntr("{count} table", "{count} tables", len(said.tables))
-        return [RestoreChange(clean(aim.database), "-", str(tables or tr("the set does not say what is in it")))]
+        return [RestoreChange(clean(aim.database), "-", str(tables or tr("the set does not record its content")))]
     if said is None:
         return [
-            RestoreChange(clean(aim.database), str(tr("is replaced")), str(tr("the set does not say what is in it")))
+            RestoreChange(clean(aim.database), str(tr("is replaced")), str(tr("the set does not record its content")))
         ]
     about = live.size_bytes > COUNTED_UP_TO_BYTES
     if about:
@@ -288,12 +288,12 @@ def _change(name: str, now: TableContent | None, then: TableContent | None, *, a
     if shown[0] != shown[1]:
         yield RestoreChange(clean(name), *shown, lost_rows=max(0, more))
     elif now and then and now.digest and then.digest and now.digest != then.digest:
-        yield RestoreChange(clean(name), shown[0], _("{rows}, other content", rows=shown[1]))
+        yield RestoreChange(clean(name), shown[0], _("{rows}, different content", rows=shown[1]))
 
 
 def _changes_rows(content: TableContent | None, *, about: bool) -> str:
     if content is None:
-        return _("not there")
+        return _("absent")
     if content.rows is None:
         return _("rows not counted")
     rows = ngettext("{count} row", "{count} rows", content.rows)

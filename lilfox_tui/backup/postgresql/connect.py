@@ -72,33 +72,33 @@ def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -
     Raises UsageError, which never repeats the URL, where it holds a password, names several servers or is no such URL.
     """
     if "\0" in url or "\0" in run_as:
-        raise UsageError(tr("a NUL byte can be part of no address"))
+        raise UsageError(tr("an address cannot contain a NUL byte"))
     if run_as.startswith("-"):
-        raise UsageError(tr("as: {name} is no account's name", name=run_as))
+        raise UsageError(tr("as: {name} is not an account name", name=run_as))
     if url.startswith("/"):
         return Connection(address=url.rstrip("/") or "/", run_as=run_as, password=password)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _no_url(tr("its host or port is not one")) from None
+        raise _no_url(tr("its host or port is invalid")) from None
     if parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
         raise _no_url(tr("it begins with neither postgresql:// nor /"))
     said = dict(parse_qsl(parts.query, keep_blank_values=True))
     if parts.password is not None or "password" in said:
         raise UsageError(
-            tr("the database's URL holds a password, which others would see"),
+            tr("the database URL contains a password, which others could see"),
             tr(
-                "Take it out of the URL; beside it write password: env:NAME (or file:PATH, cmd:ARGV), "
-                "or set PGPASSWORD."
+                "Remove it from the URL and set password: env:NAME (or file:PATH, cmd:ARGV) next to it, or set "
+                "PGPASSWORD."
             ),
         )
     hosts = parts.netloc.rpartition("@")[2]
     if parts.fragment or "," in hosts or "," in said.get("host", ""):
-        raise _no_url(tr("one server only can be named"))
+        raise _no_url(tr("it must name a single server"))
     unknown = sorted(set(said) - {"host", "port", "user", "dbname", *_PARAMETERS})
     if unknown:
-        raise _no_url(tr("{names}: not used here", names=listed(unknown)))
+        raise _no_url(tr("{names}: not supported here", names=listed(unknown)))
     return Connection(
         address=said.get("host") or unquote(_address(hosts)),
         port=port or _port(said.get("port")),
@@ -121,13 +121,13 @@ def _port(text: str | None) -> int:
     if text is None:
         return DEFAULT_PORT
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise _no_url(tr("its host or port is not one"))
+        raise _no_url(tr("its host or port is invalid"))
     return int(text)
 
 
 def _no_url(why: Message) -> UsageError:
     return UsageError(
-        tr("the database's URL cannot be used: {why}", why=why),
+        tr("the database URL cannot be used: {why}", why=why),
         tr("Write postgresql://USER@HOST:PORT/DATABASE, or the folder of the server's socket: /run/postgresql"),
     )
 
@@ -152,7 +152,7 @@ def conninfo(
         "options": _options(settings or {}),
     }
     if any("\0" in word for word in words.values()):
-        raise UsageError(tr("a NUL byte can be part of no address"))
+        raise UsageError(tr("an address cannot contain a NUL byte"))
     return " ".join(f"{name}={_quoted(value)}" for name, value in words.items() if value)
 
 
@@ -306,9 +306,10 @@ class HostClients(Struct, frozen=True, kw_only=True):
         same_or_newer = [each for each in self.programs if each.major >= major]
         if not same_or_newer:
             raise BackupError(
-                tr("{host} has client programs up to PostgreSQL {newest}, the server is {major}: pg_dump refuses it",
+                tr("{host} has client programs up to PostgreSQL {newest}, but the server is {major}: pg_dump "
+                   "refuses to dump it",
                    host=self.host, newest=self.newest.text, major=major),
-                tr("Install postgresql-client-{major} there, or name their folder with binaries:", major=major),
+                tr("Install postgresql-client-{major} on the host, or set its folder with binaries:", major=major),
             )  # fmt: skip
         nearest = min(each.major for each in same_or_newer)
         return next(each for each in same_or_newer if each.major == nearest)
@@ -333,7 +334,7 @@ async def find_clients(host: Host, *, folder: str = "", run_as: str = "") -> Hos
             tr("{host} has no pg_dump and psql in {place}", host=host.name, place=clean(folder))
             if folder
             else tr("{host} has no pg_dump and psql", host=host.name),
-            tr("Install postgresql-client of the server's version there, or name their folder with binaries:"),
+            tr("Install postgresql-client of the server's version on the host, or set its folder with binaries:"),
         )
     other = bool(run_as) and run_as != login
     return HostClients(
@@ -435,7 +436,7 @@ def _refuse_files(host: Host, connection: Connection, clients: HostClients) -> N
 @asynccontextmanager
 async def _held(access: ServerAccess, password: str) -> AsyncIterator[str]:
     if "\n" in password or "\r" in password or "\0" in password:
-        raise BackupError(tr("the database's password holds a line break, which no password file can"))
+        raise BackupError(tr("the database password contains a line break, which a password file cannot hold"))
     line = "*:*:*:*:" + password.replace("\\", "\\\\").replace(":", "\\:")
     async with access.host.loop(access.script(_HOLD), sudo=access.sudo) as holder:
         answer = await holder.ask(line, timeout_s=_HOLD_TIMEOUT_S)

@@ -56,13 +56,13 @@ def read_head(data: bytes) -> CustomHead:
 def read_archive_head(data: bytes) -> tuple[ArchiveReader, CustomHead]:
     """The head, and what reads on behind it. Raises BrokenSet for anything else, Cut where it ends."""
     if not data.startswith(MAGIC):
-        raise BrokenSet(tr("it is no archive by pg_dump; it begins with {beginning}", beginning=_shown(data)))
+        raise BrokenSet(tr("it is not a pg_dump archive; it begins with {beginning}", beginning=_shown(data)))
     archive = ArchiveReader(data, len(MAGIC))
     major, minor, _revision = archive.byte(), archive.byte(), archive.byte()
     archive.version = (major, minor)
     archive.int_bytes, archive.offset_bytes = archive.byte(), archive.byte()
     if archive.byte() != _CUSTOM_FORMAT or not 1 <= archive.int_bytes <= 8:
-        raise BrokenSet(tr("it is an archive by pg_dump, but not in the custom format"))
+        raise BrokenSet(tr("it is a pg_dump archive, but not in the custom format"))
     if (major, minor) >= _WITH_ALGORITHM:
         archive.byte()
     else:
@@ -94,7 +94,7 @@ class ArchiveReader:
     def _take(self, count: int) -> bytes:
         taken = self._data[self._at : self._at + count]
         if count < 0 or len(taken) < count:
-            raise TruncatedArchive(tr("it is cut in its head"))
+            raise TruncatedArchive(tr("its header is truncated"))
         self._at += count
         return taken
 
@@ -198,7 +198,7 @@ def read_contents(data: bytes) -> list[TocEntry]:
     is no archive."""
     archive, head = read_archive_head(data)
     if head.entries > MOST_ENTRIES:
-        raise BrokenSet(tr("its table of contents cannot be"))
+        raise BrokenSet(tr("its table of contents is implausible"))
     return [_entry(archive) for _number in range(head.entries)]
 
 
@@ -253,7 +253,7 @@ def _look(entry: TocEntry, executing: ExecutedCodeFinder) -> None:
         if text.strip():
             _each(text, name, executing)
     if entry.has_rows and entry.kind == "TABLE DATA" and not COPY.fullmatch(entry.copied.strip()):
-        executing.unseen(tr("rows that are statements, which are not looked through"), name)
+        executing.unseen(tr("rows stored as statements, which are not inspected"), name)
     if executing.fires and entry.kind in ("TRIGGER", "RULE") and entry.section != _POST_DATA:
         executing.unseen(tr("triggers and rules that come before rows"), name)
 
@@ -285,7 +285,7 @@ class _Statements:
     def statement(self, text: bytes, whole: bool) -> bool:
         """See ``psql_lexer.ScriptListener``. What decides what is in quotes is set at the head of an archive alone."""
         if _SET.match(text) and not _is_of_head(text):
-            self._executing.unseen(tr("settings that pg_dump does not make"), self._name)
+            self._executing.unseen(tr("settings that pg_dump does not write"), self._name)
         self._executing.statement(text, whole=whole)
         return True
 
@@ -355,5 +355,5 @@ def _try(data: bytes, heard: Callable[[ExecutedCodeFinder], None], *, last: bool
 
 def _unread(form: str) -> ExecutedCodeFinder:
     executing = ExecutedCodeFinder()
-    executing.unseen(tr("an archive whose table of contents cannot be looked through"), form)
+    executing.unseen(tr("an archive whose table of contents cannot be inspected"), form)
     return executing

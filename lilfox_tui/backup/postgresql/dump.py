@@ -42,13 +42,13 @@ _HINTS = (
     ("row-level security", tr("Dump as the tables' owner, or as a role with BYPASSRLS.")),
     ("server version mismatch", tr("pg_dump must not be older than the server; name a newer one with binaries:")),
     ("conflict with recovery",
-     tr("The standby had to go on replaying. Raise max_standby_streaming_delay there, set hot_standby_feedback = on, "
-        "or dump from the primary.")),
+     tr("The standby had to continue its replay. Raise max_standby_streaming_delay there, set "
+        "hot_standby_feedback = on, or dump from the primary.")),
     ("recovery is in progress", tr("A standby cannot do this; dump from the primary.")),
     ("invalid memory alloc", tr("A value is larger than a dump can hold (1 GB as text): pg_dump can never dump it.")),
     ("out of memory", tr("A value is too large for a dump (1 GB as text), or the server has too little memory.")),
-    ("server closed the connection", tr("The server went away in the middle: see its log.")),
-    ("terminating connection", tr("Somebody ended the session, or the server is shutting down.")),
+    ("server closed the connection", tr("The server closed the connection during the dump: check its log.")),
+    ("terminating connection", tr("The session was terminated, or the server is shutting down.")),
     ("out of shared memory", tr("Raise max_locks_per_transaction: a dump locks every table at once.")),
 )  # fmt: skip
 
@@ -58,14 +58,14 @@ async def why_failed(access: ServerAccess, database: str, error: CommandFailed) 
     where = f"{access.host.name}: {database}"
     if isinstance(error.outcome, str):
         return BackupError(
-            tr("{where}: pg_dump was ended by the signal {signal}", where=where, signal=error.outcome),
-            tr("Somebody or the kernel (no memory left?) killed it. Nothing of this dump was kept."),
+            tr("{where}: pg_dump was killed by signal {signal}", where=where, signal=error.outcome),
+            tr("A user or the kernel (out of memory?) killed it. Nothing of this dump was kept."),
         )
     said = _said(error.stderr)
     if _LOCKING.search(error.stderr) and "permission denied" not in error.stderr:
         return await _blocked(access, database, where, said)
     if no_right := _NO_RIGHT.search(error.stderr):
-        message = tr("{where}: no right to read {what}", where=where, what=clean(no_right[1]).strip())
+        message = tr("{where}: no permission to read {what}", where=where, what=clean(no_right[1]).strip())
         return BackupError(message, tr("GRANT pg_read_all_data TO the role that dumps, or dump as the owner."))
     hint: Message | str = next((hint for words, hint in _HINTS if words in error.stderr), refusal_hint(error.stderr))
     return BackupError(tr("{where}: pg_dump failed: {reason}", where=where, reason=said), hint)
@@ -86,11 +86,14 @@ async def _blocked(access: ServerAccess, database: str, where: str, said: str) -
     if not blockers:
         return BackupError(
             tr("{where}: a table stayed locked: {reason}", where=where, reason=said),
-            tr("Whoever held the lock has let it go since. Try again, or raise lock_timeout:"),
+            tr("The lock has been released since. Try again, or raise lock_timeout:"),
         )
     return BackupError(
         tr("{where}: a table stayed locked: {blocker}", where=where, blocker=blocked_by(blockers[0])),
-        tr("Let it end, or end it: SELECT pg_terminate_backend({pid}). Or raise lock_timeout:", pid=blockers[0].pid),
+        tr(
+            "Wait for it to end, or terminate it: SELECT pg_terminate_backend({pid}). Or raise lock_timeout:",
+            pid=blockers[0].pid,
+        ),
     )
 
 
@@ -98,7 +101,7 @@ def blocked_by(blocker: Blocker) -> Message:
     """``pid 4711 (role app, psql, idle in transaction) has public.users locked for 3m 20s``"""
     who = listed(word for word in (_("role {role}", role=blocker.role), blocker.application, blocker.state) if word)
     return tr(
-        "pid {pid} ({who}) has {table} locked for {time}",
+        "pid {pid} ({who}) has held a lock on {table} for {time}",
         pid=blocker.pid, who=clean(who), table=clean(blocker.table), time=human_duration(blocker.since_s),
     )  # fmt: skip
 
@@ -153,17 +156,24 @@ async def about_server(access: ServerAccess, *, globals_too: bool) -> tuple[list
         return [*checks, Check(tr("pg_dump"), "bad", error.message, error.hint)], None
     found = tr("{version} in {folder}", version=programs.text, folder=clean(programs.folder))
     if programs.major > server.major:
-        hint = tr("What it dumps can be restored into PostgreSQL {major} and newer only.", major=programs.major)
+        hint = tr("Its dumps can only be restored into PostgreSQL {major} or newer.", major=programs.major)
         checks.append(Check(tr("pg_dump"), "warning", found, hint))
     else:
         checks.append(Check(tr("pg_dump"), "good", found))
     apart = abs(server.clock - time.time())
     if apart > CLOCK_APART_S:
-        found = tr("the server's clock is {time} away from this machine's", time=human_duration(apart))
-        checks.append(Check(tr("clock"), "warning", found, tr("Dates in names are this machine's; set both by NTP.")))
+        found = tr("the server's clock differs from this machine's clock by {time}", time=human_duration(apart))
+        checks.append(
+            Check(
+                tr("clock"),
+                "warning",
+                found,
+                tr("Set names use this machine's clock; synchronize both clocks with NTP."),
+            )
+        )
     if globals_too and not server.superuser:
-        found = tr("{role} is no superuser: roles are kept without their passwords", role=clean(server.role))
-        hint = tr("Passwords of roles must be set anew after a restore into a new server.")
+        found = tr("{role} is not a superuser: roles are saved without their passwords", role=clean(server.role))
+        hint = tr("Set the passwords of the roles again after a restore to a new server.")
         checks.append(Check(tr("roles"), "warning", found, hint))
     return checks, server
 
@@ -174,10 +184,10 @@ async def about_database(access: ServerAccess, server: ServerFacts, name: str) -
     about = tr("database {name}", name=clean(name))
     known = await databases_of(psql)
     if name not in known:
-        return [Check(about, "bad", tr("there is none"), _named(known))]
+        return [Check(about, "bad", tr("does not exist"), _named(known))]
     if not known[name].allows_connections:
-        hint = tr("A restore may have left it so, or it is template0.")
-        return [Check(about, "bad", tr("it allows no connections"), hint)]
+        hint = tr("A restore may have left it that way, or it is template0.")
+        return [Check(about, "bad", tr("it does not allow connections"), hint)]
     try:
         return [*_of(about, known[name]), *await _readable(psql, server, name, about), *await _in_the_way(psql, name)]
     except SqlRefused as error:
@@ -186,14 +196,14 @@ async def about_database(access: ServerAccess, server: ServerFacts, name: str) -
 
 def _named(known: dict[str, DatabaseFacts]) -> Message:
     names = [clean(each) for each in sorted(known) if not known[each].is_template]
-    return tr("There are: {names}", names=listed(names[:20]))
+    return tr("Existing databases: {names}", names=listed(names[:20]))
 
 
 def _of(about: Message, database: DatabaseFacts) -> list[Check]:
     found = tr("{size}, {encoding}, {collate}", size=human_bytes(database.size_bytes), encoding=database.encoding,
                collate=database.collate)  # fmt: skip
     if database.encoding == "SQL_ASCII":
-        hint = tr("SQL_ASCII checks no text: it can be restored into SQL_ASCII only.")
+        hint = tr("SQL_ASCII does not validate text: it can be restored into SQL_ASCII only.")
         return [Check(about, "warning", found, hint)]
     return [Check(about, "good", found)]
 
@@ -206,26 +216,34 @@ async def _readable(psql: Psql, server: ServerFacts, name: str, about: Message) 
     role = clean(server.role)
     grant = tr("GRANT pg_read_all_data TO {role}, or dump as the owner.", role=role)
     if unreadable:
-        checks.append(Check(about, "bad", tr("{role} may not read {names}", role=role, names=_some(unreadable)), grant))
+        checks.append(
+            Check(about, "bad", tr("{role} is not allowed to read {names}", role=role, names=_some(unreadable)), grant)
+        )
     if objects["count"] and not server.superuser:
-        found = ntr("{role} may not read {count} large object", "{role} may not read {count} large objects",
-                    int(objects["count"]), role=role)  # fmt: skip
+        found = ntr(
+            "{role} is not allowed to read {count} large object",
+            "{role} is not allowed to read {count} large objects",
+            int(objects["count"]),
+            role=role,
+        )
         checks.append(Check(about, "bad", found, tr("Dump as their owner or as a superuser.")))
     if hidden:
         found = tr("row-level security hides rows of {names} from {role}", names=_some(hidden), role=role)
         checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} BYPASSRLS, or dump as the owner.", role=role)))
     if counts["objects"] > server.max_locks:
-        found = tr("{count} tables; the server can lock {most}", count=counts["objects"], most=server.max_locks)
-        checks.append(Check(about, "bad", found, tr("Raise max_locks_per_transaction; it takes a restart.")))
+        found = tr("{count} tables; the server can lock at most {most}", count=counts["objects"], most=server.max_locks)
+        checks.append(
+            Check(about, "bad", found, tr("Raise max_locks_per_transaction; this requires a restart of the server."))
+        )
     if counts["unlogged"] and server.standby:
         found = ntr("{count} unlogged table has no rows on a standby",
                     "{count} unlogged tables have no rows on a standby", int(counts["unlogged"]))  # fmt: skip
         checks.append(
-            Check(about, "warning", found, tr("Their rows are left out; dump from the primary to have them."))
+            Check(about, "warning", found, tr("Their rows are not dumped; dump from the primary to include them."))
         )
     if timeouts:
         names = clean(listed(row["setting"] for row in timeouts))
-        found = tr("{names} of {role} are set aside for the dump", names=names, role=role)
+        found = tr("{names} of {role} are ignored for the dump", names=names, role=role)
         checks.append(Check(about, "good", found))
     return checks
 
@@ -236,7 +254,7 @@ def _some(rows: list[dict[str, str]]) -> str:
 
 
 async def _in_the_way(psql: Psql, name: str) -> list[Check]:
-    hint = tr("The dump waits for it, and fails when it is there for longer than lock_timeout:")
+    hint = tr("The dump waits for this lock and fails if it is held for longer than lock_timeout:")
     return [
         Check(tr("locks"), "warning", blocked_by(blocker), hint)
         for blocker in await blockers_in(psql, database=name)
@@ -448,7 +466,7 @@ async def _whole(
 
 
 def _no_end(access: ServerAccess) -> BackupError:
-    return BackupError(tr("{host}: pg_dump ended well, yet its dump has no end", host=access.host.name))
+    return BackupError(tr("{host}: pg_dump succeeded, but its dump is truncated", host=access.host.name))
 
 
 async def _count(snapshot: DatabaseSnapshot, began: asyncio.Event) -> DatabaseContent:
@@ -480,7 +498,7 @@ async def _counted(
         return await counting
     except told as error:
         into.note(
-            tr("{database}: its rows were not counted, so a restore cannot be compared: {reason}",
+            tr("{database}: its rows were not counted, so the restore cannot be compared: {reason}",
                database=database, reason=error.message)
         )  # fmt: skip
         return None
@@ -496,7 +514,7 @@ async def _read(reading: asyncio.Future[str | None], into: PartSink, database: s
 
 def _no_schema(database: str, error: LilFoxError) -> Message:
     return tr(
-        "{database}: its schema was not read, so a restore cannot be compared with it: {reason}",
+        "{database}: its schema was not read, so the restore cannot be compared with it: {reason}",
         database=database,
         reason=error.message,
     )

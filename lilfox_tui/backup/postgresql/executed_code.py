@@ -229,7 +229,7 @@ class ExecutedCodeFinder:
     def statement(self, text: bytes, *, whole: bool = True, backslashes: bool = False) -> None:
         """One statement; only its beginning where not ``whole``."""
         if not whole:
-            return self._add(tr("a statement that is too long to be looked through"), _shown(text))
+            return self._add(tr("a statement that is too long to inspect"), _shown(text))
         if _PLAIN_SELECT.match(text) or _STATISTICS.match(text):
             return None
         tokens = tokens_of(text, backslashes=backslashes)
@@ -242,7 +242,7 @@ class ExecutedCodeFinder:
     def data(self, table: str) -> None:
         """Rows of a table come now, whose triggers run."""
         if self._fires:
-            self._add(tr("rows that come after triggers or rules, which they run"), f"{table} ({self._fires[-1]})")
+            self._add(tr("rows that follow triggers or rules and fire them"), f"{table} ({self._fires[-1]})")
 
     def unseen(self, what: Message, name: str) -> None:
         """Something that cannot be looked through."""
@@ -259,7 +259,7 @@ class ExecutedCodeFinder:
         elif begins & _VIEWS:
             self._view(text, tokens, words)
         elif words[:3] == ("REFRESH", "MATERIALIZED", "VIEW"):
-            self._add(tr("queries that are run"), _shown(text), asks=self._views_call)
+            self._add(tr("queries that are executed"), _shown(text), asks=self._views_call)
         elif first in ("GRANT", "REVOKE"):
             self._rights(text, tokens)
         elif first == "SET":
@@ -267,7 +267,7 @@ class ExecutedCodeFinder:
         elif first == "COPY":
             self._copies(text)
         elif first in _RUN:
-            self._add(tr("code that is run"), _shown(text))
+            self._add(tr("code that is run directly"), _shown(text))
         elif first == "CREATE":
             self._creates(text, tokens, words)
         elif not (begins & _SILENT or _is_plain(tokens, words)):
@@ -276,12 +276,12 @@ class ExecutedCodeFinder:
     def _view(self, text: bytes, tokens: Sequence[SqlToken], words: tuple[str, ...]) -> None:
         self._views_call = self._views_call or bool(self._calls(tokens, queries=True))
         if words[1] == "MATERIALIZED" and [token.text for token in tokens[-3:]] != ["WITH", "NO", "DATA"]:
-            self._add(tr("queries that are run"), _shown(text), asks=self._views_call)
+            self._add(tr("queries that are executed"), _shown(text), asks=self._views_call)
 
     def _copies(self, text: bytes) -> None:
         found = COPY.fullmatch(text.strip())
         if found is None:
-            self._add(tr("programs and files of the server"), _shown(text))
+            self._add(tr("programs and files on the server"), _shown(text))
         else:
             self.data(clean(found["table"].decode("utf-8", "replace")))
 
@@ -303,13 +303,13 @@ class ExecutedCodeFinder:
             quiet = any(options[at : at + 3] == ["CONNECT", "=", "FALSE"] for at in range(len(options)))
             self._add(tr("subscriptions, which connect to another server"), _shown(text), asks=not quiet)
         elif what == "EVENT":
-            self._add(tr("event triggers, which run at each definition"), _shown(text))
+            self._add(tr("event triggers, which fire on every definition"), _shown(text))
         elif what in ("ROLE", "GROUP", "TABLESPACE", "DATABASE") or (what == "USER" and "MAPPING" not in words):
-            self._add(tr("rights beyond the database"), _shown(text))
+            self._add(tr("privileges beyond the database"), _shown(text))
         elif what in ("SERVER", "USER", "FOREIGN"):
-            self._add(tr("foreign servers, which are reached when they are read"), _shown(text))
+            self._add(tr("foreign servers, which are contacted when read"), _shown(text))
         elif ("CREATE", what) not in _SILENT and words[:2] not in _SILENT and words[:4] not in _SILENT:
-            self._add(tr("definitions that bring code of their own"), _shown(text))
+            self._add(tr("definitions that contain code"), _shown(text))
 
     def _look_into(self, text: bytes, tokens: Sequence[SqlToken], words: tuple[str, ...]) -> None:
         said = {token.text for token in tokens if token.kind == "word"}
@@ -332,28 +332,28 @@ class ExecutedCodeFinder:
             if token == SqlToken("word", "LANGUAGE")
         }
         if not languages <= _TRUSTED_LANGUAGES:
-            self._add(tr("functions in languages without bounds"), _shown(text))
+            self._add(tr("functions in untrusted languages"), _shown(text))
         said = [token.text for token in tokens if token.kind == "word"]
         if any(said[place : place + 2] == ["SECURITY", "DEFINER"] for place in range(len(said))):
-            self._add(tr("functions that run with their owner's rights"), ".".join(name), asks=False)
+            self._add(tr("functions that run with their owner's privileges"), ".".join(name), asks=False)
 
     def _extension(self, tokens: Sequence[SqlToken]) -> None:
         at = 2
         if [token.text for token in tokens[2:5]] == ["IF", "NOT", "EXISTS"]:
             at = 5
         name = (name_at(tokens, at) or ("?",))[0]
-        self._add(tr("scripts of extensions"), name, asks=name in _REACHING or name.endswith("u"))
+        self._add(tr("extension scripts"), name, asks=name in _REACHING or name.endswith("u"))
 
     def _rights(self, text: bytes, tokens: Sequence[SqlToken]) -> None:
         said = [token.text for token in tokens if token.kind == "word"]
         of = said[said.index("ON") + 1] if "ON" in said[:-1] else ""
         if not of or of in ("PARAMETER", "TABLESPACE", "DATABASE"):
-            self._add(tr("rights beyond the database"), _shown(text))
+            self._add(tr("privileges beyond the database"), _shown(text))
 
     def _setting(self, text: bytes, tokens: Sequence[SqlToken]) -> None:
         name = tokens[1].text.lower() if len(tokens) > 1 and tokens[1].kind == "word" else ""
         if name not in _SETTINGS or len(tokens) < 3 or tokens[2].text != "=":
-            self._add(tr("settings that pg_dump does not make"), _shown(text))
+            self._add(tr("settings that pg_dump does not write"), _shown(text))
 
     def _calls(self, tokens: Sequence[SqlToken], *, queries: bool = False) -> list[str]:
         """Functions of the dump that a statement calls, and those that reach something. ``queries``: a view's. A

@@ -30,7 +30,7 @@ from lilfox_tui.redact import redact
 
 
 Moved = Callable[[int], None]
-STAGING_ONLY = tr("Nothing but the staging database was written.")
+STAGING_ONLY = tr("Only the staging database was written.")
 
 MARGIN_BYTES = 256 * 1024 * 1024
 """What an archive that is put on the host's disk must leave free there."""
@@ -277,7 +277,7 @@ async def restore_part(
         return await _restore_script(access, ground, aim, staged, goal, moved, heard)
     programs = fitting(access.clients, ground.server, aim)
     if programs is None:
-        raise BackupError(tr("no pg_restore on {host} fits {part}", host=access.host.name, part=aim.part.name))
+        raise BackupError(tr("no pg_restore on {host} can restore {part}", host=access.host.name, part=aim.part.name))
     common = ["--no-tablespaces"] if missing_tablespaces(ground, aim) else []
     archive = _Archive(access, programs, claim, aim, staged, goal, ground.server.version_num, common, moved, heard)
     async with folder_on(access) as folder:

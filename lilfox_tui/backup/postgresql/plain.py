@@ -138,7 +138,7 @@ class PlainReader:
             self._beginning += block[:64]
             self._empty = self._empty and not block.strip()
             if self._beginning.startswith(b"PGDMP"):
-                raise BrokenSet(tr("it is no script but a dump in pg_dump's custom format"))
+                raise BrokenSet(tr("it is not a script but a dump in pg_dump's custom format"))
         return self._lexer.feed(block)
 
     def finish(self) -> tuple[list[bytes], PlainDump]:
@@ -155,8 +155,8 @@ class PlainReader:
             raise self._no_dump()
         if not self._ended:
             raise BrokenSet(
-                tr("it is cut: the line “PostgreSQL database dump complete” is missing at its end"),
-                tr("pg_dump was ended or the disk was full. Use an older set."),
+                tr("it is truncated: the line “PostgreSQL database dump complete” is missing at its end"),
+                tr("pg_dump was killed or the disk was full. Use an older set."),
             )
         return rest, PlainDump(
             database=self._database,
@@ -177,14 +177,14 @@ class PlainReader:
         if not self._headed:
             raise self._no_dump()
         if self._ended:
-            raise refused(tr("something follows its end: {statement}", statement=_shown(text)))
+            raise refused(tr("there is more after its end: {statement}", statement=_shown(text)))
         if self._restricted and not self._opened:
-            raise refused(tr("something follows its unrestrict: {statement}", statement=_shown(text)))
+            raise refused(tr("there is more after its unrestrict: {statement}", statement=_shown(text)))
         if text.startswith(b"INSERT INTO ") and not self._must_look(text):
             self._inserts += 1
             return True
         if not self._cluster and _may_change_quotes(text, whole=whole):
-            raise refused(tr("it changes what is in quotes in a way that cannot be followed: {statement}",
+            raise refused(tr("it changes how quotes are read in a way that cannot be tracked: {statement}",
                              statement=_shown(text)))  # fmt: skip
         if text[:12].upper() == b"INSERT INTO ":
             self._inserts += 1
@@ -232,7 +232,7 @@ class PlainReader:
                 raw = re.sub(rb"\\(.)", rb"\1", connect["conninfo"])
             name = raw.decode("utf-8", "replace")
             if self._database not in (None, name):
-                raise BrokenSet(tr("it holds several databases: {names}", names=clean(f"{self._database}, {name}")))
+                raise BrokenSet(tr("it contains several databases: {names}", names=clean(f"{self._database}, {name}")))
             self._database = name
         else:
             raise command_refused(line)
@@ -268,7 +268,7 @@ class PlainReader:
 
     def _no_dump(self) -> BrokenSet:
         return BrokenSet(
-            tr("it is no dump by pg_dump; it begins with {beginning}", beginning=_shown(self._beginning[:64]))
+            tr("it is not a dump by pg_dump; it begins with {beginning}", beginning=_shown(self._beginning[:64]))
         )
 
 

@@ -51,15 +51,15 @@ _HINTS = (
     (
         ("no password supplied", "password authentication failed"),
         tr(
-            "Write password: env:NAME (or file:PATH, cmd:ARGV) at the source, or set PGPASSWORD. "
-            "Nothing is asked for here."
+            "Set password: env:NAME (or file:PATH, cmd:ARGV) for the source, or set PGPASSWORD. There is no "
+            "prompt for it here."
         ),
     ),
-    (("Connection refused", "No such file or directory"), tr("Is the server running? Look at its address and port.")),
+    (("Connection refused", "No such file or directory"), tr("Is the server running? Check its address and port.")),
     (("Peer authentication failed",), tr("Set as: to the account that the server trusts, such as postgres.")),
-    (("pg_hba.conf",), tr("The server's pg_hba.conf must let this role in from this host.")),
-    (("too many clients", "remaining connection slots"), tr("The server has no connection left; try when it has.")),
-    (("could not translate host name",), tr("The host does not know this name; give an address.")),
+    (("pg_hba.conf",), tr("The server's pg_hba.conf must allow this role from this host.")),
+    (("too many clients", "remaining connection slots"), tr("The server has no free connections; try again later.")),
+    (("could not translate host name",), tr("The host cannot resolve this name; use an address.")),
     (("is starting up", "is shutting down", "recovery mode"), tr("Try again when the server is up.")),
 )
 
@@ -150,7 +150,7 @@ class Psql:
             sudo=self.access.sudo,
         )
         if done.truncated:
-            raise BackupError(tr("{where}: the answer is larger than is taken", where=self.where))
+            raise BackupError(tr("{where}: the answer exceeds the size limit", where=self.where))
         if not done.ok:
             raise self._refusal(done.exit_status, redact(done.stderr.decode("utf-8", "replace")))
         return done.stdout.decode("utf-8", "replace")
@@ -166,7 +166,7 @@ class Psql:
         said = clean(lines[0].removeprefix("psql: error: "))[:400] if lines else ""
         if status == _NO_SESSION or lines:
             return NoConnection(tr("{where}: {reason}", where=self.where, reason=said), refusal_hint(said), said=said)
-        return BackupError(tr("{where}: psql ended with status {status}", where=self.where, status=status))
+        return BackupError(tr("{where}: psql exited with status {status}", where=self.where, status=status))
 
 
 def refusal_hint(said: str) -> Message | str:
@@ -232,7 +232,7 @@ class PersistentPsql:
         except HostUnreachable as error:
             where = f"{self._access.host.name}: {self._access.connection.server}"
             raise BackupError(
-                tr("{where}: the session that counts has ended: {reason}", where=where, reason=error.message)
+                tr("{where}: the session that counts rows has ended: {reason}", where=where, reason=error.message)
             ) from None
         *lines, state = answer.decode("utf-8", "replace").removesuffix("\n").split("\n")
         _, sqlstate, *said = state.split(" ", 2)
@@ -405,9 +405,9 @@ def database_targets(goal: SourceRestoreSpec, databases: Sequence[str]) -> tuple
     for part, detail in zip(parts, details, strict=True):
         if detail.database not in databases:
             raise UsageError(
-                tr("{part} holds the database {name}, which is not among those to restore to: {names}",
+                tr("{part} holds the database {name}, which is not among the target databases: {names}",
                    part=part.name, name=clean(detail.database), names=clean(listed(databases))),
-                tr("Name it under databases:, or restore one part alone."),
+                tr("List it under databases:, or restore a single part."),
             )  # fmt: skip
         aims.append(DatabaseTarget(part=part, detail=detail, database=detail.database))
     return tuple(aims)
@@ -427,5 +427,5 @@ def _detail(goal: SourceRestoreSpec, part: FoundPart) -> DatabaseDetail:
     try:
         return database_detail({"database": "", **said})
     except msgspec.ValidationError as error:
-        raise BrokenSet(tr("{set}: what it says of {part} cannot be: {reason}",
+        raise BrokenSet(tr("{set}: its description of {part} is invalid: {reason}",
                            set=goal.set.id, part=part.name, reason=error)) from None  # fmt: skip

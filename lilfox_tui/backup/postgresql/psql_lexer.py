@@ -100,7 +100,7 @@ class Lexer:
     def feed(self, block: bytes, *, last: bool = False) -> list[bytes]:
         """What of the script so far may be passed on. ``last``: nothing follows. Raises BrokenSet."""
         if b"\0" in block:
-            raise refused(tr("it holds a NUL byte"))
+            raise refused(tr("it contains a NUL byte"))
         self._buffer = self._buffer[self._kept_from :] + block if self._kept_from < len(self._buffer) else block
         self._at -= self._kept_from
         self._kept_from = 0
@@ -117,9 +117,11 @@ class Lexer:
         """The rest. Raises BrokenSet where the script ends inside of something."""
         out = self.feed(b"\n", last=True)
         if self._state == self._data:
-            raise BrokenSet(tr("the dump is cut in the rows of {table}", table=self._table.decode("utf-8", "replace")))
+            raise BrokenSet(
+                tr("the dump is truncated in the rows of {table}", table=self._table.decode("utf-8", "replace"))
+            )
         if self._in_statement or self._state != self._between:
-            raise BrokenSet(tr("the dump is cut in the middle of a statement"))
+            raise BrokenSet(tr("the dump is truncated in the middle of a statement"))
         return out
 
     def _pass_on(self, upto: int) -> None:
@@ -134,7 +136,7 @@ class Lexer:
             if not self._reader.statement(self._buffer[self._kept_from : self._at], False):
                 raise refused(tr("a statement is too long"))
         if len(self._buffer) - self._at > LONGEST_HELD:
-            raise refused(tr("a word or a command of it is too long"))
+            raise refused(tr("a word or a command is too long"))
         self._pass_on(self._at)
 
     def _between(self, last: bool) -> bool:
@@ -182,7 +184,7 @@ class Lexer:
         ``end`` of the comment's line; below 0: it has not come yet, and what follows the last byte is not known."""
         text = self._buffer[self._at : end].rstrip(b"\r") if end >= 0 else self._buffer[self._at : -1]
         if b"\r" in text:
-            raise refused(tr("a comment of it holds a carriage return"))
+            raise refused(tr("a comment contains a carriage return"))
 
     def _rest_of_line(self, _last: bool) -> bool:
         end = self._buffer.find(b"\n", self._at)
@@ -264,7 +266,7 @@ class Lexer:
 
     def _number(self, number: bytes) -> None:
         if b"$" in number or self._buffer[self._at : self._at + 1] in (b"'", b'"'):
-            raise refused(tr("a number runs into a quote"))
+            raise refused(tr("a number is followed directly by a quote"))
 
     def _in_quotes(self, last: bool) -> bool:
         if self._quoted.escaped:
@@ -297,7 +299,7 @@ class Lexer:
         if after.end() >= len(self._buffer) and not last:
             return False
         if self._buffer[after.end() : after.end() + 1] == b"'" and after.end() > at:
-            raise refused(tr("a quoted text goes on after a line break"))
+            raise refused(tr("a quoted string continues after a line break"))
         return True
 
     def _end_statement(self) -> bool:
@@ -318,7 +320,7 @@ class Lexer:
         found = COPY.fullmatch(text)
         if found is None or not self._copy_may_begin or after[:1] not in (b"\n", b"\r"):
             raise refused(
-                tr("its COPY is none of pg_dump's: {statement}", statement=text[:80].decode("utf-8", "replace"))
+                tr("its COPY was not written by pg_dump: {statement}", statement=text[:80].decode("utf-8", "replace"))
             )
         self._reader.statement(text, True)
         if after == b"\r\n":
@@ -351,11 +353,11 @@ class Lexer:
 def refused(why: Message) -> BrokenSet:
     """The script is not what pg_dump writes."""
     return BrokenSet(
-        tr("this is not a dump as pg_dump writes it: {why}", why=why),
-        tr("It may have been changed by somebody. Nothing of it is run."),
+        tr("this is not a dump as written by pg_dump: {why}", why=why),
+        tr("Someone may have changed it. None of it is run."),
     )
 
 
 def command_refused(line: bytes) -> BrokenSet:
     """The script holds a command to psql."""
-    return refused(tr("it holds a command to psql: {line}", line=line[:80].decode("utf-8", "replace")))
+    return refused(tr("it contains a psql command: {line}", line=line[:80].decode("utf-8", "replace")))

@@ -316,10 +316,10 @@ class DatabaseRestore:
                     await drop(Psql(access), ground.server, name)
         except LilFoxError as error:
             raise BackupError(
-                tr("what was staged could not be taken away ({names}): {reason}",
+                tr("the staged databases could not be removed ({names}): {reason}",
                    names=clean(listed(self._made)), reason=error.message),
-                tr("What is in place was not touched. The next backup run, backup prune or restore takes it away, or: "
-                   "{statements}", statements=clean("; ".join(map(_drop_by_hand, self._made)))),
+                tr("The existing data was not touched. The next backup run, backup prune or restore removes the "
+                   "leftovers, or run: {statements}", statements=clean("; ".join(map(_drop_by_hand, self._made)))),
             ) from None  # fmt: skip
         self._made.clear()
 
@@ -404,7 +404,7 @@ async def undo_databases(way: ServerRoute, swap: Swap) -> None:
             lost = [pair.before for pair in pairs if pair.before and pair.before not in there]
             if lost:
                 raise BackupError(
-                    tr("{names}: is not there any more, so the restore cannot be undone", names=clean(listed(lost)))
+                    tr("{names}: no longer there, so the restore cannot be undone", names=clean(listed(lost)))
                 )
             steps: list[RenameStep] = []
             for pair in pairs:
@@ -433,7 +433,7 @@ async def settle_databases(way: ServerRoute, swap: Swap) -> Settled:
             for pair in pairs:
                 if pair.target in there and not pair.before:
                     raise BackupError(
-                        tr("{target} is there although there was none before the restore: somebody has made it anew",
+                        tr("{target} exists, but there was none before the restore: it was created since",
                            target=clean(pair.target)),
                         tr("Rename it, then try again."),
                     )  # fmt: skip

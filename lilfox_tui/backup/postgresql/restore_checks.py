@@ -66,25 +66,25 @@ def about_server(
     role = clean(server.role)
     checks = [Check(about, "good", tr("PostgreSQL {version}", version=server.version))]
     if server.standby:
-        checks.append(Check(about, "bad", tr("it is a standby: nothing can be written to it"), tr("Name its primary.")))
+        checks.append(Check(about, "bad", tr("it is a standby and cannot be written to"), tr("Use its primary.")))
     elif server.read_only:
-        found = tr("default_transaction_read_only is on: {role} writes nothing", role=role)
+        found = tr("default_transaction_read_only is on: {role} cannot write", role=role)
         checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} RESET default_transaction_read_only, or see "
                                                     "postgresql.conf.", role=role)))  # fmt: skip
     if not server.can_create_db:
-        found = tr("{role} may not create databases", role=role)
+        found = tr("{role} cannot create databases", role=role)
         checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} CREATEDB, or use a superuser.", role=role)))
     origins = {aim.detail.system_identifier for aim in aims} - {None}
     if goal.scratch or goal.other_server or not origins:
         return checks
     if server.system_identifier is None:
-        found = tr("{role} may not ask which server this is", role=role)
-        hint = tr("GRANT EXECUTE ON FUNCTION pg_control_system() TO {role}; or look yourself.", role=role)
+        found = tr("{role} is not allowed to query which server this is", role=role)
+        hint = tr("GRANT EXECUTE ON FUNCTION pg_control_system() TO {role}; or check it yourself.", role=role)
         checks.append(Check(about, "warning", found, hint))
     elif origins != {server.system_identifier}:
-        found = tr("it is not the server that the set comes from (system identifier {now}, in the set {then})",
+        found = tr("it is not the server that the set comes from (system identifier {now}, {then} in the set)",
                    now=server.system_identifier, then=listed(sorted(map(str, origins))))  # fmt: skip
-        checks.append(Check(about, "bad", found, tr("If that is what you want: --other-server")))
+        checks.append(Check(about, "bad", found, tr("If this is intended: --other-server")))
     return checks
 
 
@@ -98,11 +98,11 @@ def about_versions(ground: ServerInfo, aim: DatabaseTarget, clients: HostClients
     if newest > server.major:
         found = tr("dumped from PostgreSQL {then} by pg_dump {by}; the server is {now}",
                    then=dumped or "-", by=aim.detail.dumped_by or "-", now=server.version)  # fmt: skip
-        hint = tr("What pg_dump {major} writes can be restored into PostgreSQL {major} and newer only.", major=newest)
+        hint = tr("Dumps by pg_dump {major} can only be restored into PostgreSQL {major} or newer.", major=newest)
         return [Check(about, "bad", found, hint)]
     if fitting(clients, server, aim) is None:
         if aim.plain:
-            found = tr("psql {version} can be made to run commands that are hidden in a script",
+            found = tr("psql {version} can be tricked into running commands hidden in a script",
                        version=clients.newest.text)  # fmt: skip
             hint = tr("Install postgresql-client 14.25, 15.20, 16.16, 17.12, 18.6 or newer on {host}.",
                       host=clients.host)  # fmt: skip
@@ -110,7 +110,7 @@ def about_versions(ground: ServerInfo, aim: DatabaseTarget, clients: HostClients
         found = tr("it needs pg_restore from {least} to {most}; {host} has {versions}",
                    least=by or dumped or "-", most=server.major, host=clients.host,
                    versions=listed(each.text for each in clients.programs))  # fmt: skip
-        return [Check(about, "bad", found, tr("Install postgresql-client-{major} there.", major=server.major))]
+        return [Check(about, "bad", found, tr("Install postgresql-client-{major} on the host.", major=server.major))]
     found = tr("dumped from PostgreSQL {then}, restored into {now}", then=dumped or "-", now=server.version)
     return [Check(about, "good", found)]
 
@@ -124,27 +124,27 @@ async def about_target(
     if goal.scratch:
         return []
     if name in _THE_SERVERS_OWN:
-        return [Check(about, "bad", tr("it is the server's own"), tr("Restore into a database of another name."))]
+        return [Check(about, "bad", tr("it is a system database"), tr("Restore into a database with another name."))]
     if not name or len(name.encode()) > LONGEST_BYTES:
-        return [Check(about, "bad", tr("no database can have this name"), tr("Names have 1 to 63 bytes."))]
+        return [Check(about, "bad", tr("a database cannot have this name"), tr("Names have 1 to 63 bytes."))]
     live = ground.databases.get(name)
     if live is None:
-        return [Check(about, "good", tr("there is none yet"))]
+        return [Check(about, "good", tr("does not exist yet"))]
     if live.is_template:
-        return [Check(about, "bad", tr("it is a template"), tr("Restore into a database of another name."))]
-    found = tr("{size}; it is kept under another name", size=human_bytes(live.size_bytes))
+        return [Check(about, "bad", tr("it is a template database"), tr("Restore into a database with another name."))]
+    found = tr("{size}; will be kept under another name", size=human_bytes(live.size_bytes))
     if goal.only:
-        found = tr("{size}; only {table} is replaced", size=human_bytes(live.size_bytes), table=clean(goal.only))
+        found = tr("{size}; only {table} will be replaced", size=human_bytes(live.size_bytes), table=clean(goal.only))
     checks = [Check(about, "good", found)]
     if not ground.roles.get(live.owner, False):
-        found = tr("it belongs to {owner}; {role} may not rename it",
+        found = tr("it belongs to {owner}; {role} cannot rename it",
                    owner=clean(live.owner), role=clean(ground.server.role))  # fmt: skip
         checks.append(Check(about, "bad", found, tr("Restore as its owner or as a superuser.")))
     holders, sessions, [ties] = await Psql(access).ask(
         HOLDER, SESSIONS, _TIES, database=MEETING, variables={"name": name}
     )
     if holder := holder_from(holders, name):
-        checks.append(Check(about, "bad", holder, tr("Wait until that has ended.")))
+        checks.append(Check(about, "bad", holder, tr("Wait until it has ended.")))
     if not goal.only:
         checks += _about_sessions(sessions_from(sessions), ground, name, goal)
         checks += _about_ties(ties, name, goal)
@@ -162,9 +162,19 @@ def _about_sessions(
     others = [each for each in sessions if not ground.roles.get(each.role, False)]
     if others and not ground.may_end:
         hint = tr("GRANT pg_signal_backend TO {role}, or restore as a superuser.", role=clean(ground.server.role))
-        return [Check(about, "bad", tr("{role} may not end them: {sessions}", role=clean(ground.server.role),
-                                       sessions=found), hint)]  # fmt: skip
-    return [Check(about, "warning", found, tr("They are ended at the swap."))]
+        return [
+            Check(
+                about,
+                "bad",
+                tr(
+                    "{role} is not allowed to terminate them: {sessions}",
+                    role=clean(ground.server.role),
+                    sessions=found,
+                ),
+                hint,
+            )
+        ]
+    return [Check(about, "warning", found, tr("They are terminated during the swap."))]
 
 
 _TIES = """
@@ -180,15 +190,22 @@ def _about_ties(row: Row, name: str, goal: SourceRestoreSpec) -> list[Check]:
     about = tr("database {name}", name=clean(name))
     checks = []
     if row["prepared"]:
-        found = ntr("{count} prepared transaction keeps it from being renamed",
-                    "{count} prepared transactions keep it from being renamed", int(row["prepared"]))  # fmt: skip
-        checks.append(Check(about, "bad", found, tr("COMMIT PREPARED or ROLLBACK PREPARED them: pg_prepared_xacts")))
+        found = ntr("{count} prepared transaction prevents renaming it",
+                    "{count} prepared transactions prevent renaming it", int(row["prepared"]))  # fmt: skip
+        checks.append(
+            Check(about, "bad", found, tr("Run COMMIT PREPARED or ROLLBACK PREPARED for them: see pg_prepared_xacts"))
+        )
     if row["slots"]:
-        found = tr("replication slots stay with the database that is there now: {names}", names=clean(row["slots"]))
-        checks.append(Check(about, "warning", found, tr("Make them anew in the restored one, and drop the old.")))
+        found = tr("replication slots stay with the existing database: {names}", names=clean(row["slots"]))
+        checks.append(
+            Check(about, "warning", found, tr("Recreate them in the restored database, and drop the old ones."))
+        )
     if row["subscriptions"]:
-        found = tr("subscriptions go on in the database that is there now: {names}", names=clean(row["subscriptions"]))
-        hint = tr("ALTER SUBSCRIPTION … DISABLE; or --end-sessions, and later disable the old and enable the new.")
+        found = tr("subscriptions continue in the existing database: {names}", names=clean(row["subscriptions"]))
+        hint = tr(
+            "Run ALTER SUBSCRIPTION … DISABLE; or use --end-sessions, then disable the old subscription "
+            "and enable the new one."
+        )
         checks.append(Check(about, "warning" if goal.end_sessions else "bad", found, hint))
     return checks
 
@@ -198,12 +215,14 @@ def about_leftovers(ground: ServerInfo, names: list[str]) -> list[Check]:
     checks = []
     for left in ground.leftovers:
         about = tr("database {name}", name=clean(left.name))
-        found = tr("a restore of {target} that did not come to its end left it", target=clean(left.target))
+        found = tr("left by a restore of {target} that did not finish", target=clean(left.target))
         if left.target in names:
             checks.append(Check(about, "warning", found, tr("It is dropped when this restore begins.")))
         else:
             quoted = '"' + left.name.replace('"', '""') + '"'
-            checks.append(Check(about, "warning", found, tr("It can go: DROP DATABASE {name}", name=clean(quoted))))
+            checks.append(
+                Check(about, "warning", found, tr("It can be dropped: DROP DATABASE {name}", name=clean(quoted)))
+            )
     return checks
 
 
@@ -225,16 +244,16 @@ def about_roles(
     if missing := sorted(needed - set(ground.roles)):
         found = tr("the server has no {names}", names=_some(missing))
         hint = (
-            tr("Create them: {part} holds them; look at its CREATE ROLE and run what is meant.", part=held_by.name)
+            tr("Create them: see the CREATE ROLE statements in {part} and run those you need.", part=held_by.name)
             if held_by is not None
-            else tr("CREATE ROLE {name}; and so on: the set holds none.", name=clean(missing[0]))
+            else tr("Run CREATE ROLE {name}; and so on: the set contains no roles.", name=clean(missing[0]))
         )
         return [Check(about, "bad", found, hint)]
     if not ground.server.superuser and (foreign := sorted(name for name in needed if not ground.roles[name])):
-        found = tr("{role} is no member of {names} and may give nothing to them",
+        found = tr("{role} is not a member of {names} and cannot assign objects to them",
                    role=clean(ground.server.role), names=_some(foreign))  # fmt: skip
         return [Check(about, "bad", found, tr("Restore as a superuser, or GRANT the roles to it."))]
-    return [Check(about, "good", tr("all are there: {count}", count=len(needed)))] if needed else []
+    return [Check(about, "good", tr("all exist: {count}", count=len(needed)))] if needed else []
 
 
 def about_extensions(ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
@@ -269,9 +288,10 @@ def about_tablespaces(ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
     about = tr("tablespaces for {name}", name=clean(aim.database))
     found = tr("the server has no {names}", names=_some(missing))
     if aim.plain:
-        return [Check(about, "bad", found, tr("CREATE TABLESPACE them: a script cannot do without."))]
+        return [Check(about, "bad", found, tr("Create them with CREATE TABLESPACE: a script requires them."))]
     hint = tr(
-        "All tables go into the database's default tablespace (--no-tablespaces); create them to have it as it was."
+        "All tables go into the database's default tablespace (--no-tablespaces); to keep the original layout, "
+        "create the tablespaces."
     )
     return [Check(about, "warning", found, hint)]
 
@@ -282,11 +302,11 @@ async def about_locale(psql: Psql, ground: ServerInfo, aim: DatabaseTarget, form
     about = tr("encoding and locale of {name}", name=clean(aim.database))
     said = listed(word for word in (form.encoding, form.collate, form.locale) if word)
     if form.provider == "b" and ground.server.major < 17:
-        found = tr("{said} of PostgreSQL's own provider", said=clean(said))
-        return [Check(about, "bad", found, tr("It is there from PostgreSQL 17 on."))]
+        found = tr("{said} from PostgreSQL's builtin provider", said=clean(said))
+        return [Check(about, "bad", found, tr("It requires PostgreSQL 17 or newer."))]
     if form.provider == "i" and ground.server.major < 15:
-        return [Check(about, "bad", tr("{said} of ICU for a whole database", said=clean(said)),
-                      tr("It is there from PostgreSQL 15 on."))]  # fmt: skip
+        return [Check(about, "bad", tr("{said} from ICU for a whole database", said=clean(said)),
+                      tr("It requires PostgreSQL 15 or newer."))]  # fmt: skip
     for locale in dict.fromkeys(each for each in (form.collate, form.ctype) if each):
         if locale not in _LOCALES_OF_EVERY_SERVER and (reason := await _no_such_locale(psql, ground, locale, form)):
             return [
@@ -294,9 +314,11 @@ async def about_locale(psql: Psql, ground: ServerInfo, aim: DatabaseTarget, form
             ]
     live = ground.databases.get(aim.database)
     if live is not None and form.encoding and (live.encoding, live.collate) != (form.encoding, form.collate):
-        found = tr("{then} in the set, {now} there now", then=clean(f"{form.encoding}, {form.collate}"),
+        found = tr("{then} in the set, {now} in the existing database", then=clean(f"{form.encoding}, {form.collate}"),
                    now=clean(f"{live.encoding}, {live.collate}"))  # fmt: skip
-        return [Check(about, "warning", found, tr("The restored database is as the set has it: no text is changed."))]
+        return [
+            Check(about, "warning", found, tr("The restored database uses the values of the set: no text is changed."))
+        ]
     return [Check(about, "good", said)] if said else []
 
 
@@ -364,12 +386,12 @@ async def about_room(
         return []
     free, folder = await free_bytes(access, ground, aims[0][1])
     if free is None:
-        found = tr("{needed} needed; how much is free cannot be seen from here", needed=human_bytes(known))
-        return [Check(about, "warning", found, tr("Look at the server's disk."))]
+        found = tr("{needed} needed; free space cannot be determined from here", needed=human_bytes(known))
+        return [Check(about, "warning", found, tr("Check the server's disk."))]
     found = tr("{needed} needed, {free} free in {folder}", needed=human_bytes(known), free=human_bytes(free),
                folder=clean(folder))  # fmt: skip
     if free < known:
-        return [Check(about, "bad", found, tr("Make room, or restore on another server."))]
+        return [Check(about, "bad", found, tr("Make room, or restore to another server."))]
     return [Check(about, "good", found)]
 
 
@@ -399,7 +421,7 @@ def about_code(
     """One check for each kind of it. ``powers``: roles with rights beyond the database that who runs it has."""
     about = tr("what {part} executes", part=aim.part.name)
     if not executed:
-        return [Check(about, "good", tr("nothing but data and definitions"))]
+        return [Check(about, "good", tr("only data and definitions"))]
     asked = bool(powers) and not allowed
     checks = []
     for each in executed:
@@ -408,7 +430,7 @@ def about_code(
         elif asked:
             checks.append(Check(about, "bad", _with_powers(each.what, powers), _hint()))
         else:
-            checks.append(Check(about, "warning", each.what, tr("It was said to be right.") if powers else ""))
+            checks.append(Check(about, "warning", each.what, tr("Allowed explicitly.") if powers else ""))
     return checks
 
 
@@ -420,7 +442,7 @@ def barring(part: str, powers: Sequence[str], *, allowed: bool) -> Callable[[Exe
         if powers and not allowed and (asking := executing.asking):
             what = clauses(str(each.what) for each in asking)
             raise NotReady(
-                tr("{part} executes {what}; nothing of that was run", part=part, what=_with_powers(what, powers)),
+                tr("{part} executes {what}; none of it was run", part=part, what=_with_powers(what, powers)),
                 _hint(),
             )
 
@@ -437,17 +459,15 @@ async def about_restore_role(psql: Psql, ground: ServerInfo, role: str) -> tuple
         return [Check(about, "bad", found, tr("CREATE ROLE {role} LOGIN PASSWORD …", role=clean(role)))], frozenset()
     member_of = frozenset(rows[0]["member_of"])
     if not rows[0]["logs_in"]:
-        return [
-            Check(about, "bad", tr("it may not log in"), tr("ALTER ROLE {role} LOGIN", role=clean(role)))
-        ], member_of
+        return [Check(about, "bad", tr("it cannot log in"), tr("ALTER ROLE {role} LOGIN", role=clean(role)))], member_of
     if powers:
         names = clean(listed(row["name"] for row in powers))
-        found = tr("it has the rights of {names}: what a dump executes could have them too", names=names)
-        return [Check(about, "bad", found, tr("Name a role without them."))], member_of
+        found = tr("it has the privileges of {names}: code in a dump could use them too", names=names)
+        return [Check(about, "bad", found, tr("Use a role without these privileges."))], member_of
     if not ground.server.superuser and not ground.roles.get(role, False):
-        found = tr("{us} is no member of it and may give it no database", us=clean(ground.server.role))
+        found = tr("{us} is not a member of it and cannot make it owner of a database", us=clean(ground.server.role))
         return [Check(about, "bad", found, tr("GRANT it to {us}.", us=clean(ground.server.role)))], member_of
-    return [Check(about, "good", tr("it runs the dumps, by a login of its own"))], member_of
+    return [Check(about, "good", tr("it runs the dumps, with its own login"))], member_of
 
 
 def refuse_restore_role(checks: Sequence[Check]) -> None:
@@ -460,11 +480,11 @@ def refuse_restore_role(checks: Sequence[Check]) -> None:
 
 
 def _with_powers(what: Message | str, powers: Sequence[str]) -> Message:
-    return tr("{what} – with the rights of {powers}", what=what, powers=clean(listed(powers[:3])))
+    return tr("{what} – with the privileges of {powers}", what=what, powers=clean(listed(powers[:3])))
 
 
 def _hint() -> Message:
     return tr(
-        "Look at it (pg_restore -f -, zstdcat). If it is right: --run-code, or run_code: true of the source. Better: "
-        "restore_role: of the source, a role without such rights."
+        "Inspect it (pg_restore -f -, zstdcat). If you trust it: --run-code, or run_code: true for the source. "
+        "Better: set restore_role: for the source to a role without these privileges."
     )

@@ -228,8 +228,8 @@ async def restore_lock(access: ServerAccess, version_num: int, names: Sequence[s
             if not row["taken"]:
                 holder = await holder_of(Psql(access), name)
                 raise BackupError(
-                    holder or tr("somebody else restores into {name} now", name=clean(name)),
-                    tr("Wait until that has ended: lilfox jobs shows those of this machine."),
+                    holder or tr("another restore into {name} is running", name=clean(name)),
+                    tr("Wait until it has ended: lilfox jobs lists the jobs of this machine."),
                 )
         yield session
 
@@ -246,7 +246,7 @@ def holder_from(rows: Sequence[Row], name: str) -> Message | None:
         return None
     row = rows[0]
     return tr(
-        "somebody else restores into {name} now: pid {pid} of the server, role {role}, from {client}, for {time}",
+        "another restore into {name} is running: server pid {pid}, role {role}, from {client}, for {time}",
         name=clean(name),
         pid=row["pid"],
         role=clean(row["role"] or ""),

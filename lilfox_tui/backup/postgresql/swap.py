@@ -224,7 +224,7 @@ def _who(session: ServerSession) -> str:
 
 def hint_to_end() -> Message:
     """What to do about sessions."""
-    return tr("stop what uses it, or allow that these sessions are ended at the swap (--end-sessions)")
+    return tr("stop what uses it, or allow terminating these sessions during the swap (--end-sessions)")
 
 
 async def _in_one_transaction(session: PersistentPsql, steps: Sequence[RenameStep], patience: str) -> None:

@@ -176,12 +176,12 @@ async def digest_of(access: ServerAccess, database: str, statement: str) -> tupl
 
 _KINDS = {
     "p": tr("it is partitioned: restore its partitions one by one"),
-    "v": tr("it is a view, and has no rows of its own"),
+    "v": tr("it is a view and has no rows of its own"),
     "m": tr("it is a materialized view: REFRESH it instead"),
     "f": tr("it is a foreign table: its rows are elsewhere"),
     "S": tr("it is a sequence"),
 }
-_AS_IT_WAS = tr("The transaction was taken back: the table is as it was.")
+_AS_IT_WAS = tr("The transaction was rolled back: the table is unchanged.")
 _OTHER_ROWS, _OTHER_ROWS_STATE = "division by zero", "22012"
 """What the last statement says when the table did not get the rows that were staged."""
 
@@ -218,7 +218,7 @@ class TableRestore(DatabaseRestore):
         staging, [aim] = self._begun(), self._find_table()
         said = aim.detail.content
         if said is None or self._table not in said.tables:
-            return Comparison((), _("restored without an error; the set does not tell what was in it"))
+            return Comparison((), _("restored without errors; the set does not record its content"))
         found = await content_of(
             staging.access, self._staged(aim, staging.stamp), staging.ground.server.version_num, said
         )
@@ -243,7 +243,7 @@ class TableRestore(DatabaseRestore):
             await run_script(staging.access, script, aim.database, settings, _AS_IT_WAS)
         except BackupError as error:
             if _OTHER_ROWS in str(error):
-                message = tr("{table}: did not get the rows of the set; a rule or generated column changed them",
+                message = tr("{table}: its rows differ from the set; a rule or generated column changed them",
                              table=clean(self._table))  # fmt: skip
                 raise BackupError(message, _AS_IT_WAS) from None
             raise
@@ -263,7 +263,7 @@ class TableRestore(DatabaseRestore):
             return [*checks, Check(about, "bad", tr("{name} has no such table now", name=clean(aim.database)),
                                    tr("Create it as it was, or restore the whole database."))]  # fmt: skip
         why_not = _not_whole(live)
-        return [*checks, Check(about, "bad", why_not) if why_not else Check(about, "good", tr("it is there"))]
+        return [*checks, Check(about, "bad", why_not) if why_not else Check(about, "good", tr("exists"))]
 
     async def _restore(
         self,
@@ -276,7 +276,7 @@ class TableRestore(DatabaseRestore):
         psql = Psql(staging.access)
         live = await shape_of(psql, aim.database, self._table)
         if live is None:
-            raise BackupError(tr("{table} is not there any more", table=clean(self._table)))
+            raise BackupError(tr("{table} no longer exists", table=clean(self._table)))
         self._relation = before_name(live.table, staging.stamp)
         passes = (["--section=pre-data"], ["--data-only", "-n", live.schema, "-t", live.table])
         dump = await restore_part(
@@ -295,12 +295,12 @@ class TableRestore(DatabaseRestore):
         if there is None:
             raise BackupError(tr("{table} is not in the set", table=clean(self._table)))
         if there.kind != live.kind:  # a view would run its query, with our rights
-            raise BackupError(tr("{table} is no table in the set", table=clean(self._table)))
+            raise BackupError(tr("{table} is not a table in the set", table=clean(self._table)))
         if set(there.columns) != set(live.columns):
             raise BackupError(
-                tr("{table}: its columns are others now: {names}", table=clean(self._table),
+                tr("{table}: its columns have changed: {names}", table=clean(self._table),
                    names=_apart(there, live)),
-                tr("Change them back, or restore the whole database under another name and take what is needed."),
+                tr("Revert the columns, or restore the whole database under another name and copy what you need."),
             )  # fmt: skip
         self._before = beside(live, self._relation)
         return dump
@@ -328,7 +328,7 @@ class TableRestore(DatabaseRestore):
             tr("{table} is in several databases of the set: restore one of them alone", table=clean(self._table))
             if found
             else tr("{set} has no table {table}", set=self._goal.set.id, table=clean(self._table)),
-            tr("Name it as SQL does, with its schema: public.users"),
+            tr("Write it as in SQL, with its schema: public.users"),
         )
 
 
@@ -344,16 +344,16 @@ async def undo_table(way: ServerRoute, swap: Swap) -> None:
                 await drop(psql, ground.server, swap.staged)
                 return
             if kept is None:
-                raise BackupError(tr("{names}: is not there any more, so the restore cannot be undone",
+                raise BackupError(tr("{names}: no longer there, so the restore cannot be undone",
                                      names=clean(swap.before)))  # fmt: skip
             live = await shape_of(psql, swap.within, swap.target)
             if live is None:
-                raise BackupError(tr("{table} is not there any more", table=clean(swap.target)))
+                raise BackupError(tr("{table} no longer exists", table=clean(swap.target)))
             if apart := {column[0] for column in kept.columns} ^ {column[0] for column in live.columns}:
                 raise BackupError(
-                    tr("{table}: its columns are others now: {names}", table=clean(swap.target),
+                    tr("{table}: its columns have changed: {names}", table=clean(swap.target),
                        names=clean(listed(sorted(apart)))),
-                    tr("Change them back, or take what is needed from {before}.", before=clean(swap.before)),
+                    tr("Revert the columns, or copy what you need from {before}.", before=clean(swap.before)),
                 )  # fmt: skip
             aside = aside_name(live.table, swap)
             steps = await steps_of(psql, swap.within, swap.target, before=kept.table, aside=aside)
@@ -365,7 +365,10 @@ async def undo_table(way: ServerRoute, swap: Swap) -> None:
                 if error.sqlstate != _OTHER_ROWS_STATE:
                     raise
                 raise BackupError(
-                    tr("{table}: did not get the rows that were kept; a rule changed them", table=clean(swap.target)),
+                    tr(
+                        "{table}: its rows differ from those that were kept; a rule changed them",
+                        table=clean(swap.target),
+                    ),
                     _AS_IT_WAS,
                 ) from None
 
@@ -403,7 +406,7 @@ async def finish_table(way: ServerRoute, swap: Swap) -> None:
     """Raises BackupError where the rows were not put in: that takes the set. Raises HostError."""
     if await standing_of_table(way, swap) != ["restored"]:
         raise BackupError(
-            tr("{table} has the rows of before: none of the set's were put in", table=clean(swap.target)),
+            tr("{table} still has its previous rows: none of the set's were inserted", table=clean(swap.target)),
             tr("take it back, then restore the table again"),
         )
     await settle_table(way, swap)
@@ -416,7 +419,7 @@ async def _putting(
     access, psql = staging.access, Psql(staging.access)
     live, there = await shape_of(psql, aim.database, table), await shape_of(psql, staged, table)
     if live is None or there is None:
-        raise BackupError(tr("{table} is not there any more", table=clean(table)), _AS_IT_WAS)
+        raise BackupError(tr("{table} no longer exists", table=clean(table)), _AS_IT_WAS)
     made = await steps_of(psql, aim.database, table, before=relation, aside=relation)
     steps = [step for step in made if step[0] not in (INSERT, SAME, DROP)]
     rows, digest = await digest_of(access, staged, await digesting(psql, staged, there.oid))
@@ -449,13 +452,13 @@ async def _sequences(psql: Psql, aim: DatabaseTarget, staged: str, table: str) -
 def _not_whole(live: TableShape) -> Message | None:
     """Why the table's rows cannot be replaced whole."""
     if live.kind != "r":
-        return _KINDS.get(live.kind, tr("it is no table"))
+        return _KINDS.get(live.kind, tr("it is not a table"))
     if not live.ours:
         return tr("it belongs to another role")
     if live.hides_rows:
-        return tr("row-level security hides rows of it from this role")
+        return tr("row-level security hides some of its rows from this role")
     if live.others:
-        return tr("tables of other owners refer to it: {names}", names=clean(listed(live.others)))
+        return tr("tables of other owners reference it: {names}", names=clean(listed(live.others)))
     return None
 
 

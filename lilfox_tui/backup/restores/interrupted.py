@@ -81,9 +81,9 @@ def write(restored: Restored) -> None:
 def _hint(restored: Restored, noted: Path | None) -> Message:
     """What to do when it cannot be written."""
     if noted is not None and not os.access(noted.parent, os.W_OK):
-        return tr("nothing was changed; it was done as {user}: do this as {user} too", user=_owner(noted))
+        return tr("nothing was changed; the restore was run as {user}: run this as {user} too", user=_owner(noted))
     if restored.stage in SETTLED or restored.undone:
-        return tr("what was to be done is done; make room there: the next lilfox restore or undo notes it")
+        return tr("the work is done but not recorded; make room there: the next lilfox restore or undo records it")
     return tr("nothing was changed; make room there, then try again")
 
 
@@ -215,9 +215,9 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
     def message(self) -> Message:
         """What is half done since when, and what is in place on both sides."""
         stage, at = self.restored.stage, f"{self.restored.at.astimezone():%Y-%m-%d %H:%M:%S}"
-        what = tr("the restore of {set} is half done", set=self.restored.set)
+        what = tr("the restore of {set} was interrupted", set=self.restored.set)
         if stage == "undoing":
-            what = tr("undoing the restore of {set} is half done", set=self.restored.set)
+            what = tr("undoing the restore of {set} was interrupted", set=self.restored.set)
         return tr("{what} (since {at}, job {job}): {sides}", what=what, at=at, job=self.restored.run,
                   sides=clauses(map(str, self._told())))  # fmt: skip
 
@@ -225,22 +225,24 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
     def hint(self) -> Message:
         """What to do."""
         if self.owner:
-            return tr("do as {user}: lilfox backup settle {job}", user=self.owner, job=self.restored.run)
+            return tr("run as {user}: lilfox backup settle {job}", user=self.owner, job=self.restored.run)
         if self.restored.stage == "undoing":
             return tr(
-                "lilfox backup settle {job} --finish puts all back as it was, --take-back all of the set in place",
+                "lilfox backup settle {job} --finish puts everything back as it was, --take-back puts all of the "
+                "set in place",
                 job=self.restored.run,
             )
         return tr(
-            "lilfox backup settle {job} --finish puts all of the set in place, --take-back all back as it was",
+            "lilfox backup settle {job} --finish puts all of the set in place, --take-back puts everything back "
+            "as it was",
             job=self.restored.run,
         )
 
     def _told(self) -> list[Message]:
         texts: dict[Standing, Message] = {
-            "restored": tr("of the set"),
+            "restored": tr("from the set"),
             "before": tr("as before"),
-            "neither": tr("not there"),
+            "neither": tr("absent"),
         }
         told = []
         for standing, text in texts.items():
@@ -249,8 +251,8 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
                 told.append(tr("{what}: {names}", what=text, names=listed(names)))
         for side in self.sides:
             if side.standing == "unknown":
-                why = side.reason or tr("its names tell nothing")
-                told.append(tr("not known of {name}: {reason}", name=_name(side), reason=why))
+                why = side.reason or tr("its names do not show the state")
+                told.append(tr("unknown for {name}: {reason}", name=_name(side), reason=why))
         return told
 
     def document(self) -> dict[str, Any]:
@@ -301,16 +303,16 @@ async def chosen_interrupted_restore(words: str) -> Restored:
         if not may_write(named[0]):
             owner = owner_of(named[0])
             raise BackupError(
-                tr("the restore of {set} was done as {user}", set=named[0].set, user=owner),
-                tr("do this as {user} too", user=owner),
+                tr("the restore of {set} was run as {user}", set=named[0].set, user=owner),
+                tr("run this as {user}", user=owner),
             )
         return named[0]
     known = listed(each.run for each in found) or tr("none")
     if named:
-        raise BackupError(tr("several restores are half done"), tr("name one by its job: {jobs}", jobs=known))
+        raise BackupError(tr("several restores are interrupted"), tr("specify one by its job: {jobs}", jobs=known))
     raise BackupError(
-        tr("no restore of {set} is half done", set=words) if words else tr("no restore is half done"),
-        tr("known are: {sets}", sets=known),
+        tr("no restore of {set} is interrupted", set=words) if words else tr("no restore is interrupted"),
+        tr("known: {sets}", sets=known),
     )
 
 
@@ -354,13 +356,15 @@ async def settle(opening: BackupContext, restored: Restored) -> str:
     before it, and those after it, which were not begun. Raises BackupError, HostError."""
     if restored.stage == "undoing":
         await undo_rest(opening, restored)
-        return str(tr("the restore of {set} that was interrupted is undone", set=restored.set))
+        return str(tr("the interrupted restore of {set} was undone", set=restored.set))
     for number, swap in enumerate(restored.swaps):
         if await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) == "undone":
             await _all_back(opening, restored, restored.swaps[number + 1 :])
-            return str(tr("the restore of {set} that was interrupted is as it was before", set=restored.set))
+            return str(
+                tr("the interrupted restore of {set} was taken back: everything is as it was before", set=restored.set)
+            )
     write(msgspec.structs.replace(restored, stage="swapped"))
-    return str(tr("the restore of {set} that was interrupted is finished", set=restored.set))
+    return str(tr("the interrupted restore of {set} was finished", set=restored.set))
 
 
 async def finish(opening: BackupContext, restored: Restored) -> str:
@@ -385,7 +389,7 @@ async def _all_in_place(opening: BackupContext, restored: Restored) -> str:
     for swap in restored.swaps:
         await source_module(swap.kind).finish(swap, opening.host(swap.host or None))
     write(msgspec.structs.replace(restored, stage="swapped"))
-    return str(tr("all of {set} is in place; back to what was there: lilfox restore --undo {set}", set=restored.set))
+    return str(tr("all of {set} is in place; to go back: lilfox restore --undo {set}", set=restored.set))
 
 
 async def _all_back(opening: BackupContext, restored: Restored, rest: Sequence[Swap]) -> str:
@@ -395,7 +399,7 @@ async def _all_back(opening: BackupContext, restored: Restored, rest: Sequence[S
     for each in idle:
         with suppress(LilFoxError):  # it stays and is shown with what restores keep
             await source_module(each.kind).forget(each, opening.host(each.host or None))
-    return str(tr("all is as it was before {set} was restored", set=restored.set))
+    return str(tr("everything is back as it was before {set} was restored", set=restored.set))
 
 
 async def _is_staged_alone(opening: BackupContext, swap: Swap) -> bool:
@@ -500,9 +504,9 @@ def refuse_on_hosts(config: Config, left: Iterable[Restored], hosts: Iterable[st
 
 def _half_done_there(names: Message | str, restored: Restored) -> BackupError:
     return BackupError(
-        tr("{names}: the restore of {set} (job {job}) is half done there; nothing was changed",
+        tr("{names}: a restore of {set} (job {job}) was interrupted there; nothing was changed",
            names=names, set=restored.set, job=restored.run),
-        tr("settle it first: lilfox backup settle {job} --finish or --take-back; where its host is gone for good: "
+        tr("settle it first: lilfox backup settle {job} --finish or --take-back; if its host is gone for good: "
            "--forget", job=restored.run),
     )  # fmt: skip
 
@@ -531,15 +535,15 @@ def _told(restored: Restored) -> str:
     if may_write(restored):
         return str(
             tr(
-                "the restore of {set} is half done: lilfox backup settle {job} --finish or --take-back",
+                "the restore of {set} was interrupted: lilfox backup settle {job} --finish or --take-back",
                 set=restored.set,
                 job=restored.run,
             )
         )
     return str(
         tr(
-            "the restore of {set} by {user} did not come to its end, as far as can be seen; as {user}: "
-            "lilfox backup settle {job} --finish or --take-back",
+            "the restore of {set} by {user} apparently did not finish; as {user}, run: lilfox backup settle "
+            "{job} --finish or --take-back",
             set=restored.set,
             user=owner_of(restored),
             job=restored.run,

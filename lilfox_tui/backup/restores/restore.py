@@ -175,11 +175,11 @@ class Restore:
             if comparison.differences:
                 raise RestoredDiffers(
                     tr(
-                        "{source} was restored, but is not equal to the backup: {differences}",
+                        "{source} was restored, but differs from the backup: {differences}",
                         source=source,
                         differences=clauses(comparison.differences[:5]),
                     ),
-                    tr("what is there was not touched; choose another set"),
+                    tr("the existing data was not touched; choose another set"),
                 )
             run.say(str(tr("{source}: equal ({compared})", source=source, compared=comparison.compared)), "good")
 
@@ -218,13 +218,13 @@ class Restore:
 
     async def _settled(self, run: Run, restored: interrupted.Restored, error: HostError) -> interrupted.Restored:
         """Nobody knows which renames were made: when the host answers again they are finished or undone."""
-        run.say(str(tr("{error}; what came of the renames is looked at when it answers", error=error)), "warning")
+        run.say(str(tr("{error}; the renames are checked when the host answers again", error=error)), "warning")
         try:
             run.say(await retry(run, partial(settle, self._opening, restored)), "warning")
         except LilFoxError as second:
             raise BackupError(
                 tr(
-                    "{error}. It is not known yet whether {set} is in place: {second}",
+                    "{error}. It is not yet known whether {set} is in place: {second}",
                     error=error,
                     set=self._set.id,
                     second=second,
@@ -234,7 +234,7 @@ class Restore:
         now = next(each for each in interrupted.read_all() if each.run == restored.run)
         if now.stage != "swapped":
             self._staged_is_ours = True
-            raise BackupError(tr("{error}; everything is as it was before", error=error), tr("restore it again"))
+            raise BackupError(tr("{error}; everything is as it was before", error=error), tr("restore again"))
         return now
 
     async def close(self, run: Run) -> None:
@@ -256,11 +256,11 @@ class Restore:
         except LilFoxError as second:
             return BackupError(
                 tr(
-                    "{error}; and what was already put in place could not be taken back: {second}",
+                    "{error}; the parts already put in place could not be taken back: {second}",
                     error=error,
                     second=second,
                 ),
-                tr("mend that, then run: lilfox restore --undo {set}", set=self._set.id),
+                tr("fix that, then run: lilfox restore --undo {set}", set=self._set.id),
             )
         interrupted.write(msgspec.structs.replace(restored, stage="undone"))
         self._staged_is_ours = True
@@ -299,12 +299,10 @@ async def undo(run: Run, opening: BackupContext, restored: interrupted.Restored)
 
 async def _undo(run: Run, opening: BackupContext, restored: interrupted.Restored) -> None:
     def intend(swap: Swap) -> None:
-        run.intent(
-            str(tr("{target}: put back what was there before: {before}", target=swap.target, before=swap.before))
-        )
+        run.intent(str(tr("{target}: put back the previous data: {before}", target=swap.target, before=swap.before)))
 
     def tell(swap: Swap) -> None:
-        run.done(str(tr("{target}: is as it was before", target=swap.target)))
+        run.done(str(tr("{target}: back as it was before", target=swap.target)))
 
     await undo_rest(opening, restored, intend, tell)
 
@@ -341,8 +339,8 @@ def _raw_bytes(parts: tuple[FoundPart, ...]) -> int | None:
 
 def _placed(swap: Swap) -> str:
     if not swap.before:
-        return str(tr("{target}: is in place; nothing was there before", target=swap.target))
-    return str(tr("{target}: is in place; what was there is kept as {before}", target=swap.target, before=swap.before))
+        return str(tr("{target}: in place; nothing was there before", target=swap.target))
+    return str(tr("{target}: in place; the previous data is kept as {before}", target=swap.target, before=swap.before))
 
 
 # A drill: a set is restored for real into a scratch database or folder and compared (●). How long that takes is the
@@ -422,11 +420,12 @@ def _refuse_placeless(found: BackupSet, sources: Mapping[str, Any]) -> None:
     if missing:
         raise BackupError(
             tr(
-                "{set} has parts of {sources}, which have no place to be restored to",
+                "{set} has parts of {sources}, which have no restore target",
                 set=found.id,
                 sources=listed(missing),
             ),
             tr(
-                "name the server, such as: --database postgresql://USER@HOST/DATABASE; or a plan that has those sources"
+                "name the server, for example: --database postgresql://USER@HOST/DATABASE; or use a plan that "
+                "contains these sources"
             ),
         )

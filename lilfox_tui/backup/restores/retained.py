@@ -84,13 +84,13 @@ async def forget_left(run: Run, opening: BackupContext, plan: PlanConfig) -> lis
     for _source, options in _sources([plan]):
         host = opening.host(options.host)
         if host.protected:
-            raise NotAllowed(tr("changes on {host}: it is protected", host=host.name))
+            raise NotAllowed(tr("{host} is protected: nothing is changed there", host=host.name))
         if not await source_module(options.kind).left(options, host):
             continue
-        run.intent(str(tr("taking away what restores and drills left on {host}", host=host.name)))
+        run.intent(str(tr("removing what restores and drills left on {host}", host=host.name)))
         names: list[str] = await source_module(options.kind).forget_left(options, host)
         for name in names:
-            run.done(str(tr("{name} is gone", name=name)))
+            run.done(str(tr("{name} was removed", name=name)))
         gone += names
     return gone
 
@@ -112,8 +112,8 @@ def chosen(words: str) -> list[Restored]:
         found = known[:1]
     if not found:
         raise BackupError(
-            tr("no restore of {set} is known that keeps something", set=words),
-            tr("known are: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
+            tr("no restore of {set} is known that keeps data", set=words),
+            tr("known: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
         )
     return found
 
@@ -131,18 +131,18 @@ def is_let_go(restored: Restored) -> bool:
 def state_of(line: RetainedRow) -> Message:
     """What lies under that name, in words."""
     if line.there is None:
-        return tr("not known: {reason}", reason=line.reason)
+        return tr("unknown: {reason}", reason=line.reason)
     if not line.there:
         return tr("gone: the restore cannot be undone")
     if line.restored is None:
-        what = tr("left by a drill or restore that did not come to its end")
+        what = tr("left by a drill or restore that did not finish")
     elif line.restored.stage == "aside":
-        what = tr("left by a restore that was put aside half done")
+        what = tr("left by an interrupted restore that was set aside")
     elif line.restored.stage == "undone":
-        what = tr("what was restored and undone")
+        what = tr("data of a restore that was undone")
     else:
-        what = tr("what was there before")
-    return tr("{what}; must stay: {reason}", what=what, reason=line.reason) if str(line.reason) else what
+        what = tr("the previous data")
+    return tr("{what}; cannot be removed: {reason}", what=what, reason=line.reason) if str(line.reason) else what
 
 
 async def forget(run: Run, opening: BackupContext, restored: Restored) -> list[str]:
@@ -152,21 +152,21 @@ async def forget(run: Run, opening: BackupContext, restored: Restored) -> list[s
     for line in lines:
         if str(line.reason):
             raise BackupError(
-                tr("{name} stays: {reason}; nothing was taken away", name=line.name, reason=line.reason),
+                tr("{name} stays: {reason}; nothing was removed", name=line.name, reason=line.reason),
                 tr("lilfox restore --kept shows what is kept"),
             )
     for swap in restored.swaps:
         if (host := opening.host(swap.host or None)).protected:
-            raise NotAllowed(tr("changes on {host}: it is protected", host=host.name))
+            raise NotAllowed(tr("{host} is protected: nothing is changed there", host=host.name))
     interrupted.write(replace(restored, stage="forgetting"))
     gone = [line.name for line in lines if line.there]
     for swap in restored.swaps:
         names = [line.name for line in lines if line.there and line.target in _targets(swap)]
         for name in names:
-            run.intent(str(tr("taking away {name}", name=name)))
+            run.intent(str(tr("removing {name}", name=name)))
         await source_module(swap.kind).forget(swap, opening.host(swap.host or None))
         for name in names:
-            run.done(str(tr("{name} is gone", name=name)))
+            run.done(str(tr("{name} was removed", name=name)))
     interrupted.write(replace(restored, stage="forgotten"))
     return gone
 

@@ -80,11 +80,11 @@ def manifest_trouble(manifest: Manifest, stamp: str) -> Message | str:
 def _troubles(manifest: Manifest, stamp: str) -> Iterator[Message]:
     for part in manifest.parts:
         if not _fits(part, stamp):
-            yield tr("its manifest does not fit what {name} is called", name=_shown(part.name))
+            yield tr("its manifest does not match the file name {name}", name=_shown(part.name))
         if not _HEXADECIMAL.fullmatch(part.sha256) or not _HEXADECIMAL.fullmatch(part.raw_sha256):
             yield tr("its manifest has no digest of {name}", name=_shown(part.name))
         if not _has_content(part):
-            yield tr("its manifest says that nothing is in {name}", name=_shown(part.name))
+            yield tr("its manifest says that {name} is empty", name=_shown(part.name))
     yield from _of_sources(manifest)
     yield from _of_times(manifest, stamp)
 
@@ -120,16 +120,16 @@ def _of_sources(manifest: Manifest) -> Iterator[Message]:
         found.setdefault(part.source, []).append(part)
     for source, parts in found.items():
         if len({part.source_kind for part in parts}) > 1:
-            yield tr("its manifest says two kinds of {source}", source=_shown(source))
+            yield tr("its manifest gives two kinds for {source}", source=_shown(source))
         if parts[0].source_kind == "postgresql" and not any(part.kind in _DATABASES for part in parts):
-            yield tr("its manifest names no database of {source}", source=_shown(source))
+            yield tr("its manifest lists no database of {source}", source=_shown(source))
     said = {source: tuple(part.name for part in parts) for source, parts in found.items()}
     twice = found.keys() & manifest.missing.keys()
     if twice:
-        yield tr("its manifest says that {sources} are there and that they are not", sources=_names(twice))
+        yield tr("its manifest lists {sources} both as present and as missing", sources=_names(twice))
     if manifest.schema == 1:
         if manifest.sources:
-            yield tr("its manifest is of form 1, and names sources as form 2 does")
+            yield tr("its manifest has format 1, but lists sources as in format 2")
         return
     said.update({source: () for source in manifest.missing if source not in said})
     unaccounted = {
@@ -150,7 +150,7 @@ def _of_times(manifest: Manifest, stamp: str) -> Iterator[Message]:
     except OverflowError:
         local = datetime.max.replace(tzinfo=UTC)
     if named is None or not timedelta(seconds=-1) <= named - local <= _LATER:
-        yield tr("its manifest says another time than its name")
+        yield tr("the time in its manifest does not match its name")
 
 
 def _names(sources: set[str]) -> str:
@@ -204,13 +204,15 @@ def read_manifest(file: str, raw: bytes | None, keys: SigningKeys = NO_KEYS) -> 
         return None
     read = _decoded(raw)
     if isinstance(read, Manifest) and (read.id, read.plan) != (name, parsed.plan):
-        read = tr("its manifest is of another set: {id}", id=_shown(read.id))
+        read = tr("its manifest belongs to another set: {id}", id=_shown(read.id))
     if not isinstance(read, Manifest):
         return DescribedSet(id=name, name=parsed, manifest=None, trouble=read)
     own = tuple([part for part in read.parts if _is_own(part.name, parsed.stamp)])
     if len(own) != len(read.parts):
         strange = next(part.name for part in read.parts if part not in own)
-        trouble: Message | str = tr("its manifest names what is no file of it: {name}", name=_shown(strange))
+        trouble: Message | str = tr(
+            "its manifest lists a file that does not belong to it: {name}", name=_shown(strange)
+        )
     else:
         trouble = manifest_trouble(read, parsed.stamp)
     assert raw is not None
@@ -227,7 +229,7 @@ def read_manifest(file: str, raw: bytes | None, keys: SigningKeys = NO_KEYS) -> 
 
 def _decoded(raw: bytes | None) -> Manifest | Message:
     if raw is None:
-        return tr("its manifest cannot be read: it went meanwhile, or is too large")
+        return tr("its manifest cannot be read: it was removed in the meantime, or is too large")
     try:
         read = _manifests.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -238,11 +240,11 @@ def _decoded(raw: bytes | None) -> Manifest | Message:
     if read.schema not in KNOWN_SCHEMAS:
         return _newer(read.schema)
     if not is_unchanged(raw):
-        return tr("its manifest is not as it was written: its checksum is another")
+        return tr("its manifest has changed since it was written: its checksum does not match")
     if not read.parts or len({part.name for part in read.parts}) != len(read.parts):
-        return tr("its manifest names no file, or one twice")
+        return tr("its manifest lists no file, or a file twice")
     if read.created.tzinfo is None or not FIRST_YEAR <= read.created.year <= LAST_YEAR:
-        return tr("its manifest cannot be read: {error}", error=tr("a time that no set can have"))
+        return tr("its manifest cannot be read: {error}", error=tr("an impossible time"))
     return read
 
 
@@ -255,7 +257,7 @@ def _schema(raw: bytes) -> int | None:
 
 def _newer(schema: int) -> Message:
     return tr(
-        "its manifest is of form {schema}, this LilFox reads {known}: bring it up to date", schema=schema, known=SCHEMA
+        "its manifest has format {schema}, but this LilFox reads {known}: upgrade LilFox", schema=schema, known=SCHEMA
     )
 
 
@@ -327,16 +329,16 @@ def _reason(status: Status, signature: Signature, proof: Proof | None, manifest:
         return proof.reason or tr("verification found it broken")
     if status is Status.PARTIAL and manifest is not None:
         missing = clauses(f"{clean(source)}: {clean(why)}" for source, why in manifest.missing.items())
-        return tr("not whole, these could not be backed up: {missing}", missing=missing)
+        return tr("incomplete, could not be backed up: {missing}", missing=missing)
     return ""
 
 
 def untrusted_text(signature: Signature) -> Message:
     """Why a signature is not accepted."""
     return {
-        "forged": tr("its signature is forged: somebody without the key has changed or written its manifest"),
-        "other": tr("it is signed by a key that this configuration does not have, and signing: required: is set"),
-    }.get(signature, tr("it is not signed, and signing: required: is set"))
+        "forged": tr("its signature is forged: someone without the key changed or wrote its manifest"),
+        "other": tr("it is signed by a key that this configuration does not have, but signing: required: is set"),
+    }.get(signature, tr("it is not signed, but signing: required: is set"))
 
 
 def _found(part: ManifestPart, there: StoreListing) -> FoundPart:
@@ -359,7 +361,7 @@ def _trouble(part: ManifestPart, entry: StoreEntry | None, there: StoreListing) 
     if entry is None:
         other = there.in_any_case.get(part.name.lower())
         if other is not None:
-            return tr("{name} is missing; there is {other}, rename it", name=part.name, other=other)
+            return tr("{name} is missing; {other} exists, rename it", name=part.name, other=other)
         return tr("{name} is missing", name=part.name)
     if entry.size_bytes != part.size_bytes:
         return tr(
@@ -401,7 +403,7 @@ def _proven(proof: Proof, manifest: Manifest, checksum: str) -> Level | None:
 # The sets of a store, from what lies there. Nothing but names, sizes, manifests and proofs is looked at.
 
 
-_LEFT = tr("unfinished: a run is at it now, or was ended before it wrote the manifest")
+_LEFT = tr("unfinished: a run is writing it now, or was stopped before it wrote the manifest")
 _KINDS = {".dump": "postgresql-custom", ".sql": "postgresql-plain", ".tar": "files", "": "file"}
 _SOURCE_KINDS = {".dump": "postgresql", ".sql": "postgresql", ".tar": "files", "": "config"}
 

@@ -220,8 +220,8 @@ async def _key(reference: SecretRef) -> bytes:
     key = (await resolve(reference)).encode()
     if len(key) < LEAST_KEY:
         raise LilFoxError(
-            tr("{ref}: a key that signs backups has at least {count} characters", ref=reference, count=LEAST_KEY),
-            tr("such as: openssl rand -hex 32 > FILE; chmod 600 FILE"),
+            tr("{ref}: a key that signs backups needs at least {count} characters", ref=reference, count=LEAST_KEY),
+            tr("for example: openssl rand -hex 32 > FILE; chmod 600 FILE"),
         )
     return key
 
@@ -355,8 +355,11 @@ def checked_tag(tag: str) -> str:
     """``tag``, where that can be one. Raises UsageError."""
     if not _TAG.fullmatch(tag):
         raise UsageError(
-            tr("{tag} cannot be a set's tag", tag=tag),
-            tr("letters, digits and . _ + @ - after the first, 100 at most: such as 1.4.0 or before-migration"),
+            tr("{tag} is not a valid tag for a set", tag=tag),
+            tr(
+                "start with a letter or digit, then use letters, digits and . _ + @ -, 100 characters at most, "
+                "for example 1.4.0 or before-migration"
+            ),
         )
     return tag
 

@@ -184,8 +184,8 @@ def parted(name: str) -> tuple[str, str]:
     """Folder (or empty) and name within it. Raises StoreError for what would lead elsewhere."""
     if not is_name(name):
         raise StoreError(
-            tr("{name} is no name of a file in a store", name=clean(repr(name)[1:-1])),
-            tr("Names hold no control characters and no folders but: {folders}", folders=listed(FOLDERS)),
+            tr("{name} is not a valid file name in a store", name=clean(repr(name)[1:-1])),
+            tr("Names cannot contain control characters, or folders other than: {folders}", folders=listed(FOLDERS)),
         )
     folder, _, base = name.rpartition("/")
     return folder, base
@@ -195,28 +195,28 @@ def store_error(where: str, name: str, error: OSError) -> StoreError:
     """What the system refused about ``name`` in the store at ``where``."""
     if error.errno in FULL:
         return StoreError(
-            tr("no room is left in {where} for {name}", where=where, name=name),
-            tr("Make room there, or let older sets go; what was there before is untouched."),
+            tr("no space left in {where} for {name}", where=where, name=name),
+            tr("Make room there, or remove older sets; the existing data is untouched."),
         )
     if error.errno == errno.EROFS:
         return StoreError(
             tr("{where} is mounted read-only: {name} cannot be written", where=where, name=name),
-            tr("See why in the kernel's log (dmesg): a disk with errors is often remounted so."),
+            tr("Check the kernel log (dmesg): a disk with errors is often remounted read-only."),
         )
     if error.errno == errno.EEXIST:
         return StoreError(
-            tr("{name} is in {where} already, and is not written over", name=name, where=where),
-            tr("Move it away if it is not wanted."),
+            tr("{name} already exists in {where} and is not overwritten", name=name, where=where),
+            tr("Move it away if it is not needed."),
         )
     if error.errno == errno.ENOENT and name.startswith("."):
         return StoreError(
-            tr("the store {where} is not there", where=where),
-            tr("Name the folder that holds the sets. A backup makes it where the folder above is there."),
+            tr("the store {where} does not exist", where=where),
+            tr("Specify the folder that holds the sets. A backup creates it if its parent folder exists."),
         )
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return StoreError(
-            tr("{name} in {where} is a link or no regular file: it is not followed", name=name, where=where),
-            tr("Take it away if it is not wanted: a store holds files of its own."),
+            tr("{name} in {where} is a link or not a regular file: it is not followed", name=name, where=where),
+            tr("Move it away if it is not needed: a store holds only its own files."),
         )
     reason = os.strerror(error.errno) if error.errno else clean(str(error))
     return StoreError(tr("{name} in {where}: {reason}", name=name, where=where, reason=reason))

@@ -75,8 +75,8 @@ def _refuse_empty(keep: KeepConfig) -> None:
     wrong = [name for name, count in numbers.items() if count is not None and count < 1]
     if wrong or all(count is None for name, count in numbers.items() if name != "tagged"):
         raise UsageError(
-            tr("a retention that keeps nothing: {names}", names=listed(wrong or numbers)),
-            tr("ask for 1 at least, such as last: 7; nothing was removed"),
+            tr("a retention policy that keeps nothing: {names}", names=listed(wrong or numbers)),
+            tr("keep at least 1, for example last: 7; nothing was removed"),
         )
 
 
@@ -115,13 +115,13 @@ def _verdict(
     found: BackupSet, kept: dict[int, Message], place: int | None, oldest: datetime | None, future: datetime
 ) -> RetentionVerdict:
     if found.created > future:
-        return RetentionVerdict(found, False, tr("its time is yet to come: look at the clocks; it is not counted"))
+        return RetentionVerdict(found, False, tr("its time is in the future: check the clocks; not counted"))
     if found.status == Status.UNTRUSTED:
         return RetentionVerdict(found, False, tr("not trusted, and not counted: {reason}", reason=found.reason))
     if place is not None:
         why = kept.get(place)
         return (
-            RetentionVerdict(found, True, tr("no rule of the plan asks for it"))
+            RetentionVerdict(found, True, tr("no rule of the plan keeps it"))
             if why is None
             else RetentionVerdict(found, False, why)
         )
@@ -131,14 +131,14 @@ def _verdict(
         return RetentionVerdict(
             found,
             True,
-            tr("not counted ({status}), and older than every good set that stays", status=_uncounted(found)),
+            tr("not counted ({status}), and older than every good set that is kept", status=_uncounted(found)),
         )
     return RetentionVerdict(
-        found, False, tr("not counted ({status}); a good set that is older stays", status=_uncounted(found))
+        found, False, tr("not counted ({status}); an older good set is kept", status=_uncounted(found))
     )
 
 
 def _uncounted(found: BackupSet) -> Message:
     if found.status == Status.BROKEN:
         return tr("broken")
-    return tr("not whole") if found.status == Status.PARTIAL else tr("not verified")
+    return tr("incomplete") if found.status == Status.PARTIAL else tr("not verified")

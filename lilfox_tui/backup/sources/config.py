@@ -65,11 +65,13 @@ class ConfigSource:
             about = tr("file {file}", file=clean(self._env))
             look = await inspect_folder(self._host, self._env, sudo=self._options.sudo)
             if look["kind"] == "file" and look["readable"]:
-                found.append(Check(about, "good", tr("there")))
+                found.append(Check(about, "good", tr("exists")))
             else:
-                what = tr("it may not be read") if look["kind"] == "file" else tr("not there, or no file")
+                what = tr("no read permission") if look["kind"] == "file" else tr("missing, or not a file")
                 found.append(
-                    Check(about, "bad", what, tr('correct root or env of this source; env: "" when there is none'))
+                    Check(
+                        about, "bad", what, tr('correct root or env of this source; set env: "" if it has no such file')
+                    )
                 )
         return found
 
@@ -111,7 +113,7 @@ def open_target(_name: str, options: ConfigOptions, host: Host, goal: SourceRest
         part = next((part for part in goal.parts if part.kind == kind), None)
         if part is None:
             about = tr("{name} in the set", name=clean(name))
-            missing.append(Check(about, "bad", tr("the set does not have it"), tr("choose another set")))
+            missing.append(Check(about, "bad", tr("not in the set"), tr("choose another set")))
             continue
         wish = PieceSpec(
             host=host, part=part, blocks=goal.blocks, target=posixpath.join(root, name), options=options,
@@ -119,7 +121,13 @@ def open_target(_name: str, options: ConfigOptions, host: Host, goal: SourceRest
         )  # fmt: skip
         pieces.append(FilePiece(wish) if kind == "file" else FolderPiece(wish))
     if not pieces and not missing:
-        missing.append(Check(tr("{path} in the set", path=clean(goal.only)), "bad", tr("it is neither of the two")))
+        missing.append(
+            Check(
+                tr("{path} in the set", path=clean(goal.only)),
+                "bad",
+                tr("it is neither the env file of this source nor inside its folder"),
+            )
+        )
     return FilesRestore(host, options, goal, pieces, missing)
 
 

@@ -73,7 +73,7 @@ def open_target(_name: str, options: FilesOptions, host: Host, goal: SourceResto
     missing = []
     if len(goal.parts) != 1:
         about = tr("archive of {target}", target=clean(target))
-        missing.append(Check(about, "bad", tr("the set does not have it"), tr("choose another set")))
+        missing.append(Check(about, "bad", tr("not in the set"), tr("choose another set")))
     pieces = [
         FolderPiece(
             PieceSpec(

@@ -166,11 +166,11 @@ def _why_not(pair: Renames, there: list[str], known: Mapping[str, DatabaseFacts]
         and pair.before in ("", before_name(pair.target, stamped[1]))
     )
     if not ours:
-        return tr("its name is none that a restore of {target} gives", target=clean(pair.target))
+        return tr("its name is not one that a restore of {target} creates", target=clean(pair.target))
     if len(there) > 1:
-        return tr("the restore did not come to its end")
+        return tr("the restore did not finish")
     if pair.before and pair.target not in known:
-        return tr("{target} is not there: this may be the only one left", target=clean(pair.target))
+        return tr("{target} does not exist: this may be the only copy left", target=clean(pair.target))
     return ""
 
 
@@ -194,7 +194,7 @@ async def _table(psql: Psql, swap: Swap) -> tuple[list[RetainedItem], str]:
         return [], ""
     why_not: Message | str = ""
     if live is None:
-        why_not = tr("{target} is not there: this may be the only one left", target=clean(swap.target))
+        why_not = tr("{target} does not exist: this may be the only copy left", target=clean(swap.target))
     elif (
         stamped is None
         or swap.staged != restored_name(swap.within, stamped[1])
@@ -202,7 +202,7 @@ async def _table(psql: Psql, swap: Swap) -> tuple[list[RetainedItem], str]:
         or kept.schema != live.schema
         or kept.table not in (before_name(live.table, stamped[1]), restored_name(live.table, stamped[1]))
     ):
-        why_not = tr("its name is none that a restore of {target} gives", target=clean(swap.target))
+        why_not = tr("its name is not one that a restore of {target} creates", target=clean(swap.target))
     found = RetainedItem(target=swap.target, name=only, size_bytes=rows[0]["size_bytes"], why_not=why_not)
     return [found], kept.name
 
@@ -210,7 +210,7 @@ async def _table(psql: Psql, swap: Swap) -> tuple[list[RetainedItem], str]:
 def _refuse(found: list[RetainedItem]) -> None:
     for each in found:
         if str(each.why_not):
-            raise BackupError(tr("{name} stays: {reason}", name=clean(each.name), reason=each.why_not))
+            raise BackupError(tr("{name} cannot be deleted: {reason}", name=clean(each.name), reason=each.why_not))
 
 
 # Judging a stored part of a database by its raw bytes alone: whole, and what it was said to be.
@@ -269,7 +269,7 @@ def _of_plain(dump: PlainDump, said: ManifestPart | None) -> dict[str, Any]:
             counted = content.tables.get(name)
             if counted is not None and counted.rows not in (None, rows):
                 raise BrokenSet(
-                    tr("{table} has {rows} in the dump; {counted} were counted",
+                    tr("{table} has {rows} in the dump, but {counted} were counted",
                        table=clean(name), rows=ntr("{count} row", "{count} rows", rows), counted=counted.rows)
                 )  # fmt: skip
     return said.detail
@@ -284,7 +284,11 @@ def _detail(said: ManifestPart) -> DatabaseDetail:
 
 def _other_database(found: str, expected: str) -> BackupError:
     return BrokenSet(
-        tr("it is of the database {found}; its manifest says {expected}", found=clean(found), expected=clean(expected))
+        tr(
+            "it is a dump of database {found}; its manifest says {expected}",
+            found=clean(found),
+            expected=clean(expected),
+        )
     )
 
 
@@ -400,7 +404,7 @@ def connection_of(options: PostgresqlOptions) -> Connection:
         return connection
     if not options.databases:
         raise UsageError(
-            tr("no database is named"), tr("Write it at the end of url:, or one or several under databases:")
+            tr("no database is specified"), tr("Add it at the end of url:, or list one or more under databases:")
         )
     return msgspec.structs.replace(connection, database=options.databases[0])
 

@@ -106,7 +106,7 @@ def _holder(folder: LocalFolder) -> StoreLockHolder:
         for name in (LOCK, *shared):
             with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
                 return _mark_in(root, name).holder
-    return StoreLockHolder(str(tr("a run that reads it")))
+    return StoreLockHolder(str(tr("a run that is reading it")))
 
 
 def _mark_in(root: int, name: str) -> Mark:

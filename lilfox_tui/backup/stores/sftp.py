@@ -46,8 +46,8 @@ class RemoteFolder:
         if self._files is None or not self._files.alive:
             if not isinstance(self._host, HasSftp):
                 raise UsageError(
-                    tr("{host} is not reached by SSH: it has no SFTP", host=self._host.name),
-                    tr("For a folder of this machine take a store of the kind local."),
+                    tr("{host} is not reached over SSH: it has no SFTP", host=self._host.name),
+                    tr("For a folder on this machine, use a store of kind local."),
                 )
             await self.close()
             self._files = await self._host.open_sftp()
@@ -65,7 +65,7 @@ class RemoteFolder:
         if self._mount is not None and not await self._is_mounted(files, self._mount):
             raise StoreError(
                 tr("nothing is mounted at {mount}: {folder} is not written", mount=self._mount, folder=self.where),
-                tr("Mount it; without it the backup would go to the disk below."),
+                tr("Mount it; otherwise the backup would be written to the disk underneath."),
             )
         try:
             now = await files.filesystem(self.path)
@@ -76,8 +76,8 @@ class RemoteFolder:
             now = await files.filesystem(self.path)
         if now is not None and self._filesystem not in (None, now.id):
             raise StoreError(
-                tr("{folder} is on another filesystem than when this began", folder=self.where),
-                tr("What was mounted there may be gone: see mount, and dmesg."),
+                tr("{folder} is not on the same filesystem as at the start", folder=self.where),
+                tr("The file system mounted there may be gone: check mount and dmesg."),
             )
         self._filesystem = None if now is None else now.id
         return files

@@ -40,13 +40,13 @@ def saved_state(args: argparse.Namespace, *, changes: bool = False) -> Iterator[
 
     loaded = load_settings(args)
     if changes and loaded.config.read_only:
-        raise NotAllowed(tr("alerts are not changed with read_only"), tr("leave out --read-only"))
+        raise NotAllowed(tr("read_only: alerts cannot be changed"), tr("leave out --read-only"))
     folder = state_folder(loaded.path)
     path = None if folder is None else folder / DATABASE
     if path is None or not path.exists():
         raise LilFoxError(
             tr("no rules of this configuration have been evaluated yet"),
-            tr("run lilfox, or lilfox monitor, with rules: in the configuration"),
+            tr("add rules: to the configuration, then run lilfox or lilfox monitor"),
         )
     database = AlertDatabase(path)
     try:
@@ -69,7 +69,7 @@ def alerts_now(saved: AlertStorage) -> Alerts:
     if not lock.is_held():
         newest_ms = max((group.evaluated_ms for group in saved.groups().values()), default=None)
         age = "-" if newest_ms is None else human_duration(now.timestamp() - newest_ms / 1000)
-        warn(tr("no LilFox evaluates these rules now; this is how it was {age} ago", age=age))
+        warn(tr("no LilFox process evaluates these rules now; showing the state of {age} ago", age=age))
     elif (frozen := lock.frozen(now)) is not None:
         alerts = alerts_from_storage(saved, now)
         return replace(alerts, troubles=(*alerts.troubles, Trouble("frozen", frozen, blind=True)))
@@ -136,7 +136,7 @@ def _print_alerts(alerts: Alerts) -> None:
     from lilfox_tui.alerts.notifier import summary
 
     if not alerts.alerts:
-        print_line(tr("no alerts") if not alerts.blind else tr("no alerts are known, and some may be missing:"))
+        print_line(tr("no alerts") if not alerts.blind else tr("no known alerts, but some may be missing:"))
     rows = []
     for alert in alerts.alerts:
         since = alert.resolved_at or alert.fired_at or alert.active_at
@@ -189,11 +189,11 @@ def _not_told(saved: AlertStorage) -> list[dict[str, Any]]:
 
 def _not_told_text(notifier: str, messages: int, since: str) -> str:
     text = ngettext(
-        "{notifier} was not told: {count} message waits since {since}",
-        "{notifier} was not told: {count} messages wait since {since}",
+        "{notifier}: {count} message undelivered since {since}",
+        "{notifier}: {count} messages undelivered since {since}",
         messages, notifier=notifier, since=since,
     )  # fmt: skip
-    return _("{said}; lilfox alerts notify-test {notifier} tries it", said=text, notifier=notifier)
+    return _("{said}; to test it: lilfox alerts notify-test {notifier}", said=text, notifier=notifier)
 
 
 def _failing_rules(alerts: Alerts) -> list[dict[str, str]]:
@@ -209,11 +209,11 @@ def _failing_rules(alerts: Alerts) -> list[dict[str, str]]:
 
 def add_ack_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``alerts ack`` accepts."""
-    matchers = tr('an alert\'s name, or what its labels must be: instance=a:9100, team=~"web|db"')
+    matchers = tr('alert name, or label matchers: instance=a:9100, team=~"web|db"')
     parser.add_argument("matchers", nargs="+", metavar="MATCHER", help=str(matchers))
-    parser.add_argument("--note", default="", metavar="TEXT", help=str(tr("what the others should know")))
-    parser.add_argument("--by", metavar="NAME", help=str(tr("who it is; the name of the login when not given")))
-    parser.add_argument("--undo", action="store_true", help=str(tr("take the acknowledgement away")))
+    parser.add_argument("--note", default="", metavar="TEXT", help=str(tr("note for the others")))
+    parser.add_argument("--by", metavar="NAME", help=str(tr("who is in charge; default: the login name")))
+    parser.add_argument("--undo", action="store_true", help=str(tr("withdraw the acknowledgement")))
 
 
 def run_ack(args: argparse.Namespace) -> int:
@@ -226,7 +226,7 @@ def run_ack(args: argparse.Namespace) -> int:
         alerts = would_silence(wanted, alerts_now(saved).alerts)
         live = [one for one in alerts if one.state is not AlertState.RESOLVED]
         if not live:
-            raise LilFoxError(tr("no pending or firing alert fits"), tr("see: lilfox alerts list"))
+            raise LilFoxError(tr("no pending or firing alert matches"), tr("see: lilfox alerts list"))
         for alert in live:
             if args.undo:
                 unacknowledge(saved, alert, by, datetime.now(UTC))
@@ -242,7 +242,7 @@ def run_ack(args: argparse.Namespace) -> int:
 
 def add_silence_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``alerts silence`` accepts."""
-    matchers = tr('an alert\'s name, or what its labels must be: instance=a:9100, team=~"web|db"')
+    matchers = tr('alert name, or label matchers: instance=a:9100, team=~"web|db"')
     parser.add_argument("matchers", nargs="+", metavar="MATCHER", help=str(matchers))
     how_long = parser.add_mutually_exclusive_group()
     how_long.add_argument(
@@ -251,12 +251,14 @@ def add_silence_arguments(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default=3600.0,
         metavar="DURATION",
-        help=str(tr("such as 4h; 1h if not given")),
+        help=str(tr("such as 4h; default: 1h")),
     )
-    how_long.add_argument("--until-resolved", action="store_true", help=str(tr("until nothing fits it any more")))
-    parser.add_argument("--preview", action="store_true", help=str(tr("say what it would silence, and do nothing")))
+    how_long.add_argument("--until-resolved", action="store_true", help=str(tr("until no alert matches any more")))
+    parser.add_argument(
+        "--preview", action="store_true", help=str(tr("show which alerts it would silence; change nothing"))
+    )
     parser.add_argument("--comment", default="", metavar="TEXT", help=str(tr("why")))
-    parser.add_argument("--by", metavar="NAME", help=str(tr("who it is; the name of the login when not given")))
+    parser.add_argument("--by", metavar="NAME", help=str(tr("who is in charge; default: the login name")))
 
 
 def run_silence(args: argparse.Namespace) -> int:
@@ -270,7 +272,7 @@ def run_silence(args: argparse.Namespace) -> int:
         found = [one for one in would_silence(wanted, alerts_now(saved).alerts) if one.state is not AlertState.RESOLVED]
         for alert in found:
             print_line(f"{alert.name} {labels_text(alert)}")
-        count = ngettext("{count} alert fits now", "{count} alerts fit now", len(found))
+        count = ngettext("{count} alert matches now", "{count} alerts match now", len(found))
         if args.preview:
             print_line(f"{format_matchers(wanted)}: {count}")
             return 0
@@ -283,7 +285,7 @@ def run_silence(args: argparse.Namespace) -> int:
                 matchers=format_matchers(wanted),
             )
         )
-        print_line(tr("{count}; its id is {id}", count=count, id=made.id))
+        print_line(tr("{count}; silence id: {id}", count=count, id=made.id))
     return 0
 
 
@@ -292,7 +294,7 @@ def run_silence(args: argparse.Namespace) -> int:
 
 def add_silences_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``alerts silences`` accepts."""
-    parser.add_argument("--all", action="store_true", help=str(tr("also those that have ended")))
+    parser.add_argument("--all", action="store_true", help=str(tr("include ended silences")))
     parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
     parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
 
@@ -340,8 +342,8 @@ def run_silences(args: argparse.Namespace) -> int:
 
 def add_expire_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``alerts expire`` accepts."""
-    parser.add_argument("ids", nargs="+", metavar="ID", help=str(tr("the id of a silence, or its beginning")))
-    parser.add_argument("--by", metavar="NAME", help=str(tr("who it is; the name of the login when not given")))
+    parser.add_argument("ids", nargs="+", metavar="ID", help=str(tr("silence id, or its first characters")))
+    parser.add_argument("--by", metavar="NAME", help=str(tr("who is in charge; default: the login name")))
 
 
 def run_expire(args: argparse.Namespace) -> int:
@@ -365,8 +367,8 @@ _KINDS: Mapping[str, tuple[Message, Level | None]] = {
     "unacknowledged": (tr("no longer acknowledged"), None),
     "silenced": (tr("silenced"), None),
     "expired": (tr("silence ended"), None),
-    "told": (tr("told"), None),
-    "not told": (tr("not told"), Level.DEGRADED),
+    "told": (tr("notified"), None),
+    "not told": (tr("not notified"), Level.DEGRADED),
 }
 
 
@@ -374,7 +376,7 @@ def add_history_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``alerts history`` accepts."""
     parser.add_argument("--since", type=duration, metavar="DURATION", help=str(tr("how far back, such as 1d")))
     parser.add_argument(
-        "--limit", type=int, default=100, metavar="COUNT", help=str(tr("the most entries; 100 if not given"))
+        "--limit", type=int, default=100, metavar="COUNT", help=str(tr("maximum number of entries; default: 100"))
     )
     parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
     parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
@@ -391,7 +393,7 @@ def run_history(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"events": [_event_document(event) for event in events]})
     elif not events:
-        print_line(tr("nothing has happened"))
+        print_line(tr("no events in the history"))
     else:
         print_table([_event_row(event) for event in events])
     return 0
@@ -433,11 +435,11 @@ def run_notify_test(args: argparse.Namespace) -> int:
     loaded = load_settings(args)
     config = loaded.config
     if not config.notifiers:
-        raise UsageError(tr("the configuration has no notifiers"), tr("write them into the section notifiers:"))
+        raise UsageError(tr("the configuration has no notifiers"), tr("add them under notifiers: in the configuration"))
     unknown = [name for name in args.names if name not in config.notifiers]
     if unknown:
         known = listed(config.notifiers)
-        raise UsageError(tr("no notifier is named {name}", name=unknown[0]), tr("one of: {kinds}", kinds=known))
+        raise UsageError(tr("no notifier named {name}", name=unknown[0]), tr("one of: {kinds}", kinds=known))
     wanted = {name: options for name, options in config.notifiers.items() if not args.names or name in args.names}
     told = asyncio.run(_send_tests(config, wanted))
     _release_waiting(told, loaded.path)
@@ -462,7 +464,7 @@ async def _send_tests(config: Config, wanted: Mapping[str, NotifierConfig]) -> l
     errors = await asyncio.gather(*(_send_test(config, name, options) for name, options in wanted.items()))
     for name, error in zip(wanted, errors, strict=True):
         if error is None:
-            print_line(tr("{name}: told", name=name))
+            print_line(tr("{name}: notified", name=name))
         else:
             print_error(LilFoxError(tr("{name}: {error}", name=name, error=error), error.hint))
     return [name for name, error in zip(wanted, errors, strict=True) if error is None]
@@ -494,7 +496,7 @@ def _test_notice(config: Config, receiver: str) -> Notification:
 
     now = datetime.now(UTC)
     labels = (("alertname", "LilFoxTest"), ("severity", "none"))
-    summary = (("summary", _("a test of LilFox; nothing is wrong")),)
+    summary = (("summary", _("LilFox test notification; nothing is wrong")),)
     alert = with_external_labels(
         Alert(labels, summary, AlertState.FIRING, now, 0.0, now), config.alerts.external_labels
     )
@@ -506,19 +508,23 @@ def _test_notice(config: Config, receiver: str) -> Notification:
 
 
 ACTIONS = {
-    "list": Subcommand(tr("pending, firing and just resolved alerts, worst first"), add_list_arguments, run_list),
-    "ack": Subcommand(tr("say that somebody has seen it: no reminders until it resolves"), add_ack_arguments, run_ack),
-    "silence": Subcommand(tr("tell nobody of what fits, for a time"), add_silence_arguments, run_silence),
-    "silences": Subcommand(tr("the silences that there are"), add_silences_arguments, run_silences),
+    "list": Subcommand(tr("list pending, firing and just resolved alerts, worst first"), add_list_arguments, run_list),
+    "ack": Subcommand(tr("acknowledge alerts: no reminders until they resolve"), add_ack_arguments, run_ack),
+    "silence": Subcommand(tr("silence matching alerts for a while"), add_silence_arguments, run_silence),
+    "silences": Subcommand(tr("list silences"), add_silences_arguments, run_silences),
     "expire": Subcommand(tr("end silences"), add_expire_arguments, run_expire),
     "history": Subcommand(
-        tr("what fired, resolved, was told, acknowledged and silenced"), add_history_arguments, run_history
+        tr("show the history: fired, resolved, notified, acknowledged, silenced"), add_history_arguments, run_history
     ),
-    "notify-test": Subcommand(tr("send a test to those who are told"), add_notify_test_arguments, run_notify_test),
+    "notify-test": Subcommand(
+        tr("send a test notification through each notifier"), add_notify_test_arguments, run_notify_test
+    ),
     "lint": Subcommand(
-        tr("what is wrong with rule files, and what does not mean what it looks like"), add_lint_arguments, run_lint
+        tr("check rule files for errors and for rules that do not mean what they seem to"), add_lint_arguments, run_lint
     ),
-    "test": Subcommand(tr("unit tests of rules, as promtool test rules has them"), add_test_arguments, run_test),
+    "test": Subcommand(
+        tr("run unit tests of rules, in the format of promtool test rules"), add_test_arguments, run_test
+    ),
 }
 
 add_arguments, run = subcommands(ACTIONS)

@@ -15,7 +15,7 @@ from lilfox_tui.jobs.listing import list_jobs
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``attach`` accepts."""
     parser.add_argument(
-        "job", nargs="?", metavar="ID", help=_("the job's id, or the end of it; without one, the only job that runs")
+        "job", nargs="?", metavar="ID", help=_("job id, or its last characters; default: the only running job")
     )
     parser.add_argument("--json", action="store_true", help=_("each event as a line of JSON"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of such a line"))
@@ -33,6 +33,6 @@ def run(args: argparse.Namespace) -> int:
 def _only_running() -> str:
     running = [job.id for job in list_jobs() if job.state == "running"]
     if len(running) != 1:
-        found = tr("several jobs run: {ids}", ids=listed(running)) if running else tr("no job runs")
-        raise UsageError(found, tr("name one: lilfox attach ID; see them: lilfox jobs"))
+        found = tr("several jobs are running: {ids}", ids=listed(running)) if running else tr("no job is running")
+        raise UsageError(found, tr("choose one: lilfox attach ID; list jobs: lilfox jobs"))
     return running[0]

@@ -52,13 +52,11 @@ SOME = 3
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``backup run`` accepts."""
-    parser.add_argument(
-        "plan", nargs="?", action=NonEmptyValue, metavar="PLAN", help=_("a plan; all of them when not given")
-    )
+    parser.add_argument("plan", nargs="?", action=NonEmptyValue, metavar="PLAN", help=_("a plan; default: all"))
     add_sources(parser)
     add_store(parser)
     parser.add_argument(
-        "--format", choices=["zstd", "manual"], default="zstd", help=_("manual: gzip, restore.sh's names")
+        "--format", choices=["zstd", "manual"], default="zstd", help=_("manual: gzip, file names as in restore.sh")
     )
     for name, text in (
         ("last", _("keep the N newest sets")),
@@ -73,10 +71,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         action=NonEmptyValue,
         default="",
         metavar="NAME",
-        help=_("name the set: it is kept, and can be given as tag:NAME"),
+        help=_("tag the set: it is kept, and tag:NAME selects it"),
     )
-    parser.add_argument("--dry-run", action="store_true", help=_("only look whether it could run"))
-    parser.add_argument("--quiet", action="store_true", help=_("say nothing while all is well"))
+    parser.add_argument("--dry-run", action="store_true", help=_("only check whether it could run"))
+    parser.add_argument("--quiet", action="store_true", help=_("print nothing while all is well"))
     add_json(parser)
 
 
@@ -91,18 +89,18 @@ def run_backup(args: argparse.Namespace) -> int:
     named = bool(args.database or args.folders or args.app)
     if args.plan and (named or args.store):
         raise UsageError(
-            tr("{plan} says itself what is backed up and where to", plan=args.plan),
+            tr("{plan} already defines what is backed up and where to", plan=args.plan),
             tr("lilfox backup run {plan}, or without a plan: --database URL --files DIR --store DIR", plan=args.plan),
         )
     plans = [args.plan] if args.plan else [] if args.store or named else list(loaded.config.backup.plans)
     if not plans and not (args.store and named):
         raise UsageError(
-            tr("nothing is named that is to be backed up")
+            tr("no source to back up is given")
             if args.store
             else tr("no store is named")
             if named
-            else tr("there is no backup plan, and no store is named"),
-            tr("configure backup: plans:, or: lilfox backup run --database URL --files DIR --store DIR"),
+            else tr("there is no backup plan, and no store is given"),
+            tr("configure backup: plans:, or run: lilfox backup run --database URL --files DIR --store DIR"),
         )
     if args.dry_run:
         from lilfox_tui.cli.backup_request import print_preflight
@@ -278,7 +276,7 @@ def add_drill_arguments(parser: argparse.ArgumentParser) -> None:
     add_plan(parser)
     add_sources(parser)
     parser.add_argument(
-        "--run-code", action="store_true", help=_("what the dump executes is right, also with a superuser's rights")
+        "--run-code", action="store_true", help=_("allow the dump to execute its code, even with superuser rights")
     )
     add_json(parser)
 
@@ -302,17 +300,17 @@ def add_settle_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         action=NonEmptyValue,
         metavar="SET",
-        help=_("the set, or the id of the restore's job; the only one"),
+        help=_("the set, or the id of the restore job; default: the only one"),
     )
     way = parser.add_mutually_exclusive_group()
-    way.add_argument("--finish", action="store_true", help=_("put in place what is not yet"))
-    way.add_argument("--take-back", action="store_true", help=_("put back what is not there any more"))
+    way.add_argument("--finish", action="store_true", help=_("put in place what is not in place yet"))
+    way.add_argument("--take-back", action="store_true", help=_("put back what is no longer in place"))
     way.add_argument(
         "--forget",
         action="store_true",
-        help=_("put aside as it is what can never be settled; shows what stays"),
+        help=_("set aside, as it is, an interrupted restore that can never be settled; shows what stays"),
     )
-    parser.add_argument("--yes", action="store_true", help=_("with --forget: do it, not only show what stays"))
+    parser.add_argument("--yes", action="store_true", help=_("with --forget: do it instead of only showing what stays"))
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
 
@@ -336,7 +334,7 @@ def run_settle(args: argparse.Namespace) -> int:
         print_line(str(half.message))
         print_line("  " + _("hint: {hint}", hint=half.hint))
     if not found:
-        print_line(_("no restore is half done"))
+        print_line(_("no restore is interrupted"))
     return 1 if found else 0
 
 
@@ -350,7 +348,7 @@ def _show_what_stays(args: argparse.Namespace) -> int:
         told = [half.document() for half in found if half.restored.run == restored.run]
         print_json({"half_done": told, "set": restored.set, "stays": what_stays(restored)})
         return 1
-    print_line(_("the restore of {set} (job {job}) would be put aside as it is; nothing is renamed",
+    print_line(_("the restore of {set} (job {job}) would be set aside as it is; nothing is renamed",
                  set=restored.set, job=restored.run))  # fmt: skip
     print_line(_("what stays there: {names}", names=what_stays(restored)))
     print_line(_("to do it: lilfox backup settle {job} --forget --yes", job=restored.run))
@@ -373,8 +371,8 @@ def _settle(args: argparse.Namespace) -> int:
 
 def add_prune_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``backup prune`` accepts."""
-    parser.add_argument("plan", action=NonEmptyValue, metavar="PLAN", help=_("a plan of the configuration"))
-    parser.add_argument("--yes", action="store_true", help=_("remove them, not only show"))
+    parser.add_argument("plan", action=NonEmptyValue, metavar="PLAN", help=_("a plan from the configuration"))
+    parser.add_argument("--yes", action="store_true", help=_("remove them instead of only showing them"))
 
 
 def run_prune(args: argparse.Namespace) -> int:
@@ -409,15 +407,17 @@ async def _verdicts(name: str, loaded: LoadedConfig) -> list[RetentionVerdict]:
 
 ACTIONS = {
     "run": Subcommand(
-        tr("back up what a plan names, read it back, and remove what is old"), add_run_arguments, run_backup
+        tr("back up what a plan names, read it back, and remove old sets"), add_run_arguments, run_backup
     ),
-    "list": Subcommand(tr("the sets that there are, each with how far it is proven"), add_list_arguments, run_list),
+    "list": Subcommand(tr("list the sets, each with how far it is verified"), add_list_arguments, run_list),
     "verify": Subcommand(tr("read a set whole: digests, trailer, content"), add_verify_arguments, run_verify),
     "drill": Subcommand(
-        tr("restore a set into a scratch place, compare, measure, take it away"), add_drill_arguments, run_drill
+        tr("restore a set into a scratch place, compare, measure, then remove it"), add_drill_arguments, run_drill
     ),
-    "settle": Subcommand(tr("finish a restore that is half done, or take it back"), add_settle_arguments, run_settle),
-    "prune": Subcommand(tr("remove what the plan's retention lets go"), add_prune_arguments, run_prune),
+    "settle": Subcommand(tr("finish an interrupted restore, or take it back"), add_settle_arguments, run_settle),
+    "prune": Subcommand(
+        tr("remove the sets that the plan's retention no longer keeps"), add_prune_arguments, run_prune
+    ),
 }
 
 add_arguments, run = subcommands(ACTIONS)

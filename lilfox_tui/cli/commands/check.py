@@ -43,7 +43,7 @@ def alert_rows(state: State[Alerts] | None) -> Iterator[Ranked]:
     if state is None:
         return
     if not isinstance(state, Ready):
-        why = str(state.error) if isinstance(state, Unavailable) else _("not known")
+        why = str(state.error) if isinstance(state, Unavailable) else _("unknown")
         level = alerts_level(state)
         rows = [_alert_row(level, _("alerts"), why)]
         if isinstance(state, Unavailable) and str(state.error.hint):
@@ -131,7 +131,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``check`` accepts."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
-    parser.add_argument("--timeout", type=duration, default=15.0, metavar="DURATION", help=_("for everything together"))
+    parser.add_argument(
+        "--timeout", type=duration, default=15.0, metavar="DURATION", help=_("time limit for everything together")
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -22,10 +22,10 @@ _PACKAGES = {
     "backup store": "lilfox_tui.backup.stores",
 }
 ACTIONS = {
-    "check": tr("all errors at once, as file:line: key: what"),
-    "show": tr("what is in force, as YAML, without secrets"),
+    "check": tr("report all errors at once, as file:line: key: what"),
+    "show": tr("print the configuration in force as YAML, without secrets"),
     "schema": tr("JSON Schema of the file, for editors"),
-    "kinds": tr("the plug-ins that there are"),
+    "kinds": tr("list the plug-ins"),
 }
 
 
@@ -58,7 +58,7 @@ def _check(args: argparse.Namespace) -> None:
     if loaded.path is None:
         from lilfox_tui.core.paths import config_file
 
-        print_line(tr("no configuration at {path}: this machine is watched", path=config_file()))
+        print_line(tr("no configuration at {path}: monitoring this machine", path=config_file()))
         return
     if loaded.config.prometheus_config is not None:
         from lilfox_tui.scrape.discovery import prometheus_file  # only where one is named
@@ -72,7 +72,7 @@ def _check(args: argparse.Namespace) -> None:
         _check_alerts(loaded.config, loaded.path.absolute().parent)
     hosts = ntr("{count} host", "{count} hosts", len(loaded.config.hosts))
     services = ntr("{count} service", "{count} services", len(loaded.config.services))
-    print_line(tr("{path}: good ({hosts}, {services})", path=loaded.path, hosts=hosts, services=services))
+    print_line(tr("{path}: valid ({hosts}, {services})", path=loaded.path, hosts=hosts, services=services))
 
 
 def _tells_alertmanager(config: Config) -> bool:

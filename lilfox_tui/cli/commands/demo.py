@@ -11,7 +11,7 @@ from lilfox_tui.core.i18n import Message, _
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``demo`` accepts."""
-    parser.add_argument("--no-ui", action="store_true", help=_("only the services, until they are told to end"))
+    parser.add_argument("--no-ui", action="store_true", help=_("run only the services, until they are stopped"))
     parser.add_argument(
         "--fault",
         action="append",

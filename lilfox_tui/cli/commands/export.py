@@ -38,13 +38,13 @@ WantedBy=multi-user.target
 
 
 KINDS = {
-    "systemd-unit": tr("for lilfox monitor"),
+    "systemd-unit": tr("unit for lilfox monitor"),
     "cron": tr("crontab lines of the backup plans"),
     "systemd-timer": tr("timers of the backup plans"),
-    "prometheus": tr("prometheus.yml that scrapes, evaluates and tells the same"),
-    "alertmanager": tr("alertmanager.yml that tells the same people"),
+    "prometheus": tr("prometheus.yml with the same scraping, rules and notifications"),
+    "alertmanager": tr("alertmanager.yml that notifies the same people"),
     "grafana": tr("a dashboard of services, hosts and backends"),
-    "grafana-datasource": tr("the data sources that the dashboard asks"),
+    "grafana-datasource": tr("the data sources that the dashboard queries"),
 }
 
 
@@ -93,7 +93,7 @@ def _print_dashboard(loaded: LoadedConfig) -> int:
         warn(trouble)
     if found.guessed:
         names = listed(found.guessed)
-        warn(tr("the usual names of metrics are taken for {services}, which did not answer", services=names))
+        warn(tr("{services} did not answer; using the usual metric names", services=names))
     print_json(dashboard(loaded.config, found.applications))
     return 3 if found.guessed else 0
 

@@ -27,15 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``hosts`` accepts."""
     _add_list_arguments(parser, first=True)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    listing = actions.add_parser("list", help=_("who is reached, and how well each is"))
+    listing = actions.add_parser("list", help=_("connection status and health of each host"))
     _add_list_arguments(listing, first=False)
-    trusting = actions.add_parser("trust", help=_("accept the key that a host shows"))
+    trusting = actions.add_parser("trust", help=_("trust the key that a host presents"))
     for action in (listing, trusting):
         add_everywhere(action)
     trusting.add_argument("name", metavar="NAME", help=_("the host's name in the config"))
     how = trusting.add_mutually_exclusive_group()
     how.add_argument("--fingerprint", metavar="SHA256:…", help=_("accept only the key with this fingerprint"))
-    how.add_argument("--yes", action="store_true", help=_("accept whatever key it shows, without asking"))
+    how.add_argument("--yes", action="store_true", help=_("accept any key it presents, without asking"))
 
 
 def _add_list_arguments(parser: argparse.ArgumentParser, *, first: bool) -> None:
@@ -47,7 +47,11 @@ def _add_list_arguments(parser: argparse.ArgumentParser, *, first: bool) -> None
         "--json-schema", action="store_true", default=default(False), help=_("the schema of that document")
     )
     parser.add_argument(
-        "--timeout", type=duration, default=default(15.0), metavar="DURATION", help=_("for everything together")
+        "--timeout",
+        type=duration,
+        default=default(15.0),
+        metavar="DURATION",
+        help=_("time limit for everything together"),
     )
 
 
@@ -88,10 +92,10 @@ async def _trust(config: Config, args: argparse.Namespace) -> int:
         known = listed(config.hosts) or "-"
         raise UsageError(tr("{host}: no such host in the config", host=args.name), tr("one of: {names}", names=known))
     if config.read_only:
-        raise NotAllowed(tr("a key cannot be trusted with read_only"), tr("leave out --read-only"))
+        raise NotAllowed(tr("no host key can be accepted in read_only mode"), tr("leave out --read-only"))
     key = await offered_key(args.name, host, config.ssh)
     if key.known == "trusted":
-        print_line(tr("{host} is trusted already: {key}", host=args.name, key=_shown(key)))
+        print_line(tr("{host} is already trusted: {key}", host=args.name, key=_shown(key)))
         return 0
     if key.known in ("changed", "revoked"):
         raise _refused(args.name, key)
@@ -106,13 +110,16 @@ async def _trust(config: Config, args: argparse.Namespace) -> int:
 def _refused(name: str, key: OfferedKey) -> HostKeyChanged:
     known = listed(key.known_fingerprints) or "-"
     if key.known == "revoked":
-        message = tr("{host} shows a key that is revoked: {key}", host=name, key=_shown(key))
+        message = tr("{host} presents a revoked key: {key}", host=name, key=_shown(key))
     else:
         message = tr(
-            "{host} shows another key than before: {key}, known is {known}", host=name, key=_shown(key), known=known
+            "{host} presents a different key than before: {key}, known: {known}",
+            host=name,
+            key=_shown(key),
+            known=known,
         )
     hint = tr(
-        "somebody may be in between; if the host was set up anew, first: ssh-keygen -R '{place}' -f {file}",
+        "possible man-in-the-middle attack; if the host was reinstalled, first run: ssh-keygen -R '{place}' -f {file}",
         place=key.place,
         file=key.file,
     )
@@ -125,17 +132,17 @@ def _shown(key: OfferedKey) -> str:
 
 def _agreed(name: str, key: OfferedKey) -> bool:
     """Whether somebody at a terminal typed the whole word. Raises UsageError where nobody can be asked."""
-    print_line(tr("{host} shows a key that nobody here has seen: {key}", host=name, key=_shown(key)))
+    print_line(tr("{host} presents an unknown key: {key}", host=name, key=_shown(key)))
     if not sys.stdin.isatty():
         raise UsageError(
-            tr("nobody can be asked whether {host} is to be trusted", host=name),
+            tr("no terminal to ask whether to trust {host}", host=name),
             tr(
-                "compare the fingerprint, then: lilfox hosts trust {host} --fingerprint {fingerprint}",
+                "compare the fingerprint, then run: lilfox hosts trust {host} --fingerprint {fingerprint}",
                 host=name,
                 fingerprint=key.fingerprint,
             ),
         )
-    answer = ask_line(tr("Compare it with what the host's owner says. Trust it? Type yes:"))
+    answer = ask_line(tr("Compare the fingerprint with the one from the host's owner. Trust this key? Type yes:"))
     if (answer or "").strip() == "yes":
         return True
     print_line(tr("not trusted"))

@@ -61,17 +61,17 @@ from lilfox_tui.incident.timeline import follow
 
 def add_id(parser: argparse.ArgumentParser) -> None:
     """The incident as a word of its own."""
-    parser.add_argument("incident", nargs="?", metavar="INC-N", help=_("which; the current one when not given"))
+    parser.add_argument("incident", nargs="?", metavar="INC-N", help=_("which incident; default: the current one"))
 
 
 def add_incident(parser: argparse.ArgumentParser) -> None:
     """The incident as an option, where other words are wanted."""
-    parser.add_argument("--incident", metavar="INC-N", help=_("which; the current one when not given"))
+    parser.add_argument("--incident", metavar="INC-N", help=_("which incident; default: the current one"))
 
 
 def add_by(parser: argparse.ArgumentParser) -> None:
     """Who writes."""
-    parser.add_argument("--by", metavar="NAME", help=_("who it is; the name of the login when not given"))
+    parser.add_argument("--by", metavar="NAME", help=_("who is in charge; default: the login name"))
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +88,7 @@ def folder(args: argparse.Namespace) -> Path:
 def writes(args: argparse.Namespace) -> str:
     """Who writes; takes language and colours from the configuration. Raises NotAllowed with ``--read-only``."""
     if settings(args):
-        raise NotAllowed(tr("an incident cannot be changed with read_only"), tr("leave out --read-only"))
+        raise NotAllowed(tr("incidents cannot be changed in read_only mode"), tr("leave out --read-only"))
     name = args.by or ""
     if not name:
         return myself()
@@ -103,14 +103,16 @@ def add_course_arguments(parser: argparse.ArgumentParser, action: str) -> None:
     match action:
         case "open":
             parser.add_argument("title", nargs="*", metavar="TITLE", help=_("what is wrong, in a few words"))
-            parser.add_argument("--severity", choices=get_args(SeverityLevel), default="SEV-3", help=_("how bad it is"))
-            parser.add_argument("--cause", default="", metavar="TEXT", help=_("an alert's or a runbook's name"))
+            parser.add_argument(
+                "--severity", choices=get_args(SeverityLevel), default="SEV-3", help=_("how severe it is")
+            )
+            parser.add_argument("--cause", default="", metavar="TEXT", help=_("name of an alert or a runbook"))
             add_json(parser)
         case "close":
             add_id(parser)
-            parser.add_argument("--summary", default="", metavar="TEXT", help=_("what it was and how it ended"))
+            parser.add_argument("--summary", default="", metavar="TEXT", help=_("what happened and how it ended"))
         case "reopen":
-            parser.add_argument("incident", metavar="INC-N", help=_("which"))
+            parser.add_argument("incident", metavar="INC-N", help=_("which incident"))
             parser.add_argument("--reason", default="", metavar="TEXT", help=_("why"))
         case _:
             add_id(parser)
@@ -156,14 +158,15 @@ def _tell_runs(place: Path) -> None:
         acts = [fact for fact in facts if isinstance(fact, ClientActs)][-1:]
         mine = any(isinstance(fact, RunOpened) and fact.incident == place.name for fact in facts)
         if mine and acts and (who := acts[0].other):
-            warn(_("{who} goes on to act in {title}; to take that over, too: lilfox runbook run --resume {run}, then t",
+            warn(_("{who} is still in control of {title}; to take that over, too: lilfox runbook run --resume "
+                   "{run}, then t",
                    who=who, title=job.title, run=job.id))  # fmt: skip
 
 
 def _tell_current(place: Path) -> None:
     """Says where what is done from now on goes, where that is another incident than one might think."""
     if (other := open_beside(place)) is not None:
-        warn(_("{id} is open, too, and is the current one: what is done from now on goes to it", id=other.id))
+        warn(_("{id} is also open and is the current one: what is done from now on is recorded there", id=other.id))
         warn(f"  {other.severity}: {other.title}")
 
 
@@ -179,7 +182,7 @@ def _open(args: argparse.Namespace) -> int:
     else:
         print_line(_("{id} is open: {title} ({severity})", id=made.id, title=made.title, severity=made.severity))
     if before is not None:
-        warn(_("{before} is open, too; what is done from now on goes to {id}", before=before.id, id=made.id))
+        warn(_("{before} is also open; what is done from now on is recorded in {id}", before=before.id, id=made.id))
     return 0
 
 
@@ -192,8 +195,8 @@ def _closed(place: Path, what: Closed) -> int:
             warn(f"  {text}")
     left = list(read_incident(place).jobs)
     if left:
-        warn(_("jobs of whose end nothing is told: {ids}", ids=listed(left)))
-    warn(_("all of it as Markdown: lilfox incident export {id} --to FOLDER", id=place.name))
+        warn(_("jobs without a recorded end: {ids}", ids=listed(left)))
+    warn(_("export all of it as Markdown: lilfox incident export {id} --to FOLDER", id=place.name))
     _tell_current(place)
     return 0
 
@@ -205,10 +208,10 @@ def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
     """Says what they accept."""
     match action:
         case "note" | "decide":
-            parser.add_argument("text", nargs="+", metavar="TEXT", help=_("what is to be known"))
+            parser.add_argument("text", nargs="+", metavar="TEXT", help=_("text to record"))
         case "role":
             parser.add_argument("role", metavar="ROLE", help=_("lead, communication, scribe, or one of your own"))
-            parser.add_argument("who", metavar="WHO", help=_("who has it from now on"))
+            parser.add_argument("who", metavar="WHO", help=_("who has the role from now on"))
         case "severity":
             parser.add_argument("severity", choices=get_args(SeverityLevel))
         case "call":
@@ -216,12 +219,14 @@ def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
                 "contact",
                 nargs="?",
                 metavar="CONTACT",
-                help=_("one of the config's contacts; without one, they are listed"),
+                help=_("a contact from the configuration; without it, the contacts are listed"),
             )
-            parser.add_argument("--outcome", default="", metavar="TEXT", help=_("what came of it"))
+            parser.add_argument("--outcome", default="", metavar="TEXT", help=_("outcome of the call"))
         case _:
             parser.add_argument("moment", choices=get_args(Moment))
-            parser.add_argument("--at", metavar="TIME", help=_("such as 10m (ago), 14:05, 2023-12-30T14:05Z; else now"))
+            parser.add_argument(
+                "--at", metavar="TIME", help=_("such as 10m (ago), 14:05, 2023-12-30T14:05Z; default: now")
+            )
     add_incident(parser)
     add_by(parser)
 
@@ -262,7 +267,7 @@ def _contacts(args: argparse.Namespace) -> int:
     contacts = load_settings(args).config.contacts
     print_table([Cell(name), Cell(each.name), Cell(each.call), Cell(each.note)] for name, each in contacts.items())
     if not contacts:
-        print_line(_("nobody is named: see contacts: in the configuration"))
+        print_line(_("no contacts are configured: add contacts: to the configuration"))
     return 0
 
 
@@ -273,7 +278,7 @@ def _known_contact(args: argparse.Namespace) -> str:
             tr("{contact}: no such contact in the config", contact=args.contact),
             tr("one of: {names}", names=listed(contacts))
             if contacts
-            else tr("name some under contacts: in the configuration"),
+            else tr("add some under contacts: in the configuration"),
         )
     each = contacts[args.contact]
     return " ".join(part for part in (args.contact, each.name, each.call) if part)
@@ -298,7 +303,7 @@ _SHOWN = 30
 def add_view_arguments(parser: argparse.ArgumentParser, action: str) -> None:
     """Says what they accept."""
     if action == "list":
-        parser.add_argument("--all", action="store_true", help=_("also those that are closed"))
+        parser.add_argument("--all", action="store_true", help=_("include closed incidents"))
     if action in ("show", "handover"):
         add_id(parser)
     if action == "show":
@@ -352,7 +357,7 @@ def _show(args: argparse.Namespace) -> int:
     print_line()
     print_table(entry_rows(shown))
     if left_out := len(read.entries) - len(shown):
-        text = ngettext("{count} entry before: --all", "{count} entries before: --all", left_out)
+        text = ngettext("{count} earlier entry: --all", "{count} earlier entries: --all", left_out)
         print_line(text)
     _tell_unreadable(read, incident.id)
     return 0
@@ -370,7 +375,7 @@ def _handover(args: argparse.Namespace) -> int:
 
 def _tell_unreadable(read: TimelineContents, incident_id: str) -> None:
     if read.unreadable:
-        count = ngettext("{count} line is no entry", "{count} lines are no entries", read.unreadable)
+        count = ngettext("{count} line is not an entry", "{count} lines are not entries", read.unreadable)
         warn(_("{count}: lilfox incident verify {id}", count=count, id=incident_id))
 
 
@@ -380,7 +385,7 @@ def _tell_unreadable(read: TimelineContents, incident_id: str) -> None:
 def add_follow_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``incident follow`` accepts."""
     add_id(parser)
-    parser.add_argument("--new", action="store_true", help=_("only what comes from now on"))
+    parser.add_argument("--new", action="store_true", help=_("only new entries"))
     parser.add_argument("--json", action="store_true", help=_("each entry as a line of JSON"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of such a line"))
 
@@ -422,21 +427,23 @@ def add_evidence_arguments(parser: argparse.ArgumentParser, action: str) -> None
     """Says what they accept."""
     match action:
         case "evidence":
-            parser.add_argument("file", metavar="FILE", help=_("the file; - for what comes on stdin"))
-            parser.add_argument("--text", default="", metavar="TEXT", help=_("what it shows"))
-            parser.add_argument("--name", metavar="NAME", help=_("under which name; its own when not given"))
+            parser.add_argument("file", metavar="FILE", help=_("the file; - for standard input"))
+            parser.add_argument("--text", default="", metavar="TEXT", help=_("what the evidence shows"))
+            parser.add_argument("--name", metavar="NAME", help=_("name to keep it under; default: its own"))
             add_incident(parser)
             add_by(parser)
         case "verify":
             add_id(parser)
             parser.add_argument(
                 "--known", action="append", default=[], type=_known_line, metavar="N:SHA256",
-                help=_("a line's hash that was kept elsewhere: of syslog, of an export"),
+                help=_("hash of a line, kept elsewhere: from syslog or an export"),
             )  # fmt: skip
             add_json(parser)
         case _:
             add_id(parser)
-            parser.add_argument("--to", metavar="FOLDER", help=_("into a new folder, with the evidence beside it"))
+            parser.add_argument(
+                "--to", metavar="FOLDER", help=_("export into a new folder, together with the evidence")
+            )
 
 
 def run_evidence(args: argparse.Namespace) -> int:
@@ -524,61 +531,69 @@ def _export(args: argparse.Namespace) -> int:
 def _known_line(text: str) -> tuple[int, str]:
     number, _colon, sha256 = text.partition(":")
     if not number.isdecimal() or len(sha256) != 64:
-        raise argparse.ArgumentTypeError(_("{given} is not a line's number and its SHA-256: 57:9f86d081…", given=text))
+        raise argparse.ArgumentTypeError(
+            _("{given} is not a line number and its SHA-256, such as 57:9f86d081…", given=text)
+        )
     return int(number), sha256.lower()
 
 
 ACTIONS = {
     "open": Subcommand(
-        tr("open one: from now on what LilFox does is written down"),
+        tr("open an incident: from then on LilFox records what it does"),
         partial(add_course_arguments, action="open"),
         run_course,
     ),
     "current": Subcommand(
-        tr("the one that is open; exits 1 where none is"), partial(add_view_arguments, action="current"), run_view
+        tr("show the current incident; exits 1 if none is open"),
+        partial(add_view_arguments, action="current"),
+        run_view,
     ),
-    "list": Subcommand(tr("those that are open, or all of them"), partial(add_view_arguments, action="list"), run_view),
-    "show": Subcommand(
-        tr("what is known of one, and its timeline"), partial(add_view_arguments, action="show"), run_view
+    "list": Subcommand(
+        tr("list the open incidents, or all of them"), partial(add_view_arguments, action="list"), run_view
     ),
+    "show": Subcommand(tr("show an incident and its timeline"), partial(add_view_arguments, action="show"), run_view),
     "handover": Subcommand(
-        tr("what the next one must know, as text"), partial(add_view_arguments, action="handover"), run_view
+        tr("print what the next person must know, as text"), partial(add_view_arguments, action="handover"), run_view
     ),
-    "follow": Subcommand(tr("its timeline as it grows, until it is closed"), add_follow_arguments, run_follow),
-    "note": Subcommand(tr("write something down"), partial(add_entry_arguments, action="note"), run_entry),
-    "decide": Subcommand(tr("write a decision down"), partial(add_entry_arguments, action="decide"), run_entry),
+    "follow": Subcommand(tr("follow the timeline until the incident is closed"), add_follow_arguments, run_follow),
+    "note": Subcommand(tr("record a note"), partial(add_entry_arguments, action="note"), run_entry),
+    "decide": Subcommand(tr("record a decision"), partial(add_entry_arguments, action="decide"), run_entry),
     "role": Subcommand(
-        tr("say who is lead, communication, scribe …"), partial(add_entry_arguments, action="role"), run_entry
+        tr("assign a role: lead, communication, scribe …"), partial(add_entry_arguments, action="role"), run_entry
     ),
-    "severity": Subcommand(tr("say how bad it is"), partial(add_entry_arguments, action="severity"), run_entry),
+    "severity": Subcommand(tr("set the severity"), partial(add_entry_arguments, action="severity"), run_entry),
     "call": Subcommand(
-        tr("whom to call; that somebody was called, and what came of it"),
+        tr("list whom to call; or record a call and its outcome"),
         partial(add_entry_arguments, action="call"),
         run_entry,
     ),
     "mark": Subcommand(
-        tr("say when it was detected, acknowledged, mitigated or resolved"),
+        tr("record when it was detected, acknowledged, mitigated or resolved"),
         partial(add_entry_arguments, action="mark"),
         run_entry,
     ),
     "evidence": Subcommand(
-        tr("keep a file of it, secrets masked"), partial(add_evidence_arguments, action="evidence"), run_evidence
+        tr("keep a file as evidence, with secrets masked"),
+        partial(add_evidence_arguments, action="evidence"),
+        run_evidence,
     ),
     "verify": Subcommand(
-        tr("see whether anything was altered; names the first altered line"),
+        tr("check whether anything was altered; names the first altered line"),
         partial(add_evidence_arguments, action="verify"),
         run_evidence,
     ),
-    "export": Subcommand(tr("all of it as Markdown"), partial(add_evidence_arguments, action="export"), run_evidence),
+    "export": Subcommand(
+        tr("export all of it as Markdown"), partial(add_evidence_arguments, action="export"), run_evidence
+    ),
     "take-over": Subcommand(
-        tr("say that you act from now on"), partial(add_course_arguments, action="take-over"), run_course
+        tr("take over: you act from now on"), partial(add_course_arguments, action="take-over"), run_course
     ),
     "close": Subcommand(
-        tr("close it; lists the changes that are still in force"),
+        tr("close the incident; lists the changes still in force"),
         partial(add_course_arguments, action="close"),
         run_course,
     ),
-    "reopen": Subcommand(tr("open a closed one again"), partial(add_course_arguments, action="reopen"), run_course),
+    "reopen": Subcommand(tr("reopen a closed incident"), partial(add_course_arguments, action="reopen"), run_course),
 }
 
 add_arguments, run = subcommands(ACTIONS)

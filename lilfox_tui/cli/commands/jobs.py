@@ -24,15 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``jobs`` accepts."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
-    parser.add_argument("--all", action="store_true", help=_("also those that ended long ago"))
+    parser.add_argument("--all", action="store_true", help=_("include jobs that ended long ago"))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     ending = actions.add_parser("cancel", help=_("end a job and wait for its clean-up"))
     ending.add_argument(
         "--timeout", type=duration, default=60.0, metavar="DURATION", help=_("how long to wait for its clean-up")
     )
-    checked = actions.add_parser("checked", help=_("say that somebody looked what an unknown job left"))
+    checked = actions.add_parser("checked", help=_("mark an unknown job as checked: somebody looked at what it left"))
     for action in (ending, checked):
-        action.add_argument("job", metavar="ID", help=_("the job's id, or the end of it"))
+        action.add_argument("job", metavar="ID", help=_("job id, or its last characters"))
         add_everywhere(action)
 
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     read_only = config.read_only
     if args.action is not None:
         if read_only:
-            raise NotAllowed(tr("a job cannot be changed with read_only"), tr("leave out --read-only"))
+            raise NotAllowed(tr("jobs cannot be changed in read_only mode"), tr("leave out --read-only"))
         return _cancel(args) if args.action == "cancel" else _checked(args)
     jobs = list_jobs()
     asked_for = unsettled(jobs)

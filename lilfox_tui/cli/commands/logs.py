@@ -132,14 +132,14 @@ def print_statistics(found: Statistics, zone: tzinfo) -> None:
     print_line(_("records: {count}", count=found.records))
     print_line(_("errors: {count}", count=found.errors))
     if found.unread:
-        print_line(_("not counted, since not of their log's format: {count}", count=found.unread))
+        print_line(_("not counted (not in the format of their log): {count}", count=found.unread))
     if found.timeless:
         print_line(_("without a time: {count}", count=found.timeless))
     _print_counts(_("errors by type"), found.errors_by_type)
     _print_counts(_("errors by module"), found.errors_by_module)
     if found.response_times is None:
         print_line()
-        print_line(_("no record tells a response time"))
+        print_line(_("no record has a response time"))
     else:
         _print_groups(
             _("response times"), [StatisticsGroup(_("all"), found.records, found.errors, found.response_times)]
@@ -170,7 +170,7 @@ def _print_groups(title: str, groups: Sequence[StatisticsGroup]) -> None:
 
 def _print_left_out(count: int) -> None:
     if count > 0:
-        print_line("  " + _("and {count} more; --json has all", count=count))
+        print_line("  " + _("and {count} more; --json shows all", count=count))
 
 
 def _group_row(group: StatisticsGroup) -> list[Cell]:
@@ -202,27 +202,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources",
         nargs="*",
         metavar="SOURCE",
-        help=_("names of the configuration, files, or - (standard input); stats before them counts errors and times"),
+        help=_(
+            "source names from the configuration, files, or - (standard input); put stats first to count "
+            "errors and response times"
+        ),
     )
     parser.add_argument("--host", metavar="NAME", help=_("sources and files on that host"))
     parser.add_argument(
         "--level", metavar="LEVEL", help=_("that level or worse: debug, info, warning, error, critical")
     )
     parser.add_argument(
-        "--grep", metavar="TEXT", help=_("records that hold that text; all in small letters: in any case")
+        "--grep", metavar="TEXT", help=_("records that contain this text; text in all lower case matches any case")
     )
     parser.add_argument(
         "--where", metavar="EXPR", help=_("records that match, such as: status>=500 and not path~^/health")
     )
-    parser.add_argument("--since", metavar="TIME", help=_("from then on: 10m, 03:15, 2026-11-25, 2026-11-25T03:15Z"))
-    parser.add_argument("--until", metavar="TIME", help=_("up to then"))
-    parser.add_argument("-f", "--follow", action="store_true", help=_("go on with what is new"))
-    parser.add_argument("--tail", type=_count, metavar="N", help=_("the last N of them"))
     parser.add_argument(
-        "--zone", default="", metavar="NAME", help=_("time zone of files' times that tell none, such as UTC")
+        "--since", metavar="TIME", help=_("records since this time: 10m, 03:15, 2026-11-25, 2026-11-25T03:15Z")
+    )
+    parser.add_argument("--until", metavar="TIME", help=_("records up to this time"))
+    parser.add_argument("-f", "--follow", action="store_true", help=_("keep printing new records"))
+    parser.add_argument("--tail", type=_count, metavar="N", help=_("only the last N records"))
+    parser.add_argument(
+        "--zone", default="", metavar="NAME", help=_("time zone for file times without one, such as UTC")
     )
     parser.add_argument("--json", action="store_true", help=_("JSON: a line for each record, one document for stats"))
-    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that"))
+    parser.add_argument("--json-schema", action="store_true", help=_("the schema of that JSON"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -235,7 +240,7 @@ def run(args: argparse.Namespace) -> int:
     where = _where(args)
     if is_stats:
         if args.follow or args.tail is not None:
-            raise UsageError(tr("stats counts what there is: it takes neither -f nor --tail"))
+            raise UsageError(tr("stats counts existing records: it takes neither -f nor --tail"))
         return asyncio.run(_statistics(config, args, where))
     return asyncio.run(_records(config, args, where))
 
@@ -257,7 +262,7 @@ def _where(args: argparse.Namespace) -> Filter:
         severity = severity_named(args.level)
         if severity is None:
             raise UsageError(
-                tr("there is no level {name}", name=args.level), tr("one of: debug, info, warning, error, critical")
+                tr("unknown level {name}", name=args.level), tr("one of: debug, info, warning, error, critical")
             )
         parts.append(AtLeast(severity))
     if args.since or args.until:

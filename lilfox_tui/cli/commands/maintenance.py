@@ -20,12 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``maintenance`` accepts."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    on = actions.add_parser("on", help=_("open a window"))
+    on = actions.add_parser("on", help=_("open a maintenance window"))
     on.add_argument(
-        "--for", dest="for_s", type=duration, required=True, metavar="DURATION", help=_("it ends by itself")
+        "--for",
+        dest="for_s",
+        type=duration,
+        required=True,
+        metavar="DURATION",
+        help=_("how long; the window then ends by itself"),
     )
-    on.add_argument("--why", default="", metavar="TEXT", help=_("what is done meanwhile"))
-    off = actions.add_parser("off", help=_("close a window"))
+    on.add_argument("--why", default="", metavar="TEXT", help=_("reason for the maintenance"))
+    off = actions.add_parser("off", help=_("close a maintenance window"))
     for action in (on, off):
         action.add_argument("name", metavar="NAME", help=_("a host, a service, a unit under recovery:, or all"))
         add_everywhere(action)
@@ -38,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.action is None:
         return _list(now, as_json=args.json)
     if config.read_only:
-        raise NotAllowed(tr("maintenance cannot be changed with read_only"), tr("leave out --read-only"))
+        raise NotAllowed(tr("maintenance cannot be changed in read_only mode"), tr("leave out --read-only"))
     if args.action == "off":
         close_window(args.name)
         record(Reverted(change=_change(args.name), text=_("{name} is no longer in maintenance", name=args.name)))
@@ -57,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     open_window(MaintenanceWindow(name=args.name, since=now, until=until, by=myself(), why=args.why))
     print_line(
         _(
-            "{name} is in maintenance until {time:%Y-%m-%d %H:%M:%S} UTC: nothing of it is restarted by itself, and "
-            "nobody is told of its alerts",
+            "{name} is in maintenance until {time:%Y-%m-%d %H:%M:%S} UTC: no automatic restarts, no "
+            "notifications of its alerts",
             name=args.name,
             time=until,
         )
@@ -74,7 +79,7 @@ def _check(config: Config, name: str) -> None:
     known = [*config.hosts, *config.services, *config.recovery, ALL]
     if name not in known:
         raise UsageError(
-            tr("the configuration has no host, service or unit of recovery {name}", name=name),
+            tr("the configuration has no host, service or recovery unit {name}", name=name),
             tr("one of: {names}", names=listed(dict.fromkeys(known))),
         )
 

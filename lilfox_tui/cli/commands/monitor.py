@@ -18,10 +18,10 @@ from lilfox_tui.monitor.daemon import Daemon
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``monitor`` accepts; what is not given comes from the section ``monitor:`` of the config."""
-    parser.add_argument("--interval", type=duration, metavar="DURATION", help=_("between two reports"))
-    parser.add_argument("--output", metavar="FILE", help=_("file that the reports are appended to"))
-    parser.add_argument("--listen", metavar="ADDRESS:PORT", help=_("serve /metrics and /health there"))
-    parser.add_argument("--quiet", action="store_true", help=_("reports only into the file"))
+    parser.add_argument("--interval", type=duration, metavar="DURATION", help=_("time between two reports"))
+    parser.add_argument("--output", metavar="FILE", help=_("append the reports to this file"))
+    parser.add_argument("--listen", metavar="ADDRESS:PORT", help=_("serve /metrics and /health at this address"))
+    parser.add_argument("--quiet", action="store_true", help=_("write reports only to the file"))
 
 
 def run(args: argparse.Namespace) -> int:

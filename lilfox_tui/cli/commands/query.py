@@ -27,15 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``query`` accepts."""
     add = parser.add_argument
     add("expression", nargs="?", metavar="EXPR", help=_("PromQL, such as: sum by (job) (up)"))
-    add("--at", metavar="TIME", help=_("at that time: 10m, 03:15, 2026-11-25T03:15Z; needs a Prometheus"))
-    add("--range", type=duration, metavar="DURATION", help=_("over this long up to then, such as 1h"))
+    add("--at", metavar="TIME", help=_("evaluate at this time: 10m, 03:15, 2026-11-25T03:15Z; needs a Prometheus"))
+    add(
+        "--range",
+        type=duration,
+        metavar="DURATION",
+        help=_("length of the range, which ends at --at or now, such as 1h"),
+    )
     add(
         "--step",
         type=duration,
         metavar="DURATION",
-        help=_("time between two values; a sixtieth of the range by default"),
+        help=_("step of the range; default: a sixtieth of it"),
     )
-    add("--prometheus", metavar="URL", help=_("ask that Prometheus, or what speaks like one"))
+    add("--prometheus", metavar="URL", help=_("query this Prometheus, or a server with a compatible API"))
     add("--json", action="store_true", help=_("one JSON document"))
     add("--json-schema", action="store_true", help=_("the schema of that document"))
 
@@ -46,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
         print_schema("query")
         return 0
     if not args.expression:
-        raise UsageError(tr("no expression is named"), tr("such as: lilfox query 'sum by (job) (up)'"))
+        raise UsageError(tr("no expression given"), tr("for example: lilfox query 'sum by (job) (up)'"))
     if args.step is not None and args.range is None:
-        raise UsageError(tr("--step is of a range: write --range too"))
+        raise UsageError(tr("--step needs a range: add --range"))
     loaded = load_settings(args)
     return asyncio.run(_answer(args, loaded.config, loaded.path))
 
@@ -105,8 +110,8 @@ async def _here(
 
     if args.at is not None:
         raise UsageError(
-            tr("without a Prometheus nothing is kept from before: --at cannot be answered"),
-            tr("Name a Prometheus: --prometheus URL, or prometheus: in the configuration."),
+            tr("no history without a Prometheus: --at cannot be evaluated"),
+            tr("Use --prometheus URL, or set prometheus: in the configuration."),
         )
     query = parse(args.expression)
     return await answer_here(config, config_file, query, range_s=args.range, step_s=_step_s(args))

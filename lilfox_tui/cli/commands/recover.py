@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=_("a name under recovery: in the configuration; default: all")
     )
-    parser.add_argument("--dry-run", action="store_true", help=_("look once, and restart nothing"))
+    parser.add_argument("--dry-run", action="store_true", help=_("check once, restart nothing"))
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
 
 
@@ -32,15 +32,15 @@ def run(args: argparse.Namespace) -> int:
     units = loaded.config.recovery
     if unknown := [name for name in args.names if name not in units]:
         raise UsageError(
-            tr("no unit is named {name} under recovery:", name=unknown[0]),
+            tr("no unit named {name} under recovery:", name=unknown[0]),
             tr("one of: {names}", names=listed(units) or "-"),
         )
     if not units:
         raise UsageError(
-            tr("the configuration names no unit under recovery:"), tr("config.example.yaml shows how it is written")
+            tr("the configuration has no unit under recovery:"), tr("see config.example.yaml for an example")
         )
     if loaded.config.read_only and not args.dry_run:
-        raise NotAllowed(tr("nothing is restarted with read_only"), tr("leave out --read-only, or take --dry-run"))
+        raise NotAllowed(tr("nothing is restarted in read_only mode"), tr("leave out --read-only, or use --dry-run"))
     found, hints = asyncio.run(_look(loaded, args.names or list(units), restarts=not args.dry_run))
     if args.json:
         print_json({"units": {name: _document(record) for name, record in found.items()}})

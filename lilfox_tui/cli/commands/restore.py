@@ -45,7 +45,7 @@ def forget_kept(args: argparse.Namespace) -> int:
     loaded = settings(args)
     wish = wish_of(args, loaded)
     if not args.set and not wish.plan:
-        raise UsageError(tr("no set is named"), tr("lilfox restore --kept shows of which restores something is kept"))
+        raise UsageError(tr("no set given"), tr("to see which restores keep something: lilfox restore --kept"))
     lines = asyncio.run(_chosen_kept(args.set, loaded) if args.set else _leftovers(wish.plan, loaded))
     if not args.json:
         _print_kept(lines)
@@ -106,14 +106,17 @@ def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            tr("this takes away {names}, and nobody is here to say yes", names=listed(there)),
-            tr("look at it with --kept, then say --yes"),
+            tr("this deletes {names}, and there is no terminal to confirm it", names=listed(there)),
+            tr("review it with --kept, then add --yes"),
         )
     answer = ask_line(
-        _("It is gone then, and the restore cannot be undone. To let go of it, type: {name}", name=there[0])
+        _(
+            "This deletes it for good, and the restore can no longer be undone. To delete it, type: {name}",
+            name=there[0],
+        )
     )
     if (answer or "").strip() != there[0]:
-        raise UsageError(tr("that is something else: nothing was taken away"))
+        raise UsageError(tr("the input does not match: nothing was deleted"))
 
 
 def _print_kept(lines: list[RetainedRow]) -> None:
@@ -134,7 +137,7 @@ def _print_kept(lines: list[RetainedRow]) -> None:
         for line in lines
     )
     if not lines:
-        print_line(_("nothing is kept"))
+        print_line(_("nothing is retained"))
 
 
 def _kept_level(line: RetainedRow) -> Level:
@@ -151,7 +154,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         action=NonEmptyValue,
         metavar="SET",
-        help=_("its id, 20231230_020000, 'yesterday 02:00', tag:NAME, latest"),
+        help=_("set id, 20231230_020000, 'yesterday 02:00', tag:NAME or latest"),
     )
     add_partial(parser)
     add_plan(parser)
@@ -161,7 +164,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PART",
         action=NonEmptyValue,
         default="",
-        help=_("one table (public.users), or one file or folder within"),
+        help=_("only one table (public.users), or one file or folder of the set"),
     )
     add(
         "--source",
@@ -170,14 +173,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=_("only this source of the set; may be repeated"),
     )
-    add("--other-server", action="store_true", help=_("it is right that the server is not the one the set comes from"))
-    add("--end-sessions", action="store_true", help=_("end the sessions that are in the way of the swap"))
-    add("--run-code", action="store_true", help=_("what the dump executes is right, also with a superuser's rights"))
+    add("--other-server", action="store_true", help=_("allow restoring to a different server than the set comes from"))
+    add("--end-sessions", action="store_true", help=_("terminate the sessions that block the swap"))
+    add("--run-code", action="store_true", help=_("allow the dump to execute its code, even with superuser rights"))
     add("--undo", action="store_true", help=_("put back what was there before SET was restored"))
-    add("--kept", action="store_true", help=_("show what restores keep beside what is in place"))
-    add("--forget", action="store_true", help=_("take away what the restores of SET keep, also by the id of their job"))
+    add("--kept", action="store_true", help=_("show what restores keep next to the live data"))
+    add(
+        "--forget",
+        action="store_true",
+        help=_("delete what the restores of SET keep; SET may also be the id of their job"),
+    )
     add("--dry-run", action="store_true", help=_("only show what would happen"))
-    add("--yes", action="store_true", help=_("do not ask"))
+    add("--yes", action="store_true", help=_("do not ask for confirmation"))
     add("--json", action="store_true", help=_("the result as one JSON document"))
     add("--json-schema", action="store_true", help=_("the schema of that document"))
 
@@ -185,16 +192,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Restores; 1 where it could not, with everything as it was before."""
     if sum((args.undo, args.kept, args.forget)) > 1:
-        raise UsageError(tr("--undo, --kept and --forget are different things"), tr("say one of them"))
+        raise UsageError(tr("--undo, --kept and --forget cannot be combined"), tr("use only one of them"))
     if args.json_schema:
         print_schema("restore-kept" if args.kept else "restore-forget" if args.forget else "restore")
         return 0
     if args.kept or args.forget:
         return show_kept(args) if args.kept else forget_kept(args)
     if not args.set:
-        raise UsageError(tr("no set is named"), tr("such as: lilfox restore latest; lilfox backup list shows them"))
+        raise UsageError(
+            tr("no set given"), tr("for example: lilfox restore latest; list the sets: lilfox backup list")
+        )
     if args.only and not args.only.strip("/"):
-        raise UsageError(tr("--only {part} is all of it", part=args.only), tr("leave it out to restore all"))
+        raise UsageError(tr("--only {part} selects everything", part=args.only), tr("leave it out to restore all"))
     loaded = settings(args)
     wish = msgspec.structs.replace(
         wish_of(args, loaded),
@@ -211,7 +220,7 @@ def run(args: argparse.Namespace) -> int:
         if args.dry_run:
             return 0 if ready else 1
         if not ready:
-            warn(_("lilfox: nothing was written: what is marked above forbids it"))
+            warn(_("lilfox: nothing was written: blocked by the failed checks above"))
             return 1
         _confirm_restore(where)
     return _done(args, "restore", wish)
@@ -238,12 +247,12 @@ def _confirm_restore(where: list[str]) -> None:
     """Raises UsageError where nobody said yes."""
     if not sys.stdin.isatty():
         raise UsageError(
-            tr("this replaces {where}, and nobody is here to say yes", where=listed(where)),
-            tr("look at it with --dry-run, then say --yes"),
+            tr("this replaces {where}, and there is no terminal to confirm it", where=listed(where)),
+            tr("review it with --dry-run, then add --yes"),
         )
-    answer = ask_line(_("What is there now is kept under another name. To restore, type: {where}", where=where[0]))
+    answer = ask_line(_("The current data is kept under another name. To restore, type: {where}", where=where[0]))
     if (answer or "").strip() != where[0]:
-        raise UsageError(tr("that is something else: nothing was written"))
+        raise UsageError(tr("the input does not match: nothing was written"))
 
 
 def _done(args: argparse.Namespace, kind: RequestKind, wish: BackupRequest) -> int:

@@ -59,7 +59,7 @@ def runbook_document(word: str, config: RunbooksConfig) -> Document:
             return each
         if found := [runbook for runbook in each.runbooks if runbook.id == word]:
             return replace(each, runbooks=tuple(found))
-    raise UsageError(tr("{word}: no file, and no runbook of that id", word=word), tr("see: lilfox runbook list"))
+    raise UsageError(tr("{word}: no such file or runbook id", word=word), tr("see: lilfox runbook list"))
 
 
 def sound_document(word: str, config: RunbooksConfig) -> Document:
@@ -83,7 +83,7 @@ def problem_line(path: str, problem: Problem) -> str:
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``runbook list`` accepts."""
     parser.add_argument(
-        "--alert", action="append", default=[], metavar="NAME", help=_("an alert that fires: first what is for it")
+        "--alert", action="append", default=[], metavar="NAME", help=_("a firing alert: its runbooks come first")
     )
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
@@ -169,7 +169,7 @@ def run_show(args: argparse.Namespace) -> int:
         print_schema("runbook-show")
         return 0
     if args.runbook is None:
-        raise UsageError(tr("no runbook is named"), tr("such as: lilfox runbook show incident.md"))
+        raise UsageError(tr("no runbook given"), tr("for example: lilfox runbook show incident.md"))
     found = runbook_document(args.runbook, runbooks_config(args))
     if args.json:
         print_json([_show_document(runbook) for runbook in found.runbooks])
@@ -201,7 +201,7 @@ def _command_rows(command: Command) -> Iterator[tuple[Cell, ...]]:
     attributes = command.attributes
     words = [kind_text(command.kind)]
     words += [_("check")] if attributes.check else []
-    words += [_("takes back {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
+    words += [_("rollback of {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
     word = listed(words) + (f" ({attributes.host})" if attributes.host else "")
     for line in redact(command.text).split("\n"):
         yield Cell(f"   {word}"), Cell(line)
@@ -244,7 +244,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="FILE",
-        help=_("Markdown files, with or without runbooks; those of the configuration when none is named"),
+        help=_("Markdown files, with or without runbooks; default: those of the configuration"),
     )
     parser.add_argument("--strict", action="store_true", help=_("exit 1 for warnings too"))
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
@@ -274,7 +274,7 @@ def _lint_documents(args: argparse.Namespace) -> list[tuple[str, Document]]:
     if not args.runbook_files:
         documents = catalogue(config)
         if not documents:
-            raise UsageError(tr("no runbook is named"), tr("such as: lilfox runbook lint runbooks/*.md"))
+            raise UsageError(tr("no runbook given"), tr("for example: lilfox runbook lint runbooks/*.md"))
         return [(document.path, document) for document in documents]
     return [(str(path), read_or_told(path)) for path in args.runbook_files]
 
@@ -321,22 +321,26 @@ NEW = "new"
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Says what ``runbook run`` accepts."""
     add = parser.add_argument
-    add("runbook", nargs="?", default="", metavar="FILE|ID", help=_("a Markdown file, or a runbook that is listed"))
-    add("--runbook", dest="title", default="", metavar="TITLE", help=_("which one of the file, by title or id"))
+    add("runbook", nargs="?", default="", metavar="FILE|ID", help=_("a Markdown file, or a runbook from the list"))
+    add("--runbook", dest="title", default="", metavar="TITLE", help=_("which runbook of the file, by title or id"))
     add("--var", dest="vars", action="append", type=pair, default=[], metavar="NAME=VALUE",
-        help=_("a value; of a secret one where it is: env:NAME, file:PATH, cmd:ARGV"))  # fmt: skip
+        help=_("a value; for a secret, a reference: env:NAME, file:PATH, cmd:ARGV"))  # fmt: skip
     add(
         "--host",
         default="",
         metavar="HOSTS",
-        help=_("where it runs, unless a command says itself: a name, a glob, all"),
+        help=_("hosts for commands that name none: a name, a glob, all"),
     )
-    add("--yes", action="store_true", help=_("run all of it and ask nothing"))
+    add("--yes", action="store_true", help=_("run all of it without asking"))
     add("--dry-run", action="store_true", help=_("show all of it and run nothing"))
-    add("--on-failure", choices=["stop", "undo"], default="stop", help=_("with --yes: what is done when one fails"))
-    add("--incident", default="", metavar="ID", help=_("the incident that it is part of; new: open one"))
-    add("--resume", default="", metavar="RUN", help=_("go on with a run: one that waits, or whose job was killed"))
-    add("--recorded", action="store_true", help=_("with --resume: where its file was changed, the text that it read"))
+    add("--on-failure", choices=["stop", "undo"], default="stop", help=_("with --yes: what to do when a command fails"))
+    add("--incident", default="", metavar="ID", help=_("the incident this run belongs to; new: open one"))
+    add("--resume", default="", metavar="RUN", help=_("resume a run that waits, or whose job was killed"))
+    add(
+        "--recorded",
+        action="store_true",
+        help=_("with --resume: if its file has changed, use the text that the run read"),
+    )
     add("--json", action="store_true", help=_("one JSON document at the end"))
     add("--json-schema", action="store_true", help=_("the schema of that document"))
 
@@ -350,9 +354,9 @@ def run_runbook(args: argparse.Namespace) -> int:
     if args.resume and not args.dry_run:
         return _resumed(args, loaded)
     if args.recorded:
-        raise UsageError(tr("--recorded is for a run that is gone on with"), tr("such as: --resume RUN --recorded"))
+        raise UsageError(tr("--recorded works only with --resume"), tr("for example: --resume RUN --recorded"))
     if not args.runbook:
-        raise UsageError(tr("no runbook is named"), tr("name a file, or one of: lilfox runbook list"))
+        raise UsageError(tr("no runbook given"), tr("give a file, or one of: lilfox runbook list"))
     runbook = _chosen(args, loaded)
     values = given(runbook, args.vars)
     refuse_unknown(loaded.config, runbook, values)
@@ -380,11 +384,11 @@ def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
     if len(runbooks) != 1:
         titles = listed(each.title for each in found.runbooks)
         what = (
-            tr("{path}: several runbooks are in it", path=found.path)
+            tr("{path}: it has several runbooks", path=found.path)
             if runbooks
             else tr("{path}: it has no runbook {title}", path=found.path, title=args.title)
         )
-        raise UsageError(what, tr("say which one, with --runbook: {titles}", titles=titles or "-"))
+        raise UsageError(what, tr("choose one with --runbook: {titles}", titles=titles or "-"))
     return replace(runbooks[0], hosts=args.host) if args.host else runbooks[0]
 
 
@@ -413,7 +417,8 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
 
     if any(map(asked, commands)):
         raise UsageError(
-            tr("this changes something, and nobody is here to say yes"), tr("look at it with --dry-run, then say --yes")
+            tr("this changes something, and there is no terminal to confirm it"),
+            tr("review it with --dry-run, then add --yes"),
         )
 
 
@@ -509,10 +514,10 @@ def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
     values = given(runbook, args.vars)
     refuse_unknown(loaded.config, runbook, values)
     if not sys.stdin.isatty() and not args.yes:
-        raise UsageError(tr("nobody is here to say how it goes on"), tr("say --yes to run all that is left"))
+        raise UsageError(tr("no terminal to ask how to continue"), tr("add --yes to run everything that is left"))
     if loaded.config.read_only and job.state == "running" and not before.read_only:
         raise UsageError(
-            tr("read only: nothing is ordered of a run that may change something"),
+            tr("read only: no orders are sent to a run that may change something"),
             tr("watch it: lilfox attach {id}", id=job.id),
         )
     begins = job.state != "running"
@@ -523,17 +528,15 @@ def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
 
 
 ACTIONS = {
-    "list": Subcommand(
-        tr("the runbooks that there are, first those for alerts that fire"), add_list_arguments, run_list
-    ),
+    "list": Subcommand(tr("list the runbooks, those for firing alerts first"), add_list_arguments, run_list),
     "show": Subcommand(
-        tr("steps and commands of a file, and what each command does; nothing is run"), add_show_arguments, run_show
+        tr("show the steps and commands of a file and what each command does; runs nothing"),
+        add_show_arguments,
+        run_show,
     ),
-    "run": Subcommand(
-        tr("walk a runbook on its hosts; what changes something is asked first"), add_run_arguments, run_runbook
-    ),
+    "run": Subcommand(tr("walk through a runbook on its hosts; asks before changes"), add_run_arguments, run_runbook),
     "lint": Subcommand(
-        tr("what is wrong with runbooks, and what in their commands does not do what it looks like"),
+        tr("check runbooks for errors and for commands that do not do what they seem to"),
         add_lint_arguments,
         run_lint,
     ),

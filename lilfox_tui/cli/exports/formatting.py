@@ -32,8 +32,8 @@ def secret_file(ref: SecretRef, folder: str, name: str) -> SecretFile:
     if kind == "file":
         return SecretFile(str(Path(rest).expanduser()))
     path = f"{folder}/{name}"
-    given = str(ref) if kind == "env" else _("the command that LilFox's configuration has there")
-    return SecretFile(path, _("put into {path} what {given} gives", path=path, given=given))
+    given = str(ref) if kind == "env" else _("the command in LilFox's configuration")
+    return SecretFile(path, _("write the secret from {given} to {path}", path=path, given=given))
 
 
 def comment(text: str, indent: int = 0) -> str:
@@ -66,7 +66,7 @@ def unit_word(text: str) -> str:
     """One word of a command line as systemd reads it: quoted, with its own specifiers and variables off. Raises
     UsageError for what a unit cannot hold."""
     if any(ord(char) < 0x20 or char == "\x7f" for char in text):
-        raise UsageError(tr("{path}: a unit file cannot hold this path", path=text), tr("rename it"))
+        raise UsageError(tr("{path}: a unit file cannot contain this path", path=text), tr("rename it"))
     plain = text.replace("%", "%%").replace("$", "$$")
     if shlex.quote(plain) == plain:
         return plain

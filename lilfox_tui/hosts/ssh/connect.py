@@ -91,22 +91,25 @@ def key_error(host: str, place: str, verdict: Verdict, key: asyncssh.SSHKey | No
     if verdict == "unknown":
         return HostKeyUnknown(
             host,
-            tr("{place} shows a key that is not known: {fingerprint}", place=place, fingerprint=fingerprint),
+            tr("{place} presents an unknown host key: {fingerprint}", place=place, fingerprint=fingerprint),
             tr("Compare it with ssh-keygen -lf on the host, then run: lilfox hosts trust {host}", host=host),
             fingerprint=fingerprint,
             key_type=key.get_algorithm() if key is not None else "?",
         )
     if verdict == "revoked":
-        message = tr("{place} shows a key that is marked @revoked: {fingerprint}", place=place, fingerprint=fingerprint)
+        message = tr(
+            "{place} presents a key that is marked @revoked: {fingerprint}", place=place, fingerprint=fingerprint
+        )
     else:
         message = tr(
-            "THE KEY OF {place} HAS CHANGED: it shows {fingerprint}, known is {known}",
+            "THE HOST KEY OF {place} HAS CHANGED: it presents {fingerprint}, known is {known}",
             place=place, fingerprint=fingerprint, known=listed(known.fingerprints()),
         )  # fmt: skip
     return HostKeyChanged(
         host,
         message,
-        tr("Somebody may be listening. If the host was set up anew, remove the old line: ssh-keygen -R '{place}'",
+        tr("Someone may be eavesdropping. If the host was reinstalled, remove the old line: ssh-keygen -R "
+           "'{place}'",
            place=place),
         fingerprint=fingerprint,
         known=listed(known.fingerprints()),
@@ -119,7 +122,9 @@ def key_error(host: str, place: str, verdict: Verdict, key: asyncssh.SSHKey | No
 USUAL = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
 """In ~/.ssh, where no key is named (ssh(1), ``-i``)."""
 _KEY_ERRORS = (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)
-_CORRECT = tr("Correct what passphrase of this host refers to, or load the key with ssh-add; then try again by hand.")
+_CORRECT = tr(
+    "Correct the secret that passphrase of this host refers to, or load the key with ssh-add; then try again by hand."
+)
 
 
 def identity_files(identity: str | None, of_config: Sequence[str]) -> tuple[str, ...]:
@@ -156,12 +161,12 @@ async def login_refused(where: str, host: str, user: str, files: Sequence[str], 
         return AuthRefused(
             host,
             refused,
-            tr("Check user, key and agent (ssh-add -l), then try again by hand: it is not retried by itself."),
+            tr("Check user, key and agent (ssh-add -l), then try again by hand: it is not retried automatically."),
         )
     if ref is None:
-        why = tr("{keys} has a passphrase, and none is set", keys=shut)
+        why = tr("{keys} has a passphrase, but none is set", keys=shut)
         hint = tr(
-            "Load it with ssh-add, or set passphrase of this host. If the agent has it: the server does not want it."
+            "Load it with ssh-add, or set passphrase for this host. If the agent has it, the server does not accept it."
         )
     else:
         why, hint = _not_opened(host, shut), _CORRECT
@@ -169,7 +174,7 @@ async def login_refused(where: str, host: str, user: str, files: Sequence[str], 
 
 
 def _not_opened(host: str, keys: str) -> Message:
-    return tr("the passphrase of {host} does not open {keys}", host=host, keys=keys)
+    return tr("the passphrase of {host} does not decrypt {keys}", host=host, keys=keys)
 
 
 def _is_shut(file: str, passphrase: str | None) -> bool:
@@ -447,7 +452,7 @@ def _key_refused(target: SshTarget, resolved: ResolvedTarget, client: SshClient,
         return HostUnreachable(
             target.host,
             tr("The host certificate of {place} is not accepted: {reason}", place=place, reason=error),
-            tr("See the @cert-authority lines of known_hosts, and whether the certificate has expired."),
+            tr("Check the @cert-authority lines of known_hosts, and whether the certificate has expired."),
         )
     return key_error(target.host, place, resolved.known.verdict(client.offered), client.offered, resolved.known)
 
@@ -523,14 +528,14 @@ async def add_key(name: str, config: HostConfig, ssh: SshConfig, fingerprint: st
     if offered.fingerprint != fingerprint:
         raise HostKeyChanged(
             name,
-            tr("{place} now shows {fingerprint}, not the key that was agreed to", place=offered.place,
+            tr("{place} now presents {fingerprint}, not the key that was accepted", place=offered.place,
                fingerprint=offered.fingerprint),
-            tr("Nothing was added. Look at the new fingerprint first."),
+            tr("Nothing was added. Check the new fingerprint first."),
             fingerprint=offered.fingerprint,
             known=fingerprint,
         )  # fmt: skip
     shown = f"{offered.key_type} {offered.fingerprint}"
-    said = Did(text=_("the key of {host} is trusted: {key}", host=name, key=shown))
+    said = Did(text=_("the key of {host} is now trusted: {key}", host=name, key=shown))
     await asyncio.to_thread(record, said)
     _append(name, Path(offered.file), f"{offered.place} {key.export_public_key().decode().strip()}\n")
     return offered

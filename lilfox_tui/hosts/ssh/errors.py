@@ -83,7 +83,7 @@ def dial_error(
         return AuthRefused(
             host,
             tr("A private key for {where} cannot be opened: {reason}", where=where, reason=clean(str(error))),
-            tr("Load it into the agent with ssh-add, or set passphrase of this host."),
+            tr("Load it into the agent with ssh-add, or set passphrase for this host."),
         )
     message, hint = _not_ssh(where, error, greeting) or _unreachable(where, error, timeout_s)
     return HostUnreachable(host, message, hint)
@@ -95,15 +95,16 @@ def _not_ssh(where: str, error: BaseException, greeting: Greeting | None) -> tup
         return None
     values = {"where": where, "count": greeting.count, "line": greeting.first}
     if not greeting.versioned:
-        message = tr("{where} sent no SSH version but other lines ({count}): {line}", **values)
+        message = tr("{where} sent other lines instead of an SSH version ({count}): {line}", **values)
     elif isinstance(error, asyncssh.ProtocolError | ValueError):
         message = tr(
-            "{where} sent other lines before its SSH version ({count}): {line}; then what is not SSH: {reason}",
+            "{where} sent other lines before its SSH version ({count}): {line}; then data that is not SSH: "
+            "{reason}",
             reason=clean(str(error)), **values,
         )  # fmt: skip
     else:
         return None
-    return message, tr("Another service may listen on that port, or something in between answers: check the port.")
+    return message, tr("Another service may listen on that port, or a device in between may answer: check the port.")
 
 
 def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Message, Message]:
@@ -125,33 +126,35 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
     if isinstance(error, OSError) and isinstance(error.filename, str):
         return (
             tr("{file} cannot be read: {reason}", file=error.filename, reason=error.strerror),
-            tr("Correct identity of this host, or make the file readable."),
+            tr("Correct identity for this host, or make the file readable."),
         )
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return (
             tr("{where} has no algorithm in common with this client: {reason}", where=where, reason=clean(str(error))),
-            tr("The SSH server is very old, very new or restricted: see Ciphers and KexAlgorithms."),
+            tr("The SSH server is very old, very new or restricted: check Ciphers and KexAlgorithms."),
         )
     if isinstance(error, ConfigParseError):
         return (
             tr("The ssh_config cannot be used: {reason}", reason=clean(str(error))),
-            tr("Correct that line; ssh -G shows what OpenSSH makes of it."),
+            tr("Correct that line; ssh -G shows how OpenSSH reads it."),
         )
     if isinstance(error, ConnectionResetError | asyncssh.ConnectionLost):
         return (
             tr("{where} closed the connection before the login", where=where),
-            tr("It may be no SSH server, be overloaded (MaxStartups), or have banned this address."),
+            tr("It may not be an SSH server, may be overloaded (MaxStartups), or may have banned this address."),
         )
     reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else clean(str(error))
     reason = reason or type(error).__name__
-    return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Try ssh by hand to see more.")
+    return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Run ssh by hand to see more.")
 
 
 def link_lost(host: str, error: BaseException | None) -> LinkLost:
     """A connection that worked and went away."""
     reason = clean(str(error)) if error is not None and str(error) else str(tr("closed by the host"))
     return LinkLost(
-        host, tr("The connection to {host} was lost: {reason}", host=host, reason=reason), tr("It is tried again.")
+        host,
+        tr("The connection to {host} was lost: {reason}", host=host, reason=reason),
+        tr("The connection is retried."),
     )
 
 
@@ -159,9 +162,10 @@ def fate_unknown(host: str, command: str, pid: int | None) -> CommandUnknown:
     """The connection went while a command ran."""
     return CommandUnknown(
         host,
-        tr("The connection to {host} went while {command} ran: it may have done its work or not", host=host,
+        tr("The connection to {host} was lost while {command} was running: it may or may not have completed", host=host,
            command=command),
-        tr("Check its effect on the host. What is left of it (pid {pid}) is ended at the next connect.",
+        tr("Check its effect on the host. If it is still running (pid {pid}), it is terminated at the next "
+           "connect.",
            pid=pid if pid is not None else "?"),
         pid=pid,
     )  # fmt: skip
@@ -171,7 +175,7 @@ def no_shell(host: str, said: bytes) -> HostUnreachable:
     """The login worked, but no command can be run: nologin, a forced command, a broken shell."""
     return HostUnreachable(
         host,
-        tr("The login on {host} runs no commands: {words}", host=host,
+        tr("The login on {host} does not run commands: {words}", host=host,
            words=last_words(said) or str(tr("it said nothing"))),
         tr("Check the account's login shell and ForceCommand in sshd_config."),
     )  # fmt: skip
@@ -181,6 +185,6 @@ def no_session(host: str) -> HostUnreachable:
     """The server opens no session for a command."""
     return HostUnreachable(
         host,
-        tr("{host} opens no session for a command", host=host),
-        tr("See MaxSessions in its sshd_config, and whether the host can start processes at all."),
+        tr("{host} does not open a session for a command", host=host),
+        tr("Check MaxSessions in its sshd_config, and whether the host can still start processes."),
     )

@@ -96,8 +96,8 @@ async def open_sftp(host: str, sessions: Sessions, *, read_only: bool) -> Sftp:
             raise link_lost(host, sessions.client.lost_by) from None
         raise HostError(
             host,
-            tr("{host} opens no SFTP session: {reason}", host=host, reason=clean(str(error))),
-            tr("See Subsystem sftp in its sshd_config, and MaxSessions."),
+            tr("{host} does not open an SFTP session: {reason}", host=host, reason=clean(str(error))),
+            tr("Check Subsystem sftp in its sshd_config, and MaxSessions."),
         ) from None
     return Sftp(host, client, sessions, read_only=read_only)
 
@@ -106,7 +106,7 @@ def _silent(host: str, timeout_s: float) -> CommandTimeout:
     return CommandTimeout(
         host,
         tr("SFTP on {host} did not answer within {seconds:g} s", host=host, seconds=timeout_s),
-        tr("Its disk, or what it has mounted, may hang."),
+        tr("Its disk or a mounted file system may hang."),
     )
 
 
@@ -161,9 +161,9 @@ class Sftp:
                 if len(found) > MOST_NAMES:
                     raise HostError(
                         self._host,
-                        tr("{path} on {host} holds more than {count} names, of which none was taken",
+                        tr("{path} on {host} holds more than {count} names; none were used",
                            path=folder, host=self._host, count=MOST_NAMES),
-                        tr("Name a folder of its own for what is kept there."),
+                        tr("Use a dedicated folder for these files."),
                     )  # fmt: skip
                 found.append((os.fsdecode(name.filename), facts_of(name.attrs)))
         return [(name, facts) for name, facts in found if name not in (".", "..")]

@@ -27,8 +27,8 @@ def copied(log: LogFile) -> SourceNotice:
     return _notice(
         log,
         tr(
-            "{path} was emptied by its rotation; the copy was read to its end. What was written between the copying "
-            "and the emptying is in neither.",
+            "{path} was truncated by its rotation; the copy was read to its end. Data written between copy and "
+            "truncation is in neither.",
             path=log.path,
         ),
     )
@@ -36,17 +36,17 @@ def copied(log: LogFile) -> SourceNotice:
 
 def emptied(log: LogFile) -> SourceNotice:
     """The file was emptied, and there is no copy."""
-    return _notice(log, tr("{path} was emptied: what was written to it and not read yet is lost", path=log.path))
+    return _notice(log, tr("{path} was truncated: data that was written but not yet read is lost", path=log.path))
 
 
 def away(log: LogFile) -> SourceNotice:
     """The file has been away for a while."""
-    return _notice(log, tr("{path} is not there any more; it is waited for", path=log.path))
+    return _notice(log, tr("{path} no longer exists; waiting for it to reappear", path=log.path))
 
 
 def lost_rest(log: LogFile) -> SourceNotice:
     """The file cannot be read any more, and no copy of it is there."""
-    text = tr("{path} was rotated away before it was read to its end: the rest of it is missing here", path=log.path)
+    text = tr("{path} was rotated out before it was read to its end: the rest of it is missing here", path=log.path)
     return _notice(log, text)
 
 

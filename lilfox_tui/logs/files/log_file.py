@@ -47,8 +47,8 @@ def nothing_there(host: str, path: str) -> FileRefused:
     """No file of that name, or none that a pattern fits."""
     return FileRefused(
         host,
-        tr("{path} on {host}: there is no such file", path=path, host=host),
-        tr("See whether the name is right, and whether the program that writes it has started."),
+        tr("{path} on {host}: no such file", path=path, host=host),
+        tr("Check the name, and whether the program that writes the file has started."),
     )
 
 
@@ -64,8 +64,8 @@ def not_regular(host: str, path: str, mode: int) -> FileRefused | None:
         )
     return FileRefused(
         host,
-        tr("{path} on {host} is not a file but a pipe, a socket or a device", path=path, host=host),
-        tr("What a program prints is read with: PROGRAM | lilfox logs -"),
+        tr("{path} on {host} is a pipe, a socket or a device, not a file", path=path, host=host),
+        tr("To read a program's output: PROGRAM | lilfox logs -"),
     )
 
 
@@ -73,21 +73,23 @@ def no_right(host: str, path: str, *, unless_root: bool = False) -> NotReadable:
     """The account may not read it; ``unless_root``: sudo, which was not allowed so far, would do."""
     hint = (
         tr(
-            "Set sudo: true for this host in the configuration, or ask for the right to read it: often a group such as "
-            "adm, or an ACL (setfacl -m u:NAME:r FILE)."
+            "Set sudo: true for this host in the configuration, or request read permission: usually membership "
+            "in a group such as adm, or an ACL (setfacl -m u:NAME:r FILE)."
         )
         if unless_root
-        else tr("Ask for the right to read it: often a group such as adm, or an ACL (setfacl -m u:NAME:r FILE).")
+        else tr(
+            "Request read permission: usually membership in a group such as adm, or an ACL (setfacl -m u:NAME:r FILE)."
+        )
     )
-    return NotReadable(host, tr("{path} on {host} may not be read by this account", path=path, host=host), hint)
+    return NotReadable(host, tr("{path} on {host} is not readable by this account", path=path, host=host), hint)
 
 
 def place_gone(source: str) -> PlaceGone:
     """A record's file is not among those of the source any more."""
     return PlaceGone(
         source,
-        tr("The file of that record is no longer among those of {source}", source=source),
-        tr("It was rotated away. Go on from the beginning, the end, or a time."),
+        tr("The file of that record no longer belongs to {source}", source=source),
+        tr("It was rotated out. Continue from the beginning, the end or a time."),
     )
 
 

@@ -382,7 +382,7 @@ class LogFileSet:
         reading = self._reading
         log = LogFile(reading.source, seen, file, sample, reading.format, reading.zone)
         if b"\0" in sample:
-            self.notes[seen.key] = tr("{path}: holds binary data (NUL bytes), read as plain text", path=seen.path)
+            self.notes[seen.key] = tr("{path}: contains binary data (NUL bytes), read as plain text", path=seen.path)
         log.log = reading.log
         log.latest = last_written(seen.path, seen.modified_s)
         former = reading.former.get(log.head)

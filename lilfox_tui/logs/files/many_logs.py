@@ -408,7 +408,7 @@ class ManyLogs:
         newest = await self.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
         times = [each.entry.time_us for each in (*oldest.records, *newest.records)]
         if len(times) < 2 or times[0] is None or times[1] is None:
-            raise UsageError(tr("no source tells times: there is no share of them"))
+            raise UsageError(tr("no source has timestamps: cannot jump by percentage"))
         return AtTime(int(times[0] + share * (times[1] - times[0]))) if share < 1 else AtEnd()
 
     async def at_line(self, number: int) -> Start | None:
@@ -416,7 +416,9 @@ class ManyLogs:
         if (only := await self._only()) is not None:
             return await only.at_line(number)
         pattern, count = self._group.pattern, len(self._group.present)
-        raise UsageError(tr("a line number is of one file, and {path} fits {count} logs", path=pattern, count=count))
+        raise UsageError(
+            tr("a line number needs a single file, and {path} matches {count} logs", path=pattern, count=count)
+        )
 
     async def line_of(self, place: str) -> int | None:
         """See :meth:`Scaled.line_of`; it is the line in the record's own log."""

@@ -42,7 +42,7 @@ def search(pattern: str) -> Search:
         reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise UsageError(
             tr("regular expression {pattern}: {reason}", pattern=pattern, reason=reason),
-            hint=tr("RE2 syntax; without look-around and backreferences, so that no pattern can hang"),
+            hint=tr("RE2 syntax: no look-around or backreferences, so that no pattern can hang"),
         ) from None
 
 

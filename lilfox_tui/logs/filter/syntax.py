@@ -115,7 +115,9 @@ class Scanner:
             held.append(self.text[at])
             at += 1
         if at == len(self.text):
-            raise self.wrong(tr("the quotation mark is not closed"), start, tr('write "text"; \\" for the mark itself'))
+            raise self.wrong(
+                tr("the quotation mark is not closed"), start, tr('write "text"; \\" for a quotation mark in it')
+            )
         self.column = at + 1
         return "".join(held)
 
@@ -312,7 +314,7 @@ class _FilterParser:
             return EVERYTHING
         where = self._alternatives()
         if not self._scanner.at_end():
-            raise self._scanner.wrong(tr("this parenthesis closes nothing"))
+            raise self._scanner.wrong(tr("unmatched closing parenthesis"))
         return where
 
     def _alternatives(self) -> Filter:
@@ -341,7 +343,7 @@ class _FilterParser:
         self._depth += 1
         if self._depth > DEEPEST:
             self._scanner.skip_space()
-            raise self._scanner.wrong(tr("more than {count} parentheses and nots inside each other", count=DEEPEST))
+            raise self._scanner.wrong(tr("more than {count} nested parentheses and nots", count=DEEPEST))
         self._scanner.skip_space()
         negated = self._keyword("not", "NOT") or self._scanner.take_minus()
         where = Not(self._negation()) if negated else self._primary()
@@ -352,7 +354,9 @@ class _FilterParser:
         scanner = self._scanner
         start = scanner.column
         if scanner.at_end() or scanner.text[start] == ")" or self._keyword("and", "AND", "or", "OR"):
-            raise scanner.wrong(tr("something to look for is missing here"), start, tr('quote a word: "and"'))
+            raise scanner.wrong(
+                tr("a search term is missing here"), start, tr('to search for the word, quote it: "and"')
+            )
         if scanner.take("("):
             return self._group(start)
         quoted = scanner.quoted()
@@ -399,7 +403,7 @@ class _FilterParser:
         if name in ("since", "until"):
             value = self._value(op)
             if op != "=":
-                raise self._scanner.wrong(tr("{name} takes ="), start, f"{name}={value}")
+                raise self._scanner.wrong(tr("{name} takes only ="), start, f"{name}={value}")
             try:
                 return self._clock.between(value if name == "since" else "", value if name == "until" else "")
             except UsageError as error:
@@ -433,7 +437,7 @@ class _FilterParser:
         if value is None:
             value = scanner.word()
             if not value:
-                raise scanner.wrong(tr("a value is missing here"), column, tr('write "" for an empty one'))
+                raise scanner.wrong(tr("a value is missing here"), column, tr('write "" for an empty value'))
         return value
 
     def _checked(self, pattern: str, column: int) -> str:

@@ -414,14 +414,14 @@ class _Elasticsearch(TimeStore):
             failed = answer.get("_shards", {}).get("failed", 0)
             if failed or answer.get("timed_out"):
                 raise ServerError(
-                    tr("{where} answers for a part of its shards only ({failed} failed)",
+                    tr("{where} returns results from some of its shards only ({failed} failed)",
                        where=self._server.where, failed=failed),
-                    tr("See the cluster's health; nothing is shown rather than a part."), status=200, passing=True,
+                    tr("Check the health of the cluster. Partial results are not shown."), status=200, passing=True,
                 )  # fmt: skip
             return list(answer["hits"]["hits"])
         except (LookupError, TypeError, AttributeError):
             raise ServerError(
-                tr("{where} does not answer as an Elasticsearch does", where=self._server.where),
+                tr("{where} does not respond like Elasticsearch", where=self._server.where),
                 tr("Is that the right address?"), status=200, passing=False,
             ) from None  # fmt: skip
 
@@ -456,9 +456,9 @@ class _Elasticsearch(TimeStore):
             return [StampedRecord(int(hit["sort"][0]), self._record(hit)) for hit in hits]
         except (LookupError, TypeError, ValueError):
             raise ServerError(
-                tr("{where} gives no time for a document: is {field} a field of dates there?",
+                tr("{where} returns a document without a time: is {field} a date field there?",
                    where=self._server.where, field=self._options.time_field),
-                tr("Set time_field to the field that holds a document's time."), status=200, passing=False,
+                tr("Set time_field to the timestamp field of the documents."), status=200, passing=False,
             ) from None  # fmt: skip
 
     def _record(self, hit: dict[str, Any]) -> LogRecord:
@@ -480,9 +480,9 @@ class _Elasticsearch(TimeStore):
 
     def _crowded(self) -> LilFoxError:
         return LilFoxError(
-            tr("{where} has {limit} documents or more of one time, and gives no tiebreak to read them in parts",
+            tr("{where} has {limit} or more documents with the same time, and no tiebreaker to page through them",
                where=self._server.where, limit=_MOST),
-            tr("Narrow the filter, or allow points in time for this user."),
+            tr("Narrow the filter, or allow this user to open a point in time."),
         )  # fmt: skip
 
 

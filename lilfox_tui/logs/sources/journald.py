@@ -233,7 +233,7 @@ class JournaldSource:
                             start, read_last, tries = AtPlace(place), place, 0
                         if batch:
                             yield batch
-                why: LilFoxError = LilFoxError(tr("journalctl ended on {host}", host=self.host.name))
+                why: LilFoxError = LilFoxError(tr("journalctl exited on {host}", host=self.host.name))
             except (HostUnreachable, CommandUnknown) as error:
                 why = error
             except HostError as error:
@@ -359,15 +359,15 @@ class JournaldSource:
         if done.exit_status == NOT_FOUND:
             return HostError(
                 host, tr("There is no journalctl on {host}", host=host),
-                tr("This host keeps no journal of systemd; read its log files instead."),
+                tr("This host has no systemd journal; read its log files instead."),
             )  # fmt: skip
         if any(words in done.stderr for words in _NOT_ALL):
             return HostError(
-                host, tr("The journal on {host} may not be read by this user", host=host),
-                tr("Add the user to the group systemd-journal there, or set sudo for this host."),
+                host, tr("The journal on {host} is not readable by this user", host=host),
+                tr("Add the user to the systemd-journal group there, or set sudo for this host."),
             )  # fmt: skip
         words = last_words(done.stderr)
-        return HostError(host, tr("journalctl does not work on {host}: {words}", host=host, words=words))
+        return HostError(host, tr("journalctl fails on {host}: {words}", host=host, words=words))
 
     async def _refuse_unknown_unit(self) -> None:
         """Called when there are no entries at all: is there such a unit?"""
@@ -378,12 +378,12 @@ class JournaldSource:
         if done.ok and done.stdout.strip() == b"LoadState=not-found":
             host = self.host.name
             raise HostError(
-                host, tr("{host} has no unit {unit}, and its journal nothing of it", host=host, unit=unit),
-                tr("See systemctl list-units --all there for the names."),
+                host, tr("{host} has no unit {unit}, and its journal has no entries of it", host=host, unit=unit),
+                tr("Run systemctl list-units --all there to see the names."),
             )  # fmt: skip
 
     def _gap(self) -> SourceNotice:
-        text = tr("The journal on {host} no longer has the last entry that was read: some may be missing here",
+        text = tr("The journal on {host} no longer contains the last entry read: some entries may be missing here",
                            host=self.host.name)  # fmt: skip
         return SourceNotice(self.name, microseconds(datetime.now(UTC)), text)
 
@@ -392,7 +392,9 @@ class JournaldSource:
         words = ["journald", options.unit, options.identifier, options.boot and f"boot {options.boot}"]
         description = " ".join(word for word in words if word)
         if not access.whole:
-            description = _("{source} (only entries of this user, who is not in systemd-journal)", source=description)
+            description = _(
+                "{source} (only this user's entries: the user is not in systemd-journal)", source=description
+            )
         status = SourceStatus(description=description, format="journald")
         if status != self._status.value:
             self._status.publish(status)

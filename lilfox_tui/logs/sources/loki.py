@@ -188,9 +188,9 @@ class _Loki(TimeStore):
             if whole := whole_stamps(entries, older=older):
                 return StampedRange(*whole)
         raise LilFoxError(
-            tr("{where} has more than {limit} entries at one nanosecond; it cannot give them in parts",
+            tr("{where} has more than {limit} entries in one nanosecond and cannot page through them",
                where=self._server.where, limit=self._most),
-            tr("Narrow the query by a label or the filter by a text."),
+            tr("Narrow the query with a label, or the filter with a text."),
         )  # fmt: skip
 
     async def _ask(self, start: int, end: int, *, older: bool, limit: int, where: Filter) -> list[StampedRecord]:
@@ -218,8 +218,8 @@ class _Loki(TimeStore):
             streams = _streams(answer)
         except (LookupError, TypeError, ValueError, AttributeError):
             raise ServerError(
-                tr("{where} answers no streams of log lines", where=self._server.where),
-                tr("The query must be one for logs, not for numbers: {query}", query=self._options.query),
+                tr("{where} does not return log streams", where=self._server.where),
+                tr("Use a log query, not a metric query: {query}", query=self._options.query),
                 status=200, passing=False,
             ) from None  # fmt: skip
         rows = []

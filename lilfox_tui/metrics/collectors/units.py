@@ -42,7 +42,7 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
     if not lines:
         return []
     if lines[-1] != _DONE:
-        return checked([], [tr("units: systemctl gave no list: {line}", line=lines[-1][:80])])
+        return checked([], [tr("units: systemctl returned no list: {line}", line=lines[-1][:80])])
     units = []
     for line in lines[:-1]:
         words = line.split()

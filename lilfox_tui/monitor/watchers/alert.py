@@ -213,13 +213,13 @@ class AlertWatch:
         named = [key for key, api in others.items() if api is not None]
         if self._own is None or not named:
             return None
-        return tr("own rules only: alerts of {others} are not shown", others=listed(named))
+        return tr("LilFox rules only: alerts of {others} are not shown", others=listed(named))
 
     async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Explanation:
         """What makes ``expression`` true or not: its left-hand side at ``end`` and in ``columns`` steps since ``start``
         (aware UTC). Raises LilFoxError, also while there is nobody to ask."""
         if self._queries is None:
-            raise LilFoxError(tr("rules are not evaluated now"))
+            raise LilFoxError(tr("the rules are not being evaluated"))
         from lilfox_tui.monitor.alert_explain import explain
 
         return await explain(self._queries, expression, start, end, columns)
@@ -299,7 +299,7 @@ class AlertWatch:
     def _running(self) -> AlertEngine | ExternalAlerts:
         if self._source is None:
             raise UsageError(
-                tr("rules are not evaluated now"), tr("name rule files in the configuration: rules: [...]")
+                tr("the rules are not being evaluated"), tr("add rule files to the configuration: rules: [...]")
             )
         return self._source
 

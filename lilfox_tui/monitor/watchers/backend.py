@@ -114,7 +114,7 @@ class BackendWatch:
             words = (outage.error.message, outage.error.hint)
             return tuple(each if isinstance(each, Message) else tr("{reason}", reason=each) for each in words if each)
         if self._reading is None:
-            return (tr("not asked yet"),)
+            return (tr("not checked yet"),)
         return tuple(each.text for each in self._reading.findings)
 
     def _judge(self, level: Level) -> None:
@@ -180,14 +180,14 @@ class WatchedBackends:
         """How a backend would run one of its slow statements. Raises KeyError, LilFoxError."""
         backend = self._watches[name].backend()
         if not isinstance(backend, Explains):
-            raise UsageError(tr("{name} has no statements to explain", name=name))
+            raise UsageError(tr("{name} does not support EXPLAIN", name=name))
         return await backend.explain(statement_id)
 
     async def sessions(self, name: str) -> tuple[EndsSessions, tuple[ClientSession, ...]]:
         """A backend that ends sessions, and those of its clients now. Raises KeyError, LilFoxError."""
         backend = self._watches[name].backend()
         if not isinstance(backend, EndsSessions):
-            raise UsageError(tr("{name} has no sessions that can be ended", name=name))
+            raise UsageError(tr("{name} does not support ending sessions", name=name))
         return backend, await backend.sessions()
 
     async def _check(self, watch: BackendWatch) -> None:

@@ -87,7 +87,8 @@ class UnsetVariables:
         """Why it is not run; None where the runbook itself does not stand in its way."""
         for name, line in self.elsewhere(command):
             return tr(
-                "line {line}: ${name} is set in another fence (line {other}), and ends with it: here it is empty",
+                "line {line}: ${name} is set in another fence (line {other}) and lost when that fence ends: here "
+                "it is empty",
                 line=command.line,
                 name=name,
                 other=line,
@@ -97,7 +98,7 @@ class UnsetVariables:
     def refuse(self, command: Command) -> None:
         """Raises LilFoxError where it is not run."""
         if (why := self.why_not(command)) is not None:
-            raise LilFoxError(why, tr("set it in this fence too, or let a <placeholder> or a capture carry the value"))
+            raise LilFoxError(why, tr("set it in this fence too, or pass the value with a <placeholder> or a capture"))
 
     def _counts(self, command: Command) -> bool:
         """Whether it is bash, and it or what comes with it in its fence changes something: a folder that is entered,

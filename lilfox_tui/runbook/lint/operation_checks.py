@@ -35,13 +35,13 @@ def _dumping(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "pipe-hides-failure",
-                _("when the first of the pipe fails, the pipe exits 0 and a short file is left; set -o pipefail"),
+                _("when the first command of a pipe fails, the pipe exits 0 and leaves a short file; set -o pipefail"),
             )
     if (line := source.first(r"\bpg_dump\b")) and not source.has(r"pg_dumpall|globals"):
         yield hazard(
             line,
             "dump-without-roles",
-            _("pg_dump leaves out roles, their passwords and settings; keep pg_dumpall --globals-only beside it"),
+            _("pg_dump omits roles, their passwords and settings; also keep pg_dumpall --globals-only"),
         )
 
 
@@ -52,14 +52,14 @@ def _keeping(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "prunes-after-failure",
-                _("runs also after a failure, by the time of files: the last good one goes; prune verified ones"),
+                _("also runs after a failure, by file time: the last good backup is deleted; prune verified ones"),
             )
     dated = source.first(r"\b(?:cp|tar)\b.*\$\{?\w*(?:DATE|STAMP)")
     if dated and not source.has(r"-delete|\brm\b|prune|forget"):
         yield hazard(
             dated,
             "never-pruned",
-            _("writes files with new names, and nothing here takes old ones away; the disk fills up"),
+            _("writes files with new names, and nothing here deletes old ones; the disk fills up"),
         )
     if source.has(r"=\$\(date[^)]*%[ST]") and (
         line := source.first(r"^(?:bash|sh|source|\.)\s+\S+\.sh\b|^\./\S+\.sh\b")
@@ -67,7 +67,7 @@ def _keeping(source: FenceSource) -> Iterator[Problem]:
         yield hazard(
             line,
             "two-clocks",
-            _("that script asks for the time again: its names may differ by a second; hand the name to it"),
+            _("that script reads the time again: its names may differ by a second; pass the name to it"),
         )
 
 
@@ -75,24 +75,25 @@ def _writing(source: FenceSource) -> Iterator[Problem]:
     """How backups are written."""
     first = source.first(_WRITES_BACKUP)
     if not source.has(r"\bumask\s+0?[07]77|chmod\s+0?[67]00|install\s+-m"):
-        yield hazard(
-            first, "readable-by-all", _("what it writes may be read by every user of the host; umask 077 before it")
-        )
+        yield hazard(first, "readable-by-all", _("every user of the host can read what it writes; set umask 077 first"))
     if not source.has(r"\bflock\b|\blockfile\b|mkdir\s+\S*lock"):
-        yield hazard(first, "no-lock", _("two at once (cron and a person) write into the same files; flock"))
+        yield hazard(first, "no-lock", _("two runs at once (cron and a person) write to the same files; use flock"))
     for line, found in source.each(r"""^\w+=["']?(/(?:backup|mnt|media|srv/backup)\S*?)["']?$"""):
         if not source.has(r"\bmountpoint\b|\bfindmnt\b"):
             yield hazard(
                 line,
                 "no-mount-check",
-                _("when {path} is not mounted, all is written to the system's own disk; mountpoint -q", path=found[1]),
+                _(
+                    "when {path} is not mounted, everything is written to the system disk; check with mountpoint -q",
+                    path=found[1],
+                ),
             )
     for line, found in source.each(r"""^\w*LOG\w*=["']?\$\{?(\w*(?:BACKUP|ROOT|DEST)\w*)"""):
         yield hazard(
             line,
             "log-on-same-disk",
             _(
-                "the log is on the disk that backups fill: a full one silences it; log elsewhere ({name})",
+                "the log is on the disk that backups fill: a full disk silences it; log elsewhere ({name})",
                 name=found[1],
             ),
         )
@@ -100,25 +101,25 @@ def _writing(source: FenceSource) -> Iterator[Problem]:
 
 def _restoring(source: FenceSource) -> Iterator[Problem]:
     for line, _found in source.each(r"\bgunzip\s+(?!.*(?:-\w*[ckt]|--keep|--stdout|--test))\S"):
-        yield hazard(
-            line, "gunzip-removes", _("takes the .gz away, which then is no backup any more; gunzip -c, or -k")
-        )
+        yield hazard(line, "gunzip-removes", _("removes the .gz, and with it the backup; use gunzip -c, or -k"))
     for line, _found in source.each(r"\btar\s+-?\w*x.*\s-C\s*/(?:\s|$)"):
         yield hazard(
-            line, "unpacks-into-root", _("unpacks into /, wherever the files were; unpack beside and move them over")
+            line,
+            "unpacks-into-root",
+            _("unpacks into /, wherever the files were; unpack into another directory and move them over"),
         )
     for line, _found in source.each(r"\bcp\s+\S*(?:backup|BACKUP|env_)\S*\s+\S*\.env$"):
         yield hazard(
             line,
             "overwrites-secrets",
-            _("overwrites .env with the rights that umask gives; install -m 0600, keep the old"),
+            _("overwrites .env with the permissions of umask; use install -m 0600, keep the old file"),
         )
     restores = source.first(r"\bpsql\b.*<\s*\S|\|\s*psql\b|\bpg_restore\b|\btar\s+-?\w*x")
     if restores and source.script and not source.has(r"(?:\[\[?|\btest)\s+-[efrs]\s|gzip\s+-t|--test"):
         yield hazard(
             restores,
             "restore-without-preflight",
-            _("begins to overwrite before it is known that every part is there and whole; look at all of them first"),
+            _("starts to overwrite before every part is known to be present and intact; check all of them first"),
         )
 
 
@@ -128,7 +129,7 @@ def _clients(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "psql-goes-on",
-                _("psql goes on after errors and exits 0; -X -1 -v ON_ERROR_STOP=1, into an empty database"),
+                _("psql continues after errors and exits 0; use -X -1 -v ON_ERROR_STOP=1, into an empty database"),
             )
     if source.has(r"PGPASS|PGSERVICE"):
         return
@@ -136,7 +137,7 @@ def _clients(source: FenceSource) -> Iterator[Problem]:
         unattended = source.script or re.search(r"<|\|", found.string)
         if unattended and not re.search(r"\s(?:-w|--no-password)\b", found.string):
             yield hazard(
-                line, "asks-password", _("may wait for a password that nobody types; -w and PGPASSFILE, mode 0600")
+                line, "asks-password", _("may wait for a password that nobody enters; use -w and PGPASSFILE, mode 0600")
             )
 
 
@@ -152,7 +153,7 @@ def check_release(source: FenceSource) -> Iterator[Problem]:
     """What is to be said of one fence."""
     if source.fence.language in ("yaml", "yml"):
         for line, _found in source.each(r"\bimage:\s*\S+:latest\b"):
-            yield hazard(line, "unpinned", _("which version that is changes by itself; name a tag or a digest"))
+            yield hazard(line, "unpinned", _("this version changes by itself; pin a tag or a digest"))
     if not source.shell:
         return
     yield from _switching(source)
@@ -167,16 +168,18 @@ def _switching(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "sed-matches-nothing",
-                _("sed exits 0 when it changes nothing; read back afterwards (grep -q) what must stand there"),
+                _("sed exits 0 when it changes nothing; afterwards check for the expected text (grep -q)"),
             )
         if found[2].startswith("/etc/") and not found[1] and source.has(r"\bsudo\b"):
-            yield hazard(line, "without-sudo", _("{path} is root's, and only other lines have sudo", path=found[2]))
+            yield hazard(
+                line, "without-sudo", _("{path} belongs to root, and only other lines use sudo", path=found[2])
+            )
     for line, _found in source.each(_RELOADS):
         if not source.has(r"\bnginx\s+-t\b"):
             yield hazard(
                 line,
                 "reload-untested",
-                _("a configuration with a fault is kept out only if it is tested; nginx -t first"),
+                _("only a test keeps out a broken configuration; run nginx -t first"),
             )
     for line, found in source.each(r"^(CURRENT_\w+|ACTIVE_\w+)="):
         again = [number for number, other in source.each(rf"^{found[1]}=") if number != line]
@@ -185,7 +188,7 @@ def _switching(source: FenceSource) -> Iterator[Problem]:
                 line,
                 "state-forgotten",
                 _(
-                    "${name} begins anew with each call, whatever is in force; read it back from what serves",
+                    "${name} is reset on every call, whatever is active; read it back from the live system",
                     name=found[1],
                 ),
             )
@@ -194,14 +197,14 @@ def _switching(source: FenceSource) -> Iterator[Problem]:
 def _versions(source: FenceSource) -> Iterator[Problem]:
     for line, _found in source.each(r"\bgit\s+pull\b"):
         yield hazard(
-            line, "unpinned", _("takes what is newest just then; fetch, and check out the commit that was tested")
+            line, "unpinned", _("pulls whatever is newest at that moment; fetch, and check out the tested commit")
         )
     for line, _found in source.each(r"\balembic\s+upgrade\b|\bmanage\.py\s+migrate\b|\bflyway\s+migrate\b"):
         if not source.has(r"pg_dump|backup|pg_basebackup"):
             yield hazard(
                 line,
                 "migrates-without-backup",
-                _("changes the schema, and nothing to go back to was kept; back up first"),
+                _("changes the schema without a backup to return to; back up first"),
             )
     restart = source.first(_RESTARTS)
     for line, _found in source.each(r"\bgit\s+(?:checkout|reset)\b"):
@@ -209,7 +212,7 @@ def _versions(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "checkout-alone",
-                _("dependencies and schema stay those of the other version; go back with all three, and look first"),
+                _("dependencies and schema stay at the other version; roll back all three, and check first"),
             )
 
 
@@ -218,14 +221,14 @@ def _values(source: FenceSource) -> Iterator[Problem]:
     for line, found in source.each(r"^(?:local\s+)?(\w+)=\"?\$\{?1\b"):
         used = [text for _line, text in source.lines if re.search(rf"\$\{{?{found[1]}\b", text)]
         if used and all(re.match(r"(?:echo|log|printf)\b", text) for text in used):
-            yield hazard(line, "value-unused", _("${name} is only said, never used", name=found[1]))
+            yield hazard(line, "value-unused", _("${name} is only printed, never used", name=found[1]))
         checked = rf"=~|\bcase\b|rev-parse|-z\s+\"?\${found[1]}"
         risky = any(re.search(r"\bgit\b|\brm\b|/[^\s/]*\$|\bpsql\b", text) for text in used)
         if risky and not source.has(checked):
             yield hazard(
                 line,
                 "value-unchecked",
-                _("${name} is taken as it comes: --force, ../; test its form first", name=found[1]),
+                _("${name} is used unchecked (--force, ../); check its form first", name=found[1]),
             )
 
 
@@ -236,18 +239,18 @@ def _restarting(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "starts-what-was-stopped",
-                _("also starts what somebody stopped on purpose, as often as it is called; is-enabled, a limit"),
+                _("also starts what was stopped on purpose, on every call; check is-enabled, set a limit"),
             )
         if not source.has(_LOOKS):
             after = next((n for n, _f in source.each(r"\bis-active\b") if n > line), line)
             yield hazard(
                 after,
                 "active-is-not-healthy",
-                _("active says that a process runs, not that it answers; ask its health"),
+                _("active means that a process runs, not that it responds; check its health"),
             )
     elif source.script and (line := source.first(_RESTARTS)) and not source.has(rf"{_LOOKS}|is-active"):
         yield hazard(
             line,
             "restart-unchecked",
-            _("the only one that serves is stopped and started, and nobody looks whether it answers; ask its health"),
+            _("restarts the only serving instance without checking that it responds; check its health"),
         )

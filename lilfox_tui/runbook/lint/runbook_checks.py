@@ -49,7 +49,7 @@ def check_steps(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
                 yield hazard(
                     command.line,
                     "iptables-append",
-                    _("does nothing behind an ACCEPT, never ends, no IPv6, may ban you; an nft set with a time-out"),
+                    _("no effect after an ACCEPT, never expires, no IPv6, may ban you; use an nft set with a timeout"),
                 )
 
 
@@ -75,7 +75,7 @@ def _captures(runbook: Runbook) -> Iterator[Problem]:
         for name in dict.fromkeys(each.name for each in command.placeholders):
             if name in several and _where(command, runbook) != several[name]:
                 text = _(
-                    "<{name}> is captured on each of {hosts}, as its own: here, on {other}, it may have none",
+                    "<{name}> is captured per host on {hosts}: here, on {other}, it may have no value",
                     name=name, hosts=several[name], other=_where(command, runbook),
                 )  # fmt: skip
                 yield hazard(command.line, "capture-of-another-host", text)
@@ -91,14 +91,16 @@ def _unset(command: Command, unset: UnsetVariables) -> Iterator[Problem]:
     """Variables that are empty where something is changed by them."""
     for name, other in unset.elsewhere(command):
         text = _(
-            "${name} is set in another fence (line {other}) and ends with it: this is not run", name=name, other=other
+            "${name} is set in another fence (line {other}) and lost when that fence ends: this is not run",
+            name=name,
+            other=other,
         )
         yield Problem(command.line, "error", "variable-of-another-fence", text)
     for name in unset.nowhere(command):
         yield hazard(
             command.line,
             "variable-unset",
-            _("${name} is set by nothing here: without it in the host's environment this is not run", name=name),
+            _("nothing here sets ${name}: unless the host's environment has it, this is not run", name=name),
         )
 
 
@@ -112,13 +114,13 @@ def _order(step: Step) -> Iterator[Problem]:
             yield hazard(
                 command.line,
                 "follow-first",
-                _("never ends by itself: pasted at once, what follows it is not run; put it last"),
+                _("never ends by itself: pasted as a whole, the lines after it do not run; put it last"),
             )
         elif command.kind == "interactive":
             yield hazard(
                 command.line,
                 "interactive-first",
-                _("takes the terminal: pasted at once, what follows it is typed into it; a fence of its own"),
+                _("takes the terminal: pasted as a whole, the lines after it become its input; use a separate fence"),
             )
     for at, command in enumerate(commands):
         found = _EXPORT.match(command.text)
@@ -127,7 +129,7 @@ def _order(step: Step) -> Iterator[Problem]:
             yield hazard(
                 command.line,
                 "export-no-effect",
-                _("units do not see what a shell exports: nothing is switched; change the unit's EnvironmentFile"),
+                _("units do not see a shell's exports: nothing is switched; change the unit's EnvironmentFile"),
             )
 
 
@@ -145,7 +147,10 @@ def _changes(step: Step, undone: set[str | None]) -> Iterator[Problem]:
     yield hazard(
         changing[0].line,
         "change-unchecked",
-        _("changes something, and the step has neither a check nor a rollback; {example}", example='{"check": true}'),
+        _(
+            "changes something, but the step has neither a check nor a rollback; add {example}",
+            example='{"check": true}',
+        ),
     )
 
 
@@ -162,7 +167,8 @@ def _of_each(step: Step) -> Iterator[Problem]:
                 command.line,
                 "of-each-command",
                 _(
-                    "“{name}” holds for each of the {count} commands of this fence; put the one meant into its own",
+                    "“{name}” applies to each of the {count} commands of this fence; move the intended one into "
+                    "its own fence",
                     name=name, count=counts[command.fence],
                 ),
             )  # fmt: skip
@@ -173,7 +179,7 @@ def _shown(command: Command) -> Iterator[Problem]:
         yield hazard(
             command.line,
             "edit-in-no-process",
-            _("is shown and not run: typed in anywhere it changes no process that serves; say which file, and reload"),
+            _("is only shown, not run: typing it in changes no running process; name the file, and reload"),
         )
 
 
@@ -188,7 +194,7 @@ def _destroys(command: Command) -> Iterator[Problem]:
                 command.line + number,
                 "destroys",
                 _(
-                    "{command} cannot be undone; {example} has its hosts typed before",
+                    "{command} cannot be undone; {example} requires its hosts to be typed first",
                     example='{"risk": "destroy"}',
                     command=found[0],
                 ),
@@ -205,7 +211,8 @@ def _placeholders(
                 command.line,
                 "placeholder-untyped",
                 _(
-                    "<{name}> is a redirection to a shell; LilFox takes any text for it: give it a type under vars",
+                    "a shell reads <{name}> as a redirection; LilFox accepts any text for it: give it a type "
+                    "under vars",
                     name=placeholder.name,
                 ),
             )
@@ -247,7 +254,7 @@ def _places(sources: Sequence[FenceSource]) -> Iterator[Problem]:
                 line,
                 "restored-from-elsewhere",
                 _(
-                    "written to {folder}, but the restore in line {line} looks in {other}",
+                    "written to {folder}, but the restore on line {line} looks in {other}",
                     folder=folder, line=read[other], other=other[0],
                 ),
             )  # fmt: skip
@@ -258,7 +265,7 @@ def _places(sources: Sequence[FenceSource]) -> Iterator[Problem]:
                 line,
                 "nobody-writes-it",
                 _(
-                    "nothing in this file writes {path}…: it will not be there; keep it when releasing",
+                    "nothing in this file writes {path}…: it will be missing; save it when releasing",
                     path=f"{folder}/{prefix}",
                 ),
             )
@@ -277,7 +284,7 @@ def _retention(sources: Sequence[FenceSource]) -> Iterator[Problem]:
                 number,
                 "retention-differs",
                 _(
-                    "-mtime +{days} here, +{other} in line {line}: older sets lack a part; one rule for all",
+                    "-mtime +{days} here, +{other} on line {line}: older sets lack a part; use one rule for all",
                     days=days, line=found[0][0], other=found[0][1],
                 ),
             )  # fmt: skip
@@ -302,7 +309,7 @@ def _ports(sources: Sequence[FenceSource]) -> Iterator[Problem]:
                     number,
                     "port-taken",
                     _(
-                        "{name}: port {port} is that of another service, in line {line}",
+                        "{name}: port {port} belongs to another service, on line {line}",
                         name=name,
                         port=port,
                         line=others[0],
@@ -316,5 +323,5 @@ def _exceptions(sources: Sequence[FenceSource]) -> Iterator[Problem]:
     for source in sources:
         for line, _found in source.each(r"\.get\(\"exception\",\s*\{\}\)\.get\("):
             yield hazard(
-                line, "exception-is-text", _("“exception” is a text in these logs, which has no .get; take both shapes")
+                line, "exception-is-text", _("“exception” is a string in these logs and has no .get; handle both forms")
             )

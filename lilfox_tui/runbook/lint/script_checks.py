@@ -121,7 +121,7 @@ def _unheard(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 source.fence.line + 1,
                 "goes-on-after-failure",
-                _("goes on when a command fails, and its last one says how it ended; set -euo pipefail"),
+                _("continues when a command fails, and the last command decides its status; set -euo pipefail"),
             )
         yield from _success(source)
         yield from _returned(source)
@@ -131,7 +131,10 @@ def _unheard(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "status-of-another",
-                _("$? is of that script's last command: with an echo at its end always 0; let it exit as it ended"),
+                _(
+                    "$? is the status of that script's last command: always 0 after a final echo; make it exit "
+                    "with its real status"
+                ),
             )
         before = text
 
@@ -145,7 +148,10 @@ def _quiet_greps(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "quiet-grep",
-                _("grep -q leaves at its first match; what writes to it fails by chance, and with pipefail all does"),
+                _(
+                    "grep -q exits at its first match; the command before it may then fail, and with pipefail the "
+                    "whole pipe fails"
+                ),
             )
 
 
@@ -155,7 +161,9 @@ def _success(source: FenceSource) -> Iterator[Problem]:
     for line, text in source.lines:
         if _SAYS.match(text) and not _TESTED.search(before):
             yield hazard(
-                line, "success-unchecked", _("says so whatever happened before it; test the command, then say it")
+                line,
+                "success-unchecked",
+                _("reports success whatever happened before it; test the command, then report"),
             )
         before = text
 
@@ -175,7 +183,7 @@ def _returned(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "failure-passed-over",
-                _("{name} returns a failure here and nobody looks; {name} || exit 1", name=word),
+                _("{name} returns a failure here that nothing checks; {name} || exit 1", name=word),
             )
 
 
@@ -190,7 +198,7 @@ def _paths(source: FenceSource) -> Iterator[Problem]:
                         line,
                         "relative-path",
                         _(
-                            "{path} is beside wherever it is called: cron calls in $HOME; write the whole path",
+                            "{path} is relative to the working directory: cron starts in $HOME; write the full path",
                             path=path,
                         ),
                     )
@@ -202,27 +210,28 @@ def _paths(source: FenceSource) -> Iterator[Problem]:
                 yield hazard(
                     line,
                     "unquoted-variable",
-                    _('${name} without quotes: empty or with a blank it names other files; "${name}"', name=name),
+                    _(
+                        '${name} without quotes: if it is empty or has a space, it names other files; write "${name}"',
+                        name=name,
+                    ),
                 )
     if not source.has(r"\bmkdir\b|install\s+-d"):
         for line, found in source.each(r"""^\w*LOG\w*=["']?(/var/log/[\w.-]+)/"""):
             yield hazard(
                 line,
                 "log-folder-missing",
-                _("{path} may not be there: nothing is then logged; install -d {path}", path=found[1]),
+                _("{path} may not exist: then nothing is logged; install -d {path}", path=found[1]),
             )
 
 
 def _lines(source: FenceSource) -> Iterator[Problem]:
     for line, _found in source.each(r"^(?:[\d*/,-]+\s+){5}\S"):
         yield hazard(
-            line, "crontab-line", _("a line of a crontab is no command; put it in with crontab -e, or a timer")
+            line, "crontab-line", _("a crontab line is not a command; install it with crontab -e, or use a timer")
         )
     if source.fence.language != "console":
         for line, _found in source.each(r"^\$\s+\w"):
-            yield hazard(
-                line, "prompt", _("“$ ” stands before the command: the shell looks for a command of that name")
-            )
+            yield hazard(line, "prompt", _("“$ ” is before the command: the shell looks for a command of that name"))
 
 
 # Hazards of Python that a manual carries: health checks, alerts by mail, what reads logs.
@@ -236,31 +245,36 @@ def check_python(source: FenceSource) -> Iterator[Problem]:
         yield hazard(
             line,
             "starttls-unverified",
-            _("checks no certificate: whoever is between reads the password; context=ssl.create_default_context()"),
+            _(
+                "verifies no certificate: a man in the middle can read the password; "
+                "context=ssl.create_default_context()"
+            ),
         )
     for line, _found in source.each(r"^except\s*:"):
-        yield hazard(line, "bare-except", _("hides every fault, its own too; name what is expected, say the rest"))
+        yield hazard(
+            line, "bare-except", _("hides every error, including its own; name the expected ones, report the rest")
+        )
     if (line := source.first(r"\.(?:send_message|sendmail)\(")) and not source.has(r"open\(|sqlite|redis|state|last_"):
         yield hazard(
             line,
             "mails-each-time",
-            _("sends a mail each time that it is called; keep what was told, and tell when it ends"),
+            _("sends a mail on every call; remember what was sent, and send one when it ends"),
         )
     mails = source.has(r"send_message|sendmail") and source.has(r"requests\.get|urlopen|httpx")
     if mails and (line := source.first(r"https?://(?:localhost|127\.0\.0\.1)")):
         yield hazard(
             line,
             "only-this-host",
-            _("looks from the host itself: when that is gone nobody says so; look from elsewhere"),
+            _("checks from the host itself: when the host is down, nobody is notified; check from elsewhere"),
         )
     for line, _found in source.each(r"datetime\.(?:utcnow\(\)|now\(\))"):
-        yield hazard(line, "naive-time", _("a time without its zone; datetime.now(timezone.utc)"))
+        yield hazard(line, "naive-time", _("a time without a time zone; use datetime.now(timezone.utc)"))
     for line, found in source.each(r"open\(\s*[\"'](?!/)(\w[\w.-]*)/[^\"']*[\"']\s*,\s*[\"'][aw]"):
         if not source.has(r"mkdir|makedirs"):
             yield hazard(
                 line,
                 "log-folder-missing",
-                _("{path} may not be there: nothing is then logged; install -d {path}", path=f"{found[1]}/"),
+                _("{path} may not exist: then nothing is logged; install -d {path}", path=f"{found[1]}/"),
             )
 
 
@@ -290,5 +304,5 @@ def check_secrets(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "secret-in-text",
-                _("a password or key stands in the text; ask for it (type: secret), or read it from a file"),
+                _("a password or key is in the text; ask for it (type: secret), or read it from a file"),
             )

@@ -75,7 +75,7 @@ def read_front_matter(lines: Sequence[str]) -> FrontMatter:
     end = next((at for at, line in enumerate(lines) if at and line.rstrip() in _ENDS), None)
     if end is None:
         if any(line.startswith(("lilfox:", "vars:")) for line in lines[1:40]):
-            text = _("the front matter has no end; close it with a line of ---")
+            text = _("the front matter is not closed; end it with a line of ---")
             return FrontMatter(problems=(Problem(1, "error", "front-matter", text),))
         return FrontMatter()
     inner = lines[1:end]
@@ -100,7 +100,7 @@ def _read(text: str, end: int) -> FrontMatter:
         if isinstance(node, MapNode):
             variables = tuple(_variables(node, findings))
         elif node is not None:
-            findings.add(node.line, ("vars",), _("a mapping is wanted here; write lines of the form name: value"))
+            findings.add(node.line, ("vars",), _("expected a mapping; write lines of the form name: value"))
     return FrontMatter(
         header=header, variables=variables, problems=tuple(_problems(findings)), written=written, end=end
     )
@@ -122,7 +122,7 @@ def _variables(node: MapNode, findings: Findings) -> list[Variable]:
     for key, value in node.entries:
         path = ("vars", key.text)
         if not _NAME.fullmatch(key.text):
-            findings.add(key.line, path, _("not a name; use letters, digits, - and _, first a letter"))
+            findings.add(key.line, path, _("not a name; use letters, digits, - and _, starting with a letter"))
             continue
         written = to_struct(_WrittenVariable, value, findings, path)
         if wrong := _contradiction(written):
@@ -154,13 +154,13 @@ def _contradiction(written: _WrittenVariable) -> str:
     if written.type == "enum" and not written.choices:
         return _("an enum needs choices: [one, two]")
     if written.choices and written.type != "enum":
-        return _("choices belong to an enum; write type: enum")
+        return _("choices are only for an enum; write type: enum")
     if written.type == "regex" and not written.pattern:
         return _("a regex needs its pattern")
     if written.deny and written.type not in ("ip", "cidr"):
-        return _("deny belongs to ip and cidr")
+        return _("deny is only for ip and cidr")
     if written.type == "secret" and written.default is not None:
-        return _("a secret has no default: it would stand in this file")
+        return _("a secret has no default: it would be stored in this file")
     if written.min is not None and written.max is not None and written.min > written.max:
         return _("min is larger than max")
     from lilfox_tui.logs.filter.model import search
@@ -191,7 +191,7 @@ def problems_of_names(runbook: Runbook) -> list[Problem]:
             continue
         if fence.name in first:
             what = _(
-                "the name “{name}” is that of the fence in line {line} already",
+                "the fence on line {line} already has the name “{name}”",
                 name=fence.name,
                 line=first[fence.name].line,
             )
@@ -212,7 +212,7 @@ def _captured_secrets(runbook: Runbook) -> list[Problem]:
         for name in command.attributes.capture:
             if name in secret or names_a_secret(name):
                 what = _(
-                    "capture: “{name}” is a secret, and what is printed is kept; the command that needs it can read it",
+                    "capture: “{name}” is a secret, and output is saved; let the command that needs it read it",
                     name=name,
                 )
                 found.setdefault(command.fence, Problem(command.line - 1, "error", "attribute-value", what))
@@ -242,7 +242,7 @@ def _circles(named: dict[str, _Named]) -> list[Problem]:
             name = named[name].undoes
         if name in way:
             circle = [*way[way.index(name) :], name]
-            what = _("rollbacks in a circle: {names}", names=" → ".join(circle))
+            what = _("circular rollbacks: {names}", names=" → ".join(circle))
             problems.append(Problem(named[name].line, "error", "rollback-circle", what))
     return problems
 
@@ -280,7 +280,7 @@ def data_of(path: Path) -> bytes:
     except OSError as error:
         raise UnreadableRunbook(path, tr("cannot be read: {reason}", reason=error.strerror or "")) from None
     if len(data) > LARGEST:
-        raise UnreadableRunbook(path, tr("larger than 64 MiB; that is no runbook"), tr("divide it"))
+        raise UnreadableRunbook(path, tr("larger than 64 MiB; not a runbook"), tr("split it"))
     return data
 
 
@@ -312,7 +312,7 @@ def parse(data: bytes, path: str) -> Document:
     for runbook in runbooks:
         problems += problems_of_names(runbook)
     if not runbooks:
-        what = _("no runbook: no heading here owns a numbered list of steps")
+        what = _("no runbook: no heading here directly contains a numbered list of steps")
         problems.append(Problem(1, "error" if front.written else "warning", "no-steps", what))
     everything = tuple(
         Fence(
@@ -347,7 +347,7 @@ def _lines(data: bytes, problems: list[Problem]) -> list[str]:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        problems.append(Problem(line, "error", "encoding", _("a NUL character; this is no text")))
+        problems.append(Problem(line, "error", "encoding", _("a NUL character; this is not text")))
         text = text.replace("\0", "\ufffd")
     lines = text.split("\n")
     if not lines[-1]:
@@ -428,7 +428,7 @@ class _RunbookBuilder:
     def _outside(self, blocks: Sequence[MarkdownBlock]) -> None:
         for block in blocks:
             if block.kind == "fence":
-                what = _("this fence stands before the first step and is not run; put it into a step")
+                what = _("this fence is before the first step and is not run; move it into a step")
                 self.problems.append(Problem(block.line, "warning", "fence-outside", what))
 
     def _step(self, item: ListItem, blocks: Sequence[MarkdownBlock], number: int) -> tuple[Step, int]:

@@ -56,7 +56,7 @@ def read_info(info: str, line: int) -> tuple[str, Attributes | None, list[Proble
     except (ValueError, RecursionError, _Twice) as error:
         reason = getattr(error, "msg", None) or str(error)
         text = _(
-            "the attributes are no JSON object ({reason}); write them as {example}", reason=reason, example=_EXAMPLE
+            "the attributes are not a JSON object ({reason}); write them as {example}", reason=reason, example=_EXAMPLE
         )
         return language, None, [Problem(line, "error", "attributes", text)]
     values: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def read_info(info: str, line: int) -> tuple[str, Attributes | None, list[Proble
         if known is None:
             from lilfox_tui.config.yaml_nodes import quoted, rather
 
-            text = _("attribute {key} is not known; {rather}", key=quoted(key), rather=rather(key, _KEYS))
+            text = _("unknown attribute {key}; {rather}", key=quoted(key), rather=rather(key, _KEYS))
             problems.append(Problem(line, "warning", "attribute-unknown", text))
             continue
         field, reader = known
@@ -101,13 +101,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         keys = [key for key, _value in pairs]
-        raise _Twice(_("{key} stands there twice", key=next(key for key in keys if keys.count(key) > 1)))
+        raise _Twice(_("{key} appears twice", key=next(key for key in keys if keys.count(key) > 1)))
     return made
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or any(ord(char) < 32 for char in value):
-        raise _WrongAttribute(_("write a text of one line"))
+        raise _WrongAttribute(_("write one line of text"))
     return value
 
 
@@ -155,7 +155,7 @@ def _capture(value: Any) -> dict[str, str]:
         if not _NAME.fullmatch(name) or not isinstance(pattern, str):
             raise _WrongAttribute(_("write an object of variables and regular expressions"))
         if not _compiled(pattern).groups:
-            raise _WrongAttribute(_("{pattern} has no group; put what is to be kept into parentheses", pattern=pattern))
+            raise _WrongAttribute(_("{pattern} has no group; put the part to keep in parentheses", pattern=pattern))
     return dict(value)
 
 
@@ -170,12 +170,12 @@ def _compiled(pattern: str) -> re2.Pattern:
     except UnicodeEncodeError:
         reason = _("half a character (a lone surrogate)")
         raise _WrongAttribute(
-            _("{pattern} is no regular expression: {reason}", pattern=pattern, reason=reason)
+            _("{pattern} is not a regular expression: {reason}", pattern=pattern, reason=reason)
         ) from None
     except re2.error as error:
         reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
         raise _WrongAttribute(
-            _("{pattern} is no regular expression: {reason}", pattern=pattern, reason=reason)
+            _("{pattern} is not a regular expression: {reason}", pattern=pattern, reason=reason)
         ) from None
 
 
@@ -227,7 +227,7 @@ class FenceReader:
             attributes = known or _NONE
             self.problems += problems
         if not block.closed:
-            what = _("this fence has no end; close it with a line of its own marks")
+            what = _("this fence is not closed; end it with a line of the same marks")
             self.problems.append(Problem(block.line, "error", "fence-open", what))
             known = None
         if not text.strip():
@@ -266,13 +266,13 @@ class FenceReader:
         line = block.line + 1 + part.line
         does: Kind = "none"
         if part.syntax_error:
-            what = _("bash cannot read this: {reason}", reason=part.syntax_error)
+            what = _("bash cannot parse this: {reason}", reason=part.syntax_error)
             self.problems.append(Problem(line, "error", "syntax", what))
         elif attributes is not None:
             does = kind(known, attributes, ours=self._ours)
             self._told(known, attributes, line)
         if part.whole:
-            what = _("where the first command ends was not found out: the rest of this fence is taken as one")
+            what = _("cannot find where the first command ends: the rest of this fence is treated as one command")
             self.problems.append(Problem(line, "warning", "not-split", what))
         return Command(
             text=part.text,
@@ -310,10 +310,10 @@ class FenceReader:
         if attributes.risk != "read" or self._ours:
             return
         if known == "change":
-            what = _("risk is “read”, but this is known to change something; it is asked for as a change")
+            what = _("risk is “read”, but this is known to change something; it needs confirmation as a change")
             self.problems.append(Problem(line, "error", "risk-too-low", what))
         elif known == "unknown":
-            what = _("risk is “read”, but nobody knows that this only reads; it is asked for as a change")
+            what = _("risk is “read”, but this is not known to only read; it needs confirmation as a change")
             self.problems.append(Problem(line, "warning", "risk-not-known", what))
 
 

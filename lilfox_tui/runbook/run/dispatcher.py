@@ -58,10 +58,13 @@ class RunOwnership:
             await self.take(face)
         elif held is not None and acts.process != face.process:
             raise LilFoxError(
-                tr("{who} acts in this run since {since:%H:%M:%S} UTC; nothing was done", who=acts.who, since=held.at),
-                tr("to act instead of them: O in pane 4, or lilfox runbook run --resume {run}",
-                   run=self._record.run_id),
-            )  # fmt: skip
+                tr(
+                    "{who} has been in control of this run since {since:%H:%M:%S} UTC; nothing was done",
+                    who=acts.who,
+                    since=held.at,
+                ),
+                tr("to take over: O in pane 4, or lilfox runbook run --resume {run}", run=self._record.run_id),
+            )
 
     async def take(self, face: RunClient) -> None:
         """From now on ``face`` acts; who did before follows."""
@@ -82,7 +85,7 @@ class RunOwnership:
         held = self._record.folding.acts
         if held is not None and held.face is not None:
             self._record.fact(ClientActs(at=now(), before=held.face.who), must=False)
-            self._record.say(_("{who} has left; who orders next acts", who=held.face.who))
+            self._record.say(_("{who} has left; the next client to give an order takes control", who=held.face.who))
 
 
 # A change that failed on its way: how far it came only a look at its host tells. What takes it back may be run, too,
@@ -138,15 +141,15 @@ def outcome_of(folding: RunReducer, *, aborted: bool = False, failure: LilFoxErr
         return _ended(state, str(message), " ".join(filter(None, map(str, hints))), result)
     left = [turn for turn in turns if not folding.passed(turn)]
     if aborted or left:
-        message = ntr("it was ended before its command was done",
-                      "it was ended with {left} of {count} commands left", len(turns), left=len(left))  # fmt: skip
+        message = ntr("the run was ended before its command was done",
+                      "the run was ended with {left} of {count} commands left", len(turns), left=len(left))  # fmt: skip
         return _ended("partly" if changed else "cancelled", str(message), str(hint), result)
     if states["skipped"]:
         done = len(turns) - states["skipped"] - states["undone"]
         skipped = tr("commands done: {done}, skipped: {skipped}", done=done, skipped=states["skipped"])
         return _ended("partly", str(skipped), "", result)
     if states["undone"]:
-        return _ended("partly" if changed else "failed", str(tr("what was changed was taken back")), str(hint), result)
+        return _ended("partly" if changed else "failed", str(tr("the changes were undone")), str(hint), result)
     return Outcome("ok", str(ntr("the command is done", "all {count} commands are done", len(turns))), "", 0, result)
 
 
@@ -182,14 +185,14 @@ def _first(folding: RunReducer, turns: list[Turn], state: State) -> tuple[Messag
 def _half_done(folding: RunReducer, failed: CommandResult) -> Message | str:
     if not is_half_done(folding, failed):
         return ""
-    return tr("what failed may have changed something on {host} before it failed: look there", host=failed.host)
+    return tr("the failed command may have changed something on {host}: check there", host=failed.host)
 
 
 def _hint(changed: int, undoable: bool) -> Message | str:
     if not changed:
         return ""
     if undoable:
-        return tr("changes in force: {count}; the runbook can take some of them back", count=changed)
+        return tr("changes in force: {count}; the runbook can undo some of them", count=changed)
     return tr("changes in force: {count}", count=changed)
 
 
@@ -301,8 +304,8 @@ class OrderDispatcher:
             running = self._folding.running()
             what = f"{running[0].host}: {running[0].shown}" if running else tr("a command")
             raise LilFoxError(
-                tr("not now: this runs, begun by {by}: {what}", by=running[0].by if running else "?", what=what),
-                tr("wait for its end, or stop it"),
+                tr("busy: {by} is running {what}", by=running[0].by if running else "?", what=what),
+                tr("wait until it ends, or stop it"),
             )
 
     def _step(self, number: int) -> None:
@@ -330,7 +333,7 @@ class OrderDispatcher:
         if not order.again:
             refuse_again(self._folding, turn)
         if self._folding.command(turn).kind == "interactive":
-            raise LilFoxError(tr("this needs a terminal: it is run where you are, not by the job"))
+            raise LilFoxError(tr("this needs a terminal: it runs in yours, not in the job"))
         ready = await self._runner.ready(turn)
         if not order.seen:
             refuse_unseen(ready)
@@ -357,7 +360,7 @@ class OrderDispatcher:
         try:
             refuse_behind_undone(self._folding)  # one that took something back may have been asked for just now
             if not await self._walk(by) and on_failure == "undo" and self._may_undo():
-                self._record.say(_("taking back what was changed"), "warning")
+                self._record.say(_("undoing the changes"), "warning")
                 await self._undo(self._undoable(), by, seen=False)
         except LilFoxError as error:
             self._end(outcome_of(self._folding, failure=error))
@@ -368,7 +371,7 @@ class OrderDispatcher:
         """Nothing is taken back beside a command that may still run."""
         unknown = any(self._folding.state_of(turn) == "unknown" for turn in self._folding.turns())
         if unknown:
-            self._record.say(_("nothing is taken back: nobody knows how a command ended"), "bad")
+            self._record.say(_("nothing is undone: the outcome of a command is unknown"), "bad")
         return not unknown and not self._ending
 
     async def _walk(self, by: str) -> bool:
@@ -379,10 +382,12 @@ class OrderDispatcher:
             turn = self._folding.left(whole)
             step = self._folding.runbook.steps[turn.step]
             if turn.command is None:
-                self._record.say(_("{step}. {title}: is done by hand", step=turn.step + 1, title=step.title), "warning")
+                self._record.say(
+                    _("{step}. {title}: to be done by hand", step=turn.step + 1, title=step.title), "warning"
+                )
                 continue
             if self._folding.command(turn).kind == "interactive":
-                reason = _("it needs a terminal, and nobody is asked")
+                reason = _("it needs a terminal, but this run is unattended")
                 await self._record.skipped(
                     CommandSkipped(at=now(), step=turn.step, command=turn.command, reason=reason, by=by)
                 )
@@ -406,7 +411,7 @@ class OrderDispatcher:
         self._runner.take_given(order.values)
         runs = [order.run] if order.run else self._undoable()
         if not runs or not self._folding.rollback_of(runs[0]):
-            raise LilFoxError(tr("the runbook does not say how anything that was done here is taken back"))
+            raise LilFoxError(tr("the runbook does not say how to undo anything that was done here"))
         self.begin(self._undo(runs, by, seen=True))
 
     async def _undo(self, runs: Sequence[str], by: str, *, seen: bool) -> None:
@@ -422,7 +427,7 @@ class OrderDispatcher:
                 if not seen:
                     refuse_unseen(ready)
                 if not await self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)):
-                    self._record.say(_("what takes it back did not work; nothing more is taken back"), "bad")
+                    self._record.say(_("undoing failed; nothing more is undone"), "bad")
                     return
 
     async def _skip(self, order: Skip, by: str) -> None:
@@ -431,7 +436,7 @@ class OrderDispatcher:
         if order.command is not None:
             self._turn(order.step, order.command, ())
         if not order.reason.strip():
-            raise LilFoxError(tr("say why it is skipped"))
+            raise LilFoxError(tr("give the reason for skipping it"))
         await self._record.skipped(
             CommandSkipped(at=now(), step=order.step, command=order.command, reason=order.reason.strip(), by=by)
         )
@@ -473,14 +478,14 @@ class OrderDispatcher:
     async def _terminal_ended(self, order: TerminalEnded, face: RunClient) -> None:
         result, began = self._folding.result(self._terminal), self._terminal_face
         if result is None or result.host != order.host or began is None or began.process != face.process:
-            raise LilFoxError(tr("nothing of this run is in your terminal now"))
+            raise LilFoxError(tr("no command of this run is in your terminal now"))
         run = self._left_terminal()
         clean = order.exit_status == 0
         worked = clean if order.worked is None else order.worked
         message = "" if clean else str(_("it ended with {status}", status=order.exit_status))
         if worked != clean:
-            said = _("{who} says that it worked", who=face.name)
-            message = " ".join([message, said if worked else _("{who} says that it did not work", who=face.name)])
+            said = _("{who} reports that it worked", who=face.name)
+            message = " ".join([message, said if worked else _("{who} reports that it did not work", who=face.name)])
         ended = CommandEnded(
             at=now(),
             run=run,
@@ -493,15 +498,15 @@ class OrderDispatcher:
     async def _stop(self) -> None:
         if await self._leave_terminal():
             return
-        if not self._runner.stop(tr("somebody stopped it")):
-            raise LilFoxError(tr("nothing runs now"))
+        if not self._runner.stop(tr("stopped on request")):
+            raise LilFoxError(tr("nothing is running"))
 
     async def _leave_terminal(self) -> bool:
         """What a face had in its terminal and did not tell the end of; whether there was something."""
         if not self._terminal:
             return False
         run = self._left_terminal()
-        message = _("the terminal in which it ran has not told how it ended")
+        message = _("the terminal that ran it did not report how it ended")
         await self._runner.told_end(CommandEnded(at=now(), run=run, state="unknown", message=message))
         return True
 

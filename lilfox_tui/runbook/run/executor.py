@@ -155,7 +155,7 @@ class CommandExecution:
             if marked.status is None:
                 return _without_end(error)
         if marked.status is None:
-            return ExecutionEnd(state="failed", message=tr("it was killed, and left no exit status"))
+            return ExecutionEnd(state="failed", message=tr("it was killed and left no exit status"))
         return ExecutionEnd(state="done", exit_status=marked.status)
 
     async def _changes(self) -> ExecutionEnd:
@@ -210,14 +210,15 @@ class CommandExecution:
                     read[each.stream] += len(each.data)
         except LilFoxError as error:
             return ExecutionEnd(state="unknown", message=error.message)
-        return ExecutionEnd(state="unknown", message=tr("{host} does not tell how it ended", host=self._host.name))
+        return ExecutionEnd(state="unknown", message=tr("{host} does not report how it ended", host=self._host.name))
 
     async def _seen(self, look: detached.DetachedState) -> ExecutionEnd:
         """The end that the host tells."""
         host = self._host.name
         unbegun = look.state in ("absent", "unbegun") or (look.state == "ended" and look.exit_status is None)
         if self._ran and unbegun:
-            gone = tr("{host} knows nothing of it any more, and nobody saw its end: see ~/.cache/lilfox/jobs there",
+            gone = tr("{host} has no record of it any more, and its outcome is unknown: see ~/.cache/lilfox/jobs "
+                      "there",
                       host=host)  # fmt: skip
             return ExecutionEnd(state="unknown", message=gone)
         if look.state in ("absent", "unbegun"):
@@ -225,16 +226,17 @@ class CommandExecution:
             look = await detached.cancel(self._host, self._task.run, sudo=self._task.sudo)
         if look.state != "ended":
             gone = tr(
-                "it runs no more on {host}, and nobody saw its end: it was killed, or the host went down", host=host
+                "it no longer runs on {host}, and its outcome is unknown: it was killed, or the host went down",
+                host=host,
             )
             return ExecutionEnd(state="unknown", message=gone)
         if look.exit_status is None:
-            before = tr("it was ended on {host} before it began", host=host)
+            before = tr("it was ended on {host} before it started", host=host)
             return ExecutionEnd(state="not begun", message=before, stopped=self._why is not None)
         if look.cancelled:
             return ExecutionEnd(
                 state="failed",
-                message=self._why or tr("somebody cancelled it on {host}", host=host),
+                message=self._why or tr("it was cancelled on {host}", host=host),
                 exit_status=look.exit_status,
                 stopped=True,
             )
@@ -248,12 +250,12 @@ class CommandExecution:
                 look = await detached.cancel(self._host, self._task.run, sudo=self._task.sudo)
                 if look.state != "running":
                     return await self._followed()
-            reason = tr("it does not end")
+            reason = tr("it keeps running")
         except LilFoxError as error:
             reason = error.message
         except TimeoutError:
             pass
-        return ExecutionEnd(state="unknown", message=tr("{why}, and it is not known to have ended: {reason}", why=why,
+        return ExecutionEnd(state="unknown", message=tr("{why}, and it may not have ended: {reason}", why=why,
                    reason=reason), stopped=True)  # fmt: skip
 
     def _given(self, mark: str) -> bytes:

@@ -55,8 +55,8 @@ def resolve(config: Config, word: str, run: tuple[str, ...] = ()) -> tuple[str, 
         names = _of_part(config, part, run)
         if not names:
             raise UsageError(
-                tr("{word}: no host of the configuration is meant by that", word=part),
-                tr("hosts are: {names}", names=listed(config.hosts) or HERE),
+                tr("{word}: matches no host of the configuration", word=part),
+                tr("available hosts: {names}", names=listed(config.hosts) or HERE),
             )
         found |= dict.fromkeys(names)
     return tuple(found)
@@ -91,7 +91,7 @@ def host_config(config: Config, name: str) -> HostConfig:
         return HostConfig(local=True)
     raise UsageError(
         tr("there is no host {name} in the configuration", name=name),
-        tr("hosts are: {names}", names=listed(config.hosts) or HERE),
+        tr("available hosts: {names}", names=listed(config.hosts) or HERE),
     )
 
 
@@ -143,7 +143,7 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
     if variable.type == "enum" or not variable.from_:
         return tuple(map(ValueChoice, variable.choices))
     if verdict_of_text(variable.from_) != "read":
-        raise LilFoxError(tr("{name}: its from: is not known to read only; it is not run", name=variable.name))
+        raise LilFoxError(tr("{name}: its from: is not known to only read; it is not run", name=variable.name))
     name = hosts[0] if hosts else here(config)
     wall = WALL if allows_no_change(config, name) else ""
     argv = ("bash", "--noprofile", "--norc", "-c", f"{wall}{variable.from_}")
@@ -157,7 +157,7 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
             tr("{name}: its choices cannot be read: {reason}", name=variable.name, reason=said or done.exit_status)
         )
     if not found and refused:
-        raise LilFoxError(tr("{name}: all that is offered would be refused", name=variable.name))
+        raise LilFoxError(tr("{name}: all offered values would be refused", name=variable.name))
     return found
 
 
@@ -227,15 +227,15 @@ def asks_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> 
 def unseen(command: Command) -> LilFoxError:
     """What is said of a command that only its values make a change of, where nobody has confirmed that."""
     return LilFoxError(
-        tr("{why}; nobody has confirmed that, and it was not run", why=_became(command)),
-        tr("run it step by step, without --yes: it is then shown as it runs, and asked"),
+        tr("{why}; it was not confirmed and not run", why=_became(command)),
+        tr("run it step by step, without --yes: LilFox then shows it as it will run, and asks"),
     )
 
 
 def _became(command: Command) -> Message:
     if not command.placeholders:
-        return tr("line {line}: it is not known to only read", line=command.line)
-    return tr("line {line}: with its values it is not known to only read", line=command.line)
+        return tr("line {line}: not known to only read", line=command.line)
+    return tr("line {line}: not known to only read with these values", line=command.line)
 
 
 # From a turn to what runs: hosts, values and their checks, the text with its values. Nothing has run when it fails.
@@ -275,10 +275,10 @@ class CommandPreparer:
         step = self._folding.runbook.steps[turn.step]
         command = step.commands[turn.command]
         if command.kind == "none":
-            raise LilFoxError(tr("line {line}: this is shown only, and never run", line=command.line))
+            raise LilFoxError(tr("line {line}: this is only shown, never run", line=command.line))
         self._refuse_missing(turn)
         if not turn.hosts:
-            raise LilFoxError(tr("line {line}: no host is named where it runs", line=command.line))
+            raise LilFoxError(tr("line {line}: it names no host to run on", line=command.line))
         self._unset().refuse(command)
         for name in turn.hosts:
             host_config(self._config, name)
@@ -312,11 +312,12 @@ class CommandPreparer:
         missing = self._folding.missing(turn)
         if not missing:
             return
-        hint = tr("give it: --var {name}=VALUE", name=missing[0])
+        hint = tr("set it: --var {name}=VALUE", name=missing[0])
         if missing[0] in self._folding.known.names() | self._folding.hidden.names():
             where = listed(host for host in turn.hosts if self._folding.missing(Turn(turn.step, turn.command, (host,))))
             raise LilFoxError(
-                tr("<{name}> has no value on {hosts}: what is captured on several hosts is each one's own",
+                tr("<{name}> has no value on {hosts}: a value captured on several hosts belongs to its own host "
+                   "only",
                    name=missing[0], hosts=where or "?"),
                 hint,
             )  # fmt: skip
@@ -341,7 +342,7 @@ class CommandPreparer:
             if left := [name for name in missing if name not in captured]:
                 raise LilFoxError(
                     tr("line {line}: <{name}> has no value; nothing was run", line=command.line, name=left[0]),
-                    tr("give it: --var {name}=VALUE", name=left[0]),
+                    tr("set it: --var {name}=VALUE", name=left[0]),
                 )
             if not missing:
                 for host in turn.hosts or ("",):
@@ -398,13 +399,13 @@ def refuse_again(folding: RunReducer, turn: Turn) -> None:
         state = results[host].state if host in results else "ready"
         if state == "done":
             raise LilFoxError(
-                tr("it is done on {host} already; nothing was run", host=host),
-                tr("to run it once more, say so: again"),
+                tr("it is already done on {host}; nothing was run", host=host),
+                tr("to run it again, say so: again"),
             )
         if state in ("unknown", "running"):
             raise LilFoxError(
-                tr("nobody knows how it ended on {host}; nothing was run", host=host),
-                tr("look there first; to run it once more, say so: again"),
+                tr("its outcome on {host} is unknown; nothing was run", host=host),
+                tr("check there first; to run it again, say so: again"),
             )
 
 
@@ -419,6 +420,6 @@ def refuse_behind_undone(folding: RunReducer) -> None:
     LilFoxError."""
     if any(folding.state_of(turn) == "undone" for turn in folding.turns()):
         raise LilFoxError(
-            tr("what was changed was taken back: nothing goes on behind that without being asked"),
-            tr("begin a new run, or go on with this one step by step, without --yes"),
+            tr("the changes were undone: nothing after that continues without confirmation"),
+            tr("start a new run, or continue this one step by step, without --yes"),
         )

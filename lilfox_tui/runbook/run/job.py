@@ -68,7 +68,7 @@ async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
             async with listening(run.folder, handling.handle):
                 if wish.resumes:
                     handling.ask_hosts(_ask_hosts(runner))
-                run.say(_("waits for orders"))
+                run.say(_("waiting for orders"))
                 return await handling.ended
         finally:
             looking.cancel()
@@ -83,7 +83,7 @@ async def _fail_without_folder(folder: Path, handling: OrderDispatcher) -> None:
         await asyncio.sleep(_LOOK_S)
         if not await asyncio.to_thread(folder.exists):
             break
-    handling.fail(LilFoxError(tr("{folder}: it was taken away", folder=folder)))
+    handling.fail(LilFoxError(tr("{folder}: it was removed", folder=folder)))
 
 
 def _read(on_disk: RunbookFile, wish: RunRequest) -> Runbook:
@@ -106,8 +106,8 @@ def _recorded(wish: RunRequest) -> Runbook:
     if folder is not None and persistence.read_snapshot(folder).sha256 == wish.sha256:
         return persistence.read_full_snapshot(folder)
     raise LilFoxError(
-        tr("{path} was changed since it was read; nothing was run", path=wish.path),
-        tr("look at what it says now, then begin anew"),
+        tr("{path} has changed since it was read; nothing was run", path=wish.path),
+        tr("review its current text, then start again"),
     )
 
 
@@ -145,13 +145,13 @@ def _go_on(
     nothing."""
     opened = [fact for fact in before if isinstance(fact, RunOpened)]
     if any(fact.runbook != wish.runbook or fact.path != wish.path for fact in opened[:1]):
-        raise LilFoxError(tr("run {run} is not of this runbook", run=wish.resumes))
+        raise LilFoxError(tr("run {run} does not belong to this runbook", run=wish.resumes))
     read = [fact.sha256 for fact in before if isinstance(fact, RunOpened | RunbookReloaded)]
     if read and read[-1] != wish.sha256:
         raise LilFoxError(
-            tr("{path} was changed since run {run}: its commands are not the same any more", path=wish.path,
+            tr("{path} has changed since run {run}: its commands are no longer the same", path=wish.path,
                run=wish.resumes),
-            tr("put it back as it was and go on, or begin a new run"),
+            tr("put the original text back and continue, or start a new run"),
         )  # fmt: skip
     mark_resumed(wish.resumes, record.run_id)
     for fact in before:
@@ -173,5 +173,5 @@ async def _ask_hosts(runner: Runner) -> None:
             except LilFoxError as error:
                 message = str(error.message)
         else:
-            message = _("the job that ran it is gone, and nobody saw its end")
+            message = _("the job that ran it is gone, and its outcome is unknown")
         await runner.told_end(CommandEnded(at=now(), run=result.run, state="unknown", message=message))

@@ -171,7 +171,7 @@ def _of_host(host: HostMeasured) -> Iterator[str]:
         return
     if host.cpu_percent:
         yield _("CPU {percent:.0f} %", percent=100 - host.cpu_percent["idle"] - host.cpu_percent["iowait"])
-        yield _("waiting for disks {percent:.0f} %", percent=host.cpu_percent["iowait"])
+        yield _("I/O wait {percent:.0f} %", percent=host.cpu_percent["iowait"])
     if host.memory_percent is not None:
         yield _("memory {percent:.0f} %", percent=host.memory_percent)
     if host.load is not None:
@@ -191,7 +191,7 @@ def _of_service(service: ServiceMeasured) -> str:
     words = {"healthy": _("healthy"), "unhealthy": _("unhealthy"), "error": _("no answer")}
     status = "" if service.status is None else str(service.status)
     took = "" if service.response_s is None else f"{service.response_s * 1000:.0f} ms"
-    said = " ".join(filter(None, (words.get(service.health, _("not known")), status, took)))
+    said = " ".join(filter(None, (words.get(service.health, _("unknown")), status, took)))
     return f"{said}: {service.error}" if service.error else said
 
 
@@ -294,9 +294,9 @@ class MeasurementTaker:
             if incident is not None:
                 await asyncio.to_thread(incidents.keep_evidence, incident, name, data, text, by=by)
         except LilFoxError as error:
-            self._record.say(_("no metrics were kept as evidence: {reason}", reason=error.message), "warning")
+            self._record.say(_("no metrics were saved as evidence: {reason}", reason=error.message), "warning")
         except Exception as error:  # a fault of our own here must not be one of the command
-            self._record.say(_("no metrics were kept as evidence: {reason}", reason=fault_of(error)), "warning")
+            self._record.say(_("no metrics were saved as evidence: {reason}", reason=fault_of(error)), "warning")
 
     async def _measured(self, moment: Moment, ready: PreparedCommand, since_s: float, services_s: float) -> Measurement:
         names = ready.turn.hosts

@@ -251,14 +251,14 @@ def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message
     """Why it did not work; None where it did. ``output``: as much as is kept of it."""
     expect = attributes.expect
     if isinstance(expect, str):
-        return None if _found(expect, output) else tr("its output does not have /{pattern}/", pattern=expect)
+        return None if _found(expect, output) else tr("its output does not match /{pattern}/", pattern=expect)
     if exit_status == fine_status(attributes):
         return None
     if (signalled := signal_of(exit_status)) and expect is None:
-        return tr("it ended with {status}: by signal {name}", status=exit_status, name=signalled)
+        return tr("it ended with {status}: killed by signal {name}", status=exit_status, name=signalled)
     if expect is None:
         return tr("it ended with {status}", status=exit_status)
-    return tr("it ended with {status}, {expected} was expected", status=exit_status, expected=expect)
+    return tr("it ended with {status}, expected {expected}", status=exit_status, expected=expect)
 
 
 def signal_of(exit_status: int) -> str:
@@ -276,7 +276,7 @@ def why_not_run(exit_status: int, output: str) -> Message | None:
         return None
     if said[1]:
         return tr(
-            "${name} is set neither by a command before this one in its fence nor by the host; nothing was run",
+            "neither an earlier command of its fence nor the host sets ${name}; nothing was run",
             name=said[1],
         )
     return tr("nothing was run: {reason}", reason=said[2] or output.strip().partition("\n")[0])
@@ -288,7 +288,7 @@ def captured(attributes: Attributes, output: str) -> tuple[dict[str, str], Messa
     for name, pattern in attributes.capture.items():
         found = _found(pattern, output)
         if not found:
-            return values, tr("its output has nothing for <{name}>: /{pattern}/", name=name, pattern=pattern)
+            return values, tr("its output has no value for <{name}>: /{pattern}/", name=name, pattern=pattern)
         value = found.group(1 if found.re.groups else 0) or ""
         values[name] = value.strip()[:_LONGEST_VALUE]
     return values, None

@@ -102,7 +102,7 @@ class RunRecorder:
         """From now on ``face`` orders; that it took over from somebody is told to all."""
         self.fact(fact, must=False, sync=True)
         if fact.before not in ("", face.who):
-            self.say(_("{who} acts now; before: {before}", who=face.who, before=fact.before), "warning")
+            self.say(_("{who} is in control now; before: {before}", who=face.who, before=fact.before), "warning")
             what = timeline.TookOver(before=fact.before, who=face.who, process=face.pid)
             await self._in_timeline(what, by=face.name)
 
@@ -111,7 +111,7 @@ class RunRecorder:
         self.fact(fact, sync=True)
         path, sha256 = self.folding.runbook.path, fact.sha256[:12]
         text = _(
-            "the run goes on with {path} as it read it (sha256 {sha256}…), whatever it says now",
+            "the run continues with {path} as it read it (sha256 {sha256}…), whatever the file contains now",
             path=path,
             sha256=sha256,
         )
@@ -227,7 +227,7 @@ class RunRecorder:
         except LilFoxError as error:
             if must:
                 raise
-            self.say(_("not in the incident's timeline: {reason}", reason=error.message), "warning")
+            self.say(_("not recorded in the incident's timeline: {reason}", reason=error.message), "warning")
 
 
 def now() -> datetime:
@@ -239,8 +239,8 @@ def _words(fact: CommandEnded) -> str:
     return {
         "done": _("done"),
         "failed": _("failed"),
-        "unknown": _("nobody knows how it ended"),
-        "not begun": _("did not begin"),
+        "unknown": _("outcome unknown"),
+        "not begun": _("did not start"),
     }[fact.state]
 
 
@@ -280,8 +280,11 @@ def read_full_snapshot(folder: Path) -> Runbook:
     runbook, masked = _read(folder)
     if masked:
         raise LilFoxError(
-            tr("{folder}: the text of its runbook held what looks like a secret, which is not kept", folder=folder),
-            tr("put it back as it was and go on, or begin a new run"),
+            tr(
+                "{folder}: the text of its runbook contained what looks like a secret, which is not saved",
+                folder=folder,
+            ),
+            tr("put the original text back and continue, or start a new run"),
         )
     return runbook
 
@@ -344,7 +347,7 @@ class RunbookFile:
                 return runbook
         raise LilFoxError(
             tr("{path}: it has no runbook {name}", path=self._path, name=self._name),
-            tr("it has: {names}", names=listed(runbook.id for runbook in document.runbooks) or "-"),
+            tr("available: {names}", names=listed(runbook.id for runbook in document.runbooks) or "-"),
         )
 
     def sha256(self) -> str:
@@ -375,7 +378,9 @@ class RunbookFile:
         for document in bundled():
             if document.path == self._path:
                 return document
-        raise LilFoxError(tr("{path}: LilFox brings no such runbook", path=self._path), tr("see: lilfox runbook list"))
+        raise LilFoxError(
+            tr("{path}: LilFox has no such bundled runbook", path=self._path), tr("see: lilfox runbook list")
+        )
 
 
 def command_moves(before: Runbook, now: Runbook) -> tuple[tuple[int, int, int, int], ...]:
@@ -398,9 +403,9 @@ def refuse_broken(document: Document) -> None:
     for problem in document.problems:
         if problem.severity == "error" or (problem.code == "no-steps" and not document.runbooks):
             raise UsageError(
-                tr("{path}:{line}: {what}; nothing of this file is run", path=document.path, line=problem.line,
+                tr("{path}:{line}: {what}; nothing in this file is run", path=document.path, line=problem.line,
                    what=problem.text),
-                tr("mend it; see all of it: lilfox runbook lint {path}", path=document.path),
+                tr("fix it; list all problems: lilfox runbook lint {path}", path=document.path),
             )  # fmt: skip
 
 
@@ -420,10 +425,10 @@ def newest_run(run: str) -> str:
         folder = find_folder(run)
         job = find_job(folder.name)
         if job.kind != RUN_KIND:
-            raise LilFoxError(tr("job {id} is no run of a runbook: {title}", id=job.id, title=job.title))
+            raise LilFoxError(tr("job {id} is not a run of a runbook: {title}", id=job.id, title=job.title))
         if job.state == "running":
             raise LilFoxError(
-                tr("run {id} goes on, process {pid} on {host}", id=job.id, pid=job.pid, host=job.host),
+                tr("run {id} is still active, process {pid} on {host}", id=job.id, pid=job.pid, host=job.host),
                 tr("watch it: lilfox attach {id}", id=job.id),
             )
         before = _wished(folder.name)
@@ -434,7 +439,7 @@ def newest_run(run: str) -> str:
         if not later:
             return folder.name
         run = later
-    raise LilFoxError(tr("run {id}: who went on with it goes round in a circle", id=run))
+    raise LilFoxError(tr("run {id}: the runs that resumed it form a circle", id=run))
 
 
 def request_of_run(run: str) -> RunRequest:
@@ -447,7 +452,7 @@ def request_of_run(run: str) -> RunRequest:
             return msgspec.convert(request.wanted, RunRequest)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LilFoxError(tr("{folder}: cannot be read: {reason}", folder=folder, reason=error)) from None
-    raise LilFoxError(tr("job {id} is no run of a runbook: {title}", id=folder.name, title=request.title))
+    raise LilFoxError(tr("job {id} is not a run of a runbook: {title}", id=folder.name, title=request.title))
 
 
 def runbook_of(run: str) -> Runbook:
@@ -482,7 +487,7 @@ def _known(run: str) -> tuple[Path, list[RunFact]]:
         if not resumes or any(isinstance(fact, RunResumed) and fact.run == resumes for fact in facts):
             return folder, facts
         run = resumes
-    raise LilFoxError(tr("run {id}: who went on with it goes round in a circle", id=run))
+    raise LilFoxError(tr("run {id}: the runs that resumed it form a circle", id=run))
 
 
 def _wished(run: str) -> str:

@@ -468,8 +468,8 @@ async def send(folder: Path, order: Order) -> None:
     except (OSError, ValueError, EOFError, msgspec.DecodeError) as error:
         reason = "" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or str(error)
         raise LilFoxError(
-            tr("run {run} takes no orders: {reason}", run=folder.name, reason=reason or tr("no answer")),
-            tr("see whether it still runs: lilfox jobs; go on with it: lilfox runbook run --resume {run}",
+            tr("run {run} accepts no orders: {reason}", run=folder.name, reason=reason or tr("no answer")),
+            tr("check whether it still runs: lilfox jobs; resume it: lilfox runbook run --resume {run}",
                run=folder.name),
         ) from None  # fmt: skip
     if answer.message:
@@ -516,7 +516,7 @@ async def listening(folder: Path, handle: Handler) -> AsyncIterator[None]:
             os.chmod(path, 0o600)  # noqa: PTH101  no more than the umask of a job gives it already
     except OSError as error:
         raise LilFoxError(
-            tr("{folder}: no socket for orders can be made there: {reason}", folder=folder,
+            tr("{folder}: the socket for orders cannot be created there: {reason}", folder=folder,
                reason=error.strerror or error)
         ) from None  # fmt: skip
     try:
@@ -533,11 +533,11 @@ async def _answer(
     told = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, _gid = _UCRED.unpack(told)
     if uid not in (0, os.geteuid()):
-        return _OrderReply(str(tr("only the user that began the run orders it")))
+        return _OrderReply(str(tr("only the user who started the run can control it")))
     try:
         order = _order.decode(await reader.readline())
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _OrderReply(str(tr("this is no order that this version of LilFox knows")))
+        return _OrderReply(str(tr("this version of LilFox does not know this order")))
     try:
         async with turn:
             await handle(order, client_of(pid, uid))

@@ -209,9 +209,9 @@ class Runner:
         there = self._on_disk.sha256()
         path = self.folding.runbook.path
         if not there:
-            raise LilFoxError(tr("{path}: cannot be read any more; nothing is run", path=path), self._other_text)
+            raise LilFoxError(tr("{path}: can no longer be read; nothing is run", path=path), self._other_text)
         if there != sha256:
-            what = tr("{path} was changed since it was read; nothing more of it is run", path=path)
+            what = tr("{path} has changed since it was read; nothing more of it is run", path=path)
             raise LilFoxError(what, self._other_text)
         if there == self.folding.sha256:
             return
@@ -224,13 +224,14 @@ class Runner:
             sync=True,
         )
         self.folding.read_again(read)
-        self.record.say(_("{path} was changed and is read again", path=path), "warning")
+        self.record.say(_("{path} has changed and is read again", path=path), "warning")
 
     @property
     def _other_text(self) -> Message:
         """What can be done where the file is not what was seen."""
         return tr(
-            "to go on: lilfox runbook run --resume {run}, which asks with which text; --recorded: as the run read it",
+            "to continue: lilfox runbook run --resume {run}, which asks for the text to use; --recorded: the "
+            "text as the run read it",
             run=self.record.run_id,
         )
 
@@ -292,11 +293,11 @@ class Runner:
         """Asks the host how an unknown command ended. Raises LilFoxError where there is nothing to ask for."""
         result, place = self.folding.result(run), self.folding.place(run)
         if result is None or place is None or result.state not in ("unknown", "running"):
-            raise LilFoxError(tr("{run}: it is not unknown how this ended", run=run))
+            raise LilFoxError(tr("{run}: its outcome is already known", run=run))
         command = place[1]
         if result.kind != "change":
             raise LilFoxError(
-                tr("what only reads leaves nothing on the host to ask for"), tr("run it again, or skip it")
+                tr("a read-only command leaves nothing on the host to check"), tr("run it again, or skip it")
             )
         task = CommandTask(
             run=run,
@@ -405,7 +406,7 @@ class Runner:
     def _execution(self, host: str, task: CommandTask, output: CommandOutput) -> CommandExecution:
         def lost(reason: str) -> None:
             self.record.fact(ConnectionLost(at=now(), run=task.run, reason=reason), must=False)
-            said = reason or _("the link is back")
+            said = reason or _("the connection is back")
             self.record.say(f"{host}: {said}", "warning" if reason else "note")
 
         execution = CommandExecution(self._hosts[host], task, output, lost)
@@ -445,7 +446,7 @@ class Runner:
             if why is not None:
                 end = replace(end, state="failed", message=why)
         if (result := self.folding.result(run)) is None:
-            self.record.say(_("what ran in the background ended; it was begun again meanwhile, or is not in the text"))
+            self.record.say(_("a background command ended; it was started again meanwhile, or is not in the text"))
             return end.state == "done"
         ended = CommandEnded(
             at=now(),

@@ -215,7 +215,7 @@ def kind_text(kind: str) -> str:
         "change": _("changes something"),
         "follow": _("follows"),
         "interactive": _("needs a terminal"),
-        "none": _("is shown only"),
+        "none": _("is only shown"),
     }[kind]
 
 
@@ -228,5 +228,5 @@ def state_text(state: str) -> str:
         "failed": _("failed"),
         "unknown": _("unknown"),
         "skipped": _("skipped"),
-        "undone": _("taken back"),
+        "undone": _("undone"),
     }[state]

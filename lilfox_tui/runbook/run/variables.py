@@ -49,7 +49,7 @@ def check_value(variable: Variable, value: str, *, denied: Denied) -> str:
     if len(value) > LONGEST:
         raise _refused(variable, tr("it is longer than {count} characters", count=LONGEST))
     if any(_is_control(char) for char in value):
-        raise _refused(variable, tr("it has control characters"))
+        raise _refused(variable, tr("it contains control characters"))
     try:
         if variable.type in ("ip", "cidr", "host"):
             return _address_of(variable, value, denied)
@@ -121,7 +121,7 @@ def _refused(variable: Variable, why: Message) -> LilFoxError:
     """Without the value where it is a secret, or could be one."""
     return LilFoxError(
         tr("{name}: the value is refused: {why}", name=variable.name, why=why),
-        hint=tr("what it may be: {type}", type=described(variable)),
+        hint=tr("expected: {type}", type=described(variable)),
     )
 
 
@@ -140,12 +140,12 @@ def described(variable: Variable) -> Message:
 
 _WORDS: dict[VariableType, Message] = {
     "ip": tr("an address (203.0.113.7, 2001:db8::7)"),
-    "cidr": tr("a range of addresses (203.0.113.0/24)"),
+    "cidr": tr("an address range (203.0.113.0/24)"),
     "port": tr("a port (1…65535)"),
     "host": tr("a host's name or address"),
     "unit": tr("a systemd unit (nginx.service)"),
     "path": tr("an absolute path (/var/lib/…), without .."),
-    "git-rev": tr("a commit, tag or branch of Git"),
+    "git-rev": tr("a Git commit, tag or branch"),
     "secret": tr("a secret"),
     "text": tr("text on one line"),
 }
@@ -207,7 +207,7 @@ def _refuse_denied(variable: Variable, wanted: Network, text: str, denied: Denie
     if variable.deny and (why := why_denied(wanted, denied, variable.deny)) is not None:
         raise LilFoxError(
             tr("{name}: {value} is refused: {why}", name=variable.name, value=text, why=why),
-            hint=tr("Give an address of the internet that is not yours and not of never_ban."),
+            hint=tr("Give an internet address that is neither yours nor in never_ban."),
         )
 
 
@@ -271,7 +271,7 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
             raise _refused_in_place(site, reason, command)
         variable = environment_name(name)
         if env.get(variable, values[name]) != values[name]:
-            raise _refused_in_place(site, tr("another placeholder differs from it by - and _ alone"), command)
+            raise _refused_in_place(site, tr("another placeholder differs from it only by - and _"), command)
         env[variable] = values[name]
         script += [text[at : _start(site)], _written(site, values[name])]
         at = site.placeholder.end
@@ -313,15 +313,15 @@ def why_not(site: Site, variable: Variable, value: str) -> Message | None:
     if never := _why_never(site, variable):
         return never
     if site.need is Need.SAFE and not is_safe(value):
-        return tr("inside quotes only letters, digits and ._:/- are let in")
+        return tr("inside quotes only letters, digits and ._:/- are allowed")
     if site.need is Need.NUMBER and not is_number(value):
-        return tr("only a number can be calculated with")
+        return tr("only a number can be used in arithmetic")
     if site.option and value.startswith("-"):
         return tr("a value that begins with - would be read as an option here; the runbook can write -- before it")
     if site.place == "verbatim" and site.delimiter.find(value) >= 0:
-        return tr("the value could end the heredoc that it stands in")
+        return tr("the value could end the heredoc around it")
     if any(not char.isprintable() and char < "\xa0" for char in value):
-        return tr("it has control characters")
+        return tr("it contains control characters")
     return None
 
 
@@ -334,13 +334,13 @@ _NEVER: dict[Place, Message] = {
 
 def _why_never(site: Site, variable: Variable) -> Message | None:
     if site.escaped:
-        return tr("a \\ or $ stands before it")
+        return tr("it is preceded by \\ or $")
     if site.need is Need.NEVER:
         return _NEVER.get(site.place, tr("a value cannot be the name of a command"))
     if admits(variable) >= site.need:
         return None
     if site.need is Need.NUMBER:
-        return tr("only a port, or an int with a minimum, can be calculated with")
+        return tr("only a port, or an int with a minimum, can be used in arithmetic")
     return tr(
         "inside quotes, $( ), a heredoc, or where its text is read as a program, a value of type {type} is not safe",
         type=variable.type,
@@ -352,14 +352,14 @@ def _no_shell(command: Command) -> Message | None:
     program = command.attributes.interpreter or ""
     if not program and command.script and command.text.startswith("#!"):
         program = command.text[2:].split("\n", 1)[0].strip()
-    return tr("{program} is no shell", program=program) if program and not _SHELL.fullmatch(program) else None
+    return tr("{program} is not a shell", program=program) if program and not _SHELL.fullmatch(program) else None
 
 
 def _refused_in_place(site: Site, why: Message, command: Command) -> LilFoxError:
     line = command.line + command.text.count("\n", 0, _start(site))
     return LilFoxError(
-        tr("<{name}> in line {line} is not filled in: {why}", name=site.placeholder.name, line=line, why=why),
-        hint=tr("Let the placeholder stand as a word of its own, or declare it with a type that fits."),
+        tr("<{name}> on line {line} is not filled in: {why}", name=site.placeholder.name, line=line, why=why),
+        hint=tr("Make the placeholder a word of its own, or declare it with a type that fits."),
     )
 
 

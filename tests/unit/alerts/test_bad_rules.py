@@ -66,7 +66,7 @@ async def test_a_bad_rule_takes_no_other_with_it_and_is_told(rule: str, tmp_path
         ("{name: g, rules: []}", "already"),
         ("{name: h, interval: 1parsec, rules: []}", "1parsec"),
         ("{name: h, labels: {__name__: x}, rules: [{alert: A, expr: up}]}", "__name__"),
-        ("{rules: [{alert: A, expr: up}]}", "without a name"),
+        ("{rules: [{alert: A, expr: up}]}", "the group has no name"),
     ],
 )
 async def test_a_bad_group_takes_no_other_with_it(group: str, why: str, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ async def test_a_rule_that_is_made_wrong_goes_on_as_it_was(tmp_path: Path) -> No
     run.rules.write_text(RULES.replace("up == 0", "up ==").replace("busy > 5", "busy > 7"))
     await run.engine.load()
     assert await run.go(150, DOWN) == ["Down a firing"], "it begins to fire as it was before"
-    assert "the rule as it was before goes on" in run.troubles()[0]
+    assert "the previous version of the rule stays active" in run.troubles()[0]
     assert seen(run).blind
     assert "busy > 7" in {rule.expression for rule in seen(run).rules}, "the others are as the file says"
     run.rules.write_text(RULES)
@@ -149,14 +149,14 @@ async def test_a_file_that_is_being_written_ends_no_alert_and_an_empty_one_is_to
     run.rules.write_text(text)
     await run.engine.load()
     assert await run.go(30, DOWN) == ["Down a firing"], "the old rules go on"
-    assert run.troubles() == [f"rules: {run.rules} holds no rules"]
+    assert run.troubles() == [f"rules: {run.rules} contains no rules"]
     assert seen(run).blind
     run.kill()
     after = Run(tmp_path, run.clock, rules=text)
     await after.engine.load()
     await after.engine.step()
     assert after.shown() == ["Down a firing"], "nothing evaluates it, so nothing ends it"
-    assert "holds no rules" in after.troubles()[0]
+    assert "contains no rules" in after.troubles()[0]
     after.kill()
 
 

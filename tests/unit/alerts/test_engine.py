@@ -199,11 +199,11 @@ async def test_a_rule_that_was_taken_away_takes_its_alerts_with_it(tmp_path: Pat
     await run.engine.load()
     assert await run.go(15, DOWN) == []
     assert run.troubles() == []
-    assert (await run.engine.history(1))[0].note == "its rule was taken away"
+    assert (await run.engine.history(1))[0].note == "its rule was removed"
     run.rules.unlink()
     await run.engine.load()
     await run.engine.step()
-    assert run.troubles()[0] == "rules: no file fits rules.yml"
+    assert run.troubles()[0] == "rules: no file matches rules.yml"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ async def test_a_clock_set_forward_does_not_count_for_timers(tmp_path: Path) -> 
     run.clock.seconds += 1800
     assert await run.go(75, DOWN) == ["Down a pending"]
     assert await run.go(30, DOWN) == ["Down a firing"]
-    assert "30 min were missing" in " ".join(run.troubles())
+    assert "jumped forward by 30 min" in " ".join(run.troubles())
 
 
 async def test_a_clock_set_back_delays_nothing_for_long(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ async def test_a_group_that_takes_longer_than_its_interval_is_told(tmp_path: Pat
     (group,) = run.engine._evaluating.groups.values()
     group.took_s = 20.0
     await run.engine._show()
-    assert run.troubles() == ["group g: an evaluation takes 20.0 s, and one is due each 15 s"]
+    assert run.troubles() == ["group g: an evaluation takes 20.0 s, longer than its interval of 15 s"]
 
 
 async def test_the_event_loop_goes_on_while_rules_are_evaluated(
@@ -323,8 +323,8 @@ async def test_a_file_that_another_process_holds_loses_nothing(tmp_path: Path, m
     with other.transaction():
         assert await run.go(150, DOWN) == ["Down a firing"]
         said = " ".join(run.troubles())
-        assert "locked; it is tried again at the next evaluation" in said
-        assert "locked; nobody is told until that is over" in said
+        assert "locked; retrying at the next evaluation" in said
+        assert "locked; no notifications are sent until this is resolved" in said
     await run.go(15, DOWN)
     assert run.troubles() == []
     assert [each.kind for each in await run.engine.history()] == ["fired"]

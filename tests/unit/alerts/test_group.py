@@ -149,7 +149,7 @@ def test_a_rule_that_makes_far_too_many_alerts_fails() -> None:
     labels = [LabelSet.of({"__name__": "a", "i": str(number)}) for number in range(MOST_ALERTS + 1)]
     bench.store.target("many").append(1, LabelList(labels), np.full(len(labels), 2.0))
     assert bench.run(1) == []
-    assert str(bench.group.views()[0].error).startswith("more than 20000 alerts")
+    assert str(bench.group.views()[0].error).startswith("one rule produces more than 20000 alerts")
 
 
 def test_no_data_is_told_apart_from_good() -> None:

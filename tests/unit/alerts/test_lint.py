@@ -53,13 +53,13 @@ def test_the_rules_of_the_manual_are_told_what_would_be_right() -> None:
     assert {code for _rule, code in said} == {"no-severity", "not-a-ratio", "percentile-of-each", "only-here"}
     line, ratio = said["HighErrorRate", "not-a-ratio"]
     assert line == 5
-    assert ratio.removeprefix("rather: ") == (
+    assert ratio.removeprefix("use instead: ") == (
         'sum(rate(http_requests_total{status=~"5.."}[5m])) / sum(rate(http_requests_total[5m])) > 0.05'
     )
     line, percentile = said["HighLatency", "percentile-of-each"]
     assert line == 11
     summed = "sum by (le) (rate(http_request_duration_seconds_bucket[5m]))"
-    assert percentile.removeprefix("rather: ") == f"histogram_quantile(0.95, {summed}) > 1"
+    assert percentile.removeprefix("use instead: ") == f"histogram_quantile(0.95, {summed}) > 1"
     assert said["HighCPUUsage", "only-here"][0] == 17
     assert "node_memory_MemAvailable_bytes" in said["HighMemoryUsage", "only-here"][1]
 
@@ -214,7 +214,7 @@ def test_a_selector_that_selects_nothing_is_named() -> None:
     assert codes(warnings("loud > 1", series)) == ["no-series"]
     assert codes(warnings("load > 1 and loud == 3", series)) == ["no-series"]
     (found,) = warnings('level{tank="b",of="x"} == 0', series)
-    assert (found.code, str(found.hint)) == ("no-series", "there are series of this name, with other labels")
+    assert (found.code, str(found.hint)) == ("no-series", "series with this name exist, but with other labels")
     assert 'level{tank="b", of="x"}' in str(found.what)
 
 

@@ -32,17 +32,17 @@ def test_a_part_of_an_id_must_be_that_of_one_silence() -> None:
     made = silence(saved, SLOW, 60.0, "kim", "", T0)
     for name in ("ab-1", "ab-2"):
         saved.keep_silence(replace(made, id=name), Event(T0, "silenced", ()))
-    with pytest.raises(UsageError, match="2 silences begin with ab"):
+    with pytest.raises(UsageError, match="2 silences have an ID that begins with ab"):
         expire(saved, "ab", "kim", T0)
     assert expire(saved, "ab-2", "kim", at(1)).ends_at == at(1)
-    with pytest.raises(UsageError, match="no silence"):
+    with pytest.raises(UsageError, match="no unexpired silence"):
         expire(saved, "ab-2", "kim", at(2))
     assert expire(saved, "ab", "kim", at(2)).id == "ab-1"
 
 
 @pytest.mark.parametrize("for_s", [0.0, -1.0, LONGEST_SILENCE.total_seconds() + 1])
 def test_a_silence_lasts_for_a_while_and_not_for_ever(for_s: float) -> None:
-    with pytest.raises(UsageError, match="up to a year"):
+    with pytest.raises(UsageError, match="at most a year"):
         silence(AlertStorage(AlertDatabase(None)), SLOW, for_s, "kim", "", T0)
 
 

@@ -25,7 +25,7 @@ def test_patterns_and_paths_give_each_file_once_and_a_broken_one_takes_no_other_
     assert [Path(name).name for name in read.broken] == ["b.yml"]
     assert read.missing == ("gone/*.yml", "no.yml", "[")
     said = [str(one) for one in read.troubles]
-    assert said[:3] == [f"rules: no file fits {pattern}" for pattern in read.missing]
+    assert said[:3] == [f"rules: no file matches {pattern}" for pattern in read.missing]
     assert "b.yml:" in said[3]
 
 

@@ -90,7 +90,7 @@ def test_an_acknowledgement_holds_until_the_alert_ends(saved: AlertStorage) -> N
     unacknowledge(saved, one, "kim", at(7))
     assert saved.acknowledgements() == {}
     assert [each.kind for each in saved.events(10)] == ["unacknowledged", "acknowledged", "acknowledged"]
-    with pytest.raises(UsageError, match="resolved already"):
+    with pytest.raises(UsageError, match="has already resolved"):
         acknowledge(saved, alert(state=AlertState.RESOLVED), "kim", "", at(8))
 
 
@@ -102,9 +102,9 @@ def test_silences_are_kept_and_expire(saved: AlertStorage) -> None:
     assert longer.until_resolved
     ended = expire(saved, made.id[:8], "pat", at(60))
     assert ended.ends_at == at(60)
-    with pytest.raises(UsageError, match="no silence"):
+    with pytest.raises(UsageError, match="no unexpired silence"):
         expire(saved, made.id, "pat", at(61))
-    with pytest.raises(UsageError, match="no silence"):
+    with pytest.raises(UsageError, match="no unexpired silence"):
         expire(saved, "", "pat", at(61))
     assert next((each.kind, each.by) for each in saved.events(10)) == ("expired", "pat")
     saved.forget_old(at(86_400 * 6))

@@ -177,7 +177,7 @@ async def test_a_fault_of_ours_is_an_error_too(tmp_path: Path) -> None:
     way.receiver.fails = lambda _: KeyError("x")
     way.put(notice())
     await way.go_on(1)
-    assert "a fault of LilFox: KeyError" in way.error()
+    assert "internal error in LilFox: KeyError" in way.error()
 
 
 async def test_who_is_partly_told_is_not_told_again(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ async def test_after_three_days_a_message_is_given_up_and_that_is_kept(tmp_path:
     assert way.outbox.count("them") == 1
     await way.go_on(LONGEST_WAIT_S * 1.2 + 1)
     assert way.outbox.count("them") == 0
-    assert str(way.sending.note) == "a message was given up after three days: nobody is there"
+    assert str(way.sending.note) == "a notification was dropped after three days: nobody is there"
     (event,) = way.saved.events(9)
     assert (event.kind, event.by, event.note) == ("not told", "them", "firing: nobody is there")
 
@@ -285,7 +285,7 @@ async def test_an_alertmanager_that_is_away_for_an_hour_is_told_how_it_is_then(t
     tries = manager.tries
     await go_on(3600, one, other)
     assert 50 <= manager.tries - tries <= 90
-    assert "am is not told since" in str(receivers.troubles()[0])
+    assert "am has not been notified since" in str(receivers.troubles()[0])
     manager.fails = lambda _: None
     await go_on(80, alert("One", AlertState.RESOLVED), other)
     assert heard[2] == (["Other"], ["One"])

@@ -69,7 +69,7 @@ tests:
 """
     assert run(tmp_path, tests, rules=rules).problems == ()
     (problem,) = run(tmp_path, tests, rules=rules, prometheus2=True).problems
-    assert problem == f"{tmp_path}/rules.yml:1: g: labels of a group came with Prometheus 3"
+    assert problem == f"{tmp_path}/rules.yml:1: g: group labels require Prometheus 3"
 
 
 def test_histograms_are_refused_by_name(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_histograms_are_refused_by_name(tmp_path: Path) -> None:
 def test_a_nan_that_is_expected_is_explained(tmp_path: Path) -> None:
     tests = "tests: [{promql_expr_test: [{expr: vector(NaN), exp_samples: [{value: .nan}]}]}]"
     (problem,) = run(tmp_path, tests).problems
-    assert problem.endswith("NaN is not equal to anything; ask for “x != x” instead")
+    assert problem.endswith("NaN never equals anything; test “x != x” instead")
 
 
 def test_a_long_difference_is_cut(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_long_difference_is_cut(tmp_path: Path) -> None:
 def test_a_pattern_without_files_is_a_warning(tmp_path: Path) -> None:
     verdict = run(tmp_path, "rule_files: [nosuch-*.yml, rules.yml]\ntests: []")
     assert verdict.problems == ()
-    assert verdict.warnings == (f"{tmp_path}/test.yml: rule_files: no file fits nosuch-*.yml",)
+    assert verdict.warnings == (f"{tmp_path}/test.yml: rule_files: no file matches nosuch-*.yml",)
 
 
 def test_patterns_of_files_are_those_of_go(tmp_path: Path) -> None:

@@ -128,16 +128,16 @@ def test_why_a_plan_is_not_run() -> None:
     state = showing(healthy())
     assert state.why_not_back_up() is None
     state.busy = True
-    assert "just being started" in str(state.why_not_back_up())
+    assert "a job is already starting" in str(state.why_not_back_up())
     state.busy = False
     state.backups = replace(healthy(), jobs=(job(kind="verify", key="verify lilfox"),))
     assert state.why_not_back_up() is None, "it only reads"
     state.backups = replace(healthy(), jobs=(job(),))
-    assert "runs now" in str(state.why_not_back_up())
+    assert "is running" in str(state.why_not_back_up())
     assert "read_only" in str(showing(healthy(), Config(read_only=True)).why_not_back_up())
     assert "no backups are configured" in str(showing(Backups()).why_not_back_up())
     store = plan("/backup", nights(1), config=None)
-    assert "no plan backs up into /backup" in str(showing(Backups({store.key: store})).why_not_back_up())
+    assert "no plan backs up to /backup" in str(showing(Backups({store.key: store})).why_not_back_up())
     endless = plan("lilfox", nights(1), config=replace(PLAN, keep=None))
     assert "no retention" in str(showing(Backups({endless.key: endless})).why_not_prune())
 

@@ -55,7 +55,7 @@ def test_where_there_is_room_it_takes_one_row() -> None:
 def test_several_take_a_row_each_and_those_not_shown_are_counted(roomy: bool) -> None:
     rows = texts(roomy=roomy, a=trouble(), b=trouble(), c=trouble(), d=trouble(), e=trouble())
     assert [row.split()[1] for row in rows[:3]] == ["a:", "b:", "c:"]
-    assert rows[3].strip() == "2 more cannot be read; o tells of each"
+    assert rows[3].strip() == "2 more cannot be read; o shows each"
     assert len(rows) == 4
 
 
@@ -64,7 +64,7 @@ def test_a_low_screen_gives_one_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("next_try_s", "words"), [(None, "r tries again"), (4, "next try in 4 s"), (0, "trying now"), (-9, "trying now")]
+    ("next_try_s", "words"), [(None, "r retries"), (4, "next try in 4 s"), (0, "trying now"), (-9, "trying now")]
 )
 def test_what_comes_next(next_try_s: float | None, words: str) -> None:
     assert when(trouble(next_try_s), NOW, UTC) == f"since 03:12:30, {words}"

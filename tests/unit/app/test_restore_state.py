@@ -45,7 +45,7 @@ def test_nothing_chosen_leads_nowhere() -> None:
     assert state.why_no_next() is None
     for name in ("database", "uploads"):
         state.choice.toggle("source", name)
-    assert "nothing is chosen" in str(state.why_no_next())
+    assert "nothing chosen" in str(state.why_no_next())
     state.choice.toggle("whole")
     assert state.why_no_next() is None
     assert state.choice.whole
@@ -54,7 +54,7 @@ def test_nothing_chosen_leads_nowhere() -> None:
 def test_without_a_plan_each_source_needs_a_place() -> None:
     state = chosen(planless=True)
     state.open(WHERE)
-    assert "no plan says where" in str(state.why_no_next())
+    assert "no plan defines its target" in str(state.why_no_next())
     for name, place in (("database", "postgresql:///lilfox"), ("uploads", "uploads")):
         state.choice.source(name).place = place
     assert "not an absolute path" in str(state.why_no_next())
@@ -65,11 +65,11 @@ def test_without_a_plan_each_source_needs_a_place() -> None:
 @pytest.mark.parametrize(
     ("checks", "checked", "error", "why"),
     [
-        ([], False, None, "still looking"),
+        ([], False, None, "still checking"),
         ([GOOD], True, None, ""),
-        ([GOOD, BAD], True, None, "forbids it"),
-        ([BAD], False, None, "still looking"),
-        ([], False, LilFoxError("gone"), "forbids it"),
+        ([GOOD, BAD], True, None, "blocked by the failed checks"),
+        ([BAD], False, None, "still checking"),
+        ([], False, LilFoxError("gone"), "blocked by the failed checks"),
     ],
 )
 def test_what_the_checks_say_opens_the_next_page(

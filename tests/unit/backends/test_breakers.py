@@ -88,6 +88,6 @@ def test_resilience4j_has_no_rate_of_failures_before_enough_calls() -> None:
 
 def test_a_page_for_people_is_none_of_metrics() -> None:
     page = MetricsPage("b:1", lambda _name: True)
-    with pytest.raises(BackendError, match="page for people"):
+    with pytest.raises(BackendError, match="an HTML page, not metrics"):
         page.samples(HttpBody(b"a 1\n", "text/html; charset=utf-8"))
     assert [one.value for one in page.samples(HttpBody(b"a 1\n", "text/plain"))] == [1]

@@ -48,12 +48,12 @@ def test_what_is_not_as_it_should_be() -> None:
         replace(QUIET, sessions=(session("active", 3, 4),)),
         replace(QUIET, sessions=(session("idle in transaction"),)),
     )
-    assert found(waits) == ["7 waits for a lock of 3 4 for 6 min"]
-    assert found(idles) == ["7 of app has been idle in a transaction for 6 min"]
+    assert found(waits) == ["7 has waited 6 min for a lock held by 3 4"]
+    assert found(idles) == ["7 of app has been idle in transaction for 6 min"]
     behind = replace(QUIET, senders=(WalSender("s", None, None, None, 0.0, 31.0),))
     assert found(behind) == ["standby s is 31 s behind"]
     alone = replace(QUIET, server=replace(SERVER, standby=True), receiver=WalReceiver(None, None, None, 0.0))
-    assert found(alone) == ["this standby receives nothing: no WAL receiver runs"]
+    assert found(alone) == ["this standby receives nothing: no WAL receiver is running"]
 
 
 def test_deadlocks_are_told_for_a_while() -> None:
@@ -66,5 +66,5 @@ def test_deadlocks_are_told_for_a_while() -> None:
 def test_why_numbers_are_missing_is_told() -> None:
     assert _incomplete(QUIET) is None
     assert "GRANT pg_monitor TO lilfox" in str(_incomplete(replace(QUIET, server=replace(SERVER, sees_all=False))))
-    refused = replace(QUIET, slots=None, refused={"slots": tr("the server refuses (42501): no")})
-    assert str(_incomplete(refused)) == "incomplete: slots: the server refuses (42501): no"
+    refused = replace(QUIET, slots=None, refused={"slots": tr("the server refused the query (42501): no")})
+    assert str(_incomplete(refused)) == "incomplete: slots: the server refused the query (42501): no"

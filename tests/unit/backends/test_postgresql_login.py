@@ -29,7 +29,7 @@ def written_by_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_a_ca_file_that_others_can_write_is_not_believed(tmp_path: Path) -> None:
     (ca := tmp_path / "ca.pem").write_text("")
     ca.chmod(0o666)
-    with pytest.raises(NotTrusted, match="others decide"):
+    with pytest.raises(NotTrusted, match="because others can change it"):
         await session(str(ca)).run([])
 
 

@@ -28,10 +28,10 @@ def test_the_line_tells_when_it_is_empty_or_that_it_grows() -> None:
         series = {LENGTH: values["length"], SLOPE: values["slope"]}
         return "  ".join(str(figure.text) for figure in queue_headline(series))
 
-    assert line(length=1204, slope=3.2) == "1.2k wait  growing 3.2/s"
-    assert line(length=120, slope=-0.5) == "120 wait  empty in 4 min"
-    assert line(length=0, slope=-0.5) == "0 wait"
-    assert line(length=7, slope=0.0) == "7 wait"
+    assert line(length=1204, slope=3.2) == "1.2k queued  growing 3.2/s"
+    assert line(length=120, slope=-0.5) == "120 queued  empty in 4 min"
+    assert line(length=0, slope=-0.5) == "0 queued"
+    assert line(length=7, slope=0.0) == "7 queued"
     assert queue_headline({}) == ()
 
 
@@ -76,11 +76,11 @@ def test_the_trend_is_of_the_last_minutes(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("queue", "said"),
     [
-        (Queue("q", 5, consumers=0), ["queue q: 5 wait and nobody takes from it"]),
+        (Queue("q", 5, consumers=0), ["queue q: 5 queued and no consumers"]),
         (Queue("q", 5, consumers=1), []),
         (Queue("q", 5), []),
         (Queue("q", 0, consumers=0), []),
-        (Queue("q", 11, consumers=1), ["queue q: 11 wait"]),
+        (Queue("q", 11, consumers=1), ["queue q: 11 queued"]),
     ],
 )
 def test_what_is_told_of_a_queue(queue: Queue, said: list[str]) -> None:

@@ -32,14 +32,14 @@ def found(info: Info, **rises: float) -> list[tuple[Level, str]]:
         ({"used_memory": 96, "maxmemory": 0, "maxmemory_policy": "noeviction"}, ""),
         ({"used_memory": 99 * MIB, "mem_fragmentation_ratio": 3.0}, ""),
         ({"used_memory": 100 * MIB, "mem_fragmentation_ratio": 3.0}, "memory is fragmented"),
-        ({"connected_clients": 96, "maxclients": 100}, "96 of 100 connections are taken"),
+        ({"connected_clients": 96, "maxclients": 100}, "96 of 100 connections are in use"),
         ({"rdb_last_bgsave_status": "err"}, "the last save to disk (RDB) failed"),
         ({"aof_enabled": 1, "aof_last_write_status": "err"}, "the last write to the append-only file failed"),
         ({"aof_enabled": 0, "aof_last_write_status": "err"}, ""),
-        (REPLICA | {"master_link_status": "down"}, "this replica has lost its master m"),
+        (REPLICA | {"master_link_status": "down"}, "this replica has lost the connection to its master m"),
         (REPLICA | {"master_link_status": "up"}, ""),
         ({"role": "master", "master_link_status": "down"}, ""),
-        ({"loading": 1}, "it still loads its data from disk"),
+        ({"loading": 1}, "still loading its data from disk"),
     ],
 )  # fmt: skip
 def test_what_is_not_as_it_should_be(info: Info, said: str) -> None:
@@ -48,7 +48,7 @@ def test_what_is_not_as_it_should_be(info: Info, said: str) -> None:
 
 def test_connections_that_are_rejected_are_told_while_they_are() -> None:
     assert found({}, rejected_connections=0) == []
-    assert found({}, rejected_connections=2) == [(Level.FAILING, "connections are rejected")]
+    assert found({}, rejected_connections=2) == [(Level.FAILING, "connections rejected")]
 
 
 def test_a_queue_of_celery_is_a_list_for_each_priority() -> None:
@@ -59,7 +59,7 @@ async def test_a_ca_file_that_others_can_write_is_not_believed(tmp_path: Path) -
     (ca := tmp_path / "ca.pem").write_text("")
     ca.chmod(0o666)
     way = RedisTransport(Options(address="127.0.0.1", port=1, tls=True, ca_file=str(ca)), None)
-    with pytest.raises(NotTrusted, match="others decide"):
+    with pytest.raises(NotTrusted, match="because others can change it"):
         await way.ask(lambda client: client.ping())
 
 
@@ -73,6 +73,6 @@ def test_each_alarm_of_a_node_of_rabbitmq_is_told() -> None:
         return [str(one.text) for one in _of_nodes([_NodeRow("n", **row)])]
 
     assert of() == []
-    assert of(running=False) == ["node n does not run"]
+    assert of(running=False) == ["node n is not running"]
     assert of(mem_alarm=True) == ["node n: memory alarm, publishers are blocked"]
     assert of(disk_free_alarm=True) == ["node n: disk alarm, publishers are blocked"]

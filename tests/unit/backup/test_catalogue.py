@@ -60,7 +60,7 @@ async def test_a_part_in_another_case_is_named(tmp_path: Path) -> None:
     (tmp_path / "lilfox_20261125_120000.dump.zst").rename(tmp_path / "LILFOX_20261125_120000.DUMP.ZST")
     found = await only_set(tmp_path)
     assert found.status == "broken"
-    assert "there is LILFOX_20261125_120000.DUMP.ZST, rename it" in str(found.reason)
+    assert "LILFOX_20261125_120000.DUMP.ZST exists, rename it" in str(found.reason)
 
 
 async def test_a_proof_holds_for_its_digests_and_its_set_only(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ async def test_a_manifest_that_names_what_is_not_its_own_is_broken_and_leads_now
     (store / manifest_name(manifest.id)).write_bytes(encoded(told))
     found = await only_set(store)
     assert found.status == "broken"
-    assert "its manifest names what is no file of it" in str(found.reason)
+    assert "its manifest lists a file that does not belong to it" in str(found.reason)
     assert "\x1b" not in str(found.reason)
     assert [part.name for part in found.parts] == ["lilfox_20261125_120000.dump.zst"]
 
@@ -132,7 +132,7 @@ async def test_a_file_that_two_manifests_name_is_of_neither(tmp_path: Path) -> N
         (b"{}", "its manifest cannot be read: Object missing required field"),
         (b"[" * 100_000, "its manifest cannot be read: "),
         (b"\xff\xfe", "its manifest cannot be read: "),
-        (b'{"schema": 3, "sets": []}', "its manifest is of form 3, this LilFox reads 2: bring it up to date"),
+        (b'{"schema": 3, "sets": []}', "its manifest has format 3, but this LilFox reads 2: upgrade LilFox"),
     ],
 )
 async def test_a_manifest_that_cannot_be_read_is_a_broken_set(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -201,7 +201,7 @@ async def test_a_set_without_one_of_its_sources_says_so(tmp_path: Path) -> None:
     put_set(tmp_path, without(manifest_of(NOON), "uploads", "no right"), proven=True)
     found = await only_set(tmp_path)
     assert (found.status, found.good, found.complete) == ("partial", False, False)
-    assert str(found.reason) == "not whole, these could not be backed up: uploads: no right"
+    assert str(found.reason) == "incomplete, could not be backed up: uploads: no right"
 
 
 async def test_ten_thousand_sets_are_read(tmp_path: Path) -> None:

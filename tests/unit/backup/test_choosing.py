@@ -68,7 +68,7 @@ def test_other_words(words: str, day: int) -> None:
 
 def test_where_nothing_is_the_nearest_are_offered() -> None:
     message, hint = refused("yesterday 14:00")
-    assert message == "no set was begun at “yesterday 14:00”"
+    assert message == "no set was started at “yesterday 14:00”"
     assert hint == (
         "the nearest are lilfox_20231230_020001 (2023-12-30 02:00:01) and lilfox_20231231_020000 (2023-12-31 02:00:00)"
     )
@@ -81,7 +81,7 @@ def test_where_nothing_is_the_nearest_are_offered() -> None:
 def test_several_are_named() -> None:
     twice = [*SETS, a_set(SETS[2].created, name="other_20231230_020001")]
     message, hint = refused("20231230_020001", twice)
-    assert message == "2 sets are meant by “20231230_020001”"
+    assert message == "“20231230_020001” matches 2 sets"
     assert "lilfox_20231230_020001" in hint
     assert "other_20231230_020001" in hint
     assert chosen("20231230_020001", [*SETS, msgspec.structs.replace(twice[-1], plan="other")], "other").startswith(
@@ -96,7 +96,7 @@ def test_what_is_no_set_and_no_time_is_refused_with_what_would_be(words: str) ->
     message, hint = refused(words)
     assert message.startswith("no set is named “")
     assert "\x1b" not in message
-    assert hint == "write such as lilfox_20231231_020000, 20231231_020000, latest or yesterday 02:00"
+    assert hint == "write, for example: lilfox_20231231_020000, 20231231_020000, latest or yesterday 02:00"
 
 
 def test_a_slip_of_the_pen_is_guessed() -> None:
@@ -109,7 +109,7 @@ def test_latest_is_never_broken_nor_of_the_future() -> None:
     assert chosen("lilfox_20231231_020030", sets) == "lilfox_20231231_020030"
     message, hint = refused("latest", [nightly(30, status="broken")])
     assert message.startswith("no set can be restored; lilfox_20231230_020000 (2023-12-30 02:00:00 ✖) is broken")
-    assert hint == "see them all: lilfox backup list"
+    assert hint == "list all sets: lilfox backup list"
 
 
 def test_latest_is_rather_a_night_than_a_dump_for_rollback() -> None:
@@ -124,7 +124,7 @@ def test_latest_is_rather_a_night_than_a_dump_for_rollback() -> None:
 def test_in_an_hour_that_comes_twice_both_are_meant() -> None:
     first = a_set(datetime(2026, 10, 25, 0, 30, tzinfo=UTC), name="a_20261025_023000")
     second = a_set(first.created + timedelta(hours=1), name="a_20261025_023000-2")
-    assert refused("2026-10-25 02:30", [first, second])[0] == "2 sets are meant by “2026-10-25 02:30”"
+    assert refused("2026-10-25 02:30", [first, second])[0] == "“2026-10-25 02:30” matches 2 sets"
     assert chosen("2026-10-25T01:30Z", [first, second]) == second.id
 
 
@@ -139,7 +139,7 @@ def test_by_its_tag_the_newest_set_is_found_that_is_not_broken() -> None:
     assert chosen("tag:1.4.0", sets) == "lilfox_20231228_090000"
     assert chosen("tag:latest", sets) == "other_20231230_090000"
     assert refused("tag:2.0", sets)[0] == "every set with the tag “2.0” is broken"
-    assert refused("tag:1.4", sets) == ("no set has the tag “1.4”", "tags that sets have: latest, 1.4.0")
+    assert refused("tag:1.4", sets) == ("no set has the tag “1.4”", "existing tags: latest, 1.4.0")
     with pytest.raises(UsageError, match="no set has the tag"):
         chosen("tag:latest", sets, plan="lilfox")
     assert refused("tag:x\x1b[31m", sets)[0] == "no set has the tag “x␛[31m”"
@@ -153,7 +153,7 @@ def test_a_partial_set_is_meant_by_no_word_unless_that_was_said(words: str) -> N
     assert chosen(words, [partial, whole]) == whole.id
     assert choose(words, [partial, whole], now=NOW, zone=BERLIN, partial=True).id == partial.id
     said, hint = refused(words, [partial])
-    assert "is whole" in said
+    assert "is complete" in said
     assert partial.id in said
     assert "--partial" in hint
     assert chosen(partial.id, [partial, whole]) == partial.id, "who names it means it"

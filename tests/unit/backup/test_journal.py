@@ -102,7 +102,7 @@ def test_another_operator_reads_roots_and_is_told_whose_it_is(place: Path) -> No
         assert not interrupted.may_write(RESTORED)
         with pytest.raises(BackupError, match="Permission denied") as caught:
             interrupted.write(replace(RESTORED, stage="undoing"))
-    assert str(caught.value.hint) == "nothing was changed; it was done as root: do this as root too"
+    assert str(caught.value.hint) == "nothing was changed; the restore was run as root: run this as root too"
     assert interrupted.read_all() == [RESTORED]
 
 
@@ -114,7 +114,7 @@ async def test_what_another_user_left_in_the_middle_is_told_and_left(place: Path
     async with BackupContext(Config()) as opening:
         with as_nobody(place):
             await settle_open(run, opening, Config())
-        assert any("by root did not come to its end" in text for text in run.told("warning"))
+        assert any("by root apparently did not finish" in text for text in run.told("warning"))
         assert interrupted.read_all()[0].stage == "swapping"
         await settle_open(run, opening, Config())
     assert interrupted.read_all()[0].stage == "swapped", "root settles it"

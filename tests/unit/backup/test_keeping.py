@@ -100,7 +100,7 @@ async def test_what_cannot_be_asked_is_not_known_and_keeps_nobody_from_the_rest(
     noted(swap_of("shop"), swap_of("far", host="gone"))
     lines = await retained.all_kept(opening_of(place))
     assert [(line.name, line.there) for line in lines] == [("shop_before", True), ("far_before", None)]
-    assert "no host gone" in str(lines[1].reason)
+    assert "there is no host gone" in str(lines[1].reason)
     with pytest.raises(BackupError, match="far_before stays: there is no host gone"):
         await retained.forget(NotedRun(), opening_of(place), retained.chosen(SET)[0])
     assert place.there
@@ -115,14 +115,14 @@ async def test_letting_go_takes_all_of_it_and_says_so(place: Place) -> None:
     assert await retained.forget(run, opening_of(place), restored) == ["shop_before", "two_before", "uploads_before"]
     assert place.there == {}
     assert stages() == ["forgotten"]
-    assert run.intents == [f"taking away {name}" for name in ("shop_before", "two_before", "uploads_before")]
-    assert run.told("good") == [f"{name} is gone" for name in ("shop_before", "two_before", "uploads_before")]
+    assert run.intents == [f"removing {name}" for name in ("shop_before", "two_before", "uploads_before")]
+    assert run.told("good") == [f"{name} was removed" for name in ("shop_before", "two_before", "uploads_before")]
 
 
 async def test_one_that_must_stay_keeps_all(place: Place) -> None:
     place.there = {"shop_before": "", "uploads_before": "it is in use by process 7"}
     restored = noted(swap_of("shop"), swap_of("uploads"))
-    with pytest.raises(BackupError, match="uploads_before stays: it is in use by process 7; nothing was taken away"):
+    with pytest.raises(BackupError, match="uploads_before stays: it is in use by process 7; nothing was removed"):
         await retained.forget(NotedRun(), opening_of(place), restored)
     assert len(place.there) == 2
     assert stages() == ["swapped"]
@@ -142,7 +142,7 @@ async def test_one_that_fails_in_the_middle_can_be_let_go_again_but_not_undone(p
     with pytest.raises(BackupError, match="cannot go"):
         await retained.forget(NotedRun(), opening_of(place), restored)
     assert stages() == ["forgetting"]
-    with pytest.raises(BackupError, match="cannot be undone: what was there before was let go"):
+    with pytest.raises(BackupError, match="cannot be undone: the previous data was deleted"):
         await effects.undo(NotedRun(), {"set": SET})
     place.broken.clear()
     (again,) = retained.chosen(SET)
@@ -167,7 +167,7 @@ async def test_a_restore_is_named_by_set_date_or_job(place: Place) -> None:
         "20231231_020000": ["job-3"],
     }
     for words in ("", "other", "job-4"):
-        with pytest.raises(BackupError, match="is known that keeps something") as told:
+        with pytest.raises(BackupError, match="is known that keeps data") as told:
             retained.chosen(words)
         assert SET in str(told.value.hint)
 

@@ -241,7 +241,7 @@ async def test_an_undo_that_was_interrupted_goes_on_with_what_is_not_undone_yet(
     assert (left.stage, left.undone) == ("undoing", 1)
     world.fails.clear()
     world.calls.clear()
-    assert "is undone" in await interrupted.settle(opening_of(world), left)
+    assert "was undone" in await interrupted.settle(opening_of(world), left)
     assert world.calls == ["database.undo"]
     assert world.place == {"database": "old", "uploads": "old"}
 
@@ -265,7 +265,7 @@ async def test_the_renames_of_a_dead_process_are_on_the_disk_before_the_first_an
     assert left.stage == "swapping"
     assert [swap.target for swap in left.swaps] == ["database", "uploads"]
     assert await interrupted.settle(opening_of(world), left) == (
-        "the restore of lilfox_20231230_020000 that was interrupted is finished"
+        "the interrupted restore of lilfox_20231230_020000 was finished"
     )
     assert [each.stage for each in journal.read_all()] == ["swapped"]
 

@@ -93,7 +93,7 @@ async def test_who_was_not_ordered_to_settle_only_tells(place: Shop, protected: 
         assert outcome.state == "ok"
         assert f"lilfox backup settle {RUN} --finish or --take-back" in "\n".join(run.told("warning"))
         assert (place.stage, place.uploads.exists()) == ("swapping", False), effect
-    with pytest.raises(BackupError, match="is half done there"):
+    with pytest.raises(BackupError, match="was interrupted there"):
         await place.do(effects.forget, plan="other")
     assert (place.stage, place.uploads.exists()) == ("swapping", False)
 
@@ -129,10 +129,10 @@ async def test_one_that_cannot_be_settled_keeps_only_its_own_place_from_being_re
     run, outcome = await place.do(effects.restore, plan="other")
     assert outcome.state == "ok"
     assert (place.other / "a.txt").read_text() == "today\n"
-    assert "is half done" in "\n".join(run.told("warning"))
+    assert "was interrupted" in "\n".join(run.told("warning"))
     run, outcome = await place.do(effects.undo, set="latest")
     assert (place.other / "a.txt").read_text() == "later\n"
-    with pytest.raises(BackupError, match=r"uploads: the restore of .* is half done there") as refused:
+    with pytest.raises(BackupError, match=r"uploads: a restore of .* was interrupted there") as refused:
         await place.do(effects.restore, plan="uploads")
     assert "--forget" in str(refused.value.hint)
     assert not place.uploads.exists()
@@ -190,7 +190,7 @@ def test_what_is_half_done_is_held_against_what_is_to_be_replaced(host: str, nam
     if not meets:
         refuse_shared(config, left, [RestorePlace(host, name)])
         return
-    with pytest.raises(BackupError, match="is half done there"):
+    with pytest.raises(BackupError, match="was interrupted there"):
         refuse_shared(config, left, [RestorePlace(host, name)])
-    with pytest.raises(BackupError, match="is half done there"):
+    with pytest.raises(BackupError, match="was interrupted there"):
         refuse_on_hosts(config, left, [host])

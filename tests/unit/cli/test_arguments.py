@@ -135,7 +135,7 @@ def test_systemd_accepts_the_unit(config: Path | None, tmp_path: Path) -> None:
 
 
 def test_a_path_that_a_unit_cannot_hold_is_refused() -> None:
-    with pytest.raises(UsageError, match="cannot hold"):
+    with pytest.raises(UsageError, match="cannot contain"):
         systemd_unit(Path("/etc/a\nExecStartPre=/bin/x"))
 
 

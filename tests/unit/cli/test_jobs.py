@@ -137,7 +137,7 @@ def test_hostile_text_is_nothing_to_a_terminal(jobs: Path, capsys: pytest.Captur
     ("argv", "message"),
     [
         (("attach", "ffff"), "no such job"),
-        (("attach",), "no job runs"),
+        (("attach",), "no job is running"),
         (("jobs", "cancel", "ffff"), "no such job"),
         (("jobs", "checked", "../x"), "no such job"),
     ],

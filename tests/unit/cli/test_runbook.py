@@ -105,16 +105,16 @@ def test_a_file_that_is_broken_is_shown_with_what_is_wrong(pages: Path, capsys: 
     assert _run("show", str(pages / "broken.md")) == 1
 
     printed = capsys.readouterr()
-    assert "is shown only  ls" in printed.out
-    assert f"{pages / 'broken.md'}:4: error: the attributes are no JSON object" in printed.err
+    assert "is only shown  ls" in printed.out
+    assert f"{pages / 'broken.md'}:4: error: the attributes are not a JSON object" in printed.err
 
 
 def test_nothing_of_that_name(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no file, and no runbook of that id"):
+    with pytest.raises(UsageError, match="no such file or runbook id"):
         _run("show", "no-such-runbook")
     with pytest.raises(LilFoxError, match=r"x\.md: cannot be read"):
         _run("show", str(tmp_path / "x.md"))
-    with pytest.raises(UsageError, match="no runbook is named"):
+    with pytest.raises(UsageError, match="no runbook given"):
         _run("show")
 
 

@@ -41,20 +41,20 @@ def test_series_of_hosts_and_services_are_named_by_labels() -> None:
     for wrong in ("hosts: {web-1: {series: {a-b: c}}}", "services: {shop: {url: 'http://s', series: {a-b: c}}}"):
         with pytest.raises(ConfigError) as refused:
             from_text("{" + wrong + "}", "c.yaml")
-        assert "series.a-b: “a-b” is no name for a label" in str(refused.value)
+        assert "series.a-b: “a-b” cannot be used as a label name" in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("section", "says"),
     [
         ("p:9090", "prometheus.url: not an address"),
-        ("'http://u:p@p:9090'", "prometheus.url: a user or password stands in the address"),
+        ("'http://u:p@p:9090'", "prometheus.url: the address contains a user or password"),
         ("{user: u}", "prometheus.url: this key is missing"),
-        ("{url: 'http://p', from: nowhere}", "prometheus.from: no host is named"),
-        ("{url: 'http://p', user: u, bearer: 'env:B'}", "prometheus.bearer: only one of"),
+        ("{url: 'http://p', from: nowhere}", "prometheus.from: no host named"),
+        ("{url: 'http://p', user: u, bearer: 'env:B'}", "prometheus.bearer: use only one of"),
         ("{url: 'http://p', password: 'env:B'}", "prometheus.password: a password without a user"),
         ("{url: 'http://p', headers: {X-Token: abc}}", "prometheus.headers.X-Token: this header holds a secret"),
-        ("[1]", "prometheus: a mapping is wanted here"),
+        ("[1]", "prometheus: expected a mapping"),
     ],
 )
 def test_what_is_wrong_is_named(section: str, says: str) -> None:

@@ -83,26 +83,30 @@ def test_stores_and_sources_are_the_options_of_their_kinds() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("kind: sftp", "kind: ftps", "7: backup.stores.nas.kind: there is no such kind of store; did you mean sftp"),
-        ("host: nas-1", "host: nas-2", "7: backup.stores.nas.host: no host is named “nas-2”; did you mean nas-1?"),
+        ("kind: sftp", "kind: ftps", "7: backup.stores.nas.kind: no such kind of store; did you mean sftp"),
+        ("host: nas-1", "host: nas-2", "7: backup.stores.nas.host: no host named “nas-2”; did you mean nas-1?"),
         ("path: /backup", "path: backup", "5: backup.stores.here.path: “backup” is not an absolute path"),
         ("require_mount: true", "mount: true", "5: backup.stores.here.mount: no such key; "),
-        ("kind: files", "kind: file", "11: backup.plans.lilfox.sources.uploads.kind: there is no such kind of source"),
-        ("host: web-1", "host: web", "11: backup.plans.lilfox.sources.uploads.host: no host is named"),
+        ("kind: files", "kind: file", "11: backup.plans.lilfox.sources.uploads.kind: no such kind of source"),
+        ("host: web-1", "host: web", "11: backup.plans.lilfox.sources.uploads.host: no host named"),
         ("config, root: /srv/lilfox", "config, root: lilfox", "settings.root: “lilfox” is not an absolute path"),
-        ("store: here", "store: her", "14: backup.plans.lilfox.store: no store is named “her”; did you mean here?"),
-        ("copies: [nas]", "copies: [nas, usbb]", "backup.plans.lilfox.copies.2: no store is named “usbb”"),
+        ("store: here", "store: her", "14: backup.plans.lilfox.store: no store named “her”; did you mean here?"),
+        ("copies: [nas]", "copies: [nas, usbb]", "backup.plans.lilfox.copies.2: no store named “usbb”"),
         ("copies: [nas]", "copies: [here]", "backup.plans.lilfox.copies.1: “here” is named twice"),
         ("8-18", "18-8", "16: backup.plans.lilfox.schedule: “18-8” ends before it begins; write 18-23,0-8"),
-        ("keep: {last: 3, days: 30}", "keep: {}", "18: backup.plans.lilfox.keep: nothing is asked for"),
-        ("//fox@h/", "//fox:hunter2@h/", "13: backup.plans.lilfox.sources.database.url: a password stands"),
+        ("keep: {last: 3, days: 30}", "keep: {}", "18: backup.plans.lilfox.keep: no retention is given"),
+        (
+            "//fox@h/",
+            "//fox:hunter2@h/",
+            "13: backup.plans.lilfox.sources.database.url: the address contains a password",
+        ),
         ("last: 3", "last: 0", "18: backup.plans.lilfox.keep.last: 0 is out of range"),
-        (RECIPIENT, "age1xyz", "backup.plans.lilfox.encrypt.recipients.1: “age1xyz” is no key of age"),
-        (RECIPIENT, "hunter2", "backup.plans.lilfox.encrypt.recipients.1: “hunter2” is not a key of age (age1…)"),
-        (f"[{RECIPIENT}]", "[]", "backup.plans.lilfox.encrypt.recipients: shorter than 1 items"),
-        (', identity: "env:KEY"', "", "backup.plans.lilfox.encrypt.identity: a drill restores, which needs the key"),
-        ("drill: true", "format: manual", "backup.plans.lilfox.encrypt: the manual's restore.sh reads nothing"),
-        ('schedule: "*/15 8-18 * * mon-fri"', "drill: true", "late_after: without a schedule nothing is late"),
+        (RECIPIENT, "age1xyz", "backup.plans.lilfox.encrypt.recipients.1: “age1xyz” is not an age public key"),
+        (RECIPIENT, "hunter2", "backup.plans.lilfox.encrypt.recipients.1: “hunter2” is not an age public key (age1…)"),
+        (f"[{RECIPIENT}]", "[]", "backup.plans.lilfox.encrypt.recipients: fewer than 1 items"),
+        (', identity: "env:KEY"', "", "backup.plans.lilfox.encrypt.identity: a drill needs the key to restore"),
+        ("drill: true", "format: manual", "backup.plans.lilfox.encrypt: the manual's restore.sh cannot read"),
+        ('schedule: "*/15 8-18 * * mon-fri"', "drill: true", "late_after: late_after needs a schedule"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_found_where_it_stands(old: str, new: str, problem: str) -> None:
@@ -118,13 +122,13 @@ def test_what_is_wrong_is_found_where_it_stands(old: str, new: str, problem: str
 def test_a_key_in_the_file_is_refused_and_not_repeated() -> None:
     found = problems(GOOD.replace("env:KEY", "AGE-SECRET-KEY-1ABC").replace("drill: true", "drill: false"))
     assert len(found) == 1
-    assert "backup.plans.lilfox.encrypt.identity: a secret does not belong into this file" in found[0]
+    assert "backup.plans.lilfox.encrypt.identity: a secret must not be in this file" in found[0]
     assert "AGE-SECRET" not in found[0]
 
 
 def test_a_plan_without_sources_is_refused() -> None:
     text = "backup: {stores: {s: {path: /b}}, plans: {p: {sources: {}, store: s}}}"
-    assert problems(text) == ("c.yaml:1: backup.plans.p.sources: nothing is backed up; name a source",)
+    assert problems(text) == ("c.yaml:1: backup.plans.p.sources: nothing to back up; add a source",)
 
 
 def test_all_problems_come_at_once() -> None:

@@ -49,7 +49,7 @@ async def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int
     path = tmp_path / "secret"
     path.write_text(SECRET)
     path.chmod(mode)
-    said = "others decide what is there" if mode & 0o002 else "others may read or write it"
+    said = "because others can change it" if mode & 0o002 else "others may read or write it"
     assert said in await refusal(f"file:{path}")
 
 
@@ -79,8 +79,8 @@ async def test_a_command_reads_nothing() -> None:
     [
         ("sh -c 'echo s3cr3t value; echo s3cr3t value >&2; exit 3'", "status 3"),
         ("/nowhere/pass", "cannot be started"),
-        ("echo 'open", "a quote is not closed"),
-        (" ", "names no command"),
+        ("echo 'open", "unclosed quote"),
+        (" ", "no command given"),
         ("true", "empty"),
     ],
 )

@@ -145,7 +145,7 @@ def test_a_head_that_is_gone_or_is_none_is_told_and_the_next_entry_makes_it_anew
     if content is not None:
         (chain.folder / "head").write_bytes(content)
     (problem,) = verify("INC-1").problems
-    assert "nothing tells that this is the last one" in str(problem.text)
+    assert "cannot confirm that this is the last entry" in str(problem.text)
     assert book.current() is not None
     book.append("INC-1", all_events()[1])
     assert verify("INC-1").problems == ()
@@ -180,7 +180,7 @@ def test_a_chain_that_begins_with_something_else_is_altered_from_its_first_line_
     timeline.write_bytes(timeline.read_bytes().replace(b"0" * 64, b"1" * 64))
     (incidents / made.id / "head").unlink()
     (problem,) = verify(made.id).problems
-    assert (problem.line, "this is not what was written" in str(problem.text)) == (1, True)
+    assert (problem.line, "this differs from what was written" in str(problem.text)) == (1, True)
 
 
 @pytest.mark.fault("S23")
@@ -189,7 +189,7 @@ def test_evidence_lies_in_its_folder_whatever_the_timeline_says(incidents: Path,
     made = book.open_incident("x")
     book.append(made.id, EvidenceKept(file=name, sha256="0" * 64, size_bytes=0, text=""))
     (problem,) = verify(made.id).problems
-    assert (problem.file, str(problem.text)) == (f"evidence/{name}", "this is no name of evidence")
+    assert (problem.file, str(problem.text)) == (f"evidence/{name}", "this is not a valid evidence file name")
 
 
 @pytest.mark.fault("S23")
@@ -197,7 +197,7 @@ def test_evidence_lies_in_its_folder_whatever_the_timeline_says(incidents: Path,
     ("do", "said"),
     [
         (lambda file: file.unlink(), "the file is missing"),
-        (lambda file: file.write_bytes(b"texT"), "this is not what was kept: its SHA-256 is another one"),
+        (lambda file: file.write_bytes(b"texT"), "this differs from what was stored: its SHA-256 does not match"),
         (lambda file: (file.unlink(), file.symlink_to("/etc/passwd")), "cannot be read"),
     ],
 )
@@ -213,4 +213,4 @@ def test_a_file_beside_of_which_the_timeline_does_not_tell_is_noted(chain: Chain
     (chain.folder / "evidence/foreign").write_bytes(b"")
     verdict = verify("INC-1")
     assert verdict.problems == ()
-    assert [str(note) for note in verdict.notes] == ["evidence/foreign: the timeline does not tell of it"]
+    assert [str(note) for note in verdict.notes] == ["evidence/foreign: not mentioned in the timeline"]

@@ -229,7 +229,7 @@ def test_closing_names_what_is_still_in_force(incidents: Path) -> None:
     folder = find(made.id)
     assert [each.text for each in still_in_force(book.read_incident(folder), now)] == ["banned", "for an hour"]
     assert book.close(folder, "done").what == Closed(summary="done", in_force=("banned", "for an hour"))
-    with pytest.raises(IncidentError, match="closed already"):
+    with pytest.raises(IncidentError, match="is already closed"):
         book.close(folder, "again")
     assert book.reopen(folder, "not over").number == 9
     with pytest.raises(IncidentError, match="INC-1 is open"):
@@ -305,7 +305,7 @@ def test_a_moment_is_not_before_its_detection_and_not_to_come(incidents: Path) -
         mark(folder, "acknowledged", before(2.5))
     with pytest.raises(MomentRefused, match=r"^detected: that would be after mitigated, "):
         mark(folder, "detected", before(0.75))
-    with pytest.raises(MomentRefused, match="is still to come"):
+    with pytest.raises(MomentRefused, match="is in the future"):
         mark(folder, "resolved", datetime.now(UTC) + timedelta(seconds=30))
     mark(folder, "detected", before(3))  # it may be corrected
     assert book.read_incident(folder).moments == {
@@ -337,7 +337,7 @@ def test_evidence_has_a_harmless_name(incidents: Path, name: str, kept: str) -> 
 
 def test_too_much_evidence_is_refused(incidents: Path) -> None:
     made = book.open_incident("x")
-    with pytest.raises(IncidentError, match="too many for evidence"):
+    with pytest.raises(IncidentError, match="is too large for evidence"):
         book.keep_evidence(made.id, "a", b"x" * (book.MOST_EVIDENCE_BYTES + 1), "")
     assert len(book.entries(made.id)) == 1
 
@@ -346,7 +346,7 @@ def test_too_much_evidence_is_refused(incidents: Path) -> None:
 def test_where_others_may_write_no_incident_is_opened(incidents: Path) -> None:
     incidents.mkdir(parents=True)
     incidents.chmod(0o777)
-    with pytest.raises(NotRecorded, match=r"others decide what is there.*; no incident was opened"):
+    with pytest.raises(NotRecorded, match=r"others can change it.*; no incident was opened"):
         book.open_incident("x")
 
 

@@ -124,9 +124,9 @@ def test_an_export_says_whether_it_was_altered_and_what_is_in_force(incidents: P
     book.append_in(folder, StepEnded(run="r", state="unknown", message="the link went", output="a\n```\nb\n"))
     book.append_in(folder, JobEnded(job="j", kind="restart", state="unknown", message="nobody saw it"))
     text = export_markdown(made.id, "en")
-    assert "verified when this was written" not in text  # evidence/kept is not there
+    assert "verified at export" not in text  # evidence/kept is not there
     assert "evidence/kept: the file is missing" in text
-    assert "- [ ] take back, or keep on purpose: words" in text
+    assert "- [ ] undo, or keep on purpose: words" in text
     assert "job j unknown: nobody saw it\n" in text.partition("## What did not go well")[2]
     assert "````text\n  a\n  ```\n  b\n  ````" in text
 
@@ -164,11 +164,11 @@ def test_an_export_tells_who_did_what_and_when(incidents: Path) -> None:
     assert "**Opened because of**: HighErrorRate" in overview
     assert ("**Summary**: the last end" in overview, "the first end" in overview) == (True, False)
     assert section("Impact times").splitlines()[2:5] == [
-        "| detected | 2023-12-30 02:00:00 | - | somebody said so |",
-        "| acknowledged | - | - | nobody said |",
-        "| mitigated | 2023-12-30 04:14:00 | 2 h 14 min | somebody said so |",
+        "| detected | 2023-12-30 02:00:00 | - | recorded by hand |",
+        "| acknowledged | - | - | not recorded |",
+        "| mitigated | 2023-12-30 04:14:00 | 2 h 14 min | recorded by hand |",
     ]
-    assert section("Impact times").splitlines()[5].endswith(" | alerts, opening and end |")
+    assert section("Impact times").splitlines()[5].endswith(" | alerts, opening and closing |")
     responders = section("Responders").splitlines()
     assert responders[0] == "- **lead**: bob"
     assert [PARSER.renderInline(line).removeprefix("- ") for line in responders[1:3]] == [
@@ -180,11 +180,11 @@ def test_an_export_tells_who_did_what_and_when(incidents: Path) -> None:
     assert "2. Look, web1: failed (exit status 7): no answer" in timeline
     assert "2. Look, web1: unknown: the link went" in timeline
     in_force = section("Changes still in force").splitlines()
-    assert in_force[0].endswith("UTC) To take it back: `unban it`")
+    assert in_force[0].endswith("UTC) To undo: `unban it`")
     assert in_force[1] == "- stopped nginx"
     not_well = section("What did not go well").splitlines()
     assert [line[len("- 2023-12-30 02:00:00 ") :] for line in not_well[:3]] == [
         "web1: `uptime`: failed: no answer", "web1: `reboot`: unknown: the link went", "job j failed: no room",
     ]  # fmt: skip
-    assert "see what this left, nobody knows how it ended: `reboot`" in section("Action items")
+    assert "check the effects of this command, its outcome is unknown: `reboot`" in section("Action items")
     assert "`uptime`" not in section("Action items")

@@ -39,9 +39,9 @@ async def test_what_takes_longer_is_said_and_goes_on(jobs: Path, tmp_path: Path)
     job_id = await asyncio.to_thread(begin, "waits", until="/nonexistent", clean=str(clean))
     await until(lambda: "waiting" in said(job_id), what="it waits")
     pid = find_job(job_id).pid
-    with pytest.raises(JobError, match=rf"still cleans up \(process {pid} on "):
+    with pytest.raises(JobError, match=rf"still cleaning up \(process {pid} on "):
         await cancel(job_id, wait_s=0.2)
-    with pytest.raises(JobError, match="still cleans up"):
+    with pytest.raises(JobError, match="still cleaning up"):
         await cancel(job_id, wait_s=0.2)
     clean.touch()
     assert ended(job_id).state == "cancelled"
@@ -61,7 +61,7 @@ def test_a_second_signal_does_not_cut_its_clean_up(jobs: Path, tmp_path: Path, n
     os.kill(pid, number)
     clean.touch()
     assert ended(job_id).state == "cancelled"
-    assert [text for text in said(job_id) if "clean" in text] == ["told to end; cleaning up", "cleaned up"]
+    assert [text for text in said(job_id) if "clean" in text] == ["asked to end; cleaning up", "cleaned up"]
 
 
 def test_told_to_end_before_it_makes_its_effect_it_makes_none(jobs: Path) -> None:
@@ -72,7 +72,7 @@ def test_told_to_end_before_it_makes_its_effect_it_makes_none(jobs: Path) -> Non
         os.kill(pid, signal.SIGTERM)
         job = ended(job_id)
         assert job.state == "cancelled"
-        assert said(job_id)[-1] in ("told to end; cleaning up", "cleaned up")
+        assert said(job_id)[-1] in ("asked to end; cleaning up", "cleaned up")
 
 
 def test_hanging_up_is_nothing_to_it(jobs: Path, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ async def test_a_process_that_has_its_pid_now_is_left_alone(jobs: Path) -> None:
         assert (await cancel("0001")).state == "unknown"
         with (folder / EVENTS).open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # it runs, and not under that pid: in a container
-            with pytest.raises(JobError, match="is not seen from here"):
+            with pytest.raises(JobError, match="is not visible from here"):
                 await cancel("0001")
         assert other.poll() is None
         other.kill()

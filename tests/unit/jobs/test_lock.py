@@ -57,7 +57,7 @@ def test_an_earlier_holder_is_not_taken_for_the_one_that_has_not_told_yet(
     (tmp_path / HOLDER.id).mkdir()
     (tmp_path / HOLDER.id / EVENTS).touch()  # it has ended
     held = start.take_lock(tmp_path, KEY, HOLDER)
-    with pytest.raises(KeyHeld, match="another job acts on it now") as caught:
+    with pytest.raises(KeyHeld, match="another job is working on it") as caught:
         start.take_lock(tmp_path, KEY, HOLDER)
     assert caught.value.holder is None
     os.close(held)

@@ -78,9 +78,9 @@ def test_it_begins_quickly_and_imports_only_what_it_needs(jobs: Path) -> None:
         ("expected", "no room on /backup", 1),
         ("config", "two problems", 2),
         ("group", "no room on /backup", 1),
-        ("cancelled", "a fault of LilFox: CancelledError", 1),
-        ("exit", "a fault of LilFox: SystemExit", 1),
-        ("bug", "a fault of LilFox: RuntimeError", 1),
+        ("cancelled", "internal error in LilFox: CancelledError", 1),
+        ("exit", "internal error in LilFox: SystemExit", 1),
+        ("bug", "internal error in LilFox: RuntimeError", 1),
     ],
 )
 def test_whatever_an_effect_raises_is_told(jobs: Path, how: str, message: str, exit_code: int) -> None:
@@ -96,7 +96,7 @@ def test_whatever_an_effect_raises_is_told(jobs: Path, how: str, message: str, e
 def test_only_effects_of_lilfox_are_made(jobs: Path, entry: str) -> None:
     job = ended(start(JobRequest(entry=entry, kind="x", title="x", key="x", wanted={})))
     assert job.state == "failed"
-    assert "no effect of LilFox" in job.message or "ModuleNotFoundError" in job.message
+    assert "not an effect of LilFox" in job.message or "ModuleNotFoundError" in job.message
 
 
 def test_of_two_with_the_same_key_one_runs_and_the_other_leaves_nothing(jobs: Path, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_it_tells_in_the_language_of_the_one_who_began_it(jobs: Path) -> None:
 
 def test_one_that_cannot_begin_leaves_nothing_and_says_why(jobs: Path) -> None:
     request = effects.request("copies")
-    with pytest.raises(JobError, match=r"could not begin.*No module named 'tests\.nothing'"):
+    with pytest.raises(JobError, match=r"could not start.*No module named 'tests\.nothing'"):
         start(request, module="tests.nothing")
     assert list_jobs() == []
     assert [each.name for each in jobs.iterdir()] == [".locks"]

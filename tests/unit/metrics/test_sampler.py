@@ -231,7 +231,7 @@ async def test_a_shell_that_is_none_is_named() -> None:
         await until(lambda: not isinstance(sampler.feed.state, Pending))
         state = sampler.feed.state
         assert isinstance(state, Unavailable)
-        assert "no answer of ours" in str(state.error)
+        assert "its shell does not run scripts" in str(state.error)
         assert state.error.hint
 
 

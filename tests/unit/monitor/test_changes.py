@@ -80,7 +80,7 @@ def test_lost_and_reached_again_are_told_once() -> None:
     log.observe(seen())
     assert texts(log.observe(seen(Level.DEGRADED, link=DOWN, why="lost"))) == ["host/web-1 lost: connection lost"]
     assert log.observe(seen(Level.FAILING, link=DOWN, why="no sample")) == []
-    assert texts(log.observe(seen())) == ["host/web-1 reached again"]
+    assert texts(log.observe(seen())) == ["host/web-1 reachable again"]
     assert log.observe(seen()) == []
 
 

@@ -47,7 +47,7 @@ def test_what_is_not_known_is_null_and_told() -> None:
     assert proxy["server_errors_percent"] is None
     assert proxy["latency_s"]["p95"] is None
     assert "nginx_http_requests_total" in proxy["unknown"]["status"]
-    assert traffic_of(busy(), "model") == {"unknown": {"page": "127.0.0.1:8001 answers 404"}}
+    assert traffic_of(busy(), "model") == {"unknown": {"page": "127.0.0.1:8001 returns 404"}}
     assert traffic_of(with_backend(Pending()), "backend") is None
 
 

@@ -55,9 +55,9 @@ def test_each_value_above_its_limit_is_a_reason(changes: dict[str, Any], level: 
     ("login_s", "old", "level", "text"),
     [
         (0.4, False, Level.UNKNOWN, "no sample yet"),
-        (8.2, False, Level.UNKNOWN, "logging in for 8 s: the login shell's start-up files have not ended"),
+        (8.2, False, Level.UNKNOWN, "logging in for 8 s: the login shell's start-up files have not finished"),
         (8.2, True, Level.DEGRADED,
-         "no sample for 1 min: logging in for 8 s: the login shell's start-up files have not ended"),
+         "no sample for 1 min: logging in for 8 s: the login shell's start-up files have not finished"),
     ],
 )  # fmt: skip
 def test_a_login_that_takes_long_is_why_there_is_no_sample(login_s: float, old: bool, level: Level, text: str) -> None:
@@ -118,9 +118,9 @@ def test_a_lost_link_degrades_then_fails_with_the_age_and_the_reason() -> None:
 
 
 def test_a_host_that_refuses_us_from_the_start_is_failing_with_what_to_do() -> None:
-    link = Unavailable(AuthRefused("web-1", tr("refused every key"), tr("add one")), AT)
+    link = Unavailable(AuthRefused("web-1", tr("refused all keys"), tr("add one")), AT)
     judgement = judge(None, link, Thresholds(), {}, now=AT, period_s=2)
-    assert (judgement.level, texts(judgement)) == (Level.FAILING, ["refused every key", "add one"])
+    assert (judgement.level, texts(judgement)) == (Level.FAILING, ["refused all keys", "add one"])
 
 
 def test_a_connected_host_without_new_samples_is_stale() -> None:
@@ -134,8 +134,8 @@ def test_a_service_says_its_last_answer() -> None:
     assert judge_service(None).level is Level.UNKNOWN
     check = HealthCheck(AT, Health.UNHEALTHY, 503, 0.01)
     bad = judge_service(ServiceState("backend", "http://h:1", Level.FAILING, AT, check, 3))
-    assert (bad.level, texts(bad)) == (Level.FAILING, ["answers 503 from http://h:1"])
+    assert (bad.level, texts(bad)) == (Level.FAILING, ["http://h:1 returns 503"])
     good = HealthCheck(AT, Health.HEALTHY, 200, 0.01)
     assert judge_service(ServiceState("backend", "http://h:1", Level.GOOD, AT, good, 0)) == Judgement(Level.GOOD)
     back = judge_service(ServiceState("backend", "http://h:1", Level.DEGRADED, AT, good, 0))
-    assert (back.level, texts(back)) == (Level.DEGRADED, ["answers again, not yet long enough"])
+    assert (back.level, texts(back)) == (Level.DEGRADED, ["answers again, but not for long enough yet"])

@@ -187,7 +187,7 @@ def test_one_scrape_gives_no_rate_and_says_why() -> None:
     found = questions.whole(source, AT_MS)
     assert found.requests_s is None
     assert found.in_flight == 2
-    assert str(found.missing["requests"]) == "a rate takes two scrapes"
+    assert str(found.missing["requests"]) == "a rate needs two scrapes"
 
 
 def test_a_restart_counts_from_none_again() -> None:

@@ -44,13 +44,13 @@ async def test_bans_are_read_with_what_is_left_of_them() -> None:
 async def test_a_ban_is_proved_by_its_end_and_lifting_it_by_its_absence() -> None:
     host = FakeHost(answers={LIST: LISTED})
     assert "192.0.2.7 is banned until" in await prove_ban(host, ban_operation("fake", "192.0.2.7", 90, sudo=False))
-    assert "not banned any more" in await prove_ban(host, unban_operation("fake", "192.0.2.9", sudo=False))
+    assert "is no longer banned" in await prove_ban(host, unban_operation("fake", "192.0.2.9", sudo=False))
     for operation in (
         ban_operation("fake", "192.0.2.9", 90, sudo=False),
         ban_operation("fake", "192.0.2.8", 90, sudo=False),
         unban_operation("fake", "192.0.2.7", sudo=False),
     ):
-        with pytest.raises(CommandFailed, match="somebody has banned or let in"):
+        with pytest.raises(CommandFailed, match="someone banned or unbanned"):
             await prove_ban(host, operation)
 
 
@@ -84,7 +84,7 @@ async def test_what_the_host_must_not_shut_out_is_asked_right_before() -> None:
         with pytest.raises(NotAllowed, match=why):
             await check(subject)
     host.answers["sh"] = b""
-    with pytest.raises(HostError, match="does not tell its own addresses"):
+    with pytest.raises(HostError, match="does not report its own addresses"):
         await check("192.0.2.7")
     del host.answers["nft"]
     with pytest.raises(HostError, match="nft does not run"):
@@ -161,11 +161,15 @@ UP, DOWN = unit_shown("active", "running"), unit_shown("inactive", "dead")
 @pytest.mark.parametrize(
     ("verb", "then", "why"),
     [
-        ("restart", unit_shown("failed", "failed", "exit-code"), r"is failed \(failed\); for 0 s it was as wanted"),
+        (
+            "restart",
+            unit_shown("failed", "failed", "exit-code"),
+            r"is failed \(failed\); it was in the wanted state for 0 s",
+        ),
         ("start", unit_shown("activating", "auto-restart", "exit-code"), "auto-restart"),
-        ("restart", UP.replace(b"NRestarts=2", b"NRestarts=3"), "ended and was started again within 0 s"),
-        ("restart", UP + b"InvocationID=another\n", "ended and was started again within 0 s"),
-        ("stop", UP, r"is active \(running\); for 0 s it was as wanted"),
+        ("restart", UP.replace(b"NRestarts=2", b"NRestarts=3"), "exited and was restarted within 0 s"),
+        ("restart", UP + b"InvocationID=another\n", "exited and was restarted within 0 s"),
+        ("stop", UP, r"is active \(running\); it was in the wanted state for 0 s"),
     ],
 )
 async def test_a_unit_that_does_not_stay_as_it_was_ordered_is_seen(verb: str, then: bytes, why: str) -> None:

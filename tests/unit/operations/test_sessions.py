@@ -95,13 +95,16 @@ async def test_a_session_that_is_gone_afterwards_was_ended(cut: Any) -> None:
 async def test_of_one_that_is_still_there_nobody_knows(cut: Any) -> None:
     outcome, _said = await cut("terminate", SESSION)
     assert (outcome.state, outcome.exit_code) == ("unknown", 1)
-    assert outcome.message == "nobody knows whether session 7 was told to end; it is still there"
+    assert outcome.message == "it is not known whether session 7 was told to end; it is still there"
 
 
 async def test_where_nobody_can_look_any_more_nobody_knows(cut: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "_WAITS_S", 0.0)
     outcome, said = await cut("terminate", CUT)
-    assert (outcome.state, outcome.message) == ("unknown", "nobody saw whether session 7 ended: the connection is cut")
+    assert (outcome.state, outcome.message) == (
+        "unknown",
+        "could not check whether session 7 has ended: the connection is cut",
+    )
     assert said.count("the connection is cut") >= 1
 
 
@@ -111,5 +114,5 @@ async def test_a_number_that_is_somebody_elses_now_is_not_the_one_that_was_meant
 
 async def test_a_statement_that_is_another_now_was_cancelled(cut: Any) -> None:
     outcome, _said = await cut("cancel", replace(SESSION, statement_began="c"))
-    assert outcome.message == "session 7 runs that statement no more"
+    assert outcome.message == "session 7 no longer runs that statement"
     assert (await cut("cancel", SESSION))[0].state == "unknown"

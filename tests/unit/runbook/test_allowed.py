@@ -80,7 +80,7 @@ def test_another_text_is_asked_again_and_the_one_before_is_not(tmp_path: Path) -
     allow(asked(before))
     after = runbook(tmp_path / "made.md", TEXT + "\nMore.\n")
     assert asked(after).changed
-    assert "was changed since it was allowed" in str(asked(after).question)
+    assert "has changed since it was allowed" in str(asked(after).question)
     allow(asked(after))
     assert first_run(after, NONE) is None
     assert first_run(before, NONE) is None, "a run that began with it goes on with it"
@@ -129,7 +129,7 @@ def test_what_was_remembered_and_cannot_be_read_is_asked_again(tmp_path: Path, s
 def test_what_cannot_be_remembered_is_told(tmp_path: Path, state: Path) -> None:
     first = asked(runbook(tmp_path / "made.md"))
     state.mkdir()
-    with pytest.raises(LilFoxError, match="cannot be kept"):
+    with pytest.raises(LilFoxError, match="cannot be saved"):
         allow(first)
     assert asked(runbook(tmp_path / "made.md")) == first
 
@@ -180,7 +180,7 @@ def test_a_configured_file_that_others_may_write_is_asked_and_yes_alone_is_no_an
         first = asked(made, config)
         assert first.others is not None
         assert f"{place} belongs to " in str(first.question)
-        with pytest.raises(NotAllowedYet, match="others decide") as caught:
+        with pytest.raises(NotAllowedYet, match="because others can change it") as caught:
             allow_first_run(made, config, yes=True)
         assert str(place) in str(caught.value.hint)
         os.chown(place, 0, -1)

@@ -258,7 +258,7 @@ def test_what_a_circle_goes_through_is_named() -> None:
         "# T\n1. a\n" + _fence('{"name": "a", "rollback-of": "b"}') + _fence('{"name": "b", "rollback-of": "a"}')
     )
 
-    assert document.problems[0].text == "rollbacks in a circle: a → b → a"
+    assert document.problems[0].text == "circular rollbacks: a → b → a"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_comments_stay_as_they_are() -> None:
     ("text", "value", "why"),
     [
         ("cat <v>", "-n", "option"), ("cat '<v>'", "x", "inside quotes"), ("cat `ls <v>`", "x", "backquotes"),
-        ("<v>", "ls", "name of a command"), ("echo $((<v>))", "1", "calculated"), (r"echo \<v>", "x", "stands before"),
+        ("<v>", "ls", "name of a command"), ("echo $((<v>))", "1", "arithmetic"), (r"echo \<v>", "x", "is preceded by"),
         ("echo ${x:-<v>}", "x", "inside"), ("sudo <v>", "ls", "name of a command"),
         ("echo <v>", "a\x1b[31m", "control characters"), ("echo <v>", "a\nb", "control characters"),
     ],
@@ -91,7 +91,7 @@ def test_two_names_that_become_one_must_agree() -> None:
 )  # fmt: skip
 def test_what_is_no_shell_takes_no_value(text: str, attributes: Attributes) -> None:
     script = command(text, script=True, attributes=attributes)
-    with pytest.raises(LilFoxError, match="no shell"):
+    with pytest.raises(LilFoxError, match="is not a shell"):
         fill(script, {"v": "1"}, [])
     assert fill(command("#!/usr/bin/env bash\necho <v>", script=True), {"v": "1"}, []).env == {"LF_v": "1"}
 

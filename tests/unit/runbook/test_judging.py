@@ -32,8 +32,8 @@ def test_what_is_expected(expect: int | str | None, status: int, output: str, go
 
 def test_why_it_failed_names_what_was_expected_where_somebody_said_so() -> None:
     assert str(why_failed(Attributes(), 4, "")) == "it ended with 4"
-    assert str(why_failed(Attributes(expect=3), 4, "")) == "it ended with 4, 3 was expected"
-    assert str(why_failed(Attributes(expect="up"), 0, "")) == "its output does not have /up/"
+    assert str(why_failed(Attributes(expect=3), 4, "")) == "it ended with 4, expected 3"
+    assert str(why_failed(Attributes(expect="up"), 0, "")) == "its output does not match /up/"
 
 
 def test_the_first_group_of_the_first_match_is_captured() -> None:
@@ -45,7 +45,7 @@ def test_the_first_group_of_the_first_match_is_captured() -> None:
     assert len(captured(Attributes(capture={"long": "a+"}), "a" * 5000)[0]["long"]) == 4096
     found, why = captured(Attributes(capture={"none": "(zzz)"}), "x")
     assert found == {}
-    assert "nothing for <none>" in str(why)
+    assert "no value for <none>" in str(why)
 
 
 def test_a_pattern_that_re2_cannot_read_matches_nothing() -> None:

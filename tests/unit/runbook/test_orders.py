@@ -41,20 +41,20 @@ async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -
     async def handle(order: Order, face: RunClient) -> None:
         got.append((order, face))
         if isinstance(order, Stop):
-            raise LilFoxError(tr("nothing runs now"), "hint")
+            raise LilFoxError(tr("nothing is running"), "hint")
 
     order = RunOne(step=1, command=2, sha256="0" * 64, values={"pw": "é\n\"'"}, again=True)
     async with listening(folder, handle):
         assert (folder / SOCKET).stat().st_mode & 0o777 == 0o600
         await send(folder, order)
-        with pytest.raises(OrderRefused, match="nothing runs now") as refused:
+        with pytest.raises(OrderRefused, match="nothing is running") as refused:
             await send(folder, Stop())
         assert refused.value.hint == "hint"
     assert got[0][0] == order
     assert "@" in got[0][1].name
     assert got[0][1].process == this_process()
     assert not (folder / SOCKET).exists()
-    with pytest.raises(LilFoxError, match="takes no orders"):
+    with pytest.raises(LilFoxError, match="accepts no orders"):
         await send(folder, FinishRun())
 
 
@@ -84,7 +84,7 @@ async def test_what_is_no_order_reaches_nobody(folder: Path, line: bytes) -> Non
         os.close(handle_of)
         writer.write(line)
         with suppress(ConnectionResetError):  # of the one that is far too long
-            assert b"no order" in await reader.read()
+            assert b"does not know this order" in await reader.read()
         writer.close()
 
 
@@ -106,4 +106,4 @@ async def test_another_user_is_refused(folder: Path) -> None:
             "python3", "-c", program, str(folder), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         said = (await process.communicate())[0].decode()
-    assert "only the user that began the run" in said
+    assert "only the user who started the run" in said

@@ -41,13 +41,13 @@ def test_how_a_way_back_ended_counts(end: EndState, state: str, code: int) -> No
 def test_what_a_change_did_before_it_failed_is_not_said_to_be_nothing() -> None:
     run = folding()
     run.take([began("r1", 0, 0), ended("r1", "failed")])
-    assert "look there" in outcome_of(run).hint
+    assert "check there" in outcome_of(run).hint
     run = folding()
     run.take([began("r1", 0, 0), replace(ended("r1", "not begun"), exit_status=None)])
     assert outcome_of(run).hint == ""
     run = folding()
     run.take([began("r1", 0, 0), ended("r1"), began("r2", 1, 0, kind="read"), ended("r2", "failed")])
-    assert "look there" not in outcome_of(run).hint
+    assert "check there" not in outcome_of(run).hint
 
 
 MADE: list[RunFact] = [began("r1", 0, 0), ended("r1")]
@@ -75,7 +75,7 @@ def test_it_is_ok_only_where_all_is_done_and_stands(
     run.take(facts)
     outcome = outcome_of(run, aborted=aborted)
     assert (outcome.state, outcome.exit_code) == (state, code)
-    assert ("take some of them back" in outcome.hint) is hint
+    assert ("can undo some of them" in outcome.hint) is hint
     assert outcome.result["changes_in_force"] == len(run.changes())
 
 
@@ -83,7 +83,7 @@ def test_what_nobody_takes_back_by_a_runbook_is_not_said_to_be_taken_back_by_it(
     run = RunReducer(runbook((command("make", "change"), command("look"))))
     run.take([opened({"": ("here",)}), *MADE])
     assert outcome_of(run).hint.startswith("changes in force: 1")
-    assert "take some of them back" not in outcome_of(run).hint
+    assert "can undo some of them" not in outcome_of(run).hint
 
 
 def test_why_the_run_itself_failed_comes_before_what_failed_in_it() -> None:

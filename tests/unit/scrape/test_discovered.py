@@ -66,13 +66,13 @@ def test_relabelling_drops_targets_and_two_of_the_same_are_one(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
-        ("{target_label: __address__, replacement: ''}", "no address"),
-        ("{target_label: __address__, replacement: 'u:p@h:1'}", "no address"),
-        ("{target_label: __address__, replacement: 'h:99999'}", "no address"),
-        ("{target_label: __address__, replacement: 'h:0'}", "no address"),
-        ("{target_label: __address__, replacement: '[::::::]:1'}", "no address"),
+        ("{target_label: __address__, replacement: ''}", "is not an address"),
+        ("{target_label: __address__, replacement: 'u:p@h:1'}", "is not an address"),
+        ("{target_label: __address__, replacement: 'h:99999'}", "is not an address"),
+        ("{target_label: __address__, replacement: 'h:0'}", "is not an address"),
+        ("{target_label: __address__, replacement: '[::::::]:1'}", "is not an address"),
         ("{target_label: __scheme__, replacement: ftp}", "scheme"),
-        ("{target_label: __scrape_timeout__, replacement: 2h}", "fit together"),
+        ("{target_label: __scrape_timeout__, replacement: 2h}", "at most the scrape interval"),
     ],
 )
 def test_says_which_target_cannot_be_used_and_keeps_the_others(rule: str, reason: str, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_normalises_bounds_as_prometheus_3(kind: str, label: str, written: str, 
     ],
 )
 def test_refuses_a_page_with_a_broken_line_and_says_which(line: str) -> None:
-    with pytest.raises(BadPage, match="line 3 is no metric") as error:
+    with pytest.raises(BadPage, match="line 3 is not a metric") as error:
         read(f"good 1\n# fine\n{line}\nmore 2\n")
     assert error.value.samples == 1
 
@@ -161,15 +161,15 @@ def test_says_of_html_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("page", "reason"),
     [
-        ("a 1\n", "cut off"),
-        ("a 1", "cut off"),
-        ("", "line 1 is no metric"),
+        ("a 1\n", "truncated"),
+        ("a 1", "truncated"),
+        ("", "line 1 is not a metric"),
         ("a 1\n\n# EOF\n", "empty"),
         ("# EOF\na 1\n", "after # EOF"),
-        ("# a comment\n# EOF\n", "no other comments"),
-        ("# TYPE a untyped\n# EOF\n", "no such type"),
+        ("# a comment\n# EOF\n", "no comments other than"),
+        ("# TYPE a untyped\n# EOF\n", "no such metric type"),
         ("# UNIT a_seconds bytes\n# EOF\n", "unit"),
-        ("a  1\n# EOF\n", "wanted"),
+        ("a  1\n# EOF\n", "expected a name, labels"),
         ("a 1 NaN\n# EOF\n", "time"),
     ],
 )

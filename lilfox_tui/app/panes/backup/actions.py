@@ -68,7 +68,7 @@ class JobStarter:
         self._context.run(self._ask_and_start(kind, title, rows, wish), group=START, exclusive=True)
 
     async def _ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], wish: BackupRequest) -> None:
-        ask = AskDialog(title, rows, does=kind_text(kind), stays=_("leave it"))
+        ask = AskDialog(title, rows, does=kind_text(kind), stays=_("go back"))
         if await self._app.push_screen_wait(ask):
             await self.start(kind, wish)
 
@@ -85,10 +85,12 @@ class JobStarter:
             return
         finally:
             self._state.busy = False
-        runs = tr("{kind}: job {id} runs; o shows it, and it goes on when this is closed",
+        runs = tr("{kind}: job {id} is running; o shows it, and it keeps running after you quit",
                   kind=kind_text(kind), id=job)  # fmt: skip
         if self._app.demo is not None:
-            runs = tr("{kind}: job {id} runs; o shows it, and it ends with the demo", kind=kind_text(kind), id=job)
+            runs = tr(
+                "{kind}: job {id} is running; o shows it, and it ends with the demo", kind=kind_text(kind), id=job
+            )
         self._app.tell(runs)
 
 
@@ -107,7 +109,7 @@ class PlanListActions(ActionGroup):
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
 
-    @action("other-list", "tab left right", tr("other list"), tr("from the plans to the sets, and back"))
+    @action("other-list", "tab left right", tr("other list"), tr("switch between plans and sets"))
     def switch_list(self) -> None:
         self._state.switch_list()
         self._context.repaint()
@@ -115,7 +117,7 @@ class PlanListActions(ActionGroup):
     def _why_not_read_again(self) -> Message | None:
         return self._state.why_no_plan()
 
-    @action("read-again", "R", tr("read again"), tr("look at the stores now"), why_not=_why_not_read_again)
+    @action("read-again", "R", tr("refresh"), tr("refresh all stores now"), why_not=_why_not_read_again)
     def read_again(self) -> None:
         self._app.monitor.backups.look_again()
 
@@ -127,13 +129,13 @@ class JobActions(ActionGroup):
         self._context, self._state, self._app = context, context.state, context.app
 
     def _why_no_output(self) -> Message | None:
-        return None if self._state.last_job is not None else tr("no job is known of this plan")
+        return None if self._state.last_job is not None else tr("no known job for this plan")
 
     @action(
         "output",
         "o",
         tr("output"),
-        tr("the job from its first event on, as it goes"),
+        tr("replay the job's events, then follow it"),
         why_not=_why_no_output,
         footer=2,
     )
@@ -145,13 +147,13 @@ class JobActions(ActionGroup):
             app.push_screen(JobOutput(job, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link))
 
     def _why_not_cancel(self) -> Message | None:
-        return tr("no job runs") if self._state.shown_job is None else self._state.why_read_only()
+        return tr("no job is running") if self._state.shown_job is None else self._state.why_read_only()
 
     @action(
         "cancel",
         "C",
         tr("cancel job"),
-        tr("end the job that runs, and wait for its clean-up"),
+        tr("cancel the running job and wait for its cleanup"),
         why_not=_why_not_cancel,
         footer=6,
     )
@@ -162,12 +164,12 @@ class JobActions(ActionGroup):
     async def _cancel(self, job: Job) -> None:
         rows: list[Row] = [
             fact_row(_("job"), f"{job.title}  ({job.id})"),
-            (Piece("  "), Piece(_("It takes away what it has not finished; what was there before stays as it is."))),
+            (Piece("  "), Piece(_("The job removes its unfinished work; what existed before stays unchanged."))),
         ]
-        if await self._app.confirm(_("End this job"), rows, "cancel"):
+        if await self._app.confirm(_("Cancel this job"), rows, "cancel"):
             from lilfox_tui.jobs.listing import cancel
 
-            self._app.tell(tr("{title}: told to end; waiting for its clean-up", title=job.title))
+            self._app.tell(tr("{title}: cancellation requested; waiting for its cleanup", title=job.title))
             try:
                 ended = await cancel(job.id)
             except LilFoxError as error:
@@ -189,7 +191,7 @@ class PlanActions(ActionGroup):
         "backup",
         "b",
         tr("back up"),
-        tr("run the plan now: dump, read back, and remove what is old"),
+        tr("run the plan now: dump, read back, remove old sets"),
         why_not=_why_not_back_up,
         footer=2,
     )
@@ -200,11 +202,11 @@ class PlanActions(ActionGroup):
         newest = newest_of(plan)
         rows: list[Row] = [
             fact_row(_("plan"), plan.name),
-            fact_row(_("holds"), listed(plan.config.sources)),
+            fact_row(_("contains"), listed(plan.config.sources)),
             fact_row(_("to"), listed((plan.where or plan.store, *plan.config.copies))),
         ]
         if newest is not None:
-            rows.append(fact_row(_("last time"), human_bytes(newest.size_bytes)))
+            rows.append(fact_row(_("last size"), human_bytes(newest.size_bytes)))
         self._starter.ask_and_start("backup", _("Back up now"), rows, self._starter.wish(plan))
 
     def _why_not_prune(self) -> Message | None:
@@ -214,7 +216,7 @@ class PlanActions(ActionGroup):
         "prune",
         "P",
         tr("prune"),
-        tr("show which sets the plan's retention lets go, then remove them"),
+        tr("show the sets that retention no longer keeps, then remove them"),
         why_not=_why_not_prune,
     )
     def prune(self) -> None:
@@ -231,7 +233,7 @@ class PlanActions(ActionGroup):
         if not going:
             self._app.tell(
                 ntr(
-                    "nothing to remove: retention keeps the one set",
+                    "nothing to remove: retention keeps the only set",
                     "nothing to remove: retention keeps all {count} sets",
                     len(own),
                 )
@@ -242,7 +244,7 @@ class PlanActions(ActionGroup):
         ]
         if len(going) > _MOST_SHOWN:
             rows.append((Piece("  " + _("and {count} more", count=len(going) - _MOST_SHOWN), "muted"),))
-        stay = ngettext("{count} set stays.", "{count} sets stay.", len(own) - len(going))
+        stay = ngettext("{count} set is kept.", "{count} sets are kept.", len(own) - len(going))
         rows.append((Piece("  "), Piece(stay)))
         title = ngettext("Remove {count} set", "Remove {count} sets", len(going))
         if await self._app.confirm(title, rows, plan.name):
@@ -262,7 +264,7 @@ class SetActions(ActionGroup):
         "restore",
         "r",
         tr("restore"),
-        tr("restore the set, step by step: nothing happens before the last"),
+        tr("restore the set step by step; nothing changes before the last step"),
         why_not=_why_not_restore,
         footer=2,
     )
@@ -283,7 +285,7 @@ class SetActions(ActionGroup):
         "verify",
         "v",
         tr("verify"),
-        tr("read the set whole: digests, trailer, content"),
+        tr("read the whole set: check digests, trailer and content"),
         why_not=_why_not_verify,
         footer=2,
     )
@@ -294,7 +296,7 @@ class SetActions(ActionGroup):
         rows = [
             fact_row(_("set"), found.id),
             fact_row(_("size"), human_bytes(found.size_bytes)),
-            (Piece("  "), Piece(_("It is read from its store whole; nothing is written but its proof."))),
+            (Piece("  "), Piece(_("Reads the whole set from its store. Writes nothing but its proof."))),
         ]
         self._starter.ask_and_start("verify", _("Verify this set"), rows, self._starter.wish(plan, found.id))
 
@@ -302,7 +304,7 @@ class SetActions(ActionGroup):
         "drill",
         "D",
         tr("drill"),
-        tr("restore the set into a scratch place, compare, measure, take it away"),
+        tr("restore the set into a scratch location, compare, measure the time, remove it"),
         why_not=_why_not_restore,
         footer=2,
     )
@@ -312,15 +314,18 @@ class SetActions(ActionGroup):
             return
         if plan.config is None:
             self._app.tell(
-                tr("a drill needs the database and folders of a plan, or: lilfox backup drill --database URL")
+                tr(
+                    "a drill needs a plan's database and folders; without a plan run: lilfox backup drill "
+                    "--database URL"
+                )
             )
             return
         rows = [
             fact_row(_("set"), found.id),
-            (Piece("  "), Piece(_("It is restored into a scratch database and folder beside what is there, compared, "
-                                  "and taken away. What is in use is not touched."))),
+            (Piece("  "), Piece(_("Restores the set into a scratch database and folder beside the live data, "
+                                  "compares the result, then removes it. Live data is not touched."))),
         ]  # fmt: skip
-        self._starter.ask_and_start("drill", _("Restore it to prove it"), rows, self._starter.wish(plan, found.id))
+        self._starter.ask_and_start("drill", _("Run a restore drill"), rows, self._starter.wish(plan, found.id))
 
 
 # What can be done with restores from the Backup pane: undone, settled when half done, and let go of what they keep.
@@ -348,7 +353,7 @@ class RestoreActions(ActionGroup):
         "undo",
         "u",
         tr("undo"),
-        tr("put back what was there before the last restore"),
+        tr("put back the data from before the last restore"),
         why_not=_why_not_undo,
     )
     def undo(self) -> None:
@@ -361,7 +366,7 @@ class RestoreActions(ActionGroup):
         if plan is not None and plan.config is not None:
             restored = [each for each in restored if is_of(each.set, plan)]
         if not restored:
-            self._app.tell(tr("no restore is known that could be undone"))
+            self._app.tell(tr("no known restore can be undone"))
             return
         last = restored[0]
         if await self._app.confirm(_("Undo the last restore"), self._undo_rows(last), "undo"):
@@ -374,40 +379,42 @@ class RestoreActions(ActionGroup):
         for swap in [renames for each in last.swaps for renames in each.renames][:_MOST_SHOWN]:
             if swap.before:
                 back = _(
-                    "{target} is again what it was before, kept as {before}", target=swap.target, before=swap.before
+                    "{target} reverts to its previous content, retained as {before}",
+                    target=swap.target,
+                    before=swap.before,
                 )
             else:
-                back = _("{target} is taken away: nothing was there before", target=swap.target)
+                back = _("{target} is removed: nothing existed there before", target=swap.target)
             rows.append((Piece("  "), Piece(back)))
-        lost = _("What was written there since the restore is no longer in use.")
+        lost = _("Data written there since the restore will no longer be in use.")
         return [*rows, (Piece("  "), Piece(lost, "degraded"))]
 
     # ---- what restores keep --------------------------------------------------------------------------------------
 
     def _why_nothing_kept(self) -> Message | None:
-        return None if self._state.backups is not None else tr("being read")
+        return None if self._state.backups is not None else tr("loading")
 
     @action(
         "kept",
         "K",
-        tr("kept"),
-        tr("what restores keep beside what is in place; let go of it"),
+        tr("retained"),
+        tr("data that restores retain beside the live data; discard it"),
         why_not=_why_nothing_kept,
     )
     def show_kept(self) -> None:
         self._context.run(self._show_kept(self._state.selected_plan), group=START, exclusive=True)
 
     async def _show_kept(self, plan: PlanView | None) -> None:
-        self._app.tell(tr("asking what restores keep …"))
+        self._app.tell(tr("querying what restores retain …"))
         lines = await self._kept_lines(plan)
         if not self._context.is_on_top:
             return  # somebody has begun to do something else meanwhile
         if not lines:
-            self._app.tell(tr("nothing is kept"))
+            self._app.tell(tr("nothing is retained"))
             return
         self._app.tell("")
         choices = [_kept_choice(at, line, self._app.glyphs) for at, line in enumerate(lines)]
-        title = _("Kept by restores: enter lets go, esc leaves it")
+        title = _("Retained by restores: enter discards, esc closes")
         chosen = await self._app.push_screen_wait(Chooser(title, choices, wide=True))
         if chosen is not None:
             await self._let_go(lines[int(chosen)], lines, plan)
@@ -430,10 +437,10 @@ class RestoreActions(ActionGroup):
         going = [each for each in lines if each.there and (each.restored and each.restored.run) == run]
         stays = next((each for each in going if str(each.reason)), None) if run is not None else None
         if stays is not None:
-            self._app.tell(tr("{name} stays: {reason}; nothing was taken away", name=stays.name, reason=stays.reason))
+            self._app.tell(tr("{name} stays: {reason}; nothing was removed", name=stays.name, reason=stays.reason))
             return
         going = [each for each in going if not str(each.reason)]
-        if await self._app.confirm(_("Let go of what is kept"), list(_going_rows(going)), line.name):
+        if await self._app.confirm(_("Discard retained data"), list(_going_rows(going)), line.name):
             await self._starter.start("forget", self._wish_to_forget(line.restored, plan))
 
     def _wish_to_forget(self, restored: Restored | None, plan: PlanView | None) -> BackupRequest:
@@ -449,13 +456,13 @@ class RestoreActions(ActionGroup):
     # ---- settle --------------------------------------------------------------------------------------------------
 
     def _why_not_settle(self) -> Message | None:
-        return self._state.why_no_change() if self._state.half_done else tr("no restore is half done")
+        return self._state.why_no_change() if self._state.half_done else tr("no restore is interrupted")
 
     @action(
         "settle",
         "S",
         tr("settle"),
-        tr("finish a restore that is half done, or take it back"),
+        tr("finish an interrupted restore, or take it back"),
         why_not=_why_not_settle,
         footer=1,
     )
@@ -465,7 +472,7 @@ class RestoreActions(ActionGroup):
     async def _settle(self) -> None:
         ways = [(half, finish) for half in self._state.half_done for finish in (True, False)]
         choices = [_settle_choice(at, half, finish=finish) for at, (half, finish) in enumerate(ways)]
-        title = _("A restore is half done: enter chooses, esc leaves it")
+        title = _("Interrupted restore: enter selects, esc closes")
         chosen = await self._app.push_screen_wait(Chooser(title, choices, wide=True))
         if chosen is None:
             return
@@ -499,9 +506,9 @@ def _kept_choice(at: int, line: RetainedRow, glyphs: Glyphs) -> Choice:
 def _going_rows(lines: Sequence[RetainedRow]) -> Iterator[Row]:
     for line in lines:
         yield (Piece(f"  {line.name}", "strong"), Piece(f"  {human_bytes(line.size_bytes)}  {_where(line)}", "muted"))
-    told = _("It is gone then, and the restore cannot be undone.")
+    told = _("This deletes the data for good, and the restore can no longer be undone.")
     if all(line.restored is None for line in lines):
-        told = _("It is gone then; what is in use is not touched.")
+        told = _("This deletes the data for good; data in use is not touched.")
     yield (Piece("  "), Piece(told, "degraded"))
 
 
@@ -512,7 +519,7 @@ def _where(line: RetainedRow) -> str:
 def _settle_text(half: InterruptedRestore, *, finish: bool) -> str:
     if finish is (half.restored.stage != "undoing"):
         return _("Put all of {set} in place", set=half.restored.set)
-    return _("Put all back as it was before {set}", set=half.restored.set)
+    return _("Roll everything back to before {set}", set=half.restored.set)
 
 
 def _settle_choice(at: int, half: InterruptedRestore, *, finish: bool) -> Choice:

@@ -86,10 +86,10 @@ def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str) -> 
 def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
     """What the open page says, above the lines that the keys move to."""
     questions = {
-        WHAT: _("What is to be restored?"),
+        WHAT: _("What to restore?"),
         WHERE: _("Where to?"),
-        CHECKS: _("Can it be done? This writes nothing."),
-        CONFIRM: _("This is what will be done:"),
+        CHECKS: _("Can it be restored? These checks write nothing."),
+        CONFIRM: _("Planned steps:"),
     }
     question = questions.get(state.step)
     rows: list[Row] = [] if question is None else [(Piece(" " + question, "strong"),), BLANK]
@@ -117,20 +117,20 @@ def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
 def keys_row(step: int, width: int, *, asks: bool) -> Row:
     """The keys of a page and what they do, as many as fit. ``asks``: a line of text is being typed."""
     keys: dict[int, tuple[tuple[str, str], ...]] = {
-        WHAT: (("space", _("choose")), ("enter", _("next page")), ("esc", _("leave"))),
-        WHERE: (("space", _("another place")), ("enter", _("next page")), ("esc", _("back"))),
+        WHAT: (("space", _("choose")), ("enter", _("next page")), ("esc", _("cancel"))),
+        WHERE: (("space", _("other location")), ("enter", _("next page")), ("esc", _("back"))),
         CHECKS: (
             ("enter", _("next page")),
             ("space", _("allow")),
-            ("R", _("look again")),
+            ("R", _("recheck")),
             ("o", _("all checks")),
             ("esc", _("back")),
         ),
-        CONFIRM: (("enter", _("restore, when the name is typed")), ("pgdn", _("more")), ("esc", _("back"))),
-        RUN: (("esc", _("leave: the job goes on")),),
+        CONFIRM: (("enter", _("restore, after the name is typed")), ("pgdn", _("more")), ("esc", _("back"))),
+        RUN: (("esc", _("close: the job keeps running")),),
         RESULT: (("enter", _("close")),),
     }
-    shown = (("enter", _("take it")), ("esc", _("leave it"))) if asks and step != CONFIRM else keys[step]
+    shown = (("enter", _("accept")), ("esc", _("go back"))) if asks and step != CONFIRM else keys[step]
     row: Row = tuple(piece for key, does in shown for piece in (Piece(f" {key}", "key"), Piece(f" {does}  ", "muted")))
     while cells(row) > width and len(row) > _KEY_PIECES:
         row = row[:-_KEY_PIECES]
@@ -176,11 +176,11 @@ def where_items(choice: RestoreChoice, looked: Looked | None) -> list[WizardItem
     for each in choice.chosen:
         own = looked.where.get(each.name, "") if looked is not None else ""
         if each.place:
-            told = (Piece(each.place, "accent"), Piece("  " + _("another place than its own"), "degraded"))
+            told = (Piece(each.place, "accent"), Piece("  " + _("not the original location"), "degraded"))
         elif choice.planless:
             told = (Piece(_place_example(each), "muted"), Piece(""))
         else:
-            told = (Piece(own or _("its own place"), "text"), Piece("  " + _("its own"), "muted"))
+            told = (Piece(own or _("original location"), "text"), Piece("  " + _("original"), "muted"))
         items.append(
             WizardItem((Piece("   "), Piece(fit(each.name, _NAME), "strong"), Piece("  "), *told), "place", each.name)
         )
@@ -193,14 +193,16 @@ def _place_example(each: SourceChoice) -> str:
 
 def only_prompt(each: SourceChoice) -> str:
     """Which table, file or folder is to be typed."""
-    return _("its table, such as public.users") if each.is_database else _("its file or folder, such as avatars/")
+    return (
+        _("a table in it, such as public.users") if each.is_database else _("a file or folder in it, such as avatars/")
+    )
 
 
 def where_prompt(each: SourceChoice) -> str:
     """Which place is to be typed."""
     if each.is_database:
-        return _("{example}, without a password; empty for its own", example=_place_example(each))
-    return _("a folder, from / on; empty for its own")
+        return _("{example}, without a password; empty for the original", example=_place_example(each))
+    return _("an absolute folder path; empty for the original")
 
 
 # ---- Checks ------------------------------------------------------------------------------------------------------
@@ -222,7 +224,7 @@ def check_rows(looked: Looked | None, width: int, glyphs: Glyphs, *, all_of_them
             yield from _check(check, about, glyphs)
     elif good:
         passed = (
-            ngettext("the one check passed", "all {count} checks passed", len(good))
+            ngettext("the only check passed", "all {count} checks passed", len(good))
             if len(good) == len(looked.checks) and looked.checked
             else ngettext("{count} check passed", "{count} checks passed", len(good))
         )
@@ -233,13 +235,13 @@ def check_rows(looked: Looked | None, width: int, glyphs: Glyphs, *, all_of_them
         if str(looked.error.hint):
             yield (Piece(" " * 7), Piece(str(looked.error.hint)))
     elif not looked.checked:
-        yield (Piece(f"   {glyphs.unknown} " + _("looking …"), "muted"),)
+        yield (Piece(f"   {glyphs.unknown} " + _("checking …"), "muted"),)
     elif looked.ready:
         yield BLANK
-        yield (Piece("   " + _("Nothing forbids it. Nothing was written yet."), "good"),)
+        yield (Piece("   " + _("No check blocks the restore. Nothing was written yet."), "good"),)
     else:
         yield BLANK
-        yield (Piece("   " + _("What is marked forbids it. Nothing was written."), "failing"),)
+        yield (Piece("   " + _("Blocked by the failed checks. Nothing was written."), "failing"),)
 
 
 def _check(check: Check, about: int, glyphs: Glyphs) -> Iterator[Row]:
@@ -258,9 +260,9 @@ def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     """What somebody may say to be right, although a check asks."""
     if not any(each.is_database for each in choice.chosen):
         return []
-    server = _box(choice.other_server, _("it is right that this is another server than the set's"), glyphs)
-    sessions = _box(choice.end_sessions, _("sessions in the way may be ended at the swap"), glyphs)
-    code = _box(choice.run_code, _("what the dump executes is right"), glyphs)
+    server = _box(choice.other_server, _("allow restoring to a different server"), glyphs)
+    sessions = _box(choice.end_sessions, _("terminate blocking sessions during the swap"), glyphs)
+    code = _box(choice.run_code, _("allow running the code in the dump"), glyphs)
     return [WizardItem(server, "other-server"), WizardItem(sessions, "end-sessions"), WizardItem(code, "run-code")]
 
 
@@ -275,29 +277,29 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
             written = _("{only} of {source} is written into {where}", only=choice.only, source=each.name, where=where)
         else:
             written = _(
-                "{source} is restored beside {where}, compared with the backup, and put in its place",
+                "{source} is restored beside {where}, compared with the backup, then swapped in",
                 source=each.name,
                 where=where,
             )
         yield (Piece(f" {glyphs.chosen} ", "accent"), Piece(written))
-    kept = _("What is there now is kept under a name with _before_ and the date, so that it can be undone: u.")
+    kept = _("The current data is retained under a name with _before_ and the date, so that u can undo the restore.")
     yield (Piece("   "), Piece(kept))
     if choice.end_sessions:
-        yield (Piece("   "), Piece(_("Sessions that are in the way are ended."), "degraded"))
+        yield (Piece("   "), Piece(_("Blocking sessions are terminated."), "degraded"))
     if choice.other_server:
-        yield (Piece("   "), Piece(_("It goes to another server than the one it comes from."), "degraded"))
+        yield (Piece("   "), Piece(_("The target is not the server that the set was taken from."), "degraded"))
     if choice.run_code:
-        yield (Piece("   "), Piece(_("What the dump executes is run with the rights of who restores."), "degraded"))
+        yield (Piece("   "), Piece(_("Code in the dump runs with the privileges of the restoring user."), "degraded"))
     yield BLANK
     if looked.changes is None:
-        yield (Piece("   " + _("counting what would change …"), "muted"),)
+        yield (Piece("   " + _("counting changes …"), "muted"),)
         return
     for source, changes in looked.changes.items():
         yield from _changes(source, changes)
 
 
 def _changes(source: str, changes: Sequence[RestoreChange]) -> Iterator[Row]:
-    head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("nothing changes")
+    head = ngettext("{count} change", "{count} changes", len(changes)) if changes else _("no changes")
     lost = lost_text(changes)
     yield (Piece(f" {source}", "title"), Piece(f"  {head}", "muted"), Piece(f"  {lost}", "degraded"))
     shown = changes[:CHANGES_SHOWN]
@@ -347,10 +349,10 @@ def result_rows(ended: Ended, set_id: str, glyphs: Glyphs) -> Iterator[Row]:
         yield (Piece("   "), Piece(ended.hint))
     if isinstance(kept, list) and told:
         yield BLANK
-        yield (Piece("   " + _("What was there before is kept as:"), "muted"),)
+        yield (Piece("   " + _("The previous data is retained as:"), "muted"),)
         yield from ((Piece("     "), Piece(str(name), "strong")) for name in kept[:40])
         yield BLANK
-        undo = _("Back to it: u in this pane, or lilfox restore --undo {set}", set=set_id)
+        undo = _("To undo: u in this pane, or lilfox restore --undo {set}", set=set_id)
         yield (Piece("   "), Piece(undo))
     elif not good:
-        yield (Piece("   "), Piece(_("o shows everything that the job said.")))
+        yield (Piece("   "), Piece(_("o shows the full output of the job.")))

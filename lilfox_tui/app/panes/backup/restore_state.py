@@ -108,18 +108,18 @@ class RestoreChoice(Struct):
 
     def why_not_what(self) -> Message | None:
         """Why what is chosen cannot be restored."""
-        return None if self.chosen else tr("nothing is chosen: space chooses")
+        return None if self.chosen else tr("nothing chosen: press space to choose")
 
     def why_not_where(self) -> Message | None:
         """Why where it goes cannot be."""
         for each in self.chosen:
             if self.planless and not each.place:
-                return tr("{source}: no plan says where it goes; space writes it", source=each.name)
+                return tr("{source}: no plan defines its target; press space to enter one", source=each.name)
             if each.place and not each.is_database and not each.place.startswith("/"):
                 return tr("{source}: {place} is not an absolute path", source=each.name, place=each.place)
         kinds = [each.kind for each in self.chosen]
         if self.planless and len(set(kinds)) < len(kinds):
-            return tr("without a plan one source of each kind is restored at a time")
+            return tr("without a plan, restore one source of each kind at a time")
         return None
 
     def wish(self) -> BackupRequest:
@@ -204,8 +204,8 @@ class RestoreState:
         if self.step != CHECKS or (self.looked is not None and self.looked.ready):
             return None
         if self.looked is None or (not self.looked.checked and self.looked.error is None):
-            return tr("still looking")
-        return tr("what is marked forbids it; R looks again, space allows what may be allowed")
+            return tr("still checking")
+        return tr("blocked by the failed checks; R rechecks, space allows what can be allowed")
 
     @property
     def word(self) -> str:

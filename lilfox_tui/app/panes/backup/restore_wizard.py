@@ -133,7 +133,7 @@ class RestoreWizard(Dialog[None]):
             self._open(RUN)
             self._run_job()
         elif text != self.state.word:
-            self._tell(_("that is something else: nothing was written"))
+            self._tell(_("the input does not match: nothing was written"))
 
     # ---- work beside the keys --------------------------------------------------------------------------------------
 
@@ -292,7 +292,7 @@ class RestoreWizard(Dialog[None]):
             return
         if state.at == NOTHING:
             state.at, state.moved = 0, True
-            self._tell(_("space once more says so"))
+            self._tell(_("press space again to confirm"))
             return
         item = items[min(state.at, len(items) - 1)]
         if item.act == "only":

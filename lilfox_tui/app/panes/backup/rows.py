@@ -82,7 +82,7 @@ def _last(plan: _Plan) -> Row:
         return (Piece(f"{mark} {words}", "accent"),)
     view, newest = plan.view, newest_of(plan.view)
     if view.outage is not None:
-        return (Piece(_("not read"), "failing"),)
+        return (Piece(_("unreadable"), "failing"),)
     last = view.last
     if last is not None and last.state in ("failed", "unknown") and (newest is None or newest.created < last.started):
         return (Piece(_("failed"), "failing"),)
@@ -194,7 +194,7 @@ def _set_columns(width: int) -> list[Column[_Set]]:
         Column(lambda: _("age"), 4, _set_age, 0, right=True),
         Column(lambda: _("size"), 5, _set_size, 2, right=True),
         Column(lambda: _("proof"), 10, _proof, 1, grow=34),
-        Column(lambda: _("holds"), 14, _sources, 3, grow=60),
+        Column(lambda: _("contains"), 14, _sources, 3, grow=60),
     ]
 
 
@@ -217,8 +217,8 @@ def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
     if view.outage is not None:
         return _("its store cannot be read")
     if view.sets is None:
-        return _("being read")
-    return _("no set has these words") if filtered else _("no set yet: b backs up now")
+        return _("loading")
+    return _("no matching set") if filtered else _("no set yet: b backs up now")
 
 
 # ---- above and below the lists -----------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def warning_rows(half_done: Sequence[InterruptedRestore], rewound: datetime | No
     rows: list[Row] = []
     if rewound is not None:
         then = f"{rewound.astimezone(style.zone):%Y-%m-%d %H:%M:%S}"
-        now = _("Backups are shown as they are now, not as at {time}.", time=then)
+        now = _("Backups show the current state, not the state at {time}.", time=then)
         rows.append((Piece(f" {now}", "degraded"),))
     for half in half_done:
         mark = Piece(f" {style.glyphs.failing} ", "failing")
@@ -256,13 +256,13 @@ def _outage_rows(view: PlanView, outage: Unavailable, style: BackupStyle) -> lis
     """Why there is nothing newer of a plan's store, since when, and what to do; lines that are too long are broken."""
     if view.read_at is None:
         asked = max(1, round((style.now - outage.since).total_seconds()))
-        since = _("never read, first asked {time} ago", time=human_duration(asked))
+        since = _("never read, first tried {time} ago", time=human_duration(asked))
     else:
         since = _("not read for {time}", time=human_duration(round((style.now - view.read_at).total_seconds())))
-    again = _("R tries again")
+    again = _("R retries")
     if outage.next_try is not None:
         wait = max(1, round((outage.next_try - style.now).total_seconds()))
-        again = _("next try in {time}, R now", time=human_duration(wait))
+        again = _("next try in {time}, R retries now", time=human_duration(wait))
     mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
     rows: list[Row] = [(mark, Piece(view.name, "strong"), Piece(f"  {since}  {again}", "muted"))]
     rows += [(Piece("   "), Piece(str(why), ROLES[view.level])) for why in view.reasons]
@@ -288,7 +288,7 @@ def _facts(view: PlanView, restores: int, style: BackupStyle) -> Row:
         parts.append(_("no schedule"))
     if restores:
         parts.append(
-            ngettext("{count} restore keeps what was there: K", "{count} restores keep what was there: K", restores)
+            ngettext("{count} restore has retained data: K", "{count} restores have retained data: K", restores)
         )
     if view.rto_s is not None:
         parts.append(_("a drill restored it in {time}", time=human_duration(view.rto_s)))

@@ -206,7 +206,7 @@ class BackupState:
         """Why there is nothing to act on."""
         if self.plans:
             return None
-        return tr("no backups are configured: backup: plans: in the configuration")
+        return tr("no backups are configured; add backup: plans: to the configuration")
 
     def why_no_set(self) -> Message | None:
         """Why an action on a set cannot be done."""
@@ -216,11 +216,11 @@ class BackupState:
 
     def why_read_only(self) -> Message | None:
         """Why nothing may ever be changed from here."""
-        return tr("nothing is changed with read_only") if self.config.read_only else None
+        return tr("read_only: changes are disabled") if self.config.read_only else None
 
     def why_no_change(self) -> Message | None:
         """Why nothing may be changed from here now."""
-        return tr("a job is just being started") if self.busy else self.why_read_only()
+        return tr("a job is already starting") if self.busy else self.why_read_only()
 
     def why_not_back_up(self) -> Message | None:
         """Why the selected plan cannot be run."""
@@ -229,19 +229,19 @@ class BackupState:
             return self.why_no_plan()
         if plan.config is None:
             store = plan.where or plan.store
-            return tr("no plan backs up into {store}; configure one under backup: plans:", store=store)
+            return tr("no plan backs up to {store}; configure one under backup: plans:", store=store)
         if (why := self.why_no_change()) is not None:
             return why
         job = self.running(plan)
         if job is None or job.kind not in _CHANGES_PLAN:
             return None
-        return tr("{title} runs now; o shows it", title=job.title)
+        return tr("{title} is running; o shows it", title=job.title)
 
     def why_not_prune(self) -> Message | None:
         """Why nothing of the selected plan can be removed."""
         why, plan = self.why_not_back_up(), self.selected_plan
         if why is None and plan is not None and plan.config is not None and plan.config.keep is None:
-            return tr("the plan has no retention: nothing of it is ever removed")
+            return tr("the plan has no retention: its sets are never removed")
         return why
 
     def why_not_restore(self) -> Message | None:
@@ -261,7 +261,7 @@ class BackupState:
         for options in sources:
             name = getattr(options, "host", None)
             if name in hosts and hosts[name].protected:
-                return tr("{name} is protected: nothing is restored there from here", name=name)
+                return tr("{name} is protected: cannot restore to it from here", name=name)
         return None
 
 

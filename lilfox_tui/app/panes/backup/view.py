@@ -82,24 +82,24 @@ def _section(text: str, count: int) -> Row:
 
 
 def _about(found: BackupSet, view: PlanView, style: BackupStyle) -> Iterator[Row]:
-    yield _field(_("begun"), found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S %Z"))
+    yield _field(_("started"), found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S %Z"))
     yield _field(_("store"), view.where or view.store)
     yield _field(_("size"), human_bytes(found.size_bytes))
     if found.manifest is not None and found.manifest.tag:
-        yield _field(_("tag"), _("{tag}: retention lets it stay; restored by tag:{tag}", tag=found.manifest.tag))
+        yield _field(_("tag"), _("{tag}: retention keeps it; restore it with tag:{tag}", tag=found.manifest.tag))
     if found.reason:
         yield _field(_("why"), str(found.reason), SET_ROLES[found.status])
     manifest = found.manifest
     if manifest is None:
-        told = _("made by the manual's scripts: no manifest says what should be in it")
+        told = _("created by the manual's scripts: no manifest lists its contents")
         if found.old:
-            yield _field(_("made by"), told)
+            yield _field(_("created by"), told)
         if found.spread_s:
             apart = human_duration(found.spread_s)
-            yield _field(_("dates"), _("the names of its parts are {time} apart", time=apart), "degraded")
+            yield _field(_("dates"), _("the dates in its part names are {time} apart", time=apart), "degraded")
         return
     took = human_duration((manifest.finished - manifest.created).total_seconds())
-    yield _field(_("made by"), _("{tool} on {host}, plan {plan}, job {job}", tool=manifest.tool, host=manifest.host,
+    yield _field(_("created by"), _("{tool} on {host}, plan {plan}, job {job}", tool=manifest.tool, host=manifest.host,
                                  plan=manifest.plan, job=manifest.run))  # fmt: skip
     yield _field(_("took"), took)
     yield _field(_("signature"), signature_text(found.signature), _SIGNATURES[found.signature])
@@ -109,7 +109,7 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
     proof = found.proof
     if proof is None:
         yield _field(
-            _("proof"), _("nobody has looked yet: v reads it whole, D restores it into a scratch place"), "muted"
+            _("proof"), _("not verified yet: v reads the whole set, D restores it into a scratch location"), "muted"
         )
         return
     at = proof.at.astimezone(style.zone).strftime("%Y-%m-%d %H:%M")
@@ -119,7 +119,7 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
             "restore-tested on {at}: restored to {where} in {time} and compared", at=at, time=took, where=proof.where
         )
     elif proof.level == "intact":
-        text = _("read whole on {at}: digests, trailers and content are right", at=at)
+        text = _("verified on {at}: read whole; digests, trailers and content are correct", at=at)
     else:
         text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
     yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
@@ -183,10 +183,10 @@ def nothing_configured(style: BackupStyle, *, looked: bool) -> list[Row]:
     rows: list[Row] = [
         (Piece(" " + _("No backups are configured."), "strong"),),
         BLANK,
-        (Piece(" "), Piece(_("Back up without a configuration, and see what is there:"))),
+        (Piece(" "), Piece(_("Back up without a configuration, and list the sets:"))),
         *((Piece("   "), Piece(each, "accent")) for each in examples),
         BLANK,
-        (Piece(" "), Piece(_("Or name what is to be backed up, where to and when, in the configuration:"))),
+        (Piece(" "), Piece(_("Or configure what to back up, where to and when:"))),
         *(
             (Piece("   "), Piece(each, "accent"))
             for each in (
@@ -206,7 +206,7 @@ def nothing_configured(style: BackupStyle, *, looked: bool) -> list[Row]:
     if looked:
         rows += [
             BLANK,
-            (Piece(" "), Piece(_("There is no /backup on this machine with sets of the manual's scripts."), "muted")),
+            (Piece(" "), Piece(_("This machine has no /backup with sets from the manual's scripts."), "muted")),
         ]
     return wrapped(rows, style.width - 1)
 

@@ -40,12 +40,12 @@ class NarrowActions(ActionGroup):
     def __init__(self, context: Context, feed: LogFeed) -> None:
         self._context, self._state, self._feed = context, context.state, feed
 
-    @action("level", "v", tr("level"), tr("hide lesser levels: all, debug, info, warning, error, critical"), footer=4)
+    @action("level", "v", tr("level"), tr("hide lower levels: all, debug, info, warning, error, critical"), footer=4)
     def raise_level(self) -> None:
         self._state.step_level(1)
         self._feed.apply()
 
-    @action("level-lower", "V", tr("lower level"), tr("show lesser levels again"))
+    @action("level-lower", "V", tr("lower level"), tr("show lower levels again"))
     def lower_level(self) -> None:
         self._state.step_level(-1)
         self._feed.apply()
@@ -57,7 +57,7 @@ class NarrowActions(ActionGroup):
         "keep",
         "plus",
         tr("keep"),
-        tr("only records with this value of the field"),
+        tr("show only records with this field value"),
         why_not=_why_no_field,
         footer=3,
     )
@@ -69,7 +69,7 @@ class NarrowActions(ActionGroup):
         "drop",
         "minus",
         tr("drop"),
-        tr("no records with this value of the field"),
+        tr("hide records with this field value"),
         why_not=_why_no_field,
         footer=3,
     )
@@ -98,8 +98,8 @@ class NarrowActions(ActionGroup):
     @action(
         "trace",
         "equals_sign",
-        tr("follow value"),
-        tr("this field's value, or the record's request, over all sources"),
+        tr("trace value"),
+        tr("trace this field's value, or the record's request, across all sources"),
         why_not=_why_not_traced,
         footer=3,
     )
@@ -118,21 +118,21 @@ class LookActions(ActionGroup):
     def __init__(self, context: Context, feed: LogFeed, in_sight: Callable[[], range]) -> None:
         self._context, self._state, self._feed, self._in_sight = context, context.state, feed, in_sight
 
-    @action("follow", "F", tr("follow"), tr("go along with what is new, or stand still"), footer=6)
+    @action("follow", "F", tr("follow"), tr("follow new records, or stop following"), footer=6)
     def toggle_follow(self) -> None:
         self._feed.follow(not self._state.follows)
 
-    @action("times", "t", tr("times"), tr("times in UTC, or as this machine's clock has them"))
+    @action("times", "t", tr("times"), tr("show times in UTC or in this machine's time zone"))
     def toggle_zone(self) -> None:
         self._state.zone = clock_zone() if self._state.zone is UTC else UTC
         self._context.repaint()
 
-    @action("wrap", "w", tr("wrap"), tr("long messages on several lines, or cut"))
+    @action("wrap", "w", tr("wrap"), tr("wrap long messages, or cut them off"))
     def toggle_wrap(self) -> None:
         self._state.wrapped = not self._state.wrapped
         self._context.repaint()
 
-    @action("fold", "u", tr("fold"), tr("repeated records as one row with their count, or each"))
+    @action("fold", "u", tr("fold"), tr("fold repeated records into one row with a count, or show each"))
     def toggle_fold(self) -> None:
         self._state.folded = not self._state.folded
         self._context.repaint()
@@ -140,13 +140,13 @@ class LookActions(ActionGroup):
     def _why_no_more_right(self) -> Message | None:
         if (reason := self._state.why_not_sideways()) is not None:
             return reason
-        return None if self._overhang() > self._state.shifted else tr("no message here goes on to the right")
+        return None if self._overhang() > self._state.shifted else tr("no message extends further to the right")
 
     @action(
         "right",
         "right",
         tr("right"),
-        tr("what is past the right edge of the messages"),
+        tr("scroll past the right edge of the messages"),
         why_not=_why_no_more_right,
     )
     def right(self) -> None:
@@ -155,13 +155,13 @@ class LookActions(ActionGroup):
     def _why_not_left(self) -> Message | None:
         if (reason := self._state.why_not_sideways()) is not None:
             return reason
-        return None if self._state.shifted else tr("the messages are shown from their start")
+        return None if self._state.shifted else tr("the messages already show from their start")
 
     @action(
         "left",
         "left",
         tr("left"),
-        tr("back towards the start of the messages"),
+        tr("scroll back towards the start of the messages"),
         why_not=_why_not_left,
     )
     def left(self) -> None:
@@ -171,7 +171,7 @@ class LookActions(ActionGroup):
         "line-start",
         "0",
         tr("line start"),
-        tr("the start of the messages again"),
+        tr("return to the start of the messages"),
         why_not=_why_not_left,
     )
     def to_start_of_lines(self) -> None:
@@ -196,7 +196,7 @@ class SourceActions(ActionGroup):
     def __init__(self, context: Context, feed: LogFeed) -> None:
         self._state, self._app, self._feed = context.state, context.app, feed
 
-    @action("sources", "o", tr("sources"), tr("which logs are shown, and how each is read"), footer=5)
+    @action("sources", "o", tr("sources"), tr("choose which logs to show, and see how each is read"), footer=5)
     def choose_sources(self) -> None:
         choices = [Choice("all", (Piece(_("all"), "strong"),), "all")]
         widest = min(24, max((cell_width(each.name) for each in self._state.sources), default=0))
@@ -245,8 +245,8 @@ class SourceActions(ActionGroup):
     @action(
         "retry",
         "r",
-        tr("try again"),
-        tr("read the failed sources again now"),
+        tr("retry"),
+        tr("retry the failed sources now"),
         why_not=_why_not_retry,
         footer=7,
     )
@@ -267,7 +267,7 @@ class SaveActions(ActionGroup):
         "save",
         "W",
         tr("save"),
-        tr("all records that match, from the oldest on, as they were written, to a new file"),
+        tr("save all matching records, oldest first and unchanged, to a new file"),
         why_not=_why_no_record,
     )
     def ask_save(self) -> None:
@@ -298,7 +298,7 @@ class SaveActions(ActionGroup):
             count = await save_all(sources, where, path, until_us=until_us, progress=progress)
             self._app.tell(tr("{records} saved in {path}", records=_records(count), path=path))
         except OSError as error:
-            hint = tr("choose a name that is not taken yet") if isinstance(error, FileExistsError) else ""
+            hint = tr("choose a name that does not exist yet") if isinstance(error, FileExistsError) else ""
             self._app.tell(
                 LilFoxError(tr("{path}: {reason}", path=error.filename or path, reason=error.strerror), hint)
             )
@@ -314,7 +314,7 @@ class SaveActions(ActionGroup):
         except asyncio.CancelledError:
             if not self._app._exit:
                 self._app.tell(
-                    tr("not all is saved: {records} in {path}", records=_records(written), path=unfinished(path))
+                    tr("partially saved: {records} in {path}", records=_records(written), path=unfinished(path))
                 )
             raise
         finally:
@@ -383,7 +383,7 @@ def evidence_of(choice: ChosenRecords, now: datetime) -> Selected:
     head = [said, _("taken at {when} UTC", when=_utc(now))]
     if left_out := len(choice.records) - len(kept):
         head.append(
-            ngettext("{shown} older record is left out", "{shown} older records are left out", left_out,
+            ngettext("{shown} older record is omitted", "{shown} older records are omitted", left_out,
                      shown=grouped(left_out))
         )  # fmt: skip
     if choice.lost:
@@ -412,7 +412,7 @@ def _written(record: LogRecord, *, named: bool) -> str:
     """All its lines, with nothing in them that a terminal would obey."""
     text = "\n".join(map(clean, record.raw.decode("utf-8", "replace").split("\n")))
     if record.size_bytes > len(record.raw):
-        text += " " + _("… {count} bytes of it were not read", count=grouped(record.size_bytes - len(record.raw)))
+        text += " " + _("… {count} bytes not read", count=grouped(record.size_bytes - len(record.raw)))
     return f"[{clean(record.source)}] {text}" if named else text
 
 
@@ -445,10 +445,12 @@ class LogEvidence:
             return ChosenRecords(records, _("marked"), lost=lost)
         record = self._state.selected_record
         if self._state.page is not None and self._state.page.record is not None:
-            return ChosenRecords(await self._with_neighbours(self._state.page.record), _("one and its neighbours"))
+            return ChosenRecords(
+                await self._with_neighbours(self._state.page.record), _("one record and its neighbours")
+            )
         if where:
-            return ChosenRecords(self._around(MOST_RECORDS), _("those that were loaded"), where)
-        return ChosenRecords(self._around(AROUND) if record is not None else (), _("one and what stands around it"))
+            return ChosenRecords(self._around(MOST_RECORDS), _("loaded records only"), where)
+        return ChosenRecords(self._around(AROUND) if record is not None else (), _("one record and those around it"))
 
     def _where_text(self) -> str:
         """The level and the filter that leave records out, as they are written."""

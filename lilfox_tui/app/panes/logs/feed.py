@@ -214,7 +214,7 @@ class LogFeed:
 
     async def _look_for(self, opened: OpenLogs, kind: str, name: str, host: str) -> None:
         """Looks on ``host`` which logs it has; what was shown stays meanwhile."""
-        self._app.tell(tr("looking which logs {name} has", name=host))
+        self._app.tell(tr("searching for logs on {name}", name=host))
         try:
             await opened.find(host)
         except LilFoxError as error:

@@ -77,7 +77,7 @@ class RecordFinder:
                 self._feed.stand_on(merged.shown[at].key)
                 return
         if merged.at_oldest if older else merged.at_newest:
-            self._app.tell(tr("no match further on"))
+            self._app.tell(tr("no further match"))
         else:
             edge = merged.shown[0 if older else -1].key
             self._context.run(partial(self._find, merged, edge, older=older), group="move", exclusive=True)
@@ -91,7 +91,7 @@ class RecordFinder:
         finally:
             self._state.finding = None
         if found is None or not isinstance(found.item, LogRecord):
-            self._app.tell(tr("no match further on"))
+            self._app.tell(tr("no further match"))
             self._context.repaint()
             return
         await merged.go(AtTime(found.key.time_us))
@@ -112,7 +112,7 @@ class RecordFinder:
             await merged.go(AtTime(time_us))
             loaded = await _key_once_loaded(merged, source, place)
         if loaded is None:
-            self._app.tell(tr("the marked record is not among those shown now"))
+            self._app.tell(tr("the marked record is not currently shown"))
         self._feed.arrive(loaded or merged.reader)
 
     def jump(self, words: str) -> None:
@@ -142,7 +142,7 @@ class PlaceActions(ActionGroup):
     def _why_no_record(self) -> Message | None:
         return self._state.why_no_record()
 
-    @action("mark", "m", tr("mark"), tr("mark this record, or unmark it"), why_not=_why_no_record)
+    @action("mark", "m", tr("mark"), tr("mark or unmark this record"), why_not=_why_no_record)
     def toggle_mark(self) -> None:
         self._state.toggle_mark()
         self._context.repaint()
@@ -154,13 +154,18 @@ class PlaceActions(ActionGroup):
         "next-mark",
         "apostrophe",
         tr("next mark"),
-        tr("the next marked record, then the oldest"),
+        tr("go to the next marked record; after the last one, to the oldest"),
         why_not=_why_no_mark,
     )
     def next_mark(self) -> None:
         self._finder.go_to_mark(*self._state.next_mark())
 
-    @action("jump", "J", tr("jump"), tr("to a time (03:15, 10m, 2026-03-29T03:15), a share (50%) or a line (1200)"))
+    @action(
+        "jump",
+        "J",
+        tr("jump"),
+        tr("jump to a time (03:15, 10m, 2026-03-29T03:15), a percentage (50%) or a line (1200)"),
+    )
     def ask_jump(self) -> None:
         self._app.ask_line(_("time, 50% or line"), "", self._finder.jump, live=False)
 
@@ -233,7 +238,7 @@ def _time_us(words: str, now: datetime, zone: tzinfo) -> int:
             if since_us is not None:
                 return since_us
     raise UsageError(
-        tr("{words} is no time, no share and no line", words=words),
+        tr("{words} is not a time, a percentage or a line number", words=words),
         tr("for example {times}", times="10m, 03:15, 2026-11-25T03:15, 50%, 1200"),
     )
 
@@ -242,8 +247,8 @@ async def _at_line(number: int, sources: Sequence[LogSource]) -> Start:
     only: object = sources[0] if len(sources) == 1 else None
     if not isinstance(only, SupportsSeek):
         raise UsageError(
-            tr("a line number is of one file, and {count} sources are shown", count=len(sources)),
-            tr("o chooses one; a time or a share goes over all"),
+            tr("a line number needs a single file, but {count} sources are shown", count=len(sources)),
+            tr("press o to choose one; a time or a percentage works across all"),
         )
     start = await only.at_line(number)
     if start is None:
@@ -265,5 +270,5 @@ async def _at_share(share: float, sources: Sequence[LogSource]) -> Start:
         firsts += [each.entry.time_us for each in oldest.records if each.entry.time_us is not None]
         lasts += [each.entry.time_us for each in newest.records if each.entry.time_us is not None]
     if not firsts or not lasts:
-        raise UsageError(tr("no source tells times: there is no share of them"))
+        raise UsageError(tr("no source has timestamps: cannot jump by percentage"))
     return AtTime(int(min(firsts) + share * (max(lasts) - min(firsts))))

@@ -454,7 +454,7 @@ def _traceback(lines: Sequence[Row], *, left_out: int) -> list[DetailRow]:
         return []
     rows = [_title(_("TRACEBACK"))]
     if left_out > 0:
-        before = ngettext("{count} line before, see below", "{count} lines before, see below", left_out)
+        before = ngettext("{count} earlier line, see below", "{count} earlier lines, see below", left_out)
         rows.append(_plain((Piece("   " + before, "muted"),)))
     return [*rows, *(_plain(line) for line in lines), _plain(BLANK)]
 
@@ -476,7 +476,7 @@ def _head(record: LogRecord, style: LogStyle) -> list[Row]:
         at = moment.strftime("%Y-%m-%d %H:%M:%S.%f %Z")
     size = "  " + human_bytes(record.size_bytes)
     if record.size_bytes > len(record.raw):
-        size += " " + _("(the first {size} are shown)", size=human_bytes(len(record.raw)))
+        size += " " + _("(showing the first {size})", size=human_bytes(len(record.raw)))
     first: Row = (
         Piece(" "),
         severity_piece(entry.severity, style.glyphs),

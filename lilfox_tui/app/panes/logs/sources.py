@@ -98,10 +98,10 @@ class OpenLogs:
         """What to show of a host or a service, and what must be said where that is not what was asked for."""
         names = self.about(kind, name)
         if not names:
-            return [each.name for each in self.sources], tr("no log is known of {name}: all are shown", name=name)
+            return [each.name for each in self.sources], tr("no known log for {name}: showing all", name=name)
         if kind == "service" and not set(names) & set(self._of_service(name)):
             host = self.host_of_service(name)
-            return names, tr("no log of {name} is known on {host}: all of {host} are shown", name=name, host=host)
+            return names, tr("no known log for {name} on {host}: showing all of {host}", name=name, host=host)
         return names, None
 
     def host_of_service(self, name: str) -> str | None:

@@ -151,7 +151,7 @@ class LogsState:
         """Why there is nothing to try again."""
         if self.failure is not None or (self.merged is not None and self.merged.troubles):
             return None
-        return tr("every source answers")
+        return tr("all sources are responding")
 
     # ---- the filter ----------------------------------------------------------------------------------------------
 
@@ -305,8 +305,8 @@ class LogsState:
     def why_not_sideways(self) -> Message | None:
         """Why messages are not moved sideways."""
         if self.page is not None:
-            return tr("long values of a record are on several lines")
-        return tr("long messages are on several lines; w cuts them") if self.wrapped else None
+            return tr("long values of a record are already wrapped")
+        return tr("long messages are already wrapped; w cuts them off") if self.wrapped else None
 
     def why_not_back(self) -> Message | None:
         """Why there is nothing to go back from."""

@@ -333,7 +333,7 @@ class StatisticsActions(ActionGroup):
         self._tell_failed(answer.failed)
         self._offer(_("Statistics"), statistics_choices(answer.statistics, state.zone, self._app.size.width - 2))
 
-    @action("patterns", "P", tr("patterns"), tr("what is new in the last 10 minutes against the hour before"))
+    @action("patterns", "P", tr("patterns"), tr("new messages in the last 10 minutes, compared with the hour before"))
     def show_patterns(self) -> None:
         self._context.run(self._count_patterns, group="count", exclusive=True)
 
@@ -401,7 +401,7 @@ def pattern_choices(recent: RecentPatterns, glyphs: Glyphs) -> Offer:
         row = (severity_piece(change.pattern.severity, glyphs), *_growth(change), Piece(change.pattern.template))
         rows.append(_offered(f"pattern {number}", row, filter_of(change.pattern.template)))
     if recent.cut:
-        text = _("not all was read of {names}", names=listed(recent.cut))
+        text = _("not fully read: {names}", names=listed(recent.cut))
         rows.append(_offered("cut", (Piece(text, "degraded"),), None))
     return rows
 
@@ -429,7 +429,7 @@ def _counted(row: MakesRow, kind: str, counts: Mapping[str, int], filter_of_name
 
 def _times(row: MakesRow, times: ResponseTimes) -> Offer:
     kind = _("response time")
-    told = _("{count} told, mean {mean}", count=grouped(times.count), mean=human_duration(times.mean_s))
+    told = _("{count} values, mean {mean}", count=grouped(times.count), mean=human_duration(times.mean_s))
     rows: Offer = [_offered("times", row(kind, told, ""), None, told)]
     for name, seconds in (("P50", times.p50_s), ("P95", times.p95_s), ("P99", times.p99_s)):
         rows.append(_offered(name, row(kind, name, human_duration(seconds)), slower_than(seconds)))

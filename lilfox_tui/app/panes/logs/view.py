@@ -97,10 +97,10 @@ class LogHead:
         if merged is None:
             return rows
         if state.working:
-            rows.append((Piece(" " + state.working, "accent"), Piece("   " + _("esc ends it"), "muted")))
+            rows.append((Piece(" " + state.working, "accent"), Piece("   " + _("esc stops it"), "muted")))
         searching = merged.searching or (() if state.finding is None else state.finding.searching)
         if searching:
-            rows.append((Piece(" " + self._progress(searching), "accent"), Piece("   " + _("esc ends it"), "muted")))
+            rows.append((Piece(" " + self._progress(searching), "accent"), Piece("   " + _("esc stops it"), "muted")))
         return rows + trouble_rows(
             merged.troubles,
             self._app.glyphs,
@@ -132,7 +132,7 @@ def trouble_rows(
             f"{name}: {trouble.error}", str(trouble.error.hint), when(trouble, now, zone), glyphs, width, more
         )
     if (left := len(troubles) - TROUBLES_SHOWN) > 0:
-        text = _("{count} more cannot be read; o tells of each", count=left)
+        text = _("{count} more cannot be read; o shows each", count=left)
         rows.append((Piece(f"   {text}", "muted"),))
     return rows
 
@@ -153,7 +153,7 @@ def _rows(what: str, hint: str, times: str, glyphs: Glyphs, width: int, more: bo
 def when(trouble: Unavailable, now: datetime, zone: tzinfo) -> str:
     """Since when, and when it is tried again."""
     since = trouble.since.astimezone(zone).strftime("%H:%M:%S")
-    then = _("r tries again")
+    then = _("r retries")
     if trouble.next_try is not None:
         wait = round((trouble.next_try - now).total_seconds())
         then = _("next try in {time}", time=human_duration(wait)) if wait > 0 else _("trying now")
@@ -199,11 +199,11 @@ class LogTable:
         if state.opened is None:
             return _("opening the logs")
         if not state.sources:
-            return _("no log was found here: name files on the command line, or sources in the configuration")
+            return _("no logs found: give files on the command line, or sources in the configuration")
         if merged is None or merged.searching:
             return _("reading")
         if merged.troubles:
-            return _("nothing can be read now")
+            return _("no source can be read now")
         return _("nothing matches") if merged.where.matches is not None and state.is_narrowed else _("no records")
 
     def style(self, merged: MergedLogs) -> LogStyle:

@@ -34,7 +34,7 @@ class ViewActions(ActionGroup):
         "logs",
         "l",
         tr("logs"),
-        tr("the logs of the selected host or service, at this time"),
+        tr("show the logs of the selected host or service at this time"),
         why_not=lambda self: self._state.nothing_selected(),
         footer=2,
     )
@@ -43,19 +43,19 @@ class ViewActions(ActionGroup):
         if view is not None:
             self._app.go_to_logs("host" if isinstance(view, HostView) else "service", view.name, self._app.rewound)
         elif self._state.selected_item() is not None:
-            self._app.tell(tr("its labels name no service and no host that is watched"))
+            self._app.tell(tr("its labels match no monitored service or host"))
 
-    @action("window", "w", tr("window"), tr("how far back charts go, from 5 min on"))
+    @action("window", "w", tr("window"), tr("time range of the charts, 5 min and up"))
     def next_window(self) -> None:
         self._state.next_window()
         self._context.repaint_all()
 
-    @action("zoom", "z", tr("zoom"), tr("the selected part alone, or the charts of a page larger"))
+    @action("zoom", "z", tr("zoom"), tr("show only the selected section, or enlarge a page's charts"))
     def zoom(self) -> None:
         self._state.zoomed = not self._state.zoomed
         self._context.repaint()
 
-    @action("sort", "O", tr("sort"), tr("worst first, or in the order of the config"))
+    @action("sort", "O", tr("sort"), tr("sort worst first, or in configuration order"))
     def sort(self) -> None:
         self._state.worst_first = not self._state.worst_first
         self._context.repaint()
@@ -76,7 +76,7 @@ class LinkActions(ActionGroup):
     @action(
         "reconnect",
         "R",
-        tr("try again"),
+        tr("retry"),
         tr("connect to the selected host now"),
         why_not=_why_not_reconnect,
         footer=6,
@@ -90,13 +90,13 @@ class LinkActions(ActionGroup):
         view = self._state.selected_view()
         if view is not None and isinstance(link_error(view), HostKeyUnknown | HostKeyChanged):
             return None
-        return tr("this host shows no unknown key")
+        return tr("this host presents no unknown key")
 
     @action(
         "trust",
         "K",
         tr("trust key"),
-        tr("look at the key that an unknown host shows, and trust it"),
+        tr("review the key of an unknown host, and trust it"),
         why_not=_why_not_trust,
     )
     def trust(self) -> None:
@@ -109,7 +109,7 @@ class LinkActions(ActionGroup):
 
     async def _trust(self, view: HostView, error: HostKeyUnknown) -> None:
         rows = unknown_key_rows(view.name, error)
-        if await self._app.confirm(_("This host's key is not known"), rows, "yes"):
+        if await self._app.confirm(_("Unknown host key"), rows, "yes"):
             await self._app.monitor.trust(view.name, error.fingerprint)
             self._app.monitor.retry(view.name)
 
@@ -118,11 +118,11 @@ class LinkActions(ActionGroup):
         if not isinstance(view, HostView):
             return tr("select a host first")
         if self._app.config.read_only or view.config.protected:
-            return tr("{name} is read-only here: no shell, since it could change something", name=view.name)
+            return tr("{name} is read-only here: no shell, because it could make changes", name=view.name)
         return None
 
     @action(
-        "shell", "x", tr("shell"), tr("a shell on the selected host; the console steps aside"), why_not=_why_no_shell
+        "shell", "x", tr("shell"), tr("open a shell on the selected host; suspends the console"), why_not=_why_no_shell
     )
     def shell(self) -> None:
         view = self._state.selected_view()
@@ -140,13 +140,13 @@ class QueryActions(ActionGroup):
     def _why_no_targets(self) -> Message | None:
         config = self._app.config
         named = config.services or config.scrape or config.prometheus_config
-        return None if named else tr("the configuration names nothing to scrape: services, scrape or prometheus_config")
+        return None if named else tr("nothing to scrape is configured: add services, scrape or prometheus_config")
 
     @action(
         "targets",
         "t",
         tr("targets"),
-        tr("all pages of metrics that are scraped: up or down, and why"),
+        tr("all scrape targets: up or down, and why"),
         why_not=_why_no_targets,
         footer=9,
     )
@@ -158,7 +158,7 @@ class QueryActions(ActionGroup):
         rows = target_rows(scraping.all_targets(), scraping.kept(), now, self._app.glyphs)
         self._app.push_screen(Reader(rows))
 
-    @action("query", "Q", tr("query"), tr("ask an expression in PromQL, at this time: a table and a chart"))
+    @action("query", "Q", tr("query"), tr("run a PromQL query at this time: table and chart"))
     def ask_query(self) -> None:
         self._context.run(self._ask_query, group="query", exclusive=True)
 
@@ -178,13 +178,13 @@ class QueryActions(ActionGroup):
         view = self._state.selected_view()
         if not isinstance(view, BackendView):
             return tr("select a database first")
-        return None if statement_choices(view) else tr("{name} tells of no slow statements", name=view.name)
+        return None if statement_choices(view) else tr("{name} reports no slow statements", name=view.name)
 
     @action(
         "explain",
         "E",
         tr("explain"),
-        tr("how the database would run one of its slow statements; the statement is not run"),
+        tr("show the execution plan of a slow statement; the statement is not run"),
         why_not=_why_not_explain,
     )
     def explain(self) -> None:
@@ -193,7 +193,7 @@ class QueryActions(ActionGroup):
             self._context.run(partial(self._explain, view), group="explain", exclusive=True)
 
     async def _explain(self, view: BackendView) -> None:
-        title = _("How would it run this statement?")
+        title = _("Explain which statement?")
         chosen = await self._app.push_screen_wait(Chooser(title, statement_choices(view), wide=True))
         if chosen is not None:
             plan = await self._app.monitor.backends.explain(view.name, chosen)
@@ -216,7 +216,7 @@ def statement_choices(view: BackendView) -> list[Choice]:
 
 def plan_rows(plan: StatementPlan) -> list[Row]:
     """A plan as rows to read."""
-    how = _("made without the values of its parameters (generic)") if plan.generic else _("made, not run")
+    how = _("generic plan, without parameter values") if plan.generic else _("planned only, not run")
     rows: list[Row] = [(Piece(" " + _("Plan"), "title"), Piece("  " + how, "muted")), BLANK]
     rows += [(Piece(" " + line, "muted"),) for line in plan.statement.splitlines()]
     return [*rows, BLANK, *((Piece(" " + line),) for line in plan.lines)]

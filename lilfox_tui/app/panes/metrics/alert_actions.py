@@ -28,16 +28,16 @@ class AlertActions(ActionGroup):
         if alert is None:
             return tr("select an alert first")
         if self._app.rewound is not None:
-            return tr("this is the past; ` goes back to now")
+            return tr("you are viewing the past; ` returns to now")
         if self._app.config.read_only:
-            return tr("alerts are not changed with read_only")
-        return tr("it has resolved already") if alert.resolved_at is not None else None
+            return tr("read_only: alerts cannot be changed")
+        return tr("the alert has already resolved") if alert.resolved_at is not None else None
 
     @action(
         "acknowledge",
         "A",
         tr("acknowledge"),
-        tr("say that you have seen the alert, with a note: no bell and no reminders until it resolves"),
+        tr("acknowledge the alert, with an optional note: no bell or reminders until it resolves"),
         why_not=_why_no_alert,
         footer=2,
     )
@@ -46,7 +46,7 @@ class AlertActions(ActionGroup):
         if alert is None:
             return
         note = alert.acknowledged.note if alert.acknowledged is not None else ""
-        prompt = _("a note, may be empty: enter acknowledges as {name}, esc leaves", name=user())
+        prompt = _("note (optional): enter acknowledges as {name}, esc cancels", name=user())
 
         def take(text: str) -> None:
             self._context.run(self._acknowledge(alert, text.strip()), group="acknowledge")
@@ -61,14 +61,14 @@ class AlertActions(ActionGroup):
         """Why there is no acknowledgement to take back."""
         alert = self._state.selected_alert()
         if alert is not None and alert.acknowledged is None:
-            return tr("nobody has acknowledged it")
+            return tr("the alert is not acknowledged")
         return self._why_no_alert()
 
     @action(
         "unacknowledge",
         "U",
         tr("take back"),
-        tr("take an acknowledgement back: bell and reminders come again"),
+        tr("withdraw the acknowledgement: bell and reminders resume"),
         why_not=_why_not_acknowledged,
     )
     def unacknowledge(self) -> None:
@@ -83,7 +83,7 @@ class AlertActions(ActionGroup):
         "silence",
         "s",
         tr("silence"),
-        tr("tell nobody of the alert for a while; shows first what it would silence"),
+        tr("silence notifications; previews the affected alerts first"),
         why_not=_why_no_alert,
         footer=2,
     )
@@ -113,13 +113,13 @@ class AlertActions(ActionGroup):
         alerts = alerts_of(self._state.overview)
         if alerts is None:
             return self._state.no_rules()
-        return None if alerts.silences else tr("nothing is silenced")
+        return None if alerts.silences else tr("there are no silences")
 
     @action(
         "silences",
         "S",
         tr("silences"),
-        tr("what is silenced, by whom and until when; enter ends the selected one"),
+        tr("list the silences with author and end; enter ends the selected one"),
         why_not=_why_no_silences,
     )
     def silences(self) -> None:
@@ -142,13 +142,17 @@ class AlertActions(ActionGroup):
 
     def _why_no_runbook(self) -> Message | None:
         """Why there is no runbook."""
-        return None if self._alert_that_fires() is not None else tr("no alert is selected, and none fires for this")
+        return (
+            None
+            if self._alert_that_fires() is not None
+            else tr("no alert is selected, and none is firing for the selection")
+        )
 
     @action(
         "runbook",
         "r",
         tr("runbook"),
-        tr("the runbooks for the alert, or for what fires of the selected host or service"),
+        tr("runbooks for the alert, or for alerts firing on the selected host or service"),
         why_not=_why_no_runbook,
         footer=2,
     )

@@ -224,7 +224,7 @@ def summary_pieces(alerts: Alerts, below: str) -> list[Piece]:
         pieces.append(Piece("   " + below, "muted"))
     pieces.append(Piece("   " + _rules_text(alerts.rules), "muted"))
     if alerts.told_by:
-        pieces.append(Piece("   " + _("told by {where}", where=alerts.told_by), "muted"))
+        pieces.append(Piece("   " + _("reported by {where}", where=alerts.told_by), "muted"))
     elif not alerts.evaluated_here:
         pieces.append(Piece("   " + _("evaluated by another LilFox"), "muted"))
     return pieces
@@ -306,7 +306,7 @@ def _said(page: AlertPage) -> list[Row]:
     return [
         *rows,
         *(
-            (Piece("   " + _("in maintenance; end it: lilfox maintenance off {name}", name=name), "accent"),)
+            (Piece("   " + _("in maintenance; to end it: lilfox maintenance off {name}", name=name), "accent"),)
             for name in worked_on
         ),
         *((Piece("   " + silence_text(each, page.now), "accent"), Piece("  " + each.comment)) for each in by),
@@ -316,7 +316,7 @@ def _said(page: AlertPage) -> list[Row]:
 def silence_text(silence: Silence, now: datetime) -> str:
     """Until when it silences, and by whom."""
     if silence.until_resolved:
-        return _("silenced by {name} until it has resolved", name=silence.created_by)
+        return _("silenced by {name} until it resolves", name=silence.created_by)
     return _("silenced by {name} until {time}", name=silence.created_by, time=_time(silence.ends_at, now))
 
 
@@ -324,12 +324,12 @@ def _why(page: AlertPage) -> list[Row]:
     rows: list[Row] = [BLANK, (Piece(" " + _("WHY"), "title"),)]
     why = page.why
     if not isinstance(why, Explanation):
-        text = _("being asked") if why is None else str(why)
+        text = _("querying") if why is None else str(why)
         return [*rows, (Piece("   " + text, "muted" if why is None else "degraded"),)]
     sides = why.compared
     rows.append((Piece("   "), Piece(f"{sides.left} {sides.op} {sides.right}".rstrip())))
     if not why.sides:
-        return [*rows, (Piece("   " + _("no series now, nor in this window"), "degraded"),)]
+        return [*rows, (Piece("   " + _("no series now or in this window"), "degraded"),)]
     rows += [_side(side, why, page) for side in why.sides[:SIDES_SHOWN]]
     if (more := len(why.sides) - SIDES_SHOWN + why.more) > 0:
         rows.append((Piece("   " + _("{count} more series", count=more), "muted"),))
@@ -343,7 +343,7 @@ def _side(side: ComparisonSide, why: Explanation, page: AlertPage) -> Row:
         Piece("   "),
         Piece(fit(number(side.value) + limit, _NAME), colour),
         Piece("  " + spark(_fewer(side.values, _SPARK), _SPARK, page.glyphs, top=_scale(why)), "chart"),
-        Piece("  " + (where(side.labels) or _("all together")), colour),
+        Piece("  " + (where(side.labels) or _("overall")), colour),
     )
 
 
@@ -402,13 +402,13 @@ def _pairs(title: str, pairs: Labels) -> list[Row]:
 def _rule(rule: RuleView | None, page: AlertPage) -> list[Row]:
     rows: list[Row] = [BLANK, (Piece(" " + _("RULE"), "title"),)]
     if rule is None:
-        return [*rows, (Piece("   " + _("it is not in the rule files any more"), "muted"),)]
+        return [*rows, (Piece("   " + _("no longer in the rule files"), "muted"),)]
     file, _semicolon, _rest = rule.key.partition(";")
     facts = [
         (_("file"), file),
         (_("group"), rule.group),
         (_("expression"), " ".join(rule.expression.split())),
-        (_("for"), human_duration(rule.for_s) if rule.for_s else _("fires at once")),
+        (_("for"), human_duration(rule.for_s) if rule.for_s else _("fires immediately")),
     ]
     if trouble := rule_trouble(rule, page.now):
         facts.append((_("state"), trouble))
@@ -444,11 +444,11 @@ _KINDS = {
     "fired": lambda: _("fired"),
     "resolved": lambda: _("resolved"),
     "acknowledged": lambda: _("acknowledged"),
-    "unacknowledged": lambda: _("acknowledgement taken back"),
+    "unacknowledged": lambda: _("acknowledgement withdrawn"),
     "silenced": lambda: _("silenced"),
     "expired": lambda: _("silence ended"),
-    "told": lambda: _("told"),
-    "not told": lambda: _("not told"),
+    "told": lambda: _("notified"),
+    "not told": lambda: _("not notified"),
 }
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def target_rows(targets: Sequence[TargetView], kept: StoreUsage | None, now: datetime, glyphs: Glyphs) -> list[Row]:
     """A title and the keys, then those that are down, then the others, then what stands in the way of more."""
     up = sum(isinstance(target.state, Ready) for target in targets)
-    count = _("{up} of {count} are up", up=up, count=len(targets))
+    count = _("{up} of {count} up", up=up, count=len(targets))
     rows: list[Row] = [
         (Piece(" " + _("TARGETS"), "title"), Piece("  " + count, "muted")),
         (Piece("   " + _("esc closes, j and k scroll"), "muted"),),
@@ -41,7 +41,7 @@ def target_rows(targets: Sequence[TargetView], kept: StoreUsage | None, now: dat
     if not targets:
         rows.append((Piece("   " + _("nothing is scraped"), "muted"),))
     if kept is not None:
-        rows += [BLANK, (Piece("   " + _("kept of all") + "  ", "muted"), Piece(kept_text(kept, now)))]
+        rows += [BLANK, (Piece("   " + _("series store") + "  ", "muted"), Piece(kept_text(kept, now)))]
         rows += _problems(kept.problems, glyphs)
     return rows
 
@@ -168,8 +168,8 @@ class AlertSection:
             return (title, *summary_pieces(alerts, more_below(lines.hidden_below)))
         if isinstance(overview.alerts, Unavailable):
             age = human_duration(max(1, round((overview.at - overview.alerts.since).total_seconds())))
-            return (title, Piece("  " + _("not known for {age}", age=age), "degraded"))
-        text = _("what was then is not known") if overview.rewound else _("not evaluated yet")
+            return (title, Piece("  " + _("unknown for {age}", age=age), "degraded"))
+        text = _("the state at that time is unknown") if overview.rewound else _("not evaluated yet")
         return (title, Piece(f"  {text}", "muted"))
 
     def detail(self, overview: Overview) -> list[Row]:
@@ -223,8 +223,8 @@ class AlertSection:
 
     def _gone(self, overview: Overview) -> str:
         if overview.rewound:
-            return _("there was no such alert then, or it is not known")
-        return _("this alert is over, and no longer kept")
+            return _("no such alert at that time, or its state is unknown")
+        return _("this alert has ended and is no longer kept")
 
     def _ask(self, item: AlertItem, overview: Overview, alerts_at: datetime) -> None:
         """Asks for what the page tells, where something of the question is another than last time."""

@@ -61,7 +61,7 @@ def backend_row(view: BackendView, now: datetime, style: TableStyle) -> Row:
 def why_no_figures(view: BackendView, now: datetime) -> str:
     """Since when there are none, when the next try is, and why; the times first, since the reason may be cut."""
     if view.outage is None:
-        return clauses(map(str, view.reasons)) or _("not asked yet")
+        return clauses(map(str, view.reasons)) or _("not checked yet")
     age = human_duration(round((now - view.outage.since).total_seconds()))
     why = str(view.outage.error.message)
     if view.outage.next_try is None:
@@ -118,7 +118,9 @@ def _reasons(page: BackendPage) -> Iterator[Row]:
         yield (Piece("   "), Piece(why_no_figures(view, page.now), role))
         yield (Piece("   "), Piece(str(view.outage.error.hint)))
         if view.reading is not None:
-            yield (Piece("   " + _("what follows is from {time}", time=view.reading.at.strftime("%H:%M:%S")), "muted"),)
+            yield (
+                Piece("   " + _("the data below is from {time}", time=view.reading.at.strftime("%H:%M:%S")), "muted"),
+            )
         return
     held = held_for(view, page.now)
     for place, reason in enumerate([str(each) for each in view.reasons] or [_("all is well")]):

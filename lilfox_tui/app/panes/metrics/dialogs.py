@@ -109,7 +109,7 @@ def query_page(page: QueryPage) -> tuple[list[Row], int | None]:
     """All rows, and which of them is the chosen one; the first two stay on the screen."""
     answer = page.answer
     if answer is None:
-        return [(Piece(" " + _("write an expression; enter asks, tab completes, esc leaves"), "muted"),), BLANK], None
+        return [(Piece(" " + _("type an expression; enter runs it, tab completes, esc closes"), "muted"),), BLANK], None
     rows: list[Row] = [_told(page, answer), BLANK]
     if answer.error is not None:
         return [*rows, *_error_rows(answer.error, page.width)], None
@@ -117,7 +117,7 @@ def query_page(page: QueryPage) -> tuple[list[Row], int | None]:
         return [*rows, (Piece("   " + answer.value),)], None
     found = series_of(answer)
     if not found:
-        return [*rows, (Piece("   " + _("no series now, nor in this window"), "degraded"),)], None
+        return [*rows, (Piece("   " + _("no series now or in this window"), "degraded"),)], None
     chosen = min(page.chosen, len(found) - 1)
     labels, value, values = found[chosen]
     if page.height >= 2 * _CHART_ROWS:
@@ -140,8 +140,8 @@ def _told(page: QueryPage, answer: QueryAnswer) -> Row:
     count = len(series_of(answer))
     told = ngettext("{count} series", "{count} series", count) if answer.error is None else ""
     at = answer.at.strftime("%Y-%m-%d %H:%M:%S UTC")
-    of = _("of {where}", where=page.where) if page.where else _("of what is scraped here")
-    return (Piece(f" {told}  ", "title"), Piece(f"{at}  {of}  " + _("esc leaves"), "muted"))
+    of = _("from {where}", where=page.where) if page.where else _("from local scrapes")
+    return (Piece(f" {told}  ", "title"), Piece(f"{at}  {of}  " + _("esc closes"), "muted"))
 
 
 def _error_rows(error: LilFoxError, width: int) -> list[Row]:
@@ -316,7 +316,7 @@ class QueryBox(Dialog[str]):
         if engine is None:
             error = LilFoxError(
                 tr("nothing is scraped yet, and no Prometheus is configured"),
-                tr("Name services with metrics, scrape or prometheus in the configuration."),
+                tr("Add services with metrics, scrape or prometheus to the configuration."),
             )
             self._take(QueryAnswer(text, at, self._window, step_s, error=error))
             return
@@ -435,7 +435,7 @@ class SilenceDialog(Dialog[Wanted | None]):
             yield Lines(ground="bar", id="dialog-title")
             yield TextField(self._first, id="dialog-input", select_on_focus=False)
             yield Lines(ground="bar", id="dialog-list")
-            yield TextField(id="dialog-comment", placeholder=_("why (may stay empty)"))
+            yield TextField(id="dialog-comment", placeholder=_("reason (optional)"))
             yield Lines(ground="bar", id="dialog-text")
 
     def on_mount(self) -> None:
@@ -460,9 +460,9 @@ class SilenceDialog(Dialog[Wanted | None]):
 
     def _show(self) -> None:
         title = Piece(" " + _("Silence"), "title")
-        hint = Piece("  " + _("tab: next field, up and down: how long, enter silences, esc leaves"), "muted")
+        hint = Piece("  " + _("tab: next field, up and down: duration, enter silences, esc cancels"), "muted")
         if cells((title, hint)) > self.room("wide"):
-            hint = Piece("  " + _("enter silences, esc leaves"), "muted")
+            hint = Piece("  " + _("enter silences, esc cancels"), "muted")
         self.query_one("#dialog-title", Lines).show([(title, hint)])
         rows: list[Row] = [*self._blank, *((Piece(f"  {length_text(each)}"),) for each in LENGTHS)]
         self.query_one("#dialog-list", Lines).show(rows, selected=self._at + len(self._blank))
@@ -520,4 +520,4 @@ class SilenceDialog(Dialog[Wanted | None]):
 
 def length_text(for_s: float | None) -> str:
     """How long a silence lasts, in words."""
-    return _("until it has resolved") if for_s is None else _("for {time} from now", time=human_duration(for_s))
+    return _("until it resolves") if for_s is None else _("for {time} from now", time=human_duration(for_s))

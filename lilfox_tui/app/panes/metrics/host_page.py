@@ -49,7 +49,7 @@ def host_page(page: HostPage) -> list[Row]:
     rows = _head(page)
     summary = page.view.summary
     if summary is None:
-        return [*rows, (Piece("   " + _("nothing is known of this host yet"), "muted"),), *page.below_charts()]
+        return [*rows, (Piece("   " + _("no data for this host yet"), "muted"),), *page.below_charts()]
     rows += [*_charts(page, summary), *page.below_charts()]
     if page.charts_only:
         return rows
@@ -337,7 +337,7 @@ def _top(page: HostPage) -> list[Row]:
 def _trouble(summary: HostSummary) -> list[Row]:
     if not summary.problems:
         return []
-    rows = _section(_("Not read"))
+    rows = _section(_("Could not read"))
     return [
         *rows,
         *((_name(kind), Piece("  " + str(why), "degraded")) for kind, why in sorted(summary.problems.items())),
@@ -354,7 +354,7 @@ def unknown_key_rows(host: str, error: HostKeyUnknown) -> list[Row]:
             (_("host"), Piece(host, "strong")),
             (_("fingerprint"), Piece(f"{error.key_type} {error.fingerprint}", "accent")),
         ),
-        (Piece("  " + _("Compare it with what the host's owner tells you, by another way than this one.")),),
+        (Piece("  " + _("Verify it with the host's owner through a different channel.")),),
     ]
 
 
@@ -364,17 +364,17 @@ def changed_key_rows(host: str, error: HostKeyChanged) -> list[Row]:
         (Piece(" " + _("THE KEY OF {host} HAS CHANGED", host=host), "failing"),),
         BLANK,
         *_named(
-            (_("shown now"), Piece(error.fingerprint, "failing")),
-            (_("known"), Piece(error.known or _("none that is not revoked"), "strong")),
+            (_("presented now"), Piece(error.fingerprint, "failing")),
+            (_("known"), Piece(error.known or _("no unrevoked key"), "strong")),
         ),
         BLANK,
         (Piece("  "), Piece(str(error.message))),
         (Piece("  "), Piece(str(error.hint))),
         BLANK,
-        (Piece("  "), Piece(_("Nothing is sent to it meanwhile: no command, no password."))),
-        (Piece("  "), Piece(_("1. Ask the host's owner, by another way than this one, whether its key was replaced."))),
-        (Piece("  "), Piece(_("2. Only if it was: remove the old line as said above, then press R to try again."))),
-        (Piece("  "), Piece(_("3. The new key is unknown then: compare its fingerprint, and trust it with K."))),
+        (Piece("  "), Piece(_("Until then nothing is sent to it: no commands, no passwords."))),
+        (Piece("  "), Piece(_("1. Ask the host's owner, through a different channel, whether its key was replaced."))),
+        (Piece("  "), Piece(_("2. Only if it was: remove the old line as shown above, then press R to retry."))),
+        (Piece("  "), Piece(_("3. The new key is then unknown: compare its fingerprint, and trust it with K."))),
     ]
 
 

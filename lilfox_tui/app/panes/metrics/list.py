@@ -76,7 +76,7 @@ class MetricsList:
         """The name and state of the row; of an alert the expression of its rule."""
         item, view = self._state.selected_item(), self._state.selected_view()
         if item is not None and not item.expression:
-            self._app.tell(LilFoxError(tr("its rule is not known here")))
+            self._app.tell(LilFoxError(tr("its rule is not available here")))
         elif item is not None:
             self._app.copy_text(item.expression)
         elif view is not None:

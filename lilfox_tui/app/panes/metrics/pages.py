@@ -174,13 +174,13 @@ class FarPast:
         for state in states:
             if isinstance(state, Unavailable):
                 rows: list[Row] = [
-                    (Piece("   "), Piece(_("before {time} not known: {why}", time=before, why=state.error), "degraded"))
+                    (Piece("   "), Piece(_("unknown before {time}: {why}", time=before, why=state.error), "degraded"))
                 ]
                 if str(state.error.hint):
                     rows.append((Piece("   "), Piece(str(state.error.hint))))
                 return wrapped(rows, self._app.room.width)
         if any(isinstance(state, Pending) for state in states):
-            return [(Piece("   " + _("before {time}: asking {where}", time=before, where=self._where), "muted"),)]
+            return [(Piece("   " + _("before {time}: querying {where}", time=before, where=self._where), "muted"),)]
         taken = dict.fromkeys(state.value.taken for state in states if isinstance(state, Ready) and state.value)
         text = _("before {time} from {where}: {series}", time=before, where=self._where, series=listed(taken))
         return wrapped([(Piece("   "), Piece(text, "muted"))], self._app.room.width)
@@ -230,9 +230,9 @@ class FarPast:
             case Ready():
                 return (Piece("  " + _("from {where}", where=self._where), "accent"),)
             case Pending():
-                return (Piece("  " + _("asking {where}", where=self._where), "muted"),)
+                return (Piece("  " + _("querying {where}", where=self._where), "muted"),)
             case Unavailable(error=error):
-                return (Piece("  " + _("not known: {why}", why=error), "degraded"),)
+                return (Piece("  " + _("unknown: {why}", why=error), "degraded"),)
         return ()
 
     def status(self) -> str:
@@ -242,9 +242,9 @@ class FarPast:
             return ""
         before = min(asked.question.begin for asked in self._far_drawn).strftime("%m-%d %H:%M")
         if any(isinstance(state, Unavailable) for state in states):
-            return _("before {time} not known", time=before)
+            return _("unknown before {time}", time=before)
         if any(isinstance(state, Pending) for state in states):
-            return _("before {time}: asking {where}", time=before, where=self._where)
+            return _("before {time}: querying {where}", time=before, where=self._where)
         return _("before {time} from {where}", time=before, where=self._where)
 
 

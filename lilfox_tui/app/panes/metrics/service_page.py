@@ -225,7 +225,7 @@ def service_page(page: ServicePage) -> list[Row]:
 def _what_it_said(view: ServiceView) -> list[Row]:
     """Of one that is not well, beside what is wrong; of one that is, among the facts."""
     said = "" if view.state is None or view.level is Level.GOOD else view.state.last.detail
-    return [(Piece("   " + _("it said") + "  ", "muted"), Piece(said))] if said else []
+    return [(Piece("   " + _("response") + "  ", "muted"), Piece(said))] if said else []
 
 
 def _traffic(page: ServicePage) -> list[Row]:
@@ -276,17 +276,17 @@ def _facts(page: ServicePage) -> list[Row]:
     facts: list[tuple[str, str]] = []
     if state is not None:
         last = state.last
-        facts.append((_("last answer"), last.at.strftime("%H:%M:%S") + "  " + health_word(last.health)))
+        facts.append((_("last response"), last.at.strftime("%H:%M:%S") + "  " + health_word(last.health)))
         facts.append((_("status code"), str(last.status_code) if last.status_code is not None else _("none")))
         if last.error is not None:
             facts.append((_("error"), str(last.error)))
         if last.detail and page.view.level is Level.GOOD:
-            facts.append((_("it said"), last.detail))
+            facts.append((_("response"), last.detail))
         if state.failures:
             facts.append((_("failures in a row"), str(state.failures)))
     facts.append((_("expected"), listed(str(code) for code in config.expect)))
-    facts.append((_("asked from"), config.from_ or _("here")))
-    facts.append((_("gives up after"), human_duration(config.timeout)))
+    facts.append((_("probed from"), config.from_ or _("this machine")))
+    facts.append((_("timeout"), human_duration(config.timeout)))
     return [(Piece("   " + fit(name, 18), "muted"), Piece(value)) for name, value in facts]
 
 
@@ -322,7 +322,7 @@ def traffic_rows(page: TrafficPage) -> list[Row]:
     rows: list[Row] = [BLANK]
     if isinstance(page.state, Ready):
         traffic = page.state.value
-        seconds = _("of the last {seconds:.0f} s", seconds=traffic.window_s)
+        seconds = _("over the last {seconds:.0f} s", seconds=traffic.window_s)
         rows += [(Piece(" " + _("REQUESTS"), "title"), Piece("  " + seconds, "muted")), _numbers(page, traffic)]
         rows += [*_why_unknown(traffic), BLANK, *_charts(page, traffic)]
         rows += _parts(page, _("by route"), page.routes) + _parts(page, _("by status"), page.statuses)
@@ -333,11 +333,11 @@ def traffic_rows(page: TrafficPage) -> list[Row]:
 
 def _no_numbers(state: Pending | Unavailable, now: datetime) -> list[Row]:
     if isinstance(state, Pending):
-        return [(Piece("   " + _("its page of metrics was not read yet"), "muted"),)]
+        return [(Piece("   " + _("metrics endpoint not scraped yet"), "muted"),)]
     since = human_duration((now - state.since).total_seconds())
     told = state.error.message  # of the past, since when is not kept
     if now > state.since:
-        told = _("no page of metrics for {since}: {why}", since=since, why=state.error.message)
+        told = _("not scraped for {since}: {why}", since=since, why=state.error.message)
     rows: list[Row] = [(Piece("   "), Piece(f"{told}  "), Piece(_next_try(state, now), "muted"))]
     if str(state.error.hint):
         rows.append((Piece("   "), Piece(str(state.error.hint), "muted")))
@@ -411,7 +411,7 @@ def _charts(page: TrafficPage, traffic: Traffic) -> list[Row]:
 def _wanted(page: TrafficPage, traffic: Traffic) -> Iterator[_TrafficChart]:
     digits = page.digits
     if traffic.requests_s is not None:
-        yield _TrafficChart(_("Requests a second"), REQUESTS, _plain, digits.count(traffic.requests_s))
+        yield _TrafficChart(_("Requests per second"), REQUESTS, _plain, digits.count(traffic.requests_s))
     for quantile, found in ((0.95, traffic.p95), (0.5, traffic.p50), (0.99, traffic.p99)):
         if found is not None:
             name = _("Latency p{percent:.0f}", percent=quantile * 100)
@@ -419,7 +419,7 @@ def _wanted(page: TrafficPage, traffic: Traffic) -> Iterator[_TrafficChart]:
     if traffic.p50 is None and traffic.average_s is not None:
         yield _TrafficChart(_("Latency, average"), AVERAGE, digits.short_time, digits.short_time(traffic.average_s))
     if traffic.server_errors is not None:
-        yield _TrafficChart(_("Answers 5xx"), SERVER_ERRORS, _percent, digits.share(traffic.server_errors))
+        yield _TrafficChart(_("5xx responses"), SERVER_ERRORS, _percent, digits.share(traffic.server_errors))
 
 
 def _one_chart(page: TrafficPage, wanted: _TrafficChart, width: int) -> list[Row]:
@@ -502,7 +502,7 @@ def _parts(page: TrafficPage, title: str, parts: Sequence[TrafficPart]) -> list[
     rows: list[Row] = [BLANK, heading(chosen, _INDENT)]
     rows += [(Piece(" " * _INDENT), *line(chosen, _TrafficCells(part, page))) for part in parts[:ROUTES_SHOWN]]
     if len(parts) > ROUTES_SHOWN:
-        rows.append((Piece("   " + _("{count} more, less busy", count=len(parts) - ROUTES_SHOWN), "muted"),))
+        rows.append((Piece("   " + _("{count} more with fewer requests", count=len(parts) - ROUTES_SHOWN), "muted"),))
     return rows
 
 
@@ -517,7 +517,7 @@ def _source(page: TrafficPage) -> list[Row]:
     if isinstance(page.state, Ready):
         facts += _taken(page.state.value)
     if page.kept is not None:
-        facts.append((_("kept of all"), kept_text(page.kept, page.now)))
+        facts.append((_("series store"), kept_text(page.kept, page.now)))
         facts += ((_("not scraped"), problem) for problem in page.kept.problems)
     if not facts:
         return []
@@ -529,7 +529,7 @@ def _source(page: TrafficPage) -> list[Row]:
 
 
 def _target_facts(target: TargetView) -> Iterator[tuple[str, str]]:
-    yield _("page"), _("{url}, every {period}", url=target.url, period=human_duration(target.every_s))
+    yield _("endpoint"), _("{url}, every {period}", url=target.url, period=human_duration(target.every_s))
     state = target.state
     if isinstance(state, Ready):
         scrape = state.value
@@ -559,7 +559,7 @@ def kept_text(kept: StoreUsage, now: datetime) -> str:
     """What all series take of memory, and since when they are kept."""
     told = [_("{count} series", count=kept.series)]
     if kept.bytes_a_sample is not None:
-        told.append(_("{count:.0f} bytes a sample", count=kept.bytes_a_sample))
+        told.append(_("{count:.0f} bytes per sample", count=kept.bytes_a_sample))
     used, limit = human_bytes(kept.size_bytes), human_bytes(kept.limit_bytes)
     told.append(_("{used} of {limit}", used=used, limit=limit))
     if kept.since is not None:

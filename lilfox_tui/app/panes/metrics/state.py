@@ -220,8 +220,8 @@ class MetricsState:
     def no_rules(self) -> Message | None:
         """Why there are no alerts."""
         if self.overview is None or self.overview.alerts is None:
-            return tr("no rules are named in the configuration: rules: [FILE]")
-        return None if alerts_of(self.overview) is not None else tr("alerts are not known now")
+            return tr("no rule files are configured: rules: [FILE]")
+        return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
 
 
 def _of_kind(overview: Overview, kind: str) -> Mapping[str, View]:

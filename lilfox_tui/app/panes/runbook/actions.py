@@ -45,7 +45,7 @@ class WaitingSteps:
         turn = waiting.turn
         if waiting.what == "nothing":
             runs = bool(run.folding.running())
-            self._app.tell(tr("a command runs; S stops it") if runs else tr("it takes over what was done before"))
+            self._app.tell(tr("a command is running; S stops it") if runs else tr("reading what was done before"))
         elif turn is None and self._state.failed_undo is not None:
             await self._orders.end(run)  # not what somebody wanted who took it back: what stays is listed first
         elif turn is None:
@@ -190,7 +190,7 @@ class RunStarter:
             await self._begin()
         elif turn is not None and state.place not in (state.place_of(turn), (turn.step, None)):
             state.choose_place(None)
-            self._app.tell(tr("this is what waits; enter once more runs it"))
+            self._app.tell(tr("this step is waiting; press enter again to run it"))
         else:
             await self._waiting.go_on(run)
         self._context.repaint_all()
@@ -200,7 +200,7 @@ class RunStarter:
         if item is None:
             return
         if log is not None and log.ended is None:
-            self._app.tell(tr("it is just beginning"))
+            self._app.tell(tr("the run is just starting"))
         elif self._state.killed is not None:
             await self._resume(item)
         elif item.runbook is not None:
@@ -249,7 +249,7 @@ class RunStarter:
         runbook, cause = item.runbook, self._state.cause
         assert runbook is not None
         rows = beginning_rows(runbook, cause, self._state.values_of_cause(runbook), self._app.config)
-        title = _("Run {title} once more", title=runbook.title) if again else _("Run {title}", title=runbook.title)
+        title = _("Run {title} again", title=runbook.title) if again else _("Run {title}", title=runbook.title)
         incident = "" if there is None else there.name
         ways = again_ways(runbook, cause, incident) if again else beginning_ways(runbook, cause)
         chosen = await self._app.push_screen_wait(Options(title, rows, ways))
@@ -271,10 +271,10 @@ class RunStarter:
 
         job, app = item.job, self._app
         assert job is not None
-        ways = [Option("enter", _("go on where it was"), "on")]
+        ways = [Option("enter", _("resume where it stopped"), "on")]
         if item.runbook is not None:
-            ways.append(Option("n", _("begin a new run"), "anew"))
-        chosen = await app.push_screen_wait(Options(_("This run was cut off"), resuming_rows(job), ways))
+            ways.append(Option("n", _("start a new run"), "anew"))
+        chosen = await app.push_screen_wait(Options(_("This run was interrupted"), resuming_rows(job), ways))
         if chosen == "anew":
             await self._begin_anew(item)
         elif chosen == "on" and await self._allowed(await asyncio.to_thread(lambda: runbook_of(newest_run(job.id)))):
@@ -292,7 +292,7 @@ class RunStarter:
                 while (log.folding is None or log.folding.taking_over) and log.ended is None:
                     await log.next_change()
         except TimeoutError:
-            self._app.tell(tr("job {id} runs and has not opened its run yet", id=job))
+            self._app.tell(tr("job {id} is running but has not opened its run yet", id=job))
             return
         finally:
             state.busy = False
@@ -322,12 +322,12 @@ class ColumnActions(ActionGroup):
         self._state.go_column((self._state.column + 1) % 3)
         self._context.repaint_all()
 
-    @action("zoom", "z", tr("zoom"), tr("the command and its output alone, or all columns again"))
+    @action("zoom", "z", tr("zoom"), tr("show only the command and its output, or all columns"))
     def zoom(self) -> None:
         self._state.toggle_zoom()
         self._context.repaint_all()
 
-    @action("follow", "F", tr("follow"), tr("go along with the run again, and with the end of its output"))
+    @action("follow", "F", tr("follow"), tr("follow the run and the end of its output again"))
     def follow_run(self) -> None:
         self._state.choose_place(None)
         self._state.output_top = None
@@ -358,18 +358,24 @@ class RunActions(ActionGroup):
     def _why_not_open(self) -> Message | None:
         return self._view.why_not_open()
 
-    @action("open", "enter", tr("run"), tr("begin a run, or run what waits: what changes something is shown and asked "
-            "first; in a list, open the row"), why_not=_why_not_open, footer=1)  # fmt: skip
+    @action(
+        "open",
+        "enter",
+        tr("run"),
+        tr("start a run, or run the waiting step: changes are shown and confirmed first; in a list, open the row"),
+        why_not=_why_not_open,
+        footer=1,
+    )
     def open(self) -> None:
         self._view.open_selected()
 
     def _why_nothing_for_terminal(self) -> Message | None:
         state = self._run_state()
         if state is not None and state.waiting.what != "terminal":
-            return tr("no command that needs a terminal waits now")
+            return tr("no command is waiting for a terminal")
         return self._permission.why_no_run()
 
-    @action("terminal", "x", tr("terminal"), tr("run the command that needs a terminal here; the console steps aside"),
+    @action("terminal", "x", tr("terminal"), tr("run the command that needs a terminal here; suspends the console"),
             why_not=_why_nothing_for_terminal)  # fmt: skip
     def terminal(self) -> None:
         self._order(self._waiting.go_on)
@@ -377,10 +383,10 @@ class RunActions(ActionGroup):
     def _why_nothing_by_hand(self) -> Message | None:
         state = self._run_state()
         if state is not None and state.waiting.what != "hand":
-            return tr("no step to be done by hand waits now")
+            return tr("no manual step is waiting")
         return self._permission.why_no_run()
 
-    @action("by-hand", "H", tr("done by hand"), tr("say that the step without commands is done"),
+    @action("by-hand", "H", tr("mark done"), tr("mark the step without commands as done"),
             why_not=_why_nothing_by_hand)  # fmt: skip
     def by_hand(self) -> None:
         self._order(self._waiting.go_on)
@@ -391,7 +397,7 @@ class RunActions(ActionGroup):
             return tr("the last command did not fail")
         return self._permission.why_no_run()
 
-    @action("retry", "r", tr("try again"), tr("run the failed command again, where it is not done yet"),
+    @action("retry", "r", tr("retry"), tr("retry the failed command where it is not done yet"),
             why_not=_why_nothing_failed, footer=1)  # fmt: skip
     def retry(self) -> None:
         self._order(self._waiting.retry)
@@ -399,10 +405,10 @@ class RunActions(ActionGroup):
     def _why_nothing_runs(self) -> Message | None:
         run = self._state.run
         if run is not None and run.folding is not None and not run.folding.running():
-            return tr("no command runs now")
+            return tr("no command is running")
         return self._permission.why_no_run()
 
-    @action("stop", "S", tr("stop"), tr("end the running command; one that follows a log ends well by this"),
+    @action("stop", "S", tr("stop"), tr("stop the running command; if it follows a log, this ends it as a success"),
             why_not=_why_nothing_runs, footer=1)  # fmt: skip
     def stop(self) -> None:
         self._order(self._orders.stop)
@@ -410,10 +416,10 @@ class RunActions(ActionGroup):
     def _why_nothing_waits(self) -> Message | None:
         state = self._run_state()
         if state is not None and state.waiting.turn is None:
-            return tr("nothing waits now")
+            return tr("no step is waiting")
         return self._permission.why_no_run()
 
-    @action("skip", "s", tr("skip"), tr("skip the step that waits, and say why"),
+    @action("skip", "s", tr("skip"), tr("skip the waiting step, with a reason"),
             why_not=_why_nothing_waits, footer=1)  # fmt: skip
     def skip(self) -> None:
         self._orders.ask_skip()
@@ -422,11 +428,11 @@ class RunActions(ActionGroup):
         state = self._run_state()
         if state is not None and not state.undoable:
             if state.changes:
-                return tr("the runbook does not say how what was changed is taken back")
-            return tr("nothing was changed by this run")
+                return tr("the runbook does not define how to undo the changes")
+            return tr("this run changed nothing")
         return self._permission.why_no_run()
 
-    @action("undo", "u", tr("undo"), tr("take back what this run changed, the last change first"),
+    @action("undo", "u", tr("undo"), tr("undo the changes of this run, last change first"),
             why_not=_why_nothing_to_undo, footer=1)  # fmt: skip
     def undo(self) -> None:
         self._order(self._orders.undo)
@@ -434,7 +440,8 @@ class RunActions(ActionGroup):
     def _why_no_run(self) -> Message | None:
         return self._permission.why_no_run()
 
-    @action("end-run", "X", tr("end the run"), tr("give the run up; what it changed stays, and is listed first"),
+    @action("end-run", "X", tr("end the run"), tr("abandon the run; its changes stay in force, and are listed "
+                                                  "first"),
             why_not=_why_no_run)  # fmt: skip
     def end_run(self) -> None:
         self._order(self._orders.end)

@@ -44,9 +44,9 @@ def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, s
     said = _("{count}, {place}", count=count, place=f"{runbook.path}:{runbook.line}")
     rows = [_line(_("runbook"), said), *_where(runbook, config)]
     if cause is not None:
-        rows.append(_line(_("because of"), cause.title))
+        rows.append(_line(_("cause"), cause.title))
     rows += [_line(f"<{name}>", value) for name, value in values.items()]
-    told = _("Nothing is changed by that: each command that changes something is shown and asked first.")
+    told = _("Starting changes nothing: each command that makes a change is shown and confirmed first.")
     return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
 
 
@@ -65,7 +65,7 @@ def beginning_ways(runbook: Runbook, cause: Cause | None) -> list[Option]:
     severity = _severity(runbook, cause)
     return [
         Option("enter", _("open an incident ({severity}) and run", severity=severity), "with"),
-        Option("w", _("run without one"), "without"),
+        Option("w", _("run without an incident"), "without"),
     ]
 
 
@@ -73,11 +73,11 @@ def again_ways(runbook: Runbook, cause: Cause | None, incident: str) -> list[Opt
     """The same where it has run: no key does it that was pressed to end the last run. ``incident``: of the one that is
     open."""
     if incident:
-        return [Option("n", _("begin a new run"), "without")]
+        return [Option("n", _("start a new run"), "without")]
     severity = _severity(runbook, cause)
     return [
         Option("n", _("open an incident ({severity}) and run", severity=severity), "with"),
-        Option("w", _("run without one"), "without"),
+        Option("w", _("run without an incident"), "without"),
     ]
 
 
@@ -92,14 +92,20 @@ def resuming_rows(job: Job) -> list[Row]:
         _line(_("by"), job.user),
         (Piece("  "), Piece(job.message, "failing")),
         BLANK,
-        (Piece("  "), Piece(_("What was done is known; of what ran the host is asked. Nothing runs twice."), "muted")),
+        (
+            Piece("  "),
+            Piece(
+                _("LilFox knows what was done, and asks the host about what was running. Nothing runs twice."), "muted"
+            ),
+        ),
     ]
 
 
 def first_run_rows(first: FirstRun) -> list[Row]:
     """A file that nobody chose for this machine."""
     told = _(
-        "Nobody chose this file for this machine; its reading commands count too. Read it first; it is asked once."
+        "This file is not approved on this machine yet, not even for read-only commands. Review it first; you "
+        "are asked once."
     )
     return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
 
@@ -113,10 +119,10 @@ def other_text_rows(other: ChangedText) -> list[Row]:
 
 def other_text_ways(other: ChangedText) -> list[Option]:
     """With which text it goes on."""
-    ways = [] if other.now is None else [Option("n", _("go on with what it says now"), "now")]
+    ways = [] if other.now is None else [Option("n", _("continue with the current text"), "now")]
     return [
         *ways,
-        Option("o", _("go on with the text that this run read"), "stay"),
+        Option("o", _("continue with the text this run was started with"), "stay"),
         Option("X", _("end the run"), "end"),
     ]
 
@@ -139,10 +145,12 @@ def confirm_rows(
     if kind == "change":
         backs = [each for step in runbook.steps for each in step.commands
                  if attributes.name is not None and each.attributes.rollback_of == attributes.name]  # fmt: skip
-        back = _("u takes it back") if backs else _("the runbook does not say how this is taken back")
+        back = _("u undoes it") if backs else _("the runbook does not define how to undo this")
         rows.append(_line(_("undo"), back, "text" if backs else "degraded"))
     if again:
-        rows.append((Piece("  "), Piece(_("Nobody knows how it ended before: it may run a second time."), "failing")))
+        rows.append(
+            (Piece("  "), Piece(_("The outcome of its last run is unknown: it may run a second time."), "failing"))
+        )
     style = RunbookStyle(WIDE, glyphs, _NEVER)
     return rows, text_rows(command, folding.known.shown(turn.hosts) | dict(given), runbook.variables, style)
 
@@ -162,12 +170,12 @@ def decision_rows(folding: RunReducer, turn: Turn, glyphs: Glyphs) -> list[Row]:
 
 def decision_ways(*, unknown: bool, undoable: bool, half: bool) -> list[Option]:
     """How it can go on. ``half``: what failed may have done something that can be taken back."""
-    ways = [Option("l", _("ask the host again"), "look")] if unknown else []
-    ways += [Option("r", _("run it once more") if unknown else _("try again"), "retry"), Option("s", _("skip"), "skip")]
+    ways = [Option("l", _("query the host again"), "look")] if unknown else []
+    ways += [Option("r", _("run it again") if unknown else _("retry"), "retry"), Option("s", _("skip"), "skip")]
     if half:
-        ways.append(Option("b", _("take back what it may have done"), "half"))
+        ways.append(Option("b", _("undo what it may have done"), "half"))
     if undoable:
-        ways.append(Option("u", _("take it back"), "undo"))
+        ways.append(Option("u", _("undo it"), "undo"))
     return [*ways, Option("X", _("end the run"), "end")]
 
 
@@ -177,7 +185,7 @@ def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
     rows += [(Piece(f"  {glyphs.separator} ", "muted"), Piece(redact(text))) for text in step.checklist]
     for command in step.commands:
         rows += [(Piece("    "), Piece(line, "muted")) for line in redact(command.text).split("\n")[:_MOST_LINES]]
-    return rows or [(Piece("  "), Piece(_("This is done by hand.")))]
+    return rows or [(Piece("  "), Piece(_("This is a manual step.")))]
 
 
 def undo_rows(folding: RunReducer, given: Mapping[str, str], glyphs: Glyphs, half: str = "") -> list[Row]:
@@ -196,7 +204,7 @@ def undo_rows(folding: RunReducer, given: Mapping[str, str], glyphs: Glyphs, hal
                 folding.command(turn), folding.known.shown(turn.hosts) | dict(given), folding.runbook.variables, style
             )
     if half:
-        return [*rows, BLANK, (Piece("  "), Piece(_("It was written for the whole change."), "degraded"))]
+        return [*rows, BLANK, (Piece("  "), Piece(_("The rollback was written for the whole change."), "degraded"))]
     left = [each for each in state.changes if each.run not in state.undoable]
     return rows + _staying(left)
 
@@ -204,7 +212,7 @@ def undo_rows(folding: RunReducer, given: Mapping[str, str], glyphs: Glyphs, hal
 def stop_rows(running: Sequence[CommandResult]) -> list[Row]:
     """What would be ended."""
     rows = [_change(" ", each) for each in running]
-    return [*rows, BLANK, (Piece("  "), Piece(_("What it has done by then stays as it is."), "degraded"))]
+    return [*rows, BLANK, (Piece("  "), Piece(_("What it has done so far stays as it is."), "degraded"))]
 
 
 def ending_rows(state: RunState) -> list[Row]:
@@ -240,10 +248,13 @@ def offer_of(choice: ValueChoice) -> PromptOffer:
 
 def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
     """Who acts now: in runs (title, who), or where there are none of others in the incident."""
-    texts = [_("{title}: {who} acts now, and follows from then on.", title=title, who=who) for title, who in runs]
-    texts = texts or [_("{who} acts now, and follows from then on.", who=leader)]
+    texts = [
+        _("{title}: {who} is in control now, and follows after the takeover.", title=title, who=who)
+        for title, who in runs
+    ]
+    texts = texts or [_("{who} is in control now, and follows after the takeover.", who=leader)]
     rows: list[Row] = [(Piece("  "), Piece(text)) for text in texts]
-    told = _("What runs goes on. It is written down, and told on their screen.")
+    told = _("Running commands continue. The takeover is recorded and shown on their screen.")
     return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
 
 
@@ -251,7 +262,7 @@ def worked_rows(command: Command, hosts: Sequence[str], status: int) -> list[Row
     """A program that has given the terminal back: its exit status alone does not tell what somebody saw in it."""
     first = redact(command.text).strip().split("\n", 1)[0]
     ended = _("it ended with {status}", status=status)
-    asked = _("How did it go? What you say is written down; esc: as the exit status has it.")
+    asked = _("Did it work? Your answer is recorded; esc: use the exit status.")
     return [
         (Piece("  "), Piece(listed(hosts), "accent"), Piece(f"  {first}", "strong")),
         (Piece("  "), Piece(ended, "degraded" if status else "text")),
@@ -267,7 +278,7 @@ def worked_ways(status: int) -> list[Option]:
     """What its exit status says is one key."""
     if status == 0:
         return [Option("enter", _("it worked"), "worked"), Option("f", _("it did not work"), "failed")]
-    return [Option("enter", _("it did not work"), "failed"), Option("w", _("it worked all the same"), "worked")]
+    return [Option("enter", _("it did not work"), "failed"), Option("w", _("it worked anyway"), "worked")]
 
 
 def _change(mark: str, result: CommandResult) -> Row:
@@ -296,7 +307,7 @@ class RunDialog(Dialog[bool]):
             yield Lines(ground="bar", id="dialog-about")
             yield Lines(ground="bar", id="dialog-text")
             yield TextField(
-                id="dialog-input", placeholder=_("type {word} and press enter; esc leaves", word=self._word)
+                id="dialog-input", placeholder=_("type {word} and press enter; esc cancels", word=self._word)
             )
             yield Lines(ground="bar", id="dialog-keys")
 
@@ -326,7 +337,7 @@ class RunDialog(Dialog[bool]):
     def _show(self, text: Sequence[Row], blanks: Sequence[Row]) -> None:
         lines = self.query_one("#dialog-text", Lines)
         lines.show(text)
-        run, leave = _("run it"), _("leave it")
+        run, leave = _("run it"), _("go back")
         enter: Row = () if self._word else (Piece(" enter", "key"), Piece(f" {run}  "))
         keys: Row = (*enter, Piece(" esc", "key"), Piece(f" {leave}  "))
         self.query_one("#dialog-keys", Lines).show([*blanks, keys])

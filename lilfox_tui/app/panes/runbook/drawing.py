@@ -114,7 +114,7 @@ class Drawing:
         elif item.job is not None and item.job.state == "running":
             mark = Piece(glyphs.job, "accent")
         elif self._state.cut_off(item):
-            mark, right = Piece("?", "failing"), Piece(_("cut off"), "failing")
+            mark, right = Piece("?", "failing"), Piece(_("interrupted"), "failing")
         elif log is not None and log.ended is not None:
             good = log.ended.state == "ok"
             mark = Piece(glyphs.done, "good") if good else Piece(glyphs.failing, "degraded")
@@ -133,8 +133,8 @@ class Drawing:
         if isinstance(self._app.monitor.runbooks.feed.state, Unavailable):
             return str(self._app.monitor.runbooks.feed.state.error)
         if state.view is None:
-            return _("being read")
-        return _("no runbook has these words") if state.filter else _("there is none: runbooks: folders: [PATH]")
+            return _("loading")
+        return _("no matching runbook") if state.filter else _("no runbooks; configure runbooks: folders: [PATH]")
 
     # ---- the steps ----------------------------------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ class Drawing:
         rows = prose_rows(step, runbook.steps[step], style)
         if found is None:
             if not runbook.steps[step].commands:
-                rows += [BLANK, (Piece("    "), Piece(_("This is done by hand."), "muted"))]
+                rows += [BLANK, (Piece("    "), Piece(_("This is a manual step."), "muted"))]
             for number, command in enumerate(runbook.steps[step].commands):
                 hosts = self._hosts(step, number)
                 rows += [BLANK, *about_row(command, hosts, style)]
@@ -264,7 +264,7 @@ class Drawing:
         if log is not None and log.ended is not None and state.killed is None:
             return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
         if state.killed is not None:
-            return (mark, Piece(_("its job was cut off: enter goes on where it was"), "failing"))
+            return (mark, Piece(_("its job was interrupted: enter resumes it"), "failing"))
         if log is not None and log.state is not None and log.folding is not None:
             return self._of_run(log.state, log.folding, mark)
         if (said := self._for_none()) is not None:
@@ -273,7 +273,7 @@ class Drawing:
             return ()
         if item.problems:
             problem = item.problems[0]
-            text = _("line {line}: {what}; nothing of this file is run", line=problem.line, what=problem.text)
+            text = _("line {line}: {what}; nothing in this file is run", line=problem.line, what=problem.text)
             return (Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))
         if item.alert:
             return (mark, Piece(self._of_alert(item.alert), "accent"))
@@ -284,18 +284,21 @@ class Drawing:
     def _of_alert(self, alert: str) -> str:
         """What enter does with a runbook for an alert that fires."""
         if self._state.column == LIST:
-            return _("{alert} fires, this is for it: enter goes to its steps", alert=alert)
+            return _("{alert} is firing, this runbook is for it: enter opens its steps", alert=alert)
         if self._state.shows_less(self._app.room.width):
-            return _("{alert} fires, this is for it: enter shows the command, once more begins a run", alert=alert)
-        return _("{alert} fires, this is for it: enter begins a run", alert=alert)
+            return _(
+                "{alert} is firing, this runbook is for it: enter shows the command, enter again starts a run",
+                alert=alert,
+            )
+        return _("{alert} is firing, this runbook is for it: enter starts a run", alert=alert)
 
     def _of_new(self) -> str:
         """What enter does with a runbook that never ran."""
         if self._state.column == LIST:
-            return _("enter goes to its steps; enter there begins a run; changes are asked first")
+            return _("enter opens its steps; enter there starts a run; changes are confirmed first")
         if self._state.shows_less(self._app.room.width):
-            return _("enter shows the command; once more begins a run; changes are asked first")
-        return _("enter begins a run; nothing is changed before you have seen and confirmed it")
+            return _("enter shows the command; enter again starts a run; changes are confirmed first")
+        return _("enter starts a run; nothing changes until you have seen and confirmed it")
 
     def _of_ended(self, state: str, message: str, at: datetime, by: str) -> Row:
         """The last run: who, when, how it ended."""
@@ -310,7 +313,7 @@ class Drawing:
         if failed is None or state is None:
             return []
         left = ngettext("{count} change stays in force", "{count} changes stay in force", len(state.changes))
-        text = _("taking back did not work on {host}: {left}; u tries again, X lists it and ends the run",
+        text = _("undo failed on {host}: {left}; u retries, X lists it and ends the run",
                  host=failed.host, left=left)  # fmt: skip
         return [(Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))]
 
@@ -322,8 +325,10 @@ class Drawing:
         if any(each.alert == cause.alert for each in self._state.items):
             return None
         if not cause.runbook_url:
-            return _("no runbook is for {alert}", alert=cause.alert)
-        return _("no runbook is for {alert}; its own is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url)
+            return _("no runbook for {alert}", alert=cause.alert)
+        return _(
+            "no runbook for {alert}; its runbook_url is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url
+        )
 
     def _of_run(self, state: RunState, folding: RunReducer, mark: Piece) -> Row:
         running, log = folding.running(), self._state.seen
@@ -331,16 +336,16 @@ class Drawing:
             said = following_text(state.waiting.what, log.actor, here=_here(state.waiting.turn))
             return (mark, Piece(said, "degraded"))
         if state.runs_all:
-            return (mark, Piece(_("it runs all that is left by itself"), "accent"))
+            return (mark, Piece(_("running all remaining steps automatically"), "accent"))
         if running and state.waiting.what == "nothing":
             first = running[0]
             place = folding.place(first.run)
             number = 0 if place is None else place[0].step + 1
             hosts = listed(each.host for each in running)
-            text = _("step {number} runs on {hosts}: S stops it", number=number, hosts=hosts)
+            text = _("step {number} is running on {hosts}: S stops it", number=number, hosts=hosts)
             if first.link_lost:
                 text = _(
-                    "step {number} runs on {hosts}: the link is lost, LilFox waits for it", number=number, hosts=hosts
+                    "step {number} is running on {hosts}: connection lost, waiting for it", number=number, hosts=hosts
                 )
             return (Piece(f" {self._app.glyphs.job} ", "accent"), Piece(text, "accent"))
         turn = state.waiting.turn
@@ -377,7 +382,7 @@ def _here(turn: Turn | None) -> str:
 def following_text(asked: Asked, who: str, *, here: str) -> str:
     """What there is instead of keys; ``here`` names the step and where it runs, empty at the end."""
     if asked == "end":
-        return _("you follow, O takes over: all steps are done; {who} acts", who=who)
+        return _("you follow, O takes over: all steps done; {who} is in control", who=who)
     if asked == "nothing":
-        return _("you follow, O takes over: a command runs; {who} acts", who=who)
+        return _("you follow, O takes over: command running; {who} is in control", who=who)
     return _("you follow, O takes over: {what} waits for {who}", what=here, who=who)

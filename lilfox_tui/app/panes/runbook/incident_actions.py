@@ -53,7 +53,7 @@ class IncidentActions(ActionGroup):
 
     # ---- words ---------------------------------------------------------------------------------------------------
 
-    @action("note", "i", tr("note"), tr("write a note into the incident"), why_not=_why_no_incident, footer=1)
+    @action("note", "i", tr("note"), tr("add a note to the incident"), why_not=_why_no_incident, footer=1)
     def write_note(self) -> None:
         if (incident := self._state.open_incident) is None:
             return
@@ -64,10 +64,10 @@ class IncidentActions(ActionGroup):
             if text.strip():
                 self._append(incident.id, Noted(text=text.strip()))
 
-        prompt = _("a note for {id}: enter writes it, esc leaves", id=incident.id)
+        prompt = _("note for {id}: enter saves it, esc cancels", id=incident.id)
         self._app.ask_line(prompt, "", take, live=False)
 
-    @action("decide", "D", tr("decision"), tr("write what was decided into the incident"), why_not=_why_no_incident)
+    @action("decide", "D", tr("decision"), tr("record a decision in the incident"), why_not=_why_no_incident)
     def write_decision(self) -> None:
         if (incident := self._state.open_incident) is None:
             return
@@ -78,10 +78,10 @@ class IncidentActions(ActionGroup):
             if text.strip():
                 self._append(incident.id, Decided(text=text.strip()))
 
-        prompt = _("{id}, what was decided: enter writes it, esc leaves", id=incident.id)
+        prompt = _("decision for {id}: enter saves it, esc cancels", id=incident.id)
         self._app.ask_line(prompt, "", take, live=False)
 
-    @action("moment", "M", tr("moment"), tr("say that it was detected, acknowledged, mitigated or resolved now"),
+    @action("moment", "M", tr("moment"), tr("record that it was detected, acknowledged, mitigated or resolved now"),
             why_not=_why_no_incident)  # fmt: skip
     def mark_moment(self) -> None:
         from lilfox_tui.incident.reducer import MOMENTS, moment_text
@@ -94,7 +94,7 @@ class IncidentActions(ActionGroup):
             if chosen is not None:
                 self._mark(Path(incident.folder), cast("Moment", chosen))
 
-        self._app.push_screen(Chooser(_("{id}: this was now", id=incident.id), choices), take)
+        self._app.push_screen(Chooser(_("{id}: what happened just now", id=incident.id), choices), take)
 
     def _mark(self, folder: Path, moment: Moment) -> None:
         from lilfox_tui.incident.incidents import mark
@@ -103,10 +103,10 @@ class IncidentActions(ActionGroup):
 
     def _why_no_contacts(self) -> Message | None:
         if not self._app.config.contacts:
-            return tr("nobody is named: see contacts: in the configuration")
+            return tr("no contacts are configured: add contacts: to the configuration")
         return self._permission.why_no_incident()
 
-    @action("call", "C", tr("call"), tr("the contacts of the configuration; what came of a call is written down"),
+    @action("call", "C", tr("call"), tr("the configured contacts; records the outcome of a call"),
             why_not=_why_no_contacts)  # fmt: skip
     def call(self) -> None:
         contacts = self._app.config.contacts
@@ -117,7 +117,7 @@ class IncidentActions(ActionGroup):
             choices.append(Choice(name, row, f"{name} {each.name} {each.call} {each.note}"))
         if (incident := self._state.open_incident) is not None:
             take = partial(self._take_call, incident.id)
-            self._app.push_screen(Chooser(_("Call, then say what came of it"), choices, wide=True), take)
+            self._app.push_screen(Chooser(_("Call, then record the outcome"), choices, wide=True), take)
 
     def _take_call(self, incident_id: str, chosen: str | None) -> None:
         if chosen is None:
@@ -130,11 +130,11 @@ class IncidentActions(ActionGroup):
 
             self._append(incident_id, Called(contact=contact, outcome=text.strip()))
 
-        self._app.ask_line(_("{contact}: what came of it? enter writes it", contact=contact), "", take, live=False)
+        self._app.ask_line(_("{contact}: outcome of the call? enter saves it", contact=contact), "", take, live=False)
 
     # ---- evidence --------------------------------------------------------------------------------------------------
 
-    @action("evidence", "e", tr("evidence"), tr("keep an output, selected log records or what is measured now"),
+    @action("evidence", "e", tr("evidence"), tr("save an output, selected log records or current measurements"),
             why_not=_why_no_incident, footer=1)  # fmt: skip
     def keep(self) -> None:
         if (incident := self._state.open_incident) is None:
@@ -144,7 +144,7 @@ class IncidentActions(ActionGroup):
         ]
         if (logs := self._app.selected_logs()) is not None:
             found.append((_("log records"), logs.title, logs.read))
-        measured = _("of hosts and services, as they are now")
+        measured = _("current values of hosts and services")
         found.append((_("measurements"), measured, partial(_at_once, self._metrics(_("measured")))))
         choices = [
             Choice(str(at), (Piece(fit(name, 14), "strong"), Piece(f"  {text}", "muted")), f"{name} {text}")
@@ -155,7 +155,7 @@ class IncidentActions(ActionGroup):
             if chosen is not None:
                 self._context.run(partial(self._keep, incident.id, found[int(chosen)][2]), group="incident")
 
-        title = _("Keep as evidence of {id}", id=incident.id)
+        title = _("Save as evidence of {id}", id=incident.id)
         self._app.push_screen(Chooser(title, choices, wide=True), take)
 
     def _outputs(self) -> list[Selected]:
@@ -187,7 +187,7 @@ class IncidentActions(ActionGroup):
             self._app, lambda: keep_evidence(incident_id, selected.name, selected.data, selected.text)
         )
         if isinstance(entry.what, EvidenceKept):
-            self._app.tell(tr("kept as evidence: {file}", file=entry.what.file))
+            self._app.tell(tr("saved as evidence: {file}", file=entry.what.file))
 
 
 class CourseActions(ActionGroup):
@@ -215,7 +215,7 @@ class CourseActions(ActionGroup):
         title = "" if cause is None else cause.title
         asked = Prompt(
             _("Open an incident"),
-            [(Piece("  "), Piece(_("What is wrong, in a few words; and how bad it is.")))],
+            [(Piece("  "), Piece(_("What is wrong, in a few words, and how severe it is.")))],
             text=title,
             placeholder=_("what is wrong"),
             offers=[PromptOffer((Piece(each, "strong"),), None) for each in levels],
@@ -227,7 +227,7 @@ class CourseActions(ActionGroup):
             return
         told = answer.text.strip() or title or _("untitled")
         opened = await _written(self._app, lambda: open_incident(told, levels[answer.at], cause=title))
-        self._app.tell(tr("{id} is open: what is done from now on is written into it", id=opened.id))
+        self._app.tell(tr("{id} is open: actions from now on are recorded in it", id=opened.id))
 
     async def _close(self, incident: Incident) -> None:
         from lilfox_tui.app.dialogs.prompt import Prompt
@@ -241,7 +241,7 @@ class CourseActions(ActionGroup):
         asked = Prompt(
             _("Close {id}", id=incident.id),
             rows,
-            placeholder=_("the summary, may be empty"),
+            placeholder=_("summary (optional)"),
             does=_("close it"),
             stays=_("leave it open"),
         )
@@ -255,18 +255,18 @@ class CourseActions(ActionGroup):
         if left:
             told.append(ngettext("{count} change is still in force", "{count} changes are still in force", left))
         if other is not None:
-            told.append(_("{id} is the current one now", id=other.id))
+            told.append(_("{id} is now the current incident", id=other.id))
         self._state.last_incident = incident.id
         self._app.tell(tr("{said}; E exports it", said=clauses(told)))
 
     def _why_not_take_over(self) -> Message | None:
         run = self._state.run
         if self._state.open_incident is None and (run is None or not run.actor):
-            return tr("no incident is open, and in no run here somebody else acts")
+            return tr("no incident is open, and nobody else controls a run here")
         return self._permission.why_not_now()
 
-    @action("take-over", "O", tr("take over"), tr("say that from now on you act, in the incident and in its runs; who "
-            "acted follows"), why_not=_why_not_take_over)  # fmt: skip
+    @action("take-over", "O", tr("take over"), tr("take control of the incident and its runs; whoever was in "
+                                                  "control follows"), why_not=_why_not_take_over)  # fmt: skip
     def take_over(self) -> None:
         self._run(self._take_over)
 
@@ -279,7 +279,7 @@ class CourseActions(ActionGroup):
         titles = [(run.folding.runbook.title if run.folding else run.job_id, run.actor) for run in runs]
         rows = take_over_rows("" if incident is None else incident.leader, titles)
         title = _("Take over {id}", id=titles[0][0] if incident is None else incident.id)
-        if await self._app.push_screen_wait(AskDialog(title, rows, does=_("take over"), stays=_("leave it"))):
+        if await self._app.push_screen_wait(AskDialog(title, rows, does=_("take over"), stays=_("go back"))):
             await take_over(None if incident is None else Path(incident.folder), [run.folder for run in runs])
             self._app.monitor.incidents.look_again()
 
@@ -291,7 +291,7 @@ class CourseActions(ActionGroup):
     def _why_no_incident_to_read(self) -> Message | None:
         return self._permission.why_no_incident_to_read()
 
-    @action("hand-over", "o", tr("hand over"), tr("what the next one must know, to be read or copied"),
+    @action("hand-over", "o", tr("hand over"), tr("what the next person on call must know, to read or copy"),
             why_not=_why_no_incident_to_read)  # fmt: skip
     def hand_over(self) -> None:
         from lilfox_tui.app.rows.incidents import handover_rows
@@ -310,7 +310,7 @@ class CourseActions(ActionGroup):
     def _why_not_export(self) -> Message | None:
         return None if self._state.last_incident else self._permission.why_no_incident_to_read()
 
-    @action("export", "E", tr("export"), tr("the incident as Markdown with its evidence, into a new folder"),
+    @action("export", "E", tr("export"), tr("export the incident as Markdown with its evidence, into a new folder"),
             why_not=_why_not_export)  # fmt: skip
     def export(self) -> None:
         incident = self._state.open_incident

@@ -57,7 +57,7 @@ class ValuePrompts:
 
         trouble, offers = "", []
         if variable.from_:
-            self._app.tell(tr("{name}: asking what there is to choose", name=variable.name))
+            self._app.tell(tr("{name}: querying the choices", name=variable.name))
         try:
             offers = [offer_of(each) for each in await offered(self._app.config, variable, hosts)]
         except LilFoxError as error:
@@ -114,7 +114,7 @@ class RunOrders:
         chosen = await self._app.push_screen_wait(asked)
         if chosen == "now" and other.now is not None:
             if await self.send(run, await asyncio.to_thread(use_now, other.now, self._app.config.runbooks)):
-                self._app.tell(tr("this is what the file says now; enter goes on"))
+                self._app.tell(tr("now using the current text of the file; enter continues"))
         elif chosen == "stay":
             return folding if await self.send(run, stay(folding)) else None
         elif chosen == "end":
@@ -131,9 +131,9 @@ class RunOrders:
             if reason.strip():
                 self._context.run(partial(self._skip, run, turn, reason.strip()), group="order", exclusive=True)
             else:
-                self._app.tell(tr("nothing is skipped without a reason"))
+                self._app.tell(tr("skipping requires a reason"))
 
-        self._app.ask_line(_("why is it skipped? enter skips, esc leaves"), "", take, live=False)
+        self._app.ask_line(_("reason for skipping: enter skips, esc cancels"), "", take, live=False)
 
     async def _skip(self, run: RunLog, turn: Turn, reason: str) -> None:
         from lilfox_tui.runbook.run.protocol import Skip
@@ -154,8 +154,8 @@ class RunOrders:
                 if not await self._values.ask_missing(run, folding, turn):
                     return
         rows = undo_rows(folding, given, self._app.glyphs, half)
-        ways = [Option("enter", _("take it back"), "undo")]
-        if await self._app.push_screen_wait(Options(_("Take back what was changed"), rows, ways)) == "undo":
+        ways = [Option("enter", _("undo it"), "undo")]
+        if await self._app.push_screen_wait(Options(_("Undo the changes"), rows, ways)) == "undo":
             await self.send(run, Undo(sha256=folding.sha256, run=half, values=given))
 
     async def stop(self, run: RunLog) -> None:
@@ -168,9 +168,9 @@ class RunOrders:
             return
         running = run.folding.running()
         if any(each.kind == "change" for each in running):
-            ways = [Option("enter", _("end it"), "stop")]
+            ways = [Option("enter", _("stop it"), "stop")]
             rows = stop_rows(running)
-            if await self._app.push_screen_wait(Options(_("End what runs"), rows, ways)) != "stop":
+            if await self._app.push_screen_wait(Options(_("Stop the running command"), rows, ways)) != "stop":
                 return
         await self.send(run, Stop())
 
@@ -198,10 +198,10 @@ class Permission:
     def why_not_now(self) -> Message | None:
         """Why nothing is changed from here now."""
         if self._app.rewound is not None:
-            return tr("this is the past; ` goes back to now")
+            return tr("you are viewing the past; ` returns to now")
         if self._app.config.read_only:
-            return tr("read_only: nothing is run and nothing is written from here")
-        return tr("one moment: the order before this one is still being given") if self._state.busy else None
+            return tr("read_only: nothing can be run or written from here")
+        return tr("busy: the previous command is still being submitted") if self._state.busy else None
 
     def why_not_order(self) -> Message | None:
         """Why no run is begun and none takes orders from here now: somebody else may act."""
@@ -210,7 +210,7 @@ class Permission:
     def _who_acts(self) -> Message | None:
         run = self._state.run
         if run is not None and run.actor:
-            return tr("{who} acts in this run, you follow; O takes over", who=run.actor)
+            return tr("{who} controls this run, you follow; O takes over", who=run.actor)
         return self._who_took_over()
 
     def _who_took_over(self) -> Message | None:
@@ -220,7 +220,7 @@ class Permission:
     def why_no_run(self) -> Message | None:
         """Why no run takes orders."""
         if self._state.run is None:
-            return tr("no run of this runbook goes on; enter begins one")
+            return tr("no run of this runbook is in progress; enter starts one")
         return self.why_not_order()
 
     def why_not_open(self) -> Message | None:
@@ -228,18 +228,20 @@ class Permission:
         state, item = self._state, self._state.item
         if item is None:
             return tr(
-                "no runbook is chosen; esc clears the filter, runbooks: folders: [PATH] in the configuration names some"
+                "no runbook is selected; esc clears the filter, runbooks: folders: [PATH] in the configuration "
+                "adds runbooks"
             )
         if state.column == LIST or state.shows_less(self._app.room.width):
             return None
         if item.runbook is None and item.last is not None and state.run is None:
             return tr(
-                "this run has ended, and no folder of runbooks: has its file; begin another one with lilfox runbook run"
+                "this run has ended, and its file is in no folder of runbooks:; start another run with lilfox "
+                "runbook run"
             )
         if item.runbook is None and item.job is None:
-            return tr("this file holds no runbook that can be run; what is wrong stands beside it")
+            return tr("this file has no runnable runbook; its problems are shown beside it")
         if item.problems and state.run is None:
-            return tr("line {line}: {what}; nothing of this file is run",
+            return tr("line {line}: {what}; nothing in this file is run",
                       line=item.problems[0].line, what=item.problems[0].text)  # fmt: skip
         return self.why_not_order()
 

@@ -84,7 +84,7 @@ class RunbookFeeds:
         """Says that another incident is the current one than ``before``, where that was not done from here."""
         now = self._state.open_incident
         if before is not None and now is not None and now.id != before.id != self._state.last_incident:
-            self._app.tell(tr("{id} is the current incident now: {title}", id=now.id, title=now.title))
+            self._app.tell(tr("{id} is now the current incident: {title}", id=now.id, title=now.title))
 
 
 class RunbookPane(Pane):

@@ -113,13 +113,13 @@ def about_row(command: Command, hosts: Sequence[str], style: RunbookStyle) -> li
     words += [_("sudo")] if attributes.sudo else []
     words += [_("check")] if attributes.check else []
     words += [_("in the background")] if attributes.background else []
-    words += [_("takes back {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
+    words += [_("rollback of {name}", name=attributes.rollback_of)] if attributes.rollback_of else []
     if attributes.timeout_s:
         words.append(_("at most {time}", time=human_duration(attributes.timeout_s)))
     if attributes.expect is not None:
         expect = attributes.expect
         what = f"/{expect}/" if isinstance(expect, str) else _("exit status {status}", status=expect)
-        words.append(_("good is {what}", what=what))
+        words.append(_("expects {what}", what=what))
     where = listed(hosts) or attributes.host or "?"
     if command.kind == "none":
         return [(Piece(" "), Piece(words[0], "muted"))]
@@ -157,7 +157,7 @@ def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
         count = ngettext("{count} line", "{count} lines", result.lines)
         facts.append(listed([count, human_bytes(result.size_bytes)]))
     if result.attempts > 1:
-        facts.append(_("try {count}", count=result.attempts))
+        facts.append(_("attempt {count}", count=result.attempts))
     if result.stopped:
         facts.append(_("stopped"))
     row: Row = (
@@ -171,7 +171,10 @@ def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
     rows = [row]
     if result.link_lost:
         rows.append(
-            (Piece("   "), Piece(_("no way to it: {reason}; it goes on there", reason=result.link_lost), "degraded"))
+            (
+                Piece("   "),
+                Piece(_("unreachable: {reason}; the command continues there", reason=result.link_lost), "degraded"),
+            )
         )
     if result.message:
         role = "failing" if result.state in ("failed", "unknown") else "muted"
@@ -183,7 +186,7 @@ def output_lines(kept: StoredOutput) -> list[str]:
     """What was printed, line by line, with what is left out of it where that is."""
     lines = kept.head.splitlines()
     if kept.left_out_bytes:
-        lines.append(_("… {count} bytes are left out …", count=kept.left_out_bytes))
+        lines.append(_("… {count} bytes omitted …", count=kept.left_out_bytes))
     return lines + kept.tail.splitlines()
 
 
@@ -195,21 +198,21 @@ def output_row(line: str) -> Row:
 def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[State]) -> tuple[str, str]:
     """What is waited for, and in which role; ``here`` names the step and where it runs, ``states`` are those that
     commands are in."""
-    decision = _("{what}: r tries again, s skips, enter shows all", what=here)
+    decision = _("{what}: r retries, s skips, enter shows all", what=here)
     if undoable:
-        decision = _("{what}: r tries again, s skips, u takes back, enter shows all", what=here)
+        decision = _("{what}: r retries, s skips, u undoes, enter shows all", what=here)
     end = (_("all steps are done: enter ends the run"), "good")
     if "skipped" in states:
         end = (_("all steps are done or skipped: enter ends the run"), "degraded")
     if "undone" in states:
-        end = (_("what can be taken back is taken back: enter ends the run"), "degraded")
+        end = (_("all that can be undone is undone: enter ends the run"), "degraded")
     texts = {
-        "nothing": (_("it takes over what was done before"), "accent"),
-        "order": (_("{what} only reads: enter runs it", what=here), "accent"),
-        "confirm": (_("{what} changes something: enter shows it, then asks", what=here), "accent"),
+        "nothing": (_("reading what was done before"), "accent"),
+        "order": (_("{what} is read-only: enter runs it", what=here), "accent"),
+        "confirm": (_("{what} makes a change: enter shows it, then asks", what=here), "accent"),
         "value": (_("{what} needs a value: enter asks for it", what=here), "accent"),
         "terminal": (_("{what} needs this terminal: enter or x", what=here), "accent"),
-        "hand": (_("{what} is done by hand: enter or H when it is", what=here), "accent"),
+        "hand": (_("{what} is manual: enter or H when done", what=here), "accent"),
         "decision": (decision, "failing"),
         "end": end,
     }
@@ -298,7 +301,7 @@ def _rule(of: Of, style: RunbookStyle) -> Row:
     """A line across, with the command's step and name."""
     rule = style.glyphs.rule
     named = {"number": of.step + 1, "command": command_name(of.command)}
-    text = _("ran last: step {number}: {command}", **named) if of.last else _("step {number}: {command}", **named)
+    text = _("last run: step {number}: {command}", **named) if of.last else _("step {number}: {command}", **named)
     text = fit(text, min(cell_width(text), max(4, style.width - 6)))
     rest = max(0, style.width - 4 - cell_width(text) - 1)
     return (

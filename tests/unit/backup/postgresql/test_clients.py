@@ -26,7 +26,7 @@ def test_the_servers_own_major_is_taken_else_the_nearest_newer(major: int, folde
 
 
 def test_a_server_newer_than_all_of_them_is_refused() -> None:
-    with pytest.raises(BackupError, match=r"up to PostgreSQL 18\.6, the server is 19"):
+    with pytest.raises(BackupError, match=r"up to PostgreSQL 18\.6, but the server is 19"):
         CLIENTS.for_server(19)
 
 

@@ -175,9 +175,9 @@ def test_what_runs_later_or_is_the_servers_own_is_named_and_asks_nobody() -> Non
     reader.feed(script(*NIGHTLY, "CREATE FUNCTION public.d() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';"))
     told = "\n".join(str(each.what) for each in reader.finish()[1].executed)
     for words in (
-        "scripts of extensions: pg_trgm",
+        "extension scripts: pg_trgm",
         "triggers and rules, which run later",
-        "their owner's rights: public.d",
+        "their owner's privileges: public.d",
     ):
         assert words in told
 

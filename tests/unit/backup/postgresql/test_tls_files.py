@@ -41,7 +41,7 @@ async def test_a_file_that_others_can_write_is_refused_before_anything_is_asked(
         file.chmod(0o600)
         await stack.enter_async_context(open_server_access(HERE, connection, clients=clients))
         file.chmod(0o666)
-        with pytest.raises(NotTrusted, match="others decide"):
+        with pytest.raises(NotTrusted, match="because others can change it"):
             await stack.enter_async_context(open_server_access(HERE, connection, clients=clients))
         await stack.enter_async_context(open_server_access(FakeHost("db-1"), connection, clients=clients))
 

@@ -111,7 +111,7 @@ async def test_a_file_that_goes_is_told_and_comes_back(path: Path, monkeypatch: 
     async with followed(path) as log:
         os.unlink(path)
         await until(lambda: log.notices)
-        assert log.notices == [f"{path} is not there any more; it is waited for"]
+        assert log.notices == [f"{path} no longer exists; waiting for it to reappear"]
         put(path, console_log(5, 9, first=300))
         await until(lambda: len(log.records) == 9)
         assert log.raws == raws(console_log(5, 9, first=300))
@@ -152,7 +152,7 @@ async def test_a_file_that_is_emptied_without_a_copy_says_what_may_be_missing(pa
         os.truncate(path, 0)
         append(path, console_log(9, 2, first=900))
         await until(lambda: len(log.records) == 2)
-        assert log.notices == [f"{path} was emptied: what was written to it and not read yet is lost"]
+        assert log.notices == [f"{path} was truncated: data that was written but not yet read is lost"]
 
 
 async def test_a_file_that_is_emptied_and_at_once_longer_than_before_is_noticed(path: Path) -> None:

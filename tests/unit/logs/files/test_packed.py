@@ -68,7 +68,7 @@ async def test_what_is_cut_short_is_read_as_far_as_it_goes_and_said(tmp_path: Pa
     assert found[1].raw[20:] == data[: len(found[1].raw) - 20]
     status = source.status.value
     assert status is not None
-    assert "damaged or not whole" in status.description
+    assert "damaged or incomplete" in status.description
     await source.close()
 
 
@@ -81,7 +81,7 @@ async def test_a_bomb_is_unpacked_no_further_than_the_bound(tmp_path: Path, monk
     await source.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)
     status = source.status.value
     assert status is not None
-    assert "only the first 2.9M are unpacked" in status.description
+    assert "only the first 2.9M are decompressed" in status.description
     assert status.size_bytes == 3_000_000
     await source.close()
 

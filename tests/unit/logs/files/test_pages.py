@@ -110,7 +110,7 @@ async def test_a_place_holds_through_renaming_packing_and_copying(rotated: tuple
     assert [one.raw for one in again] == expected[-90:] + raws(console_log(9, 3, first=300))
     assert {one.raw: one.place for one in again[:90]} == names
     path.with_name("app.log.1.gz").unlink()
-    with pytest.raises(FileRefused, match="no longer among those of app"):
+    with pytest.raises(FileRefused, match="no longer belongs to app"):
         await source.page(AtPlace(other.place), older=False, limit=1, where=EVERYTHING)
     await source.close()
 
@@ -224,17 +224,17 @@ async def test_an_empty_file_has_no_records_and_a_binary_one_is_plain(tmp_path: 
     assert b"".join(one.raw for one in found).count(b"\0") == 40
     assert source.status.value is not None
     assert source.status.value.format == "plain"
-    assert "holds binary data (NUL bytes), read as plain text" in source.status.value.description
+    assert "contains binary data (NUL bytes), read as plain text" in source.status.value.description
     await source.close()
 
 
 async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, words, hint in (
-        (tmp_path / "none.log", "there is no such file", "has started"),
+        (tmp_path / "none.log", "no such file", "has started"),
         (tmp_path, "is a directory", "/*.log"),
-        (tmp_path / "pipe", "not a file but a pipe", r"PROGRAM | lilfox logs -"),
-        (Path("/dev/null"), "not a file but a pipe, a socket or a device", "lilfox logs -"),
+        (tmp_path / "pipe", "is a pipe, a socket or a device, not a file", r"PROGRAM | lilfox logs -"),
+        (Path("/dev/null"), "is a pipe, a socket or a device, not a file", "lilfox logs -"),
     ):
         source = local_source(path)
         with pytest.raises(FileRefused, match=words) as refused:
@@ -252,7 +252,7 @@ async def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     user = os.geteuid()
     os.seteuid(65534 if user == 0 else user)
     try:
-        with pytest.raises(FileRefused, match="may not be read by this account"):
+        with pytest.raises(FileRefused, match="is not readable by this account"):
             await source.page(AtEnd(), older=True, limit=9, where=EVERYTHING)
     finally:
         os.seteuid(user)

@@ -129,7 +129,7 @@ def test_a_span_over_the_hour_that_comes_twice_has_its_length() -> None:
     ("text", "column", "says"),
     [
         ("a (b", 2, "not closed"),
-        ("a b)", 3, "closes nothing"),
+        ("a b)", 3, "unmatched closing parenthesis"),
         ('x "open', 2, "quotation mark"),
         ("level>=WARNNG", 7, "WARNNG"),
         ("level >= WARNNG", 9, "WARNNG"),
