@@ -172,7 +172,7 @@ async def test_what_cannot_be_done_says_why(how: str, begun: list[JobRequest]) -
             "read_only": "read_only",
             "protected": "is protected",
             "past": "you are viewing the past",
-            "lost": "not reach",
+            "lost": "currently unreachable",
         }
         text = screen_text(pilot)
         assert words[how] in text, text

@@ -206,7 +206,7 @@ async def test_all_checks_can_be_read_on_a_small_screen(stand_in: StandIn) -> No
         assert "all 9 checks passed" in screen_text(pilot)
         await pilot.press("o")
         seen = ""
-        for _ in range(12):
+        for _ in range(14):
             await pilot.pause()
             seen += screen_text(pilot)
             await pilot.press("j")
@@ -227,7 +227,7 @@ async def test_a_set_that_cannot_be_looked_at(stand_in: StandIn) -> None:
         await pilot.press("enter", "enter", "enter")
         assert wizard.state.step == CHECKS
         await pilot.pause()
-        assert "holds a password" in screen_text(pilot)
+        assert "contains a password" in screen_text(pilot)
 
 
 async def test_a_job_that_cannot_begin_goes_back(stand_in: StandIn) -> None:
