@@ -73,9 +73,9 @@ def ban_operation(host: str, text: str, seconds: int, *, sudo: bool) -> Operatio
         sudo=sudo,
         title=_("ban {address} on {host} for {time}", address=str(found), host=host, time=time),
         changes=(
-            _("all traffic from {address} is blocked, including open connections", address=str(found)),
+            _("traffic from {address} is blocked, open connections too", address=str(found)),
             _("it expires after {time}, or when the host reboots", time=time),
-            _("everyone who shares that address is locked out: a proxy, an office"),
+            _("all who share that address are locked out: a proxy, an office"),
         ),
         confirm=host,
         lasts_s=seconds,

@@ -203,7 +203,7 @@ def broken() -> Backups:
     gone = HostUnreachable("nas-1", tr("no route to host"), tr("look whether it runs, and at the network between"))
     views = [
         plan("lilfox", sets, level=Level.FAILING, since=late.due, late=late, reasons=reasons),
-        plan("archive", (), level=Level.DEGRADED, reasons=(tr("backup yet is missing"),), rto_s=None),
+        plan("archive", (), level=Level.DEGRADED, reasons=(tr("there is no backup yet"),), rto_s=None),
         plan("copies", None, store="nas", where="nas-1:/srv/backup", level=Level.FAILING, read_at=None, rto_s=None,
              reasons=(tr("its store cannot be read: {error}", error=gone),),
              outage=Unavailable(gone, NOW - timedelta(seconds=70), NOW + timedelta(seconds=20))),

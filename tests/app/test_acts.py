@@ -149,7 +149,7 @@ async def test_units_by_which_the_host_is_reached_want_its_name_too(begun: list[
         await open_acts(app, pilot, "host", "web-1")
         await pilot.press("enter")
         await until(lambda: dialog(app) == "ConfirmDialog", what="it is shown")
-        await until(lambda: "You may reach the host by" in screen_text(pilot), what="that is said")
+        await until(lambda: "You may be connected to the host through" in screen_text(pilot), what="that is said")
 
 
 @pytest.mark.parametrize("how", ["read_only", "protected", "past", "lost"])
@@ -168,13 +168,18 @@ async def test_what_cannot_be_done_says_why(how: str, begun: list[JobRequest]) -
         app.metrics.open_page(("host", name))
         await pilot.press("a")
         await pilot.pause()
-        words = {"read_only": "read_only", "protected": "is protected", "past": "this is the past", "lost": "not reach"}
+        words = {
+            "read_only": "read_only",
+            "protected": "is protected",
+            "past": "you are viewing the past",
+            "lost": "currently unreachable",
+        }
         text = screen_text(pilot)
         assert words[how] in text, text
         await pilot.press(*"another", "enter")
         await pilot.pause()
         assert dialog(app) == "Chooser"
-        assert "another unit of" in screen_text(pilot)
+        assert "another unit on" in screen_text(pilot)
         assert begun == []
 
 
@@ -357,6 +362,6 @@ async def test_a_job_on_this_machine_is_shown_from_its_first_event_to_its_end(
         await until(lambda: sleeper.poll() is not None, what="it has ended")
         await until(lambda: f"ok: {sleeper.pid} has ended" in screen_text(pilot), what="the end is shown")
         text = screen_text(pilot)
-        assert f"send TERM to {sleeper.pid} (sleep)" in text.partition("began on")[2], text
+        assert f"send TERM to {sleeper.pid} (sleep)" in text.partition("started on")[2], text
     (job,) = list_jobs()
     assert (job.kind, job.state) == ("signal", "ok")

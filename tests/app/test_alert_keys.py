@@ -217,7 +217,7 @@ async def test_turned_back_the_screen_shows_the_alerts_of_then(tmp_path: Path) -
         await shown.pilot.pause()
         assert "1 firing" in screen_text(shown.pilot).splitlines()[0]
         await shown.keys("A")
-        assert "this is the past" in screen_text(shown.pilot)
+        assert "you are viewing the past" in screen_text(shown.pilot)
         shown.app.navigation.rewind(fired.active_at.replace(year=2020))
         await shown.pilot.pause()
         assert "the state at that time is unknown" in screen_text(shown.pilot)

@@ -140,7 +140,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
         assert (stand_in.started[0].kind, stand_in.started[0].wanted["set"]) == ("undo", "lilfox_20260328_020000")
         known.clear()
         await pilot.press("u")
-        await until(lambda: "no restore is known" in app.note[0])
+        await until(lambda: "no known restore" in app.note[0])
 
 
 async def test_the_output_of_a_job_from_its_first_event(stand_in: StandIn) -> None:
@@ -148,7 +148,7 @@ async def test_the_output_of_a_job_from_its_first_event(stand_in: StandIn) -> No
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "o")
         await until(lambda: isinstance(app.screen, JobOutput))
-        await until(lambda: "began on web-1 by root" in screen_text(pilot))
+        await until(lambda: "started on web-1 by root" in screen_text(pilot))
         assert "50%" in screen_text(pilot)
         stand_in.going_on.set()
         await until(lambda: "restored, compared and in place" in screen_text(pilot))
@@ -185,7 +185,7 @@ async def test_a_job_is_cancelled_by_a_word(stand_in: StandIn, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("key", "why"),
-    [("C", "no job is running"), ("r", "is broken"), ("D", "is broken"), ("o", "no job is known")],
+    [("C", "no job is running"), ("r", "is broken"), ("D", "is broken"), ("o", "no known job")],
 )
 async def test_why_it_cannot_be_done(key: str, why: str, stand_in: StandIn) -> None:
     app = showing(broken())
@@ -233,7 +233,7 @@ async def test_matches_are_marked_and_gone_through(stand_in: StandIn) -> None:
     app = showing(broken())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "n")
-        assert "filter is missing" in app.note[0]
+        assert "there is no filter" in app.note[0]
         await pilot.press("slash", *"unverified", "enter")
         state = pane_of(app).state
         shown = [len(state.sets)]
@@ -304,7 +304,7 @@ async def test_quitting_asks_over_a_job_of_ours_alone(stand_in: StandIn) -> None
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.pause()
         assert "backup lilfox" in screen_text(pilot)
-        assert "goes on when this is closed" in screen_text(pilot)
+        assert "keeps running after you quit" in screen_text(pilot)
         await pilot.press("escape")
         assert not app._exit
         await pilot.press("ctrl+c")
@@ -320,7 +320,7 @@ async def test_a_job_of_the_demo_ends_with_it(stand_in: StandIn) -> None:
         await pilot.press("q")
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.pause()
-        assert "It ends with the demo" in screen_text(pilot)
+        assert "It ends when you quit" in screen_text(pilot)
         assert "goes on" not in screen_text(pilot)
         app.demo = None
 

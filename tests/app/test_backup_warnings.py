@@ -88,7 +88,7 @@ async def test_the_pane_says_that_it_shows_now_while_the_screen_is_rewound() -> 
         assert "as they are now" not in screen_text(pilot)
         await pilot.press("left_square_bracket")
         await pilot.pause()
-        assert "Backups are shown as they are now, not as at" in screen_text(pilot)
+        assert "Backups show the current state, not the state at" in screen_text(pilot)
         await pilot.press("grave_accent")
         await pilot.pause()
         assert "as they are now" not in screen_text(pilot)

@@ -73,7 +73,7 @@ async def test_a_source_says_how_it_is_read_and_where(tmp_path: Path) -> None:
 async def test_the_palette_says_all_of_the_selected_action() -> None:
     app = still_app(mixed())
     async with app.run_test(size=(60, 20)) as pilot:
-        await pilot.press("colon", *"typing")
+        await pilot.press("colon", *"find")
         await pilot.pause()
         text = " ".join(screen_text(pilot).split())
         assert "find a host, service or backend by name" in text

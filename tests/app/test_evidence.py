@@ -42,7 +42,7 @@ def records(text: str) -> list[str]:
     return [each for each in text.splitlines() if not each.startswith("# ")]
 
 
-async def told(pilot: Pilot[None], app: LilFoxApp, text: str = "kept as evidence") -> None:
+async def told(pilot: Pilot[None], app: LilFoxApp, text: str = "saved as evidence") -> None:
     await until(lambda: text in app.note[0], what=text)
 
 
@@ -151,12 +151,12 @@ async def test_where_no_incident_is_open_one_is_offered(tmp_path: Path, title: s
         pane = await settled(app, pilot)
         await to_record(pane, pilot, "GET /api/chat")
         await pilot.press("e")
-        await until(lambda: "no incident is open" in screen_text(pilot), what="it is offered")
+        await until(lambda: "no open incident" in screen_text(pilot), what="it is offered")
         await pilot.press("escape")
         await pilot.pause()
         assert current() is None
         await pilot.press("e")
-        await until(lambda: "no incident is open" in screen_text(pilot), what="it is offered again")
+        await until(lambda: "no open incident" in screen_text(pilot), what="it is offered again")
         await pilot.press(*title.replace(" ", "_"), "enter")
         await told(pilot, app)
     incident = current()
@@ -220,7 +220,7 @@ async def test_the_selected_row_of_the_tables_and_of_the_past() -> None:
         await pilot.press("left_square_bracket")
         await pilot.pause()
         await pilot.press("e")
-        await until(lambda: "no incident is open" in screen_text(pilot), what="it is offered")
+        await until(lambda: "no open incident" in screen_text(pilot), what="it is offered")
         await pilot.press("enter")
         await told(pilot, app)
     incident = current()

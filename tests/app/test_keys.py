@@ -91,7 +91,7 @@ def test_a_bad_key_table_is_refused_with_every_problem() -> None:
         rebound(ACTIONS, {"no-such": "x", "zoom": "q"})
     assert len(caught.value.problems) == 2
     assert "no-such" in caught.value.problems[0]
-    assert "already the key of quit" in caught.value.problems[1]
+    assert "already bound to quit" in caught.value.problems[1]
 
 
 async def test_every_key_of_the_footer_works() -> None:
@@ -340,7 +340,7 @@ async def test_a_note_stays_its_time_whatever_was_said_before(monkeypatch: pytes
     app = still_app(mixed())
     async with app.run_test(size=(80, 24)) as pilot:
         monkeypatch.setattr(console, "NOTE_S", 0.05)
-        app.tell("the one earlier")
+        app.tell("the one before")
         monkeypatch.setattr(console, "NOTE_S", 60.0)
         app.tell("what counts")
         later = asyncio.Event()

@@ -267,4 +267,4 @@ async def test_jumping_to_a_line_and_a_share_of_one_file(tmp_path: Path) -> None
         middle = {f"{number:04x}" for number in range(40, 51)}
         await until(lambda: (at := pane.state.selected_record) and at.entry.fields["request_id"] in middle)
         await pilot.press("J", *"never", "enter")
-        await until(lambda: "is no time, no share and no line" in screen_text(pilot))
+        await until(lambda: "is not a time, a percentage or a line number" in screen_text(pilot))

@@ -79,7 +79,7 @@ async def test_what_esc_ends_is_saved_under_another_name(monkeypatch: pytest.Mon
         await until(lambda: "saving: 0 records" in screen_text(pilot))
         await until(target.with_name("saved.log.part").exists)
         await pilot.press("escape")
-        await until(lambda: "not all is saved" in screen_text(pilot))
+        await until(lambda: "partially saved" in screen_text(pilot))
         assert not target.exists()
         assert not pane.state.busy
 
@@ -137,7 +137,7 @@ async def test_the_panes_change_and_metrics_does_not_draw_meanwhile(tmp_path: Pa
         assert "follow" in screen_text(pilot)
         await pilot.press("question_mark")
         await pilot.pause()
-        assert "hide lesser levels" in screen_text(pilot)
+        assert "hide lower levels" in screen_text(pilot)
 
 
 async def test_a_file_that_is_written_later_is_read_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

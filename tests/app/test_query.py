@@ -55,7 +55,7 @@ async def test_a_query_is_completed_asked_and_charted_rewound() -> None:
         app.rewound = NOW
         await pilot.press("Q")
         await until(lambda: isinstance(app.screen, QueryBox))
-        await shows(pilot, "write an expression")
+        await shows(pilot, "type an expression")
         await typed(pilot, "sum(lo")
         await shows(pilot, "tab load")
         await pilot.press("tab")
@@ -125,7 +125,7 @@ async def test_with_nothing_to_ask_it_says_so() -> None:
         await until(lambda: isinstance(app.screen, QueryBox))
         await typed(pilot, "up")
         await pilot.press("enter")
-        await shows(pilot, "nothing is scraped yet", "Name services with metrics")
+        await shows(pilot, "nothing is scraped yet", "Add services with metrics")
 
 
 def page(value: object, lines: list[Line] | None = None, **more: object) -> str:

@@ -159,9 +159,9 @@ async def test_the_incident_is_written_by_keys_and_closed_with_what_is_in_force(
         await shown.keys("enter")
         await shown.until_waits("hand", 3)
         await shown.keys("g", "e")
-        await shown.until("Keep as evidence")
+        await shown.until("Save as evidence")
         await shown.keys("enter")
-        await shown.until("kept as evidence")
+        await shown.until("saved as evidence")
         await shown.keys("o")
         await shown.until("changes in force:")
         await shown.keys("y")
@@ -193,7 +193,7 @@ async def test_which_incident_is_the_current_one_is_said_when_that_changes(home:
     async with console(home) as shown:
         await shown.until("INC-2 SEV-3  the newer")
         await shown.keys("i")
-        await shown.until("a note for INC-2")
+        await shown.until("note for INC-2")
         await asyncio.to_thread(incidents.close, Path(newer.folder), "")
         await shown.until("INC-1 SEV-3  the older")
         await shown.keys(*"of the newer", "enter")
@@ -254,9 +254,9 @@ async def test_a_run_whose_job_was_killed_goes_on_where_it_was(home: Path) -> No
 async def test_read_only_runs_nothing_and_says_why(home: Path) -> None:
     async with console(home, read_only=True) as shown:
         await shown.keys("enter", "enter")
-        await shown.until("read_only: nothing is run")
+        await shown.until("read_only: nothing can be run")
         await shown.keys("I")
-        await shown.until("read_only: nothing is run")
+        await shown.until("read_only: nothing can be run")
     assert not list_jobs()
 
 
@@ -276,7 +276,7 @@ async def test_an_alert_gives_its_runbook_its_values(home: Path) -> None:
     async with console(home) as shown:
         shown.app.go_to_runbook(Cause("HighErrorRate", {"word": "one", "token": "x"}, "SEV-1"))
         assert shown.state.values == {"word": "one"}
-        await shown.until("HighErrorRate fires, this is for it")
+        await shown.until("HighErrorRate is firing, this runbook is for it")
         await shown.keys("enter")
         text = await shown.until("cause")
         assert "HighErrorRate" in text

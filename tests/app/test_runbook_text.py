@@ -53,7 +53,7 @@ async def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_says_now_
     async with console(home) as shown:
         await _changed_in_mid_run(home, shown)
         await shown.keys("n")
-        await shown.until("this is what the file says now")
+        await shown.until("now using the current text of the file")
         await until(lambda: shown.state.run is not None and "touch -c" in shown.text, what="what it says now is shown")
         assert not (home / "changed-one").exists(), "nothing ran by that"
         assert "touch -c" in await _run_step_two(shown)
@@ -80,7 +80,7 @@ async def test_a_run_whose_file_is_broken_now_can_be_ended(home: Path) -> None:
         run = await shown.until_waits("value", 2)
         path.write_text(path.read_text().replace('{"name": "change"}', '{"name": '))
         await shown.keys("enter")
-        await shown.until("what it says now cannot be run")
+        await shown.until("its current text cannot be run")
         assert "continue with the current text" not in shown.text
         await shown.keys("X")
         await shown.until("Nothing was changed.")

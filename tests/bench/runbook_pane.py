@@ -37,7 +37,7 @@ def measure(_peers: Peers, home: Path, *, quick: bool) -> Iterator[Row]:
         app.press("4")
         app.until(lambda text: "Print 100 MB" in text, WITHIN_S)
         app.press("\r")
-        app.until(lambda text: "enter begins a run" in text, WITHIN_S)
+        app.until(lambda text: "enter starts a run" in text, WITHIN_S)
         app.press("\r")
         app.until(lambda text: "run without an incident" in text, WITHIN_S)
         app.press("w")

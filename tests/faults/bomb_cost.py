@@ -83,7 +83,9 @@ def _archives() -> dict[str, Bomb]:
     return {
         "holes": _said(lambda: seen(holes + END)),
         "holes twice": _said(lambda: seen(holes + holes.replace(b"name=a", b"name=b") + END)),
-        "a map permanent": _said(lambda: seen(sparse("a", 2**40, b"99999999\n" + b"1\n1\n" * (16 * KIB * KIB // 4)))),
+        "a map without an end": _said(
+            lambda: seen(sparse("a", 2**40, b"99999999\n" + b"1\n1\n" * (16 * KIB * KIB // 4)))
+        ),
     }
 
 

@@ -158,7 +158,7 @@ class Watched(NotedRun):
         """See ``Run.say``."""
         super().say(text, level)
         self._hear("say", text)
-        if "trying again in" in text:
+        if "retrying in" in text:
             self._when_told()
 
     def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
@@ -168,4 +168,4 @@ class Watched(NotedRun):
     @property
     def tries(self) -> list[str]:
         """What was told of new tries."""
-        return [text for text in self.told("warning") if "trying again in" in text]
+        return [text for text in self.told("warning") if "retrying in" in text]

@@ -180,7 +180,7 @@ async def test_46_what_is_staged_is_staged_anew_when_the_link_goes(
     assert outcome.state == "ok", run.said
     assert lab.digest() == digest
     assert (lab.uploads / "a.txt").read_text() == "fox\n"
-    assert len(lab.databases()) == 2, "what is there, and what was there earlier"
+    assert len(lab.databases()) == 2, "what is there, and what was there before"
     await all_gone(lab)
 
 
@@ -229,7 +229,7 @@ async def test_46_a_link_that_goes_between_the_renames(
     wire.mend()
     if not back:
         assert with_error is not None
-        assert "unknown yet" in str(with_error)
+        assert "not yet known" in str(with_error)
         assert interrupted.read_all()[0].stage == "swapping"
         settling = Watched(at("", ""), nothing)
         with pytest.raises(BackupError, match="absent") if target == "uploads" else nullcontext():
@@ -239,7 +239,7 @@ async def test_46_a_link_that_goes_between_the_renames(
         _wish, config, _plan = effects.opened(lab.wish("files"))
         async with BackupContext(config) as opening:
             assert await settle_open(settling, opening, config) == []
-        assert any("that was interrupted is" in text for text in settling.told("warning"))
+        assert any("the interrupted restore of" in text for text in settling.told("warning"))
     assert interrupted.read_all()[0].stage == ("swapped" if target == "uploads" else "undone")
     whole = target == "uploads"  # the databases' renames are one transaction, which was not committed
     assert lab.digest() == (digest if whole else now)

@@ -64,7 +64,7 @@ class There(Watched):
     def say(self, text: str, level: Level = "note") -> None:
         """See ``Run.say``."""
         super().say(text, level)
-        if "and is looked for" in text:
+        if "continues there, reconnecting" in text:
             self.pids.append(self._lab.running())
             self._then()
             self._lab.gate.touch()
@@ -163,7 +163,7 @@ async def test_rows_that_could_not_be_counted_for_the_link_are_said(lab: Near, m
     whole(lab, run, outcome, 2)
     (manifest,) = lab.manifests(lab.far)
     assert manifest.parts[1].detail["content"] is None
-    assert any("near: its rows were not counted, so a restore cannot be compared" in note for note in manifest.notes)
+    assert any("near: its rows were not counted, so the restore cannot be compared" in note for note in manifest.notes)
 
 
 async def test_the_stores_lock_is_kept_fresh_by_what_runs_there(lab: Near, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ async def test_a_pg_dump_that_is_killed_there_is_no_dump(lab: Near) -> None:
         lab.gate.touch()
 
     run = There(lab, kill)
-    with pytest.raises(BackupError, match="pg_dump was ended by the signal KILL"):
+    with pytest.raises(BackupError, match="pg_dump was killed by signal KILL"):
         await effects.backup(run, lab.wish("database"))
     assert lab.left(lab.far) == []
     assert not list(lab.jobs.glob("*"))
@@ -221,7 +221,7 @@ async def test_a_host_where_nothing_can_be_kept_has_its_dump_pass_here(lab: Near
     whole(lab, run, await effects.backup(run, lab.wish("both")), 3)
     lab.jobs.unlink()
     (said,) = [text for text in run.told("note") if "passes here" in text]
-    assert "was not begun on near" in said
+    assert "was not started on near" in said
 
 
 async def test_devices_are_left_out_as_ever(lab: Near) -> None:
@@ -263,9 +263,9 @@ async def test_what_a_killed_run_has_left_there_is_found_and_never_two_run_at_on
     await until(lambda: not Path(f"/proc/{pid}").exists(), timeout_s=60)
     lab.gate.touch()
     await running
-    told = [text for text in said(list_jobs()[0].id) if "a run that was removed" in text]
+    told = [text for text in said(list_jobs()[0].id) if "an earlier run that died" in text]
     assert len(told) == 1
-    assert ("nobody has taken it into a set" if ended else f"(pid {pid}, since ") in told[0]
+    assert ("which is in no set" if ended else f"(pid {pid}, since ") in told[0]
     assert not lab.running()
     assert len(lab.manifests(lab.far)) == 1
     assert lab.left(lab.far) == []

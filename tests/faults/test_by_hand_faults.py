@@ -58,7 +58,7 @@ async def test_a_database_that_somebody_made_before_it_was_settled_is_not_taken_
     plan = into.swap_plan()
     await into.leave()
     fresh(server, "", "new")
-    with pytest.raises(BackupError, match="new is there although there was none before the restore"):
+    with pytest.raises(BackupError, match="new exists, but there was none before the restore"):
         await postgresql.settle(plan, local())
     assert databases(server) == ["new", plan.staged, "shop"]
     server.csv("DROP DATABASE new")
@@ -107,8 +107,8 @@ async def test_rows_that_are_kept_can_be_read_by_nobody_else(server: Postgres, s
     ("change", "why"),
     [
         ("CREATE RULE none AS ON INSERT TO users DO INSTEAD NOTHING", "a rule changed them"),
-        ("ALTER TABLE users ADD COLUMN age int", "its columns are others now: age"),
-        ("ALTER TABLE users ADD COLUMN age int; ALTER TABLE users DROP COLUMN id", "its columns are others now"),
+        ("ALTER TABLE users ADD COLUMN age int", "its columns have changed: age"),
+        ("ALTER TABLE users ADD COLUMN age int; ALTER TABLE users DROP COLUMN id", "its columns have changed"),
     ],
     ids=["rule", "column more", "another column"],
 )

@@ -58,7 +58,7 @@ async def collected(
                 return out, each
             assert isinstance(each, DetachedOutput)
             out += each.data
-    raise AssertionError("it ended permanent")
+    raise AssertionError("it ended without an end")
 
 
 def counting(gate: Path) -> list[str]:

@@ -94,7 +94,7 @@ async def test_a_powerful_role_is_asked_before_code_of_a_dump_is_run(
     said = bad(await target(options, kept.goal(run_code=False)).checks())
     assert any("executes" in each and "--run-code" in each for each in said), said
     into = target(options, kept.goal(run_code=False))
-    with pytest.raises(NotReady, match="nothing of that was run"):
+    with pytest.raises(NotReady, match="none of it was run"):
         await into.stage(lambda _done: None)
     await into.discard()
     assert not ran(canary)
@@ -203,7 +203,7 @@ def test_verify_names_what_a_dump_executes_and_a_restore_asks(tmp_path: Path, ca
         dump.write_bytes(gzip.compress(text.replace(end, code + end)))
         [found] = lab.sets("--store", lab.store)
         done = lab.lilfox("backup", "verify", found["id"], "--store", lab.store)
-        assert "when it is restored it executes code that is run directly: DO $$ BEGIN" in done.stdout + done.stderr
+        assert "a restore of it executes code that is run directly: DO $$ BEGIN" in done.stdout + done.stderr
         words = ("restore", found["id"], "--store", lab.store, "--database", lab.url)
         done = lab.lilfox(*words, "--dry-run")
         assert done.returncode == 1

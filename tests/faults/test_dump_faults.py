@@ -71,7 +71,7 @@ async def test_1_pg_dump_killed_in_the_middle_leaves_no_part_and_no_session(serv
                 os.kill(pid, signal.SIGKILL)
 
     error = await failure(source(server, globals=False), KeptParts(on_block=kill))
-    assert "ended by the signal KILL" in str(error)
+    assert "killed by signal KILL" in str(error)
     no_session_is_left(server)
 
 
@@ -140,7 +140,7 @@ async def test_3_a_wrong_password_is_told_and_nobody_is_asked(
     check = await bad(source(with_passwords, user="app"))
     assert "password authentication failed" in str(check.found)
     assert CANARY not in str(check.found) + str(check.hint)
-    assert "Write password: env:" in str(check.hint)
+    assert "Set password: env:" in str(check.hint)
 
 
 async def test_4_a_table_that_may_not_be_read_is_named_before_and_the_dump_fails(server: Postgres) -> None:
@@ -201,7 +201,7 @@ async def test_32_a_server_that_is_newer_than_pg_dump_is_told_before(server: Pos
         assert [check for check in await old.checks() if check.state == "bad"] == []
         return
     check = await bad(old)
-    assert "up to PostgreSQL 15.20, the server is 17: pg_dump refuses it" in str(check.found)
+    assert "up to PostgreSQL 15.20, but the server is 17: pg_dump refuses to dump it" in str(check.found)
     assert "up to PostgreSQL 15.20" in str(await failure(old))
 
 
@@ -252,7 +252,7 @@ async def test_59_the_password_is_in_no_command_line_environment_log_or_lasting_
     assert seen == []
     assert len(files) == 1
     assert modes == {0o600, 0o700}
-    wait_for(lambda: password_files(CANARY) == [], what="the password's file was removed")
+    wait_for(lambda: password_files(CANARY) == [], what="the password's file is gone")
     told = json.dumps(into.details) + "".join(into.notes)
     assert CANARY not in told
     assert CANARY.encode() not in with_passwords.log.read_bytes().replace(b"PASSWORD '" + CANARY.encode(), b"")
@@ -267,7 +267,7 @@ def test_a_killed_dump_leaves_no_file_with_the_password(
     monkeypatch.setenv("PGPASSWORD", CANARY)
     with stalled(with_passwords, "app"):
         assert len(password_files(CANARY)) == 1
-    wait_for(lambda: password_files(CANARY) == [], what="the password's file was removed")
+    wait_for(lambda: password_files(CANARY) == [], what="the password's file is gone")
 
 
 async def test_60_a_password_file_that_others_may_read_is_told_of(

@@ -52,7 +52,7 @@ async def test_row_53_what_changes_while_it_is_read_is_recorded(app: Path, tmp_p
     finally:
         ended.set()
         thread.join()
-    assert [note for note in shelf.notes if note.startswith(("changed while they were read", "gone earlier"))]
+    assert [note for note in shelf.notes if note.startswith(("changed while being read", "gone before"))]
     detail = shelf.parts["uploads_20231230_020000.tar"].detail
     assert detail.get("changed") or detail.get("vanished")
     await restored(files.open_target("uploads", options(app), host, shelf.goal()))

@@ -175,11 +175,11 @@ STACKED = gzip.compress(GZIP_BOMB)
 BODIES = {
     "gzip": (packed(b"gzip", GZIP_BOMB), "sends more than"),
     "x-gzip": (packed(b"x-gzip", GZIP_BOMB), "sends more than"),
-    "stacked": (packed(b"gzip, gzip", STACKED), "which was not asked for"),
-    "two-headers": (packed(b"gzip\r\nContent-Encoding: gzip", STACKED), "which was not asked for"),
-    "zstd": (packed(b"zstd", squeezed(zstandard.ZstdCompressor().compressobj())), "which was not asked for"),
-    "deflate": (packed(b"deflate", zlib.compress(b" " * (20 * MIB))), "which was not asked for"),
-    "br": (packed(b"br", b"\x1b" * 500), "which was not asked for"),
+    "stacked": (packed(b"gzip, gzip", STACKED), "which was not requested"),
+    "two-headers": (packed(b"gzip\r\nContent-Encoding: gzip", STACKED), "which was not requested"),
+    "zstd": (packed(b"zstd", squeezed(zstandard.ZstdCompressor().compressobj())), "which was not requested"),
+    "deflate": (packed(b"deflate", zlib.compress(b" " * (20 * MIB))), "which was not requested"),
+    "br": (packed(b"br", b"\x1b" * 500), "which was not requested"),
     "members": (packed(b"gzip", gzip.compress(b"") * 200_000), "broken"),
     "chunks": (
         Sender(OK + b"Transfer-Encoding: chunked\r\n\r\n", endless(b"10000\r\n" + b" " * 65536 + b"\r\n")),
@@ -187,15 +187,15 @@ BODIES = {
     ),
     "chunk-line": (
         Sender(OK + b"Transfer-Encoding: chunked\r\n\r\n1;", endless(b"z" * 65536)),
-        "does not answer in HTTP",
+        "does not speak HTTP",
     ),
     "length": (Sender(OK + b"Content-Length: 99999999999999\r\n\r\n", endless(b" " * 65536)), "sends more than"),
 }
 HEADS = {
     "continue": (Sender(b"", endless(b"HTTP/1.1 100 Continue\r\n\r\n" * 500)), "interim"),
     "hints": (Sender(b"", endless(b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n")), "interim"),
-    "headers": (Sender(OK, endless(b"X-Y: " + b"z" * 1000 + b"\r\n")), "does not answer in HTTP"),
-    "header": (Sender(OK + b"X-Y: ", endless(b"z" * 65536)), "does not answer in HTTP"),
+    "headers": (Sender(OK, endless(b"X-Y: " + b"z" * 1000 + b"\r\n")), "does not speak HTTP"),
+    "header": (Sender(OK + b"X-Y: ", endless(b"z" * 65536)), "does not speak HTTP"),
 }
 
 

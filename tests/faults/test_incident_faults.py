@@ -111,7 +111,7 @@ def test_killed_in_the_middle_of_a_line_that_line_is_put_aside_and_told(memory_d
     assert writer.returncode == -signal.SIGKILL
     verdict = verify("INC-1")
     assert verdict.problems == ()
-    assert f"the last {size} bytes are of a write that was cut off" in str(verdict.notes[0])
+    assert f"the last {size} bytes come from an interrupted write" in str(verdict.notes[0])
     assert [type(entry.what).__name__ for entry in book.entries("INC-1")] == ["IncidentOpened"]
     entry = book.append("INC-1", Noted(text="goes on"))
     kept = book.entries("INC-1")[1].what
@@ -217,7 +217,7 @@ def test_a_process_that_stands_still_with_the_lock_does_not_hang_the_others(
     book.open_incident("x")
     with (memory_disk / "INC-1/timeline.jsonl").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(IncidentError, match="another process writes there and does not end"):
+        with pytest.raises(IncidentError, match="another process is writing there and does not finish"):
             book.append("INC-1", Noted(text="x"))
     book.append("INC-1", Noted(text="x"))
 
@@ -334,7 +334,7 @@ def test_an_incident_that_takes_nothing_stops_no_job_and_is_told_by_it(jobs: Pat
     timeline.mkdir()
     job = ended(begin("copies", env={**os.environ, "LILFOX_INCIDENT": "INC-1"}))
     assert job.state == "ok"
-    told = [text for text in said(job.id) if "not in the incident's timeline" in text]
+    told = [text for text in said(job.id) if "not recorded in the incident's timeline" in text]
     assert len(told) == 2
     assert "Is a directory" in told[0]
     other = ended(begin("copies", env={**os.environ, "LILFOX_INCIDENT": "INC-9"}))

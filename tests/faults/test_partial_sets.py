@@ -63,7 +63,7 @@ def test_latest_never_means_a_partial_set_unless_that_is_said(lab: BackupLab) ->
     assert lab.lilfox("restore", "latest", "--dry-run").stdout.startswith(f"{whole},")
     said = lab.lilfox("restore", "latest", "--partial", "--source", "uploads", "--dry-run").stdout
     assert said.startswith(f"{partial}, partial")
-    assert "partial: not whole" in said
+    assert "partial: incomplete" in said
     for act in ("verify", "drill"):
         assert json.loads(lab.lilfox("backup", act, "--json").stdout)["set"] == whole
     for name in lab.store.glob(f"{whole}*"):
@@ -104,7 +104,7 @@ def test_who_wrote_a_set_is_told_and_wanted(lab: BackupLab) -> None:
     planned(lab, {"key": f"file:{key}"})
     done = lab.lilfox("restore", unsigned, "--dry-run")
     assert "unsigned" in done.stdout
-    assert "Who can write the store may have made it" in done.stdout
+    assert "Anyone who can write to the store may have made it" in done.stdout
 
 
 def planned(lab: BackupLab, signing: dict[str, Any]) -> None:

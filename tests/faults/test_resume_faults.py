@@ -133,8 +133,8 @@ def test_a_refused_order_stops_nothing(lab: RunbookLab) -> None:
     wait_for((lab.on_host("web1") / "runs").exists, what="it runs there")
     done = lilfox("--config", lab.config, "runbook", "run", "--resume", job, "--yes", timeout_s=60)
     assert done.returncode != 0
-    assert "not now: this runs" in done.stderr
-    assert f"run {job} goes on as it was" in done.stderr
+    assert "busy: " in done.stderr
+    assert f"run {job} continues unchanged" in done.stderr
     (lab.on_host("web1") / "go").touch()
     lab.until(job, "done")
     assert counted(lab, "web1") == "begin\nend\n"

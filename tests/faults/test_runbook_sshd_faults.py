@@ -46,7 +46,7 @@ def test_killed_at_any_fact_of_a_run_all_of_it_is_done_once(
     ended = lab.ended(job)
     counted = lab.on_host("web1") / "count"
     count = counted.read_text().split() if counted.exists() else []
-    assert count == sorted(set(count)), "none ran twice, and each behind the one earlier"
+    assert count == sorted(set(count)), "none ran twice, and each behind the one before"
     if ended.state == "ok":
         assert count == ["1", "2", "3"]
         assert [lab.printed(job, lab.results(job, step)["web1"]) for step in range(1, STEPS + 1)] == [

@@ -50,7 +50,7 @@ async def test_07_a_disk_that_fills_up_leaves_no_part_and_the_sets_before(kind: 
     async with opened(kind, lab, place) as store:
         await old_set(store)
         assert any(check.state == "bad" for check in await store.checks(5_000_000))
-        with pytest.raises(StoreError, match=r"no room is left in .* for new.part") as caught:
+        with pytest.raises(StoreError, match=r"no space left in .* for new.part") as caught:
             await store.write("new", of(5_000_000))
         assert "Make room" in str(caught.value.hint)
         assert names(place) == ["old"]
@@ -75,7 +75,7 @@ async def test_08_a_disk_that_is_full_when_the_manifest_comes_leaves_no_set(
 
     async with opened(kind, lab, place) as store:
         await old_set(store)
-        with pytest.raises(StoreError, match="no room is left"):
+        with pytest.raises(StoreError, match="no space left"):
             await run(store)
         assert names(place) == ["old", "rest"]
 
@@ -97,7 +97,7 @@ async def test_09_a_disk_without_inodes_is_told(kind: str, lab: SshdLab, place: 
         for number in range(30):
             with suppress(OSError):
                 (place / f"foreign{number}").touch()
-        with pytest.raises(StoreError, match="no room is left"):
+        with pytest.raises(StoreError, match="no space left"):
             await store.write("new", of(65536))
         assert "new.part" not in names(place)
         assert "old" in names(place)

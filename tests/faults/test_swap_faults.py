@@ -190,7 +190,7 @@ async def test_46_a_killed_restore_touches_nothing_and_is_listed_and_taken_away(
         process.kill()
     wait_for(lambda: pids_of("pg_restore", server) == [], what="pg_restore has ended")
     no_session_is_left(server)
-    wait_for(lambda: archives_left() == [], what="the archive on the host was removed")
+    wait_for(lambda: archives_left() == [], what="the archive on the host is gone")
     assert server.csv(SUM, database="shop") == before
     [left] = [name for name in databases(server) if name != "shop"]
     kept = await dumped(shop)
@@ -225,7 +225,7 @@ async def test_46_a_server_that_dies_in_the_middle_keeps_what_was_there(
         server.start()
     assert server.csv(SUM, database="shop") == before
     await restored(shop, kept.goal())
-    assert len(databases(server)) == 2, "what the crash left was removed"
+    assert len(databases(server)) == 2, "what the crash left is gone"
 
 
 @pytest.mark.parametrize("only", ["", "users"], ids=["database", "table"])

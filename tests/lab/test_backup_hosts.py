@@ -174,7 +174,7 @@ def test_the_link_to_either_host_is_cut_while_a_dump_streams(
             machine.heal()
 
     def told() -> list[str]:
-        return [text for text in said(list_jobs()[0].id) if f"the link to {cut} was lost, trying again in" in text]
+        return [text for text in said(list_jobs()[0].id) if f"the connection to {cut} was lost, retrying in" in text]
 
     job = made.meanwhile("backup", "run", "nightly", at=far("lilfox_", 4_000_000), act=pulled)
     assert (job.state, job.exit_code) == ("ok", 0), job.message
@@ -229,7 +229,7 @@ def test_a_dump_into_a_store_of_its_own_host_goes_on_while_the_host_cannot_be_re
     seen: list[list[str]] = []
 
     def told() -> list[str]:
-        return [text for text in said(list_jobs()[0].id) if "and is looked for" in text]
+        return [text for text in said(list_jobs()[0].id) if "continues there, reconnecting" in text]
 
     def pulled() -> None:
         seen.append(made.pids())
@@ -246,7 +246,7 @@ def test_a_dump_into_a_store_of_its_own_host_goes_on_while_the_host_cannot_be_re
         assert (job.state, job.exit_code) == ("ok", 0), (job.message, said(job.id))
         assert len(seen[0]) == 1
         assert seen[0] == seen[1], "the same process goes on"
-        assert not [text for text in said(job.id) if "trying again in" in text]
+        assert not [text for text in said(job.id) if "retrying in" in text]
         (found,) = made.sets_of("near")
         assert (found["id"], found["status"]) == (job.result["set"], "intact")
         modes = database.machine.ssh("stat -c '%a %U' /srv/near/*.zst | sort -u")

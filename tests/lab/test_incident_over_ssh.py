@@ -220,7 +220,7 @@ def from_the_command_to_the_end(console: Console, office: Office) -> None:
     """By keys, in another session: it opens on the run, which goes on, with what came meanwhile, and takes over
     from the session that nobody told it is gone; the rest is done, the check green, the incident closed, exported."""
     console.until("nobody looks", 60)
-    assert "it is being started" in console.until("you follow, O takes over: a command runs")
+    assert "it is being started" in console.until("you follow, O takes over: command running")
     console.press("O")
     console.until("Take over INC-1")
     console.press("\r")
@@ -259,7 +259,7 @@ def test_a_session_that_is_cut_loses_nothing_and_does_nothing_twice(lab: Machine
         office.machine.ssh("touch /root/go-on")
         with slow_link(lab, 1) as second, office.session(second) as console:
             from_the_command_to_the_end(console, office)
-            assert len(office.consoles()) == 1, "the first one has a session that nobody has told it was removed"
+            assert len(office.consoles()) == 1, "the first one has a session that nobody has told it is gone"
     assert office.ran() == ["look", "start-anew", "healthy", "tell"]
     assert [(job.kind, job.state) for job in list_jobs()] == [("runbook", "ok")]
     timeline_is_whole(office)

@@ -167,7 +167,7 @@ async def test_a_user_who_may_not_see_all_is_told(lab: MachineLab, machine: Mach
     config = replace(machine.config(), user="plain")
     host = open_host("journal1", config, lab.ssh())
     try:
-        with pytest.raises(HostError, match="may not be read by this user"):
+        with pytest.raises(HostError, match="is not readable by this user"):
             await opened(host).page(AtEnd(), older=True, limit=10, where=EVERYTHING)
     finally:
         await host.close()

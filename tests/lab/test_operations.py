@@ -229,7 +229,7 @@ def test_a_command_whose_end_nobody_saw_is_unknown_wherever_it_is_told(acts: Act
     acts.web.ssh(f"read -r _ pid _ keeper _ <~/.cache/lilfox/jobs/{job}/pid; kill -9 $keeper $pid")
     unknown = ended(job)
     assert (unknown.state, unknown.exit_code) == ("unknown", 1)
-    assert "nobody saw how this ended: systemctl restart -- slow.service" in unknown.message
+    assert "the outcome of this command is unknown: systemctl restart -- slow.service" in unknown.message
     assert f"lilfox jobs checked {job}" in unknown.hint
     assert [each.id for each in unsettled(list_jobs())] == [job]
     told = [entry.what for entry in entries(incident.id) if isinstance(entry.what, JobEnded)]
@@ -278,10 +278,10 @@ def test_a_process_is_signalled_and_what_came_of_it_is_said(acts: Acts) -> None:
 def test_a_number_that_was_given_again_is_left_alone(acts: Acts) -> None:
     pid, ticks = acts.sleeper()
     done = acts.send("KILL", pid, ticks - 1)
-    assert (done.state, "has ended meanwhile; nothing was sent" in done.message) == ("failed", True)
+    assert (done.state, "has already ended; no signal was sent" in done.message) == ("failed", True)
     assert acts.web.ssh(f"kill -0 {pid} && echo there") == "there\n"
     acts.web.ssh("systemctl stop nap")
-    assert "nothing was sent" in acts.send("TERM", pid, ticks).message
+    assert "no signal was sent" in acts.send("TERM", pid, ticks).message
 
 
 # ---- bans -------------------------------------------------------------------------------------------------------

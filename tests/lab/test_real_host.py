@@ -216,7 +216,7 @@ async def test_a_service_is_asked_from_the_host(config: Config, machine: Machine
         await watch.numbers("web1")
         await until(lambda: level() is Level.GOOD, what="the service is good")
         await there(machine, "systemctl kill --signal=KILL lilfox-web")
-        await until(lambda: level() is Level.FAILING, what="the service was removed")
+        await until(lambda: level() is Level.FAILING, what="the service is gone")
         await there(machine, f"systemctl reset-failed; systemd-run --quiet --unit=lilfox-web {serve}")
         await until(lambda: level() is Level.GOOD, what="the service is good again")
     await there(machine, "systemctl stop lilfox-web")

@@ -88,7 +88,7 @@ class Recovered:
     def crash(self) -> None:
         """The unit's process is killed, and systemd knows."""
         self.machine.ssh(f"kill -9 {self.pid()}")
-        wait_for(lambda: self.pid() == "0", what="systemd knows that it was removed")
+        wait_for(lambda: self.pid() == "0", what="systemd knows that it is gone")
 
     def health(self) -> str:
         """The status that it answers, once it listens."""

@@ -110,5 +110,5 @@ def test_one_that_is_stopped_once_its_restart_is_decided_stays_down(loop: Recove
     machine.ssh(f"systemctl stop {UNIT}")
     config = load(loop.config).config
     done = ended(start(request_of("backend", config.recovery["backend"], False, str(loop.config))))
-    assert (done.state, "was stopped by order meanwhile" in done.message) == ("failed", True), done
+    assert (done.state, "was stopped on purpose in the meantime" in done.message) == ("failed", True), done
     assert machine.ssh(f"systemctl show -P ActiveState {UNIT}").strip() == "inactive"

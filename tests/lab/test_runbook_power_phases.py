@@ -57,7 +57,7 @@ def test_at_any_moment_of_a_run_each_command_ran_once_or_not_at_all(
     machine.up()
     ended = run.ended(job)
     count = counted(machine)
-    assert count == sorted(set(count)), "none ran twice, and each behind the one earlier"
+    assert count == sorted(set(count)), "none ran twice, and each behind the one before"
     for step in range(1, STEPS + 1):
         result = run.results(job, step).get("app-1")
         if result is None or (result.state == "failed" and result.exit_status is None):
@@ -127,7 +127,7 @@ def test_a_power_cut_in_the_way_back_stops_it_and_is_unknown(run: OnMachine, mac
     assert counted(machine) == ["one", "two", "two-back"]
     state = run.state(job)
     assert state is not None
-    assert [step.commands[0].state for step in state.steps] == ["done", "done"], "neither is said to be undone"
+    assert [step.commands[0].state for step in state.steps] == ["done", "done"], "neither is said to be taken back"
     run.order(job, LookAgain(run=unknown.run))
     run.until(job, "unknown", 2, 2)
     run.order(job, FinishRun())

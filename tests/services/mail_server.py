@@ -36,7 +36,7 @@ class Box:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         if self.busy:
-            return "451 4.3.0 retry later"
+            return "451 4.3.0 try again later"
         assert isinstance(envelope.content, bytes)
         message = email.message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(message, EmailMessage)

@@ -43,9 +43,9 @@ def configured(folder: Path, rules: dict[str, str], named: str, notifiers: str =
     [
         ({"bad.yml": BROKEN}, "bad.yml", "{}", r"bad\.yml:\d+: not valid YAML"),
         ({"good.yml": QUIET, "bad.yml": BROKEN}, "'*.yml'", "{}", r"bad\.yml:\d+: not valid YAML"),
-        ({"good.yml": QUIET}, "good.yml, gone.yml", "{}", r"no file fits \S*gone\.yml"),
+        ({"good.yml": QUIET}, "good.yml, gone.yml", "{}", r"no file matches \S*gone\.yml"),
         ({"partly.yml": QUIET.replace("> 1}]", ">}]")}, "partly.yml", "{}", r"partly\.yml:1: g/Not: expr: "),
-        ({"good.yml": GOOD}, "good.yml", NOBODY, "pager is not told since"),
+        ({"good.yml": GOOD}, "good.yml", NOBODY, "pager has not been notified since"),
     ],
     ids=["broken", "one of two broken", "missing", "a bad rule", "a notifier"],
 )

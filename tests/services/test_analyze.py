@@ -91,7 +91,7 @@ async def test_a_process_that_is_killed_is_told(large: Path) -> None:
     running = asyncio.create_task(analyze([log], EVERYTHING, processes=2))
     await until(lambda: len(counting()) == 2)
     os.kill(counting()[0].pid, signal.SIGKILL)
-    with pytest.raises(LilFoxError, match=r"has ended \(exit status -9\)"):
+    with pytest.raises(LilFoxError, match=r"has exited \(exit status -9\)"):
         await running
     assert counting() == []
     await log.close()

@@ -212,7 +212,7 @@ async def test_the_config_says_which_series_are_meant(tmp_path: Path) -> None:
             assert rewound.hosts["db"].summary is not None
 
             elsewhere = service("checkout", series={"job": "nobody"})
-            with pytest.raises(LilFoxError, match=r'no series of requests there .*job="nobody"'):
+            with pytest.raises(LilFoxError, match=r'no request series there .*job="nobody"'):
                 await past.chart(elsewhere, REQUESTS, start, end, STEP_S)
             meant = service("checkout", series={"job": "shop", "instance": "10.0.0.7:8000"})
             assert await past.chart(meant, REQUESTS, start, end, STEP_S) is not None

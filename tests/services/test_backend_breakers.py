@@ -86,7 +86,7 @@ async def test_envoy() -> None:
 async def test_a_gauge_of_ones_own_means_what_the_config_says_and_nothing_before() -> None:
     without = await look(GAUGE)
     assert states(without) == {}
-    assert "circuit_breaker_state means with 0, 1, 2 is unknown" in str(without.incomplete)
+    assert "unknown values 0, 1, 2 of circuit_breaker_state" in str(without.incomplete)
     assert without.findings == ()
     one = await look(GAUGE, states={"0": "closed", "1": "half-open", "2": "open"})
     assert states(one) == {"a": BreakerState.CLOSED, "b": BreakerState.HALF_OPEN, "c": BreakerState.OPEN}
@@ -123,7 +123,7 @@ async def test_opossum_which_has_counters_only() -> None:
 async def test_pages_that_are_none_are_told() -> None:
     async with serving(page(b"<html>login</html>", head="Content-Type: text/html\r\n")) as port:
         backend = breakers.open_backend("b", breakers.Options(url=f"http://127.0.0.1:{port}/x"), None)
-        with pytest.raises(BackendError, match="a page for people"):
+        with pytest.raises(BackendError, match="an HTML page, not metrics"):
             await backend.read()
     async with serving(page(b"half a li", head="Content-Type: text/plain\r\n")) as port:
         backend = breakers.open_backend("b", breakers.Options(url=f"http://127.0.0.1:{port}/x"), None)

@@ -52,7 +52,7 @@ async def test_the_pool_and_who_blocks_whom_are_as_psql_says(postgres: Postgres)
     assert reading.values[Series("postgresql_connections_max")] == 100
     assert reading.values[Series("postgresql_connections_used")] == 6
     assert {each.level for each in reading.findings} == {Level.DEGRADED}
-    assert f"waits for a lock of {pids[0]}" in " ".join(str(each.text) for each in reading.findings)
+    assert f"for a lock held by {pids[0]}" in " ".join(str(each.text) for each in reading.findings)
     line = "  ".join(str(each.text) for each in postgresql.headline(reading.values))
     assert line.startswith("2 active  2 idle  1 idle in transaction  2 waiting  6/100")
 
@@ -84,7 +84,7 @@ async def test_slow_statements_are_those_of_psql_and_are_planned_without_being_r
     statements = [str(row["statement"]) for row in table(await backend.read(), "slow_statements")]
     assert any("count(*) FROM orders" in statement for statement in statements)
     assert not any("lilfox" in statement or "EXPLAIN" in statement for statement in statements)
-    with pytest.raises(BackendError, match="no longer among"):
+    with pytest.raises(BackendError, match="no longer in the statistics"):
         await backend.explain("12345")
     await backend.close()
 
@@ -165,7 +165,7 @@ async def test_a_deadlock_and_an_idle_transaction_are_told(postgres: Postgres) -
         reading = await backend.read()
         idle = [str(each.text) for each in reading.findings]
         assert len(idle) == 2
-        assert f"{first.info.backend_pid} of {SUPERUSER} has been idle in a transaction for" in " ".join(idle)
+        assert f"{first.info.backend_pid} of {SUPERUSER} has been idle in transaction for" in " ".join(idle)
         wait_for_each_other(postgres, first, second)
     finally:
         first.close()
@@ -182,7 +182,7 @@ async def test_a_role_that_may_not_see_others_is_told_to_be_incomplete(postgres:
     other.execute("SELECT 1")
     try:
         plain = await one_look(opened(postgres, user="plain"))
-        wait_for(lambda: states_by_psql(postgres) == {"idle in transaction": 1}, what="its session was removed")
+        wait_for(lambda: states_by_psql(postgres) == {"idle in transaction": 1}, what="its session is gone")
         for _ in range(100):  # psql itself is seen until its session is gone
             watcher = await one_look(opened(postgres, user="watcher"))
             by_psql_states = states_by_psql(postgres)
@@ -217,8 +217,10 @@ async def test_without_the_library_the_extension_alone_counts_nothing() -> None:
         before = await one_look(opened(without))
         without.csv("CREATE EXTENSION pg_stat_statements")
         after = await one_look(opened(without))
-    assert note(before, "slow_statements").startswith("not counted: set shared_preload_libraries")
-    assert note(after, "slow_statements").startswith("not counted: the extension is there, its library is not loaded")
+    assert note(before, "slow_statements").startswith("no statement statistics: set shared_preload_libraries")
+    assert note(after, "slow_statements").startswith(
+        "no statement statistics: the extension is installed, but its library is not loaded"
+    )
 
 
 async def test_a_standby_its_primary_and_the_slot_between_them(postgres: Postgres) -> None:

@@ -95,7 +95,9 @@ async def test_what_is_wrong_is_found(server: RedisServer) -> None:
     assert reading.findings[0].level is Level.FAILING
     assert str(reading.findings[0].text).startswith("memory ")
     server.cli("replicaof", "127.0.0.1", "1")
-    assert "has lost its master 127.0.0.1:1" in " ".join(str(each.text) for each in (await backend.read()).findings)
+    assert "has lost the connection to its master 127.0.0.1:1" in " ".join(
+        str(each.text) for each in (await backend.read()).findings
+    )
     await backend.close()
 
 

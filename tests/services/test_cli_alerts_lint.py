@@ -130,7 +130,7 @@ def test_the_targets_of_the_configuration_are_asked_what_rules_select(rules: Pat
     found = selecting_nothing("--config", config)
     assert list(found) == ["Gone", "Teapot", "Misspelt"]
     assert found["Gone"] == "series with this name exist, but with other labels"
-    assert "no answer of this status yet" in found["Teapot"]
+    assert "no response with this status yet" in found["Teapot"]
     assert selecting_nothing("--config", config, rules / "rules.yml") == found
     done = lilfox("--language", "en", "alerts", "lint", "--config", config)
     assert done.stderr.startswith("series could not be queried: app: 127.0.0.1:1 refuses the connection")

@@ -61,7 +61,7 @@ def test_a_late_plan_exits_1_and_says_so(config: Path, store: Path) -> None:
 def test_a_plan_that_never_ran_is_no_failure(config: Path) -> None:
     done = lilfox("--config", config, "check")
     assert done.returncode == 0, done.stdout
-    assert "backup yet is missing" in done.stdout
+    assert "there is no backup yet" in done.stdout
 
 
 def test_a_store_that_is_not_there_is_one(config: Path, store: Path) -> None:

@@ -183,7 +183,11 @@ def test_amtool_takes_the_alertmanager_yml(config: Path) -> None:
     assert mail["auth_password_file"] == "/etc/alertmanager/secrets/mail-password"
     assert receivers["chat"]["webhook_configs"][0]["url_file"] == "/etc/alertmanager/secrets/chat-url"
     assert receivers["chat"]["webhook_configs"][0]["send_resolved"] is False
-    for note in ("ring: Alertmanager has no bell", "page: Alertmanager has no command", "up: that is an Alertmanager"):
+    for note in (
+        "ring: Alertmanager has no bell",
+        "page: Alertmanager has no command",
+        "up: this notifier is itself an Alertmanager",
+    ):
         assert f"# {note}" in text
     routed = judged("amtool", "config", "routes", "test", f"--config.file={made}", "severity=critical", "team=db")
     assert set(routed.strip().split(",")) == {"mail", "plain", "chat", "hook"}

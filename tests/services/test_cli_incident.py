@@ -119,9 +119,9 @@ def test_of_several_that_are_open_it_is_said_which_is_the_current_one(state: Pat
     )
     assert "INC-1  current" in incident("list", "--all")
     incident("open", "the", "newest")
-    assert "INC-3 is open, too, and is the current one" in incident("reopen", "INC-2")
+    assert "INC-3 is also open and is the current one" in incident("reopen", "INC-2")
     incident("close", "INC-2")
-    assert "INC-3 is open, too, and is the current one" in incident("close", "INC-1")
+    assert "INC-3 is also open and is the current one" in incident("close", "INC-1")
     assert "is the current one" not in incident("close")
 
 
@@ -132,7 +132,7 @@ def test_what_was_altered_exits_1_and_is_named(state: Path) -> None:
     timeline = state / "INC-1/timeline.jsonl"
     timeline.write_bytes(timeline.read_bytes().replace(b'"y"', b'"z"'))
     told = incident("verify", code=1)
-    assert "timeline.jsonl:2: this is not what was written" in told
+    assert "timeline.jsonl:2: this differs from what was written" in told
     assert document("verify")["intact"] is False
     assert "**altered**: timeline.jsonl:2" in incident("export")
 
@@ -140,7 +140,7 @@ def test_what_was_altered_exits_1_and_is_named(state: Path) -> None:
 def test_read_only_reads_and_writes_nothing(state: Path) -> None:
     incident("open", "x")
     for words in (("open", "y"), ("note", "y"), ("close",), ("evidence", "/etc/hostname"), ("take-over",)):
-        assert "cannot be changed with read_only" in incident(*words, "--read-only", code=1)
+        assert "cannot be changed in read_only mode" in incident(*words, "--read-only", code=1)
     incident("show", "--read-only")
     assert len(book.entries("INC-1")) == 1
 

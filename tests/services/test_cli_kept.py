@@ -61,7 +61,7 @@ def test_what_a_restore_keeps_is_shown_and_let_go_and_then_not_undone(tmp_path: 
     done = lab.lilfox("restore", name, "--forget")
     assert done.returncode == 2
     assert all(line in done.stderr for line in kept)
-    assert "nobody is here to say yes" in done.stderr
+    assert "there is no terminal to confirm it" in done.stderr
     done = lab.lilfox("restore", name, "--forget", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)

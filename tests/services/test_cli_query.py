@@ -89,7 +89,7 @@ def test_a_rate_is_scraped_for_a_while_and_the_window_is_said(config: Path) -> N
     rates = sorted(one["value"] for one in document["series"])
     assert rates == pytest.approx([7 / 0.4, 8 / 0.4], rel=0.15)
     assert document["notes"][0] == "scraped for 5 s"
-    assert document["notes"][1].startswith("longer ranges of the expression are taken as 5")
+    assert document["notes"][1].startswith("longer ranges in the expression are shortened to 5")
 
 
 def test_a_range_is_scraped_step_by_step(config: Path) -> None:
@@ -127,9 +127,9 @@ def test_the_words_of_the_prometheus_come_with_a_caret(server: PrometheusServer,
     [
         (["sum(level"], 2, "unclosed left parenthesis"),
         ([], 2, "no expression given"),
-        (["level", "--at", "10m"], 2, "--at cannot be answered"),
+        (["level", "--at", "10m"], 2, "--at cannot be evaluated"),
         (["level", "--range", "1h"], 2, "up to 5m"),
-        (["level", "--step", "5s"], 2, "--step is of a range"),
+        (["level", "--step", "5s"], 2, "--step needs a range"),
         (["level", "--prometheus", "prometheus:9090"], 2, "not an address"),
         (["level", "--prometheus", "http://u:secret@p:9090"], 2, "the address contains a user or password"),
         (["level", "--prometheus", "http://127.0.0.1:1"], 1, "127.0.0.1:1 refuses the connection"),

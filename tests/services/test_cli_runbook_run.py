@@ -72,8 +72,8 @@ def test_a_failure_is_1_or_3_where_something_is_changed_and_undone_it_is_1(lab: 
     assert not (lab.on_host("web1") / "made").exists()
     again = run(lab, "--yes", "--resume", json.loads(undone.stdout)["run"])
     assert again.returncode == 1
-    assert "nothing goes on behind that without querying" in again.stderr
-    assert "start a new run, or go on with this one step by step" in again.stderr
+    assert "nothing after that continues without confirmation" in again.stderr
+    assert "start a new run, or continue this one step by step" in again.stderr
     assert not (lab.on_host("web1") / "made").exists()
     lab.write(fence("false"))
     assert run(lab, "--yes").returncode == 1
@@ -106,13 +106,13 @@ def test_the_first_run_of_a_file_that_nobody_chose_is_2_until_somebody_says_yes(
     refused = run(lab)
     assert refused.returncode == 2
     assert f"first run of {lab.path} here (sha256 {lab.sha256[:12]}…); its commands: 1 reads" in refused.stderr
-    assert "then say --yes" in refused.stderr
+    assert "then add --yes" in refused.stderr
     assert list_jobs() == []
     assert run(lab, "--yes").returncode == 0
     assert run(lab).stdout == "read only\n", "it is remembered"
     lab.write(fence("echo read only, but otherwise"))
     changed = run(lab)
-    assert (changed.returncode, "was changed since it was allowed" in changed.stderr) == (2, True)
+    assert (changed.returncode, "has changed since it was allowed" in changed.stderr) == (2, True)
     lab.configure(more=f"runbooks: {{folders: [{lab.path}]}}\n")
     assert run(lab).returncode == 0, "the configuration names it"
 
@@ -173,7 +173,7 @@ def test_a_secret_comes_by_reference_alone(lab: RunbookLab, monkeypatch: pytest.
     )
     refused = run(lab, "--yes", "--var", "pw=hunter2canary")
     assert refused.returncode == 2
-    assert "everybody on this machine can read it" in refused.stderr
+    assert "everybody on this machine can read a command line" in refused.stderr
     monkeypatch.setenv("DB_PW", "hunter2canary")
     done = run(lab, "--yes", "--var", "pw=env:DB_PW")
     assert done.stdout.splitlines() == ["13", "1"], "the command's own variable alone has it"
@@ -215,8 +215,8 @@ def test_a_run_that_goes_on_already_is_named_and_how_to_go_on_with_it(lab: Runbo
     job = lab.begin()
     done = run(lab, "--yes")
     assert done.returncode == 1
-    assert f"job {job} acts on it since" in done.stderr
-    assert f"go on with it: lilfox runbook run --resume {job}" in done.stderr
+    assert f"job {job} has been working on it since" in done.stderr
+    assert f"resume it: lilfox runbook run --resume {job}" in done.stderr
     assert lilfox("--config", lab.config, "runbook", "run", "--resume", job, "--yes").returncode == 0
 
 
@@ -243,5 +243,5 @@ def test_a_job_that_ends_before_it_listens_tells_its_own_reason(
 
     assert asyncio.run(attend()) == 1
     told = capsys.readouterr().err
-    assert "was changed since it was read; nothing was run" in told
-    assert "takes no orders" not in told
+    assert "has changed since it was read; nothing was run" in told
+    assert "accepts no orders" not in told

@@ -71,11 +71,11 @@ async def test_what_a_command_prints_is_read_once_and_stays(opened: Opened, tmp_
 
 async def test_a_traceback_is_one_record(opened: Opened) -> None:
     first = "2026-01-02 03:04:05,123 - app - ERROR - it broke"
-    last = "2026-01-02 03:04:06,123 - app - INFO - recovered"
+    last = "2026-01-02 03:04:06,123 - app - INFO - well again"
     trace = "Traceback (most recent call last):\\n  File x\\nValueError: no"
     source = opened("printf", f"{first}\\n{trace}\\n{last}\\n")
     page = await newest(source)
-    assert [record.entry.message for record in page.records][1] == "recovered"
+    assert [record.entry.message for record in page.records][1] == "well again"
     fault = page.records[0].entry.fault
     assert fault is not None
     assert fault.type == "ValueError"
@@ -242,7 +242,7 @@ async def test_where_nothing_may_be_changed_a_command_is_run_if_it_is_known_to_r
         if argv[0] == "cat":
             assert len(raws(await newest(source))) == 1
         else:
-            with pytest.raises(NotAllowed, match=f"{argv[0]} is unknown to only read"):
+            with pytest.raises(NotAllowed, match=f"{argv[0]} is not known to only read"):
                 await newest(source)
         await source.close()
     await host.close()

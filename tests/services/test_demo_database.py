@@ -99,7 +99,7 @@ async def test_half_of_the_users_are_deleted_and_restored_under_traffic(stack: S
     await stack.fault("database", "users")
     assert ask(stack, USERS)[0] == "1000"
     assert stack.faults() == []
-    with pytest.raises(LilFoxError, match="come back by itself"):
+    with pytest.raises(LilFoxError, match="does not recover its lost data"):
         await stack.heal("database")
     done = await run(config, "restore", "latest", "--source", "database", "--yes", "--end-sessions")
     assert done.returncode == 0, done.stderr

@@ -128,5 +128,5 @@ def test_without_a_schedule_nothing_is_made() -> None:
 
 def test_a_path_with_a_new_line_is_refused() -> None:
     for export in (crontab, systemd_timers):
-        with pytest.raises(UsageError, match="cannot hold this path"):
+        with pytest.raises(UsageError, match="cannot contain this path"):
             export(config(), Path("/etc/a\nb.yaml"))

@@ -77,7 +77,7 @@ async def test_oddities_of_a_healthy_answer_are_in_the_detail() -> None:
         (never, "within 1 s"),
         (drip, "within 1 s"),
         (says(b""), "closed the connection"),
-        (says(b"SSH-2.0-OpenSSH_10.0\r\n\r\n"), "does not answer in HTTP"),
+        (says(b"SSH-2.0-OpenSSH_10.0\r\n\r\n"), "does not speak HTTP"),
         (says(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\nhalf"), "closed the connection"),
     ],
 )

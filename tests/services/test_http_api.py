@@ -35,11 +35,14 @@ async def asked(talk: Talk, text: str = "up", **config: object) -> object:
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (page(b"<html>Welcome</html>"), "something that is not Prometheus' API: <html>Welcome"),
-        (page(b'{"status":"success"'), "not Prometheus' API"),
-        (page(b'{"status":"success","data":{"resultType":"tensor","result":[1,"2"]}}'), "not Prometheus' API"),
+        (page(b"<html>Welcome</html>"), "does not respond like the Prometheus API: <html>Welcome"),
+        (page(b'{"status":"success"'), "does not respond like the Prometheus API"),
+        (
+            page(b'{"status":"success","data":{"resultType":"tensor","result":[1,"2"]}}'),
+            "does not respond like the Prometheus API",
+        ),
         (page(b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}'), "native histograms"),
-        (page(b"[" * 100_000), "not Prometheus' API"),
+        (page(b"[" * 100_000), "does not respond like the Prometheus API"),
         (page(b"no", status="401 Unauthorized"), "answers 401: no"),
         (page(b"404 page not found", status="404 Not Found"), "answers 404"),
         (page(b"oops", status="500 Internal Server Error"), "answers 500: oops"),
@@ -49,7 +52,7 @@ async def asked(talk: Talk, text: str = "up", **config: object) -> object:
             "query timed out",
         ),
         (page(b"password=hunter2", status="500 No"), r"answers 500: password=\*\*\*"),
-        (page(b"\x1f\x8bgarbage", head="Content-Encoding: gzip\r\n"), "packed answer that is broken"),
+        (page(b"\x1f\x8bgarbage", head="Content-Encoding: gzip\r\n"), "compressed answer that is corrupt"),
     ],
 )
 async def test_what_is_no_answer_is_a_sentence(answer: Talk, says: str) -> None:

@@ -105,7 +105,7 @@ async def test_no_right_to_read_is_said() -> None:
     host.answers = {
         "journalctl --lines=1 --output=json --no-pager": Completed(("journalctl",), 1, None, b"", HINT + words, 0.0)
     }
-    with pytest.raises(HostError, match="may not be read by this user"):
+    with pytest.raises(HostError, match="is not readable by this user"):
         await read(opened(host))
 
 
@@ -115,7 +115,7 @@ async def test_a_user_who_sees_only_their_own_entries_is_told() -> None:
     source = opened(host)
     await read(source)
     assert source.status.value is not None
-    assert "only entries of this user" in source.status.value.description
+    assert "only this user's entries" in source.status.value.description
     assert [sudo for _argv, sudo in host.argvs] == [False, False]
 
 
@@ -129,7 +129,7 @@ async def test_sudo_is_used_where_it_is_allowed_and_needed() -> None:
     await read(source)
     assert [sudo for _argv, sudo in host.argvs[-2:]] == [True, True]
     assert source.status.value is not None
-    assert "only entries" not in source.status.value.description
+    assert "only this user's entries" not in source.status.value.description
 
 
 async def test_an_unknown_unit_is_named_and_a_quiet_one_is_not() -> None:
@@ -188,7 +188,7 @@ async def test_entries_that_are_gone_after_an_outage_are_told_of() -> None:
         following.cancel()
         await asyncio.wait([following])
     assert [message[:2] for message in messages(got)[5:]] == ["! ", "m9", "m1", "m1"]
-    assert "no longer has the last entry" in messages(got)[5]
+    assert "no longer contains the last entry" in messages(got)[5]
 
 
 async def test_a_link_that_is_cut_before_anything_matched_is_no_gap() -> None:

@@ -248,10 +248,10 @@ async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path, host: Hos
     os.mkfifo(tmp_path / "pipe")
     for path, words in (
         (tmp_path / "none.log", "on web: no such file"),
-        (tmp_path / "none" / "no.log", "such file is missing"),
+        (tmp_path / "none" / "no.log", ": no such file"),
         (tmp_path, "is a directory"),
-        (tmp_path / "pipe", "not a file but a pipe"),
-        (Path("/dev/null"), "not a file but a pipe, a socket or a device"),
+        (tmp_path / "pipe", "is a pipe"),
+        (Path("/dev/null"), "is a pipe, a socket or a device, not a file"),
     ):
         source = source_on(host, path)
         with pytest.raises(FileRefused, match=words):

@@ -105,7 +105,7 @@ async def test_without_leave_it_is_refused_and_sudo_is_not_tried(
     stack.enter_context(sudoers(f"{user} ALL=(ALL) NOPASSWD: ALL"))
     host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
     source = source_on(host, folder / "app.log", sudo=False)
-    with pytest.raises(NotReadable, match="may not be read by this account") as caught:
+    with pytest.raises(NotReadable, match="is not readable by this account") as caught:
         await source.page(AtEnd(), older=True, limit=5, where=EVERYTHING)
     assert "sudo: true" in str(caught.value.hint)
     await source.close()

@@ -117,7 +117,7 @@ async def test_more_of_one_nanosecond_than_the_server_gives_is_refused_and_not_l
     async with server.running(), opened(server) as source:
         for number in range(31):
             server.add(at, f"line {number}", job="app")
-        with pytest.raises(LilFoxError, match="more than 30 entries at one nanosecond"):
+        with pytest.raises(LilFoxError, match="more than 30 entries in one nanosecond"):
             await read(source)
         assert isinstance(source.status.state, Unavailable)
 
@@ -232,10 +232,13 @@ async def test_what_passes_is_tried_again(server: LokiServer) -> None:
         (Reply(500, "it broke"), "answers 500: it broke"),
         (Reply(400, "parse error at line 1, col 3: unexpected x"), "answers 400: parse error at line 1, col 3"),
         (Reply(404, "404 page not found"), "answers 404"),
-        (Reply(200, "<html>hello</html>"), "answers something that is no JSON: <html>"),
-        (Reply(200, {"data": {"resultType": "matrix", "result": []}}), "answers no streams of log lines"),
-        (Reply(200, {"data": {"resultType": "streams", "result": [{"values": [["x"]]}]}}), "answers no streams"),
-        (Reply(200, "[" * 100_000), "answers something that is no JSON"),
+        (Reply(200, "<html>hello</html>"), "does not return JSON: <html>"),
+        (Reply(200, {"data": {"resultType": "matrix", "result": []}}), "does not return log streams"),
+        (
+            Reply(200, {"data": {"resultType": "streams", "result": [{"values": [["x"]]}]}}),
+            "does not return log streams",
+        ),
+        (Reply(200, "[" * 100_000), "does not return JSON"),
         (Reply(200, b"\x1f\x8b junk", {"Content-Encoding": "gzip"}), "cannot be asked"),
     ],
 )
@@ -340,7 +343,7 @@ async def test_following_survives_outages_and_takes_what_comes_late(server: Loki
             server.add(base, "during the outage", job="app")
             server.add(base - 2 * 10**9, "late", job="app")
             await until(lambda: len(got) == 12, what="all that came")
-            await until(lambda: isinstance(source.status.state, Ready), what="it is recovered")
+            await until(lambda: isinstance(source.status.state, Ready), what="it is well again")
             assert not following.done()
         finally:
             following.cancel()

@@ -96,7 +96,7 @@ async def test_a_password_is_neither_sent_in_the_clear_nor_shown(
         with pytest.raises(LilFoxError, match="535") as caught:
             await mail(port, authority, **login).tell(notice())
         assert "s3cret" not in f"{caught.value} {caught.value.hint} {caught.value!r}"
-        with pytest.raises(LilFoxError, match="not encrypted"):
+        with pytest.raises(LilFoxError, match="unencrypted connection"):
             await mail(port, None, tls="none", **login).tell(notice())
 
 

@@ -168,7 +168,7 @@ async def test_several_databases_are_swapped_together_or_not_at_all(server: Post
     assert server.csv("SELECT x FROM t", database="one") == [["changed"]]
     assert server.csv("SELECT x FROM t", database="two") == [["changed"]]
     without_others(server)
-    with pytest.raises(UsageError, match="not among those to restore to: one"):
+    with pytest.raises(UsageError, match="not among the target databases: one"):
         target(options_for(server, "one"), kept.goal())
 
 
@@ -310,7 +310,7 @@ async def test_one_table_with_other_columns_now_is_refused(server: Postgres, sho
     kept = await dumped(shop)
     script(server, "ALTER TABLE users ADD COLUMN age int", "shop")
     into = target(shop, one_table(kept))
-    with pytest.raises(Exception, match=r"its columns are others now: \+age integer"):
+    with pytest.raises(Exception, match=r"its columns have changed: \+age integer"):
         await into.stage(lambda _done: None)
     await into.discard()
     assert databases(server) == ["shop"]

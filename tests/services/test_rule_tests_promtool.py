@@ -53,7 +53,7 @@ FORMS = {
     "labels that are a list": "tests: [{alert_rule_test: [{alertname: A, exp_alerts: [{exp_labels: [a]}]}]}]",
     "an alert that nobody has": "tests: [{alert_rule_test: [{eval_time: 1m, alertname: A, exp_alerts: [{}]}]}]",
     "a merged mapping": "tests:\n- &a {name: a, external_labels: &l {x: y}}\n- {<<: *a, name: b}\n",
-    "a file that does not exist": "rule_files: [nosuch.yml]\ntests: [{interval: 1m}]",
+    "a file that is not there": "rule_files: [nosuch.yml]\ntests: [{interval: 1m}]",
     "a pattern that is none": "rule_files: ['[a.yml']\ntests: []",
     "values without a series": "tests: [{input_series: [{values: '1 2'}]}]",
     "a series without values": "tests: [{input_series: [{series: up}], promql_expr_test: [{expr: up}]}]",
@@ -131,6 +131,6 @@ def test_the_command_tells_what_was_expected_and_came_and_exits_as_promtool() ->
     assert both.returncode == 1
     assert f"{good}: good, 4 expectations met\n{broken}: FAILED, 1 problem\n" in both.stdout
     assert f"  {broken}:5: x:y at 1m:\n" in both.stdout
-    assert "expected, did not come: x:y 3.0\n" in both.stdout
-    assert "came, was not expected: x:y 2.0\n" in both.stdout
+    assert "expected, but missing: x:y 3.0\n" in both.stdout
+    assert "unexpected: x:y 2.0\n" in both.stdout
     assert lilfox("alerts", "test", "--prometheus2", str(good)).returncode == 0

@@ -101,7 +101,7 @@ def test_while_a_change_waits_to_be_ordered_it_is_read_beside(lab: RunbookLab) -
         job = lab.begin()
         lab.run_one(job, 1)
         lab.until(job, "done", 1)
-        wait_for(lambda: len(asked) >= 2, timeout_s=60, what="it is read, and refresh")
+        wait_for(lambda: len(asked) >= 2, timeout_s=60, what="it is read, and read again")
         assert measured(incident) == []
         lab.run_one(job, 2)
         lab.until(job, "done", 2)
@@ -163,4 +163,4 @@ def test_what_cannot_be_kept_is_said_and_the_command_runs(lab: RunbookLab) -> No
     assert job.state == "ok", job.message
     assert (lab.on_host("web1") / "made").exists()
     said = [each.text for each in EventReader(lab.job_folder(job.id)).read() if isinstance(each, MessageLogged)]
-    assert sum("no metrics were kept as evidence" in each for each in said) == 2
+    assert sum("no metrics were saved as evidence" in each for each in said) == 2

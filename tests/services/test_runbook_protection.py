@@ -103,7 +103,7 @@ def test_the_word_of_a_runbook_that_lilfox_brings_counts_where_something_may_be_
         filled = fill(command, {}, ())
         assert let_through(Config(), ("localhost",), command, filled, made) == "read"
         if protected:
-            with pytest.raises(NotAllowed, match="it is unknown to only read"):
+            with pytest.raises(NotAllowed, match="not known to only read"):
                 let_through(Config(read_only=True), ("localhost",), command, filled, made)
         else:
             assert let_through(Config(read_only=True), ("localhost",), command, filled, made) == "read"
@@ -179,7 +179,7 @@ async def test_what_offers_choices_only_reads(config: Config, tmp_path: Path) ->
         "tail -f /etc/hostname",
         f"sh -c 'touch {made}'",
     ):
-        with pytest.raises(LilFoxError, match="unknown to read only"):
+        with pytest.raises(LilFoxError, match="not known to read only"):
             await offered(config, Variable(name="x", from_=text), ("localhost",))
     assert not made.exists()
     found = await offered(config, Variable(name="x", from_="echo $PGOPTIONS; echo b"), ("localhost",))

@@ -62,7 +62,7 @@ def test_a_variable_that_the_host_does_not_set_stops_the_command_before_it_begin
     job = lab.run_all(lab.begin())
     result = lab.results(job.id, 2)["web1"]
     assert (job.state, result.state, result.exit_status) == ("partly", "failed", None)
-    assert "$NOSUCH is set neither by a command before this one in its fence nor by the host" in result.message
+    assert "neither an earlier command of its fence nor the host sets $NOSUCH" in result.message
     assert "may have changed something" not in job.hint
     home = lab.on_host("web1")
     assert ((home / "made").exists(), (home / "ran").exists()) == (True, False)
@@ -128,10 +128,10 @@ def test_a_value_that_names_no_host_is_refused_before_the_first_step(lab: Runboo
     lab.write(fence("touch first", WEB1), fence("touch second", '{"risk":"change","host":"<where>"}'))
     refused = lilfox("--config", lab.config, "runbook", "run", lab.path, "--yes", "--var", "where=web9")
     assert refused.returncode == 2
-    assert "<where>: host is missing web9 in the configuration" in refused.stderr
+    assert "<where>: there is no host web9 in the configuration" in refused.stderr
     assert "available hosts: here, web1, web2" in refused.stderr
     job = lab.begin()
-    with pytest.raises(OrderRefused, match="<where>: host is missing web9"):
+    with pytest.raises(OrderRefused, match="<where>: there is no host web9"):
         lab.run_all(job, values={"where": "web9"})
     lab.order(job, FinishRun(abort=True))
     assert not (lab.on_host("web1") / "first").exists()

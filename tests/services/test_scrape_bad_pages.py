@@ -89,24 +89,24 @@ async def test_a_good_page_is_kept_with_what_is_known_of_the_scrape() -> None:
 @pytest.mark.parametrize(
     ("talk", "keys", "said"),
     [
-        (page(b"<!DOCTYPE html><html>", head="Content-Type: text/html\r\n"), {}, "page for people"),
-        (page(b"<html>", head=TEXT), {}, "page for people"),
+        (page(b"<!DOCTYPE html><html>", head="Content-Type: text/html\r\n"), {}, "an HTML page, not metrics"),
+        (page(b"<html>", head=TEXT), {}, "an HTML page, not metrics"),
         (page(b"{}", head="Content-Type: application/json\r\n"), {}, "sends application/json"),
-        (page(b"a 1\nb", head=TEXT), {}, "line 2 is no metric"),
-        (page(b"a 1\nb nope\n", head=TEXT), {}, "value is no number"),
+        (page(b"a 1\nb", head=TEXT), {}, "line 2 is not a metric"),
+        (page(b"a 1\nb nope\n", head=TEXT), {}, "value is not a number"),
         (page(b"a 1\n", head=OPENMETRICS), {}, "interrupted"),
         (page(b"a 1\nb 2\nc 3\n", head=TEXT), {"limits": ScrapeLimits(samples=2)}, "more than 2 samples"),
         (page(b'a{x="yyyy"} 1\n', head=TEXT), {"limits": ScrapeLimits(label_value_length=3)}, "longer than"),
-        (page(b"down", status="503 Service Unavailable"), {}, "answers 503"),
-        (page(b"", status="401 Unauthorized"), {}, "answers 401"),
+        (page(b"down", status="503 Service Unavailable"), {}, "returns 503"),
+        (page(b"", status="401 Unauthorized"), {}, "returns 401"),
         (page(b"", status="302 Found", head="Location: http://elsewhere.invalid/metrics\r\n"), {}, "not followed"),
         (page(b"", status="302 Found", head="Location: /metrics\r\n"), {}, "for ever"),
-        (says(b"SSH-2.0-OpenSSH_10.0\r\n\r\n"), {}, "does not answer in HTTP"),
+        (says(b"SSH-2.0-OpenSSH_10.0\r\n\r\n"), {}, "does not speak HTTP"),
         (says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na 1\n"), {}, "closed the connection"),
         (never, {"timeout_s": 0.2}, "within 0.2 s"),
-        (page(b"a 1\n", head=TEXT + "Content-Encoding: br\r\n"), {}, "not asked for"),
-        (page(b"no gzip", head=TEXT + "Content-Encoding: gzip\r\n"), {}, "broken or breaks off"),
-        (page(gzip.compress(b"a 1\n" * 99)[:-12], head=TEXT + "Content-Encoding: gzip\r\n"), {}, "breaks off"),
+        (page(b"a 1\n", head=TEXT + "Content-Encoding: br\r\n"), {}, "not requested"),
+        (page(b"no gzip", head=TEXT + "Content-Encoding: gzip\r\n"), {}, "corrupt or truncated"),
+        (page(gzip.compress(b"a 1\n" * 99)[:-12], head=TEXT + "Content-Encoding: gzip\r\n"), {}, "truncated"),
     ],
 )  # fmt: skip
 async def test_a_bad_page_is_refused_with_a_sentence(talk: Talk, keys: dict[str, Any], said: str) -> None:
@@ -197,7 +197,7 @@ async def test_a_million_series_of_many_targets_stop_where_the_store_is_full() -
     assert kept.size_bytes < 5 << 20
     assert kept.series_count > 8000
     assert refused
-    assert all(one.startswith("no room for 4000 series: there may be 4.0M") for one in refused)
+    assert all(one.startswith("no room for 4000 series: the limit is 4.0M") for one in refused)
 
 
 async def test_pages_that_are_refused_leave_nothing_in_memory() -> None:

@@ -112,7 +112,7 @@ async def test_an_answer_behind_an_answer_is_none() -> None:
 )
 async def test_what_is_no_http_is_refused(answer: bytes) -> None:
     async with serving(Server(answer)) as port, asking(port) as request:
-        with pytest.raises(NoPage, match="does not answer in HTTP"):
+        with pytest.raises(NoPage, match="does not speak HTTP"):
             await request.fetch()
 
 
@@ -145,7 +145,9 @@ async def test_is_asked_through_a_host_also_after_its_link_was_lost(lab: SshdLab
         async with serving(page(b"a 1\n")) as port, asking(port, host) as request:
             assert (await request.fetch()).content == b"a 1\n"
             sshd.kill()
-            with pytest.raises(NoPage, match=r"cannot ask from web|refuses|closed the connection|cut|no whole page"):
+            with pytest.raises(
+                NoPage, match=r"cannot send the request from web|refuses|closed the connection|cut|no complete page"
+            ):
                 await request.fetch()
             sshd.start()
             async with asyncio.timeout(60):

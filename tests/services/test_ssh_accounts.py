@@ -126,7 +126,7 @@ async def test_a_login_that_hangs_leaves_nothing_behind(
         with pytest.raises(CommandTimeout):
             async with host.loop("read -r _"):
                 pass
-        await until(lambda: not processes_of(name), what="the login that hung was removed")
+        await until(lambda: not processes_of(name), what="the login that hung is gone")
     await host.close()
 
 
@@ -141,7 +141,7 @@ async def test_a_slow_login_is_what_the_row_says_until_there_are_numbers(
         watch.monitor.focus("h")
         waits = "logging in for 2 s: the login shell's start-up files have not finished"
         await until(lambda: watch.monitor.overview.value and str(watch.row("h").reasons[0]) == waits, what=waits)
-        gave_up = "The login on h was not through within 3 s"
+        gave_up = "The login on h did not complete within 3 s"
         await until(lambda: str(watch.row("h").reasons[0]).startswith(gave_up), what=gave_up)
         assert ".bashrc" in str(watch.row("h").reasons[1])
         gone = watch.gone("h")
@@ -160,7 +160,7 @@ async def test_check_says_that_the_login_is_slow_and_leaves_nothing_there(
     name = user("/bin/bash", "sleep 1000\n")
     overview = await Monitor(Config(hosts={"h": lab.host(lab.sshd(), user=name)}, ssh=lab.ssh())).check_once(2.0)
     assert re.match(r"no answer within 2 s: logging in for \d s: the login shell", str(overview.hosts["h"].reasons[0]))
-    await until(lambda: not processes_of(name), what="the login that was given up was removed")
+    await until(lambda: not processes_of(name), what="the login that was given up is gone")
 
 
 @pytest.mark.parametrize(("shell", "says"), [("/bin/false", "it said nothing"), ("/usr/sbin/nologin", "not available")])
@@ -168,7 +168,7 @@ async def test_a_shell_that_runs_nothing_is_named(
     lab: SshdLab, user: Callable[..., str], shell: str, says: str
 ) -> None:
     host = open_host("h", lab.host(lab.sshd(), user=user(shell)), lab.ssh())
-    with pytest.raises(HostUnreachable, match=f"runs no commands: .*{says}"):
+    with pytest.raises(HostUnreachable, match=f"does not run commands: .*{says}"):
         await host.run(["true"])
     await host.close()
 

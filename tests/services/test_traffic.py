@@ -186,9 +186,9 @@ async def test_what_was_is_shown_again_when_the_screen_is_turned_back(stack: Sta
     ("status", "kind", "body", "told"),
     [
         ("404 Not Found", "text/plain", b"", "answers 404"),
-        ("200 OK", "text/html", b"<!doctype html><p>hello", "a page for people"),
+        ("200 OK", "text/html", b"<!doctype html><p>hello", "an HTML page, not metrics"),
         ("200 OK", "application/json", b"{}", "no metrics"),
-        ("200 OK", "text/plain", b"ok \x1b[31m[bold]", "line 1 is no metric"),
+        ("200 OK", "text/plain", b"ok \x1b[31m[bold]", "line 1 is not a metric"),
     ],
 )
 async def test_a_service_without_a_page_of_metrics_is_well_and_no_target_that_is_down(
@@ -266,7 +266,7 @@ async def test_a_services_page_comes_through_the_host_that_asks_it(stack: Stack,
         await until(lambda: monitor.overview.value and traffic(monitor, "backend"), what="over SSH")
         await scraped_twice(monitor, "backend")
         server.kill()
-        await until(lambda: "cannot ask from web" in why(monitor, "backend"), what="why")
+        await until(lambda: "cannot send the request from web" in why(monitor, "backend"), what="why")
         server.start()
         await until(lambda: traffic(monitor, "backend"), what="again")
 

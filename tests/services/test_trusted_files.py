@@ -201,7 +201,7 @@ def test_a_state_folder_that_leads_into_a_folder_of_others_is_not_used(
         folder.chmod(mode)
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
     (state / "lilfox").symlink_to(etc)
-    with pytest.raises(paths.FolderRefused, match=f"is a symlink to {etc}, which is not LilFox's alone"):
+    with pytest.raises(paths.FolderRefused, match=f"is a link to {etc}, which is not exclusive to LilFox"):
         paths.own_folder("jobs")
     assert [*etc.iterdir()] == []
     (state / "lilfox").unlink()

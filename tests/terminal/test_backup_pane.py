@@ -85,11 +85,11 @@ def restore(console: Console) -> int:
     console.press("\r")
     console.until("Where to?")
     console.press("\r")
-    console.until("Nothing forbids it")
+    console.until("No check blocks the restore")
     console.press("\r")
     console.until(lambda text: "type shop" in text and "→ 5000 rows" in text)
     console.press("shop\r")
-    text = console.until("began on")
+    text = console.until("started on")
     found = re.search(r"\(process (\d+)\)", text)
     assert found is not None
     return int(found[1])
@@ -112,7 +112,7 @@ def test_what_was_broken_is_restored_though_the_terminal_goes_away(home: Path, s
                 text = again.until(lambda text: "PLANS" in text and f"restore {name}" in text)
                 assert "↻ restore" in text.splitlines()[1], "the frame tells of it"
                 again.press("o")
-                text = again.until(f"began on {os.uname().nodename}")
+                text = again.until(f"started on {os.uname().nodename}")
                 assert f"(process {process})" in text, "from its first event on"
                 os.kill(process, signal.SIGCONT)
                 again.until("is restored, compared and in place")

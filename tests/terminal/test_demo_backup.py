@@ -21,7 +21,7 @@ def lose_half_of_the_users(console: Console) -> None:
     console.press("users")
     console.until("half of the users")
     console.press("\r")
-    console.until("database: somebody deletes half")
+    console.until("database: someone deletes half")
 
 
 def restore(console: Console) -> str:
@@ -31,13 +31,13 @@ def restore(console: Console) -> str:
     console.press("\r")
     console.until("Where to?")
     console.press("\r")
-    console.until("What is marked forbids it")  # the backend is in the way
+    console.until("Blocked by the failed checks")  # the backend is in the way
     console.press("jj ")  # the first of what may be allowed, then the second
-    console.until("Nothing forbids it")
+    console.until("No check blocks the restore")
     console.press("\r")
     text = console.until(lambda text: "type lilfox" in text and "→ 2000 rows" in text)
     console.press("lilfox\r")
-    console.until("began on")
+    console.until("started on")
     return text
 
 
@@ -45,7 +45,7 @@ def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
     with Console(["demo"], home=tmp_path, columns=120, rows=36) as console:
         console.until(lambda text: re.search(r"● +database +postgresql", text) is not None)
         console.press("3")
-        folder = folder_of(console.until("backup yet is missing"))
+        folder = folder_of(console.until("there is no backup yet"))
         console.press("b")
         console.until("Back up now")
         console.press("\r")
@@ -57,7 +57,7 @@ def test_what_the_demo_loses_is_restored_by_keys_alone(tmp_path: Path) -> None:
         console.until(lambda text: "PLANS" in text and "restore" not in text.splitlines()[1])
         console.press("q")
         assert console.ended_within() == 0
-    wait_for(lambda: not folder.exists(), what="the folder was removed")
+    wait_for(lambda: not folder.exists(), what="the folder is gone")
     state = tmp_path / ".local/state/lilfox"
     assert not (state / "jobs").exists(), "the demo's jobs are not among the user's"
     assert not (state / "restores").exists()

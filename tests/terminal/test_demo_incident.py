@@ -48,7 +48,7 @@ def make_ill(console: Console) -> None:
     console.press("f")
     console.until("Inject a fault")
     console.press("backend 5xx")
-    console.until("every answer is 500")
+    console.until("every response is 500")
     console.press("\r")
     console.until(lambda text: re.search(r"HighErrorRate.*backend.*firing", text) is not None)
 
@@ -66,7 +66,7 @@ def heal(console: Console) -> None:
     text = console.until("run it")
     assert "heal ‹backend›" in text
     console.press("\r")
-    console.until(lambda text: "✔ heal" in text and "changes something: enter shows it" in text)
+    console.until(lambda text: "✔ heal" in text and "makes a change: enter shows it" in text)
     console.press("\r")
     console.until("run it")
     console.press("\r")
@@ -84,7 +84,7 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         keys.press("l", "follow ●")
         keys.press("1", "r runbook")
         text = keys.press("r", "A demo service fails")
-        assert "HighErrorRate fires, this is for it" in console.until("‹"), text
+        assert "HighErrorRate is firing, this runbook is for it" in console.until("‹"), text
         if "‹backend›" not in console.text:  # the gateway's, which passes on what the backend answers, fired first
             console.press("1")
             console.until("r runbook")
@@ -94,8 +94,8 @@ def test_from_a_fault_to_an_export_that_a_colleague_can_read(tmp_path: Path) -> 
         keys.press("\r", "open an incident (SEV-2) and run")
         keys.press("\r", "INC-1 SEV-2")
         heal(console)
-        keys.press("e", "Keep as evidence")
-        keys.press("\r", "kept as evidence")
+        keys.press("e", "Save as evidence")
+        keys.press("\r", "saved as evidence")
         console.press("1")
         console.until(lambda text: re.search(r"HighErrorRate.*firing", text) is None)
         console.press("4")

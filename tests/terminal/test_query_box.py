@@ -12,7 +12,7 @@ def test_a_rate_of_the_demo_is_completed_asked_and_drawn(tmp_path: Path) -> None
     with Console(["demo"], home=tmp_path) as console:
         console.until(lambda text: re.search(r"gateway.*\d/s|gateway.*\d\.\d", text) is not None)
         console.press("Q")
-        console.until("write an expression")
+        console.until("type an expression")
         console.press("sum by (job) (rate(http_requests_to")
         console.until("tab http_requests_total")
         console.press("\t[1m]))\r")

@@ -79,7 +79,7 @@ def test_each_answer_does_what_it_says(home: Path) -> None:
         run.until("it failed: [r]etry")
         (home / "mended").touch()
         run.press("r\n")
-        run.until("it takes this terminal")
+        run.until("it needs this terminal")
         run.press("s\n")
         run.until("why skip it?")
         run.press("not now\n")
@@ -99,18 +99,18 @@ def test_who_takes_an_incident_over_is_told_in_which_runs_another_goes_on_to_act
         assert f"{incident.id}: entry " in done.stdout
         return done.stderr
 
-    assert taken_over() == "", "run is missing"
+    assert taken_over() == "", "there is no run"
     with console(home, str(home / "made.md"), "--var", "who=fox") as first:
         first.until("run it? [y]es")
         (job,) = list_jobs()
         told = taken_over()
-        assert "goes on to act in runbook Made; to take that over, too: " in told
+        assert "is still in control of runbook Made; to take that over, too: " in told
         assert f"lilfox runbook run --resume {job.id}, then t" in told
         with console(home, "--resume", job.id) as second:
-            second.until("t and enter takes over")
+            second.until("press t and enter to take over")
             second.press("t\n")
             second.until("run it? [y]es")
-            first.until("t and enter takes over")
+            first.until("press t and enter to take over")
             second.press("a\n")
             assert second.ended_within() == 130
         assert first.ended_within() == 130
@@ -155,7 +155,7 @@ def test_that_all_is_as_before_is_said_after_an_undo(home: Path) -> None:
         run.press("y\n")
         run.until("Is it done? [y]es")
         run.press("u\n")
-        run.until(lambda text: "rm $HOME/made" in text and "this rollback of what was changed. Run it?" in text)
+        run.until(lambda text: "rm $HOME/made" in text and "this undoes the changes. Run it?" in text)
         run.press("y\n")
         run.until("the changes were undone")
         assert not (home / "made").exists()
@@ -305,8 +305,8 @@ def _waits_with_another_text(home: Path, run: Console) -> None:
     run.until("run it? [y]es")
     (home / "made.md").write_text(TWO.replace("of old", "of new"))
     run.press("y\n")
-    run.until("was changed since it was read")
-    run.until("go on with what it says [n]ow")
+    run.until("has changed since it was read")
+    run.until("go on with the file as it is [n]ow")
     assert "unchanged commands: 1 of 2" in run.text
     assert not (home / "one").exists()
 
@@ -317,7 +317,7 @@ def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_says_now(home: 
     with console(home, str(home / "made.md")) as run:
         _waits_with_another_text(home, run)
         run.press("n\n")
-        run.until("is refresh")
+        run.until("is read again")
         run.until(lambda text: text.count("run it? [y]es") == 2)
         run.press("y\n")
         assert run.ended_within(30) == 0
@@ -377,12 +377,12 @@ def test_a_run_that_goes_on_alone_stops_at_another_text_and_is_gone_on_with_as_r
         (home / "made.md").write_text(waits.replace("of old", "of new"))
         (home / "go").touch()
         assert run.ended_within(30) == 3
-        assert "was changed since it was read" in run.text
+        assert "has changed since it was read" in run.text
         assert "of new" not in run.text
     (job,) = list_jobs()
     with console(home, "--resume", job.id, "--yes") as again:
         assert again.ended_within(30) == 1
-        assert "was changed since it was read" in again.text
+        assert "has changed since it was read" in again.text
     with console(home, "--resume", job.id, "--yes", "--recorded") as recorded:
         assert recorded.ended_within(30) == 0
         assert "of old" in recorded.text
@@ -395,6 +395,6 @@ def test_with_read_only_nothing_is_ordered_of_a_run_that_may_change_something(ho
         words = ["--read-only", "runbook", "run", "--resume", job.id]
         with Console(words, home=home, env={"PYTHONPATH": str(ROOT)}, rows=60) as second:
             assert second.ended_within(30) == 2
-            assert "read only: nothing is ordered" in second.text
+            assert "read only: no orders are sent" in second.text
         first.press("a\n")
         assert first.ended_within(30) == 130

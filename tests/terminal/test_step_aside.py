@@ -100,17 +100,17 @@ def test_it_has_the_keyboard_its_size_and_ctrl_c_and_is_asked_about(home: Path) 
         console.press("size\n")
         console.until("30 100")
         console.press("0\n")
-        text = console.until("How did it go?")
+        text = console.until("Did it work?")
         assert "it ended with 0" in text
         console.press("f")
         console.until("r retries")
-        assert "says that it did not work" in console.text
+        assert "reports that it did not work" in console.text
         console.press("r")
         console.until("run it")
         console.press("\r")
         console.until("size 30 100")
         console.press("0\n")
-        console.until("How did it go?")
+        console.until("Did it work?")
         console.press("\r")
         console.until("step 2 on here only reads")
     assert [each.state for each in ends()] == ["failed", "done"]
@@ -124,7 +124,7 @@ def test_its_exit_status_tells_and_somebody_may_know_better(home: Path) -> None:
         console.until("step 2 on here only reads")
     (told,) = ends()
     assert (told.state, told.exit_status) == ("done", 3)
-    assert "says that it worked" in told.message
+    assert "reports that it worked" in told.message
 
 
 def test_a_program_that_is_killed_in_full_screen_leaves_the_terminal_as_it_was(home: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_program_that_is_killed_in_full_screen_leaves_the_terminal_as_it_was(h
         console.until("full")
         assert termios.tcgetattr(console._terminal) != console.modes_before
         os.kill(pid_of(home), signal.SIGKILL)
-        console.until("How did it go?")
+        console.until("Did it work?")
         assert b"\x1b[?1l" in console.raw.rpartition(b"full")[2], "keys are not an application's any more"
         console.press("\r")
         console.until("r retries")

@@ -98,19 +98,19 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
         second.until(f"{one} controls this run, you follow; O takes over")
         order(first)
         second.until("half 2")
-        second.until("O takes over: a command runs;")
+        second.until("O takes over: command running;")
         take_over(second)
         first.until(f"{two} took over INC-1: you now follow; press O in pane 4 to take it back")
         first.press("S")
         first.until(f"{two} controls this run, you follow; O takes over")
-        first.until("O takes over: a command runs;")
+        first.until("O takes over: command running;")
         (home / "go").touch()
         second.until("step 3 on here changes something")
         first.until("step 3 on here waits for")
         first.press("\r")
         order(second)
         second.until("all steps are done: enter ends the run")
-        first.until("O takes over: all steps are done;")
+        first.until("O takes over: all steps done;")
         assert changed(home) == ["one", "two"]
         first.press("I")
         first.until("took over the incident, you follow; O takes it back")
@@ -129,7 +129,7 @@ def test_who_follows_goes_on_when_who_acted_was_killed(home: Path) -> None:
         one, two = terminal_of(first), terminal_of(second)
         begin(first)
         order(first)
-        second.until("O takes over: a command runs;")
+        second.until("O takes over: command running;")
         first.process.kill()
         second.until("step 2 is running on here: S stops it")
         assert not took_over(), "nobody has taken anything over yet"
@@ -165,7 +165,7 @@ def test_of_two_who_confirm_the_same_step_at_once_one_runs_it(home: Path) -> Non
         actor = terminal_of((second, third)[acts.index(True)])
         assert re.search(rf"O takes over: step 3 on here waits for \S+ {actor}", follower.text)
         follower.press("\r")
-        follower.until("acts in this run, you follow")
+        follower.until("controls this run, you follow")
         assert changed(home) == ["one"]
 
 
@@ -177,12 +177,12 @@ def test_at_the_command_line_one_follows_and_takes_over_too(home: Path) -> None:
         (job,) = list_jobs()
         words = ["runbook", "run", "--resume", job.id]
         with Console(words, home=home, env={"PYTHONPATH": str(ROOT)}, rows=50) as second:
-            second.until(f"{terminal_of(first)} acts in this run, you follow; t and enter takes over")
+            second.until(f"{terminal_of(first)} is in control of this run, you follow; press t and enter to take over")
             assert "run it?" not in second.text
             second.press("y\n")
             second.press("t\n")
             second.until("run it? [y]es")
-            first.until(f"{terminal_of(second)} acts in this run, you follow; t and enter takes over")
+            first.until(f"{terminal_of(second)} is in control of this run, you follow; press t and enter to take over")
             first.press("y\n")
             second.press("y\n")
             first.until("here: done (0)")
