@@ -33,7 +33,7 @@ from lilfox_tui.core.crash import last_words
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.core.text import clean
-from lilfox_tui.hosts.local_process import run_in_foreground
+from lilfox_tui.hosts.local import run_in_foreground
 from lilfox_tui.monitor.model import HostView, IncidentView, Overview
 from lilfox_tui.monitor.monitor import Monitor
 

@@ -26,8 +26,9 @@ from lilfox_tui.backup.store_lock import LOCK
 from lilfox_tui.core.errors import AuthRefused, CommandUnknown, HostError, LilFoxError, NotBegun
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts import detached
-from lilfox_tui.hosts.base import Host, last_words, wait_until_reconnected
+from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.hosts.detached import DetachedOutput, DetachedState
+from lilfox_tui.hosts.process import last_words
 from lilfox_tui.jobs.model import Run
 
 if TYPE_CHECKING:

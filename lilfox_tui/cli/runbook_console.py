@@ -16,7 +16,7 @@ from lilfox_tui.cli.runbook_dry_run import ask, offers
 from lilfox_tui.config.model import Config, RunbooksConfig
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, listed, tr
-from lilfox_tui.hosts.local_process import run_in_foreground
+from lilfox_tui.hosts.local import run_in_foreground
 from lilfox_tui.jobs.listing import find_job, follow_events, request_end
 from lilfox_tui.jobs.model import Ended, Job, MessageLogged
 from lilfox_tui.redact import redact

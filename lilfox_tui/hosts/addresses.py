@@ -16,7 +16,8 @@ from msgspec import Struct
 from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.core.errors import ConfigError, HostError
 from lilfox_tui.core.i18n import Message, listed, tr
-from lilfox_tui.hosts.base import Host, last_words
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.process import last_words
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network

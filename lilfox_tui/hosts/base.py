@@ -1,20 +1,31 @@
-"""The contract of hosts: run commands, stream their output, read and write files; and the errors of all of them."""
+"""The contract of hosts: run commands, stream their input and output, read files."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from datetime import datetime
+from time import monotonic
 from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from lilfox_tui.core.aio import Feed, Unavailable
-from lilfox_tui.core.errors import AuthRefused, CommandFailed, CommandTimeout, FileRefused, HostUnreachable, NotAllowed
+from lilfox_tui.core.errors import FileRefused, NotAllowed
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.core.text import clean
-from lilfox_tui.redact import redact
+from lilfox_tui.hosts.process import (
+    CommandSpec,
+    HostProcess,
+    LostCommand,
+    NotStarted,
+    ProcessLoop,
+    failed,
+    sudo_refused,
+    too_slow,
+)
+from lilfox_tui.hosts.shell_words import READ_SCRIPT, written
 
 OUTPUT_LIMIT = 8 * 1024 * 1024
 """Bytes of stdout and of stderr that ``run`` keeps unless told otherwise."""
@@ -53,14 +64,6 @@ class Link(Struct, frozen=True):
     """Since when a loop waits for the login shell's start-up files to end (aware UTC); None when none does."""
 
 
-class LostCommand(Struct, frozen=True):
-    """A command whose end is not known: the link went away, or it could not be ended. Ended at the next connect."""
-
-    argv: tuple[str, ...]
-    pid: int | None
-    since: datetime
-
-
 class OfferedKey(Struct, frozen=True):
     """The key that a host shows now, and what the known_hosts files say about it.
 
@@ -92,34 +95,56 @@ class Loop(Protocol):
         ...
 
 
-@runtime_checkable
-class Host(Protocol):
-    """One host. All calls may be made at the same time; nothing here retries an effect."""
+class Host(ABC):
+    """One host. All calls may be made at the same time; nothing here retries an effect.
 
-    name: str
-    protected: bool
+    A kind of host starts commands (``start``) and reads files; how commands are run and streamed is written once, here.
+    """
+
+    def __init__(self, name: str, *, protected: bool) -> None:
+        self.name = name
+        self.protected = protected
+        self._running: set[HostProcess] = set()
+        self._lost: list[LostCommand] = []
 
     @property
+    @abstractmethod
     def link(self) -> Feed[Link]:
         """The state of the way to the host; Unavailable while it is down, with the reason and the next try."""
-        ...
 
     @property
     def lost(self) -> Sequence[LostCommand]:
         """Commands whose end is not known."""
-        ...
+        return tuple(self._lost)
 
+    @abstractmethod
     async def keep_connected(self) -> None:
         """Stays connected until cancelled, trying again with back-off and jitter; publishes on ``link``."""
-        ...
 
+    @abstractmethod
     async def connect(self) -> None:
         """Connects once if not connected, as every call does by itself. Raises HostError."""
-        ...
 
+    @abstractmethod
     def retry_now(self) -> None:
         """Ends the wait before the next try, also after a refusal that is not retried by itself."""
-        ...
+
+    @abstractmethod
+    async def start(self, spec: CommandSpec) -> HostProcess:
+        """Starts a command on the connected host and adds it to ``_running``. Cancelled meanwhile, what may have
+        started is ended first. Raises NotStarted, HostError."""
+
+    @abstractmethod
+    async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
+        """Up to ``limit_bytes`` of a file from ``offset``. Raises FileRefused."""
+
+    @abstractmethod
+    def forward(self, port: int, address: str = "127.0.0.1") -> AbstractAsyncContextManager[tuple[str, int]]:
+        """A local address and port that lead to ``address:port`` as the host sees it."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Ends everything started here and the connection. Not cancelled half-way."""
 
     async def run(
         self,
@@ -131,7 +156,8 @@ class Host(Protocol):
         sudo: bool = False,
         env: dict[str, str] | None = None,
     ) -> Completed:
-        """Runs ``argv`` (no shell reads it), with LC_ALL=C and ``env`` over the login's environment.
+        """Runs ``argv`` (no shell reads it), with LC_ALL=C and ``env`` over the login's environment. A program that
+        cannot be started ends with 127 or 126, as a shell has it.
 
         A cancelled or timed-out command has ended on the host when this returns (TERM, 2 s, KILL to its process
         group), or is among ``lost``. With ``sudo`` it runs as root, the password (if any is configured) never in
@@ -139,7 +165,8 @@ class Host(Protocol):
 
         Raises HostError: CommandTimeout, CommandUnknown (the link went while it ran), HostUnreachable, AuthRefused.
         """
-        ...
+        spec = CommandSpec(tuple(argv), env, sudo, with_stdin=bool(stdin))
+        return await self._run(spec, _given(stdin), timeout_s, limit_bytes)
 
     async def run_script(
         self,
@@ -151,15 +178,8 @@ class Host(Protocol):
         sudo: bool = False,
     ) -> Completed:
         """Runs a POSIX sh script of our own with ``args`` as ``$1``…; as ``run`` in everything else."""
-        ...
-
-    def stream(self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False) -> AsyncGenerator[bytes, None]:
-        """What ``argv`` writes to stdout, in blocks as they come; flow-controlled. Use inside ``aclosing``.
-
-        Ends when the command ends with status 0; raises HostError with the tail of stderr otherwise. Closing it ends
-        the command on the host.
-        """
-        ...
+        spec = CommandSpec(("sh", "-c", script, "sh", *args), sudo=sudo, script=script)
+        return await self._run(spec, None, timeout_s, limit_bytes)
 
     async def stream_stdin(
         self,
@@ -176,28 +196,108 @@ class Host(Protocol):
         stream is never taken for a whole one. A command that ends before it has read all just ends; ``blocks`` is then
         asked no more. As ``run`` in everything else.
         """
-        ...
+        return await self._run(CommandSpec(tuple(argv), sudo=sudo, with_stdin=True), blocks, None, limit_bytes)
 
-    def loop(self, script: str, *, sudo: bool = False) -> AbstractAsyncContextManager[Loop]:
+    async def stream(
+        self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """What ``argv`` writes to stdout, in blocks as they come; flow-controlled. Use inside ``aclosing``.
+
+        Ends when the command ends with status 0; raises HostError with the tail of stderr otherwise. Closing it ends
+        the command on the host.
+        """
+        process = await self._started(CommandSpec(tuple(argv), sudo=sudo, with_stdin=bool(stdin)))
+        try:
+            async with aclosing(process.blocks(_given(stdin))) as blocks:
+                async for block in blocks:
+                    yield block
+            status, signal = process.outcome()
+            if status != 0:
+                raise failed(self.name, argv[0], signal or status, process.complaint() or process.stderr)
+        finally:
+            await self._end(process)
+
+    @asynccontextmanager
+    async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         """A kept ``sh`` that runs ``script`` (see :class:`Loop`), without a login's start-up files; with ``sudo`` as
         root. Raises HostError; AuthRefused when sudo does not start it."""
-        ...
+        spec = CommandSpec(("sh", "-c", script), with_stdin=True, script=script, loop=True)
+        if sudo:  # which logs its argv, line by line: the script goes by stdin
+            argv = ("sh", "-c", READ_SCRIPT)
+            spec = CommandSpec(argv, sudo=True, with_stdin=True, loop=True, first=written(script))
+        loop = ProcessLoop(self.name, await self._started(spec))
+        try:
+            await self._begin_loop(loop)
+            yield loop
+        finally:
+            await self._end_loop(loop)
 
-    async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
-        """Up to ``limit_bytes`` of a file from ``offset``. Raises FileRefused."""
-        ...
+    async def _begin_loop(self, loop: ProcessLoop) -> None:
+        """Returns when ``loop`` reads its stdin. Raises HostError."""
+        try:
+            if not await loop.process.reach_root():
+                raise sudo_refused(self.name, loop.process.complaint())
+        except OSError:
+            raise loop.ended() from None
 
-    async def write_file(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
-        """Puts a file whole or not at all (temporary file beside it, fsync, rename). Raises FileRefused, NotAllowed."""
-        ...
+    async def _end_loop(self, loop: ProcessLoop) -> None:
+        """Ends ``loop``, or lets it end."""
+        await self._end(loop.process)
 
-    def forward(self, port: int, address: str = "127.0.0.1") -> AbstractAsyncContextManager[tuple[str, int]]:
-        """A local address and port that lead to ``address:port`` as the host sees it."""
-        ...
+    async def _started(self, spec: CommandSpec) -> HostProcess:
+        """A command whose failure to start is an error."""
+        await self.connect()
+        try:
+            return await self.start(spec)
+        except NotStarted as error:
+            raise failed(self.name, spec.argv[0], error.status, error.reason.encode()) from None
 
-    async def close(self) -> None:
-        """Ends everything started here and the connection. Not cancelled half-way."""
-        ...
+    async def _run(
+        self, spec: CommandSpec, blocks: AsyncIterator[bytes] | None, timeout_s: float | None, limit_bytes: int
+    ) -> Completed:
+        """Starts a command and sees to its end."""
+        await self.connect()
+        began = monotonic()
+        process: HostProcess | None = None
+        try:
+            async with asyncio.timeout(timeout_s) as limit:
+                process = await self.start(spec)
+                truncated = await process.collect(blocks, limit_bytes)
+        except NotStarted as error:
+            return Completed(spec.argv, error.status, None, b"", f"{spec.argv[0]}: {error.reason}\n".encode(), 0.0)
+        except TimeoutError:
+            if timeout_s is None or not limit.expired():
+                raise
+            raise too_slow(self.name, spec.argv[0], timeout_s) from None
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            if process is not None:
+                await self._end(process)
+        if spec.sudo and process.complaint():
+            raise sudo_refused(self.name, process.complaint())
+        status, signal = process.outcome()
+        return Completed(spec.argv, status, signal, process.stdout, process.stderr, monotonic() - began, truncated)
+
+    async def _end(self, process: HostProcess) -> None:
+        """Ends a command; what cannot be ended is among ``lost`` from then on."""
+        try:
+            await process.end()
+        finally:
+            if process in self._running:
+                self._running.discard(process)
+                if not await process.end():
+                    self._lost.append(process.as_lost())
+
+    async def _end_all(self) -> None:
+        await asyncio.gather(*(self._end(process) for process in tuple(self._running)))
+
+
+def _given(stdin: bytes) -> AsyncIterator[bytes] | None:
+    async def whole() -> AsyncIterator[bytes]:
+        yield stdin
+
+    return whole() if stdin else None
 
 
 async def wait_until_reconnected(host: Host, at_most_s: float | None) -> None:
@@ -334,130 +434,12 @@ class HasSftp(Protocol):
         ...
 
 
-# The output of commands, and the errors of hosts that it tells of.
-
-
-TAIL_BYTES = 4096
-
-
-class LimitReached(Exception):
-    """A command wrote more than its caller wants to keep."""
-
-
-class BoundedOutput:
-    """The first ``limit`` bytes of a stream; raises LimitReached at the first byte past them."""
-
-    def __init__(self, limit: int) -> None:
-        self._blocks: list[bytes] = []
-        self._room = limit
-
-    def add(self, block: bytes) -> None:
-        """Keeps ``block``, or what fits of it."""
-        kept = block[: self._room]
-        self._blocks.append(kept)
-        self._room -= len(kept)
-        if len(kept) < len(block):
-            raise LimitReached
-
-    def joined(self) -> bytes:
-        """All that was kept."""
-        return b"".join(self._blocks)
-
-
-class OutputTail:
-    """The last few KB of a stream."""
-
-    def __init__(self) -> None:
-        self._end = b""
-
-    def add(self, block: bytes) -> None:
-        """Keeps the end of what came so far."""
-        self._end = (self._end + block)[-TAIL_BYTES:]
-
-    def joined(self) -> bytes:
-        """The end."""
-        return self._end
-
-
-def last_words(stderr: bytes) -> str:
-    """The last line a command wrote to stderr, safe to be part of an error."""
-    lines = [line for line in redact(stderr.decode("utf-8", "replace")).splitlines() if line.strip()]
-    return clean(lines[-1])[:300] if lines else ""
-
-
-# Errors that every kind of host words alike.
-
-
-def too_slow(host: str, command: str, timeout_s: float) -> CommandTimeout:
-    """A command was ended for its time was over."""
-    return CommandTimeout(
-        host,
-        tr("{command} did not finish within {seconds:g} s on {host}", command=command, seconds=timeout_s, host=host),
-        tr("It was terminated there. Allow more time if it is only slow."),
-    )
-
-
-def failed(host: str, command: str, outcome: str | int | None, stderr: bytes) -> CommandFailed:
-    """A streamed command ended with something else than 0."""
-    return CommandFailed(
-        host,
-        tr(
-            "{command} ended with {outcome} on {host}: {words}",
-            command=command, outcome=outcome, host=host, words=last_words(stderr),
-        ),
-        outcome=outcome,
-        stderr=redact(stderr.decode("utf-8", "replace")),
-    )  # fmt: skip
-
-
-def sudo_refused(host: str, complaint: bytes) -> AuthRefused:
-    """sudo did not start the command. It is asked once only, for some systems lock an account after a few failures."""
-    return AuthRefused(
-        host,
-        tr("sudo refused on {host}: {words}", host=host, words=last_words(complaint)),
-        tr("Set sudo_password for this host, or allow the command with NOPASSWD in its sudoers."),
-    )
-
-
-def loop_timeout(host: str, timeout_s: float) -> CommandTimeout:
-    """A loop did not answer in time."""
-    return CommandTimeout(
-        host,
-        tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s),
-        tr("The host may be frozen or overloaded; the query is repeated."),
-    )
-
-
-def login_timeout(host: str, timeout_s: float) -> CommandTimeout:
-    """A login's start-up files did not end in time."""
-    return CommandTimeout(
-        host,
-        tr(
-            "The login on {host} did not complete within {seconds:g} s: its shell's startup files have not "
-            "finished",
-            host=host, seconds=timeout_s,
-        ),
-        tr("Check what .bashrc, .profile and /etc/profile.d wait for there: a network, a mount, an input."),
-    )  # fmt: skip
-
-
-def loop_ended(host: str) -> HostUnreachable:
-    """A loop's process is gone."""
-    return HostUnreachable(host, tr("The reader process on {host} ended", host=host), tr("It is restarted."))
+# Errors of files that every kind of host words alike.
 
 
 def not_read(host: str, path: str, reason: str) -> FileRefused:
     """A file could not be read."""
     return FileRefused(host, tr("{path} on {host} cannot be read: {reason}", path=path, host=host, reason=reason))
-
-
-def not_written(host: str, path: str, reason: str) -> FileRefused:
-    """A file could not be put; what was there before is untouched."""
-    return FileRefused(
-        host,
-        tr("{path} on {host} cannot be written: {reason}", path=path, host=host, reason=reason),
-        tr("Nothing was changed. Make room, or get write permission there."),
-    )
 
 
 def no_change_allowed(host: str, path: str) -> NotAllowed:

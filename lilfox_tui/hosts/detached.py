@@ -20,7 +20,8 @@ from lilfox_tui.core.errors import CommandTimeout, CommandUnknown, HostError, Ho
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import clean, time_at, whole
 from lilfox_tui.hosts import detached_scripts
-from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Host, last_words, wait_until_reconnected
+from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Host, wait_until_reconnected
+from lilfox_tui.hosts.process import last_words
 from lilfox_tui.hosts.shell_words import escaped, escaped_bytes, quoted
 
 Stream = Literal["stdout", "stderr"]

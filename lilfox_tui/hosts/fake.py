@@ -3,32 +3,20 @@
 Answers are looked up by the words of the command; what has no answer ends with 127, as an unknown program does.
 """
 
-# ruff: noqa: ARG002 - the parameters are the contract's
-
 from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import AuthRefused, HostError, HostKeyChanged, HostKeyUnknown
-from lilfox_tui.hosts.base import (
-    OUTPUT_LIMIT,
-    Completed,
-    Link,
-    Loop,
-    LostCommand,
-    failed,
-    loop_timeout,
-    no_change_allowed,
-    not_read,
-    too_slow,
-)
-from lilfox_tui.hosts.shell_words import NOT_FOUND
+from lilfox_tui.hosts.base import OUTPUT_LIMIT, Completed, Host, Link, not_read
+from lilfox_tui.hosts.process import CommandSpec, HostProcess
+from lilfox_tui.hosts.shell_words import END, NOT_FOUND
 
 Call: TypeAlias = tuple[tuple[str, ...], bytes]
 """A command's argv and stdin."""
@@ -37,7 +25,7 @@ Answer: TypeAlias = Reply | Callable[[Call], Reply]
 LoopAnswer: TypeAlias = bytes | HostError | Callable[[str], bytes | HostError]
 
 
-class FakeHost:
+class FakeHost(Host):
     """Answers commands from ``answers`` and loops from ``loop_answer``; holds ``files`` in memory.
 
     ``answers`` maps the words of a command (``shlex.join(argv)``, or the script's text) to bytes (its stdout), a
@@ -54,18 +42,14 @@ class FakeHost:
         files: Mapping[str, bytes] | None = None,
         hanging: Sequence[str] = (),
         protected: bool = False,
-        read_only: bool = False,
     ) -> None:
-        self.name = name
-        self.protected = protected
+        super().__init__(name, protected=protected)
         self.answers: dict[str, Answer] = dict(answers or {})
         self.loop_answer = loop_answer
         self.files: dict[str, bytes] = dict(files or {})
         self.hanging = set(hanging)
         self.calls: list[Call] = []
-        self.lost_commands: list[LostCommand] = []
         self.retried = 0
-        self._read_only = read_only or protected
         self._link: Feed[Link] = Feed()
         self._failure: HostError | None = None
         self._changed = asyncio.Event()
@@ -74,11 +58,6 @@ class FakeHost:
     def link(self) -> Feed[Link]:
         """Ready once connected, Unavailable while ``go_down`` holds."""
         return self._link
-
-    @property
-    def lost(self) -> Sequence[LostCommand]:
-        """``lost_commands``, which a test fills."""
-        return tuple(self.lost_commands)
 
     def go_down(self, error: HostError, *, since: datetime | None = None, next_try: datetime | None = None) -> None:
         """From now on every call raises ``error``, and the link says so."""
@@ -115,62 +94,10 @@ class FakeHost:
         if isinstance(self._failure, AuthRefused | HostKeyUnknown | HostKeyChanged):
             self.come_up()
 
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        timeout_s: float = 30.0,
-        limit_bytes: int = OUTPUT_LIMIT,
-        sudo: bool = False,
-        env: dict[str, str] | None = None,
-    ) -> Completed:
-        """See :meth:`Host.run`; ``sudo`` and ``env`` change nothing here."""
-        return await self._answer(shlex.join(argv), tuple(argv), stdin, timeout_s, limit_bytes)
-
-    async def run_script(
-        self,
-        script: str,
-        args: Sequence[str] = (),
-        *,
-        timeout_s: float = 30.0,
-        limit_bytes: int = OUTPUT_LIMIT,
-        sudo: bool = False,
-    ) -> Completed:
-        """See :meth:`Host.run_script`; the answer is that of the script's text."""
-        return await self._answer(script, (script, *args), b"", timeout_s, limit_bytes)
-
-    async def stream(
-        self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
-    ) -> AsyncGenerator[bytes, None]:
-        """See :meth:`Host.stream`: the answer's lines, one block each."""
-        words = shlex.join(argv)
-        done = None if words in self.hanging else await self._answer(words, tuple(argv), stdin, 30.0, OUTPUT_LIMIT)
-        if done is None:
-            await asyncio.Event().wait()
-        else:
-            for line in done.stdout.splitlines(keepends=True):
-                yield line
-            if not done.ok:
-                raise failed(self.name, argv[0], done.signal or done.exit_status, done.stderr)
-
-    async def stream_stdin(
-        self,
-        argv: Sequence[str],
-        blocks: AsyncIterator[bytes],
-        *,
-        limit_bytes: int = OUTPUT_LIMIT,
-        sudo: bool = False,
-    ) -> Completed:
-        """See :meth:`Host.stream_stdin`; the answer is that to the whole stdin."""
-        stdin = b"".join([block async for block in blocks])
-        return await self._answer(shlex.join(argv), tuple(argv), stdin, 30.0, limit_bytes)
-
-    @asynccontextmanager
-    async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
-        """See :meth:`Host.loop`; every question gets ``loop_answer``."""
+    async def start(self, spec: CommandSpec) -> HostProcess:
+        """See :meth:`Host.start`; what is answered depends on the words alone, or on the script's text."""
         await self.connect()
-        yield _FakeLoop(self)
+        return _FakeProcess(self, spec)
 
     async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
         """See :meth:`Host.read_file`."""
@@ -178,13 +105,6 @@ class FakeHost:
         if path not in self.files:
             raise not_read(self.name, path, "No such file or directory")
         return self.files[path][offset : offset + limit_bytes]
-
-    async def write_file(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
-        """See :meth:`Host.write_file`."""
-        if self._read_only:
-            raise no_change_allowed(self.name, path)
-        await self.connect()
-        self.files[path] = data
 
     @asynccontextmanager
     async def forward(self, port: int, address: str = "127.0.0.1") -> AsyncIterator[tuple[str, int]]:
@@ -195,13 +115,13 @@ class FakeHost:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _answer(
-        self, words: str, argv: tuple[str, ...], stdin: bytes, timeout_s: float, limit_bytes: int
-    ) -> Completed:
+    async def answer(self, words: str, argv: tuple[str, ...], stdin: bytes) -> Completed:
+        """What the script has for ``words``. Raises the error that it has; waits for one where they hang."""
         await self.connect()
         self.calls.append((argv, stdin))
-        if words in self.hanging:
-            await self._hang(argv[0], timeout_s)
+        while words in self.hanging:
+            await self._changed.wait()
+            await self.connect()
         answer = self.answers.get(words)
         reply = answer((argv, stdin)) if callable(answer) else answer
         if isinstance(reply, HostError):
@@ -210,32 +130,72 @@ class FakeHost:
             return reply
         if reply is None:
             return Completed(argv, NOT_FOUND, None, b"", f"{argv[0]}: not found\n".encode(), 0.0)
-        truncated = len(reply) > limit_bytes
-        signal = "TERM" if truncated else None
-        return Completed(argv, None if truncated else 0, signal, reply[:limit_bytes], b"", 0.0, truncated)
+        return Completed(argv, 0, None, reply, b"", 0.0)
 
-    async def _hang(self, command: str, timeout_s: float) -> None:
-        """Waits for the time to be over or the host to go down."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while self._failure is None:
-                    await self._changed.wait()
-        except TimeoutError:
-            raise too_slow(self.name, command, timeout_s) from None
-        assert self._failure is not None
-        raise self._failure
-
-
-class _FakeLoop:
-    def __init__(self, host: FakeHost) -> None:
-        self._host = host
-
-    async def ask(self, words: str, *, timeout_s: float) -> bytes:
-        await self._host.connect()
-        if words in self._host.hanging:
-            raise loop_timeout(self._host.name, timeout_s)
-        answer = self._host.loop_answer
-        reply = answer(words) if callable(answer) else answer
+    async def answer_loop(self, words: str) -> bytes:
+        """What a loop answers to ``words``. Raises the error that it has, and TimeoutError where they hang."""
+        await self.connect()
+        if words in self.hanging:
+            raise TimeoutError
+        reply = self.loop_answer(words) if callable(self.loop_answer) else self.loop_answer
         if isinstance(reply, HostError):
             raise reply
         return reply
+
+
+class _FakeProcess(HostProcess):
+    """Writes its answer line by line once it has seen the end of its stdin; a loop answers each line of it."""
+
+    def __init__(self, host: FakeHost, spec: CommandSpec) -> None:
+        super().__init__(spec)
+        self._host = host
+        self._stdin: list[bytes] = []
+        self._stdin_closed = asyncio.Event()
+        self._replying = asyncio.ensure_future(self._reply())
+        self._out: list[bytes] = []
+        self._stderr: list[bytes] = []
+        if not spec.with_stdin:
+            self._stdin_closed.set()
+
+    async def _reply(self) -> Completed:
+        await self._stdin_closed.wait()
+        script = self.spec.script
+        argv = self.spec.argv if script is None else (script, *self.spec.argv[4:])
+        reply = await self._host.answer(script or shlex.join(argv), argv, b"".join(self._stdin))
+        self._out = reply.stdout.splitlines(keepends=True)[::-1]
+        self._stderr = [reply.stderr]
+        return reply
+
+    async def read(self) -> bytes:
+        if not self.spec.loop:
+            await asyncio.shield(self._replying)
+        return self._out.pop() if self._out else b""
+
+    async def read_stderr(self) -> bytes:
+        await asyncio.shield(self._replying)
+        return self._stderr.pop() if self._stderr else b""
+
+    async def write(self, data: bytes) -> None:
+        if not self.spec.loop:
+            self._stdin.append(data)
+        elif data != self.spec.first:
+            tick, _, words = data.decode().removesuffix("\n").partition(" ")
+            self._out = [await self._host.answer_loop(words) + END + tick.encode() + b"\n"]
+
+    def close_stdin(self) -> None:
+        self._stdin_closed.set()
+
+    async def wait(self) -> None:
+        await asyncio.shield(self._replying)
+
+    def outcome(self) -> tuple[int | None, str | None]:
+        if not self.completed:
+            return None, "TERM"
+        return self._replying.result().exit_status, self._replying.result().signal
+
+    async def _end(self) -> bool:
+        if self._replying.cancel():
+            await asyncio.wait([self._replying])
+        elif not self._replying.cancelled():
+            self._replying.exception()
+        return True

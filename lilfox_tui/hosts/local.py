@@ -1,4 +1,5 @@
-"""This machine as a host: subprocesses, files, and ports that are already here.
+"""This machine as a host: subprocesses, files, and ports that are already here; and the programs that run in the
+foreground of its terminal.
 
 On the way to the first frame, so it imports little and making a ``LocalHost`` does nothing.
 """
@@ -6,101 +7,295 @@ On the way to the first frame, so it imports little and making a ``LocalHost`` d
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+import signal
+import subprocess
+import sys
+import termios
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
+from time import monotonic
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.hosts.base import (
-    OUTPUT_LIMIT,
-    Completed,
-    Link,
-    Loop,
-    LostCommand,
-    failed,
-    no_change_allowed,
-    not_read,
-    not_written,
-    sudo_refused,
-    too_slow,
-)
-from lilfox_tui.hosts.local_process import LocalLoop, LocalProcess
-from lilfox_tui.hosts.shell_words import NOT_FOUND, NOT_RUNNABLE, SudoDialog, secret, sudo_quietly
+from lilfox_tui.hosts.base import OUTPUT_LIMIT, Host, Link, not_read
+from lilfox_tui.hosts.process import CommandSpec, HostProcess, NotStarted
+from lilfox_tui.hosts.shell_words import END_GROUP, NOT_FOUND, NOT_RUNNABLE, SudoDialog, by_sudo
+
+# The end of a process group of this machine: what ``shell_words.END_GROUP`` does on others, without a shell that reads
+# all of /proc byte by byte (some 30 ms each time).
 
 
-def read_part(host: str, path: str, offset: int, limit_bytes: int) -> bytes:
-    """Up to ``limit_bytes`` from ``offset``. Raises FileRefused."""
+_WAIT_S = 2.0
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.002, 0.1
+
+
+async def end_group(group: int) -> bool:
+    """TERM, 2 s, KILL, 2 s; whether nothing of it runs any more. Zombies count as ended, for only their parent can take
+    them away. Cancelled meanwhile (its own process ends, say) it is KILL at once: nobody is left who would send it."""
     try:
-        with Path(path).open("rb") as file:
-            if offset:
-                file.seek(offset)
-            return file.read(limit_bytes)
-    except OSError as error:
-        raise not_read(host, path, _reason(error)) from None
+        return await _group_ended(group)
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+        raise
 
 
-def write_whole(host: str, path: str, data: bytes, mode: int) -> None:
-    """Puts ``data`` at ``path`` by a temporary file beside it, fsync and rename. Raises FileRefused."""
-    target = Path(path)
-    partial = target.with_name(f".{target.name[:100]}.lilfox-{os.urandom(4).hex()}")
+async def _group_ended(group: int) -> bool:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not await asyncio.to_thread(group_runs, group):
+            return True
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
+        until, look_s = monotonic() + _WAIT_S, _FIRST_LOOK_S
+        while monotonic() < until:
+            await asyncio.sleep(look_s)
+            look_s = min(2 * look_s, _LONGEST_LOOK_S)
+            if not await asyncio.to_thread(group_runs, group):
+                return True
+    return False
+
+
+def group_runs(group: int) -> bool:
+    """Whether a process of the group does, also where that cannot be seen (no /proc)."""
     try:
-        _write(partial, data, mode)
-        partial.replace(target)
-        _sync_folder(target.parent)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise not_written(host, path, _reason(error)) from None
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        """Somebody else's, but there."""
+    if not Path("/proc/self").exists():
+        return True
+    pids = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return any(_process_state(group, pid) not in ("", "Z") for pid in pids)
 
 
-def _write(partial: Path, data: bytes, mode: int) -> None:
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fchmod(descriptor, mode)
-        os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _process_state(group: int, pid: str) -> str:
+    """The state of a process of the group; empty for others (proc_pid_stat(5))."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:  # it has ended since
+        return ""
+    state, _parent, its, *_rest = text.rpartition(")")[2].split()
+    return state if int(its) == group else ""
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+# Pipes to and from a process, with one copy each; asyncio's streams make three of what is read, and two of what is
+# written.
 
 
-class LocalHost:
-    """This machine. ``read_only`` refuses ``write_file``, as a protected host does."""
+BLOCK = 1024 * 1024
+_MOMENT_S, _LONGER_S = 0.001, 0.005
+"""Until a full pipe is looked at again: one of which something was just read, and one of which nothing was."""
 
-    def __init__(self, name: str, config: HostConfig, *, read_only: bool = False) -> None:
-        self.name = name
-        self.protected = config.protected
-        self._read_only = read_only or config.protected
+
+class Pipe:
+    """A pipe whose ``writing`` end a process is given. Nothing is read that nobody asks for. One reader at a time."""
+
+    def __init__(self) -> None:
+        self._reading, self.writing = os.pipe2(os.O_CLOEXEC)
+        self._waiting: asyncio.Future[None] | None = None
+        os.set_blocking(self._reading, False)
+        widen(self._reading)
+
+    def given(self) -> None:
+        """The process has its end: this one's copy of it is closed, so that the pipe ends with the process."""
+        os.close(self.writing)
+        self.writing = -1
+
+    async def read(self, size: int = BLOCK) -> bytes:
+        """What is in the pipe, up to ``size`` bytes; empty at its end. Others have their turn before each block."""
+        await asyncio.sleep(0)
+        while self._reading >= 0:
+            try:
+                return os.read(self._reading, size)
+            except BlockingIOError:
+                await self._filled()
+        return b""
+
+    async def _filled(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        loop.add_reader(self._reading, self._wake)
+        try:
+            await self._waiting
+        finally:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Ends the waiting for more, if anybody waits."""
+        if self._waiting is not None:
+            self._waiting.get_loop().remove_reader(self._reading)
+            if not self._waiting.done():
+                self._waiting.set_result(None)
+            self._waiting = None
+
+    def close(self) -> None:
+        """Both ends; who still reads has come to the end."""
+        self._wake()
+        for end in (self._reading, self.writing):
+            if end >= 0:
+                os.close(end)
+        self._reading = self.writing = -1
+
+
+class Outlet:
+    """A process's stdin, for much at once. A pipe that is full can be written again as soon as a page of it was read,
+    and who is woken then writes a page and waits again, which takes a core at 100 MB/s: so it is looked after a moment
+    how much was read of it. Where the pipe can be no wider a moment is too long, and asyncio writes."""
+
+    def __init__(self, stdin: asyncio.StreamWriter) -> None:
+        self._stdin = stdin
+        self._wide = False
+        with suppress(ValueError):  # it has ended already, and its pipe is closed
+            self._wide = widen(stdin.get_extra_info("pipe").fileno())
+
+    async def write(self, block: bytes) -> None:
+        """Writes all of it. Raises BrokenPipeError, ConnectionResetError where nobody reads any more."""
+        rest = memoryview(block)
+        while rest and self._wide and not self._stdin.transport.is_closing():
+            written = self._write(rest)
+            rest = rest[written:]
+            if rest:
+                await asyncio.sleep(_MOMENT_S if written else _LONGER_S)
+        if rest:
+            self._stdin.write(rest)
+            await self._stdin.drain()
+
+    def _write(self, rest: memoryview) -> int:
+        """What fits into the pipe, once it has taken what asyncio holds for it."""
+        if self._stdin.transport.get_write_buffer_size():
+            return 0
+        try:
+            return os.write(self._stdin.get_extra_info("pipe").fileno(), rest)
+        except BlockingIOError:
+            return 0
+
+
+def widen(pipe: int) -> bool:
+    """Makes a pipe as wide as a block, so that a dump takes a sixteenth of the turns (fcntl(2), F_SETPIPE_SZ); whether
+    it is. Who has too many wide ones gets no more (pipe-user-pages-soft)."""
+    try:
+        return fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, BLOCK) >= BLOCK
+    except OSError:
+        return False
+
+
+class LocalProcess(HostProcess):
+    """A started command in a session of its own. ``argv`` is what was started, the sudo included."""
+
+    def __init__(
+        self, spec: CommandSpec, argv: Sequence[str], process: Process, out: Pipe, dialog: SudoDialog | None
+    ) -> None:
+        super().__init__(spec, sudo=argv[0] == "sudo", dialog=dialog)
+        self._process = process
+        self._out = out
+        self._outlet: Outlet | None = None
+
+    @classmethod
+    async def start(
+        cls, spec: CommandSpec, argv: Sequence[str], env: Mapping[str, str], dialog: SudoDialog | None
+    ) -> LocalProcess:
+        """Starts ``argv``; raises OSError as execve(2) has it."""
+        out = Pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=PIPE if spec.with_stdin or dialog else DEVNULL,
+                stdout=out.writing,
+                stderr=PIPE,
+                env=env,
+                start_new_session=True,
+            )
+        except BaseException:
+            out.close()
+            raise
+        out.given()
+        return cls(spec, argv, process, out, dialog)
+
+    @property
+    def group(self) -> int:
+        """See :attr:`HostProcess.group`."""
+        return self._process.pid
+
+    async def read(self) -> bytes:
+        """See :meth:`HostProcess.read`."""
+        return await self._out.read()
+
+    async def read_stderr(self) -> bytes:
+        """See :meth:`HostProcess.read_stderr`."""
+        assert self._process.stderr is not None
+        return await self._process.stderr.read(BLOCK)
+
+    async def write(self, data: bytes) -> None:
+        """See :meth:`HostProcess.write`."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(data)
+        await self._process.stdin.drain()
+
+    async def write_block(self, block: bytes) -> None:
+        """See :meth:`HostProcess.write_block`."""
+        assert self._process.stdin is not None
+        self._outlet = self._outlet or Outlet(self._process.stdin)
+        await self._outlet.write(block)
+
+    def close_stdin(self) -> None:
+        """See :meth:`HostProcess.close_stdin`."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    async def wait(self) -> None:
+        """See :meth:`HostProcess.wait`."""
+        await self._process.wait()
+
+    def outcome(self) -> tuple[int | None, str | None]:
+        """See :meth:`HostProcess.outcome`."""
+        code = self._process.returncode
+        if code is None or code < 0:
+            return None, signal.Signals(-(code or -signal.SIGKILL)).name.removeprefix("SIG")
+        return code, None
+
+    async def _end(self) -> bool:
+        try:
+            return self.completed or await self._end_group()
+        finally:
+            self._out.close()
+
+    async def _see_end(self, ending: asyncio.Task[bool]) -> None:
+        """Cancelled once more, the group is killed at once."""
+        await ending
+
+    async def _end_group(self) -> bool:
+        if self.sudo:
+            end = ["sudo", "-n", "sh", "-c", END_GROUP, "sh", str(self.group), ""]
+            ender = await asyncio.create_subprocess_exec(*end, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+            ended = await ender.wait() == 0
+        else:
+            ended = await end_group(self.group)
+        if ended:
+            await self._process.wait()
+            self._process._transport.close()  # type: ignore[attr-defined]
+        return ended
+
+
+class LocalHost(Host):
+    """This machine."""
+
+    def __init__(self, name: str, config: HostConfig) -> None:
+        super().__init__(name, protected=config.protected)
         self._config = config
         self._link: Feed[Link] = Feed()
-        self._running: set[LocalProcess] = set()
         self._starting: set[asyncio.Future[LocalProcess]] = set()
-        self._lost: list[LostCommand] = []
 
     @property
     def link(self) -> Feed[Link]:
         """Ready from the first connect on: this machine is always there."""
         return self._link
-
-    @property
-    def lost(self) -> Sequence[LostCommand]:
-        """Commands that did not end even at KILL."""
-        return tuple(self._lost)
 
     async def keep_connected(self) -> None:
         """Publishes the link and stays."""
@@ -115,91 +310,34 @@ class LocalHost:
     def retry_now(self) -> None:
         """Nothing to retry."""
 
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        timeout_s: float = 30.0,
-        limit_bytes: int = OUTPUT_LIMIT,
-        sudo: bool = False,
-        env: dict[str, str] | None = None,
-    ) -> Completed:
-        """See :meth:`Host.run`. A program that cannot be started ends with 127 or 126, as a shell has it."""
-        return await self._run(
-            argv,
-            lambda process: process.collect(stdin, limit_bytes),
-            with_stdin=bool(stdin),
-            timeout_s=timeout_s,
-            sudo=sudo,
-            env=env,
-        )
-
-    async def run_script(
-        self,
-        script: str,
-        args: Sequence[str] = (),
-        *,
-        timeout_s: float = 30.0,
-        limit_bytes: int = OUTPUT_LIMIT,
-        sudo: bool = False,
-    ) -> Completed:
-        """See :meth:`Host.run_script`."""
-        return await self.run(
-            ["sh", "-c", script, "sh", *args], timeout_s=timeout_s, limit_bytes=limit_bytes, sudo=sudo
-        )
-
-    async def stream(
-        self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
-    ) -> AsyncGenerator[bytes, None]:
-        """See :meth:`Host.stream`."""
-        await self.connect()
+    async def start(self, spec: CommandSpec) -> HostProcess:
+        """See :meth:`Host.start`."""
+        starting = asyncio.ensure_future(self._start(spec))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
         try:
-            process = await self._start(argv, sudo=sudo, with_stdin=bool(stdin))
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:  # half started nobody could end it, and asyncio may wait for it for ever
+            with suppress(OSError):
+                await self._end(await starting)
+            raise
         except OSError as error:
-            raise failed(self.name, argv[0], NOT_FOUND, str(error.strerror).encode()) from None
-        try:
-            async with aclosing(process.blocks(stdin)) as blocks:
-                async for block in blocks:
-                    yield block
-            status, signal = process.outcome()
-            if status != 0:
-                raise failed(self.name, argv[0], signal or status, process.complaint() or process.stderr)
-        finally:
-            await self._end(process)
+            status = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
+            raise NotStarted(status, error.strerror or type(error).__name__) from None
 
-    async def stream_stdin(
-        self,
-        argv: Sequence[str],
-        blocks: AsyncIterator[bytes],
-        *,
-        limit_bytes: int = OUTPUT_LIMIT,
-        sudo: bool = False,
-    ) -> Completed:
-        """See :meth:`Host.stream_stdin`."""
-        return await self._run(argv, lambda process: process.take(blocks, limit_bytes), sudo=sudo)
-
-    @asynccontextmanager
-    async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
-        """See :meth:`Host.loop`."""
-        await self.connect()
-        process = await self._start(["sh", "-c", script], with_stdin=True, sudo=sudo, told=True)
-        try:
-            if not await process.reach_root():
-                raise sudo_refused(self.name, process.complaint())
-            yield LocalLoop(self.name, process)
-        finally:
-            await self._end(process)
+    async def _start(self, spec: CommandSpec) -> LocalProcess:
+        argv: Sequence[str] = spec.argv
+        env = spec.env or {}
+        dialog = None
+        if spec.sudo and os.geteuid() != 0:
+            argv, dialog = by_sudo(argv, env, self._config.sudo_password, tells_root=spec.loop)
+        process = await LocalProcess.start(spec, argv, {**os.environ, "LC_ALL": "C", **env}, dialog)
+        self._running.add(process)
+        return process
 
     async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
         """See :meth:`Host.read_file`."""
-        return await asyncio.to_thread(read_part, self.name, path, offset, limit_bytes)
-
-    async def write_file(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
-        """See :meth:`Host.write_file`."""
-        if self._read_only:
-            raise no_change_allowed(self.name, path)
-        await asyncio.to_thread(write_whole, self.name, path, data, mode)
+        return await asyncio.to_thread(_read_part, self.name, path, offset, limit_bytes)
 
     @asynccontextmanager
     async def forward(self, port: int, address: str = "127.0.0.1") -> AsyncIterator[tuple[str, int]]:
@@ -208,87 +346,81 @@ class LocalHost:
 
     async def close(self) -> None:
         """Ends every process started here, also one that is just being started."""
-        started = await asyncio.gather(*self._starting, return_exceptions=True)
-        mine = self._running | {each for each in started if isinstance(each, LocalProcess)}
-        await asyncio.gather(*(self._end(process) for process in mine))
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        await self._end_all()
 
-    async def _run(
-        self,
-        argv: Sequence[str],
-        work: Callable[[LocalProcess], Awaitable[bool]],
-        *,
-        with_stdin: bool = True,
-        timeout_s: float | None = None,
-        sudo: bool,
-        env: dict[str, str] | None = None,
-    ) -> Completed:
-        """Starts it and sees to its end; ``work`` feeds and reads it and tells whether a stream was cut."""
-        await self.connect()
-        started = time.monotonic()
+
+def _read_part(host: str, path: str, offset: int, limit_bytes: int) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            if offset:
+                file.seek(offset)
+            return file.read(limit_bytes)
+    except OSError as error:
+        raise not_read(host, path, error.strerror or type(error).__name__) from None
+
+
+# Runs a program in the person's terminal, and has the terminal afterwards as it was before.
+
+
+_CUT_SHORT = 128
+"""From this exit status on (what ssh gives for a lost link is 255) a program did not end by itself."""
+_BY_KEYBOARD = (-signal.SIGINT, 130)
+_AS_AT_FIRST = (
+    b"\x1b[?1049l\x1b[?1l\x1b>\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l"
+    b"\x1b[4l\x1b[r\x1b(B\x1b[0m\x1b[?7h\x1b[?25h\n"
+)
+"""Off: the other screen, keys of applications, mouse, focus, marked pastes, inserting, margins, line drawing, colours;
+on: wrapping and the cursor."""
+
+
+def run_in_foreground(argv: Sequence[str]) -> int:
+    """Runs a program on the terminal and gives its exit status once it has ended (negative: the signal that ended it).
+    Raises OSError where it cannot be started.
+
+    The event loop stands still meanwhile: a signal to end, which it sees afterwards, ends the program first. What the
+    keyboard sends (SIGINT, SIGQUIT) is the program's alone.
+    """
+    modes = _modes()
+    with subprocess.Popen(argv) as program:
+
+        def end(_number: int, _frame: object) -> None:
+            program.send_signal(signal.SIGHUP)
+
+        kept = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+        kept |= {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
         try:
-            process = await self._start(argv, env=env, sudo=sudo, with_stdin=with_stdin)
-        except OSError as error:
-            refused = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
-            return Completed(tuple(argv), refused, None, b"", f"{argv[0]}: {error.strerror}\n".encode(), 0.0)
-        try:
-            async with asyncio.timeout(timeout_s) as limit:
-                truncated = await work(process)
-        except TimeoutError:
-            if timeout_s is None or not limit.expired():
-                raise
-            raise too_slow(self.name, argv[0], timeout_s) from None
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+            return program.wait()
         finally:
-            await self._end(process)
-        if sudo and process.complaint():
-            raise sudo_refused(self.name, process.complaint())
-        status, signal = process.outcome()
-        return Completed(
-            tuple(argv), status, signal, process.stdout, process.stderr, time.monotonic() - started, truncated
-        )
+            _take_terminal()
+            _put_back(modes, program.returncode)
+            for number, handler in kept.items():
+                signal.signal(number, handler)
 
-    async def _start(
-        self,
-        argv: Sequence[str],
-        *,
-        env: dict[str, str] | None = None,
-        sudo: bool = False,
-        with_stdin: bool = False,
-        told: bool = False,
-    ) -> LocalProcess:
-        """``told``: it must be heard of when root is reached, also where no password is asked for."""
-        env = env or {}
-        dialog = None
-        if sudo and os.geteuid() != 0:
-            password = self._config.sudo_password
-            if password is None and not told:
-                argv = sudo_quietly(argv, env)
-            else:
-                dialog = SudoDialog(None if password is None else partial(secret, password))
-                argv = dialog.argv(argv, env)
-        env = {**os.environ, "LC_ALL": "C", **env}
-        starting = asyncio.ensure_future(LocalProcess.start(argv, env, with_stdin=with_stdin, dialog=dialog))
-        self._starting.add(starting)
-        starting.add_done_callback(self._starting.discard)
-        try:
-            process = await asyncio.shield(starting)
-        except asyncio.CancelledError:  # half started nobody could end it, and asyncio may wait for it for ever
-            with suppress(OSError):
-                await self._end(await starting)
-            raise
-        self._running.add(process)
-        return process
 
-    async def _end(self, process: LocalProcess) -> None:
-        """Ends the group, also when this is cancelled meanwhile."""
-        ended = asyncio.ensure_future(process.end())
-        try:
-            await asyncio.shield(ended)
-        except asyncio.CancelledError:
-            await ended
-            raise
-        finally:
-            self._running.discard(process)
-            if ended.done() and not ended.cancelled() and not ended.result():
-                self._lost.append(LostCommand(process.argv, process.pid, datetime.now(UTC)))
+def _modes() -> list[int | list[bytes | int]] | None:
+    try:
+        return termios.tcgetattr(sys.stdin.fileno())
+    except (termios.error, OSError, ValueError):
+        return None
+
+
+def _put_back(modes: list[int | list[bytes | int]] | None, status: int | None) -> None:
+    """The modes as they were before; and what a program that was cut short has left switched on in the terminal."""
+    if modes is None:
+        return
+    with suppress(termios.error, OSError, ValueError):
+        termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, modes)
+        if status is None or (not 0 <= status < _CUT_SHORT and status not in _BY_KEYBOARD):
+            os.write(sys.stdin.fileno(), _AS_AT_FIRST)
+
+
+def _take_terminal() -> None:
+    """Makes our process group the terminal's again: a shell that was killed has not given it back."""
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())
+    except OSError:
+        return
+    finally:
+        signal.signal(signal.SIGTTOU, before)

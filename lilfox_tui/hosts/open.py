@@ -22,7 +22,7 @@ def open_host(
     if config.local:
         from lilfox_tui.hosts.local import LocalHost
 
-        return LocalHost(name, config, read_only=read_only)
+        return LocalHost(name, config)
     from lilfox_tui.hosts.ssh.host import SshHost
 
     return SshHost(name, config, ssh, read_only=read_only, dials=dials)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from lilfox_tui.config.model import SecretRef
 
@@ -204,6 +205,16 @@ Write = Callable[[bytes], Awaitable[None]]
 def sudo_quietly(argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
     """``argv`` by ``sudo -n``, keeping the variables named in ``env`` (their values are not in the argv)."""
     return ["sudo", "-n", *_kept(env), "--", *argv]
+
+
+def by_sudo(
+    argv: Sequence[str], env: Mapping[str, str], password: SecretRef | None, *, tells_root: bool
+) -> tuple[list[str], SudoDialog | None]:
+    """``argv`` by sudo, and the dialog with it where it may ask for ``password`` or must tell when root is reached."""
+    if password is None and not tells_root:
+        return sudo_quietly(argv, env), None
+    dialog = SudoDialog(None if password is None else partial(secret, password))
+    return dialog.argv(argv, env), dialog
 
 
 def quiet_complaint(status: int | None, stdout: bytes, stderr: bytes) -> bytes:

@@ -14,7 +14,8 @@ from lilfox_tui.backends.model import BackendReading, Figure
 from lilfox_tui.config.model import BackendConfig, Config, HostConfig, PlanConfig, ServiceConfig
 from lilfox_tui.core.aio import Pending, State, Unavailable
 from lilfox_tui.core.i18n import Message
-from lilfox_tui.hosts.base import Link, LostCommand
+from lilfox_tui.hosts.base import Link
+from lilfox_tui.hosts.process import LostCommand
 from lilfox_tui.metrics.model import HostSummary, Level, ServiceState
 from lilfox_tui.metrics.traffic import Traffic
 

@@ -27,7 +27,8 @@ from lilfox_tui.hosts.addresses import (
     own_addresses,
     why_denied,
 )
-from lilfox_tui.hosts.base import Host, last_words
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.process import last_words
 from lilfox_tui.operations.model import Operation
 
 SHORTEST_S, LONGEST_S = 1, 30 * 24 * 3600

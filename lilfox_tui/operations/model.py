@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from lilfox_tui.core.errors import CommandFailed, HostError, UsageError
 from lilfox_tui.core.i18n import _, tr
-from lilfox_tui.hosts.base import Completed, Host, last_words
+from lilfox_tui.hosts.base import Completed, Host
+from lilfox_tui.hosts.process import last_words
 
 # One change, as it is shown before it is made and as its job is asked for it.
 

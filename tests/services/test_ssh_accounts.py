@@ -94,7 +94,7 @@ async def test_a_host_that_has_busybox_alone(lab: SshdLab, user: Callable[..., s
     assert found.filesystems
     assert found.uptime_s is not None
     assert found.boot_id
-    await host.write_file(f"/home/{name}/f", b"a\0b\n", mode=0o640)
+    await host.run(["tee", f"/home/{name}/f"], stdin=b"a\0b\n")
     assert await host.read_file(f"/home/{name}/f", offset=1) == b"\0b\n"
     with pytest.raises(CommandTimeout):
         await host.run(["sh", "-c", "trap '' TERM; sleep 996; sleep 996"], timeout_s=0.5)
@@ -110,7 +110,7 @@ async def test_what_bashrc_prints_is_no_output(lab: SshdLab, user: Callable[...,
     assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
     async with host.loop('while read -r n w; do echo "$w"; echo "@@LILFOX-END@@ $n"; done') as loop:
         assert await loop.ask("x", timeout_s=60) == b"x\n"
-    await host.write_file(f"/home/{name}/f", b"data")
+    await host.run(["tee", f"/home/{name}/f"], stdin=b"data")
     assert await host.read_file(f"/home/{name}/f") == b"data"
     await host.close()
 

@@ -8,9 +8,9 @@ import pytest
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.aio import CancelSafeTaskGroup
-from lilfox_tui.hosts import local_process
-from lilfox_tui.hosts.base import BoundedOutput, LimitReached
+from lilfox_tui.hosts import process
 from lilfox_tui.hosts.local import LocalHost
+from lilfox_tui.hosts.process import BoundedOutput, LimitReached
 from tests.waiting import PATIENCE_S, turn
 
 TURNS = 8
@@ -143,7 +143,7 @@ async def test_a_command_past_its_limit_is_left_when_it_is_cancelled(monkeypatch
         while True:
             await host.run(["sh", "-c", "echo longer than that; exec sleep 60"], limit_bytes=5)
 
-    monkeypatch.setattr(local_process, "BoundedOutput", CancelledAtItsLimit)
+    monkeypatch.setattr(process, "BoundedOutput", CancelledAtItsLimit)
     host = LocalHost("here", HostConfig(local=True))
     running.append(asyncio.ensure_future(looks_for_ever()))
     ended, _left = await asyncio.wait(running, timeout=PATIENCE_S)

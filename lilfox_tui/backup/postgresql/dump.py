@@ -29,7 +29,7 @@ from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import CommandFailed, LilFoxError
 from lilfox_tui.core.i18n import Message, _, listed, ntr, tr
 from lilfox_tui.core.text import clean, human_bytes, human_duration
-from lilfox_tui.hosts.base import failed
+from lilfox_tui.hosts.process import failed
 
 # Why pg_dump failed and what to do, from what it said and from what the server knows now.
 #

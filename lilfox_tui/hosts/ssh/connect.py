@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import asyncssh
-from asyncssh.config import ConfigParseError
 from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
@@ -359,7 +358,7 @@ def _path(text: str) -> Path:
 
 
 def _as_config(error: Exception) -> Exception:
-    return error if isinstance(error, ConfigParseError) else ConfigParseError(str(error))
+    return error if isinstance(error, asyncssh.ConfigParseError) else asyncssh.ConfigParseError(str(error))
 
 
 def _options(

@@ -7,12 +7,11 @@ import os
 import socket
 
 import asyncssh
-from asyncssh.config import ConfigParseError
 
 from lilfox_tui.core.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable, LinkLost
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import clean
-from lilfox_tui.hosts.base import last_words
+from lilfox_tui.hosts.process import last_words
 from lilfox_tui.redact import redacted_start
 
 # What a server sends before SSH begins: its version line and, allowed but rare, lines before it (RFC 4253, 4.2).
@@ -133,7 +132,7 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
             tr("{where} has no algorithm in common with this client: {reason}", where=where, reason=clean(str(error))),
             tr("The SSH server is very old, very new or restricted: check Ciphers and KexAlgorithms."),
         )
-    if isinstance(error, ConfigParseError):
+    if isinstance(error, asyncssh.ConfigParseError):
         return (
             tr("The ssh_config cannot be used: {reason}", reason=clean(str(error))),
             tr("Correct that line; ssh -G shows how OpenSSH reads it."),

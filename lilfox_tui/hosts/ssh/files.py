@@ -12,34 +12,18 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 import asyncssh
-from asyncssh.sftp import SFTPClientFile
 
 from lilfox_tui.core.errors import CommandTimeout, HostError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import clean, time_at
-from lilfox_tui.hosts.base import (
-    Host,
-    Kind,
-    RemoteFilesystem,
-    RemotePathFacts,
-    last_words,
-    no_change_allowed,
-    not_read,
-    not_written,
-)
+from lilfox_tui.hosts.base import Host, Kind, RemoteFilesystem, RemotePathFacts, no_change_allowed, not_read
+from lilfox_tui.hosts.process import last_words
 from lilfox_tui.hosts.ssh.errors import LINK_ERRORS, link_lost
 from lilfox_tui.hosts.ssh.link import Sessions
 
 TRANSFER_S = 600.0
 
 _READ_SCRIPT = 'exec 3<"$1" || exit 1; tail -c "+$2" <&3 | head -c "$3"'
-_WRITE_SCRIPT = r"""
-umask 077
-set -C
-{ cat >"$1"; } || { rm -f -- "$1"; exit 1; }
-[ "$(wc -c <"$1")" -eq "$4" ] || { rm -f -- "$1"; echo "the connection ended early" >&2; exit 1; }
-chmod "$3" "$1" && { sync "$1" 2>/dev/null || sync; } && mv -f -- "$1" "$2" || { rm -f -- "$1"; exit 1; }
-"""
 
 
 async def read_by_command(host: Host, path: str, offset: int, limit_bytes: int) -> bytes:
@@ -49,16 +33,6 @@ async def read_by_command(host: Host, path: str, offset: int, limit_bytes: int) 
     if not done.ok or (not done.stdout and done.stderr):
         raise not_read(host.name, path, last_words(done.stderr))
     return done.stdout
-
-
-async def write_by_command(host: Host, path: str, data: bytes, mode: int) -> None:
-    """Puts ``data`` at ``path``, whole or not at all. Raises FileRefused and what ``run`` raises."""
-    target = PurePosixPath(path)
-    partial = target.with_name(f".{target.name[:100]}.lilfox-{os.urandom(4).hex()}")
-    argv = ["sh", "-c", _WRITE_SCRIPT, "sh", str(partial), path, f"{mode:o}", str(len(data))]
-    done = await host.run(argv, stdin=data, timeout_s=TRANSFER_S)
-    if not done.ok:
-        raise not_written(host.name, path, last_words(done.stderr))
 
 
 T = TypeVar("T")
@@ -279,7 +253,7 @@ class Sftp:
 class SftpFile:
     """See :class:`lilfox_tui.hosts.base.RemoteFileHandle`."""
 
-    def __init__(self, sftp: Sftp, path: str, file: SFTPClientFile) -> None:
+    def __init__(self, sftp: Sftp, path: str, file: asyncssh.SFTPClientFile) -> None:
         self._sftp = sftp
         self._path = path
         self._file = file

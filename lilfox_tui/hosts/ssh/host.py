@@ -3,84 +3,203 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import aclosing, asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import asyncssh
-from msgspec import Struct
 
-from lilfox_tui.config.model import HostConfig, SshConfig
-from lilfox_tui.core.aio import Feed
-from lilfox_tui.core.errors import HostUnreachable
-from lilfox_tui.hosts.base import (
-    OUTPUT_LIMIT,
-    Completed,
-    Link,
-    Loop,
-    LostCommand,
-    RemoteFiles,
-    failed,
-    login_timeout,
-    loop_ended,
-    loop_timeout,
-    no_change_allowed,
-    sudo_refused,
-    too_slow,
-)
-from lilfox_tui.hosts.shell_words import END, MAX_ANSWER, new_tick, with_args
-from lilfox_tui.hosts.ssh import files
-from lilfox_tui.hosts.ssh.command import CommandSpec, RemoteCommand, forwarded
+from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
+from lilfox_tui.core.aio import CancelSafeTaskGroup, Feed
+from lilfox_tui.core.errors import LinkLost
+from lilfox_tui.hosts.base import OUTPUT_LIMIT, Host, Link, RemoteFiles
+from lilfox_tui.hosts.process import CommandSpec, HostProcess, LostCommand, ProcessLoop, login_timeout
+from lilfox_tui.hosts.shell_words import StartLine, SudoDialog, as_root, by_sudo, command, running, with_args
 from lilfox_tui.hosts.ssh.connect import SshTarget
-from lilfox_tui.hosts.ssh.errors import LINK_ERRORS, link_lost
-from lilfox_tui.hosts.ssh.files import open_sftp
-from lilfox_tui.hosts.ssh.link import END_S, SESSIONS, Sessions, SshLink
+from lilfox_tui.hosts.ssh.errors import LINK_ERRORS, fate_unknown, link_lost, no_shell
+from lilfox_tui.hosts.ssh.files import open_sftp, read_by_command
+from lilfox_tui.hosts.ssh.link import END_S, SESSIONS, WINDOW, Opening, Process, Sessions, SshLink
+
+# Commands over SSH: each is a script for the login's sh, which says where the command begins and which group it is.
 
 
-class SshLoop:
-    """See :class:`lilfox_tui.hosts.base.Loop`. ``hung`` tells that it did not answer in time."""
+def _script(spec: CommandSpec, password: SecretRef | None) -> tuple[str, SudoDialog | None]:
+    """What the host's sh runs for ``spec``, and the sudo that may ask. Raises ValueError for a NUL or a bad name of a
+    variable."""
+    if not spec.sudo:
+        script = spec.script
+        return (running(spec.argv, spec.env) if script is None else with_args(script, spec.argv[4:])), None
+    names = {"LC_ALL": "", **(spec.env or {})}
+    by, dialog = by_sudo(spec.argv, names, password, tells_root=spec.loop)
+    return as_root(spec.argv if dialog is None else dialog.plain(spec.argv), by, spec.env), dialog
 
-    def __init__(self, host: str, command: RemoteCommand) -> None:
-        self.hung = False
+
+class SshProcess(HostProcess):
+    """A started command. It holds room for one session until ``end``."""
+
+    def __init__(
+        self, host: str, spec: CommandSpec, dialog: SudoDialog | None, sessions: Sessions, process: Process
+    ) -> None:
+        super().__init__(spec, sudo=spec.sudo, dialog=dialog)
         self._host = host
-        self._command = command
+        self._sessions = sessions
+        self._process = process
+        self._out = StartLine()
+        self._err = StartLine()
+        self._first = b""
+        self._patience_ends_s = asyncio.get_running_loop().time() + END_S / 4
 
-    async def begin(self, timeout_s: float) -> None:
-        """Waits until the login is through, so that no question pays for it. Raises HostError."""
-        self.hung = True  # also when this is cancelled: a login that has not ended does not see the end of its stdin
+    @classmethod
+    async def start(cls, host: str, spec: CommandSpec, password: SecretRef | None, sessions: Sessions) -> SshProcess:
+        """Starts it. When cancelled meanwhile, what may have started is ended first. Raises HostUnreachable."""
+        script, dialog = _script(spec, password)
+        line, first = command(script, secret=bool(spec.env))
+        piped = bool(spec.with_stdin or first or dialog)
+        await sessions.take()
+        given_away = False
+
+        def abandoned(opening: Opening) -> Coroutine[Any, Any, None]:
+            nonlocal given_away
+            given_away = True
+            return end_abandoned(opening)
+
+        async def end_abandoned(opening: Opening) -> None:
+            """Ends what nobody waits for any more, once the server has answered; without an answer the link is lost."""
+            await asyncio.wait([opening])
+            if opening.cancelled() or opening.exception() is not None:
+                sessions.give()
+            else:
+                await cls(host, spec, dialog, sessions, opening.result()).end()
+
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._command.started()
-                await self._command.reach_root()
-        except TimeoutError:
-            raise login_timeout(self._host, timeout_s) from None
-        except LINK_ERRORS:
-            raise self._ended() from None
-        self.hung = False
+            process = await sessions.open(line, abandoned, stdin=asyncssh.PIPE if piped else asyncssh.DEVNULL)
+        except BaseException:
+            if not given_away:
+                sessions.give()
+            raise
+        if first:
+            process.stdin.write(first)
+            if not (spec.with_stdin or dialog):
+                process.stdin.write_eof()
+        return cls(host, spec, dialog, sessions, process)
 
-    async def ask(self, words: str, *, timeout_s: float) -> bytes:
-        """See :meth:`Loop.ask`."""
-        tick = new_tick()
-        end = END + tick.encode() + b"\n"
-        answer = bytearray()
+    @property
+    def group(self) -> int | None:
+        """See :attr:`HostProcess.group`."""
+        return self._out.group
+
+    @property
+    def since(self) -> str:
+        """See :attr:`HostProcess.since`."""
+        return self._out.since
+
+    async def begun(self) -> None:
+        """See :meth:`HostProcess.begun`."""
+        while not self._out.seen and (block := await self._read()):
+            self._first = self._out.hear(block)
+
+    async def check_login(self) -> None:
+        """Waits for the login's start-up files to be through. Raises HostError when the login runs no commands."""
+        await self.begun()
+        if not self._out.seen:
+            raise self.link_error() or no_shell(self._host, self._out.noise)
+
+    def link_error(self) -> LinkLost | None:
+        """See :meth:`HostProcess.link_error`."""
+        return None if self._sessions.alive else link_lost(self._host, self._sessions.client.lost_by)
+
+    async def read(self) -> bytes:
+        """See :meth:`HostProcess.read`: what comes after the start line."""
+        if not self._first:
+            await self.begun()
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        return await self._read()
+
+    async def _read(self) -> bytes:
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._command.write(f"{tick} {words}\n".encode())
-                while not answer.endswith(end):
-                    block = await self._command.read_block()
-                    if not block or len(answer) > MAX_ANSWER:
-                        raise self._ended()
-                    answer += block
-        except TimeoutError:
-            self.hung = True
-            raise loop_timeout(self._host, timeout_s) from None
+            return await self._process.stdout.read(WINDOW)
         except LINK_ERRORS:
-            raise self._ended() from None
-        return bytes(answer[: -len(end)])
+            return b""
 
-    def _ended(self) -> HostUnreachable:
-        return self._command.link_lost() or loop_ended(self._host)
+    async def read_stderr(self) -> bytes:
+        """See :meth:`HostProcess.read_stderr`."""
+        with suppress(*LINK_ERRORS):
+            while block := await self._process.stderr.read(WINDOW):
+                if heard := self._err.hear(block):
+                    return heard
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        """See :meth:`HostProcess.write`."""
+        try:
+            self._process.stdin.write(data)
+            await self._process.stdin.drain()
+        except LINK_ERRORS as error:
+            raise BrokenPipeError(str(error)) from None
+
+    def close_stdin(self) -> None:
+        """See :meth:`HostProcess.close_stdin`."""
+        self._process.stdin.write_eof()
+
+    async def wait(self) -> None:
+        """See :meth:`HostProcess.wait`."""
+        await self._process.wait_closed()
+
+    def conclude(self) -> None:
+        """See :meth:`HostProcess.conclude`."""
+        if self._process.exit_status is None and self._process.exit_signal is None:
+            raise fate_unknown(self._host, self.spec.argv[0], self.group)
+        super().conclude()
+        if not self._out.seen:
+            raise no_shell(self._host, self._out.noise or self._err.noise)
+
+    def outcome(self) -> tuple[int | None, str | None]:
+        """See :meth:`HostProcess.outcome`."""
+        if self._process.exit_signal is not None:
+            return None, self._process.exit_signal[0]
+        return (self._process.exit_status, None) if self.completed else (None, "TERM")
+
+    async def _end(self) -> bool:
+        try:
+            if self.completed:
+                return True
+            if not self._sessions.alive:
+                return False
+            return await self._end_on_host()
+        finally:
+            self._process.close()
+            self._sessions.give()
+
+    async def _end_on_host(self) -> bool:
+        try:
+            async with asyncio.timeout_at(self._patience_ends_s):
+                await self.begun()
+        except TimeoutError:
+            pass
+        if self.group is None:  # it never said who it is: the login's start-up files hang
+            return await self._end_by_signal()
+        if await self._sessions.end_group(self.group, self.since, as_root=self.sudo):
+            return True
+        return await self._end_by_signal()
+
+    async def _end_by_signal(self) -> bool:
+        """The way without a second session (RFC 4254, 6.9); for a server that has no room for one."""
+        try:
+            for send in (self._process.terminate, self._process.kill):
+                send()
+                try:
+                    async with asyncio.timeout(2):
+                        while await self._process.stdout.read(WINDOW):
+                            pass
+                        await self._process.wait_closed()
+                    return self._process.exit_status is not None or self._process.exit_signal is not None
+                except TimeoutError:
+                    continue
+        except LINK_ERRORS:
+            pass
+        return False
 
 
 AGAIN_S = (2.0, 10.0, 60.0)
@@ -89,14 +208,8 @@ LOGIN_S = 30.0
 """How long a login's own start-up files may take before a loop begins."""
 
 
-class _Lost(Struct, frozen=True, eq=False):
-    command: LostCommand
-    since: str
-    sudo: bool
-
-
-class SshHost:
-    """One host over one kept SSH connection. ``read_only`` refuses ``write_file``, as a protected host does."""
+class SshHost(Host):
+    """One host over one kept SSH connection. ``read_only`` refuses changes by SFTP, as a protected host does."""
 
     def __init__(
         self,
@@ -107,14 +220,11 @@ class SshHost:
         read_only: bool = False,
         dials: asyncio.Semaphore | None = None,
     ) -> None:
-        self.name = name
-        self.protected = config.protected
+        super().__init__(name, protected=config.protected)
         self._read_only = read_only or config.protected
         self._config = config
         dials = dials or asyncio.Semaphore(ssh.dial_at_once)
         self._link = SshLink(SshTarget.of(name, config), ssh, dials, self._on_connect)
-        self._lost: list[_Lost] = []
-        self._running: set[RemoteCommand] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending: asyncio.Task[None] | None = None
         """Ends what was lost, since the last connect."""
@@ -123,11 +233,6 @@ class SshHost:
     def link(self) -> Feed[Link]:
         """See :attr:`Host.link`."""
         return self._link.feed
-
-    @property
-    def lost(self) -> Sequence[LostCommand]:
-        """See :attr:`Host.lost`."""
-        return tuple(entry.command for entry in self._lost)
 
     async def keep_connected(self) -> None:
         """See :meth:`Host.keep_connected`."""
@@ -141,129 +246,44 @@ class SshHost:
         """See :meth:`Host.retry_now`."""
         self._link.retry_now()
 
-    async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        timeout_s: float = 30.0,
-        limit_bytes: int = OUTPUT_LIMIT,
-        sudo: bool = False,
-        env: dict[str, str] | None = None,
-    ) -> Completed:
-        """See :meth:`Host.run`."""
-        order = CommandSpec.of(argv, self._config, sudo=sudo, env=env)
-        return await self._collect(order, stdin, timeout_s, limit_bytes)
-
-    async def run_script(
-        self,
-        script: str,
-        args: Sequence[str] = (),
-        *,
-        timeout_s: float = 30.0,
-        limit_bytes: int = OUTPUT_LIMIT,
-        sudo: bool = False,
-    ) -> Completed:
-        """See :meth:`Host.run_script`."""
-        argv = ("sh", "-c", script, "sh", *args)
-        order = CommandSpec.of(argv, self._config, sudo=True) if sudo else CommandSpec(argv, with_args(script, args))
-        return await self._collect(order, b"", timeout_s, limit_bytes)
-
-    async def stream_stdin(
-        self,
-        argv: Sequence[str],
-        blocks: AsyncIterator[bytes],
-        *,
-        limit_bytes: int = OUTPUT_LIMIT,
-        sudo: bool = False,
-    ) -> Completed:
-        """See :meth:`Host.stream_stdin`."""
-        order = CommandSpec.of(argv, self._config, sudo=sudo)
-        return await self._run(order, lambda command: command.take(blocks, limit_bytes))
-
-    async def _collect(self, order: CommandSpec, stdin: bytes, timeout_s: float, limit_bytes: int) -> Completed:
-        return await self._run(
-            order, lambda command: command.collect(stdin, limit_bytes), with_stdin=bool(stdin), timeout_s=timeout_s
-        )
-
-    async def _run(
-        self,
-        order: CommandSpec,
-        work: Callable[[RemoteCommand], Awaitable[bool]],
-        *,
-        with_stdin: bool = True,
-        timeout_s: float | None = None,
-    ) -> Completed:
-        """Starts it and sees to its end; ``work`` feeds and reads it and tells whether a stream was cut."""
+    async def start(self, spec: CommandSpec) -> HostProcess:
+        """See :meth:`Host.start`. Not beside what a lost link has left: that is ended first, as far as it can be."""
         sessions = await self._link.sessions()
-        began = time.monotonic()
-        command: RemoteCommand | None = None
-        try:
-            async with asyncio.timeout(timeout_s) as limit:
-                command = await self._start(order, sessions, with_stdin=with_stdin)
-                truncated = await work(command)
-        except TimeoutError:
-            if timeout_s is None or not limit.expired():
-                raise
-            raise too_slow(self.name, order.argv[0], timeout_s) from None
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
-        finally:
-            if command is not None:
-                await self._end(command)
-        if command.complaint():
-            raise sudo_refused(self.name, command.complaint())
-        status, signal = command.outcome()
-        return Completed(
-            order.argv, status, signal, command.stdout, command.stderr, time.monotonic() - began, truncated
-        )
+        if self._ending is not None:
+            await asyncio.wait([self._ending], timeout=END_S)
+        process = await SshProcess.start(self.name, spec, self._config.sudo_password, sessions)
+        self._running.add(process)
+        return process
 
-    async def stream(
-        self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
-    ) -> AsyncGenerator[bytes, None]:
-        """See :meth:`Host.stream`."""
-        order = CommandSpec.of(argv, self._config, sudo=sudo)
-        command = await self._start(order, await self._link.sessions(), with_stdin=bool(stdin))
-        try:
-            async with aclosing(command.blocks(stdin)) as blocks:
-                async for block in blocks:
-                    yield block
-            status, signal = command.outcome()
-            if status != 0:
-                raise failed(self.name, argv[0], signal or status, command.complaint() or command.stderr)
-        finally:
-            await self._end(command)
-
-    @asynccontextmanager
-    async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
-        """See :meth:`Host.loop`. At its end the script sees the end of its stdin; one that hung is ended."""
-        order = CommandSpec.of_loop(script, self._config, sudo=sudo)
-        sessions = await self._link.sessions()
-        command = await self._start(order, sessions, with_stdin=True)
-        loop = SshLoop(self.name, command)
+    async def _begin_loop(self, loop: ProcessLoop) -> None:
+        """Waits until the login is through, so that no question pays for it."""
+        process = loop.process
+        assert isinstance(process, SshProcess)
+        loop.hung = True  # also when this is cancelled: a login that has not ended does not see the end of its stdin
         try:
             with self._link.logging_in():
-                await loop.begin(LOGIN_S)
-            yield loop
-        finally:
-            if loop.hung:
-                self._spawn(self._end(command))
-            elif sessions.alive:
-                command.completed = True
-                self._running.discard(command)
-                await command.end()
-            else:  # it does not see the end of its stdin before its server notices: it is ended at the next connect
-                await self._end(command)
+                async with asyncio.timeout(LOGIN_S):
+                    await process.check_login()
+                    await super()._begin_loop(loop)
+        except TimeoutError:
+            raise login_timeout(self.name, LOGIN_S) from None
+        loop.hung = False
+
+    async def _end_loop(self, loop: ProcessLoop) -> None:
+        """At its end the script sees the end of its stdin; one that hung is ended, and nobody waits for that."""
+        process = loop.process
+        if loop.hung:
+            self._spawn(self._end(process))
+        elif process.link_error() is None:
+            process.completed = True
+            self._running.discard(process)
+            await process.end()
+        else:  # it does not see the end of its stdin before its server notices: it is ended at the next connect
+            await self._end(process)
 
     async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
         """See :meth:`Host.read_file`."""
-        return await files.read_by_command(self, path, offset, limit_bytes)
-
-    async def write_file(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
-        """See :meth:`Host.write_file`."""
-        if self._read_only:
-            raise no_change_allowed(self.name, path)
-        await files.write_by_command(self, path, data, mode)
+        return await read_by_command(self, path, offset, limit_bytes)
 
     @asynccontextmanager
     async def forward(self, port: int, address: str = "127.0.0.1") -> AsyncIterator[tuple[str, int]]:
@@ -280,31 +300,12 @@ class SshHost:
 
     async def close(self) -> None:
         """See :meth:`Host.close`."""
-        await asyncio.gather(*(self._end(command) for command in tuple(self._running)))
+        await self._end_all()
         for task in tuple(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(tuple(self._tasks))
         await self._link.close()
-
-    async def _start(self, order: CommandSpec, sessions: Sessions, *, with_stdin: bool) -> RemoteCommand:
-        """Starts it, not beside what a lost link has left: that is ended first, as far as it can be."""
-        if self._ending is not None:
-            await asyncio.wait([self._ending], timeout=END_S)
-        command = await RemoteCommand.start(self.name, order, sessions, with_stdin=with_stdin)
-        self._running.add(command)
-        return command
-
-    async def _end(self, command: RemoteCommand) -> None:
-        """Ends the command; what cannot be ended is among ``lost`` from then on."""
-        try:
-            await command.end()
-        finally:
-            if command in self._running:
-                self._running.discard(command)
-                if not await command.end():
-                    lost = LostCommand(command.order.argv, command.group, datetime.now(UTC))
-                    self._lost.append(_Lost(lost, command.since, command.order.sudo))
 
     def _on_connect(self, sessions: Sessions) -> None:
         if self._lost:
@@ -326,19 +327,95 @@ class SshHost:
     async def _try_to_end_lost(self, sessions: Sessions) -> None:
         turns = asyncio.Semaphore(SESSIONS // 2)
 
-        async def end(entry: _Lost) -> None:
-            group = entry.command.pid
+        async def end(lost: LostCommand) -> None:
             async with turns:
-                if group is not None and await sessions.end_group(group, entry.since, as_root=entry.sudo):
-                    self._lost.remove(entry)
+                if lost.pid is not None and await sessions.end_group(lost.pid, lost.leader_since, as_root=lost.sudo):
+                    self._lost.remove(lost)
 
-        await asyncio.gather(*(end(entry) for entry in tuple(self._lost)))
+        await asyncio.gather(*(end(lost) for lost in tuple(self._lost)))
 
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+# A port of a host on this machine: each connection is taken here and carried through a channel of the SSH connection.
+#
+# asyncssh forwards ports itself, but leaves a connection open for ever whose channel was being opened when the link
+# went away (forward.py of 2.24: what opens it is cancelled, and closes nothing).
+
+
+_BLOCK = 256 * 1024
+
+
+@asynccontextmanager
+async def forwarded(
+    connection: asyncssh.SSHClientConnection, lost: asyncio.Event, address: str, port: int
+) -> AsyncIterator[int]:
+    """A port of 127.0.0.1 that leads to ``address:port`` as the host sees it, until the connection is ``lost``. Raises
+    OSError."""
+    carried: set[asyncio.Task[None]] = set()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        carried.add(task)
+        try:
+            await _carry(connection, address, port, reader, writer)
+        except (*LINK_ERRORS, OSError):
+            pass  # whoever asked sees a connection that ends
+        finally:
+            carried.discard(task)
+            writer.transport.abort()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    end = asyncio.create_task(_close_when(lost, server))
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        tasks = [end, *carried]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _close_when(lost: asyncio.Event, server: asyncio.Server) -> None:
+    """Refuses from the moment on when nothing can be carried any more."""
+    await lost.wait()
+    server.close()
+
+
+async def _carry(
+    connection: asyncssh.SSHClientConnection,
+    address: str,
+    port: int,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    from_there, to_there = await connection.open_connection(address, port, encoding=None)
+    try:
+        async with CancelSafeTaskGroup() as both:
+            both.create_task(_pass_on(reader, to_there))
+            both.create_task(_pass_on(from_there, writer))
+        with suppress(OSError):
+            writer.close()
+            await writer.wait_closed()
+    except* (*LINK_ERRORS, OSError):
+        pass
+    finally:
+        to_there.close()
+
+
+async def _pass_on(
+    source: asyncio.StreamReader | asyncssh.SSHReader[bytes], sink: asyncio.StreamWriter | asyncssh.SSHWriter[bytes]
+) -> None:
+    while block := await source.read(_BLOCK):
+        sink.write(block)
+        await sink.drain()
+    sink.write_eof()
 
 
 asyncssh.set_log_level("CRITICAL")

@@ -15,7 +15,8 @@ from contextlib import AsyncExitStack
 from weakref import WeakKeyDictionary
 
 from lilfox_tui.core.errors import HostError
-from lilfox_tui.hosts.base import Host, Loop, loop_timeout
+from lilfox_tui.hosts.base import Host, Loop
+from lilfox_tui.hosts.process import loop_timeout
 
 ANSWER_S = 20.0
 LOOK_S = 6.0

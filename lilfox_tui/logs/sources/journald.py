@@ -16,7 +16,8 @@ from lilfox_tui.config.model import LogConfig, Seconds
 from lilfox_tui.core.aio import Feed
 from lilfox_tui.core.errors import CommandUnknown, HostError, HostUnreachable, LilFoxError
 from lilfox_tui.core.i18n import _, tr
-from lilfox_tui.hosts.base import Completed, Host, last_words, wait_until_reconnected
+from lilfox_tui.hosts.base import Completed, Host, wait_until_reconnected
+from lilfox_tui.hosts.process import last_words
 from lilfox_tui.hosts.shell_words import NOT_FOUND
 from lilfox_tui.logs.filter.model import EVERYTHING, And, FieldMatch, Filter, number, severities, span
 from lilfox_tui.logs.filter.needles import Needles, needles

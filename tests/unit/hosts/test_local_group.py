@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lilfox_tui.hosts.local_process import end_group, group_runs
+from lilfox_tui.hosts.local import end_group, group_runs
 from tests.waiting import wait_for
 
 

@@ -12,8 +12,7 @@ from contextlib import aclosing
 import pytest
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.hosts.local_process import BLOCK, Pipe
+from lilfox_tui.hosts.local import BLOCK, LocalHost, Pipe
 from tests.waiting import until
 
 SLOWLY = "import hashlib, os; d = hashlib.sha256()\nwhile b := os.read(0, 4096): d.update(b)\nprint(d.hexdigest())"
@@ -93,7 +92,7 @@ async def test_what_a_command_is_given_comes_whole_also_to_one_that_reads_page_b
     wide: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not wide:  # as for an account that has too many wide ones
-        monkeypatch.setattr("lilfox_tui.hosts.local_process.widen", lambda _pipe: False)
+        monkeypatch.setattr("lilfox_tui.hosts.local.widen", lambda _pipe: False)
     given = [os.urandom(size) for size in (3 * BLOCK + 17, 1, 0, BLOCK, 70_000)]
 
     async def blocks() -> AsyncGenerator[bytes, None]:
