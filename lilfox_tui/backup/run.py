@@ -14,7 +14,7 @@ from msgspec import Struct
 from lilfox_tui import __version__
 from lilfox_tui.backup.checks import Check, check_text, labelled
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.plan import BackupPlan
+from lilfox_tui.backup.plan import BackupPlan, RestoreSpec
 from lilfox_tui.backup.publishing import Publication, SetHeader, clear, mark, remove_set
 from lilfox_tui.backup.remote_dump import open_remote_dump
 from lilfox_tui.backup.restores.restore import drill, refuse_bad
@@ -311,7 +311,7 @@ async def _drill(run: Run, opening: BackupContext, plan: BackupPlan, store: Back
         async with store.lock(f"drill {made.set}", shared=True):
             reader = await reader_of(opening, plan, store)
             found = await _found(opening, store, made.set)
-            made.proof = await drill(run, opening, reader, found, plan.config.sources, {})
+            made.proof = await drill(run, opening, reader, found, plan.config.sources, RestoreSpec())
         if made.proof.level == "broken":
             made.failures.append(made.proof.reason)
     except LilFoxError as error:

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterator
 from typing import cast
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -17,7 +16,7 @@ from lilfox_tui.app.navigation import BACKUP, METRICS
 from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.backup.options import FilesOptions
-from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.plan import read_request
 from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
@@ -64,7 +63,7 @@ async def test_a_job_is_asked_for_and_started(key: str, kind: str, about: str, s
         await until(lambda: stand_in.started)
         request = stand_in.started[0]
         assert (request.kind, request.key) == (kind, about)
-        wish = msgspec.convert(request.wanted, BackupRequest)
+        wish = read_request(request.wanted)
         assert (wish.plan, wish.store, wish.set) == ("lilfox", "disk", set_id)
         await until(lambda: JOB in app.note[0])
 
@@ -86,7 +85,7 @@ async def test_a_copy_is_read_from_its_own_store(stand_in: StandIn) -> None:
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
-        wish = msgspec.convert(stand_in.started[0].wanted, BackupRequest)
+        wish = read_request(stand_in.started[0].wanted)
         assert (wish.plan, wish.store) == ("lilfox", "nas")
 
 

@@ -115,8 +115,8 @@ async def hold(app: Path, tmp_path: Path, host: Host, data: bytes) -> str:
     shelf = Shelf(tmp_path / "set")
     shelf.old("uploads.tar", data)
     was = snapshot(tmp_path)
-    told = await refused(files.open_target("uploads", options(app), host, shelf.goal()))
-    part = shelf.goal().parts[0]
+    told = await refused(files.open_target(options(app), host, shelf.task()))
+    part = shelf.task().parts[0]
     await files.read_content(part, shelf.blocks(part))
     assert snapshot(tmp_path) == was
     assert "lilfox-absolute" not in os.listdir("/tmp")
@@ -147,7 +147,7 @@ async def test_row_51_odd_names_are_names_and_nothing_else(app: Path, tmp_path: 
     shelf = Shelf(tmp_path / "set")
     shelf.old("uploads.tar", data)
     canary = snapshot(tmp_path / "canary")
-    await restored(files.open_target("uploads", options(app), host, shelf.goal()))
+    await restored(files.open_target(options(app), host, shelf.task()))
     assert {path.name: path.read_bytes() for path in in_folder(app / U)} == {
         os.fsdecode(name): name for name in ODD_NAMES
     }
@@ -159,7 +159,7 @@ async def test_row_51_links_within_and_setuid_bits(app: Path, tmp_path: Path, ho
     shelf = Shelf(tmp_path / "set")
     made = [TOP, folder(f"{U}/d"), file(f"{U}/d/su", mode=0o6755), link(f"{U}/d/l", "../d/su"), link(f"{U}/m", "d")]
     shelf.old("uploads.tar", tar_of(*made, hard(f"{U}/h", f"{U}/d/su")))
-    await restored(files.open_target("uploads", options(app), host, shelf.goal()))
+    await restored(files.open_target(options(app), host, shelf.task()))
     assert (app / U / "h").stat().st_mode & 0o7777 == 0o755
     assert os.readlink(app / U / "d" / "l") == "../d/su"
 
@@ -169,12 +169,10 @@ async def test_row_51_links_out_come_back_where_they_are_right(app: Path, tmp_pa
     (app / U / "out").symlink_to("/etc/passwd")
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     assert [note for note in shelf.notes if "links_out: true" in note]
-    assert "out is a link that leads out" in await refused(
-        files.open_target("uploads", options(app), host, shelf.goal())
-    )
+    assert "out is a link that leads out" in await refused(files.open_target(options(app), host, shelf.task()))
     right = options(app, links_out=True)
     (app / U / "out").unlink()
-    await restored(files.open_target("uploads", right, host, shelf.goal()))
+    await restored(files.open_target(right, host, shelf.task()))
     assert os.readlink(app / U / "out") == "/etc/passwd"
 
 
@@ -185,7 +183,7 @@ async def test_row_51_devices_and_pipes_are_left_out_and_named(app: Path, tmp_pa
     assert any("pipe" in str(check.found) for check in await source.checks())
     shelf = await dumped(source, tmp_path / "set")
     assert [note for note in shelf.notes if "pipe" in note]
-    await restored(files.open_target("uploads", options(app), host, shelf.goal()))
+    await restored(files.open_target(options(app), host, shelf.task()))
     assert os.listdir(app / U) == ["kept.txt"]
 
 

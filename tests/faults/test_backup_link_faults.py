@@ -11,6 +11,7 @@ import pytest
 
 from lilfox_tui.backup import effects, store
 from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.plan import read_request
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import settle_open
 from lilfox_tui.backup.store import BackupError
@@ -236,7 +237,7 @@ async def test_46_a_link_that_goes_between_the_renames(
             await effects.backup(settling, lab.wish("files"))
         assert "lilfox backup settle" in "\n".join(settling.told("warning"))
         assert interrupted.read_all()[0].stage == "swapping", "nobody ordered a backup to settle it"
-        _wish, config, _plan = effects.opened(lab.wish("files"))
+        config, _plan = effects.opened(read_request(lab.wish("files")))
         async with BackupContext(config) as opening:
             assert await settle_open(settling, opening, config) == []
         assert any("that was interrupted is" in text for text in settling.told("warning"))

@@ -55,7 +55,7 @@ async def test_row_53_what_changes_while_it_is_read_is_recorded(app: Path, tmp_p
     assert [note for note in shelf.notes if note.startswith(("changed while they were read", "gone earlier"))]
     detail = shelf.parts["uploads_20231230_020000.tar"].detail
     assert detail.get("changed") or detail.get("vanished")
-    await restored(files.open_target("uploads", options(app), host, shelf.goal()))
+    await restored(files.open_target(options(app), host, shelf.task()))
 
 
 @pytest.mark.root
@@ -81,7 +81,7 @@ async def test_row_54_what_may_not_be_read_fails_by_name_unless_told(tmp_path: P
         lenient = FilesOptions(path=str(home / "up"), skip_unreadable=True)
         shelf = await dumped(files.open_source("up", lenient, host), tmp_path / "set2")
         assert any("bad ␛" in note and "shut" in note for note in shelf.notes)
-        await restored(files.open_target("up", lenient, host, shelf.goal(place=str(home / "again"))))
+        await restored(files.open_target(lenient, host, shelf.task(place=str(home / "again"))))
         assert (home / "again" / "good").read_text() == "good"
         excluding = FilesOptions(path=str(home / "up"), exclude=("bad *", "shut"))
         assert (await dumped(files.open_source("up", excluding, host), tmp_path / "set3")).notes == []
@@ -97,7 +97,7 @@ async def test_row_56_what_is_newer_is_shown_and_kept(app: Path, tmp_path: Path,
     shelf.created = datetime.now(UTC) - timedelta(hours=1)
     (app / U / "kept.txt").write_text("written after the backup")
     (app / U / "added.txt").write_text("added after the backup")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, shelf.task())
     checks = await target.checks()
     assert "2 files: added.txt, kept.txt" in [str(check.found) for check in checks]
     assert {(change.what, change.newer) for change in await target.changes()} == {
@@ -142,7 +142,7 @@ async def test_row_14_a_link_that_is_lost_is_told_and_leaves_what_is_there(app: 
             return
         await source.dump(shelf)
         was = snapshot(app / U)
-        target = files.open_target("uploads", options(app), host, shelf.goal())
+        target = files.open_target(options(app), host, shelf.task())
         assert all(check.state != "bad" for check in await target.checks())
         if at == "compare":
             await target.stage(lambda _: None)
@@ -154,7 +154,7 @@ async def test_row_14_a_link_that_is_lost_is_told_and_leaves_what_is_there(app: 
                 await target.stage(lambda done: server.kill() if done > 5_000_000 else None)
         assert snapshot(app / U) == was
         server.start()
-        again = files.open_target("uploads", options(app), host, shelf.goal())
+        again = files.open_target(options(app), host, shelf.task())
         assert any("an earlier restore left" in str(check.found) for check in await again.checks())
         await again.discard()
         await target.discard()
@@ -169,7 +169,7 @@ async def test_row_61_nobody_else_may_look_into_what_is_staged(app: Path, tmp_pa
     try:
         wanted = ConfigOptions(root=str(app), folder="")
         shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
-        target = config.open_target("config", wanted, host, shelf.goal())
+        target = config.open_target(wanted, host, shelf.task())
         await staged(target)
         kept = os.stat(target.swap_plan().staged)
         assert kept.st_mode & 0o777 == 0o600

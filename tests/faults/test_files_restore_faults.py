@@ -88,7 +88,7 @@ async def test_row_52_a_race_in_the_destination_leads_nowhere(app: Path, tmp_pat
     ended = {"well": 0, "refused": 0}
     with racing(app / "public", tmp_path / "canary") as times:
         for _ in range(8):
-            target = files.open_target("uploads", options(app), host, shelf.goal())
+            target = files.open_target(options(app), host, shelf.task())
             assert all(check.state != "bad" for check in await target.checks())
             try:
                 await target.stage(lambda _: None)
@@ -112,7 +112,7 @@ async def test_row_45_no_room_is_found_before(app: Path, tmp_path: Path, host: H
         (app / U / f"f{n}").write_bytes(os.urandom(40_000))
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     with small_disk(tmp_path / "disk", "size=1m" if kind == "size" else "nr_inodes=20"):
-        target = files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "disk" / "up")))
+        target = files.open_target(options(app), host, shelf.task(place=str(tmp_path / "disk" / "up")))
         told = await refused(target)
         assert "needed" in told
         assert os.listdir(tmp_path / "disk") == []
@@ -126,7 +126,7 @@ async def test_row_45_a_disk_that_fills_meanwhile_leaves_what_is_there(app: Path
         (tmp_path / "disk" / "up").mkdir()
         (tmp_path / "disk" / "up" / "live").write_text("live")
         was = snapshot(tmp_path / "disk")
-        target = files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "disk" / "up")))
+        target = files.open_target(options(app), host, shelf.task(place=str(tmp_path / "disk" / "up")))
         assert all(check.state != "bad" for check in await target.checks())
         (tmp_path / "disk" / "filled").write_bytes(bytes(3_500_000))
         with pytest.raises(BackupError, match="No space left"):
@@ -140,7 +140,7 @@ async def test_row_45_a_disk_that_fills_meanwhile_leaves_what_is_there(app: Path
 async def test_a_mount_is_not_swapped(app: Path, tmp_path: Path, host: Host) -> None:
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     with small_disk(tmp_path / "disk", "size=1m"):
-        told = await refused(files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "disk"))))
+        told = await refused(files.open_target(options(app), host, shelf.task(place=str(tmp_path / "disk"))))
     assert "mount of its own" in told
 
 
@@ -168,7 +168,7 @@ async def test_row_46_a_restore_that_is_cancelled_leaves_nothing(app: Path, tmp_
                 await asyncio.Event().wait()
 
     shelf_read: list[bool] = []
-    target = files.open_target("uploads", options(app), host, shelf.goal(blocks=stuck))
+    target = files.open_target(options(app), host, shelf.task(blocks=stuck))
     assert all(check.state != "bad" for check in await target.checks())
     shelf_read.append(True)
     staging = asyncio.ensure_future(target.stage(lambda _: None))
@@ -184,7 +184,7 @@ async def test_row_46_a_restore_that_is_cancelled_leaves_nothing(app: Path, tmp_
 async def test_row_46_another_archive_the_second_time_is_refused(app: Path, tmp_path: Path, host: Host) -> None:
     shelf = Shelf(tmp_path / "set")
     shelf.old("uploads.tar", tar_of(TOP, file(f"{U}/a", b"one")))
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, shelf.task())
     assert all(check.state != "bad" for check in await target.checks())
     shelf.old("uploads.tar", tar_of(TOP, file(f"{U}/a", b"two")))
     with pytest.raises(BackupError, match="has changed since"):
@@ -225,7 +225,7 @@ async def test_row_47_a_crash_between_the_renames_is_finished_or_undone(
     shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
     (app / ".env").write_text("A=2\n")
     (app / "config" / "a").write_text("now")
-    target = config.open_target("config", wanted, host, shelf.goal())
+    target = config.open_target(wanted, host, shelf.task())
     await staged(target)
     swap = target.swap_plan()
     assert crashed(msgspec.json.encode(swap), phase) == -signal.SIGKILL
@@ -242,7 +242,7 @@ async def test_row_47_a_crash_between_the_renames_is_finished_or_undone(
 
 async def test_row_47_what_was_staged_is_gone_so_it_is_undone(app: Path, tmp_path: Path, host: Host) -> None:
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, shelf.task())
     await staged(target)
     swap = target.swap_plan()
     os.rename(swap.target, swap.before)
@@ -264,7 +264,7 @@ async def test_row_47_what_was_staged_beside_a_database_that_is_undone_goes(
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, shelf.task())
     await staged(target)
     swap = target.swap_plan()
     database = SimpleNamespace(settle=settled, undo=undone)
@@ -282,7 +282,7 @@ async def test_row_47_what_was_staged_beside_a_database_that_is_undone_goes(
 
 async def test_row_47_a_second_rename_that_fails_takes_the_first_back(app: Path, tmp_path: Path, host: Host) -> None:
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, shelf.task())
     await staged(target)
     swap = target.swap_plan()
     shutil.rmtree(swap.staged)
@@ -297,7 +297,7 @@ async def test_row_48_a_folder_that_somebody_makes_anew_is_not_written_over(
     app: Path, tmp_path: Path, host: Host
 ) -> None:
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, shelf.task())
     await staged(target)
     swap = target.swap_plan()
     os.rename(swap.target, swap.before)
@@ -313,7 +313,7 @@ async def test_row_48_an_upload_between_the_renames_is_told_and_nothing_is_lost(
 ) -> None:
     """The application makes its folder anew in the moment in which it has no name."""
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, shelf.task())
     await staged(target)
     swap = target.swap_plan()
 
@@ -338,7 +338,7 @@ async def test_row_48_where_the_name_for_what_is_there_is_taken_nothing_is_renam
     app: Path, tmp_path: Path, host: Host
 ) -> None:
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, shelf.task())
     await staged(target)
     swap = target.swap_plan()
     os.mkdir(swap.before)

@@ -16,7 +16,7 @@ import pytest
 
 from lilfox_tui.backup import effects, run
 from lilfox_tui.backup.options import LocalOptions
-from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.plan import BackupRequest, as_document
 from lilfox_tui.backup.sets.catalogue import read_sets
 from lilfox_tui.backup.stores.local import LocalStore
 from lilfox_tui.core.errors import LilFoxError
@@ -68,7 +68,7 @@ def made(lab: BackupLab, how: str) -> BackupRequest:
 
 async def is_found(wish: BackupRequest) -> bool:
     """Whether verification says that it is broken."""
-    outcome = await effects.verify(NotedRun(), msgspec.to_builtins(wish))
+    outcome = await effects.verify(NotedRun(), as_document(wish))
     return outcome.state == "failed" and outcome.exit_code == 1
 
 
@@ -200,9 +200,7 @@ async def one_night(lab: BackupLab, plan: dict[str, object], clock: type[Nights]
     """How the night's run ended."""
     lab.planned({"nightly": plan})
     try:
-        outcome = await effects.backup(
-            NotedRun(), msgspec.to_builtins(BackupRequest(config=str(lab.config), plan="nightly"))
-        )
+        outcome = await effects.backup(NotedRun(), as_document(BackupRequest(config=str(lab.config), plan="nightly")))
     except LilFoxError:
         return "failed"
     finally:
@@ -278,11 +276,11 @@ async def test_20_a_clock_that_was_put_back_is_told_and_loses_no_set(files: Back
     assert await one_night(files, plan, nights) == "ok"
     nights.at -= timedelta(days=1, hours=1)
     noted = NotedRun()
-    await effects.backup(noted, msgspec.to_builtins(BackupRequest(config=str(files.config), plan="nightly")))
+    await effects.backup(noted, as_document(BackupRequest(config=str(files.config), plan="nightly")))
     assert any("look at the clocks" in text for text in noted.told("warning"))
     assert len(await status_of(files)) == 2
     nights.at -= timedelta(minutes=1)
-    await effects.backup(NotedRun(), msgspec.to_builtins(BackupRequest(config=str(files.config), plan="nightly")))
+    await effects.backup(NotedRun(), as_document(BackupRequest(config=str(files.config), plan="nightly")))
     stamps = sorted(name[-15:] for name in await status_of(files))
     assert stamps[0] == "20260101_005900", "what was just made stays, whatever the clock says"
 
@@ -291,7 +289,7 @@ async def test_20_a_clock_that_was_put_back_is_told_and_loses_no_set(files: Back
 async def test_19_two_runs_of_one_second_are_two_sets(files: BackupLab, nights: type[Nights]) -> None:
     for _run in range(3):
         files.planned({"nightly": files.plan()})
-        await effects.backup(NotedRun(), msgspec.to_builtins(BackupRequest(config=str(files.config), plan="nightly")))
+        await effects.backup(NotedRun(), as_document(BackupRequest(config=str(files.config), plan="nightly")))
     assert sorted(name[-6:] for name in await status_of(files)) == ["020000", "020001", "020002"]
 
 

@@ -100,7 +100,7 @@ async def test_a_folder_comes_back_as_it_was(host: Host, app: Path, tmp_path: Pa
     (uploads / "-rf *").write_text("changed since")
     (uploads / "new").write_text("made since")
     broken = snapshot(uploads)
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, shelf.task())
     await staged(target)
     assert snapshot(uploads) == broken
     changes = {change.what: change for change in await target.changes()}
@@ -132,7 +132,7 @@ async def test_one_file_comes_back_alone(host: Host, app: Path, tmp_path: Path) 
     picture = uploads / "2023" / "十二月" / "图.png"
     picture.write_bytes(b"broken")
     (uploads / "new").write_text("stays")
-    target = files.open_target("uploads", options(app), host, shelf.goal(only="2023/十二月/图.png"))
+    target = files.open_target(options(app), host, shelf.task(only="2023/十二月/图.png"))
     await staged(target)
     assert [change.what for change in await target.changes()] == ["2023/十二月/图.png"]
     plan = target.swap_plan()
@@ -150,7 +150,7 @@ async def test_a_folder_that_is_gone_comes_back_with_its_rights(host: Host, app:
     was = snapshot(uploads)
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     shutil.rmtree(uploads / "2023")
-    await restored(files.open_target("uploads", options(app), host, shelf.goal(only="2023/十二月")))
+    await restored(files.open_target(options(app), host, shelf.task(only="2023/十二月")))
     now = snapshot(uploads)
     assert now[b"2023"] == was[b"2023"]
     assert now["2023/十二月/图.png".encode()] == was["2023/十二月/图.png".encode()]
@@ -163,7 +163,7 @@ async def test_a_hard_link_comes_back_alone(host: Host, app: Path, tmp_path: Pat
     was = snapshot(uploads)
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     (uploads / "again.txt").unlink()
-    await restored(files.open_target("uploads", options(app), host, shelf.goal(only="again.txt")))
+    await restored(files.open_target(options(app), host, shelf.task(only="again.txt")))
     assert snapshot(uploads) == was
     assert os.listdir(uploads.parent) == ["uploads"], "nothing of the staging is left"
 
@@ -172,7 +172,7 @@ async def test_a_hard_link_comes_back_alone(host: Host, app: Path, tmp_path: Pat
 async def test_all_goes_to_another_place(host: Host, app: Path, tmp_path: Path) -> None:
     was = snapshot(app / "public" / "uploads")
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "elsewhere")))
+    target = files.open_target(options(app), host, shelf.task(place=str(tmp_path / "elsewhere")))
     await restored(target)
     assert snapshot(tmp_path / "elsewhere") == was
 
@@ -186,14 +186,14 @@ async def test_a_folder_with_an_odd_name_comes_back(host: Host, tmp_path: Path) 
     wanted = FilesOptions(path=str(folder))
     shelf = await dumped(files.open_source("odd", wanted, host), tmp_path / "set")
     (folder / "f").unlink()
-    await restored(files.open_target("odd", wanted, host, shelf.goal()))
+    await restored(files.open_target(wanted, host, shelf.task()))
     assert snapshot(folder) == was
 
 
 async def test_a_drill_leaves_nothing(host: Host, app: Path, tmp_path: Path) -> None:
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     was = snapshot(app)
-    target = files.open_target("uploads", options(app), host, shelf.goal(scratch=True))
+    target = files.open_target(options(app), host, shelf.task(scratch=True))
     await target.checks()
     await staged(target)
     await target.discard()
@@ -202,7 +202,7 @@ async def test_a_drill_leaves_nothing(host: Host, app: Path, tmp_path: Path) -> 
 
 async def test_what_was_changed_after_staging_is_found(host: Host, app: Path, tmp_path: Path) -> None:
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, shelf.task())
     await staged(target)
     tree = Path(target.swap_plan().staged)
     (tree / "2023" / "plain.txt").write_text("other")
@@ -225,7 +225,7 @@ async def test_exclusions_leave_out(host: Host, app: Path, tmp_path: Path) -> No
     shelf = await dumped(
         files.open_source("uploads", options(app, exclude=("*.png", "holes", "empty")), host), tmp_path / "set"
     )
-    part = shelf.goal().parts[0]
+    part = shelf.task().parts[0]
     found = await files.read_content(part, shelf.blocks(part))
     assert (found.trouble, found.detail["files"], found.detail["folders"]) == ("", 4, 3)
 
@@ -239,7 +239,7 @@ async def test_the_configuration_comes_back(host: Host, app: Path, tmp_path: Pat
     assert (shelf.folder / "env_20231230_020000").read_text() == "SECRET=1\n"
     (app / ".env").write_text("SECRET=other\n")
     (app / "config" / "a.yaml").unlink()
-    target = config.open_target("config", wanted, host, shelf.goal())
+    target = config.open_target(wanted, host, shelf.task())
     await staged(target)
     assert [change.what for change in await target.changes()] == [".env", "a.yaml"]
     plan = target.swap_plan()
@@ -258,7 +258,7 @@ async def test_the_environment_comes_back_alone(host: Host, app: Path, tmp_path:
     shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
     (app / ".env").unlink()
     (app / "config" / "a.yaml").write_text("stays")
-    await restored(config.open_target("config", wanted, host, shelf.goal(only=".env")))
+    await restored(config.open_target(wanted, host, shelf.task(only=".env")))
     assert (app / ".env").read_text() == "SECRET=1\n"
     assert (app / ".env").stat().st_mode & 0o777 == 0o600
     assert (app / "config" / "a.yaml").read_text() == "stays"
@@ -274,11 +274,11 @@ async def test_what_the_manual_s_scripts_left_is_restored(
     made = tar("-cf-", *argv, folder=app)
     shelf = Shelf(tmp_path / "set")
     shelf.old("uploads_20231230_020000.tar.gz", made)
-    part = shelf.goal().parts[0]
+    part = shelf.task().parts[0]
     assert (await files.read_content(part, shelf.blocks(part))).detail["files"] == 6
     was = {name: state[:1] + state[3:] for name, state in snapshot(uploads).items()}  # times are whole seconds there
     shutil.rmtree(uploads)
-    await restored(files.open_target("uploads", options(app, root=None), host, shelf.goal()))
+    await restored(files.open_target(options(app, root=None), host, shelf.task()))
     assert {name: state[:1] + state[3:] for name, state in snapshot(uploads).items()} == was
 
 
@@ -287,9 +287,9 @@ async def test_an_empty_archive_of_the_manual_s_scripts_is_refused(host: Host, a
     made = tar("-cf-", "-T/dev/null", folder=app)
     shelf = Shelf(tmp_path / "set")
     shelf.old("uploads_20231230_020000.tar.gz", made)
-    part = shelf.goal().parts[0]
+    part = shelf.task().parts[0]
     assert "empty" in str((await files.read_content(part, shelf.blocks(part))).trouble)
-    assert "empty" in await refused(files.open_target("uploads", options(app), host, shelf.goal()))
+    assert "empty" in await refused(files.open_target(options(app), host, shelf.task()))
 
 
 async def test_the_manual_s_script_restores_what_is_written_in_its_format(
@@ -336,7 +336,7 @@ async def test_another_account_than_root_is_told_what_it_cannot_give(lab: SshdLa
     with account("/bin/sh", file=".profile") as user:
         home = home_of(user)
         host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
-        target = files.open_target("uploads", options(app), host, shelf.goal(place=str(home / "uploads")))
+        target = files.open_target(options(app), host, shelf.task(place=str(home / "uploads")))
         checks = await target.checks()
         owners = next(str(check.found) for check in checks if str(check.about) == "owners")
         assert "root:root (10)" in owners
@@ -361,7 +361,7 @@ async def test_sudo_reads_and_restores_as_root(lab: SshdLab, app: Path, tmp_path
         wanted = options(app, sudo=True)
         shelf = await dumped(files.open_source("uploads", wanted, host), tmp_path / "set")
         (uploads / "-rf *").unlink()
-        target = files.open_target("uploads", wanted, host, shelf.goal())
+        target = files.open_target(wanted, host, shelf.task())
         await staged(target)
         swap = target.swap_plan()
         await target.swap()
@@ -378,13 +378,13 @@ async def test_rights_of_programs_are_dropped_unless_told(host: Host, app: Path,
     (uploads / "-rf *").chmod(0o6755)
     os.setxattr(uploads / "holes", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
     shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "dropped")))
+    target = files.open_target(options(app), host, shelf.task(place=str(tmp_path / "dropped")))
     assert any("2 files are dropped" in str(check.found) for check in await target.checks())
     await target.discard()
-    await restored(files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "dropped"))))
+    await restored(files.open_target(options(app), host, shelf.task(place=str(tmp_path / "dropped"))))
     assert (tmp_path / "dropped" / "-rf *").stat().st_mode & 0o7777 == 0o755
     assert os.listxattr(tmp_path / "dropped" / "holes") == []
     kept = options(app, setuid=True)
-    await restored(files.open_target("uploads", kept, host, shelf.goal(place=str(tmp_path / "kept"))))
+    await restored(files.open_target(kept, host, shelf.task(place=str(tmp_path / "kept"))))
     assert (tmp_path / "kept" / "-rf *").stat().st_mode & 0o7777 == 0o6755
     assert os.listxattr(tmp_path / "kept" / "holes") == ["security.capability"]

@@ -14,7 +14,7 @@ from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, safe_scri
 from lilfox_tui.backup.postgresql.psql import DatabaseTarget, PersistentPsql, variable
 from lilfox_tui.backup.postgresql.restore_checks import fitting, missing_tablespaces
 from lilfox_tui.backup.postgresql.server_info import ServerInfo
-from lilfox_tui.backup.source import SourceRestoreSpec
+from lilfox_tui.backup.source import RestoreTask
 from lilfox_tui.backup.store import BackupError, BrokenSet
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -257,7 +257,7 @@ async def restore_part(
     claim: PersistentPsql,
     aim: DatabaseTarget,
     staged: str,
-    goal: SourceRestoreSpec,
+    task: RestoreTask,
     moved: Moved,
     make: Callable[[], Awaitable[None]],
     passes: Sequence[Sequence[str]] = ((),),
@@ -274,17 +274,17 @@ async def restore_part(
     """
     if aim.plain:
         await make()
-        return await _restore_script(access, ground, aim, staged, goal, moved, heard)
+        return await _restore_script(access, ground, aim, staged, task, moved, heard)
     programs = fitting(access.clients, ground.server, aim)
     if programs is None:
         raise BackupError(tr("no pg_restore on {host} can restore {part}", host=access.host.name, part=aim.part.name))
     common = ["--no-tablespaces"] if missing_tablespaces(ground, aim) else []
-    archive = _Archive(access, programs, claim, aim, staged, goal, ground.server.version_num, common, moved, heard)
+    archive = _Archive(access, programs, claim, aim, staged, task, ground.server.version_num, common, moved, heard)
     async with folder_on(access) as folder:
         if len(passes) == 1 and archive.raw_bytes > HEAD_BYTES and folder.holds(HEAD_BYTES):
             await make()
             await archive.restore_by_sections(folder, ahead)
-        elif goal.jobs > 1 and folder.holds(archive.raw_bytes or None):
+        elif task.jobs > 1 and folder.holds(archive.raw_bytes or None):
             await archive.restore_kept(folder, make, passes)
         else:
             await make()
@@ -303,7 +303,7 @@ class _Archive:
         claim: PersistentPsql,
         aim: DatabaseTarget,
         staged: str,
-        goal: SourceRestoreSpec,
+        task: RestoreTask,
         version_num: int,
         common: Sequence[str],
         moved: Moved,
@@ -311,7 +311,7 @@ class _Archive:
     ) -> None:
         self._heard = heard
         self._access, self._programs, self._claim = access, programs, claim
-        self._aim, self._staged, self._goal = aim, staged, goal
+        self._aim, self._staged, self._task = aim, staged, task
         self._version_num, self._common, self._moved = version_num, common, moved
         self.raw_bytes = aim.part.said.raw_bytes if aim.part.said is not None else 0
         """0 where nobody knows."""
@@ -319,7 +319,7 @@ class _Archive:
     async def _blocks(self) -> AsyncGenerator[bytes, None]:
         """The archive, of which nothing comes before its table of contents was looked through."""
         async with (
-            aclosing(self._goal.blocks(self._aim.part)) as blocks,
+            aclosing(self._task.blocks(self._aim.part)) as blocks,
             aclosing(looked_through(blocks, self._heard)) as passed,
         ):
             async for block in passed:
@@ -386,7 +386,7 @@ class _Archive:
 
     async def _restore_kept(self, path: str, words: Sequence[str], done: float) -> None:
         """``done``: the share of the time that has passed."""
-        words, jobs = [*self._common, *words], self._goal.jobs
+        words, jobs = [*self._common, *words], self._task.jobs
         async with _growing(self._claim, self._staged, self._aim, self.raw_bytes, self._moved, done):
             await restore_archive(self._access, self._programs, path, self._staged, self._version_num, words, jobs)
 
@@ -399,12 +399,12 @@ async def _restore_script(
     ground: ServerInfo,
     aim: DatabaseTarget,
     staged: str,
-    goal: SourceRestoreSpec,
+    task: RestoreTask,
     moved: Moved,
     heard: Callable[[ExecutedCodeFinder], None],
 ) -> PlainDump:
     found: list[PlainDump] = []
-    async with aclosing(goal.blocks(aim.part)) as blocks:
+    async with aclosing(task.blocks(aim.part)) as blocks:
         script = safe_script(_counted(blocks, moved), PlainReader(heard=heard), found)
         await run_script(access, script, staged, settings_of(ground.server.version_num), STAGING_ONLY)
     if not found:

@@ -62,8 +62,8 @@ from lilfox_tui.backup.source import (
     Comparison,
     Renames,
     RestoreChange,
+    RestoreTask,
     Settled,
-    SourceRestoreSpec,
     Standing,
     Swap,
     standing_of,
@@ -125,9 +125,9 @@ class StagedDatabases(Struct, frozen=True, kw_only=True):
 class DatabaseRestore:
     """See :class:`~lilfox_tui.backup.source.RestoreTarget`: all databases of one source."""
 
-    def __init__(self, way: ServerRoute, goal: SourceRestoreSpec, databases: Sequence[str]) -> None:
-        self._way, self._goal = way, goal
-        self._aims = database_targets(goal, databases)
+    def __init__(self, way: ServerRoute, task: RestoreTask, databases: Sequence[str]) -> None:
+        self._way, self._task = way, task
+        self._aims = database_targets(task, databases)
         self._clients: HostClients | None = None
         """As the checks found them."""
         self._stack = AsyncExitStack()
@@ -142,7 +142,7 @@ class DatabaseRestore:
     def where(self) -> str:
         """``lilfox, db-1:5432``"""
         names = clean(listed(aim.database for aim in self._aims))
-        if self._goal.scratch:
+        if self._task.scratch:
             return str(tr("a scratch database on {server}", server=self._way.connection.server))
         return str(tr("database {names} on {host}", names=names, host=self._way.host.name))
 
@@ -158,7 +158,7 @@ class DatabaseRestore:
                 self._clients = access.clients
                 await self._read_untold()
                 ground = await read_server_info(Psql(access))
-                checks = about_server(ground, self._aims, self._goal, self._way.connection.server)
+                checks = about_server(ground, self._aims, self._task, self._way.connection.server)
                 if self._way.restorer is not None:
                     checks += await self._check_restorer(access, ground)
                 for aim in self._aims:
@@ -184,7 +184,7 @@ class DatabaseRestore:
         stamp = free_stamp(datetime.now(UTC), local_zone(), names, set(ground.databases))
         staged = [self._staged(aim, stamp) for aim in self._aims]
         claim = await self._stack.enter_async_context(
-            restore_lock(access, ground.server.version_num, staged if self._goal.scratch else [*names, *staged])
+            restore_lock(access, ground.server.version_num, staged if self._task.scratch else [*names, *staged])
         )
         restoring = await self._stack.enter_async_context(self._way.opened_to_restore(access))
         if self._way.restorer is not None:
@@ -224,14 +224,14 @@ class DatabaseRestore:
         first, *others = [self._renames(aim) for aim in self._aims]
         return Swap(
             kind="postgresql",
-            set=self._goal.set.id,
+            set=self._task.set.id,
             target=first.target,
             staged=first.staged,
             before=first.before,
             also=tuple(others),
             host=self._way.host_name,
             options=self._way.options,
-            end_sessions=self._goal.end_sessions,
+            end_sessions=self._task.spec.end_sessions,
         )
 
     async def swap(self) -> None:
@@ -245,7 +245,9 @@ class DatabaseRestore:
             carried = await current_settings(staging.claim, aim.database) or recorded_settings(aim.detail)
             given = structs.replace(carried, owner=carried.owner or staging.ground.server.role)
             steps.append(RenameStep(renames.staged, renames.target, given=given, ours=True))
-        await rename(staging.access, staging.ground.server, staging.claim, steps, end_sessions=self._goal.end_sessions)
+        await rename(
+            staging.access, staging.ground.server, staging.claim, steps, end_sessions=self._task.spec.end_sessions
+        )
         self._made.clear()
         await self._stack.aclose()
 
@@ -280,7 +282,7 @@ class DatabaseRestore:
             staging.claim,
             aim,
             name,
-            self._goal,
+            self._task,
             moved,
             make,
             ahead=ahead,
@@ -289,7 +291,7 @@ class DatabaseRestore:
 
     @property
     def _allowed(self) -> bool:
-        return self._goal.run_code or self._way.run_code
+        return self._task.spec.run_code or self._way.run_code
 
     def _powers(self, ground: ServerInfo) -> tuple[str, ...]:
         """Rights beyond the database of who runs the dumps: none of a role that was looked at for that."""
@@ -325,12 +327,12 @@ class DatabaseRestore:
 
     async def _checks_of(self, access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
         form = _form(aim, ground)
-        executed = await executed_in(aim, self._goal)
+        executed = await executed_in(aim, self._task)
         return [
             *about_versions(ground, aim, access.clients),
             *about_code(aim, executed, self._powers(ground), allowed=self._allowed),
-            *await about_target(access, ground, aim, self._goal),
-            *about_roles(ground, aim, form, globals_of(self._goal)),
+            *await about_target(access, ground, aim, self._task),
+            *about_roles(ground, aim, form, globals_of(self._task)),
             *about_extensions(ground, aim),
             *about_tablespaces(ground, aim),
             *await about_locale(Psql(access), ground, aim, form),
@@ -340,13 +342,13 @@ class DatabaseRestore:
         """Reads scripts of which nothing is known yet."""
         for number, aim in enumerate(self._aims):
             if aim.plain and aim.part.said is None and aim.detail.content is None:
-                async with aclosing(self._goal.blocks(aim.part)) as blocks:
+                async with aclosing(self._task.blocks(aim.part)) as blocks:
                     dump = await read_plain(blocks)
                 detail = _untold(dump.detail(), dump.inserts)
                 self._aims = _with(self._aims, number, structs.replace(aim, detail=detail))
 
     def _staged(self, aim: DatabaseTarget, stamp: str) -> str:
-        return drill_name(aim.database, stamp) if self._goal.scratch else restored_name(aim.database, stamp)
+        return drill_name(aim.database, stamp) if self._task.scratch else restored_name(aim.database, stamp)
 
     def _renames(self, aim: DatabaseTarget) -> Renames:
         staging = self._begun()

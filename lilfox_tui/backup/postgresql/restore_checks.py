@@ -29,7 +29,7 @@ from lilfox_tui.backup.postgresql.swap import (
     recorded_settings,
 )
 from lilfox_tui.backup.sets.model import FoundPart
-from lilfox_tui.backup.source import SourceRestoreSpec
+from lilfox_tui.backup.source import RestoreTask
 from lilfox_tui.backup.store import NotReady
 from lilfox_tui.core.i18n import Message, clauses, listed, ntr, tr
 from lilfox_tui.core.text import clean, human_bytes
@@ -58,9 +58,7 @@ def fitting(clients: HostClients, server: ServerFacts, aim: DatabaseTarget) -> C
     return next((each for each in clients.programs if made_by <= each.major <= server.major), None)
 
 
-def about_server(
-    ground: ServerInfo, aims: tuple[DatabaseTarget, ...], goal: SourceRestoreSpec, where: str
-) -> list[Check]:
+def about_server(ground: ServerInfo, aims: tuple[DatabaseTarget, ...], task: RestoreTask, where: str) -> list[Check]:
     """It takes writes, we may make databases in it, it is the one that the set comes from."""
     server, about = ground.server, tr("database server {server}", server=where)
     role = clean(server.role)
@@ -75,7 +73,7 @@ def about_server(
         found = tr("{role} cannot create databases", role=role)
         checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} CREATEDB, or use a superuser.", role=role)))
     origins = {aim.detail.system_identifier for aim in aims} - {None}
-    if goal.scratch or goal.other_server or not origins:
+    if task.scratch or task.spec.other_server or not origins:
         return checks
     if server.system_identifier is None:
         found = tr("{role} is not allowed to query which server this is", role=role)
@@ -115,13 +113,11 @@ def about_versions(ground: ServerInfo, aim: DatabaseTarget, clients: HostClients
     return [Check(about, "good", found)]
 
 
-async def about_target(
-    access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget, goal: SourceRestoreSpec
-) -> list[Check]:
+async def about_target(access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget, task: RestoreTask) -> list[Check]:
     """What is there: a database of ours to replace, nobody in it, nobody else restoring it."""
     name = aim.database
     about = tr("database {name}", name=clean(name))
-    if goal.scratch:
+    if task.scratch:
         return []
     if name in _THE_SERVERS_OWN:
         return [Check(about, "bad", tr("it is a system database"), tr("Restore into a database with another name."))]
@@ -133,8 +129,10 @@ async def about_target(
     if live.is_template:
         return [Check(about, "bad", tr("it is a template database"), tr("Restore into a database with another name."))]
     found = tr("{size}; will be kept under another name", size=human_bytes(live.size_bytes))
-    if goal.only:
-        found = tr("{size}; only {table} will be replaced", size=human_bytes(live.size_bytes), table=clean(goal.only))
+    if task.spec.only:
+        found = tr(
+            "{size}; only {table} will be replaced", size=human_bytes(live.size_bytes), table=clean(task.spec.only)
+        )
     checks = [Check(about, "good", found)]
     if not ground.roles.get(live.owner, False):
         found = tr("it belongs to {owner}; {role} cannot rename it",
@@ -145,19 +143,17 @@ async def about_target(
     )
     if holder := holder_from(holders, name):
         checks.append(Check(about, "bad", holder, tr("Wait until it has ended.")))
-    if not goal.only:
-        checks += _about_sessions(sessions_from(sessions), ground, name, goal)
-        checks += _about_ties(ties, name, goal)
+    if not task.spec.only:
+        checks += _about_sessions(sessions_from(sessions), ground, name, task)
+        checks += _about_ties(ties, name, task)
     return checks
 
 
-def _about_sessions(
-    sessions: list[ServerSession], ground: ServerInfo, name: str, goal: SourceRestoreSpec
-) -> list[Check]:
+def _about_sessions(sessions: list[ServerSession], ground: ServerInfo, name: str, task: RestoreTask) -> list[Check]:
     if not sessions:
         return []
     about, found = tr("sessions in {name}", name=clean(name)), in_the_way(name, sessions)
-    if not goal.end_sessions:
+    if not task.spec.end_sessions:
         return [Check(about, "bad", found, hint_to_end())]
     others = [each for each in sessions if not ground.roles.get(each.role, False)]
     if others and not ground.may_end:
@@ -185,7 +181,7 @@ SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = :'name') AS prep
 """
 
 
-def _about_ties(row: Row, name: str, goal: SourceRestoreSpec) -> list[Check]:
+def _about_ties(row: Row, name: str, task: RestoreTask) -> list[Check]:
     """What keeps a database from being renamed, or stays with the one that is renamed."""
     about = tr("database {name}", name=clean(name))
     checks = []
@@ -206,7 +202,7 @@ def _about_ties(row: Row, name: str, goal: SourceRestoreSpec) -> list[Check]:
             "Run ALTER SUBSCRIPTION … DISABLE; or use --end-sessions, then disable the old subscription "
             "and enable the new one."
         )
-        checks.append(Check(about, "warning" if goal.end_sessions else "bad", found, hint))
+        checks.append(Check(about, "warning" if task.spec.end_sessions else "bad", found, hint))
     return checks
 
 
@@ -405,10 +401,10 @@ SELECT rolcanlogin AS logs_in, array_to_json(array(SELECT r.rolname FROM pg_role
 """
 
 
-async def executed_in(aim: DatabaseTarget, goal: SourceRestoreSpec) -> Sequence[ExecutedCode]:
+async def executed_in(aim: DatabaseTarget, task: RestoreTask) -> Sequence[ExecutedCode]:
     """What the part executes: of an archive its table of contents is read, of a script all. Raises BrokenSet,
     StoreError, HostError."""
-    blocks = goal.blocks(aim.part)
+    blocks = task.blocks(aim.part)
     if not aim.plain:
         return (await executed_of(blocks)).found
     async with aclosing(blocks):

@@ -20,7 +20,7 @@ from lilfox_tui.backup.postgresql.restore_checks import barring
 from lilfox_tui.backup.postgresql.server import restore_lock
 from lilfox_tui.backup.postgresql.server_info import ServerInfo, read_server_info
 from lilfox_tui.backup.postgresql.swap import before_name, drop, restored_name
-from lilfox_tui.backup.source import Comparison, RestoreChange, Settled, SourceRestoreSpec, Standing, Swap
+from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTask, Settled, Standing, Swap
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import LilFoxError, UsageError
@@ -187,11 +187,11 @@ _OTHER_ROWS, _OTHER_ROWS_STATE = "division by zero", "22012"
 
 
 class TableRestore(DatabaseRestore):
-    """See :class:`~lilfox_tui.backup.source.RestoreTarget`: ``goal.only`` of one database."""
+    """See :class:`~lilfox_tui.backup.source.RestoreTarget`: ``task.spec.only`` of one database."""
 
-    def __init__(self, way: ServerRoute, goal: SourceRestoreSpec, databases: Sequence[str]) -> None:
-        super().__init__(way, goal, databases)
-        self._table = goal.only
+    def __init__(self, way: ServerRoute, task: RestoreTask, databases: Sequence[str]) -> None:
+        super().__init__(way, task, databases)
+        self._table = task.spec.only
         self._relation = self._before = ""
 
     @property
@@ -285,7 +285,7 @@ class TableRestore(DatabaseRestore):
             staging.claim,
             aim,
             name,
-            self._goal,
+            self._task,
             moved,
             make,
             passes,
@@ -327,7 +327,7 @@ class TableRestore(DatabaseRestore):
         raise UsageError(
             tr("{table} is in several databases of the set: restore one of them alone", table=clean(self._table))
             if found
-            else tr("{set} has no table {table}", set=self._goal.set.id, table=clean(self._table)),
+            else tr("{set} has no table {table}", set=self._task.set.id, table=clean(self._table)),
             tr("Write it as in SQL, with its schema: public.users"),
         )
 

@@ -55,9 +55,9 @@ from lilfox_tui.backup.source import (
     PartContent,
     PartSink,
     Renames,
+    RestoreTask,
     RetainedItem,
     Settled,
-    SourceRestoreSpec,
     Standing,
     Swap,
 )
@@ -311,16 +311,16 @@ async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> PartCon
         return PartContent(trouble=error.message)
 
 
-def open_target(_name: str, options: PostgresqlOptions, host: Host, goal: SourceRestoreSpec) -> DatabaseRestore:
-    """Where the databases of a set go: those of ``options``, or the one of the URL ``goal.place``.
+def open_target(options: PostgresqlOptions, host: Host, task: RestoreTask) -> DatabaseRestore:
+    """Where the databases of a set go: those of ``options``, or the one of the URL ``task.place``.
 
     Raises UsageError.
     """
-    if goal.place:
-        options = msgspec.structs.replace(options, url=goal.place, databases=())
+    if task.place:
+        options = msgspec.structs.replace(options, url=task.place, databases=())
     way = _way(options, host)
     databases = options.databases or (way.connection.database,)
-    return (TableRestore if goal.only else DatabaseRestore)(way, goal, databases)
+    return (TableRestore if task.spec.only else DatabaseRestore)(way, task, databases)
 
 
 async def undo(swap: Swap, host: Host) -> None:
