@@ -1,7 +1,7 @@
 """What the jobs of backups do: the way from a job's arguments to run, verify, drill, prune, restore and undo.
 
-``document`` is a :class:`BackupRequest` as JSON. A job reads the configuration anew: what it does is what the file says
-when it begins.
+``arguments`` is a :class:`BackupRequest` as JSON. A job reads the configuration anew: what it does is what the file
+says when it begins.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def opened(request: BackupRequest) -> tuple[Config, BackupPlan]:
     config = _changeable(request)
     if request.plan:
         return config, plan_named(config.backup, request.plan)
-    return config, plan_of(request.arguments, config.backup.stores)
+    return config, plan_of(request.plan_arguments, config.backup.stores)
 
 
 @asynccontextmanager
@@ -68,54 +68,54 @@ async def looked_at(request: BackupRequest) -> AsyncIterator[tuple[BackupSet, Re
     """The set that is meant and its restore, to be looked at: checks and changes are read, nothing is written. What is
     to be known of the set itself comes with its checks."""
     config, plan = opened(request)
-    async with BackupContext(config) as opening:
-        store = opening.store(request.store or plan.main, plan.stores[request.store or plan.main])
-        found = chosen(await opening.sets_in(store), request)
+    async with BackupContext(config) as context:
+        store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
+        found = chosen(await context.sets_in(store), request)
         refuse_broken(found)
-        reader = await reader_of(opening, plan, store, request.identity)
+        reader = await reader_of(context, plan, store, request.identity)
         known = about_set(found, signed=config.backup.signing is not None)
         sources = restored_sources(request, plan, found)
-        yield found, Restore(opening, found, reader.blocks, request.restore, sources, known=known)
+        yield found, Restore(context, found, reader.blocks, request.restore, sources, known=known)
 
 
-async def backup(run: Run, document: dict[str, Any]) -> Outcome:
+async def backup(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Runs a plan."""
-    request = read_request(document)
+    request = read_request(arguments)
     config, plan = opened(request)
-    async with BackupContext(config) as opening:
+    async with BackupContext(config) as context:
         await tell_open(run)
-        await _sweep(run, opening, plan)
-        return await back_up(run, opening, plan, request.tag)
+        await _sweep(run, context, plan)
+        return await back_up(run, context, plan, request.tag)
 
 
-async def verify(run: Run, document: dict[str, Any]) -> Outcome:
+async def verify(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Reads a set whole."""
-    request = read_request(document)
+    request = read_request(arguments)
     config, plan = opened(request)
-    async with BackupContext(config) as opening:
-        store = opening.store(request.store or plan.main, plan.stores[request.store or plan.main])
+    async with BackupContext(config) as context:
+        store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
         async with store.lock("verify", shared=True):
-            sets = await opening.sets_in(store)
+            sets = await context.sets_in(store)
             found = chosen(sets, request) if request.set else _newest(sets, request)
             if found.untrusted:
                 return _untrusted(found)
-            proof = await verify_set(run, await reader_of(opening, plan, store, request.identity), found)
+            proof = await verify_set(run, await reader_of(context, plan, store, request.identity), found)
     return _judged(found, proof, str(tr("{set} is intact", set=found.id)))
 
 
-async def drill(run: Run, document: dict[str, Any]) -> Outcome:
+async def drill(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Restores a set into scratch places, compares, and takes it away again."""
-    request = read_request(document)
+    request = read_request(arguments)
     config, plan = opened(request)
-    async with BackupContext(config) as opening:
-        store = opening.store(request.store or plan.main, plan.stores[request.store or plan.main])
+    async with BackupContext(config) as context:
+        store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
         async with store.lock("drill", shared=True):
-            found = chosen(await opening.sets_in(store), request)
+            found = chosen(await context.sets_in(store), request)
             if found.untrusted:
                 return _untrusted(found)
-            reader = await reader_of(opening, plan, store, request.identity)
+            reader = await reader_of(context, plan, store, request.identity)
             with with_scratch(found, _sources(plan, found)) as sources:
-                proof = await drill_set(run, opening, reader, found, sources, request.restore)
+                proof = await drill_set(run, context, reader, found, sources, request.restore)
     return _judged(
         found,
         proof,
@@ -123,32 +123,32 @@ async def drill(run: Run, document: dict[str, Any]) -> Outcome:
     )
 
 
-async def prune(run: Run, document: dict[str, Any]) -> Outcome:
+async def prune(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Removes what retention lets go, in every store of the plan."""
-    config, plan = opened(read_request(document))
+    config, plan = opened(read_request(arguments))
     gone: list[str] = []
-    async with BackupContext(config) as opening:
+    async with BackupContext(config) as context:
         await tell_open(run)
-        await _sweep(run, opening, plan)
+        await _sweep(run, context, plan)
         for name, options in plan.stores.items():
-            store = opening.store(name, options)
+            store = context.store(name, options)
             async with store.lock(f"prune {plan.name}"):
-                gone += await prune_store(run, plan, store, keys=await opening.keys())
+                gone += await prune_store(run, plan, store, keys=await context.keys())
     return Outcome("ok", str(ntr("{count} set removed", "{count} sets removed", len(gone))), result={"removed": gone})
 
 
-async def restore(run: Run, document: dict[str, Any]) -> Outcome:
+async def restore(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Restores a set, or a part of one."""
-    request = read_request(document)
+    request = read_request(arguments)
     config, plan = opened(request)
-    async with BackupContext(config) as opening:
-        left = await settle_open(run, opening, config)
-        await _sweep(run, opening, plan)
-        store = opening.store(request.store or plan.main, plan.stores[request.store or plan.main])
+    async with BackupContext(config) as context:
+        left = await settle_open(run, context, config)
+        await _sweep(run, context, plan)
+        store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
         async with store.lock("restore", shared=True):
-            found = chosen(await opening.sets_in(store), request)
+            found = chosen(await context.sets_in(store), request)
             refuse_broken(found)
-            reader = await reader_of(opening, plan, store, request.identity)
+            reader = await reader_of(context, plan, store, request.identity)
             proof = found.proof
             if proof is None or not found.good:
                 proof = await verify_set(run, reader, found)
@@ -158,7 +158,7 @@ async def restore(run: Run, document: dict[str, Any]) -> Outcome:
                     )
             known = about_set(found, signed=config.backup.signing is not None)
             sources = restored_sources(request, plan, found)
-            made = Restore(opening, found, reader.after(proof).blocks, request.restore, sources, known=known)
+            made = Restore(context, found, reader.after(proof).blocks, request.restore, sources, known=known)
             refuse_shared(config, left, made.places)
             return await _restore(run, made)
 
@@ -207,32 +207,32 @@ def _tell(run: Run, check: Check) -> None:
     run.say(check_text(check), check.state)
 
 
-async def undo(run: Run, document: dict[str, Any]) -> Outcome:
+async def undo(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Puts back what was there before a set was restored."""
-    request = read_request(document)
+    request = read_request(arguments)
     config = _changeable(request)
-    async with BackupContext(config) as opening:
-        left = await settle_open(run, opening, config)
+    async with BackupContext(config) as context:
+        left = await settle_open(run, context, config)
         restored = _last_restored(request.set)
         refuse_shared(config, left, places_of(restored.swaps))
         if request.restore.end_sessions:
             swaps = tuple(msgspec.structs.replace(swap, end_sessions=True) for swap in restored.swaps)
             restored = msgspec.structs.replace(restored, swaps=swaps)
-        await undo_restore(run, opening, restored)
+        await undo_restore(run, context, restored)
     return Outcome("ok", str(tr("the restore of {set} was undone", set=restored.set)), result={"set": restored.set})
 
 
-async def settle(run: Run, document: dict[str, Any]) -> Outcome:
+async def settle(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Finishes a restore that is half done, or takes it back."""
-    request = read_request(document)
+    request = read_request(arguments)
     config = _changeable(request)
-    async with BackupContext(config) as opening:
+    async with BackupContext(config) as context:
         restored = await chosen_interrupted_restore(request.set)
         if request.aside:
             return await _put_aside(run, restored)
         refuse_hosts(config, restored)
         run.intent(str(tr("settling the restore of {set}", set=restored.set)))
-        said = await (finish if request.finish else take_back)(opening, restored)
+        said = await (finish if request.finish else take_back)(context, restored)
         run.done(said)
     with suppress(LilFoxError):  # it is known now what the job that died has left
         await asyncio.to_thread(mark_checked, restored.run)
@@ -255,20 +255,20 @@ async def _put_aside(run: Run, restored: interrupted.Restored) -> Outcome:
     )
 
 
-async def forget(run: Run, document: dict[str, Any]) -> Outcome:
+async def forget(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Lets go of what restores of a set kept; with no set, of what drills of the plan left."""
-    request = read_request(document)
+    request = read_request(arguments)
     config = _changeable(request)
-    async with BackupContext(config) as opening:
+    async with BackupContext(config) as context:
         left = await tell_open(run)
         if request.set:
             restores = chosen_restores(request.set)
             refuse_shared(config, left, [place for each in restores for place in places_of(each.swaps)])
-            gone = [name for restored in restores for name in await forget_kept(run, opening, restored)]
+            gone = [name for restored in restores for name in await forget_kept(run, context, restored)]
         else:
             plan = plan_named(config.backup, request.plan).config
             refuse_on_hosts(config, left, [options.host for options in plan.sources.values()])
-            gone = await forget_left(run, opening, plan)
+            gone = await forget_left(run, context, plan)
     return Outcome(
         "ok",
         str(ntr("{count} kept item deleted", "{count} kept items deleted", len(gone))),
@@ -356,13 +356,13 @@ def _last_restored(words: str) -> interrupted.Restored:
     )
 
 
-async def _sweep(run: Run, opening: BackupContext, plan: BackupPlan) -> None:
+async def _sweep(run: Run, context: BackupContext, plan: BackupPlan) -> None:
     """Takes away what an earlier restore or drill of the plan's sources could not, such as one whose server died. What
     belongs to a restore that is half done stays. That it cannot be done now keeps nothing else from being done."""
     if await asyncio.to_thread(open_restores):
         return
     try:
-        await forget_left(run, opening, plan.config)
+        await forget_left(run, context, plan.config)
     except HostError:
         return  # it is told by what needs the host next
     except LilFoxError as error:

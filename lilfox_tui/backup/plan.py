@@ -144,12 +144,12 @@ class RestoreSpec(Struct, frozen=True, kw_only=True):
 
 
 class BackupRequest(Struct, frozen=True, kw_only=True):
-    """What somebody asked for. ``plan`` is one of the configuration's, or empty: then ``arguments`` make it."""
+    """What somebody asked for. ``plan`` is one of the configuration's, or empty: then ``plan_arguments`` make it."""
 
     config: str | None = None
     """The configuration file; None for none."""
     plan: str = ""
-    arguments: PlanArguments = field(default=PlanArguments(), name="words")
+    plan_arguments: PlanArguments = field(default=PlanArguments(), name="words")
     store: str = ""
     """Name of the plan's store where the set is; its first when empty."""
     set: str = ""
@@ -192,20 +192,21 @@ def request_of(kind: RequestKind, request: BackupRequest) -> JobRequest:
     """The job that does what is asked. It holds no secret: the request has references."""
     title = str(_title(kind, request))
     return JobRequest(
-        entry=f"{_EFFECTS}:{kind}", kind=kind, title=title, key=_key(kind, request), wanted=as_document(request)
+        entry=f"{_EFFECTS}:{kind}", kind=kind, title=title, key=_key(kind, request), arguments=as_document(request)
     )
 
 
 def subject_of(request: BackupRequest) -> str:
     """What a request is about, in the key of its job: the plan, else the store."""
-    return request.plan or request.arguments.store
+    return request.plan or request.plan_arguments.store
 
 
 def _key(kind: RequestKind, request: BackupRequest) -> str:
     if kind in ("backup", "prune"):
         return f"backup {subject_of(request)}"
     if kind in ("restore", "undo", "forget"):
-        return f"restore {request.arguments.database or ', '.join(request.arguments.files) or subject_of(request)}"
+        named = request.plan_arguments
+        return f"restore {named.database or ', '.join(named.files) or subject_of(request)}"
     if kind == "settle":
         return f"settle {request.set}"
     return f"{kind} {subject_of(request)} {request.set}"

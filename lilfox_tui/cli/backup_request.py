@@ -47,8 +47,8 @@ async def _preflight(request: BackupRequest) -> int:
     from lilfox_tui.backup.store import NotReady
 
     config, plan = opened(request)
-    async with BackupContext(config) as opening:
-        looked = await preflight(opening, plan)
+    async with BackupContext(config) as context:
+        looked = await preflight(context, plan)
     print_checks(looked.checks)
     try:
         looked.refuse(plan.main)
@@ -181,7 +181,7 @@ def request_from(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | 
     return BackupRequest(
         config=None if loaded.path is None else str(Path(loaded.path).absolute()),
         plan=name,
-        arguments=PlanArguments() if name else _arguments(args, loaded.config.backup),
+        plan_arguments=PlanArguments() if name else _arguments(args, loaded.config.backup),
         store=getattr(args, "store", "") if name else "",
         set=getattr(args, "set", "") or "",
         partial=getattr(args, "partial", False),

@@ -59,7 +59,7 @@ async def confirmed(pilot: Pilot[None], word: str) -> RestoreWizard:
 
 
 def asked_in(stand_in: StandIn) -> BackupRequest:
-    return read_request(stand_in.started[-1].wanted)
+    return read_request(stand_in.started[-1].arguments)
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
@@ -266,7 +266,7 @@ async def test_without_a_plan_each_source_needs_a_place(stand_in: StandIn) -> No
         line.value = "/srv/uploads"
         await pilot.press("enter", "enter")
         assert wizard.state.step == CHECKS
-        made = wizard.state.choice.request().arguments
+        made = wizard.state.choice.request().plan_arguments
         assert (made.store, made.database, made.files) == ("/backup", "postgresql:///lilfox", ("/srv/uploads",))
 
 

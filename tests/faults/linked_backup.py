@@ -62,7 +62,7 @@ class Linked(BackupLab):
         }  # fmt: skip
         self.planned(plans, {"nas": {"kind": "sftp", "host": "nas", "path": str(self.far)}}, hosts=hosts, ssh=client)
 
-    def wish(self, plan: str, **changes: Any) -> dict[str, Any]:
+    def request(self, plan: str, **changes: Any) -> dict[str, Any]:
         """What an effect is given."""
         return as_document(BackupRequest(config=str(self.config), plan=plan, **changes))
 

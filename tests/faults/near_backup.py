@@ -72,7 +72,7 @@ class Near(BackupLab):
         backup["plans"][plan] |= changes
         self.planned(backup["plans"], backup["stores"], **document)
 
-    def wish(self, plan: str, **changes: Any) -> dict[str, Any]:
+    def request(self, plan: str, **changes: Any) -> dict[str, Any]:
         """What an effect is given."""
         return as_document(BackupRequest(config=str(self.config), plan=plan, **changes))
 

@@ -48,7 +48,7 @@ def files(tmp_path: Path) -> BackupLab:
 
 
 def made(lab: BackupLab, how: str) -> BackupRequest:
-    """A set in that format, and the wish to verify it."""
+    """A set in that format, and the request to verify it."""
     changes: dict[str, object] = {"format": how} if how != "age" else {}
     if how == "age":
         key = pyrage.x25519.Identity.generate()
@@ -66,9 +66,9 @@ def made(lab: BackupLab, how: str) -> BackupRequest:
     return BackupRequest(config=str(lab.config), plan="nightly")
 
 
-async def is_found(wish: BackupRequest) -> bool:
+async def is_found(request: BackupRequest) -> bool:
     """Whether verification says that it is broken."""
-    outcome = await effects.verify(NotedRun(), as_document(wish))
+    outcome = await effects.verify(NotedRun(), as_document(request))
     return outcome.state == "failed" and outcome.exit_code == 1
 
 
@@ -78,8 +78,8 @@ async def test_26_a_byte_that_changed_anywhere_in_a_set_is_found(lab: BackupLab,
     seed = random.SystemRandom().randrange(1 << 32)
     sys.stdout.write(f"seed {seed}\n")
     chance = random.Random(seed)
-    wish = made(lab, how)
-    assert not await is_found(wish)
+    request = made(lab, how)
+    assert not await is_found(request)
     everything = sorted(path for path in lab.store.rglob("*") if path.is_file() and path.name[0] != ".")
     set_files = [path for path in everything if not path.name.endswith(".proof.json")]
     bytes_of = [path for path in set_files for _ in range(path.stat().st_size // 1000)]
@@ -89,22 +89,22 @@ async def test_26_a_byte_that_changed_anywhere_in_a_set_is_found(lab: BackupLab,
         whole = path.read_bytes()
         at, change = chance.randrange(len(whole)), chance.randrange(1, 256)
         path.write_bytes(whole[:at] + bytes([whole[at] ^ change]) + whole[at + 1 :])
-        if not await is_found(wish):
+        if not await is_found(request):
             missed.append((path.name, at, change))
         path.write_bytes(whole)
     assert missed == [], f"seed {seed}"
-    assert not await is_found(wish), "what was put right is intact again"
+    assert not await is_found(request), "what was put right is intact again"
 
 
 @pytest.mark.fault("1.26")
 async def test_26_a_byte_that_changed_in_the_head_of_what_is_encrypted_is_no_other_key(lab: BackupLab) -> None:
-    wish = made(lab, "age")
+    request = made(lab, "age")
     path = next(lab.store.glob("env_*.age"))
     whole = path.read_bytes()
     for at in range(whole.index(b"\n---")):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        assert await is_found(wish), at
-    assert await is_found(msgspec.structs.replace(wish, identity="")), "also where nobody has the key"
+        assert await is_found(request), at
+    assert await is_found(msgspec.structs.replace(request, identity="")), "also where nobody has the key"
 
 
 @pytest.mark.fault("1.26")

@@ -24,7 +24,7 @@ from lilfox_tui.core.i18n import Message
 BLOCK = 256 * 1024
 
 
-class Shelf:
+class StoredTree:
     """An ``PartSink``, and what reads its parts again."""
 
     def __init__(self, folder: Path, kind: str = "files") -> None:
@@ -111,13 +111,13 @@ class Shelf:
         return RestoreTask(source="s", set=found, blocks=blocks or self.blocks, spec=spec, scratch=scratch)
 
 
-async def dumped(source: BackupSource, folder: Path, kind: str = "files") -> Shelf:
+async def dumped(source: BackupSource, folder: Path, kind: str = "files") -> StoredTree:
     """What ``source`` puts; its checks must let it."""
     bad = [check for check in await source.checks() if check.state == "bad"]
     assert not bad, bad
-    shelf = Shelf(folder, kind)
-    await source.dump(shelf)
-    return shelf
+    stored = StoredTree(folder, kind)
+    await source.dump(stored)
+    return stored
 
 
 async def staged(target: RestoreTarget) -> None:

@@ -401,7 +401,7 @@ def database_targets(task: RestoreTask, databases: Sequence[str]) -> tuple[Datab
     details = [_detail(task, part) for part in parts]
     if len(parts) == 1 and len(databases) == 1:
         return (DatabaseTarget(part=parts[0], detail=details[0], database=databases[0]),)
-    aims = []
+    targets = []
     for part, detail in zip(parts, details, strict=True):
         if detail.database not in databases:
             raise UsageError(
@@ -409,8 +409,8 @@ def database_targets(task: RestoreTask, databases: Sequence[str]) -> tuple[Datab
                    part=part.name, name=clean(detail.database), names=clean(listed(databases))),
                 tr("List it under databases:, or restore a single part."),
             )  # fmt: skip
-        aims.append(DatabaseTarget(part=part, detail=detail, database=detail.database))
-    return tuple(aims)
+        targets.append(DatabaseTarget(part=part, detail=detail, database=detail.database))
+    return tuple(targets)
 
 
 def globals_of(task: RestoreTask) -> FoundPart | None:

@@ -195,11 +195,11 @@ async def _sets(
 
     sets: list[tuple[str, BackupSet]] = []
     troubles: list[LilFoxError] = []
-    async with BackupContext(loaded.config) as opening:
+    async with BackupContext(loaded.config) as context:
         for name, options in _stores(request_from(args, loaded), loaded).items():
             try:
-                store = opening.store(name, options)
-                sets += [(store.where, found) for found in await opening.sets_in(store)]
+                store = context.store(name, options)
+                sets += [(store.where, found) for found in await context.sets_in(store)]
             except LilFoxError as error:
                 troubles.append(error)
     return sorted(sets, key=lambda each: each[1].created, reverse=True), troubles
@@ -211,8 +211,8 @@ def _stores(request: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
     if request.plan:
         stores = plan_named(loaded.config.backup, request.plan).stores
         return {request.store: stores[request.store]} if request.store in stores else stores
-    if request.arguments.store or not loaded.config.backup.stores:
-        return plan_of(request.arguments, loaded.config.backup.stores).stores
+    if request.plan_arguments.store or not loaded.config.backup.stores:
+        return plan_of(request.plan_arguments, loaded.config.backup.stores).stores
     return loaded.config.backup.stores
 
 
@@ -399,9 +399,9 @@ async def _verdicts(name: str, loaded: LoadedConfig) -> list[RetentionVerdict]:
 
     plan = plan_named(loaded.config.backup, name)
     verdicts: list[RetentionVerdict] = []
-    async with BackupContext(loaded.config) as opening:
+    async with BackupContext(loaded.config) as context:
         for store, options in plan.stores.items():
-            sets = [found for found in await opening.sets_in(opening.store(store, options)) if found.plan == name]
+            sets = [found for found in await context.sets_in(context.store(store, options)) if found.plan == name]
             verdicts += judge(sets, plan.config.keep, now=datetime.now(UTC), zone=local_zone())
     return verdicts
 

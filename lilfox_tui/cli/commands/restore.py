@@ -79,8 +79,8 @@ async def _kept_lines(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
 
     if words:
         return await _chosen_kept(words, loaded)
-    async with BackupContext(loaded.config) as opening:
-        return await all_kept(opening) + await all_left(opening, loaded.config.backup.plans.values())
+    async with BackupContext(loaded.config) as context:
+        return await all_kept(context) + await all_left(context, loaded.config.backup.plans.values())
 
 
 async def _leftovers(plan: str, loaded: LoadedConfig) -> list[RetainedRow]:
@@ -88,16 +88,16 @@ async def _leftovers(plan: str, loaded: LoadedConfig) -> list[RetainedRow]:
     from lilfox_tui.backup.plan import plan_named
     from lilfox_tui.backup.restores.retained import all_left
 
-    async with BackupContext(loaded.config) as opening:
-        return await all_left(opening, [plan_named(loaded.config.backup, plan).config])
+    async with BackupContext(loaded.config) as context:
+        return await all_left(context, [plan_named(loaded.config.backup, plan).config])
 
 
 async def _chosen_kept(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
     from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.restores.retained import chosen, kept_of
 
-    async with BackupContext(loaded.config) as opening:
-        return await kept_of(opening, chosen(words))
+    async with BackupContext(loaded.config) as context:
+        return await kept_of(context, chosen(words))
 
 
 def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:

@@ -70,8 +70,8 @@ class CommandSpec(Struct, frozen=True):
 class RemoteCommand:
     """A started command. It holds room for one session until ``end``."""
 
-    def __init__(self, host: str, order: CommandSpec, sessions: Sessions, process: Process) -> None:
-        self.order = order
+    def __init__(self, host: str, spec: CommandSpec, sessions: Sessions, process: Process) -> None:
+        self.spec = spec
         self.stdout = b""
         self.stderr = b""
         self.completed = False
@@ -86,17 +86,17 @@ class RemoteCommand:
         self._hearing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, host: str, order: CommandSpec, sessions: Sessions, *, with_stdin: bool) -> RemoteCommand:
+    async def start(cls, host: str, spec: CommandSpec, sessions: Sessions, *, with_stdin: bool) -> RemoteCommand:
         """Starts it. When cancelled meanwhile, what may have started is ended first. Raises HostUnreachable."""
-        line, first = command(order.script, secret=order.secret)
-        piped = bool(with_stdin or first or order.dialog)
+        line, first = command(spec.script, secret=spec.secret)
+        piped = bool(with_stdin or first or spec.dialog)
         await sessions.take()
         given_away = False
 
         def abandoned(opening: Opening) -> Coroutine[Any, Any, None]:
             nonlocal given_away
             given_away = True
-            return cls._end_abandoned(host, order, sessions, opening)
+            return cls._end_abandoned(host, spec, sessions, opening)
 
         try:
             process = await sessions.open(line, abandoned, stdin=asyncssh.PIPE if piped else asyncssh.DEVNULL)
@@ -106,18 +106,18 @@ class RemoteCommand:
             raise
         if first:
             process.stdin.write(first)
-            if not (with_stdin or order.dialog):
+            if not (with_stdin or spec.dialog):
                 process.stdin.write_eof()
-        return cls(host, order, sessions, process)
+        return cls(host, spec, sessions, process)
 
     @classmethod
-    async def _end_abandoned(cls, host: str, order: CommandSpec, sessions: Sessions, opening: Opening) -> None:
+    async def _end_abandoned(cls, host: str, spec: CommandSpec, sessions: Sessions, opening: Opening) -> None:
         """Ends what nobody waits for any more, once the server has answered; without an answer the link is lost."""
         await asyncio.wait([opening])
         if opening.cancelled() or opening.exception() is not None:
             sessions.give()
         else:
-            await cls(host, order, sessions, opening.result()).end()
+            await cls(host, spec, sessions, opening.result()).end()
 
     @property
     def group(self) -> int | None:
@@ -167,7 +167,7 @@ class RemoteCommand:
         return truncated
 
     async def _pour(self, blocks: AsyncIterator[bytes]) -> None:
-        dialog = self.order.dialog
+        dialog = self.spec.dialog
         try:
             if dialog is not None and not await dialog.answer(self.write):
                 self._process.stdin.write_eof()  # sudo asks no more then; the command has not begun
@@ -210,13 +210,13 @@ class RemoteCommand:
 
     async def reach_root(self) -> None:
         """Waits until sudo has started it, where it is under sudo; its stdin stays open. Raises AuthRefused."""
-        dialog = self.order.dialog
+        dialog = self.spec.dialog
         if dialog is None:
             return
         self._hearing = asyncio.create_task(self._read_err(OutputTail()))  # to the end: what is not read would stop it
         if not await dialog.reach_root(self._hearing, self.write):
             raise sudo_refused(self._host, dialog.complaint())
-        await self.write(self.order.as_root)
+        await self.write(self.spec.as_root)
 
     async def _until_start(self) -> None:
         while not self._out.seen and (block := await self._read()):
@@ -247,7 +247,7 @@ class RemoteCommand:
             kept.add(block)
 
     async def _read_err(self, kept: BoundedOutput | OutputTail) -> None:
-        dialog = self.order.dialog
+        dialog = self.spec.dialog
         try:
             while block := await self._process.stderr.read(WINDOW):
                 heard = self._err.hear(block)
@@ -256,7 +256,7 @@ class RemoteCommand:
             return
 
     async def _supply(self, stdin: bytes) -> None:
-        dialog = self.order.dialog
+        dialog = self.spec.dialog
         try:
             if (dialog is None or await dialog.answer(self.write)) and stdin:
                 await self.write(stdin)
@@ -269,16 +269,16 @@ class RemoteCommand:
     async def _finish(self) -> None:
         await self._process.wait_closed()
         if self._process.exit_status is None and self._process.exit_signal is None:
-            raise fate_unknown(self._host, self.order.argv[0], self.group)
+            raise fate_unknown(self._host, self.spec.argv[0], self.group)
         self.completed = True
         if not self._out.seen:
             raise no_shell(self._host, self._out.noise or self._err.noise)
 
     def complaint(self) -> bytes:
         """What sudo said if it did not start the command, else nothing."""
-        if self.order.dialog is not None:
-            return self.order.dialog.complaint()
-        return quiet_complaint(self.outcome()[0], self.stdout, self.stderr) if self.order.sudo else b""
+        if self.spec.dialog is not None:
+            return self.spec.dialog.complaint()
+        return quiet_complaint(self.outcome()[0], self.stdout, self.stderr) if self.spec.sudo else b""
 
     def outcome(self) -> tuple[int | None, str | None]:
         """Exit status, or None and the name of the signal that ended it."""
@@ -315,7 +315,7 @@ class RemoteCommand:
             pass
         if self.group is None:  # it never said who it is: the login's start-up files hang
             return await self._end_by_signal()
-        if await self._sessions.end_group(self.group, self.since, as_root=self.order.sudo):
+        if await self._sessions.end_group(self.group, self.since, as_root=self.spec.sudo):
             return True
         return await self._end_by_signal()
 

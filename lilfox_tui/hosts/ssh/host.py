@@ -152,8 +152,8 @@ class SshHost:
         env: dict[str, str] | None = None,
     ) -> Completed:
         """See :meth:`Host.run`."""
-        order = CommandSpec.of(argv, self._config, sudo=sudo, env=env)
-        return await self._collect(order, stdin, timeout_s, limit_bytes)
+        spec = CommandSpec.of(argv, self._config, sudo=sudo, env=env)
+        return await self._collect(spec, stdin, timeout_s, limit_bytes)
 
     async def run_script(
         self,
@@ -166,8 +166,8 @@ class SshHost:
     ) -> Completed:
         """See :meth:`Host.run_script`."""
         argv = ("sh", "-c", script, "sh", *args)
-        order = CommandSpec.of(argv, self._config, sudo=True) if sudo else CommandSpec(argv, with_args(script, args))
-        return await self._collect(order, b"", timeout_s, limit_bytes)
+        spec = CommandSpec.of(argv, self._config, sudo=True) if sudo else CommandSpec(argv, with_args(script, args))
+        return await self._collect(spec, b"", timeout_s, limit_bytes)
 
     async def stream_stdin(
         self,
@@ -178,17 +178,17 @@ class SshHost:
         sudo: bool = False,
     ) -> Completed:
         """See :meth:`Host.stream_stdin`."""
-        order = CommandSpec.of(argv, self._config, sudo=sudo)
-        return await self._run(order, lambda command: command.take(blocks, limit_bytes))
+        spec = CommandSpec.of(argv, self._config, sudo=sudo)
+        return await self._run(spec, lambda command: command.take(blocks, limit_bytes))
 
-    async def _collect(self, order: CommandSpec, stdin: bytes, timeout_s: float, limit_bytes: int) -> Completed:
+    async def _collect(self, spec: CommandSpec, stdin: bytes, timeout_s: float, limit_bytes: int) -> Completed:
         return await self._run(
-            order, lambda command: command.collect(stdin, limit_bytes), with_stdin=bool(stdin), timeout_s=timeout_s
+            spec, lambda command: command.collect(stdin, limit_bytes), with_stdin=bool(stdin), timeout_s=timeout_s
         )
 
     async def _run(
         self,
-        order: CommandSpec,
+        spec: CommandSpec,
         work: Callable[[RemoteCommand], Awaitable[bool]],
         *,
         with_stdin: bool = True,
@@ -200,12 +200,12 @@ class SshHost:
         command: RemoteCommand | None = None
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                command = await self._start(order, sessions, with_stdin=with_stdin)
+                command = await self._start(spec, sessions, with_stdin=with_stdin)
                 truncated = await work(command)
         except TimeoutError:
             if timeout_s is None or not limit.expired():
                 raise
-            raise too_slow(self.name, order.argv[0], timeout_s) from None
+            raise too_slow(self.name, spec.argv[0], timeout_s) from None
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
@@ -214,16 +214,14 @@ class SshHost:
         if command.complaint():
             raise sudo_refused(self.name, command.complaint())
         status, signal = command.outcome()
-        return Completed(
-            order.argv, status, signal, command.stdout, command.stderr, time.monotonic() - began, truncated
-        )
+        return Completed(spec.argv, status, signal, command.stdout, command.stderr, time.monotonic() - began, truncated)
 
     async def stream(
         self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
     ) -> AsyncGenerator[bytes, None]:
         """See :meth:`Host.stream`."""
-        order = CommandSpec.of(argv, self._config, sudo=sudo)
-        command = await self._start(order, await self._link.sessions(), with_stdin=bool(stdin))
+        spec = CommandSpec.of(argv, self._config, sudo=sudo)
+        command = await self._start(spec, await self._link.sessions(), with_stdin=bool(stdin))
         try:
             async with aclosing(command.blocks(stdin)) as blocks:
                 async for block in blocks:
@@ -237,9 +235,9 @@ class SshHost:
     @asynccontextmanager
     async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
         """See :meth:`Host.loop`. At its end the script sees the end of its stdin; one that hung is ended."""
-        order = CommandSpec.of_loop(script, self._config, sudo=sudo)
+        spec = CommandSpec.of_loop(script, self._config, sudo=sudo)
         sessions = await self._link.sessions()
-        command = await self._start(order, sessions, with_stdin=True)
+        command = await self._start(spec, sessions, with_stdin=True)
         loop = SshLoop(self.name, command)
         try:
             with self._link.logging_in():
@@ -287,11 +285,11 @@ class SshHost:
             await asyncio.wait(tuple(self._tasks))
         await self._link.close()
 
-    async def _start(self, order: CommandSpec, sessions: Sessions, *, with_stdin: bool) -> RemoteCommand:
+    async def _start(self, spec: CommandSpec, sessions: Sessions, *, with_stdin: bool) -> RemoteCommand:
         """Starts it, not beside what a lost link has left: that is ended first, as far as it can be."""
         if self._ending is not None:
             await asyncio.wait([self._ending], timeout=END_S)
-        command = await RemoteCommand.start(self.name, order, sessions, with_stdin=with_stdin)
+        command = await RemoteCommand.start(self.name, spec, sessions, with_stdin=with_stdin)
         self._running.add(command)
         return command
 
@@ -303,8 +301,8 @@ class SshHost:
             if command in self._running:
                 self._running.discard(command)
                 if not await command.end():
-                    lost = LostCommand(command.order.argv, command.group, datetime.now(UTC))
-                    self._lost.append(_Lost(lost, command.since, command.order.sudo))
+                    lost = LostCommand(command.spec.argv, command.group, datetime.now(UTC))
+                    self._lost.append(_Lost(lost, command.since, command.spec.sudo))
 
     def _on_connect(self, sessions: Sessions) -> None:
         if self._lost:

@@ -351,8 +351,8 @@ async def test_a_cancel_between_two_renames_waits_for_them(world: World) -> None
             await until(lambda: run.told("warning"))
             await super().swap()
 
-    opening = cast("BackupContext", SimpleNamespace(target=lambda _options, task: Slow(world, task.source)))
-    made = Restore(opening, made_set(), no_blocks, RestoreSpec(), SOURCES)
+    context = cast("BackupContext", SimpleNamespace(target=lambda _options, task: Slow(world, task.source)))
+    made = Restore(context, made_set(), no_blocks, RestoreSpec(), SOURCES)
     run = NotedRun()
     await made.stage(run)
     swapping = asyncio.ensure_future(made.swap(run))
@@ -398,7 +398,7 @@ def test_a_stored_request_is_read_and_written_as_it_was() -> None:
     request = read_request(STORED)
     assert request == BackupRequest(
         config="/etc/lilfox/config.yaml",
-        arguments=PlanArguments(database="postgresql://app@db/shop", files=("/srv/a",), store="/backup"),
+        plan_arguments=PlanArguments(database="postgresql://app@db/shop", files=("/srv/a",), store="/backup"),
         store="nas",
         set="lilfox_20260329_020000",
         identity="file:/root/lilfox.key",

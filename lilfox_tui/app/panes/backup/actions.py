@@ -54,7 +54,7 @@ class JobStarter:
 
         config = self._app.monitor.backups.config_path
         if plan.config is None:
-            return BackupRequest(config=config, arguments=PlanArguments(store=plan.where), set=set_id)
+            return BackupRequest(config=config, plan_arguments=PlanArguments(store=plan.where), set=set_id)
         return BackupRequest(config=config, plan=plan.name, store=plan.store, set=set_id)
 
     def request_without_plan(self, set_id: str = "") -> BackupRequest:
@@ -426,9 +426,9 @@ class RestoreActions(ActionGroup):
         from lilfox_tui.backup.context import BackupContext
         from lilfox_tui.backup.restores.retained import all_kept, all_left
 
-        async with BackupContext(self._app.config) as opening:
+        async with BackupContext(self._app.config) as context:
             plans = [] if plan is None or plan.config is None else [plan.config]
-            return await all_kept(opening) + await all_left(opening, plans)
+            return await all_kept(context) + await all_left(context, plans)
 
     async def _let_go(self, line: RetainedRow, lines: Sequence[RetainedRow], plan: PlanView | None) -> None:
         """All that the same restore keeps goes together, or none of it."""

@@ -133,12 +133,12 @@ class RestoreChoice(Struct):
         if not self.planless:
             places = {each.name: each.place for each in self.chosen if each.place}
             return replace(self.base, restore=replace(self.spec, sources=sources, places=places))
-        arguments = self.base.arguments
+        arguments = self.base.plan_arguments
         for each in self.chosen:
             word = _PLACES.get(each.kind, "")
             if word and each.place:
                 arguments = replace(arguments, **{word: (each.place,) if word == "files" else each.place})
-        return replace(self.base, arguments=arguments, restore=replace(self.spec, sources=sources))
+        return replace(self.base, plan_arguments=arguments, restore=replace(self.spec, sources=sources))
 
 
 class Looked(Struct):
