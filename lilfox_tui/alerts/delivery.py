@@ -193,24 +193,24 @@ class NotificationDispatcher:
         self._saved, self._outbox, self._now = saved, Outbox(saved.database), now
         self._alerts: Sequence[Alert] | None = None
         self._interval_s = 0.0
-        self._ways: list[_ReceiverRoute] = []
+        self._routes: list[_ReceiverRoute] = []
         for name, options in config.notifiers.items():
             notifier = open_notifier(name, options, setting)
             to = receiver(name, options)
             sending = ReceiverDelivery(name, notifier, options.timeout, saved, now=now)
-            self._ways.append(_ReceiverRoute(to, sending, NotificationPlanner(to, config.alerts, _new_id)))
+            self._routes.append(_ReceiverRoute(to, sending, NotificationPlanner(to, config.alerts, _new_id)))
 
     def plan(self, alerts: Sequence[Alert], now: datetime, interval_s: float) -> datetime | None:
         """Puts into the outbox what is to be told of ``alerts``, and gives when to look again. Blocks. Raises
         LilFoxError, and then nothing of a receiver is lost: the next plan says the same."""
         self._alerts, self._interval_s = alerts, interval_s
-        times = [self._planned(way, alerts, now) for way in self._ways if not way.sending.notifier.tells_all]
+        times = [self._planned(route, alerts, now) for route in self._routes if not route.sending.notifier.tells_all]
         return min((time for time in times if time is not None), default=None)
 
     def wake(self) -> None:
         """Lets what was planned go out."""
-        for way in self._ways:
-            way.wake.set()
+        for route in self._routes:
+            route.wake.set()
 
     async def run(self) -> None:
         """Sends until cancelled. One that hangs holds up no other."""
@@ -218,104 +218,104 @@ class NotificationDispatcher:
             await asyncio.to_thread(self._forget_others)
         try:
             async with asyncio.TaskGroup() as group:
-                for way in self._ways:
-                    group.create_task(self._tell_all(way) if way.sending.notifier.tells_all else self._send(way))
+                for route in self._routes:
+                    group.create_task(self._tell_all(route) if route.sending.notifier.tells_all else self._send(route))
         finally:
             await self.close()
 
     async def close(self) -> None:
         """Ends all connections."""
-        closing = (way.sending.notifier.close() for way in self._ways)
+        closing = (route.sending.notifier.close() for route in self._routes)
         await asyncio.gather(*closing, return_exceptions=True)
 
     def troubles(self) -> tuple[Trouble, ...]:
         """Who is not reached, and what was said."""
         found: list[Trouble] = []
-        for way in self._ways:
-            sending = way.sending
+        for route in self._routes:
+            sending = route.sending
             if sending.outage is not None:
                 outage = sending.outage
                 text = tr(
                     "{name} has not been notified since {since:%H:%M:%S} UTC: {error}; next attempt at "
                     "{next:%H:%M:%S} UTC",
-                    name=way.to.name, since=outage.since, error=outage.error, next=outage.next_try,
+                    name=route.to.name, since=outage.since, error=outage.error, next=outage.next_try,
                 )  # fmt: skip
-                found.append(Trouble(f"notifier {way.to.name}", text, blind=True))
+                found.append(Trouble(f"notifier {route.to.name}", text, blind=True))
             elif sending.note is not None:
-                text = tr("{name}: {note}", name=way.to.name, note=sending.note)
-                found.append(Trouble(f"note {way.to.name}", text, blind=True))
+                text = tr("{name}: {note}", name=route.to.name, note=sending.note)
+                found.append(Trouble(f"note {route.to.name}", text, blind=True))
         return tuple(found)
 
     def _forget_others(self) -> None:
         """What waits for notifiers that the configuration does not have any more."""
-        names = {way.to.name for way in self._ways}
+        names = {route.to.name for route in self._routes}
         for name in self._outbox.receivers():
             if name not in names:
                 self._outbox.forget(name)
 
-    def _planned(self, way: _ReceiverRoute, alerts: Sequence[Alert], now: datetime) -> datetime | None:
-        told = self._told(way)
-        waiting = {one.notice.group for one in self._outbox.first_of_groups(way.to.name)} if told else set()
-        plan = way.telling.plan(alerts, told, now, waiting=waiting)
+    def _planned(self, route: _ReceiverRoute, alerts: Sequence[Alert], now: datetime) -> datetime | None:
+        told = self._told(route)
+        waiting = {one.notice.group for one in self._outbox.first_of_groups(route.to.name)} if told else set()
+        plan = route.telling.plan(alerts, told, now, waiting=waiting)
         if plan.notices or plan.told or plan.over:
-            self._keep(way, plan)
+            self._keep(route, plan)
         return plan.look_at
 
-    def _keep(self, way: _ReceiverRoute, plan: NotificationPlan, *, sent: bool = False) -> None:
+    def _keep(self, route: _ReceiverRoute, plan: NotificationPlan, *, sent: bool = False) -> None:
         """Puts the messages of a plan into the outbox (unless they were ``sent``), and what the receiver then knows."""
-        told = self._told(way)
-        self._outbox.put(way.to.name, () if sent else plan.notices, plan.told, plan.over)
+        told = self._told(route)
+        self._outbox.put(route.to.name, () if sent else plan.notices, plan.told, plan.over)
         for labels in plan.over:
             told.pop(labels, None)
         told.update({one.alert.labels: one for one in plan.told})
 
-    def _told(self, way: _ReceiverRoute) -> dict[Labels, NotifiedAlert]:
-        if way.told is None:
-            way.told = self._outbox.told(way.to.name)
-        return way.told
+    def _told(self, route: _ReceiverRoute) -> dict[Labels, NotifiedAlert]:
+        if route.told is None:
+            route.told = self._outbox.told(route.to.name)
+        return route.told
 
-    async def _send(self, way: _ReceiverRoute) -> None:
+    async def _send(self, route: _ReceiverRoute) -> None:
         while True:
-            way.wake.clear()
+            route.wake.clear()
             try:
-                wait_s = await way.sending.send_due()
+                wait_s = await route.sending.send_due()
             except LilFoxError as error:
                 wait_s = _AGAIN_S
-                way.sending.missed(error, wait_s)
-            await _woken(way.wake, wait_s)
+                route.sending.missed(error, wait_s)
+            await _woken(route.wake, wait_s)
 
-    async def _tell_all(self, way: _ReceiverRoute) -> None:
+    async def _tell_all(self, route: _ReceiverRoute) -> None:
         while True:
-            way.wake.clear()
-            wait_s = None if self._alerts is None else await self.tell_all_once(way)
-            await _woken(way.wake, wait_s)
+            route.wake.clear()
+            wait_s = None if self._alerts is None else await self.tell_all_once(route)
+            await _woken(route.wake, wait_s)
 
-    async def tell_all_once(self, way: _ReceiverRoute) -> float | None:
+    async def tell_all_once(self, route: _ReceiverRoute) -> float | None:
         """Tells one who is told everything, if it is time; gives the seconds until it is again."""
         now = self._now()
-        outage = way.sending.outage
+        outage = route.sending.outage
         if outage is not None and now < outage.next_try <= now + timedelta(seconds=_AGAIN_S):
             return (outage.next_try - now).total_seconds()
         try:
-            plan = await asyncio.to_thread(self._planned_all, way, now)
+            plan = await asyncio.to_thread(self._planned_all, route, now)
             for notice in plan.notices:
-                error = await way.sending.tell(notice)
+                error = await route.sending.tell(notice)
                 if error is not None:
                     raise error
             if plan.notices:
-                await asyncio.to_thread(partial(self._keep, way, plan, sent=True))
-                way.sending.reached()
-                way.tries = 0
+                await asyncio.to_thread(partial(self._keep, route, plan, sent=True))
+                route.sending.reached()
+                route.tries = 0
         except LilFoxError as error:
-            wait_s = min(back_off_s(way.tries), self._config.resend, _AGAIN_S)
-            way.tries += 1
-            way.sending.missed(error, wait_s)
+            wait_s = min(back_off_s(route.tries), self._config.resend, _AGAIN_S)
+            route.tries += 1
+            route.sending.missed(error, wait_s)
             return wait_s
         return None if plan.look_at is None else max(0.0, (plan.look_at - self._now()).total_seconds())
 
-    def _planned_all(self, way: _ReceiverRoute, now: datetime) -> NotificationPlan:
-        told = self._told(way)
-        return plan_resend(way.to, self._config, self._alerts or (), told, now, interval_s=self._interval_s)
+    def _planned_all(self, route: _ReceiverRoute, now: datetime) -> NotificationPlan:
+        told = self._told(route)
+        return plan_resend(route.to, self._config, self._alerts or (), told, now, interval_s=self._interval_s)
 
 
 async def _woken(wake: asyncio.Event, wait_s: float | None) -> None:

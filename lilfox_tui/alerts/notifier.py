@@ -237,7 +237,7 @@ class JsonPost:
 
     def __init__(self, options: PostOptions) -> None:
         self._options = options
-        self._way: HttpTransport | None = None
+        self._transport: HttpTransport | None = None
 
     async def send(self, path: str, document: Callable[[], Any], headers: Mapping[str, str]) -> None:
         """POSTs what ``document()`` gives (it is called in a thread) to ``path`` under the configured address. Raises
@@ -247,15 +247,15 @@ class JsonPost:
         lines = await self._headers()
         secrets = [*_parts(url), *(lines[name] for name in self._options.headers)]
         lines = {**_login(url), **lines, **headers}
-        if self._way is None:
+        if self._transport is None:
             options = self._options
             tls = tls_of(options.ca, verify=options.verify_tls)
-            self._way = HttpTransport(where, None, timeout_s=options.timeout, tls=tls)
+            self._transport = HttpTransport(where, None, timeout_s=options.timeout, tls=tls)
         target = urlsplit(url.rstrip("/") + path if path else url)
         asked = (target.path or "/") + (f"?{target.query}" if target.query else "")
         body = await asyncio.to_thread(lambda: msgspec.json.encode(document()))
         try:
-            async with self._way.stream("POST", asked, headers=lines, content=body) as answer:
+            async with self._transport.stream("POST", asked, headers=lines, content=body) as answer:
                 if not 200 <= answer.status < 300:
                     said, _more = await answer.start(_REASON_BYTES)
                     raise _refused(where, answer.status, _without(secrets, said))
@@ -273,9 +273,9 @@ class JsonPost:
 
     async def close(self) -> None:
         """Ends the connection."""
-        way, self._way = self._way, None
-        if way is not None:
-            await way.close()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
 
     async def _headers(self) -> dict[str, str]:
         options = self._options

@@ -33,7 +33,7 @@ class RunLog:
         self.job_id = job_id
         self.folder = Path()
         """Of the job; known once ``follow`` has begun."""
-        self.folding: RunReducer | None = None
+        self.reducer: RunReducer | None = None
         """None until the job has opened the run."""
         self.ended: Ended | None = None
         self.trouble = ""
@@ -49,23 +49,23 @@ class RunLog:
     @property
     def state(self) -> RunState | None:
         """The run; the same object while nothing changes."""
-        if self._state is None and self.folding is not None:
-            self._state = self.folding.state()
+        if self._state is None and self.reducer is not None:
+            self._state = self.reducer.state()
         return self._state
 
     @property
     def actor(self) -> str:
         """Who acts in it instead of us; empty where we may."""
-        held = None if self.folding is None else self.folding.acts
-        return "" if self.ended is not None or held is None else held.other
+        control = None if self.reducer is None else self.reducer.control
+        return "" if self.ended is not None or control is None else control.other
 
     @property
     def turn(self) -> Turn | None:
         """What runs now or is to be done next; None at the end."""
-        if self.folding is None or self.state is None:
+        if self.reducer is None or self.state is None:
             return None
-        for result in self.folding.running():
-            if (place := self.folding.place(result.run)) is not None:
+        for result in self.reducer.running():
+            if (place := self.reducer.place(result.run)) is not None:
                 return place[0]
         return self.state.waiting.turn
 
@@ -84,16 +84,16 @@ class RunLog:
     async def _take(self, some: Sequence[Event]) -> None:
         facts = list(decode_facts(some))
         acted = not self.actor
-        if facts and (self.folding is None or any(isinstance(fact, RunbookReloaded) for fact in facts)):
+        if facts and (self.reducer is None or any(isinstance(fact, RunbookReloaded) for fact in facts)):
             runbook = await asyncio.to_thread(persistence.read_snapshot, self.folder)
-            if self.folding is None:
-                self.folding = RunReducer(runbook)
-                self.folding.take(facts)
+            if self.reducer is None:
+                self.reducer = RunReducer(runbook)
+                self.reducer.take(facts)
             else:
-                self.folding.take(facts)
-                self.folding.read_again(runbook)
-        elif self.folding is not None and facts:
-            self.folding.take(facts)
+                self.reducer.take(facts)
+                self.reducer.read_again(runbook)
+        elif self.reducer is not None and facts:
+            self.reducer.take(facts)
         for event in some:
             if isinstance(event, Began):
                 self.by = f"{event.user}@{event.host}"
@@ -104,7 +104,7 @@ class RunLog:
             elif any(isinstance(fact, CommandBegan | CommandEnded) for fact in decode_facts([event])):
                 self.trouble = ""  # what was said of it stands with its result
         self._state = None
-        alone = self.folding is not None and not self.folding.incident
+        alone = self.reducer is not None and not self.reducer.incident
         if acted and alone and any(isinstance(fact, ClientActs) and fact.before == this_client().who for fact in facts):
             self.taken_by = self.actor
         self.tell_change()

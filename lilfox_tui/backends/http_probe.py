@@ -50,17 +50,17 @@ class HttpProbe:
     def __init__(self, options: HttpBackendOptions, host: Host | None) -> None:
         self._options = options
         tls = Tls(verify=options.verify_tls, ca_file=options.ca_file)
-        self._way = HttpTransport(options.url, host, timeout_s=options.timeout, tls=tls)
+        self._transport = HttpTransport(options.url, host, timeout_s=options.timeout, tls=tls)
 
     @property
     def where(self) -> str:
         """``address:port``, as errors name it."""
-        return self._way.where
+        return self._transport.where
 
     async def get(self, path: str) -> HttpBody:
         """The body of ``path`` (with its query). Raises BackendError, HostError, or a secret's LilFoxError."""
         try:
-            await self._way.connect()
+            await self._transport.connect()
             async with asyncio.timeout(self._options.timeout):
                 return await self._got(path)
         except TimeoutError:
@@ -75,12 +75,12 @@ class HttpProbe:
 
     async def close(self) -> None:
         """Ends the connection and the forwarded port."""
-        await self._way.close()
+        await self._transport.close()
 
     async def _got(self, path: str) -> HttpBody:
         options = self._options
         headers = await revealed(options.headers) | await authorization(options.user or None, options.password or "")
-        async with self._way.stream("GET", path, headers=headers) as got:
+        async with self._transport.stream("GET", path, headers=headers) as got:
             if got.status != 200:
                 hint: Message | str = tr("See the service's log.")
                 if got.status in (401, 403):

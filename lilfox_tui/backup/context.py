@@ -9,7 +9,7 @@ from typing import Any, cast
 from lilfox_tui.backup.plan import SOURCES, STORES
 from lilfox_tui.backup.sets import catalogue
 from lilfox_tui.backup.sets.model import BackupSet, SigningKeys, keys_of
-from lilfox_tui.backup.source import BackupSource, RestoreTarget, SourceRestoreSpec
+from lilfox_tui.backup.source import BackupSource, RestoreTarget, RestoreTask
 from lilfox_tui.backup.store import BackupStore
 from lilfox_tui.config.model import Config, HostConfig, allows_no_change
 from lilfox_tui.core import plugins
@@ -72,11 +72,9 @@ class BackupContext:
         """The source, by the kind of its Options."""
         return cast("BackupSource", source_module(options.kind).open_source(name, options, self.host(options.host)))
 
-    def target(self, name: str, options: Any, goal: SourceRestoreSpec) -> RestoreTarget:
+    def target(self, options: Any, task: RestoreTask) -> RestoreTarget:
         """Where the parts of one source of a set go."""
-        return cast(
-            "RestoreTarget", source_module(options.kind).open_target(name, options, self.host(options.host), goal)
-        )
+        return cast("RestoreTarget", source_module(options.kind).open_target(options, self.host(options.host), task))
 
     async def close(self) -> None:
         """Closes stores, then hosts."""

@@ -1,7 +1,7 @@
 """What the jobs of backups do: the way from a job's arguments to run, verify, drill, prune, restore and undo.
 
-``wanted`` is a :class:`BackupRequest` as JSON. A job reads the configuration anew: what it does is what the file says
-when it begins.
+``arguments`` is a :class:`BackupRequest` as JSON. A job reads the configuration anew: what it does is what the file
+says when it begins.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from lilfox_tui.backup.checks import Check, check_text, signature_text
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of
+from lilfox_tui.backup.plan import BackupPlan, BackupRequest, plan_named, plan_of, read_request
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import (
     chosen_interrupted_restore,
@@ -33,7 +33,7 @@ from lilfox_tui.backup.restores.interrupted import (
     tell_open,
     what_stays,
 )
-from lilfox_tui.backup.restores.restore import Restore, RestoreSpec, refuse_bad, refuse_broken, with_scratch
+from lilfox_tui.backup.restores.restore import Restore, refuse_bad, refuse_broken, with_scratch
 from lilfox_tui.backup.restores.restore import drill as drill_set
 from lilfox_tui.backup.restores.restore import undo as undo_restore
 from lilfox_tui.backup.restores.retained import chosen as chosen_restores
@@ -55,65 +55,67 @@ from lilfox_tui.jobs.listing import mark_checked
 from lilfox_tui.jobs.model import Outcome, Run
 
 
-def opened(wanted: dict[str, Any]) -> tuple[BackupRequest, Config, BackupPlan]:
-    """The wish, the configuration and the plan. Raises ConfigError, UsageError, NotAllowed."""
-    wish = msgspec.convert(wanted, BackupRequest)
-    config = Config() if wish.config is None else load(Path(wish.config)).config
-    if config.read_only:
-        raise NotAllowed(tr("read_only is set in the configuration: nothing is changed"))
-    plan = plan_named(config.backup, wish.plan) if wish.plan else plan_of(wish.words, config.backup.stores)
-    return wish, config, plan
+def opened(request: BackupRequest) -> tuple[Config, BackupPlan]:
+    """The configuration and the plan. Raises ConfigError, UsageError, NotAllowed."""
+    config = _changeable(request)
+    if request.plan:
+        return config, plan_named(config.backup, request.plan)
+    return config, plan_of(request.plan_arguments, config.backup.stores)
 
 
 @asynccontextmanager
-async def looked_at(wish: BackupRequest) -> AsyncIterator[tuple[BackupSet, Restore]]:
+async def looked_at(request: BackupRequest) -> AsyncIterator[tuple[BackupSet, Restore]]:
     """The set that is meant and its restore, to be looked at: checks and changes are read, nothing is written. What is
     to be known of the set itself comes with its checks."""
-    _wish, config, plan = opened(msgspec.to_builtins(wish))
-    async with BackupContext(config) as opening:
-        store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
-        found = chosen(await opening.sets_in(store), wish)
+    config, plan = opened(request)
+    async with BackupContext(config) as context:
+        store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
+        found = chosen(await context.sets_in(store), request)
         refuse_broken(found)
-        reader = await reader_of(opening, plan, store, wish.identity)
+        reader = await reader_of(context, plan, store, request.identity)
         known = about_set(found, signed=config.backup.signing is not None)
-        yield found, Restore(opening, found, reader.blocks, wanted_of(wish, plan, found), known)
+        sources = restored_sources(request, plan, found)
+        yield found, Restore(context, found, reader.blocks, request.restore, sources, known=known)
 
 
-async def backup(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def backup(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Runs a plan."""
-    wish, config, plan = opened(wanted)
-    async with BackupContext(config) as opening:
+    request = read_request(arguments)
+    config, plan = opened(request)
+    async with BackupContext(config) as context:
         await tell_open(run)
-        await _sweep(run, opening, plan)
-        return await back_up(run, opening, plan, wish.tag)
+        await _sweep(run, context, plan)
+        return await back_up(run, context, plan, request.tag)
 
 
-async def verify(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def verify(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Reads a set whole."""
-    wish, config, plan = opened(wanted)
-    async with BackupContext(config) as opening:
-        store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
+    request = read_request(arguments)
+    config, plan = opened(request)
+    async with BackupContext(config) as context:
+        store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
         async with store.lock("verify", shared=True):
-            sets = await opening.sets_in(store)
-            found = chosen(sets, wish) if wish.set else _newest(sets, wish)
+            sets = await context.sets_in(store)
+            found = chosen(sets, request) if request.set else _newest(sets, request)
             if found.untrusted:
                 return _untrusted(found)
-            proof = await verify_set(run, await reader_of(opening, plan, store, wish.identity), found)
+            proof = await verify_set(run, await reader_of(context, plan, store, request.identity), found)
     return _judged(found, proof, str(tr("{set} is intact", set=found.id)))
 
 
-async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def drill(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Restores a set into scratch places, compares, and takes it away again."""
-    wish, config, plan = opened(wanted)
-    async with BackupContext(config) as opening:
-        store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
+    request = read_request(arguments)
+    config, plan = opened(request)
+    async with BackupContext(config) as context:
+        store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
         async with store.lock("drill", shared=True):
-            found = chosen(await opening.sets_in(store), wish)
+            found = chosen(await context.sets_in(store), request)
             if found.untrusted:
                 return _untrusted(found)
-            reader = await reader_of(opening, plan, store, wish.identity)
+            reader = await reader_of(context, plan, store, request.identity)
             with with_scratch(found, _sources(plan, found)) as sources:
-                proof = await drill_set(run, opening, reader, found, sources, wish.places, run_code=wish.run_code)
+                proof = await drill_set(run, context, reader, found, sources, request.restore)
     return _judged(
         found,
         proof,
@@ -121,31 +123,32 @@ async def drill(run: Run, wanted: dict[str, Any]) -> Outcome:
     )
 
 
-async def prune(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def prune(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Removes what retention lets go, in every store of the plan."""
-    _wish, config, plan = opened(wanted)
+    config, plan = opened(read_request(arguments))
     gone: list[str] = []
-    async with BackupContext(config) as opening:
+    async with BackupContext(config) as context:
         await tell_open(run)
-        await _sweep(run, opening, plan)
+        await _sweep(run, context, plan)
         for name, options in plan.stores.items():
-            store = opening.store(name, options)
+            store = context.store(name, options)
             async with store.lock(f"prune {plan.name}"):
-                gone += await prune_store(run, plan, store, keys=await opening.keys())
+                gone += await prune_store(run, plan, store, keys=await context.keys())
     return Outcome("ok", str(ntr("{count} set removed", "{count} sets removed", len(gone))), result={"removed": gone})
 
 
-async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def restore(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Restores a set, or a part of one."""
-    wish, config, plan = opened(wanted)
-    async with BackupContext(config) as opening:
-        left = await settle_open(run, opening, config)
-        await _sweep(run, opening, plan)
-        store = opening.store(wish.store or plan.main, plan.stores[wish.store or plan.main])
+    request = read_request(arguments)
+    config, plan = opened(request)
+    async with BackupContext(config) as context:
+        left = await settle_open(run, context, config)
+        await _sweep(run, context, plan)
+        store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
         async with store.lock("restore", shared=True):
-            found = chosen(await opening.sets_in(store), wish)
+            found = chosen(await context.sets_in(store), request)
             refuse_broken(found)
-            reader = await reader_of(opening, plan, store, wish.identity)
+            reader = await reader_of(context, plan, store, request.identity)
             proof = found.proof
             if proof is None or not found.good:
                 proof = await verify_set(run, reader, found)
@@ -154,7 +157,8 @@ async def restore(run: Run, wanted: dict[str, Any]) -> Outcome:
                         tr("{set} is broken: {reason}; nothing was written", set=found.id, reason=proof.reason)
                     )
             known = about_set(found, signed=config.backup.signing is not None)
-            made = Restore(opening, found, reader.after(proof).blocks, wanted_of(wish, plan, found), known)
+            sources = restored_sources(request, plan, found)
+            made = Restore(context, found, reader.after(proof).blocks, request.restore, sources, known=known)
             refuse_shared(config, left, made.places)
             return await _restore(run, made)
 
@@ -203,34 +207,36 @@ def _tell(run: Run, check: Check) -> None:
     run.say(check_text(check), check.state)
 
 
-async def undo(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def undo(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Puts back what was there before a set was restored."""
-    wish, config = _changing(wanted)
-    async with BackupContext(config) as opening:
-        left = await settle_open(run, opening, config)
-        restored = _last_restored(wish.set)
+    request = read_request(arguments)
+    config = _changeable(request)
+    async with BackupContext(config) as context:
+        left = await settle_open(run, context, config)
+        restored = _last_restored(request.set)
         refuse_shared(config, left, places_of(restored.swaps))
-        if wish.end_sessions:
+        if request.restore.end_sessions:
             swaps = tuple(msgspec.structs.replace(swap, end_sessions=True) for swap in restored.swaps)
             restored = msgspec.structs.replace(restored, swaps=swaps)
-        await undo_restore(run, opening, restored)
+        await undo_restore(run, context, restored)
     return Outcome("ok", str(tr("the restore of {set} was undone", set=restored.set)), result={"set": restored.set})
 
 
-async def settle(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def settle(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Finishes a restore that is half done, or takes it back."""
-    wish, config = _changing(wanted)
-    async with BackupContext(config) as opening:
-        restored = await chosen_interrupted_restore(wish.set)
-        if wish.aside:
+    request = read_request(arguments)
+    config = _changeable(request)
+    async with BackupContext(config) as context:
+        restored = await chosen_interrupted_restore(request.set)
+        if request.aside:
             return await _put_aside(run, restored)
         refuse_hosts(config, restored)
         run.intent(str(tr("settling the restore of {set}", set=restored.set)))
-        said = await (finish if wish.finish else take_back)(opening, restored)
+        said = await (finish if request.finish else take_back)(context, restored)
         run.done(said)
     with suppress(LilFoxError):  # it is known now what the job that died has left
         await asyncio.to_thread(mark_checked, restored.run)
-    return Outcome("ok", said, result={"set": restored.set, "settled": "finished" if wish.finish else "taken back"})
+    return Outcome("ok", said, result={"set": restored.set, "settled": "finished" if request.finish else "taken back"})
 
 
 async def _put_aside(run: Run, restored: interrupted.Restored) -> Outcome:
@@ -249,40 +255,40 @@ async def _put_aside(run: Run, restored: interrupted.Restored) -> Outcome:
     )
 
 
-async def forget(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def forget(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Lets go of what restores of a set kept; with no set, of what drills of the plan left."""
-    wish, config = _changing(wanted)
-    async with BackupContext(config) as opening:
+    request = read_request(arguments)
+    config = _changeable(request)
+    async with BackupContext(config) as context:
         left = await tell_open(run)
-        if wish.set:
-            restores = chosen_restores(wish.set)
+        if request.set:
+            restores = chosen_restores(request.set)
             refuse_shared(config, left, [place for each in restores for place in places_of(each.swaps)])
-            gone = [name for restored in restores for name in await forget_kept(run, opening, restored)]
+            gone = [name for restored in restores for name in await forget_kept(run, context, restored)]
         else:
-            plan = plan_named(config.backup, wish.plan).config
+            plan = plan_named(config.backup, request.plan).config
             refuse_on_hosts(config, left, [options.host for options in plan.sources.values()])
-            gone = await forget_left(run, opening, plan)
+            gone = await forget_left(run, context, plan)
     return Outcome(
         "ok",
         str(ntr("{count} kept item deleted", "{count} kept items deleted", len(gone))),
-        result={"set": wish.set, "forgotten": gone},
+        result={"set": request.set, "forgotten": gone},
     )
 
 
-def _changing(wanted: dict[str, Any]) -> tuple[BackupRequest, Config]:
-    """The wish and the configuration, of what needs no plan. Raises ConfigError, NotAllowed."""
-    wish = msgspec.convert(wanted, BackupRequest)
-    config = Config() if wish.config is None else load(Path(wish.config)).config
+def _changeable(request: BackupRequest) -> Config:
+    """The configuration. Raises ConfigError, NotAllowed."""
+    config = Config() if request.config is None else load(Path(request.config)).config
     if config.read_only:
         raise NotAllowed(tr("read_only is set in the configuration: nothing is changed"))
-    return wish, config
+    return config
 
 
-def wanted_of(wish: BackupRequest, plan: BackupPlan, found: BackupSet) -> RestoreSpec:
-    """What of the set is to be restored: all of it, or the sources that the wish names. Raises BackupError for one that
-    the set does not have or that has no place to go."""
+def restored_sources(request: BackupRequest, plan: BackupPlan, found: BackupSet) -> dict[str, Any]:
+    """The sources that are restored → Options: all of the set's, or those that the request names. Raises BackupError
+    for one that the set does not have or that has no place to go."""
     sources = _sources(plan, found)
-    chosen = wish.sources or tuple(dict.fromkeys(part.source for part in found.parts))
+    chosen = request.restore.sources or tuple(dict.fromkeys(part.source for part in found.parts))
     lacking = [source for source in chosen if source not in sources]
     if lacking:
         raise BackupError(
@@ -292,14 +298,7 @@ def wanted_of(wish: BackupRequest, plan: BackupPlan, found: BackupSet) -> Restor
                 "sources"
             ),
         )
-    return RestoreSpec(
-        sources={source: sources[source] for source in chosen},
-        places=wish.places,
-        only=wish.only,
-        other_server=wish.other_server,
-        end_sessions=wish.end_sessions,
-        run_code=wish.run_code,
-    )
+    return {source: sources[source] for source in chosen}
 
 
 def _sources(plan: BackupPlan, found: BackupSet) -> dict[str, Any]:
@@ -316,22 +315,27 @@ def _sources(plan: BackupPlan, found: BackupSet) -> dict[str, Any]:
     return chosen
 
 
-def chosen(sets: Sequence[BackupSet], wish: BackupRequest) -> BackupSet:
-    """The set that the wish names. Raises UsageError."""
+def chosen(sets: Sequence[BackupSet], request: BackupRequest) -> BackupSet:
+    """The set that the request names. Raises UsageError."""
     return choose(
-        wish.set or "latest", sets, now=datetime.now(UTC), zone=local_zone(), plan=wish.plan, partial=wish.partial
+        request.set or "latest",
+        sets,
+        now=datetime.now(UTC),
+        zone=local_zone(),
+        plan=request.plan,
+        partial=request.partial,
     )
 
 
-def _newest(sets: Sequence[BackupSet], wish: BackupRequest) -> BackupSet:
+def _newest(sets: Sequence[BackupSet], request: BackupRequest) -> BackupSet:
     """The newest of the plan, also one that is broken: to be verified, it is asked for; not one that is partial, unless
     that was said. Raises UsageError."""
     ours = [
         found
         for found in sets
-        if (not wish.plan or found.plan == wish.plan) and (wish.partial or found.status != Status.PARTIAL)
+        if (not request.plan or found.plan == request.plan) and (request.partial or found.status != Status.PARTIAL)
     ]
-    return ours[0] if ours else chosen(sets, wish)
+    return ours[0] if ours else chosen(sets, request)
 
 
 def _last_restored(words: str) -> interrupted.Restored:
@@ -352,13 +356,13 @@ def _last_restored(words: str) -> interrupted.Restored:
     )
 
 
-async def _sweep(run: Run, opening: BackupContext, plan: BackupPlan) -> None:
+async def _sweep(run: Run, context: BackupContext, plan: BackupPlan) -> None:
     """Takes away what an earlier restore or drill of the plan's sources could not, such as one whose server died. What
     belongs to a restore that is half done stays. That it cannot be done now keeps nothing else from being done."""
     if await asyncio.to_thread(open_restores):
         return
     try:
-        await forget_left(run, opening, plan.config)
+        await forget_left(run, context, plan.config)
     except HostError:
         return  # it is told by what needs the host next
     except LilFoxError as error:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lilfox_tui.backup.sets.model import BackupSet
 from lilfox_tui.config.cron import Cron, read_cron
@@ -68,20 +69,24 @@ def plan_named(config: BackupConfig, name: str) -> BackupPlan:
     return BackupPlan(name=name, config=plan, stores={each: config.stores[each] for each in (plan.store, *plan.copies)})
 
 
-def plan_of(words: PlanArguments, stores: Mapping[str, Any]) -> BackupPlan:
+def plan_of(arguments: PlanArguments, stores: Mapping[str, Any]) -> BackupPlan:
     """The plan that a command's words make; ``stores`` are the configuration's. Raises UsageError."""
     sources: dict[str, Any] = {}
-    if words.database:
-        sources["database"] = _options(SOURCES, "postgresql", {"url": words.database, "host": words.host})
-    for folder in words.files:
+    if arguments.database:
+        sources["database"] = _options(SOURCES, "postgresql", {"url": arguments.database, "host": arguments.host})
+    for folder in arguments.files:
         _absolute(folder, "--files")
-        sources[_free(sources, Path(folder).name)] = _options(SOURCES, "files", {"path": folder, "host": words.host})
-    if words.app:
-        _absolute(words.app, "--app")
-        sources[_free(sources, "config")] = _options(SOURCES, "config", {"root": words.app, "host": words.host})
-    config = PlanConfig(sources=sources, store="store", keep=words.keep, format="manual" if words.manual else "zstd")
+        sources[_free(sources, Path(folder).name)] = _options(
+            SOURCES, "files", {"path": folder, "host": arguments.host}
+        )
+    if arguments.app:
+        _absolute(arguments.app, "--app")
+        sources[_free(sources, "config")] = _options(SOURCES, "config", {"root": arguments.app, "host": arguments.host})
+    config = PlanConfig(
+        sources=sources, store="store", keep=arguments.keep, format="manual" if arguments.manual else "zstd"
+    )
     return BackupPlan(
-        name=DEFAULT, config=config, stores={"store": stores.get(words.store) or store_options(words.store)}
+        name=DEFAULT, config=config, stores={"store": stores.get(arguments.store) or store_options(arguments.store)}
     )
 
 
@@ -96,8 +101,6 @@ def store_options(where: str) -> Any:
 
 
 def _options(package: str, kind: str, values: Mapping[str, Any]) -> Any:
-    import msgspec
-
     made = plugins.options_of(package, kind)
     try:
         return msgspec.convert(
@@ -123,13 +126,30 @@ def _free(taken: Mapping[str, Any], name: str) -> str:
 # What somebody asks of backups: the words of a job, as JSON in its request.
 
 
+class RestoreSpec(Struct, frozen=True, kw_only=True):
+    """What to restore from a set, and how. A client makes it once; the sources get it as it is."""
+
+    sources: tuple[str, ...] = ()
+    """Those of the set's that are restored; all when empty."""
+    places: dict[str, str] = {}
+    """Source → another database URL or folder than its own."""
+    only: str = ""
+    """One table (``public.users``), or one file or folder; the whole when empty."""
+    other_server: bool = False
+    """The operator allows a server that the set does not come from."""
+    end_sessions: bool = False
+    """Sessions that block the swap may be terminated."""
+    run_code: bool = False
+    """The operator allows what the dump executes."""
+
+
 class BackupRequest(Struct, frozen=True, kw_only=True):
-    """What somebody asked for. ``plan`` is one of the configuration's, or empty: then ``words`` make it."""
+    """What somebody asked for. ``plan`` is one of the configuration's, or empty: then ``plan_arguments`` make it."""
 
     config: str | None = None
     """The configuration file; None for none."""
     plan: str = ""
-    words: PlanArguments = PlanArguments()
+    plan_arguments: PlanArguments = field(default=PlanArguments(), name="words")
     store: str = ""
     """Name of the plan's store where the set is; its first when empty."""
     set: str = ""
@@ -144,18 +164,23 @@ class BackupRequest(Struct, frozen=True, kw_only=True):
     """What is half done is finished; else it is taken back."""
     aside: bool = False
     """What is half done is put aside as it is: it can never be settled."""
-    only: str = ""
-    sources: tuple[str, ...] = ()
-    """Those of the set's that are restored; all when empty."""
-    places: dict[str, str] = {}
-    other_server: bool = False
-    end_sessions: bool = False
-    run_code: bool = False
-    """What the dump executes is right."""
+    restore: RestoreSpec = RestoreSpec()
 
 
-# The jobs that grant wishes, the same for the command line and the screen: two that act on the same thing have the
-# same key.
+def as_document(request: BackupRequest) -> dict[str, Any]:
+    """The request as the file of a job has it: the fields of ``restore`` stand among the others."""
+    fields: dict[str, Any] = msgspec.to_builtins(request)
+    spec: dict[str, Any] = fields.pop("restore")
+    return fields | spec
+
+
+def read_request(document: Mapping[str, Any]) -> BackupRequest:
+    """Back from that. Raises msgspec.ValidationError."""
+    request = msgspec.convert(document, BackupRequest)
+    return replace(request, restore=msgspec.convert(document, RestoreSpec))
+
+
+# The jobs of requests, the same for the command line and the screen: two that act on the same thing have the same key.
 
 
 RequestKind = Literal["backup", "verify", "drill", "prune", "restore", "undo", "forget", "settle"]
@@ -163,32 +188,33 @@ RequestKind = Literal["backup", "verify", "drill", "prune", "restore", "undo", "
 _EFFECTS = "lilfox_tui.backup.effects"
 
 
-def request_of(kind: RequestKind, wish: BackupRequest) -> JobRequest:
-    """What is to be done so that ``wish`` comes true. It holds no secret: the wish has references."""
-    title = str(_title(kind, wish))
+def request_of(kind: RequestKind, request: BackupRequest) -> JobRequest:
+    """The job that does what is asked. It holds no secret: the request has references."""
+    title = str(_title(kind, request))
     return JobRequest(
-        entry=f"{_EFFECTS}:{kind}", kind=kind, title=title, key=_key(kind, wish), wanted=msgspec.to_builtins(wish)
+        entry=f"{_EFFECTS}:{kind}", kind=kind, title=title, key=_key(kind, request), arguments=as_document(request)
     )
 
 
-def subject_of(wish: BackupRequest) -> str:
-    """What a wish is about, in the key of its job: the plan, else the store."""
-    return wish.plan or wish.words.store
+def subject_of(request: BackupRequest) -> str:
+    """What a request is about, in the key of its job: the plan, else the store."""
+    return request.plan or request.plan_arguments.store
 
 
-def _key(kind: RequestKind, wish: BackupRequest) -> str:
+def _key(kind: RequestKind, request: BackupRequest) -> str:
     if kind in ("backup", "prune"):
-        return f"backup {subject_of(wish)}"
+        return f"backup {subject_of(request)}"
     if kind in ("restore", "undo", "forget"):
-        return f"restore {wish.words.database or ', '.join(wish.words.files) or subject_of(wish)}"
+        named = request.plan_arguments
+        return f"restore {named.database or ', '.join(named.files) or subject_of(request)}"
     if kind == "settle":
-        return f"settle {wish.set}"
-    return f"{kind} {subject_of(wish)} {wish.set}"
+        return f"settle {request.set}"
+    return f"{kind} {subject_of(request)} {request.set}"
 
 
-def _title(kind: RequestKind, wish: BackupRequest) -> Message:
-    name = wish.plan or "lilfox"
-    chosen = wish.set or tr("the newest set")
+def _title(kind: RequestKind, request: BackupRequest) -> Message:
+    name = request.plan or "lilfox"
+    chosen = request.set or tr("the newest set")
     titles: dict[RequestKind, Message] = {
         "backup": tr("backup {plan}", plan=name),
         "prune": tr("prune {plan}", plan=name),
@@ -197,12 +223,12 @@ def _title(kind: RequestKind, wish: BackupRequest) -> Message:
         "restore": tr("restore {set}", set=chosen),
         "undo": tr("undo the restore of {set}", set=chosen),
         "settle": tr("set aside the restore of {set}", set=chosen)
-        if wish.aside
+        if request.aside
         else tr("finish the restore of {set}", set=chosen)
-        if wish.finish
+        if request.finish
         else tr("take back the restore of {set}", set=chosen),
         "forget": tr("delete what the restore of {set} kept", set=chosen)
-        if wish.set
+        if request.set
         else tr("delete what drills of {plan} left", plan=name),
     }
     return titles[kind]

@@ -125,7 +125,7 @@ class RemoteDumpReport(Struct, frozen=True, kw_only=True):
     end: bytes
 
 
-def open_remote_dump(run: Run, opening: BackupContext, plan: BackupPlan, store: BackupStore) -> RemoteDump | None:
+def open_remote_dump(run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore) -> RemoteDump | None:
     """Of the plan's main store; None where it is no SFTP store on the host of one of the plan's sources, or where what
     goes into it is encrypted, which is done here."""
     options = plan.stores[plan.main]
@@ -133,7 +133,7 @@ def open_remote_dump(run: Run, opening: BackupContext, plan: BackupPlan, store: 
     if options.kind != "sftp" or not near or plan.config.encrypt is not None:
         return None
     as_root = any(getattr(source, "sudo", False) or getattr(source, "as_", "") for source in near)
-    return RemoteDump(run, cast("SftpStore", store), opening.host(options.host), options.path, sudo=as_root)
+    return RemoteDump(run, cast("SftpStore", store), context.host(options.host), options.path, sudo=as_root)
 
 
 class RemoteDump:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from lilfox_tui import __version__
 from lilfox_tui.backup.checks import Check, check_text, labelled
 from lilfox_tui.backup.context import BackupContext
-from lilfox_tui.backup.plan import BackupPlan
+from lilfox_tui.backup.plan import BackupPlan, RestoreSpec
 from lilfox_tui.backup.publishing import Publication, SetHeader, clear, mark, remove_set
 from lilfox_tui.backup.remote_dump import open_remote_dump
 from lilfox_tui.backup.restores.restore import drill, refuse_bad
@@ -65,17 +65,17 @@ def _bad(checked: dict[str, list[Check]]) -> dict[str, str]:
     return {name: check_text(check) for name, check in first.items() if check is not None}
 
 
-async def preflight(opening: BackupContext, plan: BackupPlan) -> Preflight:
+async def preflight(context: BackupContext, plan: BackupPlan) -> Preflight:
     """Looks at all that the plan names. Raises UsageError for what makes no sense in it."""
     looked = Preflight({}, {})
     needed: int | None = 0
     for name, options in plan.config.sources.items():
-        source = opening.source(name, options)
+        source = context.source(name, options)
         looked.sources[name] = await _asked(source.where, source.checks())
         if name not in looked.bad_sources():
             needed = await _added(needed, source.size_bytes())
     for name, options in plan.stores.items():
-        store = opening.store(name, options)
+        store = context.store(name, options)
         looked.stores[name] = await _asked(store.where, store.checks(needed))
     return looked
 
@@ -109,60 +109,60 @@ class BackupReport(Struct):
     """Sources that are not in the set → why."""
 
 
-async def back_up(run: Run, opening: BackupContext, plan: BackupPlan, tag: str = "") -> Outcome:
+async def back_up(run: Run, context: BackupContext, plan: BackupPlan, tag: str = "") -> Outcome:
     """Runs the plan once; its set gets ``tag``. Ends ok, partly (a source, a copy or the drill failed and a set is
     there) or raises."""
     phase("connect")
-    store = opening.store(plan.main, plan.stores[plan.main])
+    store = context.store(plan.main, plan.stores[plan.main])
     for name, options in plan.config.sources.items():
-        opening.source(name, options)  # what makes no sense is refused before anything is written, a lock too
-    made = BackupReport(tag=tag)
-    await opening.keys()  # a key that cannot be had is told before anything is written
+        context.source(name, options)  # what makes no sense is refused before anything is written, a lock too
+    report = BackupReport(tag=tag)
+    await context.keys()  # a key that cannot be had is told before anything is written
     async with store.lock(f"backup {plan.name}"):
-        looked = await preflight(opening, plan)
+        looked = await preflight(context, plan)
         for check in looked.checks:
             run.say(check_text(check), check.state)
         looked.refuse(plan.main)
-        made.missing = looked.bad_sources()
-        await _tell_of_clocks(run, opening, store)
-        manifest = await retry(run, partial(_dump, run, opening, plan, store, made))
-        made.failures += [labelled(source, why) for source, why in manifest.missing.items()]
-        found = await retry(run, partial(_found, opening, store, manifest.id))
-        await _read_back(run, opening, plan, store, found, made)
-        if made.proof is not None and made.proof.level == "broken":
+        report.missing = looked.bad_sources()
+        await _tell_of_clocks(run, context, store)
+        manifest = await retry(run, partial(_dump, run, context, plan, store, report))
+        report.failures += [labelled(source, why) for source, why in manifest.missing.items()]
+        found = await retry(run, partial(_found, context, store, manifest.id))
+        await _read_back(run, context, plan, store, found, report)
+        if report.proof is not None and report.proof.level == "broken":
             raise BrokenSet(
                 tr(
                     "{set} was written, but the data read back differs: {reason}",
                     set=manifest.id,
-                    reason=made.proof.reason,
+                    reason=report.proof.reason,
                 ),
                 tr("the earlier sets were not touched; check the store's disk"),
             )
-    await _copy_everywhere(run, opening, plan, store, made, looked.bad_stores())
+    await _copy_everywhere(run, context, plan, store, report, looked.bad_stores())
     if plan.config.drill:
-        await _drill(run, opening, plan, store, made)
-    await _prune_after(run, opening, plan, made)
-    return _outcome(made, manifest)
+        await _drill(run, context, plan, store, report)
+    await _prune_after(run, context, plan, report)
+    return _outcome(report, manifest)
 
 
 async def _read_back(
-    run: Run, opening: BackupContext, plan: BackupPlan, store: BackupStore, found: BackupSet, made: BackupReport
+    run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore, found: BackupSet, report: BackupReport
 ) -> None:
     """Verifies the set. Where this machine has no key for what it has encrypted that is no failure: the set stays
     unverified; where it should have one it is."""
     keyless = plan.config.encrypt is not None and plan.config.encrypt.identity is None
     try:
-        made.proof = await verify(run, await reader_of(opening, plan, store), found)
+        report.proof = await verify(run, await reader_of(context, plan, store), found)
     except LilFoxError as error:
         if not (keyless and isinstance(error, NotReady)):
-            made.failures.append(str(tr("it could not be verified: {error}", error=error)))
-        made.unread = str(error)
+            report.failures.append(str(tr("it could not be verified: {error}", error=error)))
+        report.unread = str(error)
         run.say(str(tr("not verified: {error}", error=error)), "warning")
 
 
-async def _tell_of_clocks(run: Run, opening: BackupContext, store: BackupStore) -> None:
+async def _tell_of_clocks(run: Run, context: BackupContext, store: BackupStore) -> None:
     """Of what is newer than now somebody should know: a clock went back, or was ahead."""
-    newest = max((found.created for found in await opening.sets_in(store)), default=None)
+    newest = max((found.created for found in await context.sets_in(store)), default=None)
     if newest is not None and newest > datetime.now(UTC):
         run.say(
             str(tr("the newest set is dated {at}, which is in the future: check the clocks", at=newest.astimezone())),
@@ -170,12 +170,14 @@ async def _tell_of_clocks(run: Run, opening: BackupContext, store: BackupStore) 
         )
 
 
-async def _dump(run: Run, opening: BackupContext, plan: BackupPlan, store: BackupStore, made: BackupReport) -> Manifest:
-    by_itself = open_remote_dump(run, opening, plan, store)
+async def _dump(
+    run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore, report: BackupReport
+) -> Manifest:
+    by_itself = open_remote_dump(run, context, plan, store)
     if by_itself is not None:
         await by_itself.sweep()
     await _clear(run, store)
-    if made.set and (whole := await _whole(opening, store, made.set)) is not None:
+    if report.set and (whole := await _whole(context, store, report.set)) is not None:
         return whole  # the link was lost when all was done
     now, zone = datetime.now(UTC), local_zone()
     stamps = {stamp for entry in await store.entries() if (stamp := stamp_in(entry.name)) is not None}
@@ -189,11 +191,11 @@ async def _dump(run: Run, opening: BackupContext, plan: BackupPlan, store: Backu
         offset_s=0 if offset is None else int(offset.total_seconds()),
         host=platform.node(),
         tool=f"lilfox {__version__}",
-        tag=made.tag,
+        tag=report.tag,
     )
-    made.set = name
+    report.set = name
     encrypt = plan.config.encrypt
-    missing = dict(made.missing)
+    missing = dict(report.missing)
     async with Publication(
         store,
         heading,
@@ -202,13 +204,13 @@ async def _dump(run: Run, opening: BackupContext, plan: BackupPlan, store: Backu
         moved=run.moved,
         say=lambda text: run.say(str(text), "warning"),
         there=by_itself,
-        sign=(await opening.keys()).sign,
+        sign=(await context.keys()).sign,
     ) as publication:
         run.intent(str(tr("writing {set} to {store}", set=name, store=store.where)))
         for source_name, options in plan.config.sources.items():
             if source_name in missing:
                 continue
-            source = opening.source(source_name, options)
+            source = context.source(source_name, options)
             failure = await _dump_source(run, publication, source, options.kind)
             if failure is not None:
                 missing[source_name] = str(failure)
@@ -242,38 +244,38 @@ async def _dump_source(run: Run, publication: Publication, source: BackupSource,
 
 
 async def _copy_everywhere(
-    run: Run, opening: BackupContext, plan: BackupPlan, store: BackupStore, made: BackupReport, bad: Mapping[str, str]
+    run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore, report: BackupReport, bad: Mapping[str, str]
 ) -> None:
     """Copies the set to each of the plan's other stores and reads it back there; ``bad`` are those that cannot take it,
     with the reason."""
     for name in plan.config.copies:
-        other = opening.store(name, plan.stores[name])
+        other = context.store(name, plan.stores[name])
         try:
             if name in bad:
                 raise BackupError(bad[name])
-            async with store.lock(f"copy {made.set}", shared=True), other.lock(f"copy {made.set}"):
-                await retry(run, partial(_copy, run, opening, store, other, made.set))
-                copied = BackupReport(set=made.set)
-                found = await retry(run, partial(_found, opening, other, made.set))
-                await _read_back(run, opening, plan, other, found, copied)
+            async with store.lock(f"copy {report.set}", shared=True), other.lock(f"copy {report.set}"):
+                await retry(run, partial(_copy, run, context, store, other, report.set))
+                copied = BackupReport(set=report.set)
+                found = await retry(run, partial(_found, context, other, report.set))
+                await _read_back(run, context, plan, other, found, copied)
             if copied.proof is not None and copied.proof.level == "broken":
                 raise BrokenSet(copied.proof.reason)
-            made.failures += [labelled(other.where, failure) for failure in copied.failures]
+            report.failures += [labelled(other.where, failure) for failure in copied.failures]
         except LilFoxError as error:
-            made.failures.append(str(tr("copy to {store}: {error}", store=other.where, error=error)))
-            run.say(made.failures[-1], "bad")
+            report.failures.append(str(tr("copy to {store}: {error}", store=other.where, error=error)))
+            run.say(report.failures[-1], "bad")
 
 
-async def _copy(run: Run, opening: BackupContext, store: BackupStore, other: BackupStore, name: str) -> None:
+async def _copy(run: Run, context: BackupContext, store: BackupStore, other: BackupStore, name: str) -> None:
     await _clear(run, other)
-    if await _whole(opening, other, name) is None:
-        await copy_set(run, opening, store, other, name)
+    if await _whole(context, other, name) is None:
+        await copy_set(run, context, store, other, name)
 
 
-async def copy_set(run: Run, opening: BackupContext, store: BackupStore, other: BackupStore, name: str) -> None:
+async def copy_set(run: Run, context: BackupContext, store: BackupStore, other: BackupStore, name: str) -> None:
     """Copies a set file by file, the manifest last. Raises StoreError, HostError; nothing of it is then left there, as
     far as that store answers: else the next run removes it."""
-    found = await _found(opening, store, name)
+    found = await _found(context, store, name)
     if found.manifest is None:
         raise BackupError(tr("{set} in {store} has no readable manifest", set=name, store=store.where))
     names = [part.name for part in found.parts]
@@ -285,7 +287,7 @@ async def copy_set(run: Run, opening: BackupContext, store: BackupStore, other: 
             async with aclosing(store.read(part.name)) as blocks:
                 await other.write(part.name, _moved(run, part, blocks))
             written.append(f"{part.name}{UNFINISHED}")
-        await mark(other, found.manifest, (await opening.keys()).sign)
+        await mark(other, found.manifest, (await context.keys()).sign)
         written.append(marker + UNFINISHED)
         await other.publish(names)
         written = [marker, *names, marker + UNFINISHED]
@@ -306,31 +308,31 @@ async def _moved(run: Run, part: FoundPart, blocks: AsyncIterator[bytes]) -> Asy
         run.moved(part.name, done, part.size_bytes)
 
 
-async def _drill(run: Run, opening: BackupContext, plan: BackupPlan, store: BackupStore, made: BackupReport) -> None:
+async def _drill(run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore, report: BackupReport) -> None:
     try:
-        async with store.lock(f"drill {made.set}", shared=True):
-            reader = await reader_of(opening, plan, store)
-            found = await _found(opening, store, made.set)
-            made.proof = await drill(run, opening, reader, found, plan.config.sources, {})
-        if made.proof.level == "broken":
-            made.failures.append(made.proof.reason)
+        async with store.lock(f"drill {report.set}", shared=True):
+            reader = await reader_of(context, plan, store)
+            found = await _found(context, store, report.set)
+            report.proof = await drill(run, context, reader, found, plan.config.sources, RestoreSpec())
+        if report.proof.level == "broken":
+            report.failures.append(report.proof.reason)
     except LilFoxError as error:
-        made.failures.append(str(tr("the drill could not be done: {error}", error=error)))
-        run.say(made.failures[-1], "bad")
+        report.failures.append(str(tr("the drill could not be done: {error}", error=error)))
+        run.say(report.failures[-1], "bad")
 
 
-async def _prune_after(run: Run, opening: BackupContext, plan: BackupPlan, made: BackupReport) -> None:
+async def _prune_after(run: Run, context: BackupContext, plan: BackupPlan, report: BackupReport) -> None:
     """Removes what retention lets go, in every store of the plan, only after a run without a failure."""
-    if made.failures or plan.config.keep is None:
+    if report.failures or plan.config.keep is None:
         return
     for name in plan.stores:
-        store = opening.store(name, plan.stores[name])
+        store = context.store(name, plan.stores[name])
         try:
             async with store.lock(f"prune {plan.name}"):
-                await prune(run, plan, store, just_made=made.set, keys=await opening.keys())
+                await prune(run, plan, store, just_made=report.set, keys=await context.keys())
         except LilFoxError as error:
-            made.failures.append(str(tr("old sets could not be removed: {error}", error=error)))
-            run.say(made.failures[-1], "bad")
+            report.failures.append(str(tr("old sets could not be removed: {error}", error=error)))
+            run.say(report.failures[-1], "bad")
 
 
 async def prune(
@@ -350,13 +352,13 @@ async def prune(
     return [verdict.set.id for verdict in gone]
 
 
-async def reader_of(opening: BackupContext, plan: BackupPlan, store: BackupStore, identity: str = "") -> SetReader:
+async def reader_of(context: BackupContext, plan: BackupPlan, store: BackupStore, identity: str = "") -> SetReader:
     """How the plan's sets are read in one of its stores; ``identity`` is a reference to the key when it is not the
     plan's. Raises LilFoxError where the key cannot be had."""
     encrypt = plan.config.encrypt
     reference = SecretRef(identity) if identity else None if encrypt is None else encrypt.identity
     key = None if reference is None else await resolve(reference)
-    return SetReader(store, key, await store.free_bytes(), keys=await opening.keys())
+    return SetReader(store, key, await store.free_bytes(), keys=await context.keys())
 
 
 async def _clear(run: Run, store: BackupStore) -> None:
@@ -375,37 +377,37 @@ async def _clear(run: Run, store: BackupStore) -> None:
         )
 
 
-async def _found(opening: BackupContext, store: BackupStore, name: str) -> BackupSet:
-    for found in await opening.sets_in(store):
+async def _found(context: BackupContext, store: BackupStore, name: str) -> BackupSet:
+    for found in await context.sets_in(store):
         if found.id == name:
             return found
     raise BackupError(tr("{set} is no longer in {store}", set=name, store=store.where))
 
 
-async def _whole(opening: BackupContext, store: BackupStore, name: str) -> Manifest | None:
+async def _whole(context: BackupContext, store: BackupStore, name: str) -> Manifest | None:
     """The manifest of the set, where it is there and its files are."""
-    found = next((each for each in await opening.sets_in(store) if each.id == name), None)
+    found = next((each for each in await context.sets_in(store) if each.id == name), None)
     return None if found is None or found.refused else found.manifest
 
 
-def _outcome(made: BackupReport, manifest: Manifest) -> Outcome:
-    proven = None if made.proof is None else made.proof.level
+def _outcome(report: BackupReport, manifest: Manifest) -> Outcome:
+    proven = None if report.proof is None else report.proof.level
     status = state_of(fault="", untrusted=False, missing=bool(manifest.missing), proven=proven)
-    result: dict[str, Any] = {"set": made.set, "status": status.value}
+    result: dict[str, Any] = {"set": report.set, "status": status.value}
     result["parts"] = [{"name": part.name, "size_bytes": part.size_bytes} for part in manifest.parts]
-    if made.failures:
+    if report.failures:
         return Outcome(
             "partly",
-            str(tr("{set} was written, but: {failures}", set=made.set, failures=clauses(made.failures))),
+            str(tr("{set} was written, but: {failures}", set=report.set, failures=clauses(report.failures))),
             str(tr("fix that and run it again; no old set was removed")),
             3,
             result,
         )
-    if made.unread:
+    if report.unread:
         return Outcome(
             "ok",
-            str(tr("{set} was written, but not read back: {reason}", set=made.set, reason=made.unread)),
-            str(tr("verify it where the key is: lilfox backup verify {set}", set=made.set)),
+            str(tr("{set} was written, but not read back: {reason}", set=report.set, reason=report.unread)),
+            str(tr("verify it where the key is: lilfox backup verify {set}", set=report.set)),
             result=result,
         )
-    return Outcome("ok", str(tr("{set} is written and checked", set=made.set)), result=result)
+    return Outcome("ok", str(tr("{set} is written and checked", set=report.set)), result=result)

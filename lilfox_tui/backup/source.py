@@ -2,7 +2,7 @@
 
 - ``Options``, a SourceConfig
 - ``open_source(name, options, host) -> BackupSource``
-- ``open_target(name, options, host, goal) -> RestoreTarget``
+- ``open_target(options, host, task) -> RestoreTarget``
 - ``async read_content(part: FoundPart, blocks) -> PartContent``: all of a part's raw bytes are read and judged:
   trailer, archive, what it holds
 - ``async undo(swap, host)``: what was there before is there again; what was restored is kept beside, or taken away
@@ -31,6 +31,7 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
+from lilfox_tui.backup.plan import RestoreSpec
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, PartKind
 from lilfox_tui.core.i18n import Message, clauses, ngettext
 from lilfox_tui.hosts.base import Host
@@ -203,28 +204,29 @@ class Swap(Struct, frozen=True, kw_only=True):
         return (Renames(self.target, self.staged, self.before), *self.also)
 
 
-class SourceRestoreSpec(Struct, frozen=True, kw_only=True):
-    """What is to be restored, and where to."""
+class RestoreTask(Struct, frozen=True, kw_only=True):
+    """One source's share of a restore."""
 
+    source: str
     set: BackupSet
-    parts: tuple[FoundPart, ...]
-    """Those of this source."""
     blocks: Callable[[FoundPart], AsyncGenerator[bytes, None]]
     """A part's raw bytes from the store: decrypted, unpacked, digests checked at the end (raises BrokenSet)."""
-    place: str = ""
-    """Another database URL or another folder than the source's own."""
-    only: str = ""
-    """One table (``public.users``), or one file or folder within; the whole when empty."""
+    spec: RestoreSpec
+    """Of the whole restore."""
     scratch: bool = False
     """A drill: staged under a name of its own and compared, never swapped; what is there does not matter."""
-    other_server: bool = False
-    """The operator said that it is right that this is not the server that the set comes from."""
-    end_sessions: bool = False
-    """Sessions in the way may be ended at the swap."""
-    run_code: bool = False
-    """The operator said that what the dump executes is right."""
     jobs: int = 2
     """So many processes may restore at once."""
+
+    @property
+    def parts(self) -> tuple[FoundPart, ...]:
+        """Those of the source."""
+        return tuple(part for part in self.set.parts if part.source == self.source)
+
+    @property
+    def place(self) -> str:
+        """Another database URL or another folder than the source's own; empty for its own."""
+        return self.spec.places.get(self.source, "")
 
 
 class RetainedItem(Struct, frozen=True, kw_only=True):

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from lilfox_tui.backup.plan import PlanArguments
 from lilfox_tui.backup.source import lost_text
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
@@ -36,21 +34,21 @@ LINES = 40
 """So many changes of each source are shown."""
 
 
-def print_preflight(wish: BackupRequest) -> int:
+def print_preflight(request: BackupRequest) -> int:
     """Looks whether a backup could run; gives the exit code that it would end with as far as that is known: 1 when
     nothing could be backed up, 3 when a part of it could."""
-    return asyncio.run(_preflight(wish))
+    return asyncio.run(_preflight(request))
 
 
-async def _preflight(wish: BackupRequest) -> int:
+async def _preflight(request: BackupRequest) -> int:
     from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.effects import opened
     from lilfox_tui.backup.run import preflight
     from lilfox_tui.backup.store import NotReady
 
-    _wish, config, plan = opened(msgspec.to_builtins(wish))
-    async with BackupContext(config) as opening:
-        looked = await preflight(opening, plan)
+    config, plan = opened(request)
+    async with BackupContext(config) as context:
+        looked = await preflight(context, plan)
     print_checks(looked.checks)
     try:
         looked.refuse(plan.main)
@@ -175,15 +173,15 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
 
 
-def wish_of(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> BackupRequest:
-    """The wish in ``args``, of the plan named or meant, or of the one that the words make. Raises UsageError."""
+def request_from(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> BackupRequest:
+    """The request in ``args``, of the plan named or meant, or of the one that the words make. Raises UsageError."""
     from lilfox_tui.backup.plan import BackupRequest
 
     name = _plan_meant(args, loaded.config.backup) if plan is None else plan
     return BackupRequest(
         config=None if loaded.path is None else str(Path(loaded.path).absolute()),
         plan=name,
-        words=PlanArguments() if name else _words(args, loaded.config.backup),
+        plan_arguments=PlanArguments() if name else _arguments(args, loaded.config.backup),
         store=getattr(args, "store", "") if name else "",
         set=getattr(args, "set", "") or "",
         partial=getattr(args, "partial", False),
@@ -204,7 +202,7 @@ def _plan_meant(args: argparse.Namespace, backup: BackupConfig) -> str:
     return max(possible, key=len) if of_set or len(possible) == 1 else ""
 
 
-def _words(args: argparse.Namespace, backup: BackupConfig) -> PlanArguments:
+def _arguments(args: argparse.Namespace, backup: BackupConfig) -> PlanArguments:
     app = getattr(args, "app", "")
     return PlanArguments(
         database=_without_password(getattr(args, "database", "")),
@@ -264,14 +262,14 @@ def settings(args: argparse.Namespace) -> LoadedConfig:
     return loaded
 
 
-def do(kind: RequestKind, wish: BackupRequest, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
-    """Starts what the wish asks for as a job and follows it; gives its exit code and result."""
+def do(kind: RequestKind, request: BackupRequest, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
+    """Starts what is asked for as a job and follows it; gives its exit code and result."""
     from lilfox_tui.backup.plan import request_of
     from lilfox_tui.cli.job_output import follow_job
     from lilfox_tui.jobs.listing import find_job
     from lilfox_tui.jobs.start import start
 
-    job = start(request_of(kind, wish))
+    job = start(request_of(kind, request))
     code = follow_job(job, quiet=quiet)
     return code, find_job(job).result
 
@@ -293,9 +291,9 @@ def add_partial(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--partial", action="store_true", help=_("let the newest, or tag:NAME, select a partial set"))
 
 
-def judged(args: argparse.Namespace, kind: RequestKind, wish: BackupRequest) -> int:
+def judged(args: argparse.Namespace, kind: RequestKind, request: BackupRequest) -> int:
     """Does what finds out about a set, prints what came of it, and gives the exit code."""
-    code, result = do(kind, wish)
+    code, result = do(kind, request)
     if args.json:
         print_json({"set": None, "status": "unverified", "reason": "", "took_s": None, **result})
     elif result.get("set"):

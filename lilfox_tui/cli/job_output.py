@@ -134,8 +134,8 @@ def half_done_now(config: Config) -> list[InterruptedRestore]:
     from lilfox_tui.backup.restores.interrupted import interrupted_restores
 
     async def look() -> list[InterruptedRestore]:
-        async with BackupContext(config) as opening:
-            return await interrupted_restores(opening)
+        async with BackupContext(config) as context:
+            return await interrupted_restores(context)
 
     return asyncio.run(look())
 

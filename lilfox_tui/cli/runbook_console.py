@@ -110,45 +110,45 @@ class RunPrompts:
         self._in_force = 0
         """Changes of the run when it waited last."""
 
-    async def answer(self, folding: RunReducer, waiting: WaitingFor) -> Order | None:
+    async def answer(self, reducer: RunReducer, waiting: WaitingFor) -> Order | None:
         """The order for what the run waits for; None: the person leaves. Raises LilFoxError."""
-        before, self._in_force = self._in_force, len(folding.changes())
+        before, self._in_force = self._in_force, len(reducer.changes())
         if before and not self._in_force:
             warn(tr("the changes were undone"))
-        self._sha256 = folding.sha256
+        self._sha256 = reducer.sha256
         turn = waiting.turn
         if turn is None:
             return FinishRun()
-        if (other := await asyncio.to_thread(other_text, folding)) is not None:
-            return await self._other_text(folding, other)
+        if (other := await asyncio.to_thread(other_text, reducer)) is not None:
+            return await self._other_text(reducer, other)
         if waiting.what == "hand":
-            return await self._by_hand(folding, turn)
+            return await self._by_hand(reducer, turn)
         if waiting.what == "decision":
-            return await self._decision(folding, turn)
-        known = {variable.name: variable for variable in folding.runbook.variables}
+            return await self._decision(reducer, turn)
+        known = {variable.name: variable for variable in reducer.runbook.variables}
         for name in waiting.names:
             while name not in self._values:
                 choices = await offers(self._config, known[name], turn.hosts)
                 value = await asyncio.to_thread(ask, known[name], choices)
                 try:
-                    refuse_unknown(self._config, folding.runbook, {name: value})
+                    refuse_unknown(self._config, reducer.runbook, {name: value})
                 except LilFoxError as error:
                     print_error(error)
                 else:
                     self._values[name] = value
-        if folding.command(turn).kind == "interactive":
-            return await self._in_terminal(folding, turn)
-        if not self._asks(folding, turn) and self._tried != turn and not self._another:
+        if reducer.command(turn).kind == "interactive":
+            return await self._in_terminal(reducer, turn)
+        if not self._asks(reducer, turn) and self._tried != turn and not self._another:
             self._tried = turn
             return self._run(turn)
-        return await self._confirmed(folding, turn)
+        return await self._confirmed(reducer, turn)
 
-    async def _other_text(self, folding: RunReducer, other: ChangedText) -> Order | None:
+    async def _other_text(self, reducer: RunReducer, other: ChangedText) -> Order | None:
         """With which text the run goes on, whose file was changed."""
         for each in other.what:
             warn(each)
         if self._recorded:
-            return stay(folding)
+            return stay(reducer)
         if other.now is None:
             answer = await _choice(tr("go on with the text [a]s this run read it, or [e]nd the run?"), "ae")
         else:
@@ -159,73 +159,73 @@ class RunPrompts:
             self._another = True
             return await asyncio.to_thread(use_now, other.now, self._config.runbooks)
         if answer == "a":
-            return stay(folding)
+            return stay(reducer)
         return FinishRun(abort=True) if answer == "e" else None
 
-    def _asks(self, folding: RunReducer, turn: Turn) -> bool:
-        known = [folding.known.on(host) | self._values for host in turn.hosts or ("",)]
-        return any(asks_with(folding.command(turn), values, folding.runbook) for values in known)
+    def _asks(self, reducer: RunReducer, turn: Turn) -> bool:
+        known = [reducer.known.on(host) | self._values for host in turn.hosts or ("",)]
+        return any(asks_with(reducer.command(turn), values, reducer.runbook) for values in known)
 
     def _run(self, turn: Turn, *, again: bool = False, seen: bool = False) -> RunOne:
         return run_order(turn, self._sha256, self._values, again=again, seen=seen)
 
-    async def _confirmed(self, folding: RunReducer, turn: Turn) -> Order | None:
+    async def _confirmed(self, reducer: RunReducer, turn: Turn) -> Order | None:
         self._another = False
-        self._show(folding, turn)
-        if word := word_to_type(folding.command(turn), turn):
+        self._show(reducer, turn)
+        if word := word_to_type(reducer.command(turn), turn):
             answer = await _choice(tr("to run it, type {word}; or {others}", word=word, others=_OTHERS), (word, *"sua"))
-            return self._run(turn, seen=True) if answer == word else await self._other(answer, folding, turn)
+            return self._run(turn, seen=True) if answer == word else await self._other(answer, reducer, turn)
         answer = await _choice(tr("run it? [y]es, {others}", others=_OTHERS), "ysua")
-        return self._run(turn, seen=True) if answer == "y" else await self._other(answer, folding, turn)
+        return self._run(turn, seen=True) if answer == "y" else await self._other(answer, reducer, turn)
 
-    async def _decision(self, folding: RunReducer, turn: Turn) -> Order | None:
-        again, unknown = once_more(folding, turn)
+    async def _decision(self, reducer: RunReducer, turn: Turn) -> Order | None:
+        again, unknown = once_more(reducer, turn)
         if unknown:
             question = tr("the outcome is unknown: [l]ook again, [r]un it once more, {others}", others=_OTHERS)
             answer = await _choice(question, "lrsua")
             if answer == "l":
                 return LookAgain(run=unknown)
-        elif half := half_done(folding, turn):
+        elif half := half_done(reducer, turn):
             question = tr("it failed: [r]etry, roll [b]ack what it may have done, {others}", others=_OTHERS)
             answer = await _choice(question, "rbsua")
             if answer == "b":
-                return await self._half_back(folding, half) or await self._decision(folding, turn)
+                return await self._half_back(reducer, half) or await self._decision(reducer, turn)
         else:
             answer = await _choice(tr("it failed: [r]etry, {others}", others=_OTHERS), "rsua")
-        if answer == "r" and folding.command(again).kind == "interactive":
-            return await self._in_terminal(folding, again)
-        if answer == "r" and self._asks(folding, again) and not asks(folding.command(again)):
-            return await self._confirmed(folding, again)
+        if answer == "r" and reducer.command(again).kind == "interactive":
+            return await self._in_terminal(reducer, again)
+        if answer == "r" and self._asks(reducer, again) and not asks(reducer.command(again)):
+            return await self._confirmed(reducer, again)
         if answer == "r":
             return self._run(again, again=bool(unknown))
-        return await self._other(answer, folding, turn)
+        return await self._other(answer, reducer, turn)
 
-    async def _half_back(self, folding: RunReducer, run: str) -> Order | None:
+    async def _half_back(self, reducer: RunReducer, run: str) -> Order | None:
         """What takes back a change that failed on its way; None: the person has seen it and does not want it."""
-        for way in folding.rollback_of(run):
-            self._show(folding, way)
+        for way in reducer.rollback_of(run):
+            self._show(reducer, way)
         answer = await _choice(tr("this rollback was written for the whole change. Run it? [y]es, [n]o"), "yn")
         return Undo(sha256=self._sha256, run=run, values=self._values) if answer == "y" else None
 
-    async def _by_hand(self, folding: RunReducer, turn: Turn) -> Order | None:
-        step = folding.runbook.steps[turn.step]
+    async def _by_hand(self, reducer: RunReducer, turn: Turn) -> Order | None:
+        step = reducer.runbook.steps[turn.step]
         print_line(f"{turn.step + 1}. {step.title}")
         for line in (*step.prose, *(f"- {each}" for each in step.checklist)):
             print_line(f"   {redact(line)}")
         answer = await _choice(tr("this step is manual. Is it done? [y]es, {others}", others=_OTHERS), "ysua")
-        return ByHand(step=turn.step) if answer == "y" else await self._other(answer, folding, turn)
+        return ByHand(step=turn.step) if answer == "y" else await self._other(answer, reducer, turn)
 
-    async def _in_terminal(self, folding: RunReducer, turn: Turn) -> Order | None:
+    async def _in_terminal(self, reducer: RunReducer, turn: Turn) -> Order | None:
         """Runs it here and gives the order that tells how it ended."""
-        self._show(folding, turn)
+        self._show(reducer, turn)
         try:
-            found = in_terminal(self._config, folding, turn, self._sha256, self._values)
+            found = in_terminal(self._config, reducer, turn, self._sha256, self._values)
         except LilFoxError as error:
             warn(error.message)
-            return await self._other(await _choice(_OTHERS, "sua"), folding, turn)
+            return await self._other(await _choice(_OTHERS, "sua"), reducer, turn)
         answer = await _choice(tr("it needs this terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
         if answer != "y":
-            return await self._other(answer, folding, turn)
+            return await self._other(answer, reducer, turn)
         begins = found.begins
         await send(self._folder, begins)
         try:
@@ -242,7 +242,7 @@ class RunPrompts:
             worked=None if answer is None else answer == "y",
         )
 
-    async def _other(self, answer: str | None, folding: RunReducer, turn: Turn) -> Order | None:
+    async def _other(self, answer: str | None, reducer: RunReducer, turn: Turn) -> Order | None:
         if answer == "s":
             reason = ""
             while not reason.strip():
@@ -252,29 +252,29 @@ class RunPrompts:
                 reason = line
             return Skip(step=turn.step, command=turn.command, reason=reason)
         if answer == "u":
-            return await self._undo(folding, turn)
+            return await self._undo(reducer, turn)
         return FinishRun(abort=True) if answer == "a" else None
 
-    async def _undo(self, folding: RunReducer, turn: Turn) -> Order | None:
+    async def _undo(self, reducer: RunReducer, turn: Turn) -> Order | None:
         """Shows what takes back the changes, the last one first; ``turn`` is asked again where nobody wants that."""
-        ways = [way for each in reversed(folding.changes()) for way in folding.rollback_of(each.run)]
+        ways = [way for each in reversed(reducer.changes()) for way in reducer.rollback_of(each.run)]
         for way in ways:
-            self._show(folding, way)
+            self._show(reducer, way)
         if not ways or await _choice(tr("this undoes the changes. Run it? [y]es, [n]o"), "yn") == "y":
             return Undo(sha256=self._sha256, values=self._values)
         if turn.command is None:
-            return await self._by_hand(folding, turn)
-        if folding.command(turn).kind == "interactive":
-            return await self._in_terminal(folding, turn)
-        return await self._confirmed(folding, turn)
+            return await self._by_hand(reducer, turn)
+        if reducer.command(turn).kind == "interactive":
+            return await self._in_terminal(reducer, turn)
+        return await self._confirmed(reducer, turn)
 
-    def _show(self, folding: RunReducer, turn: Turn) -> None:
+    def _show(self, reducer: RunReducer, turn: Turn) -> None:
         """The command as it will run, values marked."""
-        command, values = folding.command(turn), folding.known.shown(turn.hosts) | self._values
-        pieces = shown(command.text, values, folding.runbook.variables)
-        title = folding.runbook.steps[turn.step].title
+        command, values = reducer.command(turn), reducer.known.shown(turn.hosts) | self._values
+        pieces = shown(command.text, values, reducer.runbook.variables)
+        title = reducer.runbook.steps[turn.step].title
         print_line(f"{turn.step + 1}. {title}")
-        print_line(f"   {listed(turn.hosts)}: {kind_text(kind_with(command, values, folding.runbook))}")
+        print_line(f"   {listed(turn.hosts)}: {kind_text(kind_with(command, values, reducer.runbook))}")
         for line in redact(marked(pieces)).split("\n"):
             print_line(f"     {line}")
 
@@ -302,13 +302,13 @@ class RunObserver:
         self._folder = folder
         self.who = ""
         """Empty where this terminal may act."""
-        self._acts: ClientActs | None = None
+        self._control: ClientActs | None = None
         self._taking: asyncio.Task[None] | None = None
 
-    def look(self, folding: RunReducer | None) -> None:
+    def look(self, reducer: RunReducer | None) -> None:
         """Tells where that has changed, and takes the keyboard while somebody else acts."""
-        self._acts = None if folding is None else folding.acts
-        who = "" if self._acts is None else self._acts.other
+        self._control = None if reducer is None else reducer.control
+        who = "" if self._control is None else self._control.other
         if who == self.who:
             return
         self.who = who
@@ -328,7 +328,7 @@ class RunObserver:
 
     async def until_taken(self) -> None:
         """Returns once somebody else acts instead of this terminal."""
-        known = self._acts
+        known = self._control
         async with aclosing(follow_events(self._folder.name)) as lists:
             async for some in lists:
                 new = [
@@ -367,7 +367,7 @@ class RunConsole:
     def __init__(self, job_id: str, *, quiet: bool = False, begun: bool = False) -> None:
         self.job: Job = find_job(job_id)
         self.folder = Path(self.job.folder)
-        self.folding: RunReducer | None = None
+        self.reducer: RunReducer | None = None
         """None until the job has opened the run."""
         self._quiet, self._begun = quiet, begun
         self._shown = JobPrinter(warn)
@@ -395,7 +395,7 @@ class RunConsole:
                         self._shown.event(event)
                         if isinstance(event, Ended):
                             return event.exit_code
-                    self._following.look(self.folding)
+                    self._following.look(self.reducer)
                     if answer is not None and not await self._answered(answer):
                         return self._left_waiting()
         except asyncio.CancelledError:
@@ -411,7 +411,7 @@ class RunConsole:
 
     def state(self) -> RunState | None:
         """The run as far as it was heard of; None where it was never opened."""
-        return None if self.folding is None else self.folding.state()
+        return None if self.reducer is None else self.reducer.state()
 
     def _left_waiting(self) -> int:
         warn(_("the run waits; resume it: lilfox runbook run --resume {id}", id=self.job.id))
@@ -442,12 +442,12 @@ class RunConsole:
 
     async def _answered(self, answer: Answer) -> bool:
         """Asks where it waits, and orders what is answered; whether this terminal stays."""
-        if self.folding is None or self._ordered or self._finishing or self._following.who:
+        if self.reducer is None or self._ordered or self._finishing or self._following.who:
             return True
-        waiting = self.folding.waiting()
+        waiting = self.reducer.waiting()
         if waiting.what == "nothing":
             return True
-        asking = asyncio.ensure_future(answer(self.folding, waiting))
+        asking = asyncio.ensure_future(answer(self.reducer, waiting))
         self._asks = True
         answered = await self._asked(asking)
         self._asks = False
@@ -477,24 +477,24 @@ class RunConsole:
                 each.cancel()
 
     def _hear(self, facts: list[RunFact]) -> None:
-        if self.folding is None:
+        if self.reducer is None:
             if not facts:
                 return
-            self.folding = RunReducer(persistence.read_snapshot(self.folder))
-        self.folding.take(facts)
+            self.reducer = RunReducer(persistence.read_snapshot(self.folder))
+        self.reducer.take(facts)
         for fact in facts:
             if isinstance(
                 fact, CommandBegan | CommandEnded | CommandSkipped | DoneByHand | RunbookReloaded | RunbookPinned
             ):
                 self._ordered = False
             if isinstance(fact, RunbookReloaded):
-                self.folding.read_again(persistence.read_snapshot(self.folder))
+                self.reducer.read_again(persistence.read_snapshot(self.folder))
             elif not self._quiet and isinstance(fact, CommandBegan):
                 self._printed[fact.run] = 0
             elif self._quiet:
                 continue
             elif isinstance(fact, CommandEnded) or (
-                isinstance(fact, OutputProgress) and len(self.folding.running()) == 1
+                isinstance(fact, OutputProgress) and len(self.reducer.running()) == 1
             ):
                 self._print(fact.run, ended=isinstance(fact, CommandEnded))
 

@@ -346,7 +346,7 @@ def _asking_for_a_look(outcome: Outcome, job: str) -> Outcome:
 async def _until_end(effect: Effect, request: JobRequest, run: RecordedRun, asked: _EndSignal) -> Outcome:
     import asyncio
 
-    task = asyncio.ensure_future(effect(run, request.wanted))
+    task = asyncio.ensure_future(effect(run, request.arguments))
     loop = asyncio.get_running_loop()
 
     def cancel() -> None:

@@ -116,7 +116,7 @@ class _OneJob:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._events = EventReader(folder)
-        self._told: JobReducer | None = None
+        self._reducer: JobReducer | None = None
         self._job: Job | None = None
         self._language = ""
 
@@ -130,23 +130,23 @@ class _OneJob:
             return self._job
 
     def _look(self) -> Job | None:
-        first = self._told is None
-        if self._told is None:
-            self._told = new_reducer(self._folder)
-        told = self._told
+        first = self._reducer is None
+        if self._reducer is None:
+            self._reducer = new_reducer(self._folder)
+        reducer = self._reducer
         gone = self._job is not None and self._job.state != "running"
-        held = not gone and is_held(self._folder, told.began)  # before reading: what it wrote before its end is read
+        held = not gone and is_held(self._folder, reducer.began)  # before reading: what it wrote before its end is read
         if first and not held and (ends := self._events.ends()) is not None:
-            told.take([ends[0], *ends[1]])
+            reducer.take([ends[0], *ends[1]])
         elif self._events.grown():
-            told.take(self._events.read())
+            reducer.take(self._events.read())
         elif self._job is not None and held and self._job.state == "running":
             return self._job
-        unknown = not held if told.ended is None else told.ended.state == "unknown"
+        unknown = not held if reducer.ended is None else reducer.ended.state == "unknown"
         checked = unknown and (self._folder / CHECKED).exists()
         job = self._job
         if job is None or job.state == "running" or checked != job.checked or self._language != language():
-            self._job, self._language = told.job(running=held, checked=checked), language()
+            self._job, self._language = reducer.job(running=held, checked=checked), language()
         return self._job
 
 
@@ -211,30 +211,30 @@ async def follow_events(job_id: str) -> AsyncGenerator[list[Event], None]:
     folder = await asyncio.to_thread(find_folder, job_id)
     reader = EventReader(folder)
     try:
-        told = new_reducer(folder)
-        while told.ended is None:
-            new = await asyncio.to_thread(_look, folder, reader, told)
+        reducer = new_reducer(folder)
+        while reducer.ended is None:
+            new = await asyncio.to_thread(_look, folder, reader, reducer)
             if new:
                 yield new
-            if told.ended is None:
+            if reducer.ended is None:
                 await asyncio.sleep(_LOOK_S)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise JobError(tr("{folder}: cannot be read: {reason}", folder=folder, reason=reason)) from None
 
 
-def _look(folder: Path, reader: EventReader, told: JobReducer) -> list[Event]:
+def _look(folder: Path, reader: EventReader, reducer: JobReducer) -> list[Event]:
     """What is new, up to its end. Whether the process is there is asked first: what it wrote last is then read."""
-    held = is_held(folder, told.began)
+    held = is_held(folder, reducer.began)
     new: list[Event] = reader.read() if reader.grown() else []
     for number, event in enumerate(new):
         if isinstance(event, Ended):
             new = new[: number + 1]
             break
-    told.take(new)
-    if told.ended is None and not held:
-        lost = told.lost(datetime.now(UTC))
-        told.take([lost])
+    reducer.take(new)
+    if reducer.ended is None and not held:
+        lost = reducer.lost(datetime.now(UTC))
+        reducer.take([lost])
         new.append(lost)
     return new
 
@@ -266,11 +266,11 @@ def request_end(job: Job) -> None:
     """Sends SIGTERM to the job's process, and to no other that has its pid now. Raises JobError."""
     folder = Path(job.folder)
     try:
-        told = new_reducer(folder)
-        told.take(EventReader(folder).read())
+        reducer = new_reducer(folder)
+        reducer.take(EventReader(folder).read())
     except OSError as error:
         raise JobError(tr("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror)) from None
-    began = told.began
+    began = reducer.began
     if began is None:
         raise JobError(tr("job {id} has not started yet", id=job.id), tr("retry"))
     process = ProcessIdentity(began.pid, began.started, began.boot)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _
@@ -34,7 +34,7 @@ class JobRequest(Struct, frozen=True, kw_only=True):
     """In the language of the one who asks."""
     key: str
     """What it acts on (``backup lilfox``); of two jobs with the same key the second does not begin."""
-    wanted: dict[str, Any]
+    arguments: dict[str, Any] = field(name="wanted")
     """The effect's own arguments, as JSON; paths are absolute. Secrets are references here, never values."""
 
 

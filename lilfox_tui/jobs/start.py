@@ -116,7 +116,7 @@ def start(request: JobRequest, *, env: Mapping[str, str] | None = None, module: 
     """Begins ``request`` in a process and session of its own and gives the job's id once that process runs and has
     put so on the disk. Blocks for about 0.2 s: from an event loop use ``asyncio.to_thread``.
 
-    The process runs in ``/`` (paths in ``wanted`` are absolute), with umask 077, in the language in force here and
+    The process runs in ``/`` (paths in ``arguments`` are absolute), with umask 077, in the language in force here and
     with ``env`` (this process's own when not given); ``module`` has its ``main``. Raises KeyHeld where another job has
     the key, JobError where nothing can be put on the disk; then nothing was begun."""
     jobs = own_folder()

@@ -290,12 +290,14 @@ class LogServer:
     def __init__(self, options: HttpSourceOptions, host: Host) -> None:
         parts = urlsplit(options.url)
         self._options, self._scheme, self._path = options, parts.scheme, parts.path.rstrip("/")
-        self._way = HttpTransport(options.url, host, timeout_s=options.timeout, tls=Tls(verify=options.verify_tls))
+        self._transport = HttpTransport(
+            options.url, host, timeout_s=options.timeout, tls=Tls(verify=options.verify_tls)
+        )
 
     @property
     def where(self) -> str:
         """The server as errors and the status name it: no path, no secret."""
-        return f"{self._scheme}://{self._way.netloc}"
+        return f"{self._scheme}://{self._transport.netloc}"
 
     async def ask(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: object = None) -> Any:
         """The JSON of the answer to ``path`` under the configured address. Raises LilFoxError."""
@@ -310,7 +312,7 @@ class LogServer:
 
     async def close(self) -> None:
         """Ends connections and the forwarded port."""
-        await self._way.close()
+        await self._transport.close()
 
     async def _answered(self, method: str, path: str, params: Mapping[str, str], body: object) -> Any:
         answer = await self._once(method, path, params, body)
@@ -324,8 +326,10 @@ class LogServer:
         content = b"" if body is None else msgspec.json.encode(body)
         try:
             async with asyncio.timeout(self._options.timeout):
-                await self._way.connect()
-                async with self._way.stream(method, self._path + path + query, headers=headers, content=content) as got:
+                await self._transport.connect()
+                async with self._transport.stream(
+                    method, self._path + path + query, headers=headers, content=content
+                ) as got:
                     return _HttpResponse(got.status, got.headers, await got.body(BODY_LIMIT, values=VALUES_AT_MOST))
         except TooMuch as error:
             raise ServerError(

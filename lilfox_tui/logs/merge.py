@@ -66,8 +66,8 @@ class MergedLogs(LogWindow):
             return await self._go_past(start, count)
         self._halt()
         self._went_us = microseconds(datetime.now(UTC))
-        for lane in self._lanes:
-            _begin(lane, start)
+        for buffer in self._buffers:
+            _begin(buffer, start)
         self._low = self._high = {AtBeginning: LOWEST, AtEnd: HIGHEST}.get(type(start), LOWEST)
         if isinstance(start, AtTime):
             self._low = self._high = MergeKey(start.time_us, -1, 0)
@@ -101,7 +101,7 @@ class MergedLogs(LogWindow):
 
     async def _go_past(self, place: AtPlace, count: int) -> MergeKey | None:
         """Moves to the first record past a place of the only source."""
-        page = await page_of(self._lanes[0].source, place, older=False, limit=1, where=self.where)
+        page = await page_of(self._buffers[0].source, place, older=False, limit=1, where=self.where)
         if not page.records:
             return await self.go(AtEnd(), count)
         record = page.records[0]
@@ -110,15 +110,15 @@ class MergedLogs(LogWindow):
     async def _go_around(self, key: MergeKey, record: LogRecord, count: int) -> MergeKey | None:
         """Moves to a record of the lane and at the time that ``key`` tells."""
         self._halt()
-        for lane in self._lanes:
-            if lane.index != key.lane:
-                _begin(lane, _moment(key.time_us))
+        for buffer in self._buffers:
+            if buffer.index != key.source:
+                _begin(buffer, _moment(key.time_us))
                 continue
             place = AtPlace(record.place)
-            lane.begin(place, place, key.time_us)
+            buffer.begin(place, place, key.time_us)
             if self.where.matches(record):
-                lane.put(record, key.time_us)
-        self._low = self._high = key = MergeKey(key.time_us, key.lane, 0)
+                buffer.put(record, key.time_us)
+        self._low = self._high = key = MergeKey(key.time_us, key.source, 0)
         self._restart_following()
         await self._extend_from(AtTime(key.time_us), count)
         if self.shown:
@@ -136,17 +136,17 @@ class MergedLogs(LogWindow):
 
     async def newer(self, count: int = WINDOW_PAGE) -> None:
         """Loads up to ``count`` more newer rows; at the end it asks whether there are any by now."""
-        for lane in self._lanes if self.at_newest else ():
-            if lane.follower is None or lane.follower.done():
-                lane.newer.start = lane.newer.start or AtTime(self._went_us)
-                lane.newer.done = False
+        for buffer in self._buffers if self.at_newest else ():
+            if buffer.follower is None or buffer.follower.done():
+                buffer.newer.start = buffer.newer.start or AtTime(self._went_us)
+                buffer.newer.done = False
         await self._extend(count, older=False)
 
     def stop(self) -> None:
         """Ends the search that runs; what is shown stays."""
         self._wanted = {True: 0, False: 0}
-        for lane in self._lanes:
-            for edge in lane.edges.values():
+        for buffer in self._buffers:
+            for edge in buffer.edges.values():
                 if edge.task is not None:
                     edge.task.cancel()
                     edge.task = None
@@ -154,18 +154,18 @@ class MergedLogs(LogWindow):
 
     def retry(self) -> None:
         """Tries the sources that failed again, now, and the hosts that they are on."""
-        for lane in self._lanes:
-            if lane.source.name in self.troubles and isinstance(lane.source, OnHost):
-                lane.source.host.retry_now()
-            if lane.trouble is None:
+        for buffer in self._buffers:
+            if buffer.source.name in self.troubles and isinstance(buffer.source, OnHost):
+                buffer.source.host.retry_now()
+            if buffer.trouble is None:
                 continue
-            for older, edge in lane.edges.items():
+            for older, edge in buffer.edges.items():
                 if edge.task is not None:
                     edge.task.cancel()
-                    edge.task = self._begin(self._load(lane, older=older))
-            if lane.follower is not None:
-                lane.follower.cancel()
-                lane.follower = self._begin(self._follow(lane))
+                    edge.task = self._begin(self._load(buffer, older=older))
+            if buffer.follower is not None:
+                buffer.follower.cancel()
+                buffer.follower = self._begin(self._follow(buffer))
 
     # ---- following ----------------------------------------------------------------------------------------------
 
@@ -176,68 +176,70 @@ class MergedLogs(LogWindow):
 
     def _restart_following(self) -> None:
         self.waiting = 0
-        for lane in self._lanes:
-            if lane.follower is not None:
-                lane.follower.cancel()
-                lane.follower = None
-            if self.following and of_source(self.where, lane.source.name) != NOTHING:
-                lane.follower = self._begin(self._follow(lane))
+        for buffer in self._buffers:
+            if buffer.follower is not None:
+                buffer.follower.cancel()
+                buffer.follower = None
+            if self.following and of_source(self.where, buffer.source.name) != NOTHING:
+                buffer.follower = self._begin(self._follow(buffer))
 
-    async def _follow(self, lane: SourceBuffer) -> None:
+    async def _follow(self, buffer: SourceBuffer) -> None:
         while True:
-            while lane.newer.goes_on_from() is not None or not (lane.items or lane.older.done or lane.older.late):
+            while buffer.newer.goes_on_from() is not None or not (
+                buffer.items or buffer.older.done or buffer.older.late
+            ):
                 await self._progress.wait()
-            place = lane.last_place
+            place = buffer.last_place
             start: Start = AtTime(self._went_us) if place is None else AtPlace(place)
             try:
-                async with aclosing(self._new_in(lane, start)) as batches:
+                async with aclosing(self._new_in(buffer, start)) as batches:
                     async for batch in batches:
-                        lane.trouble, lane.failures = None, 0
-                        self._take_new(lane, batch)
+                        buffer.trouble, buffer.failures = None, 0
+                        self._take_new(buffer, batch)
                 return
             except LilFoxError as error:
-                await self._wait_to_retry(lane, error)
+                await self._wait_to_retry(buffer, error)
 
     def _new_in(
-        self, lane: SourceBuffer, start: Start
+        self, buffer: SourceBuffer, start: Start
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
         """What is new in a source, at once as much as is of use now, if the source can count the rest."""
-        source, where = lane.source, of_source(self.where, lane.source.name)
+        source, where = buffer.source, of_source(self.where, buffer.source.name)
         if isinstance(source, SupportsFollowNewest):
-            return source.follow_newest(start, where, lambda: self._of_use(lane))
+            return source.follow_newest(start, where, lambda: self._of_use(buffer))
         return source.follow(start, where)  # type: ignore[return-value]  # never a SkippedRecords
 
-    def _of_use(self, lane: SourceBuffer) -> int | None:
-        if lane.newer.goes_on_from() is not None:
+    def _of_use(self, buffer: SourceBuffer) -> int | None:
+        if buffer.newer.goes_on_from() is not None:
             return 0
         return KEEP if self.sticks else None
 
-    def _take_new(self, lane: SourceBuffer, batch: Sequence[LogRecord | SourceNotice | SkippedRecords]) -> None:
+    def _take_new(self, buffer: SourceBuffer, batch: Sequence[LogRecord | SourceNotice | SkippedRecords]) -> None:
         passed = sum(each.count for each in batch if isinstance(each, SkippedRecords))
         items = [each for each in batch if not isinstance(each, SkippedRecords)]
         self.came += passed + len(items)
-        if lane.newer.goes_on_from() is not None:  # the reader is far back: this cannot be joined to what is loaded
-            lane.skipped += passed + len(items)
+        if buffer.newer.goes_on_from() is not None:  # the reader is far back: this cannot be joined to what is loaded
+            buffer.skipped += passed + len(items)
             self.waiting += passed + len(items)
             self._tell()
         elif passed and self.sticks and items:
-            self._leap(lane, items)
+            self._leap(buffer, items)
         elif passed:  # the reader has turned round meanwhile: it is read page by page
-            lane.newer.start = lane.newer.start or AtTime(self._went_us)
-            lane.newer.done = False
-            lane.skipped += passed + len(items)
+            buffer.newer.start = buffer.newer.start or AtTime(self._went_us)
+            buffer.newer.done = False
+            buffer.skipped += passed + len(items)
             self.waiting += passed + len(items)
             self._settle()
         else:
-            lane.take_newer(items, microseconds(datetime.now(UTC)))
-            lane.took_newer()
+            buffer.take_newer(items, microseconds(datetime.now(UTC)))
+            buffer.took_newer()
             self._publish()
 
 
-def _begin(lane: SourceBuffer, start: Start) -> None:
+def _begin(buffer: SourceBuffer, start: Start) -> None:
     older = None if isinstance(start, AtBeginning) else start
     newer = None if isinstance(start, AtEnd) else start
-    lane.begin(older, newer, start.time_us if isinstance(start, AtTime) else OLDEST_US)
+    buffer.begin(older, newer, start.time_us if isinstance(start, AtTime) else OLDEST_US)
 
 
 def _moment(time_us: int) -> AtBeginning | AtTime:

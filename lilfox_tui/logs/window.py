@@ -37,7 +37,7 @@ class MergeKey(NamedTuple):
     """Where a record stands among all: by time, then by its source's turn, then as its source has it."""
 
     time_us: int
-    lane: int
+    source: int
     sequence: int
 
 
@@ -274,7 +274,7 @@ class LogWindow:
         """Counts the changes of ``shown``."""
         self.leaps = 0
         """Counts how often more came than was loaded."""
-        self._lanes = [SourceBuffer(index, source, alone=len(sources) == 1) for index, source in enumerate(sources)]
+        self._buffers = [SourceBuffer(index, source, alone=len(sources) == 1) for index, source in enumerate(sources)]
         self._at_most = at_most
         self._low = self._high = LOWEST
         self._wanted = {True: 0, False: 0}
@@ -285,7 +285,7 @@ class LogWindow:
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
-        self._telling = [self._begin(self._tell_outages(lane)) for lane in self._lanes]
+        self._telling = [self._begin(self._tell_outages(buffer)) for buffer in self._buffers]
         return self
 
     async def __aexit__(
@@ -312,16 +312,16 @@ class LogWindow:
     def _halt(self) -> None:
         """Ends everything that was begun."""
         self._wanted = {True: 0, False: 0}
-        for lane in self._lanes:
-            for task in (lane.follower, *(edge.task for edge in lane.edges.values())):
+        for buffer in self._buffers:
+            for task in (buffer.follower, *(edge.task for edge in buffer.edges.values())):
                 if task is not None:
                     task.cancel()
-            lane.follower = None
+            buffer.follower = None
 
-    async def _tell_outages(self, lane: SourceBuffer) -> None:
+    async def _tell_outages(self, buffer: SourceBuffer) -> None:
         """Tells when a source that follows by itself through an outage is away, and when it is back."""
         was_away = False
-        async with aclosing(lane.source.status.watch()) as states:
+        async with aclosing(buffer.source.status.watch()) as states:
             async for state in states:
                 is_away = isinstance(state, Unavailable)
                 if is_away or was_away:
@@ -333,36 +333,36 @@ class LogWindow:
     @property
     def troubles(self) -> dict[str, Unavailable]:
         """Sources that failed at their last answer, by name: why, since when, and the next try."""
-        found = {lane.source: lane.trouble or lane.outage for lane in self._lanes}
+        found = {buffer.source: buffer.trouble or buffer.outage for buffer in self._buffers}
         return {source.name: _as_tried(source, trouble) for source, trouble in found.items() if trouble is not None}
 
     @property
     def searching(self) -> tuple[str, ...]:
         """Names of the sources whose answer is awaited."""
         return tuple(
-            lane.source.name
-            for lane in self._lanes
-            if lane.trouble is None and any(edge.loading for edge in lane.edges.values())
+            buffer.source.name
+            for buffer in self._buffers
+            if buffer.trouble is None and any(edge.loading for edge in buffer.edges.values())
         )
 
     @property
     def timeless(self) -> tuple[str, ...]:
         """Names of the sources of which nothing that is loaded has a time."""
-        return tuple(lane.source.name for lane in self._lanes if lane.tells_no_time)
+        return tuple(buffer.source.name for buffer in self._buffers if buffer.tells_no_time)
 
     def late(self, *, older: bool) -> bool:
         """Whether something may still come before the end of the list on that side, from a source that is slow."""
-        return any(lane.edges[older].late and lane.edges[older].loading for lane in self._lanes)
+        return any(buffer.edges[older].late and buffer.edges[older].loading for buffer in self._buffers)
 
     @property
     def at_oldest(self) -> bool:
         """Whether the first row is the oldest record there is."""
-        return self._low == LOWEST and all(lane.older.done for lane in self._lanes)
+        return self._low == LOWEST and all(buffer.older.done for buffer in self._buffers)
 
     @property
     def at_newest(self) -> bool:
         """Whether the last row was the newest record there is, when it was asked for."""
-        return self._high == HIGHEST and all(lane.newer.done for lane in self._lanes)
+        return self._high == HIGHEST and all(buffer.newer.done for buffer in self._buffers)
 
     def index(self, key: MergeKey) -> int:
         """The row of ``key``, or of the next one; the last row past the end, 0 where there is none."""
@@ -375,7 +375,7 @@ class LogWindow:
         self._settle()
         loop = asyncio.get_running_loop()
         patient_until = loop.time() + PATIENCE_S
-        while awaited := [lane.edges[older] for lane in self._lanes if lane.edges[older].loading]:
+        while awaited := [buffer.edges[older] for buffer in self._buffers if buffer.edges[older].loading]:
             asks_for_news = not older and self._high == HIGHEST
             if all(edge.late for edge in awaited) or not (self._wanted[older] or asks_for_news):
                 return
@@ -390,63 +390,63 @@ class LogWindow:
     def _pump(self, *, older: bool) -> None:
         """Asks the sources without which the list cannot grow, and those that are not as far as the list."""
         limit = self._low if older else self._high
-        for lane in self._lanes:
-            edge = lane.edges[older]
+        for buffer in self._buffers:
+            edge = buffer.edges[older]
             if edge.loading or edge.goes_on_from() is None:
                 continue
-            held_up = self._wanted[older] > 0 and not edge.late and not self._ahead(lane, older=older)
-            if held_up or not lane.reaches(limit, older=older):
-                edge.task = self._begin(self._load(lane, older=older))
+            held_up = self._wanted[older] > 0 and not edge.late and not self._ahead(buffer, older=older)
+            if held_up or not buffer.reaches(limit, older=older):
+                edge.task = self._begin(self._load(buffer, older=older))
 
-    def _ahead(self, lane: SourceBuffer, *, older: bool) -> bool:
+    def _ahead(self, buffer: SourceBuffer, *, older: bool) -> bool:
         """Whether something of that source is loaded past the list."""
-        if not lane.items:
+        if not buffer.items:
             return False
-        return lane.items[0].key < self._low if older else lane.items[-1].key > self._high
+        return buffer.items[0].key < self._low if older else buffer.items[-1].key > self._high
 
-    async def _load(self, lane: SourceBuffer, *, older: bool) -> None:
+    async def _load(self, buffer: SourceBuffer, *, older: bool) -> None:
         """Pages of one source, until the list does not wait for it any more."""
-        edge = lane.edges[older]
+        edge = buffer.edges[older]
         while (start := edge.goes_on_from()) is not None:
-            skipped = lane.skipped
+            skipped = buffer.skipped
             try:
-                page = await page_of(lane.source, start, older=older, limit=WINDOW_PAGE, where=self.where)
+                page = await page_of(buffer.source, start, older=older, limit=WINDOW_PAGE, where=self.where)
             except LilFoxError as error:
-                if lane.edges[older] is not edge:
+                if buffer.edges[older] is not edge:
                     return
                 edge.late = True
-                await self._wait_to_retry(lane, error)
+                await self._wait_to_retry(buffer, error)
                 continue
-            if lane.edges[older] is not edge:
+            if buffer.edges[older] is not edge:
                 return  # this end was cut off meanwhile: what was read does not join what is left
-            lane.trouble, lane.failures = None, 0
-            placed = lane.take(page, older=older)
-            if not older and edge.done and lane.skipped != skipped:
+            buffer.trouble, buffer.failures = None, 0
+            placed = buffer.take(page, older=older)
+            if not older and edge.done and buffer.skipped != skipped:
                 edge.done = False  # more was written meanwhile, and left out because this was not the end yet
             self._settle()
             limit = self._low if older else self._high
-            if lane.reaches(limit, older=older):
+            if buffer.reaches(limit, older=older):
                 edge.late = False
-                if placed and (not self._wanted[older] or self._ahead(lane, older=older)):
+                if placed and (not self._wanted[older] or self._ahead(buffer, older=older)):
                     break
         edge.task = None
         self._settle()
 
-    async def _wait_to_retry(self, lane: SourceBuffer, error: LilFoxError) -> None:
-        wait_s = RETRIES_S[min(lane.failures, len(RETRIES_S) - 1)]
-        lane.failures += 1
+    async def _wait_to_retry(self, buffer: SourceBuffer, error: LilFoxError) -> None:
+        wait_s = RETRIES_S[min(buffer.failures, len(RETRIES_S) - 1)]
+        buffer.failures += 1
         now = datetime.now(UTC)
-        since = lane.trouble.since if lane.trouble is not None else now
-        state = lane.source.status.state
+        since = buffer.trouble.since if buffer.trouble is not None else now
+        state = buffer.source.status.state
         may_come = isinstance(error, MAY_PASS)  # a file that is missing now may be written yet, a host come back
         if isinstance(state, Unavailable) and state.next_try is None and not may_come:
-            lane.trouble = Unavailable(error, since)  # somebody must act; ``retry`` is how they say so
+            buffer.trouble = Unavailable(error, since)  # somebody must act; ``retry`` is how they say so
             self._settle()
-            await _pause(lane.source, None)
+            await _pause(buffer.source, None)
             return
-        lane.trouble = Unavailable(error, since, now + timedelta(seconds=wait_s))
+        buffer.trouble = Unavailable(error, since, now + timedelta(seconds=wait_s))
         self._settle()
-        await _pause(lane.source, wait_s)
+        await _pause(buffer.source, wait_s)
 
     def _settle(self) -> None:
         """Moves the ends of the list as far as is wanted and loaded; asks for what is missing; tells."""
@@ -463,20 +463,20 @@ class LogWindow:
             self._wanted[older] = 0
             return
         bound = LOWEST if older else HIGHEST
-        for lane in self._lanes:
-            edge = lane.edges[older]
+        for buffer in self._buffers:
+            edge = buffer.edges[older]
             if edge.done or edge.late:
                 continue
-            end = (lane.items[0].key if older else lane.items[-1].key) if lane.items else limit
+            end = (buffer.items[0].key if older else buffer.items[-1].key) if buffer.items else limit
             bound = max(bound, end) if older else min(bound, end)
         span = (bound, limit) if older else (limit, bound)
         fresh = sorted(
-            (key for lane in self._lanes for key in _keys_between(lane, *span) if key != limit), reverse=older
+            (key for buffer in self._buffers for key in _keys_between(buffer, *span) if key != limit), reverse=older
         )
         taken = fresh[: self._wanted[older]]
         self._wanted[older] -= len(taken)
         end = taken[-1] if taken else limit
-        if len(taken) == len(fresh) and all(lane.edges[older].done for lane in self._lanes):
+        if len(taken) == len(fresh) and all(buffer.edges[older].done for buffer in self._buffers):
             end = LOWEST if older else HIGHEST
             self._wanted[older] = 0
         if older:
@@ -486,7 +486,7 @@ class LogWindow:
 
     def _publish(self) -> None:
         rows = sorted(
-            (shown for lane in self._lanes for shown in _between(lane, self._low, self._high)),
+            (shown for buffer in self._buffers for shown in _between(buffer, self._low, self._high)),
             key=BY_KEY,
         )
         if self.sticks and rows:
@@ -495,12 +495,12 @@ class LogWindow:
         self.edition += 1
         self._tell()
 
-    def _leap(self, lane: SourceBuffer, items: Sequence[LogRecord | SourceNotice]) -> None:
-        """Goes on with the newest of ``lane``, from there on without a gap in any lane."""
+    def _leap(self, buffer: SourceBuffer, items: Sequence[LogRecord | SourceNotice]) -> None:
+        """Goes on with the newest of ``buffer``, from there on without a gap in any lane."""
         self.leaps += 1
-        lane.leap(items)
-        self._low = max(self._low, lane.items[0].key)
-        for each in self._lanes:
+        buffer.leap(items)
+        self._low = max(self._low, buffer.items[0].key)
+        for each in self._buffers:
             each.drop(self._low, older=True)
         self._wanted[True] = 0
         self._publish()
@@ -525,8 +525,8 @@ class LogWindow:
         else:
             self._high = end
             self.waiting += len(rows) - len(kept) if self.following else 0
-        for lane in self._lanes:
-            lane.drop(end, older=drop_older)
+        for buffer in self._buffers:
+            buffer.drop(end, older=drop_older)
         self._wanted[drop_older] = 0
         return kept
 
@@ -551,9 +551,9 @@ async def _pause(source: LogSource, wait_s: float | None) -> None:
         await asyncio.sleep(wait_s)
 
 
-def _between(lane: SourceBuffer, low: MergeKey, high: MergeKey) -> Sequence[WindowItem]:
-    return lane.items[bisect_left(lane.items, low, key=BY_KEY) : bisect_right(lane.items, high, key=BY_KEY)]
+def _between(buffer: SourceBuffer, low: MergeKey, high: MergeKey) -> Sequence[WindowItem]:
+    return buffer.items[bisect_left(buffer.items, low, key=BY_KEY) : bisect_right(buffer.items, high, key=BY_KEY)]
 
 
-def _keys_between(lane: SourceBuffer, low: MergeKey, high: MergeKey) -> list[MergeKey]:
-    return [shown.key for shown in _between(lane, low, high)]
+def _keys_between(buffer: SourceBuffer, low: MergeKey, high: MergeKey) -> list[MergeKey]:
+    return [shown.key for shown in _between(buffer, low, high)]

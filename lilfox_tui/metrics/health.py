@@ -221,11 +221,13 @@ class HealthProbe:
         parts = urlsplit(config.url)
         self._path = parts.path.rstrip("/") + "/" + config.health.lstrip("/")
         tls = Tls(verify=config.verify_tls)
-        self._way = HttpTransport(config.url, host, timeout_s=config.timeout, tls=tls, keep_idle_s=period_s * 2 + 5)
-        self._where = self._way.where
+        self._transport = HttpTransport(
+            config.url, host, timeout_s=config.timeout, tls=tls, keep_idle_s=period_s * 2 + 5
+        )
+        self._where = self._transport.where
         self._hysteresis = Hysteresis(
             name,
-            f"{parts.scheme}://{self._way.netloc}",
+            f"{parts.scheme}://{self._transport.netloc}",
             down_after=config.down_after,
             up_after=config.up_after,
             slow_s=config.slow,
@@ -247,7 +249,7 @@ class HealthProbe:
 
     async def close(self) -> None:
         """Ends the connection and the forwarded port."""
-        await self._way.close()
+        await self._transport.close()
 
     async def check_once(self) -> HealthCheck:
         """One question, also published on ``feed``. Raises nothing that the service or its host can cause."""
@@ -259,7 +261,7 @@ class HealthProbe:
     async def _check(self) -> HealthCheck:
         at = datetime.now(UTC)
         try:
-            await self._way.connect()
+            await self._transport.connect()
             async with asyncio.timeout(self.config.timeout):
                 answer = await self._ask()
         except TimeoutError:
@@ -285,7 +287,7 @@ class HealthProbe:
     async def _ask(self) -> _HealthResponse:
         headers = {"Accept-Encoding": "identity", **await revealed(self.config.headers)}
         started = time.perf_counter()
-        async with self._way.stream("GET", self._path, headers=headers) as got:
+        async with self._transport.stream("GET", self._path, headers=headers) as got:
             elapsed_s = time.perf_counter() - started
             body, cut = await got.start(BODY_LIMIT)
             location, content_type = got.headers.get("location", ""), got.headers.get("content-type", "")

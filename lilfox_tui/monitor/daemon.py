@@ -96,10 +96,10 @@ class Heartbeat:
         """Calls until cancelled; ``warn`` is told of the first failure in a row and of the end of it."""
         parts = urlsplit(self._url)
         where, path = parts.hostname or "?", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        way = HttpTransport(self._url, None, timeout_s=self._timeout_s)
+        transport = HttpTransport(self._url, None, timeout_s=self._timeout_s)
         try:
             while True:
-                why = await self._call(way, path)
+                why = await self._call(transport, path)
                 if why:
                     self.failures += 1
                     if self.failures == 1:
@@ -116,12 +116,12 @@ class Heartbeat:
                     )
                 await asyncio.sleep(self._every_s)
         finally:
-            await way.close()
+            await transport.close()
 
-    async def _call(self, way: HttpTransport, path: str) -> str:
+    async def _call(self, transport: HttpTransport, path: str) -> str:
         """Nothing when it arrived, else why not: without the error's text, which may hold the address."""
         try:
-            async with way.stream("GET", path, headers={}) as answer:
+            async with transport.stream("GET", path, headers={}) as answer:
                 return "" if 200 <= answer.status < 300 else f"HTTP {answer.status}"
         except (LilFoxError, OSError, UnicodeError) as error:
             return type(error).__name__

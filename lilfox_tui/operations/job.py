@@ -94,7 +94,7 @@ _PROOFS: dict[Kind, Callable[[Host, Operation], Awaitable[str]]] = {
 
 
 class OperationRequest(Struct, frozen=True):
-    """``JobRequest.wanted``. ``config``: the path of the configuration, None for none."""
+    """``JobRequest.arguments``. ``config``: the path of the configuration, None for none."""
 
     config: str | None
     operation: Operation
@@ -107,13 +107,13 @@ def request_of(operation: Operation, config: str | None) -> JobRequest:
         kind=operation.kind,
         title=operation.title,
         key=operation.key,
-        wanted=msgspec.to_builtins(OperationRequest(config, operation)),
+        arguments=msgspec.to_builtins(OperationRequest(config, operation)),
     )
 
 
-async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Makes one operation."""
-    asked = msgspec.convert(wanted, OperationRequest)
+    asked = msgspec.convert(arguments, OperationRequest)
     config = Config() if asked.config is None else load(Path(asked.config)).config
     operation = asked.operation
     host = opened_host(config, operation.host)

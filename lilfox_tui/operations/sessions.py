@@ -24,7 +24,7 @@ _WAITS_S, _TRIES_S = 600.0, 5.0
 
 
 class SessionRequest(Struct, frozen=True):
-    """``JobRequest.wanted``. ``config``: the path of the configuration, None for none."""
+    """``JobRequest.arguments``. ``config``: the path of the configuration, None for none."""
 
     config: str | None
     backend: str
@@ -66,19 +66,19 @@ def session_operation(
 
 def request_of(operation: Operation, backend: str, session: ClientSession, config: str | None) -> JobRequest:
     """The job that makes ``operation`` on a backend of the configuration at that path."""
-    wanted = SessionRequest(config, backend, msgspec.structs.replace(session, statement=None), operation)
+    request = SessionRequest(config, backend, msgspec.structs.replace(session, statement=None), operation)
     return JobRequest(
         entry=f"{__name__}:run",
         kind=operation.kind,
         title=operation.title,
         key=operation.key,
-        wanted=msgspec.to_builtins(wanted),
+        arguments=msgspec.to_builtins(request),
     )
 
 
-async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Cancels or ends one session."""
-    asked = msgspec.convert(wanted, SessionRequest)
+    asked = msgspec.convert(arguments, SessionRequest)
     config = Config() if asked.config is None else load_config(Path(asked.config)).config
     found = config.backends.get(asked.backend)
     if found is None:

@@ -74,12 +74,12 @@ class HttpApi:
         self._config = config
         self._prefix = urlsplit(config.url).path.rstrip("/")
         tls = Tls(verify=config.verify_tls, ca_file=config.ca_file)
-        self._way = HttpTransport(config.url, host, timeout_s=config.timeout, tls=tls)
+        self._transport = HttpTransport(config.url, host, timeout_s=config.timeout, tls=tls)
 
     @property
     def where(self) -> str:
         """The server as errors name it: no secret."""
-        return f"{urlsplit(self._config.url).scheme}://{self._way.netloc}{self._prefix}"
+        return f"{urlsplit(self._config.url).scheme}://{self._transport.netloc}{self._prefix}"
 
     async def get(self, path: str, params: Pairs = ()) -> Reply:
         """The answer to a question that changes nothing; a long one is POSTed. Raises LilFoxError."""
@@ -95,7 +95,7 @@ class HttpApi:
 
     async def close(self) -> None:
         """Ends the connections and the forwarded port; the next question opens them again."""
-        await self._way.close()
+        await self._transport.close()
 
     async def _patient(self, method: str, path: str, body: bytes | None, kind: str = "") -> Reply:
         for wait_s in RETRY_S:
@@ -125,14 +125,14 @@ class HttpApi:
         except (HttpFault, OSError, UnicodeError) as error:
             await self.close()
             raise NotAnswered(
-                reason_of(error, self._way.where),
+                reason_of(error, self._transport.where),
                 tr("Is it running, and is the address right? With from:, that host sends the request."),
             ) from None
 
     async def _asked(self, method: str, path: str, body: bytes | None, kind: str, *, again: bool) -> Reply:
         headers = await self._headers(kind if body is not None else "")
         changes_nothing = method == "GET" or kind == _FORM
-        async with self._way.stream(
+        async with self._transport.stream(
             method, self._prefix + path, headers=headers, content=body or b"", repeatable=changes_nothing
         ) as got:
             reply = Reply(got.status, await got.body(BODY_LIMIT, values=VALUES_AT_MOST))

@@ -39,7 +39,7 @@ _LOOKS = 5
 
 
 class RestartRequest(Struct, frozen=True):
-    """``JobRequest.wanted``. ``config``: the path of the configuration; ``name``: of the unit in its ``recovery:``."""
+    """``JobRequest.arguments``. ``config``: the configuration's path; ``name``: of the unit in its ``recovery:``."""
 
     config: str
     name: str
@@ -53,13 +53,13 @@ def request_of(name: str, config: RecoveryConfig, sudo: bool, config_file: str |
         kind="recover",
         title=_("recover {name}: {title}", name=name, title=operation.title),
         key=operation.key,
-        wanted={"config": config_file or "", "name": name},
+        arguments={"config": config_file or "", "name": name},
     )
 
 
-async def restart(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def restart(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Restarts the unit and says how it is then."""
-    asked = msgspec.convert(wanted, RestartRequest)
+    asked = msgspec.convert(arguments, RestartRequest)
     config = load(Path(asked.config) if asked.config else None).config
     found = config.recovery.get(asked.name)
     if found is None:

@@ -53,14 +53,14 @@ class ChangedText(Struct, frozen=True, kw_only=True):
     """What it says now; None where that cannot be run."""
 
 
-def other_text(folding: RunReducer) -> ChangedText | None:
+def other_text(reducer: RunReducer) -> ChangedText | None:
     """None where the file says what the run has, or the run stays with that. Blocks."""
-    runbook = folding.runbook
-    if folding.stays or runbook.path.startswith(BUNDLED):
+    runbook = reducer.runbook
+    if reducer.stays or runbook.path.startswith(BUNDLED):
         return None
     file = RunbookFile(runbook.path, runbook.id)
     there = file.sha256()
-    if there == folding.sha256:
+    if there == reducer.sha256:
         return None
     if not there:
         return ChangedText(what=(tr("{path} can no longer be read", path=runbook.path),), now=None)
@@ -85,9 +85,9 @@ def use_now(now: Runbook, config: RunbooksConfig) -> UseText:
     return UseText(sha256=now.sha256)
 
 
-def stay(folding: RunReducer) -> UseText:
+def stay(reducer: RunReducer) -> UseText:
     """Somebody wants it to go on with what it has."""
-    return UseText(sha256=folding.sha256)
+    return UseText(sha256=reducer.sha256)
 
 
 class TerminalCommand(Struct, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ def begin(
     does not inherit the variables ``without`` of the environment. Blocks. Raises NotAllowedYet, KeyHeld, JobError."""
     refuse_first_run(runbook, config.runbooks)
     given = values or {}
-    wish = RunRequest(
+    request = RunRequest(
         path=runbook.path,
         runbook=runbook.id,
         sha256=runbook.sha256,
@@ -122,14 +122,14 @@ def begin(
         hosts=hosts,
         values={name: value for name, value in given.items() if not is_secret(name, value, runbook.variables)},
         resumes=resumes,
-        face=this_client(),
+        client=this_client(),
     )
     left_out = set(without)
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     if incident:
         env[NAMED_BY] = incident
     try:
-        return start(request_of(wish, runbook), env=env)
+        return start(request_of(request, runbook), env=env)
     except KeyHeld as held:
         if held.holder is None:
             raise
@@ -171,21 +171,21 @@ def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool
     )
 
 
-def once_more(folding: RunReducer, turn: Turn) -> tuple[Turn, str]:
+def once_more(reducer: RunReducer, turn: Turn) -> tuple[Turn, str]:
     """``turn`` on those of its hosts where it is still to do; and the ``run`` of one of which nobody knows how it
     ended, empty where all ends are known."""
-    results = folding.results(turn.step, turn.command or 0)
+    results = reducer.results(turn.step, turn.command or 0)
     unknown = [each.run for each in results.values() if each.state == "unknown"]
-    return folding.left(turn), unknown[0] if unknown else ""
+    return reducer.left(turn), unknown[0] if unknown else ""
 
 
 def in_terminal(
-    config: Config, folding: RunReducer, turn: Turn, sha256: str, values: Mapping[str, str]
+    config: Config, reducer: RunReducer, turn: Turn, sha256: str, values: Mapping[str, str]
 ) -> TerminalCommand:
     """How the interactive command of ``turn`` is run where a person is. Raises LilFoxError where it cannot be: on
     several hosts, or with a secret that everybody on the host could read."""
-    command, given = folding.command(turn), folding.known.on(next(iter(turn.hosts), "")) | dict(values)
-    secret = {variable.name for variable in folding.runbook.variables if variable.type == "secret"}
+    command, given = reducer.command(turn), reducer.known.on(next(iter(turn.hosts), "")) | dict(values)
+    secret = {variable.name for variable in reducer.runbook.variables if variable.type == "secret"}
     if any(placeholder.name in secret for placeholder in command.placeholders) or len(turn.hosts) != 1:
         raise LilFoxError(
             tr(
@@ -193,14 +193,14 @@ def in_terminal(
                 "the host"
             )
         )
-    unset = UnsetVariables(folding.runbook)
+    unset = UnsetVariables(reducer.runbook)
     unset.refuse(command)
-    filled = fill(command, given, folding.runbook.variables)
+    filled = fill(command, given, reducer.runbook.variables)
     (host,) = turn.hosts
     begins = TerminalBegins(step=turn.step, command=turn.command or 0, host=host, sha256=sha256, values=dict(values))
     bash = launcher.in_terminal(
         filled.script,
-        fence=FenceCarryover(folding).fence(turn, host),
+        fence=FenceCarryover(reducer).fence(turn, host),
         cwd=command.attributes.cwd or "",
         interpreter=interpreter_of(command),
         needed=unset.needed(command),
@@ -213,12 +213,12 @@ def in_terminal(
 async def take_over(incident: Path | None, runs: Sequence[Path]) -> None:
     """From now on this face acts in these runs (folders of their jobs) and in the incident (its folder). Raises
     LilFoxError."""
-    face = this_client()
+    client = this_client()
     told = 0 if incident is None else (await asyncio.to_thread(incidents.read_incident, incident)).entries
     for folder in runs:
         await send(folder, TakeOver())
-    if incident is not None and not await asyncio.to_thread(_is_told, incident, told, face.pid):
-        await asyncio.to_thread(incidents.take_over, incident, by=face.name, who=face.who, process=face.pid)
+    if incident is not None and not await asyncio.to_thread(_is_told, incident, told, client.pid):
+        await asyncio.to_thread(incidents.take_over, incident, by=client.name, who=client.who, process=client.pid)
 
 
 def _is_told(incident: Path, since: int, process: int) -> bool:

@@ -63,17 +63,17 @@ class PageRequest:
         parts = urlsplit(target.url)
         self._target = target
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._way = HttpTransport(target.url, host, timeout_s=target.timeout_s, tls=target.access.tls)
+        self._transport = HttpTransport(target.url, host, timeout_s=target.timeout_s, tls=target.access.tls)
 
     async def close(self) -> None:
         """Ends the connection and the forwarded port."""
-        await self._way.close()
+        await self._transport.close()
 
     async def fetch(self) -> Body:
         """The page. Raises NoPage, or the LilFoxError of a secret."""
-        where = self._way.where
+        where = self._transport.where
         try:
-            await self._way.connect()
+            await self._transport.connect()
             async with asyncio.timeout(self._target.timeout_s):
                 return await self._followed(await self._headers())
         except TimeoutError:
@@ -105,28 +105,32 @@ class PageRequest:
     async def _followed(self, headers: dict[str, str]) -> Body:
         path = self._path
         for _hop in range(_REDIRECTS):
-            async with self._way.stream("GET", path, headers=headers) as got:
+            async with self._transport.stream("GET", path, headers=headers) as got:
                 target = got.headers.get("location", "") if got.status in (301, 302, 303, 307, 308) else ""
                 if not target:
                     self._judge_status(got.status)
                     content = await got.body(self._target.limits.body_bytes or None)
                     return Body(content, self._is_openmetrics(got.headers.get("content-type", ""), content))
                 path = self._same_place(path, target)
-        raise NoPage(tr("{where} redirects endlessly", where=self._way.where))
+        raise NoPage(tr("{where} redirects endlessly", where=self._transport.where))
 
     def _same_place(self, path: str, target: str) -> str:
         """The path that a redirect leads to. Another address is not followed: secrets would go there."""
-        base = f"{urlsplit(self._target.url).scheme}://{self._way.netloc}"
+        base = f"{urlsplit(self._target.url).scheme}://{self._transport.netloc}"
         try:
             parts = urlsplit(urljoin(base + path, target))
         except ValueError:
             raise NoPage(
-                tr("{where} redirects to {target}, which is not an address", where=self._way.where, target=target[:100])
+                tr(
+                    "{where} redirects to {target}, which is not an address",
+                    where=self._transport.where,
+                    target=target[:100],
+                )
             ) from None
         if f"{parts.scheme}://{parts.netloc}" != base:
             raise NoPage(
                 tr("{where} redirects to {target}; not followed, because secrets would be sent there",
-                   where=self._way.where, target=f"{parts.scheme}://{parts.hostname}{parts.path}"),
+                   where=self._transport.where, target=f"{parts.scheme}://{parts.hostname}{parts.path}"),
                 tr("Use the actual address as the target."),
             )  # fmt: skip
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -140,13 +144,13 @@ class PageRequest:
         elif status == 404:
             hint = tr("Is the path right? Many programs serve it at /metrics, Spring at /actuator/prometheus.")
         kind = NotMetrics if 400 <= status < 500 else NoPage
-        raise kind(tr("{where} returns {status}", where=self._way.where, status=status), hint)
+        raise kind(tr("{where} returns {status}", where=self._transport.where, status=status), hint)
 
     def _is_openmetrics(self, content_type: str, content: bytes) -> bool:
         kind = content_type.partition(";")[0].strip().lower()
         if "html" in kind or content[:15].lstrip().lower().startswith((b"<!doctype html", b"<html")):
             raise NotMetrics(
-                tr("{where} returns an HTML page, not metrics", where=self._way.where),
+                tr("{where} returns an HTML page, not metrics", where=self._transport.where),
                 tr("Is the path right? Does it require a login?"),
             )
         if kind == "application/openmetrics-text":
@@ -154,7 +158,7 @@ class PageRequest:
         if kind in _TEXT_TYPES:
             return False
         raise NotMetrics(
-            tr("{where} returns {type}, not metrics", where=self._way.where, type=kind[:60]),
+            tr("{where} returns {type}, not metrics", where=self._transport.where, type=kind[:60]),
             tr("Supported formats: text (text/plain) and OpenMetrics."),
         )
 

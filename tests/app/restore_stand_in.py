@@ -52,9 +52,9 @@ class StandIn:
         patch.setattr("lilfox_tui.app.rows.jobs.follow_events", self.events)
 
     @asynccontextmanager
-    async def looked_at(self, wish: BackupRequest) -> AsyncIterator[tuple[BackupSet | None, StandIn]]:
+    async def looked_at(self, request: BackupRequest) -> AsyncIterator[tuple[BackupSet | None, StandIn]]:
         """As ``backup/effects.py``."""
-        self.looked.append(wish)
+        self.looked.append(request)
         if self.error is not None:
             raise self.error
         await self.answering.wait()

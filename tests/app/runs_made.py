@@ -102,8 +102,8 @@ def run(folder: Path, facts: list[RunFact], text: str = TEXT) -> RunLog:
     """The run that these facts tell."""
     log = RunLog(job().id)
     log.folder = folder
-    log.folding = RunReducer(documents(text)[0].runbooks[0])
-    log.folding.take([opened(), *facts])
+    log.reducer = RunReducer(documents(text)[0].runbooks[0])
+    log.reducer.take([opened(), *facts])
     return log
 
 

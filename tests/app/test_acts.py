@@ -120,8 +120,8 @@ async def test_a_restart_is_shown_and_begins_on_enter(
         assert begun == []
         await pilot.press("enter")
         await until(lambda: len(begun) == 1, what="it begins")
-        assert begun[0].wanted["operation"]["argv"] == ("systemctl", "restart", "--", "nginx.service")
-        assert begun[0].wanted["operation"]["host"] == "web-1"
+        assert begun[0].arguments["operation"]["argv"] == ("systemctl", "restart", "--", "nginx.service")
+        assert begun[0].arguments["operation"]["host"] == "web-1"
 
 
 @LANGUAGES
@@ -221,7 +221,7 @@ async def test_a_signal_goes_to_the_process_that_was_seen(language: str, begun: 
         check(f"acts-kill-80x24-{language}", screen_text(pilot))
         await pilot.press(*"web-1", "enter")
         await until(lambda: len(begun) == 1, what="it begins")
-        assert begun[0].wanted["operation"]["argv"][-3:] == ("4711", "123456", "KILL")
+        assert begun[0].arguments["operation"]["argv"][-3:] == ("4711", "123456", "KILL")
 
 
 @LANGUAGES
@@ -249,8 +249,8 @@ async def test_a_session_of_a_database_is_ended(
         check(f"acts-terminate-80x24-{language}", screen_text(pilot))
         await pilot.press(*"orders-db", "enter")
         await until(lambda: len(begun) == 1, what="it begins")
-        assert "pg_terminate_backend" in begun[0].wanted["operation"]["statement"]
-        assert begun[0].wanted["session"]["statement"] is None
+        assert "pg_terminate_backend" in begun[0].arguments["operation"]["statement"]
+        assert begun[0].arguments["session"]["statement"] is None
 
 
 @LANGUAGES
@@ -278,7 +278,7 @@ async def test_an_address_of_a_record_is_banned(
         await pilot.press(*"web-1", "enter")
         await until(lambda: len(begun) == 1, what="it begins")
         assert asked == ["198.51.100.9"]
-        assert begun[0].wanted["operation"]["lasts_s"] == 600
+        assert begun[0].arguments["operation"]["lasts_s"] == 600
 
 
 async def test_a_ban_that_the_host_refuses_is_not_shown(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
 from lilfox_tui.app.dialogs.messages import ConfirmDialog
 from lilfox_tui.app.dialogs.prompt import Chooser
-from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.plan import read_request
 from lilfox_tui.backup.restores import interrupted, retained
 from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.restores.retained import RetainedRow
@@ -104,9 +103,9 @@ async def test_it_is_let_go_when_its_name_is_typed(stand_in: StandIn, kept: list
         await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.press(*("underscore" if letter == "_" else letter for letter in DATABASE.name), "enter")
         await until(lambda: stand_in.started)
-        [request] = stand_in.started
-        wish = msgspec.convert(request.wanted, BackupRequest)
-        assert (request.kind, wish.plan, wish.set) == ("forget", "lilfox", SET)
+        [job] = stand_in.started
+        request = read_request(job.arguments)
+        assert (job.kind, request.plan, request.set) == ("forget", "lilfox", SET)
 
 
 async def test_what_drills_left_goes_by_its_plan(stand_in: StandIn, kept: list[RetainedRow]) -> None:
@@ -119,8 +118,8 @@ async def test_what_drills_left_goes_by_its_plan(stand_in: StandIn, kept: list[R
         await until(lambda: isinstance(app.screen, ConfirmDialog) and app.screen.is_painted)
         await pilot.press(*("underscore" if letter == "_" else letter for letter in LEFT.name), "enter")
         await until(lambda: stand_in.started)
-        wish = msgspec.convert(stand_in.started[0].wanted, BackupRequest)
-        assert (wish.plan, wish.set) == ("lilfox", "")
+        request = read_request(stand_in.started[0].arguments)
+        assert (request.plan, request.set) == ("lilfox", "")
 
 
 async def test_what_must_stay_says_why(stand_in: StandIn, kept: list[RetainedRow]) -> None:

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterator
 from typing import cast
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -17,7 +16,7 @@ from lilfox_tui.app.navigation import BACKUP, METRICS
 from lilfox_tui.app.panes.backup.pane import BackupPane
 from lilfox_tui.app.rows.job_words import user
 from lilfox_tui.backup.options import FilesOptions
-from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.plan import read_request
 from lilfox_tui.backup.restores.interrupted import Restored
 from lilfox_tui.backup.source import Renames, Swap
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig
@@ -62,10 +61,10 @@ async def test_a_job_is_asked_for_and_started(key: str, kind: str, about: str, s
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
-        request = stand_in.started[0]
-        assert (request.kind, request.key) == (kind, about)
-        wish = msgspec.convert(request.wanted, BackupRequest)
-        assert (wish.plan, wish.store, wish.set) == ("lilfox", "disk", set_id)
+        job = stand_in.started[0]
+        assert (job.kind, job.key) == (kind, about)
+        request = read_request(job.arguments)
+        assert (request.plan, request.store, request.set) == ("lilfox", "disk", set_id)
         await until(lambda: JOB in app.note[0])
 
 
@@ -76,7 +75,7 @@ async def test_the_set_that_is_highlighted_is_meant(stand_in: StandIn) -> None:
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
-        assert stand_in.started[0].wanted["set"] == "lilfox_20260327_020000"
+        assert stand_in.started[0].arguments["set"] == "lilfox_20260327_020000"
 
 
 async def test_a_copy_is_read_from_its_own_store(stand_in: StandIn) -> None:
@@ -86,8 +85,8 @@ async def test_a_copy_is_read_from_its_own_store(stand_in: StandIn) -> None:
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
-        wish = msgspec.convert(stand_in.started[0].wanted, BackupRequest)
-        assert (wish.plan, wish.store) == ("lilfox", "nas")
+        request = read_request(stand_in.started[0].arguments)
+        assert (request.plan, request.store) == ("lilfox", "nas")
 
 
 async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn) -> None:
@@ -137,7 +136,7 @@ async def test_the_last_restore_is_undone(stand_in: StandIn, monkeypatch: pytest
         assert "/srv/config_before_1" in text
         await pilot.press(*"undo", "enter")
         await until(lambda: stand_in.started)
-        assert (stand_in.started[0].kind, stand_in.started[0].wanted["set"]) == ("undo", "lilfox_20260328_020000")
+        assert (stand_in.started[0].kind, stand_in.started[0].arguments["set"]) == ("undo", "lilfox_20260328_020000")
         known.clear()
         await pilot.press("u")
         await until(lambda: "no known restore" in app.note[0])
@@ -256,7 +255,7 @@ async def test_what_is_highlighted_in_a_filter_is_meant(stand_in: StandIn) -> No
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("enter")
         await until(lambda: stand_in.started)
-        assert stand_in.started[0].wanted["set"] == pane_of(app).state.sets[0].id
+        assert stand_in.started[0].arguments["set"] == pane_of(app).state.sets[0].id
 
 
 async def test_a_job_is_about_the_plan_that_was_asked_about(stand_in: StandIn) -> None:
@@ -271,7 +270,7 @@ async def test_a_job_is_about_the_plan_that_was_asked_about(stand_in: StandIn) -
         await until(lambda: state.selected_plan is not None and state.selected_plan.name == "archive")
         await pilot.press("enter")
         await until(lambda: stand_in.started)
-        assert stand_in.started[0].wanted["plan"] == "lilfox"
+        assert stand_in.started[0].arguments["plan"] == "lilfox"
 
 
 async def test_the_mouse_chooses_and_opens(stand_in: StandIn) -> None:

@@ -67,7 +67,7 @@ async def test_a_restore_that_is_half_done_is_said_in_every_pane_and_settled_fro
         await until(lambda: stand_in.started)
     [request] = stand_in.started
     assert request.kind == "settle"
-    assert (request.wanted["set"], request.wanted["finish"]) == ("20260329-031200-3f9a", False)
+    assert (request.arguments["set"], request.arguments["finish"]) == ("20260329-031200-3f9a", False)
 
 
 @pytest.mark.fault("4.42")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
@@ -14,7 +13,7 @@ from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.panes.backup.restore_state import CHECKS, CONFIRM, NOTHING, RESULT, RUN, WHAT, WHERE
 from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.plan import BackupRequest, read_request
 from lilfox_tui.backup.source import RestoreChange
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.text import cell_width
@@ -59,8 +58,8 @@ async def confirmed(pilot: Pilot[None], word: str) -> RestoreWizard:
     return wizard
 
 
-def wish_in(stand_in: StandIn) -> BackupRequest:
-    return msgspec.convert(stand_in.started[-1].wanted, BackupRequest)
+def asked_in(stand_in: StandIn) -> BackupRequest:
+    return read_request(stand_in.started[-1].arguments)
 
 
 @pytest.mark.parametrize("language", ["en", "zh_CN"])
@@ -111,11 +110,12 @@ async def test_the_whole_set_goes_back_to_where_it_was(stand_in: StandIn) -> Non
         wizard = await confirmed(pilot, "lilfox")
         await until(lambda: stand_in.started)
         assert wizard.state.step == RUN
-        request = stand_in.started[0]
-        assert (request.kind, request.key) == ("restore", "restore lilfox")
-        wish = wish_in(stand_in)
-        assert (wish.plan, wish.store, wish.set) == ("lilfox", "disk", "lilfox_20260329_020000")
-        assert (wish.sources, wish.places, wish.only) == ((), {}, "")
+        job = stand_in.started[0]
+        assert (job.kind, job.key) == ("restore", "restore lilfox")
+        request = asked_in(stand_in)
+        assert (request.plan, request.store, request.set) == ("lilfox", "disk", "lilfox_20260329_020000")
+        spec = request.restore
+        assert (spec.sources, spec.places, spec.only) == ((), {}, "")
         stand_in.going_on.set()
         await until(lambda: wizard.state.step == RESULT)
         await pilot.pause()
@@ -136,9 +136,9 @@ async def test_one_table_to_another_database(stand_in: StandIn) -> None:
         await looked(wizard)
         await pilot.press("enter", *"lilfox", "enter")
         await until(lambda: stand_in.started)
-        wish = wish_in(stand_in)
-        assert (wish.sources, wish.only) == (("database",), "public.users")
-        assert wish.places == {"database": "postgresql://db-2/other"}
+        spec = asked_in(stand_in).restore
+        assert (spec.sources, spec.only) == (("database",), "public.users")
+        assert spec.places == {"database": "postgresql://db-2/other"}
 
 
 async def test_some_sources_alone_and_back_to_all(stand_in: StandIn) -> None:
@@ -147,7 +147,7 @@ async def test_some_sources_alone_and_back_to_all(stand_in: StandIn) -> None:
         wizard = await opened(pilot)
         await pilot.press("down", "space", "enter")
         assert [each.name for each in wizard.state.choice.chosen] == ["uploads"]
-        assert wizard.state.choice.wish().sources == ("uploads",)
+        assert wizard.state.choice.request().restore.sources == ("uploads",)
         await pilot.press("escape", "down", "down", "space", "enter")
         assert wizard.state.step == WHAT, "nothing is chosen, so there is no next page"
         await pilot.press("up", "up", "space", "enter")
@@ -171,10 +171,10 @@ async def test_what_forbids_it_stops_there(stand_in: StandIn, size: tuple[int, i
         await pilot.press("space")  # a key too many says nothing: it only goes to the first that can be allowed
         await pilot.pause()
         assert "press space again to confirm" in screen_text(pilot)
-        assert not wizard.state.choice.other_server
+        assert not wizard.state.choice.spec.other_server
         await pilot.press("space")
         await until(lambda: len(stand_in.looked) > before)
-        assert stand_in.looked[-1].other_server
+        assert stand_in.looked[-1].restore.other_server
         await looked(wizard)
         await pilot.press("enter")
         assert wizard.state.step == CONFIRM
@@ -268,8 +268,8 @@ async def test_without_a_plan_each_source_needs_a_place(stand_in: StandIn) -> No
         line.value = "/srv/uploads"
         await pilot.press("enter", "enter")
         assert wizard.state.step == CHECKS
-        words = wizard.state.choice.wish().words
-        assert (words.store, words.database, words.files) == ("/backup", "postgresql:///lilfox", ("/srv/uploads",))
+        made = wizard.state.choice.request().plan_arguments
+        assert (made.store, made.database, made.files) == ("/backup", "postgresql:///lilfox", ("/srv/uploads",))
 
 
 @pytest.mark.parametrize("key", ["b", "v", "D", "r", "u", "P", "C"])

@@ -366,8 +366,8 @@ async def test_what_ended_a_run_does_not_begin_another_one(home: Path) -> None:
         assert run is not None
         command, results = shown.state.command, shown.state.results()
         assert command is not None
-        assert run.folding is not None
-        assert tuple(run.folding.results(command[0], command[1]).values()) == results
+        assert run.reducer is not None
+        assert tuple(run.reducer.results(command[0], command[1]).values()) == results
         await shown.keys("enter")
         await shown.until("start a new run")
         await shown.keys("enter", "enter", "escape")

@@ -190,8 +190,8 @@ async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: t
         assert "r retries, s skips, u undoes" in told, "the step that failed waits as before"
         if size[0] >= 100:
             assert "exit status 5" in told, "why it could not be undone"
-        assert log.folding is not None
-        log.folding.take(ran(9, 1, 1, "web-2", None, shown="systemctl is-active"))
+        assert log.reducer is not None
+        log.reducer.take(ran(9, 1, 1, "web-2", None, shown="systemctl is-active"))
         log._state = None
         app.pane.repaint()
         await pilot.pause()
@@ -321,8 +321,8 @@ async def test_only_rows_that_changed_are_drawn_anew(tmp_path: Path, monkeypatch
         app.pane.repaint()
         assert regions == []
         log = app.runs[job().id]
-        assert log.folding is not None
-        log.folding.take(ran(2, 1, 0, "web-1", None, shown="systemctl restart ‹nginx.service›"))
+        assert log.reducer is not None
+        log.reducer.take(ran(2, 1, 0, "web-1", None, shown="systemctl restart ‹nginx.service›"))
         log._state = None
         app.pane.repaint()
         assert 0 < len(regions) < 20

@@ -12,9 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.plan import BackupRequest, as_document
 from lilfox_tui.jobs.model import Level
 from tests.faults.relay import Relay
 from tests.services.backup_lab import BackupLab
@@ -64,10 +62,9 @@ class Linked(BackupLab):
         }  # fmt: skip
         self.planned(plans, {"nas": {"kind": "sftp", "host": "nas", "path": str(self.far)}}, hosts=hosts, ssh=client)
 
-    def wish(self, plan: str, **changes: Any) -> dict[str, Any]:
+    def request(self, plan: str, **changes: Any) -> dict[str, Any]:
         """What an effect is given."""
-        made: dict[str, Any] = msgspec.to_builtins(BackupRequest(config=str(self.config), plan=plan, **changes))
-        return made
+        return as_document(BackupRequest(config=str(self.config), plan=plan, **changes))
 
     def kill(self, name: str) -> None:
         """SIGKILL to the processes of sshd that serve the host's connections, and to no other."""

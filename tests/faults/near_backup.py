@@ -11,10 +11,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
 
-from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.plan import BackupRequest, as_document
 from tests.faults.relay import Relay
 from tests.services.backup_lab import BackupLab
 from tests.services.postgres import Postgres
@@ -73,10 +72,9 @@ class Near(BackupLab):
         backup["plans"][plan] |= changes
         self.planned(backup["plans"], backup["stores"], **document)
 
-    def wish(self, plan: str, **changes: Any) -> dict[str, Any]:
+    def request(self, plan: str, **changes: Any) -> dict[str, Any]:
         """What an effect is given."""
-        made: dict[str, Any] = msgspec.to_builtins(BackupRequest(config=str(self.config), plan=plan, **changes))
-        return made
+        return as_document(BackupRequest(config=str(self.config), plan=plan, **changes))
 
     def without(self, program: str) -> None:
         """The host has it no more."""

@@ -56,7 +56,7 @@ def untouched(server: Postgres) -> Iterator[None]:
 async def failing(server: Postgres, options: PostgresqlOptions, kept: DatabaseSet) -> str:
     """What the restore of a set that cannot be restored says; everything is as it was."""
     with untouched(server):
-        into = target(options, kept.goal())
+        into = target(options, kept.task())
         with pytest.raises((BackupError, HostError)) as caught:
             await into.stage(lambda _done: None)
         await into.discard()

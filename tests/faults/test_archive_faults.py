@@ -14,7 +14,7 @@ import pytest
 from lilfox_tui.backup.sources import files
 from lilfox_tui.hosts.base import Host
 from tests.faults.uploads_app import TOP, Made, U, app, file, folder, hard, host, link, options, special
-from tests.services.tree_sets import Shelf, dumped, refused, restored, snapshot, tar_of
+from tests.services.tree_sets import StoredTree, dumped, refused, restored, snapshot, tar_of
 from tests.unit.backup.test_tar_scan import extended, record
 
 __all__ = ["app", "host"]
@@ -112,12 +112,12 @@ def in_folder(folder: Path) -> list[Path]:
 
 async def hold(app: Path, tmp_path: Path, host: Host, data: bytes) -> str:
     """What is said of an archive that must be refused; nothing may have been written anywhere."""
-    shelf = Shelf(tmp_path / "set")
-    shelf.old("uploads.tar", data)
+    stored = StoredTree(tmp_path / "set")
+    stored.old("uploads.tar", data)
     was = snapshot(tmp_path)
-    told = await refused(files.open_target("uploads", options(app), host, shelf.goal()))
-    part = shelf.goal().parts[0]
-    await files.read_content(part, shelf.blocks(part))
+    told = await refused(files.open_target(options(app), host, stored.task()))
+    part = stored.task().parts[0]
+    await files.read_content(part, stored.blocks(part))
     assert snapshot(tmp_path) == was
     assert "lilfox-absolute" not in os.listdir("/tmp")
     return told
@@ -144,10 +144,10 @@ async def test_row_51_a_refusal_names_the_member_and_no_escape_passes(app: Path,
 
 async def test_row_51_odd_names_are_names_and_nothing_else(app: Path, tmp_path: Path, host: Host) -> None:
     data = tar_of(TOP, *[file(f"./{U}//{os.fsdecode(name)}", os.fsencode(name)) for name in ODD_NAMES])
-    shelf = Shelf(tmp_path / "set")
-    shelf.old("uploads.tar", data)
+    stored = StoredTree(tmp_path / "set")
+    stored.old("uploads.tar", data)
     canary = snapshot(tmp_path / "canary")
-    await restored(files.open_target("uploads", options(app), host, shelf.goal()))
+    await restored(files.open_target(options(app), host, stored.task()))
     assert {path.name: path.read_bytes() for path in in_folder(app / U)} == {
         os.fsdecode(name): name for name in ODD_NAMES
     }
@@ -156,10 +156,10 @@ async def test_row_51_odd_names_are_names_and_nothing_else(app: Path, tmp_path: 
 
 @pytest.mark.fault("1.51", "S11")
 async def test_row_51_links_within_and_setuid_bits(app: Path, tmp_path: Path, host: Host) -> None:
-    shelf = Shelf(tmp_path / "set")
+    stored = StoredTree(tmp_path / "set")
     made = [TOP, folder(f"{U}/d"), file(f"{U}/d/su", mode=0o6755), link(f"{U}/d/l", "../d/su"), link(f"{U}/m", "d")]
-    shelf.old("uploads.tar", tar_of(*made, hard(f"{U}/h", f"{U}/d/su")))
-    await restored(files.open_target("uploads", options(app), host, shelf.goal()))
+    stored.old("uploads.tar", tar_of(*made, hard(f"{U}/h", f"{U}/d/su")))
+    await restored(files.open_target(options(app), host, stored.task()))
     assert (app / U / "h").stat().st_mode & 0o7777 == 0o755
     assert os.readlink(app / U / "d" / "l") == "../d/su"
 
@@ -167,12 +167,12 @@ async def test_row_51_links_within_and_setuid_bits(app: Path, tmp_path: Path, ho
 @pytest.mark.fault("1.51", "S11")
 async def test_row_51_links_out_come_back_where_they_are_right(app: Path, tmp_path: Path, host: Host) -> None:
     (app / U / "out").symlink_to("/etc/passwd")
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    assert [note for note in shelf.notes if "links_out: true" in note]
-    assert "out is a link to" in await refused(files.open_target("uploads", options(app), host, shelf.goal()))
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    assert [note for note in stored.notes if "links_out: true" in note]
+    assert "out is a link to" in await refused(files.open_target(options(app), host, stored.task()))
     right = options(app, links_out=True)
     (app / U / "out").unlink()
-    await restored(files.open_target("uploads", right, host, shelf.goal()))
+    await restored(files.open_target(right, host, stored.task()))
     assert os.readlink(app / U / "out") == "/etc/passwd"
 
 
@@ -181,9 +181,9 @@ async def test_row_51_devices_and_pipes_are_left_out_and_named(app: Path, tmp_pa
     os.mkfifo(app / U / "pipe")
     source = files.open_source("uploads", options(app), host)
     assert any("pipe" in str(check.found) for check in await source.checks())
-    shelf = await dumped(source, tmp_path / "set")
-    assert [note for note in shelf.notes if "pipe" in note]
-    await restored(files.open_target("uploads", options(app), host, shelf.goal()))
+    stored = await dumped(source, tmp_path / "set")
+    assert [note for note in stored.notes if "pipe" in note]
+    await restored(files.open_target(options(app), host, stored.task()))
     assert os.listdir(app / U) == ["kept.txt"]
 
 

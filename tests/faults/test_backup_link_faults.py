@@ -11,6 +11,7 @@ import pytest
 
 from lilfox_tui.backup import effects, store
 from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.plan import read_request
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import settle_open
 from lilfox_tui.backup.store import BackupError
@@ -72,7 +73,7 @@ async def all_gone(lab: Linked) -> None:
 
 async def a_whole_set(lab: Linked, run: Watched, plan: str = "nightly") -> None:
     """The run comes to a good end although its link went, tells so, and all in the store is of whole sets."""
-    outcome = await effects.backup(run, lab.wish(plan))
+    outcome = await effects.backup(run, lab.request(plan))
     assert run.acted
     assert outcome.state == "ok", (outcome, run.said)
     (manifest,) = lab.manifests(lab.far)
@@ -106,12 +107,12 @@ async def test_15_a_database_whose_link_is_silent_leaves_no_session_there(lab: L
 
 
 async def test_15_a_link_that_does_not_come_back_ends_the_run_in_bounded_time(lab: Linked) -> None:
-    await effects.backup(Watched(at("", ""), nothing), lab.wish("files"))
+    await effects.backup(Watched(at("", ""), nothing), lab.request("files"))
     before = sorted(path.name for path in lab.far.iterdir())
     run = stalled(lab, "nas", at("moved", "uploads_", 6 * MB), mend=False)
     began = time.monotonic()
     with pytest.raises(store.LinkGone, match="tried 4 times"):
-        await effects.backup(run, lab.wish("files"))
+        await effects.backup(run, lab.request("files"))
     assert time.monotonic() - began < 120
     assert [text.partition(")")[0][-6:] for text in run.tries] == ["2 of 4", "3 of 4", "4 of 4"]
     lab.wires["nas"].mend()
@@ -119,7 +120,7 @@ async def test_15_a_link_that_does_not_come_back_ends_the_run_in_bounded_time(la
     assert set(before) <= {path.name for path in lab.far.iterdir()}
     lock = lab.far / ".lilfox.lock"
     lock.unlink(missing_ok=True)  # of a run that lost its link for good: it is stale five minutes later
-    assert (await effects.backup(Watched(at("", ""), nothing), lab.wish("files"))).state == "ok"
+    assert (await effects.backup(Watched(at("", ""), nothing), lab.request("files"))).state == "ok"
     assert lab.left(lab.far) == []
     assert len(lab.manifests(lab.far)) == 2
 
@@ -159,7 +160,7 @@ async def test_14_reading_back_is_begun_again(lab: Linked, how: Callable[..., Wa
 
 async def broken(lab: Linked, plan: str) -> str:
     """A set, then what it was made of is broken; the digest of what was there."""
-    outcome = await effects.backup(Watched(at("", ""), nothing), lab.wish(plan))
+    outcome = await effects.backup(Watched(at("", ""), nothing), lab.request(plan))
     assert outcome.state == "ok", outcome
     digest = lab.digest()
     lab.sql("DELETE FROM words WHERE id > 10; DELETE FROM users")
@@ -174,7 +175,7 @@ async def test_46_what_is_staged_is_staged_anew_when_the_link_goes(
 ) -> None:
     digest = await broken(lab, "nightly")
     run = how(lab, name, at("moved", "uploads", 6 * MB))
-    outcome = await effects.restore(run, lab.wish("nightly"))
+    outcome = await effects.restore(run, lab.request("nightly"))
     assert run.acted
     assert run.tries
     assert outcome.state == "ok", run.said
@@ -188,7 +189,7 @@ async def test_46_what_is_staged_is_staged_anew_when_the_link_goes(
 async def test_46_a_link_that_goes_between_staging_and_comparing(lab: Linked, how: Callable[..., Watched]) -> None:
     digest = await broken(lab, "nightly")
     run = how(lab, "db", at("done", "uploads is restored beside"))
-    outcome = await effects.restore(run, lab.wish("nightly"))
+    outcome = await effects.restore(run, lab.request("nightly"))
     assert run.acted
     assert outcome.state == "ok", run.said
     assert lab.digest() == digest
@@ -201,11 +202,11 @@ async def test_46_a_restore_whose_link_stays_away_touches_nothing(lab: Linked) -
     now = lab.digest()
     run = stalled(lab, "db", at("moved", "uploads", 6 * MB), mend=False)
     with pytest.raises(BackupError):
-        await effects.restore(run, lab.wish("nightly"))
+        await effects.restore(run, lab.request("nightly"))
     assert lab.digest() == now
     assert (lab.uploads / "a.txt").read_text() == "broken\n"
     lab.wires["db"].mend()
-    assert (await effects.restore(Watched(at("", ""), nothing), lab.wish("nightly"))).state == "ok"
+    assert (await effects.restore(Watched(at("", ""), nothing), lab.request("nightly"))).state == "ok"
     assert len(lab.databases()) == 2, "what the first one staged was taken away by the second"
 
 
@@ -222,7 +223,7 @@ async def test_46_a_link_that_goes_between_the_renames(
     monkeypatch.setattr(f"lilfox_tui.backup.{where}.phase", lambda name: run._hear("phase", name))
     with_error: BackupError | None = None
     try:
-        await effects.restore(run, lab.wish("nightly"))
+        await effects.restore(run, lab.request("nightly"))
     except BackupError as error:
         with_error = error
     assert run.acted
@@ -233,12 +234,12 @@ async def test_46_a_link_that_goes_between_the_renames(
         assert interrupted.read_all()[0].stage == "swapping"
         settling = Watched(at("", ""), nothing)
         with pytest.raises(BackupError, match="absent") if target == "uploads" else nullcontext():
-            await effects.backup(settling, lab.wish("files"))
+            await effects.backup(settling, lab.request("files"))
         assert "lilfox backup settle" in "\n".join(settling.told("warning"))
         assert interrupted.read_all()[0].stage == "swapping", "nobody ordered a backup to settle it"
-        _wish, config, _plan = effects.opened(lab.wish("files"))
-        async with BackupContext(config) as opening:
-            assert await settle_open(settling, opening, config) == []
+        config, _plan = effects.opened(read_request(lab.request("files")))
+        async with BackupContext(config) as context:
+            assert await settle_open(settling, context, config) == []
         assert any("the interrupted restore of" in text for text in settling.told("warning"))
     assert interrupted.read_all()[0].stage == ("swapped" if target == "uploads" else "undone")
     whole = target == "uploads"  # the databases' renames are one transaction, which was not committed

@@ -93,7 +93,7 @@ def whole(lab: Near, run: Watched, outcome: Outcome, parts: int) -> None:
 async def test_what_is_on_the_host_of_the_store_does_not_pass_here_to_be_stored(lab: Near) -> None:
     before = lab.wire.carried_bytes
     run = plain()
-    outcome = await effects.backup(run, lab.wish("both"))
+    outcome = await effects.backup(run, lab.request("both"))
     whole(lab, run, outcome, 3)
     assert sum("is made on near itself" in text for text in run.told("note")) == 2
     (manifest,) = lab.manifests(lab.far)
@@ -104,14 +104,14 @@ async def test_what_is_on_the_host_of_the_store_does_not_pass_here_to_be_stored(
     database = next(part for part in manifest.parts if part.kind == "postgresql-custom")
     assert database.detail["content"]["tables"]["public.words"]["rows"] == 110_000
     assert database.detail["schema_sha256"]
-    outcome = await effects.drill(plain(), lab.wish("both"))
+    outcome = await effects.drill(plain(), lab.request("both"))
     assert outcome.state == "ok", outcome
 
 
 async def test_the_manuals_format_is_made_there(lab: Near) -> None:
     lab.change("both", format="manual")
     run = plain()
-    outcome = await effects.backup(run, lab.wish("both"))
+    outcome = await effects.backup(run, lab.request("both"))
     whole_parts = {part.name.partition("_")[0]: part.packing for part in lab.manifests(lab.far)[0].parts}
     assert outcome.state == "ok", run.said
     assert set(whole_parts.values()) == {"gzip"}
@@ -130,7 +130,7 @@ async def test_14_a_link_that_is_killed_leaves_the_dump_running_and_it_is_taken_
         lab.kill_link()
 
     run = There(lab, kill)
-    outcome = await effects.backup(run, lab.wish(plan))
+    outcome = await effects.backup(run, lab.request(plan))
     assert run.acted
     whole(lab, run, outcome, parts)
     assert len(at_first) == 1
@@ -142,7 +142,7 @@ async def test_14_a_link_that_is_killed_leaves_the_dump_running_and_it_is_taken_
 @pytest.mark.parametrize(("plan", "parts"), [("files", 1), ("database", 2)])
 async def test_15_a_silent_link_is_waited_for_and_the_dump_taken_in(lab: Near, plan: str, parts: int) -> None:
     run = There(lab, lab.wire.cut, lab.wire.mend)
-    outcome = await effects.backup(run, lab.wish(plan))
+    outcome = await effects.backup(run, lab.request(plan))
     assert run.acted
     whole(lab, run, outcome, parts)
     assert (run.made_there(), run.tries) == (1, [])
@@ -159,7 +159,7 @@ async def test_rows_that_could_not_be_counted_for_the_link_are_said(lab: Near, m
 
     monkeypatch.setattr(DatabaseSnapshot, "count", late)
     run = There(lab, lab.kill_link, heard.set)
-    outcome = await effects.backup(run, lab.wish("database"))
+    outcome = await effects.backup(run, lab.request("database"))
     whole(lab, run, outcome, 2)
     (manifest,) = lab.manifests(lab.far)
     assert manifest.parts[1].detail["content"] is None
@@ -175,11 +175,11 @@ async def test_the_stores_lock_is_kept_fresh_by_what_runs_there(lab: Near, monke
         os.utime(lock, (0, 0))
 
     run = There(lab, stale, lambda: wait_for(lambda: lock.stat().st_mtime > 0))
-    whole(lab, run, await effects.backup(run, lab.wish("files")), 1)
+    whole(lab, run, await effects.backup(run, lab.request("files")), 1)
 
 
 async def test_a_cancelled_run_ends_what_it_has_begun_there(lab: Near) -> None:
-    task = asyncio.ensure_future(effects.backup(run := There(lab, lambda: task.cancel()), lab.wish("both")))
+    task = asyncio.ensure_future(effects.backup(run := There(lab, lambda: task.cancel()), lab.request("both")))
     with pytest.raises(asyncio.CancelledError):
         await task
     assert run.acted
@@ -200,7 +200,7 @@ async def test_a_pg_dump_that_is_killed_there_is_no_dump(lab: Near) -> None:
 
     run = There(lab, kill)
     with pytest.raises(BackupError, match="pg_dump was killed by signal KILL"):
-        await effects.backup(run, lab.wish("database"))
+        await effects.backup(run, lab.request("database"))
     assert lab.left(lab.far) == []
     assert not list(lab.jobs.glob("*"))
 
@@ -208,7 +208,7 @@ async def test_a_pg_dump_that_is_killed_there_is_no_dump(lab: Near) -> None:
 async def test_what_cannot_be_made_there_passes_here_and_that_is_said(lab: Near) -> None:
     lab.without("sha256sum")
     run = plain()
-    whole(lab, run, await effects.backup(run, lab.wish("files")), 1)
+    whole(lab, run, await effects.backup(run, lab.request("files")), 1)
     (said,) = [text for text in run.told("note") if "passes here" in text]
     assert said.endswith("sha256sum is missing")
 
@@ -218,7 +218,7 @@ async def test_a_host_where_nothing_can_be_kept_has_its_dump_pass_here(lab: Near
     lab.jobs.parent.mkdir(parents=True, exist_ok=True)
     lab.jobs.touch()
     run = plain()
-    whole(lab, run, await effects.backup(run, lab.wish("both")), 3)
+    whole(lab, run, await effects.backup(run, lab.request("both")), 3)
     lab.jobs.unlink()
     (said,) = [text for text in run.told("note") if "passes here" in text]
     assert "was not started on near" in said
@@ -227,7 +227,7 @@ async def test_a_host_where_nothing_can_be_kept_has_its_dump_pass_here(lab: Near
 async def test_devices_are_left_out_as_ever(lab: Near) -> None:
     os.mkfifo(lab.uploads / "pipe")
     run = plain()
-    whole(lab, run, await effects.backup(run, lab.wish("files")), 1)
+    whole(lab, run, await effects.backup(run, lab.request("files")), 1)
     assert not any("is made on near itself" in text for text in run.told("note"))
     assert any("pipe" in note for note in lab.manifests(lab.far)[0].notes)
 
@@ -236,7 +236,7 @@ async def test_what_is_to_be_encrypted_passes_here(lab: Near) -> None:
     key = pyrage.x25519.Identity.generate()
     lab.change("files", encrypt={"recipients": [str(key.to_public())]})
     run = plain()
-    outcome = await effects.backup(run, lab.wish("files"))
+    outcome = await effects.backup(run, lab.request("files"))
     assert outcome.state == "ok"
     assert lab.manifests(lab.far)[0].parts[0].encrypted
     assert not any("is made on near itself" in text for text in run.told("note"))

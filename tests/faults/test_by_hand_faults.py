@@ -41,9 +41,9 @@ async def test_what_a_crash_left_and_somebody_renamed_is_never_dropped(
     kept = await dumped(shop)
     server.csv(f"COMMENT ON DATABASE shop IS '{MARK}shop'")
     script(server, "INSERT INTO users VALUES (101)", "shop")
-    assert bad(await target(shop, kept.goal()).checks(), "warning") == []
+    assert bad(await target(shop, kept.task()).checks(), "warning") == []
     assert await postgresql.left(shop, local()) == []
-    plan = (await restored(shop, kept.goal())).swap_plan()
+    plan = (await restored(shop, kept.task())).swap_plan()
     assert databases(server) == ["shop", plan.before]
     assert server.csv(COUNT, database=plan.before) == [["101"]]
 
@@ -53,7 +53,7 @@ async def test_a_database_that_somebody_made_before_it_was_settled_is_not_taken_
 ) -> None:
     """A restore to a database that was not there died before the renames; the application has made it meanwhile."""
     kept = await dumped(shop)
-    into = target(options_for(server, "new"), kept.goal())
+    into = target(options_for(server, "new"), kept.task())
     await into.stage(lambda _done: None)
     plan = into.swap_plan()
     await into.leave()
@@ -70,7 +70,7 @@ async def one_table_restored(server: Postgres, shop: PostgresqlOptions) -> Swap:
     """Of 100 rows 90 were deleted and came back; then one was written."""
     kept = await dumped(shop)
     script(server, "DELETE FROM users WHERE id > 10", "shop")
-    plan = (await restored(shop, kept.goal(only="users"))).swap_plan()
+    plan = (await restored(shop, kept.task(only="users"))).swap_plan()
     script(server, "INSERT INTO users VALUES (500)", "shop")
     return plan
 
@@ -132,12 +132,12 @@ async def test_a_database_with_a_subscription_is_drilled_and_restored(
     where = f"host={server.folder} port={server.port} dbname=publisher"
     script(server, f"CREATE SUBSCRIPTION s CONNECTION '{where}' PUBLICATION p WITH (connect = false)", "shop")
     kept = await dumped(shop)
-    await restored(shop, kept.goal(scratch=True))
+    await restored(shop, kept.task(scratch=True))
     assert databases(server) == ["publisher", "shop"]
     script(server, "ALTER SUBSCRIPTION s ENABLE", "shop")
-    [said] = bad(await target(shop, kept.goal()).checks())
+    [said] = bad(await target(shop, kept.task()).checks())
     assert "subscriptions continue in the existing database: s" in said
-    await restored(shop, kept.goal(end_sessions=True))
+    await restored(shop, kept.task(end_sessions=True))
     assert server.csv("SELECT slot_name FROM pg_replication_slots") == [["s"]]
     for name in ("shop", next(name for name in databases(server) if name.startswith("shop_before"))):
         script(server, "ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s",

@@ -91,15 +91,15 @@ async def test_a_powerful_role_is_asked_before_code_of_a_dump_is_run(
 ) -> None:
     kept = await the_dump(how, server, shop, canary)
     options = options_for(server, user=user)
-    said = bad(await target(options, kept.goal(run_code=False)).checks())
+    said = bad(await target(options, kept.task(run_code=False)).checks())
     assert any("executes" in each and "--run-code" in each for each in said), said
-    into = target(options, kept.goal(run_code=False))
+    into = target(options, kept.task(run_code=False))
     with pytest.raises(NotReady, match="none of it was run"):
         await into.stage(lambda _done: None)
     await into.discard()
     assert not ran(canary)
     assert databases(server) == ["shop"]
-    into = target(options, kept.goal(run_code=True))
+    into = target(options, kept.task(run_code=True))
     assert not any("--run-code" in each for each in bad(await into.checks()))
     await into.stage(lambda _done: None)
     await into.discard()
@@ -113,7 +113,7 @@ async def test_the_restore_role_runs_it_without_the_right(
 ) -> None:
     kept = await the_dump(how, server, shop, canary)
     options = options_for(server, restore_role="restorer")
-    into = target(options, kept.goal(run_code=False))
+    into = target(options, kept.task(run_code=False))
     assert bad(await into.checks()) == []
     with pytest.raises(BackupError, match=r"pg_execute_server_program|external program"):
         await into.stage(lambda _done: None)
@@ -135,7 +135,7 @@ async def test_a_script_cannot_take_the_rights_back(
     code = f"\n{back};\nDO $$ BEGIN EXECUTE '{program(canary)}'; END $$;\n".encode()
     end = b"\n--\n-- PostgreSQL database dump complete"
     kept = kept.with_bytes(kept.bytes_of_database.replace(end, code + end))
-    into = target(options_for(server, restore_role="restorer"), kept.goal(run_code=True))
+    into = target(options_for(server, restore_role="restorer"), kept.task(run_code=True))
     with pytest.raises(BackupError):
         await into.stage(lambda _done: None)
     await into.discard()
@@ -148,7 +148,7 @@ async def test_a_restore_role_restores_a_dump_as_it_was(
     server: Postgres, shop: PostgresqlOptions, manual: bool
 ) -> None:
     kept = await dumped(shop, manual=manual)
-    into = target(options_for(server, restore_role="restorer"), kept.goal(run_code=False))
+    into = target(options_for(server, restore_role="restorer"), kept.task(run_code=False))
     assert bad(await into.checks()) == []
     await into.stage(lambda _done: None)
     assert (await into.compare()).differences == ()
@@ -166,8 +166,8 @@ async def test_a_restore_role_that_is_none_is_refused(
 ) -> None:
     kept = await dumped(shop)
     options = options_for(server, restore_role=role)
-    assert any(why in said for said in bad(await target(options, kept.goal()).checks()))
-    into = target(options, kept.goal())
+    assert any(why in said for said in bad(await target(options, kept.task()).checks()))
+    into = target(options, kept.task())
     with pytest.raises(BackupError):
         await into.stage(lambda _done: None)
     await into.discard()
@@ -180,7 +180,7 @@ async def test_a_role_without_such_rights_is_only_told(server: Postgres, shop: P
         "DO $$ BEGIN CREATE ROLE creator LOGIN CREATEDB; GRANT app TO creator; EXCEPTION WHEN OTHERS THEN END $$"
     )
     kept = hostile_script(await dumped(shop, manual=True), canary)
-    checks = await target(options_for(server, user="creator"), kept.goal(run_code=False)).checks()
+    checks = await target(options_for(server, user="creator"), kept.task(run_code=False)).checks()
     assert not any("executes" in said for said in bad(checks))
     assert any("code that is run directly" in said for said in bad(checks, "warning"))
 

@@ -23,7 +23,7 @@ from lilfox_tui.hosts.open import open_host
 from tests.faults.uploads_app import U, app, host, options
 from tests.services.accounts import account
 from tests.services.sshd import sshd_lab
-from tests.services.tree_sets import Shelf, dumped, restored, snapshot, staged
+from tests.services.tree_sets import StoredTree, dumped, restored, snapshot, staged
 
 __all__ = ["app", "host"]
 
@@ -44,18 +44,18 @@ async def test_row_53_what_changes_while_it_is_read_is_recorded(app: Path, tmp_p
             (app / U / f"f{n % 300}").unlink(missing_ok=True)
             (app / U / f"new{n}").write_text("new")
 
-    shelf = Shelf(tmp_path / "set")
+    stored = StoredTree(tmp_path / "set")
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        await files.open_source("uploads", options(app), host).dump(shelf)
+        await files.open_source("uploads", options(app), host).dump(stored)
     finally:
         ended.set()
         thread.join()
-    assert [note for note in shelf.notes if note.startswith(("changed while being read", "gone before"))]
-    detail = shelf.parts["uploads_20231230_020000.tar"].detail
+    assert [note for note in stored.notes if note.startswith(("changed while being read", "gone before"))]
+    detail = stored.parts["uploads_20231230_020000.tar"].detail
     assert detail.get("changed") or detail.get("vanished")
-    await restored(files.open_target("uploads", options(app), host, shelf.goal()))
+    await restored(files.open_target(options(app), host, stored.task()))
 
 
 @pytest.mark.root
@@ -75,13 +75,13 @@ async def test_row_54_what_may_not_be_read_fails_by_name_unless_told(tmp_path: P
         assert "bad ␛" in told
         assert "shut" in told
         with pytest.raises(BackupError, match="bad ␛") as failure:
-            await source.dump(Shelf(tmp_path / "set"))
+            await source.dump(StoredTree(tmp_path / "set"))
         assert "skip_unreadable" in str(failure.value.hint)
 
         lenient = FilesOptions(path=str(home / "up"), skip_unreadable=True)
-        shelf = await dumped(files.open_source("up", lenient, host), tmp_path / "set2")
-        assert any("bad ␛" in note and "shut" in note for note in shelf.notes)
-        await restored(files.open_target("up", lenient, host, shelf.goal(place=str(home / "again"))))
+        stored = await dumped(files.open_source("up", lenient, host), tmp_path / "set2")
+        assert any("bad ␛" in note and "shut" in note for note in stored.notes)
+        await restored(files.open_target(lenient, host, stored.task(place=str(home / "again"))))
         assert (home / "again" / "good").read_text() == "good"
         excluding = FilesOptions(path=str(home / "up"), exclude=("bad *", "shut"))
         assert (await dumped(files.open_source("up", excluding, host), tmp_path / "set3")).notes == []
@@ -93,11 +93,11 @@ def home_of(user: str) -> Path:
 
 
 async def test_row_56_what_is_newer_is_shown_and_kept(app: Path, tmp_path: Path, host: Host) -> None:
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    shelf.created = datetime.now(UTC) - timedelta(hours=1)
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored.created = datetime.now(UTC) - timedelta(hours=1)
     (app / U / "kept.txt").write_text("written after the backup")
     (app / U / "added.txt").write_text("added after the backup")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, stored.task())
     checks = await target.checks()
     assert "2 files: added.txt, kept.txt" in [str(check.found) for check in checks]
     assert {(change.what, change.newer) for change in await target.changes()} == {
@@ -119,11 +119,11 @@ async def test_row_14_a_link_that_is_lost_is_told_and_leaves_what_is_there(app: 
     with sshd_lab() as lab:
         server = lab.sshd()
         host = open_host("h", lab.host(server), lab.ssh())
-        shelf = Shelf(tmp_path / "set")
+        stored = StoredTree(tmp_path / "set")
         source = files.open_source("uploads", options(app), host)
         if at == "dump":
 
-            class Cutting(Shelf):
+            class Cutting(StoredTree):
                 """Kills the server when something came."""
 
                 async def put(
@@ -140,9 +140,9 @@ async def test_row_14_a_link_that_is_lost_is_told_and_leaves_what_is_there(app: 
                 await source.dump(Cutting(tmp_path / "set2"))
             await host.close()
             return
-        await source.dump(shelf)
+        await source.dump(stored)
         was = snapshot(app / U)
-        target = files.open_target("uploads", options(app), host, shelf.goal())
+        target = files.open_target(options(app), host, stored.task())
         assert all(check.state != "bad" for check in await target.checks())
         if at == "compare":
             await target.stage(lambda _: None)
@@ -154,7 +154,7 @@ async def test_row_14_a_link_that_is_lost_is_told_and_leaves_what_is_there(app: 
                 await target.stage(lambda done: server.kill() if done > 5_000_000 else None)
         assert snapshot(app / U) == was
         server.start()
-        again = files.open_target("uploads", options(app), host, shelf.goal())
+        again = files.open_target(options(app), host, stored.task())
         assert any("an earlier restore left" in str(check.found) for check in await again.checks())
         await again.discard()
         await target.discard()
@@ -168,8 +168,8 @@ async def test_row_61_nobody_else_may_look_into_what_is_staged(app: Path, tmp_pa
     before = os.umask(0)
     try:
         wanted = ConfigOptions(root=str(app), folder="")
-        shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
-        target = config.open_target("config", wanted, host, shelf.goal())
+        stored = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
+        target = config.open_target(wanted, host, stored.task())
         await staged(target)
         kept = os.stat(target.swap_plan().staged)
         assert kept.st_mode & 0o777 == 0o600
@@ -182,7 +182,7 @@ async def test_row_61_nobody_else_may_look_into_what_is_staged(app: Path, tmp_pa
 async def test_row_1_tar_that_is_killed_is_a_failure(app: Path, tmp_path: Path, host: Host) -> None:
     (app / U / "big").write_bytes(bytes(1000) + os.urandom(60_000_000))
 
-    class Killing(Shelf):
+    class Killing(StoredTree):
         """Kills tar when some of it came."""
 
         async def put(self, stem: str, suffix: str, kind: Any, blocks: AsyncIterator[bytes], **more: Any) -> Any:

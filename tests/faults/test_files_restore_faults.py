@@ -33,7 +33,7 @@ from lilfox_tui.core.crash import CRASH_AT
 from lilfox_tui.core.errors import HostError
 from lilfox_tui.hosts.base import Host
 from tests.faults.uploads_app import TOP, U, app, file, host, options
-from tests.services.tree_sets import Shelf, dumped, refused, snapshot, staged, tar_of
+from tests.services.tree_sets import StoredTree, dumped, refused, snapshot, staged, tar_of
 from tests.waiting import until
 
 __all__ = ["app", "host"]
@@ -80,15 +80,15 @@ def racing(parent: Path, canary: Path) -> Iterator[list[int]]:
 @pytest.mark.fault("1.52", "S11")
 async def test_row_52_a_race_in_the_destination_leads_nowhere(app: Path, tmp_path: Path, host: Host) -> None:
     """Every step either works in the folder that was made, or not at all."""
-    shelf = Shelf(tmp_path / "set")
-    shelf.old(
+    stored = StoredTree(tmp_path / "set")
+    stored.old(
         "uploads.tar", tar_of(TOP, *[file(f"{U}/victim{n}", b"x" * 2000) for n in range(200)], file(f"{U}/victim"))
     )
     canary = snapshot(tmp_path / "canary")
     ended = {"well": 0, "refused": 0}
     with racing(app / "public", tmp_path / "canary") as times:
         for _ in range(8):
-            target = files.open_target("uploads", options(app), host, shelf.goal())
+            target = files.open_target(options(app), host, stored.task())
             assert all(check.state != "bad" for check in await target.checks())
             try:
                 await target.stage(lambda _: None)
@@ -110,9 +110,9 @@ async def test_row_52_a_race_in_the_destination_leads_nowhere(app: Path, tmp_pat
 async def test_row_45_no_room_is_found_before(app: Path, tmp_path: Path, host: Host, kind: str) -> None:
     for n in range(60):
         (app / U / f"f{n}").write_bytes(os.urandom(40_000))
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     with small_disk(tmp_path / "disk", "size=1m" if kind == "size" else "nr_inodes=20"):
-        target = files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "disk" / "up")))
+        target = files.open_target(options(app), host, stored.task(place=str(tmp_path / "disk" / "up")))
         told = await refused(target)
         assert "needed" in told
         assert os.listdir(tmp_path / "disk") == []
@@ -121,12 +121,12 @@ async def test_row_45_no_room_is_found_before(app: Path, tmp_path: Path, host: H
 @pytest.mark.root
 async def test_row_45_a_disk_that_fills_meanwhile_leaves_what_is_there(app: Path, tmp_path: Path, host: Host) -> None:
     (app / U / "big").write_bytes(os.urandom(3_000_000))
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     with small_disk(tmp_path / "disk", "size=5m"):
         (tmp_path / "disk" / "up").mkdir()
         (tmp_path / "disk" / "up" / "live").write_text("live")
         was = snapshot(tmp_path / "disk")
-        target = files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "disk" / "up")))
+        target = files.open_target(options(app), host, stored.task(place=str(tmp_path / "disk" / "up")))
         assert all(check.state != "bad" for check in await target.checks())
         (tmp_path / "disk" / "filled").write_bytes(bytes(3_500_000))
         with pytest.raises(BackupError, match="No space left"):
@@ -138,9 +138,9 @@ async def test_row_45_a_disk_that_fills_meanwhile_leaves_what_is_there(app: Path
 
 @pytest.mark.root
 async def test_a_mount_is_not_swapped(app: Path, tmp_path: Path, host: Host) -> None:
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     with small_disk(tmp_path / "disk", "size=1m"):
-        told = await refused(files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "disk"))))
+        told = await refused(files.open_target(options(app), host, stored.task(place=str(tmp_path / "disk"))))
     assert "mount point" in told
 
 
@@ -156,21 +156,21 @@ def small_disk(at: Path, limit: str) -> Iterator[None]:
 
 async def test_row_46_a_restore_that_is_cancelled_leaves_nothing(app: Path, tmp_path: Path, host: Host) -> None:
     (app / U / "big").write_bytes(os.urandom(5_000_000))
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     was = snapshot(app)
     half = asyncio.Event()
 
     async def stuck(part: FoundPart) -> AsyncGenerator[bytes, None]:
-        async for block in shelf.blocks(part):
+        async for block in stored.blocks(part):
             yield block
-            if shelf_read:
+            if let_through:
                 half.set()
                 await asyncio.Event().wait()
 
-    shelf_read: list[bool] = []
-    target = files.open_target("uploads", options(app), host, shelf.goal(blocks=stuck))
+    let_through: list[bool] = []
+    target = files.open_target(options(app), host, stored.task(blocks=stuck))
     assert all(check.state != "bad" for check in await target.checks())
-    shelf_read.append(True)
+    let_through.append(True)
     staging = asyncio.ensure_future(target.stage(lambda _: None))
     await half.wait()
     await until(lambda: any(".lilfox_restore_" in name for name in os.listdir(app / "public")))
@@ -182,11 +182,11 @@ async def test_row_46_a_restore_that_is_cancelled_leaves_nothing(app: Path, tmp_
 
 
 async def test_row_46_another_archive_the_second_time_is_refused(app: Path, tmp_path: Path, host: Host) -> None:
-    shelf = Shelf(tmp_path / "set")
-    shelf.old("uploads.tar", tar_of(TOP, file(f"{U}/a", b"one")))
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    stored = StoredTree(tmp_path / "set")
+    stored.old("uploads.tar", tar_of(TOP, file(f"{U}/a", b"one")))
+    target = files.open_target(options(app), host, stored.task())
     assert all(check.state != "bad" for check in await target.checks())
-    shelf.old("uploads.tar", tar_of(TOP, file(f"{U}/a", b"two")))
+    stored.old("uploads.tar", tar_of(TOP, file(f"{U}/a", b"two")))
     with pytest.raises(BackupError, match="has changed since"):
         await target.stage(lambda _: None)
     await target.discard()
@@ -222,10 +222,10 @@ async def test_row_47_a_crash_between_the_renames_is_finished_or_undone(
     (app / "config").mkdir()
     (app / "config" / "a").write_text("then")
     wanted = ConfigOptions(root=str(app))
-    shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
+    stored = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
     (app / ".env").write_text("A=2\n")
     (app / "config" / "a").write_text("now")
-    target = config.open_target("config", wanted, host, shelf.goal())
+    target = config.open_target(wanted, host, stored.task())
     await staged(target)
     swap = target.swap_plan()
     assert crashed(msgspec.json.encode(swap), phase) == -signal.SIGKILL
@@ -241,8 +241,8 @@ async def test_row_47_a_crash_between_the_renames_is_finished_or_undone(
 
 
 async def test_row_47_what_was_staged_is_gone_so_it_is_undone(app: Path, tmp_path: Path, host: Host) -> None:
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target(options(app), host, stored.task())
     await staged(target)
     swap = target.swap_plan()
     os.rename(swap.target, swap.before)
@@ -263,8 +263,8 @@ async def test_row_47_what_was_staged_beside_a_database_that_is_undone_goes(
         pass
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target(options(app), host, stored.task())
     await staged(target)
     swap = target.swap_plan()
     database = SimpleNamespace(settle=settled, undo=undone)
@@ -274,15 +274,15 @@ async def test_row_47_what_was_staged_beside_a_database_that_is_undone_goes(
     first = msgspec.structs.replace(swap, kind="database", target="lilfox")
     noted = Restored(run="20231230-020000-3f9a", set="s", at=datetime.now(UTC), stage="swapping", swaps=(first, swap))
     assert sorted(os.listdir(app / "public")) != ["uploads"]
-    async with BackupContext(Config()) as opening:
-        await interrupted.settle(opening, noted)
+    async with BackupContext(Config()) as context:
+        await interrupted.settle(context, noted)
     assert os.listdir(app / "public") == ["uploads"]
     assert (app / U / "kept.txt").read_text() == "kept"
 
 
 async def test_row_47_a_second_rename_that_fails_takes_the_first_back(app: Path, tmp_path: Path, host: Host) -> None:
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target(options(app), host, stored.task())
     await staged(target)
     swap = target.swap_plan()
     shutil.rmtree(swap.staged)
@@ -296,8 +296,8 @@ async def test_row_47_a_second_rename_that_fails_takes_the_first_back(app: Path,
 async def test_row_48_a_folder_that_somebody_makes_anew_is_not_written_over(
     app: Path, tmp_path: Path, host: Host
 ) -> None:
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target(options(app), host, stored.task())
     await staged(target)
     swap = target.swap_plan()
     os.rename(swap.target, swap.before)
@@ -312,8 +312,8 @@ async def test_row_48_an_upload_between_the_renames_is_told_and_nothing_is_lost(
     app: Path, tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The application makes its folder anew in the moment in which it has no name."""
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target(options(app), host, stored.task())
     await staged(target)
     swap = target.swap_plan()
 
@@ -337,8 +337,8 @@ async def test_row_48_an_upload_between_the_renames_is_told_and_nothing_is_lost(
 async def test_row_48_where_the_name_for_what_is_there_is_taken_nothing_is_renamed(
     app: Path, tmp_path: Path, host: Host
 ) -> None:
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target(options(app), host, stored.task())
     await staged(target)
     swap = target.swap_plan()
     os.mkdir(swap.before)

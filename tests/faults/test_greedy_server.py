@@ -58,7 +58,7 @@ class Greedy(asyncssh.SSHServer):
         return True
 
 
-def wishes(process: asyncssh.SSHServerProcess[bytes]) -> list[Callable[[], Awaitable[object]]]:
+def requests(process: asyncssh.SSHServerProcess[bytes]) -> list[Callable[[], Awaitable[object]]]:
     """What is opened towards the client: its agent, its display, a port and a socket on its side."""
     conn: Any = process.channel.get_connection()
     return [
@@ -76,9 +76,9 @@ async def greedy(lab: SshdLab, *, keys: bool = True) -> AsyncIterator[tuple[int,
     opened: list[str] = []
 
     async def run(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        for number, wish in enumerate(wishes(process) * (MANY // 4)):
+        for number, request in enumerate(requests(process) * (MANY // 4)):
             try:
-                await wish()
+                await request()
             except asyncssh.ChannelOpenError:
                 continue
             opened.append(str(number % 4))

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import msgspec
 import pytest
 
 from lilfox_tui.backup import effects
-from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.plan import BackupRequest, as_document
 from lilfox_tui.cli.schemas import schema
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.jobs.listing import find_job, list_jobs
@@ -179,10 +178,10 @@ async def test_what_a_server_that_died_kept_is_named_and_goes_with_the_next_run(
     lab.planned({"nightly": lab.plan(keep={"last": 3})})
     name = lab.run("nightly").stdout.strip()
     noted = Stopping(server)
-    wish = BackupRequest(config=str(lab.config), plan="nightly", set=name)
+    request = BackupRequest(config=str(lab.config), plan="nightly", set=name)
     try:
         with pytest.raises(LilFoxError) as caught:
-            await effects.restore(noted, msgspec.to_builtins(wish))
+            await effects.restore(noted, as_document(request))
     finally:
         server.start()
     left = [each for each in databases_of(server) if each != lab.database]

@@ -70,7 +70,7 @@ async def test_30_what_is_no_dump_is_found_before_anything_is_written(
 ) -> None:
     kept = await dumped(shop, manual=True, told=False)
     with untouched(server):
-        [said] = bad(await target(shop, kept.with_bytes(raw, told=False).goal()).checks())
+        [said] = bad(await target(shop, kept.with_bytes(raw, told=False).task()).checks())
     assert "empty" in said or "no dump" in said or "custom format" in said
 
 
@@ -78,7 +78,7 @@ async def test_30_another_databases_dump_is_not_equal(server: Postgres, shop: Po
     kept = await dumped(shop)
     fresh(server, "CREATE TABLE users (id int); INSERT INTO users VALUES (1)", "alien")
     foreign = await dumped(options_for(server, "alien"))
-    into = target(shop, kept.with_bytes(foreign.bytes_of_database).goal())
+    into = target(shop, kept.with_bytes(foreign.bytes_of_database).task())
     await into.stage(lambda _done: None)
     differences = (await into.compare()).differences
     await into.discard()
@@ -92,11 +92,11 @@ async def test_32_a_pg_restore_that_does_not_fit_is_told_before(server: Postgres
     kept = await dumped(shop)
     if server.csv("SHOW server_version")[0][0].startswith("17"):
         options = msgspec.structs.replace(shop, binaries="/usr/lib/postgresql/15/bin")
-        [said] = bad(await target(options, kept.goal()).checks())
+        [said] = bad(await target(options, kept.task()).checks())
         assert "it needs pg_restore from 17 to 17; here has 15." in said
     else:
         options = msgspec.structs.replace(shop, binaries="/usr/lib/postgresql/17/bin")
-        [said] = bad(await target(options, kept.goal()).checks())
+        [said] = bad(await target(options, kept.task()).checks())
         assert "it needs pg_restore from 15 to 15; here has 17." in said
 
 
@@ -106,10 +106,10 @@ async def test_33_a_dump_of_a_newer_server_is_told_before_and_an_older_one_resto
         fresh(older, ROWS, "shop")
         fresh(newer, ROWS, "shop")
         new, old = await dumped(options_for(newer), manual=manual), await dumped(options_for(older), manual=manual)
-        said = bad(await target(options_for(older), new.goal(other_server=True)).checks())
+        said = bad(await target(options_for(older), new.task(other_server=True)).checks())
         assert any("dumped from PostgreSQL 17 by pg_dump 17" in each for each in said), said
         assert any("PostgreSQL 17 or newer" in each for each in said)
-        into = target(options_for(newer), old.goal(other_server=True))
+        into = target(options_for(newer), old.task(other_server=True))
         assert bad(await into.checks()) == []
         await into.stage(lambda _done: None)
         comparison = await into.compare()
@@ -130,7 +130,7 @@ async def test_34_a_psql_that_cannot_be_guarded_runs_no_script(
                         f'exec {newest}/{name} "$@"\n')  # fmt: skip
         stub.chmod(0o755)
     options = msgspec.structs.replace(shop, binaries=str(tmp_path))
-    said = bad(await target(options, kept.goal()).checks())
+    said = bad(await target(options, kept.task()).checks())
     assert any("psql 15.13 can be tricked into running commands hidden in a script" in each for each in said), said
 
 
@@ -158,12 +158,12 @@ async def test_36_roles_that_are_missing_are_named_with_the_part_that_holds_them
     server.csv("ALTER DATABASE shop OWNER TO app")
     script(server, "ALTER TABLE users OWNER TO app; GRANT SELECT ON users TO creator", "shop")
     kept = await dumped(shop)
-    into = target(options_for(other), kept.goal(other_server=True))
+    into = target(options_for(other), kept.task(other_server=True))
     [said] = bad(await into.checks())
     assert "the server has no app, creator" in said
     assert "globals.sql holds them" in said
     other.csv("CREATE ROLE app; CREATE ROLE creator")
-    await restored(options_for(other), kept.goal(other_server=True))
+    await restored(options_for(other), kept.task(other_server=True))
     owners = """
         SELECT pg_get_userbyid(datdba), (SELECT relowner::regrole FROM pg_class WHERE relname = 'users')
         FROM pg_database WHERE datname = 'shop'
@@ -176,10 +176,10 @@ async def test_36_roles_that_are_missing_are_named_with_the_part_that_holds_them
 async def test_36_a_role_that_may_not_give_things_to_others_is_told(server: Postgres, shop: PostgresqlOptions) -> None:
     script(server, "ALTER TABLE users OWNER TO app", "shop")
     kept = await dumped(shop)
-    said = bad(await target(options_for(server, user="creator"), kept.goal()).checks())
+    said = bad(await target(options_for(server, user="creator"), kept.task()).checks())
     assert any("creator is not a member of app, postgres" in each for each in said), said
     assert any(f"belongs to {SUPERUSER}; creator cannot rename it" in each for each in said)
-    said = bad(await target(options_for(server, user="app"), kept.goal()).checks())
+    said = bad(await target(options_for(server, user="app"), kept.task()).checks())
     assert any("app cannot create databases" in each for each in said)
 
 
@@ -187,10 +187,10 @@ async def test_37_extensions_that_are_missing_or_need_a_superuser_are_told(
     server: Postgres, shop: PostgresqlOptions
 ) -> None:
     kept = await dumped(shop)
-    said = bad(await target(shop, kept.saying(extensions={"no_such": "1.0"}).goal()).checks())
+    said = bad(await target(shop, kept.saying(extensions={"no_such": "1.0"}).task()).checks())
     assert said == ["extensions for shop: the server does not have no_such (Install its package on the server's host.)"]
     kept = kept.saying(extensions={"pg_stat_statements": "1.0"}, roles=["creator"], owner="creator")
-    said = bad(await target(options_for(server, "new", user="creator"), kept.goal()).checks())
+    said = bad(await target(options_for(server, "new", user="creator"), kept.task()).checks())
     assert said == ["extensions for new: only a superuser may install pg_stat_statements (Restore as a superuser.)"]
 
 
@@ -207,11 +207,11 @@ async def test_38_tables_of_a_missing_tablespace_go_into_the_default_one(
     script(server, "DROP TABLE hot", "shop")
     server.csv("DROP TABLESPACE fast")
     folder.rmdir()
-    assert any("the server has no fast" in each for each in bad(await target(shop, as_script.goal()).checks()))
-    [said] = [each for each in bad(await target(shop, kept.goal()).checks(), "warning") if "tablespaces" in each]
+    assert any("the server has no fast" in each for each in bad(await target(shop, as_script.task()).checks()))
+    [said] = [each for each in bad(await target(shop, kept.task()).checks(), "warning") if "tablespaces" in each]
     assert "the server has no fast" in said
     assert "--no-tablespaces" in said
-    await restored(shop, kept.goal())
+    await restored(shop, kept.task())
     assert server.csv("SELECT x FROM hot", database="shop") == [["1"]]
 
 
@@ -222,9 +222,9 @@ async def test_39_the_encoding_is_that_of_the_set_and_a_change_is_told(
     before = server.csv(SUM, database="shop")
     server.csv("DROP DATABASE shop")
     server.csv("CREATE DATABASE shop TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
-    [said] = bad(await target(shop, kept.goal()).checks(), "warning")
+    [said] = bad(await target(shop, kept.task()).checks(), "warning")
     assert "UTF8, C.UTF-8 in the set, SQL_ASCII, C in the existing database" in said
-    await restored(shop, kept.goal())
+    await restored(shop, kept.task())
     assert server.csv(SUM, database="shop") == before
     shown = "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = 'shop'"
     assert server.csv(shown) == [["UTF8", "C.UTF-8"]]
@@ -234,7 +234,7 @@ async def test_39_a_locale_that_the_server_does_not_have_is_told_before(
     server: Postgres, shop: PostgresqlOptions
 ) -> None:
     kept = (await dumped(shop)).saying(collate="xx_XX.utf8")
-    [said] = bad(await target(shop, kept.goal()).checks())
+    [said] = bad(await target(shop, kept.task()).checks())
     assert "xx_XX.utf8" in said
     assert "Generate the locale" in said
 
@@ -251,7 +251,7 @@ async def test_40_everything_that_a_database_can_hold_comes_back(server: Postgre
     fresh(server, EVERYTHING.replace(COLUMN_THAT_CHANGES_PLACES, "").replace("(1, 2, 'three')", "(1, 2)"), "lilfox")
     options = options_for(server, "lilfox")
     before, kept = _text(server, "lilfox"), await dumped(options, manual=manual)
-    into = await restored(options, kept.goal())
+    into = await restored(options, kept.task())
     assert _text(server, "lilfox") == before
     assert _text(server, into.swap_plan().before) == before
     without_others(server)
@@ -274,5 +274,5 @@ async def test_41_what_belongs_to_the_database_and_is_in_no_dump_is_carried_over
         FROM pg_database d WHERE datname = 'shop'
     """
     before = server.csv(asked)
-    await restored(shop, (await dumped(shop)).goal())
+    await restored(shop, (await dumped(shop)).task())
     assert server.csv(asked) == before

@@ -16,7 +16,7 @@ import pytest
 
 from lilfox_tui.backup import effects, run
 from lilfox_tui.backup.options import LocalOptions
-from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.plan import BackupRequest, as_document
 from lilfox_tui.backup.sets.catalogue import read_sets
 from lilfox_tui.backup.stores.local import LocalStore
 from lilfox_tui.core.errors import LilFoxError
@@ -48,7 +48,7 @@ def files(tmp_path: Path) -> BackupLab:
 
 
 def made(lab: BackupLab, how: str) -> BackupRequest:
-    """A set in that format, and the wish to verify it."""
+    """A set in that format, and the request to verify it."""
     changes: dict[str, object] = {"format": how} if how != "age" else {}
     if how == "age":
         key = pyrage.x25519.Identity.generate()
@@ -66,9 +66,9 @@ def made(lab: BackupLab, how: str) -> BackupRequest:
     return BackupRequest(config=str(lab.config), plan="nightly")
 
 
-async def is_found(wish: BackupRequest) -> bool:
+async def is_found(request: BackupRequest) -> bool:
     """Whether verification says that it is broken."""
-    outcome = await effects.verify(NotedRun(), msgspec.to_builtins(wish))
+    outcome = await effects.verify(NotedRun(), as_document(request))
     return outcome.state == "failed" and outcome.exit_code == 1
 
 
@@ -78,8 +78,8 @@ async def test_26_a_byte_that_changed_anywhere_in_a_set_is_found(lab: BackupLab,
     seed = random.SystemRandom().randrange(1 << 32)
     sys.stdout.write(f"seed {seed}\n")
     chance = random.Random(seed)
-    wish = made(lab, how)
-    assert not await is_found(wish)
+    request = made(lab, how)
+    assert not await is_found(request)
     everything = sorted(path for path in lab.store.rglob("*") if path.is_file() and path.name[0] != ".")
     set_files = [path for path in everything if not path.name.endswith(".proof.json")]
     bytes_of = [path for path in set_files for _ in range(path.stat().st_size // 1000)]
@@ -89,22 +89,22 @@ async def test_26_a_byte_that_changed_anywhere_in_a_set_is_found(lab: BackupLab,
         whole = path.read_bytes()
         at, change = chance.randrange(len(whole)), chance.randrange(1, 256)
         path.write_bytes(whole[:at] + bytes([whole[at] ^ change]) + whole[at + 1 :])
-        if not await is_found(wish):
+        if not await is_found(request):
             missed.append((path.name, at, change))
         path.write_bytes(whole)
     assert missed == [], f"seed {seed}"
-    assert not await is_found(wish), "what was put right is whole again"
+    assert not await is_found(request), "what was put right is whole again"
 
 
 @pytest.mark.fault("1.26")
 async def test_26_a_byte_that_changed_in_the_head_of_what_is_encrypted_is_no_other_key(lab: BackupLab) -> None:
-    wish = made(lab, "age")
+    request = made(lab, "age")
     path = next(lab.store.glob("env_*.age"))
     whole = path.read_bytes()
     for at in range(whole.index(b"\n---")):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        assert await is_found(wish), at
-    assert await is_found(msgspec.structs.replace(wish, identity="")), "also where nobody has the key"
+        assert await is_found(request), at
+    assert await is_found(msgspec.structs.replace(request, identity="")), "also where nobody has the key"
 
 
 @pytest.mark.fault("1.26")
@@ -200,9 +200,7 @@ async def one_night(lab: BackupLab, plan: dict[str, object], clock: type[Nights]
     """How the night's run ended."""
     lab.planned({"nightly": plan})
     try:
-        outcome = await effects.backup(
-            NotedRun(), msgspec.to_builtins(BackupRequest(config=str(lab.config), plan="nightly"))
-        )
+        outcome = await effects.backup(NotedRun(), as_document(BackupRequest(config=str(lab.config), plan="nightly")))
     except LilFoxError:
         return "failed"
     finally:
@@ -278,11 +276,11 @@ async def test_20_a_clock_that_was_put_back_is_told_and_loses_no_set(files: Back
     assert await one_night(files, plan, nights) == "ok"
     nights.at -= timedelta(days=1, hours=1)
     noted = NotedRun()
-    await effects.backup(noted, msgspec.to_builtins(BackupRequest(config=str(files.config), plan="nightly")))
+    await effects.backup(noted, as_document(BackupRequest(config=str(files.config), plan="nightly")))
     assert any("check the clocks" in text for text in noted.told("warning"))
     assert len(await status_of(files)) == 2
     nights.at -= timedelta(minutes=1)
-    await effects.backup(NotedRun(), msgspec.to_builtins(BackupRequest(config=str(files.config), plan="nightly")))
+    await effects.backup(NotedRun(), as_document(BackupRequest(config=str(files.config), plan="nightly")))
     stamps = sorted(name[-15:] for name in await status_of(files))
     assert stamps[0] == "20260101_005900", "what was just made stays, whatever the clock says"
 
@@ -291,7 +289,7 @@ async def test_20_a_clock_that_was_put_back_is_told_and_loses_no_set(files: Back
 async def test_19_two_runs_of_one_second_are_two_sets(files: BackupLab, nights: type[Nights]) -> None:
     for _run in range(3):
         files.planned({"nightly": files.plan()})
-        await effects.backup(NotedRun(), msgspec.to_builtins(BackupRequest(config=str(files.config), plan="nightly")))
+        await effects.backup(NotedRun(), as_document(BackupRequest(config=str(files.config), plan="nightly")))
     assert sorted(name[-6:] for name in await status_of(files)) == ["020000", "020001", "020002"]
 
 

@@ -45,10 +45,10 @@ async def test_42_sessions_in_the_way_are_named_and_ended_only_when_told(
 ) -> None:
     kept = await dumped(shop)
     with holding(server, "SET LOCAL work_mem = '1MB'", "shop") as pid:
-        [said] = bad(await target(shop, kept.goal()).checks())
+        [said] = bad(await target(shop, kept.task()).checks())
         assert f"pid {pid} ({SUPERUSER}, psql, local, idle in transaction" in said
         assert "--end-sessions" in said
-    into = target(shop, kept.goal())
+    into = target(shop, kept.task())
     await into.stage(lambda _done: None)
     with (
         untouched_name(server),
@@ -60,9 +60,9 @@ async def test_42_sessions_in_the_way_are_named_and_ended_only_when_told(
     assert databases(server) == ["shop"]
 
     with holding(server, "SET LOCAL work_mem = '1MB'", "shop") as pid:
-        [said] = bad(await target(shop, kept.goal(end_sessions=True)).checks(), "warning")
+        [said] = bad(await target(shop, kept.task(end_sessions=True)).checks(), "warning")
         assert f"pid {pid}" in said
-        await restored(shop, kept.goal(end_sessions=True))
+        await restored(shop, kept.task(end_sessions=True))
         assert server.csv(f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}") == [["0"]]
     assert len(databases(server)) == 2
 
@@ -82,17 +82,17 @@ async def test_42_a_prepared_transaction_in_the_way_is_told(shop: PostgresqlOpti
         options = options_for(server)
         kept = await dumped(options)
         script(server, "BEGIN; INSERT INTO users VALUES (0, ''); PREPARE TRANSACTION 'waits'", "shop")
-        [said] = bad(await target(options, kept.goal()).checks())
+        [said] = bad(await target(options, kept.task()).checks())
         assert "1 prepared transaction prevents renaming it" in said
 
 
 @pytest.mark.parametrize("name", ["postgres", "template1", "template0"])
 async def test_43_the_servers_own_databases_are_no_target(server: Postgres, shop: PostgresqlOptions, name: str) -> None:
     kept = await dumped(shop)
-    [said] = bad(await target(options_for(server, name), kept.goal()).checks())
+    [said] = bad(await target(options_for(server, name), kept.task()).checks())
     assert f"database {name}: it is a system database" in said
     server.csv("ALTER DATABASE shop IS_TEMPLATE true")
-    [said] = bad(await target(shop, kept.goal()).checks())
+    [said] = bad(await target(shop, kept.task()).checks())
     assert "it is a template database" in said
 
 
@@ -101,18 +101,18 @@ async def test_44_another_server_than_the_sets_is_refused_unless_told(
 ) -> None:
     kept = await dumped(shop)
     options = options_for(other)
-    [said] = bad(await target(options, kept.goal()).checks())
+    [said] = bad(await target(options, kept.task()).checks())
     for running in (server, other):
         [[identifier]] = running.csv("SELECT system_identifier FROM pg_control_system()")
         assert identifier in said
     assert "--other-server" in said
-    assert bad(await target(options, kept.goal(other_server=True)).checks()) == []
-    assert bad(await target(options, kept.goal(scratch=True)).checks()) == []
+    assert bad(await target(options, kept.task(other_server=True)).checks()) == []
+    assert bad(await target(options, kept.task(scratch=True)).checks()) == []
 
 
 async def test_45_too_little_room_is_told_before(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = (await dumped(shop)).saying(size_bytes=1 << 50)
-    [said] = bad(await target(shop, kept.goal()).checks())
+    [said] = bad(await target(shop, kept.task()).checks())
     assert "1.0P needed" in said
 
 
@@ -139,7 +139,7 @@ def small_disk() -> Iterator[Postgres]:
 async def test_45_a_full_disk_is_told_before_and_in_the_middle_restores_nothing(small_disk: Postgres) -> None:
     options = options_for(small_disk)
     kept = await dumped(options)
-    [said] = bad(await target(options, kept.goal()).checks())
+    [said] = bad(await target(options, kept.task()).checks())
     assert "room on the server's disk" in said
     assert "No space left on device" in await failing(small_disk, options, kept)
 
@@ -194,12 +194,12 @@ async def test_46_a_killed_restore_touches_nothing_and_is_listed_and_taken_away(
     assert server.csv(SUM, database="shop") == before
     [left] = [name for name in databases(server) if name != "shop"]
     kept = await dumped(shop)
-    [told] = bad(await target(shop, kept.goal()).checks(), "warning")
+    [told] = bad(await target(shop, kept.task()).checks(), "warning")
     assert f"database {left}: left by a restore of shop that did not finish" in told
     assert "It is dropped when this restore begins." in told
-    [told] = bad(await target(options_for(server, "new"), kept.goal()).checks(), "warning")
+    [told] = bad(await target(options_for(server, "new"), kept.task()).checks(), "warning")
     assert f'DROP DATABASE "{left}"' in told
-    into = await restored(shop, kept.goal())
+    into = await restored(shop, kept.task())
     assert databases(server) == ["shop", into.swap_plan().before]
 
 
@@ -215,7 +215,7 @@ async def test_46_a_server_that_dies_in_the_middle_keeps_what_was_there(
             stopped.append(done)
             server.stop()
 
-    into = target(shop, kept.goal(jobs=1))
+    into = target(shop, kept.task(jobs=1))
     try:
         with pytest.raises((BackupError, HostError)):
             await into.stage(stop)
@@ -224,7 +224,7 @@ async def test_46_a_server_that_dies_in_the_middle_keeps_what_was_there(
     finally:
         server.start()
     assert server.csv(SUM, database="shop") == before
-    await restored(shop, kept.goal())
+    await restored(shop, kept.task())
     assert len(databases(server)) == 2, "what the crash left is gone"
 
 
@@ -274,7 +274,7 @@ async def test_48_a_writer_that_reconnects_is_kept_out_for_less_than_a_second(
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        into = target(shop, kept.goal(end_sessions=True))
+        into = target(shop, kept.task(end_sessions=True))
         await into.stage(lambda _done: None)
         assert (await into.compare()).differences == ()
         await into.swap()
@@ -295,11 +295,11 @@ async def test_49_a_standby_or_a_read_only_server_is_told_before(server: Postgre
     kept = await dumped(shop)
     version = int(server.csv("SHOW server_version")[0][0].split(".")[0])
     with Postgres(version=version, standby_of=server) as standby:
-        said = bad(await target(options_for(standby), kept.goal()).checks())
+        said = bad(await target(options_for(standby), kept.task()).checks())
         assert any("it is a standby and cannot be written to" in each for each in said), said
     server.csv("ALTER ROLE creator SET default_transaction_read_only = on")
     try:
-        said = bad(await target(options_for(server, "new", user="creator"), kept.goal()).checks())
+        said = bad(await target(options_for(server, "new", user="creator"), kept.task()).checks())
         assert any("default_transaction_read_only is on" in each for each in said), said
     finally:
         server.csv("ALTER ROLE creator RESET default_transaction_read_only")
@@ -314,7 +314,7 @@ async def test_50_timeouts_of_role_and_database_end_nothing(
     names = ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
     try:
         script(server, "; ".join(f"ALTER ROLE {SUPERUSER} SET {name} = '1ms'" for name in names), "postgres")
-        await restored(shop, kept.goal())
+        await restored(shop, kept.task())
     finally:
         script(server, f"SET statement_timeout = 0; ALTER ROLE {SUPERUSER} RESET ALL", "postgres")
 
@@ -330,7 +330,7 @@ async def test_62_a_database_of_any_name_is_restored_and_undone(server: Postgres
     options = options_for(server, name)
     kept = await dumped(options)
     server.csv("UPDATE t SET x = 2", database=f"dbname='{_escaped(name)}'")
-    into = await restored(options, kept.goal())
+    into = await restored(options, kept.task())
     plan = into.swap_plan()
     assert server.csv("SELECT x FROM t", database=f"dbname='{_escaped(name)}'") == [["1"]]
     assert all(len(each.encode()) <= 63 for each in (plan.staged, plan.before))
@@ -345,7 +345,7 @@ def _escaped(name: str) -> str:
 
 async def test_two_restores_into_one_database_meet(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
-    first, second = target(shop, kept.goal()), target(shop, kept.goal())
+    first, second = target(shop, kept.task()), target(shop, kept.task())
     await first.stage(lambda _done: None)
     with pytest.raises(BackupError, match="another restore into shop is running: pid"):
         await second.stage(lambda _done: None)

@@ -12,8 +12,9 @@ import msgspec
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.options import PostgresqlOptions
+from lilfox_tui.backup.plan import RestoreSpec
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, ManifestPart, PartKind, Status, detail_json
-from lilfox_tui.backup.source import RestoreTarget, SourceRestoreSpec
+from lilfox_tui.backup.source import RestoreTarget, RestoreTask
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.hosts.base import Host
 from tests.services.kept_parts import KeptParts
@@ -55,11 +56,11 @@ class DatabaseSet:
         for at in range(0, len(raw), _BLOCK):
             yield raw[at : at + _BLOCK]
 
-    def goal(self, **words: Any) -> SourceRestoreSpec:
-        """The whole set; ``words`` are the Goal's own. What its dump executes is right unless they say other."""
-        return SourceRestoreSpec(
-            set=self.found, parts=self.found.parts, blocks=self.blocks, **{"run_code": True, **words}
-        )
+    def task(self, *, place: str = "", scratch: bool = False, jobs: int = 2, **fields: Any) -> RestoreTask:
+        """The whole set; ``fields`` are the spec's own. What its dump executes is allowed unless they say other."""
+        places = {"database": place} if place else {}
+        spec = RestoreSpec(places=places, **{"run_code": True, **fields})
+        return RestoreTask(source="database", set=self.found, blocks=self.blocks, spec=spec, scratch=scratch, jobs=jobs)
 
     def saying(self, **detail: Any) -> DatabaseSet:
         """The same bytes, of which the manifest says something else."""
@@ -93,20 +94,20 @@ async def dumped(
     return DatabaseSet(raw, into.details, told=told)
 
 
-def target(options: PostgresqlOptions, goal: SourceRestoreSpec, host: Host | None = None) -> RestoreTarget:
+def target(options: PostgresqlOptions, task: RestoreTask, host: Host | None = None) -> RestoreTarget:
     """Where the set goes."""
-    made: RestoreTarget = postgresql.open_target("database", options, host or local(), goal)
+    made: RestoreTarget = postgresql.open_target(options, host or local(), task)
     return made
 
 
-async def restored(options: PostgresqlOptions, goal: SourceRestoreSpec) -> RestoreTarget:
+async def restored(options: PostgresqlOptions, task: RestoreTask) -> RestoreTarget:
     """Restores wholly, every check asked; the target has swapped (in a drill: compared, and taken away again)."""
-    into = target(options, goal)
+    into = target(options, task)
     assert bad(await into.checks()) == []
     try:
         await into.stage(lambda _done: None)
         assert (await into.compare()).differences == ()
-        if not goal.scratch:
+        if not task.scratch:
             await into.swap()
     finally:
         await into.discard()

@@ -204,14 +204,14 @@ class Trying:
         path.write_text(f"# Made\n\n1. Step\n\n   ```bash {json.dumps(attempt.attributes)}\n{lines}   ```\n")
         document = read(path)
         told = Told(self.box.folder / "jobs" / f"{self.protection}-{self._number}", self._number)
-        wish = RunRequest(
+        request = RunRequest(
             path=str(path),
             runbook=document.runbooks[0].id,
             sha256=document.sha256,
             config=str(self.config),
             read_only=self.protection == "flag",
         )
-        running = asyncio.ensure_future(job.run(told, msgspec.to_builtins(wish)))
+        running = asyncio.ensure_future(job.run(told, msgspec.to_builtins(request)))
         waiting = asyncio.ensure_future(told.listens.wait())
         await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()

@@ -35,7 +35,7 @@ async def restore(url: str, only: str) -> None:
             told.append(done)
             reached("half")
 
-    into = target(options, kept.goal(only=only))
+    into = target(options, kept.task(only=only))
     await into.checks()
     await into.stage(moved)
     comparison = await into.compare()

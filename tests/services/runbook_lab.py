@@ -89,7 +89,7 @@ class RunbookLab:
             document = read(self.path)
             assert not [problem for problem in document.problems if problem.severity == "error"], document.problems
             (runbook,) = document.runbooks
-        wish = RunRequest(
+        request = RunRequest(
             path=str(self.path),
             runbook=runbook.id,
             sha256=runbook.sha256,
@@ -98,7 +98,7 @@ class RunbookLab:
             values=values or {},
             resumes=resumes,
         )
-        return start(request_of(wish, runbook), module=module)
+        return start(request_of(request, runbook), module=module)
 
     def order(self, job: str, order: Order) -> None:
         """Gives it; raises OrderRefused."""
@@ -135,9 +135,9 @@ class RunbookLab:
         facts = list(decode_facts(EventReader(folder).read()))
         if not any(isinstance(fact, RunOpened) for fact in facts):
             return None
-        folding = RunReducer(persistence.read_snapshot(folder))
-        folding.take(facts)
-        return folding.state()
+        reducer = RunReducer(persistence.read_snapshot(folder))
+        reducer.take(facts)
+        return reducer.state()
 
     def until(self, job: str, what: str, step: int = 1, command: int = 1) -> CommandResult:
         """The last result of a command (counted from 1), once the command's state is ``what``."""

@@ -75,11 +75,11 @@ async def test_a_look_at_redis(monkeypatch: pytest.MonkeyPatch) -> None:
         options = RedisOptions(kind="redis", port=server.port, password=SecretRef("env:REDIS_PASSWORD"))
 
         async def connect_and_look() -> None:
-            way = RedisTransport(options, None)
+            transport = RedisTransport(options, None)
             try:
-                await way.ask(lambda client: client.info("all"))
+                await transport.ask(lambda client: client.info("all"))
             finally:
-                await way.close()
+                await transport.close()
 
         assert await cancelled_at_each_wait(connect_and_look) >= 4  # two libraries, connected, answered
 

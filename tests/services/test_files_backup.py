@@ -18,7 +18,7 @@ from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
 from tests.services.accounts import account, sudoers
 from tests.services.sshd import SshdLab, busybox_only, sshd_lab
-from tests.services.tree_sets import Shelf, dumped, refused, restored, snapshot, staged
+from tests.services.tree_sets import StoredTree, dumped, refused, restored, snapshot, staged
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +89,9 @@ def options(app: Path, **changes: object) -> FilesOptions:
 async def test_a_folder_comes_back_as_it_was(host: Host, app: Path, tmp_path: Path) -> None:
     uploads = app / "public" / "uploads"
     was = snapshot(uploads)
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    assert shelf.notes == []
-    part = shelf.parts["uploads_20231230_020000.tar"]
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    assert stored.notes == []
+    part = stored.parts["uploads_20231230_020000.tar"]
     assert part.detail["top"] == "public/uploads"
     assert (part.detail["files"], part.detail["folders"], part.detail["links"]) == (6, 4, 1)
     assert part.raw_bytes < 2_000_000  # the hole is not in it
@@ -100,7 +100,7 @@ async def test_a_folder_comes_back_as_it_was(host: Host, app: Path, tmp_path: Pa
     (uploads / "-rf *").write_text("changed since")
     (uploads / "new").write_text("made since")
     broken = snapshot(uploads)
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    target = files.open_target(options(app), host, stored.task())
     await staged(target)
     assert snapshot(uploads) == broken
     changes = {change.what: change for change in await target.changes()}
@@ -128,11 +128,11 @@ async def test_a_folder_comes_back_as_it_was(host: Host, app: Path, tmp_path: Pa
 async def test_one_file_comes_back_alone(host: Host, app: Path, tmp_path: Path) -> None:
     uploads = app / "public" / "uploads"
     was = snapshot(uploads)
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     picture = uploads / "2023" / "十二月" / "图.png"
     picture.write_bytes(b"broken")
     (uploads / "new").write_text("stays")
-    target = files.open_target("uploads", options(app), host, shelf.goal(only="2023/十二月/图.png"))
+    target = files.open_target(options(app), host, stored.task(only="2023/十二月/图.png"))
     await staged(target)
     assert [change.what for change in await target.changes()] == ["2023/十二月/图.png"]
     plan = target.swap_plan()
@@ -148,9 +148,9 @@ async def test_a_folder_that_is_gone_comes_back_with_its_rights(host: Host, app:
     uploads = app / "public" / "uploads"
     (uploads / "2023").chmod(0o751)
     was = snapshot(uploads)
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     shutil.rmtree(uploads / "2023")
-    await restored(files.open_target("uploads", options(app), host, shelf.goal(only="2023/十二月")))
+    await restored(files.open_target(options(app), host, stored.task(only="2023/十二月")))
     now = snapshot(uploads)
     assert now[b"2023"] == was[b"2023"]
     assert now["2023/十二月/图.png".encode()] == was["2023/十二月/图.png".encode()]
@@ -161,9 +161,9 @@ async def test_a_folder_that_is_gone_comes_back_with_its_rights(host: Host, app:
 async def test_a_hard_link_comes_back_alone(host: Host, app: Path, tmp_path: Path) -> None:
     uploads = app / "public" / "uploads"
     was = snapshot(uploads)
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     (uploads / "again.txt").unlink()
-    await restored(files.open_target("uploads", options(app), host, shelf.goal(only="again.txt")))
+    await restored(files.open_target(options(app), host, stored.task(only="again.txt")))
     assert snapshot(uploads) == was
     assert os.listdir(uploads.parent) == ["uploads"], "nothing of the staging is left"
 
@@ -171,8 +171,8 @@ async def test_a_hard_link_comes_back_alone(host: Host, app: Path, tmp_path: Pat
 @pytest.mark.fault("2.10")
 async def test_all_goes_to_another_place(host: Host, app: Path, tmp_path: Path) -> None:
     was = snapshot(app / "public" / "uploads")
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "elsewhere")))
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target(options(app), host, stored.task(place=str(tmp_path / "elsewhere")))
     await restored(target)
     assert snapshot(tmp_path / "elsewhere") == was
 
@@ -184,16 +184,16 @@ async def test_a_folder_with_an_odd_name_comes_back(host: Host, tmp_path: Path) 
     (folder / "f").write_text("here")
     was = snapshot(folder)
     wanted = FilesOptions(path=str(folder))
-    shelf = await dumped(files.open_source("odd", wanted, host), tmp_path / "set")
+    stored = await dumped(files.open_source("odd", wanted, host), tmp_path / "set")
     (folder / "f").unlink()
-    await restored(files.open_target("odd", wanted, host, shelf.goal()))
+    await restored(files.open_target(wanted, host, stored.task()))
     assert snapshot(folder) == was
 
 
 async def test_a_drill_leaves_nothing(host: Host, app: Path, tmp_path: Path) -> None:
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     was = snapshot(app)
-    target = files.open_target("uploads", options(app), host, shelf.goal(scratch=True))
+    target = files.open_target(options(app), host, stored.task(scratch=True))
     await target.checks()
     await staged(target)
     await target.discard()
@@ -201,8 +201,8 @@ async def test_a_drill_leaves_nothing(host: Host, app: Path, tmp_path: Path) -> 
 
 
 async def test_what_was_changed_after_staging_is_found(host: Host, app: Path, tmp_path: Path) -> None:
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal())
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target(options(app), host, stored.task())
     await staged(target)
     tree = Path(target.swap_plan().staged)
     (tree / "2023" / "plain.txt").write_text("other")
@@ -222,11 +222,11 @@ async def test_what_was_changed_after_staging_is_found(host: Host, app: Path, tm
 
 
 async def test_exclusions_leave_out(host: Host, app: Path, tmp_path: Path) -> None:
-    shelf = await dumped(
+    stored = await dumped(
         files.open_source("uploads", options(app, exclude=("*.png", "holes", "empty")), host), tmp_path / "set"
     )
-    part = shelf.goal().parts[0]
-    found = await files.read_content(part, shelf.blocks(part))
+    part = stored.task().parts[0]
+    found = await files.read_content(part, stored.blocks(part))
     assert (found.trouble, found.detail["files"], found.detail["folders"]) == ("", 4, 3)
 
 
@@ -234,12 +234,12 @@ async def test_exclusions_leave_out(host: Host, app: Path, tmp_path: Path) -> No
 async def test_the_configuration_comes_back(host: Host, app: Path, tmp_path: Path) -> None:
     wanted = ConfigOptions(root=str(app))
     was = snapshot(app)
-    shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
-    assert sorted(shelf.parts) == ["config_20231230_020000.tar", "env_20231230_020000"]
-    assert (shelf.folder / "env_20231230_020000").read_text() == "SECRET=1\n"
+    stored = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
+    assert sorted(stored.parts) == ["config_20231230_020000.tar", "env_20231230_020000"]
+    assert (stored.folder / "env_20231230_020000").read_text() == "SECRET=1\n"
     (app / ".env").write_text("SECRET=other\n")
     (app / "config" / "a.yaml").unlink()
-    target = config.open_target("config", wanted, host, shelf.goal())
+    target = config.open_target(wanted, host, stored.task())
     await staged(target)
     assert [change.what for change in await target.changes()] == [".env", "a.yaml"]
     plan = target.swap_plan()
@@ -255,10 +255,10 @@ async def test_the_configuration_comes_back(host: Host, app: Path, tmp_path: Pat
 
 async def test_the_environment_comes_back_alone(host: Host, app: Path, tmp_path: Path) -> None:
     wanted = ConfigOptions(root=str(app))
-    shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
+    stored = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
     (app / ".env").unlink()
     (app / "config" / "a.yaml").write_text("stays")
-    await restored(config.open_target("config", wanted, host, shelf.goal(only=".env")))
+    await restored(config.open_target(wanted, host, stored.task(only=".env")))
     assert (app / ".env").read_text() == "SECRET=1\n"
     assert (app / ".env").stat().st_mode & 0o777 == 0o600
     assert (app / "config" / "a.yaml").read_text() == "stays"
@@ -272,33 +272,33 @@ async def test_what_the_manual_s_scripts_left_is_restored(
     """``tar -czf X public/uploads/`` in the application's folder; no manifest, no order, no attributes."""
     uploads = app / "public" / "uploads"
     made = tar("-cf-", *argv, folder=app)
-    shelf = Shelf(tmp_path / "set")
-    shelf.old("uploads_20231230_020000.tar.gz", made)
-    part = shelf.goal().parts[0]
-    assert (await files.read_content(part, shelf.blocks(part))).detail["files"] == 6
+    stored = StoredTree(tmp_path / "set")
+    stored.old("uploads_20231230_020000.tar.gz", made)
+    part = stored.task().parts[0]
+    assert (await files.read_content(part, stored.blocks(part))).detail["files"] == 6
     was = {name: state[:1] + state[3:] for name, state in snapshot(uploads).items()}  # times are whole seconds there
     shutil.rmtree(uploads)
-    await restored(files.open_target("uploads", options(app, root=None), host, shelf.goal()))
+    await restored(files.open_target(options(app, root=None), host, stored.task()))
     assert {name: state[:1] + state[3:] for name, state in snapshot(uploads).items()} == was
 
 
 @pytest.mark.fault("2.3")
 async def test_an_empty_archive_of_the_manual_s_scripts_is_refused(host: Host, app: Path, tmp_path: Path) -> None:
     made = tar("-cf-", "-T/dev/null", folder=app)
-    shelf = Shelf(tmp_path / "set")
-    shelf.old("uploads_20231230_020000.tar.gz", made)
-    part = shelf.goal().parts[0]
-    assert "empty" in str((await files.read_content(part, shelf.blocks(part))).trouble)
-    assert "empty" in await refused(files.open_target("uploads", options(app), host, shelf.goal()))
+    stored = StoredTree(tmp_path / "set")
+    stored.old("uploads_20231230_020000.tar.gz", made)
+    part = stored.task().parts[0]
+    assert "empty" in str((await files.read_content(part, stored.blocks(part))).trouble)
+    assert "empty" in await refused(files.open_target(options(app), host, stored.task()))
 
 
 async def test_the_manual_s_script_restores_what_is_written_in_its_format(
     host: Host, app: Path, tmp_path: Path
 ) -> None:
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     was = snapshot(app / "public" / "uploads")
     (tmp_path / "root").mkdir()
-    tar("-xpf", str(shelf.folder / "uploads_20231230_020000.tar"), folder=tmp_path / "root")
+    tar("-xpf", str(stored.folder / "uploads_20231230_020000.tar"), folder=tmp_path / "root")
     assert snapshot(tmp_path / "root" / "public" / "uploads") == was
 
 
@@ -314,7 +314,7 @@ async def test_tar_of_a_folder_that_went_away_fails(host: Host, app: Path, tmp_p
     source = files.open_source("uploads", options(app), host)
     shutil.rmtree(app / "public")
     with pytest.raises(BackupError, match="uploads"):
-        await source.dump(Shelf(tmp_path / "set"))
+        await source.dump(StoredTree(tmp_path / "set"))
 
 
 async def test_a_host_with_busybox_alone_is_told(lab: SshdLab, app: Path) -> None:
@@ -332,11 +332,11 @@ async def test_another_account_than_root_is_told_what_it_cannot_give(lab: SshdLa
     here = open_host("h", HostConfig(local=True), SshConfig())
     uploads = app / "public" / "uploads"
     os.chown(uploads / "holes", 33, 33)
-    shelf = await dumped(files.open_source("uploads", options(app), here), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), here), tmp_path / "set")
     with account("/bin/sh", file=".profile") as user:
         home = home_of(user)
         host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
-        target = files.open_target("uploads", options(app), host, shelf.goal(place=str(home / "uploads")))
+        target = files.open_target(options(app), host, stored.task(place=str(home / "uploads")))
         checks = await target.checks()
         owners = next(str(check.found) for check in checks if str(check.about) == "owners")
         assert "root:root (10)" in owners
@@ -359,9 +359,9 @@ async def test_sudo_reads_and_restores_as_root(lab: SshdLab, app: Path, tmp_path
     with account("/bin/sh", file=".profile") as user, sudoers(f"{user} ALL=(root) NOPASSWD: ALL"):
         host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
         wanted = options(app, sudo=True)
-        shelf = await dumped(files.open_source("uploads", wanted, host), tmp_path / "set")
+        stored = await dumped(files.open_source("uploads", wanted, host), tmp_path / "set")
         (uploads / "-rf *").unlink()
-        target = files.open_target("uploads", wanted, host, shelf.goal())
+        target = files.open_target(wanted, host, stored.task())
         await staged(target)
         swap = target.swap_plan()
         await target.swap()
@@ -377,14 +377,14 @@ async def test_rights_of_programs_are_dropped_unless_told(host: Host, app: Path,
     uploads = app / "public" / "uploads"
     (uploads / "-rf *").chmod(0o6755)
     os.setxattr(uploads / "holes", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
-    target = files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "dropped")))
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    target = files.open_target(options(app), host, stored.task(place=str(tmp_path / "dropped")))
     assert any("2 files are dropped" in str(check.found) for check in await target.checks())
     await target.discard()
-    await restored(files.open_target("uploads", options(app), host, shelf.goal(place=str(tmp_path / "dropped"))))
+    await restored(files.open_target(options(app), host, stored.task(place=str(tmp_path / "dropped"))))
     assert (tmp_path / "dropped" / "-rf *").stat().st_mode & 0o7777 == 0o755
     assert os.listxattr(tmp_path / "dropped" / "holes") == []
     kept = options(app, setuid=True)
-    await restored(files.open_target("uploads", kept, host, shelf.goal(place=str(tmp_path / "kept"))))
+    await restored(files.open_target(kept, host, stored.task(place=str(tmp_path / "kept"))))
     assert (tmp_path / "kept" / "-rf *").stat().st_mode & 0o7777 == 0o6755
     assert os.listxattr(tmp_path / "kept" / "holes") == ["security.capability"]

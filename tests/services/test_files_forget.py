@@ -50,11 +50,11 @@ def options(app: Path) -> FilesOptions:
 
 async def restored(app: Path, tmp_path: Path, host: Host, **goal: Any) -> Swap:
     """What was swapped, with something else there before."""
-    shelf = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
+    stored = await dumped(files.open_source("uploads", options(app), host), tmp_path / "set")
     (app / U / "shut").chmod(0o755)
     (app / U / "shut" / "a.txt").write_text("since")
     (app / U / "shut").chmod(0o555)
-    target: RestoreTarget = files.open_target("uploads", options(app), host, shelf.goal(**goal))
+    target: RestoreTarget = files.open_target(options(app), host, stored.task(**goal))
     await staged(target)
     swap = target.swap_plan()
     await target.swap()
@@ -104,8 +104,8 @@ async def test_both_of_a_configuration_are_let_go(app: Path, tmp_path: Path, hos
     (app / "config").mkdir()
     (app / "config" / "a").write_text("then")
     wanted = ConfigOptions(root=str(app))
-    shelf = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
-    target = config.open_target("config", wanted, host, shelf.goal())
+    stored = await dumped(config.open_source("config", wanted, host), tmp_path / "set", "config")
+    target = config.open_target(wanted, host, stored.task())
     await staged(target)
     swap = target.swap_plan()
     await target.swap()

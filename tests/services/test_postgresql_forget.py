@@ -39,7 +39,7 @@ def shop(server: Postgres) -> Iterator[PostgresqlOptions]:
 async def swapped(server: Postgres, shop: PostgresqlOptions, only: str = "") -> Swap:
     kept = await dumped(shop)
     script(server, "DELETE FROM users WHERE id > 10", "shop")
-    return (await restored(shop, kept.goal(only=only))).swap_plan()
+    return (await restored(shop, kept.task(only=only))).swap_plan()
 
 
 async def why_not(server: Postgres, swap: Swap) -> str:
@@ -78,7 +78,7 @@ async def test_several_databases_are_let_go_together_or_not_at_all(server: Postg
     await source(server, databases=["one", "two"]).dump(into)
 
     options = options_for(server, "", databases=["one", "two"])
-    swap = (await restored(options, DatabaseSet(into.raw, into.details).goal())).swap_plan()
+    swap = (await restored(options, DatabaseSet(into.raw, into.details).task())).swap_plan()
     (renames,) = swap.also
     with holding(server, COUNT, renames.before), pytest.raises(BackupError, match=f"{renames.before} is in use: pid"):
         await postgresql.forget(swap, local())

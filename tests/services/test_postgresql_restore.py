@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lilfox_tui.backup.options import PostgresqlOptions
 from lilfox_tui.backup.sets.model import FoundPart
-from lilfox_tui.backup.source import RestoreChange, SourceRestoreSpec
+from lilfox_tui.backup.source import RestoreChange, RestoreTask
 from lilfox_tui.backup.sources import postgresql
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import UsageError
@@ -74,7 +74,7 @@ async def test_a_database_comes_back_whole_and_what_was_there_is_kept_until_it_i
     kept = await dumped(shop)
     before = server.csv(COUNTS, database="shop")
     script(server, DAMAGE, "shop")
-    into = await restored(shop, kept.goal())
+    into = await restored(shop, kept.task())
 
     assert server.csv(COUNTS, database="shop") == before
     [then, now] = databases(server)
@@ -99,7 +99,7 @@ async def test_a_script_comes_back_as_an_archive_does(
     kept = await dumped(shop, manual=manual, told=told)
     before = server.csv(COUNTS, database="shop")
     script(server, DAMAGE, "shop")
-    await restored(shop, kept.goal())
+    await restored(shop, kept.task())
     assert server.csv(COUNTS, database="shop") == before
 
 
@@ -113,7 +113,7 @@ async def test_a_database_that_is_gone_is_made_as_the_set_has_it(server: Postgre
     """)
     before, kept = server.csv(OF_ITSELF), await dumped(shop)
     server.csv("DROP DATABASE shop")
-    into = await restored(shop, kept.goal())
+    into = await restored(shop, kept.task())
 
     assert [sorted(row) for row in _settings(server.csv(OF_ITSELF))] == [sorted(row) for row in _settings(before)]
     plan = into.swap_plan()
@@ -131,7 +131,7 @@ async def test_a_drill_leaves_nothing_and_touches_nothing(server: Postgres, shop
     kept = await dumped(shop)
     script(server, DAMAGE, "shop")
     seen: list[list[str]] = []
-    into = target(shop, kept.goal(scratch=True))
+    into = target(shop, kept.task(scratch=True))
     assert bad(await into.checks()) == []
     await into.stage(lambda _done: seen.append(databases(server)))
     assert any(name.startswith("lilfox_drill_shop_") for names in seen for name in names)
@@ -145,7 +145,7 @@ async def test_a_drill_leaves_nothing_and_touches_nothing(server: Postgres, shop
 
 async def test_it_comes_back_to_another_place_when_one_is_named(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
-    into = await restored(shop, kept.goal(place=options_for(server, "other shop").url))
+    into = await restored(shop, kept.task(place=options_for(server, "other shop").url))
     assert databases(server) == ["other shop", "shop"]
     assert into.swap_plan().target == "other shop"
     assert server.csv(COUNTS, database="other shop") == server.csv(COUNTS, database="shop")
@@ -161,7 +161,7 @@ async def test_several_databases_are_swapped_together_or_not_at_all(server: Post
     for name in ("one", "two"):
         script(server, "UPDATE t SET x = 'changed'", name)
 
-    into = await restored(options, kept.goal())
+    into = await restored(options, kept.task())
     assert server.csv("SELECT x FROM t", database="one") == [["one"]]
     assert server.csv("SELECT x FROM t", database="two") == [["two"]]
     await postgresql.undo(into.swap_plan(), local())
@@ -169,14 +169,14 @@ async def test_several_databases_are_swapped_together_or_not_at_all(server: Post
     assert server.csv("SELECT x FROM t", database="two") == [["changed"]]
     without_others(server)
     with pytest.raises(UsageError, match="not among the target databases: one"):
-        target(options_for(server, "one"), kept.goal())
+        target(options_for(server, "one"), kept.task())
 
 
 async def test_what_would_change_is_told_by_table(server: Postgres, shop: PostgresqlOptions) -> None:
     kept = await dumped(shop)
     script(server, "DELETE FROM users WHERE id = 400; INSERT INTO log VALUES ('x'); UPDATE orders SET u = 1", "shop")
     script(server, "CREATE TABLE later (x int); INSERT INTO later VALUES (1)", "shop")
-    changes = await target(shop, kept.goal()).changes()
+    changes = await target(shop, kept.task()).changes()
     assert set(changes) == {
         RestoreChange("public.users", "999 rows", "1000 rows"),
         RestoreChange("public.orders", "499 rows", "500 rows"),
@@ -184,7 +184,7 @@ async def test_what_would_change_is_told_by_table(server: Postgres, shop: Postgr
         RestoreChange("public.later", "1 row", "absent", lost_rows=1),
     }
     server.csv("DROP DATABASE shop")
-    assert await target(shop, kept.goal()).changes() == [RestoreChange("shop", "-", "3 tables")]
+    assert await target(shop, kept.task()).changes() == [RestoreChange("shop", "-", "3 tables")]
 
 
 async def test_where_the_host_has_no_room_the_archive_is_restored_as_it_comes(
@@ -193,7 +193,7 @@ async def test_where_the_host_has_no_room_the_archive_is_restored_as_it_comes(
     kept = await dumped(shop)
     monkeypatch.setattr("lilfox_tui.backup.postgresql.load.MARGIN_BYTES", 1 << 60)
     done: list[int] = []
-    into = target(shop, kept.goal(scratch=True))
+    into = target(shop, kept.task(scratch=True))
     await into.stage(done.append)
     assert (await into.compare()).differences == ()
     await into.discard()
@@ -215,7 +215,7 @@ async def test_nothing_more_is_decoded_for_a_database_that_cannot_be_made(
         finally:
             ended[0] = True
 
-    into = target(options_for(server, user="reader"), replace(kept.goal(), blocks=blocks))
+    into = target(options_for(server, user="reader"), replace(kept.task(), blocks=blocks))
     with pytest.raises(BackupError, match="permission denied to create database"):
         await asyncio.wait_for(into.stage(lambda _done: None), 60)
     await into.discard()
@@ -224,8 +224,8 @@ async def test_nothing_more_is_decoded_for_a_database_that_cannot_be_made(
     assert databases(server) == ["shop"]
 
 
-def one_table(kept: DatabaseSet, only: str = "users") -> SourceRestoreSpec:
-    return kept.goal(only=only)
+def one_table(kept: DatabaseSet, only: str = "users") -> RestoreTask:
+    return kept.task(only=only)
 
 
 @pytest.mark.parametrize("manual", [False, True], ids=["archive", "script"])

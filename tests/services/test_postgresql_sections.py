@@ -67,7 +67,7 @@ async def test_everything_that_a_database_can_hold_comes_back_in_sections(
     kept = await dumped(shop)
     assert len(kept.bytes_of_database) > load.HEAD_BYTES
     told: list[int] = []
-    into = target(shop, kept.goal(scratch=True))
+    into = target(shop, kept.task(scratch=True))
     await into.stage(told.append)
     comparison = await into.compare()
     await into.discard()
@@ -77,7 +77,7 @@ async def test_everything_that_a_database_can_hold_comes_back_in_sections(
     assert runs == [("coming", SECTIONS), ("kept", ["--section=post-data"])]
     assert told == sorted(told)
     assert told[-1] == len(kept.bytes_of_database)
-    await restored(shop, kept.goal())
+    await restored(shop, kept.task())
 
 
 async def test_where_the_table_of_contents_is_longer_than_what_is_kept_of_it_the_archive_comes_again(
@@ -86,7 +86,7 @@ async def test_where_the_table_of_contents_is_longer_than_what_is_kept_of_it_the
     monkeypatch.setattr(load, "HEAD_BYTES", 1)
     monkeypatch.setattr("tests.services.database_sets._BLOCK", 1000)
     kept = await dumped(shop)
-    await restored(shop, kept.goal(scratch=True))
+    await restored(shop, kept.task(scratch=True))
     assert runs == [("coming", SECTIONS), ("coming", ["--section=post-data"])]
 
 
@@ -97,7 +97,7 @@ async def test_an_index_that_cannot_be_made_fails_the_restore(
     raw = kept.bytes_of_database
     twice = raw.replace(b"19999\t", b"19998\t", 1)
     assert twice != raw
-    into = target(shop, kept.with_bytes(twice).goal(scratch=True))
+    into = target(shop, kept.with_bytes(twice).task(scratch=True))
     with pytest.raises(BackupError, match=r"could not create unique index|many_pkey"):
         await into.stage(lambda _done: None)
     await into.discard()
@@ -112,7 +112,7 @@ async def test_a_row_that_differs_is_told_also_of_a_table_that_was_counted_ahead
     raw = kept.bytes_of_database
     one = raw.replace(b"7\t8f14e45fceea167a5a36dedd4bea2543", b"7\t8f14e45fceea167a5a36dedd4bea2544", 1)
     assert one != raw
-    into = target(shop, kept.with_bytes(one).goal(scratch=True))
+    into = target(shop, kept.with_bytes(one).task(scratch=True))
     await into.stage(lambda _done: None)
     assert (await into.compare()).differences == (
         "public.many: same number of rows, but the content differs from the dump",

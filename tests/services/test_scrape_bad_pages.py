@@ -152,7 +152,7 @@ async def test_a_gzip_bomb_ends_block_by_block() -> None:
         serving(page(bomb, head=TEXT + "Content-Encoding: gzip\r\n")) as port,
         scraping(port, kept, limits=ScrapeLimits(body_bytes=4 << 20)) as scraper,
     ):
-        await scraper._request._way.connect()
+        await scraper._request._transport.connect()
         tracemalloc.start()
         try:
             await scraper.scrape_once()

@@ -15,14 +15,16 @@ from typing import Any
 
 from msgspec import structs
 
+from lilfox_tui.backup.plan import RestoreSpec
+from lilfox_tui.backup.restores.restore import BlocksOf
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, ManifestPart, PartKind, Status, detail_json
-from lilfox_tui.backup.source import BackupSource, RestoreTarget, SourceRestoreSpec, StoredPart
+from lilfox_tui.backup.source import BackupSource, RestoreTarget, RestoreTask, StoredPart
 from lilfox_tui.core.i18n import Message
 
 BLOCK = 256 * 1024
 
 
-class Shelf:
+class StoredTree:
     """An ``PartSink``, and what reads its parts again."""
 
     def __init__(self, folder: Path, kind: str = "files") -> None:
@@ -88,7 +90,14 @@ class Shelf:
             while block := await asyncio.to_thread(file.read, BLOCK):
                 yield block
 
-    def goal(self, **changes: Any) -> SourceRestoreSpec:
+    def task(
+        self,
+        *,
+        only: str = "",
+        place: str = "",
+        scratch: bool = False,
+        blocks: BlocksOf | None = None,
+    ) -> RestoreTask:
         """All parts, to where they were; those of :meth:`old` without a word of a manifest."""
         parts = tuple(
             FoundPart(
@@ -98,17 +107,17 @@ class Shelf:
             for part in self.parts.values()
         )  # fmt: skip
         found = BackupSet(id="s_20231230_020000", created=self.created, status=Status.INTACT, parts=parts)
-        settings: dict[str, Any] = {"set": found, "parts": parts, "blocks": self.blocks}
-        return SourceRestoreSpec(**(settings | changes))
+        spec = RestoreSpec(only=only, places={"s": place} if place else {})
+        return RestoreTask(source="s", set=found, blocks=blocks or self.blocks, spec=spec, scratch=scratch)
 
 
-async def dumped(source: BackupSource, folder: Path, kind: str = "files") -> Shelf:
+async def dumped(source: BackupSource, folder: Path, kind: str = "files") -> StoredTree:
     """What ``source`` puts; its checks must let it."""
     bad = [check for check in await source.checks() if check.state == "bad"]
     assert not bad, bad
-    shelf = Shelf(folder, kind)
-    await source.dump(shelf)
-    return shelf
+    stored = StoredTree(folder, kind)
+    await source.dump(stored)
+    return stored
 
 
 async def staged(target: RestoreTarget) -> None:

@@ -39,17 +39,17 @@ def open_backend(_name: str, options: Options, host: Host | None) -> Arq:
 class Arq:
     """See :class:`~lilfox_tui.backends.model.Backend`."""
 
-    def __init__(self, options: Options, way: RedisTransport) -> None:
-        self._names, self._way = options.queues, way
+    def __init__(self, options: Options, transport: RedisTransport) -> None:
+        self._names, self._transport = options.queues, transport
         self._backlog = Backlog(options.length)
 
     async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
-        return self._backlog.reading(await self._way.ask(self._look))
+        return self._backlog.reading(await self._transport.ask(self._look))
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""
-        await self._way.close()
+        await self._transport.close()
 
     async def _look(self, client: Any) -> list[Queue]:
         """By the server's own clock: a job is due by the worker's, which is seldom this machine's."""

@@ -49,19 +49,19 @@ def open_backend(_name: str, options: Options, host: Host | None) -> Celery:
 class Celery:
     """See :class:`~lilfox_tui.backends.model.Backend`."""
 
-    def __init__(self, options: Options, way: RedisTransport) -> None:
-        self._options, self._way = options, way
+    def __init__(self, options: Options, transport: RedisTransport) -> None:
+        self._options, self._transport = options, transport
         self._backlog = Backlog(options.length)
         self._names: tuple[str, ...] = options.queues
         self._due = 0.0
 
     async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
-        return self._backlog.reading(await self._way.ask(self._look))
+        return self._backlog.reading(await self._transport.ask(self._look))
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""
-        await self._way.close()
+        await self._transport.close()
 
     async def _look(self, client: Any) -> list[Queue]:
         prefix, now = self._options.prefix, time.monotonic()

@@ -42,19 +42,19 @@ def open_backend(_name: str, options: Options, host: Host | None) -> Pybreaker:
 class Pybreaker:
     """See :class:`~lilfox_tui.backends.model.Backend`."""
 
-    def __init__(self, options: Options, way: RedisTransport) -> None:
-        self._given, self._way = options.namespaces, way
+    def __init__(self, options: Options, transport: RedisTransport) -> None:
+        self._given, self._transport = options.namespaces, transport
         self._names = options.namespaces
         self._due = 0.0
         self._trips = TripCounter()
 
     async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
-        return self._trips.reading(await self._way.ask(self._look))
+        return self._trips.reading(await self._transport.ask(self._look))
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""
-        await self._way.close()
+        await self._transport.close()
 
     async def _look(self, client: Any) -> list[Breaker]:
         now = time.monotonic()

@@ -76,14 +76,14 @@ def open_backend(_name: str, options: Options, host: Host | None) -> RedisServer
 class RedisServer:
     """See :class:`~lilfox_tui.backends.model.Backend`."""
 
-    def __init__(self, options: Options, way: RedisTransport) -> None:
-        self._options, self._way = options, way
+    def __init__(self, options: Options, transport: RedisTransport) -> None:
+        self._options, self._transport = options, transport
         self._rises = CounterDeltas()
 
     async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
         at = datetime.now(UTC)
-        info = await self._way.ask(lambda client: client.info("all"))
+        info = await self._transport.ask(lambda client: client.info("all"))
         rises = self._rises.take({name: number for name in _COUNTERS if (number := _number(info, name)) is not None})
         values = dict(_values(info, rises))
         return BackendReading(
@@ -96,7 +96,7 @@ class RedisServer:
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""
-        await self._way.close()
+        await self._transport.close()
 
     def _findings(self, info: Info, rises: Mapping[str, float]) -> Iterator[Finding]:
         options = self._options

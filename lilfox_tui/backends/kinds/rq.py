@@ -40,18 +40,18 @@ def open_backend(_name: str, options: Options, host: Host | None) -> Rq:
 class Rq:
     """See :class:`~lilfox_tui.backends.model.Backend`."""
 
-    def __init__(self, options: Options, way: RedisTransport) -> None:
-        self._way = way
+    def __init__(self, options: Options, transport: RedisTransport) -> None:
+        self._transport = transport
         self._backlog = Backlog(options.length)
 
     async def read(self) -> BackendReading:
         """See :meth:`Backend.read`."""
-        queues, workers = await self._way.ask(_look)
+        queues, workers = await self._transport.ask(_look)
         return self._backlog.reading(queues, facts=(BackendFact("workers", tr("workers"), workers, "count"),))
 
     async def close(self) -> None:
         """See :meth:`Backend.close`."""
-        await self._way.close()
+        await self._transport.close()
 
 
 async def _look(client: Any) -> tuple[list[Queue], int]:

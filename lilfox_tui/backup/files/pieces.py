@@ -177,14 +177,14 @@ done
 class FolderPiece:
     """See :class:`~lilfox_tui.backup.files.restore.RestorePiece`."""
 
-    def __init__(self, wish: PieceSpec) -> None:
-        self.wish = wish
+    def __init__(self, spec: PieceSpec) -> None:
+        self.spec = spec
         self.needed_bytes = 0
         self.needed_files = 0
         self._index = Index()
         self._prefix = b""
         self._digest = b""
-        self._only = os.fsencode(wish.only).strip(b"/")
+        self._only = os.fsencode(spec.only).strip(b"/")
         self._others: frozenset[bytes] = frozenset()
         self._root = False
         self._at = ""
@@ -194,17 +194,17 @@ class FolderPiece:
 
     async def scan(self, look: PathFacts, most_bytes: int | None) -> list[Check]:
         """See :meth:`RestorePiece.scan`."""
-        wish, self._root = self.wish, look.root
+        spec, self._root = self.spec, look.root
         self._there = look["kind"] != "nothing"
-        about = tr("{part} for {target}", part=clean(wish.part.name), target=clean(wish.target))
+        about = tr("{part} for {target}", part=clean(spec.part.name), target=clean(spec.target))
         self._index.clear("archive")
         self.needed_bytes = 0
-        if look["kind"] not in ("nothing", "folder") and not wish.scratch:
+        if look["kind"] not in ("nothing", "folder") and not spec.scratch:
             return [Check(about, "bad", tr("the target exists and is not a folder"), tr("move it out of the way"))]
-        judge = BelowTop(wish)
+        judge = BelowTop(spec)
         sieve = TarFilter(judge, index=self._index, most=most_bytes)
         try:
-            async with aclosing(wish.blocks(wish.part)) as blocks:
+            async with aclosing(spec.blocks()) as blocks:
                 async for block in blocks:
                     sieve.take(block)
                     self.needed_bytes += len(block)
@@ -219,26 +219,26 @@ class FolderPiece:
         files = ntr("{count} file", "{count} files", found.files)
         folders = ntr("{count} folder", "{count} folders", found.folders)
         checks = [Check(about, "good", tr("{files}, {folders}", files=files, folders=folders))]
-        if self._there and not wish.scratch:
-            await list_folder(wish.host, wish.target, self._index, sudo=wish.options.sudo)
-        if self._only and not wish.scratch:
+        if self._there and not spec.scratch:
+            await list_folder(spec.host, spec.target, self._index, sudo=spec.options.sudo)
+        if self._only and not spec.scratch:
             checks += await self._find_only()
         return checks + losses(self._index, judge, root=look.root)
 
     async def changes(self) -> list[RestoreChange]:
         """See :meth:`RestorePiece.changes`. Files of the same size and time count as equal here: nothing is read."""
-        return changes(self._index, self._only, self.wish.created)
+        return changes(self._index, self._only, self.spec.task.set.created)
 
     async def stage(self, moved: Callable[[int], None]) -> None:
         """See :meth:`RestorePiece.stage`."""
-        self._staging = staging = self.wish.staging()
+        self._staging = staging = self.spec.staging()
         await staging.make(datetime.now())  # noqa: DTZ005 - names hold local time, as the manual's do
-        safe = SafeMembers(self._prefix, links_out=self.wish.options.links_out, setuid=self.wish.options.setuid)
+        safe = SafeMembers(self._prefix, links_out=self.spec.options.links_out, setuid=self.spec.options.setuid)
         sieve = TarFilter(safe, rename=self._staged, most=2**62)
-        async with aclosing(self.wish.blocks(self.wish.part)) as blocks:
+        async with aclosing(self.spec.blocks()) as blocks:
             await staging.extract(filtered(counted(blocks, moved), sieve))
         if sieve.digest() != self._digest:
-            raise another_stream(self.wish.part)
+            raise another_stream(self.spec.part)
         await staging.sync()
 
     async def compare(self) -> Comparison:
@@ -258,8 +258,8 @@ class FolderPiece:
         """See :meth:`RestorePiece.renames`."""
         assert self._staging is not None
         below = f"/{self._at}" if self._at else ""
-        before = self._staging.before(self.wish.name) + below if self._there else ""
-        return Renames(self.wish.target + below, f"{self._staging.path}/{TREE.decode()}{below}", before)
+        before = self._staging.before(self.spec.name) + below if self._there else ""
+        return Renames(self.spec.target + below, f"{self._staging.path}/{TREE.decode()}{below}", before)
 
     async def discard(self) -> None:
         """See :meth:`RestorePiece.discard`."""
@@ -295,7 +295,7 @@ class FolderPiece:
                     about,
                     "bad",
                     tr("not found"),
-                    tr("write its path relative to {target}", target=clean(self.wish.target)),
+                    tr("write its path relative to {target}", target=clean(self.spec.target)),
                 )
             ]
         self._others = frozenset(
@@ -304,8 +304,8 @@ class FolderPiece:
         if not self._there:
             return [Check(about, "good", tr("found"))]
         parts = os.fsdecode(self._only).split("/")
-        done = await self.wish.host.run_script(
-            _KINDS_ON_THE_WAY, [self.wish.target, *parts], sudo=self.wish.options.sudo
+        done = await self.spec.host.run_script(
+            _KINDS_ON_THE_WAY, [self.spec.target, *parts], sudo=self.spec.options.sudo
         )
         kinds = done.stdout.decode().split()
         for depth, kind in enumerate(kinds[:-1], 1):
@@ -352,8 +352,8 @@ class _Counted:
 class FilePiece:
     """See :class:`~lilfox_tui.backup.files.restore.RestorePiece`."""
 
-    def __init__(self, wish: PieceSpec) -> None:
-        self.wish = wish
+    def __init__(self, spec: PieceSpec) -> None:
+        self.spec = spec
         self.needed_bytes = 0
         self.needed_files = 1
         self._digest = ""
@@ -363,12 +363,12 @@ class FilePiece:
     async def scan(self, look: PathFacts, most_bytes: int | None) -> list[Check]:
         """See :meth:`RestorePiece.scan`."""
         self._there = look["kind"] != "nothing"
-        about = tr("{part} for {target}", part=clean(self.wish.part.name), target=clean(self.wish.target))
-        if look["kind"] not in ("nothing", "file") and not self.wish.scratch:
+        about = tr("{part} for {target}", part=clean(self.spec.part.name), target=clean(self.spec.target))
+        if look["kind"] not in ("nothing", "file") and not self.spec.scratch:
             return [Check(about, "bad", tr("the target exists and is not a file"), tr("move it out of the way"))]
         counted_now = _Counted()
         try:
-            async with aclosing(self.wish.blocks(self.wish.part)) as blocks:
+            async with aclosing(self.spec.blocks()) as blocks:
                 async for _ in counted_now.passing(blocks):
                     if most_bytes is not None and counted_now.bytes > most_bytes:
                         return [Check(about, "bad", tr("not enough room for it"), tr("make room"))]
@@ -379,27 +379,27 @@ class FilePiece:
 
     async def changes(self) -> list[RestoreChange]:
         """See :meth:`RestorePiece.changes`. The content is compared and never shown: it holds secrets."""
-        wish = self.wish
-        done = await wish.host.run_script(_STATE, [wish.target], sudo=wish.options.sudo)
+        spec = self.spec
+        done = await spec.host.run_script(_STATE, [spec.target], sudo=spec.options.sudo)
         words = done.stdout.decode("ascii", "replace").split()
         then = str(tr("{count} bytes", count=self.needed_bytes))
         if len(words) < 3:
-            return [RestoreChange(wish.name, "", then)]
+            return [RestoreChange(spec.name, "", then)]
         if words[2] == self._digest:
             return []
         modified = time_at(whole(words[1]))
         now = str(tr("{count} bytes, modified {at}", count=words[0], at=f"{modified.astimezone():%Y-%m-%d %H:%M:%S}"))
-        return [RestoreChange(wish.name, now, then, modified > wish.created)]
+        return [RestoreChange(spec.name, now, then, modified > spec.task.set.created)]
 
     async def stage(self, moved: Callable[[int], None]) -> None:
         """See :meth:`RestorePiece.stage`."""
-        self._staging = staging = self.wish.staging()
+        self._staging = staging = self.spec.staging()
         await staging.make(datetime.now())  # noqa: DTZ005 - names hold local time, as the manual's do
         counted_now = _Counted()
-        async with aclosing(self.wish.blocks(self.wish.part)) as blocks:
-            await staging.write(counted_now.passing(counted(blocks, moved)), self.wish.target)
+        async with aclosing(self.spec.blocks()) as blocks:
+            await staging.write(counted_now.passing(counted(blocks, moved)), self.spec.target)
         if counted_now.digest.hexdigest() != self._digest:
-            raise another_stream(self.wish.part)
+            raise another_stream(self.spec.part)
 
     async def compare(self) -> Comparison:
         """See :meth:`RestorePiece.compare`."""
@@ -409,14 +409,14 @@ class FilePiece:
             async for block in blocks:
                 digest.update(block)
         same = digest.hexdigest() == self._digest
-        differences = () if same else (str(tr("{name} has different content", name=self.wish.name)),)
-        return Comparison(differences, str(tr("the content of {name}", name=self.wish.name)))
+        differences = () if same else (str(tr("{name} has different content", name=self.spec.name)),)
+        return Comparison(differences, str(tr("the content of {name}", name=self.spec.name)))
 
     def renames(self) -> Renames:
         """See :meth:`RestorePiece.renames`."""
         assert self._staging is not None
-        before = self._staging.before(self.wish.name) if self._there else ""
-        return Renames(self.wish.target, f"{self._staging.path}/{FILE}", before)
+        before = self._staging.before(self.spec.name) if self._there else ""
+        return Renames(self.spec.target, f"{self._staging.path}/{FILE}", before)
 
     def close(self) -> None:
         """See :meth:`RestorePiece.close`."""

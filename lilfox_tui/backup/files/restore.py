@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -37,9 +36,9 @@ from lilfox_tui.backup.source import (
     Comparison,
     Renames,
     RestoreChange,
+    RestoreTask,
     RetainedItem,
     Settled,
-    SourceRestoreSpec,
     Standing,
     Swap,
 )
@@ -56,13 +55,20 @@ class PieceSpec(Struct, frozen=True, kw_only=True):
     """What is to be put where. ``target`` is an absolute path; ``only`` a path below it, empty for the whole."""
 
     host: Host
-    part: FoundPart
-    blocks: Callable[[FoundPart], AsyncGenerator[bytes, None]]
-    target: str
     options: FileTreeOptions
-    created: datetime
+    task: RestoreTask
+    part: FoundPart
+    target: str
     only: str = ""
-    scratch: bool = False
+
+    @property
+    def scratch(self) -> bool:
+        """Whether it is a drill."""
+        return self.task.scratch
+
+    def blocks(self) -> AsyncGenerator[bytes, None]:
+        """The part's raw bytes from the store."""
+        return self.task.blocks(self.part)
 
     @property
     def parent(self) -> str:
@@ -82,7 +88,7 @@ class PieceSpec(Struct, frozen=True, kw_only=True):
 class RestorePiece(Protocol):
     """The calls come in this order; ``discard`` may come at any time."""
 
-    wish: PieceSpec
+    spec: PieceSpec
     needed_bytes: int
     """Of room, once it was scanned."""
     needed_files: int
@@ -142,13 +148,13 @@ class BelowTop:
     member shares with the end of the target's path (``public/uploads`` of ``/srv/lilfox/public/uploads``), or that
     member."""
 
-    def __init__(self, wish: PieceSpec) -> None:
-        said = wish.part.said.detail.get("top") if wish.part.said is not None else None
+    def __init__(self, spec: PieceSpec) -> None:
+        said = spec.part.said.detail.get("top") if spec.part.said is not None else None
         self.prefix = os.fsencode(said) if isinstance(said, str) else b""
         self.dropped_rights = 0
         """Files that had set-user-ID or set-group-ID bits, or capabilities, and will not."""
-        self._target = os.fsencode(wish.target)
-        self._options = wish.options
+        self._target = os.fsencode(spec.target)
+        self._options = spec.options
         self._safe = self._below(self.prefix) if isinstance(said, str) else None
 
     def judged(self, member: TarMember) -> TarMember | None:
@@ -185,19 +191,19 @@ class FilesRestore:
         self,
         host: Host,
         options: FileTreeOptions,
-        goal: SourceRestoreSpec,
+        task: RestoreTask,
         pieces: list[RestorePiece],
         missing: list[Check],
     ) -> None:
-        self._host, self._options, self._goal, self._pieces, self._missing = host, options, goal, pieces, missing
+        self._host, self._options, self._task, self._pieces, self._missing = host, options, task, pieces, missing
         self._swapped = False
-        places = " + ".join(clean(piece.wish.target) for piece in pieces)
+        places = " + ".join(clean(piece.spec.target) for piece in pieces)
         self.where = places if options.host is None else f"{options.host}:{places}"
 
     @property
     def replaces(self) -> tuple[str, ...]:
         """See :attr:`RestoreTarget.replaces`."""
-        return tuple(piece.wish.target for piece in self._pieces)
+        return tuple(piece.spec.target for piece in self._pieces)
 
     async def checks(self) -> list[Check]:
         """See :meth:`RestoreTarget.checks`. The whole archive is read here: what must not be restored is found before
@@ -205,17 +211,17 @@ class FilesRestore:
         found = list(self._missing)
         programs: list[Check] = []
         for piece in self._pieces:
-            wish = piece.wish
-            look = await inspect_place(self._host, wish.parent, wish.target, sudo=self._options.sudo)
+            spec = piece.spec
+            look = await inspect_place(self._host, spec.parent, spec.target, sudo=self._options.sudo)
             programs = programs or program_checks(self._host, look)
-            place = _place_checks(wish, look)
+            place = _place_checks(spec, look)
             found += place
             if any(check.state == "bad" for check in (*place, *programs)):
                 continue
             free = int(look["bytes"]) if look["bytes"].isdigit() else None
-            found += await piece.scan(look, _most(wish, free))
+            found += await piece.scan(look, _most(spec, free))
             found.append(_room(piece, look, free))
-        if not self._goal.scratch and all(check.state != "bad" for check in found):
+        if not self._task.scratch and all(check.state != "bad" for check in found):
             found += await self._newer()
         return programs + found
 
@@ -243,7 +249,7 @@ class FilesRestore:
         first, *others = (piece.renames() for piece in self._pieces)
         return Swap(
             kind=self._options.kind,
-            set=self._goal.set.id,
+            set=self._task.set.id,
             target=first.target,
             staged=first.staged,
             before=first.before,
@@ -321,16 +327,16 @@ def _rights(options: dict[str, Any]) -> _Rights:
     return msgspec.convert(options, _Rights)
 
 
-def _place_checks(wish: PieceSpec, look: PathFacts) -> list[Check]:
-    about = tr("target {target}", target=clean(wish.target))
-    if not wish.name or wish.name in (".", ".."):
+def _place_checks(spec: PieceSpec, look: PathFacts) -> list[Check]:
+    about = tr("target {target}", target=clean(spec.target))
+    if not spec.name or spec.name in (".", ".."):
         return [Check(about, "bad", tr("it has no name to swap"), tr("name the folder itself"))]
     if look["parent"] != "folder":
         return [
             Check(
                 about,
                 "bad",
-                tr("{parent} does not exist", parent=clean(wish.parent)),
+                tr("{parent} does not exist", parent=clean(spec.parent)),
                 tr("create it, or correct the path"),
             )
         ]
@@ -339,13 +345,13 @@ def _place_checks(wish: PieceSpec, look: PathFacts) -> list[Check]:
             Check(
                 about,
                 "bad",
-                tr("no write permission for {parent}", parent=clean(wish.parent)),
+                tr("no write permission for {parent}", parent=clean(spec.parent)),
                 tr("a restore is staged next to the existing data: grant write permission there, or set sudo: true"),
             )
         ]
     devices = look["devices"].split()
     apart = len(devices) == 2 and devices[0] != devices[1]
-    if (apart or look["mounted"]) and not wish.scratch:
+    if (apart or look["mounted"]) and not spec.scratch:
         return [
             Check(
                 about,
@@ -366,14 +372,14 @@ def _place_checks(wish: PieceSpec, look: PathFacts) -> list[Check]:
     return [Check(about, "good", tr("it can be swapped"))]
 
 
-def _most(wish: PieceSpec, free: int | None) -> int | None:
+def _most(spec: PieceSpec, free: int | None) -> int | None:
     """So many bytes of content an archive may hold: as the manifest says, or what there is room for."""
-    said = wish.part.said.detail.get("bytes") if wish.part.said is not None else None
+    said = spec.part.said.detail.get("bytes") if spec.part.said is not None else None
     return said if isinstance(said, int) else free
 
 
 def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:
-    about = tr("room for {target}", target=clean(piece.wish.target))
+    about = tr("room for {target}", target=clean(piece.spec.target))
     inodes = look["inodes"].split()
     if free is not None and free < piece.needed_bytes:
         have, need = human_bytes(free), human_bytes(piece.needed_bytes)

@@ -256,27 +256,29 @@ WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_sche
 
 
 async def changes_of(
-    access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget, *, table: str = ""
+    access: ServerAccess, info: ServerInfo, target: DatabaseTarget, *, table: str = ""
 ) -> list[RestoreChange]:
     """A line for each table that would change (of ``table`` alone where one is given), most rows first.
 
     Raises BackupError, HostError.
     """
-    live = ground.databases.get(aim.database)
-    said = aim.detail.content
+    live = info.databases.get(target.database)
+    said = target.detail.content
     if live is None:
         tables = None if said is None else ntr("{count} table", "{count} tables", len(said.tables))
-        return [RestoreChange(clean(aim.database), "-", str(tables or tr("the set does not record its content")))]
+        return [RestoreChange(clean(target.database), "-", str(tables or tr("the set does not record its content")))]
     if said is None:
         return [
-            RestoreChange(clean(aim.database), str(tr("is replaced")), str(tr("the set does not record its content")))
+            RestoreChange(
+                clean(target.database), str(tr("is replaced")), str(tr("the set does not record its content"))
+            )
         ]
     about = live.size_bytes > COUNTED_UP_TO_BYTES
     if about:
-        [rows] = await Psql(access).ask(_ESTIMATES, database=aim.database)
+        [rows] = await Psql(access).ask(_ESTIMATES, database=target.database)
         now = {row["name"]: TableContent(row["rows"]) for row in rows}
     else:
-        now = dict((await content_of(access, aim.database, ground.server.version_num, said)).tables)
+        now = dict((await content_of(access, target.database, info.server.version_num, said)).tables)
     names = [table] if table else [*said.tables, *(name for name in now if name not in said.tables)]
     changes = [change for name in names for change in _change(name, now.get(name), said.tables.get(name), about=about)]
     return sorted(changes, key=lambda change: not change.newer)

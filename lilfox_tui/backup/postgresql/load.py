@@ -14,7 +14,7 @@ from lilfox_tui.backup.postgresql.plain import PlainDump, PlainReader, safe_scri
 from lilfox_tui.backup.postgresql.psql import DatabaseTarget, PersistentPsql, variable
 from lilfox_tui.backup.postgresql.restore_checks import fitting, missing_tablespaces
 from lilfox_tui.backup.postgresql.server_info import ServerInfo
-from lilfox_tui.backup.source import SourceRestoreSpec
+from lilfox_tui.backup.source import RestoreTask
 from lilfox_tui.backup.store import BackupError, BrokenSet
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
@@ -253,11 +253,11 @@ _SHARE_OF_ROWS = 0.7
 
 async def restore_part(
     access: ServerAccess,
-    ground: ServerInfo,
-    claim: PersistentPsql,
-    aim: DatabaseTarget,
+    info: ServerInfo,
+    lock: PersistentPsql,
+    target: DatabaseTarget,
     staged: str,
-    goal: SourceRestoreSpec,
+    task: RestoreTask,
     moved: Moved,
     make: Callable[[], Awaitable[None]],
     passes: Sequence[Sequence[str]] = ((),),
@@ -272,19 +272,21 @@ async def restore_part(
 
     Raises BackupError, BrokenSet, HostError.
     """
-    if aim.plain:
+    if target.plain:
         await make()
-        return await _restore_script(access, ground, aim, staged, goal, moved, heard)
-    programs = fitting(access.clients, ground.server, aim)
+        return await _restore_script(access, info, target, staged, task, moved, heard)
+    programs = fitting(access.clients, info.server, target)
     if programs is None:
-        raise BackupError(tr("no pg_restore on {host} can restore {part}", host=access.host.name, part=aim.part.name))
-    common = ["--no-tablespaces"] if missing_tablespaces(ground, aim) else []
-    archive = _Archive(access, programs, claim, aim, staged, goal, ground.server.version_num, common, moved, heard)
+        raise BackupError(
+            tr("no pg_restore on {host} can restore {part}", host=access.host.name, part=target.part.name)
+        )
+    common = ["--no-tablespaces"] if missing_tablespaces(info, target) else []
+    archive = _Archive(access, programs, lock, target, staged, task, info.server.version_num, common, moved, heard)
     async with folder_on(access) as folder:
         if len(passes) == 1 and archive.raw_bytes > HEAD_BYTES and folder.holds(HEAD_BYTES):
             await make()
             await archive.restore_by_sections(folder, ahead)
-        elif goal.jobs > 1 and folder.holds(archive.raw_bytes or None):
+        elif task.jobs > 1 and folder.holds(archive.raw_bytes or None):
             await archive.restore_kept(folder, make, passes)
         else:
             await make()
@@ -300,26 +302,26 @@ class _Archive:
         self,
         access: ServerAccess,
         programs: ClientPrograms,
-        claim: PersistentPsql,
-        aim: DatabaseTarget,
+        lock: PersistentPsql,
+        target: DatabaseTarget,
         staged: str,
-        goal: SourceRestoreSpec,
+        task: RestoreTask,
         version_num: int,
         common: Sequence[str],
         moved: Moved,
         heard: Callable[[ExecutedCodeFinder], None],
     ) -> None:
         self._heard = heard
-        self._access, self._programs, self._claim = access, programs, claim
-        self._aim, self._staged, self._goal = aim, staged, goal
+        self._access, self._programs, self._lock = access, programs, lock
+        self._target, self._staged, self._task = target, staged, task
         self._version_num, self._common, self._moved = version_num, common, moved
-        self.raw_bytes = aim.part.said.raw_bytes if aim.part.said is not None else 0
+        self.raw_bytes = target.part.said.raw_bytes if target.part.said is not None else 0
         """0 where nobody knows."""
 
     async def _blocks(self) -> AsyncGenerator[bytes, None]:
         """The archive, of which nothing comes before its table of contents was looked through."""
         async with (
-            aclosing(self._goal.blocks(self._aim.part)) as blocks,
+            aclosing(self._task.blocks(self._target.part)) as blocks,
             aclosing(looked_through(blocks, self._heard)) as passed,
         ):
             async for block in passed:
@@ -386,8 +388,8 @@ class _Archive:
 
     async def _restore_kept(self, path: str, words: Sequence[str], done: float) -> None:
         """``done``: the share of the time that has passed."""
-        words, jobs = [*self._common, *words], self._goal.jobs
-        async with _growing(self._claim, self._staged, self._aim, self.raw_bytes, self._moved, done):
+        words, jobs = [*self._common, *words], self._task.jobs
+        async with _growing(self._lock, self._staged, self._target, self.raw_bytes, self._moved, done):
             await restore_archive(self._access, self._programs, path, self._staged, self._version_num, words, jobs)
 
     def _shared(self, share: float) -> Moved:
@@ -396,19 +398,19 @@ class _Archive:
 
 async def _restore_script(
     access: ServerAccess,
-    ground: ServerInfo,
-    aim: DatabaseTarget,
+    info: ServerInfo,
+    target: DatabaseTarget,
     staged: str,
-    goal: SourceRestoreSpec,
+    task: RestoreTask,
     moved: Moved,
     heard: Callable[[ExecutedCodeFinder], None],
 ) -> PlainDump:
     found: list[PlainDump] = []
-    async with aclosing(goal.blocks(aim.part)) as blocks:
+    async with aclosing(task.blocks(target.part)) as blocks:
         script = safe_script(_counted(blocks, moved), PlainReader(heard=heard), found)
-        await run_script(access, script, staged, settings_of(ground.server.version_num), STAGING_ONLY)
+        await run_script(access, script, staged, settings_of(info.server.version_num), STAGING_ONLY)
     if not found:
-        raise BrokenSet(tr("{part}: psql ended before the script did", part=aim.part.name))
+        raise BrokenSet(tr("{part}: psql ended before the script did", part=target.part.name))
     return found[0]
 
 
@@ -422,16 +424,16 @@ async def _counted(blocks: AsyncGenerator[bytes, None], moved: Moved) -> AsyncIt
 
 @asynccontextmanager
 async def _growing(
-    claim: PersistentPsql, staged: str, aim: DatabaseTarget, raw_bytes: int, moved: Moved, before: float
+    lock: PersistentPsql, staged: str, target: DatabaseTarget, raw_bytes: int, moved: Moved, before: float
 ) -> AsyncIterator[None]:
     """Tells progress by the size that the database has come to; ``before`` is the share of what came first."""
-    whole = aim.detail.size_bytes
+    whole = target.detail.size_bytes
     ended = asyncio.Event()
 
     async def look() -> None:
-        await claim.tell(variable("growing", staged))
+        await lock.tell(variable("growing", staged))
         while whole and not ended.is_set():
-            [row] = await claim.ask("SELECT pg_database_size(:'growing') AS bytes")
+            [row] = await lock.ask("SELECT pg_database_size(:'growing') AS bytes")
             done = max(before, min(1.0, row["bytes"] / whole))
             moved(round(raw_bytes * done))
             with suppress(TimeoutError):

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.sets.model import FoundPart
-from lilfox_tui.backup.source import SourceRestoreSpec
+from lilfox_tui.backup.source import RestoreTask
 from lilfox_tui.backup.store import BackupError, BrokenSet
 from lilfox_tui.core.errors import HostUnreachable, LinkLost, UsageError
 from lilfox_tui.core.i18n import Message, listed, tr
@@ -389,19 +389,19 @@ class DatabaseTarget(Struct, frozen=True, kw_only=True):
         return self.part.kind == "postgresql-plain"
 
 
-def database_targets(goal: SourceRestoreSpec, databases: Sequence[str]) -> tuple[DatabaseTarget, ...]:
-    """The database parts of the goal. ``databases`` are those that the options or the place name: one takes any single
+def database_targets(task: RestoreTask, databases: Sequence[str]) -> tuple[DatabaseTarget, ...]:
+    """The database parts of the task. ``databases`` are those that the options or the place name: one takes any single
     part, several are found again by their names in the set.
 
     Raises UsageError where a part has no database to go to, BrokenSet for a manifest that tells nonsense.
     """
-    parts = [part for part in goal.parts if part.kind in DATABASE_KINDS]
+    parts = [part for part in task.parts if part.kind in DATABASE_KINDS]
     if not parts:
-        raise UsageError(tr("{set} has no part with a database", set=goal.set.id))
-    details = [_detail(goal, part) for part in parts]
+        raise UsageError(tr("{set} has no part with a database", set=task.set.id))
+    details = [_detail(task, part) for part in parts]
     if len(parts) == 1 and len(databases) == 1:
         return (DatabaseTarget(part=parts[0], detail=details[0], database=databases[0]),)
-    aims = []
+    targets = []
     for part, detail in zip(parts, details, strict=True):
         if detail.database not in databases:
             raise UsageError(
@@ -409,23 +409,23 @@ def database_targets(goal: SourceRestoreSpec, databases: Sequence[str]) -> tuple
                    part=part.name, name=clean(detail.database), names=clean(listed(databases))),
                 tr("List it under databases:, or restore a single part."),
             )  # fmt: skip
-        aims.append(DatabaseTarget(part=part, detail=detail, database=detail.database))
-    return tuple(aims)
+        targets.append(DatabaseTarget(part=part, detail=detail, database=detail.database))
+    return tuple(targets)
 
 
-def globals_of(goal: SourceRestoreSpec) -> FoundPart | None:
+def globals_of(task: RestoreTask) -> FoundPart | None:
     """The part that holds roles and tablespaces."""
-    return next((part for part in goal.parts if part.kind == GLOBALS_KIND), None)
+    return next((part for part in task.parts if part.kind == GLOBALS_KIND), None)
 
 
-def _detail(goal: SourceRestoreSpec, part: FoundPart) -> DatabaseDetail:
+def _detail(task: RestoreTask, part: FoundPart) -> DatabaseDetail:
     """What the manifest tells; of a set without one what its proof says was counted."""
     said = part.said.detail if part.said is not None else None
     if said is None:
-        proof = goal.set.proof
+        proof = task.set.proof
         said = {} if proof is None else proof.detail.get(part.name, {})
     try:
         return database_detail({"database": "", **said})
     except msgspec.ValidationError as error:
         raise BrokenSet(tr("{set}: its description of {part} is invalid: {reason}",
-                           set=goal.set.id, part=part.name, reason=error)) from None  # fmt: skip
+                           set=task.set.id, part=part.name, reason=error)) from None  # fmt: skip

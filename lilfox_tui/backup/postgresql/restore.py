@@ -62,8 +62,8 @@ from lilfox_tui.backup.source import (
     Comparison,
     Renames,
     RestoreChange,
+    RestoreTask,
     Settled,
-    SourceRestoreSpec,
     Standing,
     Swap,
     standing_of,
@@ -113,8 +113,8 @@ class StagedDatabases(Struct, frozen=True, kw_only=True):
     """What was begun: everything that later calls need of it."""
 
     access: ServerAccess
-    ground: ServerInfo
-    claim: PersistentPsql
+    info: ServerInfo
+    lock: PersistentPsql
     stamp: str
     restoring: ServerAccess
     """By which dumps are run."""
@@ -125,9 +125,9 @@ class StagedDatabases(Struct, frozen=True, kw_only=True):
 class DatabaseRestore:
     """See :class:`~lilfox_tui.backup.source.RestoreTarget`: all databases of one source."""
 
-    def __init__(self, way: ServerRoute, goal: SourceRestoreSpec, databases: Sequence[str]) -> None:
-        self._way, self._goal = way, goal
-        self._aims = database_targets(goal, databases)
+    def __init__(self, route: ServerRoute, task: RestoreTask, databases: Sequence[str]) -> None:
+        self._route, self._task = route, task
+        self._targets = database_targets(task, databases)
         self._clients: HostClients | None = None
         """As the checks found them."""
         self._stack = AsyncExitStack()
@@ -141,111 +141,113 @@ class DatabaseRestore:
     @property
     def where(self) -> str:
         """``lilfox, db-1:5432``"""
-        names = clean(listed(aim.database for aim in self._aims))
-        if self._goal.scratch:
-            return str(tr("a scratch database on {server}", server=self._way.connection.server))
-        return str(tr("database {names} on {host}", names=names, host=self._way.host.name))
+        names = clean(listed(target.database for target in self._targets))
+        if self._task.scratch:
+            return str(tr("a scratch database on {server}", server=self._route.connection.server))
+        return str(tr("database {names} on {host}", names=names, host=self._route.host.name))
 
     @property
     def replaces(self) -> tuple[str, ...]:
         """See :attr:`RestoreTarget.replaces`."""
-        return tuple(aim.database for aim in self._aims)
+        return tuple(target.database for target in self._targets)
 
     async def checks(self) -> list[Check]:
         """See :meth:`RestoreTarget.checks`."""
         try:
-            async with self._way.opened() as access:
+            async with self._route.opened() as access:
                 self._clients = access.clients
                 await self._read_untold()
-                ground = await read_server_info(Psql(access))
-                checks = about_server(ground, self._aims, self._goal, self._way.connection.server)
-                if self._way.restorer is not None:
-                    checks += await self._check_restorer(access, ground)
-                for aim in self._aims:
-                    checks += await self._checks_of(access, ground, aim)
-                checks += await about_room(access, ground, [(aim, _form(aim, ground)) for aim in self._aims])
-                return checks + about_leftovers(ground, [aim.database for aim in self._aims])
+                info = await read_server_info(Psql(access))
+                checks = about_server(info, self._targets, self._task, self._route.connection.server)
+                if self._route.restorer is not None:
+                    checks += await self._check_restorer(access, info)
+                for target in self._targets:
+                    checks += await self._checks_of(access, info, target)
+                checks += await about_room(access, info, [(target, _form(target, info)) for target in self._targets])
+                return checks + about_leftovers(info, [target.database for target in self._targets])
         except LilFoxError as error:
-            about = tr("database server {server}", server=self._way.connection.server)
+            about = tr("database server {server}", server=self._route.connection.server)
             return [Check(about, "bad", error.message, error.hint)]
 
     async def changes(self) -> list[RestoreChange]:
         """See :meth:`RestoreTarget.changes`."""
-        async with self._way.opened() as access:
+        async with self._route.opened() as access:
             await self._read_untold()
-            ground = await read_server_info(Psql(access))
-            return [change for aim in self._aims for change in await changes_of(access, ground, aim)]
+            info = await read_server_info(Psql(access))
+            return [change for target in self._targets for change in await changes_of(access, info, target)]
 
     async def stage(self, moved: Callable[[int], None]) -> None:
         """See :meth:`RestoreTarget.stage`."""
-        access = await self._stack.enter_async_context(self._way.opened(self._clients))
-        ground = await read_server_info(Psql(access))
-        names = [aim.database for aim in self._aims]
-        stamp = free_stamp(datetime.now(UTC), local_zone(), names, set(ground.databases))
-        staged = [self._staged(aim, stamp) for aim in self._aims]
-        claim = await self._stack.enter_async_context(
-            restore_lock(access, ground.server.version_num, staged if self._goal.scratch else [*names, *staged])
+        access = await self._stack.enter_async_context(self._route.opened(self._clients))
+        info = await read_server_info(Psql(access))
+        names = [target.database for target in self._targets]
+        stamp = free_stamp(datetime.now(UTC), local_zone(), names, set(info.databases))
+        staged = [self._staged(target, stamp) for target in self._targets]
+        lock = await self._stack.enter_async_context(
+            restore_lock(access, info.server.version_num, staged if self._task.scratch else [*names, *staged])
         )
-        restoring = await self._stack.enter_async_context(self._way.opened_to_restore(access))
-        if self._way.restorer is not None:
-            refuse_restore_role(await self._check_restorer(access, ground))
+        restoring = await self._stack.enter_async_context(self._route.opened_to_restore(access))
+        if self._route.restorer is not None:
+            refuse_restore_role(await self._check_restorer(access, info))
         self._staging = StagedDatabases(
-            access=access, ground=ground, claim=claim, stamp=stamp, restoring=restoring, powers=self._powers(ground)
+            access=access, info=info, lock=lock, stamp=stamp, restoring=restoring, powers=self._powers(info)
         )
-        for left in ground.leftovers:
+        for left in info.leftovers:
             if left.target in names:
-                await drop(Psql(access), ground.server, left.name)
+                await drop(Psql(access), info.server, left.name)
         done = 0
-        for number, (aim, name) in enumerate(zip(self._aims, staged, strict=True)):
+        for number, (target, name) in enumerate(zip(self._targets, staged, strict=True)):
             self._made.append(name)
-            make = partial(create, Psql(access), name, aim.database, self._made_as(aim, ground))
-            dump = await self._restore(self._staging, aim, name, _after(moved, done), make)
-            if dump is not None and aim.detail.content is None:
-                self._aims = _with(
-                    self._aims, number, structs.replace(aim, detail=_untold(dump.detail(), dump.inserts))
+            make = partial(create, Psql(access), name, target.database, self._made_as(target, info))
+            dump = await self._restore(self._staging, target, name, _after(moved, done), make)
+            if dump is not None and target.detail.content is None:
+                self._targets = _with(
+                    self._targets, number, structs.replace(target, detail=_untold(dump.detail(), dump.inserts))
                 )
-            done += aim.part.said.raw_bytes if aim.part.said is not None else 0
+            done += target.part.said.raw_bytes if target.part.said is not None else 0
 
     async def compare(self) -> Comparison:
         """See :meth:`RestoreTarget.compare`."""
         staging = self._begun()
         differences: list[str] = []
         compared: list[str] = []
-        for aim in self._aims:
-            staged = self._staged(aim, staging.stamp)
+        for target in self._targets:
+            staged = self._staged(target, staging.stamp)
             ahead = self._ahead.get(staged)
-            found = await compare_database(staging.access, staging.ground.server, staged, aim.detail, ahead)
+            found = await compare_database(staging.access, staging.info.server, staged, target.detail, ahead)
             differences += found.differences
             compared.append(found.compared)
         return Comparison(tuple(differences), clauses(compared))
 
     def swap_plan(self) -> Swap:
         """See :meth:`RestoreTarget.swap_plan`."""
-        first, *others = [self._renames(aim) for aim in self._aims]
+        first, *others = [self._renames(target) for target in self._targets]
         return Swap(
             kind="postgresql",
-            set=self._goal.set.id,
+            set=self._task.set.id,
             target=first.target,
             staged=first.staged,
             before=first.before,
             also=tuple(others),
-            host=self._way.host_name,
-            options=self._way.options,
-            end_sessions=self._goal.end_sessions,
+            host=self._route.host_name,
+            options=self._route.options,
+            end_sessions=self._task.spec.end_sessions,
         )
 
     async def swap(self) -> None:
         """See :meth:`RestoreTarget.swap`."""
         staging = self._begun()
         steps: list[RenameStep] = []
-        for aim in self._aims:
-            renames = self._renames(aim)
+        for target in self._targets:
+            renames = self._renames(target)
             if renames.before:
                 steps.append(RenameStep(renames.target, renames.before))
-            carried = await current_settings(staging.claim, aim.database) or recorded_settings(aim.detail)
-            given = structs.replace(carried, owner=carried.owner or staging.ground.server.role)
+            carried = await current_settings(staging.lock, target.database) or recorded_settings(target.detail)
+            given = structs.replace(carried, owner=carried.owner or staging.info.server.role)
             steps.append(RenameStep(renames.staged, renames.target, given=given, ours=True))
-        await rename(staging.access, staging.ground.server, staging.claim, steps, end_sessions=self._goal.end_sessions)
+        await rename(
+            staging.access, staging.info.server, staging.lock, steps, end_sessions=self._task.spec.end_sessions
+        )
         self._made.clear()
         await self._stack.aclose()
 
@@ -253,7 +255,7 @@ class DatabaseRestore:
         """See :meth:`RestoreTarget.discard`."""
         try:
             if self._made and self._staging is not None:
-                await self._drop_made(self._staging.ground)
+                await self._drop_made(self._staging.info)
         finally:
             await self._stack.aclose()
 
@@ -264,56 +266,56 @@ class DatabaseRestore:
     async def _restore(
         self,
         staging: StagedDatabases,
-        aim: DatabaseTarget,
+        target: DatabaseTarget,
         name: str,
         moved: Callable[[int], None],
         make: Callable[[], Awaitable[None]],
     ) -> PlainDump | None:
         ahead = None
-        if aim.detail.content is not None:
-            ahead = EarlyCounter(staging.access, name, staging.ground.server.version_num, aim.detail.content)
+        if target.detail.content is not None:
+            ahead = EarlyCounter(staging.access, name, staging.info.server.version_num, target.detail.content)
             self._ahead[name] = ahead
             self._stack.push_async_callback(ahead.leave)
         return await restore_part(
             staging.restoring,
-            staging.ground,
-            staging.claim,
-            aim,
+            staging.info,
+            staging.lock,
+            target,
             name,
-            self._goal,
+            self._task,
             moved,
             make,
             ahead=ahead,
-            heard=barring(aim.part.name, staging.powers, allowed=self._allowed),
+            heard=barring(target.part.name, staging.powers, allowed=self._allowed),
         )
 
     @property
     def _allowed(self) -> bool:
-        return self._goal.run_code or self._way.run_code
+        return self._task.spec.run_code or self._route.run_code
 
-    def _powers(self, ground: ServerInfo) -> tuple[str, ...]:
+    def _powers(self, info: ServerInfo) -> tuple[str, ...]:
         """Rights beyond the database of who runs the dumps: none of a role that was looked at for that."""
-        return () if self._way.restorer is not None else ground.powers
+        return () if self._route.restorer is not None else info.powers
 
-    async def _check_restorer(self, access: ServerAccess, ground: ServerInfo) -> list[Check]:
-        assert self._way.restorer is not None
-        checks, self._member_of = await about_restore_role(Psql(access), ground, self._way.restorer.user)
+    async def _check_restorer(self, access: ServerAccess, info: ServerInfo) -> list[Check]:
+        assert self._route.restorer is not None
+        checks, self._member_of = await about_restore_role(Psql(access), info, self._route.restorer.user)
         return checks
 
-    def _made_as(self, aim: DatabaseTarget, ground: ServerInfo) -> DatabaseTemplate:
+    def _made_as(self, target: DatabaseTarget, info: ServerInfo) -> DatabaseTemplate:
         """What the staging database is made with: it belongs to who runs the dump until it is put in place."""
-        form = _form(aim, ground)
-        restorer = self._way.restorer
+        form = _form(target, info)
+        restorer = self._route.restorer
         if restorer is None or form.owner in self._member_of:
             return form
         return structs.replace(form, owner=restorer.user)
 
-    async def _drop_made(self, ground: ServerInfo) -> None:
+    async def _drop_made(self, info: ServerInfo) -> None:
         """By a way of its own: the one that staged may be what failed."""
         try:
-            async with self._way.opened() as access:
+            async with self._route.opened() as access:
                 for name in self._made:
-                    await drop(Psql(access), ground.server, name)
+                    await drop(Psql(access), info.server, name)
         except LilFoxError as error:
             raise BackupError(
                 tr("the staged databases could not be removed ({names}): {reason}",
@@ -323,38 +325,38 @@ class DatabaseRestore:
             ) from None  # fmt: skip
         self._made.clear()
 
-    async def _checks_of(self, access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
-        form = _form(aim, ground)
-        executed = await executed_in(aim, self._goal)
+    async def _checks_of(self, access: ServerAccess, info: ServerInfo, target: DatabaseTarget) -> list[Check]:
+        form = _form(target, info)
+        executed = await executed_in(target, self._task)
         return [
-            *about_versions(ground, aim, access.clients),
-            *about_code(aim, executed, self._powers(ground), allowed=self._allowed),
-            *await about_target(access, ground, aim, self._goal),
-            *about_roles(ground, aim, form, globals_of(self._goal)),
-            *about_extensions(ground, aim),
-            *about_tablespaces(ground, aim),
-            *await about_locale(Psql(access), ground, aim, form),
+            *about_versions(info, target, access.clients),
+            *about_code(target, executed, self._powers(info), allowed=self._allowed),
+            *await about_target(access, info, target, self._task),
+            *about_roles(info, target, form, globals_of(self._task)),
+            *about_extensions(info, target),
+            *about_tablespaces(info, target),
+            *await about_locale(Psql(access), info, target, form),
         ]
 
     async def _read_untold(self) -> None:
         """Reads scripts of which nothing is known yet."""
-        for number, aim in enumerate(self._aims):
-            if aim.plain and aim.part.said is None and aim.detail.content is None:
-                async with aclosing(self._goal.blocks(aim.part)) as blocks:
+        for number, target in enumerate(self._targets):
+            if target.plain and target.part.said is None and target.detail.content is None:
+                async with aclosing(self._task.blocks(target.part)) as blocks:
                     dump = await read_plain(blocks)
                 detail = _untold(dump.detail(), dump.inserts)
-                self._aims = _with(self._aims, number, structs.replace(aim, detail=detail))
+                self._targets = _with(self._targets, number, structs.replace(target, detail=detail))
 
-    def _staged(self, aim: DatabaseTarget, stamp: str) -> str:
-        return drill_name(aim.database, stamp) if self._goal.scratch else restored_name(aim.database, stamp)
+    def _staged(self, target: DatabaseTarget, stamp: str) -> str:
+        return drill_name(target.database, stamp) if self._task.scratch else restored_name(target.database, stamp)
 
-    def _renames(self, aim: DatabaseTarget) -> Renames:
+    def _renames(self, target: DatabaseTarget) -> Renames:
         staging = self._begun()
-        there = aim.database in staging.ground.databases
+        there = target.database in staging.info.databases
         return Renames(
-            target=aim.database,
-            staged=self._staged(aim, staging.stamp),
-            before=before_name(aim.database, staging.stamp) if there else "",
+            target=target.database,
+            staged=self._staged(target, staging.stamp),
+            before=before_name(target.database, staging.stamp) if there else "",
         )
 
     def _begun(self) -> StagedDatabases:
@@ -368,12 +370,12 @@ def _drop_by_hand(name: str) -> str:
     return f'DROP DATABASE "{quoted}"'
 
 
-def _form(aim: DatabaseTarget, ground: ServerInfo) -> DatabaseTemplate:
-    return form_of(aim, ground.databases.get(aim.database))
+def _form(target: DatabaseTarget, info: ServerInfo) -> DatabaseTemplate:
+    return form_of(target, info.databases.get(target.database))
 
 
-def _with(aims: tuple[DatabaseTarget, ...], number: int, aim: DatabaseTarget) -> tuple[DatabaseTarget, ...]:
-    return (*aims[:number], aim, *aims[number + 1 :])
+def _with(targets: tuple[DatabaseTarget, ...], number: int, target: DatabaseTarget) -> tuple[DatabaseTarget, ...]:
+    return (*targets[:number], target, *targets[number + 1 :])
 
 
 def _untold(detail: DatabaseDetail, inserts: int) -> DatabaseDetail:
@@ -388,17 +390,17 @@ def _after(moved: Callable[[int], None], before: int) -> Callable[[int], None]:
 # Databases whose renames did not come to their end: what is in place, finishing, undoing.
 
 
-async def undo_databases(way: ServerRoute, swap: Swap) -> None:
+async def undo_databases(route: ServerRoute, swap: Swap) -> None:
     """What was there before has its name again; what was restored keeps the name it was staged under.
 
     Raises BackupError with everything as it is now, HostError.
     """
-    async with way.opened() as access:
+    async with route.opened() as access:
         psql = Psql(access)
-        ground = await read_server_info(psql)
-        there = set(ground.databases)
+        info = await read_server_info(psql)
+        there = set(info.databases)
         pairs = swap.renames
-        async with restore_lock(access, ground.server.version_num, [pair.target for pair in pairs]) as claim:
+        async with restore_lock(access, info.server.version_num, [pair.target for pair in pairs]) as lock:
             if all(_as_before(pair, there) for pair in pairs):
                 return
             lost = [pair.before for pair in pairs if pair.before and pair.before not in there]
@@ -412,19 +414,19 @@ async def undo_databases(way: ServerRoute, swap: Swap) -> None:
                     steps.append(RenameStep(pair.target, pair.staged))
                 if pair.before:
                     steps.append(RenameStep(pair.before, pair.target))
-            await rename(access, ground.server, claim, steps, end_sessions=swap.end_sessions)
+            await rename(access, info.server, lock, steps, end_sessions=swap.end_sessions)
 
 
-async def settle_databases(way: ServerRoute, swap: Swap) -> Settled:
+async def settle_databases(route: ServerRoute, swap: Swap) -> Settled:
     """The renames are one transaction: they were made, or not at all, and then what was staged is taken away.
 
     Raises BackupError, HostError.
     """
-    async with way.opened() as access:
+    async with route.opened() as access:
         psql = Psql(access)
-        ground = await read_server_info(psql)
+        info = await read_server_info(psql)
         pairs = swap.renames
-        async with restore_lock(access, ground.server.version_num, [pair.target for pair in pairs]):
+        async with restore_lock(access, info.server.version_num, [pair.target for pair in pairs]):
             there = set(await databases_of(psql, database=MEETING))
             if not any(pair.staged in there for pair in pairs) and all(
                 pair.target in there and (not pair.before or pair.before in there) for pair in pairs
@@ -440,13 +442,13 @@ async def settle_databases(way: ServerRoute, swap: Swap) -> Settled:
             left = {left.name for left in await leftovers(psql)}
             for pair in pairs:
                 if pair.staged in left:
-                    await drop(psql, ground.server, pair.staged)
+                    await drop(psql, info.server, pair.staged)
             return "undone"
 
 
-async def standing_of_databases(way: ServerRoute, swap: Swap) -> list[Standing]:
+async def standing_of_databases(route: ServerRoute, swap: Swap) -> list[Standing]:
     """What is in place of each database. Raises BackupError, HostError."""
-    async with way.opened() as access:
+    async with route.opened() as access:
         known = await databases_of(Psql(access), database=MEETING)
     return [
         standing_of(pair, target=pair.target in known, staged=pair.staged in known, before=pair.before in known)
@@ -454,17 +456,17 @@ async def standing_of_databases(way: ServerRoute, swap: Swap) -> list[Standing]:
     ]
 
 
-async def finish_databases(way: ServerRoute, swap: Swap) -> None:
+async def finish_databases(route: ServerRoute, swap: Swap) -> None:
     """Puts in place what was staged, in one transaction, where that was not done. Of a database that is not there now
     its owner alone is known: settings and rights on it are given anew by hand.
 
     Raises BackupError with everything as it is now, HostError.
     """
-    async with way.opened() as access:
-        ground = await read_server_info(Psql(access))
+    async with route.opened() as access:
+        info = await read_server_info(Psql(access))
         pairs = swap.renames
         names = [name for pair in pairs for name in (pair.target, pair.staged)]
-        async with restore_lock(access, ground.server.version_num, names) as claim:
+        async with restore_lock(access, info.server.version_num, names) as lock:
             there = set(await databases_of(Psql(access), database=MEETING))
             steps: list[RenameStep] = []
             for pair in pairs:
@@ -481,10 +483,10 @@ async def finish_databases(way: ServerRoute, swap: Swap) -> None:
                     )  # fmt: skip
                 if standing == "before" and pair.before:
                     steps.append(RenameStep(pair.target, pair.before))
-                carried = await current_settings(claim, pair.target) or PreservedSettings(owner=ground.server.role)
+                carried = await current_settings(lock, pair.target) or PreservedSettings(owner=info.server.role)
                 steps.append(RenameStep(pair.staged, pair.target, given=carried, ours=True))
             if steps:
-                await rename(access, ground.server, claim, steps, end_sessions=swap.end_sessions)
+                await rename(access, info.server, lock, steps, end_sessions=swap.end_sessions)
 
 
 def _as_before(pair: Renames, there: set[str]) -> bool:

@@ -29,7 +29,7 @@ from lilfox_tui.backup.postgresql.swap import (
     recorded_settings,
 )
 from lilfox_tui.backup.sets.model import FoundPart
-from lilfox_tui.backup.source import SourceRestoreSpec
+from lilfox_tui.backup.source import RestoreTask
 from lilfox_tui.backup.store import NotReady
 from lilfox_tui.core.i18n import Message, clauses, listed, ntr, tr
 from lilfox_tui.core.text import clean, human_bytes
@@ -46,23 +46,21 @@ def major_of(version: str) -> int | None:
     return int(major) if major.isascii() and major.isdigit() else None
 
 
-def fitting(clients: HostClients, server: ServerFacts, aim: DatabaseTarget) -> ClientPrograms | None:
+def fitting(clients: HostClients, server: ServerFacts, target: DatabaseTarget) -> ClientPrograms | None:
     """The programs that restore the dump: not older than the pg_dump that made it (its archives have a newer form), not
     newer than the server (they set what it does not know); the newest of these. None: there are none.
 
     A script needs none but psql, of any version that guards it.
     """
-    if aim.plain:
+    if target.plain:
         return clients.newest if clients.newest.guards_scripts else None
-    made_by = major_of(aim.detail.dumped_by) or (aim.detail.server_version_num or 0) // 10000
+    made_by = major_of(target.detail.dumped_by) or (target.detail.server_version_num or 0) // 10000
     return next((each for each in clients.programs if made_by <= each.major <= server.major), None)
 
 
-def about_server(
-    ground: ServerInfo, aims: tuple[DatabaseTarget, ...], goal: SourceRestoreSpec, where: str
-) -> list[Check]:
+def about_server(info: ServerInfo, targets: tuple[DatabaseTarget, ...], task: RestoreTask, where: str) -> list[Check]:
     """It takes writes, we may make databases in it, it is the one that the set comes from."""
-    server, about = ground.server, tr("database server {server}", server=where)
+    server, about = info.server, tr("database server {server}", server=where)
     role = clean(server.role)
     checks = [Check(about, "good", tr("PostgreSQL {version}", version=server.version))]
     if server.standby:
@@ -74,8 +72,8 @@ def about_server(
     if not server.can_create_db:
         found = tr("{role} cannot create databases", role=role)
         checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} CREATEDB, or use a superuser.", role=role)))
-    origins = {aim.detail.system_identifier for aim in aims} - {None}
-    if goal.scratch or goal.other_server or not origins:
+    origins = {target.detail.system_identifier for target in targets} - {None}
+    if task.scratch or task.spec.other_server or not origins:
         return checks
     if server.system_identifier is None:
         found = tr("{role} is not allowed to query which server this is", role=role)
@@ -88,20 +86,20 @@ def about_server(
     return checks
 
 
-def about_versions(ground: ServerInfo, aim: DatabaseTarget, clients: HostClients) -> list[Check]:
+def about_versions(info: ServerInfo, target: DatabaseTarget, clients: HostClients) -> list[Check]:
     """The server is not older than the dump, and there are programs that restore it."""
-    server, part = ground.server, aim.part.name
-    dumped = (aim.detail.server_version_num or 0) // 10000
-    by = major_of(aim.detail.dumped_by)
+    server, part = info.server, target.part.name
+    dumped = (target.detail.server_version_num or 0) // 10000
+    by = major_of(target.detail.dumped_by)
     about = tr("version of {part}", part=part)
     newest = max(dumped, by or 0)
     if newest > server.major:
         found = tr("dumped from PostgreSQL {then} by pg_dump {by}; the server is {now}",
-                   then=dumped or "-", by=aim.detail.dumped_by or "-", now=server.version)  # fmt: skip
+                   then=dumped or "-", by=target.detail.dumped_by or "-", now=server.version)  # fmt: skip
         hint = tr("Dumps by pg_dump {major} can only be restored into PostgreSQL {major} or newer.", major=newest)
         return [Check(about, "bad", found, hint)]
-    if fitting(clients, server, aim) is None:
-        if aim.plain:
+    if fitting(clients, server, target) is None:
+        if target.plain:
             found = tr("psql {version} can be tricked into running commands hidden in a script",
                        version=clients.newest.text)  # fmt: skip
             hint = tr("Install postgresql-client 14.25, 15.20, 16.16, 17.12, 18.6 or newer on {host}.",
@@ -116,59 +114,59 @@ def about_versions(ground: ServerInfo, aim: DatabaseTarget, clients: HostClients
 
 
 async def about_target(
-    access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget, goal: SourceRestoreSpec
+    access: ServerAccess, info: ServerInfo, target: DatabaseTarget, task: RestoreTask
 ) -> list[Check]:
     """What is there: a database of ours to replace, nobody in it, nobody else restoring it."""
-    name = aim.database
+    name = target.database
     about = tr("database {name}", name=clean(name))
-    if goal.scratch:
+    if task.scratch:
         return []
     if name in _THE_SERVERS_OWN:
         return [Check(about, "bad", tr("it is a system database"), tr("Restore into a database with another name."))]
     if not name or len(name.encode()) > LONGEST_BYTES:
         return [Check(about, "bad", tr("a database cannot have this name"), tr("Names have 1 to 63 bytes."))]
-    live = ground.databases.get(name)
+    live = info.databases.get(name)
     if live is None:
         return [Check(about, "good", tr("does not exist yet"))]
     if live.is_template:
         return [Check(about, "bad", tr("it is a template database"), tr("Restore into a database with another name."))]
     found = tr("{size}; will be kept under another name", size=human_bytes(live.size_bytes))
-    if goal.only:
-        found = tr("{size}; only {table} will be replaced", size=human_bytes(live.size_bytes), table=clean(goal.only))
+    if task.spec.only:
+        found = tr(
+            "{size}; only {table} will be replaced", size=human_bytes(live.size_bytes), table=clean(task.spec.only)
+        )
     checks = [Check(about, "good", found)]
-    if not ground.roles.get(live.owner, False):
+    if not info.roles.get(live.owner, False):
         found = tr("it belongs to {owner}; {role} cannot rename it",
-                   owner=clean(live.owner), role=clean(ground.server.role))  # fmt: skip
+                   owner=clean(live.owner), role=clean(info.server.role))  # fmt: skip
         checks.append(Check(about, "bad", found, tr("Restore as its owner or as a superuser.")))
     holders, sessions, [ties] = await Psql(access).ask(
         HOLDER, SESSIONS, _TIES, database=MEETING, variables={"name": name}
     )
     if holder := holder_from(holders, name):
         checks.append(Check(about, "bad", holder, tr("Wait until it has ended.")))
-    if not goal.only:
-        checks += _about_sessions(sessions_from(sessions), ground, name, goal)
-        checks += _about_ties(ties, name, goal)
+    if not task.spec.only:
+        checks += _about_sessions(sessions_from(sessions), info, name, task)
+        checks += _about_ties(ties, name, task)
     return checks
 
 
-def _about_sessions(
-    sessions: list[ServerSession], ground: ServerInfo, name: str, goal: SourceRestoreSpec
-) -> list[Check]:
+def _about_sessions(sessions: list[ServerSession], info: ServerInfo, name: str, task: RestoreTask) -> list[Check]:
     if not sessions:
         return []
     about, found = tr("sessions in {name}", name=clean(name)), in_the_way(name, sessions)
-    if not goal.end_sessions:
+    if not task.spec.end_sessions:
         return [Check(about, "bad", found, hint_to_end())]
-    others = [each for each in sessions if not ground.roles.get(each.role, False)]
-    if others and not ground.may_end:
-        hint = tr("GRANT pg_signal_backend TO {role}, or restore as a superuser.", role=clean(ground.server.role))
+    others = [each for each in sessions if not info.roles.get(each.role, False)]
+    if others and not info.may_end:
+        hint = tr("GRANT pg_signal_backend TO {role}, or restore as a superuser.", role=clean(info.server.role))
         return [
             Check(
                 about,
                 "bad",
                 tr(
                     "{role} is not allowed to terminate them: {sessions}",
-                    role=clean(ground.server.role),
+                    role=clean(info.server.role),
                     sessions=found,
                 ),
                 hint,
@@ -185,7 +183,7 @@ SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = :'name') AS prep
 """
 
 
-def _about_ties(row: Row, name: str, goal: SourceRestoreSpec) -> list[Check]:
+def _about_ties(row: Row, name: str, task: RestoreTask) -> list[Check]:
     """What keeps a database from being renamed, or stays with the one that is renamed."""
     about = tr("database {name}", name=clean(name))
     checks = []
@@ -206,14 +204,14 @@ def _about_ties(row: Row, name: str, goal: SourceRestoreSpec) -> list[Check]:
             "Run ALTER SUBSCRIPTION … DISABLE; or use --end-sessions, then disable the old subscription "
             "and enable the new one."
         )
-        checks.append(Check(about, "warning" if goal.end_sessions else "bad", found, hint))
+        checks.append(Check(about, "warning" if task.spec.end_sessions else "bad", found, hint))
     return checks
 
 
-def about_leftovers(ground: ServerInfo, names: list[str]) -> list[Check]:
+def about_leftovers(info: ServerInfo, names: list[str]) -> list[Check]:
     """What restores that did not come to their end left."""
     checks = []
-    for left in ground.leftovers:
+    for left in info.leftovers:
         about = tr("database {name}", name=clean(left.name))
         found = tr("left by a restore of {target} that did not finish", target=clean(left.target))
         if left.target in names:
@@ -234,14 +232,14 @@ _LOCALES_OF_EVERY_SERVER = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
 
 
 def about_roles(
-    ground: ServerInfo, aim: DatabaseTarget, form: DatabaseTemplate, held_by: FoundPart | None
+    info: ServerInfo, target: DatabaseTarget, form: DatabaseTemplate, held_by: FoundPart | None
 ) -> list[Check]:
     """Roles that own something or have rights: there, and such that we may give things to them."""
-    needed = {*aim.detail.roles, *([form.owner] if form.owner else [])}
-    if aim.database not in ground.databases:
-        needed |= {setting.role for setting in recorded_settings(aim.detail).settings if setting.role}
-    about = tr("roles for {name}", name=clean(aim.database))
-    if missing := sorted(needed - set(ground.roles)):
+    needed = {*target.detail.roles, *([form.owner] if form.owner else [])}
+    if target.database not in info.databases:
+        needed |= {setting.role for setting in recorded_settings(target.detail).settings if setting.role}
+    about = tr("roles for {name}", name=clean(target.database))
+    if missing := sorted(needed - set(info.roles)):
         found = tr("the server has no {names}", names=_some(missing))
         hint = (
             tr("Create them: see the CREATE ROLE statements in {part} and run those you need.", part=held_by.name)
@@ -249,23 +247,23 @@ def about_roles(
             else tr("Run CREATE ROLE {name}; and so on: the set contains no roles.", name=clean(missing[0]))
         )
         return [Check(about, "bad", found, hint)]
-    if not ground.server.superuser and (foreign := sorted(name for name in needed if not ground.roles[name])):
+    if not info.server.superuser and (foreign := sorted(name for name in needed if not info.roles[name])):
         found = tr("{role} is not a member of {names} and cannot assign objects to them",
-                   role=clean(ground.server.role), names=_some(foreign))  # fmt: skip
+                   role=clean(info.server.role), names=_some(foreign))  # fmt: skip
         return [Check(about, "bad", found, tr("Restore as a superuser, or GRANT the roles to it."))]
     return [Check(about, "good", tr("all exist: {count}", count=len(needed)))] if needed else []
 
 
-def about_extensions(ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
+def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
     """Those in the dump can be installed, and by us."""
     checks = []
-    about = tr("extensions for {name}", name=clean(aim.database))
-    for name, version in sorted(aim.detail.extensions.items()):
-        there = ground.extensions.get(name)
+    about = tr("extensions for {name}", name=clean(target.database))
+    for name, version in sorted(target.detail.extensions.items()):
+        there = info.extensions.get(name)
         if there is None:
             found = tr("the server does not have {name}", name=clean(name))
             checks.append(Check(about, "bad", found, tr("Install its package on the server's host.")))
-        elif there.superuser and not there.trusted and not ground.server.superuser:
+        elif there.superuser and not there.trusted and not info.server.superuser:
             found = tr("only a superuser may install {name}", name=clean(name))
             checks.append(Check(about, "bad", found, tr("Restore as a superuser.")))
         elif version and version not in there.versions:
@@ -275,19 +273,19 @@ def about_extensions(ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
     return checks
 
 
-def missing_tablespaces(ground: ServerInfo, aim: DatabaseTarget) -> list[str]:
+def missing_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[str]:
     """Those in the dump that the server does not have, or in which we may put nothing."""
-    there = {name for name, each in ground.tablespaces.items() if each.allowed or ground.server.superuser}
-    return sorted(set(aim.detail.tablespaces) - there)
+    there = {name for name, each in info.tablespaces.items() if each.allowed or info.server.superuser}
+    return sorted(set(target.detail.tablespaces) - there)
 
 
-def about_tablespaces(ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
+def about_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
     """Named; what lies in missing ones goes where the database's other tables are, but not of a script."""
-    if not (missing := missing_tablespaces(ground, aim)):
+    if not (missing := missing_tablespaces(info, target)):
         return []
-    about = tr("tablespaces for {name}", name=clean(aim.database))
+    about = tr("tablespaces for {name}", name=clean(target.database))
     found = tr("the server has no {names}", names=_some(missing))
-    if aim.plain:
+    if target.plain:
         return [Check(about, "bad", found, tr("Create them with CREATE TABLESPACE: a script requires them."))]
     hint = tr(
         "All tables go into the database's default tablespace (--no-tablespaces); to keep the original layout, "
@@ -296,23 +294,23 @@ def about_tablespaces(ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
     return [Check(about, "warning", found, hint)]
 
 
-async def about_locale(psql: Psql, ground: ServerInfo, aim: DatabaseTarget, form: DatabaseTemplate) -> list[Check]:
+async def about_locale(psql: Psql, info: ServerInfo, target: DatabaseTarget, form: DatabaseTemplate) -> list[Check]:
     """The staging database can be made with the dump's encoding and locale, and is what was there before. Nothing is
     kept of the try. Raises BackupError, HostError."""
-    about = tr("encoding and locale of {name}", name=clean(aim.database))
+    about = tr("encoding and locale of {name}", name=clean(target.database))
     said = listed(word for word in (form.encoding, form.collate, form.locale) if word)
-    if form.provider == "b" and ground.server.major < 17:
+    if form.provider == "b" and info.server.major < 17:
         found = tr("{said} from PostgreSQL's builtin provider", said=clean(said))
         return [Check(about, "bad", found, tr("It requires PostgreSQL 17 or newer."))]
-    if form.provider == "i" and ground.server.major < 15:
+    if form.provider == "i" and info.server.major < 15:
         return [Check(about, "bad", tr("{said} from ICU for a whole database", said=clean(said)),
                       tr("It requires PostgreSQL 15 or newer."))]  # fmt: skip
     for locale in dict.fromkeys(each for each in (form.collate, form.ctype) if each):
-        if locale not in _LOCALES_OF_EVERY_SERVER and (reason := await _no_such_locale(psql, ground, locale, form)):
+        if locale not in _LOCALES_OF_EVERY_SERVER and (reason := await _no_such_locale(psql, info, locale, form)):
             return [
                 Check(about, "bad", reason, tr("Generate the locale on the server's host, then restart the server."))
             ]
-    live = ground.databases.get(aim.database)
+    live = info.databases.get(target.database)
     if live is not None and form.encoding and (live.encoding, live.collate) != (form.encoding, form.collate):
         found = tr("{then} in the set, {now} in the existing database", then=clean(f"{form.encoding}, {form.collate}"),
                    now=clean(f"{live.encoding}, {live.collate}"))  # fmt: skip
@@ -322,9 +320,9 @@ async def about_locale(psql: Psql, ground: ServerInfo, aim: DatabaseTarget, form
     return [Check(about, "good", said)] if said else []
 
 
-async def _no_such_locale(psql: Psql, ground: ServerInfo, locale: str, form: DatabaseTemplate) -> str:
+async def _no_such_locale(psql: Psql, info: ServerInfo, locale: str, form: DatabaseTemplate) -> str:
     """Why the server cannot use it; empty where it can, or where only CREATE DATABASE will tell."""
-    meeting = ground.databases.get(MEETING)
+    meeting = info.databases.get(MEETING)
     if meeting is None or meeting.encoding != form.encoding:
         return ""
     try:
@@ -354,18 +352,18 @@ _LOOPBACK = ("localhost", "::1")
 _DF = "df -Pk \"$1\" | awk 'NR == 2 { print $4 }'"
 
 
-def needed_bytes(aim: DatabaseTarget, max_wal_bytes: int) -> int | None:
+def needed_bytes(target: DatabaseTarget, max_wal_bytes: int) -> int | None:
     """What restoring takes: the database as it was, and what is logged of it before the server takes that away."""
-    size = aim.detail.size_bytes
+    size = target.detail.size_bytes
     if size is None:
-        size = aim.part.said.raw_bytes if aim.part.said is not None else None
+        size = target.part.said.raw_bytes if target.part.said is not None else None
     return None if size is None else size + min(size, max_wal_bytes)
 
 
-async def free_bytes(access: ServerAccess, ground: ServerInfo, form: DatabaseTemplate) -> tuple[int | None, str]:
+async def free_bytes(access: ServerAccess, info: ServerInfo, form: DatabaseTemplate) -> tuple[int | None, str]:
     """Free room where the staging database will lie, and the folder; None where it cannot be seen. Raises HostError."""
-    space = ground.tablespaces.get(form.tablespace or "")
-    folder = space.location if space is not None and space.location else ground.server.data_directory
+    space = info.tablespaces.get(form.tablespace or "")
+    folder = space.location if space is not None and space.location else info.server.data_directory
     address = access.connection.address
     here = access.connection.socket or address in _LOOPBACK or address.startswith("127.")
     if not here or not folder:
@@ -376,15 +374,15 @@ async def free_bytes(access: ServerAccess, ground: ServerInfo, form: DatabaseTem
 
 
 async def about_room(
-    access: ServerAccess, ground: ServerInfo, aims: list[tuple[DatabaseTarget, DatabaseTemplate]]
+    access: ServerAccess, info: ServerInfo, targets: list[tuple[DatabaseTarget, DatabaseTemplate]]
 ) -> list[Check]:
     """Enough for all of them at once, beside what is there. Raises HostError."""
     about = tr("room on the server's disk")
-    needed = [needed_bytes(aim, ground.max_wal_bytes) for aim, _ in aims]
+    needed = [needed_bytes(target, info.max_wal_bytes) for target, _ in targets]
     known = sum(each for each in needed if each is not None)
     if None in needed and not known:
         return []
-    free, folder = await free_bytes(access, ground, aims[0][1])
+    free, folder = await free_bytes(access, info, targets[0][1])
     if free is None:
         found = tr("{needed} needed; free space cannot be determined from here", needed=human_bytes(known))
         return [Check(about, "warning", found, tr("Check the server's disk."))]
@@ -405,21 +403,21 @@ SELECT rolcanlogin AS logs_in, array_to_json(array(SELECT r.rolname FROM pg_role
 """
 
 
-async def executed_in(aim: DatabaseTarget, goal: SourceRestoreSpec) -> Sequence[ExecutedCode]:
+async def executed_in(target: DatabaseTarget, task: RestoreTask) -> Sequence[ExecutedCode]:
     """What the part executes: of an archive its table of contents is read, of a script all. Raises BrokenSet,
     StoreError, HostError."""
-    blocks = goal.blocks(aim.part)
-    if not aim.plain:
+    blocks = task.blocks(target.part)
+    if not target.plain:
         return (await executed_of(blocks)).found
     async with aclosing(blocks):
         return (await read_plain(blocks)).executed
 
 
 def about_code(
-    aim: DatabaseTarget, executed: Sequence[ExecutedCode], powers: Sequence[str], *, allowed: bool
+    target: DatabaseTarget, executed: Sequence[ExecutedCode], powers: Sequence[str], *, allowed: bool
 ) -> list[Check]:
     """One check for each kind of it. ``powers``: roles with rights beyond the database that who runs it has."""
-    about = tr("what {part} executes", part=aim.part.name)
+    about = tr("what {part} executes", part=target.part.name)
     if not executed:
         return [Check(about, "good", tr("only data and definitions"))]
     asked = bool(powers) and not allowed
@@ -449,7 +447,7 @@ def barring(part: str, powers: Sequence[str], *, allowed: bool) -> Callable[[Exe
     return heard
 
 
-async def about_restore_role(psql: Psql, ground: ServerInfo, role: str) -> tuple[list[Check], frozenset[str]]:
+async def about_restore_role(psql: Psql, info: ServerInfo, role: str) -> tuple[list[Check], frozenset[str]]:
     """Whether the role that runs dumps can log in and has no rights beyond the database; and the roles that it is a
     member of. Raises BackupError, HostError."""
     about = tr("restore_role {role}", role=clean(role))
@@ -464,9 +462,9 @@ async def about_restore_role(psql: Psql, ground: ServerInfo, role: str) -> tuple
         names = clean(listed(row["name"] for row in powers))
         found = tr("it has the privileges of {names}: code in a dump could use them too", names=names)
         return [Check(about, "bad", found, tr("Use a role without these privileges."))], member_of
-    if not ground.server.superuser and not ground.roles.get(role, False):
-        found = tr("{us} is not a member of it and cannot make it owner of a database", us=clean(ground.server.role))
-        return [Check(about, "bad", found, tr("GRANT it to {us}.", us=clean(ground.server.role)))], member_of
+    if not info.server.superuser and not info.roles.get(role, False):
+        found = tr("{us} is not a member of it and cannot make it owner of a database", us=clean(info.server.role))
+        return [Check(about, "bad", found, tr("GRANT it to {us}.", us=clean(info.server.role)))], member_of
     return [Check(about, "good", tr("it runs the dumps, with its own login"))], member_of
 
 

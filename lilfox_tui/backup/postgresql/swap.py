@@ -179,9 +179,9 @@ class RenameStep(Struct, frozen=True):
 
 
 async def rename(
-    access: ServerAccess, server: ServerFacts, claim: PersistentPsql, steps: Sequence[RenameStep], *, end_sessions: bool
+    access: ServerAccess, server: ServerFacts, lock: PersistentPsql, steps: Sequence[RenameStep], *, end_sessions: bool
 ) -> None:
-    """Makes all steps, or none. ``claim`` is the session that holds the claims; it ends who is in the way.
+    """Makes all steps, or none. ``lock`` is the session that holds the claims; it ends who is in the way.
 
     Raises BackupError where somebody is in the way or the server refuses: then everything is as it was.
     """
@@ -192,7 +192,7 @@ async def rename(
     settings = {"idle_session_timeout": "0"} if server.version_num >= 140000 else {}
     async with (
         open_session(access, MEETING, version_num=server.version_num, settings=settings) as session,
-        _ended(claim, [*ours, *busy] if end_sessions else ours),
+        _ended(lock, [*ours, *busy] if end_sessions else ours),
     ):
         try:
             await _in_one_transaction(session, steps, PATIENCE[end_sessions])
@@ -243,7 +243,7 @@ async def _in_one_transaction(session: PersistentPsql, steps: Sequence[RenameSte
 
 
 @asynccontextmanager
-async def _ended(claim: PersistentPsql, names: Sequence[str]) -> AsyncIterator[None]:
+async def _ended(lock: PersistentPsql, names: Sequence[str]) -> AsyncIterator[None]:
     """Ends the sessions of ``names`` over and over, as long as the context stands."""
     if not names:
         yield
@@ -253,8 +253,8 @@ async def _ended(claim: PersistentPsql, names: Sequence[str]) -> AsyncIterator[N
     async def end() -> None:
         while not ended.is_set():
             for name in names:
-                await claim.tell(variable("ended", name))
-                await claim.ask(_END)
+                await lock.tell(variable("ended", name))
+                await lock.ask(_END)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_AGAIN_S):
                     await ended.wait()
@@ -380,9 +380,9 @@ class DatabaseTemplate(Struct, frozen=True, kw_only=True):
     tablespace: str | None = None
 
 
-def form_of(aim: DatabaseTarget, live: DatabaseFacts | None) -> DatabaseTemplate:
+def form_of(target: DatabaseTarget, live: DatabaseFacts | None) -> DatabaseTemplate:
     """As the set has it; what it does not tell, and the owner and tablespace, as the database that is there has."""
-    detail = aim.detail
+    detail = target.detail
     tablespace = live.tablespace if live is not None and live.tablespace != "pg_default" else None
     owner = live.owner if live is not None else detail.owner
     if detail.collate is not None:  # of a script the encoding of its text alone is known

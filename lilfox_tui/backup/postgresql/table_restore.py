@@ -20,7 +20,7 @@ from lilfox_tui.backup.postgresql.restore_checks import barring
 from lilfox_tui.backup.postgresql.server import restore_lock
 from lilfox_tui.backup.postgresql.server_info import ServerInfo, read_server_info
 from lilfox_tui.backup.postgresql.swap import before_name, drop, restored_name
-from lilfox_tui.backup.source import Comparison, RestoreChange, Settled, SourceRestoreSpec, Standing, Swap
+from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTask, Settled, Standing, Swap
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import LilFoxError, UsageError
@@ -187,40 +187,40 @@ _OTHER_ROWS, _OTHER_ROWS_STATE = "division by zero", "22012"
 
 
 class TableRestore(DatabaseRestore):
-    """See :class:`~lilfox_tui.backup.source.RestoreTarget`: ``goal.only`` of one database."""
+    """See :class:`~lilfox_tui.backup.source.RestoreTarget`: ``task.spec.only`` of one database."""
 
-    def __init__(self, way: ServerRoute, goal: SourceRestoreSpec, databases: Sequence[str]) -> None:
-        super().__init__(way, goal, databases)
-        self._table = goal.only
+    def __init__(self, route: ServerRoute, task: RestoreTask, databases: Sequence[str]) -> None:
+        super().__init__(route, task, databases)
+        self._table = task.spec.only
         self._relation = self._before = ""
 
     @property
     def where(self) -> str:
         """``table public.users of lilfox on db-1``"""
-        names = clean(listed(aim.database for aim in self._aims))
+        names = clean(listed(target.database for target in self._targets))
         return str(tr("table {table} of {name} on {host}", table=clean(self._table), name=names,
-                      host=self._way.host.name))  # fmt: skip
+                      host=self._route.host.name))  # fmt: skip
 
     async def changes(self) -> list[RestoreChange]:
         """See :meth:`RestoreTarget.changes`."""
-        async with self._way.opened() as access:
+        async with self._route.opened() as access:
             await self._read_untold()
-            [aim] = self._find_table()
-            return await changes_of(access, await read_server_info(Psql(access)), aim, table=self._table)
+            [target] = self._find_table()
+            return await changes_of(access, await read_server_info(Psql(access)), target, table=self._table)
 
     async def stage(self, moved: Callable[[int], None]) -> None:
         """See :meth:`RestoreTarget.stage`."""
-        self._aims = self._find_table()
+        self._targets = self._find_table()
         await super().stage(moved)
 
     async def compare(self) -> Comparison:
         """See :meth:`RestoreTarget.compare`."""
-        staging, [aim] = self._begun(), self._find_table()
-        said = aim.detail.content
+        staging, [target] = self._begun(), self._find_table()
+        said = target.detail.content
         if said is None or self._table not in said.tables:
             return Comparison((), _("restored without errors; the set does not record its content"))
         found = await content_of(
-            staging.access, self._staged(aim, staging.stamp), staging.ground.server.version_num, said
+            staging.access, self._staged(target, staging.stamp), staging.info.server.version_num, said
         )
         one = [DatabaseContent(tables={name: table for name, table in each.tables.items() if name == self._table})
                for each in (said, found)]  # fmt: skip
@@ -229,18 +229,18 @@ class TableRestore(DatabaseRestore):
 
     def swap_plan(self) -> Swap:
         """See :meth:`RestoreTarget.swap_plan`."""
-        [aim] = self._aims
+        [target] = self._targets
         plan = super().swap_plan()
-        return structs.replace(plan, target=self._table, before=self._before, within=aim.database)
+        return structs.replace(plan, target=self._table, before=self._before, within=target.database)
 
     async def swap(self) -> None:
         """See :meth:`RestoreTarget.swap`."""
-        staging, [aim] = self._begun(), self._aims
-        staged = self._staged(aim, staging.stamp)
-        script = _putting(staging, aim, staged, self._table, self._relation)
+        staging, [target] = self._begun(), self._targets
+        staged = self._staged(target, staging.stamp)
+        script = _putting(staging, target, staged, self._table, self._relation)
         settings = {**TEXT_FORM, "lock_timeout": "10s"}
         try:
-            await run_script(staging.access, script, aim.database, settings, _AS_IT_WAS)
+            await run_script(staging.access, script, target.database, settings, _AS_IT_WAS)
         except BackupError as error:
             if _OTHER_ROWS in str(error):
                 message = tr("{table}: its rows differ from the set; a rule or generated column changed them",
@@ -249,18 +249,18 @@ class TableRestore(DatabaseRestore):
             raise
         phase("swap-second")
         with suppress(LilFoxError):  # what is left is listed by the next restore
-            await self._drop_made(staging.ground)
+            await self._drop_made(staging.info)
         await self._stack.aclose()
 
-    async def _checks_of(self, access: ServerAccess, ground: ServerInfo, aim: DatabaseTarget) -> list[Check]:
-        checks = await super()._checks_of(access, ground, aim)
+    async def _checks_of(self, access: ServerAccess, info: ServerInfo, target: DatabaseTarget) -> list[Check]:
+        checks = await super()._checks_of(access, info, target)
         about = tr("table {table}", table=clean(self._table))
-        if aim.database not in ground.databases:
-            return [*checks, Check(about, "bad", tr("there is no database {name}", name=clean(aim.database)),
+        if target.database not in info.databases:
+            return [*checks, Check(about, "bad", tr("there is no database {name}", name=clean(target.database)),
                                    tr("Restore the whole database."))]  # fmt: skip
-        live = await shape_of(Psql(access), aim.database, self._table)
+        live = await shape_of(Psql(access), target.database, self._table)
         if live is None:
-            return [*checks, Check(about, "bad", tr("{name} has no such table now", name=clean(aim.database)),
+            return [*checks, Check(about, "bad", tr("{name} has no such table now", name=clean(target.database)),
                                    tr("Create it as it was, or restore the whole database."))]  # fmt: skip
         why_not = _not_whole(live)
         return [*checks, Check(about, "bad", why_not) if why_not else Check(about, "good", tr("exists"))]
@@ -268,28 +268,28 @@ class TableRestore(DatabaseRestore):
     async def _restore(
         self,
         staging: StagedDatabases,
-        aim: DatabaseTarget,
+        target: DatabaseTarget,
         name: str,
         moved: Callable[[int], None],
         make: Callable[[], Awaitable[None]],
     ) -> PlainDump | None:
         psql = Psql(staging.access)
-        live = await shape_of(psql, aim.database, self._table)
+        live = await shape_of(psql, target.database, self._table)
         if live is None:
             raise BackupError(tr("{table} no longer exists", table=clean(self._table)))
         self._relation = before_name(live.table, staging.stamp)
         passes = (["--section=pre-data"], ["--data-only", "-n", live.schema, "-t", live.table])
         dump = await restore_part(
             staging.restoring,
-            staging.ground,
-            staging.claim,
-            aim,
+            staging.info,
+            staging.lock,
+            target,
             name,
-            self._goal,
+            self._task,
             moved,
             make,
             passes,
-            heard=barring(aim.part.name, staging.powers, allowed=self._allowed),
+            heard=barring(target.part.name, staging.powers, allowed=self._allowed),
         )
         there = await shape_of(psql, name, self._table)
         if there is None:
@@ -307,41 +307,41 @@ class TableRestore(DatabaseRestore):
 
     async def _read_untold(self) -> None:
         await super()._read_untold()
-        self._aims = self._find_table()
+        self._targets = self._find_table()
 
     def _find_table(self) -> tuple[DatabaseTarget]:
         """The database that has the table, which gets its name as the set has it. Raises UsageError."""
         wanted = (self._table, f"public.{self._table}")
-        untold = [aim for aim in self._aims if aim.detail.content is None]
+        untold = [target for target in self._targets if target.detail.content is None]
         found = [
-            (aim, name)
-            for aim in self._aims
-            for name in (aim.detail.content.tables if aim.detail.content is not None else ())
+            (target, name)
+            for target in self._targets
+            for name in (target.detail.content.tables if target.detail.content is not None else ())
             if name in wanted
         ]
         if len(found) == 1:
-            [(aim, self._table)] = found
-            return (aim,)
-        if not found and len(untold) == 1 == len(self._aims):
+            [(target, self._table)] = found
+            return (target,)
+        if not found and len(untold) == 1 == len(self._targets):
             return (untold[0],)
         raise UsageError(
             tr("{table} is in several databases of the set: restore one of them alone", table=clean(self._table))
             if found
-            else tr("{set} has no table {table}", set=self._goal.set.id, table=clean(self._table)),
+            else tr("{set} has no table {table}", set=self._task.set.id, table=clean(self._table)),
             tr("Write it as in SQL, with its schema: public.users"),
         )
 
 
-async def undo_table(way: ServerRoute, swap: Swap) -> None:
+async def undo_table(route: ServerRoute, swap: Swap) -> None:
     """The rows that were kept are in the table again, those of now are put aside. Raises BackupError with everything as
     it is now, HostError."""
-    async with way.opened() as access:
+    async with route.opened() as access:
         psql = Psql(access)
-        ground = await read_server_info(psql)
-        async with restore_lock(access, ground.server.version_num, [swap.within]):
+        info = await read_server_info(psql)
+        async with restore_lock(access, info.server.version_num, [swap.within]):
             kept = await shape_of(psql, swap.within, swap.before)
-            if kept is None and swap.staged in ground.databases:  # it never came to the swap
-                await drop(psql, ground.server, swap.staged)
+            if kept is None and swap.staged in info.databases:  # it never came to the swap
+                await drop(psql, info.server, swap.staged)
                 return
             if kept is None:
                 raise BackupError(tr("{names}: no longer there, so the restore cannot be undone",
@@ -378,49 +378,49 @@ def aside_name(table: str, swap: Swap) -> str:
     return restored_name(table, swap.staged[-len("20231230_020000") :])
 
 
-async def settle_table(way: ServerRoute, swap: Swap) -> Settled:
+async def settle_table(route: ServerRoute, swap: Swap) -> Settled:
     """The rows are put in by one transaction: it was made, or not at all; ``undo_table`` then takes away what was
     staged. Raises BackupError, HostError."""
-    async with way.opened() as access:
+    async with route.opened() as access:
         psql = Psql(access)
-        ground = await read_server_info(psql)
-        async with restore_lock(access, ground.server.version_num, [swap.within]):
+        info = await read_server_info(psql)
+        async with restore_lock(access, info.server.version_num, [swap.within]):
             if await shape_of(psql, swap.within, swap.before) is None:
                 return "undone"
-            if swap.staged in ground.databases:
-                await drop(psql, ground.server, swap.staged)
+            if swap.staged in info.databases:
+                await drop(psql, info.server, swap.staged)
             return "finished"
 
 
-async def standing_of_table(way: ServerRoute, swap: Swap) -> list[Standing]:
+async def standing_of_table(route: ServerRoute, swap: Swap) -> list[Standing]:
     """Whose rows the table has: what was there before is kept from the transaction on that puts others in. Raises
     BackupError, HostError."""
-    async with way.opened() as access:
+    async with route.opened() as access:
         psql = Psql(access)
         if await shape_of(psql, swap.within, swap.target) is None:
             return ["neither"]
         return ["before" if await shape_of(psql, swap.within, swap.before) is None else "restored"]
 
 
-async def finish_table(way: ServerRoute, swap: Swap) -> None:
+async def finish_table(route: ServerRoute, swap: Swap) -> None:
     """Raises BackupError where the rows were not put in: that takes the set. Raises HostError."""
-    if await standing_of_table(way, swap) != ["restored"]:
+    if await standing_of_table(route, swap) != ["restored"]:
         raise BackupError(
             tr("{table} still has its previous rows: none of the set's were inserted", table=clean(swap.target)),
             tr("take it back, then restore the table again"),
         )
-    await settle_table(way, swap)
+    await settle_table(route, swap)
 
 
 async def _putting(
-    staging: StagedDatabases, aim: DatabaseTarget, staged: str, table: str, relation: str
+    staging: StagedDatabases, target: DatabaseTarget, staged: str, table: str, relation: str
 ) -> AsyncGenerator[bytes, None]:
     """The whole transaction, with the staged rows in it."""
     access, psql = staging.access, Psql(staging.access)
-    live, there = await shape_of(psql, aim.database, table), await shape_of(psql, staged, table)
+    live, there = await shape_of(psql, target.database, table), await shape_of(psql, staged, table)
     if live is None or there is None:
         raise BackupError(tr("{table} no longer exists", table=clean(table)), _AS_IT_WAS)
-    made = await steps_of(psql, aim.database, table, before=relation, aside=relation)
+    made = await steps_of(psql, target.database, table, before=relation, aside=relation)
     steps = [step for step in made if step[0] not in (INSERT, SAME, DROP)]
     rows, digest = await digest_of(access, staged, await digesting(psql, staged, there.oid))
     head = "".join(f"{sql};\n" for number, sql in steps if number <= COPY)
@@ -433,15 +433,15 @@ async def _putting(
         async for block in blocks:
             yield block
     same = f"q.j ->> 'rows' = '{rows}' AND coalesce(q.j ->> 'digest', '') = '{digest or ''}'"
-    check = f"SELECT 1 / ({same})::int FROM ({await digesting(psql, aim.database, live.oid)}) AS q (j)"  # noqa: S608
-    tail = [*await _sequences(psql, aim, staged, table), *(sql for number, sql in steps if number > COPY), check]
+    check = f"SELECT 1 / ({same})::int FROM ({await digesting(psql, target.database, live.oid)}) AS q (j)"  # noqa: S608
+    tail = [*await _sequences(psql, target, staged, table), *(sql for number, sql in steps if number > COPY), check]
     yield ("\\.\n" + "".join(f"{sql};\n" for sql in tail) + "COMMIT;\n").encode()
 
 
-async def _sequences(psql: Psql, aim: DatabaseTarget, staged: str, table: str) -> list[str]:
+async def _sequences(psql: Psql, target: DatabaseTarget, staged: str, table: str) -> list[str]:
     """Sequences that the table owns go on from the higher value, so that they give none that is there."""
-    live, there = await sequences_of(psql, aim.database, table), await sequences_of(psql, staged, table)
-    said = aim.detail.content.sequences if aim.detail.content is not None else {}
+    live, there = await sequences_of(psql, target.database, table), await sequences_of(psql, staged, table)
+    said = target.detail.content.sequences if target.detail.content is not None else {}
     return [
         f"SELECT setval({_literal(name)}, greatest(last_value, {said[there[column]].last})) FROM {name}"  # noqa: S608
         for column, name in live.items()

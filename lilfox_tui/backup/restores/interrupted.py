@@ -289,10 +289,10 @@ def job_runs(job_id: str) -> bool:
         return False
 
 
-async def interrupted_restores(opening: BackupContext) -> list[InterruptedRestore]:
+async def interrupted_restores(context: BackupContext) -> list[InterruptedRestore]:
     """All that are half done, newest first, with what is in place. Raises nothing that a host can cause."""
     found = await asyncio.to_thread(open_restores)
-    return [await _looked_at(opening, restored) for restored in found]
+    return [await _looked_at(context, restored) for restored in found]
 
 
 async def chosen_interrupted_restore(words: str) -> Restored:
@@ -316,18 +316,18 @@ async def chosen_interrupted_restore(words: str) -> Restored:
     )
 
 
-async def _looked_at(opening: BackupContext, restored: Restored) -> InterruptedRestore:
-    asked = await asyncio.gather(*(_sides(opening, swap) for swap in restored.swaps))
+async def _looked_at(context: BackupContext, restored: Restored) -> InterruptedRestore:
+    asked = await asyncio.gather(*(_sides(context, swap) for swap in restored.swaps))
     owner = "" if may_write(restored) else owner_of(restored)
     return InterruptedRestore(restored=restored, sides=tuple(side for sides in asked for side in sides), owner=owner)
 
 
-async def _sides(opening: BackupContext, swap: Swap) -> list[SwapSide]:
+async def _sides(context: BackupContext, swap: Swap) -> list[SwapSide]:
     reason: Message | str = ""
     found: list[Standing] = ["unknown"] * len(swap.renames)
     try:
         async with asyncio.timeout(LONGEST_S):
-            found = await source_module(swap.kind).standing(swap, opening.host(swap.host or None))
+            found = await source_module(swap.kind).standing(swap, context.host(swap.host or None))
     except LilFoxError as error:
         reason = error.message
     except TimeoutError:
@@ -345,21 +345,21 @@ def _name(side: SwapSide) -> str:
 # Renames of a restore that did not come to their end: finished, or taken back; and the way back of a whole restore.
 
 
-async def undo_swap(opening: BackupContext, swap: Swap) -> None:
+async def undo_swap(context: BackupContext, swap: Swap) -> None:
     """What was there before is there again. Raises BackupError, HostError."""
-    await source_module(swap.kind).undo(swap, opening.host(swap.host or None))
+    await source_module(swap.kind).undo(swap, context.host(swap.host or None))
 
 
-async def settle(opening: BackupContext, restored: Restored) -> str:
+async def settle(context: BackupContext, restored: Restored) -> str:
     """Finishes the renames of a restore whose process died between them (all was compared before the first of them), or
     the undoing of one; gives what was done in a sentence. Where one of them cannot be finished all are undone: those
     before it, and those after it, which were not begun. Raises BackupError, HostError."""
     if restored.stage == "undoing":
-        await undo_rest(opening, restored)
+        await undo_rest(context, restored)
         return str(tr("the interrupted restore of {set} was undone", set=restored.set))
     for number, swap in enumerate(restored.swaps):
-        if await source_module(swap.kind).settle(swap, opening.host(swap.host or None)) == "undone":
-            await _all_back(opening, restored, restored.swaps[number + 1 :])
+        if await source_module(swap.kind).settle(swap, context.host(swap.host or None)) == "undone":
+            await _all_back(context, restored, restored.swaps[number + 1 :])
             return str(
                 tr("the interrupted restore of {set} was taken back: everything is as it was before", set=restored.set)
             )
@@ -367,45 +367,45 @@ async def settle(opening: BackupContext, restored: Restored) -> str:
     return str(tr("the interrupted restore of {set} was finished", set=restored.set))
 
 
-async def finish(opening: BackupContext, restored: Restored) -> str:
+async def finish(context: BackupContext, restored: Restored) -> str:
     """All that was restored is in place, whichever of its renames were made; of an undoing: all is as it was before.
     Gives that in a sentence. Raises BackupError, HostError; then what is done is done, and it is still half done."""
     if restored.stage == "undoing":
-        return await _all_back(opening, restored, restored.swaps)
-    return await _all_in_place(opening, restored)
+        return await _all_back(context, restored, restored.swaps)
+    return await _all_in_place(context, restored)
 
 
-async def take_back(opening: BackupContext, restored: Restored) -> str:
+async def take_back(context: BackupContext, restored: Restored) -> str:
     """The other way: all is as it was before; of an undoing: all that was restored is in place again. Raises
     BackupError, HostError."""
     if restored.stage == "undoing":
-        return await _all_in_place(opening, restored)
-    return await _all_back(opening, restored, restored.swaps)
+        return await _all_in_place(context, restored)
+    return await _all_back(context, restored, restored.swaps)
 
 
-async def _all_in_place(opening: BackupContext, restored: Restored) -> str:
+async def _all_in_place(context: BackupContext, restored: Restored) -> str:
     restored = msgspec.structs.replace(restored, stage="swapping", undone=0)
     write(restored)
     for swap in restored.swaps:
-        await source_module(swap.kind).finish(swap, opening.host(swap.host or None))
+        await source_module(swap.kind).finish(swap, context.host(swap.host or None))
     write(msgspec.structs.replace(restored, stage="swapped"))
     return str(tr("all of {set} is in place; to go back: lilfox restore --undo {set}", set=restored.set))
 
 
-async def _all_back(opening: BackupContext, restored: Restored, rest: Sequence[Swap]) -> str:
+async def _all_back(context: BackupContext, restored: Restored, rest: Sequence[Swap]) -> str:
     """``rest``: those that may never have been begun: what was staged for them goes too."""
-    idle = [each for each in rest if await _is_staged_alone(opening, each)]
-    await undo_rest(opening, restored)
+    idle = [each for each in rest if await _is_staged_alone(context, each)]
+    await undo_rest(context, restored)
     for each in idle:
         with suppress(LilFoxError):  # it stays and is shown with what restores keep
-            await source_module(each.kind).forget(each, opening.host(each.host or None))
+            await source_module(each.kind).forget(each, context.host(each.host or None))
     return str(tr("everything is back as it was before {set} was restored", set=restored.set))
 
 
-async def _is_staged_alone(opening: BackupContext, swap: Swap) -> bool:
+async def _is_staged_alone(context: BackupContext, swap: Swap) -> bool:
     """Whether none of its renames was made: what was staged was never in use, and nobody wants it back."""
     try:
-        kept: list[RetainedItem] = await source_module(swap.kind).kept(swap, opening.host(swap.host or None))
+        kept: list[RetainedItem] = await source_module(swap.kind).kept(swap, context.host(swap.host or None))
     except LilFoxError:
         return False
     before = {one.before for one in swap.renames}
@@ -413,7 +413,7 @@ async def _is_staged_alone(opening: BackupContext, swap: Swap) -> bool:
 
 
 async def undo_rest(
-    opening: BackupContext,
+    context: BackupContext,
     restored: Restored,
     intend: Callable[[Swap], None] = lambda _swap: None,
     tell: Callable[[Swap], None] = lambda _swap: None,
@@ -426,7 +426,7 @@ async def undo_rest(
     for swap in reversed(restored.swaps[: len(restored.swaps) - restored.undone]):
         intend(swap)
         try:
-            await undo_swap(opening, swap)
+            await undo_swap(context, swap)
         except LilFoxError:
             if stood and not restored.undone:
                 write(msgspec.structs.replace(restored, stage="swapped"))
@@ -457,7 +457,7 @@ async def tell_open(run: Run) -> list[Restored]:
     return found
 
 
-async def settle_open(run: Run, opening: BackupContext, config: Config) -> list[Restored]:
+async def settle_open(run: Run, context: BackupContext, config: Config) -> list[Restored]:
     """Finishes or undoes what a crash between two renames left, where this user and the configuration may change its
     hosts. Gives those that could not be settled; each is told, and keeps nothing else from being done."""
     left = []
@@ -468,7 +468,7 @@ async def settle_open(run: Run, opening: BackupContext, config: Config) -> list[
             continue
         try:
             refuse_hosts(config, restored)
-            run.say(await settle(opening, restored), "warning")
+            run.say(await settle(context, restored), "warning")
         except LilFoxError as error:
             run.say(f"{_told(restored)} ({error})", "warning")
             left.append(restored)

@@ -15,14 +15,15 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.context import BackupContext, source_module
+from lilfox_tui.backup.plan import RestoreSpec
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import RestorePlace, settle, undo_rest, undo_swap
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Proof
-from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTarget, SourceRestoreSpec, Swap
+from lilfox_tui.backup.source import Comparison, RestoreChange, RestoreTarget, RestoreTask, Swap
 from lilfox_tui.backup.store import LINK, BackupError, BrokenSet, HalfSwapped, NotReady, RestoredDiffers, retry
 from lilfox_tui.backup.verify import SetReader, proof_time, put_proof, refuse_untrusted, verify
 from lilfox_tui.core.crash import phase
@@ -34,60 +35,39 @@ T = TypeVar("T")
 BlocksOf = Callable[[FoundPart], AsyncGenerator[bytes, None]]
 
 
-class RestoreSpec(Struct, frozen=True, kw_only=True):
-    """What of a set is to be restored, and how."""
-
-    sources: dict[str, Any]
-    """Source → Options; those of the set that are not named stay where they are."""
-    places: dict[str, str] = {}
-    """Source → another database URL or folder than its own."""
-    only: str = ""
-    scratch: bool = False
-    other_server: bool = False
-    end_sessions: bool = False
-    run_code: bool = False
-
-
 class Restore:
     """One restore of one set. The calls come in their order; ``close`` takes away what was staged and not swapped."""
 
     def __init__(
         self,
-        opening: BackupContext,
+        context: BackupContext,
         found: BackupSet,
         blocks: BlocksOf,
-        wanted: RestoreSpec,
+        spec: RestoreSpec,
+        sources: Mapping[str, Any],
+        *,
         known: Sequence[Check] = (),
+        scratch: bool = False,
     ) -> None:
-        """``known``: what is known of the set itself, told before all other checks."""
-        self._opening = opening
+        """``sources``: Options of each source that is restored; others of the set stay where they are. ``known``: what
+        is known of the set itself, told before all other checks."""
+        self._context = context
         self._known = known
         self._set = found
-        self._wanted = wanted
-        self._goals: dict[str, SourceRestoreSpec] = {}
-        self._targets: dict[str, RestoreTarget] = {}
-        self._sizes: dict[str, int | None] = {}
-        for source, options in wanted.sources.items():
-            parts = tuple(part for part in found.parts if part.source == source)
-            goal = SourceRestoreSpec(
-                set=found,
-                parts=parts,
-                blocks=blocks,
-                place=wanted.places.get(source, ""),
-                only=wanted.only,
-                scratch=wanted.scratch,
-                other_server=wanted.other_server,
-                end_sessions=wanted.end_sessions,
-                run_code=wanted.run_code,
-            )
-            self._goals[source] = goal
-            self._targets[source] = opening.target(source, options, goal)
-            self._sizes[source] = _raw_bytes(parts)
+        self._sources = sources
+        self._tasks = {
+            source: RestoreTask(source=source, set=found, blocks=blocks, spec=spec, scratch=scratch)
+            for source in sources
+        }
+        self._targets = {source: self._target(source) for source in sources}
         self._begun: set[str] = set()
         """Sources of which something may be staged."""
         self._staged: set[str] = set()
         """Sources that are staged, and no link was lost since: what holds them for us there ends with it."""
         self._staged_is_ours = True
+
+    def _target(self, source: str) -> RestoreTarget:
+        return self._context.target(self._sources[source], self._tasks[source])
 
     @property
     def where(self) -> Mapping[str, str]:
@@ -98,7 +78,7 @@ class Restore:
     def places(self) -> list[RestorePlace]:
         """What is replaced."""
         return [
-            RestorePlace(self._wanted.sources[source].host or "", name)
+            RestorePlace(self._sources[source].host or "", name)
             for source, target in self._targets.items()
             for name in target.replaces
         ]
@@ -106,10 +86,7 @@ class Restore:
     @property
     def names(self) -> Mapping[str, str]:
         """Source → the name of the database that is replaced, else of the folder: what is typed before."""
-        return {
-            source: _name_of(options, self._wanted.places.get(source, ""))
-            for source, options in self._wanted.sources.items()
-        }
+        return {source: _name_of(options, self._tasks[source].place) for source, options in self._sources.items()}
 
     async def checks(self, heard: Callable[[Check], None] = lambda _check: None) -> list[Check]:
         """Everything that can be known to fail, of all parts, before the first write. ``heard`` gets each at once."""
@@ -123,7 +100,7 @@ class Restore:
         return found
 
     def _protected(self, source: str) -> list[Check]:
-        host = self._opening.host(self._wanted.sources[source].host)
+        host = self._context.host(self._sources[source].host)
         if not host.protected:
             return []
         return [Check(tr("changes on {host}", host=host.name), "bad", tr("it is protected"))]
@@ -140,14 +117,14 @@ class Restore:
     async def _stage(self, run: Run, source: str) -> None:
         if source in self._begun:
             await self._targets[source].discard()
-            self._targets[source] = self._opening.target(source, self._wanted.sources[source], self._goals[source])
+            self._targets[source] = self._target(source)
             self._begun.discard(source)
             refuse_bad(await self._targets[source].checks())
         target = self._targets[source]
         run.intent(str(tr("restoring {source} beside {where}", source=source, where=target.where)))
         phase("stage")
         self._begun.add(source)
-        await target.stage(_mover(run, source, self._sizes[source]))
+        await target.stage(_mover(run, source, _raw_bytes(self._tasks[source].parts)))
         self._staged.add(source)
         run.done(str(tr("{source} is restored beside {where}", source=source, where=target.where)))
 
@@ -203,13 +180,13 @@ class Restore:
             except LINK as error:
                 return await self._settled(run, restored, error)
             except HalfSwapped:
-                interrupted.write(msgspec.structs.replace(restored, stage="undoing"))
+                interrupted.write(replace(restored, stage="undoing"))
                 raise
             except LilFoxError as error:
                 raise await self._taken_back(error, restored, done) from error
             done.append(swap)
             run.done(_placed(swap))
-        restored = msgspec.structs.replace(restored, stage="swapped")
+        restored = replace(restored, stage="swapped")
         try:
             interrupted.write(restored)
         except BackupError as error:  # all is in place; the next start finds that, and notes it
@@ -220,7 +197,7 @@ class Restore:
         """Nobody knows which renames were made: when the host answers again they are finished or undone."""
         run.say(str(tr("{error}; the renames are checked when the host answers again", error=error)), "warning")
         try:
-            run.say(await retry(run, partial(settle, self._opening, restored)), "warning")
+            run.say(await retry(run, partial(settle, self._context, restored)), "warning")
         except LilFoxError as second:
             raise BackupError(
                 tr(
@@ -249,10 +226,10 @@ class Restore:
 
     async def _taken_back(self, error: LilFoxError, restored: interrupted.Restored, done: list[Swap]) -> BackupError:
         """What is told when a swap failed, after those before it were undone."""
-        interrupted.write(msgspec.structs.replace(restored, stage="undoing"))
+        interrupted.write(replace(restored, stage="undoing"))
         try:
             for swap in reversed(done):
-                await undo_swap(self._opening, swap)
+                await undo_swap(self._context, swap)
         except LilFoxError as second:
             return BackupError(
                 tr(
@@ -262,7 +239,7 @@ class Restore:
                 ),
                 tr("fix that, then run: lilfox restore --undo {set}", set=self._set.id),
             )
-        interrupted.write(msgspec.structs.replace(restored, stage="undone"))
+        interrupted.write(replace(restored, stage="undone"))
         self._staged_is_ours = True
         return BackupError(tr("{error}; everything is as it was before", error=error), error.hint)
 
@@ -289,22 +266,22 @@ def refuse_broken(found: BackupSet) -> None:
         )
 
 
-async def undo(run: Run, opening: BackupContext, restored: interrupted.Restored) -> None:
+async def undo(run: Run, context: BackupContext, restored: interrupted.Restored) -> None:
     """Undoes a whole restore, the last part first. Raises NotAllowed for a protected host, BackupError, HostError."""
-    for host in {swap.host or None: opening.host(swap.host or None) for swap in restored.swaps}.values():
+    for host in {swap.host or None: context.host(swap.host or None) for swap in restored.swaps}.values():
         if host.protected:
             raise NotAllowed(tr("{host} is protected: nothing is undone there", host=host.name))
-    await _to_the_end(run, _undo(run, opening, restored))
+    await _to_the_end(run, _undo(run, context, restored))
 
 
-async def _undo(run: Run, opening: BackupContext, restored: interrupted.Restored) -> None:
+async def _undo(run: Run, context: BackupContext, restored: interrupted.Restored) -> None:
     def intend(swap: Swap) -> None:
         run.intent(str(tr("{target}: put back the previous data: {before}", target=swap.target, before=swap.before)))
 
     def tell(swap: Swap) -> None:
         run.done(str(tr("{target}: back as it was before", target=swap.target)))
 
-    await undo_rest(opening, restored, intend, tell)
+    await undo_rest(context, restored, intend, tell)
 
 
 async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
@@ -368,13 +345,11 @@ def with_scratch(found: BackupSet, sources: Mapping[str, Any]) -> Iterator[dict[
 
 async def drill(
     run: Run,
-    opening: BackupContext,
+    context: BackupContext,
     reader: SetReader,
     found: BackupSet,
     sources: Mapping[str, Any],
-    places: Mapping[str, str],
-    *,
-    run_code: bool = False,
+    spec: RestoreSpec,
 ) -> Proof:
     """Restores all parts into scratch places and compares; nothing of it stays. The proof says ``restored`` and how
     long it took, or ``broken`` where what came out is not what went in. Raises NotReady, HostError, BackupError where
@@ -386,8 +361,8 @@ async def drill(
         if proof.level == "broken":
             return proof
     _refuse_placeless(found, sources)
-    wanted = RestoreSpec(sources=dict(sources), places=dict(places), scratch=True, other_server=True, run_code=run_code)
-    restore = Restore(opening, found, reader.after(proof).blocks, wanted)
+    whole = replace(spec, only="")  # the proof is of all of it
+    restore = Restore(context, found, reader.after(proof).blocks, whole, sources, scratch=True)
     started = time.monotonic()
     try:
         checks = await retry(run, restore.checks)
@@ -396,12 +371,12 @@ async def drill(
         took_s = time.monotonic() - started
         await restore.compare(run)
     except RestoredDiffers as error:
-        proof = msgspec.structs.replace(proof, level="broken", at=proof_time(found), reason=str(error))
+        proof = replace(proof, level="broken", at=proof_time(found), reason=str(error))
         await put_proof(run, reader, proof)
         return proof
     finally:
         await restore.close(run)
-    proof = msgspec.structs.replace(
+    proof = replace(
         proof,
         level="restored",
         at=proof_time(found),

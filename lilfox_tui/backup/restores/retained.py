@@ -39,30 +39,30 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
     """Why it would not be let go now; empty when it would be."""
 
 
-async def all_kept(opening: BackupContext) -> list[RetainedRow]:
+async def all_kept(context: BackupContext) -> list[RetainedRow]:
     """Of all restores that are known, newest first: what is there, and what should be and is not."""
     known = [restored for restored in await asyncio.to_thread(interrupted.read_all) if restored.stage != "forgotten"]
-    return await kept_of(opening, known)
+    return await kept_of(context, known)
 
 
-async def kept_of(opening: BackupContext, known: list[Restored]) -> list[RetainedRow]:
+async def kept_of(context: BackupContext, known: list[Restored]) -> list[RetainedRow]:
     """Of these restores, in their order."""
     free = asyncio.Semaphore(AT_ONCE)
 
     async def lines(restored: Restored, swap: Swap) -> list[RetainedRow]:
         async with free:
-            return await _lines(opening, restored, swap)
+            return await _lines(context, restored, swap)
 
     found = await asyncio.gather(*(lines(restored, swap) for restored in known for swap in restored.swaps))
     return [line for each in found for line in each]
 
 
-async def all_left(opening: BackupContext, plans: Iterable[PlanConfig]) -> list[RetainedRow]:
+async def all_left(context: BackupContext, plans: Iterable[PlanConfig]) -> list[RetainedRow]:
     """What drills left beside the sources of these plans."""
     found = []
     for source, options in _sources(plans):
         try:
-            kept: list[RetainedItem] = await source_module(options.kind).left(options, opening.host(options.host))
+            kept: list[RetainedItem] = await source_module(options.kind).left(options, context.host(options.host))
         except LilFoxError as error:
             kept = []
             found.append(
@@ -77,12 +77,12 @@ async def all_left(opening: BackupContext, plans: Iterable[PlanConfig]) -> list[
     return found
 
 
-async def forget_left(run: Run, opening: BackupContext, plan: PlanConfig) -> list[str]:
+async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> list[str]:
     """Takes away what restores and drills that did not come to their end left beside the plan's sources, as far as
     nobody uses it. Raises BackupError, NotAllowed, HostError."""
     gone: list[str] = []
     for _source, options in _sources([plan]):
-        host = opening.host(options.host)
+        host = context.host(options.host)
         if host.protected:
             raise NotAllowed(tr("{host} is protected: nothing is changed there", host=host.name))
         if not await source_module(options.kind).left(options, host):
@@ -145,10 +145,10 @@ def state_of(line: RetainedRow) -> Message:
     return tr("{what}; cannot be removed: {reason}", what=what, reason=line.reason) if str(line.reason) else what
 
 
-async def forget(run: Run, opening: BackupContext, restored: Restored) -> list[str]:
+async def forget(run: Run, context: BackupContext, restored: Restored) -> list[str]:
     """Takes away what it keeps and gives the names; from then on it cannot be undone. Raises BackupError with all of
     it still there where one of it must stay; HostError."""
-    lines = await kept_of(opening, [restored])
+    lines = await kept_of(context, [restored])
     for line in lines:
         if str(line.reason):
             raise BackupError(
@@ -156,7 +156,7 @@ async def forget(run: Run, opening: BackupContext, restored: Restored) -> list[s
                 tr("lilfox restore --kept shows what is kept"),
             )
     for swap in restored.swaps:
-        if (host := opening.host(swap.host or None)).protected:
+        if (host := context.host(swap.host or None)).protected:
             raise NotAllowed(tr("{host} is protected: nothing is changed there", host=host.name))
     interrupted.write(replace(restored, stage="forgetting"))
     gone = [line.name for line in lines if line.there]
@@ -164,16 +164,16 @@ async def forget(run: Run, opening: BackupContext, restored: Restored) -> list[s
         names = [line.name for line in lines if line.there and line.target in _targets(swap)]
         for name in names:
             run.intent(str(tr("removing {name}", name=name)))
-        await source_module(swap.kind).forget(swap, opening.host(swap.host or None))
+        await source_module(swap.kind).forget(swap, context.host(swap.host or None))
         for name in names:
             run.done(str(tr("{name} was removed", name=name)))
     interrupted.write(replace(restored, stage="forgotten"))
     return gone
 
 
-async def _lines(opening: BackupContext, restored: Restored, swap: Swap) -> list[RetainedRow]:
+async def _lines(context: BackupContext, restored: Restored, swap: Swap) -> list[RetainedRow]:
     try:
-        kept: list[RetainedItem] = await source_module(swap.kind).kept(swap, opening.host(swap.host or None))
+        kept: list[RetainedItem] = await source_module(swap.kind).kept(swap, context.host(swap.host or None))
     except LilFoxError as error:
         return [
             RetainedRow(restored=restored, host=swap.host, target=one.target, name=_name(one, restored), there=None,

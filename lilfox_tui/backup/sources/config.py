@@ -24,7 +24,7 @@ from lilfox_tui.backup.files.restore import (
 from lilfox_tui.backup.files.tar_filter import read_archive
 from lilfox_tui.backup.options import ConfigOptions
 from lilfox_tui.backup.sets.model import FoundPart
-from lilfox_tui.backup.source import BackupSource, PartContent, PartSink, RestoreTarget, RetainedItem, SourceRestoreSpec
+from lilfox_tui.backup.source import BackupSource, PartContent, PartSink, RestoreTarget, RestoreTask, RetainedItem
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.core.errors import CommandFailed
 from lilfox_tui.core.i18n import tr
@@ -100,35 +100,34 @@ def open_source(name: str, options: ConfigOptions, host: Host) -> BackupSource:
     return ConfigSource(name, options, host)
 
 
-def open_target(_name: str, options: ConfigOptions, host: Host, goal: SourceRestoreSpec) -> RestoreTarget:
-    """Where both go back to: below ``goal.place`` or ``root``. ``goal.only`` names one of them, or a path in the
+def open_target(options: ConfigOptions, host: Host, task: RestoreTask) -> RestoreTarget:
+    """Where both go back to: below ``task.place`` or ``root``. ``task.spec.only`` names one of them, or a path in the
     folder."""
-    root = posixpath.normpath(goal.place or options.root)
-    first, _, below = goal.only.strip("/").partition("/")
+    root = posixpath.normpath(task.place or options.root)
+    first, _, below = task.spec.only.strip("/").partition("/")
     pieces: list[RestorePiece] = []
     missing: list[Check] = []
     for name, kind in ((options.env, "file"), (options.folder, "files")):
         if not name or (first and name != first):
             continue
-        part = next((part for part in goal.parts if part.kind == kind), None)
+        part = next((part for part in task.parts if part.kind == kind), None)
         if part is None:
             about = tr("{name} in the set", name=clean(name))
             missing.append(Check(about, "bad", tr("not in the set"), tr("choose another set")))
             continue
-        wish = PieceSpec(
-            host=host, part=part, blocks=goal.blocks, target=posixpath.join(root, name), options=options,
-            created=goal.set.created, only=below, scratch=goal.scratch,
-        )  # fmt: skip
-        pieces.append(FilePiece(wish) if kind == "file" else FolderPiece(wish))
+        spec = PieceSpec(
+            host=host, options=options, task=task, part=part, target=posixpath.join(root, name), only=below
+        )
+        pieces.append(FilePiece(spec) if kind == "file" else FolderPiece(spec))
     if not pieces and not missing:
         missing.append(
             Check(
-                tr("{path} in the set", path=clean(goal.only)),
+                tr("{path} in the set", path=clean(task.spec.only)),
                 "bad",
                 tr("it is neither the env file of this source nor inside its folder"),
             )
         )
-    return FilesRestore(host, options, goal, pieces, missing)
+    return FilesRestore(host, options, task, pieces, missing)
 
 
 async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> PartContent:

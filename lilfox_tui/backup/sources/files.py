@@ -13,7 +13,7 @@ from lilfox_tui.backup.files.restore import FilesRestore, PieceSpec, finish, for
 from lilfox_tui.backup.files.tar_filter import read_archive
 from lilfox_tui.backup.options import FilesOptions
 from lilfox_tui.backup.sets.model import FoundPart
-from lilfox_tui.backup.source import BackupSource, PartContent, PartSink, RestoreTarget, RetainedItem, SourceRestoreSpec
+from lilfox_tui.backup.source import BackupSource, PartContent, PartSink, RestoreTarget, RestoreTask, RetainedItem
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import clean
@@ -67,23 +67,18 @@ def open_source(name: str, options: FilesOptions, host: Host) -> BackupSource:
     return FilesSource(name, options, host)
 
 
-def open_target(_name: str, options: FilesOptions, host: Host, goal: SourceRestoreSpec) -> RestoreTarget:
-    """Where the folder goes back to: ``goal.place``, or where it was."""
-    target = posixpath.normpath(goal.place or options.path)
+def open_target(options: FilesOptions, host: Host, task: RestoreTask) -> RestoreTarget:
+    """Where the folder goes back to: ``task.place``, or where it was."""
+    target = posixpath.normpath(task.place or options.path)
     missing = []
-    if len(goal.parts) != 1:
+    if len(task.parts) != 1:
         about = tr("archive of {target}", target=clean(target))
         missing.append(Check(about, "bad", tr("not in the set"), tr("choose another set")))
     pieces = [
-        FolderPiece(
-            PieceSpec(
-                host=host, part=part, blocks=goal.blocks, target=target, options=options, created=goal.set.created,
-                only=goal.only, scratch=goal.scratch,
-            )
-        )
-        for part in goal.parts[:1]
-    ]  # fmt: skip
-    return FilesRestore(host, options, goal, list(pieces), missing)
+        FolderPiece(PieceSpec(host=host, options=options, task=task, part=part, target=target, only=task.spec.only))
+        for part in task.parts[:1]
+    ]
+    return FilesRestore(host, options, task, list(pieces), missing)
 
 
 async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> PartContent:

@@ -55,9 +55,9 @@ from lilfox_tui.backup.source import (
     PartContent,
     PartSink,
     Renames,
+    RestoreTask,
     RetainedItem,
     Settled,
-    SourceRestoreSpec,
     Standing,
     Swap,
 )
@@ -82,15 +82,15 @@ WHERE c.oid = to_regclass(:'only')
 """
 
 
-async def kept_databases(way: ServerRoute, swap: Swap) -> list[RetainedItem]:
+async def kept_databases(route: ServerRoute, swap: Swap) -> list[RetainedItem]:
     """See ``backup/source.py``. Raises BackupError, HostError."""
-    async with way.opened() as access:
+    async with route.opened() as access:
         return await _databases(access, swap)
 
 
-async def forget_databases(way: ServerRoute, swap: Swap) -> None:
+async def forget_databases(route: ServerRoute, swap: Swap) -> None:
     """See ``backup/source.py``. Raises BackupError, HostError."""
-    async with way.opened() as access:
+    async with route.opened() as access:
         psql = Psql(access)
         names = [name for pair in swap.renames for name in (pair.target, pair.staged, pair.before) if name]
         async with restore_lock(access, (await server_of(psql, database=MEETING)).version_num, names):
@@ -100,15 +100,15 @@ async def forget_databases(way: ServerRoute, swap: Swap) -> None:
                 await once_left(psql, each.name, _DROP, variables={"name": each.name})
 
 
-async def left_databases(way: ServerRoute, names: Collection[str]) -> list[RetainedItem]:
+async def left_databases(route: ServerRoute, names: Collection[str]) -> list[RetainedItem]:
     """What is marked as staged for one of ``names`` while nobody works on it. Raises BackupError, HostError."""
-    async with way.opened() as access:
+    async with route.opened() as access:
         return await _left(Psql(access), names)
 
 
-async def forget_left_databases(way: ServerRoute, names: Collection[str]) -> list[str]:
+async def forget_left_databases(route: ServerRoute, names: Collection[str]) -> list[str]:
     """Drops what :func:`left_databases` gives. Raises BackupError, HostError."""
-    async with way.opened() as access:
+    async with route.opened() as access:
         psql = Psql(access)
         found = [each.name for each in await _left(psql, names)]
         server = await server_of(psql, database=MEETING)
@@ -127,16 +127,16 @@ async def _left(psql: Psql, names: Collection[str]) -> list[RetainedItem]:
     ]
 
 
-async def kept_table(way: ServerRoute, swap: Swap) -> list[RetainedItem]:
+async def kept_table(route: ServerRoute, swap: Swap) -> list[RetainedItem]:
     """See ``backup/source.py``. Raises BackupError, HostError."""
-    async with way.opened() as access:
+    async with route.opened() as access:
         found, _name = await _table(Psql(access), swap)
         return found
 
 
-async def forget_table(way: ServerRoute, swap: Swap) -> None:
+async def forget_table(route: ServerRoute, swap: Swap) -> None:
     """See ``backup/source.py``. Raises BackupError, HostError."""
-    async with way.opened() as access:
+    async with route.opened() as access:
         psql = Psql(access)
         async with restore_lock(access, (await server_of(psql, database=MEETING)).version_num, [swap.within]):
             found, name = await _table(psql, swap)
@@ -311,63 +311,63 @@ async def read_content(part: FoundPart, blocks: AsyncIterator[bytes]) -> PartCon
         return PartContent(trouble=error.message)
 
 
-def open_target(_name: str, options: PostgresqlOptions, host: Host, goal: SourceRestoreSpec) -> DatabaseRestore:
-    """Where the databases of a set go: those of ``options``, or the one of the URL ``goal.place``.
+def open_target(options: PostgresqlOptions, host: Host, task: RestoreTask) -> DatabaseRestore:
+    """Where the databases of a set go: those of ``options``, or the one of the URL ``task.place``.
 
     Raises UsageError.
     """
-    if goal.place:
-        options = msgspec.structs.replace(options, url=goal.place, databases=())
-    way = _way(options, host)
-    databases = options.databases or (way.connection.database,)
-    return (TableRestore if goal.only else DatabaseRestore)(way, goal, databases)
+    if task.place:
+        options = msgspec.structs.replace(options, url=task.place, databases=())
+    route = _route(options, host)
+    databases = options.databases or (route.connection.database,)
+    return (TableRestore if task.spec.only else DatabaseRestore)(route, task, databases)
 
 
 async def undo(swap: Swap, host: Host) -> None:
     """See ``backup/source.py``."""
-    await (undo_table if swap.within else undo_databases)(_way(_options_of(swap), host), swap)
+    await (undo_table if swap.within else undo_databases)(_route(_options_of(swap), host), swap)
 
 
 async def settle(swap: Swap, host: Host) -> Settled:
     """See ``backup/source.py``."""
-    return await (settle_table if swap.within else settle_databases)(_way(_options_of(swap), host), swap)
+    return await (settle_table if swap.within else settle_databases)(_route(_options_of(swap), host), swap)
 
 
 async def standing(swap: Swap, host: Host) -> list[Standing]:
     """See ``backup/source.py``."""
-    return await (standing_of_table if swap.within else standing_of_databases)(_way(_options_of(swap), host), swap)
+    return await (standing_of_table if swap.within else standing_of_databases)(_route(_options_of(swap), host), swap)
 
 
 async def finish(swap: Swap, host: Host) -> None:
     """See ``backup/source.py``."""
-    await (finish_table if swap.within else finish_databases)(_way(_options_of(swap), host), swap)
+    await (finish_table if swap.within else finish_databases)(_route(_options_of(swap), host), swap)
 
 
 async def kept(swap: Swap, host: Host) -> list[RetainedItem]:
     """See ``backup/source.py``."""
-    return await (kept_table if swap.within else kept_databases)(_way(_options_of(swap), host), swap)
+    return await (kept_table if swap.within else kept_databases)(_route(_options_of(swap), host), swap)
 
 
 async def forget(swap: Swap, host: Host) -> None:
     """See ``backup/source.py``."""
-    await (forget_table if swap.within else forget_databases)(_way(_options_of(swap), host), swap)
+    await (forget_table if swap.within else forget_databases)(_route(_options_of(swap), host), swap)
 
 
 async def left(options: PostgresqlOptions, host: Host) -> list[RetainedItem]:
     """See ``backup/source.py``."""
-    return await left_databases(_way(options, host), _names(options))
+    return await left_databases(_route(options, host), _names(options))
 
 
 async def forget_left(options: PostgresqlOptions, host: Host) -> list[str]:
     """See ``backup/source.py``."""
-    return await forget_left_databases(_way(options, host), _names(options))
+    return await forget_left_databases(_route(options, host), _names(options))
 
 
 def _names(options: PostgresqlOptions) -> tuple[str, ...]:
     return options.databases or (connection_of(options).database,)
 
 
-def _way(options: PostgresqlOptions, host: Host) -> ServerRoute:
+def _route(options: PostgresqlOptions, host: Host) -> ServerRoute:
     return ServerRoute(
         host=host,
         host_name=options.host or "",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from lilfox_tui.backup.plan import RestoreSpec
 from lilfox_tui.backup.sets.model import checked_tag
 from lilfox_tui.cli.backup_request import (
     NonEmptyValue,
@@ -21,8 +22,8 @@ from lilfox_tui.cli.backup_request import (
     add_store,
     do,
     judged,
+    request_from,
     settings,
-    wish_of,
 )
 from lilfox_tui.cli.job_output import half_done_now, warn_half_done
 from lilfox_tui.cli.main import Subcommand, subcommands
@@ -105,7 +106,7 @@ def run_backup(args: argparse.Namespace) -> int:
     if args.dry_run:
         from lilfox_tui.cli.backup_request import print_preflight
 
-        return max(print_preflight(wish_of(args, loaded, plan=plan)) for plan in plans or [""])
+        return max(print_preflight(request_from(args, loaded, plan=plan)) for plan in plans or [""])
     done = [_run_one(args, loaded, plan) for plan in plans or [""]]
     if args.json:
         print_json([document for _code, document in done])
@@ -115,9 +116,9 @@ def run_backup(args: argparse.Namespace) -> int:
 
 def _run_one(args: argparse.Namespace, loaded: LoadedConfig, plan: str) -> tuple[int, dict[str, Any]]:
     name = plan or DEFAULT
-    wish = replace(wish_of(args, loaded, plan=plan), tag=args.tag)
+    request = replace(request_from(args, loaded, plan=plan), tag=args.tag)
     try:
-        code, result = do("backup", wish, quiet=args.quiet)
+        code, result = do("backup", request, quiet=args.quiet)
     except LilFoxError as error:  # one plan that cannot begin keeps no other from it
         print_error(error)
         code, result = error.exit_code, {}
@@ -194,24 +195,24 @@ async def _sets(
 
     sets: list[tuple[str, BackupSet]] = []
     troubles: list[LilFoxError] = []
-    async with BackupContext(loaded.config) as opening:
-        for name, options in _stores(wish_of(args, loaded), loaded).items():
+    async with BackupContext(loaded.config) as context:
+        for name, options in _stores(request_from(args, loaded), loaded).items():
             try:
-                store = opening.store(name, options)
-                sets += [(store.where, found) for found in await opening.sets_in(store)]
+                store = context.store(name, options)
+                sets += [(store.where, found) for found in await context.sets_in(store)]
             except LilFoxError as error:
                 troubles.append(error)
     return sorted(sets, key=lambda each: each[1].created, reverse=True), troubles
 
 
-def _stores(wish: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
+def _stores(request: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
     from lilfox_tui.backup.plan import plan_named, plan_of
 
-    if wish.plan:
-        stores = plan_named(loaded.config.backup, wish.plan).stores
-        return {wish.store: stores[wish.store]} if wish.store in stores else stores
-    if wish.words.store or not loaded.config.backup.stores:
-        return plan_of(wish.words, loaded.config.backup.stores).stores
+    if request.plan:
+        stores = plan_named(loaded.config.backup, request.plan).stores
+        return {request.store: stores[request.store]} if request.store in stores else stores
+    if request.plan_arguments.store or not loaded.config.backup.stores:
+        return plan_of(request.plan_arguments, loaded.config.backup.stores).stores
     return loaded.config.backup.stores
 
 
@@ -263,8 +264,8 @@ def run_verify(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("backup-proof")
         return 0
-    wish = wish_of(args, settings(args))
-    return judged(args, "verify", wish)
+    request = request_from(args, settings(args))
+    return judged(args, "verify", request)
 
 
 # ``lilfox backup drill``: restores a set for real into a scratch place, compares and measures, and takes it away.
@@ -286,8 +287,8 @@ def run_drill(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("backup-proof")
         return 0
-    wish = replace(wish_of(args, settings(args)), run_code=args.run_code)
-    return judged(args, "drill", wish)
+    request = replace(request_from(args, settings(args)), restore=RestoreSpec(run_code=args.run_code))
+    return judged(args, "drill", request)
 
 
 # ``lilfox backup settle``: a restore whose process died between its renames is finished, or taken back.
@@ -385,8 +386,8 @@ def run_prune(args: argparse.Namespace) -> int:
     print_line(_("sets to remove: {going} of {count}", going=going, count=len(verdicts)))
     if not args.yes:
         return 0
-    wish = wish_of(args, loaded, plan=args.plan)
-    code, _result = do("prune", wish)
+    request = request_from(args, loaded, plan=args.plan)
+    code, _result = do("prune", request)
     return code
 
 
@@ -398,9 +399,9 @@ async def _verdicts(name: str, loaded: LoadedConfig) -> list[RetentionVerdict]:
 
     plan = plan_named(loaded.config.backup, name)
     verdicts: list[RetentionVerdict] = []
-    async with BackupContext(loaded.config) as opening:
+    async with BackupContext(loaded.config) as context:
         for store, options in plan.stores.items():
-            sets = [found for found in await opening.sets_in(opening.store(store, options)) if found.plan == name]
+            sets = [found for found in await context.sets_in(context.store(store, options)) if found.plan == name]
             verdicts += judge(sets, plan.config.keep, now=datetime.now(UTC), zone=local_zone())
     return verdicts
 

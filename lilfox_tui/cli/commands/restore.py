@@ -7,9 +7,10 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.structs import replace
 
-from lilfox_tui.cli.backup_request import NonEmptyValue, add_partial, add_plan, add_sources, do, settings, wish_of
+from lilfox_tui.backup.plan import RestoreSpec
+from lilfox_tui.cli.backup_request import NonEmptyValue, add_partial, add_plan, add_sources, do, request_from, settings
 from lilfox_tui.cli.output import Cell, ask_line, print_json, print_line, print_table, shape, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
@@ -43,14 +44,14 @@ def show_kept(args: argparse.Namespace) -> int:
 def forget_kept(args: argparse.Namespace) -> int:
     """Shows what the restores of a set keep (with no set: what drills of the plan left), asks, and lets go of it."""
     loaded = settings(args)
-    wish = wish_of(args, loaded)
-    if not args.set and not wish.plan:
+    request = request_from(args, loaded)
+    if not args.set and not request.plan:
         raise UsageError(tr("no set given"), tr("to see which restores keep something: lilfox restore --kept"))
-    lines = asyncio.run(_chosen_kept(args.set, loaded) if args.set else _leftovers(wish.plan, loaded))
+    lines = asyncio.run(_chosen_kept(args.set, loaded) if args.set else _leftovers(request.plan, loaded))
     if not args.json:
         _print_kept(lines)
     _confirm_forget(args, lines)
-    code, result = do("forget", wish)
+    code, result = do("forget", request)
     if args.json:
         print_json({"exit_code": code, "set": args.set, "forgotten": result.get("forgotten", [])})
     return code
@@ -78,8 +79,8 @@ async def _kept_lines(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
 
     if words:
         return await _chosen_kept(words, loaded)
-    async with BackupContext(loaded.config) as opening:
-        return await all_kept(opening) + await all_left(opening, loaded.config.backup.plans.values())
+    async with BackupContext(loaded.config) as context:
+        return await all_kept(context) + await all_left(context, loaded.config.backup.plans.values())
 
 
 async def _leftovers(plan: str, loaded: LoadedConfig) -> list[RetainedRow]:
@@ -87,16 +88,16 @@ async def _leftovers(plan: str, loaded: LoadedConfig) -> list[RetainedRow]:
     from lilfox_tui.backup.plan import plan_named
     from lilfox_tui.backup.restores.retained import all_left
 
-    async with BackupContext(loaded.config) as opening:
-        return await all_left(opening, [plan_named(loaded.config.backup, plan).config])
+    async with BackupContext(loaded.config) as context:
+        return await all_left(context, [plan_named(loaded.config.backup, plan).config])
 
 
 async def _chosen_kept(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
     from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.restores.retained import chosen, kept_of
 
-    async with BackupContext(loaded.config) as opening:
-        return await kept_of(opening, chosen(words))
+    async with BackupContext(loaded.config) as context:
+        return await kept_of(context, chosen(words))
 
 
 def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
@@ -205,35 +206,35 @@ def run(args: argparse.Namespace) -> int:
     if args.only and not args.only.strip("/"):
         raise UsageError(tr("--only {part} selects everything", part=args.only), tr("leave it out to restore all"))
     loaded = settings(args)
-    wish = msgspec.structs.replace(
-        wish_of(args, loaded),
-        only=args.only,
+    spec = RestoreSpec(
         sources=tuple(args.source),
+        only=args.only,
         other_server=args.other_server,
         end_sessions=args.end_sessions,
         run_code=args.run_code,
     )
+    request = replace(request_from(args, loaded), restore=spec)
     if args.undo:
-        return _done(args, "undo", wish)
+        return _done(args, "undo", request)
     if args.dry_run or not args.yes:
-        where, ready = asyncio.run(_show_plan(wish))
+        where, ready = asyncio.run(_show_plan(request))
         if args.dry_run:
             return 0 if ready else 1
         if not ready:
             warn(_("lilfox: nothing was written: blocked by the failed checks above"))
             return 1
         _confirm_restore(where)
-    return _done(args, "restore", wish)
+    return _done(args, "restore", request)
 
 
-async def _show_plan(wish: BackupRequest) -> tuple[list[str], bool]:
+async def _show_plan(request: BackupRequest) -> tuple[list[str], bool]:
     """Shows checks and changes to who is to decide by them (what is there is read for that); gives where it would go,
     and whether nothing forbids it."""
     from lilfox_tui.backup.checks import status_text
     from lilfox_tui.backup.effects import looked_at
     from lilfox_tui.cli.backup_request import print_changes, print_checks
 
-    async with looked_at(wish) as (found, restore):
+    async with looked_at(request) as (found, restore):
         print_line(_("{set}, {status}", set=found.id, status=status_text(found.status)))
         checks = await restore.checks()
         print_checks(checks)
@@ -255,8 +256,8 @@ def _confirm_restore(where: list[str]) -> None:
         raise UsageError(tr("the input does not match: nothing was written"))
 
 
-def _done(args: argparse.Namespace, kind: RequestKind, wish: BackupRequest) -> int:
-    code, result = do(kind, wish)
+def _done(args: argparse.Namespace, kind: RequestKind, request: BackupRequest) -> int:
+    code, result = do(kind, request)
     if args.json:
-        print_json({"exit_code": code, "set": wish.set, "kept": [], **result})
+        print_json({"exit_code": code, "set": request.set, "kept": [], **result})
     return code

@@ -86,7 +86,7 @@ class Follower:
 
     def __init__(
         self,
-        shelf: LogFileSet,
+        file_set: LogFileSet,
         start: Start,
         where: Filter,
         *,
@@ -96,7 +96,7 @@ class Follower:
         keep: Callable[[], int | None] = lambda: None,
         quiet: Callable[[LogFile, int | None], Awaitable[bool]] | None = None,
     ) -> None:
-        self._shelf = shelf
+        self._file_set = file_set
         self._start = start
         self._where = where
         self._poll_s = poll_s
@@ -104,7 +104,7 @@ class Follower:
         self._good = good
         self._keep = keep
         self._quiet = quiet
-        self._files = FollowedFiles(shelf)
+        self._files = FollowedFiles(file_set)
         self._away_since_s: float | None = None
         self._untold: list[SourceNotice] = []
         self._looked_s = 0.0
@@ -128,7 +128,7 @@ class Follower:
                 pause_s = RETRIES_S[min(tries, len(RETRIES_S) - 1)]
                 tries += 1
                 self._failed(error, pause_s)
-                await wait_until_reconnected(self._shelf.disk.host, pause_s)
+                await wait_until_reconnected(self._file_set.disk.host, pause_s)
                 continue
             await asyncio.sleep(pause_s)
 
@@ -173,13 +173,13 @@ class Follower:
             return await self._quiet(tail.log, tail.seen_bytes if settled else None)
         if not settled or time.monotonic() - self._looked_s > LOOK_ALL_S:
             return False
-        alone = await self._shelf.disk.look([literal(tail.log.path)])
+        alone = await self._file_set.disk.look([literal(tail.log.path)])
         return [(one.key, one.size_bytes) for one in alone] == [(tail.log.key, tail.seen_bytes)]
 
     async def _named(self, tail: FileTail, one: FileStat, *, over: bool) -> AsyncGenerator[Batch, None]:
         """What is new in a file that has a name; ``over``: another has come just now, which is read after its end."""
         grew = one.size_bytes > tail.seen_bytes
-        now = await self._shelf.open(one) if grew and not tail.log.is_packed else tail.log
+        now = await self._file_set.open(one) if grew and not tail.log.is_packed else tail.log
         async with aclosing(self._new_of(tail, now, grew=grew, over=over)) as batches:
             async for batch in batches:
                 yield batch
@@ -199,7 +199,7 @@ class Follower:
                     yield batch
             raise file_moved(tail.log.source, tail.log.path)
         grew, over = size > tail.seen_bytes, any(map(self._files.is_fresh, seen))
-        now = await self._shelf.open_anew(tail.log) if grew and not tail.log.is_packed else tail.log
+        now = await self._file_set.open_anew(tail.log) if grew and not tail.log.is_packed else tail.log
         async with aclosing(self._new_of(tail, now, grew=grew, over=over)) as batches:
             async for batch in batches:
                 yield batch
@@ -234,7 +234,7 @@ class Follower:
         own = next((one for one in seen if one.key == tail.log.key), None)
         if own is None or tail.log.is_packed:
             return None
-        log = await self._shelf.open(own)
+        log = await self._file_set.open(own)
         if own.size_bytes < tail.seen_bytes or not log.start.startswith(tail.log.start):
             return b""
         return b"" if self._missed(tail, seen, own) else None
@@ -244,7 +244,7 @@ class Follower:
         since, then goes on in the file."""
         before, seen = tail.log, await self._files.look()
         own = next((one for one in seen if one.key == before.key), None)
-        log = await (self._shelf.open_anew(before) if own is None else self._shelf.open(own))
+        log = await (self._file_set.open_anew(before) if own is None else self._file_set.open(own))
         after, copies = await after_hole(log), await self._copies(tail, seen, own, log)
         if [one.key for one in await self._files.look()] != [one.key for one in seen]:
             raise file_moved(before.source, before.path)  # it is rotated just now: all of it is looked at anew
@@ -272,7 +272,7 @@ class Follower:
         for at in reversed(range(len(seen))):
             if at == end or self._files.tail_of(seen[at].key) is not None:
                 continue
-            copy = await self._shelf.open(seen[at])
+            copy = await self._file_set.open(seen[at])
             if copy.head == tail.log.head and await copy.file.size() >= tail.offset:
                 rest = await self._generations(filter(self._files.is_fresh, seen[at + 1 : end]), now)
                 return [FileTail(copy, tail.offset, after=tail.after), *rest]
@@ -280,7 +280,7 @@ class Follower:
 
     async def _generations(self, seen: Iterable[FileStat], now: LogFile) -> list[FileTail]:
         """Files from their beginnings; without those that what is now there was copied to."""
-        found = [await self._shelf.open(one) for one in seen]
+        found = [await self._file_set.open(one) for one in seen]
         return [FileTail(each, await after_hole(each)) for each in found if each.head != now.head]
 
     def _missed(self, tail: FileTail, seen: Sequence[FileStat], own: FileStat) -> list[FileStat]:

@@ -138,9 +138,9 @@ class ConsumedFile(Struct, frozen=True):
 class FollowedFiles:
     """``tails`` are the files that are read, the oldest first; the last one is the newest."""
 
-    def __init__(self, shelf: LogFileSet) -> None:
+    def __init__(self, file_set: LogFileSet) -> None:
         self.tails: list[FileTail] = []
-        self._shelf = shelf
+        self._file_set = file_set
         self._passed: dict[tuple[int, int], ConsumedFile] = {}
         self._passed_until_s = float("-inf")
         self._starts: list[bytes] = []
@@ -154,12 +154,12 @@ class FollowedFiles:
     async def begin(self, start: Start) -> list[FileStat]:
         """Finds where following begins; gives all files of the log, the oldest first. Raises LilFoxError, FileRefused
         where the record's file is gone."""
-        seen = await self._shelf.look_around()
-        named = await self._shelf.look()
+        seen = await self._file_set.look_around()
+        named = await self._file_set.look()
         if isinstance(start, AtPlace):  # its file may just have been renamed
-            tail = await _at_place(self._shelf, RecordPosition(start.place), seen)
+            tail = await _at_place(self._file_set, RecordPosition(start.place), seen)
         else:
-            tail = await _begin(self._shelf, named, start)
+            tail = await _begin(self._file_set, named, start)
         self.tails = [tail]
         own = next((at for at, one in enumerate(seen) if one.key == tail.log.key), len(seen))
         wanted = {one.key for one in named}
@@ -169,13 +169,13 @@ class FollowedFiles:
                 self._passed_until_s = max(self._passed_until_s, one.modified_s)
         older = [one for one in seen[:own] if not one.path.endswith(PACKED_ENDS)]
         for one in older[-_SAMPLED:]:
-            self._note_start(await self._shelf.open(one))
+            self._note_start(await self._file_set.open(one))
         return seen
 
     async def look(self) -> list[FileStat]:
         """All files of the log, the oldest first; those that are read stay open without a name. Raises LilFoxError."""
-        self._shelf.keep = {tail.log.key for tail in self.tails}
-        seen = await self._shelf.look_around()
+        self._file_set.keep = {tail.log.key for tail in self.tails}
+        seen = await self._file_set.look_around()
         keys = {one.key for one in seen}
         self._passed = {key: passed for key, passed in self._passed.items() if key in keys}
         self._doubts = {key: count for key, count in self._doubts.items() if key in keys}
@@ -198,7 +198,7 @@ class FollowedFiles:
         """What reads a file that is not read so far; None where it has nothing new. Raises FileMoved when it cannot be
         told yet."""
         places = [at for at, each in enumerate(seen) if each.key == self.newest.log.key]
-        newer = one.path == self._shelf.path or (bool(places) and seen.index(one) > places[0])
+        newer = one.path == self._file_set.path or (bool(places) and seen.index(one) > places[0])
         passed = self._passed.get(one.key)
         if passed is not None and (passed.was_read or passed.path == one.path or not newer):
             if one.size_bytes == passed.size_bytes:
@@ -208,10 +208,10 @@ class FollowedFiles:
         elif passed is None and not newer and self._is_of_before(one):
             self._pass(one, was_read=False)
             return None
-        log = await self._shelf.open(one)
+        log = await self._file_set.open(one)
         if newer:
-            was_written_to = self.newest.path == self._shelf.path and places
-            if not was_written_to and await self._shelf.is_copy(self.newest.log, log):
+            was_written_to = self.newest.path == self._file_set.path and places
+            if not was_written_to and await self._file_set.is_copy(self.newest.log, log):
                 return self._in_place_of_newest(log)
         elif await self._is_copy(one, log):
             self._pass(one, was_read=False)
@@ -226,7 +226,7 @@ class FollowedFiles:
 
     async def _go_on(self, one: FileStat, passed: ConsumedFile) -> FileTail | None:
         """A file that has grown since it was passed."""
-        log = await self._shelf.open(one)
+        log = await self._file_set.open(one)
         if log.is_packed or (not passed.was_read and await self._is_copy(one, log)):
             self._pass(one, was_read=passed.was_read)
             return None
@@ -256,7 +256,7 @@ class FollowedFiles:
         if not alike or log.is_packed:
             return bool(alike)
         with suppress(FileMoved):
-            if any([await self._shelf.is_copy(log, other) for other in alike]):
+            if any([await self._file_set.is_copy(log, other) for other in alike]):
                 return True
         doubts = self._doubts[one.key] = self._doubts.get(one.key, 0) + 1
         if doubts < _DOUBTED_MOST:
@@ -294,25 +294,25 @@ class FollowedFiles:
         """The file that a file which cannot be read any more was copied or packed to."""
         for one in seen:
             if self.tail_of(one.key) is None:
-                log = await self._shelf.open(one)
+                log = await self._file_set.open(one)
                 if (log.head, log.start) == (tail.log.head, tail.log.start):
                     return log
         return None
 
 
-async def _at_place(shelf: LogFileSet, place: RecordPosition, seen: list[FileStat]) -> FileTail:
-    _, log = await shelf.find(place, seen)
+async def _at_place(file_set: LogFileSet, place: RecordPosition, seen: list[FileStat]) -> FileTail:
+    _, log = await file_set.find(place, seen)
     return FileTail(log, max(0, place.offset), after=place.offset)
 
 
-async def _begin(shelf: LogFileSet, seen: list[FileStat], start: Start) -> FileTail:
+async def _begin(file_set: LogFileSet, seen: list[FileStat], start: Start) -> FileTail:
     if isinstance(start, AtTime):
         for one in reversed(seen):
-            log = await shelf.open(one)
+            log = await file_set.open(one)
             offset = await time_offset(log, start.time_us, await last_line_end(log.file, await log.file.size()))
             if offset > 0:
                 return FileTail(log, offset)
     if isinstance(start, AtEnd):
-        log = await shelf.open(seen[-1])
+        log = await file_set.open(seen[-1])
         return FileTail(log, await last_line_end(log.file, await log.file.size()))
-    return FileTail(await shelf.open(seen[0]), 0)
+    return FileTail(await file_set.open(seen[0]), 0)

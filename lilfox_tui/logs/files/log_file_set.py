@@ -511,11 +511,11 @@ class RecordCounter:
     """``newest`` is the index of the file that is written. ``records`` is None until all was counted once, or where a
     record may have several lines; ``more``: there are others, in packed files or written since."""
 
-    def __init__(self, shelf: LogFileSet) -> None:
+    def __init__(self, file_set: LogFileSet) -> None:
         self.newest: LineIndex | None = None
         self.records: int | None = None
         self.more = False
-        self._shelf = shelf
+        self._file_set = file_set
         self._older: dict[tuple[int, int], LineIndex] = {}
 
     def take_newest(self, log: LogFile, size: int) -> None:
@@ -525,8 +525,8 @@ class RecordCounter:
 
     async def count(self, told: Callable[[], None]) -> None:
         """Counts on in all files as they are now; calls ``told`` on the way. Raises LilFoxError."""
-        seen = await self._shelf.look()
-        log = await self._shelf.open(seen[-1])
+        seen = await self._file_set.look()
+        log = await self._file_set.open(seen[-1])
         self.take_newest(log, await log.file.size())
         assert self.newest is not None
         await self.newest.build(told)
@@ -546,7 +546,7 @@ class RecordCounter:
         told()
 
     async def _lines_of(self, one: FileStat) -> int | None:
-        log = await self._shelf.open(one)
+        log = await self._file_set.open(one)
         if log.format.begins is not every_line or log.is_packed:
             return None
         index = self._older.get(one.key)

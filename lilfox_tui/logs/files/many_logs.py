@@ -93,21 +93,21 @@ class ManyFollower:
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Records and notices, at most BATCH at once, or what is kept; never ends. Raises LilFoxError."""
         passage = await self._patiently(self._begin)
-        order, records = TimeOrderBuffer(passage.cut), list[LogRecord]()
+        buffer, records = TimeOrderBuffer(passage.cut), list[LogRecord]()
         while self._keep() is None and not passage.is_over:
             if records:
                 self._remember(records[-1].place, passage.cut)
                 yield list(records)
-                order = TimeOrderBuffer(passage.cut)
+                buffer = TimeOrderBuffer(passage.cut)
             records = await self._patiently(lambda: passage.page(BATCH))
         for record in records:  # others may have been written to before these, after they were looked at
-            order.put(record.log, [record], time.monotonic())
+            buffer.put(record.log, [record], time.monotonic())
         disk = self._group.new_disk(following=True)
         looking = asyncio.create_task(
             self._look_for_logs(ListingCache(self._group, disk, self._poll_s / 2), passage.cut)
         )
         try:
-            async with aclosing(self._in_order(order)) as batches:
+            async with aclosing(self._in_order(buffer)) as batches:
                 async for batch in batches:
                     yield batch
         finally:
@@ -128,16 +128,16 @@ class ManyFollower:
                 self._failed(error, pause_s)
             await wait_until_reconnected(self._group.host, pause_s)
 
-    async def _look_for_logs(self, glance: ListingCache, cut: MergeCut) -> None:
+    async def _look_for_logs(self, cache: ListingCache, cut: MergeCut) -> None:
         for path in cut.edges:
-            self._tasks[path] = asyncio.create_task(self._follow(path, cut.start(path, older=False) or AtEnd(), glance))
+            self._tasks[path] = asyncio.create_task(self._follow(path, cut.start(path, older=False) or AtEnd(), cache))
         while True:
             try:
-                files = await glance.files()
+                files = await cache.files()
                 self._alive_s |= dict.fromkeys(files, time.monotonic())
                 for path in files.keys() - self._tasks.keys():
                     start = self._starts.get(path, AtBeginning())
-                    self._tasks[path] = asyncio.create_task(self._follow(path, start, glance))
+                    self._tasks[path] = asyncio.create_task(self._follow(path, start, cache))
                 await self._let_go()
             except PASSING:
                 pass  # the logs that are followed tell it
@@ -155,10 +155,10 @@ class ManyFollower:
             self._looks.pop(path, None)
             await self._group.let_go(path)
 
-    async def _follow(self, path: str, start: Start, glance: ListingCache) -> None:
+    async def _follow(self, path: str, start: Start, cache: ListingCache) -> None:
         log, told = self._group.log(path), False
         while True:
-            looks = self._looks[path] = LogListing(path, glance)
+            looks = self._looks[path] = LogListing(path, cache)
             try:
                 async with aclosing(log.follow_newest(start, self._where, self._keep, looks.quiet)) as batches:
                     async for batch in batches:
@@ -180,19 +180,19 @@ class ManyFollower:
                 await self._came.put(error)
                 return
 
-    async def _in_order(self, order: TimeOrderBuffer) -> AsyncGenerator[Batch, None]:
+    async def _in_order(self, buffer: TimeOrderBuffer) -> AsyncGenerator[Batch, None]:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._poll_s / 2 if order.waits else None):
-                    self._put(order, await self._came.get())
+                async with asyncio.timeout(self._poll_s / 2 if buffer.waits else None):
+                    self._put(buffer, await self._came.get())
             while not self._came.empty():
-                self._put(order, self._came.get_nowait())
-            ready = order.ready(self._given_s())
+                self._put(buffer, self._came.get_nowait())
+            ready = buffer.ready(self._given_s())
             step = len(ready) if ready and isinstance(ready[0], SkippedRecords) else BATCH
             for at in range(0, len(ready), step):
                 batch = ready[at : at + step]
-                if place := order.gave(batch):
-                    self._remember(place, order.cut)
+                if place := buffer.gave(batch):
+                    self._remember(place, buffer.cut)
                 yield batch
 
     def _given_s(self) -> float:
@@ -202,10 +202,10 @@ class ManyFollower:
         given_s = min((looks.given_s for looks in self._looks.values()), default=float("inf"))
         return max(given_s, time.monotonic() - PATIENCE_S)
 
-    def _put(self, order: TimeOrderBuffer, came: tuple[str, Batch] | LilFoxError) -> None:
+    def _put(self, buffer: TimeOrderBuffer, came: tuple[str, Batch] | LilFoxError) -> None:
         if isinstance(came, LilFoxError):
             raise came
-        order.put(*came, time.monotonic())
+        buffer.put(*came, time.monotonic())
 
 
 def _behind(batch: Batch) -> AtPlace | None:

@@ -190,9 +190,9 @@ class LogCursor:
         """Where it has come to."""
         if self._older and self.is_over:
             return FIRST
-        going = edge_going(self._more, older=self._older) if not self.waiting and not self._held else None
-        if going is not None:
-            return going
+        edge = edge_going(self._more, older=self._older) if not self.waiting and not self._held else None
+        if edge is not None:
+            return edge
         if self._given is None:
             return self._began
         return edge_before(self._given) if self._older else edge_behind(self._given)
@@ -210,8 +210,8 @@ class MergeCursor:
         older: bool,
         refused: Callable[[str, LilFoxError | None], None],
     ) -> None:
-        self._goings = [LogCursor(log, cut, where, older=older) for _path, log in sorted(logs.items())]
-        self._turns = {going.path: turn for turn, going in enumerate(self._goings)}
+        self._cursors = [LogCursor(log, cut, where, older=older) for _path, log in sorted(logs.items())]
+        self._turns = {cursor.path: turn for turn, cursor in enumerate(self._cursors)}
         self._older = older
         self._refused = refused
         self._time_us = cut.time_us
@@ -223,69 +223,69 @@ class MergeCursor:
         found: list[LogRecord] = []
         while len(found) < limit:
             await self._fill(limit)
-            if any(going.is_behind for going in self._goings):
+            if any(cursor.is_behind for cursor in self._cursors):
                 if time.monotonic() > until_s:
                     break
                 continue
-            ready = [(self._rank(going), going) for going in self._goings if going.waiting]
+            ready = [(self._rank(cursor), cursor) for cursor in self._cursors if cursor.waiting]
             if not ready:
                 break
             heapq.heapify(ready)
             while len(found) < limit:
-                _rank, going = ready[0]
-                found.append(self._take(going))
-                if not going.waiting:
+                _rank, cursor = ready[0]
+                found.append(self._take(cursor))
+                if not cursor.waiting:
                     break
-                heapq.heapreplace(ready, (self._rank(going), going))
+                heapq.heapreplace(ready, (self._rank(cursor), cursor))
         return found
 
-    def _rank(self, going: LogCursor) -> tuple[int, int]:
+    def _rank(self, cursor: LogCursor) -> tuple[int, int]:
         """What sorts the logs by their next records; no two have the same."""
-        time_us, turn = going.waiting[0][0], self._turns[going.path]
+        time_us, turn = cursor.waiting[0][0], self._turns[cursor.path]
         return (-time_us, -turn) if self._older else (time_us, turn)
 
-    def _take(self, going: LogCursor) -> LogRecord:
-        self._time_us, record = going.take()
+    def _take(self, cursor: LogCursor) -> LogRecord:
+        self._time_us, record = cursor.take()
         if self._newest_us is None:
             self._newest_us = self._time_us
         return record
 
     async def _fill(self, limit: int) -> None:
-        behind = [going for going in self._goings if going.is_behind]
+        behind = [cursor for cursor in self._cursors if cursor.is_behind]
         if not behind:
             return
-        few = min(limit, 2 * limit // len(self._goings) + _FEWEST)
-        most = min(_AHEAD_MOST, _ALL_AHEAD_MOST // len(self._goings)) if len(self._goings) > 1 else limit
-        tasks = [asyncio.ensure_future(going.fill(few, most)) for going in behind]
+        few = min(limit, 2 * limit // len(self._cursors) + _FEWEST)
+        most = min(_AHEAD_MOST, _ALL_AHEAD_MOST // len(self._cursors)) if len(self._cursors) > 1 else limit
+        tasks = [asyncio.ensure_future(cursor.fill(few, most)) for cursor in behind]
         try:
             errors = await asyncio.gather(*tasks, return_exceptions=True)
         finally:
             for task in tasks:
                 task.cancel()
-        for going, error in zip(behind, errors, strict=True):
+        for cursor, error in zip(behind, errors, strict=True):
             if isinstance(error, FileRefused):
-                going.refuse()
-                self._refused(going.path, error)
+                cursor.refuse()
+                self._refused(cursor.path, error)
             elif error is not None:
                 raise error
             else:
-                self._refused(going.path, None)
+                self._refused(cursor.path, None)
 
     @property
     def is_over(self) -> bool:
         """Whether there is no more."""
-        return all(going.is_over for going in self._goings)
+        return all(cursor.is_over for cursor in self._cursors)
 
     @property
     def cut(self) -> MergeCut:
         """Where it has come to."""
-        return MergeCut(self._time_us, {going.path: going.edge for going in self._goings})
+        return MergeCut(self._time_us, {cursor.path: cursor.edge for cursor in self._cursors})
 
     @property
     def end(self) -> MergeCut:
         """Where all that there was is over, for what is gone through from the end."""
         newest_us = NEVER_US if self._newest_us is None else self._newest_us
-        return MergeCut(newest_us, {going.path: going.newest for going in self._goings})
+        return MergeCut(newest_us, {cursor.path: cursor.newest for cursor in self._cursors})
 
 
 def _time_of(record: LogRecord) -> int:

@@ -78,14 +78,14 @@ class OneLog:
         self._changed = changed
         self._local = isinstance(setting.host, LocalHost)
         self._former: dict[int, tuple[int, int]] = {}
-        self._shelf = self._new_shelf()
+        self._file_set = self._new_file_set()
         self._newest: LogFile | None = None
         self._size: int | None = None
         self._searched: int | None = None
-        self._counted = RecordCounter(self._shelf)
+        self._counted = RecordCounter(self._file_set)
         self._indexing: asyncio.Task[None] | None = None
 
-    def _new_shelf(self, *, following: bool = False) -> LogFileSet:
+    def _new_file_set(self, *, following: bool = False) -> LogFileSet:
         host, sudo = self._setting.host, self._setting.sudo
         log = "" if self._among is None else self.path
         reading = ReadSettings(self.name, host.name, self._setting.format, self._setting.zone, self._former, log)
@@ -107,7 +107,7 @@ class OneLog:
         self._searched = 0
         try:
             page = await read_page(
-                self._shelf, start, older=older, limit=limit, where=where, searched=self._note_searched
+                self._file_set, start, older=older, limit=limit, where=where, searched=self._note_searched
             )
             await self._look_at_newest()
         except LilFoxError as error:
@@ -121,12 +121,12 @@ class OneLog:
     @property
     def notes(self) -> list[str]:
         """What of its files cannot be read, and why."""
-        return [str(note) for note in self._shelf.notes.values()]
+        return [str(note) for note in self._file_set.notes.values()]
 
     async def end(self) -> str | None:
         """The place where it ends now: behind its last whole line; None when there is none. Raises LilFoxError."""
-        for seen in reversed(await self._shelf.look()):
-            log = await self._shelf.open(seen)
+        for seen in reversed(await self._file_set.look()):
+            log = await self._file_set.open(seen)
             if end := await usable_end(log, seen):
                 return log.place(end)
         return None
@@ -136,7 +136,7 @@ class OneLog:
         Open until the next question. Raises LilFoxError."""
         if not self._local:
             return None
-        return [await self._shelf.open(seen) for seen in await self._shelf.look()]
+        return [await self._file_set.open(seen) for seen in await self._file_set.look()]
 
     async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
         """See :meth:`LogSource.follow`."""
@@ -152,10 +152,10 @@ class OneLog:
         quiet: Callable[[LogFile, int | None], Awaitable[bool]] | None = None,
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
         """See :meth:`Hurried.follow_newest`. It has handles of its own. See :class:`Follower` for ``quiet``."""
-        shelf = self._new_shelf(following=True)
+        file_set = self._new_file_set(following=True)
         poll_s = POLL_S if self._local else REMOTE_POLL_S
         follower = Follower(
-            shelf, start, where, poll_s=poll_s, failed=self._failed, good=self._good, keep=keep, quiet=quiet
+            file_set, start, where, poll_s=poll_s, failed=self._failed, good=self._good, keep=keep, quiet=quiet
         )
         try:
             async with aclosing(follower.batches()) as batches:
@@ -165,7 +165,7 @@ class OneLog:
             self._fail(error)
             raise
         finally:
-            await shelf.close()
+            await file_set.close()
 
     async def at_share(self, share: float) -> Start:
         """See :meth:`Scaled.at_share`."""
@@ -193,11 +193,11 @@ class OneLog:
         if self._indexing is not None:
             self._indexing.cancel()
             await asyncio.wait([self._indexing])
-        await self._shelf.close()
+        await self._file_set.close()
 
     async def _look_at_newest(self) -> LogFile:
         """Notes how the newest file is, and goes on indexing it. Raises LilFoxError."""
-        log = await self._shelf.open((await self._shelf.look())[-1])
+        log = await self._file_set.open((await self._file_set.look())[-1])
         self._newest, self._size = log, await log.file.size()
         self._counted.take_newest(log, self._size)
         self._count_on()
@@ -390,10 +390,10 @@ class ListingCache:
 class LogListing:
     """How one log is looked at. Up to ``given_s`` (monotonic) all that was written to it has been given."""
 
-    def __init__(self, path: str, glance: ListingCache) -> None:
+    def __init__(self, path: str, cache: ListingCache) -> None:
         self.given_s = float("-inf")
         self._path = path
-        self._glance = glance
+        self._cache = cache
         self._begun_s = (float("-inf"), float("-inf"))
         self._names: set[tuple[str, tuple[int, int], int]] = set()
 
@@ -402,10 +402,10 @@ class LogListing:
         before_s, last_s = self._begun_s
         self._begun_s = last_s, time.monotonic()
         self.given_s = max(self.given_s, before_s)  # the last record of a look is given at the next one
-        files = (await self._glance.files()).get(self._path, [])
+        files = (await self._cache.files()).get(self._path, [])
         names = {(one.path, one.key, 0 if one.key == log.key else one.size_bytes) for one in files}
         same, self._names = names == self._names, names
         if not same or all((one.key, one.size_bytes) != (log.key, seen_bytes) for one in files):
             return False
-        self.given_s = max(self.given_s, self._glance.looked_s)
+        self.given_s = max(self.given_s, self._cache.looked_s)
         return True

@@ -360,18 +360,18 @@ class FileCursor(Struct):
 
 
 async def read_page(
-    shelf: LogFileSet, start: Start, *, older: bool, limit: int, where: Filter, searched: Callable[[int], None]
+    file_set: LogFileSet, start: Start, *, older: bool, limit: int, where: Filter, searched: Callable[[int], None]
 ) -> RecordPage:
     """See :meth:`lilfox_tui.logs.source.LogSource.page`."""
     query = PageQuery(where, limit, older, time.monotonic() + SEARCH_S, searched)
     since, _ = span(where)
     while True:
-        seen = await shelf.look()
+        seen = await file_set.look()
         try:
-            cursor = await _cursor(shelf, seen, start, older=older)
+            cursor = await _cursor(file_set, seen, start, older=older)
             if since is not None and not older and isinstance(start, AtBeginning):
-                cursor = FileCursor(await _first_of(shelf, seen, since))
-            return await _read(shelf, seen, cursor, query)
+                cursor = FileCursor(await _first_of(file_set, seen, since))
+            return await _read(file_set, seen, cursor, query)
         except FileMoved:
             if query.over:
                 raise
@@ -385,7 +385,7 @@ async def usable_end(log: LogFile, seen: FileStat) -> int:
     return await last_line_end(log.file, end)
 
 
-async def _cursor(shelf: LogFileSet, seen: list[FileStat], start: Start, *, older: bool) -> FileCursor | None:
+async def _cursor(file_set: LogFileSet, seen: list[FileStat], start: Start, *, older: bool) -> FileCursor | None:
     match start:
         case AtBeginning():
             return None if older else FileCursor(0)
@@ -393,7 +393,7 @@ async def _cursor(shelf: LogFileSet, seen: list[FileStat], start: Start, *, olde
             return FileCursor(len(seen) - 1) if older else None
         case AtPlace(words):
             place = RecordPosition(words)
-            index, log = await shelf.find(place, seen)
+            index, log = await file_set.find(place, seen)
             if older:
                 return FileCursor(index, place.offset)
             if place.offset < 0:
@@ -401,20 +401,20 @@ async def _cursor(shelf: LogFileSet, seen: list[FileStat], start: Start, *, olde
             end = await log.file.size()
             return FileCursor(index, await beginning_after(log.file, log.format, place.offset, end))
         case AtTime(time_us):
-            return await _at_time(shelf, seen, time_us)
+            return await _at_time(file_set, seen, time_us)
 
 
-async def _at_time(shelf: LogFileSet, seen: list[FileStat], time_us: int) -> FileCursor:
+async def _at_time(file_set: LogFileSet, seen: list[FileStat], time_us: int) -> FileCursor:
     """The first record of that time or later, in the newest file that begins before it."""
     for index in range(len(seen) - 1, -1, -1):
-        log = await shelf.open(seen[index])
+        log = await file_set.open(seen[index])
         offset = await time_offset(log, time_us, await usable_end(log, seen[index]))
         if offset > 0:
             return FileCursor(index, offset)
     return FileCursor(0, 0)
 
 
-async def _read(shelf: LogFileSet, seen: list[FileStat], cursor: FileCursor | None, query: PageQuery) -> RecordPage:
+async def _read(file_set: LogFileSet, seen: list[FileStat], cursor: FileCursor | None, query: PageQuery) -> RecordPage:
     """Goes from file to file until the page is full, the time is over or there are no more. Of a file that is being
     copied to be emptied the copy is passed over."""
     records: list[LogRecord] = []
@@ -422,8 +422,8 @@ async def _read(shelf: LogFileSet, seen: list[FileStat], cursor: FileCursor | No
     since, _ = span(query.where)
     while cursor is not None and more is None:
         index = cursor.index
-        log = await shelf.open(seen[index])
-        if index + 1 < len(seen) and await shelf.is_copy(log, await shelf.open(seen[index + 1])):
+        log = await file_set.open(seen[index])
+        if index + 1 < len(seen) and await file_set.is_copy(log, await file_set.open(seen[index + 1])):
             cursor = FileCursor(index + (-1 if query.older else 1), None if query.older else cursor.offset)
         else:
             room = replace(query, limit=query.limit - len(records))
@@ -442,11 +442,11 @@ async def _read(shelf: LogFileSet, seen: list[FileStat], cursor: FileCursor | No
     return RecordPage(tuple(records[::-1] if query.older else records), more)
 
 
-async def _first_of(shelf: LogFileSet, seen: list[FileStat], since_us: int) -> int:
+async def _first_of(file_set: LogFileSet, seen: list[FileStat], since_us: int) -> int:
     """The oldest file that has to be read for what is not before that time. What the files say of when they were last
     written to is no help: it is another of one that was copied or touched."""
     for index in range(len(seen) - 1, 0, -1):
-        if await _begins_before(await shelf.open(seen[index]), seen[index], since_us):
+        if await _begins_before(await file_set.open(seen[index]), seen[index], since_us):
             return index
     return 0
 

@@ -60,13 +60,13 @@ class _StoreWatch:
         self.failures = 0
         self.wake = asyncio.Event()
 
-    async def look(self, opening: BackupContext) -> None:
+    async def look(self, context: BackupContext) -> None:
         """One look. Raises nothing that the store or its host can cause."""
         self.wake.clear()
         try:
-            store = opening.store(self.name, self.options)
+            store = context.store(self.name, self.options)
             self.where = store.where
-            self.sets = tuple(await opening.sets_in(store))
+            self.sets = tuple(await context.sets_in(store))
         except LilFoxError as error:
             self.fail(error)
         except Exception as error:
@@ -164,10 +164,10 @@ class BackupWatch:
         from lilfox_tui.jobs.listing import list_jobs
 
         self._jobs = tuple(await asyncio.to_thread(list_jobs))
-        async with self._opening() as opening:
+        async with self._context() as context:
             self._stores = {name: _StoreWatch(name, options) for name, options in self._places().items()}
             try:
-                await asyncio.gather(*(watch.look(opening) for watch in self._stores.values()))
+                await asyncio.gather(*(watch.look(context) for watch in self._stores.values()))
             finally:
                 self._publish()
 
@@ -228,24 +228,24 @@ class BackupWatch:
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.backup.restores.interrupted")
         from lilfox_tui.backup.restores.interrupted import interrupted_restores
 
-        async with self._opening() as opening:
-            self._half_done = tuple(await interrupted_restores(opening))
+        async with self._context() as context:
+            self._half_done = tuple(await interrupted_restores(context))
 
     async def _watch_stores(self) -> None:
         if not self.configured:
             await self._shown.wait()
         await self._import()
-        async with self._opening() as opening:
+        async with self._context() as context:
             self._stores = {name: _StoreWatch(name, options) for name, options in self._places().items()}
             self._publish()
             async with asyncio.TaskGroup() as group:
                 for watch in self._stores.values():
-                    group.create_task(self._look_at(watch, opening))
+                    group.create_task(self._look_at(watch, context))
                 group.create_task(self._judge_by_the_clock())
 
-    async def _look_at(self, watch: _StoreWatch, opening: BackupContext) -> None:
+    async def _look_at(self, watch: _StoreWatch, context: BackupContext) -> None:
         while True:
-            await watch.look(opening)
+            await watch.look(context)
             self._publish()
             await watch.rest()
 
@@ -259,7 +259,7 @@ class BackupWatch:
             await asyncio.to_thread(importlib.import_module, f"lilfox_tui.backup.{name}")
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.monitor.backup_levels")
 
-    def _opening(self) -> BackupContext:
+    def _context(self) -> BackupContext:
         from lilfox_tui.backup.context import BackupContext
 
         return BackupContext(self._config, lent=self._lent)

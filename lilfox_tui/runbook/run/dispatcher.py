@@ -50,30 +50,37 @@ class RunOwnership:
         self._record = record
         self._presence: ClientPresence | None = None
 
-    async def ask(self, face: RunClient) -> None:
+    async def ask(self, client: RunClient) -> None:
         """Raises LilFoxError where another face acts and is there."""
-        held = self._record.folding.acts
-        acts = None if held is None else held.face
-        if acts is None or (acts.process != face.process and not acts.process.runs()):
-            await self.take(face)
-        elif held is not None and acts.process != face.process:
+        control = self._record.reducer.control
+        current = None if control is None else control.client
+        if current is None or (current.process != client.process and not current.process.runs()):
+            await self.take(client)
+        elif control is not None and current.process != client.process:
             raise LilFoxError(
                 tr(
                     "{who} has been in control of this run since {since:%H:%M:%S} UTC; nothing was done",
-                    who=acts.who,
-                    since=held.at,
+                    who=current.who,
+                    since=control.at,
                 ),
                 tr("to take over: O in pane 4, or lilfox runbook run --resume {run}", run=self._record.run_id),
             )
 
-    async def take(self, face: RunClient) -> None:
-        """From now on ``face`` acts; who did before follows."""
-        held = self._record.folding.acts
-        if held is not None and held.face is not None and held.face.process == face.process and self._presence:
+    async def take(self, client: RunClient) -> None:
+        """From now on ``client`` acts; who did before follows."""
+        control = self._record.reducer.control
+        if (
+            control is not None
+            and control.client is not None
+            and control.client.process == client.process
+            and self._presence
+        ):
             return
         self.close()
-        await self._record.acts(ClientActs(at=now(), face=face, before="" if held is None else held.last), face)
-        self._presence = ClientPresence(face, self._left)
+        await self._record.take_control(
+            ClientActs(at=now(), client=client, before="" if control is None else control.last), client
+        )
+        self._presence = ClientPresence(client, self._left)
 
     def close(self) -> None:
         """Watches nobody any more."""
@@ -82,35 +89,37 @@ class RunOwnership:
             self._presence = None
 
     def _left(self) -> None:
-        held = self._record.folding.acts
-        if held is not None and held.face is not None:
-            self._record.fact(ClientActs(at=now(), before=held.face.who), must=False)
-            self._record.say(_("{who} has left; the next client to give an order takes control", who=held.face.who))
+        control = self._record.reducer.control
+        if control is not None and control.client is not None:
+            self._record.fact(ClientActs(at=now(), before=control.client.who), must=False)
+            self._record.say(
+                _("{who} has left; the next client to give an order takes control", who=control.client.who)
+            )
 
 
 # A change that failed on its way: how far it came only a look at its host tells. What takes it back may be run, too,
 # which is never done by itself: it was written for the whole change.
 
 
-def is_half_done(folding: RunReducer, failed: CommandResult) -> bool:
+def is_half_done(reducer: RunReducer, failed: CommandResult) -> bool:
     """Whether it may have changed something before it failed that nothing has taken back since."""
     begun = failed.exit_status is not None or failed.stopped
-    return failed.kind == "change" and failed.state == "failed" and begun and not _taken_back(folding, failed)
+    return failed.kind == "change" and failed.state == "failed" and begun and not _taken_back(reducer, failed)
 
 
-def half_done(folding: RunReducer, turn: Turn) -> str:
+def half_done(reducer: RunReducer, turn: Turn) -> str:
     """``run`` of what may be half done at ``turn`` and that the runbook can take back; empty where there is none."""
     found = [
         each.run
-        for each in folding.results(turn.step, turn.command or 0).values()
-        if is_half_done(folding, each) and folding.rollback_of(each.run)
+        for each in reducer.results(turn.step, turn.command or 0).values()
+        if is_half_done(reducer, each) and reducer.rollback_of(each.run)
     ]
     return found[-1] if found else ""
 
 
-def _taken_back(folding: RunReducer, failed: CommandResult) -> bool:
-    ways = folding.rollback_of(failed.run)
-    later = [folding.results(way.step, way.command or 0).get(failed.host) for way in ways]
+def _taken_back(reducer: RunReducer, failed: CommandResult) -> bool:
+    ways = reducer.rollback_of(failed.run)
+    later = [reducer.results(way.step, way.command or 0).get(failed.host) for way in ways]
     return bool(ways) and all(each is not None and each.state == "done" and each.began > failed.began for each in later)
 
 
@@ -121,25 +130,25 @@ PARTLY = 3
 CANCELLED = 130
 
 
-def outcome_of(folding: RunReducer, *, aborted: bool = False, failure: LilFoxError | None = None) -> Outcome:
+def outcome_of(reducer: RunReducer, *, aborted: bool = False, failure: LilFoxError | None = None) -> Outcome:
     """``ok`` (0): all is done. ``failed`` (1): it failed, and of what was done nothing is in force. ``partly`` (3): not
     all is done, and something was changed; or something was skipped. ``unknown`` (1): nobody knows how a command ended.
     ``cancelled`` (130): given up before anything was changed."""
-    turns = [turn for turn in folding.turns() if turn.command is not None]
-    begun = [*turns, *_ways_back(folding)]
-    states: Counter[State] = Counter(folding.state_of(turn) for turn in turns)
-    changed = len(folding.changes())
-    result = {"runbook": folding.runbook.id, "states": dict(states), "changes_in_force": changed}
-    hint = _hint(changed, any(folding.rollback_of(each.run) for each in folding.changes()))
-    if (unknown := _first(folding, begun, "unknown")) is not None:
+    turns = [turn for turn in reducer.turns() if turn.command is not None]
+    begun = [*turns, *_ways_back(reducer)]
+    states: Counter[State] = Counter(reducer.state_of(turn) for turn in turns)
+    changed = len(reducer.changes())
+    result = {"runbook": reducer.runbook.id, "states": dict(states), "changes_in_force": changed}
+    hint = _hint(changed, any(reducer.rollback_of(each.run) for each in reducer.changes()))
+    if (unknown := _first(reducer, begun, "unknown")) is not None:
         return Outcome("unknown", str(unknown[0]), str(hint), 1, result)
-    bad = _first(folding, begun, "failed")
+    bad = _first(reducer, begun, "failed")
     if failure is not None or bad is not None:
         message = failure.message if failure is not None else bad and bad[0]
-        hints = [failure.hint] if failure is not None else [hint, _half_done(folding, bad[1]) if bad else ""]
+        hints = [failure.hint] if failure is not None else [hint, _half_done(reducer, bad[1]) if bad else ""]
         state: JobState = "partly" if changed else "failed"
         return _ended(state, str(message), " ".join(filter(None, map(str, hints))), result)
-    left = [turn for turn in turns if not folding.passed(turn)]
+    left = [turn for turn in turns if not reducer.passed(turn)]
     if aborted or left:
         message = ntr("the run was ended before its command was done",
                       "the run was ended with {left} of {count} commands left", len(turns), left=len(left))  # fmt: skip
@@ -158,32 +167,32 @@ def _ended(state: JobState, message: str, hint: str, result: dict[str, Any]) -> 
     return Outcome(state, message, hint, codes[state], result)
 
 
-def _ways_back(folding: RunReducer) -> list[Turn]:
+def _ways_back(reducer: RunReducer) -> list[Turn]:
     """Rollbacks that were begun: how they ended counts as well."""
     return [
         Turn(step, number, tuple(results))
-        for step, each in enumerate(folding.runbook.steps)
+        for step, each in enumerate(reducer.runbook.steps)
         for number, command in enumerate(each.commands)
-        if command.attributes.rollback_of is not None and (results := folding.results(step, number))
+        if command.attributes.rollback_of is not None and (results := reducer.results(step, number))
     ]
 
 
-def _first(folding: RunReducer, turns: list[Turn], state: State) -> tuple[Message, CommandResult] | None:
+def _first(reducer: RunReducer, turns: list[Turn], state: State) -> tuple[Message, CommandResult] | None:
     """The first command of that state that the run cannot pass, in words."""
     for turn in turns:
-        if folding.state_of(turn) != state or folding.passed(turn):
+        if reducer.state_of(turn) != state or reducer.passed(turn):
             continue
-        for each in folding.results(turn.step, turn.command or 0).values():
+        for each in reducer.results(turn.step, turn.command or 0).values():
             if each.state == state:
-                title = folding.runbook.steps[turn.step].title
+                title = reducer.runbook.steps[turn.step].title
                 words = tr("{step}. {title}: {host}: {message}", step=turn.step + 1, title=title, host=each.host,
                            message=each.message or state)  # fmt: skip
                 return words, each
     return None
 
 
-def _half_done(folding: RunReducer, failed: CommandResult) -> Message | str:
-    if not is_half_done(folding, failed):
+def _half_done(reducer: RunReducer, failed: CommandResult) -> Message | str:
+    if not is_half_done(reducer, failed):
         return ""
     return tr("the failed command may have changed something on {host}: check there", host=failed.host)
 
@@ -205,12 +214,12 @@ _ENDS_S = 1.0
 class OrderDispatcher:
     """Takes orders until the run has ended; ``ended`` is then how."""
 
-    def __init__(self, runner: Runner, lease: RunOwnership) -> None:
+    def __init__(self, runner: Runner, ownership: RunOwnership) -> None:
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._runner, self._lease = runner, lease
+        self._runner, self._ownership = runner, ownership
         runner.fault = self.fail
         self._record = runner.record
-        self._folding = runner.folding
+        self._reducer = runner.reducer
         self._busy: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
         """Finds out how that ended which an earlier job had begun."""
@@ -218,7 +227,7 @@ class OrderDispatcher:
         """Nothing more is begun."""
         self._terminal = ""
         """What a face runs in its terminal now."""
-        self._terminal_face: RunClient | None = None
+        self._terminal_client: RunClient | None = None
         self._at_terminal: ClientPresence | None = None
         self._leaving: asyncio.Task[bool] | None = None
 
@@ -227,20 +236,20 @@ class OrderDispatcher:
         if not self.ended.done():
             self.ended.set_exception(error)
 
-    async def handle(self, order: Order, face: RunClient) -> None:
+    async def handle(self, order: Order, client: RunClient) -> None:
         """Does it, or begins it. Raises LilFoxError: it is refused, and nothing was done."""
         if self.ended.done():
             raise LilFoxError(tr("the run has ended"))
         if isinstance(order, TakeOver):
-            await self._lease.take(face)
+            await self._ownership.take(client)
         elif isinstance(order, TerminalEnded):  # it tells what was; who took over meanwhile needs to know it, too
-            await self._terminal_ended(order, face)
+            await self._terminal_ended(order, client)
         else:
-            await self._lease.ask(face)
-            await self._handle(order, face)
+            await self._ownership.ask(client)
+            await self._handle(order, client)
 
-    async def _handle(self, order: Order, face: RunClient) -> None:
-        by = face.name
+    async def _handle(self, order: Order, client: RunClient) -> None:
+        by = client.name
         match order:
             case RunOne():
                 await self._run_one(order, by)
@@ -252,7 +261,7 @@ class OrderDispatcher:
                 self._step(order.step)
                 await self._record.by_hand(DoneByHand(at=now(), step=order.step, by=by))
             case TerminalBegins():
-                await self._terminal_begins(order, face)
+                await self._terminal_begins(order, client)
             case LookAgain():
                 await self._free()
                 self.begin(self._runner.look_again(order.run))
@@ -267,7 +276,7 @@ class OrderDispatcher:
                 if order.idle:
                     await self._free()
                 await self.stop()
-                self._end(outcome_of(self._folding, aborted=order.abort))
+                self._end(outcome_of(self._reducer, aborted=order.abort))
 
     async def stop(self) -> None:
         """Ends what runs, and waits for that."""
@@ -298,10 +307,10 @@ class OrderDispatcher:
 
     async def _free(self) -> None:
         """Raises LilFoxError while something runs: who came first goes on."""
-        if self._busy is not None and not self._busy.done() and not self._folding.running():
+        if self._busy is not None and not self._busy.done() and not self._reducer.running():
             await asyncio.wait([self._busy], timeout=_ENDS_S)  # it is about to end, or begins the next one
         if self._terminal or (self._busy is not None and not self._busy.done()):
-            running = self._folding.running()
+            running = self._reducer.running()
             what = f"{running[0].host}: {running[0].shown}" if running else tr("a command")
             raise LilFoxError(
                 tr("busy: {by} is running {what}", by=running[0].by if running else "?", what=what),
@@ -309,20 +318,20 @@ class OrderDispatcher:
             )
 
     def _step(self, number: int) -> None:
-        if not 0 <= number < len(self._folding.runbook.steps):
+        if not 0 <= number < len(self._reducer.runbook.steps):
             raise LilFoxError(tr("there is no step {step}", step=number + 1))
 
     def _turn(self, step: int, number: int, hosts: Sequence[str] | None) -> Turn:
         """The command on ``hosts``; on those of its own where it is not done when none are given."""
         self._step(step)
-        runbook = self._folding.runbook
+        runbook = self._reducer.runbook
         commands = runbook.steps[step].commands
         if not 0 <= number < len(commands):
             raise LilFoxError(tr("step {step} has no command {number}", step=step + 1, number=number + 1))
         if hosts is not None:
             return Turn(step, number, tuple(hosts))
-        meant = Turn(step, number, hosts_of(commands[number], runbook, self._folding.hosts, self._folding.values))
-        left = self._folding.left(meant)
+        meant = Turn(step, number, hosts_of(commands[number], runbook, self._reducer.hosts, self._reducer.values))
+        left = self._reducer.left(meant)
         return left if left.hosts else meant
 
     async def _run_one(self, order: RunOne, by: str) -> None:
@@ -331,20 +340,20 @@ class OrderDispatcher:
         self._runner.take_given(order.values)
         turn = self._turn(order.step, order.command, order.hosts)
         if not order.again:
-            refuse_again(self._folding, turn)
-        if self._folding.command(turn).kind == "interactive":
+            refuse_again(self._reducer, turn)
+        if self._reducer.command(turn).kind == "interactive":
             raise LilFoxError(tr("this needs a terminal: it runs in yours, not in the job"))
         ready = await self._runner.ready(turn)
         if not order.seen:
             refuse_unseen(ready)
-        self.begin(self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)))
+        self.begin(self._runner.run(ready, by, undoes=self._reducer.taken_back_by(turn)))
 
     async def _run_all_ordered(self, order: RunAll, by: str) -> None:
         asking = self._asking if self._asking is not None and self._busy is self._asking else None
         if asking is None or asking.done() or self._terminal:
             asking = None
             await self._free()
-        refuse_behind_undone(self._folding)
+        refuse_behind_undone(self._reducer)
         self._runner.see_file(order.sha256, by)
         self._runner.take_given(order.values)
         self._runner.look_ahead()
@@ -358,75 +367,75 @@ class OrderDispatcher:
         if self.ended.done():
             return
         try:
-            refuse_behind_undone(self._folding)  # one that took something back may have been asked for just now
+            refuse_behind_undone(self._reducer)  # one that took something back may have been asked for just now
             if not await self._walk(by) and on_failure == "undo" and self._may_undo():
                 self._record.say(_("undoing the changes"), "warning")
                 await self._undo(self._undoable(), by, seen=False)
         except LilFoxError as error:
-            self._end(outcome_of(self._folding, failure=error))
+            self._end(outcome_of(self._reducer, failure=error))
             raise
-        self._end(outcome_of(self._folding))
+        self._end(outcome_of(self._reducer))
 
     def _may_undo(self) -> bool:
         """Nothing is taken back beside a command that may still run."""
-        unknown = any(self._folding.state_of(turn) == "unknown" for turn in self._folding.turns())
+        unknown = any(self._reducer.state_of(turn) == "unknown" for turn in self._reducer.turns())
         if unknown:
             self._record.say(_("nothing is undone: the outcome of a command is unknown"), "bad")
         return not unknown and not self._ending
 
     async def _walk(self, by: str) -> bool:
         """Runs what is left; whether all of it worked. Raises LilFoxError for what cannot be begun."""
-        for whole in self._folding.turns():
-            if self._folding.passed(whole):
+        for whole in self._reducer.turns():
+            if self._reducer.passed(whole):
                 continue
-            turn = self._folding.left(whole)
-            step = self._folding.runbook.steps[turn.step]
+            turn = self._reducer.left(whole)
+            step = self._reducer.runbook.steps[turn.step]
             if turn.command is None:
                 self._record.say(
                     _("{step}. {title}: to be done by hand", step=turn.step + 1, title=step.title), "warning"
                 )
                 continue
-            if self._folding.command(turn).kind == "interactive":
+            if self._reducer.command(turn).kind == "interactive":
                 reason = _("it needs a terminal, but this run is unattended")
                 await self._record.skipped(
                     CommandSkipped(at=now(), step=turn.step, command=turn.command, reason=reason, by=by)
                 )
                 continue
-            if self._ending or self._folding.state_of(turn) == "unknown":
+            if self._ending or self._reducer.state_of(turn) == "unknown":
                 return False
-            self._runner.see_file(self._folding.sha256, by)
+            self._runner.see_file(self._reducer.sha256, by)
             ready = await self._runner.ready(turn)
             refuse_unseen(ready)
-            if not await self._runner.run(ready, by) and not self._folding.passed(whole):
+            if not await self._runner.run(ready, by) and not self._reducer.passed(whole):
                 return False
         return True
 
     def _undoable(self) -> list[str]:
         """Changes that the runbook can take back, the last one first."""
-        return [each.run for each in reversed(self._folding.changes()) if self._folding.rollback_of(each.run)]
+        return [each.run for each in reversed(self._reducer.changes()) if self._reducer.rollback_of(each.run)]
 
     async def _undo_ordered(self, order: Undo, by: str) -> None:
         await self._free()
         self._runner.see_file(order.sha256, by)
         self._runner.take_given(order.values)
         runs = [order.run] if order.run else self._undoable()
-        if not runs or not self._folding.rollback_of(runs[0]):
+        if not runs or not self._reducer.rollback_of(runs[0]):
             raise LilFoxError(tr("the runbook does not say how to undo anything that was done here"))
         self.begin(self._undo(runs, by, seen=True))
 
     async def _undo(self, runs: Sequence[str], by: str, *, seen: bool) -> None:
         """Takes them back in this order; stops where one does not work. ``seen``: somebody was shown what is run."""
         for run in runs:
-            result = self._folding.result(run)
+            result = self._reducer.result(run)
             if self._ending:
                 return
             if result is None or result.state in ("undone", "running"):
                 continue
-            for turn in self._folding.rollback_of(run):
+            for turn in self._reducer.rollback_of(run):
                 ready = await self._runner.ready(turn)
                 if not seen:
                     refuse_unseen(ready)
-                if not await self._runner.run(ready, by, undoes=self._folding.taken_back_by(turn)):
+                if not await self._runner.run(ready, by, undoes=self._reducer.taken_back_by(turn)):
                     self._record.say(_("undoing failed; nothing more is undone"), "bad")
                     return
 
@@ -441,9 +450,9 @@ class OrderDispatcher:
             CommandSkipped(at=now(), step=order.step, command=order.command, reason=order.reason.strip(), by=by)
         )
 
-    async def _terminal_begins(self, order: TerminalBegins, face: RunClient) -> None:
+    async def _terminal_begins(self, order: TerminalBegins, client: RunClient) -> None:
         await self._free()
-        self._runner.see_file(order.sha256, face.name)
+        self._runner.see_file(order.sha256, client.name)
         self._runner.take_given(order.values)
         turn = self._turn(order.step, order.command, (order.host,))
         ready = await self._runner.ready(turn)
@@ -457,12 +466,12 @@ class OrderDispatcher:
             host=order.host,
             kind="interactive",
             shown=ready.filled[order.host].marked,
-            by=face.name,
+            by=client.name,
         )
         await self._record.began(began, ready.title, ready.command)
         self._runner.fence_left(ready, order.host)
-        self._terminal, self._terminal_face = began.run, face
-        self._at_terminal = ClientPresence(face, self._terminal_gone)
+        self._terminal, self._terminal_client = began.run, client
+        self._at_terminal = ClientPresence(client, self._terminal_gone)
 
     def _terminal_gone(self) -> None:
         """Who ran it there was killed, or lost the terminal."""
@@ -472,20 +481,20 @@ class OrderDispatcher:
         """What was in the terminal, where nothing is from now on."""
         if self._at_terminal is not None:
             self._at_terminal.close()
-        run, self._terminal, self._terminal_face, self._at_terminal = self._terminal, "", None, None
+        run, self._terminal, self._terminal_client, self._at_terminal = self._terminal, "", None, None
         return run
 
-    async def _terminal_ended(self, order: TerminalEnded, face: RunClient) -> None:
-        result, began = self._folding.result(self._terminal), self._terminal_face
-        if result is None or result.host != order.host or began is None or began.process != face.process:
+    async def _terminal_ended(self, order: TerminalEnded, client: RunClient) -> None:
+        result, began = self._reducer.result(self._terminal), self._terminal_client
+        if result is None or result.host != order.host or began is None or began.process != client.process:
             raise LilFoxError(tr("no command of this run is in your terminal now"))
         run = self._left_terminal()
         clean = order.exit_status == 0
         worked = clean if order.worked is None else order.worked
         message = "" if clean else str(_("it ended with {status}", status=order.exit_status))
         if worked != clean:
-            said = _("{who} reports that it worked", who=face.name)
-            message = " ".join([message, said if worked else _("{who} reports that it did not work", who=face.name)])
+            said = _("{who} reports that it worked", who=client.name)
+            message = " ".join([message, said if worked else _("{who} reports that it did not work", who=client.name)])
         ended = CommandEnded(
             at=now(),
             run=run,

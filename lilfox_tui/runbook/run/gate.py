@@ -265,14 +265,14 @@ class PreparedCommand(Struct, frozen=True, kw_only=True):
 class CommandPreparer:
     """Makes turns ready. ``values`` has all that were given, secret ones too; it is filled by others."""
 
-    def __init__(self, config: Config, hosts: Hosts, folding: RunReducer, values: RunValues) -> None:
-        self._config, self._hosts, self._folding, self._values = config, hosts, folding, values
-        self._unset_of = folding.runbook, UnsetVariables(folding.runbook)
+    def __init__(self, config: Config, hosts: Hosts, reducer: RunReducer, values: RunValues) -> None:
+        self._config, self._hosts, self._reducer, self._values = config, hosts, reducer, values
+        self._unset_of = reducer.runbook, UnsetVariables(reducer.runbook)
 
     async def ready(self, turn: Turn) -> PreparedCommand:
         """Raises LilFoxError: a value that lacks or is refused, no host, a host on which nothing may be changed."""
         assert turn.command is not None
-        step = self._folding.runbook.steps[turn.step]
+        step = self._reducer.runbook.steps[turn.step]
         command = step.commands[turn.command]
         if command.kind == "none":
             raise LilFoxError(tr("line {line}: this is only shown, never run", line=command.line))
@@ -284,7 +284,7 @@ class CommandPreparer:
             host_config(self._config, name)
         if command.kind not in READS and not command.placeholders:
             refuse_change(self._config, turn.hosts)  # before anything is looked up
-        variables = self._folding.runbook.variables
+        variables = self._reducer.runbook.variables
         names = {placeholder.name for placeholder in command.placeholders}
         mine = [variable for variable in variables if variable.name in names]
         refused, warning = await self._denied(mine, turn.hosts)
@@ -294,7 +294,7 @@ class CommandPreparer:
             for variable in mine:
                 values[variable.name] = check_value(variable, values[variable.name], denied=refused)
             filled[host] = fill(command, values, variables)
-            kinds.add(let_through(self._config, (host,), command, filled[host], self._folding.runbook))
+            kinds.add(let_through(self._config, (host,), command, filled[host], self._reducer.runbook))
         found = min(kinds, key=lambda each: each in READS)  # what it changes on one of them it changes
         as_run = replace(command, kind=found)
         return PreparedCommand(
@@ -309,12 +309,12 @@ class CommandPreparer:
 
     def _refuse_missing(self, turn: Turn) -> None:
         """Raises LilFoxError where a value that it needs is not known on one of its hosts."""
-        missing = self._folding.missing(turn)
+        missing = self._reducer.missing(turn)
         if not missing:
             return
         hint = tr("set it: --var {name}=VALUE", name=missing[0])
-        if missing[0] in self._folding.known.names() | self._folding.hidden.names():
-            where = listed(host for host in turn.hosts if self._folding.missing(Turn(turn.step, turn.command, (host,))))
+        if missing[0] in self._reducer.known.names() | self._reducer.hidden.names():
+            where = listed(host for host in turn.hosts if self._reducer.missing(Turn(turn.step, turn.command, (host,))))
             raise LilFoxError(
                 tr("<{name}> has no value on {hosts}: a value captured on several hosts belongs to its own host "
                    "only",
@@ -326,17 +326,17 @@ class CommandPreparer:
     def look_ahead(self) -> None:
         """Raises LilFoxError where a command of those that are left could not be run as it is: a value that lacks and
         that no output gives, or that may not stand there; a host on which nothing is changed."""
-        folding, runbook = self._folding, self._folding.runbook
+        reducer, runbook = self._reducer, self._reducer.runbook
         commands = [command for step in runbook.steps for command in step.commands]
         captured = {name for command in commands for name in command.attributes.capture}
-        for turn in folding.turns():
-            if turn.command is None or folding.passed(turn):
+        for turn in reducer.turns():
+            if turn.command is None or reducer.passed(turn):
                 continue
-            command = folding.command(turn)
+            command = reducer.command(turn)
             for name in turn.hosts:
                 host_config(self._config, name)
             self._unset().refuse(command)
-            missing = folding.missing(turn)
+            missing = reducer.missing(turn)
             if command.kind == "change" and (missing or not command.placeholders):
                 refuse_change(self._config, turn.hosts)
             if left := [name for name in missing if name not in captured]:
@@ -351,8 +351,8 @@ class CommandPreparer:
                         raise unseen(command)
 
     def _unset(self) -> UnsetVariables:
-        if self._unset_of[0] is not self._folding.runbook:
-            self._unset_of = self._folding.runbook, UnsetVariables(self._folding.runbook)
+        if self._unset_of[0] is not self._reducer.runbook:
+            self._unset_of = self._reducer.runbook, UnsetVariables(self._reducer.runbook)
         return self._unset_of[1]
 
     async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> tuple[Denied, Message | None]:
@@ -392,9 +392,9 @@ def is_secret(name: str, value: str, variables: tuple[Variable, ...]) -> bool:
 # What is not run unless somebody says so.
 
 
-def refuse_again(folding: RunReducer, turn: Turn) -> None:
+def refuse_again(reducer: RunReducer, turn: Turn) -> None:
     """Nothing runs twice. Raises LilFoxError."""
-    results = folding.results(turn.step, turn.command or 0)
+    results = reducer.results(turn.step, turn.command or 0)
     for host in turn.hosts:
         state = results[host].state if host in results else "ready"
         if state == "done":
@@ -415,10 +415,10 @@ def refuse_unseen(ready: PreparedCommand) -> None:
         raise unseen(ready.command)
 
 
-def refuse_behind_undone(folding: RunReducer) -> None:
+def refuse_behind_undone(reducer: RunReducer) -> None:
     """What is left relies on what was before it, and nobody is here to say that it may run without that. Raises
     LilFoxError."""
-    if any(folding.state_of(turn) == "undone" for turn in folding.turns()):
+    if any(reducer.state_of(turn) == "undone" for turn in reducer.turns()):
         raise LilFoxError(
             tr("the changes were undone: nothing after that continues without confirmation"),
             tr("start a new run, or continue this one step by step, without --yes"),

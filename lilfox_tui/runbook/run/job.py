@@ -42,76 +42,76 @@ from lilfox_tui.runbook.run.runner import Runner
 _LOOK_S = 5.0
 
 
-async def run(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Runs a runbook by orders, until one ends it."""
-    wish = msgspec.convert(wanted, RunRequest)
-    config = Config() if wish.config is None else load(Path(wish.config)).config
-    if wish.read_only:
+    request = msgspec.convert(arguments, RunRequest)
+    config = Config() if request.config is None else load(Path(request.config)).config
+    if request.read_only:
         config = replace(config, read_only=True)
-    on_disk = RunbookFile(wish.path, wish.runbook)
-    runbook = _read(on_disk, wish)
-    before = facts_of(wish.resumes) if wish.resumes else []
+    on_disk = RunbookFile(request.path, request.runbook)
+    runbook = _read(on_disk, request)
+    before = facts_of(request.resumes) if request.resumes else []
     record = RunRecorder(run, runbook)
     persistence.save_snapshot(run.folder, runbook)
-    record.fact(_opened(run, runbook, config, wish), sync=True)
+    record.fact(_opened(run, runbook, config, request), sync=True)
     async with Hosts(config) as hosts:
         runner = Runner(config, hosts, record, on_disk)
-        if wish.resumes:
-            _go_on(record, runner, before, wish, words(config, runbook))
-        _take_first_values(runner, runbook, wish)
-        lease = RunOwnership(record)
-        if wish.face is not None:
-            await lease.take(wish.face)
-        handling = OrderDispatcher(runner, lease)
-        looking = asyncio.create_task(_fail_without_folder(run.folder, handling))
+        if request.resumes:
+            _go_on(record, runner, before, request, words(config, runbook))
+        _take_first_values(runner, runbook, request)
+        ownership = RunOwnership(record)
+        if request.client is not None:
+            await ownership.take(request.client)
+        dispatcher = OrderDispatcher(runner, ownership)
+        looking = asyncio.create_task(_fail_without_folder(run.folder, dispatcher))
         try:
-            async with listening(run.folder, handling.handle):
-                if wish.resumes:
-                    handling.ask_hosts(_ask_hosts(runner))
+            async with listening(run.folder, dispatcher.handle):
+                if request.resumes:
+                    dispatcher.ask_hosts(_ask_hosts(runner))
                 run.say(_("waiting for orders"))
-                return await handling.ended
+                return await dispatcher.ended
         finally:
             looking.cancel()
-            await handling.stop()
+            await dispatcher.stop()
             await runner.close()
-            lease.close()
+            ownership.close()
 
 
-async def _fail_without_folder(folder: Path, handling: OrderDispatcher) -> None:
+async def _fail_without_folder(folder: Path, dispatcher: OrderDispatcher) -> None:
     """Ends the run where its folder was taken away: nothing can be written down any more, and nobody can order it."""
     while True:
         await asyncio.sleep(_LOOK_S)
         if not await asyncio.to_thread(folder.exists):
             break
-    handling.fail(LilFoxError(tr("{folder}: it was removed", folder=folder)))
+    dispatcher.fail(LilFoxError(tr("{folder}: it was removed", folder=folder)))
 
 
-def _read(on_disk: RunbookFile, wish: RunRequest) -> Runbook:
+def _read(on_disk: RunbookFile, request: RunRequest) -> Runbook:
     """The runbook as the one who asks has seen it: as its file has it, or as the run had it that is gone on with.
     Raises LilFoxError where both say something else."""
     runbook = None
     try:
         runbook = on_disk.read()
     except LilFoxError:
-        if not wish.resumes:
+        if not request.resumes:
             raise
-    if runbook is None or runbook.sha256 != wish.sha256:
-        runbook = _recorded(wish)
-    return replace(runbook, hosts=wish.hosts) if wish.hosts else runbook
+    if runbook is None or runbook.sha256 != request.sha256:
+        runbook = _recorded(request)
+    return replace(runbook, hosts=request.hosts) if request.hosts else runbook
 
 
-def _recorded(wish: RunRequest) -> Runbook:
+def _recorded(request: RunRequest) -> Runbook:
     """What the run that is gone on with had, if that is what was seen. Raises LilFoxError."""
-    folder = find_folder(wish.resumes) if wish.resumes else None
-    if folder is not None and persistence.read_snapshot(folder).sha256 == wish.sha256:
+    folder = find_folder(request.resumes) if request.resumes else None
+    if folder is not None and persistence.read_snapshot(folder).sha256 == request.sha256:
         return persistence.read_full_snapshot(folder)
     raise LilFoxError(
-        tr("{path} has changed since it was read; nothing was run", path=wish.path),
+        tr("{path} has changed since it was read; nothing was run", path=request.path),
         tr("review its current text, then start again"),
     )
 
 
-def _opened(run: Run, runbook: Runbook, config: Config, wish: RunRequest) -> RunOpened:
+def _opened(run: Run, runbook: Runbook, config: Config, request: RunRequest) -> RunOpened:
     incident = ""
     with suppress(LilFoxError):
         folder = current_folder(own=True)
@@ -126,46 +126,46 @@ def _opened(run: Run, runbook: Runbook, config: Config, wish: RunRequest) -> Run
         hosts=words(config, runbook),
         by=myself(),
         incident=incident,
-        resumes=wish.resumes,
+        resumes=request.resumes,
     )
 
 
-def _take_first_values(runner: Runner, runbook: Runbook, wish: RunRequest) -> None:
-    """Defaults, and what was given with the wish; an earlier run's values stay."""
+def _take_first_values(runner: Runner, runbook: Runbook, request: RunRequest) -> None:
+    """Defaults, and what was given with the request; an earlier run's values stay."""
     defaults = {each.name: each.default for each in runbook.variables if each.default is not None}
-    known = runner.folding.known.names() | runner.folding.hidden.names()
-    runner.take_given({name: value for name, value in defaults.items() if name not in known} | wish.values)
+    known = runner.reducer.known.names() | runner.reducer.hidden.names()
+    runner.take_given({name: value for name, value in defaults.items() if name not in known} | request.values)
 
 
 def _go_on(
-    record: RunRecorder, runner: Runner, before: list[RunFact], wish: RunRequest, hosts: dict[str, tuple[str, ...]]
+    record: RunRecorder, runner: Runner, before: list[RunFact], request: RunRequest, hosts: dict[str, tuple[str, ...]]
 ) -> None:
     """Takes over what the earlier run knew. From the first on that one is not gone on with again but by going on with
     this one, so that no two go on from the same place; before ``RunResumed`` is on the disk this one has done
     nothing."""
     opened = [fact for fact in before if isinstance(fact, RunOpened)]
-    if any(fact.runbook != wish.runbook or fact.path != wish.path for fact in opened[:1]):
-        raise LilFoxError(tr("run {run} does not belong to this runbook", run=wish.resumes))
+    if any(fact.runbook != request.runbook or fact.path != request.path for fact in opened[:1]):
+        raise LilFoxError(tr("run {run} does not belong to this runbook", run=request.resumes))
     read = [fact.sha256 for fact in before if isinstance(fact, RunOpened | RunbookReloaded)]
-    if read and read[-1] != wish.sha256:
+    if read and read[-1] != request.sha256:
         raise LilFoxError(
-            tr("{path} has changed since run {run}: its commands are no longer the same", path=wish.path,
-               run=wish.resumes),
+            tr("{path} has changed since run {run}: its commands are no longer the same", path=request.path,
+               run=request.resumes),
             tr("put the original text back and continue, or start a new run"),
         )  # fmt: skip
-    mark_resumed(wish.resumes, record.run_id)
+    mark_resumed(request.resumes, record.run_id)
     for fact in before:
         if not isinstance(fact, RunAllStarted | ClientActs):
             record.fact(fact)
-    copy_outputs(wish.resumes, record.folder)
-    runner.values.take_all(runner.folding.known)
-    record.fact(RunResumed(at=now(), run=wish.resumes, hosts=hosts), sync=True)
+    copy_outputs(request.resumes, record.folder)
+    runner.values.take_all(runner.reducer.known)
+    record.fact(RunResumed(at=now(), run=request.resumes, hosts=hosts), sync=True)
 
 
 async def _ask_hosts(runner: Runner) -> None:
     """Finds out how that ended which ran when the earlier job was killed."""
-    for result in runner.folding.running():
-        place = runner.folding.place(result.run)
+    for result in runner.reducer.running():
+        place = runner.reducer.place(result.run)
         if place is not None and result.kind == "change":
             try:
                 await runner.look_again(result.run)

@@ -274,9 +274,9 @@ class MeasurementTaker:
 
     def _next_change(self) -> Turn | None:
         """The change that waits to be ordered; None where nothing waits, or what only reads does."""
-        waiting = self._record.folding.waiting()
+        waiting = self._record.reducer.waiting()
         turn = waiting.turn if waiting.what in ("value", "confirm", "order") else None
-        return turn if turn is not None and self._record.folding.command(turn).kind == "change" else None
+        return turn if turn is not None and self._record.reducer.command(turn).kind == "change" else None
 
     async def _incident(self) -> str | None:
         with suppress(LilFoxError):
@@ -311,7 +311,7 @@ class MeasurementTaker:
         late = _("no answer within {seconds:.1f} s", seconds=waited)
         return Measurement(
             moment=moment,
-            runbook=self._record.folding.runbook.title,
+            runbook=self._record.reducer.runbook.title,
             step=ready.turn.step + 1,
             title=ready.title,
             at=datetime.now(UTC),

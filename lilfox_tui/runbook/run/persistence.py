@@ -61,7 +61,7 @@ class RunRecorder:
     """Writes, and folds what it writes. ``secrets``: values that stand in nothing that is written."""
 
     def __init__(self, run: Run, runbook: Runbook) -> None:
-        self.folding = RunReducer(runbook)
+        self.reducer = RunReducer(runbook)
         self.secrets: set[str] = set()
         self._run = run
         self._commands = 0
@@ -91,25 +91,25 @@ class RunRecorder:
             if must:
                 raise
             written = False
-        self.folding.take([fact])
+        self.reducer.take([fact])
         return written
 
     def say(self, text: str, level: Level = "note") -> None:
         """A line for those who attach."""
         self._run.say(masked(text, self.secrets), level)
 
-    async def acts(self, fact: ClientActs, face: RunClient) -> None:
-        """From now on ``face`` orders; that it took over from somebody is told to all."""
+    async def take_control(self, fact: ClientActs, client: RunClient) -> None:
+        """From now on ``client`` orders; that it took over from somebody is told to all."""
         self.fact(fact, must=False, sync=True)
-        if fact.before not in ("", face.who):
-            self.say(_("{who} is in control now; before: {before}", who=face.who, before=fact.before), "warning")
-            what = timeline.TookOver(before=fact.before, who=face.who, process=face.pid)
-            await self._in_timeline(what, by=face.name)
+        if fact.before not in ("", client.who):
+            self.say(_("{who} is in control now; before: {before}", who=client.who, before=fact.before), "warning")
+            what = timeline.TookOver(before=fact.before, who=client.who, process=client.pid)
+            await self._in_timeline(what, by=client.name)
 
     async def stays(self, fact: RunbookPinned) -> None:
         """The run goes on with the text that it has. Raises LilFoxError where that cannot be written down."""
         self.fact(fact, sync=True)
-        path, sha256 = self.folding.runbook.path, fact.sha256[:12]
+        path, sha256 = self.reducer.runbook.path, fact.sha256[:12]
         text = _(
             "the run continues with {path} as it read it (sha256 {sha256}…), whatever the file contains now",
             path=path,
@@ -124,11 +124,11 @@ class RunRecorder:
         words = f"{fact.step + 1}. {title}: {fact.host}: {fact.shown}"
         if must:
             self._run.intent(words, sync=False)  # on the disk with the fact below
-        runbook = self.folding.runbook
+        runbook = self.reducer.runbook
         await self._in_timeline(
             timeline.StepBegan(
                 runbook=runbook.title,
-                sha256=self.folding.sha256,
+                sha256=self.reducer.sha256,
                 step=fact.step + 1,
                 title=title,
                 command=fact.shown,
@@ -181,7 +181,7 @@ class RunRecorder:
     async def skipped(self, fact: CommandSkipped) -> None:
         """A command, or what is left of a step, is left out."""
         self.fact(fact)
-        runbook = self.folding.runbook
+        runbook = self.reducer.runbook
         title = runbook.steps[fact.step].title
         self.say(
             _("{step}. {title}: skipped: {reason}", step=fact.step + 1, title=title, reason=fact.reason), "warning"
@@ -192,7 +192,7 @@ class RunRecorder:
     async def by_hand(self, fact: DoneByHand) -> None:
         """Somebody has done a step by hand."""
         self.fact(fact)
-        title = self.folding.runbook.steps[fact.step].title
+        title = self.reducer.runbook.steps[fact.step].title
         text = _("{step}. {title}: done by hand", step=fact.step + 1, title=title)
         self.say(text, "good")
         await self._in_timeline(timeline.Noted(text=text), by=fact.by)
@@ -431,7 +431,7 @@ def newest_run(run: str) -> str:
                 tr("run {id} is still active, process {pid} on {host}", id=job.id, pid=job.pid, host=job.host),
                 tr("watch it: lilfox attach {id}", id=job.id),
             )
-        before = _wished(folder.name)
+        before = _resumed_by_request(folder.name)
         if before and _later(find_folder(before)) != folder.name:
             run = before  # it was killed before it took over: it has done nothing, another one may have gone on
             continue
@@ -449,7 +449,7 @@ def request_of_run(run: str) -> RunRequest:
         with os.fdopen(open_regular(folder / REQUEST), "rb") as file:
             request = msgspec.json.decode(file.read(_MOST_EVENTS_BYTES), type=JobRequest)
         if request.kind == RUN_KIND:
-            return msgspec.convert(request.wanted, RunRequest)
+            return msgspec.convert(request.arguments, RunRequest)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LilFoxError(tr("{folder}: cannot be read: {reason}", folder=folder, reason=error)) from None
     raise LilFoxError(tr("job {id} is not a run of a runbook: {title}", id=folder.name, title=request.title))
@@ -463,8 +463,8 @@ def runbook_of(run: str) -> Runbook:
     except NotTrusted:
         raise
     except LilFoxError:
-        wish = request_of_run(run)
-        return RunbookFile(wish.path, wish.runbook).read()
+        request = request_of_run(run)
+        return RunbookFile(request.path, request.runbook).read()
 
 
 def facts_of(run: str) -> list[RunFact]:
@@ -483,14 +483,14 @@ def _known(run: str) -> tuple[Path, list[RunFact]]:
             raise LilFoxError(
                 tr("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror or error)
             ) from None
-        resumes = next((fact.resumes for fact in facts if isinstance(fact, RunOpened)), "") or _wished(run)
+        resumes = next((fact.resumes for fact in facts if isinstance(fact, RunOpened)), "") or _resumed_by_request(run)
         if not resumes or any(isinstance(fact, RunResumed) and fact.run == resumes for fact in facts):
             return folder, facts
         run = resumes
     raise LilFoxError(tr("run {id}: the runs that resumed it form a circle", id=run))
 
 
-def _wished(run: str) -> str:
+def _resumed_by_request(run: str) -> str:
     """With which run it was to go on, where it did not come to say so itself."""
     with suppress(LilFoxError):
         return request_of_run(run).resumes

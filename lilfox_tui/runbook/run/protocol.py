@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
@@ -91,16 +91,16 @@ def _terminal(pid: int) -> str:
 class ClientPresence:
     """Calls ``gone`` once the process of a face has ended, soon where it has ended already."""
 
-    def __init__(self, face: RunClient, gone: Callable[[], None]) -> None:
+    def __init__(self, client: RunClient, gone: Callable[[], None]) -> None:
         self._gone = gone
         self._handle = -1
         self._loop = asyncio.get_running_loop()
         try:
-            self._handle = os.pidfd_open(face.pid)
+            self._handle = os.pidfd_open(client.pid)
         except OSError:
             self._loop.call_soon(self._ended)
             return
-        if face.process.runs():
+        if client.process.runs():
             self._loop.add_reader(self._handle, self._ended)
         else:
             self._loop.call_soon(self._ended)
@@ -275,19 +275,19 @@ class ClientActs(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"
     """From now on this face orders, and no other one; without one it has left, and who orders next acts."""
 
     at: datetime
-    face: RunClient | None = None
+    client: RunClient | None = field(default=None, name="face")
     before: str = ""
     """Who acted before, for people."""
 
     @property
     def last(self) -> str:
         """Who acts, or acted last."""
-        return self.before if self.face is None else self.face.who
+        return self.before if self.client is None else self.client.who
 
     @property
     def other(self) -> str:
         """Who acts instead of the face that asks; empty where that one may."""
-        return "" if self.face is None or self.face.process == this_client().process else self.face.who
+        return "" if self.client is None or self.client.process == this_client().process else self.client.who
 
 
 RunFact: TypeAlias = (
@@ -579,16 +579,16 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     values: dict[str, str] = {}
     resumes: str = ""
     """The job of an earlier run that it goes on with."""
-    face: RunClient | None = None
+    client: RunClient | None = field(default=None, name="face")
     """Where it was asked for, and who acts then; without one the first who orders does."""
 
 
-def request_of(wish: RunRequest, runbook: Runbook) -> JobRequest:
+def request_of(request: RunRequest, runbook: Runbook) -> JobRequest:
     """The job. Of one runbook one run goes on at a time."""
     return JobRequest(
         entry="lilfox_tui.runbook.run.job:run",
         kind=RUN_KIND,
         title=str(tr("runbook {title}", title=runbook.title)),
-        key=f"runbook {wish.path}#{wish.runbook}",
-        wanted=msgspec.to_builtins(wish),
+        key=f"runbook {request.path}#{request.runbook}",
+        arguments=msgspec.to_builtins(request),
     )

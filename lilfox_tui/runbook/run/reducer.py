@@ -101,9 +101,9 @@ class RunValues:
 
 # A run as its facts tell it now. Pure: a client reduces what it hears of the job, the job reduces what it tells.
 #
-#     folding = RunReducer(runbook)
-#     folding.take(decode_facts(events))
-#     folding.state().waiting
+#     reducer = RunReducer(runbook)
+#     reducer.take(decode_facts(events))
+#     reducer.state().waiting
 
 
 class RunReducer:
@@ -123,7 +123,7 @@ class RunReducer:
         self.runs_all = False
         self.stays = False
         """Whether the run has its text whatever its file says."""
-        self.acts: ClientActs | None = None
+        self.control: ClientActs | None = None
         """Who orders; None where nobody has yet."""
         self._results: dict[tuple[int, int], dict[str, CommandResult]] = {}
         """Of each command, by host."""
@@ -182,7 +182,7 @@ class RunReducer:
             case RunAllStarted():
                 self.runs_all = True
             case ClientActs():
-                self.acts = fact
+                self.control = fact
 
     def read_again(self, runbook: Runbook) -> None:
         """The runbook as ReadAgain's ``sha256`` has it."""
@@ -454,6 +454,6 @@ class RunReducer:
 
 def reduce_facts(runbook: Runbook, facts: Iterable[RunFact]) -> RunState:
     """The run that ``facts`` tell."""
-    folding = RunReducer(runbook)
-    folding.take(facts)
-    return folding.state()
+    reducer = RunReducer(runbook)
+    reducer.take(facts)
+    return reducer.state()

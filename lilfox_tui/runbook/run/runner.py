@@ -57,27 +57,27 @@ from lilfox_tui.runbook.run.variables import check_all, marked, shown
 class FenceCarryover:
     """Of the commands of a run."""
 
-    def __init__(self, folding: RunReducer) -> None:
-        self._folding = folding
+    def __init__(self, reducer: RunReducer) -> None:
+        self._reducer = reducer
         self._fences: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self._fences_of: Runbook | None = None
 
     def fence(self, turn: Turn, host: str) -> FenceSession | None:
         """Where the command of ``turn`` finds what was left on the host; None where it is alone in its fence."""
-        folding, mine = self._folding, (turn.step, turn.command or 0)
-        number = folding.command(turn).fence
+        reducer, mine = self._reducer, (turn.step, turn.command or 0)
+        number = reducer.command(turn).fence
         places = self._places(number)
         if len(places) < 2:
             return None
         before = any(
-            place < mine and (result := folding.results(*place).get(host)) and result.state in ("done", "undone")
+            place < mine and (result := reducer.results(*place).get(host)) and result.state in ("done", "undone")
             for place in places
         )
-        return FenceSession(folding.first_run, number, "later" if before else "first", host)
+        return FenceSession(reducer.first_run, number, "later" if before else "first", host)
 
     def _places(self, fence: int) -> list[tuple[int, int]]:
         """Of the commands of a fence."""
-        runbook = self._folding.runbook
+        runbook = self._reducer.runbook
         if self._fences_of is not runbook:
             self._fences_of, self._fences = runbook, defaultdict(list)
             for step, each in enumerate(runbook.steps):
@@ -159,15 +159,15 @@ class Runner:
 
     def __init__(self, config: Config, hosts: Hosts, record: RunRecorder, on_disk: RunbookFile) -> None:
         self.record = record
-        self.folding = record.folding
+        self.reducer = record.reducer
         self.alone = False
         self.fault: Callable[[Exception], None] | None = None
         """Is told of a fault in what nobody waits for."""
         self.values = RunValues()
         """Secret ones, too."""
         self._config, self._hosts, self._on_disk = config, hosts, on_disk
-        self._preparing = CommandPreparer(config, hosts, self.folding, self.values)
-        self._carrying = FenceCarryover(self.folding)
+        self._preparing = CommandPreparer(config, hosts, self.reducer, self.values)
+        self._carrying = FenceCarryover(self.reducer)
         self._measuring = MeasurementTaker(config, hosts, record)
         self._executions: dict[str, CommandExecution] = {}
         self._background: set[asyncio.Task[bool]] = set()
@@ -186,7 +186,7 @@ class Runner:
         LilFoxError where it cannot be told."""
         if self.values.has(values, host):
             return
-        variables = self.folding.runbook.variables
+        variables = self.reducer.runbook.variables
         secret = {name for name, value in values.items() if is_secret(name, value, variables)}
         self.values.take(values, host)
         self.record.secrets |= {values[name] for name in secret}
@@ -196,26 +196,26 @@ class Runner:
     def take_given(self, values: dict[str, str]) -> None:
         """Values that somebody gave. Raises LilFoxError for one that nothing asks for, that its type refuses, or that
         is to name a host and names none."""
-        refuse_unknown(self._config, self.folding.runbook, values)
-        variables = self.folding.runbook.variables
+        refuse_unknown(self._config, self.reducer.runbook, values)
+        variables = self.reducer.runbook.variables
         self.take_values({**check_all([each for each in variables if each.name in values], values, denied=Denied())})
 
     def see_file(self, sha256: str, by: str) -> None:
         """The runbook is that of the file with ``sha256``, which somebody has seen and confirmed: read again where the
         file is another one by now. Raises LilFoxError where what was seen is not what stands there, unless the run
         stays with what was seen."""
-        if self.folding.stays and sha256 == self.folding.sha256:
+        if self.reducer.stays and sha256 == self.reducer.sha256:
             return
         there = self._on_disk.sha256()
-        path = self.folding.runbook.path
+        path = self.reducer.runbook.path
         if not there:
             raise LilFoxError(tr("{path}: can no longer be read; nothing is run", path=path), self._other_text)
         if there != sha256:
             what = tr("{path} has changed since it was read; nothing more of it is run", path=path)
             raise LilFoxError(what, self._other_text)
-        if there == self.folding.sha256:
+        if there == self.reducer.sha256:
             return
-        before = self.folding.runbook
+        before = self.reducer.runbook
         read = replace(self._on_disk.read(), hosts=before.hosts)
         save_snapshot(self.record.folder, read)
         meant = words(self._config, read)
@@ -223,7 +223,7 @@ class Runner:
             RunbookReloaded(at=now(), sha256=read.sha256, moved=command_moves(before, read), hosts=meant, by=by),
             sync=True,
         )
-        self.folding.read_again(read)
+        self.reducer.read_again(read)
         self.record.say(_("{path} has changed and is read again", path=path), "warning")
 
     @property
@@ -238,7 +238,7 @@ class Runner:
     async def use_text(self, sha256: str, by: str) -> None:
         """The text of that digest is the run's: that which it has stays from now on, whatever its file says; that which
         its file says now is read again. Raises LilFoxError where it is neither."""
-        if sha256 == self.folding.sha256:
+        if sha256 == self.reducer.sha256:
             await self.record.stays(RunbookPinned(at=now(), sha256=sha256, by=by))
         else:
             self.see_file(sha256, by)
@@ -286,12 +286,12 @@ class Runner:
 
     async def told_end(self, ended: CommandEnded) -> None:
         """What ran elsewhere (in a face's terminal) has ended so."""
-        if (result := self.folding.result(ended.run)) is not None:
+        if (result := self.reducer.result(ended.run)) is not None:
             await self.record.ended(ended, result, StoredOutput(head=""), "")
 
     async def look_again(self, run: str) -> None:
         """Asks the host how an unknown command ended. Raises LilFoxError where there is nothing to ask for."""
-        result, place = self.folding.result(run), self.folding.place(run)
+        result, place = self.reducer.result(run), self.reducer.place(run)
         if result is None or place is None or result.state not in ("unknown", "running"):
             raise LilFoxError(tr("{run}: its outcome is already known", run=run))
         command = place[1]
@@ -333,7 +333,7 @@ class Runner:
         async def tidy(name: str, sudo: bool) -> None:
             with suppress(HostError, TimeoutError):  # it is forgotten after a week
                 async with turns, asyncio.timeout(_LEAVE_S):
-                    await forget(self._hosts[name], self.folding.first_run, sudo=sudo)
+                    await forget(self._hosts[name], self.reducer.first_run, sudo=sudo)
 
         await asyncio.gather(*(tidy(name, sudo) for name, sudo in self._left_on))
 
@@ -445,7 +445,7 @@ class Runner:
                 found, why = captured(command.attributes, kept.text)
             if why is not None:
                 end = replace(end, state="failed", message=why)
-        if (result := self.folding.result(run)) is None:
+        if (result := self.reducer.result(run)) is None:
             self.record.say(_("a background command ended; it was started again meanwhile, or is not in the text"))
             return end.state == "done"
         ended = CommandEnded(
@@ -462,17 +462,17 @@ class Runner:
         )
         if end.state == "done":
             with suppress(LilFoxError):  # before its end is told: who sees that may order what has them
-                self.take_values(found, run, host if self.folding.runs_on_several(run) else "")
+                self.take_values(found, run, host if self.reducer.runs_on_several(run) else "")
         written = await self.record.ended(ended, result, kept, self._undo_words(run, host))
         if result.kind == "change" and end.exit_status is not None and written:
             self._forgetting.add(host, run, sudo=bool(command.attributes.sudo))
         return end.state == "done"
 
     def _undo_words(self, run: str, host: str) -> str:
-        runbook, values = self.folding.runbook, self.values.on(host)
+        runbook, values = self.reducer.runbook, self.values.on(host)
         texts = [
             marked(shown(runbook.steps[turn.step].commands[turn.command or 0].text, values, runbook.variables))
-            for turn in self.folding.rollback_of(run)
+            for turn in self.reducer.rollback_of(run)
         ]
         return masked("\n".join(texts), self.record.secrets)
 

@@ -100,7 +100,7 @@ async def test_what_fires_goes_on_over_a_restart_and_is_told_once(tmp_path: Path
     notifiers: dict[str, NotifierConfig] = {"bell": bell.Options(resolved=True)}
     before = await started(tmp_path, notifiers=notifiers)
     await before.go(150, DOWN)
-    sending = before.engine._receivers._ways[0].sending
+    sending = before.engine._receivers._routes[0].sending
     assert await sending.send_due() is None
     before.kill()
     before.clock.go_on(7200)
@@ -108,7 +108,7 @@ async def test_what_fires_goes_on_over_a_restart_and_is_told_once(tmp_path: Path
     assert await after.go(60) == ["Down a firing"], "nothing was scraped yet: that ends nothing"
     assert await after.go(60, DOWN) == ["Down a firing"]
     assert await after.go(60, UP) == ["Down a resolved"]
-    await after.engine._receivers._ways[0].sending.send_due()
+    await after.engine._receivers._routes[0].sending.send_due()
     told = [(one.reason, [a.name for a in (*one.firing, *one.resolved)]) for one in (*before.rang, *after.rang)]
     assert told == [("firing", ["Down"]), ("reminder", ["Down"]), ("resolved", ["Down"])]
 
@@ -214,15 +214,15 @@ async def test_who_was_told_of_a_rule_that_is_another_now_hears_the_end_of_it(
 ) -> None:
     run = await started(tmp_path, notifiers={"bell": bell.Options(resolved=True)})
     assert await run.go(150, DOWN) == ["Down a firing"]
-    await run.engine._receivers._ways[0].sending.send_due()
+    await run.engine._receivers._routes[0].sending.send_due()
     run.rules.write_text(RULES.replace(*change))
     await run.engine.load()
     await run.go(15, DOWN)
-    await run.engine._receivers._ways[0].sending.send_due()
+    await run.engine._receivers._routes[0].sending.send_due()
     (over,) = run.rang[1].resolved
     assert (over.name, over.label("severity")) == ("Down", "page")
     await run.go(150, DOWN)
-    await run.engine._receivers._ways[0].sending.send_due()
+    await run.engine._receivers._routes[0].sending.send_due()
     assert [one.reason for one in run.rang] == ["firing", "resolved", "firing"]
 
 
@@ -310,7 +310,7 @@ async def test_a_full_disk_stops_neither_rules_nor_telling(tmp_path: Path) -> No
     database.rows(f"PRAGMA max_page_count = {pages}")
     values = {f"{number:0500}": 9.0 for number in range(200)}
     assert len(await run.go(30, values, "busy")) >= 200
-    await run.engine._receivers._ways[0].sending.send_due()
+    await run.engine._receivers._routes[0].sending.send_due()
     assert sum(len(one.firing) for one in run.rang) >= 200
     assert "full" in run.troubles()[0]
 
@@ -328,7 +328,7 @@ async def test_a_file_that_another_process_holds_loses_nothing(tmp_path: Path, m
     await run.go(15, DOWN)
     assert run.troubles() == []
     assert [each.kind for each in await run.engine.history()] == ["fired"]
-    await run.engine._receivers._ways[0].sending.send_due()
+    await run.engine._receivers._routes[0].sending.send_due()
     assert [each.reason for each in run.rang] == ["firing"]
 
 

@@ -235,7 +235,7 @@ async def test_one_notifier_that_hangs_holds_up_neither_the_others_nor_the_plan(
     receivers = NotificationDispatcher(config, saved, NotifierSetup(rang.append))
     hanging = Receiver()
     hanging.hangs = True
-    receivers._ways[0].sending.notifier = hanging
+    receivers._routes[0].sending.notifier = hanging
     running = asyncio.create_task(receivers.run())
     try:
         now = receivers._now()
@@ -257,7 +257,7 @@ async def test_an_alertmanager_that_is_away_for_an_hour_is_told_how_it_is_then(t
     receivers = NotificationDispatcher(
         config, AlertStorage(AlertDatabase(tmp_path / "alerts.db")), NotifierSetup(), now=clock.now
     )
-    (way,) = receivers._ways
+    (route,) = receivers._routes
     heard: list[tuple[list[str], list[str]]] = []
 
     class Manager(Receiver):
@@ -269,13 +269,13 @@ async def test_an_alertmanager_that_is_away_for_an_hour_is_told_how_it_is_then(t
                 raise error
             heard.append(([one.name for one in given.firing], [one.name for one in given.resolved]))
 
-    way.sending.notifier = manager = Manager()
+    route.sending.notifier = manager = Manager()
 
     async def go_on(seconds: float, *alerts: Alert) -> None:
         end = clock.seconds + seconds
         receivers.plan(alerts, clock.now(), 15.0)
         while clock.seconds < end:
-            wait_s = await receivers.tell_all_once(way)
+            wait_s = await receivers.tell_all_once(route)
             clock.go_on(min(seconds if wait_s is None else wait_s, end - clock.seconds))
 
     one, other = alert("One"), alert("Other")

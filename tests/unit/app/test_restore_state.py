@@ -34,7 +34,7 @@ def chosen(*, planless: bool = False) -> RestoreState:
 
 def look(state: RestoreState, *checks: Check, error: LilFoxError | None = None, checked: bool = True) -> None:
     names = {"database": "lilfox", "uploads": "uploads"}
-    state.looked = Looked(state.choice.wish(), names=names, checks=list(checks), checked=checked, error=error)
+    state.looked = Looked(state.choice.request(), names=names, checks=list(checks), checked=checked, error=error)
 
 
 GOOD, BAD = Check("room", "good", "80G"), Check("room", "bad", "1G")

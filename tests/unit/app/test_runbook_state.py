@@ -174,8 +174,8 @@ def test_runs_of_others_are_those_of_the_incident_and_the_one_that_is_shown(tmp_
     log = run(tmp_path, looked(tmp_path))
     state = made(log)
     assert state.runs_of_others() == [], "we act in it"
-    assert log.folding is not None
-    log.folding.take([ClientActs(at=NOW, face=RunClient(name="bob@web-2", pid=1, started=1, boot="another"))])
+    assert log.reducer is not None
+    log.reducer.take([ClientActs(at=NOW, client=RunClient(name="bob@web-2", pid=1, started=1, boot="another"))])
     assert state.runs_of_others() == [log]
     state.move(1)
     assert state.runs_of_others() == [], "neither shown nor of an open incident"

@@ -58,9 +58,9 @@ def test_a_queue_of_celery_is_a_list_for_each_priority() -> None:
 async def test_a_ca_file_that_others_can_write_is_not_believed(tmp_path: Path) -> None:
     (ca := tmp_path / "ca.pem").write_text("")
     ca.chmod(0o666)
-    way = RedisTransport(Options(address="127.0.0.1", port=1, tls=True, ca_file=str(ca)), None)
+    transport = RedisTransport(Options(address="127.0.0.1", port=1, tls=True, ca_file=str(ca)), None)
     with pytest.raises(NotTrusted, match="because others can change it"):
-        await way.ask(lambda client: client.ping())
+        await transport.ask(lambda client: client.ping())
 
 
 def test_an_address_is_shown_with_its_port() -> None:

@@ -111,12 +111,12 @@ async def test_what_another_user_left_in_the_middle_is_told_and_left(place: Path
     noted_by_root(place, replace(RESTORED, stage="swapping"))
     (place / "system/restores" / f"{RESTORED.run}.json").chmod(0o644)
     run = NotedRun()
-    async with BackupContext(Config()) as opening:
+    async with BackupContext(Config()) as context:
         with as_nobody(place):
-            await settle_open(run, opening, Config())
+            await settle_open(run, context, Config())
         assert any("by root apparently did not finish" in text for text in run.told("warning"))
         assert interrupted.read_all()[0].stage == "swapping"
-        await settle_open(run, opening, Config())
+        await settle_open(run, context, Config())
     assert interrupted.read_all()[0].stage == "swapped", "root settles it"
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
 
+import msgspec
 import pytest
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.plan import BackupRequest, PlanArguments, RestoreSpec, read_request, request_of
 from lilfox_tui.backup.restores import interrupted, restore
 from lilfox_tui.backup.restores import interrupted as journal
-from lilfox_tui.backup.restores.restore import Restore, RestoreSpec
+from lilfox_tui.backup.restores.restore import Restore
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
 from lilfox_tui.backup.source import Comparison, RestoreChange, RetainedItem, Settled, Swap
 from lilfox_tui.backup.store import BackupError, BrokenSet, NotReady, RestoredDiffers
@@ -109,7 +112,7 @@ def opening_of(world: World) -> BackupContext:
     return cast(
         "BackupContext",
         SimpleNamespace(
-            target=lambda source, options, goal: FakeTarget(world, source),
+            target=lambda _options, task: FakeTarget(world, task.source),
             host=lambda name: SimpleNamespace(name="db-1", protected=world.protected),
         ),
     )
@@ -128,7 +131,7 @@ def made_set() -> BackupSet:
 
 
 def restore_of(world: World) -> Restore:
-    return Restore(opening_of(world), made_set(), no_blocks, RestoreSpec(sources=SOURCES))
+    return Restore(opening_of(world), made_set(), no_blocks, RestoreSpec(), SOURCES)
 
 
 async def whole(world: World) -> journal.Restored:
@@ -348,8 +351,8 @@ async def test_a_cancel_between_two_renames_waits_for_them(world: World) -> None
             await until(lambda: run.told("warning"))
             await super().swap()
 
-    opening = cast("BackupContext", SimpleNamespace(target=lambda source, options, goal: Slow(world, source)))
-    made = Restore(opening, made_set(), no_blocks, RestoreSpec(sources=SOURCES))
+    context = cast("BackupContext", SimpleNamespace(target=lambda _options, task: Slow(world, task.source)))
+    made = Restore(context, made_set(), no_blocks, RestoreSpec(), SOURCES)
     run = NotedRun()
     await made.stage(run)
     swapping = asyncio.ensure_future(made.swap(run))
@@ -378,3 +381,34 @@ def test_a_broken_set_is_refused_with_its_reason() -> None:
     broken = BackupSet(id="x_20231230_020000", created=datetime.now(UTC), status=Status.BROKEN, reason="cut", parts=())
     with pytest.raises(BrokenSet, match="x_20231230_020000 is broken: cut"):
         restore.refuse_broken(broken)
+
+
+STORED = {
+    "config": "/etc/lilfox/config.yaml", "plan": "", "store": "nas", "set": "lilfox_20260329_020000",
+    "words": {"database": "postgresql://app@db/shop", "files": ["/srv/a"], "app": "", "store": "/backup",
+              "host": None, "manual": False, "keep": None},
+    "identity": "file:/root/lilfox.key", "partial": False, "tag": "", "finish": True, "aside": False,
+    "only": "public.users", "sources": ["database"], "places": {"database": "postgresql://db-2/other"},
+    "other_server": True, "end_sessions": False, "run_code": True,
+}  # fmt: skip
+"""What ``request.json`` of a restore's job has, as an earlier version wrote it."""
+
+
+def test_a_stored_request_is_read_and_written_as_it_was() -> None:
+    request = read_request(STORED)
+    assert request == BackupRequest(
+        config="/etc/lilfox/config.yaml",
+        plan_arguments=PlanArguments(database="postgresql://app@db/shop", files=("/srv/a",), store="/backup"),
+        store="nas",
+        set="lilfox_20260329_020000",
+        identity="file:/root/lilfox.key",
+        restore=RestoreSpec(
+            sources=("database",),
+            places={"database": "postgresql://db-2/other"},
+            only="public.users",
+            other_server=True,
+            run_code=True,
+        ),
+    )
+    assert json.loads(msgspec.json.encode(request_of("restore", request)))["wanted"] == STORED
+    assert read_request({"set": "x"}) == BackupRequest(set="x"), "fields that are not there have their defaults"

@@ -15,7 +15,7 @@ import pytest
 
 from lilfox_tui.__main__ import main
 from lilfox_tui.backup import effects
-from lilfox_tui.backup.plan import BackupRequest
+from lilfox_tui.backup.plan import BackupRequest, as_document
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import Restored, RestorePlace, places_of, refuse_on_hosts, refuse_shared
 from lilfox_tui.backup.source import Swap
@@ -71,7 +71,7 @@ class Shop:
     async def do(self, effect: Effect, **words: Any) -> tuple[NotedRun, Outcome]:
         """An effect as its job does it."""
         run = NotedRun()
-        return run, await effect(run, msgspec.to_builtins(BackupRequest(config=str(self.config), **words)))
+        return run, await effect(run, as_document(BackupRequest(config=str(self.config), **words)))
 
     @property
     def stage(self) -> str:

@@ -25,36 +25,42 @@ def main(argv: Sequence[str]) -> int:
     return child.main(argv, package="tests")
 
 
-def request(effect: str, *, key: str = "", title: str = "", **wanted: Any) -> JobRequest:
+def request(effect: str, *, key: str = "", title: str = "", **arguments: Any) -> JobRequest:
     """A request for an effect of this file; with a key of its own where none is given."""
     return JobRequest(
-        entry=f"{__name__}:{effect}", kind="test", title=title or effect, key=key or os.urandom(8).hex(), wanted=wanted
+        entry=f"{__name__}:{effect}",
+        kind="test",
+        title=title or effect,
+        key=key or os.urandom(8).hex(),
+        arguments=arguments,
     )
 
 
-def begin(effect: str, *, key: str = "", title: str = "", env: Mapping[str, str] | None = None, **wanted: Any) -> str:
+def begin(
+    effect: str, *, key: str = "", title: str = "", env: Mapping[str, str] | None = None, **arguments: Any
+) -> str:
     """Begins it; gives the job's id."""
-    return start(request(effect, key=key, title=title, **wanted), env=env, module=__name__)
+    return start(request(effect, key=key, title=title, **arguments), env=env, module=__name__)
 
 
-async def copies(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def copies(run: Run, arguments: dict[str, Any]) -> Outcome:
     """All that an effect may say, and an end."""
     run.say("three parts", "note")
     run.intent("write one")
     for done in (0, 50, 100):
         run.moved("one", done, 100)
     run.done("one is written")
-    return Outcome("ok", "copied", "", 0, {"written": 1, **wanted})
+    return Outcome("ok", "copied", "", 0, {"written": 1, **arguments})
 
 
-async def waits(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def waits(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Goes on until the file ``until`` is there; when cancelled it cleans up, which takes until ``clean`` is there."""
     run.intent("make a folder")
     run.say("waiting", "note")
     try:
-        await _file(wanted["until"])
+        await _file(arguments["until"])
     except asyncio.CancelledError:
-        if clean := wanted.get("clean"):
+        if clean := arguments.get("clean"):
             await _file(clean)
         run.say("cleaned up", "good")
         raise
@@ -69,7 +75,7 @@ async def _file(path: str) -> None:
         await again.wait()
 
 
-async def dies(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def dies(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Is killed in the middle of what it intended."""
     run.intent("rename lilfox")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -77,9 +83,9 @@ async def dies(run: Run, wanted: dict[str, Any]) -> Outcome:
     return Outcome("ok", "")
 
 
-async def fails(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def fails(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Raises what ``how`` says."""
-    match wanted["how"]:
+    match arguments["how"]:
         case "expected":
             raise LilFoxError(tr("no room on {where}", where="/backup"), tr("make room"))
         case "config":
@@ -95,7 +101,7 @@ async def fails(run: Run, wanted: dict[str, Any]) -> Outcome:
     raise RuntimeError(f"password={secret}")
 
 
-async def leaks(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def leaks(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Says a secret wherever something can be said."""
     url = f"postgresql://lilfox:{SECRET}@db/lilfox"
     run.intent(f"read {url}")
@@ -107,28 +113,28 @@ async def leaks(run: Run, wanted: dict[str, Any]) -> Outcome:
     return Outcome("ok", url, f"secret: {SECRET}", 0, {"password": SECRET, "urls": [url], "n": {url: "x"}})
 
 
-async def chatters(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def chatters(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Says far too much, from several threads."""
 
     def much(number: int) -> None:
-        for line in range(wanted["lines"]):
-            run.say(f"{number} {line} " + "x" * wanted["length"])
-            run.moved(f"part {number}", line, wanted["lines"])
+        for line in range(arguments["lines"]):
+            run.say(f"{number} {line} " + "x" * arguments["length"])
+            run.moved(f"part {number}", line, arguments["lines"])
 
     threads = [threading.Thread(target=much, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for line in range(wanted.get("output", 0)):
+    for line in range(arguments.get("output", 0)):
         os.write(2, f"{line} {'y' * 1000}\n".encode())
-    return Outcome("ok", "z" * 5000, "", 0, {"big": "b" * wanted.get("result", 0)})
+    return Outcome("ok", "z" * 5000, "", 0, {"big": "b" * arguments.get("result", 0)})
 
 
-async def fills(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def fills(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Fills the disk of ``disk``, then wants to go on; ``touch`` is what the effect would make."""
     run.moved("one", 1, 2)
-    with (Path(wanted["disk"]) / "rest").open("wb", buffering=0) as rest:
+    with (Path(arguments["disk"]) / "rest").open("wb", buffering=0) as rest:
         try:
             while True:
                 rest.write(b"x" * 512)
@@ -139,11 +145,11 @@ async def fills(run: Run, wanted: dict[str, Any]) -> Outcome:
     run.say("z" * 1500)
     run.moved("one", 2, 2)
     run.intent("touch " + "i" * 1900)
-    os.close(os.open(wanted["touch"], os.O_CREAT))
+    os.close(os.open(arguments["touch"], os.O_CREAT))
     return Outcome("ok", "touched")
 
 
-async def tells_surroundings(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def tells_surroundings(run: Run, arguments: dict[str, Any]) -> Outcome:
     """What a job's process is like."""
     umask = os.umask(0o077)
     os.umask(umask)
@@ -167,21 +173,21 @@ async def tells_surroundings(run: Run, wanted: dict[str, Any]) -> Outcome:
     )  # fmt: skip
 
 
-async def dies_at(run: Run, wanted: dict[str, Any]) -> Outcome:
+async def dies_at(run: Run, arguments: dict[str, Any]) -> Outcome:
     """Makes three files, each intended before; kills itself after so many steps."""
     steps = 0
 
     def step() -> None:
         nonlocal steps
         steps += 1
-        if steps == wanted["steps"]:
+        if steps == arguments["steps"]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     step()
     for name in "abc":
         run.intent(name)
         step()
-        os.close(os.open(os.path.join(wanted["folder"], name), os.O_CREAT))
+        os.close(os.open(os.path.join(arguments["folder"], name), os.O_CREAT))
         step()
         run.done(name)
         step()

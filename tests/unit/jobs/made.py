@@ -25,7 +25,7 @@ def make(jobs: Path, number: int, events: Sequence[Event], *, key: str = "backup
     """A job's folder with these events; nobody holds it."""
     folder = jobs / f"20231230-020000-{number:04x}"
     folder.mkdir(parents=True, mode=0o700)
-    request = JobRequest(entry="lilfox_tui.x:y", kind="backup", title=f"job {number}", key=key, wanted={})
+    request = JobRequest(entry="lilfox_tui.x:y", kind="backup", title=f"job {number}", key=key, arguments={})
     (folder / REQUEST).write_bytes(msgspec.json.encode(request))
     (folder / EVENTS).write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
     return folder

@@ -94,7 +94,7 @@ def test_whatever_an_effect_raises_is_told(jobs: Path, how: str, message: str, e
 
 @pytest.mark.parametrize("entry", ["os:system", "lilfox_tuix.a:b", "lilfox_tui.jobs.nothing:x", "lilfox_tui:main", ""])
 def test_only_effects_of_lilfox_are_made(jobs: Path, entry: str) -> None:
-    job = ended(start(JobRequest(entry=entry, kind="x", title="x", key="x", wanted={})))
+    job = ended(start(JobRequest(entry=entry, kind="x", title="x", key="x", arguments={})))
     assert job.state == "failed"
     assert "not an effect of LilFox" in job.message or "ModuleNotFoundError" in job.message
 
@@ -163,7 +163,7 @@ def test_with_the_empty_environment_of_cron(jobs: Path, tmp_path: Path) -> None:
 
 def test_it_tells_in_the_language_of_the_one_who_began_it(jobs: Path) -> None:
     set_language("zh_CN")
-    job = ended(start(JobRequest(entry="os:system", kind="x", title="x", key="x", wanted={})))
+    job = ended(start(JobRequest(entry="os:system", kind="x", title="x", key="x", arguments={})))
     assert not job.message.isascii()
 
 

@@ -79,8 +79,8 @@ def cut(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
         monkeypatch.setattr(sessions, "load", lambda _kind: Kind)
         operation = sessions.session_operation("db", None, backend, SESSION, how)
-        wanted = sessions.request_of(operation, "db", SESSION, str(config)).wanted
-        outcome = await sessions.run(run, wanted)  # type: ignore[arg-type]
+        arguments = sessions.request_of(operation, "db", SESSION, str(config)).arguments
+        outcome = await sessions.run(run, arguments)  # type: ignore[arg-type]
         return outcome, run.lines
 
     return made

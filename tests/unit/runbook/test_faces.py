@@ -30,19 +30,19 @@ def other() -> Iterator[subprocess.Popen[bytes]]:
 
 async def test_who_it_is(other: subprocess.Popen[bytes]) -> None:
     await until(lambda: client_of(other.pid, 0).terminal != this_client().terminal, what="it has its terminal")
-    face = client_of(other.pid, 0)
-    assert face.name.startswith("ann (root)@")
-    assert face.terminal.startswith("pts/")
-    assert face.who == f"{face.name} {face.terminal}"
-    assert face.process.runs()
+    client = client_of(other.pid, 0)
+    assert client.name.startswith("ann (root)@")
+    assert client.terminal.startswith("pts/")
+    assert client.who == f"{client.name} {client.terminal}"
+    assert client.process.runs()
     assert not client_of(other.pid, 65534).name.startswith("ann"), "only root is somebody else"
     assert this_client().pid == os.getpid()
 
 
 async def test_its_end_is_noticed_once(other: subprocess.Popen[bytes]) -> None:
     gone: list[RunClient] = []
-    face = client_of(other.pid, os.geteuid())
-    presence = ClientPresence(face, lambda: gone.append(face))
+    client = client_of(other.pid, os.geteuid())
+    presence = ClientPresence(client, lambda: gone.append(client))
     await turn()
     assert not gone
     other.kill()

@@ -38,8 +38,8 @@ def folder(tmp_path: Path) -> Path:
 async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -> None:
     got: list[tuple[Order, RunClient]] = []
 
-    async def handle(order: Order, face: RunClient) -> None:
-        got.append((order, face))
+    async def handle(order: Order, client: RunClient) -> None:
+        got.append((order, client))
         if isinstance(order, Stop):
             raise LilFoxError(tr("nothing is running"), "hint")
 
@@ -61,7 +61,7 @@ async def test_an_order_arrives_whole_and_its_refusal_comes_back(folder: Path) -
 async def test_one_order_is_handled_at_a_time(folder: Path) -> None:
     running = most = 0
 
-    async def handle(_order: Order, _face: RunClient) -> None:
+    async def handle(_order: Order, _client: RunClient) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -75,7 +75,7 @@ async def test_one_order_is_handled_at_a_time(folder: Path) -> None:
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b'{"order":"run"}\n', b'{"order":"explode"}\n', b"x" * (2 << 20)])
 async def test_what_is_no_order_reaches_nobody(folder: Path, line: bytes) -> None:
-    async def handle(order: Order, _face: RunClient) -> None:
+    async def handle(order: Order, _client: RunClient) -> None:
         raise AssertionError(order)
 
     async with listening(folder, handle):
@@ -90,7 +90,7 @@ async def test_what_is_no_order_reaches_nobody(folder: Path, line: bytes) -> Non
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user to be")
 async def test_another_user_is_refused(folder: Path) -> None:
-    async def handle(order: Order, _face: RunClient) -> None:
+    async def handle(order: Order, _client: RunClient) -> None:
         raise AssertionError(order)
 
     program = (

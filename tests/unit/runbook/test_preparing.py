@@ -25,10 +25,10 @@ class Prepared:
     """A run of ``book`` that has begun on ``host``, with these values."""
 
     def __init__(self, book: Runbook, config: Config = CONFIG, host: str = "web1", **values: str) -> None:
-        self.folding = RunReducer(book)
-        self.folding.take([opened({"": (host,), "local": (host,)})])
-        self.folding.known.take(values)
-        self.preparing = CommandPreparer(config, cast("Hosts", {}), self.folding, self.folding.known)
+        self.reducer = RunReducer(book)
+        self.reducer.take([opened({"": (host,), "local": (host,)})])
+        self.reducer.known.take(values)
+        self.preparing = CommandPreparer(config, cast("Hosts", {}), self.reducer, self.reducer.known)
 
 
 async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,12 +39,12 @@ async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: p
     def told(*_asked: object) -> Completed:
         return Completed(("printenv",), 0, None, f"{at[0]} 51234 198.51.100.2 22\n".encode(), b"", 0.0)
 
-    folding = RunReducer(runbook((command("echo <ip>", "change"),), variables=(BAN,)))
-    folding.take([opened({"": ("web1",)})])
-    folding.known.take({"ip": "203.0.113.9"})
+    reducer = RunReducer(runbook((command("echo <ip>", "change"),), variables=(BAN,)))
+    reducer.take([opened({"": ("web1",)})])
+    reducer.known.take({"ip": "203.0.113.9"})
     hosts = cast("Hosts", {"web1": FakeHost("web1", answers={"printenv SSH_CONNECTION": told})})
     preparing = CommandPreparer(
-        Config(hosts={"web1": HostConfig(address="web1.example")}), hosts, folding, folding.known
+        Config(hosts={"web1": HostConfig(address="web1.example")}), hosts, reducer, reducer.known
     )
     turn = Turn(0, 0, ("web1",))
     assert (await preparing.ready(turn)).filled["web1"].env == {"LF_ip": "203.0.113.9"}
@@ -88,7 +88,7 @@ async def test_a_host_that_is_configured_by_a_name_is_not_banned(monkeypatch: py
 
     def preparing(ip: str, config: Config) -> CommandPreparer:
         made = Prepared(book, config, ip=ip)
-        return CommandPreparer(config, web1, made.folding, made.folding.known)
+        return CommandPreparer(config, web1, made.reducer, made.reducer.known)
 
     turn = Turn(0, 0, ("web1",))
     with pytest.raises(LilFoxError, match=r"192\.0\.2\.7 is the address of lb"):
@@ -114,7 +114,7 @@ def test_before_all_is_run_every_change_is_known_to_be_allowed() -> None:
     with pytest.raises(NotAllowed, match="db is protected"):
         Prepared(book, host="db").preparing.look_ahead()
     done = Prepared(book, host="db")
-    done.folding.take([began("1", 0, 1, "db"), ended("1")])
+    done.reducer.take([began("1", 0, 1, "db"), ended("1")])
     done.preparing.look_ahead()
 
 
@@ -163,14 +163,14 @@ async def test_what_was_captured_on_several_hosts_is_each_ones_own() -> None:
     asks = command("kill <pid>", "change")
     made = Prepared(runbook((asks,)), config=Config(hosts={"a": HostConfig(), "b": HostConfig(), "c": HostConfig()}))
     for host, pid in (("a", "1"), ("b", "2")):
-        made.folding.take([ValuesSet(at=AT, values={"pid": pid}, host=host)])
+        made.reducer.take([ValuesSet(at=AT, values={"pid": pid}, host=host)])
     ready = await made.preparing.ready(Turn(0, 0, ("a", "b")))
     assert {host: each.env for host, each in ready.filled.items()} == {"a": {"LF_pid": "1"}, "b": {"LF_pid": "2"}}
-    assert made.folding.known.shown(("a", "b"))["pid"] == "a: 1, b: 2"
-    assert made.folding.known.shown(("b",))["pid"] == "2"
+    assert made.reducer.known.shown(("a", "b"))["pid"] == "a: 1, b: 2"
+    assert made.reducer.known.shown(("b",))["pid"] == "2"
     with pytest.raises(LilFoxError, match="<pid> has no value on c"):
         await made.preparing.ready(Turn(0, 0, ("a", "c")))
-    made.folding.take([ValuesSet(at=AT, values={"pid": "3"})])
+    made.reducer.take([ValuesSet(at=AT, values={"pid": "3"})])
     ready = await made.preparing.ready(Turn(0, 0, ("a", "b", "c")))
     assert {each.env["LF_pid"] for each in ready.filled.values()} == {"3"}, "what somebody gives holds everywhere"
 

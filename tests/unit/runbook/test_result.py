@@ -13,7 +13,7 @@ from lilfox_tui.runbook.run.reducer import RunReducer
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
 
-def folding() -> RunReducer:
+def reducer() -> RunReducer:
     made = RunReducer(
         runbook(
             (command("make", "change", fence=1, name="make"), command("unmake", "change", fence=2, rollback_of="make")),
@@ -29,7 +29,7 @@ def folding() -> RunReducer:
 )
 def test_how_a_way_back_ended_counts(end: EndState, state: str, code: int) -> None:
     """Also where all that it takes back was done before."""
-    run = folding()
+    run = reducer()
     run.take([began("r1", 0, 0), ended("r1"), began("r2", 1, 0, kind="read"), ended("r2")])
     assert outcome_of(run).exit_code == 0
     run.take([began("r3", 0, 1, rollback=True, undoes=("r1",)), ended("r3", end, "no answer")])
@@ -39,13 +39,13 @@ def test_how_a_way_back_ended_counts(end: EndState, state: str, code: int) -> No
 
 
 def test_what_a_change_did_before_it_failed_is_not_said_to_be_nothing() -> None:
-    run = folding()
+    run = reducer()
     run.take([began("r1", 0, 0), ended("r1", "failed")])
     assert "check there" in outcome_of(run).hint
-    run = folding()
+    run = reducer()
     run.take([began("r1", 0, 0), replace(ended("r1", "not begun"), exit_status=None)])
     assert outcome_of(run).hint == ""
-    run = folding()
+    run = reducer()
     run.take([began("r1", 0, 0), ended("r1"), began("r2", 1, 0, kind="read"), ended("r2", "failed")])
     assert "check there" not in outcome_of(run).hint
 
@@ -71,7 +71,7 @@ PASSED: list[RunFact] = [CommandSkipped(at=AT, step=1, command=0, reason="no", b
 def test_it_is_ok_only_where_all_is_done_and_stands(
     facts: list[RunFact], aborted: bool, state: str, code: int, hint: bool
 ) -> None:
-    run = folding()
+    run = reducer()
     run.take(facts)
     outcome = outcome_of(run, aborted=aborted)
     assert (outcome.state, outcome.exit_code) == (state, code)
@@ -88,7 +88,7 @@ def test_what_nobody_takes_back_by_a_runbook_is_not_said_to_be_taken_back_by_it(
 
 def test_why_the_run_itself_failed_comes_before_what_failed_in_it() -> None:
     failure = LilFoxError(tr("the configuration is gone"), tr("put it back"))
-    run = folding()
+    run = reducer()
     assert (outcome_of(run, failure=failure).state, outcome_of(run, failure=failure).exit_code) == ("failed", 1)
     run.take([*MADE, began("r2", 1, 0, kind="read"), ended("r2", "failed", "refused")])
     outcome = outcome_of(run, failure=failure)

@@ -20,7 +20,16 @@ from lilfox_tui.runbook.run.persistence import (
     runbook_of,
     save_snapshot,
 )
-from lilfox_tui.runbook.run.protocol import RUN_KIND, RunFact, RunRequest, RunResumed, encode_fact
+from lilfox_tui.runbook.run.protocol import (
+    RUN_KIND,
+    ClientActs,
+    RunClient,
+    RunFact,
+    RunRequest,
+    RunResumed,
+    decode_facts,
+    encode_fact,
+)
 from tests.unit.jobs.made import OK, make
 from tests.unit.jobs.made import began as job_began
 from tests.unit.jobs.running import jobs
@@ -33,8 +42,8 @@ TEXT = "---\nlilfox: {version: 1, id: made, title: Made}\n---\n# Made\n\n1. Look
 def run(jobs: Path, number: int, *facts: RunFact, file: Path = Path("/made.md"), ends: Sequence[Event] = (OK,)) -> Path:
     """The folder of a run of the runbook in ``file``."""
     folder = make(jobs, number, [job_began(), *(JobFact(AT, *encode_fact(fact)) for fact in facts), *ends])
-    wish = msgspec.to_builtins(RunRequest(path=str(file), runbook="made", sha256="0" * 64))
-    request = JobRequest(entry="lilfox_tui.x:y", kind=RUN_KIND, title="made", key="runbook made", wanted=wish)
+    arguments = msgspec.to_builtins(RunRequest(path=str(file), runbook="made", sha256="0" * 64))
+    request = JobRequest(entry="lilfox_tui.x:y", kind=RUN_KIND, title="made", key="runbook made", arguments=arguments)
     (folder / REQUEST).write_bytes(msgspec.json.encode(request))
     return folder
 
@@ -79,7 +88,7 @@ def test_of_one_that_was_killed_before_it_took_over_the_other_one_is_gone_on_wit
     before, killed, other = (run(jobs, number) for number in (1, 2, 3))
     for each in (killed, other):
         request = msgspec.json.decode((each / REQUEST).read_bytes(), type=JobRequest)
-        request.wanted["resumes"] = before.name
+        request.arguments["resumes"] = before.name
         (each / REQUEST).write_bytes(msgspec.json.encode(request))
     assert newest_run(killed.name) == before.name, "nobody has gone on with it yet"
     mark_resumed(before.name, other.name)
@@ -112,3 +121,41 @@ def test_what_its_commands_printed_is_there_for_the_next_one_and_nothing_else(jo
     assert ((after / "1.head").read_text(), (after / "1.tail").read_text()) == ("1.head", "its own")
     assert (after / "2.tail").read_text() == "2.tail"
     assert not (after / "other").exists()
+
+
+CLIENT = {"name": "fox@console", "terminal": "pts/3", "pid": 4711, "started": 123456, "boot": "b"}
+STORED = {
+    "entry": "lilfox_tui.runbook.run.job:run", "kind": RUN_KIND, "title": "runbook Made",
+    "key": "runbook /made.md#made",
+    "wanted": {
+        "path": "/made.md", "runbook": "made", "sha256": "0" * 64, "config": "/etc/lilfox/config.yaml",
+        "read_only": False, "hosts": "web*", "values": {"unit": "nginx"}, "resumes": "20260329-031200-3f9a",
+        "face": CLIENT,
+    },
+}  # fmt: skip
+"""What ``request.json`` of a run has, as an earlier version wrote it."""
+
+
+def test_a_stored_request_is_read_and_written_as_it_was(jobs: Path) -> None:
+    folder = run(jobs, 1)
+    (folder / REQUEST).write_bytes(msgspec.json.encode(STORED))
+    request = request_of_run(folder.name)
+    assert request == RunRequest(
+        path="/made.md",
+        runbook="made",
+        sha256="0" * 64,
+        config="/etc/lilfox/config.yaml",
+        hosts="web*",
+        values={"unit": "nginx"},
+        resumes="20260329-031200-3f9a",
+        client=msgspec.convert(CLIENT, RunClient),
+    )
+    assert msgspec.to_builtins(request) == STORED["wanted"]
+    assert msgspec.to_builtins(msgspec.convert(STORED, JobRequest)) == STORED
+
+
+def test_who_is_in_control_is_told_as_before() -> None:
+    fact = ClientActs(at=AT, client=msgspec.convert(CLIENT, RunClient), before="fox@other")
+    name, value = encode_fact(fact)
+    assert (name, value["face"]) == ("acts", CLIENT)
+    assert list(decode_facts([JobFact(AT, name, value)])) == [fact]

@@ -36,21 +36,21 @@ CHECK = command("curl -f localhost", check=True)
 
 def test_it_waits_for_each_thing_in_its_turn() -> None:
     book = runbook((LOOK, CHANGE), (), (command("htop", "interactive"),), (command("ping <who>"),))
-    folding = RunReducer(book)
-    folding.take([opened(HERE)])
-    assert (folding.waiting().what, folding.waiting().turn) == ("order", Turn(0, 0, ("here",)))
-    folding.take([began("1", 0, 0, kind="read")])
-    assert folding.waiting().what == "nothing"
-    folding.take([ended("1")])
-    assert (folding.waiting().what, folding.waiting().turn) == ("confirm", Turn(0, 1, ("here",)))
-    folding.take([began("2", 0, 1), ended("2")])
-    assert folding.waiting().what == "hand"
-    folding.take([DoneByHand(at=AT, step=1, by="fox@den")])
-    assert folding.waiting().what == "terminal"
-    folding.take([CommandSkipped(at=AT, step=2, command=0, reason="no", by="fox@den")])
-    assert (folding.waiting().what, folding.waiting().names) == ("value", ("who",))
-    folding.take([ValuesSet(at=AT, values={}, secret=("who",)), began("3", 3, 0, kind="read"), ended("3")])
-    state = folding.state()
+    reducer = RunReducer(book)
+    reducer.take([opened(HERE)])
+    assert (reducer.waiting().what, reducer.waiting().turn) == ("order", Turn(0, 0, ("here",)))
+    reducer.take([began("1", 0, 0, kind="read")])
+    assert reducer.waiting().what == "nothing"
+    reducer.take([ended("1")])
+    assert (reducer.waiting().what, reducer.waiting().turn) == ("confirm", Turn(0, 1, ("here",)))
+    reducer.take([began("2", 0, 1), ended("2")])
+    assert reducer.waiting().what == "hand"
+    reducer.take([DoneByHand(at=AT, step=1, by="fox@den")])
+    assert reducer.waiting().what == "terminal"
+    reducer.take([CommandSkipped(at=AT, step=2, command=0, reason="no", by="fox@den")])
+    assert (reducer.waiting().what, reducer.waiting().names) == ("value", ("who",))
+    reducer.take([ValuesSet(at=AT, values={}, secret=("who",)), began("3", 3, 0, kind="read"), ended("3")])
+    state = reducer.state()
     assert state.waiting.what == "end"
     assert [step.state for step in state.steps] == ["done", "done", "skipped", "done"]
     assert (state.secrets, state.values) == (frozenset({"who"}), {})
@@ -59,14 +59,14 @@ def test_it_waits_for_each_thing_in_its_turn() -> None:
 
 @pytest.mark.parametrize("state", ["failed", "unknown", "not begun"])
 def test_what_did_not_work_asks_for_a_decision_and_a_retry_that_works_is_done(state: EndState) -> None:
-    folding = RunReducer(runbook((CHANGE,)))
-    folding.take([opened(HERE), began("1", 0, 0), ended("1", state, "why")])
-    assert folding.waiting().what == "decision"
-    assert folding.state().steps[0].state == ("unknown" if state == "unknown" else "failed")
-    folding.take([began("2", 0, 0), ended("2")])
-    done = folding.state().steps[0].commands[0].results
+    reducer = RunReducer(runbook((CHANGE,)))
+    reducer.take([opened(HERE), began("1", 0, 0), ended("1", state, "why")])
+    assert reducer.waiting().what == "decision"
+    assert reducer.state().steps[0].state == ("unknown" if state == "unknown" else "failed")
+    reducer.take([began("2", 0, 0), ended("2")])
+    done = reducer.state().steps[0].commands[0].results
     assert [(each.run, each.state, each.attempts) for each in done] == [("2", "done", 2)]
-    assert folding.result("1") is None
+    assert reducer.result("1") is None
 
 
 def test_a_read_that_failed_is_none_of_its_step_where_a_check_comes_and_a_change_is() -> None:
@@ -101,15 +101,15 @@ def test_undo_goes_back_from_the_last_one_and_what_is_back_is_no_change_any_more
     facts: list[RunFact] = [opened(HERE)]
     for run, step in (("1", 0), ("2", 1), ("3", 2)):
         facts += [began(run, step, 0), ended(run)]
-    folding = RunReducer(book)
-    folding.take(facts)
-    assert folding.state().undoable == ("2", "1")
-    (back,) = folding.rollback_of("2")
-    assert folding.taken_back_by(back) == ("2",)
-    folding.take([began("4", 1, 1, rollback=True, undoes=("2",)), ended("4", "failed")])
-    assert folding.state().undoable == ("2", "1")
-    folding.take([began("5", 1, 1, rollback=True, undoes=("2",)), ended("5")])
-    state = folding.state()
+    reducer = RunReducer(book)
+    reducer.take(facts)
+    assert reducer.state().undoable == ("2", "1")
+    (back,) = reducer.rollback_of("2")
+    assert reducer.taken_back_by(back) == ("2",)
+    reducer.take([began("4", 1, 1, rollback=True, undoes=("2",)), ended("4", "failed")])
+    assert reducer.state().undoable == ("2", "1")
+    reducer.take([began("5", 1, 1, rollback=True, undoes=("2",)), ended("5")])
+    state = reducer.state()
     assert state.undoable == ("1",)
     assert [change.run for change in state.changes] == ["1", "3"]
     assert state.steps[1].commands[0].state == "undone"
@@ -127,11 +127,11 @@ def test_each_goes_through_a_step_host_by_host() -> None:
 
 def test_a_variable_says_the_host() -> None:
     book = runbook((command("uptime", host="<where>"),))
-    folding = RunReducer(book)
-    folding.take([opened({})])
-    assert folding.waiting().names == ("where",)
-    folding.take([ValuesSet(at=AT, values={"where": "web1"})])
-    assert folding.waiting().turn == Turn(0, 0, ("web1",))
+    reducer = RunReducer(book)
+    reducer.take([opened({})])
+    assert reducer.waiting().names == ("where",)
+    reducer.take([ValuesSet(at=AT, values={"where": "web1"})])
+    assert reducer.waiting().turn == Turn(0, 0, ("web1",))
 
 
 def test_what_runs_in_the_background_keeps_nothing_waiting() -> None:
@@ -144,11 +144,11 @@ def test_a_file_that_was_changed_keeps_what_is_still_in_it() -> None:
     before, now = runbook((LOOK, CHANGE), (CHECK,)), runbook((command("new"),), (CHECK, LOOK))
     now = msgspec.structs.replace(now, steps=(now.steps[0], msgspec.structs.replace(now.steps[1], title="Step 2")))
     assert command_moves(before, now) == ((1, 0, 1, 0),)
-    folding = RunReducer(before)
-    folding.take([opened(HERE), began("1", 0, 1), ended("1"), began("2", 1, 0, kind="read"), ended("2")])
-    folding.take([RunbookReloaded(at=AT, sha256="1" * 64, moved=command_moves(before, now), hosts=HERE, by="fox@den")])
-    folding.read_again(now)
-    state = folding.state()
+    reducer = RunReducer(before)
+    reducer.take([opened(HERE), began("1", 0, 1), ended("1"), began("2", 1, 0, kind="read"), ended("2")])
+    reducer.take([RunbookReloaded(at=AT, sha256="1" * 64, moved=command_moves(before, now), hosts=HERE, by="fox@den")])
+    reducer.read_again(now)
+    state = reducer.state()
     assert [[each.state for each in step.commands] for step in state.steps] == [["ready"], ["done", "ready"]]
     assert [change.run for change in state.changes] == ["1"], "it is in force, whatever the file says"
 
@@ -162,10 +162,10 @@ def test_a_resumed_run_knows_all_but_the_secrets_of_the_one_before() -> None:
         ended("1-1"),
         RunResumed(at=AT, run="1", hosts={"local": ("now",)}),
     ]
-    folding = RunReducer(runbook((LOOK, CHANGE)))
-    folding.take(facts)
-    state = folding.state()
-    assert (folding.first_run, state.resumes, state.hosts) == ("1", "1", {"local": ("now",)})
+    reducer = RunReducer(runbook((LOOK, CHANGE)))
+    reducer.take(facts)
+    state = reducer.state()
+    assert (reducer.first_run, state.resumes, state.hosts) == ("1", "1", {"local": ("now",)})
     assert (state.values, state.secrets) == ({"a": "b"}, frozenset())
     assert state.waiting.turn == Turn(0, 1, ("now",))
 
@@ -181,42 +181,42 @@ def test_nothing_is_asked_before_all_is_taken_over() -> None:
         began("1-1", 0, 0),
         ended("1-1"),
     ]
-    folding = RunReducer(runbook((CHANGE, CHANGE)))
+    reducer = RunReducer(runbook((CHANGE, CHANGE)))
     for fact in facts:
-        folding.take([fact])
-        assert (folding.taking_over, folding.waiting().what) == (True, "nothing")
-    folding.take([RunResumed(at=AT, run="2", hosts=HERE)])
-    assert not folding.taking_over
-    assert folding.waiting() == WaitingFor(what="confirm", turn=Turn(0, 1, HERE["local"]))
+        reducer.take([fact])
+        assert (reducer.taking_over, reducer.waiting().what) == (True, "nothing")
+    reducer.take([RunResumed(at=AT, run="2", hosts=HERE)])
+    assert not reducer.taking_over
+    assert reducer.waiting() == WaitingFor(what="confirm", turn=Turn(0, 1, HERE["local"]))
 
 
 @pytest.mark.fault("4.45")
 def test_what_is_left_of_a_command_is_on_the_hosts_where_it_is_not_done() -> None:
     hosts: dict[str, tuple[str, ...]] = {"local": ("a", "b", "c", "d")}
-    folding = RunReducer(runbook((CHANGE,)))
-    folding.take([opened(hosts), began("1", 0, 0, "a"), ended("1"), began("2", 0, 0, "b"), ended("2", "failed")])
-    assert folding.left(Turn(0, 0, hosts["local"])).hosts == ("b", "c", "d")
-    folding.take([began("3", 0, 0, "b")])
-    assert folding.left(Turn(0, 0, hosts["local"])).hosts == ("c", "d"), "it runs on b"
-    folding.take([ended("3", "unknown")])
-    assert folding.waiting() == WaitingFor(what="decision", turn=Turn(0, 0, ("b", "c", "d")))
+    reducer = RunReducer(runbook((CHANGE,)))
+    reducer.take([opened(hosts), began("1", 0, 0, "a"), ended("1"), began("2", 0, 0, "b"), ended("2", "failed")])
+    assert reducer.left(Turn(0, 0, hosts["local"])).hosts == ("b", "c", "d")
+    reducer.take([began("3", 0, 0, "b")])
+    assert reducer.left(Turn(0, 0, hosts["local"])).hosts == ("c", "d"), "it runs on b"
+    reducer.take([ended("3", "unknown")])
+    assert reducer.waiting() == WaitingFor(what="decision", turn=Turn(0, 0, ("b", "c", "d")))
 
 
 @pytest.mark.fault("4.53")
 def test_a_command_that_was_taken_back_on_one_host_is_not_done() -> None:
     hosts: dict[str, tuple[str, ...]] = {"local": ("a", "b")}
     back = command("systemctl stop app", "change", rollback_of="restart")
-    folding = RunReducer(runbook((LOOK, CHANGE, back)))
+    reducer = RunReducer(runbook((LOOK, CHANGE, back)))
     looked = [began(f"0{host}", 0, 0, host, "read") for host in "ab"], [ended(f"0{host}") for host in "ab"]
-    folding.take([opened(hosts), *looked[0], *looked[1]])
-    folding.take([began("1", 0, 1, "a"), ended("1"), began("2", 0, 1, "b"), ended("2")])
-    assert folding.state().steps[0].state == "done"
-    folding.take([began("3", 0, 2, "a", undoes=("1",), rollback=True), ended("3")])
-    step = folding.state().steps[0]
+    reducer.take([opened(hosts), *looked[0], *looked[1]])
+    reducer.take([began("1", 0, 1, "a"), ended("1"), began("2", 0, 1, "b"), ended("2")])
+    assert reducer.state().steps[0].state == "done"
+    reducer.take([began("3", 0, 2, "a", undoes=("1",), rollback=True), ended("3")])
+    step = reducer.state().steps[0]
     assert (step.state, step.commands[0].state, step.commands[1].state) == ("undone", "done", "undone")
-    assert outcome_of(folding).state == "partly", "it is in force on b"
-    folding.take([began("4", 0, 2, "b", undoes=("2",), rollback=True), ended("4")])
-    assert (folding.state().steps[0].state, outcome_of(folding).state) == ("undone", "failed")
+    assert outcome_of(reducer).state == "partly", "it is in force on b"
+    reducer.take([began("4", 0, 2, "b", undoes=("2",), rollback=True), ended("4")])
+    assert (reducer.state().steps[0].state, outcome_of(reducer).state) == ("undone", "failed")
 
 
 def test_facts_go_through_a_jobs_events_and_what_is_none_is_passed_over() -> None:
@@ -243,7 +243,7 @@ def test_ten_thousand_events_are_folded_in_half_a_second() -> None:
     lines = [msgspec.json.encode(event) for event in events]
     decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
     started = time.process_time()
-    folding = RunReducer(book)
-    folding.take(decode_facts(decoder.decode(line) for line in lines))
-    assert folding.state().waiting.what == "end"
+    reducer = RunReducer(book)
+    reducer.take(decode_facts(decoder.decode(line) for line in lines))
+    assert reducer.state().waiting.what == "end"
     assert time.process_time() - started < 0.5

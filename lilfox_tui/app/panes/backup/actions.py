@@ -47,39 +47,39 @@ class JobStarter:
     def __init__(self, context: PaneContext[BackupState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
 
-    def wish(self, plan: PlanView, set_id: str = "") -> BackupRequest:
+    def request(self, plan: PlanView, set_id: str = "") -> BackupRequest:
         """About a plan, or a store that has none; and a set of it. Made before anything is asked: another plan may be
         selected by the time of the answer."""
         from lilfox_tui.backup.plan import BackupRequest, PlanArguments
 
         config = self._app.monitor.backups.config_path
         if plan.config is None:
-            return BackupRequest(config=config, words=PlanArguments(store=plan.where), set=set_id)
+            return BackupRequest(config=config, plan_arguments=PlanArguments(store=plan.where), set=set_id)
         return BackupRequest(config=config, plan=plan.name, store=plan.store, set=set_id)
 
-    def wish_without_plan(self, set_id: str = "") -> BackupRequest:
+    def request_without_plan(self, set_id: str = "") -> BackupRequest:
         """About what is known on this machine, whichever plan it is of."""
         from lilfox_tui.backup.plan import BackupRequest
 
         return BackupRequest(config=self._app.monitor.backups.config_path, set=set_id)
 
-    def ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], wish: BackupRequest) -> None:
+    def ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], request: BackupRequest) -> None:
         """Shows what will be done, and starts it when that is agreed to."""
-        self._context.run(self._ask_and_start(kind, title, rows, wish), group=START, exclusive=True)
+        self._context.run(self._ask_and_start(kind, title, rows, request), group=START, exclusive=True)
 
-    async def _ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], wish: BackupRequest) -> None:
+    async def _ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], request: BackupRequest) -> None:
         ask = AskDialog(title, rows, does=kind_text(kind), stays=_("go back"))
         if await self._app.push_screen_wait(ask):
-            await self.start(kind, wish)
+            await self.start(kind, request)
 
-    async def start(self, kind: RequestKind, wish: BackupRequest) -> None:
+    async def start(self, kind: RequestKind, request: BackupRequest) -> None:
         """Starts the job and tells its id, or why it could not begin."""
         from lilfox_tui.backup.plan import request_of
         from lilfox_tui.jobs import start as starting
 
         self._state.busy = True
         try:
-            job = await asyncio.to_thread(starting.start, request_of(kind, wish))
+            job = await asyncio.to_thread(starting.start, request_of(kind, request))
         except LilFoxError as error:
             self._app.tell(error)
             return
@@ -207,7 +207,7 @@ class PlanActions(ActionGroup):
         ]
         if newest is not None:
             rows.append(fact_row(_("last size"), human_bytes(newest.size_bytes)))
-        self._starter.ask_and_start("backup", _("Back up now"), rows, self._starter.wish(plan))
+        self._starter.ask_and_start("backup", _("Back up now"), rows, self._starter.request(plan))
 
     def _why_not_prune(self) -> Message | None:
         return self._state.why_not_prune()
@@ -248,7 +248,7 @@ class PlanActions(ActionGroup):
         rows.append((Piece("  "), Piece(stay)))
         title = ngettext("Remove {count} set", "Remove {count} sets", len(going))
         if await self._app.confirm(title, rows, plan.name):
-            await self._starter.start("prune", self._starter.wish(plan))
+            await self._starter.start("prune", self._starter.request(plan))
 
 
 class SetActions(ActionGroup):
@@ -275,7 +275,7 @@ class SetActions(ActionGroup):
         from lilfox_tui.app.panes.backup.restore_state import RestoreChoice
         from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 
-        app, choice = self._app, RestoreChoice.of(found, plan, self._starter.wish(plan, found.id))
+        app, choice = self._app, RestoreChoice.of(found, plan, self._starter.request(plan, found.id))
         app.push_screen(RestoreWizard(choice, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link))
 
     def _why_not_verify(self) -> Message | None:
@@ -298,7 +298,7 @@ class SetActions(ActionGroup):
             fact_row(_("size"), human_bytes(found.size_bytes)),
             (Piece("  "), Piece(_("Reads the whole set from its store. Writes nothing but its proof."))),
         ]
-        self._starter.ask_and_start("verify", _("Verify this set"), rows, self._starter.wish(plan, found.id))
+        self._starter.ask_and_start("verify", _("Verify this set"), rows, self._starter.request(plan, found.id))
 
     @action(
         "drill",
@@ -325,7 +325,7 @@ class SetActions(ActionGroup):
             (Piece("  "), Piece(_("Restores the set into a scratch database and folder beside the live data, "
                                   "compares the result, then removes it. Live data is not touched."))),
         ]  # fmt: skip
-        self._starter.ask_and_start("drill", _("Run a restore drill"), rows, self._starter.wish(plan, found.id))
+        self._starter.ask_and_start("drill", _("Run a restore drill"), rows, self._starter.request(plan, found.id))
 
 
 # What can be done with restores from the Backup pane: undone, settled when half done, and let go of what they keep.
@@ -370,8 +370,10 @@ class RestoreActions(ActionGroup):
             return
         last = restored[0]
         if await self._app.confirm(_("Undo the last restore"), self._undo_rows(last), "undo"):
-            wish = self._starter.wish_without_plan(last.set) if plan is None else self._starter.wish(plan, last.set)
-            await self._starter.start("undo", wish)
+            request = (
+                self._starter.request_without_plan(last.set) if plan is None else self._starter.request(plan, last.set)
+            )
+            await self._starter.start("undo", request)
 
     def _undo_rows(self, last: Restored) -> list[Row]:
         when = last.at.astimezone(self._state.zone).strftime("%Y-%m-%d %H:%M:%S")
@@ -424,9 +426,9 @@ class RestoreActions(ActionGroup):
         from lilfox_tui.backup.context import BackupContext
         from lilfox_tui.backup.restores.retained import all_kept, all_left
 
-        async with BackupContext(self._app.config) as opening:
+        async with BackupContext(self._app.config) as context:
             plans = [] if plan is None or plan.config is None else [plan.config]
-            return await all_kept(opening) + await all_left(opening, plans)
+            return await all_kept(context) + await all_left(context, plans)
 
     async def _let_go(self, line: RetainedRow, lines: Sequence[RetainedRow], plan: PlanView | None) -> None:
         """All that the same restore keeps goes together, or none of it."""
@@ -441,17 +443,17 @@ class RestoreActions(ActionGroup):
             return
         going = [each for each in going if not str(each.reason)]
         if await self._app.confirm(_("Discard retained data"), list(_going_rows(going)), line.name):
-            await self._starter.start("forget", self._wish_to_forget(line.restored, plan))
+            await self._starter.start("forget", self._request_to_forget(line.restored, plan))
 
-    def _wish_to_forget(self, restored: Restored | None, plan: PlanView | None) -> BackupRequest:
+    def _request_to_forget(self, restored: Restored | None, plan: PlanView | None) -> BackupRequest:
         """The set's id where it was restored once, else that of the restore's job; none for what drills left."""
         if restored is None:
-            return self._starter.wish_without_plan() if plan is None else self._starter.wish(plan)
+            return self._starter.request_without_plan() if plan is None else self._starter.request(plan)
         alike = [each for each in self._state.restores if each.set == restored.set]
         name = restored.set if len(alike) == 1 else restored.run
         if plan is not None and plan.config is not None and is_of(restored.set, plan):
-            return self._starter.wish(plan, name)
-        return self._starter.wish_without_plan(name)
+            return self._starter.request(plan, name)
+        return self._starter.request_without_plan(name)
 
     # ---- settle --------------------------------------------------------------------------------------------------
 
@@ -480,8 +482,8 @@ class RestoreActions(ActionGroup):
         word = "finish" if finish else "take-back"
         rows: list[Row] = [(Piece("  "), Piece(str(half.message)))]
         if await self._app.confirm(_settle_text(half, finish=finish), rows, word):
-            wish = self._starter.wish_without_plan(half.restored.run)
-            await self._starter.start("settle", replace(wish, finish=finish))
+            request = self._starter.request_without_plan(half.restored.run)
+            await self._starter.start("settle", replace(request, finish=finish))
 
 
 def _kept_choice(at: int, line: RetainedRow, glyphs: Glyphs) -> Choice:

@@ -144,17 +144,17 @@ def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     """Each source with whether it is restored, then one table, file or folder of each."""
     items = [WizardItem(_box(choice.whole, _("the whole set"), glyphs), "whole")]
     for each in choice.sources:
-        on = not choice.only and each.wanted
+        on = not choice.spec.only and each.wanted
         label = (
             Piece(fit(each.name, _NAME), "strong"),
             Piece(f"  {fit(each.kind, 10)}  {human_bytes(each.size_bytes)}"),
         )
         items.append(WizardItem((*_mark(on, glyphs), *label), "source", each.name))
     for each in choice.sources:
-        on = choice.only_of == each.name and bool(choice.only)
+        on = choice.only_of == each.name and bool(choice.spec.only)
         one = _("only one table of {source}") if each.is_database else _("only one file or folder of {source}")
         text = one.format(source=each.name)
-        row = (*_mark(on, glyphs), Piece(text), Piece(f"  {choice.only}" if on else "", "accent"))
+        row = (*_mark(on, glyphs), Piece(text), Piece(f"  {choice.spec.only}" if on else "", "accent"))
         items.append(WizardItem(row, "only", each.name))
     return items
 
@@ -260,9 +260,9 @@ def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
     """What somebody may say to be right, although a check asks."""
     if not any(each.is_database for each in choice.chosen):
         return []
-    server = _box(choice.other_server, _("allow restoring to a different server"), glyphs)
-    sessions = _box(choice.end_sessions, _("terminate blocking sessions during the swap"), glyphs)
-    code = _box(choice.run_code, _("allow running the code in the dump"), glyphs)
+    server = _box(choice.spec.other_server, _("allow restoring to a different server"), glyphs)
+    sessions = _box(choice.spec.end_sessions, _("terminate blocking sessions during the swap"), glyphs)
+    code = _box(choice.spec.run_code, _("allow running the code in the dump"), glyphs)
     return [WizardItem(server, "other-server"), WizardItem(sessions, "end-sessions"), WizardItem(code, "run-code")]
 
 
@@ -273,8 +273,10 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
     """In plain words what will be written, replaced and kept; then what that changes."""
     for each in choice.chosen:
         where = looked.where.get(each.name, each.place)
-        if choice.only:
-            written = _("{only} of {source} is written into {where}", only=choice.only, source=each.name, where=where)
+        if choice.spec.only:
+            written = _(
+                "{only} of {source} is written into {where}", only=choice.spec.only, source=each.name, where=where
+            )
         else:
             written = _(
                 "{source} is restored beside {where}, compared with the backup, then swapped in",
@@ -284,11 +286,11 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
         yield (Piece(f" {glyphs.chosen} ", "accent"), Piece(written))
     kept = _("The current data is retained under a name with _before_ and the date, so that u can undo the restore.")
     yield (Piece("   "), Piece(kept))
-    if choice.end_sessions:
+    if choice.spec.end_sessions:
         yield (Piece("   "), Piece(_("Blocking sessions are terminated."), "degraded"))
-    if choice.other_server:
+    if choice.spec.other_server:
         yield (Piece("   "), Piece(_("The target is not the server that the set was taken from."), "degraded"))
-    if choice.run_code:
+    if choice.spec.run_code:
         yield (Piece("   "), Piece(_("Code in the dump runs with the privileges of the restoring user."), "degraded"))
     yield BLANK
     if looked.changes is None:

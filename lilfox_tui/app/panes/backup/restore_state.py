@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from lilfox_tui.monitor.model import PlanView
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.checks import Check
-    from lilfox_tui.backup.plan import BackupRequest
+    from lilfox_tui.backup.plan import BackupRequest, RestoreSpec
     from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.backup.source import RestoreChange
 
@@ -45,46 +45,51 @@ class SourceChoice(Struct):
 
 
 class RestoreChoice(Struct):
-    """What is restored, and where to: changed by the pages; ``wish()`` is made of it."""
+    """What is restored, and where to: changed by the pages; ``request()`` is made of it."""
 
     set: str
     status: str
     base: BackupRequest
-    """About the set, as the pane made it."""
+    """About the set; its ``restore`` has what does not depend on which sources are chosen."""
     sources: list[SourceChoice]
     planless: bool = False
     """No plan says where the parts go: each needs a place."""
     only_of: str = ""
     """The source of which one table, file or folder is restored; the whole when empty."""
-    only: str = ""
-    other_server: bool = False
-    end_sessions: bool = False
-    run_code: bool = False
 
     @classmethod
-    def of(cls, found: BackupSet, view: PlanView, wish: BackupRequest) -> RestoreChoice:
+    def of(cls, found: BackupSet, view: PlanView, request: BackupRequest) -> RestoreChoice:
         """Everything of a set, to where it came from."""
         sources: dict[str, SourceChoice] = {}
         for part in found.parts:
             choice = sources.setdefault(part.source, SourceChoice(part.source, part.source_kind, 0))
             choice.size_bytes += part.size_bytes
-        return cls(found.id, found.status, wish, list(sources.values()), planless=view.config is None)
+        return cls(found.id, found.status, request, list(sources.values()), planless=view.config is None)
+
+    @property
+    def spec(self) -> RestoreSpec:
+        """What of ``base`` the pages change."""
+        return self.base.restore
+
+    def _change(self, **fields: Any) -> None:
+        self.base = replace(self.base, restore=replace(self.spec, **fields))
 
     @property
     def chosen(self) -> list[SourceChoice]:
         """The sources that are restored."""
-        if self.only:
+        if self.spec.only:
             return [each for each in self.sources if each.name == self.only_of]
         return [each for each in self.sources if each.wanted]
 
     @property
     def whole(self) -> bool:
         """Whether all of the set is restored."""
-        return not self.only and all(each.wanted for each in self.sources)
+        return not self.spec.only and all(each.wanted for each in self.sources)
 
     def keep_only(self, source: str, only: str) -> None:
         """One table, file or folder of one source; nothing of it for the whole."""
-        self.only_of, self.only = (source, only) if only else ("", "")
+        self.only_of = source if only else ""
+        self._change(only=only)
 
     def source(self, name: str) -> SourceChoice:
         """The source of that name."""
@@ -100,11 +105,11 @@ class RestoreChoice(Struct):
             self.keep_only("", "")
             self.source(source).wanted = not self.source(source).wanted
         elif what == "other-server":
-            self.other_server = not self.other_server
+            self._change(other_server=not self.spec.other_server)
         elif what == "end-sessions":
-            self.end_sessions = not self.end_sessions
+            self._change(end_sessions=not self.spec.end_sessions)
         else:
-            self.run_code = not self.run_code
+            self._change(run_code=not self.spec.run_code)
 
     def why_not_what(self) -> Message | None:
         """Why what is chosen cannot be restored."""
@@ -122,31 +127,24 @@ class RestoreChoice(Struct):
             return tr("without a plan, restore one source of each kind at a time")
         return None
 
-    def wish(self) -> BackupRequest:
+    def request(self) -> BackupRequest:
         """What was chosen, as the effects take it."""
-        wish = replace(
-            self.base,
-            only=self.only,
-            sources=() if self.whole else tuple(each.name for each in self.chosen),
-            other_server=self.other_server,
-            end_sessions=self.end_sessions,
-            run_code=self.run_code,
-        )
-        places = {each.name: each.place for each in self.chosen if each.place}
+        sources = () if self.whole else tuple(each.name for each in self.chosen)
         if not self.planless:
-            return replace(wish, places=places)
-        words = wish.words
+            places = {each.name: each.place for each in self.chosen if each.place}
+            return replace(self.base, restore=replace(self.spec, sources=sources, places=places))
+        arguments = self.base.plan_arguments
         for each in self.chosen:
             word = _PLACES.get(each.kind, "")
             if word and each.place:
-                words = replace(words, **{word: (each.place,) if word == "files" else each.place})
-        return replace(wish, words=words)
+                arguments = replace(arguments, **{word: (each.place,) if word == "files" else each.place})
+        return replace(self.base, plan_arguments=arguments, restore=replace(self.spec, sources=sources))
 
 
 class Looked(Struct):
     """What a look at a restore found so far, without writing anything."""
 
-    wish: BackupRequest
+    request: BackupRequest
     where: Mapping[str, str] = {}
     names: Mapping[str, str] = {}
     checks: list[Check] = []
@@ -188,7 +186,7 @@ class RestoreState:
     @property
     def is_looked_at(self) -> bool:
         """Whether what was found is of what is chosen now."""
-        return self.looked is not None and self.looked.wish == self.choice.wish()
+        return self.looked is not None and self.looked.request == self.choice.request()
 
     @property
     def wants_look(self) -> bool:

@@ -142,15 +142,15 @@ class RestoreWizard(Dialog[None]):
         """Checks what was chosen, and what it would change; writes nothing."""
         from lilfox_tui.backup import effects  # with what connects to databases: not for the pages alone
 
-        wish = self.state.choice.wish()
-        looked = self.state.looked = Looked(wish)
+        request = self.state.choice.request()
+        looked = self.state.looked = Looked(request)
 
         def heard(check: Check) -> None:
             looked.checks.append(check)
             self._repaint_soon()
 
         try:
-            async with effects.looked_at(wish) as (_found, restore):
+            async with effects.looked_at(request) as (_found, restore):
                 looked.where, looked.names = dict(restore.where), dict(restore.names)
                 self._repaint_soon()
                 await restore.checks(heard)
@@ -168,7 +168,7 @@ class RestoreWizard(Dialog[None]):
         from lilfox_tui.jobs import start as starting
 
         try:
-            job = await asyncio.to_thread(starting.start, request_of("restore", self.state.choice.wish()))
+            job = await asyncio.to_thread(starting.start, request_of("restore", self.state.choice.request()))
         except LilFoxError as error:
             self.state.starting = False
             self._open(CHECKS)

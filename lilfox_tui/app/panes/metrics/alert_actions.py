@@ -13,7 +13,7 @@ from lilfox_tui.core.i18n import Message, _, tr
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert
-    from lilfox_tui.app.panes.metrics.dialogs import Wanted
+    from lilfox_tui.app.panes.metrics.dialogs import SilenceRequest
 
 
 class AlertActions(ActionGroup):
@@ -97,16 +97,16 @@ class AlertActions(ActionGroup):
         preview = self._app.monitor.alerting.preview
         self._app.push_screen(SilenceDialog(matchers_of(alert.labels), preview), self._take_silence)
 
-    def _take_silence(self, wanted: Wanted | None) -> None:
-        if wanted is not None:
-            self._context.run(self._silence(wanted), group="silence")
+    def _take_silence(self, request: SilenceRequest | None) -> None:
+        if request is not None:
+            self._context.run(self._silence(request), group="silence")
 
-    async def _silence(self, wanted: Wanted) -> None:
+    async def _silence(self, request: SilenceRequest) -> None:
 
-        await self._app.monitor.alerting.silence(wanted.matchers, wanted.for_s, user(), wanted.comment)
+        await self._app.monitor.alerting.silence(request.matchers, request.for_s, user(), request.comment)
         from lilfox_tui.app.panes.metrics.dialogs import length_text
 
-        self._app.tell(tr("silenced {length}; S lists the silences", length=length_text(wanted.for_s)))
+        self._app.tell(tr("silenced {length}; S lists the silences", length=length_text(request.for_s)))
 
     def _why_no_silences(self) -> Message | None:
         """Why there are no silences to list."""

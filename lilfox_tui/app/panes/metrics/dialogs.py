@@ -412,7 +412,7 @@ HIGH = 16
 _NAMES_SHOWN = 6
 
 
-class Wanted(NamedTuple):
+class SilenceRequest(NamedTuple):
     """What is to be silenced, for how many seconds (None: until it has resolved), and why."""
 
     matchers: tuple[SilenceMatcher, ...]
@@ -420,7 +420,7 @@ class Wanted(NamedTuple):
     comment: str
 
 
-class SilenceDialog(Dialog[Wanted | None]):
+class SilenceDialog(Dialog[SilenceRequest | None]):
     """Gives what was entered, or None. ``preview`` tells which alerts matchers take; it raises LilFoxError."""
 
     def __init__(
@@ -515,7 +515,7 @@ class SilenceDialog(Dialog[Wanted | None]):
             matchers = self._matchers()
         except LilFoxError:
             return  # what is wrong stands below
-        self.close(Wanted(matchers, LENGTHS[self._at], self.query_one("#dialog-comment", Input).value.strip()))
+        self.close(SilenceRequest(matchers, LENGTHS[self._at], self.query_one("#dialog-comment", Input).value.strip()))
 
 
 def length_text(for_s: float | None) -> str:

@@ -40,11 +40,11 @@ class WaitingSteps:
 
     async def go_on(self, run: RunLog) -> None:
         """Does what waits in the run."""
-        assert run.folding is not None
-        waiting = run.folding.waiting()
+        assert run.reducer is not None
+        waiting = run.reducer.waiting()
         turn = waiting.turn
         if waiting.what == "nothing":
-            runs = bool(run.folding.running())
+            runs = bool(run.reducer.running())
             self._app.tell(tr("a command is running; S stops it") if runs else tr("reading what was done before"))
         elif turn is None and self._state.failed_undo is not None:
             await self._orders.end(run)  # not what somebody wanted who took it back: what stays is listed first
@@ -52,53 +52,53 @@ class WaitingSteps:
             from lilfox_tui.runbook.run.protocol import FinishRun
 
             await self._orders.send(run, FinishRun())
-        elif (folding := await self._orders.with_its_text(run)) is not None:
-            await self._do_turn(run, folding, turn)
+        elif (reducer := await self._orders.with_its_text(run)) is not None:
+            await self._do_turn(run, reducer, turn)
 
     async def retry(self, run: RunLog) -> None:
         """Runs the failed command again, where it is not done yet."""
         from lilfox_tui.runbook.control import once_more
 
-        if (folding := await self._orders.with_its_text(run)) is None:
+        if (reducer := await self._orders.with_its_text(run)) is None:
             return
-        turn = folding.waiting().turn
-        if turn is not None and await self._values.ask_missing(run, folding, turn):
-            again, unknown = once_more(folding, turn)
-            await self._run_turn(run, folding, again, again=bool(unknown))
+        turn = reducer.waiting().turn
+        if turn is not None and await self._values.ask_missing(run, reducer, turn):
+            again, unknown = once_more(reducer, turn)
+            await self._run_turn(run, reducer, again, again=bool(unknown))
 
-    async def _do_turn(self, run: RunLog, folding: RunReducer, turn: Turn) -> None:
-        waiting = folding.waiting()
+    async def _do_turn(self, run: RunLog, reducer: RunReducer, turn: Turn) -> None:
+        waiting = reducer.waiting()
         if waiting.what == "hand":
-            await self._by_hand(run, folding, turn)
+            await self._by_hand(run, reducer, turn)
         elif waiting.what == "decision":
-            await self._decide(run, folding, turn)
-        elif await self._values.ask_missing(run, folding, turn):
-            await self._run_turn(run, folding, turn)
+            await self._decide(run, reducer, turn)
+        elif await self._values.ask_missing(run, reducer, turn):
+            await self._run_turn(run, reducer, turn)
 
-    async def _run_turn(self, run: RunLog, folding: RunReducer, turn: Turn, *, again: bool = False) -> None:
+    async def _run_turn(self, run: RunLog, reducer: RunReducer, turn: Turn, *, again: bool = False) -> None:
         """Runs a command, which is asked first where it changes something, needs the terminal, or may run twice."""
         from lilfox_tui.runbook.control import run_order
         from lilfox_tui.runbook.run.gate import asks_with
 
-        if folding.command(turn).kind == "interactive":
-            await self._in_terminal(run, folding, turn, again=again)
+        if reducer.command(turn).kind == "interactive":
+            await self._in_terminal(run, reducer, turn, again=again)
             return
         given = self._values.given(run)
-        known = [folding.known.on(host) | given for host in turn.hosts or ("",)]
-        asked = again or any(asks_with(folding.command(turn), values, folding.runbook) for values in known)
-        if asked and not await self._confirmed(folding, turn, given, again=again):
+        known = [reducer.known.on(host) | given for host in turn.hosts or ("",)]
+        asked = again or any(asks_with(reducer.command(turn), values, reducer.runbook) for values in known)
+        if asked and not await self._confirmed(reducer, turn, given, again=again):
             return
-        await self._orders.send(run, run_order(turn, folding.sha256, given, again=again, seen=asked))
+        await self._orders.send(run, run_order(turn, reducer.sha256, given, again=again, seen=asked))
 
-    async def _confirmed(self, folding: RunReducer, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
+    async def _confirmed(self, reducer: RunReducer, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
         from lilfox_tui.app.panes.runbook.dialogs import RunDialog, confirm_rows
         from lilfox_tui.runbook.control import word_to_type
 
-        about, text = confirm_rows(folding, turn, given, again=again, glyphs=self._app.glyphs)
-        word = word_to_type(folding.command(turn), turn)
-        return await self._app.push_screen_wait(RunDialog(_title_of(folding, turn), about, text, word))
+        about, text = confirm_rows(reducer, turn, given, again=again, glyphs=self._app.glyphs)
+        word = word_to_type(reducer.command(turn), turn)
+        return await self._app.push_screen_wait(RunDialog(_title_of(reducer, turn), about, text, word))
 
-    async def _decide(self, run: RunLog, folding: RunReducer, turn: Turn) -> None:
+    async def _decide(self, run: RunLog, reducer: RunReducer, turn: Turn) -> None:
         """After a failure, or where nobody knows: shows what there is, and asks how to go on."""
         from lilfox_tui.app.dialogs.prompt import Options
         from lilfox_tui.app.panes.runbook.dialogs import decision_rows, decision_ways
@@ -106,15 +106,15 @@ class WaitingSteps:
         from lilfox_tui.runbook.run.dispatcher import half_done
         from lilfox_tui.runbook.run.protocol import LookAgain
 
-        rows = decision_rows(folding, turn, self._app.glyphs)
-        again, unknown = once_more(folding, turn)
-        half = half_done(folding, turn)
-        ways = decision_ways(unknown=bool(unknown), undoable=bool(folding.state().undoable), half=bool(half))
-        chosen = await self._app.push_screen_wait(Options(_title_of(folding, turn), rows, ways))
+        rows = decision_rows(reducer, turn, self._app.glyphs)
+        again, unknown = once_more(reducer, turn)
+        half = half_done(reducer, turn)
+        ways = decision_ways(unknown=bool(unknown), undoable=bool(reducer.state().undoable), half=bool(half))
+        chosen = await self._app.push_screen_wait(Options(_title_of(reducer, turn), rows, ways))
         if chosen == "look":
             await self._orders.send(run, LookAgain(run=unknown))
         elif chosen == "retry":
-            await self._run_turn(run, folding, again, again=bool(unknown))
+            await self._run_turn(run, reducer, again, again=bool(unknown))
         elif chosen == "skip":
             self._orders.ask_skip()
         elif chosen in ("undo", "half"):
@@ -122,27 +122,27 @@ class WaitingSteps:
         elif chosen == "end":
             await self._orders.end(run)
 
-    async def _by_hand(self, run: RunLog, folding: RunReducer, turn: Turn) -> None:
+    async def _by_hand(self, run: RunLog, reducer: RunReducer, turn: Turn) -> None:
         from lilfox_tui.app.dialogs.prompt import Option, Options
         from lilfox_tui.app.panes.runbook.dialogs import hand_rows
         from lilfox_tui.runbook.run.protocol import ByHand
 
         ways = [Option("enter", _("it is done"), "done"), Option("s", _("skip it"), "skip")]
-        rows = hand_rows(folding.runbook.steps[turn.step], self._app.glyphs)
-        chosen = await self._app.push_screen_wait(Options(_title_of(folding, turn), rows, ways))
+        rows = hand_rows(reducer.runbook.steps[turn.step], self._app.glyphs)
+        chosen = await self._app.push_screen_wait(Options(_title_of(reducer, turn), rows, ways))
         if chosen == "done":
             await self._orders.send(run, ByHand(step=turn.step))
         elif chosen == "skip":
             self._orders.ask_skip()
 
-    async def _in_terminal(self, run: RunLog, folding: RunReducer, turn: Turn, *, again: bool) -> None:
+    async def _in_terminal(self, run: RunLog, reducer: RunReducer, turn: Turn, *, again: bool) -> None:
         """Runs an interactive command in this terminal, and tells the job how it ended."""
         from lilfox_tui.runbook.control import in_terminal
         from lilfox_tui.runbook.run.protocol import TerminalEnded
 
         given = self._values.given(run)
-        found = in_terminal(self._app.config, folding, turn, folding.sha256, given)
-        if not await self._confirmed(folding, turn, given, again=again):
+        found = in_terminal(self._app.config, reducer, turn, reducer.sha256, given)
+        if not await self._confirmed(reducer, turn, given, again=again):
             return
         begins = found.begins
         if await self._orders.send(run, begins):
@@ -152,23 +152,23 @@ class WaitingSteps:
                 command=begins.command,
                 host=begins.host,
                 exit_status=127 if status is None else status,
-                worked=None if status is None else await self._worked(folding, turn, status),
+                worked=None if status is None else await self._worked(reducer, turn, status),
             )
             await self._orders.send(run, ended)
 
-    async def _worked(self, folding: RunReducer, turn: Turn, status: int) -> bool | None:
+    async def _worked(self, reducer: RunReducer, turn: Turn, status: int) -> bool | None:
         """What the person says of a program that ended here; None leaves it to the exit status."""
         from lilfox_tui.app.dialogs.prompt import Options
         from lilfox_tui.app.panes.runbook.dialogs import worked_rows, worked_ways
 
-        rows = worked_rows(folding.command(turn), turn.hosts, status)
-        chosen = await self._app.push_screen_wait(Options(_title_of(folding, turn), rows, worked_ways(status)))
+        rows = worked_rows(reducer.command(turn), turn.hosts, status)
+        chosen = await self._app.push_screen_wait(Options(_title_of(reducer, turn), rows, worked_ways(status)))
         return None if chosen is None else chosen == "worked"
 
 
-def _title_of(folding: RunReducer, turn: Turn) -> str:
+def _title_of(reducer: RunReducer, turn: Turn) -> str:
     """The step that a turn is of, by its number and title."""
-    return f"{turn.step + 1}. {folding.runbook.steps[turn.step].title}"
+    return f"{turn.step + 1}. {reducer.runbook.steps[turn.step].title}"
 
 
 OPENED_S = 30.0
@@ -289,7 +289,7 @@ class RunStarter:
             state.last_run[item.key] = job
             log = self._app.attach(job)
             async with asyncio.timeout(OPENED_S):
-                while (log.folding is None or log.folding.taking_over) and log.ended is None:
+                while (log.reducer is None or log.reducer.taking_over) and log.ended is None:
                     await log.next_change()
         except TimeoutError:
             self._app.tell(tr("job {id} is running but has not opened its run yet", id=job))
@@ -404,7 +404,7 @@ class RunActions(ActionGroup):
 
     def _why_nothing_runs(self) -> Message | None:
         run = self._state.run
-        if run is not None and run.folding is not None and not run.folding.running():
+        if run is not None and run.reducer is not None and not run.reducer.running():
             return tr("no command is running")
         return self._permission.why_no_run()
 

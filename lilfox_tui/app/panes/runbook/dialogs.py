@@ -128,12 +128,12 @@ def other_text_ways(other: ChangedText) -> list[Option]:
 
 
 def confirm_rows(
-    folding: RunReducer, turn: Turn, given: Mapping[str, str], *, again: bool, glyphs: Glyphs
+    reducer: RunReducer, turn: Turn, given: Mapping[str, str], *, again: bool, glyphs: Glyphs
 ) -> tuple[list[Row], list[Row]]:
     """What stands above a command that is to be confirmed, and the command."""
-    command, runbook = folding.command(turn), folding.runbook
+    command, runbook = reducer.command(turn), reducer.runbook
     attributes = command.attributes
-    kinds = {kind_with(command, folding.known.on(host) | dict(given), runbook) for host in turn.hosts or ("",)}
+    kinds = {kind_with(command, reducer.known.on(host) | dict(given), runbook) for host in turn.hosts or ("",)}
     kind = "change" if "change" in kinds else min(kinds)
     does = _("destroys something") if attributes.risk == "destroy" else kind_text(kind)
     rows = [_line(_("hosts"), listed(turn.hosts) or "?", "accent")]
@@ -152,19 +152,19 @@ def confirm_rows(
             (Piece("  "), Piece(_("The outcome of its last run is unknown: it may run a second time."), "failing"))
         )
     style = RunbookStyle(WIDE, glyphs, _NEVER)
-    return rows, text_rows(command, folding.known.shown(turn.hosts) | dict(given), runbook.variables, style)
+    return rows, text_rows(command, reducer.known.shown(turn.hosts) | dict(given), runbook.variables, style)
 
 
-def decision_rows(folding: RunReducer, turn: Turn, glyphs: Glyphs) -> list[Row]:
+def decision_rows(reducer: RunReducer, turn: Turn, glyphs: Glyphs) -> list[Row]:
     """What failed, where and why."""
     rows: list[Row] = []
-    for result in folding.results(turn.step, turn.command or 0).values():
+    for result in reducer.results(turn.step, turn.command or 0).values():
         role = "good" if result.state == "done" else "failing"
         status = "" if result.exit_status is None else "  " + _("exit status {status}", status=result.exit_status)
         rows.append((Piece("  "), Piece(result.host, "accent"), Piece(f"  {state_text(result.state)}{status}", role)))
         if result.message:
             rows.append((Piece("    "), Piece(result.message)))
-    return [*rows, BLANK, *text_rows(folding.command(turn), folding.known.shown(turn.hosts), folding.runbook.variables,
+    return [*rows, BLANK, *text_rows(reducer.command(turn), reducer.known.shown(turn.hosts), reducer.runbook.variables,
                                      RunbookStyle(WIDE, glyphs, _NEVER))]  # fmt: skip
 
 
@@ -188,20 +188,20 @@ def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
     return rows or [(Piece("  "), Piece(_("This is a manual step.")))]
 
 
-def undo_rows(folding: RunReducer, given: Mapping[str, str], glyphs: Glyphs, half: str = "") -> list[Row]:
+def undo_rows(reducer: RunReducer, given: Mapping[str, str], glyphs: Glyphs, half: str = "") -> list[Row]:
     """What will be taken back, in that order, by which commands; and what stays. ``half``: that alone, which failed on
     its way."""
-    state = folding.state()
+    state = reducer.state()
     undoable = (half,) if half else state.undoable
-    known = {run: each for run in undoable if (each := folding.result(run)) is not None}
+    known = {run: each for run in undoable if (each := reducer.result(run)) is not None}
     style = RunbookStyle(WIDE, glyphs, _NEVER)
     rows: list[Row] = []
     for number, run in enumerate(undoable, 1):
         rows.append(_change(f"{number}.", known[run]))
-        for turn in folding.rollback_of(run):
+        for turn in reducer.rollback_of(run):
             rows.append((Piece("     " + _("by"), "muted"), Piece(f" {listed(turn.hosts)}:", "accent")))
             rows += text_rows(
-                folding.command(turn), folding.known.shown(turn.hosts) | dict(given), folding.runbook.variables, style
+                reducer.command(turn), reducer.known.shown(turn.hosts) | dict(given), reducer.runbook.variables, style
             )
     if half:
         return [*rows, BLANK, (Piece("  "), Piece(_("The rollback was written for the whole change."), "degraded"))]

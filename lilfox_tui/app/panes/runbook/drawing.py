@@ -234,8 +234,8 @@ class Drawing:
         others in sight, None for the end; ``room``: how many rows there are."""
         log, found = self._state.seen, self._state.command
         assert log is not None
-        assert log.folding is not None
-        place = log.folding.place(results[0].run)
+        assert log.reducer is not None
+        place = log.reducer.place(results[0].run)
         if place is None:
             return (), 0
         last = found is not None and found[:2] != (place[0].step, place[0].command)
@@ -265,8 +265,8 @@ class Drawing:
             return self._of_ended(log.ended.state, log.ended.message, log.ended.at, log.by or "?")
         if state.killed is not None:
             return (mark, Piece(_("its job was interrupted: enter resumes it"), "failing"))
-        if log is not None and log.state is not None and log.folding is not None:
-            return self._of_run(log.state, log.folding, mark)
+        if log is not None and log.state is not None and log.reducer is not None:
+            return self._of_run(log.state, log.reducer, mark)
         if (said := self._for_none()) is not None:
             return (mark, Piece(said, "degraded"))
         if item is None:
@@ -330,8 +330,8 @@ class Drawing:
             "no runbook for {alert}; its runbook_url is {url} (y copies it)", alert=cause.alert, url=cause.runbook_url
         )
 
-    def _of_run(self, state: RunState, folding: RunReducer, mark: Piece) -> Row:
-        running, log = folding.running(), self._state.seen
+    def _of_run(self, state: RunState, reducer: RunReducer, mark: Piece) -> Row:
+        running, log = reducer.running(), self._state.seen
         if log is not None and log.actor:
             said = following_text(state.waiting.what, log.actor, here=_here(state.waiting.turn))
             return (mark, Piece(said, "degraded"))
@@ -339,7 +339,7 @@ class Drawing:
             return (mark, Piece(_("running all remaining steps automatically"), "accent"))
         if running and state.waiting.what == "nothing":
             first = running[0]
-            place = folding.place(first.run)
+            place = reducer.place(first.run)
             number = 0 if place is None else place[0].step + 1
             hosts = listed(each.host for each in running)
             text = _("step {number} is running on {hosts}: S stops it", number=number, hosts=hosts)

@@ -276,7 +276,7 @@ class CourseActions(ActionGroup):
         from lilfox_tui.runbook.control import take_over
 
         incident, runs = self._state.open_incident, self._state.runs_of_others()
-        titles = [(run.folding.runbook.title if run.folding else run.job_id, run.actor) for run in runs]
+        titles = [(run.reducer.runbook.title if run.reducer else run.job_id, run.actor) for run in runs]
         rows = take_over_rows("" if incident is None else incident.leader, titles)
         title = _("Take over {id}", id=titles[0][0] if incident is None else incident.id)
         if await self._app.push_screen_wait(AskDialog(title, rows, does=_("take over"), stays=_("go back"))):

@@ -30,20 +30,20 @@ class ValuePrompts:
         """The values that were given here for a run, by name."""
         return self._given.setdefault(run.job_id, {})
 
-    async def ask_missing(self, run: RunLog, folding: RunReducer, turn: Turn) -> bool:
+    async def ask_missing(self, run: RunLog, reducer: RunReducer, turn: Turn) -> bool:
         """Whether every value that the command needs is there; asks for those that are not."""
-        known, given = {variable.name: variable for variable in folding.runbook.variables}, self.given(run)
+        known, given = {variable.name: variable for variable in reducer.runbook.variables}, self.given(run)
         hosts = turn.hosts
-        for name in folding.missing(turn):
+        for name in reducer.missing(turn):
             if name in given:
                 continue
-            value = await self._ask(folding, known[name], hosts)
+            value = await self._ask(reducer, known[name], hosts)
             if value is None:
                 return False
             given[name] = value
         return True
 
-    async def _ask(self, folding: RunReducer, variable: Variable, hosts: tuple[str, ...]) -> str | None:
+    async def _ask(self, reducer: RunReducer, variable: Variable, hosts: tuple[str, ...]) -> str | None:
         from lilfox_tui.app.dialogs.prompt import Prompt
         from lilfox_tui.app.panes.runbook.dialogs import offer_of, value_rows
         from lilfox_tui.hosts.addresses import Denied
@@ -52,7 +52,7 @@ class ValuePrompts:
 
         def check(text: str) -> str:
             value = check_value(variable, text, denied=Denied())
-            refuse_unknown(self._app.config, folding.runbook, {variable.name: value})
+            refuse_unknown(self._app.config, reducer.runbook, {variable.name: value})
             return value
 
         trouble, offers = "", []
@@ -105,18 +105,18 @@ class RunOrders:
         from lilfox_tui.app.panes.runbook.dialogs import other_text_rows, other_text_ways
         from lilfox_tui.runbook.control import other_text, stay, use_now
 
-        folding = run.folding
-        assert folding is not None
-        other = await asyncio.to_thread(other_text, folding)
+        reducer = run.reducer
+        assert reducer is not None
+        other = await asyncio.to_thread(other_text, reducer)
         if other is None:
-            return folding
+            return reducer
         asked = Options(_("The file was changed"), other_text_rows(other), other_text_ways(other))
         chosen = await self._app.push_screen_wait(asked)
         if chosen == "now" and other.now is not None:
             if await self.send(run, await asyncio.to_thread(use_now, other.now, self._app.config.runbooks)):
                 self._app.tell(tr("now using the current text of the file; enter continues"))
         elif chosen == "stay":
-            return folding if await self.send(run, stay(folding)) else None
+            return reducer if await self.send(run, stay(reducer)) else None
         elif chosen == "end":
             await self.end(run)
         return None
@@ -147,16 +147,16 @@ class RunOrders:
         from lilfox_tui.runbook.run.protocol import Undo
 
         given = self._values.given(run)
-        if (folding := await self.with_its_text(run)) is None:
+        if (reducer := await self.with_its_text(run)) is None:
             return
-        for each in (half,) if half else folding.state().undoable:
-            for turn in folding.rollback_of(each):
-                if not await self._values.ask_missing(run, folding, turn):
+        for each in (half,) if half else reducer.state().undoable:
+            for turn in reducer.rollback_of(each):
+                if not await self._values.ask_missing(run, reducer, turn):
                     return
-        rows = undo_rows(folding, given, self._app.glyphs, half)
+        rows = undo_rows(reducer, given, self._app.glyphs, half)
         ways = [Option("enter", _("undo it"), "undo")]
         if await self._app.push_screen_wait(Options(_("Undo the changes"), rows, ways)) == "undo":
-            await self.send(run, Undo(sha256=folding.sha256, run=half, values=given))
+            await self.send(run, Undo(sha256=reducer.sha256, run=half, values=given))
 
     async def stop(self, run: RunLog) -> None:
         """Ends the command that runs; one that changes something is confirmed first."""
@@ -164,9 +164,9 @@ class RunOrders:
         from lilfox_tui.app.panes.runbook.dialogs import stop_rows
         from lilfox_tui.runbook.run.protocol import Stop
 
-        if run.folding is None:
+        if run.reducer is None:
             return
-        running = run.folding.running()
+        running = run.reducer.running()
         if any(each.kind == "change" for each in running):
             ways = [Option("enter", _("stop it"), "stop")]
             rows = stop_rows(running)

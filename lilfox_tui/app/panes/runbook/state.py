@@ -232,14 +232,14 @@ class RunbookState:
     def run(self) -> RunLog | None:
         """The run that takes orders: it goes on."""
         log = self.seen
-        return log if log is not None and log.ended is None and log.folding is not None else None
+        return log if log is not None and log.ended is None and log.reducer is not None else None
 
     @property
     def runbook(self) -> Runbook | None:
         """As the run has it; without one, as its file has it."""
         log, item = self.seen, self.item
-        if log is not None and log.folding is not None:
-            return log.folding.runbook
+        if log is not None and log.reducer is not None:
+            return log.reducer.runbook
         return None if item is None else item.runbook
 
     @property
@@ -274,12 +274,12 @@ class RunbookState:
         waits for its turn while somebody goes along with the run, what became of the command that began last; of one
         that was to take something back and failed, before that of what waits."""
         run, found = self.seen, self.command
-        if run is None or run.folding is None or run.state is None:
+        if run is None or run.reducer is None or run.state is None:
             return ()
         failed = None if self.chosen_place is not None or self.failed_undo is None else self.failed_undo.run
-        if failed is not None and (place := run.folding.place(failed)) is not None:
-            return tuple(run.folding.results(place[0].step, place[0].command or 0).values())
-        own = () if found is None else tuple(run.folding.results(found[0], found[1]).values())
+        if failed is not None and (place := run.reducer.place(failed)) is not None:
+            return tuple(run.reducer.results(place[0].step, place[0].command or 0).values())
+        own = () if found is None else tuple(run.reducer.results(found[0], found[1]).values())
         if own or (found is not None and self.chosen_place is not None):
             return own
         along = self.chosen_place is None
@@ -308,11 +308,11 @@ class RunbookState:
         if chosen is not None and chosen in self.places:
             return chosen
         turn, run = self.turn, self.seen
-        if turn is None and run is not None and run.folding is not None:
-            turn = run.folding.last_begun()
+        if turn is None and run is not None and run.reducer is not None:
+            turn = run.reducer.last_begun()
         if turn is not None:
             return self.place_of(turn)
-        return (0, None) if run is None or run.folding is None else (max(0, len(run.folding.runbook.steps) - 1), None)
+        return (0, None) if run is None or run.reducer is None else (max(0, len(run.reducer.runbook.steps) - 1), None)
 
     def place_of(self, turn: Turn) -> Place:
         """Where a turn stands in the list."""
@@ -340,8 +340,8 @@ class RunbookState:
     def values(self) -> dict[str, str]:
         """The values that are known of the run that is shown, or that it would begin with; no secret ones."""
         log, runbook = self.seen, self.runbook
-        if log is not None and log.folding is not None:
-            return log.folding.values
+        if log is not None and log.reducer is not None:
+            return log.reducer.values
         if runbook is None:
             return {}
         from lilfox_tui.app.panes.runbook.rows import values_of
@@ -351,7 +351,7 @@ class RunbookState:
     def values_on(self, hosts: Sequence[str]) -> dict[str, str]:
         """The same for these hosts; what was captured on several is each one's own."""
         log = self.seen
-        return self.values if log is None or log.folding is None else log.folding.known.shown(hosts)
+        return self.values if log is None or log.reducer is None else log.reducer.known.shown(hosts)
 
     def values_of_cause(self, runbook: Runbook) -> dict[str, str]:
         """What the alert that led here tells of variables that it names, where that is of their type."""
@@ -429,7 +429,7 @@ class RunbookState:
         return [
             run
             for run in self.runs.values()
-            if run.actor and (run is self.run or (run.folding is not None and run.folding.incident == incident != ""))
+            if run.actor and (run is self.run or (run.reducer is not None and run.reducer.incident == incident != ""))
         ]
 
 
