@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.aio import CancelSafeTaskGroup
-from lilfox_tui.core.errors import LinkLost
+from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.hosts.base import BoundedOutput, LimitReached, OutputTail, sudo_refused
 from lilfox_tui.hosts.shell_words import (
     READ_SCRIPT,
@@ -204,7 +204,7 @@ class RemoteCommand:
         if not self._out.seen:
             raise self.link_lost() or no_shell(self._host, self._out.noise)
 
-    def link_lost(self) -> LinkLost | None:
+    def link_lost(self) -> HostUnreachable | None:
         """The error that says so, where its connection is gone."""
         return None if self._sessions.alive else link_lost(self._host, self._sessions.client.lost_by)
 
