@@ -38,24 +38,25 @@ LIMITS = {"files": 400, "longest": LONGEST_MODULE, "fullest": 25, "largest": 45,
 
 class _Class(NamedTuple):
     bases: list[str]
-    methods: set[str]
+    methods: int
     where: str
 
 
 def measure(root: Path) -> Shape:
-    """The shape of the Python files below ``root``."""
+    """The shape of the Python files below ``root``. An ``__init__.py`` counts neither as a file nor for the median."""
     paths = [path for path in sorted(root.rglob("*.py")) if "__pycache__" not in path.parts]
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
-    entries = Counter(path.parent for path in paths if path.name != "__init__.py")
+    modules = [path for path in paths if path.name != "__init__.py"]
+    entries = Counter(path.parent for path in modules)
     for folder in {path.parent for path in paths}:
         entries[folder] += sum((each / "__init__.py").exists() for each in folder.iterdir() if each.is_dir())
     classes, by_name = _classes(root, paths)
-    largest = max(((len(_methods(name, classes)), name) for name in classes), default=(0, ""))
+    largest = max(((_methods(name, classes), name) for name in classes), default=(0, ""))
     deepest = max(((_depth(name, classes), name) for name in classes), default=(0, ""))
     return Shape(
-        files=len(paths),
+        files=len(modules),
         lines=sum(lines.values()),
-        median=round(statistics.median(lines.values())) if lines else 0,
+        median=round(statistics.median(lines[path] for path in modules)) if modules else 0,
         longest=max((count, _named(root, path)) for path, count in lines.items()),
         fullest=max((count, _named(root, folder)) for folder, count in entries.items()),
         largest=largest,
@@ -85,17 +86,22 @@ def _classes(root: Path, paths: list[Path]) -> tuple[dict[str, _Class], dict[str
             if isinstance(node, ast.ClassDef):
                 names = [ast.unparse(base).partition("[")[0] for base in node.bases]
                 bases = [imported.get(name, f"{module}.{name}") for name in names]
-                methods = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+                methods = sum(isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) for each in node.body)
                 found[f"{module}.{node.name}"] = _Class(bases, methods, _named(root, path))
                 if node.name not in PLUGIN_NAMES:
                     by_name[node.name].append(_named(root, path))
     return found, by_name
 
 
-def _methods(name: str, classes: Mapping[str, _Class]) -> set[str]:
+def _methods(name: str, classes: Mapping[str, _Class]) -> int:
+    """Its own and those of its bases; one that is overridden counts twice, as it is read twice."""
+    return sum(classes[each].methods for each in _with_bases(name, classes))
+
+
+def _with_bases(name: str, classes: Mapping[str, _Class]) -> set[str]:
     if name not in classes:
         return set()
-    return classes[name].methods.union(*(_methods(base, classes) for base in classes[name].bases))
+    return {name}.union(*(_with_bases(base, classes) for base in classes[name].bases))
 
 
 def _depth(name: str, classes: Mapping[str, _Class]) -> int:

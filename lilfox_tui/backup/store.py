@@ -101,8 +101,12 @@ class BackupError(LilFoxError):
 class StoreError(BackupError):
     """The store: not there, not mounted, full, no right, another file of that name."""
 
+    def __init__(self, message: Message | str, hint: Message | str = "", *, full: bool = False) -> None:
+        super().__init__(message, hint)
+        self.full = full
 
-class StoreHeld(StoreError):
+
+class StoreHeld(BackupError):
     """Another run holds the store."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, holder: StoreLockHolder) -> None:
@@ -111,7 +115,12 @@ class StoreHeld(StoreError):
 
 
 class BrokenSet(BackupError):
-    """What lies in the store is not what was put there, or was never whole."""
+    """What lies in the store is not what was put there, or was never whole. ``truncated``: it ends before what is
+    read of it."""
+
+    def __init__(self, message: Message | str, hint: Message | str = "", *, truncated: bool = False) -> None:
+        super().__init__(message, hint)
+        self.truncated = truncated
 
 
 class NotReady(BackupError):

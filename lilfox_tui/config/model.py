@@ -33,10 +33,6 @@ class SecretRef(str):
     __slots__ = ()
 
 
-class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of every section."""
-
-
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Recipient = Annotated[str, Meta(pattern="^age1[0-9a-z]+$", description=tr("an age public key (age1…)").text)]
@@ -47,7 +43,7 @@ LanguageName = Literal["auto", "en", "zh_CN"]
 # The sections of the configuration for runbooks, incidents and recovery.
 
 
-class RunbooksConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RunbooksConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where runbooks are, and what none of them may do."""
 
     folders: tuple[str, ...] = ()
@@ -58,7 +54,7 @@ class RunbooksConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Addresses and ranges that are never banned: load balancers, proxies, offices."""
 
 
-class ContactConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ContactConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Somebody to call during an incident."""
 
     name: str
@@ -67,7 +63,7 @@ class ContactConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
     note: str = ""
 
 
-class RecoveryConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RecoveryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A systemd unit that is restarted by itself when it is unhealthy. Being written here is the confirmation."""
 
     host: str
@@ -87,7 +83,7 @@ class RecoveryConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """After a restart before its health is asked."""
 
 
-class HostConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One host. Its kind is ``ssh`` unless ``local: true``."""
 
     local: bool = False
@@ -110,7 +106,7 @@ class HostConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     any port, when not given."""
 
 
-class MetricNames(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MetricNames(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which of a target's metrics tell of its requests; what is not named is recognised (``scrape/application.py``)."""
 
     requests: str | None = None
@@ -124,7 +120,7 @@ class MetricNames(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     latency_unit: Literal["seconds", "milliseconds", "microseconds"] | None = None
 
 
-class Threshold(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``warn`` makes a host or a service degraded (◐), ``fail`` makes it failing (✖)."""
 
     warn: float | None = None
@@ -166,7 +162,7 @@ class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_onl
     address."""
 
 
-class Thresholds(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Levels over values of a host's summary, and over the share of a service's requests that end with 5xx; a value
     above one for ``hold`` samples in a row counts."""
 
@@ -187,7 +183,7 @@ class Thresholds(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     hold: Annotated[int, Meta(ge=1, le=100)] = 3
 
 
-class SshConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SshConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How SSH hosts are reached. Everything of ``~/.ssh/config`` is honoured first."""
 
     config_files: tuple[str, ...] = ("~/.ssh/config",)
@@ -202,7 +198,7 @@ class SshConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Longest wait between two tries to connect."""
 
 
-class LogConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every source of logs has, whatever its kind. The Options of each kind add their own keys to these."""
 
     kind: str = "file"
@@ -214,7 +210,7 @@ class LogConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A kind of ``logs/formats``; recognised by content when not given."""
 
 
-class BackendConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every backend has, whatever its kind. The Options of each kind add their own keys to these."""
 
     kind: str
@@ -260,14 +256,14 @@ class ScrapeConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only
     """A page with more samples is refused whole."""
 
 
-class HistoryConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How much of the past is kept in memory."""
 
     hours: Annotated[int, Meta(ge=1, le=168)] = 24
     memory_mb: Annotated[int, Meta(ge=8, le=4096)] = 64
 
 
-class MonitorConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MonitorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``lilfox monitor`` does."""
 
     interval: Seconds = Seconds(60)
@@ -279,7 +275,7 @@ class MonitorConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
     heartbeat_every: Seconds = Seconds(60)
 
 
-class AlertsConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How rules are evaluated, and how those who are told are told."""
 
     every: Seconds | None = None
@@ -311,7 +307,7 @@ class AlertsConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return 15.0 if self.every is None else self.every
 
 
-class ApiConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A server of the kind of Prometheus or Alertmanager that is asked by its HTTP API. In the file its address alone
     may stand for it."""
 
@@ -332,7 +328,7 @@ class ApiConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     timeout: Seconds = Seconds(30)
 
 
-class NotifierConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class NotifierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every notifier has, whatever its kind. The Options of each kind add their own keys to these."""
 
     kind: str
@@ -344,7 +340,7 @@ class NotifierConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One try takes no longer."""
 
 
-class KeepConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class KeepConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which sets of a plan stay: those that any of these asks for. Only sets that are at least intact count, and the
     newest of those always stays. At least one of these is given."""
 
@@ -359,13 +355,13 @@ class KeepConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The newest set of each of so many newest tags, beside what the others ask for; of every tag when not given."""
 
 
-class StoreConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every store has, whatever its kind. The Options of each kind add their own keys to these."""
 
     kind: str = "local"
 
 
-class SourceConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SourceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What every source of a backup has, whatever its kind. The Options of each kind add their own keys to these."""
 
     kind: str
@@ -373,7 +369,7 @@ class SourceConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """Name of the host where it is read (through its SSH connection); this machine when not given."""
 
 
-class EncryptConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EncryptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Encryption with age. Only ``identity`` can read what ``recipients`` can write."""
 
     recipients: Annotated[tuple[Recipient, ...], Meta(min_length=1)]
@@ -381,7 +377,7 @@ class EncryptConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The key (``AGE-SECRET-KEY-1…``) for verifying and restoring; never kept in a store."""
 
 
-class SigningConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SigningConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The key by which sets tell who wrote them. Whoever has it can sign."""
 
     key: SecretRef
@@ -392,7 +388,7 @@ class SigningConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True
     """A set that none of the keys has signed is not trusted: not verified, not restored, not counted."""
 
 
-class PlanConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One backup plan: what, where to, when, how long."""
 
     sources: dict[Name, Any]
@@ -413,7 +409,7 @@ class PlanConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """After each run the set is restored into a scratch database or folder and compared."""
 
 
-class BackupConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class BackupConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Backups: stores and plans."""
 
     stores: dict[Name, Any] = {}
@@ -422,7 +418,7 @@ class BackupConfig(Model, frozen=True, forbid_unknown_fields=True, kw_only=True)
     signing: SigningConfig | None = None
 
 
-class Config(Model, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration."""
 
     name: Annotated[str, Meta(max_length=32)] = ""

@@ -57,11 +57,13 @@ class HostError(LilFoxError):
 
 
 class HostUnreachable(HostError):
-    """No connection: refused, no answer, unknown name, not SSH, no common algorithm, or a link that was lost."""
+    """No connection: refused, no answer, unknown name, not SSH, no common algorithm, or a link that was lost.
 
+    ``link_lost``: the link worked and went away. What was under way may be retried where it may be done twice."""
 
-class LinkLost(HostUnreachable):
-    """A link that worked went away. What was under way may be begun again where it may be done twice."""
+    def __init__(self, host: str, message: Message | str, hint: Message | str = "", *, link_lost: bool = False) -> None:
+        super().__init__(host, message, hint)
+        self.link_lost = link_lost
 
 
 class HostKeyUnknown(HostError):
@@ -114,6 +116,18 @@ class CommandFailed(HostError):
 
 class FileRefused(HostError):
     """A file on a host could not be read or written: missing, no right, no space, too large."""
+
+    def __init__(self, host: str, message: Message | str, hint: Message | str = "", *, no_right: bool = False) -> None:
+        super().__init__(host, message, hint)
+        self.no_right = no_right
+
+
+class FileMoved(HostError):
+    """Another file has that name by now: look again."""
+
+
+class PlaceGone(HostError):
+    """The file of a place no longer belongs to its log."""
 
 
 class NotBegun(HostError):

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.core import plugins
 from lilfox_tui.core.aio import Feed
-from lilfox_tui.core.errors import LilFoxError, NotAllowed
+from lilfox_tui.core.errors import FileMoved, FileRefused, LilFoxError, NotAllowed, PlaceGone
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.plugins import LOG_SOURCES
 from lilfox_tui.hosts.base import Host
@@ -52,6 +52,8 @@ class AtPlace(Struct, frozen=True):
 
 
 Start: TypeAlias = AtBeginning | AtEnd | AtTime | AtPlace
+UNREADABLE = (FileRefused, FileMoved, PlaceGone)
+"""Why one file of a log cannot be read; others go on."""
 
 
 class RecordPage(Struct, frozen=True):

@@ -15,11 +15,11 @@ from typing import NamedTuple, Self
 from msgspec.structs import replace
 
 from lilfox_tui.core.aio import Feed, Unavailable
-from lilfox_tui.core.errors import CommandTimeout, CommandUnknown, FileRefused, HostUnreachable, LilFoxError
+from lilfox_tui.core.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
 from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.record import LogRecord
-from lilfox_tui.logs.source import AtPlace, LogSource, OnHost, RecordPage, SourceNotice, Start, page_of
+from lilfox_tui.logs.source import UNREADABLE, AtPlace, LogSource, OnHost, RecordPage, SourceNotice, Start, page_of
 
 # One source's part of a merged window: what is loaded of it, in its own order, and where to go on at either end.
 #
@@ -246,7 +246,7 @@ AT_MOST = 5000
 WINDOW_PAGE = 200
 PATIENCE_S = 0.4
 RETRIES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-MAY_PASS = (FileRefused, HostUnreachable, CommandTimeout, CommandUnknown)
+MAY_PASS = (*UNREADABLE, HostUnreachable, CommandTimeout, CommandUnknown)
 """What is tried again by itself, also where a source names no next try."""
 BY_KEY = attrgetter("key")
 

@@ -10,7 +10,7 @@ import pytest
 from textual import events
 
 from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog, Dialog
-from lilfox_tui.app.dialogs.prompt import Option, Options, Prompt
+from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog, Prompt
 from lilfox_tui.app.panes.runbook.dialogs import RunDialog
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Unavailable
@@ -138,7 +138,7 @@ DIALOGS: dict[str, Callable[[], Dialog[Any]]] = {
     "run, typed": lambda: RunDialog("Title", [], [], "web1"),
     "confirm": lambda: ConfirmDialog("Title", [], "web1"),
     "ask": lambda: AskDialog("Title", [], does="do it", stays="go back"),
-    "options": lambda: Options("Title", [], [Option("enter", "do it", "yes")]),
+    "options": lambda: OptionsDialog("Title", [], [Option("enter", "do it", "yes")]),
     "prompt": lambda: Prompt("Title", []),
 }
 

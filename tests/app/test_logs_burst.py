@@ -91,7 +91,7 @@ async def test_with_a_filter_what_matches_of_a_burst_is_all_there(tmp_path: Path
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         pane.feed.show_only(["gateway"])
-        pane.set_filter("level>=error")
+        pane.feed.set_filter("level>=error")
         await until(lambda: shown_names(pane) == ["gateway"] and not messages(pane) and not pane.state.busy)
         with (tmp_path / "gateway.log").open("a") as log:
             for part in range(PARTS):

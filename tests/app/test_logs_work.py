@@ -57,7 +57,7 @@ async def test_all_that_matches_is_saved_in_order_and_for_no_one_else(tmp_path: 
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         (tmp_path / "gateway.log.1").write_text("\n".join(lines) + "\n")
-        pane.set_filter("not retry")
+        pane.feed.set_filter("not retry")
         await until(lambda: "retry 9/9 backend:8000" not in messages(pane) and not pane.state.busy)
         target = tmp_path / "saved.log"
         save(pane, target)

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.core.errors import AuthRefused
+from lilfox_tui.core.errors import AuthRefused, FileRefused
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs.files.log_file import NotReadable
 from lilfox_tui.logs.filter.model import EVERYTHING, TextMatch
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, LogSource, SourceSettings
@@ -105,8 +104,9 @@ async def test_without_leave_it_is_refused_and_sudo_is_not_tried(
     stack.enter_context(sudoers(f"{user} ALL=(ALL) NOPASSWD: ALL"))
     host = open_host("h", lab.host(lab.sshd(), user=user), lab.ssh())
     source = source_on(host, folder / "app.log", sudo=False)
-    with pytest.raises(NotReadable, match="is not readable by this account") as caught:
+    with pytest.raises(FileRefused, match="is not readable by this account") as caught:
         await source.page(AtEnd(), older=True, limit=5, where=EVERYTHING)
+    assert caught.value.no_right
     assert "sudo: true" in str(caught.value.hint)
     await source.close()
     await host.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.shape import LIMITS, measure, troubles
+from tools.shape import LIMITS, PACKAGE, measure, troubles
 
 
 def house(folder: Path, files: dict[str, str]) -> Path:
@@ -27,7 +27,7 @@ def test_a_class_is_measured_with_its_bases(tmp_path: Path) -> None:
             },
         )
     )
-    assert made.largest == (4, "house.c.C")
+    assert made.largest == (5, "house.c.C")
     assert made.deepest == (3, "house.c.C")
 
 
@@ -42,7 +42,11 @@ def test_names_folders_and_lengths_are_counted(tmp_path: Path) -> None:
     assert made.doubles == {"A": ["house/a.py", "house/b.py"]}
     assert made.fullest == (4, "house")
     assert made.longest == (7, "house/sub/d.py")
-    assert (made.files, made.lines) == (6, 11)
+    assert (made.files, made.lines) == (4, 11)
+
+
+def test_the_package_is_within_its_limits() -> None:
+    assert troubles(measure(PACKAGE)) == []
 
 
 def test_what_is_past_a_limit_is_told_with_its_place(tmp_path: Path) -> None:

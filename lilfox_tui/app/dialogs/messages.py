@@ -91,65 +91,63 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
 STEPS = {"down": 1, "up": -1, "pagedown": 8, "pageup": -8, "ctrl+d": 8, "ctrl+u": -8}
 
 
-class MessageDialog(Dialog[bool]):
-    """``#dialog-text`` has the rows under their title, and scrolls where they are more than the screen has."""
+class MessageBody:
+    """The rows of a dialog under their title, in its ``#dialog-text``; they scroll where they are more than the screen
+    has. ``around``: rows of the dialog that are not text."""
 
-    around = 2
-    """Rows of the dialog that are not text."""
-
-    def __init__(self, title: str, rows: Sequence[Row]) -> None:
-        super().__init__()
+    def __init__(self, dialog: Dialog[bool], title: str, rows: Sequence[Row], *, around: int) -> None:
+        self._dialog, self._around = dialog, around
         self._rows: list[Row] = [(Piece(" " + title, "title"),), BLANK, *rows, BLANK]
         self._added: list[Row] = []
 
-    def on_mount(self) -> None:
-        self.show_text()
-
-    def on_resize(self) -> None:
-        self.show_text()
-
-    def show_text(self) -> None:
+    def show(self) -> None:
         """Draws the rows in the width that there is."""
-        rows = wrapped([*self._rows, *self._added], self.room())
-        self.query_one("#dialog", Vertical).styles.height = len(rows) + self.around
-        self.call_after_refresh(lambda: self._paint(rows))
+        rows = self._wrapped()
+        self._dialog.query_one("#dialog", Vertical).styles.height = len(rows) + self._around
+        self._dialog.call_after_refresh(lambda: self._paint(rows))
 
     def add_rows(self, rows: Sequence[Row]) -> None:
         """Says more below the rest, in place of what was said there before, and brings that into sight."""
         self._added = [*rows, BLANK]
-        self.show_text()
-        self.call_after_refresh(lambda: self.query_one("#dialog-text", Lines).scroll_rows(10**6))
-
-    def _paint(self, rows: list[Row]) -> None:
-        if not self.is_mounted:
-            return
-        lines = self.query_one("#dialog-text", Lines)
-        lines.show(rows)
-        if lines.hidden_below:
-            lines.show([(*rows[0], Piece("   " + more_below(lines.hidden_below), "accent")), *rows[1:]])
+        self.show()
+        self._dialog.call_after_refresh(lambda: self._lines.scroll_rows(10**6))
 
     def scrolls(self, event: events.Key) -> bool:
         """Moves the text where the key asks for that."""
         if event.key not in STEPS:
             return False
         event.stop()
-        self.query_one("#dialog-text", Lines).scroll_rows(STEPS[event.key])
-        self._paint(wrapped([*self._rows, *self._added], self.room()))
+        self.scroll(self._lines, STEPS[event.key])
         return True
 
-    def on_lines_wheel(self, event: Lines.Wheel) -> None:
-        event.lines.scroll_rows(event.delta)
-        self._paint(wrapped([*self._rows, *self._added], self.room()))
+    def scroll(self, lines: Lines, delta: int) -> None:
+        """Moves ``lines`` by so many rows."""
+        lines.scroll_rows(delta)
+        self._paint(self._wrapped())
+
+    def _wrapped(self) -> list[Row]:
+        return wrapped([*self._rows, *self._added], self._dialog.room())
+
+    @property
+    def _lines(self) -> Lines:
+        return self._dialog.query_one("#dialog-text", Lines)
+
+    def _paint(self, rows: list[Row]) -> None:
+        if not self._dialog.is_mounted:
+            return
+        lines = self._lines
+        lines.show(rows)
+        if lines.hidden_below:
+            lines.show([(*rows[0], Piece("   " + more_below(lines.hidden_below), "accent")), *rows[1:]])
 
 
-class AskDialog(MessageDialog):
+class AskDialog(Dialog[bool]):
     """Returns whether enter was pressed, or one of ``keys``. ``does`` says in a word what enter does; ``stays`` what
     esc does."""
 
-    around = 3
-
     def __init__(self, title: str, rows: Sequence[Row], *, does: str, stays: str, keys: Sequence[str] = ()) -> None:
-        super().__init__(title, rows)
+        super().__init__()
+        self._body = MessageBody(self, title, rows, around=3)
         self._keys = ("enter", *keys)
         self._choice: Row = (Piece(" enter", "key"), Piece(f" {does}   "), Piece("esc", "key"), Piece(f" {stays}"))
 
@@ -158,25 +156,35 @@ class AskDialog(MessageDialog):
             yield Lines(ground="bar", sticky=1, id="dialog-text")
             yield Lines(ground="bar", id="dialog-keys")
 
-    def show_text(self) -> None:
-        super().show_text()
+    def on_mount(self) -> None:
+        self._show()
+
+    def on_resize(self) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        self._body.show()
         self.call_after_refresh(lambda: self.query_one("#dialog-keys", Lines).show([self._choice]))
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
-        if self.scrolls(event):
+        if self._body.scrolls(event):
             return
         if event.key in self._keys:
             self.close(True)
         elif event.key in ("escape", "n"):
             self.close(False)
 
+    def on_lines_wheel(self, event: Lines.Wheel) -> None:
+        self._body.scroll(event.lines, event.delta)
 
-class ConfirmDialog(MessageDialog):
+
+class ConfirmDialog(Dialog[bool]):
     """Returns True only when exactly ``word`` was typed; of another one it says so, and stays."""
 
     def __init__(self, title: str, rows: Sequence[Row], word: str) -> None:
-        super().__init__(title, rows)
+        super().__init__()
+        self._body = MessageBody(self, title, rows, around=2)
         self._word = word
 
     def compose(self) -> ComposeResult:
@@ -190,10 +198,13 @@ class ConfirmDialog(MessageDialog):
 
     def on_mount(self) -> None:
         self.query_one("#dialog-input", Input).focus()
-        super().on_mount()
+        self._body.show()
+
+    def on_resize(self) -> None:
+        self._body.show()
 
     def on_key(self, event: events.Key) -> None:
-        if not self.scrolls(event) and event.key == "escape":
+        if not self._body.scrolls(event) and event.key == "escape":
             event.stop()
             self.close(False)
 
@@ -202,7 +213,10 @@ class ConfirmDialog(MessageDialog):
         if event.value.strip() == self._word:
             self.close(True)
         else:
-            self.add_rows([not_the_word(self._word)])
+            self._body.add_rows([not_the_word(self._word)])
+
+    def on_lines_wheel(self, event: Lines.Wheel) -> None:
+        self._body.scroll(event.lines, event.delta)
 
 
 def not_the_word(word: str) -> Row:

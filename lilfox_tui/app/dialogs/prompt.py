@@ -263,7 +263,7 @@ class Option(Struct, frozen=True):
     id: str
 
 
-class Options(Dialog[str | None]):
+class OptionsDialog(Dialog[str | None]):
     """Gives the id of what was chosen; None for esc. ``rows`` scroll where there is not room for all."""
 
     def __init__(self, title: str, rows: Sequence[Row], options: Sequence[Option]) -> None:

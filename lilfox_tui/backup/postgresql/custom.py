@@ -44,17 +44,13 @@ class CustomHead(Struct, frozen=True, kw_only=True):
     """Of its table of contents."""
 
 
-class TruncatedArchive(BrokenSet):
-    """What was given ends before what is read."""
-
-
 def read_head(data: bytes) -> CustomHead:
     """The head, which ``data`` begins with. Raises BrokenSet for anything else."""
     return read_archive_head(data)[1]
 
 
 def read_archive_head(data: bytes) -> tuple[ArchiveReader, CustomHead]:
-    """The head, and what reads on behind it. Raises BrokenSet for anything else, Cut where it ends."""
+    """The head, and what reads on behind it. Raises BrokenSet for anything else."""
     if not data.startswith(MAGIC):
         raise BrokenSet(tr("it is not a pg_dump archive; it begins with {beginning}", beginning=_shown(data)))
     archive = ArchiveReader(data, len(MAGIC))
@@ -84,7 +80,7 @@ def read_archive_head(data: bytes) -> tuple[ArchiveReader, CustomHead]:
 
 
 class ArchiveReader:
-    """Reads forward; raises Cut past the end."""
+    """Reads forward; raises BrokenSet (``truncated``) past the end."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data, self._at = data, at
@@ -94,7 +90,7 @@ class ArchiveReader:
     def _take(self, count: int) -> bytes:
         taken = self._data[self._at : self._at + count]
         if count < 0 or len(taken) < count:
-            raise TruncatedArchive(tr("its header is truncated"))
+            raise BrokenSet(tr("its header is truncated"), truncated=True)
         self._at += count
         return taken
 
@@ -345,7 +341,9 @@ def _try(data: bytes, heard: Callable[[ExecutedCodeFinder], None], *, last: bool
             heard(_unread(f"{archive.version[0]}.{archive.version[1]}"))
             return True
         entries = read_contents(data)
-    except TruncatedArchive:
+    except BrokenSet as error:
+        if not error.truncated:
+            raise
         if last:
             heard(_unread("?"))
         return last

@@ -16,7 +16,7 @@ from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import RestoreTask
 from lilfox_tui.backup.store import BackupError, BrokenSet
-from lilfox_tui.core.errors import HostUnreachable, LinkLost, UsageError
+from lilfox_tui.core.errors import HostUnreachable, UsageError
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Loop
@@ -227,9 +227,9 @@ class PersistentPsql:
             raise ValueError("a statement of a kept session is one line")
         try:
             answer = await self._loop.ask(line, timeout_s=timeout_s)
-        except LinkLost:
-            raise
         except HostUnreachable as error:
+            if error.link_lost:
+                raise
             where = f"{self._access.host.name}: {self._access.connection.server}"
             raise BackupError(
                 tr("{where}: the session that counts rows has ended: {reason}", where=where, reason=error.message)

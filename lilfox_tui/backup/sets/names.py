@@ -197,6 +197,7 @@ def store_error(where: str, name: str, error: OSError) -> StoreError:
         return StoreError(
             tr("no space left in {where} for {name}", where=where, name=name),
             tr("Make room there, or remove older sets; the existing data is untouched."),
+            full=True,
         )
     if error.errno == errno.EROFS:
         return StoreError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import fcntl
 import os
 import platform
@@ -41,10 +40,6 @@ from lilfox_tui.hosts.base import Host
 FLOCK = ".lilfox.flock"
 
 
-class NoRoom(StoreError):
-    """A mark could not be written: the disk, or a quota, is full."""
-
-
 @asynccontextmanager
 async def local_lock(folder: LocalFolder, where: str, who: str, *, shared: bool) -> AsyncIterator[None]:
     """See :meth:`lilfox_tui.backup.store.BackupStore.lock`. A folder that cannot be written is shared without a mark,
@@ -67,8 +62,8 @@ async def local_lock(folder: LocalFolder, where: str, who: str, *, shared: bool)
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(marked(marks, where, mark_of(who, machine), shared=shared, dead=dead))
-            except NoRoom:
-                if not has_flock:
+            except StoreError as error:
+                if not (error.full and has_flock):
                     raise
                 await refuse_others(marks, where, shared=shared, dead=dead)
             yield
@@ -142,12 +137,6 @@ class _LocalMarks:
                 return False
             try:
                 write_all(descriptor, data)
-            except OSError as error:
-                os.unlink(name, dir_fd=root)
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    refusal = store_error(self._where, name, error)
-                    raise NoRoom(refusal.message, refusal.hint) from None
-                raise
             except BaseException:
                 os.unlink(name, dir_fd=root)
                 raise

@@ -8,7 +8,7 @@ import socket
 
 import asyncssh
 
-from lilfox_tui.core.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable, LinkLost
+from lilfox_tui.core.errors import AuthRefused, CommandUnknown, HostError, HostUnreachable
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.process import last_words
@@ -147,13 +147,14 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
     return tr("{where} cannot be reached: {reason}", where=where, reason=reason), tr("Run ssh by hand to see more.")
 
 
-def link_lost(host: str, error: BaseException | None) -> LinkLost:
+def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
     """A connection that worked and went away."""
     reason = clean(str(error)) if error is not None and str(error) else str(tr("closed by the host"))
-    return LinkLost(
+    return HostUnreachable(
         host,
         tr("The connection to {host} was lost: {reason}", host=host, reason=reason),
         tr("The connection is retried."),
+        link_lost=True,
     )
 
 

@@ -11,7 +11,7 @@ import asyncssh
 
 from lilfox_tui.config.model import HostConfig, SecretRef, SshConfig
 from lilfox_tui.core.aio import CancelSafeTaskGroup, Feed
-from lilfox_tui.core.errors import LinkLost
+from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Host, Link, RemoteFiles
 from lilfox_tui.hosts.process import CommandSpec, HostProcess, LostCommand, ProcessLoop, login_timeout
 from lilfox_tui.hosts.shell_words import StartLine, SudoDialog, as_root, by_sudo, command, running, with_args
@@ -104,7 +104,7 @@ class SshProcess(HostProcess):
         if not self._out.seen:
             raise self.link_error() or no_shell(self._host, self._out.noise)
 
-    def link_error(self) -> LinkLost | None:
+    def link_error(self) -> HostUnreachable | None:
         """See :meth:`HostProcess.link_error`."""
         return None if self._sessions.alive else link_lost(self._host, self._sessions.client.lost_by)
 

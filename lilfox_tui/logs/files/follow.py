@@ -7,11 +7,11 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 
-from lilfox_tui.core.errors import CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
+from lilfox_tui.core.errors import CommandTimeout, CommandUnknown, FileMoved, HostUnreachable, LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.logs.files.followed_files import FileTail, FileTruncated, FollowedFiles
-from lilfox_tui.logs.files.log_file import BLOCK, FileMoved, FileStat, LogFile, Piece, cut_whole, file_moved
+from lilfox_tui.logs.files.log_file import BLOCK, FileStat, LogFile, Piece, cut_whole, file_moved
 from lilfox_tui.logs.files.log_file_set import PACKED_ENDS, LogFileSet, literal
 from lilfox_tui.logs.files.pages import holds
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter

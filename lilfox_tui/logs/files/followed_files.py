@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from msgspec import Struct
 
+from lilfox_tui.core.errors import FileMoved
 from lilfox_tui.logs.files.log_file import (
     BLOCK,
-    FileMoved,
     FileStat,
     LogFile,
     Piece,

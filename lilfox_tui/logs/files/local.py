@@ -21,7 +21,7 @@ from typing import IO, ParamSpec, Protocol, TypeVar
 from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig
-from lilfox_tui.core.errors import FileRefused
+from lilfox_tui.core.errors import HostError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.text import human_bytes
 from lilfox_tui.hosts.base import Host, not_read
@@ -282,7 +282,7 @@ class LocalDisk:
         """See :meth:`Disk.look`."""
         return await asyncio.to_thread(_look, patterns)
 
-    async def why_not(self, path: str) -> FileRefused:
+    async def why_not(self, path: str) -> HostError:
         """See :meth:`Disk.why_not`."""
         return await asyncio.to_thread(_why_not, self.host.name, path)
 
@@ -344,7 +344,7 @@ def _open(seen: FileStat) -> int:
     return descriptor
 
 
-def _why_not(host: str, path: str) -> FileRefused:
+def _why_not(host: str, path: str) -> HostError:
     try:
         refused = not_regular(host, path, os.stat(path).st_mode)  # noqa: PTH116
         if refused is not None:

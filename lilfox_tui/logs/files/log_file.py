@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from lilfox_tui.core.errors import FileRefused, LilFoxError
+from lilfox_tui.core.errors import FileMoved, FileRefused, LilFoxError, PlaceGone
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.logs.filter.needles import Needles
@@ -24,18 +24,6 @@ from lilfox_tui.logs.record import RAW_LIMIT, Format, LogRecord, every_line, loa
 
 
 # Why a log file cannot be read, and what to do.
-
-
-class FileMoved(FileRefused):
-    """Under that name there is another file by now: look again."""
-
-
-class NotReadable(FileRefused):
-    """This account has no right to read it."""
-
-
-class PlaceGone(FileRefused):
-    """The file of a place is not among those of the log any more."""
 
 
 def file_moved(host: str, path: str) -> FileMoved:
@@ -69,7 +57,7 @@ def not_regular(host: str, path: str, mode: int) -> FileRefused | None:
     )
 
 
-def no_right(host: str, path: str, *, unless_root: bool = False) -> NotReadable:
+def no_right(host: str, path: str, *, unless_root: bool = False) -> FileRefused:
     """The account may not read it; ``unless_root``: sudo, which was not allowed so far, would do."""
     hint = (
         tr(
@@ -81,7 +69,8 @@ def no_right(host: str, path: str, *, unless_root: bool = False) -> NotReadable:
             "Request read permission: usually membership in a group such as adm, or an ACL (setfacl -m u:NAME:r FILE)."
         )
     )
-    return NotReadable(host, tr("{path} on {host} is not readable by this account", path=path, host=host), hint)
+    reason = tr("{path} on {host} is not readable by this account", path=path, host=host)
+    return FileRefused(host, reason, hint, no_right=True)
 
 
 def place_gone(source: str) -> PlaceGone:

@@ -13,13 +13,13 @@ from pathlib import PurePath
 
 from msgspec import Struct
 
+from lilfox_tui.core.errors import FileMoved
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.logs.files import local
 from lilfox_tui.logs.files.log_file import (
     SAMPLE_BYTES,
     ByteFile,
     Disk,
-    FileMoved,
     FileStat,
     LogFile,
     RecordPosition,

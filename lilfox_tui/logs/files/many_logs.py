@@ -12,12 +12,12 @@ from functools import partial
 from typing import TypeVar
 
 from lilfox_tui.core.aio import Feed
-from lilfox_tui.core.errors import FileRefused, LilFoxError, UsageError
+from lilfox_tui.core.errors import FileMoved, LilFoxError, PlaceGone, UsageError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host, wait_until_reconnected
 from lilfox_tui.hosts.local import LocalHost
 from lilfox_tui.logs.files.follow import BATCH, PASSING, RETRIES_S, Batch
-from lilfox_tui.logs.files.log_file import FileMoved, LogFile, PlaceGone, RecordPosition, place_gone
+from lilfox_tui.logs.files.log_file import LogFile, RecordPosition, place_gone
 from lilfox_tui.logs.files.merge_cursor import (
     FIRST,
     FOREVER_US,
@@ -34,6 +34,7 @@ from lilfox_tui.logs.files.one_log import POLL_S, REMOTE_POLL_S, ListingCache, L
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import (
+    UNREADABLE,
     AtBeginning,
     AtEnd,
     AtPlace,
@@ -168,7 +169,7 @@ class ManyFollower:
                         self._alive_s[path] = time.monotonic()
             except PlaceGone:
                 start = AtBeginning()
-            except FileRefused as error:
+            except UNREADABLE as error:
                 del self._looks[path]
                 self._group.note_refused(path, error)
                 if not told:
@@ -392,7 +393,7 @@ class ManyLogs:
         for path, log in logs.items():
             try:
                 edges[path] = await log.end() or FIRST
-            except FileRefused as error:
+            except UNREADABLE as error:
                 self._group.note_refused(path, error)
                 edges[path] = LAST
         return MergeCursor(logs, MergeCut(NEVER_US, edges), where, older=False, refused=self._group.note_refused)

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from lilfox_tui.core.errors import FileRefused, LilFoxError
-from lilfox_tui.logs.files.log_file import PlaceGone, RecordPosition
+from lilfox_tui.core.errors import LilFoxError, PlaceGone
+from lilfox_tui.logs.files.log_file import RecordPosition
 from lilfox_tui.logs.files.one_log import OneLog
 from lilfox_tui.logs.files.pages import SEARCH_S
 from lilfox_tui.logs.filter.model import EVERYTHING, Filter
 from lilfox_tui.logs.record import LogRecord
-from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, SkippedRecords, SourceNotice, Start
+from lilfox_tui.logs.source import UNREADABLE, AtBeginning, AtEnd, AtPlace, AtTime, SkippedRecords, SourceNotice, Start
 
 # A place in the list by time of several logs: where each of them is parted into what is older and what is newer.
 
@@ -263,7 +263,7 @@ class MergeCursor:
             for task in tasks:
                 task.cancel()
         for cursor, error in zip(behind, errors, strict=True):
-            if isinstance(error, FileRefused):
+            if isinstance(error, UNREADABLE):
                 cursor.refuse()
                 self._refused(cursor.path, error)
             elif error is not None:

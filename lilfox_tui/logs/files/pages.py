@@ -10,10 +10,10 @@ from contextlib import aclosing
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lilfox_tui.core.errors import FileMoved
 from lilfox_tui.logs.files import log_file
 from lilfox_tui.logs.files.log_file import (
     SLACK_BYTES,
-    FileMoved,
     FileStat,
     LastSearch,
     LogFile,

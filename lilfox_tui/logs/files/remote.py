@@ -11,13 +11,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from weakref import WeakKeyDictionary
 
-from lilfox_tui.core.errors import CommandTimeout, HostError, LilFoxError
+from lilfox_tui.core.errors import CommandTimeout, FileRefused, HostError, LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host, not_read
 from lilfox_tui.logs.files.local import by_block, search_words
 from lilfox_tui.logs.files.log_file import (
     FileStat,
-    NotReadable,
     SearchHits,
     Text,
     file_moved,
@@ -367,7 +366,7 @@ class RemoteDisk:
         if await self.ask_about(seen.key, seen.path) != MOVED:
             return RemoteLogFile(self, seen)
         error = await self.why_not(seen.path)
-        if not isinstance(error, NotReadable):
+        if not (isinstance(error, FileRefused) and error.no_right):
             raise file_moved(self.host.name, seen.path)  # it was there a moment ago
         if not self._could_be_root:
             raise error

@@ -20,7 +20,6 @@ from lilfox_tui.core.errors import (
     HostError,
     HostUnreachable,
     LilFoxError,
-    LinkLost,
     NotBegun,
 )
 from lilfox_tui.core.i18n import Message, tr
@@ -318,6 +317,7 @@ class _Marked:
 
 def _without_end(error: LilFoxError) -> ExecutionEnd:
     """The end of what read, when the host raised ``error`` instead of telling one."""
-    if isinstance(error, LinkLost | CommandUnknown | CommandTimeout):
+    link_lost = isinstance(error, HostUnreachable) and error.link_lost
+    if link_lost or isinstance(error, CommandUnknown | CommandTimeout):
         return ExecutionEnd(state="unknown", message=error.message)
     return ExecutionEnd(state="failed" if isinstance(error, CommandFailed) else "not begun", message=error.message)

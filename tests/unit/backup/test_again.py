@@ -8,10 +8,14 @@ import pytest
 
 from lilfox_tui.backup import store as module
 from lilfox_tui.backup.store import LinkGone, retry
-from lilfox_tui.core.errors import AuthRefused, CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError, LinkLost
+from lilfox_tui.core.errors import AuthRefused, CommandTimeout, CommandUnknown, HostUnreachable, LilFoxError
 from tests.unit.backup.noted_run import NotedRun
 
-LOST = (LinkLost("db-1", "no answer"), CommandUnknown("db-1", "pg_dump went"), HostUnreachable("db-1", "refused"))
+LOST = (
+    HostUnreachable("db-1", "no answer", link_lost=True),
+    CommandUnknown("db-1", "pg_dump went"),
+    HostUnreachable("db-1", "refused"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +51,7 @@ async def test_a_lost_link_is_told_and_the_work_begun_again(count: int) -> None:
 
 async def test_after_the_last_try_it_is_no_lost_link_any_more() -> None:
     """So that what calls it, and is itself begun again for lost links, is not."""
-    work, calls = failing(*LOST, LinkLost("db-1", "no answer", "look at it"))
+    work, calls = failing(*LOST, HostUnreachable("db-1", "no answer", "look at it", link_lost=True))
     with pytest.raises(LinkGone, match=r"no answer \(tried 4 times\)") as gone:
         await retry(NotedRun(), work)
     assert len(calls) == 4

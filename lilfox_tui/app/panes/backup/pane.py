@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime
 
@@ -37,6 +38,79 @@ _PAGE = 10
 _ALL = 10**6
 
 
+class BackupLists:
+    """See :class:`~lilfox_tui.app.shared_actions.ListView`. ``scroll_page`` moves the page that is open."""
+
+    def __init__(
+        self,
+        context: PaneContext[BackupState],
+        open_page: Callable[[str | None], None],
+        scroll_page: Callable[[int], None],
+    ) -> None:
+        self._context, self._state = context, context.state
+        self._open_page, self._scroll_page = open_page, scroll_page
+
+    @property
+    def filter(self) -> str:
+        return self._state.filter
+
+    def move(self, step: int) -> None:
+        """So many rows down, or up: of the list, or of the page that is open."""
+        if self._state.page is not None:
+            self._scroll_page(step)
+        else:
+            self._state.move(step)
+            self._context.repaint()
+
+    def move_page(self, direction: int) -> None:
+        self.move(_PAGE * direction)
+
+    def open_selected(self) -> None:
+        """The sets of a plan, then all that is known of a set."""
+        if self._state.focus == "plans":
+            self._state.choose_set(None)
+            self._context.repaint()
+        elif (found := self._state.selected_set) is not None:
+            self._open_page(found.id)
+
+    def why_not_open(self) -> Message | None:
+        return self._state.why_not_open()
+
+    def back(self) -> None:
+        """Out of the page, then out of the filter, then to the plans."""
+        if self._state.page is not None:
+            self._open_page(None)
+        elif self._state.filter:
+            self.set_filter("")
+        else:
+            self._state.focus = "plans"
+            self._context.repaint()
+
+    def why_not_back(self) -> Message | None:
+        return self._state.why_not_back()
+
+    def set_filter(self, text: str) -> None:
+        """Keeps, or marks, the sets that hold every word of ``text``: date, proof or what is wrong."""
+        self._state.set_filter(text)
+        self._context.repaint_all()
+
+    def toggle_only_matching(self) -> None:
+        self._state.toggle_only_matching()
+        self._context.repaint()
+
+    def select_match(self, direction: int) -> None:
+        self._state.select_match(direction)
+        self._context.repaint()
+
+    def copy_selected(self) -> None:
+        """The id of the set."""
+        if (found := self._state.selected_set) is not None:
+            self._context.app.copy_text(found.id)
+
+    def why_not_copy(self) -> Message | None:
+        return self._state.why_no_set()
+
+
 class BackupPane(Pane):
     """Left the plans, right the sets of the selected one, below what runs and what is wrong."""
 
@@ -52,7 +126,7 @@ class BackupPane(Pane):
         self.job = JobSection(context, self._repaint_soon)
         starter = JobStarter(context)
         self.groups = (
-            ListActions(lilfox, self),
+            ListActions(lilfox, BackupLists(context, self.open_page, self._scroll_page)),
             PlanListActions(context),
             JobActions(context),
             PlanActions(context, starter),
@@ -115,24 +189,7 @@ class BackupPane(Pane):
         """What backups were is not known: it is said that this is now."""
         self.repaint()
 
-    # ---- the lists, as their actions and the mouse see them ------------------------------------------------------
-
-    @property
-    def filter(self) -> str:
-        return self.state.filter
-
-    def move(self, step: int) -> None:
-        """So many rows down, or up: of the list, or of the page that is open."""
-        if self.state.page is not None:
-            lines = self.query_one("#backup-page", Lines)
-            lines.scroll_rows(step)
-            self.look_below(lines)
-        else:
-            self.state.move(step)
-            self.repaint()
-
-    def move_page(self, direction: int) -> None:
-        self.move(_PAGE * direction)
+    # ---- the page of a set, and the mouse ------------------------------------------------------------------------
 
     def open_page(self, set_id: str | None) -> None:
         """Shows everything of a set, or the lists for None."""
@@ -141,51 +198,10 @@ class BackupPane(Pane):
         self.repaint()
         self.lilfox.repaint_frame()
 
-    def open_selected(self) -> None:
-        """The sets of a plan, then all that is known of a set."""
-        if self.state.focus == "plans":
-            self.state.choose_set(None)
-            self.repaint()
-        elif (found := self.state.selected_set) is not None:
-            self.open_page(found.id)
-
-    def why_not_open(self) -> Message | None:
-        return self.state.why_not_open()
-
-    def back(self) -> None:
-        """Out of the page, then out of the filter, then to the plans."""
-        if self.state.page is not None:
-            self.open_page(None)
-        elif self.state.filter:
-            self.set_filter("")
-        else:
-            self.state.focus = "plans"
-            self.repaint()
-
-    def why_not_back(self) -> Message | None:
-        return self.state.why_not_back()
-
-    def set_filter(self, text: str) -> None:
-        """Keeps, or marks, the sets that hold every word of ``text``: date, proof or what is wrong."""
-        self.state.set_filter(text)
-        self.repaint()
-        self.lilfox.repaint_frame()
-
-    def toggle_only_matching(self) -> None:
-        self.state.toggle_only_matching()
-        self.repaint()
-
-    def select_match(self, direction: int) -> None:
-        self.state.select_match(direction)
-        self.repaint()
-
-    def copy_selected(self) -> None:
-        """The id of the set."""
-        if (found := self.state.selected_set) is not None:
-            self.lilfox.copy_text(found.id)
-
-    def why_not_copy(self) -> Message | None:
-        return self.state.why_no_set()
+    def _scroll_page(self, step: int) -> None:
+        lines = self.query_one("#backup-page", Lines)
+        lines.scroll_rows(step)
+        self.look_below(lines)
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
         state, place = self.state, event.index - event.lines.sticky

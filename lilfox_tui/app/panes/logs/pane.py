@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -33,6 +33,79 @@ if TYPE_CHECKING:
 _ALL = 10**6
 
 
+class RecordList:
+    """See :class:`~lilfox_tui.app.shared_actions.ListView`. ``screenful`` gives the rows that are seen at once."""
+
+    def __init__(
+        self, context: PaneContext[LogsState], feed: LogFeed, finder: RecordFinder, screenful: Callable[[], int]
+    ) -> None:
+        self._context, self._state = context, context.state
+        self._feed, self._finder, self._screenful = feed, finder, screenful
+
+    @property
+    def filter(self) -> str:
+        return self._state.filter_text
+
+    def move(self, step: int) -> None:
+        """So many rows down, or up: of the list, or of the page that is open."""
+        if self._state.page is None:
+            self._feed.move(step)
+        else:
+            self._state.page.move(step)
+            self._context.repaint()
+
+    def move_page(self, direction: int) -> None:
+        self.move(direction * max(1, self._screenful() - 1))
+
+    def go_to_end(self, direction: int) -> None:
+        """To the newest record there is (1), or the oldest (-1); to the end of the page that is open."""
+        if self._state.page is None:
+            self._feed.go_to_end(direction)
+        else:
+            self.move(direction * _ALL)
+
+    def open_selected(self) -> None:
+        self._finder.open_record()
+
+    def why_not_open(self) -> Message | None:
+        return self._state.why_not_open()
+
+    def back(self) -> None:
+        if self._state.page is not None:
+            self._state.page = None
+        elif self._state.busy:
+            self._feed.stop()
+        elif self._state.filter_text:
+            self.set_filter("")
+        elif self._state.level > Severity.UNKNOWN:
+            self._state.level = Severity.UNKNOWN
+            self._feed.apply()
+        self._context.repaint()
+
+    def why_not_back(self) -> Message | None:
+        return self._state.why_not_back()
+
+    def set_filter(self, text: str) -> None:
+        self._feed.set_filter(text)
+
+    def toggle_only_matching(self) -> None:
+        self._state.only_matching = not self._state.only_matching
+        self._feed.apply()
+
+    def select_match(self, direction: int) -> None:
+        self._finder.select_match(direction)
+
+    def copy_selected(self) -> None:
+        """The record as it was written, or the value of the selected field."""
+        if (field := self._state.field) is not None:
+            self._context.app.copy_text(field.value)
+        elif (record := self._state.selected_record) is not None:
+            self._context.app.copy_text(record.raw.decode("utf-8", "replace"))
+
+    def why_not_copy(self) -> Message | None:
+        return self._state.why_no_record()
+
+
 class LogsPane(Pane):
     """The lines about the sources, the list or a record's page, and the strip of errors."""
 
@@ -55,12 +128,13 @@ class LogsPane(Pane):
         context = PaneContext(self, self.state)
         self.feed = LogFeed(context)
         self.finder = RecordFinder(context, self.feed)
+        self.list = RecordList(context, self.feed, self.finder, self._screenful)
         self.head = LogHead(context)
         self.table = LogTable(context)
         self.strip = ErrorStrip(context)
         self.log_evidence = LogEvidence(context)
         self.groups = (
-            ListActions(lilfox, self, self.go_to_end),
+            ListActions(lilfox, self.list, self.list.go_to_end),
             NarrowActions(context, self.feed),
             PlaceActions(context, self.finder),
             LookActions(context, self.feed, self.rows_in_sight),
@@ -115,72 +189,8 @@ class LogsPane(Pane):
         found = in_field or addresses_in(record.raw.decode("utf-8", "replace"))
         return ban_acts(self.lilfox, found, opened.host_that_wrote(record.source))
 
-    # ---- the list, as its actions and the mouse see it ----------------------------------------------------------
+    # ---- the rows that are seen, and the mouse -------------------------------------------------------------------
 
-    @property
-    def filter(self) -> str:
-        return self.state.filter_text
-
-    def move(self, step: int) -> None:
-        """So many rows down, or up: of the list, or of the page that is open."""
-        if self.state.page is None:
-            self.feed.move(step)
-        else:
-            self.state.page.move(step)
-            self.repaint()
-
-    def move_page(self, direction: int) -> None:
-        self.move(direction * max(1, self._screenful - 1))
-
-    def go_to_end(self, direction: int) -> None:
-        """To the newest record there is (1), or the oldest (-1); to the end of the page that is open."""
-        if self.state.page is None:
-            self.feed.go_to_end(direction)
-        else:
-            self.move(direction * _ALL)
-
-    def open_selected(self) -> None:
-        self.finder.open_record()
-
-    def why_not_open(self) -> Message | None:
-        return self.state.why_not_open()
-
-    def back(self) -> None:
-        if self.state.page is not None:
-            self.state.page = None
-        elif self.state.busy:
-            self.feed.stop()
-        elif self.state.filter_text:
-            self.set_filter("")
-        elif self.state.level > Severity.UNKNOWN:
-            self.state.level = Severity.UNKNOWN
-            self.feed.apply()
-        self.repaint()
-
-    def why_not_back(self) -> Message | None:
-        return self.state.why_not_back()
-
-    def set_filter(self, text: str) -> None:
-        self.feed.set_filter(text)
-
-    def toggle_only_matching(self) -> None:
-        self.state.only_matching = not self.state.only_matching
-        self.feed.apply()
-
-    def select_match(self, direction: int) -> None:
-        self.finder.select_match(direction)
-
-    def copy_selected(self) -> None:
-        """The record as it was written, or the value of the selected field."""
-        if (field := self.state.field) is not None:
-            self.lilfox.copy_text(field.value)
-        elif (record := self.state.selected_record) is not None:
-            self.lilfox.copy_text(record.raw.decode("utf-8", "replace"))
-
-    def why_not_copy(self) -> Message | None:
-        return self.state.why_no_record()
-
-    @property
     def _screenful(self) -> int:
         """Rows of the list that are seen at once."""
         return max(1, self.query_one("#log-list", Lines).room) if self.is_mounted else 1
@@ -188,7 +198,7 @@ class LogsPane(Pane):
     def rows_in_sight(self) -> range:
         """The rows of the list that are seen."""
         top = self.query_one("#log-list", Lines).top
-        return range(top, top + self._screenful)
+        return range(top, top + self._screenful())
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
         page, rows = self.state.page, self.state.list
@@ -198,14 +208,14 @@ class LogsPane(Pane):
         elif event.lines.id == "log-list":
             if rows is not None and event.index < len(rows):
                 self.feed.stand_on(rows.first_of(rows.group_at(event.index)).key)
-            if event.times == 2 and self.why_not_open() is None:
-                self.open_selected()
+            if event.times == 2 and self.state.why_not_open() is None:
+                self.finder.open_record()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
         if self.state.page is None:
             self._scroll(event.lines, event.delta)
         else:
-            self.move(event.delta)
+            self.list.move(event.delta)
 
     def _scroll(self, lines: Lines, delta: int) -> None:
         """Moves the list under the reader, who goes along at its edges."""
@@ -213,7 +223,7 @@ class LogsPane(Pane):
         lines.scroll_rows(delta)
         here, rows, merged = self.state.selected, self.state.list, self.state.merged
         if rows is None or not rows.groups or merged is None or here is None or lines.top == before:
-            self.move(delta)
+            self.list.move(delta)
             return
         self.state.top = rows.place_of_row(lines.top)
         group = rows.group_of(merged.index(here.key))

@@ -100,7 +100,7 @@ class WaitingSteps:
 
     async def _decide(self, run: RunLog, reducer: RunReducer, turn: Turn) -> None:
         """After a failure, or where nobody knows: shows what there is, and asks how to go on."""
-        from lilfox_tui.app.dialogs.prompt import Options
+        from lilfox_tui.app.dialogs.prompt import OptionsDialog
         from lilfox_tui.app.panes.runbook.dialogs import decision_rows, decision_ways
         from lilfox_tui.runbook.control import once_more
         from lilfox_tui.runbook.run.dispatcher import half_done
@@ -110,7 +110,7 @@ class WaitingSteps:
         again, unknown = once_more(reducer, turn)
         half = half_done(reducer, turn)
         ways = decision_ways(unknown=bool(unknown), undoable=bool(reducer.state().undoable), half=bool(half))
-        chosen = await self._app.push_screen_wait(Options(_title_of(reducer, turn), rows, ways))
+        chosen = await self._app.push_screen_wait(OptionsDialog(_title_of(reducer, turn), rows, ways))
         if chosen == "look":
             await self._orders.send(run, LookAgain(run=unknown))
         elif chosen == "retry":
@@ -123,13 +123,13 @@ class WaitingSteps:
             await self._orders.end(run)
 
     async def _by_hand(self, run: RunLog, reducer: RunReducer, turn: Turn) -> None:
-        from lilfox_tui.app.dialogs.prompt import Option, Options
+        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
         from lilfox_tui.app.panes.runbook.dialogs import hand_rows
         from lilfox_tui.runbook.run.protocol import ByHand
 
         ways = [Option("enter", _("it is done"), "done"), Option("s", _("skip it"), "skip")]
         rows = hand_rows(reducer.runbook.steps[turn.step], self._app.glyphs)
-        chosen = await self._app.push_screen_wait(Options(_title_of(reducer, turn), rows, ways))
+        chosen = await self._app.push_screen_wait(OptionsDialog(_title_of(reducer, turn), rows, ways))
         if chosen == "done":
             await self._orders.send(run, ByHand(step=turn.step))
         elif chosen == "skip":
@@ -158,11 +158,11 @@ class WaitingSteps:
 
     async def _worked(self, reducer: RunReducer, turn: Turn, status: int) -> bool | None:
         """What the person says of a program that ended here; None leaves it to the exit status."""
-        from lilfox_tui.app.dialogs.prompt import Options
+        from lilfox_tui.app.dialogs.prompt import OptionsDialog
         from lilfox_tui.app.panes.runbook.dialogs import worked_rows, worked_ways
 
         rows = worked_rows(reducer.command(turn), turn.hosts, status)
-        chosen = await self._app.push_screen_wait(Options(_title_of(reducer, turn), rows, worked_ways(status)))
+        chosen = await self._app.push_screen_wait(OptionsDialog(_title_of(reducer, turn), rows, worked_ways(status)))
         return None if chosen is None else chosen == "worked"
 
 
@@ -222,7 +222,7 @@ class RunStarter:
 
     async def _allowed(self, runbook: Runbook) -> bool:
         """Whether a run of it may begin here: the first one of a file that nobody chose is asked."""
-        from lilfox_tui.app.dialogs.prompt import Option, Options
+        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
         from lilfox_tui.app.panes.runbook.dialogs import first_run_rows
         from lilfox_tui.runbook.library import allow, first_run
 
@@ -230,7 +230,7 @@ class RunStarter:
         if first is None:
             return True
         ways = [Option("y", _("allow it"), "allow")]
-        if await self._app.push_screen_wait(Options(_("First run here"), first_run_rows(first), ways)) != "allow":
+        if await self._app.push_screen_wait(OptionsDialog(_("First run here"), first_run_rows(first), ways)) != "allow":
             return False
         await asyncio.to_thread(allow, first)
         return True
@@ -243,7 +243,7 @@ class RunStarter:
         again = self._state.seen is not None or item.last is not None
         if there is not None and not again:
             return there.name
-        from lilfox_tui.app.dialogs.prompt import Options
+        from lilfox_tui.app.dialogs.prompt import OptionsDialog
         from lilfox_tui.app.panes.runbook.dialogs import again_ways, beginning_rows, beginning_ways
 
         runbook, cause = item.runbook, self._state.cause
@@ -252,7 +252,7 @@ class RunStarter:
         title = _("Run {title} again", title=runbook.title) if again else _("Run {title}", title=runbook.title)
         incident = "" if there is None else there.name
         ways = again_ways(runbook, cause, incident) if again else beginning_ways(runbook, cause)
-        chosen = await self._app.push_screen_wait(Options(title, rows, ways))
+        chosen = await self._app.push_screen_wait(OptionsDialog(title, rows, ways))
         if chosen != "with":
             return None if chosen is None else incident
         from lilfox_tui.runbook.control import open_incident_for
@@ -264,7 +264,7 @@ class RunStarter:
 
     async def _resume(self, item: RunbookItem) -> None:
         """Goes on with a run whose job is gone, or begins a new one."""
-        from lilfox_tui.app.dialogs.prompt import Option, Options
+        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
         from lilfox_tui.app.panes.runbook.dialogs import resuming_rows
         from lilfox_tui.runbook.control import go_on
         from lilfox_tui.runbook.run.persistence import newest_run, runbook_of
@@ -274,7 +274,7 @@ class RunStarter:
         ways = [Option("enter", _("resume where it stopped"), "on")]
         if item.runbook is not None:
             ways.append(Option("n", _("start a new run"), "anew"))
-        chosen = await app.push_screen_wait(Options(_("This run was interrupted"), resuming_rows(job), ways))
+        chosen = await app.push_screen_wait(OptionsDialog(_("This run was interrupted"), resuming_rows(job), ways))
         if chosen == "anew":
             await self._begin_anew(item)
         elif chosen == "on" and await self._allowed(await asyncio.to_thread(lambda: runbook_of(newest_run(job.id)))):

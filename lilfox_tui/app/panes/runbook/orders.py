@@ -101,7 +101,7 @@ class RunOrders:
     async def with_its_text(self, run: RunLog) -> RunReducer | None:
         """The run, where its file says what it has, or it stays with what it has; None where nothing is to be done now.
         Where the file was changed meanwhile somebody is asked; what it says now is shown before anything of it runs."""
-        from lilfox_tui.app.dialogs.prompt import Options
+        from lilfox_tui.app.dialogs.prompt import OptionsDialog
         from lilfox_tui.app.panes.runbook.dialogs import other_text_rows, other_text_ways
         from lilfox_tui.runbook.control import other_text, stay, use_now
 
@@ -110,7 +110,7 @@ class RunOrders:
         other = await asyncio.to_thread(other_text, reducer)
         if other is None:
             return reducer
-        asked = Options(_("The file was changed"), other_text_rows(other), other_text_ways(other))
+        asked = OptionsDialog(_("The file was changed"), other_text_rows(other), other_text_ways(other))
         chosen = await self._app.push_screen_wait(asked)
         if chosen == "now" and other.now is not None:
             if await self.send(run, await asyncio.to_thread(use_now, other.now, self._app.config.runbooks)):
@@ -142,7 +142,7 @@ class RunOrders:
 
     async def undo(self, run: RunLog, half: str = "") -> None:
         """Shows what takes back what was changed, or what failed ``half`` way, and does so."""
-        from lilfox_tui.app.dialogs.prompt import Option, Options
+        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
         from lilfox_tui.app.panes.runbook.dialogs import undo_rows
         from lilfox_tui.runbook.run.protocol import Undo
 
@@ -155,12 +155,12 @@ class RunOrders:
                     return
         rows = undo_rows(reducer, given, self._app.glyphs, half)
         ways = [Option("enter", _("undo it"), "undo")]
-        if await self._app.push_screen_wait(Options(_("Undo the changes"), rows, ways)) == "undo":
+        if await self._app.push_screen_wait(OptionsDialog(_("Undo the changes"), rows, ways)) == "undo":
             await self.send(run, Undo(sha256=reducer.sha256, run=half, values=given))
 
     async def stop(self, run: RunLog) -> None:
         """Ends the command that runs; one that changes something is confirmed first."""
-        from lilfox_tui.app.dialogs.prompt import Option, Options
+        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
         from lilfox_tui.app.panes.runbook.dialogs import stop_rows
         from lilfox_tui.runbook.run.protocol import Stop
 
@@ -170,19 +170,19 @@ class RunOrders:
         if any(each.kind == "change" for each in running):
             ways = [Option("enter", _("stop it"), "stop")]
             rows = stop_rows(running)
-            if await self._app.push_screen_wait(Options(_("Stop the running command"), rows, ways)) != "stop":
+            if await self._app.push_screen_wait(OptionsDialog(_("Stop the running command"), rows, ways)) != "stop":
                 return
         await self.send(run, Stop())
 
     async def end(self, run: RunLog) -> None:
         """Ends the run, once that is confirmed; what it changed and stays is listed first."""
-        from lilfox_tui.app.dialogs.prompt import Option, Options
+        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
         from lilfox_tui.app.panes.runbook.dialogs import ending_rows
         from lilfox_tui.runbook.run.protocol import FinishRun
 
         assert run.state is not None
         ways = [Option("enter", _("end the run"), "end")]
-        if await self._app.push_screen_wait(Options(_("End this run"), ending_rows(run.state), ways)) == "end":
+        if await self._app.push_screen_wait(OptionsDialog(_("End this run"), ending_rows(run.state), ways)) == "end":
             await self.send(run, FinishRun(abort=run.state.waiting.what != "end"))
 
 

@@ -87,6 +87,72 @@ class RunbookFeeds:
             self._app.tell(tr("{id} is now the current incident: {title}", id=now.id, title=now.title))
 
 
+class RunbookLists:
+    """See :class:`~lilfox_tui.app.shared_actions.ListView`. ``read`` scrolls what the command printed."""
+
+    def __init__(
+        self,
+        context: PaneContext[RunbookState],
+        permission: Permission,
+        starter: RunStarter,
+        read: Callable[[int], None],
+    ) -> None:
+        self._context, self._state = context, context.state
+        self._permission, self._starter, self._read = permission, starter, read
+
+    @property
+    def filter(self) -> str:
+        return self._state.filter
+
+    def move(self, step: int) -> None:
+        """So many rows down, or up: of the runbooks or the steps, or in what the command printed."""
+        if self._state.column == COMMAND:
+            self._read(step)
+        else:
+            self._state.move(step)
+        self._context.repaint_all()
+
+    def move_page(self, direction: int) -> None:
+        self.move(10 * direction)
+
+    def open_selected(self) -> None:
+        """Opens the row in a list; at the steps, and at the command, begins a run or does what waits in it."""
+        if self._state.column == LIST or self._state.shows_less(self._context.app.room.width):
+            self._state.go_column(self._state.column + 1)
+            self._context.repaint_all()
+        else:
+            self._context.run(self._starter.begin_or_go_on, group="order", exclusive=True)
+
+    def why_not_open(self) -> Message | None:
+        return self._permission.why_not_open()
+
+    def back(self) -> None:
+        self._state.back()
+        self._context.repaint_all()
+
+    def why_not_back(self) -> Message | None:
+        return self._state.why_not_back()
+
+    def set_filter(self, text: str) -> None:
+        self._state.set_filter(text)
+        self._context.repaint_all()
+
+    def toggle_only_matching(self) -> None:
+        self._state.only_matching = not self._state.only_matching
+        self._context.repaint_all()
+
+    def select_match(self, direction: int) -> None:
+        self._state.select_match(direction)
+        self._context.repaint_all()
+
+    def copy_selected(self) -> None:
+        if (text := self._state.text_to_copy()) is not None:
+            self._context.app.copy_text(text)
+
+    def why_not_copy(self) -> Message | None:
+        return None if self._state.text_to_copy() is not None else tr("no command is selected")
+
+
 class RunbookPane(Pane):
     """Three columns where there is room, two or one where there is not."""
 
@@ -99,17 +165,17 @@ class RunbookPane(Pane):
         self.state = RunbookState(lilfox.runs, lambda: lilfox.shown)
         self.context = context = PaneContext(self, self.state)
         self._feeds = RunbookFeeds(context, self.runs_changed)
-        self._permission = Permission(context)
+        permission = Permission(context)
         values = ValuePrompts(context)
         orders = RunOrders(context, values)
         waiting = WaitingSteps(context, values, orders)
-        self._starter = RunStarter(context, waiting)
+        lists = RunbookLists(context, permission, RunStarter(context, waiting), self._read)
         self.groups = (
-            ListActions(lilfox, self),
+            ListActions(lilfox, lists),
             ColumnActions(context),
-            RunActions(context, self, self._permission, orders, waiting),
-            IncidentActions(context, self._permission),
-            CourseActions(context, self._permission),
+            RunActions(context, lists, permission, orders, waiting),
+            IncidentActions(context, permission),
+            CourseActions(context, permission),
         )
         self._drawing: Drawing | None = None
         self._due = False
@@ -166,19 +232,7 @@ class RunbookPane(Pane):
         self.state.column = STEPS
         self.repaint()
 
-    # ---- the list, as its actions and the mouse see it ----------------------------------------------------------
-
-    @property
-    def filter(self) -> str:
-        return self.state.filter
-
-    def move(self, step: int) -> None:
-        """So many rows down, or up: of the runbooks or the steps, or in what the command printed."""
-        if self.state.column == COMMAND:
-            self._read(step)
-        else:
-            self.state.move(step)
-        self.context.repaint_all()
+    # ---- what the command printed, and the mouse -----------------------------------------------------------------
 
     def _read(self, step: int) -> None:
         """Scrolls the output, and above its start the command."""
@@ -192,46 +246,6 @@ class RunbookPane(Pane):
     def _note_top(self, output: Lines) -> None:
         """Somebody reads there from now on; at the end it is followed as it grows."""
         self.state.output_top = None if output.hidden_below == 0 else output.top
-
-    def move_page(self, direction: int) -> None:
-        self.move(10 * direction)
-
-    def open_selected(self) -> None:
-        """Opens the row in a list; at the steps, and at the command, begins a run or does what waits in it."""
-        if self.state.column == LIST or self.state.shows_less(self.lilfox.room.width):
-            self.state.go_column(self.state.column + 1)
-            self.context.repaint_all()
-        else:
-            self.context.run(self._starter.begin_or_go_on, group="order", exclusive=True)
-
-    def why_not_open(self) -> Message | None:
-        return self._permission.why_not_open()
-
-    def back(self) -> None:
-        self.state.back()
-        self.context.repaint_all()
-
-    def why_not_back(self) -> Message | None:
-        return self.state.why_not_back()
-
-    def set_filter(self, text: str) -> None:
-        self.state.set_filter(text)
-        self.context.repaint_all()
-
-    def toggle_only_matching(self) -> None:
-        self.state.only_matching = not self.state.only_matching
-        self.context.repaint_all()
-
-    def select_match(self, direction: int) -> None:
-        self.state.select_match(direction)
-        self.context.repaint_all()
-
-    def copy_selected(self) -> None:
-        if (text := self.state.text_to_copy()) is not None:
-            self.lilfox.copy_text(text)
-
-    def why_not_copy(self) -> Message | None:
-        return None if self.state.text_to_copy() is not None else tr("no command is selected")
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
         place, state = event.index - event.lines.sticky, self.state

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.core.aio import Unavailable
-from lilfox_tui.core.errors import FileRefused
+from lilfox_tui.core.errors import FileRefused, PlaceGone
 from lilfox_tui.logs.files import log_file, pages
 from lilfox_tui.logs.files.local import LocalFile
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, Not, TextMatch, Within
@@ -110,7 +110,7 @@ async def test_a_place_holds_through_renaming_packing_and_copying(rotated: tuple
     assert [one.raw for one in again] == expected[-90:] + raws(console_log(9, 3, first=300))
     assert {one.raw: one.place for one in again[:90]} == names
     path.with_name("app.log.1.gz").unlink()
-    with pytest.raises(FileRefused, match="no longer belongs to app"):
+    with pytest.raises(PlaceGone, match="no longer belongs to app"):
         await source.page(AtPlace(other.place), older=False, limit=1, where=EVERYTHING)
     await source.close()
 
