@@ -40,7 +40,7 @@ class StandIn:
             NOW,
             "ok",
             "lilfox_20260329_020000 is restored, compared and in place",
-            "back to it: lilfox restore --undo lilfox_20260329_020000",
+            "to go back: lilfox restore --undo lilfox_20260329_020000",
             0,
             {
                 "set": "lilfox_20260329_020000",

@@ -100,7 +100,7 @@ async def test_prune_shows_what_goes_and_wants_the_plans_name(stand_in: StandIn)
         text = screen_text(pilot)
         assert "Remove 3 sets" in text
         assert "lilfox_20260325_020000" in text
-        assert "2 sets stay" in text
+        assert "2 sets are kept" in text
         await pilot.press(*"no", "enter")
         await until(lambda: "nothing was done: type lilfox in full, or press esc to cancel" in screen_text(pilot))
         await pilot.press("escape")
@@ -214,7 +214,7 @@ async def test_two_jobs_on_one_plan_are_not_begun(stand_in: StandIn) -> None:
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "b")
         await pilot.pause()
-        assert "backup lilfox runs now" in app.note[0]
+        assert "backup lilfox is running" in app.note[0]
 
 
 async def test_sets_are_filtered(stand_in: StandIn) -> None:

@@ -210,7 +210,7 @@ async def test_what_cannot_be_counted_is_told(tmp_path: Path, monkeypatch: pytes
     async with app.run_test(size=SIZE) as pilot:
         pane = await settled(app, pilot)
         await pilot.press("S")
-        await until(lambda: "a process that counts has ended" in screen_text(pilot))
+        await until(lambda: "a counting process has exited" in screen_text(pilot))
         assert not pane.state.busy
         assert len(messages(pane)) == 102
 

@@ -71,7 +71,7 @@ class There(Watched):
 
     def made_there(self) -> int:
         """So many parts were begun on the host."""
-        return sum("is made on near itself" in text for text in self.told("note"))
+        return sum("is created on near itself" in text for text in self.told("note"))
 
 
 def plain() -> Watched:
@@ -95,7 +95,7 @@ async def test_what_is_on_the_host_of_the_store_does_not_pass_here_to_be_stored(
     run = plain()
     outcome = await effects.backup(run, lab.request("both"))
     whole(lab, run, outcome, 3)
-    assert sum("is made on near itself" in text for text in run.told("note")) == 2
+    assert sum("is created on near itself" in text for text in run.told("note")) == 2
     (manifest,) = lab.manifests(lab.far)
     stored = sum(part.size_bytes for part in manifest.parts)
     files = next(part for part in manifest.parts if part.kind == "files")
@@ -115,7 +115,7 @@ async def test_the_manuals_format_is_made_there(lab: Near) -> None:
     whole_parts = {part.name.partition("_")[0]: part.packing for part in lab.manifests(lab.far)[0].parts}
     assert outcome.state == "ok", run.said
     assert set(whole_parts.values()) == {"gzip"}
-    assert sum("is made on near itself" in text for text in run.told("note")) == 2
+    assert sum("is created on near itself" in text for text in run.told("note")) == 2
 
 
 @pytest.mark.fault("1.14")
@@ -228,7 +228,7 @@ async def test_devices_are_left_out_as_ever(lab: Near) -> None:
     os.mkfifo(lab.uploads / "pipe")
     run = plain()
     whole(lab, run, await effects.backup(run, lab.request("files")), 1)
-    assert not any("is made on near itself" in text for text in run.told("note"))
+    assert not any("is created on near itself" in text for text in run.told("note"))
     assert any("pipe" in note for note in lab.manifests(lab.far)[0].notes)
 
 
@@ -239,7 +239,7 @@ async def test_what_is_to_be_encrypted_passes_here(lab: Near) -> None:
     outcome = await effects.backup(run, lab.request("files"))
     assert outcome.state == "ok"
     assert lab.manifests(lab.far)[0].parts[0].encrypted
-    assert not any("is made on near itself" in text for text in run.told("note"))
+    assert not any("is created on near itself" in text for text in run.told("note"))
 
 
 @pytest.mark.fault("1.14")

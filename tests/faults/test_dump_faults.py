@@ -151,7 +151,7 @@ async def test_4_a_table_that_may_not_be_read_is_named_before_and_the_dump_fails
     check = await bad(of_reader)
     assert str(check.found) == "reader is not allowed to read public.hidden, public.secret"
     assert "pg_read_all_data" in str(check.hint)
-    assert "no right to read table secret" in str(await failure(of_reader))
+    assert "no permission to read table secret" in str(await failure(of_reader))
 
 
 async def test_5_rows_that_security_hides_are_never_left_out_in_silence(server: Postgres) -> None:

@@ -179,7 +179,7 @@ async def test_a_server_that_repeats_the_request_does_not_have_our_secrets_shown
         monkeypatch.setenv("PLACE", f"http://127.0.0.1:{port}/services/T00/SECRETPART?k=QUERYPART")
         options = webhook.Options(url=SecretRef("env:PLACE"), headers={"X-Thing": SecretRef("env:KEY")})
         way = webhook.open_notifier("w", options, NotifierSetup())
-        with pytest.raises(LilFoxError, match="answers 404: Cannot POST") as caught:
+        with pytest.raises(LilFoxError, match="returns 404: Cannot POST") as caught:
             await way.tell(notice())
         await way.close()
     said = f"{caught.value} {caught.value.hint}"

@@ -105,7 +105,7 @@ async def test_30_the_dump_of_another_database_is_told_by_its_manifest(server: P
     with pytest.raises(BrokenSet, match="it is a dump of database other; its manifest says lilfox"):
         await judge_part("postgresql-custom", part, blocks(other))
     created = program(server, "pg_dump", "-C", "-d", "other").stdout
-    with pytest.raises(BrokenSet, match="it is of the database other"):
+    with pytest.raises(BrokenSet, match="it is a dump of database other"):
         await judge_part("postgresql-plain", part, blocks(created))
 
 

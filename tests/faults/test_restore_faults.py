@@ -161,7 +161,7 @@ async def test_36_roles_that_are_missing_are_named_with_the_part_that_holds_them
     into = target(options_for(other), kept.task(other_server=True))
     [said] = bad(await into.checks())
     assert "the server has no app, creator" in said
-    assert "globals.sql holds them" in said
+    assert "CREATE ROLE statements in globals.sql" in said
     other.csv("CREATE ROLE app; CREATE ROLE creator")
     await restored(options_for(other), kept.task(other_server=True))
     owners = """

@@ -248,7 +248,7 @@ def test_a_run_is_gone_on_with_by_one_and_of_the_last_that_knows_all(lab: Runboo
     kill_job(lab, second)
     assert newest_run(job) == second
     third = lab.begin(resumes=newest_run(job))
-    with pytest.raises(OrderRefused, match="done on web1 already"):
+    with pytest.raises(OrderRefused, match="already done on web1"):
         lab.run_one(third, 2)
     assert lab.run_all(third).state == "ok"
     assert (lab.on_host("web1") / "count").read_text() == "one\ntwo\n"

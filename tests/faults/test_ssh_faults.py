@@ -161,7 +161,7 @@ async def test_a_command_whose_link_was_cut_is_unknown_and_ended_at_the_next_con
     pid = int(note.read_text())
     try:
         server.kill()
-        with pytest.raises(CommandUnknown, match="went while sh ran") as unknown:
+        with pytest.raises(CommandUnknown, match="was lost while sh was running") as unknown:
             await running
         assert unknown.value.pid == pid
         assert [(lost.pid, lost.argv[0]) for lost in host.lost] == [(pid, "sh")]

@@ -224,7 +224,7 @@ async def test_two_exporters_of_one_name_are_not_added_up(tmp_path: Path) -> Non
     with prometheus(tmp_path) as server:
         fill(server, end, "web-1:9100", "web-1:9200")
         async with asked_of(server) as past:
-            with pytest.raises(LilFoxError, match=r"2 exporters may be web-1: .*web-1:9100.*web-1:9200"):
+            with pytest.raises(LilFoxError, match=r"2 exporters match web-1: .*web-1:9100.*web-1:9200"):
                 await past.chart(host(), Series("load1"), start, end, STEP_S)
             found = await past.overview(Overview(start, {"web-1": host()}, {}), ["web-1"], [])
             assert found.hosts["web-1"].summary is None

@@ -85,7 +85,7 @@ async def test_what_is_not_the_api_is_told(server: RabbitMqServer, monkeypatch: 
     monkeypatch.setenv("WRONG", "guessed-secret")
     at = f"http://127.0.0.1:{server.management}"
     wrong = rabbitmq.open_backend("q", rabbitmq.Options(url=at, user="guest", password=SecretRef("env:WRONG")), None)
-    with pytest.raises(BackendError, match="answers 401 for /api/queues") as refused:
+    with pytest.raises(BackendError, match="returns 401 for /api/queues") as refused:
         await wrong.read()
     assert "guessed" not in f"{refused.value} {refused.value.hint} {refused.value!r}"
     other = rabbitmq.Options(url=f"http://127.0.0.1:{server.prometheus}", user="guest", password=GUEST)

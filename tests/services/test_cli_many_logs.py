@@ -101,5 +101,5 @@ def test_a_log_that_may_not_be_read_is_told_and_the_others_are_printed(
             os.seteuid(user)
     told = capsys.readouterr()
     assert printed == 3, told.err
-    assert re.search(r"svc1.log on \S+ may not be read", told.err)
+    assert re.search(r"svc1.log on \S+ is not readable", told.err)
     assert '"n 0"' in told.out

@@ -99,7 +99,7 @@ def test_the_screen_is_not_written_where_no_terminal_is(stream: str, command: li
             process.kill()
             process.wait()
         told = os.read(read if stream == "stderr" else ours, 4096)
-        assert f"needs a terminal: {stream} is none".encode() in told
+        assert f"needs a terminal: {stream} is not one".encode() in told
         assert b"\x1b" not in told
     finally:
         for each in (ours, theirs, read, write):

@@ -199,7 +199,7 @@ async def test_an_api_key_is_sent_and_errors_say_what_the_server_says(
         assert len(await read(source)) == 3
         missing = {"type": "index_not_found_exception", "reason": "no such index [app-x]"}
         server.first = [Reply(404, {"error": {"root_cause": [missing], **missing}, "status": 404})] * 3
-        with pytest.raises(ServerError, match=r"answers 404: index_not_found_exception: no such index \[app-x\]"):
+        with pytest.raises(ServerError, match=r"returns 404: index_not_found_exception: no such index \[app-x\]"):
             await read(source)
 
 

@@ -175,11 +175,11 @@ async def test_what_an_alertmanager_refuses_is_said_in_its_words(tmp_path: Path)
         api = AlertmanagerApi(ApiConfig(url=server.url))
         now = datetime.now(UTC)
         try:
-            with pytest.raises(LilFoxError, match=r"answers 400: .*end time"):
+            with pytest.raises(LilFoxError, match=r"returns 400: .*end time"):
                 await api.create((SilenceMatcher("a", "b"),), now, now - timedelta(hours=1), "fox")
             with pytest.raises(UsageError, match="match every alert"):
                 await api.create((SilenceMatcher("a", ".*", is_regex=True),), now, now + timedelta(hours=1), "fox")
-            with pytest.raises(LilFoxError, match=r"answers 404|not found"):
+            with pytest.raises(LilFoxError, match=r"returns 404|not found"):
                 await api.expire("00000000-0000-0000-0000-000000000000")
             with pytest.raises(LilFoxError, match="is not the ID of a silence"):
                 await api.expire("../alerts")

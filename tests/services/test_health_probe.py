@@ -104,7 +104,7 @@ async def test_a_body_of_a_gigabyte_is_not_read() -> None:
     flood = Flood()
     check = await _check_server(flood)
     assert check.health is Health.HEALTHY
-    assert "longer than 64 KiB" in check.detail
+    assert "larger than 64 KiB" in check.detail
     assert flood.sent < 32 * 2**20
 
 

@@ -43,15 +43,15 @@ async def asked(talk: Talk, text: str = "up", **config: object) -> object:
         ),
         (page(b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}'), "native histograms"),
         (page(b"[" * 100_000), "does not respond like the Prometheus API"),
-        (page(b"no", status="401 Unauthorized"), "answers 401: no"),
-        (page(b"404 page not found", status="404 Not Found"), "answers 404"),
-        (page(b"oops", status="500 Internal Server Error"), "answers 500: oops"),
+        (page(b"no", status="401 Unauthorized"), "returns 401: no"),
+        (page(b"404 page not found", status="404 Not Found"), "returns 404"),
+        (page(b"oops", status="500 Internal Server Error"), "returns 500: oops"),
         (page(b"", status="302 Found", head="Location: http://evil.example/login\r\n"), "which is not followed"),
         (
             page(b'{"status":"error","errorType":"timeout","error":"query timed out"}', status="503 No"),
             "query timed out",
         ),
-        (page(b"password=hunter2", status="500 No"), r"answers 500: password=\*\*\*"),
+        (page(b"password=hunter2", status="500 No"), r"returns 500: password=\*\*\*"),
         (page(b"\x1f\x8bgarbage", head="Content-Encoding: gzip\r\n"), "compressed answer that is corrupt"),
     ],
 )
@@ -82,7 +82,7 @@ async def test_an_overloaded_gateway_is_asked_again(monkeypatch: pytest.MonkeyPa
 
     assert await asked(one_after_the_other) == 2.5
     assert answers == []
-    with pytest.raises(NotAnswered, match="answers 502: busy"):
+    with pytest.raises(NotAnswered, match="returns 502: busy"):
         await asked(page(b"busy", status="502 Bad Gateway"))
 
 

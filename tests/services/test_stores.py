@@ -124,7 +124,7 @@ async def test_nothing_is_published_over_what_is_there_and_then_none_of_it(store
     for name in ("a", "b", "c"):
         await store.write(name, of(name.encode()))
     (folder / "b").write_bytes(b"other")
-    with pytest.raises(StoreError, match=r"b is in .* already"):
+    with pytest.raises(StoreError, match=r"b already exists in .* and is not overwritten"):
         await store.publish(["a", "b", "c"])
     assert sorted(os.listdir(folder)) == ["a.part", "b", "b.part", "c.part"]
     assert (folder / "b").read_bytes() == b"other"

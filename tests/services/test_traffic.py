@@ -185,7 +185,7 @@ async def test_what_was_is_shown_again_when_the_screen_is_turned_back(stack: Sta
 @pytest.mark.parametrize(
     ("status", "kind", "body", "told"),
     [
-        ("404 Not Found", "text/plain", b"", "answers 404"),
+        ("404 Not Found", "text/plain", b"", "returns 404"),
         ("200 OK", "text/html", b"<!doctype html><p>hello", "an HTML page, not metrics"),
         ("200 OK", "application/json", b"{}", "no metrics"),
         ("200 OK", "text/plain", b"ok \x1b[31m[bold]", "line 1 is not a metric"),

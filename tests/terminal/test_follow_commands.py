@@ -74,7 +74,7 @@ def test_it_streams_until_it_is_stopped_and_nothing_of_it_stays(home: Path) -> N
             console.until(f"line {number} of many")
         console.until("S stops it")
         console.press("S")
-        console.until("step 2 on here only reads")
+        console.until("step 2 on here is read-only")
         assert "stopped" in console.text
         wait_for(lambda: not following(home), what="it has ended there")
         console.press("r")

@@ -112,7 +112,7 @@ def test_it_has_the_keyboard_its_size_and_ctrl_c_and_is_asked_about(home: Path) 
         console.press("0\n")
         console.until("Did it work?")
         console.press("\r")
-        console.until("step 2 on here only reads")
+        console.until("step 2 on here is read-only")
     assert [each.state for each in ends()] == ["failed", "done"]
 
 
@@ -121,7 +121,7 @@ def test_its_exit_status_tells_and_somebody_may_know_better(home: Path) -> None:
         console.press("3\n")
         console.until("it ended with 3")
         console.press("w")
-        console.until("step 2 on here only reads")
+        console.until("step 2 on here is read-only")
     (told,) = ends()
     assert (told.state, told.exit_status) == ("done", 3)
     assert "reports that it worked" in told.message
