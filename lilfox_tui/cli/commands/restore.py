@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lilfox_tui.cli.backup_request import NonEmptyValue, add_partial, add_plan, add_sources, do, settings, wish_of
+from lilfox_tui.backup.checks import status_text
+from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.plan import plan_named
+from lilfox_tui.backup.restores.retained import all_kept, all_left, chosen, kept_of, state_of
+from lilfox_tui.backup.sets.names import local_zone
+from lilfox_tui.cli.backup_request import (
+    NonEmptyValue,
+    add_partial,
+    add_plan,
+    add_sources,
+    do,
+    print_changes,
+    print_checks,
+    settings,
+    wish_of,
+)
 from lilfox_tui.cli.output import Cell, ask_line, print_json, print_line, print_table, shape, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
@@ -73,9 +88,6 @@ def kept_document(line: RetainedRow) -> dict[str, Any]:
 
 
 async def _kept_lines(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
-    from lilfox_tui.backup.context import BackupContext
-    from lilfox_tui.backup.restores.retained import all_kept, all_left
-
     if words:
         return await _chosen_kept(words, loaded)
     async with BackupContext(loaded.config) as opening:
@@ -83,18 +95,11 @@ async def _kept_lines(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
 
 
 async def _leftovers(plan: str, loaded: LoadedConfig) -> list[RetainedRow]:
-    from lilfox_tui.backup.context import BackupContext
-    from lilfox_tui.backup.plan import plan_named
-    from lilfox_tui.backup.restores.retained import all_left
-
     async with BackupContext(loaded.config) as opening:
         return await all_left(opening, [plan_named(loaded.config.backup, plan).config])
 
 
 async def _chosen_kept(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
-    from lilfox_tui.backup.context import BackupContext
-    from lilfox_tui.backup.restores.retained import chosen, kept_of
-
     async with BackupContext(loaded.config) as opening:
         return await kept_of(opening, chosen(words))
 
@@ -120,10 +125,7 @@ def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
 
 
 def _print_kept(lines: list[RetainedRow]) -> None:
-    from lilfox_tui.backup.restores.retained import state_of
-    from lilfox_tui.cli.log_sources import zone_of_reader
-
-    zone = zone_of_reader()
+    zone = local_zone()
     print_table(
         [
             shape(_kept_level(line)),
@@ -229,9 +231,7 @@ def run(args: argparse.Namespace) -> int:
 async def _show_plan(wish: BackupRequest) -> tuple[list[str], bool]:
     """Shows checks and changes to who is to decide by them (what is there is read for that); gives where it would go,
     and whether nothing forbids it."""
-    from lilfox_tui.backup.checks import status_text
     from lilfox_tui.backup.effects import looked_at
-    from lilfox_tui.cli.backup_request import print_changes, print_checks
 
     async with looked_at(wish) as (found, restore):
         print_line(_("{set}, {status}", set=found.id, status=status_text(found.status)))
