@@ -96,8 +96,6 @@ def store_options(where: str) -> Any:
 
 
 def _options(package: str, kind: str, values: Mapping[str, Any]) -> Any:
-    import msgspec
-
     made = plugins.options_of(package, kind)
     try:
         return msgspec.convert(

@@ -57,6 +57,7 @@ from lilfox_tui.incident.reducer import event_text, fold, is_open
 from lilfox_tui.incident.timeline import follow
 from lilfox_tui.jobs.listing import list_jobs
 from lilfox_tui.logs.filter.syntax import Clock
+from lilfox_tui.runbook.run.persistence import facts_of
 from lilfox_tui.runbook.run.protocol import RUN_KIND, ClientActs, RunFact, RunOpened
 
 # What the actions of ``lilfox incident`` share: which incident is meant, who writes, and whether anything may be
@@ -149,8 +150,6 @@ def run_course(args: argparse.Namespace) -> int:
 def _tell_runs(place: Path) -> None:
     """Says of which runs of the incident somebody else goes on to give the orders: a run is ordered by a program that
     stays, which this one does not."""
-    from lilfox_tui.runbook.run.persistence import facts_of
-
     for job in list_jobs():
         if job.kind != RUN_KIND or job.state != "running":
             continue

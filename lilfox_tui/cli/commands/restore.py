@@ -12,7 +12,7 @@ import msgspec
 from lilfox_tui.backup.checks import status_text
 from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.plan import plan_named
-from lilfox_tui.backup.restores.retained import all_kept, all_left, chosen, kept_of, state_of
+from lilfox_tui.backup.restores.retained import all_kept, all_left, chosen, kept_of
 from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.cli.backup_request import (
     NonEmptyValue,
@@ -134,7 +134,7 @@ def _print_kept(lines: list[RetainedRow]) -> None:
             Cell(f"{line.host}:{line.target}" if line.host else line.target),
             Cell(line.name),
             Cell(human_bytes(line.size_bytes), right=True),
-            Cell(str(state_of(line))),
+            Cell(str(line.state_text)),
         ]
         for line in lines
     )

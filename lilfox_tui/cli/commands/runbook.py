@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, no_colour, print_json, print_line, print_table, warn
 from lilfox_tui.cli.parser import load_settings
+from lilfox_tui.cli.runbook_console import RunConsole, RunPrompts, allow_first_run
 from lilfox_tui.cli.runbook_dry_run import (
     about,
     ask,
@@ -33,6 +34,7 @@ from lilfox_tui.core.i18n import _, listed, ngettext, tr
 from lilfox_tui.incident.incidents import chosen
 from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.redact import redact
+from lilfox_tui.runbook.control import begin, open_incident_for
 from lilfox_tui.runbook.library import catalogue, ordered, refuse_first_run
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Problem, Runbook, Step
@@ -43,7 +45,7 @@ from lilfox_tui.runbook.run.protocol import RunAll, UseText
 from lilfox_tui.runbook.run.state import asks, hosts_of, kind_text, runnable
 
 if TYPE_CHECKING:
-    from lilfox_tui.cli.runbook_console import Answer, RunConsole
+    from lilfox_tui.cli.runbook_console import Answer
     from lilfox_tui.config.loader import LoadedConfig
     from lilfox_tui.config.model import Config
     from lilfox_tui.runbook.model import Variable
@@ -426,8 +428,6 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
 
 
 def _allowed(args: argparse.Namespace, config: Config, runbook: Runbook) -> None:
-    from lilfox_tui.cli.runbook_console import allow_first_run
-
     allow_first_run(runbook, config.runbooks, yes=args.yes)
 
 
@@ -445,8 +445,6 @@ def _begun(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], resumes: str = ""
 ) -> str:
     """The job of the run, begun."""
-    from lilfox_tui.runbook.control import begin
-
     return begin(
         runbook,
         loaded.config,
@@ -461,16 +459,12 @@ def _begun(
 
 def _incident(words: str, runbook: Runbook) -> str:
     """The id of the incident that is named, or opened for the runbook. Raises LilFoxError."""
-    from lilfox_tui.runbook.control import open_incident_for
-
     return chosen(words).name if words != NEW else open_incident_for(runbook)
 
 
 def _attended(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], job: str, *, begun: bool
 ) -> int:
-    from lilfox_tui.cli.runbook_console import RunConsole
-
     attending = RunConsole(job, quiet=args.json, begun=begun)
     code = asyncio.run(_until_end(args, loaded, runbook, values, attending))
     if args.json:
@@ -482,8 +476,6 @@ def _attended(
 async def _until_end(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], attending: RunConsole
 ) -> int:
-    from lilfox_tui.cli.runbook_console import RunPrompts
-
     answer: Answer | None = None
     if args.yes:
         if args.recorded:
