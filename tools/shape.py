@@ -1,4 +1,4 @@
-"""The measures of the house: files, folders, classes with their bases, names.
+"""The measures of the house: files, folders, classes with their bases, names, imports in functions.
 
 ``python -m tools.shape [FOLDER]`` prints them for the package, or for any folder of Python; ``check`` fails where the
 package is past one of :data:`LIMITS`.
@@ -10,7 +10,7 @@ import ast
 import statistics
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,9 +31,19 @@ class Shape(NamedTuple):
     largest: tuple[int, str]
     deepest: tuple[int, str]
     doubles: Mapping[str, list[str]]
+    lazy: int
+    """Import statements in functions; ``tests/test_lazy_imports.py`` has the reason of each."""
 
 
-LIMITS = {"files": 400, "longest": LONGEST_MODULE, "fullest": 25, "largest": 45, "deepest": 3, "doubles": 0}
+LIMITS = {
+    "files": 400,
+    "longest": LONGEST_MODULE,
+    "fullest": 25,
+    "largest": 45,
+    "deepest": 3,
+    "doubles": 0,
+    "lazy": 140,
+}
 
 
 class _Class(NamedTuple):
@@ -62,7 +72,28 @@ def measure(root: Path) -> Shape:
         largest=largest,
         deepest=deepest,
         doubles={name: places for name, places in sorted(by_name.items()) if len(places) > 1},
+        lazy=sum(len(list(_in_functions(path))) for path in paths),
     )
+
+
+def lazy_imports(path: Path) -> Iterator[str]:
+    """The modules that the functions of a file import. Where a package of ours gives several modules
+    (``from lilfox_tui.jobs import listing``) it is those."""
+    for node in _in_functions(path):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif node.module is not None and (PACKAGE.parent / node.module.replace(".", "/") / "__init__.py").exists():
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif node.module is not None:
+            yield node.module
+
+
+def _in_functions(path: Path) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Each import statement in a function, once however deep it stands."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    found = {id(node): node for function in functions for node in ast.walk(function)}
+    yield from (node for node in found.values() if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 def _named(root: Path, path: Path) -> str:
@@ -119,6 +150,7 @@ def troubles(shape: Shape) -> list[str]:
         "largest": shape.largest,
         "deepest": shape.deepest,
         "doubles": (len(shape.doubles), ", ".join(shape.doubles)),
+        "lazy": (shape.lazy, ""),
     }
     return [
         f"{name}: {count}, at most {LIMITS[name]}  {where}".rstrip()
@@ -146,6 +178,7 @@ def main(argv: list[str]) -> int:
     ):
         print(f"{title:<36} {count:>7,}  {where}")
     print(f"class names in two or more modules   {len(shape.doubles):>7,}  {', '.join(shape.doubles)}")
+    print(f"imports in functions                 {shape.lazy:>7,}")
     return 0
 
 

@@ -41,6 +41,7 @@ from lilfox_tui.alerts.storage import (
     DatabaseDamaged,
     DatabaseNotWritable,
     EvaluationLock,
+    state_folder,
 )
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.aio import Feed
@@ -49,6 +50,7 @@ from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.core.maintenance import windows
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Labels
+from lilfox_tui.promql.query import EmbeddedEngine, QueryEngine
 from lilfox_tui.scrape.labels import ms_of
 from lilfox_tui.scrape.store import SeriesSource
 
@@ -447,3 +449,18 @@ class AlertEngine:
         self._thread.shutdown(wait=True)
         self._saved.database.close()
         self._lock.release()
+
+
+def open_engine(
+    config: Config,
+    source: SeriesSource,
+    config_file: Path | None,
+    folder: Path | None,
+    ring: Callable[[Notification], None] | None,
+) -> tuple[AlertEngine, QueryEngine]:
+    """The engine of the configuration in ``config_file``, and what answers PromQL over its series. ``folder`` is where
+    state is kept, None for the place of that configuration. Blocks. Raises LilFoxError."""
+    base = Path() if config_file is None else config_file.absolute().parent
+    kept = folder or state_folder(config_file)
+    engine = AlertEngine(config, source, folder=kept, base=base, setting=NotifierSetup(ring))
+    return engine, EmbeddedEngine(engine.series)

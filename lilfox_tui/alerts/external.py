@@ -27,7 +27,7 @@ from lilfox_tui.alerts.model import (
     worst_first,
 )
 from lilfox_tui.alerts.silences import check_silence, matchers_of, would_silence
-from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock, state_folder
 from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.core.aio import Feed, Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError, NotEvaluated
@@ -420,10 +420,11 @@ def open_others(
     return ExternalAlerts(prometheus, told), prometheus
 
 
-def kept_alerts(folder: Path | None) -> Ready[Alerts] | Unavailable:
-    """What the LilFox that evaluates has kept in ``folder``. Not known where none evaluates now: rules want to be
-    looked at again and again. Blocks."""
+def kept_alerts(folder: Path | None, config_file: Path | None = None) -> Ready[Alerts] | Unavailable:
+    """What the LilFox that evaluates has kept in ``folder`` (None: the place of the configuration in ``config_file``).
+    Not known where none evaluates now: rules want to be looked at again and again. Blocks."""
     now = datetime.now(UTC)
+    folder = folder or state_folder(config_file)
     path = None if folder is None else folder / DATABASE
     hint = tr("run lilfox monitor, or keep the screen open: rules need continuous evaluation")
     if path is None or not path.exists():

@@ -114,6 +114,16 @@ class Alert(Struct, frozen=True, gc=False):
         return next((text for name in SAYING if (text := known.get(name, ""))), "")
 
     @property
+    def is_firing(self) -> bool:
+        """Whether its state is firing. Asked by modules that import nothing of alerts for the first frame."""
+        return self.state is AlertState.FIRING
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether its state is resolved."""
+        return self.state is AlertState.RESOLVED
+
+    @property
     def urgency(self) -> int:
         """How bad its ``severity`` is; what is not known, or not said, is between a warning and what is critical."""
         return _URGENCY.get(self.severity.lower(), _URGENCY_UNKNOWN)
@@ -197,6 +207,16 @@ class Alerts(Struct, frozen=True):
     def blind(self) -> bool:
         """Whether an alert may be missing, or not be told: a rule fails, a file is broken, a notifier is away."""
         return any(each.blind for each in self.troubles) or any(rule.error is not None for rule in self.rules)
+
+    @property
+    def firing(self) -> int:
+        """How many fire, silenced ones not among them."""
+        return self.count(AlertState.FIRING)
+
+    @property
+    def pending(self) -> int:
+        """How many are pending, silenced ones not among them."""
+        return self.count(AlertState.PENDING)
 
     def count(self, state: AlertState) -> int:
         """How many alerts are in that state, silenced ones not among them."""

@@ -17,6 +17,7 @@ from lilfox_tui.config.yaml_nodes import Findings, Node, parse, quoted
 from lilfox_tui.core.errors import ConfigError, LilFoxError
 from lilfox_tui.core.i18n import _, tr
 from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.query import parse as parse_query
 from lilfox_tui.scrape.labels import NAME
 from lilfox_tui.scrape.prometheus_yaml import DIALECT, Fields, PrometheusNodes, read_text
 
@@ -308,8 +309,6 @@ class _RuleFileParser:
                 self.wrong(line, _("{name} is not a valid label name", name=quoted(label)), rule)
 
     def query(self, expression: str, line: int, rule: str) -> Query:
-        from lilfox_tui.promql.query import parse as parse_query
-
         if not expression:
             self.wrong(line, _("expr is missing"), rule)
             return parse_query(_STAND_IN)

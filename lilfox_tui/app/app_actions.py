@@ -11,7 +11,7 @@ from lilfox_tui.app.changes import change_rows
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
-from lilfox_tui.app.dialogs.reader import Reader
+from lilfox_tui.app.dialogs.reader import Reader, help_rows
 from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, RUNBOOK, Navigation
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES
@@ -163,8 +163,6 @@ class PaletteActions(_Everywhere):
 
     @action("help", "question_mark", tr("help"), tr("all keys"), footer=7)
     def show_help(self) -> None:
-        from lilfox_tui.app.dialogs.reader import help_rows
-
         self._app.push_screen(Reader(help_rows(self._navigation.actions, self._app.glyphs)))
 
 
@@ -236,17 +234,16 @@ class DemoActions(_Everywhere):
             self._app.run_worker(self._set_fault(chosen), group="fault")
 
     async def _set_fault(self, chosen: str) -> None:
-        from lilfox_tui.demo.control_socket import FAULTS_OF, HEALED
-
         name, _colon, kind = chosen.partition(":")
         if self._app.demo is None:
             return
+        what = self._app.demo.targets[name].get(kind)
         try:
-            await (self._app.demo.heal(name) if kind == HEALED else self._app.demo.fault(name, kind))
+            await (self._app.demo.heal(name) if what is None else self._app.demo.fault(name, kind))
         except LilFoxError as error:
             self._app.tell(error)
         else:
-            self._app.tell(tr("{name}: {what}", name=name, what=FAULTS_OF[name].get(kind, tr("recovered"))))
+            self._app.tell(tr("{name}: {what}", name=name, what=what or tr("recovered")))
 
 
 class ConsoleActions(_Everywhere):

@@ -23,7 +23,7 @@ from textual.widgets import Input
 from textual.worker import WorkerFailed
 
 from lilfox_tui.app.actions import Action
-from lilfox_tui.app.dialogs.messages import Dialog
+from lilfox_tui.app.dialogs.messages import ConfirmDialog, Dialog
 from lilfox_tui.app.rendering.draw import Glyphs, Palette, Row
 from lilfox_tui.app.textual_internals import BackgroundScreen, ChangedCells, Keyboard
 from lilfox_tui.app.widgets import CommandLine, Lines
@@ -239,8 +239,6 @@ class Console(App[None], inherit_bindings=False):
 
     async def confirm(self, title: str, rows: Sequence[Row], word: str) -> bool:
         """Whether ``word`` was typed under what ``rows`` say."""
-        from lilfox_tui.app.dialogs.messages import ConfirmDialog
-
         return await self.push_screen_wait(ConfirmDialog(title, rows, word))
 
     def copy_text(self, text: str) -> None:

@@ -9,13 +9,11 @@ from msgspec import Struct
 
 from lilfox_tui.app.rendering.draw import Row
 from lilfox_tui.core.aio import Ready
-from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.text import clean
 from lilfox_tui.monitor.model import Overview
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert
-    from lilfox_tui.runbook.model import Runbook
 
 
 class Selected(NamedTuple):
@@ -44,8 +42,6 @@ def text_of_rows(rows: Iterable[Row]) -> str:
 
 
 _SEVERITIES = {3: "SEV-2", 2: "SEV-3", 1: "SEV-3", 0: "SEV-4"}
-_CALLED = {"service": ("job",), "host": ("instance",)}
-"""Labels that tell the same as a variable of another name."""
 
 
 class Cause(Struct, frozen=True):
@@ -76,31 +72,10 @@ def firing_alerts(overview: Overview | None) -> tuple[Alert, ...]:
     """Those that fire, the worst first."""
     if overview is None or not isinstance(overview.alerts, Ready):
         return ()
-    from lilfox_tui.alerts.model import AlertState
-
-    found = [each for each in overview.alerts.value.alerts if each.state is AlertState.FIRING]
+    found = [each for each in overview.alerts.value.alerts if each.is_firing]
     return tuple(sorted(found, key=lambda each: -each.urgency))
 
 
 def firing_names(overview: Overview | None) -> tuple[str, ...]:
     """The names of those, each once."""
     return tuple(dict.fromkeys(each.name for each in firing_alerts(overview)))
-
-
-def values_from(cause: Cause, runbook: Runbook) -> dict[str, str]:
-    """Of variables that have no value by themselves and are called as one of its labels, the label's value, where the
-    variable's type admits it."""
-    from lilfox_tui.hosts.addresses import Denied
-    from lilfox_tui.runbook.run.variables import check_value
-
-    found: dict[str, str] = {}
-    for variable in runbook.variables:
-        names = (variable.name, *_CALLED.get(variable.name, ()))
-        text = next((cause.labels[name] for name in names if name in cause.labels), None)
-        if text is None or variable.default is not None or variable.type == "secret":
-            continue
-        try:
-            found[variable.name] = check_value(variable, text, denied=Denied())
-        except LilFoxError:
-            continue
-    return found

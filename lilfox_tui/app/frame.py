@@ -84,9 +84,7 @@ def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
         return [Piece(f"   {glyphs.alert} " + (_("alerts unknown") if width >= NARROW else "?"), "degraded")]
     if not isinstance(overview.alerts, Ready):
         return []
-    from lilfox_tui.alerts.model import AlertState
-
-    firing, pending = (overview.alerts.value.count(state) for state in (AlertState.FIRING, AlertState.PENDING))
+    firing, pending = overview.alerts.value.firing, overview.alerts.value.pending
     pieces = []
     if firing:
         pieces.append(_("{count} firing", count=firing) if width >= NARROW else str(firing))

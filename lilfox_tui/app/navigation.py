@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
-from lilfox_tui.app.actions import Action, ActionGroup, actions_of, bound_actions, rebound
+from lilfox_tui.app.actions import Action, ActionGroup, bound_actions, rebound
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.core.i18n import Message, tr
@@ -23,11 +23,14 @@ METRICS, LOGS, BACKUP, RUNBOOK = 0, 1, 2, 3
 
 
 class Tab(Struct, frozen=True):
-    """A pane's title, its module below ``app.panes``, and the name of its class there."""
+    """A pane's title, its module below ``app.panes``, and the name of its class there. ``own`` are the ids of its
+    actions beside those of ListActions: keys of the configuration are checked by them, without an
+    import of the panes that are not shown."""
 
     title: Message
     module: str
     name: str
+    own: tuple[str, ...]
 
     def load(self) -> type[Pane]:
         """The class of the pane, imported now."""
@@ -36,11 +39,27 @@ class Tab(Struct, frozen=True):
 
 
 TABS = (
-    Tab(tr("Metrics"), "metrics", "MetricsPane"),
-    Tab(tr("Logs"), "logs", "LogsPane"),
-    Tab(tr("Backup"), "backup", "BackupPane"),
-    Tab(tr("Runbook"), "runbook", "RunbookPane"),
-)
+    Tab(
+        tr("Metrics"), "metrics", "MetricsPane",
+        ("logs", "window", "zoom", "sort", "reconnect", "trust", "shell", "targets", "query", "explain", "acknowledge",
+         "unacknowledge", "silence", "silences", "runbook", "evidence"),
+    ),
+    Tab(
+        tr("Logs"), "logs", "LogsPane",
+        ("level", "level-lower", "keep", "drop", "trace", "mark", "next-mark", "jump", "follow", "times", "wrap",
+         "fold", "right", "left", "line-start", "sources", "retry", "statistics", "patterns", "save", "evidence"),
+    ),
+    Tab(
+        tr("Backup"), "backup", "BackupPane",
+        ("other-list", "read-again", "output", "cancel", "backup", "prune", "restore", "verify", "drill", "undo",
+         "kept", "settle"),
+    ),
+    Tab(
+        tr("Runbook"), "runbook", "RunbookPane",
+        ("other-list", "zoom", "follow", "terminal", "by-hand", "retry", "stop", "skip", "undo", "end-run", "note",
+         "decide", "moment", "call", "evidence", "incident", "take-over", "hand-over", "export"),
+    ),
+)  # fmt: skip
 
 
 class Navigation:
@@ -92,9 +111,8 @@ class Navigation:
         """Collects the actions of the pane that is shown and binds their keys. Raises ConfigError where the config's
         keys cannot be used."""
         own = (*self.pane.actions(), *(each for group in self.groups for each in bound_actions(group)))
-        keys = self._app.config.keys  # only where there are any, all panes are looked at
-        elsewhere = [each.id for tab in TABS for each in actions_of(tab.load())] if keys else ()
-        self.actions = rebound(own, keys, elsewhere)
+        elsewhere = [each for tab in TABS for each in tab.own]
+        self.actions = rebound(own, self._app.config.keys, elsewhere)
 
     def bind_keys(self) -> None:
         """Binds what is not bound yet: Textual keeps all that a key was ever bound to, and looks through it."""

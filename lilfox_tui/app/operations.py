@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lilfox_tui.app.console import Console
+from lilfox_tui.app.dialogs.job_output import JobOutput
+from lilfox_tui.app.dialogs.messages import AskDialog
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
 from lilfox_tui.app.rows.job_words import kind_text
@@ -22,9 +24,11 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, ngettext, tr
 from lilfox_tui.core.text import clean, fit, human_bytes, human_duration
 from lilfox_tui.hosts.addresses import own_addresses_here
+from lilfox_tui.jobs import listing, start
 from lilfox_tui.metrics.model import ProcessUsage
 from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, View
-from lilfox_tui.operations.addresses import ban_operation, bans, check_ban, unban_operation, why_never
+from lilfox_tui.operations.addresses import addresses_in, ban_operation, bans, check_ban, unban_operation, why_never
+from lilfox_tui.operations.job import request_of as request_of_operation
 from lilfox_tui.operations.model import (
     Operation,
     Signal,
@@ -85,9 +89,7 @@ def host_config(app: Console, name: str) -> HostConfig:
 
 def made_by_job(app: Console, operation: Operation) -> Chosen:
     """An operation on a host."""
-    from lilfox_tui.operations.job import request_of
-
-    return Chosen(operation, request_of(operation, app.monitor.backups.config_path))
+    return Chosen(operation, request_of_operation(operation, app.monitor.backups.config_path))
 
 
 async def one_of(app: Console, title: str, choices: Sequence[Choice]) -> str | None:
@@ -106,9 +108,6 @@ async def carry_out(app: Console, act: Act) -> None:
     chosen = await act.choose(app)
     if chosen is None or not await _confirmed(app, chosen.operation):
         return
-    from lilfox_tui.app.dialogs.job_output import JobOutput
-    from lilfox_tui.jobs import listing, start
-
     job = await asyncio.to_thread(start.start, chosen.request)
     found = await asyncio.to_thread(listing.find_job, job)
     zone = datetime.now().astimezone().tzinfo
@@ -121,8 +120,6 @@ async def _confirmed(app: Console, operation: Operation) -> bool:
     title = operation.title[:1].upper() + operation.title[1:]
     if operation.confirm:
         return await app.confirm(title, rows, operation.confirm)
-    from lilfox_tui.app.dialogs.messages import AskDialog
-
     return await app.push_screen_wait(AskDialog(title, rows, does=kind_text(operation.kind), stays=_("go back")))
 
 
@@ -149,10 +146,11 @@ TIMES_S = (600, 3600, 6 * 3600, 24 * 3600)
 _NAME = 42
 
 
-def ban_acts(app: Console, addresses: Sequence[str], first: str | None) -> list[Act]:
-    """Bans of ``addresses``; ``first`` is the host that is offered first, None where nothing tells of one."""
+def ban_acts(app: Console, texts: Iterable[str], first: str | None) -> list[Act]:
+    """Bans of the addresses in the first of ``texts`` that has some; ``first`` is the host that is offered first, None
+    where nothing tells of one."""
     acts = []
-    for each in addresses:
+    for each in next(filter(None, map(addresses_in, texts)), []):
         why: Message | str | None
         try:
             why = why_never(app.config, each, tuple(own_addresses_here()))

@@ -172,25 +172,23 @@ class EvidenceActions(ActionGroup):
         evidence = await selected.read()
         folder = await asyncio.to_thread(current_folder)
         if folder is not None:
-            await self._keep(folder.name, evidence)
+            await self._keep(evidence, folder.name)
             return
 
         def take(title: str) -> None:
-            self._context.run(self._open_and_keep(title.strip() or selected.title, evidence), group="evidence")
+            self._context.run(self._keep(evidence, title=title.strip() or selected.title), group="evidence")
 
         title = fit(selected.title, _TITLE_SHOWN).rstrip()
         prompt = _("no open incident: enter opens one, esc cancels; title: {title}", title=title)
         self._app.ask_line(prompt, "", take, live=False)
 
-    async def _open_and_keep(self, title: str, evidence: Selected) -> None:
-        from lilfox_tui.incident.incidents import open_incident
+    async def _keep(self, evidence: Selected, incident: str = "", *, title: str = "") -> None:
+        """Keeps it in the incident of that id; without one, in one called ``title`` that is
+        opened where none is open by then."""
+        from lilfox_tui.incident.incidents import keep_evidence, open_incident
 
-        incident = await asyncio.to_thread(open_incident, title, unless_open=True)
-        await self._keep(incident.id, evidence)
-
-    async def _keep(self, incident: str, evidence: Selected) -> None:
-        from lilfox_tui.incident.incidents import keep_evidence
-
+        if not incident:
+            incident = (await asyncio.to_thread(open_incident, title, unless_open=True)).id
         await asyncio.to_thread(keep_evidence, incident, evidence.name, evidence.data, evidence.text)
         self._app.monitor.incidents.look_again()
         self._app.tell(tr("{incident}: saved as evidence: {what}", incident=incident, what=evidence.text))

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +23,7 @@ from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import language_from_locale, set_language, tr
 from lilfox_tui.core.paths import config_file, state_path
 from lilfox_tui.monitor.changes import ChangeLog, seen_file
+from lilfox_tui.monitor.model import this_machine
 from lilfox_tui.monitor.monitor import Monitor
 from lilfox_tui.monitor.watchers import scrape
 
@@ -97,9 +98,8 @@ def run_demo(arguments: argparse.Namespace) -> int:
     """Opens the app on the stand-in stack, which ends with it; returns the exit code."""
 
     async def on_the_stack() -> int:
-        from lilfox_tui.demo.control_socket import parse_fault
+        from lilfox_tui.demo.control_socket import SERVICES, parse_fault
         from lilfox_tui.demo.stack import Stack
-        from lilfox_tui.monitor.model import this_machine
 
         faults = [parse_fault(text) for text in arguments.fault or ()]
         importing = asyncio.create_task(asyncio.to_thread(_import_for_demo))  # while the services come up
@@ -108,7 +108,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
             arguments.config = str(stack.write_config(this_machine()))
             with _state_in(stack.state_dir):
                 app = build_app(_load(arguments), arguments, stack)
-                starting = asyncio.create_task(_complete(app, stack, faults))
+                starting = asyncio.create_task(_complete(app, stack, faults, SERVICES))
                 try:
                     return await _run_app(app)
                 finally:
@@ -122,18 +122,16 @@ def _import_for_demo() -> None:
         import_module(f"lilfox_tui.{name}")
 
 
-async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, str]]) -> None:
+async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, str]], services: Collection[str]) -> None:
     """Starts the demo's database once the screen is there, then makes ill what the command line names."""
-    from lilfox_tui.demo.control_socket import SERVICES
-
     try:
         for name, kind in faults:
-            if name in SERVICES:
+            if name in services:
                 await stack.fault(name, kind)
         await asyncio.sleep(scrape.AFTER_FIRST_FRAME_S)
         await stack.start_database()
         for name, kind in faults:
-            if name not in SERVICES:
+            if name not in services:
                 await stack.fault(name, kind)
     except LilFoxError as error:
         app.tell(error)

@@ -17,6 +17,8 @@ from contextlib import ExitStack, aclosing, closing
 from types import TracebackType
 from typing import IO, Any, Protocol, cast
 
+import pyrage
+import zstandard
 from msgspec import Struct
 
 from lilfox_tui.backup.sets.model import Packing
@@ -125,8 +127,6 @@ class Readable(Protocol):
 def compressing(packing: Packing, source: Readable) -> Readable:
     """``source`` compressed."""
     if packing == "zstd":
-        import zstandard
-
         compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
         return compressor.stream_reader(cast("IO[bytes]", source), read_size=BLOCK)
     return _Deflating(source) if packing == "gzip" else source
@@ -141,8 +141,6 @@ def decompressing(packing: Packing, source: Readable) -> Readable:
 
 class _Unzstd:
     def __init__(self, source: Readable) -> None:
-        import zstandard
-
         self._wrong = zstandard.ZstdError
         decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
         self._reader = decompressor.stream_reader(cast("IO[bytes]", source), read_size=BLOCK, read_across_frames=True)
@@ -275,8 +273,6 @@ class _Remembering:
 
 def encrypting(source: Readable, recipients: Sequence[str]) -> Crypt:
     """``source`` encrypted with age. Raises NotReady for a recipient that is none."""
-    import pyrage
-
     try:
         keys = [pyrage.x25519.Recipient.from_str(each) for each in recipients]
     except pyrage.RecipientError as error:
@@ -287,8 +283,6 @@ def encrypting(source: Readable, recipients: Sequence[str]) -> Crypt:
 def decrypting(source: Readable, identity: str) -> Crypt:
     """``source`` decrypted with age; ``identity`` is the key, or a file as age-keygen writes it. Reading raises
     BrokenSet, and NotReady for a key that does not open it."""
-    import pyrage
-
     keys = [line for line in identity.splitlines() if line.startswith(_KEY)]
     try:
         key = pyrage.x25519.Identity.from_str(keys[0].strip() if keys else identity.strip())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
+from difflib import get_close_matches
 
 from msgspec import Struct
 
@@ -187,8 +188,6 @@ def _nearest(before: BackupSet | None, after: BackupSet | None, zone: tzinfo) ->
 
 
 def _unknown(words: str, sets: Sequence[BackupSet]) -> UsageError:
-    from difflib import get_close_matches
-
     near = get_close_matches(words, [found.id for found in sets], n=1)
     if near:
         return UsageError(tr("no set is named {words}", words=_quoted(words)), tr("did you mean {word}?", word=near[0]))

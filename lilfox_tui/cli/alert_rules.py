@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lilfox_tui.alerts.lint import KnownSeries
+from lilfox_tui.alerts.lint import KnownSeries, lint
+from lilfox_tui.alerts.rules import read_rules, stamp_of
+from lilfox_tui.alerts.unit_test_runner import run_unit_tests
 from lilfox_tui.cli.output import print_json, print_line, print_text, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.query_engine import opened
@@ -21,6 +23,7 @@ from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.core.errors import ConfigError, LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, _, ngettext, tr
 from lilfox_tui.monitor.scrape_once import scrape_once
+from lilfox_tui.monitor.watchers.alert import with_rules_of_prometheus
 from lilfox_tui.promql.value import PROMETHEUS_3
 from lilfox_tui.scrape.exposition import BadPage, Exposition
 from lilfox_tui.scrape.labels import NAME, LabelList, LabelSet, Matcher
@@ -65,9 +68,6 @@ def run_lint(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("alerts-lint")
         return 0
-    from lilfox_tui.alerts.lint import lint
-    from lilfox_tui.alerts.rules import read_rules
-
     loaded = load_settings(args)
     paths = args.rule_files or _configured(loaded)
     files: dict[Path, RuleFile] = {}
@@ -89,9 +89,6 @@ def run_lint(args: argparse.Namespace) -> int:
 
 def _configured(loaded: LoadedConfig) -> list[Path]:
     """The rule files of the configuration. Raises LilFoxError where there are none."""
-    from lilfox_tui.alerts.rules import stamp_of
-    from lilfox_tui.monitor.watchers.alert import with_rules_of_prometheus
-
     patterns = with_rules_of_prometheus(loaded.config).rules
     if not patterns:
         raise UsageError(tr("no rule file given"), tr("for example: lilfox alerts lint rules/*.yml"))
@@ -119,8 +116,6 @@ def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> KnownSeries | Non
 
 def _known(pages: Sequence[Path]) -> KnownSeries:
     """The series of saved pages. Raises LilFoxError where one cannot be read."""
-    from lilfox_tui.alerts.lint import KnownSeries
-
     saved = SavedPages()
     for path in pages:
         try:
@@ -199,8 +194,6 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_test(args: argparse.Namespace) -> int:
     """Prints what was not as expected; 0 where all was, 1 otherwise."""
-    from lilfox_tui.alerts.unit_test_runner import run_unit_tests
-
     good = True
     for path in args.test_files:
         verdict = run_unit_tests(path, prometheus2=args.prometheus2)

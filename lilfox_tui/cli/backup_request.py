@@ -8,18 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.backup.plan import PlanArguments
+from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.options import PostgresqlOptions
+from lilfox_tui.backup.plan import BackupRequest, PlanArguments, request_of
 from lilfox_tui.backup.source import lost_text
+from lilfox_tui.backup.store import NotReady
+from lilfox_tui.cli.job_output import follow_job
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, shape
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.core.errors import NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, tr
+from lilfox_tui.jobs.listing import find_job
+from lilfox_tui.jobs.start import start
 from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.checks import Check
-    from lilfox_tui.backup.plan import BackupRequest, RequestKind
+    from lilfox_tui.backup.plan import RequestKind
     from lilfox_tui.backup.restores.restore import Restore
     from lilfox_tui.config.loader import LoadedConfig
     from lilfox_tui.config.model import BackupConfig
@@ -41,10 +47,8 @@ def print_preflight(request: BackupRequest) -> int:
 
 
 async def _preflight(request: BackupRequest) -> int:
-    from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.effects import opened
     from lilfox_tui.backup.run import preflight
-    from lilfox_tui.backup.store import NotReady
 
     config, plan = opened(request)
     async with BackupContext(config) as context:
@@ -175,8 +179,6 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def request_from(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | None = None) -> BackupRequest:
     """The request in ``args``, of the plan named or meant, or of the one that the words make. Raises UsageError."""
-    from lilfox_tui.backup.plan import BackupRequest
-
     name = _plan_meant(args, loaded.config.backup) if plan is None else plan
     return BackupRequest(
         config=None if loaded.path is None else str(Path(loaded.path).absolute()),
@@ -218,7 +220,6 @@ def _arguments(args: argparse.Namespace, backup: BackupConfig) -> PlanArguments:
 def _without_password(url: str) -> str:
     """The URL as it is, unless it cannot be used: what a job was asked for is kept."""
     if url:
-        from lilfox_tui.backup.options import PostgresqlOptions
         from lilfox_tui.backup.sources.postgresql import connection_of
 
         connection_of(PostgresqlOptions(url=url))
@@ -264,11 +265,6 @@ def settings(args: argparse.Namespace) -> LoadedConfig:
 
 def do(kind: RequestKind, request: BackupRequest, *, quiet: bool = False) -> tuple[int, dict[str, Any]]:
     """Starts what is asked for as a job and follows it; gives its exit code and result."""
-    from lilfox_tui.backup.plan import request_of
-    from lilfox_tui.cli.job_output import follow_job
-    from lilfox_tui.jobs.listing import find_job
-    from lilfox_tui.jobs.start import start
-
     job = start(request_of(kind, request))
     code = follow_job(job, quiet=quiet)
     return code, find_job(job).result

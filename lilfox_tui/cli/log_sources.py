@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import tzinfo
 from pathlib import Path
 
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
@@ -13,8 +12,12 @@ from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
-from lilfox_tui.logs.source import LogSource
+from lilfox_tui.logs.files.log_file_set import is_pattern, literal
+from lilfox_tui.logs.source import LogSource, find_logs, open_logs
+from lilfox_tui.logs.sources.file import Options
+from lilfox_tui.logs.sources.stdin import Options as StdinOptions
 from lilfox_tui.monitor.model import this_machine
+from lilfox_tui.runbook.run.gate import let_argv_through
 
 STDIN = "-"
 
@@ -25,9 +28,6 @@ async def open_sources(
 ) -> AsyncIterator[list[LogSource]]:
     """The sources that ``words`` name (all when there are none) on ``host`` (None: wherever they are); closed
     afterwards. ``zone`` is the IANA name of that of files' times without an offset. Raises UsageError, HostError."""
-    from lilfox_tui.logs.source import open_logs
-    from lilfox_tui.runbook.run.gate import let_argv_through
-
     hosts = _Hosts(config)
     sources: list[LogSource] = []
     try:
@@ -36,13 +36,6 @@ async def open_sources(
     finally:
         await asyncio.gather(*(source.close() for source in sources))
         await hosts.close()
-
-
-def zone_of_reader() -> tzinfo:
-    """This machine's time zone."""
-    from lilfox_tui.logs.source import zone_of
-
-    return zone_of("")
 
 
 class _Hosts:
@@ -76,8 +69,6 @@ async def _named(
     if not words:
         if configured:
             return configured
-        from lilfox_tui.logs.source import find_logs
-
         found = await find_logs(hosts.of(host), host)
         if not found:
             raise UsageError(
@@ -87,8 +78,6 @@ async def _named(
     if STDIN in words:
         if len(words) > 1:
             raise UsageError(tr("- (standard input) cannot be combined with other sources"))
-        from lilfox_tui.logs.sources.stdin import Options as StdinOptions
-
         return {STDIN: StdinOptions(kind="stdin", zone=zone)}
     logs: dict[str, LogConfig] = {}
     for word in dict.fromkeys(words):
@@ -101,9 +90,6 @@ async def _named(
 
 def _file(word: str, host: str | None, zone: str, known: Sequence[str]) -> LogConfig:
     """That file and no other: not those that rotation has made of it. A pattern: the files that it fits."""
-    from lilfox_tui.logs.files.log_file_set import is_pattern, literal
-    from lilfox_tui.logs.sources.file import Options
-
     is_file = host is None and Path(word).exists()
     if host is None and "/" not in word and not is_file and not is_pattern(word):
         raise UsageError(

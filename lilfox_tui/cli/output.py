@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from msgspec import Struct
 
+from lilfox_tui.core.crash import write_crash
 from lilfox_tui.core.errors import ConfigError, LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.core.text import cell_width, clean, fit
@@ -191,8 +192,6 @@ def exit_code_of(run: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        from lilfox_tui.core.crash import write_crash
-
         where = write_crash(error)
         warn(tr("lilfox: this is a bug in LilFox: {kind}", kind=type(error).__name__))
         if where is not None:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from lilfox_tui.cli.output import Cell
+from lilfox_tui.cli.output import Cell, print_json, print_table, warn
 from lilfox_tui.config.model import ApiConfig, Config
 from lilfox_tui.core.errors import LilFoxError, UsageError
-from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.core.text import time_at
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.hosts.open import open_host
+from lilfox_tui.logs.filter.syntax import Clock
+from lilfox_tui.logs.source import zone_of
 from lilfox_tui.monitor.scrape_once import ScrapeResult, scrape_once
-from lilfox_tui.promql.query import Query, looks_elsewhere, ranges_ms, within
+from lilfox_tui.promql.errors import QueryError
+from lilfox_tui.promql.query import Query, looks_elsewhere, parse, ranges_ms, within
 from lilfox_tui.promql.remote import RemoteEngine
 from lilfox_tui.promql.value import Line, Matrix, Value, Vector
 from lilfox_tui.scrape.labels import NAME, matches, ms_of, time_of
 from lilfox_tui.scrape.store import SeriesStore
 
+STEPS = 60
+"""Numbers of a range where no step is asked for."""
 LOOK_S = 5.0
 """How long is scraped for a query that needs a past."""
 LONGEST_LOOK_S = 300.0
@@ -31,6 +37,72 @@ _OF_HOSTS = ("cpu_usage_percent", "memory_usage_percent")
 _OF_HOSTS_PREFIX = "lilfox_"
 
 Say = Callable[[str], None]
+
+
+async def answer(args: argparse.Namespace, config: Config, config_file: Path | None) -> int:
+    """Prints the answer to ``args``; gives the exit code. Raises LilFoxError."""
+    notes: list[str | Message] = []
+    troubles: list[Message] = []
+    api = external(config, args.prometheus)
+    try:
+        if api is not None:
+            value = await _remote(args, config, api, notes)
+        else:
+            value, told, troubles = await _here(args, config, config_file)
+            notes += told
+    except QueryError as error:
+        raise UsageError(str(error), error.hint) from None
+    notes += troubles
+    for note in notes:
+        warn(note)
+    if args.json:
+        print_json(answer_document(args.expression, value, [str(note) for note in notes]))
+    else:
+        table = list(answer_rows(value, zone_of("")))
+        print_table(table)
+        if not table:
+            warn(_("no series"))
+    return 3 if troubles else 0
+
+
+async def _remote(args: argparse.Namespace, config: Config, api: ApiConfig, notes: list[str | Message]) -> Value:
+    at = _moment(args.at)
+    engine, host = opened(config, api, notes.append)
+    try:
+        if args.range is None:
+            return await engine.instant(args.expression, at)
+        return Matrix(await engine.range(args.expression, at - timedelta(seconds=args.range), at, _step_s(args)))
+    finally:
+        await engine.close()
+        if host is not None:
+            await host.close()
+
+
+async def _here(
+    args: argparse.Namespace, config: Config, config_file: Path | None
+) -> tuple[Value, list[Message], list[Message]]:
+    if args.at is not None:
+        raise UsageError(
+            tr("no history without a Prometheus: --at cannot be evaluated"),
+            tr("Use --prometheus URL, or set prometheus: in the configuration."),
+        )
+    query = parse(args.expression)
+    return await answer_here(config, config_file, query, range_s=args.range, step_s=_step_s(args))
+
+
+def _step_s(args: argparse.Namespace) -> float:
+    step_s: float = args.step or max((args.range or 0.0) / STEPS, 0.001)
+    return step_s
+
+
+def _moment(text: str | None) -> datetime:
+    """The time that ``--at`` is. Raises UsageError."""
+    now = datetime.now(UTC)
+    if text is None:
+        return now
+    since_us = Clock(now, zone_of("")).between(text, "").since_us
+    assert since_us is not None
+    return datetime.fromtimestamp(since_us / 1_000_000, UTC)
 
 
 def external(config: Config, url: str | None) -> ApiConfig | None:

@@ -34,7 +34,6 @@ from lilfox_tui.runbook.control import (
 from lilfox_tui.runbook.library import allow, first_run, refuse_first_run
 from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run import output, persistence
-from lilfox_tui.runbook.run.dispatcher import half_done
 from lilfox_tui.runbook.run.gate import asks_with, kind_with, refuse_unknown
 from lilfox_tui.runbook.run.protocol import (
     ByHand,
@@ -58,7 +57,7 @@ from lilfox_tui.runbook.run.protocol import (
     decode_facts,
     send,
 )
-from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.reducer import RunReducer, half_done
 from lilfox_tui.runbook.run.state import RunState, Turn, WaitingFor, asks, kind_text
 from lilfox_tui.runbook.run.variables import marked, shown
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lilfox_tui.cli.output import ask_line, print_error, print_json, print_line, warn
 from lilfox_tui.config.model import Config, SecretRef, refuse_change
+from lilfox_tui.config.secrets import resolve
 from lilfox_tui.core.errors import LilFoxError, NotAllowed, UsageError
 from lilfox_tui.core.i18n import _, clauses, listed, tr
 from lilfox_tui.core.text import cell_width, fit
@@ -19,7 +20,7 @@ from lilfox_tui.redact import redact
 from lilfox_tui.runbook.bash.launcher import UnsetVariables
 from lilfox_tui.runbook.model import Command, Kind, Runbook, Variable
 from lilfox_tui.runbook.run import output
-from lilfox_tui.runbook.run.gate import READS, kind_with, let_through, words
+from lilfox_tui.runbook.run.gate import READS, kind_with, let_through, offered, words
 from lilfox_tui.runbook.run.state import CommandResult, RunState, hosts_of, kind_text
 from lilfox_tui.runbook.run.variables import ValueChoice, check_value, described, fill, is_number, marked, shown
 
@@ -64,8 +65,6 @@ def given(runbook: Runbook, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 async def _resolved(reference: str) -> str:
-    from lilfox_tui.config.secrets import resolve
-
     try:
         return await resolve(SecretRef(reference))
     except LilFoxError as error:
@@ -105,8 +104,6 @@ async def offers(config: Config, variable: Variable, hosts: tuple[str, ...]) -> 
     """What the variable's ``from:`` offers on the first of ``hosts``; why nothing can be offered is told."""
     if not variable.from_ or variable.type == "secret":
         return ()
-    from lilfox_tui.runbook.run.gate import offered
-
     warn(tr("{name}: querying the choices", name=variable.name))
     try:
         return await offered(config, variable, hosts)

@@ -315,8 +315,6 @@ def _outside(shape: types.Type, value: Any, about: str) -> str:
 
 
 def _outside_text(shape: types.StrType, value: str, about: str) -> str:
-    import re
-
     if shape.max_length is not None and len(value) > shape.max_length:
         return _("longer than {limit} characters; shorten it", limit=shape.max_length)
     if shape.min_length is not None and len(value) < shape.min_length:

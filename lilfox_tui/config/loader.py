@@ -7,20 +7,15 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from lilfox_tui.config.model import Config, SecretRef
-from lilfox_tui.config.yaml_nodes import Findings
 from lilfox_tui.core import files, paths
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.core.i18n import _, tr
-
-if TYPE_CHECKING:
-    from lilfox_tui.config.yaml_nodes import Node
-
 
 # The text of the configuration file, read only where nobody else can have written it (``core/files.py``).
 
@@ -107,13 +102,13 @@ def from_text(text: str, name: str) -> Config:
     """The configuration in ``text``; ``name`` is what problems call the file. Raises ConfigError."""
     from lilfox_tui.config import checks
     from lilfox_tui.config.convert import to_struct
-    from lilfox_tui.config.yaml_nodes import parse
+    from lilfox_tui.config.yaml_nodes import Findings, keys_of, parse
 
     findings = Findings(name)
     root = parse(text, findings)
     config = to_struct(Config, root, findings)
     options = checks.collector_options(config.collectors, findings)
-    hosts = _keys_of(root, "hosts")
+    hosts = keys_of(root, "hosts")
     logs = checks.log_options(config.logs, hosts, findings)
     notifiers = checks.notifier_options(config.notifiers, findings)
     backends = checks.backend_options(config.backends, hosts, findings)
@@ -125,14 +120,6 @@ def from_text(text: str, name: str) -> Config:
     return msgspec.structs.replace(
         config, collectors=options, logs=logs, notifiers=notifiers, backends=backends, backup=backup
     )
-
-
-def _keys_of(root: Node | None, section: str) -> tuple[str, ...]:
-    from lilfox_tui.config.yaml_nodes import MapNode
-
-    entries = root.entries if isinstance(root, MapNode) else ()
-    found = next((value for key, value in entries if key.text == section), None)
-    return tuple(key.text for key, _value in found.entries) if isinstance(found, MapNode) else ()
 
 
 def _warnings(config: Config, path: Path, readable: bool, environ: Mapping[str, str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import yaml
 from msgspec import inspect as types
 
 from lilfox_tui.config.checks import SOURCES, STORES
@@ -122,8 +123,6 @@ def _of_scalar(shape: types.Type) -> dict[str, Any]:
 
 def show(config: Config) -> str:
     """The effective configuration as YAML that the loader reads back. Of secrets it has the references only."""
-    import yaml
-
     return str(yaml.safe_dump(plain(config), allow_unicode=True, sort_keys=False, width=120))
 
 

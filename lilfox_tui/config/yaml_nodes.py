@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import yaml
 from msgspec import Struct, field
 
 from lilfox_tui.core.i18n import _, listed
@@ -137,8 +138,6 @@ def parse(text: str, findings: Findings, dialect: Dialect = OWN) -> Node | None:
     """The one document of ``text``; None when it is empty or its form is broken (then ``findings`` says how)."""
     if not dialect.tab_indents and _has_tab_indents(text, findings):
         return None
-    import yaml
-
     loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     events = yaml.parse(text, Loader=loader)
     try:
@@ -174,8 +173,6 @@ class _NodeBuilder(Struct):
     anchors: dict[str, Node | None] = field(default_factory=dict)
 
     def document(self) -> Node | None:
-        import yaml
-
         node: Node | None = None
         for event in self.events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -191,8 +188,6 @@ class _NodeBuilder(Struct):
         raise UnreadableYaml
 
     def node(self, event: Any, depth: int) -> Node:
-        import yaml
-
         line = event.start_mark.line + 1
         if depth > MAX_DEPTH:
             self.stop(event, _("nested deeper than {limit} levels; nothing here needs that", limit=MAX_DEPTH))
@@ -224,16 +219,12 @@ class _NodeBuilder(Struct):
         return node
 
     def sequence(self, line: int, depth: int) -> ListNode:
-        import yaml
-
         items: list[Node] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             items.append(self.node(event, depth + 1))
         return ListNode(tuple(items), line, 1 + sum(item.size for item in items))
 
     def mapping(self, line: int, depth: int) -> MapNode:
-        import yaml
-
         entries: dict[str, tuple[ScalarNode, Node]] = {}
         size = 1
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
@@ -249,3 +240,10 @@ class _NodeBuilder(Struct):
             else:
                 entries[key.text] = (key, value)
         return MapNode(tuple(entries.values()), line, size)
+
+
+def keys_of(root: Node | None, section: str) -> tuple[str, ...]:
+    """The keys of a section at the top of a document; none where it is no mapping."""
+    entries = root.entries if isinstance(root, MapNode) else ()
+    found = next((value for key, value in entries if key.text == section), None)
+    return tuple(key.text for key, _value in found.entries) if isinstance(found, MapNode) else ()

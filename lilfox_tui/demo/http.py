@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import fcntl
 import os
 import shutil
@@ -150,8 +151,6 @@ def at_parents_end(number: signal.Signals) -> Callable[[], None]:
     process becomes another user's."""
     if sys.platform != "linux":
         return lambda: None
-    import ctypes
-
     libc = ctypes.CDLL(None, use_errno=True)
     return lambda: libc.prctl(_PR_SET_PDEATHSIG, number)
 

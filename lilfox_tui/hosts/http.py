@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from lilfox_tui.config.secrets import revealed_text
 from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.files import refuse
 from lilfox_tui.core.i18n import Message, listed, tr
 from lilfox_tui.core.text import human_bytes
 from lilfox_tui.hosts.base import CONNECT_AT_LEAST_S, Host
@@ -460,10 +461,6 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
     """What ``tls`` asks for; reads the trusted certificates, so call it in a thread. Raises LilFoxError."""
-    import ssl
-
-    from lilfox_tui.core.files import refuse
-
     for file in filter(None, (tls.ca_file, tls.cert_file, tls.key_file)):
         refuse(Path(file))
     try:

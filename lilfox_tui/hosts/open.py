@@ -8,6 +8,7 @@ from lilfox_tui.config.model import HostConfig, SshConfig
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host, OfferedKey
+from lilfox_tui.hosts.local import LocalHost
 
 
 def open_host(
@@ -20,8 +21,6 @@ def open_host(
 ) -> Host:
     """The host, not connected yet. ``dials`` bounds how many connections are opened at once; share it among hosts."""
     if config.local:
-        from lilfox_tui.hosts.local import LocalHost
-
         return LocalHost(name, config)
     from lilfox_tui.hosts.ssh.host import SshHost
 

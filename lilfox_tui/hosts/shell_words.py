@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from lilfox_tui.config.model import SecretRef
+from lilfox_tui.config.secrets import resolve
 
 # Scripts of our own and what they print: the start line of a command, the end line of a loop's answer.
 
@@ -224,8 +225,6 @@ def quiet_complaint(status: int | None, stdout: bytes, stderr: bytes) -> bytes:
 
 async def secret(ref: SecretRef) -> str:
     """What ``ref`` points at, read now."""
-    from lilfox_tui.config.secrets import resolve  # only when a secret is used
-
     return await resolve(ref)
 
 

@@ -52,6 +52,7 @@ from lilfox_tui.incident.timeline import (
     read_head_hash,
     sync_folder,
 )
+from lilfox_tui.redact import redact
 
 # Incidents as everybody else has them: opened, written to, read, taken over, closed.
 #
@@ -294,8 +295,6 @@ def _masked_bytes(data: bytes) -> bytes:
     try:
         return masked(data.decode("utf-8")).encode("utf-8")
     except UnicodeDecodeError:
-        from lilfox_tui.redact import redact
-
         return redact(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from msgspec.structs import replace
 
+from lilfox_tui.core.crash import fault_of
 from lilfox_tui.core.errors import ConfigError, LilFoxError
 from lilfox_tui.core.i18n import _, set_language, tr
 from lilfox_tui.core.paths import modes, user_name
@@ -330,8 +332,6 @@ def _failed(error: BaseException, run: RecordedRun) -> Outcome:
             for problem in error.problems:
                 run.say(problem, "bad")
         return Outcome("failed", str(error.message), str(error.hint), error.exit_code)
-    from lilfox_tui.core.crash import fault_of
-
     return Outcome("failed", str(fault_of(error)), "", 1)
 
 
@@ -361,8 +361,6 @@ async def _until_end(effect: Effect, request: JobRequest, run: RecordedRun, aske
 
 def _effect(entry: str, package: str) -> Effect:
     """The function that ``entry`` names; of ``package`` alone, whatever stands on the disk."""
-    import importlib
-
     module, _colon, name = entry.partition(":")
     if not module.startswith(f"{package}."):
         raise LilFoxError(_("{entry}: not an effect of LilFox", entry=entry))

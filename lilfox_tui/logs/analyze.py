@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, S
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, suppress
 from datetime import UTC
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -33,7 +33,7 @@ from lilfox_tui.logs.count_process import (
     message,
 )
 from lilfox_tui.logs.files.local import LocalFile
-from lilfox_tui.logs.files.log_file import LogFile
+from lilfox_tui.logs.files.log_file import HasLocalFiles, LogFile
 from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, Filter, of_source, span
 from lilfox_tui.logs.record import FORMATS, LogRecord, load_format
 from lilfox_tui.logs.source import AtBeginning, AtEnd, LogSource, RecordPage, SourceNotice, SourceStatus, Start
@@ -112,17 +112,6 @@ _START = "import sys; sys.path.append(sys.argv[1]); from lilfox_tui.logs.count_p
 Progress = Callable[[int, int], None]
 """Is told how many bytes of how many are counted."""
 A = TypeVar("A", bound=CountAnswer)
-
-
-@runtime_checkable
-class HasLocalFiles(Protocol):
-    """A source whose records are those of files of this machine."""
-
-    name: str
-
-    async def local_files(self) -> Sequence[LogFile] | None:
-        """The files, open until the source is closed; None when they are elsewhere. Raises LilFoxError."""
-        ...
 
 
 class Analysis(Struct, frozen=True):

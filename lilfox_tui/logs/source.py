@@ -11,6 +11,7 @@ from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeAlias, cast, runtime_checkable
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -251,8 +252,6 @@ def open_log(config: Config, name: str, log: LogConfig, host_of: HostOf, gate: G
 
 def zone_of(name: str) -> tzinfo:
     """The time zone of that IANA name (checked by the loader); this machine's for ""."""
-    from zoneinfo import ZoneInfo
-
     name = name or os.environ.get("TZ", "").lstrip(":") or _here()
     try:
         return ZoneInfo(name)

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
@@ -23,12 +23,14 @@ from lilfox_tui.metrics.collector import (
     HostAnswer,
     HostSource,
     LocalSource,
-    PsutilSource,
     has_proc,
     load_collectors,
     read_text,
 )
 from lilfox_tui.metrics.model import HostSnapshot, MalformedOutput, ProcessUsage, Sample, Series, silent_after_s
+
+if TYPE_CHECKING:
+    from lilfox_tui.metrics.psutil_source import PsutilSource
 
 # The processes of the host that is looked at: CPU shares from two readings, the busiest first.
 
@@ -319,6 +321,15 @@ _APART_S = 0.25
 _NAMES_S = 1.0
 
 
+def _without_proc() -> PsutilSource | None:
+    """What reads this machine where it has no /proc (macOS, BSD)."""
+    if has_proc():
+        return None
+    from lilfox_tui.metrics.psutil_source import PsutilSource
+
+    return PsutilSource()
+
+
 class Sampler:
     """Samples ``host`` every ``period_s``; ``options`` maps a collector's kind to its Options, or False for off.
 
@@ -338,7 +349,7 @@ class Sampler:
         collectors = load_collectors(options)
         self._readings = Readings(host.name, collectors, period_s)
         self._local = isinstance(host, LocalHost)
-        self._without_proc = PsutilSource() if self._local and not has_proc() else None
+        self._without_proc = _without_proc() if self._local else None
         self._source = LocalSource(host, collectors) if self._local else HostSource(host, collectors)
         self._naming: asyncio.Future[Mapping[str, str]] | None = None
         self._heard_s: float | None = None

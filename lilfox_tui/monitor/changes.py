@@ -17,6 +17,7 @@ import msgspec
 from lilfox_tui.core.aio import Pending, Ready, Unavailable
 from lilfox_tui.core.files import replace_file
 from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.core.paths import state_dir
 from lilfox_tui.core.text import human_duration
 from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.model import HostView, Overview, PlanView, StatusChange, View
@@ -240,8 +241,6 @@ def _load(path: Path | None) -> dict[str, KnownState]:
 
 def seen_file() -> Path | None:
     """Where the last known state is kept; None where there is no state folder to be had."""
-    from lilfox_tui.core.paths import state_dir
-
     try:
         return state_dir() / "seen.json"
     except (OSError, RuntimeError):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from lilfox_tui.backup.sets.model import Status
 from lilfox_tui.config.model import RecoveryConfig
 from lilfox_tui.core.aio import Pending, Ready, State, Unavailable
 from lilfox_tui.core.errors import NotEvaluated
@@ -172,8 +173,6 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
 
 def _by_state(views: Sequence[tuple[Labels, PlanView]]) -> list[tuple[Labels, float]]:
     """Each state is told, also with 0: an alert is to see it come."""
-    from lilfox_tui.backup.sets.model import Status
-
     return [
         ((*labels, ("state", state.value)), float(sum(found.status == state for found in view.sets)))
         for labels, view in views

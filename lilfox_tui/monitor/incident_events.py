@@ -8,14 +8,15 @@ twice is told twice. What is so already by the last entry about it is not told a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from lilfox_tui.alerts.model import Alert, AlertState, worst_first
-from lilfox_tui.incident.incidents import open_incident, read_timeline
+from lilfox_tui.alerts.model import Alert, Alerts, AlertState, worst_first
+from lilfox_tui.core.aio import Feed, Ready, State
+from lilfox_tui.incident.incidents import append_in, current_folder, open_incident, read_timeline
 from lilfox_tui.incident.model import (
     AlertChanged,
     IncidentError,
@@ -25,8 +26,10 @@ from lilfox_tui.incident.model import (
     incidents_in,
     own_path,
 )
-from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import StatusChange
+from lilfox_tui.incident.reducer import fold
+from lilfox_tui.incident.timeline import TimelineReader
+from lilfox_tui.metrics.model import Labels, Level
+from lilfox_tui.monitor.model import IncidentView, StatusChange
 
 SAME_WITHIN = timedelta(seconds=60)
 """Two who watch notice the same within so long: they ask at other times and wait for as many failures each."""
@@ -163,3 +166,101 @@ def open_for_alert(alert: Alert) -> Path:
 def _same_alert(told: AlertChanged, alert: Alert, labels: dict[str, str]) -> bool:
     since = alert.fired_at or alert.active_at
     return told.name == alert.name and told.labels == labels and abs(told.since - since) <= _SAME_FIRING_WITHIN
+
+
+# What is written into the incident that is open, and what is shown of it.
+
+
+WRITTEN_BY = "lilfox"
+
+
+class IncidentFollower:
+    """Writes into the current incident what alerts and the hosts and services that are watched go through, and
+    publishes in ``feed`` what it holds. The arguments are those of ``watchers.incident.IncidentWatch``."""
+
+    def __init__(
+        self,
+        feed: Feed[IncidentView],
+        alerts: Callable[[], State[Alerts] | None],
+        changed: Callable[[], None],
+        opened_by: Sequence[str],
+    ) -> None:
+        self._feed, self._alerts, self._changed, self._opened_by = feed, alerts, changed, opened_by
+        self.folder: Path | None = None
+        """That of the current incident."""
+        self._closed: set[tuple[Labels, datetime | None]] = set()
+        """Alerts, with when they fired, whose incident somebody has closed."""
+        self._reader: TimelineReader | None = None
+        self._entries: tuple[TimelineEntry, ...] = ()
+        self._noticing: EventDedup | None = None
+        self._told: set[str] = set()
+        """What was written of alerts already; whoever else watches writes each once, too."""
+
+    def look(self, happened: Sequence[StatusChange] = ()) -> None:
+        """Looks once: writes what alerts did and what ``happened``, reads what is new, publishes where something is.
+        Blocks."""
+        folder = current_folder() or self._opened()
+        if folder != self.folder or self._feed.value is None:
+            self.folder, self._entries, self._told = folder, (), set()
+            self._reader, self._noticing = None if folder is None else TimelineReader(folder), EventDedup()
+            if folder is None or self._feed.value is None:
+                self._feed.publish(IncidentView(datetime.now(UTC)))
+            self._changed()
+        if folder is None or self._reader is None:
+            return
+        self._record(folder)
+        if self._reader.grown() and (new := self._reader.read()):
+            self._entries = (*self._entries, *new)
+            incident = fold(self._entries, folder)
+            self._feed.publish(IncidentView(datetime.now(UTC), incident, self._entries))
+        self._notice(folder, happened)  # with what others wrote until now
+
+    def _opened(self) -> Path | None:
+        """An incident for an alert that fires, where one is to be opened."""
+        state = self._alerts() if self._opened_by else None
+        if not isinstance(state, Ready):
+            return None
+        for alert in alerts_that_open(state.value.alerts, self._opened_by):
+            key = alert.labels, alert.fired_at
+            if key in self._closed:
+                continue
+            if not already_recorded(alert):
+                return open_for_alert(alert)
+            self._closed.add(key)
+        return None
+
+    def _record(self, folder: Path) -> None:
+        state = self._alerts()
+        if not isinstance(state, Ready):
+            return
+        opened = self._entries[0].at if self._entries else None
+        for once, what in _changes(state.value.alerts):
+            if once in self._told:
+                continue
+            over = what.state == "resolved" and (opened is None or what.since < opened)
+            if not over:  # what was over before it was opened is none of it
+                append_in(folder, what, by=WRITTEN_BY, once=once)
+            self._told.add(once)
+
+    def _notice(self, folder: Path, happened: Sequence[StatusChange]) -> None:
+        if self._noticing is None or not self._entries:
+            return
+        entries = list(self._entries)
+        for change in self._noticing.new(happened, entries[0].at):
+            if not self._noticing.told(change, entries):
+                entries.append(append_in(folder, event_of(change), by=WRITTEN_BY, once=once_of(change, entries)))
+                self._noticing.claim(entries[-1])
+
+
+def _changes(alerts: Iterable[Alert]) -> Iterator[tuple[str, AlertChanged]]:
+    """What each alert is now, with a key that stays the same as long as it is. What people do with it is written by
+    what they do it with (``alerts/silences.py``)."""
+    for alert in alerts:
+        if alert.fired_at is None:
+            continue
+        state: Literal["firing", "resolved"] = "resolved" if alert.is_resolved else "firing"
+        since = alert.fired_at if alert.resolved_at is None else alert.resolved_at
+        labels = {name: value for name, value in alert.labels if name != "alertname"}
+        summary = dict(alert.annotations).get("summary", "")
+        what = AlertChanged(name=alert.name, labels=labels, state=state, since=since, summary=summary)
+        yield f"alert {alert.labels} {state} {since.isoformat()}", what

@@ -21,7 +21,7 @@ from lilfox_tui.core.crash import fault_of
 from lilfox_tui.core.errors import HostError, HostUnreachable, LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.hosts.open import open_host
+from lilfox_tui.hosts.open import open_host, trust
 from lilfox_tui.hosts.ssh.openssh import shell_argv
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import Health, HealthCheck, HostSnapshot, Level, ServiceState
@@ -184,8 +184,6 @@ class Monitor:
 
     async def trust(self, name: str, fingerprint: str) -> None:
         """Trusts the key that a host shows, if it still has this fingerprint. Raises KeyError, HostError."""
-        from lilfox_tui.hosts.open import trust
-
         await trust(name, self._hosts[name].config, self.config.ssh, fingerprint)
 
     def shell_argv(self, name: str) -> list[str]:

@@ -23,7 +23,7 @@ from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.monitor.model import watched_hosts, watched_services
 from lilfox_tui.monitor.series import HostSeries
 from lilfox_tui.monitor.watchers.host import HostWatch
-from lilfox_tui.monitor.watchers.scrape import target_of
+from lilfox_tui.monitor.watchers.scraped_service import target_of
 from lilfox_tui.monitor.watchers.service import ServiceWatch
 from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file
 from lilfox_tui.scrape.scraper import NotMetrics, Scraper

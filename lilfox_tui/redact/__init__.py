@@ -63,9 +63,8 @@ def _sequence() -> re.Pattern[str]:
 
 def _masked(text: str) -> str:
     from lilfox_tui.redact import named, shapes, spoken
-    from lilfox_tui.redact import named as manifests
 
-    for masked in (manifests.masked_manifest, shapes.masked, spoken.masked, named.masked):
+    for masked in (named.masked_manifest, shapes.masked, spoken.masked, named.masked):
         text = masked(text, _in_small_letters(text))
     return text
 

@@ -36,8 +36,7 @@ from lilfox_tui.runbook.run.protocol import (
     send,
     this_client,
 )
-from lilfox_tui.runbook.run.reducer import RunReducer
-from lilfox_tui.runbook.run.runner import FenceCarryover
+from lilfox_tui.runbook.run.reducer import FenceCarryover, RunReducer
 from lilfox_tui.runbook.run.state import Turn
 from lilfox_tui.runbook.run.variables import fill
 

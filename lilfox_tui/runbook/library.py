@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -73,6 +74,15 @@ def files_of(path: Path) -> Iterator[Path]:
                 if found > _AT_MOST:
                     return
                 yield Path(folder) / name
+
+
+def stamps(folders: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
+    """Of every file there: its size and when it was changed."""
+    for folder in folders:
+        for path in files_of(Path(folder)):
+            with suppress(OSError):
+                about = path.stat()
+                yield str(path), about.st_size, about.st_mtime_ns
 
 
 # Files of runbooks that nobody chose for this machine: the first run of one is asked.

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeVar, cast, overload
 
+import re2
 from msgspec import Struct
 
 from lilfox_tui.core.errors import UsageError
@@ -171,8 +172,6 @@ def full_match(pattern: str) -> Callable[[str], bool]:
 @lru_cache(maxsize=1024)
 def anchored_pattern(pattern: str) -> re.Pattern[str]:
     """``pattern`` compiled by RE2, to be used with ``fullmatch``. Raises UsageError with what RE2 does not take."""
-    import re2
-
     options = re2.Options()
     options.log_errors = False
     options.dot_nl = True

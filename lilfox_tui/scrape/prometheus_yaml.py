@@ -13,6 +13,7 @@ from msgspec import Struct
 from lilfox_tui.config.convert import is_null
 from lilfox_tui.config.yaml_nodes import Dialect, Findings, KeyPath, ListNode, MapNode, Node, ScalarNode, quoted, rather
 from lilfox_tui.core.errors import ConfigError
+from lilfox_tui.core.files import content, opened
 from lilfox_tui.core.i18n import _
 from lilfox_tui.scrape.labels import parse_duration
 
@@ -22,8 +23,6 @@ MAX_BYTES = 8 * 1024 * 1024
 def read_text(path: Path, *, trusted: bool) -> str:
     """A regular file's text; ``trusted``: something follows from it, so nobody else may be able to write it. Raises
     ConfigError as ``file:line: what``, NotTrusted."""
-    from lilfox_tui.core.files import content, opened
-
     try:
         with opened(path, trusted=trusted) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):

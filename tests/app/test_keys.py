@@ -16,9 +16,10 @@ from lilfox_tui.app import console
 from lilfox_tui.app.actions import Action, actions_of, key_name, key_text, rebound
 from lilfox_tui.app.app import LilFoxApp
 from lilfox_tui.app.dialogs.messages import Dialog
-from lilfox_tui.app.navigation import TABS
+from lilfox_tui.app.navigation import TABS, Tab
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.panes.metrics.pane import MetricsPane
+from lilfox_tui.app.shared_actions import ListActions
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.errors import ConfigError, HostKeyUnknown, HostUnreachable
 from lilfox_tui.core.i18n import tr
@@ -46,6 +47,12 @@ OF_PANES = [(tab.load(), each) for tab in TABS for each in (*actions_of(tab.load
 def test_no_key_does_two_things(pane: type[Pane]) -> None:
     keys = [key for each in (*actions_of(pane), *actions_of(LilFoxApp)) for key in each.keys]
     assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.module)
+def test_the_actions_of_a_pane_are_known_before_it_is_imported(tab: Tab) -> None:
+    of_lists = {each.id for each in actions_of(ListActions)}
+    assert {each.id for each in actions_of(tab.load())} - of_lists == set(tab.own)
 
 
 def test_what_has_one_name_in_two_panes_has_one_key() -> None:

@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote_plus, urlsplit
 
+import re2
 from msgspec import Struct
 
 from lilfox_tui.alerts.template.go_format import PLAIN, shown, sprint, sprintf, sprintln, struct_text
@@ -245,8 +246,6 @@ _GO_WORDS = {
 
 @lru_cache(maxsize=64)
 def _compiled(pattern: str) -> Any:
-    import re2
-
     options = re2.Options()
     options.log_errors = False
     try:

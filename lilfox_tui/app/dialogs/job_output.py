@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
+from msgspec.structs import replace
 from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -84,8 +85,6 @@ class JobOutput(Dialog[None]):
     def _head(self) -> list[Row]:
         ended, job = self._log.ended, self._job
         if ended is not None:
-            from msgspec.structs import replace
-
             job = replace(job, state=ended.state, message=ended.message, hint=ended.hint, ended=ended.at)
         width = self.app.size.width
         parts = self._log.progress or job.progress

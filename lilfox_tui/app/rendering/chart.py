@@ -13,9 +13,16 @@ from lilfox_tui.core.text import cell_width, fit
 from lilfox_tui.metrics.history import Point
 
 AXIS_WIDTH = 6
+CHART_COLUMNS = 120
+"""More are hard to tell apart."""
 _NEXT_TO_NOTHING, _BEYOND_ALL = 1e-300, 1e300
 Values = Sequence[float | None]
 """One value a column, oldest first; None where nothing is known."""
+
+
+def chart_columns(width: int) -> int:
+    """How many columns the chart of a page that wide has."""
+    return max(1, min(width - 2, CHART_COLUMNS + AXIS_WIDTH + 1) - AXIS_WIDTH - 1)
 
 
 def in_columns(points: Sequence[Point], start: datetime, end: datetime, columns: int) -> Values:

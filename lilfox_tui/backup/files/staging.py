@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from lilfox_tui.backup.files.archive import TarOutcome, archive, created
 from lilfox_tui.backup.source import Renames, Settled, Standing, Swap, standing_of
@@ -154,8 +155,6 @@ def before_name(name: str, stamp: str) -> str:
 def _shortened(name: str, suffix: str) -> str:
     if len(name.encode()) + len(suffix) <= _LONGEST:
         return name + suffix
-    from hashlib import sha256
-
     mark = "-" + sha256(name.encode()).hexdigest()[:8]
     room = _LONGEST - len(suffix) - len(mark)
     return name.encode()[:room].decode("utf-8", "ignore") + mark + suffix

@@ -38,6 +38,23 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
     reason: Message | str = ""
     """Why it would not be let go now; empty when it would be."""
 
+    @property
+    def state_text(self) -> Message:
+        """What lies under that name, in words."""
+        if self.there is None:
+            return tr("unknown: {reason}", reason=self.reason)
+        if not self.there:
+            return tr("gone: the restore cannot be undone")
+        if self.restored is None:
+            what = tr("left by a drill or restore that did not finish")
+        elif self.restored.stage == "aside":
+            what = tr("left by an interrupted restore that was set aside")
+        elif self.restored.stage == "undone":
+            what = tr("data of a restore that was undone")
+        else:
+            what = tr("the previous data")
+        return tr("{what}; cannot be removed: {reason}", what=what, reason=self.reason) if str(self.reason) else what
+
 
 async def all_kept(context: BackupContext) -> list[RetainedRow]:
     """Of all restores that are known, newest first: what is there, and what should be and is not."""
@@ -126,23 +143,6 @@ def names_of(restored: Restored) -> tuple[str, ...]:
 def is_let_go(restored: Restored) -> bool:
     """Whether it cannot be undone because what was there before was let go, or was begun to be."""
     return restored.stage in ("forgetting", "forgotten")
-
-
-def state_of(line: RetainedRow) -> Message:
-    """What lies under that name, in words."""
-    if line.there is None:
-        return tr("unknown: {reason}", reason=line.reason)
-    if not line.there:
-        return tr("gone: the restore cannot be undone")
-    if line.restored is None:
-        what = tr("left by a drill or restore that did not finish")
-    elif line.restored.stage == "aside":
-        what = tr("left by an interrupted restore that was set aside")
-    elif line.restored.stage == "undone":
-        what = tr("data of a restore that was undone")
-    else:
-        what = tr("the previous data")
-    return tr("{what}; cannot be removed: {reason}", what=what, reason=line.reason) if str(line.reason) else what
 
 
 async def forget(run: Run, context: BackupContext, restored: Restored) -> list[str]:

@@ -14,6 +14,7 @@ from lilfox_tui.backup.sets.model import Packing
 from lilfox_tui.backup.store import StoreError
 from lilfox_tui.core.i18n import listed, tr
 from lilfox_tui.core.text import clean
+from lilfox_tui.logs.source import zone_of
 
 # Names of sets and of their files, both ways.
 #
@@ -63,8 +64,6 @@ class FileName(Struct, frozen=True, kw_only=True):
 
 def local_zone() -> tzinfo:
     """The zone of the times in names: this machine's."""
-    from lilfox_tui.logs.source import zone_of
-
     return zone_of("")
 
 

@@ -62,11 +62,13 @@ from lilfox_tui.backup.source import (
     Swap,
 )
 from lilfox_tui.backup.store import BackupError, BrokenSet
+from lilfox_tui.config.model import HostConfig
 from lilfox_tui.core.crash import phase
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, listed, ntr, tr
 from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.local import LocalHost
 
 # What a restore of databases or of a table keeps beside what is in place, and how that is let go.
 #
@@ -246,9 +248,6 @@ async def _of_archive(blocks: AsyncIterator[bytes], said: ManifestPart) -> dict[
 
 async def _decoded(blocks: AsyncIterator[bytes]) -> DatabaseDetail:
     """An archive without a manifest, decoded by this machine's pg_restore."""
-    from lilfox_tui.config.model import HostConfig
-    from lilfox_tui.hosts.local import LocalHost
-
     host = LocalHost("localhost", HostConfig(local=True))
     try:
         head = await decode_custom(host, await find_clients(host), blocks)

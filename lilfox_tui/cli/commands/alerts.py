@@ -5,12 +5,32 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import pwd
+import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.delivery import open_notifier
+from lilfox_tui.alerts.engine import alerts_from_storage
+from lilfox_tui.alerts.model import Alert, AlertState, Trouble
+from lilfox_tui.alerts.notification_plan import with_external_labels
+from lilfox_tui.alerts.notifier import Notification, NotifierSetup, summary
+from lilfox_tui.alerts.silences import (
+    acknowledge,
+    check_silence,
+    expire,
+    format_matchers,
+    parse_matchers,
+    silence,
+    unacknowledge,
+    would_silence,
+)
+from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, EvaluationLock, Outbox, state_folder
 from lilfox_tui.cli.alert_rules import add_lint_arguments, add_test_arguments, run_lint, run_test
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, warn
@@ -23,9 +43,7 @@ from lilfox_tui.metrics.model import Level
 from lilfox_tui.monitor.export_sections import alert_document
 
 if TYPE_CHECKING:
-    from lilfox_tui.alerts.model import Alert, Alerts, Event, SilenceMatcher
-    from lilfox_tui.alerts.notifier import Notification
-    from lilfox_tui.alerts.storage import AlertStorage
+    from lilfox_tui.alerts.model import Alerts, Event, SilenceMatcher
     from lilfox_tui.config.model import Config, NotifierConfig
 
 
@@ -36,8 +54,6 @@ if TYPE_CHECKING:
 def saved_state(args: argparse.Namespace, *, changes: bool = False) -> Iterator[AlertStorage]:
     """The state of the configuration that ``args`` names. Raises LilFoxError where there is none, and NotAllowed where
     the block ``changes`` it and nothing may be changed."""
-    from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, AlertStorage, state_folder
-
     loaded = load_settings(args)
     if changes and loaded.config.read_only:
         raise NotAllowed(tr("read_only: alerts cannot be changed"), tr("leave out --read-only"))
@@ -57,12 +73,6 @@ def saved_state(args: argparse.Namespace, *, changes: bool = False) -> Iterator[
 
 def alerts_now(saved: AlertStorage) -> Alerts:
     """What is known now; says so where nobody evaluates any more."""
-    from msgspec.structs import replace
-
-    from lilfox_tui.alerts.engine import alerts_from_storage
-    from lilfox_tui.alerts.model import Trouble
-    from lilfox_tui.alerts.storage import EvaluationLock
-
     now = datetime.now(UTC)
     folder = None if saved.database.path is None else Path(saved.database.path).parent
     lock = EvaluationLock(folder)
@@ -78,16 +88,12 @@ def alerts_now(saved: AlertStorage) -> Alerts:
 
 def matchers_of(words: Sequence[str]) -> tuple[SilenceMatcher, ...]:
     """Matchers from the command line; a word without an operator is an alert's name. Raises UsageError."""
-    from lilfox_tui.alerts.silences import parse_matchers
-
     full = [word if any(op in word for op in "=~!") else f'alertname="{word}"' for word in words]
     return tuple(matcher for word in full for matcher in parse_matchers(word))
 
 
 def user() -> str:
     """Who acts, as the system has it."""
-    import pwd
-
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -133,8 +139,6 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def _print_alerts(alerts: Alerts) -> None:
-    from lilfox_tui.alerts.notifier import summary
-
     if not alerts.alerts:
         print_line(tr("no alerts") if not alerts.blind else tr("no known alerts, but some may be missing:"))
     rows = []
@@ -174,8 +178,6 @@ def _response_text(alert: Alert) -> str:
 
 def _not_told(saved: AlertStorage) -> list[dict[str, Any]]:
     """Who did not take a message yet that was sent."""
-    from lilfox_tui.alerts.storage import Outbox
-
     outbox = Outbox(saved.database)
     found: list[dict[str, Any]] = []
     for name in outbox.receivers():
@@ -218,9 +220,6 @@ def add_ack_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_ack(args: argparse.Namespace) -> int:
     """Acknowledges every pending or firing alert that all matchers take."""
-    from lilfox_tui.alerts.model import AlertState
-    from lilfox_tui.alerts.silences import acknowledge, unacknowledge, would_silence
-
     wanted, by = matchers_of(args.matchers), args.by or user()
     with saved_state(args, changes=True) as saved:
         alerts = would_silence(wanted, alerts_now(saved).alerts)
@@ -263,9 +262,6 @@ def add_silence_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_silence(args: argparse.Namespace) -> int:
     """Silences, or shows what would be silenced."""
-    from lilfox_tui.alerts.model import AlertState
-    from lilfox_tui.alerts.silences import check_silence, format_matchers, silence, would_silence
-
     wanted = matchers_of(args.matchers)
     check_silence(wanted)
     with saved_state(args, changes=not args.preview) as saved:
@@ -304,8 +300,6 @@ def run_silences(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("alerts-silences")
         return 0
-    from lilfox_tui.alerts.silences import format_matchers
-
     now = datetime.now(UTC)
     with saved_state(args) as saved:
         silences = [one for one in saved.silences() if args.all or now < one.ends_at]
@@ -348,8 +342,6 @@ def add_expire_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_expire(args: argparse.Namespace) -> int:
     """Ends them now."""
-    from lilfox_tui.alerts.silences import expire, format_matchers
-
     with saved_state(args, changes=True) as saved:
         for wanted in args.ids:
             ended = expire(saved, wanted, args.by or user(), datetime.now(UTC))
@@ -447,8 +439,6 @@ def run_notify_test(args: argparse.Namespace) -> int:
 
 
 def _release_waiting(told: Collection[str], config_file: Path | None) -> None:
-    from lilfox_tui.alerts.storage import DATABASE, AlertDatabase, Outbox, state_folder
-
     folder = state_folder(config_file)
     if folder is None or not (folder / DATABASE).exists():
         return
@@ -471,9 +461,6 @@ async def _send_tests(config: Config, wanted: Mapping[str, NotifierConfig]) -> l
 
 
 async def _send_test(config: Config, name: str, options: NotifierConfig) -> LilFoxError | None:
-    from lilfox_tui.alerts.delivery import open_notifier
-    from lilfox_tui.alerts.notifier import NotifierSetup
-
     notifier = open_notifier(name, options, NotifierSetup())
     try:
         async with asyncio.timeout(options.timeout):
@@ -488,12 +475,6 @@ async def _send_test(config: Config, name: str, options: NotifierConfig) -> LilF
 
 
 def _test_notice(config: Config, receiver: str) -> Notification:
-    import uuid
-
-    from lilfox_tui.alerts.model import Alert, AlertState
-    from lilfox_tui.alerts.notification_plan import with_external_labels
-    from lilfox_tui.alerts.notifier import Notification
-
     now = datetime.now(UTC)
     labels = (("alertname", "LilFoxTest"), ("severity", "none"))
     summary = (("summary", _("LilFox test notification; nothing is wrong")),)

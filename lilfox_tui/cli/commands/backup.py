@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lilfox_tui.backup.plan import RestoreSpec
-from lilfox_tui.backup.sets.model import checked_tag
+from lilfox_tui.backup.checks import labelled, signature_text, status_text
+from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.plan import BackupRequest, RestoreSpec, plan_named, plan_of
+from lilfox_tui.backup.restores.interrupted import chosen_interrupted_restore, what_stays
+from lilfox_tui.backup.sets.catalogue import nothing_collected
+from lilfox_tui.backup.sets.model import checked_tag, tag_of
+from lilfox_tui.backup.sets.names import local_zone
+from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.cli.backup_request import (
     NonEmptyValue,
     add_json,
@@ -22,6 +28,7 @@ from lilfox_tui.cli.backup_request import (
     add_store,
     do,
     judged,
+    print_preflight,
     request_from,
     settings,
 )
@@ -36,7 +43,6 @@ from lilfox_tui.core.text import human_bytes
 from lilfox_tui.monitor.model import SET_LEVELS
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.plan import BackupRequest
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore
     from lilfox_tui.backup.sets.model import BackupSet
     from lilfox_tui.backup.sets.retention import RetentionVerdict
@@ -104,8 +110,6 @@ def run_backup(args: argparse.Namespace) -> int:
             tr("configure backup: plans:, or run: lilfox backup run --database URL --files DIR --store DIR"),
         )
     if args.dry_run:
-        from lilfox_tui.cli.backup_request import print_preflight
-
         return max(print_preflight(request_from(args, loaded, plan=plan)) for plan in plans or [""])
     done = [_run_one(args, loaded, plan) for plan in plans or [""]]
     if args.json:
@@ -142,8 +146,6 @@ def run_list(args: argparse.Namespace) -> int:
     if args.json_schema:
         print_schema("backup-list")
         return 0
-    from lilfox_tui.backup.sets.catalogue import nothing_collected
-
     with nothing_collected():
         loaded = load_settings(args)
         stored, troubles = asyncio.run(_sets(args, loaded))
@@ -166,8 +168,6 @@ def run_list(args: argparse.Namespace) -> int:
 def list_document(found: BackupSet, half_done: Sequence[InterruptedRestore] = ()) -> dict[str, Any]:
     """A set as ``--json`` has it; what is missing of it, its signature, its tag and a restore of it
     that is half done only where there are such."""
-    from lilfox_tui.backup.sets.model import tag_of
-
     tag = tag_of(found)
     half = [each.document() for each in half_done if each.restored.set == found.id]
     return {
@@ -191,8 +191,6 @@ async def _sets(
 ) -> tuple[list[tuple[str, BackupSet]], list[LilFoxError]]:
     """All sets of the store named, or of the configuration's plans, each with its store; and what could not be
     read."""
-    from lilfox_tui.backup.context import BackupContext
-
     sets: list[tuple[str, BackupSet]] = []
     troubles: list[LilFoxError] = []
     async with BackupContext(loaded.config) as context:
@@ -206,8 +204,6 @@ async def _sets(
 
 
 def _stores(request: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
-    from lilfox_tui.backup.plan import plan_named, plan_of
-
     if request.plan:
         stores = plan_named(loaded.config.backup, request.plan).stores
         return {request.store: stores[request.store]} if request.store in stores else stores
@@ -219,10 +215,6 @@ def _stores(request: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
 def _print_sets(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
     """A line for each; with its tag where some have one, with its store where there are several, and with its signature
     where the configuration has keys (``signed``), or it has one."""
-    from lilfox_tui.backup.checks import labelled, signature_text, status_text
-    from lilfox_tui.backup.sets.model import tag_of
-    from lilfox_tui.backup.sets.names import local_zone
-
     zone = local_zone()
     marks = {status: shape(level) for status, level in SET_LEVELS.items()}
     tagged = any(tag_of(found) for _where, found in sets)
@@ -325,8 +317,6 @@ def run_settle(args: argparse.Namespace) -> int:
         return _show_what_stays(args)
     if args.finish or args.take_back or args.forget:
         return _settle(args)
-    from lilfox_tui.cli.parser import load_settings
-
     found = half_done_now(load_settings(args).config)
     if args.json:
         print_json({"half_done": [half.document() for half in found]})
@@ -340,9 +330,6 @@ def run_settle(args: argparse.Namespace) -> int:
 
 
 def _show_what_stays(args: argparse.Namespace) -> int:
-    from lilfox_tui.backup.restores.interrupted import chosen_interrupted_restore, what_stays
-    from lilfox_tui.cli.parser import load_settings
-
     restored = asyncio.run(chosen_interrupted_restore(args.set or ""))
     if args.json:
         found = half_done_now(load_settings(args).config)
@@ -357,8 +344,6 @@ def _show_what_stays(args: argparse.Namespace) -> int:
 
 
 def _settle(args: argparse.Namespace) -> int:
-    from lilfox_tui.backup.plan import BackupRequest
-
     loaded = settings(args)
     path = None if loaded.path is None else str(Path(loaded.path).absolute())
     code, result = do("settle", BackupRequest(config=path, set=args.set or "", finish=args.finish, aside=args.forget))
@@ -392,11 +377,6 @@ def run_prune(args: argparse.Namespace) -> int:
 
 
 async def _verdicts(name: str, loaded: LoadedConfig) -> list[RetentionVerdict]:
-    from lilfox_tui.backup.context import BackupContext
-    from lilfox_tui.backup.plan import plan_named
-    from lilfox_tui.backup.sets.names import local_zone
-    from lilfox_tui.backup.sets.retention import judge
-
     plan = plan_named(loaded.config.backup, name)
     verdicts: list[RetentionVerdict] = []
     async with BackupContext(loaded.config) as context:

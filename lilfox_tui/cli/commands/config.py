@@ -9,8 +9,12 @@ from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import Cell, print_json, print_line, print_table, print_text
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.config.model import Config
+from lilfox_tui.config.schema import schema, show
+from lilfox_tui.config.themes import load_theme, theme_names
 from lilfox_tui.core.errors import ConfigError
 from lilfox_tui.core.i18n import ntr, tr
+from lilfox_tui.core.paths import config_file
+from lilfox_tui.core.plugins import kinds, load
 
 _PACKAGES = {
     "collector": "lilfox_tui.metrics.collectors",
@@ -39,14 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Does what ``args.action`` says. Raises ConfigError."""
     if args.action == "schema":
-        from lilfox_tui.config.schema import schema
-
         print_json(schema())
     elif args.action == "kinds":
         _print_kinds()
     elif args.action == "show":
-        from lilfox_tui.config.schema import show
-
         print_text(show(load_settings(args).config))
     else:
         _check(args)
@@ -56,8 +56,6 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     loaded = load_settings(args)
     if loaded.path is None:
-        from lilfox_tui.core.paths import config_file
-
         print_line(tr("no configuration at {path}: monitoring this machine", path=config_file()))
         return
     if loaded.config.prometheus_config is not None:
@@ -95,9 +93,6 @@ def _check_alerts(config: Config, base: Path) -> None:
 
 
 def _print_kinds() -> None:
-    from lilfox_tui.config.themes import load_theme, theme_names
-    from lilfox_tui.core.plugins import kinds, load
-
     rows = []
     for what, package in _PACKAGES.items():
         for kind in kinds(package):

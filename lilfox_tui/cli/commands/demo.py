@@ -7,6 +7,8 @@ import asyncio
 
 from lilfox_tui.cli.output import flush, print_line
 from lilfox_tui.core.i18n import Message, _
+from lilfox_tui.demo.stack import run_headless
+from lilfox_tui.monitor.model import this_machine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the stack until it is told to end."""
-    from lilfox_tui.demo.stack import run_headless
-    from lilfox_tui.monitor.model import this_machine
-
     asyncio.run(run_headless(args.fault, say=_say, host=this_machine()))
     return 0
 

@@ -32,6 +32,7 @@ from lilfox_tui.incident.incidents import (
     current_folder,
     keep_evidence,
     list_incidents,
+    mark,
     myself,
     open_beside,
     open_incident,
@@ -54,6 +55,10 @@ from lilfox_tui.incident.model import (
 )
 from lilfox_tui.incident.reducer import event_text, fold, is_open
 from lilfox_tui.incident.timeline import follow
+from lilfox_tui.jobs.listing import list_jobs
+from lilfox_tui.logs.filter.syntax import Clock
+from lilfox_tui.runbook.run.persistence import facts_of
+from lilfox_tui.runbook.run.protocol import RUN_KIND, ClientActs, RunFact, RunOpened
 
 # What the actions of ``lilfox incident`` share: which incident is meant, who writes, and whether anything may be
 # written.
@@ -145,10 +150,6 @@ def run_course(args: argparse.Namespace) -> int:
 def _tell_runs(place: Path) -> None:
     """Says of which runs of the incident somebody else goes on to give the orders: a run is ordered by a program that
     stays, which this one does not."""
-    from lilfox_tui.jobs.listing import list_jobs
-    from lilfox_tui.runbook.run.persistence import facts_of
-    from lilfox_tui.runbook.run.protocol import RUN_KIND, ClientActs, RunFact, RunOpened
-
     for job in list_jobs():
         if job.kind != RUN_KIND or job.state != "running":
             continue
@@ -257,8 +258,6 @@ def _entry_of(args: argparse.Namespace) -> What:
 
 
 def _marked(args: argparse.Namespace, place: Path, by: str) -> TimelineEntry:
-    from lilfox_tui.incident.incidents import mark
-
     when = datetime.now(UTC) if args.at is None else _time_of(args.at)
     return mark(place, args.moment, when, by=by)
 
@@ -287,8 +286,6 @@ def _known_contact(args: argparse.Namespace) -> str:
 def _time_of(text: str) -> datetime:
     """A moment as ``logs --since`` takes it, local time where no zone is written. Raises UsageError for what is
     none."""
-    from lilfox_tui.logs.filter.syntax import Clock
-
     now = datetime.now().astimezone()
     found_us = Clock(now, now.tzinfo or UTC).between(text, "").since_us or 0
     return datetime.fromtimestamp(found_us / 1_000_000, UTC)

@@ -11,17 +11,17 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from lilfox_tui.cli.log_sources import STDIN, open_sources, zone_of_reader
 from lilfox_tui.cli.output import Cell, flush, print_error, print_json, print_line, print_table, show_passing, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import _, tr
-from lilfox_tui.logs.filter.model import EVERYTHING, Filter
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter, TextMatch, severity_named
+from lilfox_tui.logs.filter.syntax import Clock, parse_filter
 from lilfox_tui.logs.merge import MergedStream
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
-from lilfox_tui.logs.source import LogSource, MultiLogSource, SourceNotice
+from lilfox_tui.logs.source import LogSource, MultiLogSource, SourceNotice, zone_of
 from lilfox_tui.logs.statistics import ResponseTimes, Slice, Statistics, StatisticsGroup
 from lilfox_tui.metrics.model import Level
 
@@ -253,10 +253,7 @@ def _count(text: str) -> int:
 
 def _where(args: argparse.Namespace) -> Filter:
     """What the options ask for together. Raises UsageError."""
-    from lilfox_tui.logs.filter.model import And, AtLeast, TextMatch, severity_named
-    from lilfox_tui.logs.filter.syntax import Clock, parse_filter
-
-    now, zone = datetime.now(UTC), zone_of_reader()
+    now, zone = datetime.now(UTC), zone_of("")
     parts: list[Filter] = []
     if args.level is not None:
         severity = severity_named(args.level)
@@ -276,9 +273,11 @@ def _where(args: argparse.Namespace) -> Filter:
 
 
 async def _records(config: Config, args: argparse.Namespace, where: Filter) -> int:
+    from lilfox_tui.cli.log_sources import STDIN, open_sources
+
     async with open_sources(config, args.sources, host=args.host, zone=args.zone) as sources:
         in_time = MergedStream(sources, where)
-        printed = RecordPrinter(zone_of_reader(), as_json=args.json, with_source=len(sources) > 1)
+        printed = RecordPrinter(zone_of(""), as_json=args.json, with_source=len(sources) > 1)
         if args.sources == [STDIN]:
             await _print_stream(in_time, printed, args.tail)
         else:
@@ -321,6 +320,7 @@ async def _print_stream(in_time: MergedStream, printed: RecordPrinter, tail: int
 
 
 async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -> int:
+    from lilfox_tui.cli.log_sources import STDIN, open_sources
     from lilfox_tui.logs.analyze import analyze_stream
 
     words = args.sources[1:]
@@ -333,7 +333,7 @@ async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -
             if args.json:
                 print_json(statistics_document(found.statistics))
             else:
-                print_statistics(found.statistics, zone_of_reader())
+                print_statistics(found.statistics, zone_of(""))
         return _report_failures(found.failed, sources)
 
 

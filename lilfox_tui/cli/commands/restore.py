@@ -9,8 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from lilfox_tui.backup.plan import RestoreSpec
-from lilfox_tui.cli.backup_request import NonEmptyValue, add_partial, add_plan, add_sources, do, request_from, settings
+from lilfox_tui.backup.checks import status_text
+from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.plan import RestoreSpec, plan_named
+from lilfox_tui.backup.restores.retained import all_kept, all_left, chosen, kept_of
+from lilfox_tui.backup.sets.names import local_zone
+from lilfox_tui.cli.backup_request import (
+    NonEmptyValue,
+    add_partial,
+    add_plan,
+    add_sources,
+    do,
+    print_changes,
+    print_checks,
+    request_from,
+    settings,
+)
 from lilfox_tui.cli.output import Cell, ask_line, print_json, print_line, print_table, shape, warn
 from lilfox_tui.cli.parser import load_settings
 from lilfox_tui.cli.schemas import print_schema
@@ -74,9 +88,6 @@ def kept_document(line: RetainedRow) -> dict[str, Any]:
 
 
 async def _kept_lines(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
-    from lilfox_tui.backup.context import BackupContext
-    from lilfox_tui.backup.restores.retained import all_kept, all_left
-
     if words:
         return await _chosen_kept(words, loaded)
     async with BackupContext(loaded.config) as context:
@@ -84,18 +95,11 @@ async def _kept_lines(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
 
 
 async def _leftovers(plan: str, loaded: LoadedConfig) -> list[RetainedRow]:
-    from lilfox_tui.backup.context import BackupContext
-    from lilfox_tui.backup.plan import plan_named
-    from lilfox_tui.backup.restores.retained import all_left
-
     async with BackupContext(loaded.config) as context:
         return await all_left(context, [plan_named(loaded.config.backup, plan).config])
 
 
 async def _chosen_kept(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
-    from lilfox_tui.backup.context import BackupContext
-    from lilfox_tui.backup.restores.retained import chosen, kept_of
-
     async with BackupContext(loaded.config) as context:
         return await kept_of(context, chosen(words))
 
@@ -121,10 +125,7 @@ def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
 
 
 def _print_kept(lines: list[RetainedRow]) -> None:
-    from lilfox_tui.backup.restores.retained import state_of
-    from lilfox_tui.cli.log_sources import zone_of_reader
-
-    zone = zone_of_reader()
+    zone = local_zone()
     print_table(
         [
             shape(_kept_level(line)),
@@ -133,7 +134,7 @@ def _print_kept(lines: list[RetainedRow]) -> None:
             Cell(f"{line.host}:{line.target}" if line.host else line.target),
             Cell(line.name),
             Cell(human_bytes(line.size_bytes), right=True),
-            Cell(str(state_of(line))),
+            Cell(str(line.state_text)),
         ]
         for line in lines
     )
@@ -230,9 +231,7 @@ def run(args: argparse.Namespace) -> int:
 async def _show_plan(request: BackupRequest) -> tuple[list[str], bool]:
     """Shows checks and changes to who is to decide by them (what is there is read for that); gives where it would go,
     and whether nothing forbids it."""
-    from lilfox_tui.backup.checks import status_text
     from lilfox_tui.backup.effects import looked_at
-    from lilfox_tui.cli.backup_request import print_changes, print_checks
 
     async with looked_at(request) as (found, restore):
         print_line(_("{set}, {status}", set=found.id, status=status_text(found.status)))

@@ -9,24 +9,43 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, no_colour, print_json, print_line, print_table, warn
 from lilfox_tui.cli.parser import load_settings
-from lilfox_tui.cli.runbook_dry_run import about, ask, given, missing, offers, pair
+from lilfox_tui.cli.runbook_console import RunConsole, RunPrompts, allow_first_run
+from lilfox_tui.cli.runbook_dry_run import (
+    about,
+    ask,
+    dry_run,
+    dry_run_document,
+    given,
+    missing,
+    offers,
+    pair,
+    refuse_unsafe,
+    with_defaults,
+)
 from lilfox_tui.cli.schemas import print_schema
 from lilfox_tui.config.model import RunbooksConfig
 from lilfox_tui.core.errors import ConfigError, UsageError
 from lilfox_tui.core.i18n import _, listed, ngettext, tr
+from lilfox_tui.incident.incidents import chosen
+from lilfox_tui.jobs.listing import find_job
 from lilfox_tui.redact import redact
-from lilfox_tui.runbook.library import catalogue, ordered
+from lilfox_tui.runbook.control import begin, open_incident_for
+from lilfox_tui.runbook.library import catalogue, ordered, refuse_first_run
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Problem, Runbook, Step
 from lilfox_tui.runbook.parse.document import read, read_or_told
-from lilfox_tui.runbook.run.gate import refuse_unknown
-from lilfox_tui.runbook.run.state import asks, kind_text, runnable
+from lilfox_tui.runbook.run.gate import asks_with, refuse_unknown, words
+from lilfox_tui.runbook.run.persistence import newest_run, refuse_broken, request_of_run, runbook_of
+from lilfox_tui.runbook.run.protocol import RunAll, UseText
+from lilfox_tui.runbook.run.state import asks, hosts_of, kind_text, runnable
 
 if TYPE_CHECKING:
-    from lilfox_tui.cli.runbook_console import Answer, RunConsole
+    from lilfox_tui.cli.runbook_console import Answer
     from lilfox_tui.config.loader import LoadedConfig
     from lilfox_tui.config.model import Config
     from lilfox_tui.runbook.model import Variable
@@ -49,8 +68,6 @@ def runbooks_config(args: argparse.Namespace) -> RunbooksConfig:
 
 def runbook_document(word: str, config: RunbooksConfig) -> Document:
     """A file, or ``library:NAME.md`` or an id of the catalogue: then with that runbook alone. Raises LilFoxError."""
-    from msgspec.structs import replace
-
     path = Path(word)
     if path.exists() or (path.suffix and not word.startswith(BUNDLED)):
         return read(path)
@@ -64,8 +81,6 @@ def runbook_document(word: str, config: RunbooksConfig) -> Document:
 
 def sound_document(word: str, config: RunbooksConfig) -> Document:
     """As :func:`document`; raises LilFoxError also where it has an error, or no runbook: nothing of it is run."""
-    from lilfox_tui.runbook.run.persistence import refuse_broken
-
     found = runbook_document(word, config)
     refuse_broken(found)
     return found
@@ -361,8 +376,6 @@ def run_runbook(args: argparse.Namespace) -> int:
     values = given(runbook, args.vars)
     refuse_unknown(loaded.config, runbook, values)
     if args.dry_run:
-        from lilfox_tui.cli.runbook_dry_run import dry_run
-
         return dry_run(loaded.config, runbook, values, as_json=args.json)
     _refuse_unasked(args, loaded.config, runbook, values)
     _allowed(args, loaded.config, runbook)
@@ -370,15 +383,11 @@ def run_runbook(args: argparse.Namespace) -> int:
         values[variable.name] = _asked(loaded.config, runbook, variable, values)
         refuse_unknown(loaded.config, runbook, values)
     if args.yes:
-        from lilfox_tui.cli.runbook_dry_run import refuse_unsafe
-
         refuse_unsafe(loaded.config, runbook, values)
     return _attended(args, loaded, runbook, values, _begun(args, loaded, runbook, values), begun=True)
 
 
 def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
-    from msgspec.structs import replace
-
     found = sound_document(args.runbook, loaded.config.runbooks)
     runbooks = [each for each in found.runbooks if not args.title or args.title in (each.id, each.title)]
     if len(runbooks) != 1:
@@ -401,10 +410,6 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
         raise UsageError(tr("values are missing: {names}", names=names), tr("give them: --var NAME=VALUE"))
     if args.yes:
         return
-    from lilfox_tui.cli.runbook_dry_run import refuse_unsafe, with_defaults
-    from lilfox_tui.runbook.library import refuse_first_run
-    from lilfox_tui.runbook.run.gate import asks_with
-
     refuse_unsafe(config, runbook, values)
     refuse_first_run(runbook, config.runbooks)
     commands = [command for step in runbook.steps for command in step.commands if runnable(command)]
@@ -423,16 +428,11 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
 
 
 def _allowed(args: argparse.Namespace, config: Config, runbook: Runbook) -> None:
-    from lilfox_tui.cli.runbook_console import allow_first_run
-
     allow_first_run(runbook, config.runbooks, yes=args.yes)
 
 
 def _asked(config: Config, runbook: Runbook, variable: Variable, values: dict[str, str]) -> str:
     """A value that somebody here gives. What is offered is read where the first command runs that has the variable."""
-    from lilfox_tui.runbook.run.gate import words
-    from lilfox_tui.runbook.run.state import hosts_of
-
     hosts: tuple[str, ...] = ()
     for command in (command for step in runbook.steps for command in step.commands):
         if any(placeholder.name == variable.name for placeholder in command.placeholders):
@@ -445,8 +445,6 @@ def _begun(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], resumes: str = ""
 ) -> str:
     """The job of the run, begun."""
-    from lilfox_tui.runbook.control import begin
-
     return begin(
         runbook,
         loaded.config,
@@ -461,33 +459,23 @@ def _begun(
 
 def _incident(words: str, runbook: Runbook) -> str:
     """The id of the incident that is named, or opened for the runbook. Raises LilFoxError."""
-    from lilfox_tui.incident.incidents import chosen
-    from lilfox_tui.runbook.control import open_incident_for
-
     return chosen(words).name if words != NEW else open_incident_for(runbook)
 
 
 def _attended(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], job: str, *, begun: bool
 ) -> int:
-    from lilfox_tui.cli.runbook_console import RunConsole
-
     attending = RunConsole(job, quiet=args.json, begun=begun)
     code = asyncio.run(_until_end(args, loaded, runbook, values, attending))
     if args.json:
-        from lilfox_tui.cli.runbook_dry_run import dry_run_document as as_json
-
         state = attending.state()
-        print_json({"exit_code": code, **({} if state is None else as_json(state, attending.folder))})
+        print_json({"exit_code": code, **({} if state is None else dry_run_document(state, attending.folder))})
     return code
 
 
 async def _until_end(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], attending: RunConsole
 ) -> int:
-    from lilfox_tui.cli.runbook_console import RunPrompts
-    from lilfox_tui.runbook.run.protocol import RunAll, UseText
-
     answer: Answer | None = None
     if args.yes:
         if args.recorded:
@@ -500,11 +488,6 @@ async def _until_end(
 
 def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
     """Goes on with a run: as one more who orders it where its job is there, else by a job that takes it over."""
-    from msgspec.structs import replace
-
-    from lilfox_tui.jobs.listing import find_job
-    from lilfox_tui.runbook.run.persistence import newest_run, request_of_run, runbook_of
-
     job = find_job(args.resume)
     before = request_of_run(job.id)
     goes_on = job.id if job.state == "running" else newest_run(job.id)

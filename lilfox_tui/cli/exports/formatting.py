@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from lilfox_tui.config.model import SecretRef
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import _, tr
@@ -54,8 +56,6 @@ def yaml_item(document: Mapping[str, Any], notes: Iterable[str] = (), indent: in
 
 
 def _dumped(document: Mapping[str, Any]) -> str:
-    import yaml
-
     return str(yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=10_000))
 
 

@@ -329,8 +329,6 @@ def _secret(ref: SecretRef, notes: list[str]) -> str:
     if kind == "env":
         return f"$__env{{{rest}}}"
     if kind == "file":
-        from pathlib import Path
-
         return f"$__file{{{Path(rest).expanduser()}}}"
     path = "/etc/grafana/secrets/lilfox"
     notes.append(_("write the output of the command in LilFox's configuration to {path}", path=path))

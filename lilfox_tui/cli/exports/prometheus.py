@@ -14,7 +14,7 @@ from lilfox_tui.config.model import ApiConfig, Config, SecretRef
 from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.hosts.http import Tls
 from lilfox_tui.monitor.model import watched_services
-from lilfox_tui.monitor.watchers.scrape import target_of
+from lilfox_tui.monitor.watchers.scraped_service import target_of
 from lilfox_tui.monitor.watchers.service import ServiceWatch
 from lilfox_tui.scrape.discovery import configured_targets
 from lilfox_tui.scrape.target import ScrapeTarget

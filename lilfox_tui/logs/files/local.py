@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import glob
+import gzip
 import itertools
 import os
 import re
@@ -12,12 +13,14 @@ import shutil
 import stat
 import tempfile
 import time
+import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, ParamSpec, Protocol, TypeVar
 
+import zstandard
 from msgspec import Struct
 
 from lilfox_tui.config.model import HostConfig
@@ -382,8 +385,6 @@ class _Zstd:
     """Frames of zstd. They are fed by so little that what comes of it stays small: 1 KiB becomes 32 MiB at most."""
 
     def __init__(self, packed: IO[bytes]) -> None:
-        import zstandard
-
         self._packed = packed
         self._unpacker = zstandard.ZstdDecompressor(max_window_size=2**27)
         self._frame = self._unpacker.decompressobj()
@@ -456,15 +457,13 @@ def _unpack(packed: IO[bytes], plain: IO[bytes], kind: str, path: str, stopped: 
 
 def _opened(packed: IO[bytes], kind: str) -> _Stream:
     if kind == "gz":
-        import gzip
-
         return gzip.GzipFile(fileobj=packed)
     if kind == "bz2":
-        import bz2
+        import bz2  # a Python may be built without it
 
         return bz2.BZ2File(packed)
     if kind == "xz":
-        import lzma
+        import lzma  # a Python may be built without it
 
         return lzma.LZMAFile(packed)
     return _Zstd(packed)
@@ -473,13 +472,12 @@ def _opened(packed: IO[bytes], kind: str) -> _Stream:
 def _broken(kind: str) -> tuple[type[Exception], ...]:
     """What reading a damaged file of that kind raises."""
     if kind == "zst":
-        import zstandard
-
         return EOFError, zstandard.ZstdError
-    import lzma
-    import zlib
+    if kind == "xz":
+        import lzma
 
-    return EOFError, OSError, zlib.error, lzma.LZMAError
+        return EOFError, OSError, lzma.LZMAError
+    return EOFError, OSError, zlib.error
 
 
 def _temporary() -> IO[bytes]:

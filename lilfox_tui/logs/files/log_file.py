@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, tzinfo
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct
 
@@ -505,3 +505,14 @@ def _first_since(log: LogFile, pieces: list[Piece], time_us: int) -> int | None:
         if at is not None and at >= time_us:
             return piece[0]
     return None
+
+
+@runtime_checkable
+class HasLocalFiles(Protocol):
+    """A source whose records are those of files of this machine."""
+
+    name: str
+
+    async def local_files(self) -> Sequence[LogFile] | None:
+        """The files, open until the source is closed; None when they are elsewhere. Raises LilFoxError."""
+        ...

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Protocol, TypeAlias, cast
 
 import msgspec
+import re2
 from msgspec import Struct
 
 from lilfox_tui.core.errors import UsageError
@@ -28,8 +29,6 @@ Search: TypeAlias = Callable[[bytes], object | None]
 def search(pattern: str) -> Search:
     """Looks for ``pattern`` in UTF-8 bytes: something where it is found, None where not. Raises UsageError that says
     what RE2 does not take."""
-    import re2
-
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True

@@ -153,12 +153,11 @@ class AlertWatch:
         if not self._named:
             return
         from lilfox_tui.alerts.external import kept_alerts, open_others
-        from lilfox_tui.alerts.storage import state_folder
 
         try:
             config = await asyncio.to_thread(with_rules_of_prometheus, self._config)
             if config.rules:
-                kept = await asyncio.to_thread(kept_alerts, self._folder or state_folder(self._config_file))
+                kept = await asyncio.to_thread(kept_alerts, self._folder, self._config_file)
                 if isinstance(kept, Ready):
                     self.feed.publish(kept.value, kept.at)
                 else:
@@ -238,16 +237,13 @@ class AlertWatch:
         """Rules of our own."""
         store = await self._scraped()
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.alerts.engine")
-        from lilfox_tui.alerts.engine import AlertEngine
-        from lilfox_tui.alerts.notifier import NotifierSetup
-        from lilfox_tui.alerts.storage import state_folder
-        from lilfox_tui.promql.query import EmbeddedEngine
+        from lilfox_tui.alerts.engine import open_engine
 
-        base = Path() if self._config_file is None else self._config_file.absolute().parent
-        folder, setting = self._folder or state_folder(self._config_file), NotifierSetup(self.ring)
-        engine = await asyncio.to_thread(lambda: AlertEngine(config, store, folder=folder, base=base, setting=setting))
+        engine, queries = await asyncio.to_thread(
+            open_engine, config, store, self._config_file, self._folder, self.ring
+        )
         self._source = self._own = engine
-        self._queries = EmbeddedEngine(engine.series)
+        self._queries = queries
         await self._run_and_follow(engine)
 
     async def _follow_others(self, config: Config) -> None:

@@ -5,9 +5,6 @@ Nothing of runbook/ and of jobs/ is imported before somebody looks."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lilfox_tui.config.model import Config
@@ -59,9 +56,9 @@ class RunbookWatch:
 
     def look(self) -> RunbooksView:
         """What there is now. Blocks."""
-        from lilfox_tui.runbook.library import catalogue
+        from lilfox_tui.runbook.library import catalogue, stamps
 
-        stamp: Stamp = (language(), tuple(_stamps(self._config.runbooks.folders)))
+        stamp: Stamp = (language(), tuple(stamps(self._config.runbooks.folders)))
         if stamp != self._stamp:
             self._documents = tuple(catalogue(self._config.runbooks))
             self._stamp = stamp
@@ -74,14 +71,3 @@ class RunbookWatch:
         if self._listing is None:
             self._listing = Listing()
         return tuple(job for job in self._listing.look() if job.kind == RUN_KIND)
-
-
-def _stamps(folders: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
-    """Of every file there: its size and when it was changed."""
-    from lilfox_tui.runbook.library import files_of
-
-    for folder in folders:
-        for path in files_of(Path(folder)):
-            with suppress(OSError):
-                about = path.stat()
-                yield str(path), about.st_size, about.st_mtime_ns

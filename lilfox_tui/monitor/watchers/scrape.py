@@ -13,12 +13,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from lilfox_tui.config.model import Config
 from lilfox_tui.core.aio import Feed, Ready, Unavailable
 from lilfox_tui.core.crash import fault_of
-from lilfox_tui.core.errors import ConfigError, LilFoxError
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.hosts.base import Host
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.model import HostSnapshot
@@ -29,11 +28,9 @@ from lilfox_tui.monitor.watchers.service import ServiceWatch
 
 if TYPE_CHECKING:
     from lilfox_tui.monitor.series import HostSeries
-    from lilfox_tui.monitor.watchers.scraped_service import ScrapedService
-    from lilfox_tui.scrape.discovery import Discovery
+    from lilfox_tui.monitor.watchers.scraped_service import OtherTargets, ScrapedService
     from lilfox_tui.scrape.scraper import Scrape, ScraperPool
     from lilfox_tui.scrape.store import SeriesStore
-    from lilfox_tui.scrape.target import ScrapeTarget
 
 
 AFTER_FIRST_FRAME_S = 1.0
@@ -87,8 +84,8 @@ class ScrapeWatch:
             for watch in asked:
                 group.create_task(self._kept_up(watch))
             if named:
-                pool, targets, discovery = await self._others(store)
-                group.create_task(pool.run(targets, discovery))
+                others = await self._others(store)
+                group.create_task(others.pool.run(others.targets, others.discovery))
 
     def checks(self) -> list[Coroutine[Any, Any, None]]:
         """For :meth:`Monitor.check_once`: two scrapes of each service that has metrics, for rates are between them, and
@@ -127,30 +124,17 @@ class ScrapeWatch:
         return (*self._file_problems, *(self._pool.problems if self._pool is not None else ()))
 
     async def _check_others(self) -> None:
-        pool, targets, discovery = await self._others(await self._opened())
-        await pool.look_once(targets, discovery)
+        others = await self._others(await self._opened())
+        await others.pool.look_once(others.targets, others.discovery)
 
-    async def _others(self, store: SeriesStore) -> tuple[ScraperPool, list[ScrapeTarget], Discovery | None]:
+    async def _others(self, store: SeriesStore) -> OtherTargets:
         """What scrapes the section ``scrape`` and the jobs of a prometheus.yml, and what of them no service is."""
-        from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file
-        from lilfox_tui.scrape.scraper import ScraperPool
+        from lilfox_tui.monitor.watchers.scraped_service import others_of
 
-        own, asked = (
-            configured_targets(self._config),
-            {watch.name: watch for watch in self._asked() if not self._is_found(watch)},
-        )
-        of_services = [target_of(watch) for name, watch in asked.items() if name not in self._config.scrape]
-        of_services += [each for each in own if each.label("job") in asked]
-        self._pool = ScraperPool(store, self._host_of, of_services)
-        discovery = None
-        try:
-            file = await asyncio.to_thread(prometheus_file, self._config, None)
-        except ConfigError as error:
-            self._file_problems = tuple(error.problems)
-        else:
-            if file is not None:
-                self._file_problems, discovery = file.unsupported, Discovery(file.jobs)
-        return self._pool, [each for each in own if each.label("job") not in asked], discovery
+        asked = [watch for watch in self._asked() if not self._is_found(watch)]
+        others = await others_of(self._config, store, self._host_of, asked)
+        self._pool, self._file_problems = others.pool, others.problems
+        return others
 
     def _is_found(self, watch: ServiceWatch) -> bool:
         """Whether the config says nothing of it; a section of ``scrape`` with its name does."""
@@ -270,17 +254,10 @@ class ScrapeWatch:
 
     def _scraped_service(self, watch: ServiceWatch) -> ScrapedService:
         """A section of ``scrape`` with a service's name tells where the service's page is."""
-        from lilfox_tui.monitor.watchers.scraped_service import ScrapedService
-        from lilfox_tui.scrape.discovery import configured_targets
-        from lilfox_tui.scrape.scraper import Scraper
+        from lilfox_tui.monitor.watchers.scraped_service import scraped_service
 
-        named, store = self._config.scrape.get(watch.name), self._store_of(watch)
-        targets = [each for each in configured_targets(self._config) if each.label("job") == watch.name]
-        if named is None:
-            targets = [target_of(watch)]
-        scrapers = [Scraper(each, store, self._host_of(each.host)) for each in targets]
         window_s = traffic_window_s(self._every_s(watch))
-        scraped = ScrapedService(scrapers, store, named or watch.config, window_s, expected=named is not None)
+        scraped = scraped_service(watch, self._config, self._store_of(watch), self._host_of, window_s)
         self._scraped[watch.name] = scraped
         return scraped
 
@@ -305,22 +282,3 @@ class ScrapeWatch:
         watch.take_traffic(traffic, at)
         holds_s = HOLDS_SCRAPES * self._every_s(watch)
         self._history.add(f"traffic/{watch.name}", at, series_of_traffic(traffic), holds_s=holds_s)
-
-
-def target_of(watch: ServiceWatch) -> ScrapeTarget:
-    """The target that a service is: ``job`` is its name, ``instance`` its address."""
-    from lilfox_tui.hosts.http import Tls
-    from lilfox_tui.scrape.target import ScrapeAccess, ScrapeTarget
-
-    config = watch.config
-    parts = urlsplit(config.url)
-    netloc = parts.netloc.rpartition("@")[2]
-    path = parts.path.rstrip("/") + "/" + (config.metrics or "").lstrip("/")
-    return ScrapeTarget(
-        url=f"{parts.scheme}://{netloc}{path}",
-        labels=(("instance", netloc), ("job", watch.name)),
-        host=config.from_,
-        interval_s=config.metrics_every,
-        timeout_s=config.timeout,
-        access=ScrapeAccess(headers=config.headers, tls=Tls(verify=config.verify_tls)),
-    )

@@ -7,20 +7,27 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 
-from lilfox_tui.config.model import MetricNames
+from lilfox_tui.config.model import Config, MetricNames
 from lilfox_tui.core.aio import Feed, Pending, Ready, State, Unavailable
-from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.errors import ConfigError, LilFoxError
+from lilfox_tui.hosts.base import Host
+from lilfox_tui.hosts.http import Tls
 from lilfox_tui.metrics.traffic import Traffic, TrafficPart
 from lilfox_tui.monitor.model import TargetView, target_view
 from lilfox_tui.monitor.traffic_queries import TargetsOfService, TrafficQueries
+from lilfox_tui.monitor.watchers.service import ServiceWatch
 from lilfox_tui.scrape.application import Application, recognise
+from lilfox_tui.scrape.discovery import Discovery, configured_targets, prometheus_file
 from lilfox_tui.scrape.exposition import BadPage
 from lilfox_tui.scrape.labels import NAME, LabelList, Matcher, ms_of
-from lilfox_tui.scrape.scraper import NotMetrics, Scrape, Scraper
+from lilfox_tui.scrape.scraper import NotMetrics, Scrape, Scraper, ScraperPool
 from lilfox_tui.scrape.store import SeriesStore, TargetSeries
+from lilfox_tui.scrape.target import ScrapeAccess, ScrapeTarget
 
 _UP = (Matcher(NAME, "=", "up"),)
 _WINDOW_STEP_MS = 100
@@ -171,3 +178,71 @@ class ScrapedService:
 def _is_no_page(error: LilFoxError) -> bool:
     """Whether the service answers with something else: also with a text that has not one sample."""
     return isinstance(error, NotMetrics) or (isinstance(error, BadPage) and error.samples == 0)
+
+
+# Whom is asked: a service at its own address or at that of the targets of its name, and all other targets.
+
+
+def scraped_service(
+    watch: ServiceWatch,
+    config: Config,
+    store: SeriesStore,
+    host_of: Callable[[str | None], Host | None],
+    window_s: float,
+) -> ScrapedService:
+    """What scrapes a service. A section of ``scrape`` with its name tells where its page is."""
+    named = config.scrape.get(watch.name)
+    targets = [each for each in configured_targets(config) if each.label("job") == watch.name]
+    if named is None:
+        targets = [target_of(watch)]
+    scrapers = [Scraper(each, store, host_of(each.host)) for each in targets]
+    return ScrapedService(scrapers, store, named or watch.config, window_s, expected=named is not None)
+
+
+class OtherTargets(NamedTuple):
+    """What scrapes the targets that are of no service."""
+
+    pool: ScraperPool
+    targets: list[ScrapeTarget]
+    discovery: Discovery | None
+    problems: tuple[str, ...]
+    """What of a prometheus.yml cannot be used, as sentences."""
+
+
+async def others_of(
+    config: Config,
+    store: SeriesStore,
+    host_of: Callable[[str | None], Host | None],
+    services: Sequence[ServiceWatch],
+) -> OtherTargets:
+    """What scrapes the section ``scrape`` and the jobs of a prometheus.yml, without those of ``services``."""
+    own, asked = configured_targets(config), {watch.name for watch in services}
+    of_services = [target_of(watch) for watch in services if watch.name not in config.scrape]
+    of_services += [each for each in own if each.label("job") in asked]
+    pool = ScraperPool(store, host_of, of_services)
+    discovery: Discovery | None = None
+    problems: tuple[str, ...] = ()
+    try:
+        file = await asyncio.to_thread(prometheus_file, config, None)
+    except ConfigError as error:
+        problems = tuple(error.problems)
+    else:
+        if file is not None:
+            problems, discovery = file.unsupported, Discovery(file.jobs)
+    return OtherTargets(pool, [each for each in own if each.label("job") not in asked], discovery, problems)
+
+
+def target_of(watch: ServiceWatch) -> ScrapeTarget:
+    """The target that a service is: ``job`` is its name, ``instance`` its address."""
+    config = watch.config
+    parts = urlsplit(config.url)
+    netloc = parts.netloc.rpartition("@")[2]
+    path = parts.path.rstrip("/") + "/" + (config.metrics or "").lstrip("/")
+    return ScrapeTarget(
+        url=f"{parts.scheme}://{netloc}{path}",
+        labels=(("instance", netloc), ("job", watch.name)),
+        host=config.from_,
+        interval_s=config.metrics_every,
+        timeout_s=config.timeout,
+        access=ScrapeAccess(headers=config.headers, tls=Tls(verify=config.verify_tls)),
+    )

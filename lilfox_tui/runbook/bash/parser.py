@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 from msgspec import Struct
 
@@ -319,8 +320,6 @@ class SyntaxProbe:
         if self.left <= 0:
             return None
         self.left -= 1
-        import subprocess
-
         try:
             done = subprocess.run(
                 _BASH,

@@ -11,16 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
+from lilfox_tui.config.convert import to_struct
+from lilfox_tui.config.yaml_nodes import Findings, MapNode
+from lilfox_tui.config.yaml_nodes import parse as parse_yaml
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.core.i18n import Message, _, clauses, tr
+from lilfox_tui.logs.filter.model import search
 from lilfox_tui.redact import names_a_secret
 from lilfox_tui.runbook.model import BUNDLED, Command, Document, Fence, Problem, Runbook, Step, Variable, VariableType
 from lilfox_tui.runbook.parse.fences import FenceReader
 from lilfox_tui.runbook.parse.markdown import ListItem, MarkdownBlock, plain, scan
 
 if TYPE_CHECKING:
-    from lilfox_tui.config.yaml_nodes import Findings, MapNode, Node
+    from lilfox_tui.config.yaml_nodes import Node
 
 
 # What stands between the two ``---`` at a file's top: ``lilfox:`` and ``vars:``. Other keys are other programs'.
@@ -85,11 +90,8 @@ def read_front_matter(lines: Sequence[str]) -> FrontMatter:
 
 
 def _read(text: str, end: int) -> FrontMatter:
-    from lilfox_tui.config.convert import to_struct
-    from lilfox_tui.config.yaml_nodes import Findings, MapNode, parse
-
     findings = Findings("")
-    root = parse(text, findings)
+    root = parse_yaml(text, findings)
     header, written = Header(), False
     variables: tuple[Variable, ...] = ()
     if isinstance(root, MapNode):
@@ -116,8 +118,6 @@ def _problems(findings: Findings) -> list[Problem]:
 
 
 def _variables(node: MapNode, findings: Findings) -> list[Variable]:
-    from lilfox_tui.config.convert import to_struct
-
     made = []
     for key, value in node.entries:
         path = ("vars", key.text)
@@ -163,8 +163,6 @@ def _contradiction(written: _WrittenVariable) -> str:
         return _("a secret has no default: it would be stored in this file")
     if written.min is not None and written.max is not None and written.min > written.max:
         return _("min is larger than max")
-    from lilfox_tui.logs.filter.model import search
-
     try:
         search(written.pattern)
     except UsageError as error:
@@ -409,8 +407,6 @@ class _RunbookBuilder:
 
     def named(self) -> Iterator[Runbook]:
         """All runbooks with their ids. Title and id of the front matter are those of a file's only runbook."""
-        from msgspec.structs import replace
-
         header, alone = self.front.header, len(self.runbooks) == 1
         stem = self.path.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".md")
         used: set[str] = set()

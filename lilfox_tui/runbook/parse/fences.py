@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import re2
+
+from lilfox_tui.config import convert
+from lilfox_tui.config.yaml_nodes import ScalarNode, quoted, rather
 from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.runbook.bash.launcher import is_bash
 from lilfox_tui.runbook.bash.parser import CommandText, SyntaxProbe, split
@@ -14,10 +19,6 @@ from lilfox_tui.runbook.classify import checked, decides_what_runs, kind, verdic
 from lilfox_tui.runbook.model import Attributes, Command, Kind, Placeholder, Problem
 from lilfox_tui.runbook.parse.markdown import MarkdownBlock
 from lilfox_tui.runbook.readers.spec import Verdict
-
-if TYPE_CHECKING:
-    import re2
-
 
 # The info string of a fence: its language, and attributes as JSON (runme's, and ours; runme passes over those).
 #
@@ -64,8 +65,6 @@ def read_info(info: str, line: int) -> tuple[str, Attributes | None, list[Proble
     for key, value in pairs.items():
         known = _KEYS.get(key)
         if known is None:
-            from lilfox_tui.config.yaml_nodes import quoted, rather
-
             text = _("unknown attribute {key}; {rather}", key=quoted(key), rather=rather(key, _KEYS))
             problems.append(Problem(line, "warning", "attribute-unknown", text))
             continue
@@ -89,8 +88,6 @@ def _pairs(text: str) -> dict[str, Any]:
         found = _OLD_PAIR.findall(inner)
         if found and _OLD_PAIR.sub("", inner) == "":
             return _once([(key, value.strip("\"'")) for key, value in found])
-    import json
-
     made = json.loads(text, object_pairs_hook=_once)
     if not isinstance(made, dict):
         raise ValueError(type(made).__name__)
@@ -128,9 +125,6 @@ def _one_of(*words: str) -> Callable[[Any], str]:
 
 
 def _seconds(value: Any) -> float:
-    from lilfox_tui.config import convert
-    from lilfox_tui.config.yaml_nodes import ScalarNode
-
     try:
         return float(convert.to_seconds(ScalarNode(str(value), True, 0)))
     except convert.WrongScalar as error:
@@ -161,8 +155,6 @@ def _capture(value: Any) -> dict[str, str]:
 
 def _compiled(pattern: str) -> re2.Pattern:
     """As ``run/output.py`` matches it: by RE2, which has no lookahead and no backreference."""
-    import re2  # only where a fence has a pattern
-
     options = re2.Options()
     options.log_errors = False
     try:

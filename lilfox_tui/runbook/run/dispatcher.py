@@ -36,7 +36,7 @@ from lilfox_tui.runbook.run.protocol import (
     Undo,
     UseText,
 )
-from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.reducer import RunReducer, is_half_done
 from lilfox_tui.runbook.run.runner import Runner
 from lilfox_tui.runbook.run.state import CommandResult, State, Turn, hosts_of
 
@@ -95,32 +95,6 @@ class RunOwnership:
             self._record.say(
                 _("{who} has left; the next client to give an order takes control", who=control.client.who)
             )
-
-
-# A change that failed on its way: how far it came only a look at its host tells. What takes it back may be run, too,
-# which is never done by itself: it was written for the whole change.
-
-
-def is_half_done(reducer: RunReducer, failed: CommandResult) -> bool:
-    """Whether it may have changed something before it failed that nothing has taken back since."""
-    begun = failed.exit_status is not None or failed.stopped
-    return failed.kind == "change" and failed.state == "failed" and begun and not _taken_back(reducer, failed)
-
-
-def half_done(reducer: RunReducer, turn: Turn) -> str:
-    """``run`` of what may be half done at ``turn`` and that the runbook can take back; empty where there is none."""
-    found = [
-        each.run
-        for each in reducer.results(turn.step, turn.command or 0).values()
-        if is_half_done(reducer, each) and reducer.rollback_of(each.run)
-    ]
-    return found[-1] if found else ""
-
-
-def _taken_back(reducer: RunReducer, failed: CommandResult) -> bool:
-    ways = reducer.rollback_of(failed.run)
-    later = [reducer.results(way.step, way.command or 0).get(failed.host) for way in ways]
-    return bool(ways) and all(each is not None and each.state == "done" and each.began > failed.began for each in later)
 
 
 # How a run ended, as its job says it.

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import re2
 from msgspec import Struct
 
 from lilfox_tui.core.files import open_regular
@@ -22,10 +22,6 @@ from lilfox_tui.core.text import between_words
 from lilfox_tui.jobs.writer import between_secrets
 from lilfox_tui.redact import MASK, redact, without_colours
 from lilfox_tui.runbook.model import Attributes
-
-if TYPE_CHECKING:
-    import re2
-
 
 # What a command printed, as it is kept: the start and the end of it, without secrets, in two small files of the job.
 #
@@ -302,8 +298,6 @@ def _found(pattern: str, output: str) -> re2.Match | None:
 @lru_cache(maxsize=100)
 def _compiled(pattern: str) -> re2.Pattern | None:
     """None for one that cannot be read (``parse/fences.py`` says so): it matches nothing."""
-    import re2  # only where a fence asks for it
-
     options = re2.Options()
     options.log_errors = False
     try:

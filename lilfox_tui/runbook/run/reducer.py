@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from lilfox_tui.runbook.bash.launcher import FenceSession
 from lilfox_tui.runbook.model import Command, Runbook
 from lilfox_tui.runbook.run.protocol import (
     ClientActs,
@@ -457,3 +459,65 @@ def reduce_facts(runbook: Runbook, facts: Iterable[RunFact]) -> RunState:
     reducer = RunReducer(runbook)
     reducer.take(facts)
     return reducer.state()
+
+
+# A change that failed on its way: how far it came only a look at its host tells. What takes it back may be run, too,
+# which is never done by itself: it was written for the whole change.
+
+
+def is_half_done(folding: RunReducer, failed: CommandResult) -> bool:
+    """Whether it may have changed something before it failed that nothing has taken back since."""
+    begun = failed.exit_status is not None or failed.stopped
+    return failed.kind == "change" and failed.state == "failed" and begun and not _taken_back(folding, failed)
+
+
+def half_done(folding: RunReducer, turn: Turn) -> str:
+    """``run`` of what may be half done at ``turn`` and that the runbook can take back; empty where there is none."""
+    found = [
+        each.run
+        for each in folding.results(turn.step, turn.command or 0).values()
+        if is_half_done(folding, each) and folding.rollback_of(each.run)
+    ]
+    return found[-1] if found else ""
+
+
+def _taken_back(folding: RunReducer, failed: CommandResult) -> bool:
+    ways = folding.rollback_of(failed.run)
+    later = [folding.results(way.step, way.command or 0).get(failed.host) for way in ways]
+    return bool(ways) and all(each is not None and each.state == "done" and each.began > failed.began for each in later)
+
+
+# Where a command finds on a host what those before it in its fence left there.
+
+
+class FenceCarryover:
+    """Of the commands of a run."""
+
+    def __init__(self, folding: RunReducer) -> None:
+        self._folding = folding
+        self._fences: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        self._fences_of: Runbook | None = None
+
+    def fence(self, turn: Turn, host: str) -> FenceSession | None:
+        """Where the command of ``turn`` finds what was left on the host; None where it is alone in its fence."""
+        folding, mine = self._folding, (turn.step, turn.command or 0)
+        number = folding.command(turn).fence
+        places = self._places(number)
+        if len(places) < 2:
+            return None
+        before = any(
+            place < mine and (result := folding.results(*place).get(host)) and result.state in ("done", "undone")
+            for place in places
+        )
+        return FenceSession(folding.first_run, number, "later" if before else "first", host)
+
+    def _places(self, fence: int) -> list[tuple[int, int]]:
+        """Of the commands of a fence."""
+        runbook = self._folding.runbook
+        if self._fences_of is not runbook:
+            self._fences_of, self._fences = runbook, defaultdict(list)
+            for step, each in enumerate(runbook.steps):
+                for number, command in enumerate(each.commands):
+                    if command.kind != "none":
+                        self._fences[command.fence].append((step, number))
+        return self._fences[fence]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
@@ -16,7 +15,7 @@ from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.hosts import detached
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.runbook.bash.launcher import FenceSession, forget
-from lilfox_tui.runbook.model import Command, Runbook
+from lilfox_tui.runbook.model import Command
 from lilfox_tui.runbook.run.executor import CommandExecution, CommandTask, ExecutionEnd
 from lilfox_tui.runbook.run.gate import (
     CommandPreparer,
@@ -47,45 +46,9 @@ from lilfox_tui.runbook.run.protocol import (
     RunbookReloaded,
     ValuesSet,
 )
-from lilfox_tui.runbook.run.reducer import RunReducer, RunValues
+from lilfox_tui.runbook.run.reducer import FenceCarryover, RunValues
 from lilfox_tui.runbook.run.state import Turn
 from lilfox_tui.runbook.run.variables import check_all, marked, shown
-
-# Where a command finds on a host what those before it in its fence left there.
-
-
-class FenceCarryover:
-    """Of the commands of a run."""
-
-    def __init__(self, reducer: RunReducer) -> None:
-        self._reducer = reducer
-        self._fences: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-        self._fences_of: Runbook | None = None
-
-    def fence(self, turn: Turn, host: str) -> FenceSession | None:
-        """Where the command of ``turn`` finds what was left on the host; None where it is alone in its fence."""
-        reducer, mine = self._reducer, (turn.step, turn.command or 0)
-        number = reducer.command(turn).fence
-        places = self._places(number)
-        if len(places) < 2:
-            return None
-        before = any(
-            place < mine and (result := reducer.results(*place).get(host)) and result.state in ("done", "undone")
-            for place in places
-        )
-        return FenceSession(reducer.first_run, number, "later" if before else "first", host)
-
-    def _places(self, fence: int) -> list[tuple[int, int]]:
-        """Of the commands of a fence."""
-        runbook = self._reducer.runbook
-        if self._fences_of is not runbook:
-            self._fences_of, self._fences = runbook, defaultdict(list)
-            for step, each in enumerate(runbook.steps):
-                for number, command in enumerate(each.commands):
-                    if command.kind != "none":
-                        self._fences[command.fence].append((step, number))
-        return self._fences[fence]
-
 
 # What ended on hosts and is written down here is taken away there, once nothing else is asked of them for a moment.
 

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import re2
 from msgspec import Struct
 
 from lilfox_tui.core.errors import LilFoxError
@@ -158,8 +159,6 @@ def _number_between(value: str, low: int | None, high: int | None) -> bool:
 
 def _matches(variable: Variable, value: str) -> bool:
     """By RE2: a runbook's pattern cannot hang. One that cannot be read lets nothing in."""
-    import re2
-
     options = re2.Options()
     options.log_errors = False
     try:

@@ -10,8 +10,8 @@ import pytest
 
 from lilfox_tui.config.model import HostConfig
 from lilfox_tui.hosts.local import LocalHost
-from lilfox_tui.metrics.collector import PsutilSource
 from lilfox_tui.metrics.model import HostSnapshot, Series
+from lilfox_tui.metrics.psutil_source import PsutilSource
 from lilfox_tui.metrics.sampler import Sampler
 from lilfox_tui.metrics.summary import summarize
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from lilfox_tui.runbook.bash.launcher import FenceSession
-from lilfox_tui.runbook.run.reducer import RunReducer
-from lilfox_tui.runbook.run.runner import FenceCarryover
+from lilfox_tui.runbook.run.reducer import FenceCarryover, RunReducer
 from lilfox_tui.runbook.run.state import Turn
 from tests.unit.runbook.made import began, command, ended, opened, runbook
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from lilfox_tui.runbook.run.dispatcher import half_done, outcome_of
-from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.dispatcher import outcome_of
+from lilfox_tui.runbook.run.reducer import RunReducer, half_done
 from lilfox_tui.runbook.run.state import Turn
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 

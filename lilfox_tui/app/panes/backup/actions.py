@@ -16,13 +16,18 @@ from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.backup.state import BackupState, is_of, newest_of
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
 from lilfox_tui.app.rows.job_words import kind_text
+from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.plan import BackupRequest, PlanArguments, request_of
+from lilfox_tui.backup.restores import interrupted
+from lilfox_tui.backup.sets.retention import judge
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, listed, ngettext, ntr, tr
 from lilfox_tui.core.text import fit, human_bytes
+from lilfox_tui.jobs.listing import cancel
 from lilfox_tui.metrics.model import Level
 
 if TYPE_CHECKING:
-    from lilfox_tui.backup.plan import BackupRequest, RequestKind
+    from lilfox_tui.backup.plan import RequestKind
     from lilfox_tui.backup.restores.interrupted import InterruptedRestore, Restored
     from lilfox_tui.backup.restores.retained import RetainedRow
     from lilfox_tui.config.model import KeepConfig
@@ -50,8 +55,6 @@ class JobStarter:
     def request(self, plan: PlanView, set_id: str = "") -> BackupRequest:
         """About a plan, or a store that has none; and a set of it. Made before anything is asked: another plan may be
         selected by the time of the answer."""
-        from lilfox_tui.backup.plan import BackupRequest, PlanArguments
-
         config = self._app.monitor.backups.config_path
         if plan.config is None:
             return BackupRequest(config=config, plan_arguments=PlanArguments(store=plan.where), set=set_id)
@@ -59,8 +62,6 @@ class JobStarter:
 
     def request_without_plan(self, set_id: str = "") -> BackupRequest:
         """About what is known on this machine, whichever plan it is of."""
-        from lilfox_tui.backup.plan import BackupRequest
-
         return BackupRequest(config=self._app.monitor.backups.config_path, set=set_id)
 
     def ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], request: BackupRequest) -> None:
@@ -74,7 +75,6 @@ class JobStarter:
 
     async def start(self, kind: RequestKind, request: BackupRequest) -> None:
         """Starts the job and tells its id, or why it could not begin."""
-        from lilfox_tui.backup.plan import request_of
         from lilfox_tui.jobs import start as starting
 
         self._state.busy = True
@@ -140,9 +140,9 @@ class JobActions(ActionGroup):
         footer=2,
     )
     def show_output(self) -> None:
-        if (job := self._state.last_job) is not None:
-            from lilfox_tui.app.dialogs.job_output import JobOutput
+        from lilfox_tui.app.dialogs.job_output import JobOutput
 
+        if (job := self._state.last_job) is not None:
             app = self._app
             app.push_screen(JobOutput(job, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link))
 
@@ -167,8 +167,6 @@ class JobActions(ActionGroup):
             (Piece("  "), Piece(_("The job removes its unfinished work; what existed before stays unchanged."))),
         ]
         if await self._app.confirm(_("Cancel this job"), rows, "cancel"):
-            from lilfox_tui.jobs.listing import cancel
-
             self._app.tell(tr("{title}: cancellation requested; waiting for its cleanup", title=job.title))
             try:
                 ended = await cancel(job.id)
@@ -225,8 +223,6 @@ class PlanActions(ActionGroup):
             self._context.run(self._prune(plan, plan.config.keep), group=START, exclusive=True)
 
     async def _prune(self, plan: PlanView, keep: KeepConfig) -> None:
-        from lilfox_tui.backup.sets.retention import judge
-
         own = [found for found in plan.sets or () if found.plan == plan.name]
         verdicts = judge(own, keep, now=datetime.now(UTC), zone=self._state.zone)
         going = [verdict for verdict in verdicts if verdict.goes]
@@ -269,12 +265,12 @@ class SetActions(ActionGroup):
         footer=2,
     )
     def restore(self) -> None:
-        found, plan = self._state.selected_set, self._state.selected_plan
-        if found is None or plan is None:
-            return
         from lilfox_tui.app.panes.backup.restore_state import RestoreChoice
         from lilfox_tui.app.panes.backup.restore_wizard import RestoreWizard
 
+        found, plan = self._state.selected_set, self._state.selected_plan
+        if found is None or plan is None:
+            return
         app, choice = self._app, RestoreChoice.of(found, plan, self._starter.request(plan, found.id))
         app.push_screen(RestoreWizard(choice, glyphs=app.glyphs, zone=self._state.zone, slow=app.slow_link))
 
@@ -360,8 +356,6 @@ class RestoreActions(ActionGroup):
         self._context.run(self._undo(self._state.selected_plan), group=START, exclusive=True)
 
     async def _undo(self, plan: PlanView | None) -> None:
-        from lilfox_tui.backup.restores import interrupted
-
         restored = [each for each in await asyncio.to_thread(interrupted.read_all) if each.stage == _SWAPPED]
         if plan is not None and plan.config is not None:
             restored = [each for each in restored if is_of(each.set, plan)]
@@ -423,7 +417,6 @@ class RestoreActions(ActionGroup):
 
     async def _kept_lines(self, plan: PlanView | None) -> list[RetainedRow]:
         """Of all restores that are known; and what drills of the plan left."""
-        from lilfox_tui.backup.context import BackupContext
         from lilfox_tui.backup.restores.retained import all_kept, all_left
 
         async with BackupContext(self._app.config) as context:
@@ -487,8 +480,6 @@ class RestoreActions(ActionGroup):
 
 
 def _kept_choice(at: int, line: RetainedRow, glyphs: Glyphs) -> Choice:
-    from lilfox_tui.backup.restores.retained import state_of
-
     of_set = "-" if line.restored is None else line.restored.set
     level = Level.UNKNOWN if line.there is None else Level.GOOD if line.there else Level.FAILING
     return Choice(
@@ -501,7 +492,7 @@ def _kept_choice(at: int, line: RetainedRow, glyphs: Glyphs) -> Choice:
         ),
         f"{line.name} {of_set} {_where(line)}",
         possible=bool(line.there),
-        more=f"{_where(line)}: {state_of(line)}",
+        more=f"{_where(line)}: {line.state_text}",
     )
 
 

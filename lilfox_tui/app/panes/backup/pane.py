@@ -26,6 +26,8 @@ from lilfox_tui.app.panes.backup.view import LOW, BackupView, JobSection
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.shared_actions import ListActions
 from lilfox_tui.app.widgets import Lines, more_below
+from lilfox_tui.backup.restores import interrupted
+from lilfox_tui.backup.sets.names import local_zone
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import Message
 
@@ -148,8 +150,6 @@ class BackupPane(Pane):
         yield Lines(id="backup-detail")
 
     def on_mount(self) -> None:
-        from lilfox_tui.backup.sets.names import local_zone  # backup/: not for the first frame
-
         self.state.zone = local_zone()
         self.lilfox.monitor.backups.show()
         self.state.backups = self.lilfox.monitor.backups.backups
@@ -179,8 +179,6 @@ class BackupPane(Pane):
     @work(exclusive=True, group="restores", exit_on_error=False)
     async def _read_restores(self) -> None:
         """Reads anew what is noted of restores."""
-        from lilfox_tui.backup.restores import interrupted  # backup/: not for the first frame
-
         known = await asyncio.to_thread(interrupted.read_all)
         self.state.restores = [each for each in known if each.stage in _KEEP_SOMETHING]
         self.repaint()

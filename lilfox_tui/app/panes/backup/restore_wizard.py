@@ -40,8 +40,10 @@ from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.jobs import JobLog
 from lilfox_tui.app.widgets import Lines, TextField, more_below
+from lilfox_tui.backup.plan import request_of
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _
+from lilfox_tui.jobs import start as starting
 
 if TYPE_CHECKING:
     from lilfox_tui.backup.checks import Check
@@ -140,7 +142,7 @@ class RestoreWizard(Dialog[None]):
     @work(exclusive=True, group="look")
     async def _look(self) -> None:
         """Checks what was chosen, and what it would change; writes nothing."""
-        from lilfox_tui.backup import effects  # with what connects to databases: not for the pages alone
+        from lilfox_tui.backup import effects
 
         request = self.state.choice.request()
         looked = self.state.looked = Looked(request)
@@ -164,9 +166,6 @@ class RestoreWizard(Dialog[None]):
 
     @work(exclusive=True, group="run")
     async def _run_job(self) -> None:
-        from lilfox_tui.backup.plan import request_of
-        from lilfox_tui.jobs import start as starting
-
         try:
             job = await asyncio.to_thread(starting.start, request_of("restore", self.state.choice.request()))
         except LilFoxError as error:

@@ -24,6 +24,7 @@ from lilfox_tui.app.panes.backup.rows import (
 from lilfox_tui.app.panes.backup.state import BackupState
 from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
+from lilfox_tui.app.rows.jobs import JobLog, event_rows, job_title, progress_rows
 from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
 from lilfox_tui.backup.checks import labelled, signature_text, status_text
 from lilfox_tui.core.errors import LilFoxError
@@ -32,7 +33,6 @@ from lilfox_tui.core.text import fit, human_bytes, human_duration
 from lilfox_tui.monitor.model import SET_LEVELS, PlanView
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.rows.jobs import JobLog
     from lilfox_tui.backup.sets.model import BackupSet, FoundPart
     from lilfox_tui.jobs.model import Job
 
@@ -329,8 +329,6 @@ class JobSection:
         job = self._state.shown_job
         if job is None or (self.log is not None and self.log.job_id == job.id):
             return
-        from lilfox_tui.app.rows.jobs import JobLog  # jobs/: not for the first frame
-
         self.log = JobLog(job.id)
         self._context.run(self._follow(self.log), group="job", exclusive=True)
 
@@ -344,8 +342,6 @@ class JobSection:
         return [] if job is None else self._rows(job, now)
 
     def _rows(self, job: Job, now: datetime) -> list[Row]:
-        from lilfox_tui.app.rows.jobs import event_rows, job_title, progress_rows  # jobs/: not for the first frame
-
         glyphs, room = self._app.glyphs, self._app.room
         most = max(1, room.height // 3)
         rows: list[Row] = [BLANK] if room.height >= LOW else []

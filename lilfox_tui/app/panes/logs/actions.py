@@ -27,6 +27,8 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, clauses, listed, ngettext, ntr, tr
 from lilfox_tui.core.text import cell_width, clean, fit, fit_middle, human_bytes
 from lilfox_tui.logs.filter.model import EVERYTHING, FieldMatch, Filter, Not
+from lilfox_tui.logs.filter.syntax import narrowed, to_text
+from lilfox_tui.logs.merge import save_all, unfinished
 from lilfox_tui.logs.record import LogRecord, microseconds
 from lilfox_tui.logs.source import AtBeginning, AtPlace, LogSource
 from lilfox_tui.logs.window import WindowItem
@@ -78,13 +80,9 @@ class NarrowActions(ActionGroup):
             self._narrow(Not(FieldMatch(field.name, "=", field.value)))
 
     def _narrow(self, part: Filter) -> None:
-        from lilfox_tui.logs.filter.syntax import narrowed  # not on the way to the first records
-
         self._show(narrowed(self._state.filter, part))
 
     def _show(self, where: Filter) -> None:
-        from lilfox_tui.logs.filter.syntax import to_text  # not on the way to the first records
-
         self._state.page = None
         self._context.repaint()
         self._state.only_matching = True
@@ -283,8 +281,6 @@ class SaveActions(ActionGroup):
             self._context.run(partial(self._save, path, until_us), group="save", exclusive=True)
 
     async def _save(self, path: Path, until_us: int) -> None:
-        from lilfox_tui.logs.merge import save_all, unfinished  # not on the way to the first records
-
         written = 0
 
         def progress(count: int) -> None:
@@ -454,8 +450,6 @@ class LogEvidence:
 
     def _where_text(self) -> str:
         """The level and the filter that leave records out, as they are written."""
-        from lilfox_tui.logs.filter.syntax import to_text
-
         return to_text(self._state.where)
 
     def _around(self, most: int) -> list[LogRecord]:

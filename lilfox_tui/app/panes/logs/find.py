@@ -15,7 +15,8 @@ from lilfox_tui.app.panes.logs.rows import Neighbours
 from lilfox_tui.app.panes.logs.state import LogsState, Mark, OpenRecord
 from lilfox_tui.core.errors import LilFoxError, UsageError
 from lilfox_tui.core.i18n import Message, _, tr
-from lilfox_tui.logs.filter.model import EVERYTHING
+from lilfox_tui.logs.filter.model import EVERYTHING, span
+from lilfox_tui.logs.filter.syntax import parse_filter
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import AtBeginning, AtEnd, AtPlace, AtTime, LogSource, Start, SupportsSeek
@@ -229,9 +230,6 @@ async def start_of_words(words: str, sources: Sequence[LogSource], *, now: datet
 
 def _time_us(words: str, now: datetime, zone: tzinfo) -> int:
     """A moment; ``10m`` is ten minutes ago. Raises UsageError."""
-    from lilfox_tui.logs.filter.model import span
-    from lilfox_tui.logs.filter.syntax import parse_filter  # not on the way to the first records
-
     for text in (words, f"{words}.."):
         with suppress(UsageError):
             since_us, _until_us = span(parse_filter(text, now=now, zone=zone))

@@ -179,15 +179,13 @@ class LogsPane(Pane):
     def acts(self) -> Sequence[Act]:
         """On the addresses of the record, or of the field that is selected on its page."""
         from lilfox_tui.app.operations import ban_acts
-        from lilfox_tui.operations.addresses import addresses_in
 
         page, field, opened = self.state.page, self.state.field, self.state.opened
         record = self.state.selected_record if page is None else page.record
         if record is None or opened is None:
             return ()
-        in_field = [] if field is None else addresses_in(field.value)
-        found = in_field or addresses_in(record.raw.decode("utf-8", "replace"))
-        return ban_acts(self.lilfox, found, opened.host_that_wrote(record.source))
+        texts = ("" if field is None else field.value, record.raw.decode("utf-8", "replace"))
+        return ban_acts(self.lilfox, texts, opened.host_that_wrote(record.source))
 
     # ---- the rows that are seen, and the mouse -------------------------------------------------------------------
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from lilfox_tui.config.model import Config, HostConfig, LogConfig
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.hosts.base import Host
-from lilfox_tui.logs.source import LogSource
+from lilfox_tui.hosts.open import open_host
+from lilfox_tui.logs.source import LogSource, file_log, find_logs, open_logs
+from lilfox_tui.monitor.model import this_machine
+from lilfox_tui.runbook.run.gate import let_argv_through
 
 if TYPE_CHECKING:
     from lilfox_tui.app.console import Console
@@ -29,15 +32,10 @@ class OpenLogs:
 
     async def open(self) -> None:
         """Finds and opens; nothing is read yet. Raises LilFoxError."""
-        from lilfox_tui.logs.source import open_logs
-        from lilfox_tui.runbook.run.gate import let_argv_through
-
         self.configs = await self._wanted()
         self.sources = open_logs(self._app.config, self.configs, self._host, let_argv_through)
 
     async def _wanted(self) -> Mapping[str, LogConfig]:
-        from lilfox_tui.logs.source import file_log, find_logs
-
         app = self._app
         if app.files:
             return {name: file_log(path) for name, path in named(app.files).items()}
@@ -55,9 +53,6 @@ class OpenLogs:
 
     async def find(self, name: str) -> None:
         """Opens the logs that are found on that host. Raises HostError."""
-        from lilfox_tui.logs.source import find_logs, open_logs
-        from lilfox_tui.runbook.run.gate import let_argv_through
-
         found = await find_logs(self._host(name), name)
         self.sources += open_logs(self._app.config, found, self._host, let_argv_through)
         self.configs = {**self.configs, **found}
@@ -66,9 +61,6 @@ class OpenLogs:
         if name is not None:
             return self._app.monitor.host(name)
         if self._here is None:
-            from lilfox_tui.hosts.open import open_host
-            from lilfox_tui.monitor.model import this_machine
-
             self._here = open_host(this_machine(), HostConfig(local=True), self._app.config.ssh, read_only=True)
         return self._here
 
@@ -128,8 +120,6 @@ def host_of(log: LogConfig, config: Config) -> str | None:
         return log.host
     if config.hosts:
         return next((name for name, host in config.hosts.items() if host.local), None)
-    from lilfox_tui.monitor.model import this_machine
-
     return this_machine()
 
 

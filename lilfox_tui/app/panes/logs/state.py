@@ -11,6 +11,7 @@ from lilfox_tui.app.panes.logs.rows import DetailRow, FieldValue, LogList, Neigh
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, Filter
+from lilfox_tui.logs.filter.syntax import parse_filter
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord, Severity, microseconds
 from lilfox_tui.logs.source import AtEnd, AtTime, LogSource
@@ -176,8 +177,6 @@ class LogsState:
     def set_filter(self, text: str) -> bool:
         """Takes what ``text`` asks for; whether that is another filter than before. What is wrong in it is kept to be
         told, and the filter stays."""
-        from lilfox_tui.logs.filter.syntax import parse_filter  # not on the way to the first records
-
         self.filter_text = text
         try:
             found = parse_filter(text, now=self.clock, zone=self.zone)

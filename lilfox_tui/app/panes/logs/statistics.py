@@ -23,7 +23,10 @@ from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, language, listed, ngettext, tr
 from lilfox_tui.core.text import cell_width, fit, human_duration
-from lilfox_tui.logs.filter.model import EVERYTHING, AtLeast, Filter, RegexMatch
+from lilfox_tui.logs.files.log_file import HasLocalFiles
+from lilfox_tui.logs.filter.model import EVERYTHING, NOTHING, AtLeast, Filter, RegexMatch
+from lilfox_tui.logs.filter.model import of_source as filter_of_source
+from lilfox_tui.logs.filter.syntax import narrowed, to_text
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.source import LogSource
@@ -36,6 +39,7 @@ from lilfox_tui.logs.statistics import (
     errors_of_type,
     of_slice,
     of_source,
+    recent_patterns,
     slower_than,
 )
 from lilfox_tui.logs.window import WindowItem
@@ -264,12 +268,11 @@ class ErrorStrip:
             self._context.run(partial(self._count, merged, merged.where), group="count-behind", exclusive=True)
 
     async def _count(self, merged: MergedLogs, where: Filter) -> None:
-        from lilfox_tui.logs.analyze import analyze  # what counts is not on the way to the first records
-        from lilfox_tui.logs.filter.model import NOTHING, of_source
+        from lilfox_tui.logs.analyze import analyze
 
         try:
             if not await _is_cheap(
-                [each for each in self._state.shown_sources if of_source(where, each.name) != NOTHING]
+                [each for each in self._state.shown_sources if filter_of_source(where, each.name) != NOTHING]
             ):
                 return
             answer = await analyze(self._state.shown_sources, where, processes=1)
@@ -282,8 +285,6 @@ class ErrorStrip:
 
 async def _is_cheap(sources: Sequence[LogSource]) -> bool:
     """Whether all of it lies in files of this machine that are soon read. Raises LilFoxError."""
-    from lilfox_tui.logs.analyze import HasLocalFiles
-
     size = 0
     for source in sources:
         files = await source.local_files() if isinstance(source, HasLocalFiles) else None
@@ -338,8 +339,6 @@ class StatisticsActions(ActionGroup):
         self._context.run(self._count_patterns, group="count", exclusive=True)
 
     async def _count_patterns(self) -> None:
-        from lilfox_tui.logs.statistics import recent_patterns
-
         state, record = self._state, self._state.selected_record
         until_us = None if record is None or state.at_end else record.entry.time_us
         self._tell_work(_("counting"))
@@ -360,8 +359,6 @@ class StatisticsActions(ActionGroup):
 
     def _offer(self, title: str, rows: Offer) -> None:
         """Shows rows that are filters; the chosen one narrows what is shown."""
-        from lilfox_tui.logs.filter.syntax import narrowed, to_text
-
         filters = {choice.id: where for choice, where in rows}
 
         def take(chosen: str | None) -> None:

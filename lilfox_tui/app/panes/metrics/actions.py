@@ -9,6 +9,7 @@ from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.prompt import Choice, Chooser
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.alert_section import target_rows
 from lilfox_tui.app.panes.metrics.backend_page import cell_text
 from lilfox_tui.app.panes.metrics.host_page import changed_key_rows, unknown_key_rows
 from lilfox_tui.app.panes.metrics.state import MetricsState, link_error
@@ -151,8 +152,6 @@ class QueryActions(ActionGroup):
         footer=9,
     )
     def show_targets(self) -> None:
-        from lilfox_tui.app.panes.metrics.alert_section import target_rows
-
         scraping, newest = self._app.monitor.scraping, self._app.monitor.overview.value
         now = datetime.now(UTC) if newest is None else newest.at  # as they are now, also on a rewound screen
         rows = target_rows(scraping.all_targets(), scraping.kept(), now, self._app.glyphs)

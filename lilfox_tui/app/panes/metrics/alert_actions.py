@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.dialogs.prompt import Chooser
+from lilfox_tui.app.evidence import cause_of
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState, alerts_of
 from lilfox_tui.app.rows.job_words import user
@@ -91,22 +92,18 @@ class AlertActions(ActionGroup):
         alert = self._state.selected_alert()
         if alert is None:
             return
-        from lilfox_tui.alerts.silences import matchers_of
         from lilfox_tui.app.panes.metrics.dialogs import SilenceDialog
 
         preview = self._app.monitor.alerting.preview
-        self._app.push_screen(SilenceDialog(matchers_of(alert.labels), preview), self._take_silence)
+        self._app.push_screen(SilenceDialog(alert, preview), self._take_silence)
 
     def _take_silence(self, request: SilenceRequest | None) -> None:
         if request is not None:
             self._context.run(self._silence(request), group="silence")
 
     async def _silence(self, request: SilenceRequest) -> None:
-
         await self._app.monitor.alerting.silence(request.matchers, request.for_s, user(), request.comment)
-        from lilfox_tui.app.panes.metrics.dialogs import length_text
-
-        self._app.tell(tr("silenced {length}; S lists the silences", length=length_text(request.for_s)))
+        self._app.tell(tr("silenced {length}; S lists the silences", length=request.length))
 
     def _why_no_silences(self) -> Message | None:
         """Why there are no silences to list."""
@@ -158,8 +155,6 @@ class AlertActions(ActionGroup):
     )
     def runbook(self) -> None:
         if (alert := self._alert_that_fires()) is not None:
-            from lilfox_tui.app.evidence import cause_of
-
             self._app.go_to_runbook(cause_of(alert))
 
     def _alert_that_fires(self) -> Alert | None:

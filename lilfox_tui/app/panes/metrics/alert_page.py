@@ -12,7 +12,7 @@ from lilfox_tui.alerts.model import Alert, Alerts, AlertState, Event, RuleHealth
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.alerts.silences import format_matchers, is_active, window_of
 from lilfox_tui.app.dialogs.prompt import Choice
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, chart, spark
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, chart, chart_columns, spark
 from lilfox_tui.app.rendering.columns import Column, choose, line, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
@@ -239,7 +239,6 @@ def _rules_text(rules: Sequence[RuleView]) -> str:
 
 
 SIDES_SHOWN = 12
-CHART_COLUMNS = 120
 _SPARK = 16
 _NAME = 14
 
@@ -257,11 +256,6 @@ class AlertPage(Struct, frozen=True):
     why: Explanation | LilFoxError | None
     events: Sequence[Event] = ()
     silences: Sequence[Silence] = ()
-
-
-def chart_columns(width: int) -> int:
-    """How many columns the chart of a page that wide has."""
-    return max(1, min(width - 2, CHART_COLUMNS + AXIS_WIDTH + 1) - AXIS_WIDTH - 1)
 
 
 def alert_page(page: AlertPage) -> list[Row]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.service_page import kept_text
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
+from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
@@ -228,8 +229,6 @@ class AlertSection:
 
     def _ask(self, item: AlertItem, overview: Overview, alerts_at: datetime) -> None:
         """Asks for what the page tells, where something of the question is another than last time."""
-        from lilfox_tui.app.panes.metrics.alert_page import chart_columns
-
         columns = chart_columns(self._app.room.width)
         question = (
             item.subject,

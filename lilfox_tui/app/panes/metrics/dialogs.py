@@ -17,10 +17,10 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from lilfox_tui.alerts.model import Alert, SilenceMatcher
-from lilfox_tui.alerts.silences import PRESETS_S, check_silence, format_matchers, parse_matchers
+from lilfox_tui.alerts.silences import PRESETS_S, check_silence, format_matchers, matchers_of, parse_matchers
 from lilfox_tui.app.dialogs.messages import Ahead, Dialog
 from lilfox_tui.app.panes.metrics.alert_page import number
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Values, chart, spark
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Values, chart, chart_columns, spark
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines, TextField
@@ -40,8 +40,6 @@ from lilfox_tui.scrape.labels import NAME, LabelSet, Matcher
 # What a query gives as rows: the series with their values, and a chart of the chosen one. Pure.
 
 
-MOST_COLUMNS = 120
-"""Of a chart: so many values are asked for at most."""
 MOST_ROWS = 500
 _CHART_ROWS = 9
 _PLOT_ROWS = _CHART_ROWS - 3
@@ -76,11 +74,6 @@ class QueryPage(Struct, frozen=True):
     glyphs: Glyphs
     where: str = ""
     """The Prometheus that is asked; empty where it is answered here."""
-
-
-def columns_of(width: int) -> int:
-    """How many columns the chart of a page that wide has."""
-    return max(1, min(width - 2, MOST_COLUMNS + AXIS_WIDTH + 1) - AXIS_WIDTH - 1)
 
 
 def series_of(answer: QueryAnswer | None) -> list[tuple[LabelSet, float | None, Values]]:
@@ -308,7 +301,7 @@ class QueryBox(Dialog[str]):
     @work(exclusive=True, group="query")
     async def _ask(self, text: str) -> None:
         at = self._at or datetime.now(UTC)
-        columns = columns_of(self.app.size.width)
+        columns = chart_columns(self.app.size.width)
         step_s = round(self._window.total_seconds() / columns, 3)
         start = at - timedelta(seconds=step_s * (columns - 1))
         made = QueryAnswer(text, at, self._window, step_s)
@@ -419,15 +412,19 @@ class SilenceRequest(NamedTuple):
     for_s: float | None
     comment: str
 
+    @property
+    def length(self) -> str:
+        """For how long, in words."""
+        return length_text(self.for_s)
+
 
 class SilenceDialog(Dialog[SilenceRequest | None]):
-    """Gives what was entered, or None. ``preview`` tells which alerts matchers take; it raises LilFoxError."""
+    """Gives what was entered, or None; offers what takes ``alert``. ``preview`` tells which alerts matchers take; it
+    raises LilFoxError."""
 
-    def __init__(
-        self, matchers: Sequence[SilenceMatcher], preview: Callable[[Sequence[SilenceMatcher]], tuple[Alert, ...]]
-    ) -> None:
+    def __init__(self, alert: Alert, preview: Callable[[Sequence[SilenceMatcher]], tuple[Alert, ...]]) -> None:
         super().__init__()
-        self._first, self._preview = format_matchers(matchers), preview
+        self._first, self._preview = format_matchers(matchers_of(alert.labels)), preview
         self._at = 0
 
     def compose(self) -> ComposeResult:

@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.metrics.backend_page import BackendPage, backend_page
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.service_page import ServicePage, service_page
 from lilfox_tui.app.panes.metrics.state import WINDOWS, MetricsState, alerts_of, link_error
-from lilfox_tui.app.rendering.chart import Values, in_columns
+from lilfox_tui.app.rendering.chart import Values, chart_columns, in_columns
 from lilfox_tui.app.rendering.columns import Digits, wrapped
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import well
@@ -375,7 +375,6 @@ class MetricsPages:
         from lilfox_tui.app.panes.metrics.alert_page import (
             AlertPage,
             alert_page,
-            chart_columns,
             rule_trouble,
             state_text,
         )

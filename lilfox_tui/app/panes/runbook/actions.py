@@ -8,12 +8,34 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lilfox_tui.app.actions import ActionGroup, action
+from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.runbook.dialogs import (
+    RunDialog,
+    again_ways,
+    beginning_rows,
+    beginning_ways,
+    confirm_rows,
+    decision_rows,
+    decision_ways,
+    first_run_rows,
+    hand_rows,
+    resuming_rows,
+    worked_rows,
+    worked_ways,
+)
 from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
 from lilfox_tui.app.panes.runbook.state import STEPS, RunbookItem, RunbookState
 from lilfox_tui.app.shared_actions import ListView
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.incident.incidents import current_folder
+from lilfox_tui.runbook.control import begin, go_on, in_terminal, once_more, open_incident_for, run_order, word_to_type
+from lilfox_tui.runbook.library import allow, first_run
+from lilfox_tui.runbook.run.gate import asks_with
+from lilfox_tui.runbook.run.persistence import newest_run, runbook_of
+from lilfox_tui.runbook.run.protocol import ByHand, FinishRun, LookAgain, TerminalEnded
+from lilfox_tui.runbook.run.reducer import half_done
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
@@ -49,16 +71,12 @@ class WaitingSteps:
         elif turn is None and self._state.failed_undo is not None:
             await self._orders.end(run)  # not what somebody wanted who took it back: what stays is listed first
         elif turn is None:
-            from lilfox_tui.runbook.run.protocol import FinishRun
-
             await self._orders.send(run, FinishRun())
         elif (reducer := await self._orders.with_its_text(run)) is not None:
             await self._do_turn(run, reducer, turn)
 
     async def retry(self, run: RunLog) -> None:
         """Runs the failed command again, where it is not done yet."""
-        from lilfox_tui.runbook.control import once_more
-
         if (reducer := await self._orders.with_its_text(run)) is None:
             return
         turn = reducer.waiting().turn
@@ -77,9 +95,6 @@ class WaitingSteps:
 
     async def _run_turn(self, run: RunLog, reducer: RunReducer, turn: Turn, *, again: bool = False) -> None:
         """Runs a command, which is asked first where it changes something, needs the terminal, or may run twice."""
-        from lilfox_tui.runbook.control import run_order
-        from lilfox_tui.runbook.run.gate import asks_with
-
         if reducer.command(turn).kind == "interactive":
             await self._in_terminal(run, reducer, turn, again=again)
             return
@@ -91,21 +106,12 @@ class WaitingSteps:
         await self._orders.send(run, run_order(turn, reducer.sha256, given, again=again, seen=asked))
 
     async def _confirmed(self, reducer: RunReducer, turn: Turn, given: dict[str, str], *, again: bool) -> bool:
-        from lilfox_tui.app.panes.runbook.dialogs import RunDialog, confirm_rows
-        from lilfox_tui.runbook.control import word_to_type
-
         about, text = confirm_rows(reducer, turn, given, again=again, glyphs=self._app.glyphs)
         word = word_to_type(reducer.command(turn), turn)
         return await self._app.push_screen_wait(RunDialog(_title_of(reducer, turn), about, text, word))
 
     async def _decide(self, run: RunLog, reducer: RunReducer, turn: Turn) -> None:
         """After a failure, or where nobody knows: shows what there is, and asks how to go on."""
-        from lilfox_tui.app.dialogs.prompt import OptionsDialog
-        from lilfox_tui.app.panes.runbook.dialogs import decision_rows, decision_ways
-        from lilfox_tui.runbook.control import once_more
-        from lilfox_tui.runbook.run.dispatcher import half_done
-        from lilfox_tui.runbook.run.protocol import LookAgain
-
         rows = decision_rows(reducer, turn, self._app.glyphs)
         again, unknown = once_more(reducer, turn)
         half = half_done(reducer, turn)
@@ -123,10 +129,6 @@ class WaitingSteps:
             await self._orders.end(run)
 
     async def _by_hand(self, run: RunLog, reducer: RunReducer, turn: Turn) -> None:
-        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
-        from lilfox_tui.app.panes.runbook.dialogs import hand_rows
-        from lilfox_tui.runbook.run.protocol import ByHand
-
         ways = [Option("enter", _("it is done"), "done"), Option("s", _("skip it"), "skip")]
         rows = hand_rows(reducer.runbook.steps[turn.step], self._app.glyphs)
         chosen = await self._app.push_screen_wait(OptionsDialog(_title_of(reducer, turn), rows, ways))
@@ -137,9 +139,6 @@ class WaitingSteps:
 
     async def _in_terminal(self, run: RunLog, reducer: RunReducer, turn: Turn, *, again: bool) -> None:
         """Runs an interactive command in this terminal, and tells the job how it ended."""
-        from lilfox_tui.runbook.control import in_terminal
-        from lilfox_tui.runbook.run.protocol import TerminalEnded
-
         given = self._values.given(run)
         found = in_terminal(self._app.config, reducer, turn, reducer.sha256, given)
         if not await self._confirmed(reducer, turn, given, again=again):
@@ -158,9 +157,6 @@ class WaitingSteps:
 
     async def _worked(self, reducer: RunReducer, turn: Turn, status: int) -> bool | None:
         """What the person says of a program that ended here; None leaves it to the exit status."""
-        from lilfox_tui.app.dialogs.prompt import OptionsDialog
-        from lilfox_tui.app.panes.runbook.dialogs import worked_rows, worked_ways
-
         rows = worked_rows(reducer.command(turn), turn.hosts, status)
         chosen = await self._app.push_screen_wait(OptionsDialog(_title_of(reducer, turn), rows, worked_ways(status)))
         return None if chosen is None else chosen == "worked"
@@ -214,18 +210,12 @@ class RunStarter:
         incident = await self._incident_for(item)
         if incident is None:
             return
-        from lilfox_tui.runbook.control import begin
-
         app, values = self._app, self._state.values_of_cause(runbook)
         path = app.monitor.backups.config_path
         await self._begin_job(item, lambda: begin(runbook, app.config, path, values=values, incident=incident))
 
     async def _allowed(self, runbook: Runbook) -> bool:
         """Whether a run of it may begin here: the first one of a file that nobody chose is asked."""
-        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
-        from lilfox_tui.app.panes.runbook.dialogs import first_run_rows
-        from lilfox_tui.runbook.library import allow, first_run
-
         first = await asyncio.to_thread(first_run, runbook, self._app.config.runbooks)
         if first is None:
             return True
@@ -237,15 +227,10 @@ class RunStarter:
 
     async def _incident_for(self, item: RunbookItem) -> str | None:
         """The id of the incident that the run is part of, empty for none; None where nothing is to begin."""
-        from lilfox_tui.incident.incidents import current_folder
-
         there = await asyncio.to_thread(current_folder)  # what is shown may not have it yet
         again = self._state.seen is not None or item.last is not None
         if there is not None and not again:
             return there.name
-        from lilfox_tui.app.dialogs.prompt import OptionsDialog
-        from lilfox_tui.app.panes.runbook.dialogs import again_ways, beginning_rows, beginning_ways
-
         runbook, cause = item.runbook, self._state.cause
         assert runbook is not None
         rows = beginning_rows(runbook, cause, self._state.values_of_cause(runbook), self._app.config)
@@ -255,8 +240,6 @@ class RunStarter:
         chosen = await self._app.push_screen_wait(OptionsDialog(title, rows, ways))
         if chosen != "with":
             return None if chosen is None else incident
-        from lilfox_tui.runbook.control import open_incident_for
-
         told = ("", "") if cause is None else (cause.title, cause.severity)
         opened = await asyncio.to_thread(open_incident_for, runbook, cause=told[0], severity=told[1])
         self._app.monitor.incidents.look_again()
@@ -264,11 +247,6 @@ class RunStarter:
 
     async def _resume(self, item: RunbookItem) -> None:
         """Goes on with a run whose job is gone, or begins a new one."""
-        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
-        from lilfox_tui.app.panes.runbook.dialogs import resuming_rows
-        from lilfox_tui.runbook.control import go_on
-        from lilfox_tui.runbook.run.persistence import newest_run, runbook_of
-
         job, app = item.job, self._app
         assert job is not None
         ways = [Option("enter", _("resume where it stopped"), "on")]

@@ -16,15 +16,23 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.console import Console
-from lilfox_tui.app.dialogs.prompt import Choice, Chooser
+from lilfox_tui.app.dialogs.messages import AskDialog
+from lilfox_tui.app.dialogs.prompt import Choice, Chooser, Prompt, PromptOffer
 from lilfox_tui.app.dialogs.reader import Reader
 from lilfox_tui.app.evidence import Selected
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.runbook.dialogs import take_over_rows
 from lilfox_tui.app.panes.runbook.orders import Permission
 from lilfox_tui.app.panes.runbook.state import RunbookState
 from lilfox_tui.app.rendering.draw import Piece
+from lilfox_tui.app.rows.incidents import closing_rows, handover_rows
 from lilfox_tui.core.i18n import Message, _, clauses, language, ngettext, tr
 from lilfox_tui.core.text import fit
+from lilfox_tui.incident.export import export_to, handover_text
+from lilfox_tui.incident.incidents import append, close, keep_evidence, mark, open_beside, open_incident
+from lilfox_tui.incident.model import Called, Closed, Decided, EvidenceKept, Noted, SeverityLevel
+from lilfox_tui.incident.reducer import MOMENTS, moment_text
+from lilfox_tui.runbook.control import take_over
 
 if TYPE_CHECKING:
     from lilfox_tui.incident.model import Incident, Moment, TimelineEntry, What
@@ -44,8 +52,6 @@ class IncidentActions(ActionGroup):
         return self._permission.why_no_incident()
 
     def _append(self, incident_id: str, what: What) -> None:
-        from lilfox_tui.incident.incidents import append
-
         self._write(lambda: append(incident_id, what))
 
     def _write(self, write: Callable[[], object]) -> None:
@@ -59,8 +65,6 @@ class IncidentActions(ActionGroup):
             return
 
         def take(text: str) -> None:
-            from lilfox_tui.incident.model import Noted
-
             if text.strip():
                 self._append(incident.id, Noted(text=text.strip()))
 
@@ -73,8 +77,6 @@ class IncidentActions(ActionGroup):
             return
 
         def take(text: str) -> None:
-            from lilfox_tui.incident.model import Decided
-
             if text.strip():
                 self._append(incident.id, Decided(text=text.strip()))
 
@@ -84,8 +86,6 @@ class IncidentActions(ActionGroup):
     @action("moment", "M", tr("moment"), tr("record that it was detected, acknowledged, mitigated or resolved now"),
             why_not=_why_no_incident)  # fmt: skip
     def mark_moment(self) -> None:
-        from lilfox_tui.incident.reducer import MOMENTS, moment_text
-
         if (incident := self._state.open_incident) is None:
             return
         choices = [Choice(each, (Piece(moment_text(each), "strong"),), moment_text(each)) for each in MOMENTS]
@@ -97,8 +97,6 @@ class IncidentActions(ActionGroup):
         self._app.push_screen(Chooser(_("{id}: what happened just now", id=incident.id), choices), take)
 
     def _mark(self, folder: Path, moment: Moment) -> None:
-        from lilfox_tui.incident.incidents import mark
-
         self._write(lambda: mark(folder, moment, datetime.now(UTC)))
 
     def _why_no_contacts(self) -> Message | None:
@@ -126,8 +124,6 @@ class IncidentActions(ActionGroup):
         contact = " ".join(part for part in (chosen, each.name, each.call) if part)
 
         def take(text: str) -> None:
-            from lilfox_tui.incident.model import Called
-
             self._append(incident_id, Called(contact=contact, outcome=text.strip()))
 
         self._app.ask_line(_("{contact}: outcome of the call? enter saves it", contact=contact), "", take, live=False)
@@ -179,9 +175,6 @@ class IncidentActions(ActionGroup):
         return Selected(f"metrics-{now:%Y%m%d-%H%M%S}.json", json.dumps(document, indent=1).encode(), text)
 
     async def _keep(self, incident_id: str, read: Callable[[], Awaitable[Selected]]) -> None:
-        from lilfox_tui.incident.incidents import keep_evidence
-        from lilfox_tui.incident.model import EvidenceKept
-
         selected = await read()
         entry: TimelineEntry = await _written(
             self._app, lambda: keep_evidence(incident_id, selected.name, selected.data, selected.text)
@@ -207,10 +200,6 @@ class CourseActions(ActionGroup):
         self._run(self._open if incident is None else partial(self._close, incident))
 
     async def _open(self) -> None:
-        from lilfox_tui.app.dialogs.prompt import Prompt, PromptOffer
-        from lilfox_tui.incident.incidents import open_incident
-        from lilfox_tui.incident.model import SeverityLevel
-
         levels, cause = get_args(SeverityLevel), self._state.cause
         title = "" if cause is None else cause.title
         asked = Prompt(
@@ -230,11 +219,6 @@ class CourseActions(ActionGroup):
         self._app.tell(tr("{id} is open: actions from now on are recorded in it", id=opened.id))
 
     async def _close(self, incident: Incident) -> None:
-        from lilfox_tui.app.dialogs.prompt import Prompt
-        from lilfox_tui.app.rows.incidents import closing_rows
-        from lilfox_tui.incident.incidents import close, open_beside
-        from lilfox_tui.incident.model import Closed
-
         backups = self._app.monitor.backups.backups
         running = () if backups is None else [job.id for job in backups.running]
         rows = closing_rows(incident, datetime.now(UTC), running)
@@ -271,10 +255,6 @@ class CourseActions(ActionGroup):
         self._run(self._take_over)
 
     async def _take_over(self) -> None:
-        from lilfox_tui.app.dialogs.messages import AskDialog
-        from lilfox_tui.app.panes.runbook.dialogs import take_over_rows
-        from lilfox_tui.runbook.control import take_over
-
         incident, runs = self._state.open_incident, self._state.runs_of_others()
         titles = [(run.reducer.runbook.title if run.reducer else run.job_id, run.actor) for run in runs]
         rows = take_over_rows("" if incident is None else incident.leader, titles)
@@ -294,9 +274,6 @@ class CourseActions(ActionGroup):
     @action("hand-over", "o", tr("hand over"), tr("what the next person on call must know, to read or copy"),
             why_not=_why_no_incident_to_read)  # fmt: skip
     def hand_over(self) -> None:
-        from lilfox_tui.app.rows.incidents import handover_rows
-        from lilfox_tui.incident.export import handover_text
-
         view = self._state.incident
         if view is not None and view.incident is not None:
             lines = [
@@ -334,8 +311,6 @@ class CourseActions(ActionGroup):
         self._app.ask_line(_("export {id} into the new folder:", id=name), str(path), take, live=False)
 
     async def _export(self, incident_id: str, folder: Path) -> None:
-        from lilfox_tui.incident.export import export_to
-
         file = await asyncio.to_thread(export_to, incident_id, language(), folder)
         self._app.tell(tr("exported: {path}", path=file))
 

@@ -6,10 +6,25 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog, Prompt
 from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.runbook.dialogs import (
+    ending_rows,
+    offer_of,
+    other_text_rows,
+    other_text_ways,
+    stop_rows,
+    undo_rows,
+    value_rows,
+)
 from lilfox_tui.app.panes.runbook.state import LIST, RunbookState
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
+from lilfox_tui.hosts.addresses import Denied
+from lilfox_tui.runbook.control import other_text, stay, use_now
+from lilfox_tui.runbook.run.gate import offered, refuse_unknown
+from lilfox_tui.runbook.run.protocol import FinishRun, Skip, Stop, Undo, send
+from lilfox_tui.runbook.run.variables import check_value
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
@@ -44,12 +59,6 @@ class ValuePrompts:
         return True
 
     async def _ask(self, reducer: RunReducer, variable: Variable, hosts: tuple[str, ...]) -> str | None:
-        from lilfox_tui.app.dialogs.prompt import Prompt
-        from lilfox_tui.app.panes.runbook.dialogs import offer_of, value_rows
-        from lilfox_tui.hosts.addresses import Denied
-        from lilfox_tui.runbook.run.gate import offered, refuse_unknown
-        from lilfox_tui.runbook.run.variables import check_value
-
         def check(text: str) -> str:
             value = check_value(variable, text, denied=Denied())
             refuse_unknown(self._app.config, reducer.runbook, {variable.name: value})
@@ -83,8 +92,6 @@ class RunOrders:
 
     async def send(self, run: RunLog, order: Order) -> bool:
         """Gives an order; whether it was taken, else why not is told."""
-        from lilfox_tui.runbook.run.protocol import send
-
         self._state.busy = True
         run.trouble = ""
         try:
@@ -101,10 +108,6 @@ class RunOrders:
     async def with_its_text(self, run: RunLog) -> RunReducer | None:
         """The run, where its file says what it has, or it stays with what it has; None where nothing is to be done now.
         Where the file was changed meanwhile somebody is asked; what it says now is shown before anything of it runs."""
-        from lilfox_tui.app.dialogs.prompt import OptionsDialog
-        from lilfox_tui.app.panes.runbook.dialogs import other_text_rows, other_text_ways
-        from lilfox_tui.runbook.control import other_text, stay, use_now
-
         reducer = run.reducer
         assert reducer is not None
         other = await asyncio.to_thread(other_text, reducer)
@@ -136,16 +139,10 @@ class RunOrders:
         self._app.ask_line(_("reason for skipping: enter skips, esc cancels"), "", take, live=False)
 
     async def _skip(self, run: RunLog, turn: Turn, reason: str) -> None:
-        from lilfox_tui.runbook.run.protocol import Skip
-
         await self.send(run, Skip(step=turn.step, command=turn.command, reason=reason))
 
     async def undo(self, run: RunLog, half: str = "") -> None:
         """Shows what takes back what was changed, or what failed ``half`` way, and does so."""
-        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
-        from lilfox_tui.app.panes.runbook.dialogs import undo_rows
-        from lilfox_tui.runbook.run.protocol import Undo
-
         given = self._values.given(run)
         if (reducer := await self.with_its_text(run)) is None:
             return
@@ -160,10 +157,6 @@ class RunOrders:
 
     async def stop(self, run: RunLog) -> None:
         """Ends the command that runs; one that changes something is confirmed first."""
-        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
-        from lilfox_tui.app.panes.runbook.dialogs import stop_rows
-        from lilfox_tui.runbook.run.protocol import Stop
-
         if run.reducer is None:
             return
         running = run.reducer.running()
@@ -176,10 +169,6 @@ class RunOrders:
 
     async def end(self, run: RunLog) -> None:
         """Ends the run, once that is confirmed; what it changed and stays is listed first."""
-        from lilfox_tui.app.dialogs.prompt import Option, OptionsDialog
-        from lilfox_tui.app.panes.runbook.dialogs import ending_rows
-        from lilfox_tui.runbook.run.protocol import FinishRun
-
         assert run.state is not None
         ways = [Option("enter", _("end the run"), "end")]
         if await self._app.push_screen_wait(OptionsDialog(_("End this run"), ending_rows(run.state), ways)) == "end":

@@ -15,9 +15,10 @@ from lilfox_tui.app.console import Console
 from lilfox_tui.app.evidence import Cause
 from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.runbook.actions import ColumnActions, RunActions, RunStarter, WaitingSteps
+from lilfox_tui.app.panes.runbook.drawing import Drawing
 from lilfox_tui.app.panes.runbook.incident_actions import CourseActions, IncidentActions
 from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
-from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState
+from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState, newest_of
 from lilfox_tui.app.shared_actions import ListActions
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready
@@ -25,7 +26,6 @@ from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.monitor.model import RunbooksView
 
 if TYPE_CHECKING:
-    from lilfox_tui.app.panes.runbook.drawing import Drawing
     from lilfox_tui.incident.model import Incident
 
 PAINT_S, SLOW_PAINT_S = 0.15, 1.0
@@ -61,8 +61,6 @@ class RunbookFeeds:
     def _attach_to(self, view: RunbooksView) -> None:
         """Watches what goes on, and what was begun since somebody looks here: whoever began it, it stays once it has
         ended."""
-        from lilfox_tui.app.panes.runbook.state import newest_of
-
         last_run = self._state.last_run
         for key, job in newest_of(view.runs).items():
             ours = self._app.runs.get(last_run.get(key, ""))
@@ -196,8 +194,6 @@ class RunbookPane(Pane):
         yield Lines(sticky=1, id="timeline")
 
     def on_mount(self) -> None:
-        from lilfox_tui.app.panes.runbook.drawing import Drawing  # with runbook/: not before the pane is shown
-
         self._drawing = Drawing(self.context)
         self._feeds.start()
 

@@ -7,9 +7,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lilfox_tui.app.evidence import Cause, firing_names, values_from
+from lilfox_tui.app.evidence import Cause, firing_names
+from lilfox_tui.app.panes.runbook.rows import values_of
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
+from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.monitor.model import IncidentView, Overview, RunbooksView
+from lilfox_tui.redact import redact
+from lilfox_tui.runbook.library import ordered
+from lilfox_tui.runbook.model import BUNDLED
+from lilfox_tui.runbook.run.variables import check_value, shown
 
 if TYPE_CHECKING:
     from lilfox_tui.app.run_log import RunLog
@@ -43,11 +50,29 @@ class RunbookItem(NamedTuple):
     """Where it is from, if another row has its title."""
 
 
+_CALLED = {"service": ("job",), "host": ("instance",)}
+"""Labels that tell the same as a variable of another name."""
+
+
+def values_from(cause: Cause, runbook: Runbook) -> dict[str, str]:
+    """Of variables that have no value by themselves and are called as one of its labels, the label's value, where the
+    variable's type admits it."""
+    found: dict[str, str] = {}
+    for variable in runbook.variables:
+        names = (variable.name, *_CALLED.get(variable.name, ()))
+        text = next((cause.labels[name] for name in names if name in cause.labels), None)
+        if text is None or variable.default is not None or variable.type == "secret":
+            continue
+        try:
+            found[variable.name] = check_value(variable, text, denied=Denied())
+        except LilFoxError:
+            continue
+    return found
+
+
 def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = ()) -> list[RunbookItem]:
     """Those first of which a run goes on or was cut off, then those for what fires, then all others; files that cannot
     be used at the end. Of a runbook that is not listed the last run stays where it is one of those ``seen`` (keys)."""
-    from lilfox_tui.runbook.library import ordered
-
     live = left_over(view.runs)
     ended = {key: job for key, job in newest_of(view.runs).items() if key not in live}
     problems = {each.path: _errors(each.problems) for each in view.documents or ()}
@@ -79,8 +104,6 @@ def _told_apart(items: Sequence[RunbookItem]) -> list[RunbookItem]:
 
 
 def _origin(path: str) -> str:
-    from lilfox_tui.runbook.model import BUNDLED
-
     return "LilFox" if path.startswith(BUNDLED) else Path(path).name
 
 
@@ -344,8 +367,6 @@ class RunbookState:
             return log.reducer.values
         if runbook is None:
             return {}
-        from lilfox_tui.app.panes.runbook.rows import values_of
-
         return values_of(runbook) | self.values_of_cause(runbook)
 
     def values_on(self, hosts: Sequence[str]) -> dict[str, str]:
@@ -364,9 +385,6 @@ class RunbookState:
         runbook, found = self.runbook, self.command
         if runbook is None or found is None:
             return None
-        from lilfox_tui.redact import redact
-        from lilfox_tui.runbook.run.variables import shown
-
         log = self.seen
         hosts = () if log is None or log.state is None else log.state.steps[found[0]].commands[found[1]].hosts
         pieces = shown(found[2].text, self.values_on(hosts), runbook.variables)
