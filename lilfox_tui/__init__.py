@@ -1,3 +1,3 @@
 """LilFox TUI: the console that on-call engineers keep open."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -223,10 +223,28 @@ def test_functions_stay_readable() -> None:
     assert [f"{name}: {length}" for name, length in functions("lilfox_tui", "tools") if length > 50] == []
 
 
-def test_the_lock_names_no_index_and_pins_everything() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_names_no_index_and_pins_everything(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
     assert not [line for line in lines if "://" in line or line.startswith("-") or " @ " in line]
-    pins = [line for line in lines if line and not line.startswith((" ", "#"))]
-    assert len(pins) > 20
-    assert all("==" in line for line in pins)
-    assert sum("--hash=sha256:" in line for line in lines) >= len(pins)
+    assert len(pins(name)) > 20
+    assert all("==" in line for line in pins(name))
+    assert sum("--hash=sha256:" in line for line in lines) >= len(pins(name))
+
+
+def pins(name: str) -> list[str]:
+    """Such as ``h11==0.16.0``, of each package."""
+    lines = (ROOT / name).read_text().splitlines()
+    return [line.removesuffix(" \\") for line in lines if line and not line.startswith((" ", "#"))]
+
+
+def test_what_runs_is_what_is_tested() -> None:
+    """Both locks hold it in the same version, and the one for running nothing that only tests need."""
+    assert set(pins("requirements.lock")) < set(pins("requirements-dev.lock"))
+    assert not [line for line in pins("requirements.lock") if line.startswith(("pytest", "mypy", "ruff", "hypothesis"))]
+
+
+def test_the_hooks_are_what_make_lint_does() -> None:
+    recipe = (ROOT / "Makefile").read_text().partition("\nlint: ")[2].partition("\n\n")[0].splitlines()[1:]
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.findall(r"entry: \.venv/bin/(.+)", hooks) == [line.removeprefix("\t$(BIN)/") for line in recipe]

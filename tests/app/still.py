@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from textual._context import visible_screen_stack
 from textual.pilot import Pilot
@@ -29,19 +29,19 @@ class StillMonitor(Monitor):
 
     def show(self, overview: Overview) -> None:
         """Publishes ``overview``, recorded as having been so for two minutes."""
+        values = _values(overview)
         for age in range(120, 0, -2):
-            self._record(overview, overview.at - timedelta(seconds=age))
+            for row, series in values.items():
+                self.history.add(row, overview.at - timedelta(seconds=age), series)
         self.overview.publish(overview, overview.at)
 
-    def _record(self, overview: Overview, at: datetime) -> None:
-        for name, view in overview.hosts.items():
-            if view.summary is not None:
-                self.history.add(f"host/{name}", at, series_of(view.summary))
-        for name, service in overview.services.items():
-            state = service.state
-            if state is not None and state.last.response_time_s is not None:
-                values: Mapping[Series, float] = {Series("service_response_seconds"): state.last.response_time_s}
-                self.history.add(f"service/{name}", at, values)
+
+def _values(overview: Overview) -> Mapping[str, Mapping[Series, float]]:
+    found = {f"host/{name}": series_of(view.summary) for name, view in overview.hosts.items() if view.summary}
+    for name, service in overview.services.items():
+        if service.state is not None and service.state.last.response_time_s is not None:
+            found[f"service/{name}"] = {Series("service_response_seconds"): service.state.last.response_time_s}
+    return found
 
 
 def config_of(overview: Overview, **changes: object) -> Config:

@@ -202,12 +202,3 @@ async def test_a_set_without_one_of_its_sources_says_so(tmp_path: Path) -> None:
     found = await only_set(tmp_path)
     assert (found.status, found.good, found.complete) == ("partial", False, False)
     assert str(found.reason) == "incomplete, could not be backed up: uploads: no right"
-
-
-async def test_ten_thousand_sets_are_read(tmp_path: Path) -> None:
-    for hour in range(10_000):
-        put_set(tmp_path, manifest_of(NOON + timedelta(hours=hour)), proven=hour % 2 == 0)
-    found = await sets_in(tmp_path)
-    assert len(found) == 10_000
-    assert [each.status for each in found[:2]] == ["unverified", "intact"]
-    assert manifest_name(found[-1].id) == "lilfox_20261125_120000.manifest.json"

@@ -6,6 +6,7 @@ import io
 import random
 import tarfile
 import time
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -32,11 +33,13 @@ def sparse(name: str, holds: int, sparse_map: bytes, content: bytes = b"", **sai
 
 
 def seen(archive: bytes, step: int = 65536) -> Index:
-    index = Index()
-    sieve = TarFilter(SafeMembers(b"", links_out=False, setuid=False), index=index)
-    for at in range(0, len(archive), step):
-        sieve.take(archive[at : at + step])
-    sieve.finish()
+    with ExitStack() as unless_read:
+        index = unless_read.enter_context(closing(Index()))
+        sieve = TarFilter(SafeMembers(b"", links_out=False, setuid=False), index=index)
+        for at in range(0, len(archive), step):
+            sieve.take(archive[at : at + step])
+        sieve.finish()
+        unless_read.pop_all()
     return index
 
 

@@ -134,18 +134,6 @@ def test_no_secret_is_on_the_disk(jobs: Path) -> None:
     assert job.state == "ok"
 
 
-@pytest.mark.fault("2.18")
-def test_events_result_and_output_are_bounded(jobs: Path) -> None:
-    job = ended(begin("chatters", lines=3000, length=1900, output=3000, result=5_000_000), timeout_s=60)
-    folder = Path(job.folder)
-    assert (folder / "events.jsonl").stat().st_size < 17 << 20
-    assert 900_000 < (folder / "output.log").stat().st_size < (1 << 20) + 100
-    assert "bytes more are left out" in (folder / "output.log").read_text().splitlines()[-1]
-    assert (job.state, len(job.message), job.result["left_out_bytes"]) == ("ok", 2000, 5_000_010)
-    assert [text for text in said(job.id)[-3:] if "left out" in text]
-    assert all(line.startswith(b'{"event"') and line.endswith(b"}") for line in lines(job.id).splitlines())
-
-
 def test_with_the_empty_environment_of_cron(jobs: Path, tmp_path: Path) -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); "

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.backup.postgresql.executed_code import ExecutedCodeFinder, tokens_of
+from lilfox_tui.backup.postgresql.executed_code import tokens_of
 from lilfox_tui.backup.postgresql.plain import HEADER, TRAILER, PlainReader
 from lilfox_tui.backup.store import BrokenSet
 
@@ -249,17 +247,6 @@ def test_it_is_named_wherever_it_stands(before: list[str], hostile: str, after: 
         assert asking(*before, hostile, *after)
     except BrokenSet:
         return
-
-
-def test_reading_stays_linear() -> None:
-    def seconds(text: bytes) -> float:
-        started = time.process_time()
-        ExecutedCodeFinder().statement(text)
-        return time.process_time() - started
-
-    for piece in (b"a", b"'", b'"', b"$a$", b"/*", b"--", b"(", b"f(", b".", b"E'\\", b"''", b'U&"', b"a.", b"$"):
-        short, long = (b"CREATE TABLE t (" + piece * count for count in (40_000, 160_000))
-        assert seconds(long) < max(0.5, 12 * seconds(short)), piece
 
 
 def test_tokens_of_quotes_hold_nothing() -> None:

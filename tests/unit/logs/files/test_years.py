@@ -12,8 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lilfox_tui.logs.analyze import analyze
-from lilfox_tui.logs.files import log_file_set
 from lilfox_tui.logs.filter.model import EVERYTHING, Within
 from lilfox_tui.logs.record import microseconds
 from lilfox_tui.logs.source import AtBeginning, AtEnd
@@ -89,21 +87,6 @@ async def test_any_file_whose_lines_are_less_than_a_year_apart(
             times.append(times[-1] + timedelta(seconds=pause))
     path = written(tmp_path / "messages", times)
     assert await times_of(path) == times
-
-
-@pytest.mark.fault("4.85")
-@pytest.mark.parametrize("whole_bytes", [0, log_file_set._WHOLE_BYTES])
-async def test_a_large_file_is_looked_at_here_and_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_bytes: int
-) -> None:
-    monkeypatch.setattr(log_file_set, "_WHOLE_BYTES", whole_bytes)
-    times = list(days(datetime(2021, 3, 1, tzinfo=UTC), 20_000, timedelta(hours=2)))
-    path = written(tmp_path / "messages", times)
-    assert await times_of(path) == times
-    source = local_source(path)
-    statistics = (await analyze([source], Within(microseconds(datetime(2023, 1, 1, tzinfo=UTC)), None))).statistics
-    await source.close()
-    assert statistics.records == sum(at.year >= 2023 for at in times)
 
 
 @pytest.mark.fault("4.85")

@@ -161,14 +161,6 @@ def test_ranges_share_no_record_and_leave_none_out(kind: str, log: bytes, cuts: 
     assert found == [raw for _, raw in split_records(log, format_)]
 
 
-def test_a_record_as_long_as_its_file_is_not_held() -> None:
-    lines_without_beginning = b"2026-03-01 10:00:00,000 - app - ERROR - x\n" + b"  more\n" * 500_000
-    held = list(whole_records(io.BytesIO(lines_without_beginning), 0, None, load_format("console").begins))
-    assert len(held) == 1
-    assert RAW_LIMIT <= len(held[0]) < 3 * RAW_LIMIT + (1 << 20)
-    assert held[0][:RAW_LIMIT] == lines_without_beginning[:RAW_LIMIT]
-
-
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300))
 def test_percentiles_are_the_nearest_rank_and_the_mean_is_the_manuals(taken: list[float]) -> None:
     tally = Tally()
