@@ -179,21 +179,8 @@ async def _dump(
     await _clear(run, store)
     if report.set and (whole := await _whole(context, store, report.set)) is not None:
         return whole  # the link was lost when all was done
-    now, zone = datetime.now(UTC), local_zone()
-    stamps = {stamp for entry in await store.entries() if (stamp := stamp_in(entry.name)) is not None}
-    name = set_id(plan.name, now, zone, {f"{plan.name}_{stamp}" for stamp in stamps})
-    offset = now.astimezone(zone).utcoffset()
-    heading = SetHeader(
-        id=name,
-        run=run.id,
-        plan=plan.name,
-        created=now,
-        offset_s=0 if offset is None else int(offset.total_seconds()),
-        host=platform.node(),
-        tool=f"lilfox {__version__}",
-        tag=report.tag,
-    )
-    report.set = name
+    heading = await _new_header(run, plan, store, report)
+    report.set = heading.id
     encrypt = plan.config.encrypt
     missing = dict(report.missing)
     async with Publication(
@@ -206,7 +193,7 @@ async def _dump(
         there=by_itself,
         sign=(await context.keys()).sign,
     ) as publication:
-        run.intent(str(tr("writing {set} to {store}", set=name, store=store.where)))
+        run.intent(str(tr("writing {set} to {store}", set=heading.id, store=store.where)))
         for source_name, options in plan.config.sources.items():
             if source_name in missing:
                 continue
@@ -219,8 +206,25 @@ async def _dump(
         for source_name in publication.empty(plan.config.sources):
             missing.setdefault(source_name, str(tr("it produced no data")))
         manifest = await publication.publish(missing=missing)
-    run.done(str(tr("{set} is written: {parts} parts", set=name, parts=len(manifest.parts))))
+    run.done(str(tr("{set} is written: {parts} parts", set=heading.id, parts=len(manifest.parts))))
     return manifest
+
+
+async def _new_header(run: Run, plan: BackupPlan, store: BackupStore, report: BackupReport) -> SetHeader:
+    """Return the header of the set that this run writes, with an id that no set of the store has."""
+    now, zone = datetime.now(UTC), local_zone()
+    stamps = {stamp for entry in await store.entries() if (stamp := stamp_in(entry.name)) is not None}
+    offset = now.astimezone(zone).utcoffset()
+    return SetHeader(
+        id=set_id(plan.name, now, zone, {f"{plan.name}_{stamp}" for stamp in stamps}),
+        run=run.id,
+        plan=plan.name,
+        created=now,
+        offset_s=0 if offset is None else int(offset.total_seconds()),
+        host=platform.node(),
+        tool=f"lilfox {__version__}",
+        tag=report.tag,
+    )
 
 
 async def _dump_source(run: Run, publication: Publication, source: BackupSource, kind: str) -> LilFoxError | None:
