@@ -211,7 +211,6 @@ CIPHERS = (
 )
 """GCM first: it costs this side less than half of ChaCha20."""
 
-MAX_BANNER = 4096
 DIAL_ERRORS = (asyncssh.Error, asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError, ValueError)
 
 
@@ -265,7 +264,6 @@ class SshClient(asyncssh.SSHClient):
     """What is asked and told while a connection is made, and its end."""
 
     def __init__(self, password: SecretRef | None = None) -> None:
-        self.banner = ""
         self.offered: asyncssh.SSHKey | None = None
         self.lost_by: BaseException | None = None
         self.on_lost: Callable[[], None] | None = None
@@ -280,10 +278,6 @@ class SshClient(asyncssh.SSHClient):
         """Called for keys that are not trusted; keeps the key and says no."""
         self.offered = key
         return False
-
-    def auth_banner_received(self, msg: str, lang: str) -> None:
-        """Keeps the start of what the server says before the login."""
-        self.banner = (self.banner + msg)[:MAX_BANNER]
 
     async def password_auth_requested(self) -> str | None:
         """The password, once: a wrong one is not sent again."""

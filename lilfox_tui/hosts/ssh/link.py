@@ -200,7 +200,7 @@ class SshLink:
         sessions = Sessions(self._target.host, connection, client)
         self._sessions = sessions
         version = str(connection.get_extra_info("server_version") or "SSH")
-        self.feed.publish(Link(datetime.now(UTC), clean(version), client.banner))
+        self.feed.publish(Link(datetime.now(UTC), clean(version)))
         self._on_connect(sessions)
         return sessions
 

@@ -450,10 +450,3 @@ class RunReducer:
         """Its state as it counts for its step; None where a check decides."""
         state = self.state_of(turn)
         return None if state == "failed" and self.decided_by_check(turn) else state
-
-
-def reduce_facts(runbook: Runbook, facts: Iterable[RunFact]) -> RunState:
-    """The run that ``facts`` tell."""
-    folding = RunReducer(runbook)
-    folding.take(facts)
-    return folding.state()
