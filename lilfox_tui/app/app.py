@@ -112,18 +112,9 @@ class LilFoxApp(Console):
         return self.navigation.metrics
 
     @property
-    def current(self) -> int:
-        """The place in TABS of the pane that is shown."""
-        return self.navigation.current
-
-    @property
     def all_actions(self) -> tuple[Action, ...]:
         """What can be done in the pane that is shown, and everywhere."""
         return self.navigation.actions
-
-    def open_pane(self, place: int) -> None:
-        """Shows the pane of that place in TABS."""
-        self.navigation.open(place)
 
     def action_press(self, key: str) -> None:
         """Does what ``key`` is bound to, or says why it cannot be done."""

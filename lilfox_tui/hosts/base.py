@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from datetime import datetime
-from time import monotonic
 from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -44,7 +43,6 @@ class Completed(Struct, frozen=True):
     signal: str | None
     stdout: bytes
     stderr: bytes
-    duration_s: float
     truncated: bool = False
 
     @property
@@ -58,8 +56,6 @@ class Link(Struct, frozen=True):
 
     since: datetime
     description: str
-    banner: str = ""
-    """What the server said before the login; untrusted text."""
     login_since: datetime | None = None
     """Since when a loop waits for the login shell's start-up files to end (aware UTC); None when none does."""
 
@@ -257,14 +253,13 @@ class Host(ABC):
     ) -> Completed:
         """Starts a command and sees to its end."""
         await self.connect()
-        began = monotonic()
         process: HostProcess | None = None
         try:
             async with asyncio.timeout(timeout_s) as limit:
                 process = await self.start(spec)
                 truncated = await process.collect(blocks, limit_bytes)
         except NotStarted as error:
-            return Completed(spec.argv, error.status, None, b"", f"{spec.argv[0]}: {error.reason}\n".encode(), 0.0)
+            return Completed(spec.argv, error.status, None, b"", f"{spec.argv[0]}: {error.reason}\n".encode())
         except TimeoutError:
             if timeout_s is None or not limit.expired():
                 raise
@@ -277,7 +272,7 @@ class Host(ABC):
         if spec.sudo and process.complaint():
             raise sudo_refused(self.name, process.complaint())
         status, signal = process.outcome()
-        return Completed(spec.argv, status, signal, process.stdout, process.stderr, monotonic() - began, truncated)
+        return Completed(spec.argv, status, signal, process.stdout, process.stderr, truncated)
 
     async def _end(self, process: HostProcess) -> None:
         """Ends a command; what cannot be ended is among ``lost`` from then on."""

@@ -150,15 +150,6 @@ async def look(host: Host, job: str, *, sudo: bool = False) -> DetachedState:
     return _read_line(host, (await _asked(host, detached_scripts.LOOK, [_named(job)], sudo)).stdout)
 
 
-async def read(
-    host: Host, job: str, stream: Stream, offset: int = 0, limit_bytes: int = BLOCK, *, sudo: bool = False
-) -> bytes:
-    """Up to ``limit_bytes`` of what it printed, from ``offset``; empty: there is no more (yet). Raises HostError."""
-    args = [_named(job), "out" if stream == "stdout" else "err", str(offset), str(limit_bytes)]
-    done = await _asked(host, detached_scripts.READ, args, sudo, limit_bytes=limit_bytes + 1)
-    return done.stdout
-
-
 async def follow(
     host: Host,
     job: str,

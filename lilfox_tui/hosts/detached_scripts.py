@@ -320,17 +320,6 @@ answer "$1" "$2" "$3" "$4"
 """``ID OUT ERR LIMIT WAIT``: waits (WAIT times 0.2 s, at first less) for more than these offsets or for the end; prints
 an ``answer``."""
 
-READ = (
-    COMMON
-    + BASE
-    + r"""
-tell "$1" >/dev/null
-if [ "$2" = out ]; then size=$size_o end=$end_o; else size=$size_e end=$end_e; fi
-chunk "$2" "$3" "$size" "$end" "$4"
-"""
-)
-"""``ID NAME OFFSET LIMIT``: a block of the stream ``out`` or ``err``."""
-
 CANCEL = (
     COMMON
     + BASE

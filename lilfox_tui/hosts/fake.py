@@ -129,8 +129,8 @@ class FakeHost(Host):
         if isinstance(reply, Completed):
             return reply
         if reply is None:
-            return Completed(argv, NOT_FOUND, None, b"", f"{argv[0]}: not found\n".encode(), 0.0)
-        return Completed(argv, 0, None, reply, b"", 0.0)
+            return Completed(argv, NOT_FOUND, None, b"", f"{argv[0]}: not found\n".encode())
+        return Completed(argv, 0, None, reply, b"")
 
     async def answer_loop(self, words: str) -> bytes:
         """What a loop answers to ``words``. Raises the error that it has, and TimeoutError where they hang."""

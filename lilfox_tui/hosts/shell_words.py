@@ -247,11 +247,6 @@ class SudoDialog:
         self._changed = asyncio.Event()
         self.accepted = False
 
-    @property
-    def refused(self) -> bool:
-        """Whether it asked and the command was never started."""
-        return self._prompts > 0 and not self.accepted
-
     def argv(self, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
         """What to start. The sudoers rules must allow ``sh``, which tells when root is reached."""
         asking = ["-n"] if self._password is None else ["-k", "-S", "-p", self._prompt]

@@ -14,7 +14,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 
 from lilfox_tui.core.errors import LilFoxError
-from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, FieldMatch, Filter, Not, Or, Within
+from lilfox_tui.logs.filter.model import EVERYTHING, And, AtLeast, FieldMatch, Filter, Not, Within
 from lilfox_tui.logs.record import LogEntry, LogRecord, Severity
 from lilfox_tui.logs.source import AtEnd, AtTime, LogSource, Start, page_of
 
@@ -241,14 +241,6 @@ def errors_of_module(name: str) -> Filter:
 def of_source(name: str) -> Filter:
     """The records of a group of ``by_source``."""
     return _is("source", name)
-
-
-def of_route(name: str) -> Filter:
-    """The records of a group of ``by_route``; "" are those with neither route nor module."""
-    told, without_route = FieldMatch("module", "~", "."), Not(FieldMatch("route", "~", "."))
-    if not name:
-        return And((Not(told), without_route))
-    return Or((_is("route", name), And((without_route, _is("module", name)))))
 
 
 def of_slice(row: Slice) -> Filter:

@@ -130,11 +130,6 @@ class History:
         """Rows lost before their time: memory was short, or the clock stepped back."""
 
     @property
-    def hours_kept(self) -> float:
-        """What ``hours`` has come to with the memory there is."""
-        return self._capacities[2] * _COARSE_STEP_S / 3600
-
-    @property
     def size_bytes(self) -> int:
         """Bytes of all numbers kept."""
         return sum(

@@ -150,7 +150,6 @@ class Fence(Struct, frozen=True, kw_only=True, gc=False):
     language: str
     line: int
     """Of its opening."""
-    in_runbook: bool
 
 
 class Document(Struct, frozen=True, kw_only=True):

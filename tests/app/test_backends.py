@@ -49,15 +49,11 @@ def look() -> Inspection:
             SessionCounts("idle in transaction", 1, 0, 64.0),
         ),
         sessions=sessions,
-        databases=(DatabaseStats("orders", 15, 120_400, 31, 900, 12, 0, 0, None, 48_000_000),),
+        databases=(DatabaseStats("orders", 15, 120_400, 31, 900, 12, 0, 0, 48_000_000),),
         senders=(),
         receiver=None,
         slots=(),
-        slow=(
-            SlowStatement(
-                "42", 1204, 98_000.0, 81.4, 410.0, 1204, 900, 12, 0.0, "SELECT * FROM orders WHERE note = $1"
-            ),
-        ),
+        slow=(SlowStatement("42", 1204, 98_000.0, 81.4, 410.0, 1204, 900, 12, "SELECT * FROM orders WHERE note = $1"),),
         indexes=None,
     )
 

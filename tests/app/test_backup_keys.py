@@ -333,7 +333,7 @@ async def test_a_restore_of_ours_that_runs_is_what_the_screen_opens_on(
     async with app.run_test(size=(100, 30)) as pilot:
         await until(lambda: app.follower.landed)
         await pilot.pause()
-        assert app.current == place
+        assert app.navigation.current == place
 
 
 async def test_a_hidden_pane_draws_nothing(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from lilfox_tui.app.dialogs.messages import AskDialog, ConfirmDialog
-from lilfox_tui.app.rendering.draw import Palette, Piece, row
+from lilfox_tui.app.rendering.draw import Palette, Piece
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
@@ -130,8 +130,8 @@ async def test_a_click_on_any_cell_of_it_does_nothing_of_what_it_says(tmp_path: 
 @pytest.mark.parametrize(
     "dialog",
     [
-        lambda text: ConfirmDialog(text, [row(f" {text}")], text),
-        lambda text: AskDialog(text, [row(f" {text}")], does=text, stays=text),
+        lambda text: ConfirmDialog(text, [(Piece(f" {text}"),)], text),
+        lambda text: AskDialog(text, [(Piece(f" {text}"),)], does=text, stays=text),
     ],
     ids=["confirm", "ask"],
 )

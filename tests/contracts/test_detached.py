@@ -43,7 +43,6 @@ async def test_a_command_is_begun_followed_and_forgotten(place: Place) -> None:
     assert end.until >= end.since
     assert end.label == "first␊␛[31m \\n \\c"
     assert (await detached.listing(host)) == [end]
-    assert await detached.read(host, "one", "stdout", 1, 2) == b"ut"
     await detached.forget(host, "one")
     await detached.forget(host, "one")
     assert (await detached.look(host, "one")).state == "absent"

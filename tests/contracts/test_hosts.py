@@ -30,8 +30,8 @@ def fake() -> FakeHost:
         answers={
             "cat": lambda call: call[1],
             "printf '[%s]\\n' " + shlex.join(NASTY): lines,
-            "sh -c 'echo out; echo err >&2; exit 3'": Completed((), 3, None, b"out\n", b"err\n", 0.0),
-            "sh -c 'kill -9 $$'": Completed((), None, "KILL", b"", b"", 0.0),
+            "sh -c 'echo out; echo err >&2; exit 3'": Completed((), 3, None, b"out\n", b"err\n"),
+            "sh -c 'kill -9 $$'": Completed((), None, "KILL", b"", b""),
             "yes": b"y\n" * 100_000,
             'printf "%s-%s" "$2" "$1"': b"two-one",
             "seq 3": b"1\n2\n3\n",

@@ -64,14 +64,12 @@ class JournalHost(FakeHost):
     ) -> Completed:
         if argv[0] == "systemctl":
             found = argv[-1] in self.units
-            return Completed(
-                tuple(argv), 0, None, f"LoadState={'loaded' if found else 'not-found'}\n".encode(), b"", 0.0
-            )
+            return Completed(tuple(argv), 0, None, f"LoadState={'loaded' if found else 'not-found'}\n".encode(), b"")
         if argv[0] != "journalctl" or self.answers:
             return await super().run(argv, sudo=sudo)
         self.argvs.append((tuple(argv), sudo))
         lines = [_line(entry) for entry in self._selected(argv)]
-        return Completed(tuple(argv), 0, None, b"".join(lines), b"" if sudo else self.members, 0.0)
+        return Completed(tuple(argv), 0, None, b"".join(lines), b"" if sudo else self.members)
 
     async def stream(
         self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False

@@ -103,7 +103,7 @@ async def test_no_right_to_read_is_said() -> None:
     host = JournalHost()
     words = b"No journal files were opened due to insufficient permissions.\n"
     host.answers = {
-        "journalctl --lines=1 --output=json --no-pager": Completed(("journalctl",), 1, None, b"", HINT + words, 0.0)
+        "journalctl --lines=1 --output=json --no-pager": Completed(("journalctl",), 1, None, b"", HINT + words)
     }
     with pytest.raises(HostError, match="is not readable by this user"):
         await read(opened(host))

@@ -64,7 +64,7 @@ async def test_who_is_connected_to_this_machine_is_not_banned_from_it(servers: S
 @pytest.mark.fault("2.24")
 async def test_both_ends_of_each_connection_count_and_no_others() -> None:
     words = ("ss", "-Htnp", "state", "established")
-    host = FakeHost("here", answers={" ".join(words): Completed(words, 0, None, SHOWN.encode(), b"", 0.0)})
+    host = FakeHost("here", answers={" ".join(words): Completed(words, 0, None, SHOWN.encode(), b"")})
     found = await own_addresses(host, local=True)
     assert sorted(map(str, found)) == [
         "198.51.100.2", "2001:db8::2", "2001:db8::7", "203.0.113.7", "203.0.113.8", "203.0.113.9", "fe80::2", "fe80::7",
@@ -72,6 +72,6 @@ async def test_both_ends_of_each_connection_count_and_no_others() -> None:
     ban = Variable(name="ip", type="ip", deny=("self",))
     with pytest.raises(Exception, match="your own address"):
         check_value(ban, "::ffff:203.0.113.8", denied=denied(found, (), ()))
-    host = FakeHost("here", answers={" ".join(words): Completed(words, 127, None, b"", b"ss: not found", 0.0)})
+    host = FakeHost("here", answers={" ".join(words): Completed(words, 127, None, b"", b"ss: not found")})
     with pytest.raises(HostError, match="ss: not found"):
         await own_addresses(host, local=True)

@@ -165,7 +165,7 @@ async def test_nobody_listening_and_a_silent_server_are_told_apart(lab: SshdLab,
     await host.close()
 
 
-async def test_the_banner_is_kept_and_nothing_else_sees_it(lab: SshdLab) -> None:
+async def test_a_banner_is_no_output(lab: SshdLab) -> None:
     banner = lab.folder / "banner"
     banner.write_text("Authorised use only\n")
     server = lab.sshd(f"Banner {banner}")
@@ -173,6 +173,5 @@ async def test_the_banner_is_kept_and_nothing_else_sees_it(lab: SshdLab) -> None
     assert (await host.run(["echo", "hi"])).stdout == b"hi\n"
     link = host.link.value
     assert link is not None
-    assert link.banner.strip() == "Authorised use only"
     assert link.description.startswith("SSH-2.0-OpenSSH")
     await host.close()

@@ -109,7 +109,7 @@ async def _at_rest(app: LilFoxApp, pilot: Pilot[None]) -> None:
     while len(app.screen_stack) > 1:
         await app.pop_screen()
     await pilot.resize_terminal(*SIZES[0])
-    app.open_pane(0)
+    app.navigation.open(0)
     await pilot.pause()
 
 

@@ -32,13 +32,6 @@ Row = tuple[Piece, ...]
 BLANK: Row = ()
 
 
-def row(*parts: Piece | str | tuple[str, str]) -> Row:
-    """A row of pieces; a bare string has the role ``text``."""
-    return tuple(
-        part if isinstance(part, Piece) else Piece(part) if isinstance(part, str) else Piece(*part) for part in parts
-    )
-
-
 @lru_cache(maxsize=4096)
 def safe(text: str, ascii_only: bool) -> str:
     """``text`` as it may be shown here: cleaned, and with ``?`` for what an ASCII terminal lacks.

@@ -136,7 +136,7 @@ SESSIONS = RowQuery(
 
 
 class DatabaseStats(Struct, frozen=True):
-    """One database's counters since ``reset_at`` (seconds since the epoch), and its oldest transaction id's age."""
+    """One database's counters since they were reset, and its oldest transaction id's age."""
 
     name: str
     connections: int
@@ -146,7 +146,6 @@ class DatabaseStats(Struct, frozen=True):
     blocks_read: int
     deadlocks: int
     temp_bytes: int
-    reset_at: float | None
     age: int
 
 
@@ -154,7 +153,6 @@ DATABASES = RowQuery(
     """
     SELECT d.datname AS name, s.numbackends AS connections, s.xact_commit AS commits, s.xact_rollback AS rollbacks,
            s.blks_hit AS blocks_hit, s.blks_read AS blocks_read, s.deadlocks, s.temp_bytes,
-           extract(epoch FROM s.stats_reset) AS reset_at,
            greatest(age(d.datfrozenxid), mxid_age(d.datminmxid)) AS age
       FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid
      ORDER BY s.numbackends DESC, d.datname
@@ -241,7 +239,6 @@ class SlowStatement(Struct, frozen=True):
     rows: int
     blocks_hit: int
     blocks_read: int
-    read_ms: float
     statement: str | None
 
 
@@ -250,12 +247,11 @@ def slow(server: ServerStatus) -> RowQuery[SlowStatement] | None:
     if server.statements is None or not server.preloaded:
         return None
     exec_time = "exec_time" if server.version >= 130000 else "time"
-    read_time = "shared_blk_read_time" if server.version >= 170000 else "blk_read_time"
     sql = f"""
     SELECT queryid::text AS id, sum(calls) AS calls, sum(total_{exec_time}) AS total_ms,
            sum(total_{exec_time}) / greatest(sum(calls), 1) AS mean_ms, max(max_{exec_time}) AS max_ms,
            sum(rows) AS rows, sum(shared_blks_hit) AS blocks_hit, sum(shared_blks_read) AS blocks_read,
-           sum({read_time}) AS read_ms, min(left(query, {_QUERY_CHARS})) AS statement
+           min(left(query, {_QUERY_CHARS})) AS statement
       FROM {server.statements}.pg_stat_statements
      WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND query !~ ' AS lilfox$|{_EXPLAINED}|^{_GENERIC}$'

@@ -35,10 +35,7 @@ _DATE_NUMBERS = 7
 class CustomHead(Struct, frozen=True, kw_only=True):
     """What the head says."""
 
-    format_version: tuple[int, int]
-    """(1, 16) of PostgreSQL 17; an older pg_restore refuses a newer one."""
     database: str
-    server_version: str
     dumped_by: str
     entries: int
     """Of its table of contents."""
@@ -65,14 +62,12 @@ def read_archive_head(data: bytes) -> tuple[ArchiveReader, CustomHead]:
         archive.number()
     for _ in range(_DATE_NUMBERS):
         archive.number()
-    database, server_version, dumped_by = archive.text(), archive.text(), archive.text()
+    database, _server_version, dumped_by = archive.text(), archive.text(), archive.text()
     entries = archive.number()
     if entries <= 0:
         raise BrokenSet(tr("its table of contents is empty"))
     head = CustomHead(
-        format_version=(major, minor),
         database=database,
-        server_version=server_version.partition(" ")[0],
         dumped_by=dumped_by.partition(" ")[0],
         entries=entries,
     )

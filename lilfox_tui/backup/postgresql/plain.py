@@ -75,8 +75,6 @@ class PlainDump(Struct, frozen=True, kw_only=True):
     server_version_num: int | None
     dumped_by: str
     encoding: str
-    restricted: bool
-    r"""Whether it had a pair of ``\restrict``."""
     tables: dict[str, int]
     """Rows of each COPY."""
     sequences: dict[str, SequenceValue]
@@ -86,8 +84,6 @@ class PlainDump(Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...]
     extensions: tuple[str, ...]
     tablespaces: tuple[str, ...]
-    settings: tuple[str, ...]
-    """Names that it sets, which an older server may not know (``transaction_timeout``)."""
     executed: tuple[ExecutedCode, ...] = ()
     """What it runs at a restore."""
 
@@ -128,7 +124,7 @@ class PlainReader:
         self._tables: dict[str, int] = {}
         self._sequences: dict[str, SequenceValue] = {}
         self._large_objects = self._inserts = 0
-        self._found: dict[str, dict[str, None]] = {"roles": {}, "extensions": {}, "tablespaces": {}, "settings": {}}
+        self._found: dict[str, dict[str, None]] = {"roles": {}, "extensions": {}, "tablespaces": {}}
         self._beginning = b""
         self._empty = True
 
@@ -163,7 +159,6 @@ class PlainReader:
             server_version_num=self._version_num,
             dumped_by=self._program,
             encoding=self._encoding,
-            restricted=self._restricted,
             tables=self._tables,
             sequences=self._sequences,
             large_objects=self._large_objects,
@@ -256,7 +251,6 @@ class PlainReader:
             self._found["roles"][_name(found[1])] = None
 
     def _setting(self, name: str, value: str) -> None:
-        self._found["settings"][name] = None
         if name == "client_encoding":
             self._encoding = value
             if value not in ENCODINGS:

@@ -30,10 +30,7 @@ class ServerFacts(Struct, frozen=True, kw_only=True):
     """``default_transaction_read_only`` is on."""
     role: str
     superuser: bool
-    bypasses_rls: bool
     can_create_db: bool
-    reads_all: bool
-    """The role has pg_read_all_data, or is superuser."""
     clock: float
     data_directory: str | None
     """Told to superusers and pg_read_all_settings only."""
@@ -57,7 +54,6 @@ class DatabaseFacts(Struct, frozen=True, kw_only=True):
     locale_provider: str
     """``c`` (libc), ``i`` (ICU), ``b`` (builtin, from 17 on)."""
     icu_locale: str | None
-    collation_version: str | None
     tablespace: str
     size_bytes: int
     is_template: bool
@@ -93,10 +89,8 @@ class Blocker(Struct, frozen=True, kw_only=True):
 SERVER = """
 SELECT current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
     pg_is_in_recovery() AS standby, current_setting('default_transaction_read_only')::bool AS read_only,
-    current_user AS role, r.rolsuper AS superuser, (r.rolbypassrls OR r.rolsuper) AS bypasses_rls,
+    current_user AS role, r.rolsuper AS superuser,
     (r.rolcreatedb OR r.rolsuper) AS can_create_db, extract(epoch FROM clock_timestamp())::float8 AS clock,
-    (r.rolsuper OR coalesce((SELECT pg_has_role(current_user, g.oid, 'USAGE') FROM pg_roles g
-        WHERE g.rolname = 'pg_read_all_data'), false)) AS reads_all,
     (SELECT s.setting FROM pg_settings s WHERE s.name = 'data_directory') AS data_directory,
     current_setting('max_locks_per_transaction')::int * (current_setting('max_connections')::int
         + current_setting('max_prepared_transactions')::int) AS max_locks
@@ -109,7 +103,6 @@ SELECT d.datname AS name, pg_get_userbyid(d.datdba) AS owner, pg_encoding_to_cha
     d.datallowconn AS allows_connections, d.datconnlimit AS connection_limit,
     coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') AS locale_provider,
     coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS icu_locale,
-    to_jsonb(d) ->> 'datcollversion' AS collation_version,
     CASE WHEN has_database_privilege(d.oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
         THEN pg_database_size(d.oid) ELSE 0 END AS size_bytes
 FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace

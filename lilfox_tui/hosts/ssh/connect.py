@@ -17,6 +17,16 @@ from lilfox_tui.core.files import NotTrusted
 from lilfox_tui.core.i18n import Message, _, listed, tr
 from lilfox_tui.hosts.base import OfferedKey
 from lilfox_tui.hosts.shell_words import secret
+from lilfox_tui.hosts.ssh.asyncssh_internals import (
+    ConfigWord,
+    EffectiveConfig,
+    close_with,
+    effective_config,
+    is_of_revoked_key,
+    lacks_passphrase,
+    overhear,
+    signature_algorithms,
+)
 from lilfox_tui.hosts.ssh.errors import Greeting, dial_error
 from lilfox_tui.hosts.ssh.openssh import refuse_all, refuse_config
 from lilfox_tui.incident.incidents import record
@@ -55,7 +65,7 @@ class KnownKeys(Struct, frozen=True):
 
     def algorithms(self) -> list[str]:
         """Key types to ask for: those that are known first, or a host with two keys would seem to have changed."""
-        known = [name.decode() for key in self.trusted for name in key.sig_algorithms if name != b"ssh-rsa"]
+        known = [name for key in self.trusted for name in signature_algorithms(key) if name != "ssh-rsa"]
         certified = [f"{name}-cert-v01@openssh.com" for name in KEY_TYPES] if self.authorities else []
         return list(dict.fromkeys([*certified, *known, *KEY_TYPES]))
 
@@ -73,9 +83,10 @@ def known_keys(files: tuple[str, ...], host: str, address: str, port: int) -> Kn
     readable = [file for file in files if os.access(file, os.R_OK)]
     refuse_all(readable)
     hosts = asyncssh.read_known_hosts(readable)
-    trusted, authorities, revoked, *_ = hosts.match(host, address, port if port != DEFAULT_PORT else None)
+    at_port = port if port != DEFAULT_PORT else None
+    trusted, authorities, revoked, *_ = asyncssh.match_known_hosts(hosts, host, address, at_port)
     # asyncssh looks for the bare host where a port has no trusted key, and then misses the port's @revoked lines
-    revoked = [*revoked, *hosts.match(place_of(host, port), address, None)[2]]
+    revoked = [*revoked, *asyncssh.match_known_hosts(hosts, place_of(host, port), address, None)[2]]
     return KnownKeys(tuple(trusted), tuple(authorities), tuple(revoked))
 
 
@@ -181,7 +192,7 @@ def _is_shut(file: str, passphrase: str | None) -> bool:
     try:
         asyncssh.read_private_key(file, passphrase)
     except _KEY_ERRORS as error:
-        return str(error).startswith("Passphrase") if passphrase is None else _is_shut(file, None)
+        return lacks_passphrase(error) if passphrase is None else _is_shut(file, None)
     except OSError:
         return False
     return False
@@ -211,7 +222,6 @@ CIPHERS = (
 )
 """GCM first: it costs this side less than half of ChaCha20."""
 
-MAX_BANNER = 4096
 DIAL_ERRORS = (asyncssh.Error, asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError, ValueError)
 
 
@@ -265,7 +275,6 @@ class SshClient(asyncssh.SSHClient):
     """What is asked and told while a connection is made, and its end."""
 
     def __init__(self, password: SecretRef | None = None) -> None:
-        self.banner = ""
         self.offered: asyncssh.SSHKey | None = None
         self.lost_by: BaseException | None = None
         self.on_lost: Callable[[], None] | None = None
@@ -274,16 +283,12 @@ class SshClient(asyncssh.SSHClient):
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """The server can be heard from now on."""
-        self.greeting.listen(conn)
+        overhear(conn, self.greeting.hear)
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Called for keys that are not trusted; keeps the key and says no."""
         self.offered = key
         return False
-
-    def auth_banner_received(self, msg: str, lang: str) -> None:
-        """Keeps the start of what the server says before the login."""
-        self.banner = (self.banner + msg)[:MAX_BANNER]
 
     async def password_auth_requested(self) -> str | None:
         """The password, once: a wrong one is not sent again."""
@@ -322,27 +327,29 @@ async def resolve(target: SshTarget, ssh: SshConfig) -> ResolvedTarget:
         chosen["port"] = target.port
     try:
         await asyncio.to_thread(refuse_config, files)
-        probe = await asyncssh.SSHClientConnectionOptions.construct(
-            None, host=target.address, client_keys=None, **chosen
-        )
-        own: tuple[str, ...] = tuple(probe.config.get("UserKnownHostsFile") or ())
-        known_hosts = tuple(str(_path(file)) for file in own or ssh.known_hosts)
-        key_name = probe.host_key_alias or probe.host
-        known = known_keys(known_hosts, key_name, "", probe.port)
+        found = await effective_config(target.address, **chosen)
+        known_hosts = tuple(str(_path(file)) for file in found.known_hosts or ssh.known_hosts)
+        known = known_keys(known_hosts, found.key_name, "", found.port)
     except NotTrusted as error:
         raise AuthRefused(target.host, error.message, error.hint) from None
     except (OSError, ValueError) as error:
         raise dial_error(target.host, target.address, _as_config(error), ssh.connect_timeout) from None
-    of_config: list[str] = list(probe.config.get("IdentityFile") or ())
-    identities = identity_files(target.identity, of_config)
+    identities = identity_files(target.identity, found.identities)
     _refuse_keys(target, identities)
-    chosen |= _options(target, ssh, probe, identities)
-    if probe.config.get("HostKeyAlgorithms") is None:
+    chosen |= _options(target, ssh, found, identities)
+    if not found.says("HostKeyAlgorithms"):
         chosen["server_host_key_algs"] = known.algorithms()
-    jumps = probe.tunnel if isinstance(probe.tunnel, str) else ""
-    timeout_s = probe.connect_timeout or ssh.connect_timeout
     return ResolvedTarget(
-        probe.host, probe.port, probe.username, key_name, jumps, known_hosts, known, identities, timeout_s, chosen
+        address=found.host,
+        port=found.port,
+        user=found.user,
+        key_name=found.key_name,
+        jumps=found.jumps,
+        known_hosts=known_hosts,
+        known=known,
+        identities=identities,
+        timeout_s=found.connect_timeout_s or ssh.connect_timeout,
+        options=chosen,
     )
 
 
@@ -361,9 +368,7 @@ def _as_config(error: Exception) -> Exception:
     return error if isinstance(error, asyncssh.ConfigParseError) else asyncssh.ConfigParseError(str(error))
 
 
-def _options(
-    target: SshTarget, ssh: SshConfig, probe: asyncssh.SSHClientConnectionOptions, identities: tuple[str, ...]
-) -> dict[str, Any]:
+def _options(target: SshTarget, ssh: SshConfig, found: EffectiveConfig, identities: tuple[str, ...]) -> dict[str, Any]:
     """What is ours to say, and what ssh_config does not say."""
     options: dict[str, Any] = {
         "agent_forwarding": False,
@@ -383,13 +388,13 @@ def _options(
         options["ignore_encrypted"] = True
     if target.identity is not None:
         options["client_keys"] = list(identities)
-    ours: dict[str, dict[str, Any]] = {
+    ours: dict[ConfigWord, dict[str, Any]] = {
         "Ciphers": {"encryption_algs": list(CIPHERS)},
         "ServerAliveInterval": {"keepalive_interval": ssh.keepalive},
         "ServerAliveCountMax": {"keepalive_count_max": ssh.keepalive_max},
     }
     for word, option in ours.items():
-        if probe.config.get(word) is None:
+        if not found.says(word):
             options |= option
     return options
 
@@ -405,7 +410,7 @@ async def dial(target: SshTarget, ssh: SshConfig) -> tuple[asyncssh.SSHClientCon
             resolved.options["client_keys"] = await opened_keys(target.host, resolved.identities, target.passphrase)
         connection = await _connect(target, resolved, via, client)
         if via is not None:
-            connection.set_tunnel(via)
+            close_with(connection, via)
         done = True
     except asyncssh.HostKeyNotVerifiable as error:
         raise _key_refused(target, resolved, client, error) from None
@@ -442,9 +447,11 @@ def _lookup(resolved: ResolvedTarget) -> Callable[[str, str, int | None], Any]:
     return look
 
 
-def _key_refused(target: SshTarget, resolved: ResolvedTarget, client: SshClient, error: Exception) -> Exception:
+def _key_refused(
+    target: SshTarget, resolved: ResolvedTarget, client: SshClient, error: asyncssh.HostKeyNotVerifiable
+) -> HostError:
     place = place_of(resolved.key_name, resolved.port)
-    if "revoked" in str(error):
+    if is_of_revoked_key(error):
         key = resolved.known.revoked[0] if len(resolved.known.revoked) == 1 else None
         return key_error(target.host, place, "revoked", key, resolved.known)
     if client.offered is None:
@@ -476,7 +483,7 @@ async def _through(target: SshTarget, resolved: ResolvedTarget, ssh: SshConfig) 
             if before is not None and (via is None or via is before):
                 before.close()
         if before is not None:
-            via.set_tunnel(before)
+            close_with(via, before)
     return via
 
 

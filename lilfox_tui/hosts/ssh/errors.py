@@ -31,29 +31,18 @@ class Greeting:
         self._first = b""
         self._open = b""
 
-    def listen(self, connection: asyncssh.SSHClientConnection) -> None:
-        """Hears what ``connection`` receives until the version came; asyncssh itself drops these lines."""
-        receive = connection.data_received
-
-        def hear(data: bytes, datatype: asyncssh.DataType = None) -> None:
-            self.hear(data)
-            if self.versioned:
-                connection.data_received = receive  # type: ignore[method-assign]
-            receive(data, datatype)
-
-        connection.data_received = hear  # type: ignore[method-assign]
-
-    def hear(self, data: bytes) -> None:
-        """Takes the next bytes in, up to the version."""
+    def hear(self, data: bytes) -> bool:
+        """Takes the next bytes in, up to the version; whether that came."""
         *lines, self._open = (self._open + data).split(b"\n")
         self._open = self._open[:MAX_LINE]
         for line in lines:
             if line.startswith(b"SSH-"):
                 self.versioned = True
                 self._open = b""
-                return
+                return True
             self._lines += 1
             self._first = self._first or line.strip()
+        return False
 
     @property
     def count(self) -> int:

@@ -15,10 +15,11 @@ from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.hosts.base import OUTPUT_LIMIT, Host, Link, RemoteFiles
 from lilfox_tui.hosts.process import CommandSpec, HostProcess, LostCommand, ProcessLoop, login_timeout
 from lilfox_tui.hosts.shell_words import StartLine, SudoDialog, as_root, by_sudo, command, running, with_args
+from lilfox_tui.hosts.ssh.asyncssh_internals import WINDOW
 from lilfox_tui.hosts.ssh.connect import SshTarget
 from lilfox_tui.hosts.ssh.errors import LINK_ERRORS, fate_unknown, link_lost, no_shell
 from lilfox_tui.hosts.ssh.files import open_sftp, read_by_command
-from lilfox_tui.hosts.ssh.link import END_S, SESSIONS, WINDOW, Opening, Process, Sessions, SshLink
+from lilfox_tui.hosts.ssh.link import END_S, SESSIONS, Opening, Process, Sessions, SshLink
 
 # Commands over SSH: each is a script for the login's sh, which says where the command begins and which group it is.
 
@@ -344,7 +345,8 @@ class SshHost(Host):
 # A port of a host on this machine: each connection is taken here and carried through a channel of the SSH connection.
 #
 # asyncssh forwards ports itself, but leaves a connection open for ever whose channel was being opened when the link
-# went away (forward.py of 2.24: what opens it is cancelled, and closes nothing).
+# went away (forward.py of 2.24: what opens it is cancelled, and closes nothing); issue 823 of ronf/asyncssh is about a
+# client that goes in the same moment.
 
 
 _BLOCK = 256 * 1024

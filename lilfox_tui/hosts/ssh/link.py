@@ -20,14 +20,12 @@ from lilfox_tui.core.text import clean
 from lilfox_tui.hosts.base import Link
 from lilfox_tui.hosts.shell_words import END_GROUP, StartLine, command, running, sudo_quietly
 from lilfox_tui.hosts.shell_words import as_root as root_or
+from lilfox_tui.hosts.ssh.asyncssh_internals import WINDOW
 from lilfox_tui.hosts.ssh.connect import SshClient, SshTarget, dial
 from lilfox_tui.hosts.ssh.errors import LINK_ERRORS, link_lost, no_session
 
 SESSIONS = 8
 """At a time; OpenSSH allows 10 (MaxSessions of sshd_config(5)), and ending a command needs one more."""
-
-WINDOW = 2 * 1024 * 1024
-"""Bytes read at once. Not less than the channel's window, or asyncssh's buffer grows without bound."""
 
 END_S = 8.0
 """How long ending a command may take: finding its process group, 2 s after TERM, 2 s after KILL."""
@@ -200,7 +198,7 @@ class SshLink:
         sessions = Sessions(self._target.host, connection, client)
         self._sessions = sessions
         version = str(connection.get_extra_info("server_version") or "SSH")
-        self.feed.publish(Link(datetime.now(UTC), clean(version), client.banner))
+        self.feed.publish(Link(datetime.now(UTC), clean(version)))
         self._on_connect(sessions)
         return sessions
 

@@ -536,9 +536,3 @@ def narrowed(where: Filter, part: Filter) -> Filter:
     if part in parts or part == EVERYTHING:
         return where
     return And((*parts, part)) if parts else part
-
-
-def without(where: Filter, part: Filter) -> Filter:
-    """``where`` no longer asking for ``part``, which is one of the parts that must all match."""
-    parts = tuple(one for one in (where.parts if isinstance(where, And) else (where,)) if one != part)
-    return parts[0] if len(parts) == 1 else And(parts)

@@ -317,7 +317,6 @@ def parse(data: bytes, path: str) -> Document:
             text=block.text,
             language=_FIRST_WORD.match(block.info)[0].lower(),  # type: ignore[index]
             line=block.line,
-            in_runbook=block.line in builder.taken,
         )
         for block in blocks
         if block.kind == "fence"
@@ -367,13 +366,12 @@ def _sections(blocks: Sequence[MarkdownBlock]) -> Iterator[tuple[MarkdownBlock |
 
 
 class _RunbookBuilder:
-    """Makes the runbooks of one file; ``taken`` are the lines of the fences that are in them."""
+    """Makes the runbooks of one file."""
 
     def __init__(self, path: str, sha256: str, front: FrontMatter, fences: FenceReader) -> None:
         self.path, self.sha256, self.front, self.fences = path, sha256, front, fences
         self.runbooks: list[Runbook] = []
         self.problems: list[Problem] = []
-        self.taken: set[int] = set()
 
     def add(self, heading: MarkdownBlock | None, section: list[MarkdownBlock]) -> None:
         """Adds the runbook of a section, if it is one."""
@@ -437,7 +435,6 @@ class _RunbookBuilder:
             if block.kind == "fence":
                 commands += self.fences.commands(block, number)
                 number += 1
-                self.taken.add(block.line)
             elif block.kind != "item":
                 if title is None and block.item is item:
                     title = plain(block.text)

@@ -454,36 +454,29 @@ class RunReducer:
         return None if state == "failed" and self.decided_by_check(turn) else state
 
 
-def reduce_facts(runbook: Runbook, facts: Iterable[RunFact]) -> RunState:
-    """The run that ``facts`` tell."""
-    reducer = RunReducer(runbook)
-    reducer.take(facts)
-    return reducer.state()
-
-
 # A change that failed on its way: how far it came only a look at its host tells. What takes it back may be run, too,
 # which is never done by itself: it was written for the whole change.
 
 
-def is_half_done(folding: RunReducer, failed: CommandResult) -> bool:
+def is_half_done(reducer: RunReducer, failed: CommandResult) -> bool:
     """Whether it may have changed something before it failed that nothing has taken back since."""
     begun = failed.exit_status is not None or failed.stopped
-    return failed.kind == "change" and failed.state == "failed" and begun and not _taken_back(folding, failed)
+    return failed.kind == "change" and failed.state == "failed" and begun and not _taken_back(reducer, failed)
 
 
-def half_done(folding: RunReducer, turn: Turn) -> str:
+def half_done(reducer: RunReducer, turn: Turn) -> str:
     """``run`` of what may be half done at ``turn`` and that the runbook can take back; empty where there is none."""
     found = [
         each.run
-        for each in folding.results(turn.step, turn.command or 0).values()
-        if is_half_done(folding, each) and folding.rollback_of(each.run)
+        for each in reducer.results(turn.step, turn.command or 0).values()
+        if is_half_done(reducer, each) and reducer.rollback_of(each.run)
     ]
     return found[-1] if found else ""
 
 
-def _taken_back(folding: RunReducer, failed: CommandResult) -> bool:
-    ways = folding.rollback_of(failed.run)
-    later = [folding.results(way.step, way.command or 0).get(failed.host) for way in ways]
+def _taken_back(reducer: RunReducer, failed: CommandResult) -> bool:
+    ways = reducer.rollback_of(failed.run)
+    later = [reducer.results(way.step, way.command or 0).get(failed.host) for way in ways]
     return bool(ways) and all(each is not None and each.state == "done" and each.began > failed.began for each in later)
 
 
@@ -493,27 +486,27 @@ def _taken_back(folding: RunReducer, failed: CommandResult) -> bool:
 class FenceCarryover:
     """Of the commands of a run."""
 
-    def __init__(self, folding: RunReducer) -> None:
-        self._folding = folding
+    def __init__(self, reducer: RunReducer) -> None:
+        self._reducer = reducer
         self._fences: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self._fences_of: Runbook | None = None
 
     def fence(self, turn: Turn, host: str) -> FenceSession | None:
         """Where the command of ``turn`` finds what was left on the host; None where it is alone in its fence."""
-        folding, mine = self._folding, (turn.step, turn.command or 0)
-        number = folding.command(turn).fence
+        reducer, mine = self._reducer, (turn.step, turn.command or 0)
+        number = reducer.command(turn).fence
         places = self._places(number)
         if len(places) < 2:
             return None
         before = any(
-            place < mine and (result := folding.results(*place).get(host)) and result.state in ("done", "undone")
+            place < mine and (result := reducer.results(*place).get(host)) and result.state in ("done", "undone")
             for place in places
         )
-        return FenceSession(folding.first_run, number, "later" if before else "first", host)
+        return FenceSession(reducer.first_run, number, "later" if before else "first", host)
 
     def _places(self, fence: int) -> list[tuple[int, int]]:
         """Of the commands of a fence."""
-        runbook = self._folding.runbook
+        runbook = self._reducer.runbook
         if self._fences_of is not runbook:
             self._fences_of, self._fences = runbook, defaultdict(list)
             for step, each in enumerate(runbook.steps):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lilfox_tui.app.rendering.draw import Palette, Piece
-from lilfox_tui.config.themes import FOX_DARK, GROUNDS, INKS, contrast, load_theme, read_theme, theme_names
+from lilfox_tui.config.themes import FOX_DARK, GROUNDS, INKS, load_theme, read_theme, theme_names
 from lilfox_tui.core.errors import ConfigError
 
 DECORATION = {"rule"}
@@ -82,3 +82,16 @@ def test_a_users_theme_comes_first(tmp_path: Path) -> None:
     source = next(folder for folder in (Path("themes"),) if folder.is_dir()) / "fox-dark.yaml"
     (tmp_path / "fox-dark.yaml").write_text(source.read_text().replace("Fox dark", "Mine"))
     assert load_theme("fox-dark", [str(tmp_path)]).title == "Mine"
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of ``#rrggbb`` (WCAG 2.1)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two ``#rrggbb`` colours, 1 to 21 (WCAG 2.1)."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)

@@ -15,7 +15,6 @@ from lilfox_tui.logs.statistics import (
     Tally,
     errors_of_module,
     errors_of_type,
-    of_route,
     of_slice,
     of_source,
     slower_than,
@@ -75,9 +74,6 @@ def test_sources_routes_and_slices(records: list[LogRecord], statistics: Statist
         row.records for row in statistics.by_source
     ]
     assert {"/a", "api", "", "orders"} <= {row.name for row in statistics.by_route}
-    assert [matching(records, of_route(row.name)) for row in statistics.by_route] == [
-        row.records for row in statistics.by_route
-    ]
     assert [matching(records, of_slice(row)) for row in statistics.by_slice] == [
         row.records for row in statistics.by_slice
     ]

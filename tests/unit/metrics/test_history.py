@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lilfox_tui.metrics.history import History
+from lilfox_tui.metrics.history import _COARSE_STEP_S, History
 from lilfox_tui.metrics.model import Series
 
 START = datetime(2025, 6, 1, tzinfo=UTC)
@@ -99,7 +99,7 @@ def test_the_default_holds_a_day_of_a_hundred_hosts() -> None:
     history = History()
     for host in range(100):
         history.add(f"host/{host}", START, {Series(f"s{number}"): 1.0 for number in range(60)})
-    assert history.hours_kept == 24
+    assert history._capacities[2] * _COARSE_STEP_S == 24 * 3600
 
 
 def test_series_that_nobody_tells_of_are_forgotten() -> None:

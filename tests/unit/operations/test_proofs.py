@@ -27,7 +27,7 @@ SHOW = (
 
 
 def failed(words: bytes) -> Completed:
-    return Completed((), 1, None, b"", words, 0.0)
+    return Completed((), 1, None, b"", words)
 
 
 async def test_bans_are_read_with_what_is_left_of_them() -> None:

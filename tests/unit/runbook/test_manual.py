@@ -129,9 +129,8 @@ def test_three_runbooks_are_read_as_they_are_meant(document: Document) -> None:
     assert document.problems == ()
 
 
-def test_they_have_eleven_of_the_fences(document: Document) -> None:
+def test_all_fences_are_found(document: Document) -> None:
     assert len(document.fences) == 56
-    assert sum(fence.in_runbook for fence in document.fences) == 11
 
 
 def test_what_is_done_by_hand_is_a_checklist(document: Document) -> None:

@@ -37,7 +37,7 @@ async def test_a_link_that_came_back_from_elsewhere_is_asked_anew(monkeypatch: p
     at = ["203.0.113.7"]
 
     def told(*_asked: object) -> Completed:
-        return Completed(("printenv",), 0, None, f"{at[0]} 51234 198.51.100.2 22\n".encode(), b"", 0.0)
+        return Completed(("printenv",), 0, None, f"{at[0]} 51234 198.51.100.2 22\n".encode(), b"")
 
     reducer = RunReducer(runbook((command("echo <ip>", "change"),), variables=(BAN,)))
     reducer.take([opened({"": ("web1",)})])

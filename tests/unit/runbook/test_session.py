@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import msgspec
 import pytest
 
 from lilfox_tui.jobs.model import Event, JobFact
+from lilfox_tui.runbook.model import Runbook
 from lilfox_tui.runbook.run.dispatcher import outcome_of
 from lilfox_tui.runbook.run.persistence import command_moves
 from lilfox_tui.runbook.run.protocol import (
@@ -23,11 +25,19 @@ from lilfox_tui.runbook.run.protocol import (
     decode_facts,
     encode_fact,
 )
-from lilfox_tui.runbook.run.reducer import RunReducer, reduce_facts
-from lilfox_tui.runbook.run.state import EACH, Turn, WaitingFor, turns
+from lilfox_tui.runbook.run.reducer import RunReducer
+from lilfox_tui.runbook.run.state import EACH, RunState, Turn, WaitingFor, turns
 from tests.unit.runbook.made import AT, began, command, ended, opened, runbook
 
 HERE: dict[str, tuple[str, ...]] = {"local": ("here",)}
+
+
+def reduce_facts(book: Runbook, facts: Iterable[RunFact]) -> RunState:
+    reducer = RunReducer(book)
+    reducer.take(facts)
+    return reducer.state()
+
+
 LOOK = command("uptime")
 CHANGE = command("systemctl restart app", "change", name="restart")
 BACK = command("systemctl stop app", "change", rollback_of="restart")

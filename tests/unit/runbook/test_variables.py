@@ -160,7 +160,7 @@ def test_what_types_are_good_for() -> None:
 
 
 def connection(line: bytes) -> FakeHost:
-    done = Completed(("printenv",), 0 if line else 1, None, line, b"", 0.0)
+    done = Completed(("printenv",), 0 if line else 1, None, line, b"")
     return FakeHost("web1", answers={"printenv SSH_CONNECTION": done})
 
 

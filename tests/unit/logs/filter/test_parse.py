@@ -20,7 +20,7 @@ from lilfox_tui.logs.filter.model import (
     TextMatch,
     Within,
 )
-from lilfox_tui.logs.filter.syntax import FilterError, narrowed, parse_filter, to_text, without
+from lilfox_tui.logs.filter.syntax import FilterError, narrowed, parse_filter, to_text
 from lilfox_tui.logs.record import Severity, microseconds
 from tests.unit.logs.filter.records import FILTERS, TEXTS, thorough
 
@@ -190,6 +190,3 @@ def test_narrowing_and_widening() -> None:
     assert narrowed(EVERYTHING, a) == a
     assert narrowed(a, b) == And((a, b))
     assert narrowed(And((a, b)), b) == And((a, b))
-    assert without(And((a, b)), a) == b
-    assert without(a, a) == EVERYTHING
-    assert without(a, b) == a
