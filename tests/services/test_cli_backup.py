@@ -148,7 +148,7 @@ def test_a_store_may_be_named_from_where_one_is(files: BackupLab, monkeypatch: p
     [
         (("run",), "no backup plan"),
         (("run", "--files", "/etc"), "no store is named"),
-        (("run", "--store", "STORE"), "nothing is named"),
+        (("run", "--store", "STORE"), "no source to back up is given"),
         (("run", "nightly"), "no backup plan nightly"),
         (("run", "--files", "/etc", "--store", "STORE", "--keep-last", "0"), "at least 1"),
         (("run", "--database", "mysql://x@y/z", "--store", "STORE"), "postgresql"),

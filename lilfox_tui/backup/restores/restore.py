@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
 from lilfox_tui.backup.context import BackupContext, source_module
+from lilfox_tui.backup.options import SOURCES
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import RestorePlace, settle, undo_rest, undo_swap
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Proof
@@ -362,7 +363,7 @@ def with_scratch(found: BackupSet, sources: Mapping[str, Any]) -> Iterator[dict[
                 key = _FOLDERS[part.source_kind]
                 place = Path(scratch) / part.source
                 place.mkdir(0o700, exist_ok=True)
-                made[part.source] = msgspec.convert({key: str(place)}, source_module(part.source_kind).Options)
+                made[part.source] = msgspec.convert({key: str(place)}, SOURCES[part.source_kind])
         yield made
 
 
