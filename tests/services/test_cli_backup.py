@@ -245,7 +245,7 @@ def test_a_store_that_is_not_there_is_named(files: BackupLab, action: str) -> No
     done = files.lilfox("backup", action, "--store", files.folder / "nothere")
     assert done.returncode == 1
     assert f"{files.folder}/nothere" in done.stderr
-    assert "absent" in done.stderr
+    assert "does not exist" in done.stderr
     assert not (files.folder / "nothere").exists()
 
 

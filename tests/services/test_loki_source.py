@@ -239,7 +239,7 @@ async def test_what_passes_is_tried_again(server: LokiServer) -> None:
             "does not return log streams",
         ),
         (Reply(200, "[" * 100_000), "does not return JSON"),
-        (Reply(200, b"\x1f\x8b junk", {"Content-Encoding": "gzip"}), "the request to .* failed"),
+        (Reply(200, b"\x1f\x8b junk", {"Content-Encoding": "gzip"}), "the request to http://127.0.0.1:"),
     ],
 )
 async def test_each_bad_answer_is_named(reply: Reply, says: str, server: LokiServer) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.context import BackupContext, source_module
+from lilfox_tui.backup.context import BackupContext
 from lilfox_tui.backup.options import SOURCES
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import RestorePlace, settle, undo_rest, undo_swap
