@@ -132,7 +132,7 @@ async def test_a_silence_shows_what_it_would_take_and_is_ended_from_the_list(tmp
         assert "would silence 2 alerts now" in screen_text(shown.pilot)
         line.value = 'alertname=~"Do('
         await shown.pilot.pause()
-        assert "not understood" in screen_text(shown.pilot)
+        assert "cannot parse" in screen_text(shown.pilot)
         await shown.keys("enter")
         assert isinstance(shown.app.screen, SilenceDialog), "what is wrong is not sent"
         line.value = 'alertname="Down"'

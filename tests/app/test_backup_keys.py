@@ -320,7 +320,7 @@ async def test_a_job_of_the_demo_ends_with_it(stand_in: StandIn) -> None:
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.pause()
         assert "It ends when you quit" in screen_text(pilot)
-        assert "goes on" not in screen_text(pilot)
+        assert "keeps running" not in screen_text(pilot)
         app.demo = None
 
 

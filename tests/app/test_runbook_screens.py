@@ -195,7 +195,7 @@ async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: t
         log._state = None
         app.pane.repaint()
         await pilot.pause()
-        assert "taking back did not work" not in screen_text(pilot), "something was begun after it"
+        assert "undo failed" not in screen_text(pilot), "something was begun after it"
 
 
 async def test_what_waits_says_where_it_is_cut(tmp_path: Path) -> None:

@@ -50,14 +50,14 @@ async def test_one_that_evaluates_and_stands_still_is_told_of(lab: Lab, monkeypa
         kept = kept_alerts(folder)
         assert isinstance(kept, Ready)
         assert kept.value.blind
-        assert "no sign of life" in str(kept.value.troubles[-1])
+        assert "has not responded" in str(kept.value.troubles[-1])
         clock = Clock()
         clock.seconds = (later - clock.now()).total_seconds()
         second = Run(folder, clock)
         task = asyncio.create_task(second.engine.run())
         await until(lambda: second.engine.feed.value is not None, what="the second shows it")
         assert [one.name for one in second.alerts()] == ["Down"]
-        assert "no sign of life" in second.troubles()[0]
+        assert "has not responded" in second.troubles()[0]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     finally:

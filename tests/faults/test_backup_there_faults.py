@@ -209,7 +209,7 @@ async def test_what_cannot_be_made_there_passes_here_and_that_is_said(lab: Near)
     lab.without("sha256sum")
     run = plain()
     whole(lab, run, await effects.backup(run, lab.request("files")), 1)
-    (said,) = [text for text in run.told("note") if "passes here" in text]
+    (said,) = [text for text in run.told("note") if "passes through this machine" in text]
     assert said.endswith("sha256sum is missing")
 
 
@@ -220,7 +220,7 @@ async def test_a_host_where_nothing_can_be_kept_has_its_dump_pass_here(lab: Near
     run = plain()
     whole(lab, run, await effects.backup(run, lab.request("both")), 3)
     lab.jobs.unlink()
-    (said,) = [text for text in run.told("note") if "passes here" in text]
+    (said,) = [text for text in run.told("note") if "passes through this machine" in text]
     assert "was not started on near" in said
 
 

@@ -186,7 +186,7 @@ async def test_what_a_server_that_died_kept_is_named_and_goes_with_the_next_run(
         server.start()
     left = [each for each in databases_of(server) if each != lab.database]
     told = "\n".join([str(caught.value), str(caught.value.hint), *(text for _level, text in noted.said)])
-    assert "is taken away" not in told
+    assert "is removed" not in told
     assert len(left) == 1
     assert f'DROP DATABASE "{left[0]}"' in told
     words = {"prune": ("prune", "nightly", "--yes"), "run": ("run", "nightly"), "restore": ()}[then]

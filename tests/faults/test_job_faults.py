@@ -161,7 +161,7 @@ def test_7_on_a_disk_that_becomes_full_what_cannot_be_intended_is_not_done_and_t
     assert (job.state, job.exit_code) == ("failed", 1)
     assert "so it is not made: touch iii" in job.message
     assert "No space left on device" in job.message
-    assert "make room" in job.hint
+    assert "free up space" in job.hint
     assert not [event for event in all_events(job.id) if isinstance(event, Intent)]
 
 

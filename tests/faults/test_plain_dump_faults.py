@@ -87,7 +87,7 @@ async def test_27b_what_follows_the_end_is_refused(dump: bytes) -> None:
         (b"<html><body>502 Bad Gateway</body></html>\n", "it begins with <html>"),
         (b"SELECT 1;\n", "it is not a dump by pg_dump"),
         (b"PGDMP\x01\x0f\x00", "custom format"),
-        (b"--\n-- PostgreSQL database dump\n--\n\n", "it is cut"),
+        (b"--\n-- PostgreSQL database dump\n--\n\n", "header is truncated"),
     ],
 )
 async def test_30_what_is_no_dump_is_named(data: bytes, why: str) -> None:
@@ -233,4 +233,4 @@ async def test_globals_are_read_as_a_script_of_their_own(server: Postgres) -> No
     text = program(server, "pg_dumpall", "--globals-only").stdout
     await read_plain(blocks(text), cluster=True)
     assert "cut" in await reason(text[: len(text) // 2], cluster=True)
-    assert "command to psql" in await reason(text.replace(b"CREATE ROLE", b"\\! id\nCREATE ROLE", 1), cluster=True)
+    assert "psql command" in await reason(text.replace(b"CREATE ROLE", b"\\! id\nCREATE ROLE", 1), cluster=True)

@@ -187,7 +187,7 @@ def test_17_a_race_of_many_has_one_winner_each_time(files: BackupLab) -> None:
         told = [(program.communicate(timeout=90)[1], program.returncode) for program in programs]
         winners = [code for _said, code in told].count(0)
         assert 1 <= winners <= 4
-        assert all("acts on it" in said or "in use by" in said for said, code in told if code)
+        assert all("working on it" in said or "in use by" in said for said, code in told if code)
         assert len(files.sets()) == before + winners
         assert set(files.status().values()) == {"intact"}
         assert files.left() == []

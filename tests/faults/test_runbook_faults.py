@@ -176,7 +176,7 @@ def test_a_run_that_ends_with_something_unknown_says_so(lab: RunbookLab) -> None
             os.kill(int(pid), signal.SIGKILL)
     os.killpg(os.getpgid(group), signal.SIGKILL)
     second = lab.begin(resumes=newest_run(job))
-    assert "nobody saw its end" in lab.until(second, "unknown").message
+    assert "its outcome is unknown" in lab.until(second, "unknown").message
     lab.order(second, FinishRun())
     assert ((ended := lab.ended(second)).state, ended.exit_code) == ("unknown", 1)
 
@@ -239,7 +239,7 @@ def test_a_run_is_gone_on_with_by_one_and_of_the_last_that_knows_all(lab: Runboo
     job = lab.begin()
     lab.run_one(job, 1)
     lab.until(job, "done", 1)
-    with pytest.raises(LilFoxError, match="goes on"):
+    with pytest.raises(LilFoxError, match="is still active"):
         newest_run(job)
     kill_job(lab, job)
     second = lab.begin(resumes=newest_run(job))
@@ -296,7 +296,7 @@ def test_a_run_whose_file_was_changed_goes_on_with_the_text_that_was_kept(lab: R
         lab.path.unlink()
     second = lab.begin(resumes=newest_run(job), hosts="web1", runbook=before)
     lab.until(second, "done")
-    with pytest.raises(OrderRefused, match="cannot be read" if after == "gone" else "was changed"):
+    with pytest.raises(OrderRefused, match="cannot be read" if after == "gone" else "has changed"):
         lab.run_one(second, 2, sha256=before.sha256)
     lab.order(second, UseText(sha256=before.sha256))
     assert lab.run_all(second, sha256=before.sha256).state == "ok"

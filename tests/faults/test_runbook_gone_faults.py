@@ -64,7 +64,7 @@ def test_a_file_that_is_none_any_more_holds_the_run_up_for_no_moment(lab: Runboo
         lab.path.symlink_to("/dev/zero")
     else:
         lab.path.mkdir()
-    with pytest.raises(OrderRefused, match="cannot be read any more"):
+    with pytest.raises(OrderRefused, match="can no longer be read"):
         lab.order(job, second)
     lab.order(job, UseText(sha256=seen))
     lab.order(job, second)

@@ -130,7 +130,7 @@ def test_09_a_disk_without_inodes_is_told(disk: Path, tmp_path: Path) -> None:
             (disk / f"foreign{number}").touch()
     done = lab.lilfox("backup", "run", *lab.words, *lab.where)
     assert done.returncode == 1
-    assert "inodes" in done.stderr or "no room" in done.stderr, done.stderr
+    assert "inodes" in done.stderr or "no space left" in done.stderr, done.stderr
     assert list(lab.status().values()) == ["intact"]
     assert lab.left() == []
 

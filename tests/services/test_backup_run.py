@@ -231,7 +231,10 @@ def test_what_is_encrypted_needs_its_key(files: BackupLab) -> None:
     assert found["status"] == "unverified"
     assert all(part["name"].endswith(".age") for part in found["parts"])
     assert b"b.bin" not in (files.store / found["parts"][0]["name"]).read_bytes()
-    for words, why in (((), "no key is available"), (("--identity", f"file:{files.folder}/stranger"), "another one")):
+    for words, why in (
+        ((), "no key is available"),
+        (("--identity", f"file:{files.folder}/stranger"), "for another key"),
+    ):
         done = files.lilfox("backup", "verify", *words)
         assert done.returncode == 1
         assert why in done.stderr
@@ -240,7 +243,7 @@ def test_what_is_encrypted_needs_its_key(files: BackupLab) -> None:
     assert files.sets()[0]["status"] == "intact"
     files.planned({"nightly": files.plan(encrypt={**encrypt, "identity": f"file:{files.folder}/stranger"})})
     done = files.run("nightly", code=3)
-    assert "another one" in done.stderr
+    assert "for another key" in done.stderr
     files.planned({"nightly": files.plan(encrypt={**encrypt, "identity": f"file:{files.folder}/key"}, drill=True)})
     files.run("nightly")
     assert files.sets()[0]["status"] == "restored"

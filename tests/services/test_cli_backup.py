@@ -148,7 +148,7 @@ def test_a_store_may_be_named_from_where_one_is(files: BackupLab, monkeypatch: p
     [
         (("run",), "no backup plan"),
         (("run", "--files", "/etc"), "no store is named"),
-        (("run", "--store", "STORE"), "nothing is named"),
+        (("run", "--store", "STORE"), "no source to back up is given"),
         (("run", "nightly"), "no backup plan nightly"),
         (("run", "--files", "/etc", "--store", "STORE", "--keep-last", "0"), "at least 1"),
         (("run", "--database", "mysql://x@y/z", "--store", "STORE"), "postgresql"),
@@ -245,7 +245,7 @@ def test_a_store_that_is_not_there_is_named(files: BackupLab, action: str) -> No
     done = files.lilfox("backup", action, "--store", files.folder / "nothere")
     assert done.returncode == 1
     assert f"{files.folder}/nothere" in done.stderr
-    assert "absent" in done.stderr
+    assert "does not exist" in done.stderr
     assert not (files.folder / "nothere").exists()
 
 

@@ -132,7 +132,7 @@ def test_a_wrong_config_exits_2_with_file_and_line(config: Path, command: list[s
 
 
 def test_config_says_what_is_in_force(config: Path) -> None:
-    assert "good (1 host, 0 services)" in lilfox("--config", config, "config", "check").stdout
+    assert "valid (1 host, 0 services)" in lilfox("--config", config, "config", "check").stdout
     assert "local: true" in lilfox("--config", config, "config", "show").stdout
     assert "cpu" in lilfox("config", "kinds").stdout
     jsonschema.Draft202012Validator.check_schema(json.loads(lilfox("config", "schema").stdout))
@@ -191,7 +191,7 @@ def test_trust_needs_a_yes_and_then_the_host_is_reached(config: Path, lab: SshdL
     assert (refused.returncode, known_hosts.exists()) == (1, False)
     trusted = lilfox("--config", config, "hosts", "trust", "web", "--fingerprint", fingerprint[1])
     assert (trusted.returncode, trusted.stderr) == (0, "")
-    assert "trusted already" in lilfox("--config", config, "hosts", "trust", "web", "--yes").stdout
+    assert "already trusted" in lilfox("--config", config, "hosts", "trust", "web", "--yes").stdout
     good = lilfox("--config", config, "check")
     assert (good.returncode, good.stderr) == (0, ""), good.stdout
     server.rekey()

@@ -113,7 +113,7 @@ def test_promtool_takes_the_prometheus_yml_with_all_its_files(config: Path) -> N
     assert document["alerting"]["alertmanagers"] == [
         {"scheme": "http", "path_prefix": "/am", "static_configs": [{"targets": ["127.0.0.1:9093"]}]}
     ]
-    assert "# inside (127.0.0.1:9000) is probed from web-1 through SSH, which Prometheus cannot" in text
+    assert "# LilFox scrapes inside (127.0.0.1:9000) from web-1 through SSH, which Prometheus cannot" in text
 
 
 def test_a_prometheus_runs_with_it_scrapes_and_evaluates(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path)
     assert "called security Security +1 555 0100: on their way" in called
     assert "one of: security" in incident("call", "nobody", code=2)
     incident("mark", "detected", "--at", "2023-12-30T02:00Z")
-    assert "is still to come" in incident("mark", "resolved", "--at", "2999-01-01T00:00Z", code=2)
+    assert "is in the future" in incident("mark", "resolved", "--at", "2999-01-01T00:00Z", code=2)
     assert "mitigated: that would be before detected" in incident("mark", "mitigated", "--at", "2023-12-30", code=2)
     (tmp_path / "a.log").write_text("connection refused\n")
     assert "evidence a.log (19 bytes)" in incident("evidence", tmp_path / "a.log", "--text", "why")
@@ -78,7 +78,7 @@ def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path)
     assert "INC-1: intact: 10 entries" in incident("verify")
     assert "SEV-1" in incident("show")
     assert "INC-1 is closed" in incident("close", "--summary", "a bad release")
-    assert "closed already" in incident("close", "INC-1", code=1)
+    assert "already closed" in incident("close", "INC-1", code=1)
     text = incident("export", "INC-1")
     assert text.startswith("# INC-1: db down\n")
     assert "[a.log](evidence/a.log) why" in text
@@ -88,7 +88,7 @@ def test_an_incident_from_its_opening_to_its_export(state: Path, tmp_path: Path)
     incident("export", "INC-1", "--to", made)
     assert (made / "INC-1.md").read_text("utf-8") == text
     assert (made / "evidence/a.log").read_text() == "connection refused\n"
-    assert "is there already" in incident("export", "INC-1", "--to", made, code=2)
+    assert "already exists" in incident("export", "INC-1", "--to", made, code=2)
 
 
 def test_documents_are_as_their_schemas_say(state: Path) -> None:

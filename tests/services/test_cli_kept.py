@@ -109,7 +109,7 @@ def test_what_a_drill_of_a_plan_left_is_shown_and_let_go(tmp_path: Path, server:
     assert [(line["set"], line["stage"], line["target"], line["name"]) for line in document] == [
         (None, "left", lab.database, name)
     ]
-    assert "did not come to its end" in lab.lilfox("restore", "--kept").stdout
+    assert "did not finish" in lab.lilfox("restore", "--kept").stdout
     assert lab.lilfox("restore", "--forget").returncode == 2
     done = lab.lilfox("restore", "--forget", "--yes", "--json")
     assert done.returncode == 0, done.stderr

@@ -114,7 +114,7 @@ async def test_a_command_that_goes_on_is_started_again_and_that_is_said(opened: 
             if len(got) >= 6:
                 break
     assert [type(item) for item in got[:6]] == [LogRecord, SourceNotice] * 3
-    assert "is started again" in str(got[1].text)  # type: ignore[union-attr]
+    assert "is restarting" in str(got[1].text)  # type: ignore[union-attr]
 
 
 async def test_the_first_page_waits_for_a_program_that_is_slow_to_begin(opened: Opened) -> None:

@@ -212,7 +212,7 @@ async def test_a_redirect_is_not_followed_with_the_secret(server: LokiServer, mo
     async with elsewhere.running():
         server.first = [Reply(307, "", {"Location": f"{elsewhere.url}/loki/api/v1/query_range?token=x"})]
         async with opened(server, headers={"Authorization": SecretRef("env:LOKI_SECRET")}) as source:
-            with pytest.raises(ServerError, match="which is not followed") as caught:
+            with pytest.raises(ServerError, match="not followed") as caught:
                 await read(source)
     assert elsewhere.requests == []
     assert "token=x" not in str(caught.value)
@@ -239,7 +239,7 @@ async def test_what_passes_is_tried_again(server: LokiServer) -> None:
             "does not return log streams",
         ),
         (Reply(200, "[" * 100_000), "does not return JSON"),
-        (Reply(200, b"\x1f\x8b junk", {"Content-Encoding": "gzip"}), "cannot be asked"),
+        (Reply(200, b"\x1f\x8b junk", {"Content-Encoding": "gzip"}), "the request to http://127.0.0.1:"),
     ],
 )
 async def test_each_bad_answer_is_named(reply: Reply, says: str, server: LokiServer) -> None:

@@ -179,7 +179,7 @@ async def test_what_offers_choices_only_reads(config: Config, tmp_path: Path) ->
         "tail -f /etc/hostname",
         f"sh -c 'touch {made}'",
     ):
-        with pytest.raises(LilFoxError, match="not known to read only"):
+        with pytest.raises(LilFoxError, match="not known to only read"):
             await offered(config, Variable(name="x", from_=text), ("localhost",))
     assert not made.exists()
     found = await offered(config, Variable(name="x", from_="echo $PGOPTIONS; echo b"), ("localhost",))

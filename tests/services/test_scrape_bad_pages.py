@@ -100,7 +100,7 @@ async def test_a_good_page_is_kept_with_what_is_known_of_the_scrape() -> None:
         (page(b"down", status="503 Service Unavailable"), {}, "returns 503"),
         (page(b"", status="401 Unauthorized"), {}, "returns 401"),
         (page(b"", status="302 Found", head="Location: http://elsewhere.invalid/metrics\r\n"), {}, "not followed"),
-        (page(b"", status="302 Found", head="Location: /metrics\r\n"), {}, "for ever"),
+        (page(b"", status="302 Found", head="Location: /metrics\r\n"), {}, "redirects endlessly"),
         (says(b"SSH-2.0-OpenSSH_10.0\r\n\r\n"), {}, "does not speak HTTP"),
         (says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na 1\n"), {}, "closed the connection"),
         (never, {"timeout_s": 0.2}, "within 0.2 s"),

@@ -99,7 +99,7 @@ async def test_a_locked_key_is_named_until_the_agent_has_it(lab: SshdLab, agent:
     refusal = f"[{server.address}]:{server.port} refused the login of {getpass.getuser()}; "
     assert str(refused.value) == f"{refusal}{lab.client_key} has a passphrase, but none is set"
     assert "ssh-add" in str(refused.value.hint)
-    assert "passphrase of this host" in str(refused.value.hint)
+    assert "passphrase for this host" in str(refused.value.hint)
     add_to_agent(lab.client_key, PASSPHRASE)
     host.retry_now()
     assert (await host.run(["echo", "hi"])).stdout == b"hi\n"

@@ -187,7 +187,7 @@ async def test_what_was_is_shown_again_when_the_screen_is_turned_back(stack: Sta
     [
         ("404 Not Found", "text/plain", b"", "returns 404"),
         ("200 OK", "text/html", b"<!doctype html><p>hello", "an HTML page, not metrics"),
-        ("200 OK", "application/json", b"{}", "no metrics"),
+        ("200 OK", "application/json", b"{}", "not metrics"),
         ("200 OK", "text/plain", b"ok \x1b[31m[bold]", "line 1 is not a metric"),
     ],
 )

@@ -85,7 +85,7 @@ async def test_a_proxy_command_of_a_stranger_is_not_run(
     first.write_text(f"Host *\n  Include {tmp_path}/evil/ssh_c*\n")
     ssh = servers.ssh(config_files=(str(first if included else evil),))
     with stranger_may_write(evil, way):
-        with pytest.raises(AuthRefused, match="others decide what is there"):
+        with pytest.raises(AuthRefused, match="others can change it"):
             await connected(servers.host(servers.servers[0]), ssh)
         with pytest.raises(NotTrusted):
             shell_argv("there", servers.host(servers.servers[0]), ssh)
@@ -107,7 +107,7 @@ async def test_hosts_that_a_stranger_vouches_for_and_keys_of_strangers_are_not_u
     ssh = servers.ssh(known_hosts=(str(known),))
     await connected(config, ssh)
     for file in (known, key):
-        with stranger_may_write(file, way), pytest.raises(AuthRefused, match="others decide what is there"):
+        with stranger_may_write(file, way), pytest.raises(AuthRefused, match="others can change it"):
             await connected(config, ssh)
 
 
@@ -150,7 +150,7 @@ def test_a_prometheus_yml_of_a_stranger_sends_nobodys_secret(tmp_path: Path, way
         with stranger_may_write(file, way):
             done = check()
         assert not heard
-        assert "others decide what is there" in done.stdout + done.stderr
+        assert "others can change it" in done.stdout + done.stderr
         check()
         server.shutdown()
     assert heard[:1] == ["Bearer kanarienvogel"], "it is the user's own word now"
@@ -172,7 +172,7 @@ def test_what_a_stranger_may_write_is_read_by_none(tmp_path: Path, way: str, rea
     file = tmp_path / "named" / "file.yml"
     file.parent.mkdir()
     file.write_text(RULES)
-    with stranger_may_write(file, way), pytest.raises(NotTrusted, match="others decide what is there") as caught:
+    with stranger_may_write(file, way), pytest.raises(NotTrusted, match="others can change it") as caught:
         read(file)
     assert ("to a folder of your own" if "owner" in way else "chmod go-w ") in str(caught.value.hint)
 
@@ -218,7 +218,7 @@ def test_a_state_folder_of_a_stranger_is_not_used(tmp_path: Path, monkeypatch: p
     state = tmp_path / "state"
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
     (state / "lilfox").mkdir(parents=True)
-    with stranger_may_write(state / "lilfox", way), pytest.raises(paths.FolderRefused, match="others decide"):
+    with stranger_may_write(state / "lilfox", way), pytest.raises(paths.FolderRefused, match="others can change it"):
         paths.own_folder("jobs")
     assert [*(state / "lilfox").iterdir()] == []
 

@@ -66,7 +66,7 @@ def test_no_sequence_of_a_log_line_reaches_the_terminal(tmp_path: Path, log: Cal
             ("\x1b", gone("Sources")),
             ("/evil\r", "evil"),
             ("&", "(marked)"),
-            ("J/\r", "is no time"),
+            ("J/\r", "is not a time"),
         ):
             console.press(keys)
             console.until(shown)

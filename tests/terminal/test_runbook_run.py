@@ -280,7 +280,7 @@ def test_the_first_run_of_a_file_that_nobody_chose_is_asked_once(home: Path) -> 
         assert "allow it?" not in run.text
     (home / "made.md").write_text("# Made\n\n1. Look\n\n   ```bash\n   echo otherwise\n   ```\n")
     with console(home, path) as run:
-        run.until("was changed since it")
+        run.until("has changed since it")
         run.press("n\n")
         assert run.ended_within() == 2
     assert len(list_jobs()) == 2
@@ -345,7 +345,7 @@ def test_a_file_that_is_changed_in_mid_run_is_gone_on_with_as_it_was(home: Path)
     with console(home, str(home / "made.md")) as run:
         _waits_with_another_text(home, run)
         run.press("a\n")
-        run.until("the run goes on with")
+        run.until("the run continues with")
         (home / "made.md").unlink()
         run.until(lambda text: text.count("run it? [y]es") == 2)
         run.press("y\n")

@@ -190,7 +190,7 @@ def test_at_the_command_line_one_follows_and_takes_over_too(home: Path) -> None:
             assert changed(home) == ["one"]
             first.press("\x03")
             assert first.ended_within() == 130
-            assert "the run goes on" in first.text
+            assert "the run continues" in first.text
             second.press("y\n")
             assert second.ended_within() == 0
     assert changed(home) == ["one", "two"]

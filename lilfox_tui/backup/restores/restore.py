@@ -18,7 +18,8 @@ import msgspec
 from msgspec.structs import replace
 
 from lilfox_tui.backup.checks import Check
-from lilfox_tui.backup.context import BackupContext, source_module
+from lilfox_tui.backup.context import BackupContext
+from lilfox_tui.backup.options import SOURCES
 from lilfox_tui.backup.plan import RestoreSpec
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.restores.interrupted import RestorePlace, settle, undo_rest, undo_swap
@@ -339,7 +340,7 @@ def with_scratch(found: BackupSet, sources: Mapping[str, Any]) -> Iterator[dict[
                 key = _FOLDERS[part.source_kind]
                 place = Path(scratch) / part.source
                 place.mkdir(0o700, exist_ok=True)
-                made[part.source] = msgspec.convert({key: str(place)}, source_module(part.source_kind).Options)
+                made[part.source] = msgspec.convert({key: str(place)}, SOURCES[part.source_kind])
         yield made
 
 
