@@ -30,7 +30,7 @@ from tests.services.postgres_looks import of_version, opened
 from tests.services.sshd import SshdLab, sshd_lab
 from tests.services.test_end_sessions import make
 from tests.unit.jobs.running import jobs
-from tests.unit.runbook.test_hostile_values import CANARY, SEEDS, VALUES
+from tests.unit.runbook.run.test_hostile_values import CANARY, SEEDS, VALUES
 
 __all__ = ["jobs"]
 pytestmark = [pytest.mark.fault("S6", "S7"), pytest.mark.usefixtures("jobs")]

@@ -17,7 +17,7 @@ from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import LogRecord
 from lilfox_tui.logs.source import AtEnd
 from tests.unit.logs.memory_source import Every, MemorySource, record
-from tests.unit.logs.test_merged import all_of, messages, of, sorted_all
+from tests.unit.logs.test_merge import all_of, messages, of, sorted_all
 from tests.waiting import until
 
 

@@ -14,7 +14,7 @@ from lilfox_tui.backup.sets.model import BackupSet, Status
 from lilfox_tui.backup.sets.retention import CLOCKS_APART, judge
 from lilfox_tui.config.model import KeepConfig
 from lilfox_tui.core.errors import UsageError
-from tests.unit.backup.sets import NOON, a_set
+from tests.unit.backup.made_sets import NOON, a_set
 
 BERLIN = ZoneInfo("Europe/Berlin")
 COUNTS = st.none() | st.integers(1, 40)

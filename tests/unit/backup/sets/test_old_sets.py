@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lilfox_tui.backup.sets.old_sets import OldFile, old_sets, read_old_name
 from lilfox_tui.backup.store import StoreEntry
-from tests.unit.backup.sets import NOON
+from tests.unit.backup.made_sets import NOON
 
 NAMES = [
     "lilfox_{}.sql.gz", "postgresql/lilfox_{}.sql", "env_{}", "config/config_{}.tar.gz", "uploads_{}.tar.gz",

@@ -9,7 +9,7 @@ import pytest
 from lilfox_tui.backup.selection import choose
 from lilfox_tui.backup.sets.model import BackupSet, FoundPart, Status
 from lilfox_tui.core.errors import UsageError
-from tests.unit.backup.sets import a_set
+from tests.unit.backup.made_sets import a_set
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2023, 12, 31, 9, tzinfo=UTC)

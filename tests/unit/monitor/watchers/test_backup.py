@@ -19,7 +19,7 @@ from lilfox_tui.monitor.model import Backups, PlanView
 from lilfox_tui.monitor.watchers import backup, scrape
 from lilfox_tui.monitor.watchers.backup import BackupWatch
 from tests.app.backups_made import job
-from tests.unit.backup.sets import manifest_of, put_set
+from tests.unit.backup.made_sets import manifest_of, put_set
 from tests.waiting import until
 
 

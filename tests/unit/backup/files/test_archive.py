@@ -20,7 +20,7 @@ from lilfox_tui.backup.files.staging import before_name
 from lilfox_tui.backup.files.tar import END, SafeMembers, TarMember, TarReader, header, leads_out
 from lilfox_tui.backup.files.tar_filter import Index, TarFilter, put_below
 from lilfox_tui.backup.store import BrokenSet
-from tests.unit.backup.test_tar_scan import FORMATS, archive, entries
+from tests.unit.backup.files.test_tar import FORMATS, archive, entries
 
 names = st.binary(min_size=1, max_size=300).filter(lambda name: b"\0" not in name and name.strip(b"/") == name)
 members = st.builds(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lilfox_tui.core.i18n import DOMAIN, LANGUAGES, LOCALE_DIR, _, in_language
 from lilfox_tui.redact import MASK, redact
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.fault("S21")

@@ -12,7 +12,7 @@ from lilfox_tui.backup.sets.catalogue import read_sets
 from lilfox_tui.backup.sets.model import BackupSet, Proof, encoded
 from lilfox_tui.backup.sets.names import manifest_name
 from tests.unit.backup.folder_store import store_of
-from tests.unit.backup.sets import NOON, manifest_of, proof_of, put_proof, put_set, without
+from tests.unit.backup.made_sets import NOON, manifest_of, proof_of, put_proof, put_set, without
 
 LATER = NOON + timedelta(hours=1)
 

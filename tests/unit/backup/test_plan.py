@@ -13,7 +13,7 @@ from lilfox_tui.backup.plan import LatePlan, last_due, late, next_due
 from lilfox_tui.config.cron import read_cron
 from lilfox_tui.config.model import PlanConfig, Seconds
 from lilfox_tui.core.errors import UsageError
-from tests.unit.backup.sets import NOON, a_set
+from tests.unit.backup.made_sets import NOON, a_set
 
 BERLIN = ZoneInfo("Europe/Berlin")
 APIA = ZoneInfo("Pacific/Apia")

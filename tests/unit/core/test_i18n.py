@@ -174,7 +174,7 @@ def test_texts_that_are_gone_go_and_nothing_else_changes(small_package: Path) ->
 
 
 def test_wrong_usage_of_the_tool_is_told() -> None:
-    argv, root = [sys.executable, "-m", "tools.locale", "x"], Path(__file__).parents[2]
+    argv, root = [sys.executable, "-m", "tools.locale", "x"], Path(__file__).parents[3]
     done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr == "usage: python -m tools.locale update | check\n"
