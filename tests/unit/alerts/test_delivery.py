@@ -17,7 +17,15 @@ from lilfox_tui.alerts.delivery import (
     back_off_s,
 )
 from lilfox_tui.alerts.model import Alert, AlertState
-from lilfox_tui.alerts.notifier import Notification, NotifierSetup, PartialDelivery
+from lilfox_tui.alerts.notifier import (
+    MOST_ALERTS,
+    Notification,
+    NotifierSetup,
+    PartialDelivery,
+    fingerprint,
+    group_key,
+    webhook_payload,
+)
 from lilfox_tui.alerts.notifiers import alertmanager, bell
 from lilfox_tui.alerts.storage import AlertDatabase, AlertStorage, Outbox
 from lilfox_tui.config.model import AlertsConfig, Config, Seconds, Wait
@@ -291,3 +299,25 @@ async def test_an_alertmanager_that_is_away_for_an_hour_is_told_how_it_is_then(t
     assert heard[2] == (["Other"], ["One"])
     assert set(map(str, heard[3:])) <= {str((["Other"], []))}
     assert receivers.troubles() == ()
+
+
+# The document that webhooks get: Alertmanager's names for alerts, and no more of them than anybody reads.
+
+
+def test_a_fingerprint_is_fnv_1a_over_names_and_values_with_a_byte_that_no_text_has_behind_each() -> None:
+    assert fingerprint(()) == "cbf29ce484222325"
+    found = 0xCBF29CE484222325
+    for byte in b"alertname\xffDown\xffinstance\xffa:1\xff":
+        found = (found ^ byte) * 0x100000001B3 % 2**64
+    assert fingerprint((("alertname", "Down"), ("instance", "a:1"))) == f"{found:016x}"
+
+
+def test_of_very_many_alerts_the_first_are_sent_and_the_others_counted() -> None:
+    firing = tuple(alert("Down", instance=f"i{number}") for number in range(MOST_ALERTS + 3))
+    made = webhook_payload(notice(firing=firing, resolved=(alert("Old", AlertState.RESOLVED),)))
+    assert (len(made["alerts"]), made["truncatedAlerts"]) == (MOST_ALERTS, 4)
+    assert made["alerts"][-1]["labels"]["instance"] == f"i{MOST_ALERTS - 1}"
+
+
+def test_a_group_is_named_as_alertmanager_does() -> None:
+    assert group_key((("alertname", 'a"b\\c\n'), ("job", "j"))) == r'{}:{alertname="a\"b\\c\n", job="j"}'

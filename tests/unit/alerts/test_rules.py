@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lilfox_tui.alerts.engine import alerts_from_storage
-from lilfox_tui.alerts.model import Alerts, RuleHealth
-from lilfox_tui.alerts.rules import from_text, read_rule_files, usable
+from lilfox_tui.alerts.model import Alerts, RuleHealth, SilenceMatcher
+from lilfox_tui.alerts.rules import from_text, read_rule_files, read_rules, stamp_of, usable
+from lilfox_tui.alerts.silences import format_matchers, matchers_of, matches_all, parse_matchers
 from lilfox_tui.core.errors import ConfigError
+from lilfox_tui.scrape.prometheus_yaml import MAX_BYTES
 from tests.unit.alerts.running import RULES, Run
 
 BAD_RULES = {
@@ -204,3 +209,206 @@ def test_whatever_is_in_a_file_its_rules_can_be_told_apart_or_it_is_refused(seed
         assert len(set(names)) == len(names)
         left_out = [rule for group in file.groups for rule in group.rules if rule.problem]
         assert bool(file.problems) == bool(left_out or file.refused)
+
+
+# What is read of a rule file, and what is said of one that is wrong.
+
+
+FILE = """\
+groups:
+- name: hosts
+  interval: 30s
+  limit: 10
+  query_offset: 1m
+  labels: {team: web, severity: low}
+  rules:
+  - record: job:up:sum
+    expr: sum by (job) (up)
+  - alert: Down
+    expr: |
+      up
+      == 0
+    for: 1h30m
+    keep_firing_for: 10m
+    labels:
+      severity: page
+    annotations:
+      summary: '{{ $labels.instance }} is down'
+"""
+
+WRONG = """\
+groups:
+- name: hosts
+  interval: soon
+  rules:
+  - alert: Down
+    expr: up ==
+    for: 5 minutes
+    lables: {severity: page}
+    annotations:
+      summary: '{{ $label.instance }}'
+  - record: 'a{b}'
+    expr: up
+    for: 5m
+- name: hosts
+  labels: {severity: '{{ nosuch }}', __name__: c}
+  rules:
+  - {alert: Down, expr: up == 0}
+"""
+
+
+def test_everything_of_a_group_and_of_its_rules_is_read() -> None:
+    (group,) = from_text(FILE, "hosts.yml").groups
+    assert (group.name, group.interval_s, group.limit, group.query_offset_s) == ("hosts", 30.0, 10, 60.0)
+    record, alert = group.rules
+    assert (record.kind, record.name, record.expression) == ("record", "job:up:sum", "sum by (job) (up)")
+    assert (record.for_s, record.keep_firing_for_s, record.line) == (0.0, 0.0, 8)
+    assert record.labels == {"team": "web", "severity": "low"}
+    assert (alert.kind, alert.name, alert.for_s, alert.keep_firing_for_s) == ("alert", "Down", 5400.0, 600.0)
+    assert alert.labels == {"team": "web", "severity": "page"}
+    assert alert.query.kind == "vector"
+    assert (alert.place.expression, alert.place.labels["severity"], alert.place.annotations["summary"]) == (11, 17, 19)
+
+
+def test_without_fields_there_is_nothing_instead_of_zero() -> None:
+    (group,) = from_text("groups: [{name: g}]", "x").groups
+    assert (group.interval_s, group.limit, group.query_offset_s, group.rules) == (None, 0, None, ())
+
+
+def test_all_that_is_wrong_is_said_at_once_with_its_line() -> None:
+    with pytest.raises(ConfigError) as raised:
+        from_text(WRONG, "hosts.yml")
+    lines = raised.value.problems
+    assert [line.split(": ")[0:2] for line in lines] == [
+        ["hosts.yml:3", "hosts"],
+        ["hosts.yml:6", "hosts/Down"],
+        ["hosts.yml:7", "hosts/Down"],
+        ["hosts.yml:8", "hosts/Down"],
+        ["hosts.yml:10", "hosts/Down"],
+        ["hosts.yml:11", "hosts/a{b}"],
+        ["hosts.yml:13", "hosts/a{b}"],
+        ["hosts.yml:14", "hosts"],
+        ["hosts.yml:15", "hosts"],
+        ["hosts.yml:15", "hosts/Down"],
+    ]
+    assert "did you mean labels?" in lines[3]
+    assert 'undefined variable "$label"' in lines[4]
+    assert "line 2 already" in lines[7]
+
+
+def test_a_file_is_read_as_long_as_it_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yml"
+    with pytest.raises(ConfigError, match="No such file"):
+        read_rules(path)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        read_rules(tmp_path)
+    path.write_bytes(b"#" * (MAX_BYTES + 1))
+    with pytest.raises(ConfigError, match="8 MiB"):
+        read_rules(path)
+    path.write_text(FILE)
+    assert [group.name for group in read_rules(path).groups] == ["hosts"]
+
+
+def test_a_file_of_many_rules_is_read() -> None:
+    rules = "".join(f"  - {{alert: A{n}, expr: 'up > {n}', labels: {{a: b, c: d}}}}\n" for n in range(3000))
+    (group,) = from_text(f"groups:\n- name: g\n  rules:\n{rules}", "x").groups
+    assert len(group.rules) == 3000
+
+
+def test_aliases_that_would_fill_the_memory_are_refused() -> None:
+    text = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)
+    )
+    with pytest.raises(ConfigError, match="refused"):
+        from_text(text, "x")
+
+
+# Rule files as the configuration names them.
+
+
+GOOD = "groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]\n"
+
+
+def test_patterns_and_paths_give_each_file_once_and_a_broken_one_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name, text in {"rules/a.yml": GOOD, "rules/b.yml": "groups: [\n", "home/c.yml": GOOD}.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    read = read_rule_files(["rules/*.yml", "rules/a.yml", "~/c.yml", "gone/*.yml", "no.yml", "["], tmp_path)
+    assert [Path(file.name).name for file in read.files] == ["a.yml", "c.yml"]
+    assert [Path(name).name for name in read.broken] == ["b.yml"]
+    assert read.missing == ("gone/*.yml", "no.yml", "[")
+    said = [str(one) for one in read.troubles]
+    assert said[:3] == [f"rules: no file matches {pattern}" for pattern in read.missing]
+    assert "b.yml:" in said[3]
+
+
+def test_a_file_that_was_written_has_another_stamp(tmp_path: Path) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text(GOOD)
+    before = stamp_of(["*.yml"], tmp_path)
+    assert stamp_of(["*.yml"], tmp_path) == before
+    os.utime(file, ns=(1, 1))
+    assert stamp_of(["*.yml"], tmp_path) != before
+    (tmp_path / "b.yml").write_text(GOOD)
+    assert len(stamp_of(["*.yml"], tmp_path)) == 2
+
+
+def test_a_file_that_nobody_may_read_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").mkdir()
+    read = read_rule_files(["a.yml"], tmp_path)
+    assert "not a regular file" in str(read.troubles[0])
+
+
+# Labels with UTF-8 names, from a rule to whoever is told: Prometheus 3 has them.
+
+
+UTF8_RULES = """
+groups:
+  - name: g
+    interval: 15s
+    rules:
+      - record: "by.site:ups"
+        expr: sum by ("instance") (up)
+      - alert: Down
+        expr: '{"by.site:ups"} == 0'
+        labels: {"équipe.de garde": ops, a-b: '{{ index $labels "instance" }}'}
+        annotations: {"runbook.url": 'https://x/{{ index $labels "instance" }}'}
+"""
+
+
+@pytest.mark.fault("4.66")
+async def test_they_go_from_the_rule_to_the_alert_its_series_and_its_silence(tmp_path: Path) -> None:
+    run = Run(tmp_path, rules=UTF8_RULES)
+    await run.start()
+    assert await run.go(30, {"a": 0.0}) == ["Down a firing"]
+    (alert,) = run.alerts()
+    assert dict(alert.labels) == {"alertname": "Down", "instance": "a", "équipe.de garde": "ops", "a-b": "a"}
+    assert dict(alert.annotations) == {"runbook.url": "https://x/a"}
+    await run.engine.silence(parse_matchers(format_matchers(matchers_of(alert.labels))), 3600, "kim")
+    await run.engine.step()
+    assert run.alerts()[0].silenced_by
+    run.kill()
+
+
+@pytest.mark.fault("4.66")
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), st.text(), min_size=1))
+def test_any_labels_are_written_as_they_are_read(labels: dict[str, str]) -> None:
+    pairs = tuple(labels.items())
+    assert parse_matchers(format_matchers(matchers_of(pairs))) == tuple(SilenceMatcher(*pair) for pair in pairs)
+    assert matches_all(matchers_of(pairs), pairs)
+
+
+@pytest.mark.fault("4.66")
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF), min_size=1, max_size=40))
+def test_any_name_may_be_that_of_a_label(name: str) -> None:
+    rule = {"alert": "A", "expr": "up", "labels": {name: "x"}, "annotations": {name: "y"}}
+    text = json.dumps({"groups": [{"name": "g", "rules": [rule]}]})
+    if name == "__name__":
+        return
+    assert from_text(text, "r.yml").groups[0].rules[0].labels == {name: "x"}

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from lilfox_tui.core.errors import UsageError
+from lilfox_tui.demo.control_socket import parse_fault
 from lilfox_tui.demo.http import SharedFolder, remove_left
+from lilfox_tui.demo.service import RequestCount, resident_bytes, setup_logging
 
 
 def _left(place: Path, name: str = "lilfox-demo-left") -> Path:
@@ -67,3 +74,86 @@ http.SharedFolder.made(Path(sys.argv[1])).leave()
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert list(tmp_path.iterdir()) == []
     assert ended.returncode == -signal.SIGTERM
+
+
+def test_buckets_add_up_and_the_last_holds_all() -> None:
+    count = RequestCount()
+    for seconds in (0.001, 0.005, 0.3, 99.0):
+        count.took("GET", "/api", 200, seconds)
+    lines = count.text().splitlines()
+    labels = 'method="GET",route="/api"'
+    assert f'http_request_duration_seconds_bucket{{{labels},le="0.005"}} 2' in lines
+    assert f'http_request_duration_seconds_bucket{{{labels},le="0.5"}} 3' in lines
+    assert f'http_request_duration_seconds_bucket{{{labels},le="+Inf"}} 4' in lines
+    assert f"http_request_duration_seconds_count{{{labels}}} 4" in lines
+    assert f"http_request_duration_seconds_sum{{{labels}}} 99.306000" in lines
+    assert f'http_requests_total{{{labels},status="200"}} 4' in lines
+
+
+def test_promtool_has_nothing_to_say() -> None:
+    count = RequestCount()
+    count.took("GET", "/api", 500, 0.1)
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=count.text().encode(), capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def test_resident_memory_is_this_process() -> None:
+    resident = resident_bytes()
+    assert resident is not None
+    assert 5_000_000 < resident < 2_000_000_000
+
+
+def test_a_fault_is_service_and_kind() -> None:
+    assert parse_fault("backend:5xx") == ("backend", "5xx")
+
+
+@pytest.mark.parametrize("text", ["", "backend", "backend:", "backend:fire", "nobody:5xx", "backend:none"])
+def test_what_does_not_exist_is_refused_with_what_does(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_fault(text)
+    assert "gateway" in str(caught.value.hint)
+    assert "unhealthy" in str(caught.value.hint)
+
+
+KEYS = ["timestamp", "level", "logger", "message", "module", "function", "line"]
+
+
+@pytest.fixture
+def logger(tmp_path: Path) -> Iterator[logging.Logger]:
+    made = setup_logging(f"lilfox-{tmp_path.name}", tmp_path, max_bytes=4096, backup_count=3)
+    yield made
+    for writer in list(made.handlers):
+        made.removeHandler(writer)
+        writer.close()
+
+
+def test_a_record_has_the_manuals_keys_in_its_order(logger: logging.Logger, tmp_path: Path) -> None:
+    logger.info("hello %s", "fox", extra={"request_id": "r1", "user_id": "u1", "response_time": 0.25})
+    record = json.loads((tmp_path / f"{logger.name}.log").read_text())
+    assert list(record) == [*KEYS, "request_id", "user_id", "response_time"]
+    assert (record["message"], record["response_time"]) == ("hello fox", 0.25)
+    assert record["function"] == "test_a_record_has_the_manuals_keys_in_its_order"
+    assert datetime.fromisoformat(record["timestamp"]).tzinfo is None
+
+
+def test_an_exception_is_one_line_of_json_with_its_traceback(logger: logging.Logger, tmp_path: Path) -> None:
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        logger.exception("failed")
+    (line,) = (tmp_path / f"{logger.name}.log").read_text().splitlines()
+    record = json.loads(line)
+    assert record["level"] == "ERROR"
+    assert record["exception"].startswith("Traceback")
+    assert "ValueError: two\nlines" in record["exception"]
+
+
+def test_the_log_rotates_by_size_and_the_daily_file_does_not(logger: logging.Logger, tmp_path: Path) -> None:
+    for number in range(100):
+        logger.info("record %d", number)
+    names = {path.name for path in tmp_path.iterdir()}
+    name = logger.name
+    assert names == {f"{name}.log", f"{name}.log.1", f"{name}.log.2", f"{name}.log.3", f"{name}-daily.log"}
+    assert len((tmp_path / f"{name}-daily.log").read_text().splitlines()) == 100

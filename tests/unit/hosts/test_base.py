@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 from lilfox_tui.core.errors import HostUnreachable
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.hosts.base import wait_until_reconnected
 from lilfox_tui.hosts.fake import FakeHost
+from lilfox_tui.hosts.ssh.errors import dial_error
 from tests.waiting import until
 
 
@@ -49,3 +51,12 @@ async def test_an_outage_that_is_noticed_later_counts() -> None:
 
 async def test_its_time_ends_it() -> None:
     await asyncio.wait_for(wait_until_reconnected(FakeHost("web"), 0.01), 60)
+
+
+# Why a connection could not be made, in words.
+
+
+def test_the_systems_reason_comes_without_pythons_words() -> None:
+    error = OSError(errno.EHOSTUNREACH, "Connect call failed ('192.0.2.1', 22)")
+    told = str(dial_error("web-1", "[192.0.2.1]:22", error, 5))
+    assert told == "[192.0.2.1]:22 cannot be reached: No route to host"

@@ -31,7 +31,7 @@ from lilfox_tui.incident.model import (
     find,
 )
 from tests.unit.incident.made import AT, all_events
-from tests.unit.incident.test_line import SECRETS
+from tests.unit.incident.test_timeline import SECRETS
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 HARMLESS = {"text", "code_inline", "text_special", "softbreak", "hardbreak"}

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
+import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,9 +12,11 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lilfox_tui.jobs.model import Began, Ended, Event, Intent, MessageLogged, Progress, ProgressMade
-from lilfox_tui.jobs.reader import EVENTS, EventReader, is_held, this_process
+from lilfox_tui.jobs.reader import EVENTS, EventReader, ProcessIdentity, boot_id, is_held, start_of, this_process
+from tests.waiting import wait_for
 
 AT = datetime(2023, 12, 30, 2, 0, tzinfo=UTC)
 ME = this_process()
@@ -126,3 +131,55 @@ def test_where_there_are_no_locks_pid_and_start_time_say_it(tmp_path: Path, monk
     assert not is_held(tmp_path, Began(AT, ME.pid, ME.started - 1, ME.boot, "db-1", "root"))
     assert not is_held(tmp_path, Began(AT, ME.pid, ME.started, "another boot", "db-1", "root"))
     assert not is_held(tmp_path)
+
+
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(["/bin/sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_process_is_known_by_pid_start_and_boot() -> None:
+    me = this_process()
+    assert me.pid == os.getpid()
+    assert len(me.boot) == 36
+    assert me.runs()
+
+
+def test_a_pid_that_came_again_is_another_process(other: subprocess.Popen[bytes]) -> None:
+    started = start_of(other.pid)
+    assert started is not None
+    before = ProcessIdentity(other.pid, started - 1, boot_id())
+    assert not before.runs()
+    assert not before.signal(signal.SIGKILL)
+    assert other.poll() is None
+
+
+def test_after_a_boot_it_is_another_process(other: subprocess.Popen[bytes]) -> None:
+    earlier = ProcessIdentity(other.pid, start_of(other.pid) or 0, "another boot")
+    assert not earlier.runs()
+    assert not earlier.signal(signal.SIGKILL)
+    assert other.poll() is None
+
+
+def test_one_that_ended_and_was_not_waited_for_does_not_run(other: subprocess.Popen[bytes]) -> None:
+    it = ProcessIdentity(other.pid, start_of(other.pid) or 0, boot_id())
+    assert it.signal(signal.SIGKILL)
+    wait_for(lambda: not it.runs(), what="it is a zombie")
+    assert os.path.exists(f"/proc/{other.pid}")
+    assert not replace(it, pid=2**22 + 1).signal(signal.SIGKILL)
+
+
+def test_a_name_with_brackets_and_blanks_is_read(tmp_path: os.PathLike[str]) -> None:
+    name = os.path.join(tmp_path, "a) 1 (b")
+    os.symlink("/bin/sleep", name)
+    process = subprocess.Popen([name, "60"])
+    try:
+        wait_for(lambda: "a) 1 (b" in Path(f"/proc/{process.pid}/stat").read_text(), what="it has its name")
+        assert abs((start_of(process.pid) or 0) - (this_process().started)) < 10_000_000
+        assert start_of(process.pid) != start_of(1)
+    finally:
+        process.kill()
+        process.wait()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lilfox_tui.runbook.classify import verdict_of_text
@@ -329,3 +331,37 @@ def test_a_value_is_judged_as_the_word_that_it_is() -> None:
     assert verdict_of_text('curl "$LF_u"', {"LF_u": "https://web/"}) == "read"
     assert verdict_of_text('curl "$LF_u"', {"LF_u": "gopher://r/_FLUSHALL"}) == "unknown"
     assert verdict_of_text('sudo "$LF_x"', {"LF_x": "rm"}) == "change"
+
+
+# What changes something and looks as if it read: one file a way in which it hides that. None of it is known to read.
+#
+# In the files ``⏎`` is a newline. They are read, and nothing in them is run.
+
+
+FILES = sorted((Path(__file__).parent / "never_readers").glob("*.txt"))
+
+
+def texts(file: Path) -> list[str]:
+    return [line.replace("⏎", "\n") for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.fault("4.1")
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_nothing_that_hides_a_change_reads(file: Path) -> None:
+    held = texts(file)
+    assert len(held) >= 15
+    assert [text for text in held if verdict_of_text(text, filled=False) in ("read", "follow", "interactive")] == []
+
+
+# What people look with every day is known to read: were it asked for, nobody would look at what is asked.
+
+
+FOLDER = Path(__file__).parent / "everyday_readers"
+
+
+@pytest.mark.fault("4.6")
+@pytest.mark.parametrize(("verdict", "at_least"), [("read", 300), ("follow", 15), ("interactive", 15)])
+def test_what_people_look_with_is_known(verdict: str, at_least: int) -> None:
+    held = texts(FOLDER / f"{verdict}.txt")
+    assert len(held) >= at_least
+    assert {text: found for text in held if (found := verdict_of_text(text, filled=False)) != verdict} == {}

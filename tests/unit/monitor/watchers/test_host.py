@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lilfox_tui.config.model import Config, HostConfig, Seconds
+from lilfox_tui.config.model import Config, HostConfig, Seconds, Thresholds
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
 from lilfox_tui.metrics.history import History
 from lilfox_tui.metrics.traffic import REQUESTS
 from lilfox_tui.monitor.monitor import Monitor
-from lilfox_tui.monitor.watchers.host import CPU_PERCENT, MEMORY_PERCENT, recent_before
+from lilfox_tui.monitor.watchers.host import CPU_PERCENT, MEMORY_PERCENT, HostWatch, recent_before
 from tests.unit.monitor.summaries import AT
 
 STEP = timedelta(seconds=2)
@@ -41,3 +44,15 @@ def test_what_is_asked_twice_a_minute_is_known_in_between() -> None:
     assert first is not None
     assert monitor.overview_at(first.at + timedelta(seconds=29)).hosts["here"].summary is not None
     assert monitor.overview_at(first.at + timedelta(seconds=90)).hosts["here"].summary is None
+
+
+# One watched host: what is said of it while its samples fail.
+
+
+def test_a_host_that_is_asked_again_by_itself_says_when() -> None:
+    watch = HostWatch("slow", HostConfig(), Thresholds(), period_s=1)
+    again = AT + timedelta(seconds=1)
+    watch.fail(HostUnreachable("slow", tr("no answer")), AT, again)
+    link = watch.view(AT).link
+    assert isinstance(link, Unavailable)
+    assert link.next_try == again
