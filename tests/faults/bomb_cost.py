@@ -23,7 +23,7 @@ from tests.faults import test_http_bombs as http
 from tests.faults.test_endless_listing import endless
 from tests.services.http_servers import serving
 from tests.services.sshd import sshd_lab
-from tests.unit.backup.test_sparse_bombs import END, seen, sparse
+from tests.unit.backup.files.test_sparse_bombs import END, seen, sparse
 from tests.waiting import turn
 
 KIB = 1024

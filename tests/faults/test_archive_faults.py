@@ -15,7 +15,7 @@ from lilfox_tui.backup.sources import files
 from lilfox_tui.hosts.base import Host
 from tests.faults.uploads_app import TOP, Made, U, app, file, folder, hard, host, link, options, special
 from tests.services.tree_sets import StoredTree, dumped, refused, restored, snapshot, tar_of
-from tests.unit.backup.test_tar_scan import extended, record
+from tests.unit.backup.files.test_tar import extended, record
 
 __all__ = ["app", "host"]
 HOSTILE: dict[str, list[Made]] = {

@@ -26,8 +26,8 @@ from lilfox_tui.config.loader import from_text
 from lilfox_tui.config.model import HostConfig, KeepConfig, PlanConfig, SshConfig
 from lilfox_tui.core.errors import ConfigError, UsageError
 from lilfox_tui.hosts.open import open_host
+from tests.unit.backup.made_sets import a_set, manifest_of, proof_of, put_proof, put_set
 from tests.unit.backup.noted_run import NotedRun
-from tests.unit.backup.sets import a_set, manifest_of, proof_of, put_proof, put_set
 
 BERLIN = ZoneInfo("Europe/Berlin")
 OLD = datetime(2021, 3, 1, 2, tzinfo=UTC)

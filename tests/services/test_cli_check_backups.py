@@ -12,7 +12,7 @@ import pytest
 from lilfox_tui.cli.schemas import schema
 from tests.services.lilfox_command import lilfox
 from tests.services.test_cli_check import LOOSE
-from tests.unit.backup.sets import manifest_of, put_set
+from tests.unit.backup.made_sets import manifest_of, put_set
 
 
 @pytest.fixture

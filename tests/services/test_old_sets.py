@@ -15,7 +15,7 @@ from lilfox_tui.backup.sets.model import BackupSet, Proof
 from tests.services.manual_backup import Application, make_database
 from tests.services.postgres import Postgres
 from tests.unit.backup.folder_store import store_of
-from tests.unit.backup.sets import put_proof
+from tests.unit.backup.made_sets import put_proof
 
 NIGHT = "20231230_020000"
 

@@ -12,7 +12,7 @@ from lilfox_tui.core.text import between_words
 from lilfox_tui.hosts.process import last_words
 from lilfox_tui.jobs.writer import OutputLog, fit_text
 from lilfox_tui.redact import redact, redacted_end, redacted_start
-from tests.unit.secret_shapes import BASE64, Maker, secret_texts
+from tests.unit.redact.secret_shapes import BASE64, Maker, secret_texts
 
 LINES = [
     (text, secrets)

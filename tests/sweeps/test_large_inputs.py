@@ -23,8 +23,8 @@ from lilfox_tui.logs.count_process import whole_records
 from lilfox_tui.logs.files import log_file_set
 from lilfox_tui.logs.filter.model import Within
 from lilfox_tui.logs.record import RAW_LIMIT, load_format, microseconds
-from tests.unit.backup.sets import NOON, manifest_of, put_set
-from tests.unit.backup.test_catalogue import sets_in
+from tests.unit.backup.made_sets import NOON, manifest_of, put_set
+from tests.unit.backup.sets.test_catalogue import sets_in
 from tests.unit.backup.test_packing import of
 from tests.unit.jobs.effects import begin
 from tests.unit.jobs.running import ended, jobs, lines, said

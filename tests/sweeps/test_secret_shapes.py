@@ -9,7 +9,7 @@ import pytest
 
 from lilfox_tui.redact import MASK, named, names_a_secret, redact, shapes, spoken
 from tests.pumped import texts
-from tests.unit.secret_shapes import secret_texts
+from tests.unit.redact.secret_shapes import secret_texts
 
 SECRET_TEXTS = [*secret_texts(1), *secret_texts(2)]
 INNOCENT = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,7 @@ from lilfox_tui.app.panes.logs.rows import (
     log_row,
     wrapped_rows,
 )
+from lilfox_tui.app.panes.logs.sources import host_of, named
 from lilfox_tui.app.panes.logs.statistics import (
     ErrorRates,
     Span,
@@ -30,13 +31,19 @@ from lilfox_tui.app.panes.logs.statistics import (
     loaded_errors,
     strip_row,
 )
+from lilfox_tui.app.panes.logs.view import trouble_rows, when
+from lilfox_tui.app.rendering.columns import cells
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Row
+from lilfox_tui.config.model import Config, HostConfig, LogConfig
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
 from lilfox_tui.logs.record import LoggedException, Severity
 from lilfox_tui.logs.source import SourceNotice
 from lilfox_tui.logs.statistics import Slice, template_of
 from lilfox_tui.logs.window import MergeKey, WindowItem
+from lilfox_tui.monitor.model import this_machine
 from tests.unit.logs.memory_source import record
 
 AT_US = 1_774_753_964_250_000  # 2026-03-29 03:12:44.250 UTC
@@ -250,3 +257,93 @@ def test_the_filter_of_a_template_finds_the_messages_it_was_made_of(message: str
     where = filter_of(template_of(message))
     assert where.matches(record("a", 1, AT_US, message))
     assert not where.matches(record("a", 1, AT_US, "something else"))
+
+
+# Sources that cannot be read: what is wrong, since when, what is next, what to do.
+
+
+NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
+HINT = "The host is up, but no SSH server listens there: check port and sshd."
+
+
+def trouble(next_try_s: float | None = 4) -> Unavailable:
+    next_try = None if next_try_s is None else NOW + timedelta(seconds=next_try_s)
+    return Unavailable(LilFoxError(tr("it refuses the connection"), HINT), NOW - timedelta(seconds=14), next_try)
+
+
+def texts_of(*, width: int = 80, roomy: bool = True, **troubles: Unavailable) -> list[str]:
+    rows = trouble_rows(troubles, UNICODE, now=NOW, zone=UTC, width=width, roomy=roomy)
+    if roomy and len(troubles) == 1:
+        assert all(cells(row) <= width for row in rows)
+    return ["".join(piece.text for piece in row) for row in rows]
+
+
+def test_one_trouble_is_told_in_full() -> None:
+    assert texts_of(api=trouble()) == [
+        " ✖ api: it refuses the connection  since 03:12:30, next try in 4 s",
+        "   The host is up, but no SSH server listens there: check port and sshd.",
+    ]
+
+
+def test_of_a_long_reason_the_times_stay_and_all_of_it_is_below() -> None:
+    reason = "/home/ops/.ssh/keys/production/id_ed25519 cannot be read: No such file or directory"
+    long = Unavailable(LilFoxError(tr("{reason}", reason=reason), "Name another."), NOW, NOW + timedelta(seconds=4))
+    rows = texts_of(api=long)
+    assert rows[0].startswith(" ✖ api: /home/ops/.ssh/keys/")
+    assert rows[0].endswith("…  since 03:12:44, next try in 4 s")
+    assert " ".join(row.strip() for row in rows[1:]) == f"api: {reason}  Name another."
+
+
+def test_where_there_is_room_it_takes_one_row() -> None:
+    assert texts_of(width=160, api=trouble()) == [
+        f" ✖ api: it refuses the connection  since 03:12:30, next try in 4 s  {HINT}"
+    ]
+
+
+@pytest.mark.parametrize("roomy", [True, False])
+def test_several_take_a_row_each_and_those_not_shown_are_counted(roomy: bool) -> None:
+    rows = texts_of(roomy=roomy, a=trouble(), b=trouble(), c=trouble(), d=trouble(), e=trouble())
+    assert [row.split()[1] for row in rows[:3]] == ["a:", "b:", "c:"]
+    assert rows[3].strip() == "2 more cannot be read; o shows each"
+    assert len(rows) == 4
+
+
+def test_a_low_screen_gives_one_row() -> None:
+    assert len(texts_of(roomy=False, api=trouble())) == 1
+
+
+@pytest.mark.parametrize(
+    ("next_try_s", "words"), [(None, "r retries"), (4, "next try in 4 s"), (0, "trying now"), (-9, "trying now")]
+)
+def test_what_comes_next(next_try_s: float | None, words: str) -> None:
+    assert when(trouble(next_try_s), NOW, UTC) == f"since 03:12:30, {words}"
+
+
+def test_a_row_is_plain_pieces() -> None:
+    row: Row = trouble_rows({"a": trouble()}, UNICODE, now=NOW, zone=UTC, width=300, roomy=True)[0]
+    assert [piece.role for piece in row] == ["failing", "failing", "muted", "muted"]
+
+
+# Names of files, and which logs tell of a host or a service.
+
+
+def test_files_are_named_by_themselves_and_by_their_path_where_two_are_alike() -> None:
+    assert named(("/a/x.log", "/b/x.log", "/a/y", "/a/z.log.1")) == {
+        "x": "/a/x.log",
+        "/b/x.log": "/b/x.log",
+        "y": "/a/y",
+        "z.log.1": "/a/z.log.1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("log", "config", "name"),
+    [
+        (LogConfig(host="web-1"), Config(hosts={"web-1": HostConfig()}), "web-1"),
+        (LogConfig(), Config(hosts={"web-1": HostConfig(), "here": HostConfig(local=True)}), "here"),
+        (LogConfig(), Config(hosts={"web-1": HostConfig()}), None),
+        (LogConfig(), Config(), this_machine()),
+    ],
+)
+def test_the_host_where_a_log_is_read(log: LogConfig, config: Config, name: str | None) -> None:
+    assert host_of(log, config) == name

@@ -13,13 +13,16 @@ from msgspec.structs import replace
 from lilfox_tui.app.frame import HeaderState, header
 from lilfox_tui.app.panes.metrics.host_page import HostPage, host_page
 from lilfox_tui.app.panes.metrics.service_page import service_row
+from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Palette, Piece, Row, safe
 from lilfox_tui.app.rows.hosts import TableStyle, host_heading, host_row
+from lilfox_tui.app.rows.jobs import progress_row
 from lilfox_tui.config.model import Thresholds
 from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
 from lilfox_tui.core.text import cell_width, clean
+from lilfox_tui.jobs.model import Progress
 from lilfox_tui.metrics.model import Level, Limit, Memory, ProcessUsage
 from lilfox_tui.metrics.traffic import Quantile, Traffic
 from lilfox_tui.monitor.model import HostView, StatusChange
@@ -262,3 +265,12 @@ def test_a_page_of_the_past_tells_nothing_of_what_came_after() -> None:
     text = "\n".join(text_of(row) for row in page(120, view, changes))
     assert "at -5" in text
     assert "at 5" not in text
+
+
+# What a bar of a job says.
+
+
+@pytest.mark.parametrize(("done", "total", "said"), [(50, 100, "50B of 100B"), (6656, 73, "6.5K"), (57, None, "57B")])
+def test_a_total_that_was_passed_is_not_told(done: int, total: int | None, said: str) -> None:
+    row = progress_row(Progress("config", done, total), 120, UNICODE, Digits(few=False))
+    assert row[-1].text.strip() == said

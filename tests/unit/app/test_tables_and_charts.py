@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
+from itertools import combinations_with_replacement
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lilfox_tui.app.rendering.chart import AXIS_WIDTH, beside, chart, in_columns, nice_ceiling, spark
-from lilfox_tui.app.rendering.columns import Column, choose, line
+from lilfox_tui.app.rendering.columns import Column, Digits, choose, line
 from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row, glyphs_for_terminal
 from lilfox_tui.app.widgets import RowsOnDemand
-from lilfox_tui.core.text import cell_width
+from lilfox_tui.core.text import cell_width, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.history import Point
+from lilfox_tui.metrics.traffic import Quantile
 
 NOW = datetime(2026, 3, 29, 3, 12, 44, tzinfo=UTC)
 
@@ -149,3 +152,38 @@ def test_rows_are_made_when_looked_at_and_once() -> None:
     assert made == [4]
     with pytest.raises(IndexError):
         rows[101]
+
+
+# Whatever number a target tells, it is drawn and written, and never an error.
+
+
+NUMBERS = (None, math.nan, math.inf, -math.inf, 1e308, 1.7e308, -1e308, 5e-324, -5e-324, 0.0, -0.0, 2.5, -3.0, 1e-9)
+ODD_NOW = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_any_numbers_make_a_chart(binary: bool) -> None:
+    for values in combinations_with_replacement(NUMBERS, 3):
+        assert len(spark(values, 5, UNICODE, top=values[0])) == 5
+        for top, limit in ((None, None), (values[0], values[1])):
+            rows = chart(
+                "", values, width=40, height=5, unit=human_count, start=ODD_NOW - timedelta(minutes=5), end=ODD_NOW,
+                glyphs=UNICODE, top=top, binary=binary, limit=limit,
+            )  # fmt: skip
+            assert len(rows) == 7
+
+
+def test_an_endless_number_leaves_the_others_their_height() -> None:
+    assert spark((1.0, math.inf, math.nan, 2.0), 4, UNICODE) == spark((1.0, 2.0, None, 2.0), 4, UNICODE)
+
+
+@pytest.mark.parametrize("few", [False, True])
+@pytest.mark.parametrize("value", NUMBERS)
+def test_any_number_is_written(value: float | None, few: bool) -> None:
+    digits = Digits(few=few)
+    written = [digits.count(value), digits.duration(value), digits.share(value), digits.bytes(value)]
+    if value is not None:
+        written += [digits.short_time(value), digits.quantile(Quantile(value, ">"))]
+    assert all(isinstance(each, str) for each in written)
+    if value is None or math.isnan(value):
+        assert [human_bytes(value), human_count(value), human_duration(value)] == ["-", "-", "-"]

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.logs import statistics as statistics_module
 from lilfox_tui.logs.filter.model import Filter
 from lilfox_tui.logs.filter.syntax import parse_filter, to_text
-from lilfox_tui.logs.record import EPOCH, LogRecord, load_format, split_records
+from lilfox_tui.logs.record import EPOCH, LogRecord, Severity, load_format, split_records
 from lilfox_tui.logs.statistics import (
+    LONGEST,
+    SLICE_US,
+    SLICES,
+    TEMPLATES,
+    Patterns,
     Statistics,
     Tally,
     errors_of_module,
     errors_of_type,
     of_slice,
     of_source,
+    recent_patterns,
     slower_than,
     statistics_of,
+    template_of,
 )
 from tests.bench import logs_made
+from tests.unit.logs.filter.records import record as parsed_record
+from tests.unit.logs.filter.records import thorough
+from tests.unit.logs.memory_source import Every, Holding, MemorySource, record
 
 ODD = b'{"route": "/a", "module": "api"}\n{"route": "", "module": "api"}\n{"module": "/a"}\n'
 WITHOUT_MODULE = ODD + b'{"timestamp": "2026-03-01T00:00:01", "level": "ERROR", "message": "a"}\n{"level": "FATAL"}\n'
@@ -49,8 +65,8 @@ def read(source: str, file: Path, name: str) -> list[LogRecord]:
 @pytest.fixture(scope="module")
 def statistics(records: list[LogRecord]) -> Statistics:
     tally = Tally()
-    for record in records:
-        tally.add(record.source, record.entry)
+    for each in records:
+        tally.add(each.source, each.entry)
     return statistics_of(tally)
 
 
@@ -86,3 +102,178 @@ def test_slower_than_a_percentile(records: list[LogRecord], statistics: Statisti
     assert taken is not None
     for limit, most in ((taken.p50_s, 0.5), (taken.p95_s, 0.05), (taken.p99_s, 0.01)):
         assert 0 < matching(records, slower_than(limit)) <= most * taken.count
+
+
+# What is new in the last ten minutes against the hour before.
+
+
+MINUTE_US = 60_000_000
+NOW_US = 30_000_000 * MINUTE_US
+
+
+def said(*told: tuple[int, str]) -> MemorySource:
+    """Messages by how many minutes ago they were written, oldest first."""
+    return MemorySource(
+        "app", [record("app", at, NOW_US - ago * MINUTE_US, text) for at, (ago, text) in enumerate(told)], scan=3
+    )
+
+
+async def test_what_was_said_before_is_known_and_what_was_not_is_new() -> None:
+    source = said((200, "refused 9"), (40, "tick 1"), (20, "tick 2"), (5, "tick 3"), (3, "refused 1"), (0, "refused 2"))
+    found = await recent_patterns([source], Every(), until_us=None)
+    told = {change.pattern.template: (change.recent, change.before, change.growth) for change in found.changes}
+    assert told["refused <num>"] == (2, 0, None), "what was said longer ago than that does not count"
+    assert told["tick <num>"][:2] == (1, 2)
+    assert found.changes[0].pattern.template == "refused <num>"
+    assert found.until_us == NOW_US
+
+
+async def test_it_can_be_asked_of_another_moment_and_through_a_filter() -> None:
+    source = said((40, "tick 1"), (35, "refused 1"), (5, "tick 3"))
+    found = await recent_patterns([source], Every(), until_us=NOW_US - 34 * MINUTE_US)
+    assert {change.pattern.template for change in found.changes} == {"tick <num>", "refused <num>"}
+    assert sum(change.recent for change in found.changes) == 2
+    found = await recent_patterns([source], Holding("tick"), until_us=NOW_US - 34 * MINUTE_US)
+    assert [change.pattern.template for change in found.changes] == ["tick <num>"]
+
+
+async def test_what_is_too_much_is_said_and_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await recent_patterns([said()], Every(), until_us=None)).changes == ()
+    monkeypatch.setattr(statistics_module, "AT_MOST", 2)
+    found = await recent_patterns([said((3, "a"), (2, "b"), (1, "c"), (0, "d"))], Every(), until_us=None)
+    assert found.cut == ("app",)
+
+
+async def test_a_source_that_fails_is_named_and_the_others_are_counted() -> None:
+    bad, good = said((1, "a")), said((1, "b"))
+    bad.name, bad.error = "bad", LilFoxError(tr("connection lost"))
+    for until_us in (None, NOW_US):
+        found = await recent_patterns([bad, good], Every(), until_us=until_us)
+        assert [change.pattern.template for change in found.changes] == ["b"]
+        assert found.failed == {"bad": bad.error}
+
+
+MINUTE = SLICE_US
+NOW = 1_764_000_000_000_000 // MINUTE * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("message", "template"),
+    [
+        ("took 35ms, 0.5 s", "took <num>ms, <num> s"),
+        ("worker-12 v1.2.3 done", "worker-<num> v<num> done"),
+        ("user 0b7e7dee-87b3-4d3b-8b0a-00000000000f in", "user <uuid> in"),
+        ("commit deadbeef12 at 0x7fff and facade", "commit <hex> at <hex> and facade"),
+        ("from 10.0.0.1:5432 to fe80::1 or 2001:db8:0:0:0:0:0:1", "from <addr> to <addr> or <addr>"),
+        ("at 03:00:07 std::bad 1.2.3.4.5", "at <num>:<num>:<num> std::bad <num>"),
+        ("key \"a b\" or 'c d' isn't `x`", "key <str> or <str> isn't <str>"),
+        ("GET /api/users/42?x=1 and/or ~/x/y.log", "GET <path>?x=<num> and/or <path>"),
+        ("open https://a.example:80/x?y=1 now", "open <url> now"),
+        ("连接 10.0.0.1 超时 /var/log/x", "连接 <addr> 超时 <path>"),
+        ("first 1\nsecond 2", "first <num>"),
+        ("", ""),
+    ],
+)
+def test_templates(message: str, template: str) -> None:
+    assert template_of(message) == template
+
+
+@thorough
+@given(st.integers(0, 10**12), st.integers(0, 10**12), st.uuids(), st.ip_addresses(v=4), st.floats(0, 1e6))
+def test_what_differs_in_values_alone_has_one_template(
+    one: int, two: int, name: object, address: object, took: float
+) -> None:
+    assert template_of(f"job {one} of {name} at {address} in {took:.3f}s") == "job <num> of <uuid> at <addr> in <num>s"
+    assert template_of(f"job {one}") == template_of(f"job {two}")
+
+
+@thorough
+@given(st.text(max_size=80) | st.text("ab01/:.-'\"~x", max_size=80))
+def test_any_message_has_a_template_that_does_not_grow_without_bound(message: str) -> None:
+    assert len(template_of(message)) <= 6 * LONGEST
+
+
+@pytest.mark.parametrize(
+    "part", ["a", "1", "/", "/a", "a:", ":", "f", "0x", '"', "'", "1.", "a-", "ab://", "~", "1.2.3.4"]
+)
+def test_no_message_takes_long(part: str) -> None:
+    message = part * LONGEST
+    began = time.process_time()
+    for number in range(200):
+        template_of(f"{number}{message}")
+        template_of(f"{message}{number}")
+    assert time.process_time() - began < 2
+
+
+def add(patterns: Patterns, message: str, minutes: int, times: int = 1, severity: Severity = Severity.INFO) -> None:
+    for _ in range(times):
+        patterns.add(parsed_record(message, time_us=NOW + minutes * MINUTE, severity=severity))
+
+
+def test_counts_gravity_and_an_example() -> None:
+    patterns = Patterns()
+    add(patterns, "retry 1", 0)
+    add(patterns, "retry 2", 1, severity=Severity.ERROR)
+    add(patterns, "done", 1)
+    first, second = patterns.patterns()
+    assert (first.template, first.count, first.severity) == ("retry <num>", 2, Severity.ERROR)
+    assert (first.example.message, first.example.source, first.example.time_us) == ("retry 2", "app", NOW + MINUTE)
+    assert second.template == "done"
+
+
+def test_what_is_new_comes_first_then_what_has_grown() -> None:
+    patterns = Patterns()
+    add(patterns, "steady", -30, 60)
+    add(patterns, "steady", -5, 10)
+    add(patterns, "grown 1", -30, 6)
+    add(patterns, "grown 2", -5, 5)
+    add(patterns, "gone", -30)
+    add(patterns, "new here", -5, 3)
+    add(patterns, "new and grave", 0, 1, Severity.ERROR)
+    changes = patterns.new_since(NOW - 9 * MINUTE, 60 * MINUTE)
+    assert [(change.pattern.template, change.recent, change.before, change.growth) for change in changes] == [
+        ("new and grave", 1, 0, None),
+        ("new here", 3, 0, None),
+        ("grown <num>", 5, 6, 5.0),
+        ("steady", 10, 60, 1.0),
+    ]
+
+
+def test_only_the_time_that_is_asked_for_counts() -> None:
+    patterns = Patterns()
+    add(patterns, "old", -70)
+    add(patterns, "old", 0)
+    patterns.add(parsed_record("timeless"))
+    (change,) = patterns.new_since(NOW - 9 * MINUTE, 60 * MINUTE)
+    assert (change.pattern.template, change.before, change.pattern.count) == ("old", 0, 2)
+    assert Patterns().new_since(NOW, MINUTE) == []
+
+
+def test_memory_is_bounded() -> None:
+    patterns = Patterns()
+    for minute in range(2 * SLICES):
+        add(patterns, "same", minute)
+    add(patterns, "late", 0)
+    assert [change.pattern.template for change in patterns.new_since(NOW, 0)] == ["same"]
+    assert patterns.new_since(NOW, 0)[0].recent == SLICES
+    for number in range(TEMPLATES + 50):
+        add(patterns, "".join(chr(ord("g") + int(digit)) for digit in str(number)), 2 * SLICES)
+    assert len(patterns.patterns()) == TEMPLATES
+    assert patterns.forgotten == 2 * SLICES + 1 + 50
+    assert len(patterns.new_since(NOW, 0)) == TEMPLATES
+
+
+@thorough
+@given(st.lists(st.tuples(st.sampled_from(["a 1", "a 2", "b", "c"]), st.integers(-80, 0)), max_size=30))
+def test_the_order_of_adding_does_not_matter(said: list[tuple[str, int]]) -> None:
+    forwards, otherwise = Patterns(), Patterns()
+    for message, minute in said:
+        add(forwards, message, minute)
+    for message, minute in sorted(said, key=str):
+        add(otherwise, message, minute)
+
+    def counts(patterns: Patterns) -> list[tuple[str, int, int]]:
+        changes = patterns.new_since(NOW - 9 * MINUTE, 60 * MINUTE)
+        return [(one.pattern.template, one.recent, one.before) for one in changes]
+
+    assert counts(forwards) == counts(otherwise)

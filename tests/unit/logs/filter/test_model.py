@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lilfox_tui.core.errors import UsageError
 from lilfox_tui.logs.filter.model import (
     EVERYTHING,
+    NOTHING,
     And,
     AtLeast,
     FieldMatch,
@@ -14,11 +18,16 @@ from lilfox_tui.logs.filter.model import (
     Not,
     Or,
     RegexMatch,
+    Span,
     TextMatch,
     Within,
+    of_source,
+    span,
 )
+from lilfox_tui.logs.filter.syntax import parse_filter
 from lilfox_tui.logs.record import LoggedException, LogRecord, Severity
-from tests.unit.logs.filter.records import record
+from tests.unit.logs.filter.records import DAY_US, FILTERS, record, thorough
+from tests.unit.logs.memory_source import record as source_record
 
 REQUEST = record(
     "GET /api/Users 502",
@@ -214,3 +223,76 @@ def test_equal_trees_are_equal_and_can_be_keys() -> None:
     )
     assert {TextMatch("x"): 1}[TextMatch("x")] == 1
     assert Or((TextMatch("X"), TextMatch("x"))).matches(one)
+
+
+# A filter narrowed to one source matches the same records of it, and tells when it matches none or all.
+
+
+leaves = st.one_of(
+    st.builds(FieldMatch, st.just("source"), st.sampled_from(("=", "!=", "~", "!~")), st.sampled_from(("a", "b"))),
+    st.sampled_from((TextMatch("x"), TextMatch("y"))),
+)
+trees = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds(Not, inner),
+        st.lists(inner, max_size=3).map(lambda parts: And(tuple(parts))),
+        st.lists(inner, max_size=3).map(lambda parts: Or(tuple(parts))),
+    ),
+    max_leaves=8,
+)
+
+
+@given(where=trees, message=st.sampled_from(("x", "y", "x y", "z")), name=st.sampled_from(("a", "b", "ab")))
+def test_it_matches_the_same(where: Filter, message: str, name: str) -> None:
+    one = source_record(name, 1, 0, message)
+    assert of_source(where, name).matches(one) == where.matches(one)
+
+
+@pytest.mark.parametrize(
+    ("text", "for_a", "for_b"),
+    [
+        ("source=a", EVERYTHING, NOTHING),
+        ("source!=a", NOTHING, EVERYTHING),
+        ("source~^a", EVERYTHING, NOTHING),
+        ("source=a x", TextMatch("x"), NOTHING),
+        ("source=a or x", EVERYTHING, TextMatch("x")),
+        ("not (source=b x)", EVERYTHING, Not(TextMatch("x"))),
+        ("", EVERYTHING, EVERYTHING),
+    ],
+)
+def test_what_is_asked_of_the_source_is_answered(text: str, for_a: Filter, for_b: Filter) -> None:
+    where = parse_filter(text, now=datetime.now(UTC), zone=UTC)
+    assert of_source(where, "a") == for_a
+    assert of_source(where, "b") == for_b
+
+
+@pytest.mark.parametrize(
+    ("where", "bounds"),
+    [
+        (EVERYTHING, (None, None)),
+        (TextMatch("a"), (None, None)),
+        (Within(1, 5), (1, 5)),
+        (And((Within(1, None), TextMatch("a"), Within(3, 9))), (3, 9)),
+        (Or((Within(1, 2), Within(8, 9))), (1, 9)),
+        (Or((Within(1, 2), TextMatch("a"))), (None, None)),
+        (Or((Within(1, None), Within(None, 9))), (None, None)),
+        (Not(Within(1, 2)), (None, None)),
+        (Or((Within(1, 2), And((Within(5, None), Within(None, 4))))), (1, 2)),
+        (Or(()), (0, 0)),
+    ],
+)
+def test_bounds(where: Filter, bounds: Span) -> None:
+    assert span(where) == bounds
+
+
+@thorough
+@given(FILTERS, st.none() | st.integers(0, 20_000 * DAY_US))
+def test_every_match_lies_within_the_bounds(where: Filter, time_us: int | None) -> None:
+    if where.matches(record("a db Error", time_us=time_us)):
+        since, until = span(where)
+        if time_us is None:
+            assert (since, until) == (None, None)
+        else:
+            assert since is None or time_us >= since
+            assert until is None or time_us < until

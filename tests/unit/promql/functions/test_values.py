@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lilfox_tui.promql.errors import QueryError
 from lilfox_tui.promql.functions import FUNCTIONS
 from lilfox_tui.promql.functions.values import binary_logarithm
+from lilfox_tui.promql.query import parse
+from lilfox_tui.promql.value import PROMETHEUS_2, PROMETHEUS_3, Semantics
 from lilfox_tui.scrape.labels import Matcher
 from tests.unit.promql.functions.windows import CALL, read, vector
 
@@ -137,3 +140,25 @@ def test_what_is_absent_has_the_labels_that_are_sure(matchers: tuple[Matcher, ..
 @pytest.mark.parametrize("name", ["info", "histogram_avg", "histogram_count", "histogram_sum", "histogram_quantiles"])
 def test_what_needs_native_histograms_is_not_here(name: str) -> None:
     assert name not in FUNCTIONS
+
+
+# Functions that only one version of Prometheus has.
+
+
+@pytest.mark.parametrize(
+    ("query", "known", "unknown"),
+    [
+        ("holt_winters(x[5m], 0.5, 0.5)", PROMETHEUS_2, PROMETHEUS_3),
+        ("double_exponential_smoothing(x[5m], 0.5, 0.5)", PROMETHEUS_3, PROMETHEUS_2),
+        ("first_over_time(x[5m])", PROMETHEUS_3, PROMETHEUS_2),
+        ("ts_of_max_over_time(x[5m])", PROMETHEUS_3, PROMETHEUS_2),
+    ],
+)
+def test_a_function_of_the_other_version_is_refused_by_name(query: str, known: Semantics, unknown: Semantics) -> None:
+    assert parse(query, known).kind == "vector"
+    with pytest.raises(QueryError, match="has no function " + query.partition("(")[0]):
+        parse(f"1 + {query}", unknown)
+
+
+def test_a_series_may_have_the_name_of_a_function() -> None:
+    assert parse("holt_winters", PROMETHEUS_3).kind == "vector"

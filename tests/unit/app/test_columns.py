@@ -1,0 +1,154 @@
+"""What is longer than its place is on several lines: nothing is lost, nothing is wider than the place."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilfox_tui.app.actions import actions_of
+from lilfox_tui.app.app import LilFoxApp
+from lilfox_tui.app.dialogs.reader import help_rows
+from lilfox_tui.app.navigation import TABS
+from lilfox_tui.app.rendering.columns import EXACT, Digits, cells, wrapped
+from lilfox_tui.app.rendering.draw import UNICODE, Piece, Row
+from lilfox_tui.core.i18n import set_language
+from lilfox_tui.core.text import clean
+from lilfox_tui.metrics.traffic import Quantile
+
+
+def text_of(row: Row) -> str:
+    return "".join(piece.text for piece in row)
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def test_the_last_column_goes_on_below_where_it_begins() -> None:
+    row = (Piece("  k  ", "key"), Piece("one two three four five six seven", "muted"))
+    lines = wrapped([row], 30)
+    assert [text_of(line) for line in lines] == ["  k  one two three four five", "     six seven"]
+    assert {piece.role for line in lines for piece in line[1:]} == {"muted"}
+
+
+def test_where_the_last_column_would_be_narrow_it_stands_below() -> None:
+    row = (Piece("  pgdn ctrl-d space  "), Piece("page down  "), Piece("ten rows down"))
+    assert [text_of(line) for line in wrapped([row], 38)] == [
+        "  pgdn ctrl-d space  page down  ",
+        "      ten rows down",
+    ]
+
+
+@given(st.text(max_size=60), st.text(max_size=300), st.integers(12, 100))
+def test_nothing_is_lost(before: str, last: str, width: int) -> None:
+    head = clean(before)[: width // 4]
+    lines = wrapped([(Piece(head), Piece(last))], width)
+    assert squeezed("".join(map(text_of, lines))) == squeezed(head + (clean(last) if len(lines) > 1 else last))
+    assert all(cells(line) <= width for line in lines)
+
+
+def test_what_comes_after_a_piece_that_was_too_long_follows_it() -> None:
+    row = (Piece("   "), Piece("one two three four five six seven", "failing"), Piece("  for 6 min", "muted"))
+    assert [text_of(line) for line in wrapped([row], 34)] == ["   one two three four five six", "   seven  for 6 min"]
+    assert [text_of(line) for line in wrapped([row], 46)] == [
+        "   one two three four five six seven",
+        "      for 6 min",
+    ]
+
+
+def test_an_address_is_better_below_than_broken() -> None:
+    row = (Piece(" x payments-api  "), Piece("http://127.0.0.1:57825/health"))
+    assert [text_of(line) for line in wrapped([row], 40)] == [
+        " x payments-api  ",
+        "      http://127.0.0.1:57825/health",
+    ]
+
+
+@given(st.lists(st.text(max_size=80), max_size=5), st.integers(12, 100))
+def test_nothing_of_several_pieces_is_lost(texts: list[str], width: int) -> None:
+    lines = wrapped([tuple(map(Piece, texts))], width)
+    assert squeezed("".join(clean(text_of(line)) for line in lines)) == squeezed("".join(map(clean, texts)))
+    assert all(cells(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("tab", TABS, ids=lambda tab: str(tab.title))
+@pytest.mark.parametrize("width", [37, 77])
+def test_every_help_is_readable_in_full(tab: object, language: str, width: int) -> None:
+    actions = (*actions_of(tab.load()), *actions_of(LilFoxApp))  # type: ignore[attr-defined]
+    set_language(language)
+    try:
+        lines = wrapped(help_rows(actions, UNICODE)[2:], width)
+        text = squeezed("".join(map(text_of, lines)))
+        assert all(cells(line) <= width for line in lines)
+        for each in actions:
+            assert squeezed(str(each.help)) in text
+    finally:
+        set_language("en")
+
+
+# Few digits change less, and never say what is not so.
+
+
+FEW = Digits(few=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "exact", "few"),
+    [
+        (None, "   -", "   -"),
+        (0.0, "  0%", "  0%"),
+        (3.0, "  3%", "  3%"),
+        (23.0, " 23%", " 25%"),
+        (22.0, " 22%", " 20%"),
+        (89.9, " 90%", " 90%"),
+        (93.4, " 93%", " 93%"),
+        (99.6, "100%", "100%"),
+        (1e9, "100…", "100…"),
+    ],
+)
+def test_percentages_go_by_fives_but_near_none_and_near_all(value: float | None, exact: str, few: str) -> None:
+    assert (EXACT.percent(value), FEW.percent(value)) == (exact, few)
+
+
+def test_rates_and_times_keep_their_first_digit() -> None:
+    assert (EXACT.bytes(348160), FEW.bytes(348160)) == ("340K", "300K")
+    assert (EXACT.count(220), FEW.count(220)) == ("220", "200")
+    assert (EXACT.duration(0.012), FEW.duration(0.012)) == ("12 ms", "10 ms")
+    assert (EXACT.load(1.15), FEW.load(1.15)) == ("1.15", "1.1")
+    assert [FEW.bytes(None), FEW.count(None), FEW.duration(None)] == ["-", "-", "-"]
+
+
+def test_what_moves_a_little_changes_nothing() -> None:
+    assert {FEW.percent(value / 10) for value in range(378, 422)} == {" 40%"}
+
+
+@pytest.mark.parametrize(
+    ("percent", "exact", "few"),
+    [
+        (None, "", ""),
+        (0.0, "0.0%", "0.0%"),
+        (0.004, "<0.1%", "<0.1%"),
+        (0.42, "0.4%", "0.4%"),
+        (31.04, "31.0%", "30%"),
+        (99.96, "100%", "100%"),
+    ],
+)
+def test_a_small_share_is_not_none_and_an_unknown_one_is_nothing(percent: float | None, exact: str, few: str) -> None:
+    assert (EXACT.share(percent), FEW.share(percent)) == (exact, few)
+
+
+@pytest.mark.parametrize(
+    ("found", "exact", "few"),
+    [
+        (None, "", ""),
+        (Quantile(0.00042), "0.4ms", "0.4ms"),
+        (Quantile(0.0123), "12ms", "10ms"),
+        (Quantile(0.9997), "1.0s", "1s"),
+        (Quantile(2.34, "<="), "≤2.3s", "≤2s"),
+        (Quantile(60.0, ">"), ">60s", ">60s"),
+    ],
+)
+def test_a_quantile_has_its_bound(found: Quantile | None, exact: str, few: str) -> None:
+    assert (EXACT.quantile(found), FEW.quantile(found)) == (exact, few)

@@ -1,0 +1,191 @@
+"""What a login to PostgreSQL names is looked at before anybody is connected to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.backends.kinds.postgresql import DEADLOCKS_FOR_S, Options, _incomplete, open_backend
+from lilfox_tui.backends.postgresql.inspect import Inspection, blocking_tree
+from lilfox_tui.backends.postgresql.queries import (
+    ServerStatus,
+    SessionRow,
+    WalReceiver,
+    WalSender,
+    slots,
+    slow,
+    without_secrets,
+)
+from lilfox_tui.backends.postgresql.session import DriverSession, Login, Statement, StatementRefused, _answers, _script
+from lilfox_tui.core.errors import LilFoxError
+from lilfox_tui.core.files import NotTrusted
+from lilfox_tui.core.i18n import tr
+
+
+def session(ca_file: str) -> DriverSession:
+    """Of a server where nothing listens."""
+    login = Login("127.0.0.1", 1, "postgres", "u", None, "verify-full", ca_file)
+    return DriverSession(login, None, timeout_s=5)
+
+
+@pytest.fixture
+def written_by_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where this process is; a file there would not be believed."""
+    (folder := tmp_path / "all").mkdir()
+    folder.chmod(0o777)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+async def test_a_ca_file_that_others_can_write_is_not_believed(tmp_path: Path) -> None:
+    (ca := tmp_path / "ca.pem").write_text("")
+    ca.chmod(0o666)
+    with pytest.raises(NotTrusted, match="because others can change it"):
+        await session(str(ca)).run([])
+
+
+@pytest.mark.usefixtures("written_by_all")
+async def test_the_machines_own_certificates_are_no_file() -> None:
+    with pytest.raises(LilFoxError) as refused:
+        await session("system").run([])
+    assert not isinstance(refused.value, NotTrusted)
+
+
+# What a look at a PostgreSQL means, and how it is asked by its version.
+
+
+SERVER = ServerStatus(170000, "17.0", False, True, "lilfox", "postgres", 100, 3, True, "public", 1.0)
+QUIET = Inspection(SERVER, (), (), (), (), None, (), (), None)
+
+
+def session_of(state: str, *blocked_by: int) -> SessionRow:
+    return SessionRow(7, "app", "d", "a", state, blocked_by, 400.0, 400.0, "SELECT 1")
+
+
+def found(look: Inspection) -> list[str]:
+    """Of a server that nobody is connected to."""
+    backend = open_backend("pg", Options(), None)
+    return [str(one.text) for one in backend._findings(look, {}, 0.0)]
+
+
+@pytest.mark.parametrize(("version", "time_of_runs", "time_of_reads"), [
+    (120000, "total_time", "sum(blk_read_time)"), (130000, "total_exec_time", "sum(blk_read_time)"),
+    (160000, "total_exec_time", "sum(blk_read_time)"), (170000, "total_exec_time", "sum(shared_blk_read_time)"),
+])  # fmt: skip
+def test_columns_have_the_names_of_their_version(version: int, time_of_runs: str, time_of_reads: str) -> None:
+    ask = slow(replace(SERVER, version=version))
+    assert ask is not None
+    assert f"sum({time_of_runs})" in ask.sql
+    assert time_of_reads in ask.sql
+    assert ("NULL::text AS wal_status" in slots(replace(SERVER, version=version)).sql) is (version < 130000)
+
+
+def test_without_the_extension_or_its_library_statements_are_not_asked_for() -> None:
+    assert slow(replace(SERVER, statements=None)) is None
+    assert slow(replace(SERVER, preloaded=False)) is None
+
+
+def test_what_is_not_as_it_should_be() -> None:
+    assert found(QUIET) == []
+    assert found(replace(QUIET, sessions=(session_of("active"),))) == []
+    waits, idles = (
+        replace(QUIET, sessions=(session_of("active", 3, 4),)),
+        replace(QUIET, sessions=(session_of("idle in transaction"),)),
+    )
+    assert found(waits) == ["7 has waited 6 min for a lock held by 3 4"]
+    assert found(idles) == ["7 of app has been idle in transaction for 6 min"]
+    behind = replace(QUIET, senders=(WalSender("s", None, None, None, 0.0, 31.0),))
+    assert found(behind) == ["standby s is 31 s behind"]
+    alone = replace(QUIET, server=replace(SERVER, standby=True), receiver=WalReceiver(None, None, None, 0.0))
+    assert found(alone) == ["this standby receives nothing: no WAL receiver is running"]
+
+
+def test_deadlocks_are_told_for_a_while() -> None:
+    backend, now = open_backend("pg", Options(), None), 1000.0  # whole: of others, now + 600 - now may be less than 600
+    backend._deadlocks = (now, 2.0)
+    told = [[str(one.text) for one in backend._findings(QUIET, {}, now + later)] for later in (60, DEADLOCKS_FOR_S)]
+    assert told == [["2 deadlocks 1 min ago"], []]
+
+
+def test_why_numbers_are_missing_is_told() -> None:
+    assert _incomplete(QUIET) is None
+    assert "GRANT pg_monitor TO lilfox" in str(_incomplete(replace(QUIET, server=replace(SERVER, sees_all=False))))
+    refused = replace(QUIET, slots=None, refused={"slots": tr("the server refused the query (42501): no")})
+    assert str(_incomplete(refused)) == "incomplete: slots: the server refused the query (42501): no"
+
+
+# The tree of who blocks whom, also where it is no tree.
+
+
+def session_with(pid: int, *blocked_by: int) -> SessionRow:
+    return SessionRow(pid, "r", "d", "a", "active", blocked_by, 1.0, 1.0, "SELECT 1")
+
+
+def tree(*rows: SessionRow) -> list[tuple[int, int]]:
+    return [(depth, row.pid) for depth, row in blocking_tree(rows)]
+
+
+def test_who_waits_stands_below_who_holds() -> None:
+    assert tree(session_with(1), session_with(2, 1), session_with(3, 2), session_with(4, 1)) == [
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (1, 4),
+    ]
+
+
+def test_who_waits_for_two_stands_once() -> None:
+    assert tree(session_with(1), session_with(2), session_with(3, 1, 2)) == [(0, 1), (1, 3), (0, 2)]
+
+
+def test_a_circle_ends() -> None:
+    assert sorted(pid for _depth, pid in tree(session_with(1, 2), session_with(2, 1))) == [1, 2]
+
+
+def test_a_holder_that_is_not_seen_leaves_its_waiters() -> None:
+    assert tree(session_with(2, 99), session_with(3, 2)) == [(0, 2), (1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        ("ALTER ROLE a PASSWORD 'x''y' VALID UNTIL '2030'", "ALTER ROLE a PASSWORD '***' VALID UNTIL '2030'"),
+        ("CREATE USER a WITH ENCRYPTED PASSWORD\n  'cut of", "CREATE USER a WITH ENCRYPTED PASSWORD\n  '***'"),
+        ("SELECT password FROM users WHERE name = 'a'", "SELECT password FROM users WHERE name = 'a'"),
+        ("CREATE SUBSCRIPTION s CONNECTION 'host=h password=word' PUBLICATION p",
+         "CREATE SUBSCRIPTION s CONNECTION 'host=h password=***' PUBLICATION p"),
+    ],
+)  # fmt: skip
+def test_passwords_in_statements_are_masked(statement: str, shown: str) -> None:
+    assert without_secrets(statement) == shown
+
+
+def test_nobody_waits() -> None:
+    assert tree(session_with(1), session_with(2)) == []
+
+
+def test_what_psql_prints_is_read_also_over_several_lines_and_with_errors_between() -> None:
+    output = (
+        '"[{""a"" : ""x\ny""},\n {""a"" : 2}]"\n@@LILFOX-END@@ 0 00000 \n'
+        '@@LILFOX-END@@ 1 42P01 relation "gone" does not exist\n'
+        "one\ntwo\n@@LILFOX-END@@ 2 00000 \n"
+        "@@LILFOX-END@@ 3 00000 \n"
+    )
+    assert _answers(output) == [
+        ('[{"a" : "x\ny"},\n {"a" : 2}]',),
+        StatementRefused("42P01", 'relation "gone" does not exist'),
+        ("one", "two"),
+        (),
+    ]
+
+
+def test_an_error_with_one_quote_ends_at_its_line() -> None:
+    output = '@@LILFOX-END@@ 0 42601 syntax error at or near """\nrow\n@@LILFOX-END@@ 1 00000 \n'
+    assert _answers(output) == [StatementRefused("42601", 'syntax error at or near """'), ("row",)]
+
+
+def test_generated_statements_go_to_the_server_as_they_are() -> None:
+    assert _script(Statement("SELECT 'x'", generated=True), 3).splitlines()[1] == "\\gexec"
+    assert _script(Statement("SELECT 'x'"), 3).splitlines()[1] == ";"

@@ -1,0 +1,62 @@
+"""A wait for the next try ends with its time, or with the outage."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.hosts.base import wait_until_reconnected
+from lilfox_tui.hosts.fake import FakeHost
+from lilfox_tui.hosts.ssh.errors import dial_error
+from tests.waiting import until
+
+
+def refused() -> HostUnreachable:
+    return HostUnreachable("web", tr("no answer"))
+
+
+async def waiting(host: FakeHost, at_most_s: float | None) -> asyncio.Task[None]:
+    """A wait that has begun."""
+    task = asyncio.create_task(wait_until_reconnected(host, at_most_s))
+    await until(lambda: host.link._changed is not None, what="it watches")
+    return task
+
+
+async def test_the_end_of_an_outage_ends_it() -> None:
+    host = FakeHost("web")
+    host.go_down(refused())
+    for at_most_s in (1000.0, None):
+        host.go_down(refused())
+        task = await waiting(host, at_most_s)
+        host.go_down(refused())  # another try that was in vain
+        assert not task.done()
+        host.come_up()
+        await asyncio.wait_for(task, 60)
+
+
+async def test_an_outage_that_is_noticed_later_counts() -> None:
+    host = FakeHost("web")
+    host.come_up()
+    task = await waiting(host, 1000.0)
+    host.come_up()  # news of a link that was never down
+    await until(lambda: host.link._changed is not None, what="it has heard of that")
+    assert not task.done()
+    host.go_down(refused())
+    await until(lambda: host.link._changed is not None, what="it has heard of that")
+    host.come_up()
+    await asyncio.wait_for(task, 60)
+
+
+async def test_its_time_ends_it() -> None:
+    await asyncio.wait_for(wait_until_reconnected(FakeHost("web"), 0.01), 60)
+
+
+# Why a connection could not be made, in words.
+
+
+def test_the_systems_reason_comes_without_pythons_words() -> None:
+    error = OSError(errno.EHOSTUNREACH, "Connect call failed ('192.0.2.1', 22)")
+    told = str(dial_error("web-1", "[192.0.2.1]:22", error, 5))
+    assert told == "[192.0.2.1]:22 cannot be reached: No route to host"

@@ -1,0 +1,223 @@
+"""What hosts and services go through while an incident is open is in its timeline, once, whoever watches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState
+from lilfox_tui.config.model import AlertsConfig, Config
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.incident import incidents as book
+from lilfox_tui.incident.incidents import close, current, entries, list_incidents, open_incident
+from lilfox_tui.incident.model import AlertChanged, IncidentOpened, Noticed, NotRecorded
+from lilfox_tui.incident.reducer import event_text
+from lilfox_tui.metrics.model import Level
+from lilfox_tui.monitor.model import StatusChange
+from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.monitor.watchers.incident import IncidentWatch
+
+
+@pytest.fixture(autouse=True)
+def _own_incidents(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lilfox_tui.core.paths._SYSTEM", str(own_folders / "system"))
+    monkeypatch.delenv("LILFOX_INCIDENT", raising=False)
+
+
+class Watcher:
+    """One LilFox, and what it has noticed."""
+
+    def __init__(self, late_s: float = 0.0) -> None:
+        self.changes: list[StatusChange] = []
+        self.late = timedelta(seconds=late_s)
+        self.watch = IncidentWatch(lambda: None, lambda: self.changes, lambda: None)
+
+    def look(self, *kinds: str, subject: str = "host/web-1") -> None:
+        """Notices these, and looks as often as it takes until all is read again."""
+        for kind in kinds:
+            self.changes.append(change(kind, subject, self.late))
+        for _time in range(3):
+            self.watch.look(self.changes)
+
+
+def change(kind: str, subject: str, late: timedelta = timedelta()) -> StatusChange:
+    """``lost``, ``back``, ``restarted``, ``unit nginx bad``, ``failing``, ``degraded``, ``good``; the reason is another
+    one each time."""
+    at = datetime.now(UTC) + late
+    reason = tr("{kind}: {at}", kind=kind, at=at)
+    if kind.startswith("unit"):
+        level = Level.GOOD if kind.endswith("good") else Level.DEGRADED
+        return StatusChange(at, subject, reason, level, kind.rpartition(" ")[0])
+    levels = {"failing": Level.FAILING, "degraded": Level.DEGRADED, "good": Level.GOOD, "lost": Level.FAILING}
+    return StatusChange(
+        at, subject, reason, levels.get(kind, Level.UNKNOWN), "level" if kind in levels and kind != "lost" else kind
+    )
+
+
+def told(incident: str) -> Sequence[str]:
+    """What the timeline says, by the words before the reason."""
+    found = [each.what for each in entries(incident) if isinstance(each.what, Noticed)]
+    return [event_text(what).split(":")[1].strip() for what in found]
+
+
+def test_it_is_told_once_however_many_watch_and_when_they_notice_it() -> None:
+    incident = open_incident("errors").id
+    one, other = Watcher(), Watcher(late_s=20)
+    for watcher in (one, other):
+        watcher.look()
+    for kind in ("lost", "back", "restarted", "unit nginx bad", "unit nginx good"):
+        one.look(kind)
+        other.look(kind)
+    assert told(incident) == ["lost", "back", "restarted", "unit nginx bad", "unit nginx good"]
+    assert all(each.by == "lilfox" for each in entries(incident)[1:])
+
+
+def test_what_went_and_came_back_twice_is_told_twice_also_by_one_who_sees_it_later() -> None:
+    incident = open_incident("errors").id
+    one, other = Watcher(), Watcher(late_s=5)
+    other.look()
+    one.look("lost", "back", "lost", "back")
+    other.look("lost", "back", "lost", "back")
+    assert told(incident) == ["lost", "back", "lost", "back"]
+    other.look("lost")
+    one.look("lost")
+    assert told(incident) == ["lost", "back", "lost", "back", "lost"]
+
+
+def test_one_who_begins_to_watch_later_does_not_tell_again_what_is_so() -> None:
+    incident = open_incident("errors").id
+    Watcher().look("lost")
+    late = Watcher(late_s=3600)
+    late.look("lost")
+    late.look("failing", subject="service/backend")
+    Watcher(late_s=7200).look("failing", subject="service/backend")
+    assert told(incident) == ["lost", "failing"]
+
+
+def test_a_service_tells_each_level_and_a_host_only_that_it_fails() -> None:
+    incident = open_incident("errors").id
+    watcher = Watcher()
+    watcher.look("degraded", "failing", "good", subject="service/backend")
+    watcher.look("degraded", "good", "failing", "degraded", "good", subject="host/web-1")
+    watcher.look("failing", subject="plan/nightly")
+    watcher.look("interface veth1", "mount /run/x", "disk sdb")
+    assert told(incident) == ["degraded", "failing", "good", "failing", "degraded"]
+
+
+def test_what_was_before_it_was_opened_or_after_its_end_is_none_of_it() -> None:
+    watcher = Watcher()
+    watcher.look("lost")
+    first = open_incident("errors")
+    watcher.look("back")
+    close(Path(first.folder), "a restart helped")
+    watcher.look("lost")
+    second = open_incident("again").id
+    watcher.look("back")
+    assert (told(first.id), told(second)) == (["back"], ["back"])
+
+
+def test_what_could_not_be_written_is_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    incident = open_incident("errors").id
+    watcher = Watcher()
+    watcher.look()
+    with monkeypatch.context() as patched:
+
+        def full(*_args: object, **_named: object) -> None:
+            raise NotRecorded(tr("the disk is full"))
+
+        patched.setattr(book, "append_in", full)
+        with pytest.raises(NotRecorded):
+            watcher.look("lost")
+    watcher.look()
+    assert told(incident) == ["lost"]
+
+
+# An alert that the configuration names opens an incident: one, once for each time that it fires.
+
+
+FIRED = datetime.now(UTC) - timedelta(minutes=3)
+ALERT = Alert(
+    labels=(("alertname", "DatabaseDown"), ("job", "postgres"), ("severity", "Critical")),
+    annotations=(),
+    state=AlertState.FIRING,
+    active_at=FIRED - timedelta(minutes=5),
+    value=0.0,
+    fired_at=FIRED,
+)
+
+
+def look(*alerts: Alert, words: Sequence[str] = ("critical",)) -> None:
+    """One look of a LilFox that has just begun."""
+    now = datetime.now(UTC)
+    state = Ready(Alerts(now, (), alerts, ()), now)
+    IncidentWatch(lambda: state, tuple, lambda: None, words).look()
+
+
+def test_a_critical_alert_opens_one_with_its_name_and_is_in_it() -> None:
+    look(ALERT)
+    incident = current()
+    assert incident is not None
+    assert (incident.title, incident.severity, incident.leader) == ("DatabaseDown: postgres", "SEV-2", "lilfox monitor")
+    opened, fired = (each.what for each in entries(incident.id))
+    assert isinstance(opened, IncidentOpened)
+    assert opened.cause == "DatabaseDown"
+    assert isinstance(fired, AlertChanged)
+    assert (fired.name, fired.state) == ("DatabaseDown", "firing")
+
+
+def test_while_one_is_open_no_other_is_opened() -> None:
+    mine = open_incident("by hand").id
+    look(ALERT)
+    look(ALERT)
+    assert [each.id for each in list_incidents()] == [mine]
+
+
+def test_closed_while_it_fires_it_stays_closed_until_it_fires_anew() -> None:
+    look(ALERT)
+    (first,) = list_incidents()
+    close(Path(first.folder), "known")
+    look(ALERT)
+    look(replace(ALERT, fired_at=FIRED + timedelta(seconds=2)))
+    assert current() is None
+    look(replace(ALERT, fired_at=FIRED + timedelta(minutes=2)))
+    again = current()
+    assert again is not None
+    assert again.id != first.id
+
+
+@pytest.mark.parametrize("alert", [
+    replace(ALERT, state=AlertState.PENDING, fired_at=None),
+    replace(ALERT, state=AlertState.RESOLVED, resolved_at=FIRED),
+    replace(ALERT, silenced_by=("somebody",)),
+    replace(ALERT, acknowledged=Acknowledgement("kim", FIRED)),
+    replace(ALERT, labels=(("alertname", "DatabaseDown"), ("severity", "warning"))),
+    replace(ALERT, labels=(("alertname", "DatabaseDown"),)),
+])  # fmt: skip
+def test_what_opens_none(alert: Alert) -> None:
+    look(alert)
+    assert current() is None
+
+
+def test_alerts_are_named_too_and_by_default_none_is() -> None:
+    look(replace(ALERT, labels=(("alertname", "DatabaseDown"),)), words=["DatabaseDown"])
+    incident = current()
+    assert incident is not None
+    assert (incident.title, incident.severity) == ("DatabaseDown", "SEV-3")
+    close(Path(incident.folder), "over")
+    look(replace(ALERT, fired_at=datetime.now(UTC)), words=())
+    assert current() is None
+
+
+@pytest.mark.parametrize(("acts", "read_only", "opens"), [
+    (True, False, ("critical",)), (False, False, ()), (True, True, ()),
+])  # fmt: skip
+async def test_only_the_monitor_without_a_screen_opens_them(
+    acts: bool, read_only: bool, opens: tuple[str, ...]
+) -> None:
+    config = Config(alerts=AlertsConfig(incident_on=("critical",)), read_only=read_only)
+    assert Monitor(config, at_once=False, acts=acts).incidents.opened_by == opens

@@ -1,0 +1,58 @@
+"""What a rewound screen draws comes from history, and what was not recorded is blank."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from lilfox_tui.config.model import Config, HostConfig, Seconds, Thresholds
+from lilfox_tui.core.aio import Unavailable
+from lilfox_tui.core.errors import HostUnreachable
+from lilfox_tui.core.i18n import tr
+from lilfox_tui.metrics.history import History
+from lilfox_tui.metrics.traffic import REQUESTS
+from lilfox_tui.monitor.monitor import Monitor
+from lilfox_tui.monitor.watchers.host import CPU_PERCENT, MEMORY_PERCENT, HostWatch, recent_before
+from tests.unit.monitor.summaries import AT
+
+STEP = timedelta(seconds=2)
+
+
+def test_the_values_up_to_a_moment_and_none_after_it() -> None:
+    history = History()
+    for tick in range(60):
+        history.add("host/web-1", AT + STEP * tick, {CPU_PERCENT: tick, MEMORY_PERCENT: 100 - tick})
+        history.add("traffic/api", AT + STEP * tick, {REQUESTS: tick / 100})
+    recent = recent_before(history, ["web-1"], ["api"], AT + STEP * 30, step=STEP, count=4)
+    assert recent["web-1/cpu"] == [27, 28, 29, 30]
+    assert recent["web-1/memory"] == [73, 72, 71, 70]
+    assert [round(value or 0, 2) for value in recent["traffic/api"]] == [0.27, 0.28, 0.29, 0.30]
+
+
+def test_a_gap_is_blank_also_for_a_host_that_was_never_seen() -> None:
+    history = History()
+    for tick in (*range(10), *range(40, 50)):
+        history.add("host/web-1", AT + STEP * tick, {CPU_PERCENT: 50})
+    recent = recent_before(history, ["web-1", "new-1"], [], AT + STEP * 41, step=STEP, count=8)
+    assert recent["web-1/cpu"] == [None] * 6 + [50, 50]
+    assert recent["web-1/memory"] == recent["new-1/cpu"] == [None] * 8
+
+
+def test_what_is_asked_twice_a_minute_is_known_in_between() -> None:
+    monitor = Monitor(Config(refresh=Seconds(30), hosts={"here": HostConfig(local=True)}))
+    monitor.prime()
+    first = monitor.overview.value
+    assert first is not None
+    assert monitor.overview_at(first.at + timedelta(seconds=29)).hosts["here"].summary is not None
+    assert monitor.overview_at(first.at + timedelta(seconds=90)).hosts["here"].summary is None
+
+
+# One watched host: what is said of it while its samples fail.
+
+
+def test_a_host_that_is_asked_again_by_itself_says_when() -> None:
+    watch = HostWatch("slow", HostConfig(), Thresholds(), period_s=1)
+    again = AT + timedelta(seconds=1)
+    watch.fail(HostUnreachable("slow", tr("no answer")), AT, again)
+    link = watch.view(AT).link
+    assert isinstance(link, Unavailable)
+    assert link.next_try == again
