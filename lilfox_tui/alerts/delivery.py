@@ -43,7 +43,7 @@ _DOUBLED_AT_MOST = 16
 
 
 class DeliveryOutage(Struct, frozen=True):
-    """A receiver that is not reached: why, since when, and when it is tried again (aware UTC)."""
+    """A receiver that cannot be reached: why, since when, and when it is retried (aware UTC)."""
 
     error: LilFoxError
     since: datetime
@@ -51,7 +51,7 @@ class DeliveryOutage(Struct, frozen=True):
 
 
 class ReceiverDelivery:
-    """The way to one receiver. ``outage`` is None while it takes what it is sent; ``note`` is what it said beside."""
+    """Delivery to one receiver. ``outage`` is None while it accepts notifications; ``note`` is what it said besides."""
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class ReceiverDelivery:
         self._released: dict[int, datetime] = {}
 
     async def send_due(self) -> float | None:
-        """Sends what is due. Seconds until the next is; None where nothing waits. Raises LilFoxError where the outbox
-        itself cannot be read or written."""
+        """Send what is due; return the seconds until the next is due, None if nothing is queued. Raises LilFoxError if
+        the outbox itself cannot be read or written."""
         while True:
             waiting = await asyncio.to_thread(self._outbox.first_of_groups, self.name)
             if not waiting:
@@ -83,7 +83,7 @@ class ReceiverDelivery:
             await self._send(first)
 
     async def tell(self, notice: Notification) -> LilFoxError | None:
-        """Tells it once, in its time; gives why it was not taken. Keeps no outage."""
+        """Notify once, within the timeout; return why it was not accepted. Records no outage."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self.notifier.tell(notice)
@@ -99,7 +99,7 @@ class ReceiverDelivery:
         return None
 
     def _release(self) -> None:
-        """The receiver takes something again: what it did not take does not wait out its own time. Blocks."""
+        """Make queued notifications due at once, because the receiver accepts something again. Blocks."""
         now = self._now()
         recent = {
             number: at
@@ -109,11 +109,11 @@ class ReceiverDelivery:
         self._released = recent | dict.fromkeys(self._outbox.release(self.name, recent), now)
 
     def reached(self) -> None:
-        """It has taken something."""
+        """Record that the receiver accepted a notification."""
         self.outage = self.note = None
 
     def missed(self, error: LilFoxError, wait_s: float) -> None:
-        """It has not taken something, which is tried again in ``wait_s``."""
+        """Record that the receiver did not accept a notification, which is retried in ``wait_s``."""
         now = self._now()
         since = now if self.outage is None else self.outage.since
         self.outage = DeliveryOutage(error, since, datetime.fromtimestamp(now.timestamp() + wait_s, UTC))
@@ -144,7 +144,7 @@ class ReceiverDelivery:
 
 
 def back_off_s(tries: int) -> float:
-    """The wait after so many tries that failed before this one: doubled each time, with jitter."""
+    """Return the wait after that many earlier failed attempts: doubled each time, with jitter."""
     wait_s = min(math.ldexp(FIRST_WAIT_S, min(tries, _DOUBLED_AT_MOST)), LONGEST_WAIT_S)
     return wait_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  no secret
 
@@ -167,7 +167,7 @@ def open_notifier(name: str, options: NotifierConfig, setting: NotifierSetup) ->
 
 
 class _ReceiverRoute:
-    """To one receiver. ``told`` is what it knows; ``wake`` is set when there may be something to send."""
+    """The route to one receiver. ``told`` is what it knows; ``wake`` is set when there may be something to send."""
 
     def __init__(self, to: Receiver, sending: ReceiverDelivery, telling: NotificationPlanner) -> None:
         self.to, self.sending, self.telling = to, sending, telling
@@ -178,8 +178,8 @@ class _ReceiverRoute:
 
 
 class NotificationDispatcher:
-    """The notifiers of ``config``. :meth:`plan` blocks and belongs to the thread that evaluates; the rest to the event
-    loop. Raises UsageError where a notifier's matchers are not understood."""
+    """The notifiers of ``config``. :meth:`plan` blocks and belongs to the evaluating thread; the rest to the event
+    loop. Raises UsageError if a notifier's matchers are invalid."""
 
     def __init__(
         self,
@@ -201,19 +201,19 @@ class NotificationDispatcher:
             self._routes.append(_ReceiverRoute(to, sending, NotificationPlanner(to, config.alerts, _new_id)))
 
     def plan(self, alerts: Sequence[Alert], now: datetime, interval_s: float) -> datetime | None:
-        """Puts into the outbox what is to be told of ``alerts``, and gives when to look again. Blocks. Raises
-        LilFoxError, and then nothing of a receiver is lost: the next plan says the same."""
+        """Put the notifications about ``alerts`` into the outbox, and return when to plan again. Blocks. Raises
+        LilFoxError; no notification is lost then: the next plan includes it."""
         self._alerts, self._interval_s = alerts, interval_s
         times = [self._planned(route, alerts, now) for route in self._routes if not route.sending.notifier.tells_all]
         return min((time for time in times if time is not None), default=None)
 
     def wake(self) -> None:
-        """Lets what was planned go out."""
+        """Wake the routes to send what was planned."""
         for route in self._routes:
             route.wake.set()
 
     async def run(self) -> None:
-        """Sends until cancelled. One that hangs holds up no other."""
+        """Send until cancelled. A receiver that hangs delays no other."""
         with suppress(LilFoxError):  # another process holds the file: at the next start again
             await asyncio.to_thread(self._forget_others)
         try:
@@ -224,12 +224,12 @@ class NotificationDispatcher:
             await self.close()
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """Close all connections."""
         closing = (route.sending.notifier.close() for route in self._routes)
         await asyncio.gather(*closing, return_exceptions=True)
 
     def troubles(self) -> tuple[Trouble, ...]:
-        """Who is not reached, and what was said."""
+        """Return which receivers cannot be reached, and what they said."""
         found: list[Trouble] = []
         for route in self._routes:
             sending = route.sending
@@ -247,7 +247,7 @@ class NotificationDispatcher:
         return tuple(found)
 
     def _forget_others(self) -> None:
-        """What waits for notifiers that the configuration does not have any more."""
+        """Drop the queued notifications of notifiers that are no longer configured."""
         names = {route.to.name for route in self._routes}
         for name in self._outbox.receivers():
             if name not in names:
@@ -262,7 +262,8 @@ class NotificationDispatcher:
         return plan.look_at
 
     def _keep(self, route: _ReceiverRoute, plan: NotificationPlan, *, sent: bool = False) -> None:
-        """Puts the messages of a plan into the outbox (unless they were ``sent``), and what the receiver then knows."""
+        """Put the messages of a plan into the outbox (unless they were ``sent``), and record what the receiver then
+        knows."""
         told = self._told(route)
         self._outbox.put(route.to.name, () if sent else plan.notices, plan.told, plan.over)
         for labels in plan.over:
@@ -291,7 +292,7 @@ class NotificationDispatcher:
             await _woken(route.wake, wait_s)
 
     async def tell_all_once(self, route: _ReceiverRoute) -> float | None:
-        """Tells one who is told everything, if it is time; gives the seconds until it is again."""
+        """Send all alerts to a receiver that gets every alert, if it is time; return the seconds until it is again."""
         now = self._now()
         outage = route.sending.outage
         if outage is not None and now < outage.next_try <= now + timedelta(seconds=_AGAIN_S):

@@ -1,4 +1,4 @@
-"""The alerting engine: evaluates rules when they are due, keeps their state, notifies; one LilFox of several does."""
+"""The alerting engine: evaluates due rules, keeps their state and notifies; one of several LilFox processes does."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def annotated(
     silences: Iterable[Silence],
     now: datetime,
 ) -> tuple[Alert, ...]:
-    """``alerts`` in their order, with what is said of them at ``now``. Blocks: windows of maintenance are read."""
+    """Return ``alerts`` in their order, with their acknowledgements and silences at ``now``. Blocks: reads maintenance
+    windows."""
     active = [one for one in (*silences, *silences_of_windows(windows(now))) if is_active(one, now)]
     found = []
     for alert in alerts:
@@ -74,7 +75,7 @@ def annotated(
 
 
 def alerts_from_storage(saved: AlertStorage, now: datetime) -> Alerts:
-    """What the LilFox that evaluates has kept last. Blocks. Raises LilFoxError."""
+    """Return the last state saved by the evaluating LilFox. Blocks. Raises LilFoxError."""
     rules: list[RuleView] = []
     alerts: list[Alert] = []
     for name, group in saved.groups().items():
@@ -94,7 +95,8 @@ STEP_S = 5.0
 
 
 class ClockStepDetector:
-    """Compares ``now`` (the clock, aware UTC) with ``passed`` (seconds that really pass while the machine runs)."""
+    """Detects clock steps by comparing ``now`` (the clock, aware UTC) with ``passed`` (seconds that really pass while
+    the machine runs)."""
 
     def __init__(self, now: Callable[[], datetime], passed: Callable[[], float] = time.monotonic) -> None:
         self._now, self._passed = now, passed
@@ -102,7 +104,7 @@ class ClockStepDetector:
         self._newest: tuple[datetime, float] | None = None
 
     def step_s(self) -> float:
-        """By how much the clock was set forward since the last call; negative for back, 0 for not at all."""
+        """Return by how much the clock was set forward since the last call; negative for back, 0 for no step."""
         now, passed = self._now(), self._passed()
         step = (now - self._last[0]).total_seconds() - (passed - self._last[1])
         self._last = (now, passed)
@@ -135,7 +137,7 @@ BELL = "bell"
 
 
 class EngineFollower:
-    """What ``saved`` holds. ``ring`` is the terminal's bell, if there is one."""
+    """Follows the state in ``saved``. ``ring`` is the terminal's bell, if there is one."""
 
     def __init__(self, config: Config, saved: AlertStorage, ring: Callable[[Notification], None] | None) -> None:
         self._saved, self._ring = saved, ring
@@ -145,8 +147,8 @@ class EngineFollower:
         self._fires: dict[str, set[tuple[Labels, datetime | None]]] = {}
 
     def newer(self, now: datetime, trouble: Trouble | None = None) -> Alerts | None:
-        """The state, if it or ``trouble``, which becomes a part of it, is another than at the last call. Blocks. Raises
-        LilFoxError."""
+        """Return the state, if it or ``trouble``, which becomes a part of it, has changed since the last call. Blocks.
+        Raises LilFoxError."""
         version = self._saved.database.changed_elsewhere(), str(trouble)
         if version == self._version:
             return None
@@ -155,11 +157,11 @@ class EngineFollower:
         return alerts if trouble is None else replace(alerts, troubles=(*alerts.troubles, trouble))
 
     def again(self) -> None:
-        """Lets :meth:`newer` give the state again: it was changed from here."""
+        """Make :meth:`newer` return the state again: it was changed here."""
         self._version = None
 
     def ring(self, alerts: Alerts) -> None:
-        """Rings once for what fires since the last call, except at the first."""
+        """Ring once for alerts that fire since the last call, except at the first."""
         for bell in self._bells if self._ring is not None else ():
             known = alerts_of_receiver(bell, alerts.alerts)
             firing = [one for one in known.values() if one.state is AlertState.FIRING and not is_muted(one)]
@@ -185,7 +187,7 @@ AGAIN_S = 10.0
 
 
 class AlertEngine:
-    """Evaluates ``config.rules`` over ``source`` and tells ``config.notifiers``; ``feed`` has the newest state.
+    """Evaluates ``config.rules`` over ``source`` and notifies ``config.notifiers``; ``feed`` has the newest state.
 
     ``folder`` is where state is kept (:func:`.ownership.state_folder`), None for memory alone; ``base`` the folder that
     relative rule files begin at. ``now`` is the clock (aware UTC), ``passed`` the seconds that pass while the machine
@@ -221,11 +223,11 @@ class AlertEngine:
 
     @property
     def series(self) -> SeriesSource:
-        """What was scraped, and what rules made of it."""
+        """The scraped series, and those that rules recorded."""
         return self._evaluating.series
 
     async def run(self) -> None:
-        """Evaluates, or shows what another evaluates, until cancelled."""
+        """Evaluate, or show what another process evaluates, until cancelled."""
         try:
             while not await asyncio.to_thread(self._is_ours):
                 await self._follow()
@@ -252,7 +254,7 @@ class AlertEngine:
         return await self._respond(partial(responses.expire, self._saved, silence, by, self._now()))
 
     async def history(self, limit: int = 1000, *, since: datetime | None = None) -> tuple[Event, ...]:
-        """What happened, the newest first."""
+        """Return past events, newest first."""
         return await asyncio.to_thread(partial(self._saved.events, limit, since=since))
 
     def preview(self, matchers: Sequence[SilenceMatcher]) -> tuple[Alert, ...]:
@@ -260,20 +262,20 @@ class AlertEngine:
         return would_silence(matchers, () if self.feed.value is None else self.feed.value.alerts)
 
     async def step(self) -> None:
-        """Evaluates every group that is due now, tells and publishes. What :meth:`run` does again and again."""
+        """Evaluate every group that is due now, notify and publish. :meth:`run` repeats this."""
         await self._in_thread(self._take_step)
         while await self._in_thread(self._evaluating.evaluate_due, ms_of(self._now())):
             self._changed.set()
         await self._show()
 
     async def load(self) -> None:
-        """Reads the rule files and what was saved; before the first :meth:`step`."""
+        """Read the rule files and the saved state; call it before the first :meth:`step`."""
         await self._in_thread(self._evaluating.on_disk, partial(self._evaluating.load, ms_of(self._now())))
         self._changed.set()
 
     def _database(self, folder: Path | None) -> AlertDatabase:
-        """That of the folder; in memory with a sentence about it where the folder's cannot be used. A damaged one is
-        moved away by whoever evaluates."""
+        """Return the folder's database; one in memory, with a message about it, if the folder's cannot be used. The
+        evaluating process moves a damaged one away."""
         if folder is None:
             return AlertDatabase(None)
         path = folder / DATABASE
@@ -317,7 +319,7 @@ class AlertEngine:
             await asyncio.sleep(min(max(wait_s, 0.001), LOOK_S))
 
     async def _show_changes(self) -> None:
-        """Tells and publishes when something has changed here or in another process, and when it is time to tell."""
+        """Notify and publish when something has changed here or in another process, and when a notification is due."""
         seen: int | None = -1
         look_at: datetime | None = None
         while True:
@@ -336,7 +338,7 @@ class AlertEngine:
         return min(max((at - self._now()).total_seconds(), 0.05), LOOK_S)
 
     async def _look_after(self) -> None:
-        """Reads rule files again that were changed, and forgets what is too old."""
+        """Read changed rule files again, and delete what is too old."""
         cleaned = float("-inf")
         while True:
             if await asyncio.to_thread(self._evaluating.files_changed):
@@ -348,7 +350,7 @@ class AlertEngine:
             await asyncio.sleep(FILES_LOOKED_AT_S)
 
     async def _loaded(self) -> bool:
-        """Whether rules and state could be read; if not, why is published."""
+        """Return whether rules and state could be read; if not, publish why."""
         try:
             await self.load()
         except LilFoxError as error:
@@ -360,7 +362,7 @@ class AlertEngine:
         self._saved.forget_old(self._now())
 
     async def _show(self) -> datetime | None:
-        """Plans what is told, and publishes; when to plan again."""
+        """Plan the notifications and publish; return when to plan again."""
         self._changed.clear()
         try:
             alerts, look_at = await self._in_thread(partial(self._evaluating.on_disk, self._seen))
@@ -393,7 +395,7 @@ class AlertEngine:
         return Alerts(now, self._evaluating.views(), shown, silences, troubles=tuple(troubles)), look_at
 
     async def _follow(self) -> None:
-        """Shows what the LilFox that evaluates has kept, if that has changed, and waits a moment."""
+        """Show the state saved by the evaluating LilFox, if it has changed, and wait a moment."""
         if self._changed.is_set():
             self._changed.clear()
             self._following.again()
@@ -411,7 +413,7 @@ class AlertEngine:
             return
 
     def _is_ours(self) -> bool:
-        """Whether this one evaluates. Raises LilFoxError."""
+        """Return whether this process evaluates. Raises LilFoxError."""
         try:
             return self._lock.take()
         except LilFoxError:
@@ -425,7 +427,7 @@ class AlertEngine:
         return self._following.newer(now, None if frozen is None else Trouble("frozen", frozen, blind=True))
 
     def _changed_elsewhere(self) -> int | None:
-        """A number that differs once another process has written; None where that cannot be known now."""
+        """Return a number that changes when another process has written; None if it is unknown now."""
         self._lock.show_life()
         try:
             return self._saved.database.changed_elsewhere()

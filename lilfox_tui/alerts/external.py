@@ -1,4 +1,4 @@
-"""Alerts of a Prometheus, an Alertmanager or another LilFox, shown as ours."""
+"""Alerts of a Prometheus, an Alertmanager or another LilFox, in LilFox's own model."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ class _Made(Struct, frozen=True):
 
 
 class AlertmanagerApi:
-    """The Alertmanager behind ``config.url``; ``host`` is the one that asks, None for this machine. Everything raises
-    LilFoxError, with the server's own words where it refuses."""
+    """The Alertmanager at ``config.url``; ``host`` sends the requests, None for this machine. Every method raises
+    LilFoxError, with the server's message if it refuses."""
 
     def __init__(self, config: ApiConfig, host: Host | None = None) -> None:
         self._api = HttpApi(config, host)
@@ -102,13 +102,13 @@ class AlertmanagerApi:
         return self._api.where
 
     async def alerts(self) -> tuple[Alert, ...]:
-        """What it was told and has not ended, silenced ones too. ``silenced_by`` are ids of silences, and fingerprints
-        of alerts that inhibit; their value is not known (NaN)."""
+        """Return its current alerts, including silenced ones. ``silenced_by`` are ids of silences, and fingerprints of
+        inhibiting alerts; their value is unknown (NaN)."""
         found = await self._items("/api/v2/alerts", _Alert)
         return tuple(self._alert(one) for one in found)
 
     async def silences(self) -> tuple[Silence, ...]:
-        """Those that are active or will be."""
+        """Return the active and future silences."""
         found = await self._items("/api/v2/silences", _Silence)
         now = datetime.now(UTC)
         return tuple(_silence(one) for one in found if one.endsAt > now)
@@ -116,7 +116,8 @@ class AlertmanagerApi:
     async def create(
         self, matchers: Sequence[SilenceMatcher], starts_at: datetime, ends_at: datetime, by: str, comment: str = ""
     ) -> Silence:
-        """Silences what all ``matchers`` take (times are aware). Raises UsageError where they take everything."""
+        """Create a silence for alerts that match all ``matchers`` (times are aware). Raises UsageError if they match
+        everything."""
         check_silence(matchers)
         document = {
             "matchers": [
@@ -133,7 +134,7 @@ class AlertmanagerApi:
         return Silence(made.silenceID, tuple(matchers), starts_at, ends_at, by, comment)
 
     async def expire(self, silence_id: str) -> None:
-        """Ends a silence now."""
+        """Expire a silence now."""
         if not silence_id or not all(char.isascii() and (char.isalnum() or char == "-") for char in silence_id):
             raise LilFoxError(tr("{id} is not the ID of a silence", id=silence_id))
         reply = await self._api.send("DELETE", f"/api/v2/silence/{silence_id}")
@@ -141,7 +142,7 @@ class AlertmanagerApi:
             raise self._refused(reply)
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Close the connections."""
         await self._api.close()
 
     async def _items(self, path: str, kind: type[T]) -> list[T]:
@@ -205,9 +206,9 @@ _STATES = {"firing": AlertState.FIRING, "pending": AlertState.PENDING}
 
 
 class ExternalAlerts:
-    """What ``prometheus`` and ``alertmanager`` (at least one) know, again and again in ``feed``. Where one of them does
-    not answer, ``troubles`` of the newest state say so and what it said last stays; until one has answered, nothing is
-    known."""
+    """Publishes what ``prometheus`` and ``alertmanager`` (at least one) know in ``feed``, repeatedly. If one of them
+    does not answer, ``troubles`` of the newest state say so and its last answer is kept; until one has answered,
+    nothing is known."""
 
     def __init__(self, prometheus: RemoteEngine | None, alertmanager: AlertmanagerApi | None) -> None:
         self.feed: Feed[Alerts] = Feed()
@@ -236,7 +237,7 @@ class ExternalAlerts:
                 continue
 
     async def read(self) -> Alerts:
-        """Everything as it is now. Raises LilFoxError while none of them has ever answered."""
+        """Return the current state. Raises LilFoxError while none of them has ever answered."""
         troubles: list[Trouble] = []
         failed: LilFoxError | None = None
         if self._prometheus is not None:
@@ -275,8 +276,8 @@ class ExternalAlerts:
     async def silence(
         self, matchers: Sequence[SilenceMatcher], for_s: float | None, by: str, comment: str = ""
     ) -> Silence:
-        """Silences in Alertmanager for so long; None for a day, since it cannot wait until nothing fits. Raises
-        LilFoxError."""
+        """Create a silence in Alertmanager for that long; None means a day, because Alertmanager has no "until
+        resolved". Raises LilFoxError."""
         now = datetime.now(UTC)
         ends = now + (_UNTIL_RESOLVED if for_s is None else timedelta(seconds=for_s))
         made = await self._required().create(matchers, now, ends, by, comment)
@@ -284,17 +285,17 @@ class ExternalAlerts:
         return made
 
     async def expire(self, silence: str, by: str) -> None:  # noqa: ARG002  # as AlertEngine has it; Alertmanager asks no name
-        """Ends a silence in Alertmanager. Raises LilFoxError."""
+        """Expire a silence in Alertmanager. Raises LilFoxError."""
         await self._required().expire(silence)
         self._changed.set()
 
     async def acknowledge(self, alert: Alert, by: str, note: str = "") -> None:
-        """A silence of exactly this alert. Raises LilFoxError."""
+        """Silence exactly this alert. Raises LilFoxError."""
         comment = f"{_ACK}{by}: {note}" if note else f"{_ACK}{by}"
         await self.silence(matchers_of(alert.labels), ACKNOWLEDGED_FOR.total_seconds(), by, comment)
 
     async def unacknowledge(self, alert: Alert, by: str) -> None:
-        """Ends the silences that acknowledge this alert. Raises LilFoxError."""
+        """Expire the silences that acknowledge this alert. Raises LilFoxError."""
         for one in self._silences:
             if one.id in alert.silenced_by and one.comment.startswith(_ACK):
                 await self.expire(one.id, by)
@@ -304,7 +305,7 @@ class ExternalAlerts:
         return would_silence(matchers, () if self.feed.value is None else self.feed.value.alerts)
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Close the connections."""
         for one in (self._prometheus, self._alertmanager):
             if one is not None:
                 await one.close()
@@ -318,7 +319,7 @@ class ExternalAlerts:
         return self._alertmanager
 
     def _together(self, where: str) -> list[Alert]:
-        """The alerts of Prometheus with what Alertmanager says of them, and those that Alertmanager alone knows."""
+        """Return the alerts of Prometheus with Alertmanager's information, and those known only to Alertmanager."""
         rest = list(self._told)
         found = []
         for alert in _alerts(self._groups, where):
@@ -339,7 +340,7 @@ class ExternalAlerts:
         return replace(alert, acknowledged=Acknowledgement(by.strip(), acks[0].starts_at, note.strip()))
 
     def _with_resolved(self, alerts: Iterable[Alert], now: datetime, *, known: bool) -> tuple[Alert, ...]:
-        """With those that fired before and are gone now; nothing resolves where not everybody has answered."""
+        """Add alerts that fired before and no longer do; nothing resolves unless everybody has answered."""
         current = {(alert.rule, alert.labels): alert for alert in alerts}
         for key, alert in self._before.items():
             if key in current:
@@ -366,8 +367,8 @@ def _key(group: RemoteGroup, place: int, where: str) -> str:
 
 
 def _alert(alert: RemoteAlert, rule_key: str, for_s: float) -> Alert:
-    """The API tells since when the expression has held, not since when it fires: that is a ``for`` later, at the next
-    evaluation."""
+    """Return an alert of the API, which reports since when the expression has held, not since when it fires: that is
+    later by ``for``, at the next evaluation."""
     try:
         value = float(alert.value)
     except ValueError:

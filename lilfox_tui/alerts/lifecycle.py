@@ -1,4 +1,4 @@
-"""How the alerts of one rule begin, fire and end, as Prometheus has it (its ``rules/alerting.go``). No clock, no I/O.
+"""How the alerts of one rule start, fire and end, as in Prometheus (its ``rules/alerting.go``). No clock, no I/O.
 
 An alert is its labels. It is *pending* while its expression holds, *firing* once that has been so for the rule's
 ``for``, and after its end *resolved* for 15 minutes, so that the end can be told again. Where this is not Prometheus:
@@ -26,7 +26,7 @@ DATA_AWAITED_MS = 10 * 60_000
 
 
 class AlertSample(Struct, frozen=True, gc=False):
-    """What an evaluation says of one alert: its value, and its annotations with their templates filled in."""
+    """The result of an evaluation for one alert: its value, and its expanded annotations."""
 
     value: float
     annotations: Labels = ()
@@ -58,14 +58,14 @@ class AlertChangeKind(Enum):
 
 
 class AlertChange(Struct, frozen=True):
-    """One step in an alert's life; ``alert`` is as it was after it (for DROPPED, before it)."""
+    """One step in an alert's life; ``alert`` is its state after it (for DROPPED, before it)."""
 
     kind: AlertChangeKind
     alert: LiveAlert
 
 
 class EvaluationGap(Struct, frozen=True):
-    """The time in which nothing was evaluated, for :meth:`RuleAlerts.restore`; the defaults are Prometheus' flags
+    """The time without evaluation, for :meth:`RuleAlerts.restore`; the defaults are those of Prometheus' flags
     ``--rules.alert.for-outage-tolerance`` and ``--rules.alert.for-grace-period``."""
 
     from_ms: int
@@ -92,16 +92,17 @@ class RuleAlerts:
 
     @property
     def alerts(self) -> tuple[LiveAlert, ...]:
-        """All of them, resolved ones of the last 15 minutes too, in the order in which they began."""
+        """All alerts, including those resolved in the last 15 minutes, in the order in which they started."""
         return tuple(self._alerts.values())
 
     @property
     def active(self) -> tuple[tuple[LabelSet, LiveAlert], ...]:
-        """Those that are pending or firing, with their labels as a set."""
+        """The pending and firing alerts, with their labels as a set."""
         return tuple(pair for pair in self._alerts.items() if pair[1].state is not AlertState.RESOLVED)
 
     def count_after(self, found: Iterable[LabelSet], at_ms: int) -> int:
-        """How many would be pending or firing after ``take(found, at_ms)``: what a group's ``limit`` is about."""
+        """Return how many alerts would be pending or firing after ``take(found, at_ms)``: the number that a group's
+        ``limit`` bounds."""
         wanted = set(found)
         missing = (pair for pair in self._alerts.items() if pair[0] not in wanted)
         return len(wanted) + sum(
@@ -109,9 +110,9 @@ class RuleAlerts:
         )
 
     def take(self, found: Mapping[LabelSet, AlertSample], at_ms: int, *, no_data: bool = False) -> list[AlertChange]:
-        """The result of an evaluation at ``at_ms``; gives what changed by it. A failed evaluation is not taken: then
-        all stays as it is. With ``no_data`` (no selector found a series) alerts from before a restart are not taken
-        for gone."""
+        """Apply the result of an evaluation at ``at_ms``; return the changes. A failed evaluation must not be applied:
+        everything then stays as it is. With ``no_data`` (no selector found a series), alerts from before a restart are
+        not treated as gone."""
         changes: list[AlertChange] = []
         self._not_in_the_future(at_ms)
         for labels, element in found.items():
@@ -122,10 +123,10 @@ class RuleAlerts:
         return changes
 
     def restore(self, saved: Iterable[LiveAlert], outage: EvaluationGap) -> None:
-        """Brings over alerts from before an outage. The time they were pending counts, that of the outage does not; in
-        detail see :class:`EvaluationGap`. Firing ones go on firing, however long it was: whoever was told waits for
-        the end. None of them is taken for gone while ``outage.blind_ms`` lasts, nor before LOOKS_BEFORE_GONE
-        evaluations have had data."""
+        """Restore alerts from before an outage. The time they were pending counts, that of the outage does not; for
+        details see :class:`EvaluationGap`. Firing ones keep firing, however long it was: notified people wait for the
+        end. None is treated as gone during ``outage.blind_ms``, nor before LOOKS_BEFORE_GONE evaluations have had
+        data."""
         self._data_until_ms = outage.to_ms + DATA_AWAITED_MS
         self._blind_until_ms = outage.to_ms + outage.blind_ms
         for alert in saved:
@@ -140,7 +141,7 @@ class RuleAlerts:
                 self._brought[labels] = LOOKS_BEFORE_GONE
 
     def continue_from(self, before: RuleAlerts) -> None:
-        """Takes over all of ``before``, whose rule this one replaces (its file was read again)."""
+        """Take over the alerts of ``before``, whose rule this one replaces (its file was read again)."""
         self._alerts.update(before._alerts)
         self._brought.update(before._brought)
         self._data_until_ms, self._blind_until_ms = before._data_until_ms, before._blind_until_ms
@@ -190,7 +191,7 @@ class RuleAlerts:
         return []
 
     def _pending_since(self, alert: LiveAlert, outage: EvaluationGap) -> int | None:
-        """Since when a pending alert counts as active after the outage; None where it begins anew."""
+        """Return since when a pending alert counts as active after the outage; None if it starts anew."""
         if outage.to_ms - outage.from_ms > outage.tolerance_ms or self._for_ms < outage.grace_ms:
             return None
         left_ms = self._for_ms - (outage.from_ms - alert.active_at_ms)
@@ -199,7 +200,7 @@ class RuleAlerts:
         return alert.active_at_ms + (outage.to_ms - outage.from_ms if left_ms > 0 else 0)
 
     def _not_in_the_future(self, at_ms: int) -> None:
-        """After the clock was set back, what began "later" has begun now."""
+        """Correct times in the future after the clock was set back: what began "later" began now."""
         for labels, alert in self._alerts.items():
             if max(alert.active_at_ms, alert.resolved_at_ms or 0, alert.keep_firing_since_ms or 0) > at_ms:
                 self._alerts[labels] = replace(

@@ -1,4 +1,4 @@
-"""Alerts as everybody sees them: the engine makes them, the screen, the command line and the notifiers read them."""
+"""The model of alerts: the engine makes them; the screen, the command line and the notifiers read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lilfox_tui.metrics.model import Labels
 
 
 class AlertState(IntEnum):
-    """Of one alert, worst last."""
+    """The state of one alert, worst last."""
 
     RESOLVED = 0
     PENDING = 1
@@ -22,7 +22,7 @@ class AlertState(IntEnum):
 
 
 class RuleHealth(IntEnum):
-    """How the last evaluation of a rule went. ``NO_DATA``: its selectors found no series, which is not "good"."""
+    """The result of a rule's last evaluation. ``NO_DATA``: its selectors found no series, which is not "good"."""
 
     UNKNOWN = 0
     GOOD = 1
@@ -34,7 +34,7 @@ class RuleHealth(IntEnum):
 
 
 class Acknowledgement(Struct, frozen=True, gc=False):
-    """Somebody has seen it: no bell and no reminders until it resolves."""
+    """Somebody has acknowledged the alert: no bell and no reminders until it resolves."""
 
     by: str
     at: datetime
@@ -42,7 +42,7 @@ class Acknowledgement(Struct, frozen=True, gc=False):
 
 
 class SilenceMatcher(Struct, frozen=True):
-    """As Alertmanager has it: ``is_regex`` patterns are RE2, anchored."""
+    """A matcher as in Alertmanager: ``is_regex`` patterns are RE2, anchored."""
 
     name: str
     value: str
@@ -51,7 +51,7 @@ class SilenceMatcher(Struct, frozen=True):
 
 
 class Silence(Struct, frozen=True):
-    """Alerts that all ``matchers`` take are not told from ``starts_at`` to ``ends_at`` (aware UTC)."""
+    """Alerts that match all ``matchers`` send no notifications from ``starts_at`` to ``ends_at`` (aware UTC)."""
 
     id: str
     matchers: tuple[SilenceMatcher, ...]
@@ -109,7 +109,7 @@ class Alert(Struct, frozen=True, gc=False):
 
     @property
     def summary(self) -> str:
-        """What its rule says of it: the first of SAYING that it has as an annotation; empty when it has none."""
+        """The text from its rule: the first of SAYING that it has as an annotation; empty if it has none."""
         known = dict(self.annotations)
         return next((text for name in SAYING if (text := known.get(name, ""))), "")
 
@@ -125,21 +125,22 @@ class Alert(Struct, frozen=True, gc=False):
 
     @property
     def urgency(self) -> int:
-        """How bad its ``severity`` is; what is not known, or not said, is between a warning and what is critical."""
+        """The rank of its ``severity``; an unknown or missing one is between a warning and critical."""
         return _URGENCY.get(self.severity.lower(), _URGENCY_UNKNOWN)
 
     def label(self, name: str) -> str:
-        """The value of one label, empty when it is not there."""
+        """Return the value of one label, empty if it is missing."""
         return next((value for key, value in self.labels if key == name), "")
 
 
 def worst_first(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
-    """What fires, what is pending, what has resolved; of each the worst severity and then the oldest first."""
+    """Sort firing, then pending, then resolved alerts; within each the worst severity, then the oldest first."""
     return tuple(sorted(alerts, key=lambda one: (-one.state, -one.urgency, one.active_at, one.labels)))
 
 
 class RuleView(Struct, frozen=True):
-    """One rule after its last evaluation. ``kind`` is ``alert`` or ``record``, ``name`` the alert's or the series'."""
+    """One rule after its last evaluation. ``kind`` is ``alert`` or ``record``, ``name`` that of the alert or the
+    series."""
 
     key: str
     kind: str
@@ -160,7 +161,7 @@ EventKind = Literal["fired", "resolved", "acknowledged", "unacknowledged", "sile
 
 
 class Event(Struct, frozen=True):
-    """Something that happened to an alert, or to those that ``labels`` have in common, at ``at`` (aware UTC).
+    """An event of an alert, or of those that share ``labels``, at ``at`` (aware UTC).
 
     ``lasted_s`` is how long it had fired when it resolved. ``by`` is a person, or the notifier that told it; ``note``
     what they said.
@@ -177,9 +178,9 @@ class Event(Struct, frozen=True):
 
 
 class Trouble(Struct, frozen=True):
-    """Something that does not go as it should, as a sentence (``str(trouble)``). While one is ``blind``, rules are not
-    evaluated or somebody is not told: that nothing fires is then no good news. ``key`` is the same as long as it lasts,
-    whatever its sentence counts."""
+    """A problem, as a sentence (``str(trouble)``). While one is ``blind``, rules are not evaluated or somebody is not
+    notified: that nothing fires is then no good news. ``key`` stays the same as long as the problem lasts, whatever
+    numbers its sentence contains."""
 
     key: str
     text: Message
@@ -190,10 +191,10 @@ class Trouble(Struct, frozen=True):
 
 
 class Alerts(Struct, frozen=True):
-    """Everything at one moment. ``alerts`` are pending, firing, and resolved within the last 15 minutes, worst and then
-    oldest first. ``evaluated_here`` is False where another LilFox of this state folder evaluates, or where a Prometheus
-    or an Alertmanager tells them: ``told_by`` is then its address. ``troubles`` are what does not go as it should: a
-    notifier that is not reached, evaluations that were missed."""
+    """The state of alerting at one time. ``alerts`` are pending, firing, and resolved within the last 15 minutes, worst
+    and then oldest first. ``evaluated_here`` is False if another LilFox with this state folder evaluates, or if they
+    come from a Prometheus or an Alertmanager: ``told_by`` is then its address. ``troubles`` are problems: a notifier
+    that cannot be reached, evaluations that were missed."""
 
     at: datetime
     rules: tuple[RuleView, ...]
@@ -205,7 +206,8 @@ class Alerts(Struct, frozen=True):
 
     @property
     def blind(self) -> bool:
-        """Whether an alert may be missing, or not be told: a rule fails, a file is broken, a notifier is away."""
+        """Whether an alert may be missing, or not be notified: a rule fails, a file is broken, a notifier is
+        unreachable."""
         return any(each.blind for each in self.troubles) or any(rule.error is not None for rule in self.rules)
 
     @property
@@ -219,5 +221,5 @@ class Alerts(Struct, frozen=True):
         return self.count(AlertState.PENDING)
 
     def count(self, state: AlertState) -> int:
-        """How many alerts are in that state, silenced ones not among them."""
+        """Return how many alerts are in that state, without silenced ones."""
         return sum(alert.state is state and not alert.silenced_by for alert in self.alerts)

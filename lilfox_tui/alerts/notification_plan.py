@@ -1,4 +1,4 @@
-"""Plans notifications: who is told what, and when. No clock, no I/O."""
+"""Plans notifications: who is notified of what, and when. No clock, no I/O."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECK_S = 1.0
 
 
 class Receiver(Struct, frozen=True):
-    """A notifier as planning sees it. ``only`` must take an alert's labels."""
+    """A notifier as the planner sees it. ``only`` must match an alert's labels."""
 
     name: str
     only: tuple[SilenceMatcher, ...]
@@ -37,7 +37,7 @@ class Receiver(Struct, frozen=True):
 
 
 def receiver(name: str, options: NotifierConfig) -> Receiver:
-    """The receiver of a notifier. Raises UsageError where its ``only`` is not understood."""
+    """Return the receiver of a notifier. Raises UsageError if its ``only`` is invalid."""
     try:
         only = tuple(one for text in options.only for one in parse_matchers(text))
     except UsageError as error:
@@ -46,7 +46,7 @@ def receiver(name: str, options: NotifierConfig) -> Receiver:
 
 
 class NotificationPlan(Struct, frozen=True):
-    """What to put into the outbox, what the receiver knows then, and when to look again (None: when alerts change)."""
+    """What to put into the outbox, what the receiver then knows, and when to plan again (None: when alerts change)."""
 
     notices: tuple[Notification, ...] = ()
     told: tuple[NotifiedAlert, ...] = ()
@@ -55,7 +55,7 @@ class NotificationPlan(Struct, frozen=True):
 
 
 class NotificationPlanner:
-    """Plans for one receiver. ``new_id`` gives a text that is never given twice."""
+    """Plans for one receiver. ``new_id`` returns a text that is never returned twice."""
 
     def __init__(self, to: Receiver, config: AlertsConfig, new_id: Callable[[], str]) -> None:
         self._to, self._config, self._new_id = to, config, new_id
@@ -68,8 +68,8 @@ class NotificationPlanner:
         *,
         waiting: Collection[Labels] = (),
     ) -> NotificationPlan:
-        """``alerts`` as they are at ``now``, ``told`` what the receiver knows. Groups in ``waiting`` have messages
-        that were not taken yet: they are not reminded."""
+        """Plan the notifications for ``alerts`` at ``now``; ``told`` is what the receiver knows. Groups in ``waiting``
+        have messages that were not accepted yet: they get no reminder."""
         known = alerts_of_receiver(self._to, alerts)
         groups: dict[Labels, _AlertGroup] = {}
         for labels, alert in known.items():
@@ -86,7 +86,7 @@ class NotificationPlanner:
         )
 
     def _waited(self, alert: Alert, now: datetime) -> datetime:
-        """When others of its group have had their time; at once where the clock was set back since it fired."""
+        """Return when the wait for others of its group ends; at once if the clock was set back since it fired."""
         fired_at = alert.fired_at or alert.active_at
         return now if fired_at > now else fired_at + timedelta(seconds=self._config.group_wait)
 
@@ -158,31 +158,31 @@ class NotificationPlanner:
 
 
 class _AlertGroup:
-    """The alerts of one group that fire, and what the receiver knows of it."""
+    """The firing alerts of one group, and what the receiver knows of it."""
 
     def __init__(self) -> None:
         self.firing: list[Alert] = []
         self.told: dict[Labels, NotifiedAlert] = {}
 
     def knows(self, alert: Alert) -> bool:
-        """Whether the receiver was told of this firing, and not only of one before."""
+        """Whether the receiver was notified of this firing, and not only of an earlier one."""
         one = self.told.get(alert.labels)
         return one is not None and one.alert.fired_at == alert.fired_at
 
     def over(self) -> list[NotifiedAlert]:
-        """What was told and fires no more, or fires anew."""
+        """Return what was notified and no longer fires, or fires anew."""
         going_on = {alert.labels for alert in self.firing if self.knows(alert)}
         return [one for labels, one in self.told.items() if labels not in going_on]
 
 
 def is_muted(alert: Alert) -> bool:
-    """Whether nobody is to be told that it fires."""
+    """Whether nobody is to be notified that it fires."""
     return bool(alert.silenced_by) or alert.acknowledged is not None
 
 
 def alerts_of_receiver(to: Receiver, alerts: Iterable[Alert]) -> dict[Labels, Alert]:
-    """The alerts that a receiver is told of, by labels. Of several rules' alerts with the same labels, the worst: a
-    receiver cannot tell them apart."""
+    """Return the alerts for a receiver, by labels. Of several rules' alerts with the same labels, the worst: a receiver
+    cannot tell them apart."""
     worst: dict[Labels, Alert] = {}
     for alert in alerts:
         if matches_all(to.only, alert.labels):
@@ -193,14 +193,14 @@ def alerts_of_receiver(to: Receiver, alerts: Iterable[Alert]) -> dict[Labels, Al
 
 
 def with_external_labels(alert: Alert, external: Mapping[str, str]) -> Alert:
-    """The alert with the external labels that it does not have itself."""
+    """Return the alert with the external labels that it lacks."""
     if not external:
         return alert
     return replace(alert, labels=tuple(sorted({**external, **dict(alert.labels)}.items())))
 
 
 def resolved_alert(one: NotifiedAlert, known: Mapping[Labels, Alert], now: datetime) -> Alert:
-    """The alert as it ended; ``now`` counts as its end where it is not known any more."""
+    """Return the alert as it ended; ``now`` counts as its end if it is unknown."""
     alert = known.get(one.alert.labels)
     if alert is not None and alert.state is AlertState.RESOLVED and alert.fired_at == one.alert.fired_at:
         return alert
@@ -225,8 +225,9 @@ def plan_resend(
     *,
     interval_s: float,
 ) -> NotificationPlan:
-    """The whole message of ``now``, and what the receiver knows once it has taken it; without a message where there is
-    nothing to say. ``look_at`` is when to tell again. ``interval_s`` is the longest between two evaluations.
+    """Return the complete message of ``now``, and what the receiver knows once it has accepted it; without a message if
+    there is nothing to send. ``look_at`` is when to send again. ``interval_s`` is the longest time between two
+    evaluations.
 
     What is silenced or acknowledged here is not told anew; where the receiver knows it, it is told on, for else it
     would seem to be over.

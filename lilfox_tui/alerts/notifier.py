@@ -1,4 +1,4 @@
-"""The contract of notifiers, a file each in notifiers/, notifications in words and as JSON, and how JSON is posted."""
+"""The contract of notifiers, one file each in notifiers/; notifications as text and as JSON; and how JSON is posted."""
 
 from __future__ import annotations
 
@@ -53,27 +53,27 @@ class Notification(Struct, frozen=True):
 
 
 class PartialDelivery(LilFoxError):
-    """Some of those who are meant were not reached, and trying again would tell the others twice."""
+    """Some recipients were not reached, and a retry would notify the others twice."""
 
 
 class Notifier(Protocol):
-    """A way to tell people. ``tells_all``: it groups, silences and repeats by itself, so it is told of all alerts
-    again and again, each time with ``valid_until``."""
+    """A way to notify people. ``tells_all``: the receiver groups, silences and repeats by itself, so it gets all alerts
+    repeatedly, each time with ``valid_until``."""
 
     tells_all: bool
 
     async def tell(self, notice: Notification) -> None:
-        """Tells it, once. Raises LilFoxError, without secrets, where that did not work and may be tried again;
-        PartlyTold where it must not be. May be cancelled at any time."""
+        """Send the notification once. Raises LilFoxError, without secrets, if that failed and may be retried;
+        PartlyTold if it must not be. May be cancelled at any time."""
         ...
 
     async def close(self) -> None:
-        """Ends what is open."""
+        """Close what is open."""
         ...
 
 
 class NotifierSetup(Struct, frozen=True):
-    """What a notifier gets beside its Options. ``ring`` is the bell of the terminal that the app has, if any."""
+    """What a notifier gets besides its Options. ``ring`` is the bell of the app's terminal, if any."""
 
     ring: Callable[[Notification], None] | None = None
 
@@ -87,13 +87,14 @@ _MOST_LINES, _LINE_CHARS = 40, 1000
 
 
 def summary(alert: Alert) -> str:
-    """What its rule says of it, on one line; of one that is over, that it was so: the text itself is in the present."""
+    """Return the text from its rule, on one line; for a resolved alert marked as past, because the text itself is in
+    the present tense."""
     text = alert.summary
     return _("was: {what}", what=text) if text and alert.state is AlertState.RESOLVED else text
 
 
 def subject(notice: Notification) -> str:
-    """What it is about, on one line, without anything that a terminal or a mail's head acts on."""
+    """Return its subject, on one line, without anything that a terminal or a mail header interprets."""
     names = sorted({alert.name for alert in (*notice.firing, *notice.resolved)})
     what = listed(dict(notice.group).values()) or listed(names)
     state = {
@@ -108,7 +109,7 @@ def subject(notice: Notification) -> str:
 
 
 def body(notice: Notification) -> str:
-    """All alerts of it, the firing ones first; lines end with ``\\n``."""
+    """Return all its alerts, firing ones first; lines end with ``\\n``."""
     lines: list[str] = []
     if notice.reason == "test":
         lines += [_("This is a test notification. Nothing is wrong."), ""]
@@ -157,7 +158,8 @@ _FNV_OFFSET, _FNV_PRIME, _WORD = 0xCBF29CE484222325, 0x100000001B3, 2**64 - 1
 
 
 def webhook_payload(notice: Notification) -> dict[str, Any]:
-    """The whole document. ``id`` and ``reason`` are ours: the id is the same each time the notice is sent."""
+    """Return the whole document. ``id`` and ``reason`` are our additions: the id is the same each time the notice is
+    sent."""
     alerts = (*notice.firing, *notice.resolved)
     return {
         "version": "4",
@@ -182,7 +184,8 @@ def group_key(group: Labels) -> str:
 
 
 def fingerprint(labels: Labels) -> str:
-    """Alertmanager's name for a label set: 64 bits of FNV-1a over sorted names and values (common/model)."""
+    """Return Alertmanager's fingerprint of a label set: 64 bits of FNV-1a over sorted names and values
+    (common/model)."""
     found = _FNV_OFFSET
     for byte in b"".join(f"{name}\0{value}\0".encode("utf-8", "surrogatepass") for name, value in labels):
         found = ((found ^ (byte or 0xFF)) * _FNV_PRIME) & _WORD
@@ -190,7 +193,7 @@ def fingerprint(labels: Labels) -> str:
 
 
 def rfc3339(at: datetime) -> str:
-    """An aware time as Alertmanager reads it: UTC, milliseconds."""
+    """Format an aware time for Alertmanager: UTC, milliseconds."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -221,7 +224,7 @@ _SHORTEST_SECRET, _LONG_WORD = 4, 8
 
 
 class PostOptions(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every notifier over HTTP has. The whole address may be a secret, as those of chats are."""
+    """The options common to every notifier over HTTP. The whole address may be a secret, as those of chats are."""
 
     url: TextOrSecret
     headers: dict[str, TextOrSecret] = msgspec.field(default_factory=dict)
@@ -240,8 +243,8 @@ class JsonPost:
         self._transport: HttpTransport | None = None
 
     async def send(self, path: str, document: Callable[[], Any], headers: Mapping[str, str]) -> None:
-        """POSTs what ``document()`` gives (it is called in a thread) to ``path`` under the configured address. Raises
-        LilFoxError unless it answers 2xx."""
+        """POST the result of ``document()`` (called in a thread) to ``path`` under the configured address. Raises
+        LilFoxError unless the response is 2xx."""
         url = await revealed_text(self._options.url)
         where = _where(url)
         lines = await self._headers()
@@ -272,7 +275,7 @@ class JsonPost:
             ) from None
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Close the connection."""
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.close()
@@ -300,12 +303,12 @@ def _where(url: str) -> str:
 
 
 def tls_of(ca: str | None, *, verify: bool = True) -> Tls:
-    """TLS whose certificates are checked with those of the file ``ca``; with the system's when not given."""
+    """Return TLS settings that verify certificates with the file ``ca``; with the system's if not given."""
     return Tls(verify=verify, ca_file="" if ca is None else str(Path(ca).expanduser()))
 
 
 def _login(url: str) -> dict[str, str]:
-    """The header for a user that the address itself names."""
+    """Return the header for a user in the address itself."""
     parts = urlsplit(url)
     if parts.username is None:
         return {}
@@ -313,13 +316,13 @@ def _login(url: str) -> dict[str, str]:
 
 
 def _parts(url: str) -> tuple[str, ...]:
-    """What of an address may be a secret: all but the server."""
+    """Return the parts of an address that may be secret: all but the server."""
     parts = urlsplit(url)
     return parts.query, parts.path, *(word for word in parts.path.split("/") if len(word) >= _LONG_WORD)
 
 
 def _without(secrets: Iterable[str], body: bytes) -> str:
-    """What the server says, without what it was told: servers that refuse often repeat the request."""
+    """Return the server's message without what was sent to it: servers that refuse often repeat the request."""
     said = body.decode("utf-8", "replace").strip()
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:

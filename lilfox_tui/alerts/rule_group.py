@@ -1,4 +1,4 @@
-"""Evaluates a group of rules: one after the other, each seeing what those before it gave at the same time."""
+"""Evaluates a group of rules: one after the other, each seeing the results of those before it at the same time."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ FOR_STATE = "ALERTS_FOR_STATE"
 
 
 class ResultSink(Protocol):
-    """Keeps the series of rules. ``rule`` is the rule's identity (:attr:`RuleEvaluator.identity`)."""
+    """Stores the series of rules. ``rule`` is the rule's identity (:attr:`RuleEvaluator.identity`)."""
 
     def write(self, rule: str, at_ms: int, labels: LabelList, values: Floats) -> Message | None:
-        """All that a rule gave at ``at_ms``; its series that are not among ``labels`` any more end there. Gives what
-        was wrong with a part that could not be kept."""
+        """Write all results of a rule at ``at_ms``; its series that are no longer among ``labels`` end there. Returns
+        what was wrong with a part that could not be stored."""
         ...
 
     def end(self, rule: str, at_ms: int) -> None:
-        """The rule is no more: its series end."""
+        """End the series of a rule that no longer exists."""
         ...
 
 
 class StoreSink:
-    """Results in the store of what was scraped, a target a rule.
+    """Stores results in the store of scraped series, one target per rule.
 
     A series belongs to the rule that writes it first, until that rule gives it no more; another rule that gives it too
     is told so, and its value is dropped (Prometheus would mix both in one series). Only one thread may write.
@@ -61,7 +61,7 @@ class StoreSink:
         self._owner: dict[LabelSet, str] = {}
 
     def write(self, rule: str, at_ms: int, labels: LabelList, values: Floats) -> Message | None:
-        """As in :class:`ResultSink`."""
+        """See :class:`ResultSink`."""
         if self._given.get(rule) is not labels or self._kept[rule][0] is not labels:
             self._given[rule] = labels
             self._kept[rule] = self._own(rule, labels)
@@ -74,14 +74,14 @@ class StoreSink:
         return tr("another rule also records {series}; rename one of them or add a label", series=other)
 
     def end(self, rule: str, at_ms: int) -> None:
-        """As in :class:`ResultSink`."""
+        """See :class:`ResultSink`."""
         self._own(rule, LabelList(()))
         self._given.pop(rule, None)
         if self._kept.pop(rule, None) is not None:
             self._store.target(rule).end(at_ms)
 
     def _own(self, rule: str, labels: LabelList) -> tuple[LabelList, list[int]]:
-        """What of ``labels`` is this rule's, and at which places it stands."""
+        """Return those of ``labels`` that belong to this rule, and their positions."""
         for one in self._kept[rule][0] if rule in self._kept else ():
             del self._owner[one]
         places = [place for place, one in enumerate(labels) if self._owner.setdefault(one, rule) == rule]
@@ -108,7 +108,7 @@ _OF_ALERTS = frozenset({ALERTS, FOR_STATE})
 
 
 class EvaluationContext(Struct, frozen=True):
-    """What all rules have in common: where results go, and what templates and queries are told."""
+    """What all rules share: where results go, and the data for templates and queries."""
 
     results: ResultSink
     semantics: Semantics = PROMETHEUS_3
@@ -119,7 +119,7 @@ class EvaluationContext(Struct, frozen=True):
 
 
 class RuleFailed(LilFoxError):
-    """The rule's expression has a value that the rule cannot use."""
+    """The rule cannot use the value of its expression."""
 
 
 class RuleEvaluator:
@@ -147,9 +147,9 @@ class RuleEvaluator:
         self._series: tuple[tuple[tuple[LabelSet, AlertState], ...], LabelList] = ((), EMPTY)
 
     def evaluate(self, source: SeriesSource, at_ms: int, offset_ms: int, recorded: Set[str]) -> list[AlertChange]:
-        """Evaluates once. Its queries look at ``at_ms - offset_ms``, where its results are written too. An error is
-        kept in ``error``, and changes nothing else. ``recorded`` are names of series that are known to be made well,
-        even where there are none now."""
+        """Evaluate once. Its queries and results are at ``at_ms - offset_ms``. An error is kept in ``error``, and
+        changes nothing else. ``recorded`` are names of series that are known to be valid, even if there are none
+        now."""
         start = perf_counter()
         error: Message | None
         changes: list[AlertChange] = []
@@ -200,7 +200,7 @@ class RuleEvaluator:
         return LabelList([one.replaced(own) for one in labels])
 
     def _found(self, result: Vector, source: SeriesSource, at_ms: int) -> dict[LabelSet, AlertSample]:
-        """The alerts that the result makes. Texts ask their own queries at ``at_ms``, whatever the offset is."""
+        """Return the alerts of the result. Templates run their own queries at ``at_ms``, whatever the offset is."""
 
         def ask(text: str) -> Vector:
             return _vector(cached_parse(text, self._around.semantics).at(source, at_ms))
@@ -242,8 +242,8 @@ class RuleEvaluator:
         return self._around.results.write(self.identity, at_ms, self._series[1], values)
 
     def _series_of(self, labels: LabelSet, state: AlertState) -> tuple[LabelSet, LabelSet]:
-        """``ALERTS`` and ``ALERTS_FOR_STATE`` of one alert. As in Prometheus, a label whose template came out empty
-        has its template's text here."""
+        """Return ``ALERTS`` and ``ALERTS_FOR_STATE`` of one alert. As in Prometheus, a label whose template expanded to
+        nothing has the text of its template here."""
         full = {**self.rule.labels, **dict(labels.pairs)}
         return (
             LabelSet.of({**full, NAME: ALERTS, ALERT_STATE: state.name.lower()}),
@@ -251,8 +251,8 @@ class RuleEvaluator:
         )
 
     def _has_no_data(self, source: SeriesSource, at_ms: int, recorded: Set[str]) -> bool:
-        """Whether none of the selectors finds a series now. Series of alerts, and those that rules record, are allowed
-        to be none."""
+        """Whether none of the selectors finds a series now. Series of alerts, and those that rules record, may be
+        missing."""
         selectors = self._query.selectors
         names = {matcher.value for one in selectors for matcher in one if matcher.name == NAME and matcher.op == "="}
         if not selectors or names & (_OF_ALERTS | recorded):
@@ -293,12 +293,12 @@ class GroupEvaluator:
 
     @property
     def key(self) -> str:
-        """``FILE;GROUP``, as Prometheus has it."""
+        """``FILE;GROUP``, as in Prometheus."""
         return f"{self.file};{self.group.name}"
 
     def evaluate(self, source: SeriesSource, at_ms: int) -> list[tuple[RuleEvaluator, AlertChange]]:
-        """Evaluates every rule once, at ``at_ms``; gives what changed with alerts. ``source`` must hold what the rules
-        write to ``around.results`` too. A rule that fails keeps its error, and the others go on."""
+        """Evaluate every rule once, at ``at_ms``; return the changes of alerts. ``source`` must also hold what the
+        rules write to ``around.results``. A rule that fails keeps its error, and the others continue."""
         changes: list[tuple[RuleEvaluator, AlertChange]] = []
         recorded: set[str] = set()
         for rule in self.rules:
@@ -308,8 +308,8 @@ class GroupEvaluator:
         return changes
 
     def continue_from(self, before: GroupEvaluator, at_ms: int) -> None:
-        """Takes over from the group that this one replaces (its file was read again): rules of the same name and labels
-        go on, the series of rules that are no more end."""
+        """Take over from the group that this one replaces (its file was read again): rules with the same name and
+        labels continue, the series of removed rules end."""
         old = {rule.identity: rule for rule in before.rules}
         for rule in self.rules:
             if rule.identity in old:
@@ -318,18 +318,19 @@ class GroupEvaluator:
             self._around.results.end(gone.identity, at_ms)
 
     def end(self, at_ms: int) -> None:
-        """The group is no more: the series of its rules end."""
+        """End the series of a removed group's rules."""
         for rule in self.rules:
             self._around.results.end(rule.identity, at_ms)
 
     def dump(self) -> dict[str, tuple[LiveAlert, ...]]:
-        """The alerts of each rule that has any, by the rule's identity: what :meth:`restore` wants after a restart."""
+        """Return the alerts of each rule that has any, by the rule's identity: the input of :meth:`restore` after a
+        restart."""
         return {rule.identity: rule.state.alerts for rule in self.rules if rule.state.alerts}
 
     def restore(self, saved: Mapping[str, tuple[LiveAlert, ...]], outage: EvaluationGap) -> None:
-        """Brings over alerts from before a restart; those of rules that are no more are passed over. None is taken for
-        gone before the rules see as far back as they look, up to LONGEST_BLIND_MS: an ``increase`` over an hour is
-        small after a minute."""
+        """Restore alerts from before a restart; those of removed rules are ignored. None is treated as gone before the
+        data covers the windows of the rules, up to LONGEST_BLIND_MS: an ``increase`` over an hour is small after a
+        minute."""
         longest_ms = max((window_ms(rule.rule.query.tree) for rule in self.rules), default=0)
         outage = replace(outage, blind_ms=min(max(outage.blind_ms, longest_ms), LONGEST_BLIND_MS))
         self._recognise(saved)
@@ -337,8 +338,8 @@ class GroupEvaluator:
             rule.state.restore(saved.get(rule.identity, ()), outage)
 
     def _recognise(self, saved: Mapping[str, tuple[LiveAlert, ...]]) -> None:
-        """A rule that cannot be used is taken for the one of its name that was there, whatever can be read of its
-        labels: so its alerts stay as they were."""
+        """Identify an unusable rule with the earlier one of the same name, whatever can be read of its labels, so that
+        its alerts stay as they were."""
         unclaimed = [identity for identity in saved if identity not in {rule.identity for rule in self.rules}]
         for rule in self.rules:
             if rule.rule.problem and rule.identity not in saved:
@@ -349,7 +350,7 @@ class GroupEvaluator:
                     unclaimed.remove(found)
 
     def alerts(self) -> list[Alert]:
-        """All alerts, those that resolved within the last 15 minutes too."""
+        """Return all alerts, including those resolved within the last 15 minutes."""
         return [alert_view(rule.key, alert) for rule in self.rules for alert in rule.state.alerts]
 
     def views(self) -> tuple[RuleView, ...]:
@@ -390,7 +391,7 @@ class GroupEvaluator:
 
 
 def alert_view(rule_key: str, alert: LiveAlert) -> Alert:
-    """An alert as everybody sees it; who acknowledged it and what silences it is not known here."""
+    """Return the public view of an alert; its acknowledgement and silences are unknown here."""
     return Alert(
         labels=alert.labels,
         annotations=alert.annotations,

@@ -1,4 +1,4 @@
-"""The rule manager: when each group is due, what of it goes to the disk, which rule files have changed."""
+"""The rule manager: decides when each group is due, what is saved to disk, and which rule files have changed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOTHING_KEPT_EACH_MS = 60_000
 
 
 class ScheduledGroup:
-    """One group. ``missed`` counts evaluations that were not made; ``took_s`` is the last one's time."""
+    """One group. ``missed`` counts skipped evaluations; ``took_s`` is the duration of the last one."""
 
     def __init__(self, state: GroupEvaluator, interval_ms: int) -> None:
         self.state, self.interval_ms = state, interval_ms
@@ -54,19 +54,19 @@ class ScheduledGroup:
         return self.state.key
 
     def slot_ms(self, now_ms: int) -> int:
-        """The last time up to ``now_ms`` at which it is to be evaluated: groups have phases of their own, so that
-        they do not all come at once, and the same ones after each start."""
+        """Return the last time up to ``now_ms`` at which it is to be evaluated: each group has its own phase, so that
+        they do not all run at once, and the same one after each start."""
         return now_ms - (now_ms - self._phase_ms) % self.interval_ms
 
     def next_ms(self, now_ms: int) -> int:
-        """When it is due next; a time that is past where it is due now."""
+        """Return when it is due next; a time in the past if it is due now."""
         slot = self.slot_ms(now_ms)
         if self.last_ms is None or slot > self.last_ms or self.last_ms - now_ms > self.interval_ms:
             return slot  # the last case: the clock was set back
         return self.last_ms + self.interval_ms
 
     def evaluate(self, source: SeriesSource, at_ms: int) -> None:
-        """Evaluates it at ``at_ms``. Blocks."""
+        """Evaluate the group at ``at_ms``. Blocks."""
         if self.last_ms is not None and at_ms > self.last_ms:
             self.missed += (at_ms - self.last_ms) // self.interval_ms - 1
         begun = perf_counter()
@@ -79,8 +79,8 @@ class ScheduledGroup:
         ]  # or begins anew
 
     def keep(self, saved: AlertStorage) -> None:
-        """Puts what is new since the last time on the disk; where that fails, it is new again the next time. Blocks.
-        Raises LilFoxError."""
+        """Save what is new since the last time; if that fails, it is new again the next time. Blocks. Raises
+        LilFoxError."""
         assert self.last_ms is not None
         now, rules = self.alerts(), [(rule.health, str(rule.error)) for rule in self.state.rules]
         gone = [(rule, alert) for (rule, labels), alert in self._kept.items() if (rule, labels) not in now]
@@ -98,12 +98,12 @@ class ScheduledGroup:
         self._ended.clear()
 
     def restore(self, saved: Mapping[str, tuple[LiveAlert, ...]], outage: EvaluationGap) -> None:
-        """Brings over what is on the disk from before a restart."""
+        """Restore what was saved before a restart."""
         self._kept = {(rule, one.labels): one for rule, alerts in saved.items() for one in alerts}
         self.state.restore(saved, outage)
 
     def go_on(self, state: GroupEvaluator, outage: EvaluationGap) -> None:
-        """Goes on with ``state``, which is new, after an outage of this process."""
+        """Continue with the new ``state`` after an outage of this process."""
         state.restore(self.state.dump(), outage)
         self.state = state
 
@@ -112,7 +112,7 @@ class ScheduledGroup:
         return {(rule, one.labels): one for rule, alerts in self.state.dump().items() for one in alerts}
 
     def as_saved(self) -> SavedGroup:
-        """As it goes to the disk beside its alerts."""
+        """Return what is saved besides its alerts."""
         keys = {rule.identity: rule.key for rule in self.state.rules}
         return SavedGroup(self.name, self.last_ms or 0, self.state.views(), keys)
 
@@ -124,7 +124,7 @@ class ScheduledGroup:
         self._events, self._ended = before._events, before._ended
 
     def troubles(self) -> list[Trouble]:
-        """What does not go as it should."""
+        """Return the problems."""
         found = []
         interval_s = self.interval_ms / 1000
         if self.took_s > interval_s:
@@ -145,7 +145,7 @@ class ScheduledGroup:
 
 
 def resolve_removed(rule: str, alert: LiveAlert, at_ms: int) -> Event:
-    """The end of an alert whose rule is no more; ``rule`` is the rule's identity."""
+    """Return the end of an alert whose rule was removed; ``rule`` is the rule's identity."""
     lasted_s = (at_ms - (alert.fired_at_ms or at_ms)) / 1000
     return Event(time_of(at_ms), "resolved", alert.labels, rule, alert.value, lasted_s, note=_("its rule was removed"))
 
@@ -173,7 +173,7 @@ RESULTS_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 class RuleManager:
-    """The groups of ``config.rules``. ``series`` is what was scraped together with what the rules gave.
+    """The groups of ``config.rules``. ``series`` are the scraped series together with the results of rules.
 
     ``base`` is the folder that relative paths of rule files begin at.
     """
@@ -198,8 +198,8 @@ class RuleManager:
         self.disk_trouble: Message | None = None
 
     def load(self, now_ms: int) -> None:
-        """Reads the rule files, the first time or again, and brings over what was there before: of this run, or of the
-        one before it. Raises LilFoxError where what was saved cannot be read."""
+        """Read the rule files, the first time or again, and take over the earlier state: from this run, or from the
+        previous one. Raises LilFoxError if the saved state cannot be read."""
         self._files = read_rule_files(self._config.rules, self._base)
         self._refused.clear()
         self._old_rules.clear()
@@ -219,12 +219,12 @@ class RuleManager:
         self._sort_out({name: group for name, group in saved.items() if name not in self.groups}, now_ms)
 
     def files_changed(self) -> bool:
-        """Whether :meth:`load` would read something else than last time."""
+        """Whether :meth:`load` would read something different from last time."""
         now: Stamp = stamp_of(self._config.rules, self._base)
         return now != self._files.stamp
 
     def next_ms(self, now_ms: int) -> int | None:
-        """When the next group is due; None where there is none."""
+        """Return when the next group is due; None without one."""
         return min((group.next_ms(now_ms) for group in self.groups.values()), default=None)
 
     def evaluate_due(self, now_ms: int) -> bool:
@@ -236,14 +236,15 @@ class RuleManager:
         return True
 
     def clock_stepped(self, step_ms: int, now_ms: int) -> None:
-        """The clock went on by ``step_ms`` in which nothing ran (it was set, or the machine slept): as an outage."""
+        """Treat a clock step of ``step_ms``, in which nothing ran (it was set, or the machine was suspended), as an
+        outage."""
         for group in self.groups.values():
             if group.last_ms is not None:
                 outage = self._outage(group.last_ms, min(now_ms, group.last_ms + step_ms))
                 group.go_on(GroupEvaluator(group.state.file, group.state.group, self._around), outage)
 
     def alerts(self) -> list[Alert]:
-        """All alerts, those of files that cannot be used now too."""
+        """Return all alerts, including those of files that cannot be used now."""
         found = [alert for group in self.groups.values() for alert in group.state.alerts()]
         return found + [alert for _, alerts in self._held.values() for alert in alerts]
 
@@ -255,7 +256,7 @@ class RuleManager:
         return tuple(found)
 
     def troubles(self) -> tuple[Trouble, ...]:
-        """What does not go as it should."""
+        """Return the problems."""
         found = [] if self.disk_trouble is None else [Trouble("disk", self.disk_trouble)]
         found += self._files.troubles
         found += [Trouble(f"refused {name}", text, blind=True) for name, text in self._refused.items()]
@@ -272,12 +273,12 @@ class RuleManager:
         return (*found, *(trouble for group in self.groups.values() for trouble in group.troubles()))
 
     def longest_interval_s(self) -> float:
-        """Of all groups."""
+        """Return the longest interval of all groups."""
         return max((group.interval_ms for group in self.groups.values()), default=0) / 1000
 
     def on_disk(self, work: Callable[[], T]) -> T:
-        """``work()``, which reads and writes. Where the disk is full or broken all goes on in memory, and a sentence
-        says so."""
+        """Run ``work()``, which reads and writes. If the disk is full or broken, continue in memory and record a
+        problem."""
         try:
             return work()
         except (DatabaseNotWritable, DatabaseDamaged) as error:
@@ -305,7 +306,7 @@ class RuleManager:
         self.groups[running.name] = running
 
     def _with_old_rules(self, name: str, group: RuleGroup, before: RuleGroup) -> RuleGroup:
-        """``group``, in which a rule that cannot be used now is as it was before, where it was there."""
+        """Return ``group`` with each currently unusable rule replaced by its earlier version, if there is one."""
         usable = {(rule.kind, rule.name): rule for rule in before.rules if not rule.problem}
         rules = []
         for rule in group.rules:
@@ -320,7 +321,7 @@ class RuleManager:
         return EvaluationGap(from_ms, to_ms, round(self._config.alerts.outage * 1000), grace_ms=0)
 
     def _sort_out(self, others: dict[str, SavedGroup], now_ms: int) -> None:
-        """Of groups that were saved and are not evaluated: held while something cannot be read, else forgotten."""
+        """Sort saved groups that are not evaluated: hold them while a file cannot be read, else forget them."""
         self._held = {}
         for name, group in others.items():
             if self._files.broken or self._files.missing or self._files.empty or self._refused:

@@ -1,4 +1,4 @@
-"""Alerting and recording rules: what a rule is, how rule files are parsed, and which the configuration names."""
+"""Alerting and recording rules: their model, the parser of rule files, and which files the configuration names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RuleKind = Literal["alert", "record"]
 
 
 class RulePosition(Struct, frozen=True):
-    """Where parts of a rule stand in its file; lines count from 1. ``labels`` and ``annotations`` are those of each
+    """The lines of a rule's parts in its file; lines count from 1. ``labels`` and ``annotations`` are those of each
     name."""
 
     rule: int
@@ -44,7 +44,7 @@ class RulePosition(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """One rule. ``name`` is the alert's, or that of the series that it records; ``query`` is ``expression``, parsed.
+    """One rule. ``name`` is that of the alert, or of the series that it records; ``query`` is ``expression``, parsed.
 
     ``labels`` are the group's with the rule's own over them. Those of an alert, and ``annotations``, are template
     texts (:mod:`lilfox_tui.alerts.template`); those of a recording rule are plain.
@@ -64,7 +64,7 @@ class Rule(Struct, frozen=True):
 
     @property
     def line(self) -> int:
-        """Where it begins in its file."""
+        """The line where it begins in its file."""
         return self.place.rule
 
 
@@ -85,8 +85,8 @@ class RuleGroup(Struct, frozen=True):
 
 
 class RuleFile(Struct, frozen=True):
-    """A file that was read; ``name`` is what its problems call it, mostly its path. ``refused`` are groups that cannot
-    be used, and why; ``problems`` all that is wrong in it, that of single rules too."""
+    """A parsed file; ``name`` is what its problems call it, usually its path. ``refused`` are unusable groups, and why;
+    ``problems`` are all errors in it, including those of single rules."""
 
     name: str
     groups: tuple[RuleGroup, ...]
@@ -102,8 +102,8 @@ _SPECIAL = frozenset("*?[\\")
 
 
 def matching_files(pattern: str, base: Path) -> list[Path]:
-    """What is there of ``pattern`` (relative to ``base``), sorted; empty where nothing is. Raises LilFoxError for a
-    pattern that is none."""
+    """Return the existing files of ``pattern`` (relative to ``base``), sorted; empty if there are none. Raises
+    LilFoxError for an invalid pattern."""
     whole = os.path.normpath(base / pattern) if pattern else ""
     if not _SPECIAL & set(whole):
         return [Path(whole)] if whole and Path(whole).exists() else []
@@ -164,19 +164,20 @@ _RULE_FIELDS = ("record", "alert", "expr", "for", "keep_firing_for", "labels", "
 
 
 def read_rules(path: Path, *, trusted: bool = True) -> RuleFile:
-    """The rules of a file (UTF-8, up to 8 MiB). ``trusted`` is False where they are only looked at. Raises NotTrusted,
-    and ConfigError with all its problems, each as ``file:line: group/rule: what``."""
+    """Read the rules of a file (UTF-8, up to 8 MiB). ``trusted`` is False if they are only inspected. Raises
+    NotTrusted, and ConfigError with all its problems, each as ``file:line: group/rule: what``."""
     return from_text(read_text(path, trusted=trusted), str(path))
 
 
 def read_usable(path: Path) -> RuleFile:
-    """As :func:`read_rules`, and of a file that Prometheus would refuse what can be used: a rule with a problem keeps
-    it, a group with one is refused. Raises ConfigError where nothing can be told apart."""
+    """Read like :func:`read_rules`, but keep the usable parts of a file that Prometheus would refuse: a rule with a
+    problem keeps it, a group with one is refused. Raises ConfigError if nothing can be told apart."""
     return usable(read_text(path, trusted=True), str(path))
 
 
 def from_text(text: str, name: str) -> RuleFile:
-    """The rules in ``text``; ``name`` is what problems call the file. Raises ConfigError as :func:`read_rules`."""
+    """Parse the rules in ``text``; ``name`` is what problems call the file. Raises ConfigError like
+    :func:`read_rules`."""
     file = usable(text, name)
     if file.problems:
         raise _refusal(file.problems)
@@ -184,7 +185,7 @@ def from_text(text: str, name: str) -> RuleFile:
 
 
 def usable(text: str, name: str) -> RuleFile:
-    """As :func:`read_usable`, of ``text``."""
+    """Parse ``text`` like :func:`read_usable`."""
     findings = Findings(name)
     reading = _RuleFileParser(PrometheusNodes(findings))
     root = parse(text, findings, DIALECT)
@@ -200,8 +201,8 @@ def _refusal(problems: tuple[str, ...]) -> ConfigError:
 
 
 class _RuleFileParser:
-    """From nodes to groups; what is wrong goes into the findings, and so many of them are ``placed``: of a rule, which
-    keeps them, or of a group, which is ``refused``."""
+    """Turns nodes into groups; errors become findings, of which that many are ``placed``: assigned to a rule, which
+    keeps them, or to a group, which is ``refused``."""
 
     def __init__(self, nodes: PrometheusNodes) -> None:
         self.nodes = nodes
@@ -234,7 +235,7 @@ class _RuleFileParser:
         return tuple(groups.values())
 
     def place_since(self, before: int, placed: int) -> str:
-        """Takes all findings since then as told with what they are about; the first of them, and how many more."""
+        """Assign all findings since then to their subject; return the first of them, and how many more."""
         first, *others = self.nodes.findings.since(before)
         self.placed = placed + 1 + len(others)
         return f"{first} (+{len(others)})" if others else first
@@ -348,9 +349,9 @@ people may write there now."""
 
 
 class RuleFiles(Struct, frozen=True):
-    """What was read. ``broken`` are files that cannot be used and why; ``missing`` patterns that fit no file, and
-    ``empty`` files that hold no group: Prometheus takes such a one, but mostly it is half written. Of what else is
-    wrong in files, their rules and ``refused`` groups tell."""
+    """The result of reading. ``broken`` are unusable files and why; ``missing`` are patterns without a file, and
+    ``empty`` are files without a group: Prometheus accepts one, but usually it is half written. Other errors in files
+    are in their rules and ``refused`` groups."""
 
     files: tuple[RuleFile, ...]
     broken: Mapping[str, LilFoxError]
@@ -360,7 +361,7 @@ class RuleFiles(Struct, frozen=True):
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
-        """What is wrong, in sentences."""
+        """The problems, as sentences."""
         lost = {pattern: tr("rules: no file matches {pattern}", pattern=pattern) for pattern in self.missing}
         broken = {path: tr("rules: {reason}", reason=_first_line(error)) for path, error in self.broken.items()}
         empty = {path: tr("rules: {path} contains no rules", path=path) for path in self.empty}
@@ -369,7 +370,7 @@ class RuleFiles(Struct, frozen=True):
 
 
 def read_rule_files(patterns: Sequence[str], base: Path) -> RuleFiles:
-    """Reads them all; patterns that are relative are looked for under ``base``. Blocks."""
+    """Read all rule files; relative patterns are below ``base``. Blocks."""
     stamp = stamp_of(patterns, base)
     files: list[RuleFile] = []
     broken: dict[str, LilFoxError] = {}
@@ -384,7 +385,7 @@ def read_rule_files(patterns: Sequence[str], base: Path) -> RuleFiles:
 
 
 def stamp_of(patterns: Sequence[str], base: Path) -> Stamp:
-    """The files that fit now, each once, in the order of the patterns. Blocks."""
+    """Return the files that match now, each once, in the order of the patterns. Blocks."""
     found: dict[str, tuple[str, int, int, int]] = {}
     for pattern in patterns:
         for path in _paths(pattern, base):

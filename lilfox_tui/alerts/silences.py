@@ -1,4 +1,4 @@
-"""Silences with their matchers, and what people do with alerts: acknowledge, silence, expire."""
+"""Silences with their matchers, and people's actions on alerts: acknowledge, silence, expire."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 
 def parse_matchers(text: str) -> tuple[SilenceMatcher, ...]:
-    """The matchers in ``text``. Raises UsageError with what is not understood."""
+    """Parse the matchers in ``text``. Raises UsageError with the part that is invalid."""
     inner = text.strip()
     if inner.startswith("{") and inner.endswith("}"):
         inner = inner[1:-1].strip()
@@ -59,7 +59,7 @@ def parse_matchers(text: str) -> tuple[SilenceMatcher, ...]:
 
 
 def check_silence(matchers: Iterable[SilenceMatcher]) -> None:
-    """Raises UsageError where the matchers take everything, as Alertmanager refuses it too."""
+    """Raise UsageError if the matchers match everything, which Alertmanager also refuses."""
     if all(_condition(one)("") is one.is_equal for one in matchers):
         raise UsageError(
             tr("these matchers match every alert without their labels; that would silence nearly everything"),
@@ -68,29 +68,29 @@ def check_silence(matchers: Iterable[SilenceMatcher]) -> None:
 
 
 def matches_all(matchers: Iterable[SilenceMatcher], labels: Labels) -> bool:
-    """Whether all matchers take these labels. Raises UsageError for a pattern that RE2 refuses."""
+    """Whether all matchers match these labels. Raises UsageError for a pattern that RE2 refuses."""
     known = dict(labels)
     return all(_condition(one)(known.get(one.name, "")) is one.is_equal for one in matchers)
 
 
 def would_silence(matchers: Iterable[SilenceMatcher], alerts: Iterable[Alert]) -> tuple[Alert, ...]:
-    """Those of ``alerts`` that the matchers take: the preview of a silence."""
+    """Return those of ``alerts`` that the matchers match: the preview of a silence."""
     wanted = tuple(matchers)
     return tuple(alert for alert in alerts if matches_all(wanted, alert.labels))
 
 
 def matchers_of(labels: Labels) -> tuple[SilenceMatcher, ...]:
-    """Matchers that take alerts with exactly these values."""
+    """Return matchers for alerts with exactly these values."""
     return tuple(SilenceMatcher(name, value) for name, value in labels)
 
 
 def is_active(silence: Silence, now: datetime) -> bool:
-    """Whether it silences at ``now`` (aware)."""
+    """Whether the silence is active at ``now`` (aware)."""
     return silence.starts_at <= now < silence.ends_at
 
 
 def format_matchers(matchers: Iterable[SilenceMatcher]) -> str:
-    """As :func:`parse_matchers` reads it."""
+    """Format matchers for :func:`parse_matchers`."""
     return ", ".join(f"{_name(one.name)}{_op(one)}{_quoted(one.value)}" for one in matchers)
 
 
@@ -136,7 +136,7 @@ _WINDOW_LABELS = ("host", "service", "job", "unit", "name")
 
 
 def silences_of_windows(windows: Iterable[MaintenanceWindow]) -> Iterator[Silence]:
-    """Each window as silences of which one is enough: matchers of one silence all have to fit."""
+    """Yield each window as silences any of which is sufficient: all matchers of one silence have to match."""
     for window in windows:
         if window.name == ALL:
             yield _window_silence(window, SilenceMatcher("alertname", "", is_equal=False))
@@ -159,7 +159,7 @@ def _window_silence(window: MaintenanceWindow, matcher: SilenceMatcher) -> Silen
 
 
 def window_of(silence: str) -> str | None:
-    """What is in maintenance, where the silence with this id is a window; None for one that somebody made."""
+    """Return what is in maintenance, if the silence with this id is a window; None for one that somebody created."""
     return silence.removeprefix(_WINDOW_ID) if silence.startswith(_WINDOW_ID) else None
 
 
@@ -175,7 +175,8 @@ _UNTIL_RESOLVED = timedelta(days=30)
 
 
 def acknowledge(saved: AlertStorage, alert: Alert, by: str, note: str, now: datetime) -> None:
-    """``by`` has seen it; holds until the alert resolves. Raises UsageError where it neither fires nor is pending."""
+    """Acknowledge the alert as ``by``; holds until it resolves. Raises UsageError if it is neither firing nor
+    pending."""
     if alert.state is AlertState.RESOLVED:
         raise UsageError(tr("{alert} has already resolved; there is nothing to acknowledge", alert=alert.name))
     by, note = encodable(by), encodable(note)
@@ -193,7 +194,7 @@ def acknowledge(saved: AlertStorage, alert: Alert, by: str, note: str, now: date
 
 
 def unacknowledge(saved: AlertStorage, alert: Alert, by: str, now: datetime) -> None:
-    """Takes an acknowledgement away."""
+    """Withdraw an acknowledgement."""
     record(Did(text=_("no longer acknowledged: {name}", name=alert.name)))
     saved.acknowledge(alert.labels, None, Event(now, "unacknowledged", alert.labels, alert.rule, by=encodable(by)))
 
@@ -201,7 +202,8 @@ def unacknowledge(saved: AlertStorage, alert: Alert, by: str, now: datetime) -> 
 def silence(
     saved: AlertStorage, matchers: Sequence[SilenceMatcher], for_s: float | None, by: str, comment: str, now: datetime
 ) -> Silence:
-    """Silences what ``matchers`` take for so long; None for until nothing fits them any more. Raises UsageError."""
+    """Silence the alerts that ``matchers`` select for that long; None means until none matches any more. Raises
+    UsageError."""
     check_silence(matchers)
     lasts = _UNTIL_RESOLVED if for_s is None else timedelta(seconds=for_s)
     if not timedelta() < lasts <= LONGEST_SILENCE:
@@ -216,7 +218,7 @@ def silence(
 
 
 def expire(saved: AlertStorage, wanted: str, by: str, now: datetime) -> Silence:
-    """Ends the silence whose id begins with ``wanted``, now. Raises UsageError where there is none, or several."""
+    """Expire the silence whose id begins with ``wanted``, now. Raises UsageError if there is none, or several."""
     found = [one for one in saved.silences() if one.id.startswith(wanted) and now < one.ends_at]
     if not wanted or not found:
         raise UsageError(
@@ -235,7 +237,8 @@ def expire(saved: AlertStorage, wanted: str, by: str, now: datetime) -> Silence:
 
 
 def expire_resolved(saved: AlertStorage, silences: Iterable[Silence], alerts: Iterable[Alert], now: datetime) -> bool:
-    """Ends silences "until resolved" that silence nothing pending or firing any more; whether there were any."""
+    """Expire silences "until resolved" that no longer silence anything pending or firing; return whether there were
+    any."""
     used = {name for alert in alerts if alert.state is not AlertState.RESOLVED for name in alert.silenced_by}
     over = [one for one in silences if one.until_resolved and is_active(one, now) and one.id not in used]
     for one in over:

@@ -1,4 +1,4 @@
-"""State of alerts on disk, which survives a crash, and the lock of the one process that evaluates."""
+"""The state of alerts on disk, which survives a crash, and the lock of the one evaluating process."""
 
 from __future__ import annotations
 
@@ -57,22 +57,22 @@ _LATER = "CREATE TABLE IF NOT EXISTS trouble (one INTEGER PRIMARY KEY, body BLOB
 
 
 class DatabaseDamaged(LilFoxError):
-    """The file is no database of ours, or one that is broken."""
+    """The file is not a LilFox database, or it is damaged."""
 
 
 class DatabaseBusy(LilFoxError):
-    """Another process writes, and for long."""
+    """Another process has been writing for long."""
 
 
 class DatabaseNotWritable(LilFoxError):
-    """Nothing can be written: the disk is full, broken or read only."""
+    """Nothing can be written: the disk is full, broken or read-only."""
 
 
 class AlertDatabase:
-    """One connection; any thread may use it, one at a time. ``path`` is None for a database in memory alone."""
+    """One connection; any thread may use it, one at a time. ``path`` is None for a database in memory only."""
 
     def __init__(self, path: Path | None) -> None:
-        """Opens the file (0600), made if it is not there. Raises Damaged, and LilFoxError where it cannot be used."""
+        """Open the file (0600), creating it if necessary. Raises Damaged, and LilFoxError if it cannot be used."""
         self.path = path
         self._lock = threading.RLock()
         with self._told():
@@ -86,7 +86,8 @@ class AlertDatabase:
 
     @classmethod
     def from_file(cls, path: Path) -> AlertDatabase:
-        """In memory alone, with what can be read from ``path``, which cannot be written: silences go on."""
+        """Return a database in memory with what can be read from ``path``, which cannot be written: silences remain in
+        force."""
         made = cls(None)
         if not path.is_file():
             return made
@@ -100,18 +101,18 @@ class AlertDatabase:
         return made
 
     def close(self) -> None:
-        """Nothing may be asked after it."""
+        """Close the connection; no call may follow."""
         with self._lock:
             self._connection.close()
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a question. Raises LilFoxError."""
+        """Return all rows of a query. Raises LilFoxError."""
         with self._told(), self._lock:
             return self._connection.execute(sql, values).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """What is written in the block is on the disk after it, or nothing of it. Raises LilFoxError."""
+        """Write to disk all that the block writes, or nothing of it. Raises LilFoxError."""
         with self._told(), self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -123,11 +124,11 @@ class AlertDatabase:
             self._connection.execute("COMMIT")
 
     def changed_elsewhere(self) -> int:
-        """A number that differs once another process has written."""
+        """Return a number that changes when another process has written."""
         return int(self.rows("PRAGMA data_version")[0][0])
 
     def leave_disk(self) -> None:
-        """Goes on in memory alone, with all that can still be read. Raises LilFoxError."""
+        """Continue in memory only, with all that can still be read. Raises LilFoxError."""
         with self._told(), self._lock:
             memory = _opened(None)
             with suppress(sqlite3.Error):
@@ -205,7 +206,7 @@ SILENCES_KEPT_FOR = timedelta(days=5)
 
 
 class SavedGroup(Struct, frozen=True):
-    """A group of rules after an evaluation at ``evaluated_ms``. ``keys`` leads from a rule's identity to its key."""
+    """A group of rules after an evaluation at ``evaluated_ms``. ``keys`` maps a rule's identity to its key."""
 
     name: str
     evaluated_ms: int
@@ -218,14 +219,14 @@ SavedAlert = tuple[str, LiveAlert]
 
 
 class AlertStorage:
-    """What is kept in ``database``. Everything blocks: call it from a thread. Raises LilFoxError."""
+    """The saved state in ``database``. Every method blocks: call it from a thread. Raises LilFoxError."""
 
     def __init__(self, database: AlertDatabase) -> None:
         self.database = database
         self._troubles: bytes | None = None
 
     def groups(self) -> dict[str, SavedGroup]:
-        """All groups, by their names."""
+        """Return all groups by name."""
         rows = self.database.rows("SELECT evaluated_ms, body FROM rule_group")
         groups = (replace(_decode_group(body), evaluated_ms=evaluated_ms) for evaluated_ms, body in rows)
         return {group.name: group for group in groups}
@@ -246,8 +247,8 @@ class AlertStorage:
         events: Iterable[Event],
         ended: Iterable[Labels] = (),
     ) -> None:
-        """Keeps what an evaluation gave, all or nothing: alerts that ``changed`` and those that are ``gone``.
-        Acknowledgements of alerts that have ``ended``, or begin anew, end too."""
+        """Save the result of an evaluation, all or nothing: alerts that ``changed`` and those that are ``gone``.
+        Acknowledgements of alerts that have ``ended``, or start anew, end too."""
         with self.database.transaction() as write:
             body = msgspec.msgpack.encode(replace(group, views=tuple(_plain(view) for view in group.views)))
             write.execute("REPLACE INTO rule_group VALUES (?, ?, ?)", (group.name, group.evaluated_ms, body))
@@ -263,12 +264,12 @@ class AlertStorage:
             write.executemany("INSERT INTO event (at_ms, body) VALUES (?, ?)", map(_event_row, events))
 
     def evaluated(self, group: str, at_ms: int) -> None:
-        """A group was evaluated at ``at_ms``, and nothing changed."""
+        """Record that a group was evaluated at ``at_ms`` without changes."""
         with self.database.transaction() as write:
             write.execute("UPDATE rule_group SET evaluated_ms = ? WHERE name = ?", (at_ms, group))
 
     def drop(self, group: str, events: Iterable[Event] = ()) -> None:
-        """Forgets a group and its alerts, and keeps what that ended."""
+        """Delete a group and its alerts, and record the events of their end."""
         with self.database.transaction() as write:
             write.execute("DELETE FROM rule_group WHERE name = ?", (group,))
             write.execute("DELETE FROM alert WHERE grp = ?", (group,))
@@ -280,7 +281,7 @@ class AlertStorage:
         return {_labels(text): msgspec.msgpack.decode(body, type=Acknowledgement) for text, body in rows}
 
     def acknowledge(self, labels: Labels, acknowledged: Acknowledgement | None, event: Event) -> None:
-        """Keeps an acknowledgement, or takes it away with None."""
+        """Save an acknowledgement, or delete it with None."""
         with self.database.transaction() as write:
             if acknowledged is None:
                 write.execute("DELETE FROM acknowledgement WHERE labels = ?", (key(labels),))
@@ -290,12 +291,12 @@ class AlertStorage:
             write.execute("INSERT INTO event (at_ms, body) VALUES (?, ?)", _event_row(event))
 
     def troubles(self) -> tuple[Trouble, ...]:
-        """What does not go as it should with the one that evaluates."""
+        """Return the problems of the evaluating process."""
         rows = self.database.rows("SELECT body FROM trouble")
         return msgspec.msgpack.decode(rows[0][0], type=tuple[Trouble, ...]) if rows else ()
 
     def keep_troubles(self, troubles: Iterable[Trouble]) -> None:
-        """Keeps them for all who look, where they are others than at the last call."""
+        """Save the problems for all readers, if they have changed since the last call."""
         body = msgspec.msgpack.encode([replace(each, text=Message(str(each))) for each in troubles])
         if body == self._troubles:
             return
@@ -304,19 +305,19 @@ class AlertStorage:
             self._troubles = body
 
     def silences(self) -> tuple[Silence, ...]:
-        """All silences, those of the last five days that have ended too; the one that ends last first."""
+        """Return all silences, including those ended in the last five days; the one that ends last comes first."""
         rows = self.database.rows("SELECT body FROM silence ORDER BY ends_ms DESC, id")
         return tuple(msgspec.msgpack.decode(body, type=Silence) for (body,) in rows)
 
     def keep_silence(self, silence: Silence, event: Event) -> None:
-        """Keeps a new silence, or one of the same id in its place."""
+        """Save a new silence, or replace the one with the same id."""
         row = (silence.id, ms_of(silence.ends_at), msgspec.msgpack.encode(silence))
         with self.database.transaction() as write:
             write.execute("REPLACE INTO silence VALUES (?, ?, ?)", row)
             write.execute("INSERT INTO event (at_ms, body) VALUES (?, ?)", _event_row(event))
 
     def add_events(self, events: Iterable[Event]) -> None:
-        """Keeps what happened."""
+        """Save events."""
         with self.database.transaction() as write:
             write.executemany("INSERT INTO event (at_ms, body) VALUES (?, ?)", map(_event_row, events))
 
@@ -329,7 +330,7 @@ class AlertStorage:
         return tuple(msgspec.msgpack.decode(body, type=Event) for (body,) in rows)
 
     def forget_old(self, now: datetime) -> None:
-        """Forgets events and silences that are too old."""
+        """Delete events and silences that are too old."""
         with self.database.transaction() as write:
             write.execute("DELETE FROM event WHERE at_ms < ?", (ms_of(now - EVENTS_KEPT_FOR),))
             newest = "SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?"
@@ -367,7 +368,7 @@ def _decode_alert(body: bytes) -> LiveAlert:
 
 
 class NotifiedAlert(Struct, frozen=True, gc=False):
-    """A receiver was told that ``alert`` fires, last at ``at`` (aware UTC), and not yet that it is over."""
+    """A receiver was notified that ``alert`` fires, last at ``at`` (aware UTC), and not yet that it is over."""
 
     group: Labels
     thread: str
@@ -376,7 +377,7 @@ class NotifiedAlert(Struct, frozen=True, gc=False):
 
 
 class QueuedNotification(Struct, frozen=True):
-    """A message in the outbox, after ``tries`` that failed; the next is at ``next_ms``."""
+    """A message in the outbox, after ``tries`` failed attempts; the next is at ``next_ms``."""
 
     number: int
     made_ms: int
@@ -386,13 +387,13 @@ class QueuedNotification(Struct, frozen=True):
 
 
 class Outbox:
-    """The outbox in ``database``. Everything blocks: call it from a thread. Raises LilFoxError."""
+    """The outbox in ``database``. Every method blocks: call it from a thread. Raises LilFoxError."""
 
     def __init__(self, database: AlertDatabase) -> None:
         self._database = database
 
     def told(self, receiver: str) -> dict[Labels, NotifiedAlert]:
-        """What a receiver knows to fire, by labels."""
+        """Return the alerts that a receiver knows to fire, by labels."""
         rows = self._database.rows("SELECT body FROM told WHERE receiver = ?", (receiver,))
         found = (msgspec.msgpack.decode(body, type=NotifiedAlert) for (body,) in rows)
         return {one.alert.labels: one for one in found}
@@ -400,7 +401,7 @@ class Outbox:
     def put(
         self, receiver: str, notices: Iterable[Notification], told: Iterable[NotifiedAlert], over: Iterable[Labels]
     ) -> None:
-        """Puts messages in, and with them what the receiver will then know; all or nothing."""
+        """Queue messages, and save what the receiver will then know; all or nothing."""
         with self._database.transaction() as write:
             write.executemany(
                 "INSERT INTO outbox (receiver, grp, made_ms, body) VALUES (?, ?, ?, ?)",
@@ -413,7 +414,7 @@ class Outbox:
             )
 
     def first_of_groups(self, receiver: str) -> list[QueuedNotification]:
-        """The oldest message of each group, that which is due first at the front: of a group, messages keep their
+        """Return the oldest message of each group, the one due first in front: the messages of a group keep their
         order."""
         rows = self._database.rows(
             "SELECT min(number), made_ms, tries, next_ms, body FROM outbox WHERE receiver = ? GROUP BY grp", (receiver,)
@@ -425,26 +426,26 @@ class Outbox:
         return sorted(waiting, key=lambda one: (one.next_ms, one.number))
 
     def count(self, receiver: str) -> int:
-        """How many messages wait for a receiver."""
+        """Return how many messages are queued for a receiver."""
         return int(self._database.rows("SELECT count(*) FROM outbox WHERE receiver = ?", (receiver,))[0][0])
 
     def receivers(self) -> tuple[str, ...]:
-        """All for whom something waits, or who know something."""
+        """Return all receivers that have queued messages or know an alert."""
         rows = self._database.rows("SELECT receiver FROM outbox UNION SELECT receiver FROM told ORDER BY 1")
         return tuple(name for (name,) in rows)
 
     def done(self, number: int) -> None:
-        """The message was taken, or is given up."""
+        """Remove a message that was accepted or given up."""
         with self._database.transaction() as write:
             write.execute("DELETE FROM outbox WHERE number = ?", (number,))
 
     def later(self, number: int, next_ms: int) -> None:
-        """The message was not taken; it is tried again at ``next_ms``."""
+        """Record that the message was not accepted; it is retried at ``next_ms``."""
         with self._database.transaction() as write:
             write.execute("UPDATE outbox SET tries = tries + 1, next_ms = ? WHERE number = ?", (next_ms, number))
 
     def release(self, receiver: str, but: Collection[int] = ()) -> tuple[int, ...]:
-        """What waits for another try, ``but`` for these messages, is due now, as if it had not been tried; gives its
+        """Make all messages waiting for a retry due now, ``but`` these, as if they had not been tried; return their
         numbers."""
         rows = self._database.rows("SELECT number FROM outbox WHERE receiver = ? AND tries > 0", (receiver,))
         numbers = tuple(number for (number,) in rows if number not in but)
@@ -456,7 +457,7 @@ class Outbox:
         return numbers
 
     def forget(self, receiver: str) -> None:
-        """The receiver is no more."""
+        """Delete everything of a removed receiver."""
         with self._database.transaction() as write:
             write.execute("DELETE FROM outbox WHERE receiver = ?", (receiver,))
             write.execute("DELETE FROM told WHERE receiver = ?", (receiver,))
@@ -472,8 +473,8 @@ DATABASE = "alerts.db"
 
 
 def state_folder(config_file: Path | None) -> Path | None:
-    """Where the state of a configuration's alerts is kept: a folder for each configuration file, so that two that run
-    with different rules do not take each other's for gone. None where there is no state folder to be had."""
+    """Return the folder for the state of a configuration's alerts: one per configuration file, so that two processes
+    with different rules do not treat each other's as gone. None without a state folder."""
     name = str(paths.config_file() if config_file is None else config_file.absolute())
     try:
         folder = paths.state_dir() / "alerts" / hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
@@ -489,14 +490,14 @@ _PID_BYTES = 20
 
 
 class EvaluationLock:
-    """The lock in ``folder``; None where there is no folder, and then everybody evaluates for itself."""
+    """The lock in ``folder``; without a folder (None) every process evaluates for itself."""
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / "alerts.lock"
         self._held: int | None = None
 
     def take(self) -> bool:
-        """Whether it is ours now. Raises LilFoxError where the file cannot be made."""
+        """Try to take the lock; return whether it is ours. Raises LilFoxError if the file cannot be created."""
         if self._path is None or self._held is not None:
             return True
         try:
@@ -516,14 +517,14 @@ class EvaluationLock:
         return True
 
     def show_life(self) -> None:
-        """Tells the others that this process goes on."""
+        """Show the other processes that this one is alive."""
         if self._held is not None:
             with suppress(OSError):
                 os.utime(self._held)
 
     def frozen(self, now: datetime) -> Message | None:
-        """What to say of another process that holds the lock and has given no sign of life for long; None while all is
-        well. ``now`` is aware."""
+        """Return the message about another process that holds the lock and has shown no sign of life for long; None if
+        all is well. ``now`` is aware."""
         if self._path is None:
             return None
         try:
@@ -543,7 +544,8 @@ class EvaluationLock:
         )  # fmt: skip
 
     def is_held(self) -> bool:
-        """Whether somebody evaluates now. The lock is taken for a moment: who begins to evaluate then tries again."""
+        """Whether some process evaluates now. The lock is taken for a moment: a process that starts evaluating then
+        tries again."""
         if self._path is None or not self._path.exists():
             return False
         if self.take():
@@ -552,7 +554,7 @@ class EvaluationLock:
         return True
 
     def release(self) -> None:
-        """Lets another one evaluate."""
+        """Release the lock, so that another process can evaluate."""
         if self._held is not None:
             with suppress(OSError):
                 os.close(self._held)

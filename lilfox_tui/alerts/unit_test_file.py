@@ -1,4 +1,4 @@
-"""Reads promtool's unit-test files of rules and the series notation in them."""
+"""Reads promtool's unit-test files for rules and their series notation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class NotationError(LilFoxError):
 
 
 def parse_series(text: str, semantics: Semantics) -> tuple[LabelSet, Floats]:
-    """A series and its values, ABSENT where one is left out and STALE where the series ends. Raises NotationError."""
+    """Parse a series and its values, ABSENT for a missing one and STALE where the series ends. Raises NotationError."""
     match = _SERIES.fullmatch(text)
     if match is None or not (match["name"] or match["braces"]):
         raise NotationError(tr("{given} is not a series with values, such as up 1 0x5", given=quoted(text)))
@@ -54,7 +54,7 @@ def parse_series(text: str, semantics: Semantics) -> tuple[LabelSet, Floats]:
 
 
 def parse_metric(text: str, semantics: Semantics) -> LabelSet:
-    """The labels of a series as a query would name it; none for an empty text. Raises NotationError."""
+    """Parse the labels of a series as a query would write it; none for an empty text. Raises NotationError."""
     match = _METRIC.fullmatch(text)
     if match is None:
         raise NotationError(tr("{given} is not a series, such as up", given=quoted(text)))
@@ -139,7 +139,7 @@ class InputSeries(Struct, frozen=True):
 
 
 class ExpectedAlert(Struct, frozen=True):
-    """An alert that should fire; ``labels`` are without ``alertname``."""
+    """An alert that should fire; ``labels`` exclude ``alertname``."""
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
@@ -147,7 +147,7 @@ class ExpectedAlert(Struct, frozen=True):
 
 
 class AlertTest(Struct, frozen=True):
-    """Which alerts of one name fire at a time (milliseconds after the start)."""
+    """The alerts of one name that should fire at a time (milliseconds after the start)."""
 
     at_ms: int
     name: str
@@ -156,7 +156,7 @@ class AlertTest(Struct, frozen=True):
 
 
 class ExpectedSample(Struct, frozen=True):
-    """A sample that the expression should give. ``histogram`` is not empty where that is to be a native histogram."""
+    """A sample that the expression should give. ``histogram`` is not empty if a native histogram is expected."""
 
     labels: str
     value: float
@@ -165,7 +165,7 @@ class ExpectedSample(Struct, frozen=True):
 
 
 class ExpressionTest(Struct, frozen=True):
-    """What an expression gives at a time (milliseconds after the start)."""
+    """The expected result of an expression at a time (milliseconds after the start)."""
 
     at_ms: int
     expression: str
@@ -188,7 +188,7 @@ class UnitTest(Struct, frozen=True):
 
     @property
     def end_ms(self) -> int:
-        """The last time that anything is asked of it, after the start."""
+        """The last time that is checked, after the start."""
         times = [*(one.at_ms for one in self.alerts), *(one.at_ms for one in self.expressions)]
         return max(times, default=0)
 
@@ -205,8 +205,8 @@ class UnitTestFile(Struct, frozen=True):
 
 
 def read_unit_tests(path: Path, *, prometheus2: bool = False) -> UnitTestFile:
-    """The tests of a file (UTF-8, up to 32 MiB). With ``prometheus2``, fields that came with Prometheus 3 are unknown.
-    Raises ConfigError with all that is wrong, each as ``file:line: what``."""
+    """Read the tests of a file (UTF-8, up to 32 MiB). With ``prometheus2``, fields introduced by Prometheus 3 are
+    unknown. Raises ConfigError with all errors, each as ``file:line: what``."""
     findings = Findings(str(path))
     root = parse_yaml(_text(path), findings, _DIALECT)
     file = _UnitTestFileParser(PrometheusNodes(findings), prometheus2).file(root) if root is not None else None
@@ -235,7 +235,7 @@ def _text(path: Path) -> str:
 
 
 class _UnitTestFileParser:
-    """From nodes to tests; what is wrong goes into the findings, and the result is then not used."""
+    """Turns nodes into tests; errors become findings, and the result is then not used."""
 
     def __init__(self, nodes: PrometheusNodes, prometheus2: bool) -> None:
         self.nodes = nodes
@@ -341,7 +341,7 @@ class _UnitTestFileParser:
 
 
 def _number(text: str) -> float | None:
-    """A plain word as YAML reads it into a float."""
+    """Parse a plain word as a float, as YAML does."""
     text = text.replace("_", "")
     if len(text) > _LONGEST:
         return None

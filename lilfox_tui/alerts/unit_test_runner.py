@@ -1,4 +1,4 @@
-"""Runs promtool's unit tests of rules: what ``promtool test rules`` passes is passed, what it fails is failed."""
+"""Runs promtool's unit tests of rules, with the same verdicts as ``promtool test rules``."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _TestSeries:
         self.count = 0
 
     def append(self, at_ms: int, value: Floats) -> Message | None:
-        """One sample (an array of one, so that STALE stays STALE); gives what Prometheus would refuse it for."""
+        """Append one sample (an array of one, so that STALE stays STALE); return why Prometheus would refuse it."""
         if self.count:
             last_ms = self.times[self.count - 1]
             if at_ms < last_ms:
@@ -66,8 +66,9 @@ class _TestSeries:
 
 
 class UnitTestSeries:
-    """A source of series and a place for results (:class:`.rule_group.ResultSink`) at once, in which a series is one,
-    whoever writes it, with the refusals of Prometheus' storage: an older sample, another value at the same time."""
+    """A source of series and at the same time a store for results (:class:`.rule_group.ResultSink`). A series is one,
+    whoever writes it, and samples are refused as by Prometheus' storage: an older sample, another value at the same
+    time."""
 
     def __init__(self) -> None:
         self._series: dict[LabelSet, _TestSeries] = {}
@@ -76,14 +77,14 @@ class UnitTestSeries:
         self._inputs: dict[LabelSet, tuple[Times, Floats]] = {}
 
     def put(self, labels: LabelSet, start_ms: int, interval_ms: int, values: Floats) -> None:
-        """A series that a test gives; the last one with the same labels counts. It is seen as far as :meth:`advance`
-        has come."""
+        """Add a series of a test; the last one with the same labels counts. It is visible as far as :meth:`advance` has
+        come."""
         present = values.view(np.int64) != ABSENT_BITS
         times = start_ms + np.arange(len(values), dtype=np.int64) * interval_ms
         self._inputs[labels] = (times[present], values[present])
 
     def advance(self, until_ms: int) -> Message | None:
-        """Lets the inputs be seen up to ``until_ms``; gives what could not be kept."""
+        """Make the inputs visible up to ``until_ms``; return what could not be stored."""
         wrong: Message | None = None
         for labels, (times, values) in self._inputs.items():
             until = int(times.searchsorted(until_ms, "right"))
@@ -110,7 +111,7 @@ class UnitTestSeries:
         return found
 
     def write(self, rule: str, at_ms: int, labels: LabelList, values: Floats) -> Message | None:
-        """As in :class:`.rule_group.ResultSink`."""
+        """See :class:`.rule_group.ResultSink`."""
         wrong: Message | None = None
         given = []
         for place, one in enumerate(labels):
@@ -123,7 +124,7 @@ class UnitTestSeries:
         return wrong
 
     def end(self, rule: str, at_ms: int) -> None:
-        """As in :class:`.rule_group.ResultSink`."""
+        """See :class:`.rule_group.ResultSink`."""
         self._end(set(self._given.pop(rule, ())), at_ms)
 
     def _end(self, gone: set[LabelSet], at_ms: int) -> None:
@@ -148,7 +149,7 @@ _SHOWN_AT_MOST = 50
 
 
 class ShownAlert(NamedTuple):
-    """What is compared of an alert."""
+    """The parts of an alert that are compared."""
 
     labels: Labels
     annotations: Labels
@@ -158,7 +159,7 @@ class ShownAlert(NamedTuple):
 
 
 class ResultSample(NamedTuple):
-    """One value of an answer."""
+    """One value of a result."""
 
     labels: LabelSet
     value: float
@@ -168,14 +169,14 @@ class ResultSample(NamedTuple):
 
 
 def alerts_differ(expected: Sequence[ShownAlert], got: Sequence[ShownAlert]) -> str | None:
-    """None where both are the same alerts in any order, else what is missing and what is too much."""
+    """Return None if both are the same alerts in any order, else what is missing and what is unexpected."""
     missing, extra = Counter(expected) - Counter(got), Counter(got) - Counter(expected)
     return _difference(missing.elements(), extra.elements(), got) if missing or extra else None
 
 
 def samples_differ(expected: Sequence[ResultSample], got: Sequence[ResultSample], *, fuzzy: bool) -> str | None:
-    """None where both are the same samples in any order. A NaN is never what was expected, as in promtool; with
-    ``fuzzy`` the next float above or below is the same."""
+    """Return None if both are the same samples in any order. A NaN never equals an expected value, as in promtool; with
+    ``fuzzy`` the next float above or below is equal."""
     wanted, came = ({sample.labels: sample.value for sample in samples} for samples in (expected, got))
     missing = [one for one in expected if not _same(one.value, came.get(one.labels), fuzzy)]
     extra = [one for one in got if not _same(one.value, wanted.get(one.labels), fuzzy)]
@@ -207,7 +208,7 @@ def _difference(missing: Iterable[object], extra: Iterable[object], got: Sequenc
 
 
 class UnitTestVerdict(Struct, frozen=True):
-    """Of one file: ``problems`` make it fail, ``warnings`` do not. ``checks`` is how much was asked of the rules."""
+    """The verdict on one file: ``problems`` make it fail, ``warnings`` do not. ``checks`` is the number of checks."""
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...] = ()
@@ -238,14 +239,14 @@ def run_unit_tests(path: Path, *, prometheus2: bool = False) -> UnitTestVerdict:
 
 
 class _Rules:
-    """The rule files of a file of tests, read when the first test wants them: without tests nobody reads them."""
+    """The rule files of a test file, read when the first test needs them: without tests they are not read."""
 
     def __init__(self, paths: Sequence[Path], semantics: Semantics) -> None:
         self._paths, self._semantics = paths, semantics
         self._read: list[RuleFile] | None = None
 
     def read(self) -> list[RuleFile]:
-        """Raises ConfigError with the problems of all files."""
+        """Read the rule files. Raises ConfigError with the problems of all files."""
         if self._read is None:
             self._read = self._all()
         return self._read
@@ -275,7 +276,7 @@ def _new_fields(read: Iterable[RuleFile]) -> list[str]:
 
 
 class _Run:
-    """One test."""
+    """One test run."""
 
     def __init__(self, file: UnitTestFile, test: UnitTest, rules: _Rules, semantics: Semantics) -> None:
         self.file, self.test, self.rules = file, test, rules
@@ -283,7 +284,7 @@ class _Run:
         self.series = UnitTestSeries()
 
     def problems(self) -> list[str]:
-        """All that was not as expected."""
+        """Return everything that was not as expected."""
         found = self.put_inputs()
         if found:
             return found
@@ -304,8 +305,8 @@ class _Run:
         return f"{self.file.name}:{line}: {name}{what}"
 
     def put_inputs(self) -> list[str]:
-        """Each line of an input's text is a series by itself, and nothing is read after an empty one: promtool makes
-        one text of them all."""
+        """Add the inputs. Each line of an input's text is a separate series, and nothing is read after an empty one:
+        promtool makes one text of them all."""
         for given in self.test.series:
             for line in f"{given.series} {given.values}".split("\n"):
                 text = line.strip()
@@ -319,7 +320,8 @@ class _Run:
         return []
 
     def groups(self) -> list[GroupEvaluator]:
-        """The groups in their order. Raises ConfigError, also for an expression that this Prometheus does not have."""
+        """Return the groups in their order. Raises ConfigError, also for an expression unknown to this version of
+        Prometheus."""
         test = self.test
         around = EvaluationContext(
             self.series, self.semantics, test.external_labels, test.external_url, knows_own_url=False
@@ -329,8 +331,8 @@ class _Run:
         return sorted(groups, key=lambda state: order.get(state.group.name, 0))
 
     def evaluate(self, groups: Sequence[GroupEvaluator]) -> tuple[list[str], bool]:
-        """Evaluates up to the last time that is asked about, and compares alerts on the way; whether that was given up
-        because a rule failed."""
+        """Evaluate up to the last time that is checked, and compare alerts on the way; also return whether a failing
+        rule stopped the evaluation."""
         problems: list[str] = []
         interval_ms = self.file.interval_ms
         for after_ms in range(0, self.test.end_ms + 1, interval_ms):

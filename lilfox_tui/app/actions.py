@@ -1,4 +1,4 @@
-"""The registry of actions: footer, help, palette and the key tables of the docs are made from it.
+"""The registry of actions, the source of the footer, the help, the palette and the key tables of the docs.
 
 ``@action(...)`` marks a method of an :class:`ActionGroup`, of a pane or of the app; ``why_not`` is the function that
 tells why it cannot be done now. A pane is composed of groups; each is given what it works on and knows no other group.
@@ -41,8 +41,8 @@ _NAMES = {
 
 
 class Action(Struct, frozen=True):
-    """What a key triggers. ``footer`` orders it in the footer (0: not there). As written in a class, ``run`` and
-    ``why_not`` take the object that they are of; those of :func:`bound_actions` take nothing."""
+    """What a key triggers. ``footer`` is its position in the footer (0: not shown). As declared in a class, ``run`` and
+    ``why_not`` take the owning object; those of :func:`bound_actions` take nothing."""
 
     id: str
     keys: tuple[str, ...]
@@ -54,7 +54,7 @@ class Action(Struct, frozen=True):
 
     @property
     def key_text(self) -> str:
-        """Its first key as a person types it."""
+        """The first key, as the user types it."""
         return key_text(self.keys[0]) if self.keys else ""
 
 
@@ -70,7 +70,7 @@ def key_name(text: str) -> str:
 
 
 class ActionGroup:
-    """Actions that belong together, of what they are given when they are made."""
+    """A group of related actions; what they act on is passed to the constructor."""
 
 
 def action(
@@ -94,11 +94,11 @@ def action(
 
 
 def _always_possible(_owner: object) -> None:
-    """Of an action that can be done at any time."""
+    """The ``why_not`` of an action that is always enabled."""
 
 
 def actions_of(owner: type) -> tuple[Action, ...]:
-    """The actions of a class, of its bases and of the groups that it is composed of (``GROUPS``), bound to nothing."""
+    """The unbound actions of a class, its bases and the groups that it is composed of (``GROUPS``)."""
     groups: Iterable[type[ActionGroup]] = getattr(owner, "GROUPS", ())
     found = {each.id: each for group in groups for each in actions_of(group)}
     for cls in reversed(owner.__mro__):
@@ -110,7 +110,7 @@ def actions_of(owner: type) -> tuple[Action, ...]:
 
 
 def bound_actions(owner: object, groups: Iterable[ActionGroup] = ()) -> tuple[Action, ...]:
-    """The actions of ``owner`` and of the ``groups`` that it is composed of, each bound to the object that it is of."""
+    """The actions of ``owner`` and its ``groups``, each bound to the object that declares it."""
     of_groups = {each.id: each for group in groups for each in bound_actions(group)}
     return tuple(
         of_groups.get(each.id) or replace(each, run=partial(each.run, owner), why_not=partial(each.why_not, owner))
@@ -119,8 +119,8 @@ def bound_actions(owner: object, groups: Iterable[ActionGroup] = ()) -> tuple[Ac
 
 
 def rebound(actions: Iterable[Action], keys: Mapping[str, str], elsewhere: Collection[str] = ()) -> tuple[Action, ...]:
-    """``actions`` with the config's keys; raises ConfigError for an unknown action or a key taken twice. The ids
-    ``elsewhere`` are of other panes' actions."""
+    """``actions`` with the keys of the config. Raises ConfigError for an unknown action or a key used twice.
+    ``elsewhere`` has the ids of the other panes' actions."""
     actions = tuple(actions)
     known = {each.id for each in actions} | set(elsewhere)
     problems = [

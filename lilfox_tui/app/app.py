@@ -1,4 +1,4 @@
-"""The app: one screen with header, tabs, a pane and a footer, composed of what shows, moves and follows."""
+"""The app: one screen with header, tabs, a pane and a footer, composed of drawing, navigation and followers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MONITOR_AFTER_S = 0.25
 
 
 class LilFoxApp(Console):
-    """The monitor runs inside; panes only watch it. With ``files`` it opens on their logs.
+    """The LilFox app. The monitor runs inside it; panes only watch it. With ``files`` it opens on their logs.
 
     Raises ConfigError where the config's keys cannot be used.
     """
@@ -103,7 +103,7 @@ class LilFoxApp(Console):
 
     @property
     def panes(self) -> Mapping[int, Pane]:
-        """Those that were opened, by their place in TABS."""
+        """The panes opened so far, by their index in TABS."""
         return self.navigation.panes
 
     @property
@@ -113,11 +113,11 @@ class LilFoxApp(Console):
 
     @property
     def all_actions(self) -> tuple[Action, ...]:
-        """What can be done in the pane that is shown, and everywhere."""
+        """The actions of the shown pane and the global ones."""
         return self.navigation.actions
 
     def action_press(self, key: str) -> None:
-        """Does what ``key`` is bound to, or says why it cannot be done."""
+        """Runs the action that ``key`` is bound to, or says why it is disabled."""
         self.touched = True
         if self._exit:  # leaving already: a dialog that is opened now would never be whole
             return
@@ -140,7 +140,8 @@ class LilFoxApp(Console):
     # ---- the monitor ---------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """What is there by now stays: no collection walks it. From here on there are collections (see __main__)."""
+        """Freezes the objects that exist now, so that no collection walks them, and enables garbage collection (see
+        __main__)."""
         gc.freeze()
         gc.enable()
 
@@ -162,7 +163,7 @@ class LilFoxApp(Console):
                     self._take(state.value)
 
     def _take(self, overview: Overview) -> None:
-        """Makes ``overview`` the newest there is, and draws it unless the screen is paused or rewound."""
+        """Makes ``overview`` the newest one, and draws it unless the screen is paused or rewound."""
         if overview is self._overviews.newest:
             return
         if firing := self._overviews.firing(overview):
@@ -186,7 +187,7 @@ class LilFoxApp(Console):
         self.pane.clock_moved()
 
     def on_resize(self, event: events.Resize) -> None:
-        """``size`` is still the one before: Textual takes the new one over after this."""
+        """Handles a resize. ``size`` is still the old size here: Textual sets the new one after this."""
         screen = self.screen_stack[0]
         screen.query_one("#tabs", Lines).display = event.size.height >= TABS_FROM
         self.call_after_refresh(self.repaint_frame)

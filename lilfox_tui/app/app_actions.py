@@ -1,4 +1,4 @@
-"""What can be done everywhere: panes, pickers, the palette, time, the demo's faults, looks and the end."""
+"""The global actions: panes, pickers, the palette, time, demo faults, appearance and quitting."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Everywhere(ActionGroup):
 
 
 class PaneActions(_Everywhere):
-    """The panes, and what is found in them."""
+    """Actions that open panes and search in them."""
 
     @action("pane-1", "1", tr("Metrics"), tr("hosts and services"))
     def show_metrics(self) -> None:
@@ -117,7 +117,7 @@ class PaneActions(_Everywhere):
 
 
 class PaletteActions(_Everywhere):
-    """Actions by their names."""
+    """Actions that run others by name."""
 
     @action("palette", "colon ctrl+p", tr("command"), tr("all actions by name"), footer=5)
     def palette_of_actions(self) -> None:
@@ -134,7 +134,8 @@ class PaletteActions(_Everywhere):
         self._choose_action(_("Actions for the selected row"), actions, self._navigation.pane.acts())
 
     def _choose_action(self, title: str, actions: Sequence[Action], acts: Sequence[Act] = ()) -> None:
-        """``acts`` on the selection stand first; what cannot be done now, with the reason, last."""
+        """Lets the user choose an action. ``acts`` on the selection come first; disabled ones, with the reason,
+        last."""
         choices = []
         for act in acts:
             role = "strong" if act.why_not is None else "muted"
@@ -167,7 +168,7 @@ class PaletteActions(_Everywhere):
 
 
 class TimeActions(_Everywhere):
-    """Which time the screen shows."""
+    """Actions that choose the time shown."""
 
     @action("pause", "p", tr("pause"), tr("freeze the screen; worsening states still show"), footer=9)
     def toggle_pause(self) -> None:
@@ -180,7 +181,7 @@ class TimeActions(_Everywhere):
         self._step(-1)
 
     def _why_now(self) -> Message | None:
-        """Why there is no later."""
+        """Why the screen cannot go to a later time."""
         return None if self._app.rewound is not None else tr("already at the present")
 
     @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=_why_now)
@@ -203,7 +204,7 @@ class TimeActions(_Everywhere):
 
 
 class DemoActions(_Everywhere):
-    """The faults of the demo."""
+    """Actions for the faults of the demo."""
 
     def _why_no_demo(self) -> Message | None:
         """Why there is no fault to choose."""
@@ -247,7 +248,7 @@ class DemoActions(_Everywhere):
 
 
 class ConsoleActions(_Everywhere):
-    """Looks, and leaving."""
+    """Actions for appearance and for quitting."""
 
     def __init__(self, app: Console, navigation: Navigation) -> None:
         super().__init__(app, navigation)
@@ -302,14 +303,14 @@ class ConsoleActions(_Everywhere):
         self._app.push_screen(self._leaving, lambda leaves: self._app.exit() if leaves else None)
 
     def _use_language(self, name: str) -> None:
-        """Shows everything in another language."""
+        """Switches everything to another language."""
         set_language(name)
         self._navigation.pane.repaint()
         self._app.repaint_frame()
 
 
 def oldest_known(app: Console) -> datetime:
-    """The first moment that anything is known of (aware UTC), which a Prometheus may have; now when nothing is."""
+    """The earliest time with data (aware UTC), which a Prometheus may have; now when there is no data."""
     if app.config.prometheus is not None:
         return datetime.now(UTC) - timedelta(days=365)
     subjects = [f"host/{name}" for name in app.monitor.hosts] + [f"service/{name}" for name in app.monitor.services]

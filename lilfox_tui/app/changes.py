@@ -1,4 +1,4 @@
-"""What changed: since the last visit, and of one host, service or backend."""
+"""What changed: since the last visit, or on one host, service or backend."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ MOST = 10
 
 
 def lately_rows(changes: Sequence[StatusChange], now: datetime, glyphs: Glyphs) -> list[Row]:
-    """The first ``MOST`` of ``changes`` (newest first) that are not after ``now``, under their title; none, no rows."""
+    """The first ``MOST`` of ``changes`` (newest first) that are not after ``now``, under a title; no rows when there
+    are none."""
     known = [each for each in changes if each.at <= now]
     if not known:
         return []
@@ -27,7 +28,7 @@ def lately_rows(changes: Sequence[StatusChange], now: datetime, glyphs: Glyphs) 
 
 
 def changes_since_visit(app: Console) -> list[StatusChange]:
-    """What changed since the last visit; on a rewound screen nothing that came later."""
+    """What changed since the last visit; on a rewound screen nothing later than its time."""
     until = app.rewound
     return [each for each in app.monitor.changes.since_last_visit() if until is None or each.at <= until]
 

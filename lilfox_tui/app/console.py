@@ -1,4 +1,4 @@
-"""The app as its panes see it: the state they share and what they may ask for. It knows no pane."""
+"""The app as its panes see it: the state they share and the services they may call. It knows no pane."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 
 
 class Acting:
-    """Looks at each new state of the incident. Who takes it over before we first see it, takes nothing from us."""
+    """Follows the incident and detects when somebody takes it over. A takeover before our first look takes nothing from
+    us."""
 
     def __init__(self) -> None:
         self._who = ""
@@ -58,7 +59,7 @@ class Acting:
 
     @property
     def taken_by(self) -> str:
-        """Who took it over; empty while we may act, as when who took it over is gone."""
+        """Who took the incident over; empty while we may act, which includes that the other's process has ended."""
         pid, started = self._process
         if not pid:
             return self._who
@@ -67,7 +68,7 @@ class Acting:
         return "" if start_of(pid) != started else self._who
 
     def look(self, view: IncidentView) -> Message | None:
-        """What is to be told now that it is so."""
+        """The message to show for this new state, if any."""
         incident = view.incident
         seen = self._seen if incident is not None and incident.id == self._incident else len(view.entries)
         if incident is None or incident.id != self._incident:
@@ -162,27 +163,28 @@ class Console(App[None], inherit_bindings=False):
         self._last_words = ""
 
     def get_default_screen(self) -> BackgroundScreen[None]:
-        """The screen of panes, which dialogs stand over."""
+        """The screen of the panes, below every dialog."""
         return BackgroundScreen(id="_default")
 
     @property
     def clock(self) -> datetime:
-        """The time of what is shown (aware UTC), which every age beside the header's clock is told at."""
+        """The time of the shown data (aware UTC), from which all ages except the header's clock are computed."""
         return self.rewound or (self.shown.at if self.shown is not None else datetime.now(UTC))
 
     @property
     def tabs_fit(self) -> bool:
-        """Whether the screen is high enough for the line of tabs."""
+        """Whether the screen is high enough for the tab line."""
         return self.size.height >= TABS_FROM
 
     @property
     def room(self) -> Size:
-        """What the frame leaves to a pane. Known before the first layout, so that the first paint is whole."""
+        """The size that the frame leaves to a pane. Known before the first layout, so that the first paint is
+        complete."""
         frame_rows = 3 if self.tabs_fit else 2
         return Size(self.size.width, max(0, self.size.height - frame_rows))
 
     def on_terminal_supports_synchronized_output(self) -> None:
-        """The terminal's answer to the question that was asked at the start: how long it took tells the link."""
+        """Handles the terminal's answer to the query sent at the start; its delay shows how fast the link is."""
         if time.monotonic() - self._started_s > SLOW_ANSWER_S and not self.slow_link:
             self.slow_link = True
             self.tell(tr("the terminal responds slowly: drawing less, as with --slow-link"))
@@ -190,7 +192,7 @@ class Console(App[None], inherit_bindings=False):
     # ---- what panes ask of the app -------------------------------------------------------------------------------
 
     def tell(self, what: LilFoxError | Message | str) -> None:
-        """Says something in the footer for a while: an error with its hint, or a note."""
+        """Shows a message in the footer for a while: an error with its hint, or a note."""
         role = "accent"
         text = str(what)
         if isinstance(what, LilFoxError):
@@ -207,8 +209,8 @@ class Console(App[None], inherit_bindings=False):
         self.repaint_frame()
 
     def ask_line(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
-        """One line of input in the footer's place; ``take`` gets it as it is typed, and ``""`` when it is left; unless
-        ``live`` only the line that was entered."""
+        """Reads one line of input in place of the footer. ``take`` gets each change as it is typed, and ``""`` on
+        cancel; unless ``live``, it gets only the entered line."""
         self.query_one("#footer", Lines).display = False
         self.query_one(CommandLine).ask(prompt, text, take, live=live)
 
@@ -238,16 +240,16 @@ class Console(App[None], inherit_bindings=False):
         return False
 
     async def confirm(self, title: str, rows: Sequence[Row], word: str) -> bool:
-        """Whether ``word`` was typed under what ``rows`` say."""
+        """Asks for confirmation below ``rows``; whether ``word`` was typed."""
         return await self.push_screen_wait(ConfirmDialog(title, rows, word))
 
     def copy_text(self, text: str) -> None:
-        """Puts ``text``, cleaned, on the user's clipboard through the terminal (OSC 52)."""
+        """Copies ``text``, cleaned, to the user's clipboard through the terminal (OSC 52)."""
         self.copy_to_clipboard("\n".join(map(clean, text.split("\n"))))
         self.tell(_("copied"))
 
     def run_shell(self, view: HostView) -> None:
-        """Steps aside for a shell on the host, and comes back when it ends."""
+        """Suspends the app for a shell on the host, and resumes when it exits."""
         try:
             argv = self.monitor.shell_argv(view.name)
         except LilFoxError as error:
@@ -256,8 +258,8 @@ class Console(App[None], inherit_bindings=False):
             self.step_aside_for(argv)
 
     def step_aside_for(self, argv: Sequence[str]) -> int | None:
-        """Steps aside for a program in this terminal, and comes back with its exit status; None where it could not be
-        started, which is told."""
+        """Suspends the app for a program in this terminal and returns its exit status; None, with a message, if it
+        could not be started."""
         status: int | None = None
         failed: OSError | None = None
         with self.suspend():  # it does not come back from an error
@@ -273,7 +275,7 @@ class Console(App[None], inherit_bindings=False):
     # ---- theme, errors -------------------------------------------------------------------------------------------
 
     def use_theme(self, theme: Theme) -> None:
-        """Shows everything in another theme."""
+        """Switches everything to another theme."""
         self.palette = Palette(theme, ascii_only=self.glyphs.ascii_only)
         self.register_theme(_for_textual(theme))
         self.ansi_color = theme.ansi
@@ -282,37 +284,38 @@ class Console(App[None], inherit_bindings=False):
             lines.refresh()
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        """Sends an update to the terminal: of a line only the cells that changed."""
+        """Sends an update to the terminal: only the changed cells of a line."""
         if isinstance(renderable, ChopsUpdate):
             renderable = cast("RenderableType", ChangedCells(renderable))
         super()._display(screen, renderable)
 
     def _fatal_error(self) -> None:
-        """Ends the app: two lines on the screen, the traceback without locals in the log (Textual's shows locals)."""
+        """Ends the app after an error: two lines on the screen, and in the log the traceback without locals (Textual's
+        shows locals)."""
         self._return_code = 1
         if not self._last_words:  # what follows from the first error tells nothing more
             self._last_words = last_words(_root(self._exception))
         self._close_messages_no_wait()
 
     def panic(self, *_renderables: object) -> None:
-        """Textual's other way to end on an error, with a traceback of its own making."""
+        """Textual's other exit on an error, which would print its own traceback."""
         self._fatal_error()
 
     def _print_error_renderables(self) -> None:
-        """Writes the last words once the terminal is as it was, as they are: Textual would read markup in them."""
+        """Prints the final messages verbatim once the terminal is restored: Textual would parse markup in them."""
         if self._last_words and sys.__stderr__ is not None:
             sys.__stderr__.write(self._last_words)
 
 
 def _root(error: BaseException | None) -> BaseException:
-    """The error itself, where Textual has wrapped it or knows of none."""
+    """The original error, where Textual has wrapped it or has none."""
     if isinstance(error, WorkerFailed):
         return error.error
     return error or RuntimeError("Textual ended without telling why")
 
 
 def _for_textual(theme: Theme) -> TextualTheme:
-    """``theme`` for the few ready-made widgets."""
+    """``theme`` as Textual's own theme, for the few built-in widgets."""
     colour = {role: f"ansi_{name}" if theme.ansi else name for role, name in theme.colours.items()}
     return TextualTheme(
         name=f"lilfox-{theme.name}",

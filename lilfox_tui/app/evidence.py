@@ -1,4 +1,4 @@
-"""What a pane hands on: the alert that led to a runbook, and its selection as evidence of an incident."""
+"""What a pane passes on: the alert that led to a runbook, and its selection as evidence for an incident."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class Selected(NamedTuple):
-    """Something that was selected, as ``incident.incidents.keep_evidence`` takes it: the file's name, its bytes, and
-    what it shows, in a line of the timeline."""
+    """Something selected, as ``incident.incidents.keep_evidence`` takes it: a file name, its bytes, and a one-line
+    description for the timeline."""
 
     name: str
     data: bytes
@@ -26,15 +26,15 @@ class Selected(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Something that is selected. ``title`` is what an incident would be called that is opened for it; ``read`` gives
-    it as it is when it is called, and raises LilFoxError where it cannot be read."""
+    """A selection. ``title`` would be the title of an incident opened for it; ``read`` returns its current content, and
+    raises LilFoxError if it cannot be read."""
 
     title: str
     read: Callable[[], Awaitable[Selected]]
 
 
 def text_of_rows(rows: Iterable[Row]) -> str:
-    """Rows of a screen as lines of plain text, without anything that a terminal would obey."""
+    """Screen rows as lines of plain text, without terminal control sequences."""
     return "".join(clean("".join(piece.text for piece in row)).rstrip() + "\n" for row in rows)
 
 
@@ -45,7 +45,7 @@ _SEVERITIES = {3: "SEV-2", 2: "SEV-3", 1: "SEV-3", 0: "SEV-4"}
 
 
 class Cause(Struct, frozen=True):
-    """An alert."""
+    """The alert that led to a runbook or an incident."""
 
     alert: str
     labels: Mapping[str, str]
@@ -55,7 +55,7 @@ class Cause(Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """What an incident that it opens is called."""
+        """The title of an incident opened for it."""
         subject = next(
             (self.labels[name] for name in ("service", "job", "host", "instance") if name in self.labels), ""
         )
@@ -63,13 +63,13 @@ class Cause(Struct, frozen=True):
 
 
 def cause_of(alert: Alert) -> Cause:
-    """What is kept of an alert."""
+    """The cause to keep of an alert."""
     labels = {name: value for name, value in alert.labels if name != "alertname"}
     return Cause(alert.name, labels, _SEVERITIES[alert.urgency], dict(alert.annotations).get("runbook_url", ""))
 
 
 def firing_alerts(overview: Overview | None) -> tuple[Alert, ...]:
-    """Those that fire, the worst first."""
+    """The firing alerts, worst first."""
     if overview is None or not isinstance(overview.alerts, Ready):
         return ()
     found = [each for each in overview.alerts.value.alerts if each.is_firing]
@@ -77,5 +77,5 @@ def firing_alerts(overview: Overview | None) -> tuple[Alert, ...]:
 
 
 def firing_names(overview: Overview | None) -> tuple[str, ...]:
-    """The names of those, each once."""
+    """The names of the firing alerts, without duplicates."""
     return tuple(dict.fromkeys(each.name for each in firing_alerts(overview)))

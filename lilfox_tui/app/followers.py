@@ -1,4 +1,4 @@
-"""What the app follows: the overview on the screen, and the jobs and runs under way."""
+"""What the app follows: the shown overview, and the jobs and runs in progress."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RUN = "runbook"
 
 
 class RunFollower:
-    """Follows jobs and runs beside the keys."""
+    """Follows jobs and runs in the background."""
 
     def __init__(self, app: Console, navigation: Navigation) -> None:
         self._app, self._navigation = app, navigation
@@ -39,7 +39,7 @@ class RunFollower:
         """Whether it was looked where the console opens."""
 
     async def follow_jobs(self) -> None:
-        """Tells in the frame what runs; the feed has the newest, however long drawing rests."""
+        """Shows the running jobs in the frame; the feed has the newest state, however long drawing pauses."""
         async with aclosing(self._app.monitor.backups.feed.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready) and not self._app._exit:
@@ -51,7 +51,7 @@ class RunFollower:
                     await asyncio.sleep(SLOW_JOBS_S if self._app.slow_link else JOBS_S)
 
     async def follow_incident(self) -> None:
-        """Tells, whichever pane is open, that somebody took the incident over."""
+        """Reports in any pane that somebody has taken the incident over."""
         async with aclosing(self._app.monitor.incidents.feed.watch()) as states:
             async for state in states:
                 if isinstance(state, Ready) and (said := self._app.acting.look(state.value)) is not None:
@@ -59,7 +59,7 @@ class RunFollower:
                     self._run_changed()
 
     def attach(self, job: str) -> RunLog:
-        """The run of a runbook as its job tells it, followed from its first event on."""
+        """The log of a runbook run, which follows its job from the first event on."""
         runs = self._app.runs
         if job not in runs:
             from lilfox_tui.app.run_log import RunLog
@@ -90,8 +90,8 @@ class RunFollower:
     # ---- where the console opens ---------------------------------------------------------------------------------
 
     def _land(self, backups: Backups) -> None:
-        """Opens on the progress of a restore of ours that runs, or on a run of a runbook that is left of the incident,
-        unless somebody has begun to do something else."""
+        """Opens on the progress of our running restore, or on an unfinished runbook run of the incident, unless the
+        user has begun to do something else."""
         if self.landed or backups.jobs is None:
             return
         self.landed = True
@@ -105,7 +105,7 @@ class RunFollower:
             self._navigation.open(place)
 
     async def _land_on_run(self, runs: Sequence[Job]) -> None:
-        """Offers to go on with the newest run that is not at its end, or whose job was killed, in an open incident."""
+        """Offers to continue the newest run of an open incident that has not finished or whose job was killed."""
         from lilfox_tui.app.panes.runbook.state import left_over
         from lilfox_tui.incident.incidents import current_folder
 
@@ -129,13 +129,14 @@ class RunFollower:
 
 
 class NewlyFiring:
-    """Remembers what fired before; what fires at the first look is not new: whoever opens the screen sees it."""
+    """Remembers which alerts were firing; those at the first look are not new, as whoever opens the screen sees
+    them."""
 
     def __init__(self) -> None:
         self._known: set[object] | None = None
 
     def take(self, alerts: Alerts) -> tuple[Alert, ...]:
-        """Those that are new, and that nobody has acknowledged and nothing silences."""
+        """The newly firing alerts that are neither acknowledged nor silenced."""
         firing = [alert for alert in alerts.alerts if alert.fired_at is not None and alert.resolved_at is None]
         known, self._known = self._known, {(alert.labels, alert.fired_at) for alert in firing}
         if known is None:
@@ -152,14 +153,14 @@ SLOW_REFRESH_S = 4.9
 
 
 class OverviewFeed:
-    """Takes each overview of the monitor, and decides whether it is shown. What gets worse always is."""
+    """Takes each overview of the monitor and decides whether to show it. A change for the worse is always shown."""
 
     def __init__(self) -> None:
         self.newest: Overview | None = None
         self._newly_firing = NewlyFiring()
 
     def firing(self, overview: Overview) -> str:
-        """The names of the alerts that have begun to fire since the last overview; empty where none has."""
+        """The names of the alerts that began to fire since the last overview; empty if none did."""
         alerts = overview.alerts.value if isinstance(overview.alerts, Ready) else None
         new = () if alerts is None else self._newly_firing.take(alerts)
         return str(listed(sorted({alert.name for alert in new}))) if new else ""
@@ -167,7 +168,7 @@ class OverviewFeed:
     def is_shown(
         self, overview: Overview, shown: Overview | None, *, paused: bool, rewound: bool, slow_link: bool
     ) -> bool:
-        """Takes ``overview`` as the newest; whether it is drawn now, where ``shown`` is on the screen."""
+        """Takes ``overview`` as the newest one; returns whether to draw it now, while ``shown`` is on the screen."""
         self.newest = overview
         if rewound or shown is None:
             return not rewound

@@ -29,7 +29,7 @@ NARROW = 60
 
 
 class HeaderState(Struct, frozen=True):
-    """What the header tells beside the counts."""
+    """What the header shows besides the counts."""
 
     name: str
     now: datetime
@@ -78,8 +78,7 @@ def header(overview: Overview | None, state: HeaderState, width: int, glyphs: Gl
 
 
 def _alerts(overview: Overview, width: int, glyphs: Glyphs) -> list[Piece]:
-    """How many alerts fire and are pending, silenced ones not among them; nothing where all is well or nothing is
-    known of them."""
+    """The numbers of firing and pending alerts, without silenced ones; nothing if all is well or nothing is known."""
     if isinstance(overview.alerts, Unavailable):
         return [Piece(f"   {glyphs.alert} " + (_("alerts unknown") if width >= NARROW else "?"), "degraded")]
     if not isinstance(overview.alerts, Ready):
@@ -101,7 +100,7 @@ Marks = Mapping[int, Row]
 
 
 def worst_plan(overview: Overview | None, glyphs: Glyphs) -> Row:
-    """The sign of the worst backup plan where one is not good: the header counts them with all else."""
+    """The sign of the worst backup plan if one is degraded or failing; the header counts plans with everything else."""
     backups = None if overview is None else overview.backups
     for level, role in ((Level.FAILING, "failing"), (Level.DEGRADED, "degraded")):
         if backups is not None and backups.count(level):
@@ -110,8 +109,7 @@ def worst_plan(overview: Overview | None, glyphs: Glyphs) -> Row:
 
 
 def tabs(names: Sequence[str], marks: Marks, current: int, status: Row, width: int) -> Row:
-    """The panes that exist, of the others only their numbers where there is not room for names; and what the current
-    one says of itself."""
+    """The panes, all but the current one by number only if the names do not fit, and the status of the current one."""
     left = _titles(names, marks, current)
     if _width(left) >= width:
         left = _titles([name if index == current else "" for index, name in enumerate(names)], marks, current)
@@ -127,7 +125,8 @@ def _titles(names: Sequence[str], marks: Marks, current: int) -> list[Piece]:
 
 
 def fitting(names: Sequence[str], marks: Marks, told: Sequence[Row], status: Row, width: int) -> Row:
-    """``status`` behind the first row of ``told`` (each is shorter than the one before) with which all titles fit."""
+    """``status`` after the first row of ``told`` (each is shorter than the one before) that leaves room for all
+    titles."""
     titles = _width(_titles(names, marks, 0))
     for row in told:
         if titles + _width([*row, *status]) + 2 <= width:
@@ -136,7 +135,7 @@ def fitting(names: Sequence[str], marks: Marks, told: Sequence[Row], status: Row
 
 
 def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
-    """What runs, and how far it is; jobs of which nobody knows how they ended."""
+    """The running jobs with their progress, and the jobs whose result is unknown."""
     if backups is None:
         return ()
     pieces = []
@@ -157,8 +156,7 @@ def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
 
 
 def footer(actions: Sequence[tuple[Action, bool]], width: int, note: str, note_role: str) -> Row:
-    """The keys that can be pressed now, as many as fit, and the one that tells of all others in any case; a ``note``
-    takes their place for a while."""
+    """As many of the enabled keys as fit, always with the help key; a ``note`` replaces them for a while."""
     if note:
         return (Piece(" " + note, note_role),)
     possible = [each for each, can in actions if can]
@@ -180,7 +178,7 @@ def _cells_of_key(each: Action) -> int:
 
 
 def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
-    """``left`` and ``right`` at the two edges; the right one stays whole when they do not both fit."""
+    """``left`` and ``right`` at the two edges; ``right`` stays whole when they do not both fit."""
     space = width - _width([*left, *right])
     while space < 1 and len(left) > 1:
         space += cell_width(left.pop().text)
@@ -194,7 +192,8 @@ def _width(pieces: Sequence[Piece]) -> int:
 def incident_pieces(
     view: IncidentView | None, runs: Iterable[RunLog], now: datetime, glyphs: Glyphs, *, seconds: bool
 ) -> list[Row]:
-    """``INC-7 SEV-2 00:12:31  step 3/6``, and the same in ever fewer words; empty rows where there is neither."""
+    """``INC-7 SEV-2 00:12:31  step 3/6``, then shorter and shorter forms of it; empty rows if there is neither an
+    incident nor a run."""
     incident = None if view is None else view.incident
     step = _step(runs, glyphs)
     if incident is None:
@@ -206,7 +205,7 @@ def incident_pieces(
 
 
 def _step(runs: Iterable[RunLog], glyphs: Glyphs) -> Row:
-    """Where the run is that began last."""
+    """The current step of the run that began last."""
     going = [run for run in runs if run.ended is None and run.state is not None]
     if not going:
         return ()
@@ -263,7 +262,7 @@ class FramePainter:
         screen.query_one("#footer", Lines).show([footer(can, width, *app.note)])
 
     def _incident_shown(self) -> IncidentView | None:
-        """The open incident; on a rewound screen nothing of one that was not open yet."""
+        """The open incident; on a rewound screen none that was opened later."""
         view = self._app.monitor.incidents.feed.value
         incident = None if view is None else view.incident
         rewound = self._app.rewound

@@ -1,4 +1,4 @@
-"""The panes: which is shown, what can be done in it, and the ways from one to another."""
+"""The panes: which one is shown, its actions, and the ways from one to another."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Tab(Struct, frozen=True):
     own: tuple[str, ...]
 
     def load(self) -> type[Pane]:
-        """The class of the pane, imported now."""
+        """Imports and returns the pane's class."""
         pane: type[Pane] = getattr(importlib.import_module(f"lilfox_tui.app.panes.{self.module}.pane"), self.name)
         return pane
 
@@ -63,7 +63,7 @@ TABS = (
 
 
 class Navigation:
-    """A pane is made, hidden, when it is first asked for. ``first``: the one that is shown at the start."""
+    """Creates panes, hidden, on first use. ``first`` is the pane shown at the start."""
 
     def __init__(self, app: Console, first: int) -> None:
         self._app = app
@@ -87,7 +87,7 @@ class Navigation:
         return cast("MetricsPane", self.at(METRICS))
 
     def at(self, place: int) -> Pane:
-        """The pane of that place in TABS."""
+        """The pane at that index in TABS."""
         if place not in self.panes:
             pane = self.panes[place] = TABS[place].load()(self._app)
             pane.display = False
@@ -95,7 +95,7 @@ class Navigation:
         return self.panes[place]
 
     def open(self, place: int) -> None:
-        """Shows the pane of that place in TABS."""
+        """Shows the pane at that index in TABS."""
         if place == self.current:
             return
         self.pane.display = False
@@ -108,14 +108,14 @@ class Navigation:
         self._app.repaint_frame()
 
     def bind(self) -> None:
-        """Collects the actions of the pane that is shown and binds their keys. Raises ConfigError where the config's
-        keys cannot be used."""
+        """Collects the actions of the shown pane and binds their keys. Raises ConfigError if the config's keys cannot
+        be used."""
         own = (*self.pane.actions(), *(each for group in self.groups for each in bound_actions(group)))
         elsewhere = [each for tab in TABS for each in tab.own]
         self.actions = rebound(own, self._app.config.keys, elsewhere)
 
     def bind_keys(self) -> None:
-        """Binds what is not bound yet: Textual keeps all that a key was ever bound to, and looks through it."""
+        """Binds only keys that are not bound yet: Textual keeps every binding a key ever had and searches them all."""
         keys = {key for each in self.actions for key in each.keys}
         for key in keys - self._app._bindings.key_to_bindings.keys():
             self._app.bind(key, f"press('{key}')", show=False)
@@ -138,5 +138,5 @@ class Navigation:
         self.pane.look_at(kind, name, at)
 
     def selected_logs(self) -> Selection | None:
-        """What is selected in the Logs pane, where it was opened."""
+        """The selection in the Logs pane, if that was opened."""
         return self.panes[LOGS].evidence() if LOGS in self.panes else None

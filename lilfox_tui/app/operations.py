@@ -50,15 +50,15 @@ _LABEL = 10
 
 
 class Chosen(Struct, frozen=True):
-    """What is to be confirmed, and the job that makes it."""
+    """What to confirm, and the job that does it."""
 
     operation: Operation
     request: JobRequest
 
 
 class Act(Struct, frozen=True):
-    """Something that can be done, or with ``why_not`` cannot. ``choose`` asks what is open yet (which process, for how
-    long); None: somebody has left it. It raises LilFoxError."""
+    """An operation on offer, disabled if ``why_not`` is set. ``choose`` asks for what is missing (which process, for
+    how long), returns None on cancel, and raises LilFoxError."""
 
     id: str
     title: str
@@ -68,7 +68,7 @@ class Act(Struct, frozen=True):
 
 
 def why_unchanged(app: Console, name: str) -> Message | None:
-    """Why nothing is changed on a host of that name."""
+    """Why no change is made on the host of that name."""
     if app.rewound is not None:
         return tr("you are viewing the past; ` returns to now")
     if app.config.read_only:
@@ -78,33 +78,33 @@ def why_unchanged(app: Console, name: str) -> Message | None:
 
 
 def name_for_jobs(app: Console, name: str) -> str:
-    """How a job finds a host that is watched here."""
+    """The name under which a job finds a host that is watched here."""
     return name if name in app.config.hosts else HERE
 
 
 def host_config(app: Console, name: str) -> HostConfig:
-    """Of a host that is watched here."""
+    """The config of a host that is watched here."""
     return app.config.hosts.get(name) or HostConfig(local=True)
 
 
 def made_by_job(app: Console, operation: Operation) -> Chosen:
-    """An operation on a host."""
+    """An operation on a host with its job request."""
     return Chosen(operation, request_of_operation(operation, app.monitor.backups.config_path))
 
 
 async def one_of(app: Console, title: str, choices: Sequence[Choice]) -> str | None:
-    """The id of what somebody chooses."""
+    """The id that the user chooses."""
     return await app.push_screen_wait(Chooser(title, choices, wide=True))
 
 
 def choice_of(id_: str, name: str, note: str, *, width: int, why_not: Message | None = None) -> Choice:
-    """A line of a list: a name in a column, and what is said of it."""
+    """A line of a list: a name in a column, then its description."""
     row = (Piece(fit(name, width) + "  ", "strong"), Piece(str(why_not or note), "muted"))
     return Choice(id_, row, f"{name} {note}", why_not is None)
 
 
 async def carry_out(app: Console, act: Act) -> None:
-    """Asks, shows, begins the job, and shows how it goes. Raises LilFoxError."""
+    """Asks, shows what will run, starts the job and shows its progress. Raises LilFoxError."""
     chosen = await act.choose(app)
     if chosen is None or not await _confirmed(app, chosen.operation):
         return
@@ -124,7 +124,7 @@ async def _confirmed(app: Console, operation: Operation) -> bool:
 
 
 def shown_rows(operation: Operation) -> list[Row]:
-    """On which host, what exactly runs, and what it changes."""
+    """The host, the exact commands, and what they change."""
     where = _("via") if operation.statement else _("host")
     rows: list[Row] = [(_label(where), Piece(operation.host, "accent"))]
     for place, line in enumerate(operation.shown):
@@ -166,7 +166,7 @@ def ban_acts(app: Console, texts: Iterable[str], first: str | None) -> list[Act]
 
 
 def unban_act(name: str, why: Message | None) -> Act:
-    """What lists the bans of a host, to lift one."""
+    """The operation that lists the bans of a host and lifts one."""
     return Act("unban", _("lift a ban on {host}", host=name), _("banned addresses"),
                partial(_unban, name=name), why)  # fmt: skip
 
@@ -210,7 +210,8 @@ _VERBS: tuple[Verb, ...] = ("restart", "start", "stop")
 
 
 def host_acts(app: Console, view: HostView) -> list[Act]:
-    """On its failed units and those of ``recovery:``, on any other one, on its processes, and on its bans."""
+    """The operations on a host: on its failed units and those of ``recovery:``, on any other unit, on its processes,
+    and on its bans."""
     why = _why_not(app, view)
     own = [each.unit for each in app.config.recovery.values() if each.host == view.name]
     failed = () if view.summary is None else view.summary.failed_units or ()
@@ -225,7 +226,7 @@ def host_acts(app: Console, view: HostView) -> list[Act]:
 
 
 def service_acts(app: Console, view: ServiceView) -> list[Act]:
-    """On the units that the configuration names for it."""
+    """The operations on the units that the configuration names for the service."""
     own = [each for each in app.config.recovery.values() if each.service == view.name]
     return [_unit_act(verb, each.host, each.unit, why_unchanged(app, each.host)) for verb in _VERBS for each in own]
 
@@ -300,7 +301,7 @@ def _signals(app: Console, name: str, process: ProcessUsage) -> Iterator[tuple[s
 
 
 def _told(process: ProcessUsage) -> str:
-    """Whose it is, since when, and what it takes."""
+    """The owner of a process, its start time and its resource usage."""
     cpu = "" if process.cpu_percent is None else f"{process.cpu_percent:.0f}% "
     since = "" if process.started_at is None else _("since {time}", time=f"{process.started_at:%m-%d %H:%M:%S}")
     return f"{clean(process.user)}  {cpu}{human_bytes(process.resident_bytes)}  {since}".rstrip()
@@ -313,7 +314,7 @@ _SELECTION_NAME = 30
 
 
 def backend_acts(app: Console, view: BackendView) -> list[Act]:
-    """On its sessions, where it is of a kind that has some."""
+    """The operations on a backend's sessions, if its kind has them."""
     if view.config.kind != "postgresql":
         return []
     why = why_unchanged(app, view.config.host or HERE)
@@ -363,7 +364,7 @@ def _who(session: ClientSession) -> str:
 
 
 def _selection_told(session: ClientSession) -> str:
-    """What it does, for how long, whom it blocks, and its statement on one line."""
+    """What a session does, for how long, whom it blocks, and its statement on one line."""
     blocks = ngettext("blocks {count}", "blocks {count}", session.blocks) if session.blocks else ""
     state = clean(session.state or "-")
     statement = clean(" ".join((session.statement or "").split()))
@@ -371,7 +372,7 @@ def _selection_told(session: ClientSession) -> str:
 
 
 def view_acts(app: Console, view: View | None) -> list[Act]:
-    """Those on a host, a service or a backend."""
+    """The operations on a host, a service or a backend."""
     if view is None:
         return []
     if isinstance(view, HostView):

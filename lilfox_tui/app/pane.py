@@ -1,4 +1,4 @@
-"""The base of every pane: what the frame asks of it, and what happens when something in it goes wrong."""
+"""The base of every pane: what the frame asks of it, and how errors in it are handled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ StateT = TypeVar("StateT")
 
 
 class PaneContext(Generic[StateT]):
-    """What the parts of a pane work on: the app, the pane's state, its drawing, and work beside the keys."""
+    """What the parts of a pane work with: the app, the pane's state, drawing, and background work."""
 
     def __init__(self, pane: Pane, state: StateT) -> None:
         self.state = state
@@ -38,26 +38,26 @@ class PaneContext(Generic[StateT]):
         return self._pane.lilfox
 
     def repaint(self) -> None:
-        """Draws the pane anew."""
+        """Redraws the pane."""
         self._pane.repaint()
 
     def repaint_all(self) -> None:
-        """Draws the pane and the frame around it anew."""
+        """Redraws the pane and the frame around it."""
         self._pane.repaint()
         self._pane.lilfox.repaint_frame()
 
     @property
     def is_on_top(self) -> bool:
-        """Whether the pane is shown, and no dialog stands over it."""
+        """Whether the pane is shown and no dialog is above it."""
         return self._pane.display and len(self.app.screen_stack) == 1
 
     @property
     def is_displayed(self) -> bool:
-        """Whether the pane is the one that is shown."""
+        """Whether this is the shown pane."""
         return bool(self._pane.display)
 
     def paint_now(self) -> None:
-        """Sends what was drawn to the terminal at once."""
+        """Sends the drawing to the terminal at once."""
         self._pane.paint_now()
 
     def after(self, seconds: float, do: Callable[[], None]) -> None:
@@ -71,13 +71,13 @@ class PaneContext(Generic[StateT]):
         group: str,
         exclusive: bool = False,
     ) -> None:
-        """Runs ``work`` beside the keys; ``exclusive`` cancels what is left of the same group. An expected error is
-        told in the footer. A function is called when the work begins: what the next key may cancel before that must
-        be one, as Python warns of a coroutine that is never awaited."""
+        """Runs ``work`` in the background; ``exclusive`` cancels running work of the same group. Shows expected errors
+        in the footer. A function is called when the work begins: pass one where the next key may cancel the work first,
+        as Python warns of a coroutine that is never awaited."""
         self._pane.run_worker(work, group=group, exclusive=exclusive, exit_on_error=False)
 
     def cancel(self, *groups: str) -> None:
-        """Cancels what runs of those groups."""
+        """Cancels the running work of those groups."""
         for group in groups:
             self._pane.workers.cancel_group(self._pane, group)
 
@@ -100,29 +100,30 @@ class Pane(Vertical):
     """Of a page that is open, past the lower edge."""
 
     def look_below(self, lines: Lines) -> None:
-        """Has the frame drawn anew where more or fewer rows of ``lines`` are below than it says. After the layout."""
+        """Redraws the frame if the number of rows below the visible ones of ``lines`` has changed. Call after the
+        layout."""
         if lines.hidden_below != self.rows_below and not self.lilfox._exit:
             self.rows_below = lines.hidden_below
             self.lilfox.repaint_frame()
 
     def actions(self) -> tuple[Action, ...]:
-        """What can be done in it."""
+        """The actions of the pane."""
         return bound_actions(self, self.groups)
 
     def status(self) -> Row:
-        """What the line of tabs says about this pane."""
+        """What the tab line shows about this pane."""
         return ()
 
     def repaint(self) -> None:
-        """Draws everything anew from the state there is (theme, language, size or time has changed)."""
+        """Redraws everything from the current state (theme, language, size or time has changed)."""
 
     def paint_now(self) -> None:
-        """Sends what was drawn to the terminal; else it waits for the next of Textual's 60 turns a second."""
+        """Sends the drawing to the terminal at once; else it waits for the next of Textual's 60 updates a second."""
         self.screen._compositor.update_widgets(set(self.children))
         self.screen._compositor_refresh()
 
     def take(self, overview: Overview) -> None:
-        """Takes in the newest overview, whether it is shown or not."""
+        """Takes the newest overview, whether the pane is shown or not."""
 
     def show(self, overview: Overview) -> None:
         """Shows ``overview``."""
@@ -131,19 +132,19 @@ class Pane(Vertical):
         """Shows the pane as it was ``at`` (aware UTC), or now."""
 
     def look_at(self, kind: str, name: str, at: datetime | None) -> None:
-        """Shows what there is of a ``host`` or ``service``, at that time (aware UTC) or now."""
+        """Shows the data of a ``host`` or ``service``, at that time (aware UTC) or now."""
 
     def acts(self) -> Sequence[Act]:
-        """What can be done with what is selected, by a job."""
+        """The operations on the selection that a job can run."""
         return ()
 
     def evidence(self) -> Selection | None:
-        """What is selected, as evidence of an incident; None where nothing is."""
+        """The selection as evidence for an incident; None if nothing is selected."""
         return None
 
     @work(exclusive=True, group="act", exit_on_error=False)
     async def carry_out(self, act: Act) -> None:
-        """Asks what is open yet, shows what will run, and begins it."""
+        """Asks for what is missing, shows what will run, and starts it."""
         from lilfox_tui.app.operations import carry_out
 
         await carry_out(self.lilfox, act)
@@ -155,13 +156,13 @@ class Pane(Vertical):
         """Selects the run of a runbook whose job has that key: the next enter does what waits in it."""
 
     def clock_moved(self) -> None:
-        """The header's clock shows another time: ages are told at that."""
+        """Updates the ages shown after the header's clock has moved."""
 
     def runs_changed(self) -> None:
-        """More is known of a run of a runbook."""
+        """Takes news of a runbook run."""
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """An expected error is told; any other ends the app with a traceback (workers keep theirs to themselves)."""
+        """Shows an expected error; any other ends the app with a traceback (workers would keep it to themselves)."""
         if event.state is not WorkerState.ERROR:
             return
         error = event.worker.error

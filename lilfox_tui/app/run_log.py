@@ -1,4 +1,4 @@
-"""A run of a runbook as its job tells it, from its first event on. Imported where there is one."""
+"""A runbook run as reported by its job, from its first event on. Imported only when there is one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_KEPT = 8
 
 
 class RunLog:
-    """What is known of one run now."""
+    """The known state of one run."""
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
@@ -48,20 +48,20 @@ class RunLog:
 
     @property
     def state(self) -> RunState | None:
-        """The run; the same object while nothing changes."""
+        """The state of the run; the same object until something changes."""
         if self._state is None and self.reducer is not None:
             self._state = self.reducer.state()
         return self._state
 
     @property
     def actor(self) -> str:
-        """Who acts in it instead of us; empty where we may."""
+        """Who acts in the run instead of us; empty if we may act."""
         control = None if self.reducer is None else self.reducer.control
         return "" if self.ended is not None or control is None else control.other
 
     @property
     def turn(self) -> Turn | None:
-        """What runs now or is to be done next; None at the end."""
+        """The turn that runs now or comes next; None at the end."""
         if self.reducer is None or self.state is None:
             return None
         for result in self.reducer.running():
@@ -70,8 +70,8 @@ class RunLog:
         return self.state.waiting.turn
 
     async def follow(self, changed: Callable[[], None]) -> None:
-        """Takes what is there and what comes; ``changed`` is called after each list of events. Ends with the job.
-        Raises LilFoxError."""
+        """Replays and follows the job's events; ``changed`` is called after each batch. Ends with the job. Raises
+        LilFoxError."""
         self.folder = await asyncio.to_thread(find_folder, self.job_id)
         try:
             async with aclosing(follow_events(self.job_id)) as lists:
@@ -110,16 +110,16 @@ class RunLog:
         self.tell_change()
 
     async def next_change(self) -> None:
-        """Returns once more is known, or the watching has ended."""
+        """Waits for the next change, or for the end of following."""
         await self._came.wait()
 
     def tell_change(self) -> None:
-        """Wakes who waits for more."""
+        """Wakes the waiters for a change."""
         self._came.set()
         self._came = asyncio.Event()
 
     def kept(self, result: CommandResult) -> StoredOutput:
-        """What there is of a command's output now; read anew when there is more."""
+        """The output of a command so far; read again when there is more."""
         key = result.size_bytes, result.state
         known = self._kept.get(result.run)
         if known is None or known[0] != key:

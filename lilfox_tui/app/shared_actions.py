@@ -1,4 +1,4 @@
-"""Actions that panes share: those of every list, and the one that puts the selection into the open incident."""
+"""Actions shared by panes: those of every list, and adding the selection to the open incident."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ALL = 10**6
 
 
 class ListView(Protocol):
-    """A list, as its actions see it. Each ``why_not_…`` tells why that cannot be done now."""
+    """A list as its actions see it. Each ``why_not_…`` returns why its action is disabled."""
 
     @property
     def filter(self) -> str:
-        """What is filtered by; empty where nothing is."""
+        """The filter text; empty without a filter."""
 
     def move(self, step: int) -> None:
-        """Goes ``step`` rows down, or up, and no farther than to the last or the first one."""
+        """Moves ``step`` rows down or up, but not past the last or first one."""
 
     def move_page(self, direction: int) -> None:
         """Goes a page down (1) or up (-1)."""
@@ -35,28 +35,28 @@ class ListView(Protocol):
     def why_not_open(self) -> Message | None: ...
 
     def back(self) -> None:
-        """Goes one step back: out of what is open, then out of the filter."""
+        """Goes one step back: leaves the open page, then the filter."""
 
     def why_not_back(self) -> Message | None: ...
 
     def set_filter(self, text: str) -> None:
-        """Keeps, or marks, the rows that match ``text``; all for an empty one."""
+        """Shows only, or marks, the rows that match ``text``; all rows if it is empty."""
 
     def toggle_only_matching(self) -> None:
-        """Hides what does not match, or marks what does."""
+        """Switches between hiding what does not match and marking what does."""
 
     def select_match(self, direction: int) -> None:
-        """Selects the next row (1) that matches, or the one before (-1)."""
+        """Selects the next (1) or previous (-1) row that matches."""
 
     def copy_selected(self) -> None:
-        """Puts the selected row on the clipboard."""
+        """Copies the selected row to the clipboard."""
 
     def why_not_copy(self) -> Message | None: ...
 
 
 class ListActions(ActionGroup):
     """Moving, opening, filtering and copying. ``go_to_end`` goes to the last row (1) or the first (-1) of a list that
-    is longer than what is loaded of it."""
+    is longer than its loaded part."""
 
     def __init__(self, app: Console, view: ListView, go_to_end: Callable[[int], None] | None = None) -> None:
         self._app, self._view, self._go_to_end = app, view, go_to_end or self._move_to_end
@@ -145,7 +145,7 @@ _TITLE_SHOWN = 40
 
 
 class EvidenceActions(ActionGroup):
-    """Keeps what ``selection`` gives as evidence of the open incident, or of one that is opened for it."""
+    """Adds what ``selection`` returns as evidence to the open incident, or to one opened for it."""
 
     def __init__(self, context: PaneContext[Any], selection: Callable[[], Selection | None]) -> None:
         self._context, self._selection, self._app = context, selection, context.app

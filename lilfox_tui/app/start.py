@@ -1,4 +1,4 @@
-"""From the command line's words to a running screen, and its exit code."""
+"""Startup: from the command line to a running screen and its exit code."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _OF_DEMO = (
 
 
 def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None = None) -> LilFoxApp:
-    """The app over ``config``, as the command line's flags change it; primed with this machine's numbers, unless it
-    opens on files."""
+    """The app for ``config`` with the command line's flags applied; primed with this machine's numbers, unless it opens
+    on files."""
     slow = bool(arguments.slow_link or config.slow_link)
     refresh = arguments.refresh or config.refresh
     config = replace(config, refresh=Seconds(refresh), read_only=config.read_only or arguments.read_only)
@@ -67,7 +67,7 @@ def build_app(config: Config, arguments: argparse.Namespace, demo: Stack | None 
 
 
 def _files(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """The files whose logs are opened; a sub-command has none."""
+    """The log files to open; none for a sub-command."""
     return tuple(str(Path(path).absolute()) for path in getattr(arguments, "files", None) or ())
 
 
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
-    """Opens the app on the stand-in stack, which ends with it; returns the exit code."""
+    """Runs the app on the demo stack, which ends with it; returns the exit code."""
 
     async def on_the_stack() -> int:
         from lilfox_tui.demo.control_socket import SERVICES, parse_fault
@@ -123,7 +123,7 @@ def _import_for_demo() -> None:
 
 
 async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, str]], services: Collection[str]) -> None:
-    """Starts the demo's database once the screen is there, then makes ill what the command line names."""
+    """Starts the demo's database once the screen is up, then injects the faults named on the command line."""
     try:
         for name, kind in faults:
             if name in services:
@@ -139,8 +139,8 @@ async def _complete(app: LilFoxApp, stack: Stack, faults: Sequence[tuple[str, st
 
 @contextmanager
 def _state_in(folder: Path) -> Iterator[None]:
-    """What is kept between runs is kept there meanwhile, by this process and by the jobs that it starts; the log of
-    crashes is not: it is read when the folder is gone."""
+    """Moves the state directory of this process and its jobs to ``folder`` meanwhile, except the crash log, which is
+    read after the folder is gone."""
     before, own = os.environ.get("XDG_STATE_HOME"), state_path()
     os.environ["XDG_STATE_HOME"] = str(folder)
     try:
@@ -168,7 +168,8 @@ def _open(start: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 
 def _require_terminal() -> None:
-    """Keys come from stdin and the screen goes to stderr (Textual) in the size of stdout. Raises UsageError."""
+    """Requires a terminal: keys come from stdin, the screen goes to stderr (Textual) in the size of stdout. Raises
+    UsageError."""
     for name in ("stdin", "stdout", "stderr"):
         if not getattr(sys, name).isatty():
             raise UsageError(
@@ -178,7 +179,7 @@ def _require_terminal() -> None:
 
 
 def _load(arguments: argparse.Namespace) -> Config:
-    """The config; with no file named and none in the XDG folder nothing of YAML is imported."""
+    """The config. Imports nothing of YAML if no file is named and the XDG folder has none."""
     path = Path(arguments.config) if arguments.config else None
     if path is None and not config_file().exists():
         return Config()

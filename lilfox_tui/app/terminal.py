@@ -1,4 +1,4 @@
-"""Terminal manners: an end within two seconds when the terminal goes, and a terminal left as it was found.
+"""Terminal handling: exits within two seconds when the terminal goes away, and restores the terminal's modes.
 
 Textual's own input thread reads empty for ever once the terminal is gone with SIGHUP ignored, and dies by SIGHUP before
 any clean-up otherwise; so the hang-up is watched here, without reading a byte that belongs to Textual.
@@ -23,14 +23,14 @@ HANGUP_STATUS = 129
 
 
 class Departure:
-    """Calls ``leave`` once when a signal or a hang-up asks for the end, and ends the process if that takes too long."""
+    """Calls ``leave`` once on a signal or hang-up, and ends the process if leaving takes too long."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
         self._leave = leave
         self._leaving = threading.Event()
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Starts to watch. SIGHUP is watched also where it was ignored (nohup): the terminal is gone all the same."""
+        """Starts to watch, SIGHUP even if it was ignored (nohup): the terminal is gone all the same."""
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, self.now)
         if sys.stdin.isatty():
@@ -59,7 +59,7 @@ class Departure:
 
 
 class SavedTerminal:
-    """The terminal's modes at start, put back at the end whatever happened."""
+    """The terminal's modes at the start, restored at the end in any case."""
 
     def __init__(self) -> None:
         self._modes: list[int | list[bytes | int]] | None = None
@@ -69,7 +69,7 @@ class SavedTerminal:
             return
 
     def restore(self) -> None:
-        """Puts the modes back; says nothing where the terminal is gone."""
+        """Restores the modes; silent if the terminal is gone."""
         if self._modes is None:
             return
         try:

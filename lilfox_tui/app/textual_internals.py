@@ -1,4 +1,4 @@
-"""Everything private of Textual that the console relies on; pyproject.toml caps Textual for it.
+"""All private parts of Textual that the console relies on; pyproject.toml caps Textual because of it.
 
 Three things: a screen behind a dialog paints its changes alone, an update of a line sends only the cells that differ,
 and input that Textual cannot parse ends nothing."""
@@ -40,11 +40,11 @@ Result = TypeVar("Result")
 
 
 class BackgroundScreen(Screen[Result]):
-    """Gives what changed to the screen on top, which paints it."""
+    """A screen in the background that passes its changes to the top screen, which paints them."""
 
     def _on_timer_update(self) -> None:
-        """Textual forgets which widgets changed where the screen is to be painted itself, as if that were all of it: of
-        one with others behind it only what changed there is, and a dialog's own rows stayed unpainted."""
+        """Works around Textual, which forgets the changed widgets when it repaints the whole screen. With screens
+        behind, it paints only the changes there, and a dialog's own rows stayed unpainted."""
         laid_out = not (self._layout_required or self._scroll_required)  # else Textual itself asks the widgets first
         if self._repaint_required and laid_out and self.is_current and not self.app._batch_count:
             screen = self._compositor.size.region
@@ -72,7 +72,7 @@ _ATTRIBUTES = {"bold": "1", "dim": "2", "italic": "3", "underline": "4", "blink"
 
 
 class _Codes(NamedTuple):
-    """The parameters of SGR that a style stands for."""
+    """The SGR parameters of a style."""
 
     attributes: str
     ink: str
@@ -90,11 +90,11 @@ class Pen:
         self._held = _PLAIN
 
     def write(self, text: str, style: Style | None) -> str:
-        """``text`` with what the pen must be told before."""
+        """``text`` with the escape sequence for its style where needed."""
         return self._take(_codes(style or Style.null(), self._system)) + text
 
     def lift(self) -> str:
-        """What brings the terminal's own colours back."""
+        """The sequence that restores the terminal's default colours."""
         return self._take(_PLAIN)
 
     def _take(self, wanted: _Codes) -> str:
@@ -134,13 +134,14 @@ Span = tuple[int, int]
 
 
 class ChangedCells(CompositorUpdate):
-    """Textual's update of parts of lines, cut on the left too: it sends a line from its start to the last change."""
+    """Textual's update of parts of lines, cut on the left too: Textual sends a line from its start to the last
+    change."""
 
     def __init__(self, update: ChopsUpdate) -> None:
         self._update = update
 
     def render_segments(self, console: Console) -> str:
-        """The terminal's bytes for the spans that changed."""
+        """The terminal output for the changed spans."""
         parts: list[str] = []
         pen = Pen(console._color_system or ColorSystem.TRUECOLOR)
         for y, first, end in self._update.spans:
@@ -155,8 +156,8 @@ class ChangedCells(CompositorUpdate):
 
 
 def _whole(strip: Strip, first: int, end: int) -> Span:
-    """These cells and the other half of a wide character that they cut, as what changes behind a dialog does: half of
-    one is a blank on the screen."""
+    """The span, widened to the whole of a wide character that it cuts, as changes behind a dialog do: half of one is
+    drawn as a blank."""
     left, right, x = first, end, 0
     for segment in strip:
         after = x + cells_of(segment.text)
@@ -171,7 +172,7 @@ def _whole(strip: Strip, first: int, end: int) -> Span:
 
 
 def changed_spans(old: Row, new: Row, width: int) -> list[Span]:
-    """The cells, left to right, in which two lines of ``width`` cells differ; near ones as one."""
+    """The spans of cells, left to right, in which two lines of ``width`` cells differ; near ones are merged."""
     spans: list[Span] = []
     x = 0
     for index, (before, after) in enumerate(zip(old, new, strict=False)):
@@ -201,12 +202,12 @@ def _within(old: Piece, new: Piece, x: int, cells: int) -> Span:
 
 
 def _alike(one: str, other: str) -> int:
-    """How many characters two texts have in common at their start."""
+    """The length of the common prefix of two texts."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _end_of_change(old: Row, new: Row, x: int, width: int) -> int:
-    """Where two lines that are alike before ``x`` become alike again, if they end in the same cell."""
+    """The cell where two lines that are equal before ``x`` become equal again, if they end in the same cell."""
     before, after = (x + sum(cells_of(piece.text) for piece in row) for row in (old, new))
     end = max(before, after)
     if before == after:
@@ -229,7 +230,7 @@ def _merged(spans: list[Span], width: int) -> list[Span]:
 
 @lru_cache(maxsize=4096)
 def cells_of(text: str) -> int:
-    """How many cells ``text``, cleaned, takes."""
+    """The width of ``text``, cleaned, in cells."""
     return cell_width(clean(text))
 
 
@@ -245,11 +246,11 @@ MORE_TO_COME_S = 0.1
 
 
 class TerminalWords(XTermParser):
-    """Textual's parser, which counts the mouse in pixels only where the terminal says how many there are."""
+    """Textual's parser, but it counts the mouse in pixels only if the terminal reports its pixel size."""
 
     @property
     def unfinished(self) -> bool:
-        """Whether a sequence has begun that may go on; a lone ESC is the key once ``tick`` finds it late."""
+        """Whether a sequence has begun that may continue; a lone ESC counts as the key once ``tick`` times it out."""
         return self._timeout_time is not None
 
     def parse_mouse_code(self, code: str) -> Message | None:
@@ -260,7 +261,7 @@ class TerminalWords(XTermParser):
 
 
 class Ending(Event):
-    """The end of reading: set, it wakes the reader, which sleeps while nobody types."""
+    """The event that ends reading: setting it wakes the reader, which sleeps while nobody types."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -272,7 +273,7 @@ class Ending(Event):
 
 
 class Keyboard(LinuxDriver):
-    """Textual's driver with a reader that survives what terminals say, and is not woken ten times a second."""
+    """Textual's driver with a reader that survives any terminal output and does not wake ten times a second."""
 
     def __init__(
         self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
@@ -287,7 +288,7 @@ class Keyboard(LinuxDriver):
             self._app.call_later(self._app._handle_exception, error)
 
     def run_input_thread(self) -> None:
-        """Reads until the end has come; bytes that are no UTF-8 become U+FFFD, a key without meaning."""
+        """Reads until the end event; invalid UTF-8 becomes U+FFFD, a key without meaning."""
         words = TerminalWords(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as terminal:
@@ -310,7 +311,8 @@ class Keyboard(LinuxDriver):
             self.process_message(message)
 
     def process_message(self, message: Message) -> None:
-        """Passes ``message`` on, unless it is a size of nothing: there is nothing to draw in until the next one."""
+        """Passes ``message`` on, unless it is a resize to an empty size, in which nothing can be drawn until the next
+        one."""
         if isinstance(message, Resize) and not message.size:
             return
         super().process_message(message)

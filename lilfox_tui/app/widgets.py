@@ -51,7 +51,7 @@ class RowsOnDemand(Sequence[Row]):
 
 
 def more_below(count: int) -> str:
-    """What is said of so many rows past the lower edge; nothing of none."""
+    """The text about that many rows past the lower edge; empty for none."""
     return _("{count} more below", count=count) if count > 0 else ""
 
 
@@ -62,7 +62,7 @@ class Painted(Protocol):
 
 
 class Lines(Widget, can_focus=False):
-    """Rows on one ground. The first ``sticky`` rows stay; the others scroll below them."""
+    """Rows on one background. The first ``sticky`` rows stay; the others scroll below them."""
 
     class Clicked(Message):
         """Row ``index`` was clicked, that many ``times`` in quick succession."""
@@ -74,7 +74,7 @@ class Lines(Widget, can_focus=False):
             self.times = times
 
     class Wheel(Message):
-        """The wheel asks for ``delta`` rows."""
+        """The wheel scrolled by ``delta`` rows."""
 
         def __init__(self, lines: Lines, delta: int) -> None:
             super().__init__()
@@ -98,8 +98,8 @@ class Lines(Widget, can_focus=False):
         top: int | None = None,
         sticky: int | None = None,
     ) -> None:
-        """Makes ``rows`` what is shown, ``selected`` the highlighted one, in sight when ``follow``. ``top`` is the
-        first of the scrolling rows, where rows came or went above them; ``sticky`` are from now on those that stay."""
+        """Shows ``rows`` with ``selected`` highlighted, and scrolls to it if ``follow``. ``top`` is the first scrolling
+        row, for when rows were added or removed above it; ``sticky`` is the new number of rows that stay."""
         before = [self._line(y) for y in range(self.size.height)]
         self.rows = rows
         self.sticky = self.sticky if sticky is None else sticky
@@ -117,12 +117,12 @@ class Lines(Widget, can_focus=False):
 
     @property
     def room(self) -> int:
-        """How many scrolling rows fit."""
+        """The number of scrolling rows that fit."""
         return max(0, self.size.height - self.sticky)
 
     @property
     def hidden_below(self) -> int:
-        """How many rows are past the lower edge; none before the first layout."""
+        """The number of rows past the lower edge; 0 before the first layout."""
         return max(0, len(self.rows) - self.sticky - self.top - self.room) if self.size.height else 0
 
     def _following(self, selected: int | None) -> int:
@@ -188,8 +188,8 @@ _EDITS = ("delete_", "cursor_", "home", "end")
 
 
 class TextField(Input):
-    """An Input that draws its value as text that no terminal acts on; ``value`` itself stays as it is. ``leaves`` are
-    keys that do not edit: they are the dialog's."""
+    """An Input that draws its value without terminal control sequences; ``value`` itself is unchanged. ``leaves`` are
+    keys that do not edit but belong to the dialog."""
 
     def __init__(
         self, value: str = "", *, id: str, placeholder: str = "", select_on_focus: bool = True,  # noqa: A002  # as Input
@@ -205,8 +205,8 @@ class TextField(Input):
         return shown
 
     async def on_key(self, event: events.Key) -> None:
-        """A key that edits acts in its turn. Textual looks for its binding once the key has bubbled to the app: behind
-        the characters that came with it in one burst, as a slow link gathers them."""
+        """Handles an editing key in order. Textual looks up its binding only after the key has bubbled to the app:
+        behind the characters of the same burst, as a slow link delivers them."""
         for binding in self._bindings.key_to_bindings.get(event.key, ()):
             if binding.action.startswith(_EDITS) and event.key not in self._leaves:
                 event.stop()
@@ -216,7 +216,7 @@ class TextField(Input):
 
 
 class CommandLine(Horizontal):
-    """Hidden until something is asked; ``on_close`` is called when it is left."""
+    """An input line, hidden until something is asked; ``on_close`` is called when it closes."""
 
     def __init__(self, on_close: Callable[[], None]) -> None:
         super().__init__(id="line-row")
@@ -230,8 +230,8 @@ class CommandLine(Horizontal):
         yield TextField(id="line", select_on_focus=False)
 
     def ask(self, prompt: str, text: str, take: Callable[[str], None], *, live: bool = True) -> None:
-        """Asks for a line. ``take`` gets it as it is typed, and ``""`` when it is left; unless ``live`` only the line
-        that was entered."""
+        """Asks for a line. ``take`` gets each change as it is typed, and ``""`` on cancel; unless ``live``, it gets
+        only the entered line."""
         line, label = self.query_one("#line", Input), self.query_one("#line-label", Lines)
         line.value, line.placeholder = text, prompt
         self._take, self._is_live = take, live
@@ -254,7 +254,7 @@ class CommandLine(Horizontal):
             take(event.value)  # typed fast, the last changes are still on their way
 
     def leave(self, event: events.Key) -> bool:
-        """Whether ``event`` leaves the line: escape, while it is asked and nothing is above it."""
+        """Cancels the line if ``event`` is escape and no dialog is above it; returns whether it did."""
         if event.key != "escape" or not self.display or len(self.app.screen_stack) > 1:
             return False
         if self._take is not None and self._is_live:

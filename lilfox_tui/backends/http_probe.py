@@ -1,4 +1,4 @@
-"""GET requests to a backend over HTTP, bounded in time and bytes; a Prometheus page among the answers."""
+"""Bounded HTTP GET requests to a backend, and a reader for Prometheus pages among the answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BODY_LIMIT = 16 * 1024 * 1024
 
 
 class HttpBackendOptions(BackendConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where it is, as ``host`` sees it where one is given, and as whom it is asked."""
+    """The address of the backend, as seen from ``host`` if one is given, and the credentials for it."""
 
     url: str
     user: str = ""
@@ -38,14 +38,14 @@ class HttpBackendOptions(BackendConfig, frozen=True, forbid_unknown_fields=True,
 
 
 class HttpBody(Struct, frozen=True):
-    """What was answered with status 200."""
+    """The body of a response with status 200."""
 
     content: bytes
     content_type: str
 
 
 class HttpProbe:
-    """Asks one server over one kept connection; after any error the next question connects anew."""
+    """Sends requests to one server over one kept connection; after any error the next request reconnects."""
 
     def __init__(self, options: HttpBackendOptions, host: Host | None) -> None:
         self._options = options
@@ -74,7 +74,7 @@ class HttpProbe:
             raise
 
     async def close(self) -> None:
-        """Ends the connection and the forwarded port."""
+        """Close the connection and the forwarded port."""
         await self._transport.close()
 
     async def _got(self, path: str) -> HttpBody:
@@ -95,7 +95,7 @@ class HttpProbe:
 
 
 def path_of(url: str, default: str) -> str:
-    """Path and query of ``url``; ``default`` where it has no path."""
+    """Return path and query of ``url``; ``default`` replaces an empty path."""
     parts = urlsplit(url)
     return (parts.path.rstrip("/") or default) + (f"?{parts.query}" if parts.query else "")
 
@@ -104,7 +104,7 @@ _MOST_SAMPLES = 50_000
 
 
 class MetricsPage:
-    """Reads the pages of one server. Only metrics whose name ``wanted`` takes are kept."""
+    """Reads the metrics pages of one server, keeping only metrics whose name ``wanted`` accepts."""
 
     def __init__(self, where: str, wanted: Callable[[str], bool]) -> None:
         self._where, self._wanted = where, wanted

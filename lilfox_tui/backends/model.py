@@ -1,4 +1,4 @@
-"""What a backend shows, and the contract of its kinds."""
+"""The data that a backend shows, and the contract of the backend kinds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Ending: TypeAlias = Literal["cancel", "terminate"]
 
 
 class TableColumn(Struct, frozen=True):
-    """One column; ``key`` names it for programs."""
+    """One column; ``key`` is its name in machine-readable output."""
 
     key: str
     title: Message
@@ -31,7 +31,7 @@ class TableColumn(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """One part of a backend's page. ``note`` says what the rows mean, or why there are none."""
+    """One table on a backend's page. ``note`` explains the rows, or why there are none."""
 
     key: str
     title: Message
@@ -41,7 +41,7 @@ class Table(Struct, frozen=True):
 
 
 class BackendFact(Struct, frozen=True):
-    """One number or word; ``key`` names it for programs."""
+    """One number or word; ``key`` is its name in machine-readable output."""
 
     key: str
     title: Message
@@ -50,21 +50,21 @@ class BackendFact(Struct, frozen=True):
 
 
 class Figure(Struct, frozen=True):
-    """What a backend's one line shows: ``18 active``. ``level`` is that of its colour."""
+    """One figure in a backend's summary line, such as ``18 active``. ``level`` determines its colour."""
 
     text: Message
     level: Level = Level.GOOD
 
 
 class Finding(Struct, frozen=True):
-    """Something that is not as it should be."""
+    """A problem that a backend reports."""
 
     level: Level
     text: Message
 
 
 class BackendReading(Struct, frozen=True):
-    """One look at a backend at ``at`` (aware UTC).
+    """One reading of a backend at ``at`` (aware UTC).
 
     ``values`` are what history, ``/metrics`` and the backend's line are made of; what is not known is absent.
     ``incomplete`` tells why numbers are missing or too low although the backend answers.
@@ -79,7 +79,7 @@ class BackendReading(Struct, frozen=True):
 
 
 class StatementPlan(Struct, frozen=True):
-    """How a backend would run a statement: the ``lines`` of its plan. ``generic``: without its parameters' values."""
+    """The plan of a statement as ``lines``. ``generic``: planned without parameter values."""
 
     statement: str
     lines: tuple[str, ...]
@@ -87,8 +87,8 @@ class StatementPlan(Struct, frozen=True):
 
 
 class ClientSession(Struct, frozen=True, kw_only=True):
-    """A session of a client of a database. Texts come from there and are untrusted; secrets in ``statement`` are
-    masked. ``pid`` and ``began`` name it: a number that was given again began at another time."""
+    """A client session of a database. Its texts come from the database and are untrusted; secrets in ``statement`` are
+    masked. ``pid`` and ``began`` identify it: a reused pid has another start time."""
 
     pid: int
     began: str
@@ -107,7 +107,7 @@ class ClientSession(Struct, frozen=True, kw_only=True):
 
 
 def above(value: float | None, limit: Threshold, text: Message) -> Iterator[Finding]:
-    """``text`` with the field ``limit`` filled in, where ``value`` is above a limit."""
+    """Yield a finding of ``text``, its field ``limit`` filled in, if ``value`` is above a limit."""
     for level, most in ((Level.FAILING, limit.fail), (Level.DEGRADED, limit.warn)):
         if value is not None and most is not None and value > most:
             yield Finding(level, Message(text.text, {**text.values, "limit": most}))
@@ -115,24 +115,24 @@ def above(value: float | None, limit: Threshold, text: Message) -> Iterator[Find
 
 
 def worst_first(findings: Iterator[Finding]) -> tuple[Finding, ...]:
-    """The findings in the order in which they are told."""
+    """Return the findings in display order, worst first."""
     return tuple(sorted(findings, key=lambda each: -each.level))
 
 
 class CounterDeltas:
-    """How much counters rose between two looks."""
+    """How much counters rose between two readings."""
 
     def __init__(self) -> None:
         self._before: dict[str, float] = {}
 
     def take(self, counters: Mapping[str, float]) -> dict[str, float]:
-        """The rises since the last look; absent for what is new and for what was reset (it fell)."""
+        """Return the rises since the last reading, without counters that are new or were reset (fell)."""
         before, self._before = self._before, dict(counters)
         return {name: value - before[name] for name, value in counters.items() if value >= before.get(name, value + 1)}
 
 
 def share_percent(part: float | None, rest: float | None) -> float | None:
-    """``part`` of ``part + rest`` in percent; None where nothing happened."""
+    """Return ``part`` as a percentage of ``part + rest``; None if both are zero or one is unknown."""
     if part is None or rest is None or part + rest <= 0:
         return None
     return 100.0 * part / (part + rest)
@@ -154,15 +154,15 @@ _KINDS = "lilfox_tui.backends.kinds"
 
 
 class BackendError(LilFoxError):
-    """A backend does not answer, or answers something else; the next look connects anew."""
+    """A backend does not answer, or answers something unexpected; the next read reconnects."""
 
 
 class BackendRefused(BackendError):
-    """A backend has answered that it does not do what it was asked for."""
+    """A backend answered that it refuses the request."""
 
 
 def no_answer(where: str, seconds: float) -> BackendError:
-    """What is said of a backend that did not answer in time."""
+    """Return the error for a backend that did not answer in time."""
     return BackendError(
         tr("no answer from {where} within {seconds:g} s", where=where, seconds=seconds),
         tr("Is the server overloaded, or is the connection to it broken?"),
@@ -174,17 +174,18 @@ class Backend(Protocol):
     """One backend over one kept connection."""
 
     async def read(self) -> BackendReading:
-        """One look, within the configured time-out. Raises BackendError, HostError, or a secret's LilFoxError."""
+        """Read the backend once, within the configured timeout. Raises BackendError, HostError, or a secret's
+        LilFoxError."""
         ...
 
     async def close(self) -> None:
-        """Ends the connection and the forwarded port."""
+        """Close the connection and the forwarded port."""
         ...
 
 
 @runtime_checkable
 class Explains(Protocol):
-    """A backend that tells how it runs a statement."""
+    """A backend that can explain a statement."""
 
     async def explain(self, statement_id: str) -> StatementPlan:
         """The plan of the statement with that id, without running it. Raises as ``Backend.read``."""
@@ -196,22 +197,23 @@ class EndsSessions(Protocol):
     """A backend that lists the sessions of its clients and can end them. Raises as ``Backend.read``."""
 
     async def sessions(self, pid: int | None = None) -> tuple[ClientSession, ...]:
-        """Those of clients (or the one with that pid), ours left out: who is blocking first, then the longest in its
-        state; not all where there are very many."""
+        """Return client sessions (or the one with that pid) without LilFox's own: blocking ones first, then the longest
+        in their state. The list is cut if there are very many."""
         ...
 
     def ending(self, session: ClientSession, how: Ending) -> str:
-        """The statement that ends what ``session`` runs, or the session itself; it does nothing to another one."""
+        """Return the statement that cancels what ``session`` runs, or terminates the session; it never affects another
+        session."""
         ...
 
     async def end(self, statement: str) -> bool:
-        """Runs what ``ending`` gave; whether there was such a session and it was told. BackendRefused where the
-        server does not let us."""
+        """Run the statement from ``ending``; return whether the session existed and was signalled. Raises
+        BackendRefused if the server does not permit it."""
         ...
 
 
 class BackendKind(Protocol):
-    """What a kind's module has."""
+    """The contents of a kind's module."""
 
     TREND: Series | None
     headline: Callable[[Mapping[Series, float]], tuple[Figure, ...]]
@@ -219,5 +221,5 @@ class BackendKind(Protocol):
 
 
 def load(kind: str) -> BackendKind:
-    """The kind's module. Raises UsageError for an unknown one."""
+    """Return the module of a kind. Raises UsageError for an unknown one."""
     return cast("BackendKind", plugins.load(_KINDS, kind))

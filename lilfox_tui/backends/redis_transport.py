@@ -1,4 +1,4 @@
-"""One kept connection to a Redis, from here or through the port that a host forwards."""
+"""One kept connection to a Redis server, direct or through a port that a host forwards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class RedisOptions(BackendConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the server is, as ``host`` sees it where one is given, and as whom it is asked."""
+    """The address of the server, as seen from ``host`` if one is given, and the credentials for it."""
 
     address: str = "127.0.0.1"
     port: Port = 6379
@@ -42,7 +42,7 @@ class RedisOptions(BackendConfig, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class RedisTransport:
-    """Asks one server. Every look is bounded in time; after any error the next one connects anew."""
+    """Queries one server. Every query is bounded in time; after any error the next one reconnects."""
 
     def __init__(self, options: RedisOptions, host: Host | None) -> None:
         self._options, self._host = options, host
@@ -56,8 +56,8 @@ class RedisTransport:
         return f"[{address}]:{self._options.port}" if ":" in address else f"{address}:{self._options.port}"
 
     async def ask(self, look: Callable[[Any], Awaitable[T]]) -> T:
-        """What ``look(client)`` gives; the client is redis-py's, and answers bytes. Raises BackendError, HostError, or
-        a secret's LilFoxError."""
+        """Return the result of ``look(client)``; the client is redis-py's and returns bytes. Raises BackendError,
+        HostError, or a secret's LilFoxError."""
         errors = await asyncio.to_thread(importlib.import_module, "redis.exceptions")
         try:
             client = await self._connected()
@@ -103,7 +103,7 @@ class RedisTransport:
         return client
 
     def _failed(self, error: Exception, errors: ModuleType) -> LilFoxError:
-        """The server's or the network's words; redis-py puts no password into them."""
+        """Return the error with the server's or the network's message; redis-py puts no password into it."""
         reason: Message | str = str(error).partition("\n")[0][:300] or type(error).__name__
         hint: Message | str = ""
         if isinstance(error, errors.AuthenticationError | errors.NoPermissionError):
@@ -113,12 +113,12 @@ class RedisTransport:
         return BackendError(tr("{where}: {reason}", where=self.where, reason=reason), hint)
 
     async def close(self) -> None:
-        """Ends the connection and the forwarded port."""
+        """Close the connection and the forwarded port."""
         self._client = None
         opened, self._open = self._open, AsyncExitStack()
         await opened.aclose()
 
 
 def text_of(answer: bytes | str) -> str:
-    """A name as Redis gives it, as text; untrusted."""
+    """Return a name from Redis as text; it is untrusted."""
     return answer if isinstance(answer, str) else answer.decode("utf-8", "replace")

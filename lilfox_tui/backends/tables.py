@@ -1,4 +1,4 @@
-"""Tables on the page of a backend that several kinds share: queues with their workers, and circuit breakers."""
+"""Tables that several backend kinds share: queues with their workers, and circuit breakers."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _CONSUMERS = Series("queue_consumers")
 
 
 class Queue(Struct, frozen=True):
-    """One queue. ``waiting`` is what nobody has taken yet, ``taken`` what is worked on, ``later`` what is not due yet,
-    ``failed`` what is kept because it failed; None is not known."""
+    """One queue. ``waiting`` messages are not taken yet, ``taken`` ones are in progress, ``later`` ones are not due
+    yet, ``failed`` ones are kept after a failure; None means unknown."""
 
     name: str
     waiting: int
@@ -48,7 +48,7 @@ class Queue(Struct, frozen=True):
 
 
 class Backlog:
-    """The looks at all queues of one backend, for their trend. ``length`` is the limit of each queue's."""
+    """The readings of all queues of one backend, kept for the trend. ``length`` is the limit of each queue."""
 
     def __init__(self, length: Threshold) -> None:
         self._length = length
@@ -57,7 +57,7 @@ class Backlog:
     def reading(
         self, queues: Sequence[Queue], *, facts: tuple[BackendFact, ...] = (), findings: Sequence[Finding] = ()
     ) -> BackendReading:
-        """One look as a reading."""
+        """Return the queues as one reading."""
         total = sum(queue.waiting for queue in queues)
         now = time.monotonic()
         self._sums.append((now, total))
@@ -83,7 +83,7 @@ class Backlog:
 
 
 def slope_of(points: Sequence[tuple[float, int]]) -> float | None:
-    """Messages a second by least squares over ``(second, length)``; None where the points span no time."""
+    """Return messages per second by least squares over ``(second, length)``; None if the points span no time."""
     if len(points) < 2:
         return None
     mean_x = sum(x for x, _y in points) / len(points)
@@ -93,7 +93,7 @@ def slope_of(points: Sequence[tuple[float, int]]) -> float | None:
 
 
 def queue_headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """``1204 wait  growing 3.2/s`` or ``empty in 4 min``, and what failed."""
+    """``1204 wait growing 3.2/s`` or ``empty in 4 min``, and the number of failed messages."""
     total = values.get(LENGTH)
     if total is None:
         return ()
@@ -162,7 +162,7 @@ _MOST_NAMED = 4
 
 
 class BreakerState(IntEnum):
-    """What a breaker does, by the number in ``breaker_state``."""
+    """The state of a breaker, by the number in ``breaker_state``."""
 
     CLOSED = 0
     HALF_OPEN = 1
@@ -180,7 +180,7 @@ _WORDS = {
 
 
 class Breaker(Struct, frozen=True):
-    """One breaker; its ``state`` is None where it is not known. ``detail`` is what its library adds."""
+    """One breaker; ``state`` is None if unknown. ``detail`` is additional information from its library."""
 
     name: str
     state: BreakerState | None
@@ -188,14 +188,14 @@ class Breaker(Struct, frozen=True):
 
 
 class TripCounter:
-    """The looks at all breakers of one backend, for what changed between them."""
+    """The readings of all breakers of one backend, kept to find what changed between them."""
 
     def __init__(self) -> None:
         self._before: dict[str, BreakerState | None] = {}
         self._tripped: dict[str, deque[float]] = {}
 
     def reading(self, breakers: Sequence[Breaker], *, incomplete: Message | None = None) -> BackendReading:
-        """One look as a reading."""
+        """Return the queues as one reading."""
         now = time.monotonic()
         for breaker in breakers:
             before = self._before.get(breaker.name)

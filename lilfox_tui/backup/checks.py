@@ -1,4 +1,4 @@
-"""Checks that are judged before something is written, and the words for them and for the state of sets."""
+"""Checks that are made before anything is written, and the texts for them and for the state of sets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ CheckState = Literal["good", "warning", "bad"]
 
 
 class Check(Struct, frozen=True):
-    """``about`` says what was looked at, ``found`` what was found, ``hint`` what to do. A ``bad`` one forbids to
-    begin."""
+    """One check: ``about`` names what was inspected, ``found`` the result, ``hint`` what to do. A ``bad`` check forbids
+    the start."""
 
     about: Message | str
     state: CheckState
@@ -30,7 +30,7 @@ SPARE = 1.05
 
 
 class StoreRoom(Struct, frozen=True, kw_only=True):
-    """What the system tells of the folder; None where it does not."""
+    """What the system reports about a store's folder; None where it reports nothing."""
 
     free_bytes: int | None
     free_files: int | None
@@ -41,7 +41,7 @@ class StoreRoom(Struct, frozen=True, kw_only=True):
 
 
 def room_checks(where: str, room: StoreRoom, needed_bytes: int | None, *, write: bool) -> list[Check]:
-    """Rights, room and who else may read."""
+    """Return the checks of a store's permissions and free space, and of who else can read it."""
     about = tr("store {where}", where=where)
     checks = [_rights(where, room)] if write else []
     if write and room.free_bytes is not None:
@@ -80,7 +80,7 @@ def _rights(where: str, room: StoreRoom) -> Check:
 
 
 def status_text(status: str) -> str:
-    """How far a set is proven, in a word."""
+    """Return the word for how thoroughly a set has been verified."""
     return {
         "restored": _("restore-tested"),
         "intact": _("intact"),
@@ -92,7 +92,7 @@ def status_text(status: str) -> str:
 
 
 def signature_text(signature: str) -> str:
-    """Who wrote a set, as far as its signature tells."""
+    """Return who wrote a set, according to its signature."""
     return {
         "none": _("unsigned"),
         "good": _("signed"),
@@ -102,10 +102,10 @@ def signature_text(signature: str) -> str:
 
 
 def check_text(check: Check) -> str:
-    """What was looked at, and what was found."""
+    """Return what was checked and what was found, as one line."""
     return labelled(str(check.about), check.found)
 
 
 def labelled(name: str, what: object) -> str:
-    """``what`` is so with ``name``, in one line."""
+    """Return ``name`` and ``what`` in one line."""
     return _("{name}: {what}", name=name, what=what)

@@ -23,8 +23,8 @@ HERE = "localhost"
 
 
 class BackupContext:
-    """Use it as an async context manager: what it opened is closed at its end. ``lent`` gives a host that somebody else
-    has opened, and closes; None for one that it has not."""
+    """Opens hosts, stores and sources on demand. Use it as an async context manager: on exit it closes what it opened.
+    ``lent`` returns a host that the caller has opened and will close, or None."""
 
     def __init__(self, config: Config, *, lent: Callable[[str | None], Host | None] = lambda _name: None) -> None:
         self._config = config
@@ -42,7 +42,8 @@ class BackupContext:
         await self.close()
 
     def host(self, name: str | None) -> Host:
-        """The host of that name; this machine when there is none. Raises UsageError for one that is not configured."""
+        """Return the host of that name, or this machine without a name. Raises UsageError for a host that is not
+        configured."""
         if (lent := self._lent(name)) is not None:
             return lent
         if name not in self._hosts:
@@ -52,32 +53,32 @@ class BackupContext:
         return self._hosts[name]
 
     def store(self, name: str, options: Any) -> BackupStore:
-        """The store, by the kind of its Options."""
+        """Return the store of that name; the kind of its Options selects the plug-in."""
         if name not in self._stores:
             host = self.host(getattr(options, "host", None))
             self._stores[name] = cast("BackupStore", plugins.load(STORES, options.kind).open_store(name, options, host))
         return self._stores[name]
 
     async def keys(self) -> SigningKeys:
-        """The keys that sign sets, and by which they are judged. Raises LilFoxError for one that cannot be had."""
+        """Return the keys that sign sets and verify signatures. Raises LilFoxError if a key is not available."""
         if self._keys is None:
             self._keys = await keys_of(self._config.backup.signing)
         return self._keys
 
     async def sets_in(self, store: BackupStore) -> list[BackupSet]:
-        """All sets of a store, newest first, each in its state. Raises StoreError, HostError, LilFoxError."""
+        """Return all sets of a store, newest first, each with its state. Raises StoreError, HostError, LilFoxError."""
         return await catalogue.read_sets(store, keys=await self.keys())
 
     def source(self, name: str, options: Any) -> BackupSource:
-        """The source, by the kind of its Options."""
+        """Return the source of that name; the kind of its Options selects the plug-in."""
         return cast("BackupSource", source_module(options.kind).open_source(name, options, self.host(options.host)))
 
     def target(self, options: Any, task: RestoreTask) -> RestoreTarget:
-        """Where the parts of one source of a set go."""
+        """Return the target that the parts of one source of a set are restored to."""
         return cast("RestoreTarget", source_module(options.kind).open_target(options, self.host(options.host), task))
 
     async def close(self) -> None:
-        """Closes stores, then hosts."""
+        """Close the stores, then the hosts."""
         for store in self._stores.values():
             await store.close()
         for host in self._hosts.values():
@@ -98,5 +99,5 @@ class BackupContext:
 
 
 def source_module(kind: str) -> ModuleType:
-    """The module of a kind of source; ``source.py`` says what is in it."""
+    """Return the module of a kind of source; ``source.py`` documents its contents."""
     return plugins.load(SOURCES, kind)

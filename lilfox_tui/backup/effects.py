@@ -1,4 +1,4 @@
-"""What the jobs of backups do: the way from a job's arguments to run, verify, drill, prune, restore and undo.
+"""Effects of the backup jobs: from a job's arguments to run, verify, drill, prune, restore and undo.
 
 ``arguments`` is a :class:`BackupRequest` as JSON. A job reads the configuration anew: what it does is what the file
 says when it begins.
@@ -65,8 +65,8 @@ def opened(request: BackupRequest) -> tuple[Config, BackupPlan]:
 
 @asynccontextmanager
 async def looked_at(request: BackupRequest) -> AsyncIterator[tuple[BackupSet, Restore]]:
-    """The set that is meant and its restore, to be looked at: checks and changes are read, nothing is written. What is
-    to be known of the set itself comes with its checks."""
+    """Open the chosen set and its restore for inspection: reads checks and changes, writes nothing. The checks include
+    those of the set itself."""
     config, plan = opened(request)
     async with BackupContext(config) as context:
         store = context.store(request.store or plan.main, plan.stores[request.store or plan.main])
@@ -79,7 +79,7 @@ async def looked_at(request: BackupRequest) -> AsyncIterator[tuple[BackupSet, Re
 
 
 async def backup(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Runs a plan."""
+    """Run a plan."""
     request = read_request(arguments)
     config, plan = opened(request)
     async with BackupContext(config) as context:
@@ -89,7 +89,7 @@ async def backup(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def verify(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Reads a set whole."""
+    """Read a whole set and verify it."""
     request = read_request(arguments)
     config, plan = opened(request)
     async with BackupContext(config) as context:
@@ -104,7 +104,7 @@ async def verify(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def drill(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Restores a set into scratch places, compares, and takes it away again."""
+    """Restore a set to scratch locations, compare it, and remove it again."""
     request = read_request(arguments)
     config, plan = opened(request)
     async with BackupContext(config) as context:
@@ -124,7 +124,7 @@ async def drill(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def prune(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Removes what retention lets go, in every store of the plan."""
+    """Remove the sets that retention no longer keeps, in every store of the plan."""
     config, plan = opened(read_request(arguments))
     gone: list[str] = []
     async with BackupContext(config) as context:
@@ -138,7 +138,7 @@ async def prune(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def restore(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Restores a set, or a part of one."""
+    """Restore a set, or part of one."""
     request = read_request(arguments)
     config, plan = opened(request)
     async with BackupContext(config) as context:
@@ -189,7 +189,7 @@ async def _restore(run: Run, made: Restore) -> Outcome:
 
 
 def about_set(found: BackupSet, *, signed: bool) -> list[Check]:
-    """What who restores the set is to know of it. ``signed``: the configuration has keys."""
+    """Return the checks of the set that whoever restores it must see. ``signed``: the configuration has keys."""
     about = tr("set {set}", set=found.id)
     checks = []
     if found.missing:
@@ -208,7 +208,7 @@ def _tell(run: Run, check: Check) -> None:
 
 
 async def undo(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Puts back what was there before a set was restored."""
+    """Put back the data from before a restore."""
     request = read_request(arguments)
     config = _changeable(request)
     async with BackupContext(config) as context:
@@ -223,7 +223,7 @@ async def undo(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def settle(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Finishes a restore that is half done, or takes it back."""
+    """Finish an interrupted restore, or roll it back."""
     request = read_request(arguments)
     config = _changeable(request)
     async with BackupContext(config) as context:
@@ -240,7 +240,7 @@ async def settle(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def _put_aside(run: Run, restored: interrupted.Restored) -> Outcome:
-    """No host is asked: it may be gone for good."""
+    """Set an interrupted restore aside without asking a host, which may be gone for good."""
     stays = what_stays(restored)
     run.intent(str(tr("setting aside the restore of {set}", set=restored.set)))
     await asyncio.to_thread(interrupted.write, msgspec.structs.replace(restored, stage="aside"))
@@ -256,7 +256,7 @@ async def _put_aside(run: Run, restored: interrupted.Restored) -> Outcome:
 
 
 async def forget(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Lets go of what restores of a set kept; with no set, of what drills of the plan left."""
+    """Remove what restores of a set retained; without a set, what drills of the plan left behind."""
     request = read_request(arguments)
     config = _changeable(request)
     async with BackupContext(config) as context:
@@ -302,7 +302,7 @@ def restored_sources(request: BackupRequest, plan: BackupPlan, found: BackupSet)
 
 
 def _sources(plan: BackupPlan, found: BackupSet) -> dict[str, Any]:
-    """The set's sources → Options of the plan: by name, or the only one of that kind in plan and set."""
+    """Map the set's sources to Options of the plan: by name, or the only one of that kind in plan and set."""
     chosen: dict[str, Any] = {}
     for part in found.parts:
         if part.source in plan.config.sources:
@@ -328,8 +328,8 @@ def chosen(sets: Sequence[BackupSet], request: BackupRequest) -> BackupSet:
 
 
 def _newest(sets: Sequence[BackupSet], request: BackupRequest) -> BackupSet:
-    """The newest of the plan, also one that is broken: to be verified, it is asked for; not one that is partial, unless
-    that was said. Raises UsageError."""
+    """Return the newest set of the plan, even a broken one, because it is to be verified; a partial one only on
+    request. Raises UsageError."""
     ours = [
         found
         for found in sets
@@ -357,8 +357,8 @@ def _last_restored(words: str) -> interrupted.Restored:
 
 
 async def _sweep(run: Run, context: BackupContext, plan: BackupPlan) -> None:
-    """Takes away what an earlier restore or drill of the plan's sources could not, such as one whose server died. What
-    belongs to a restore that is half done stays. That it cannot be done now keeps nothing else from being done."""
+    """Remove what earlier restores or drills of the plan's sources could not remove, for example because their server
+    died. Leftovers of an interrupted restore stay. A failure here stops nothing else."""
     if await asyncio.to_thread(open_restores):
         return
     try:
@@ -398,7 +398,7 @@ def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:
 
 
 def _untrusted(found: BackupSet) -> Outcome:
-    """Nothing is looked at: what it says of itself, digests among it, is of somebody else."""
+    """Report a set that is not trusted, without reading it: its own contents, digests included, are not ours."""
     result = {"set": found.id, "status": Status.UNTRUSTED.value, "reason": str(found.reason), "took_s": None}
     try:
         refuse_untrusted(found)

@@ -1,4 +1,4 @@
-"""The folder of a local store, and the mount point that it must lie on."""
+"""The folder of a local store, and the mount point that it must be on."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
 def mount_points(mountinfo: bytes) -> list[bytes]:
-    """The folders at which something is mounted, by the text of ``mountinfo``."""
+    """Parse the mount points from the text of ``mountinfo``."""
     return [_point(line.partition(b" - ")[0]) for line in mountinfo.splitlines()]
 
 
 def is_mounted(folder: str) -> bool:
-    """Whether something is mounted right at ``folder``. An automount that has not mounted anything yet is nothing."""
+    """Whether something is mounted at ``folder`` itself. An automount that has not mounted anything yet does not
+    count."""
     try:
         text = MOUNTS.read_bytes()
     except OSError:
@@ -43,7 +44,7 @@ def is_mounted(folder: str) -> bool:
 
 
 def _point(before: bytes) -> bytes:
-    """The mount point in the fields before the separator of a line."""
+    """Return the mount point from the fields before the separator of a line."""
     return _ESCAPE.sub(lambda found: bytes([int(found[1], 8)]), before.split()[4])
 
 
@@ -58,9 +59,9 @@ _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class LocalFolder:
-    """``mount``: where a filesystem must be mounted, or None. The folder itself may be reached by links (that is who
-    configures it); below it none is followed. Every call opens it anew and raises StoreError when it is not the one it
-    was before: then what was mounted there is gone. Everything else is OSError."""
+    """The folder of a local store. ``mount``: where a filesystem must be mounted, or None. The path may contain links,
+    which the administrator chose; links below it are not followed. Every call opens the folder anew and raises
+    StoreError if it is another one than before, such as after an unmount. Every other error is an OSError."""
 
     def __init__(self, path: str, mount: str | None = None) -> None:
         self.path = path
@@ -69,7 +70,7 @@ class LocalFolder:
 
     @contextmanager
     def root(self, *, make: bool = False) -> Iterator[int]:
-        """A descriptor of the folder, which is made (0700) if ``make``."""
+        """Open a descriptor of the folder; creates it (0700) with ``make``."""
         self._refuse_unmounted()
         if make:
             with suppress(FileExistsError):
@@ -97,7 +98,7 @@ class LocalFolder:
 
     @contextmanager
     def holding(self, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """A descriptor of the folder in which ``name`` is or will be, and its name there."""
+        """Open a descriptor of the folder that contains, or will contain, ``name``; return it and the name there."""
         folder, base = parted(name)
         with self.root(make=make) as root:
             if not folder:
@@ -113,17 +114,17 @@ class LocalFolder:
                 os.close(within)
 
     def create(self, name: str) -> int:
-        """A descriptor of a new file (0600)."""
+        """Create a new file (0600); return its descriptor."""
         with self.holding(name, make=True) as (folder, base):
             return new_file(folder, base)
 
     def open(self, name: str) -> tuple[int, os.stat_result]:
-        """A descriptor of a regular file, and what is known of it."""
+        """Open a regular file; return its descriptor and its stat result."""
         with self.holding(name) as (folder, base):
             return old_file(folder, base)
 
     def rename(self, old: str, new: str, *, over: bool = False) -> None:
-        """Gives a file another name in the same folder; never one that is taken unless ``over``."""
+        """Rename a file within its folder; never to a taken name unless ``over``."""
         with self.holding(old) as (folder, base):
             new_base = parted(new)[1]
             if over:
@@ -132,12 +133,12 @@ class LocalFolder:
                 rename_new(folder, base, new_base)
 
     def sync(self, name: str) -> None:
-        """Puts the names in the folder of ``name`` on the disk."""
+        """Sync the folder that contains ``name`` to disk."""
         with self.holding(name) as (folder, _):
             os.fsync(folder)
 
     def remove(self, name: str) -> None:
-        """Removes a regular file; nothing if it is gone, or is something else."""
+        """Remove a regular file; do nothing if it does not exist or is not a regular file."""
         with suppress(FileNotFoundError), self.holding(name) as (folder, base):
             if stat.S_ISREG(os.stat(base, dir_fd=folder, follow_symlinks=False).st_mode):
                 os.unlink(base, dir_fd=folder)
@@ -145,8 +146,8 @@ class LocalFolder:
     def entries(
         self, whole: tuple[str, ...] = (), limit_bytes: int = 0, texts: dict[str, bytes] | None = None
     ) -> list[StoreEntry]:
-        """All regular files, also those of the known sub-folders, but those whose names end as ``whole`` says: what is
-        in them goes into ``texts``, as long as it is no more than ``limit_bytes``."""
+        """Return all regular files, including those of the known sub-folders. The content of files whose names end as
+        in ``whole`` goes into ``texts``, if it is at most ``limit_bytes``."""
         read = {} if texts is None else texts
         with self.root() as root:
             found = _entries(root, "", whole, limit_bytes, read)
@@ -161,7 +162,7 @@ class LocalFolder:
 
 
 def new_file(folder: int, base: str) -> int:
-    """A descriptor of a new file, 0600 whatever the umask is."""
+    """Create a new file with mode 0600 whatever the umask; return its descriptor."""
     descriptor = os.open(base, _NEW, 0o600, dir_fd=folder)
     with suppress(PermissionError):  # filesystems without rights of their own
         os.fchmod(descriptor, 0o600)
@@ -169,7 +170,7 @@ def new_file(folder: int, base: str) -> int:
 
 
 def old_file(folder: int, base: str) -> tuple[int, os.stat_result]:
-    """A descriptor of a regular file. Raises OSError (ELOOP) for anything else."""
+    """Open a regular file; return its descriptor and stat result. Raises OSError (ELOOP) for anything else."""
     descriptor = os.open(base, _OLD, dir_fd=folder)
     facts = os.fstat(descriptor)
     if not stat.S_ISREG(facts.st_mode):
@@ -179,7 +180,7 @@ def old_file(folder: int, base: str) -> tuple[int, os.stat_result]:
 
 
 def rename_new(folder: int, old: str, new: str) -> None:
-    """As rename(2), but raises FileExistsError for a name that is taken."""
+    """Rename as rename(2) does, but raise FileExistsError for a taken name."""
     try:
         os.link(old, new, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except OSError as error:
@@ -194,7 +195,7 @@ def rename_new(folder: int, old: str, new: str) -> None:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Writes all of ``data``."""
+    """Write all of ``data``."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
@@ -221,8 +222,9 @@ def _entries(
 
 
 def _read(folder: int, base: str, limit_bytes: int) -> bytes | None:
-    """What is in a file; None when that is more than ``limit_bytes``, or may not be read. Raises FileNotFoundError.
-    What it is was told by the folder: it is not asked for again, there are tens of thousands."""
+    """Return the content of a file; None if it is larger than ``limit_bytes`` or not readable. Raises
+    FileNotFoundError. The kind of file is known from the folder's listing and not checked again: there are tens of
+    thousands."""
     try:
         descriptor = os.open(base, _OLD, dir_fd=folder)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Options of the sources and stores of backups, one class a kind.
+"""Options of the backup sources and stores, one class for each kind.
 
 A configuration is read before the first frame, which needs no more of ``backup/`` than these.
 """
@@ -17,7 +17,7 @@ Absolute = Annotated[str, Meta(pattern="^/[^\0]*$", description=tr("an absolute 
 
 
 class FileTreeOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Of files and of config."""
+    """Options shared by files and config."""
 
     exclude: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
     """Globs as tar's ``--exclude`` has them: one without ``/`` fits a name at any depth, ``*`` also passes ``/``."""
@@ -32,7 +32,7 @@ class FileTreeOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class ConfigOptions(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Both are swapped by rename, so ``root`` must be writable."""
+    """Options of a config source. The file and the folder are swapped by rename, so ``root`` must be writable."""
 
     kind: str = "config"
     root: Absolute
@@ -44,7 +44,8 @@ class ConfigOptions(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw
 
 
 class FilesOptions(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The folder is restored as a whole beside itself and swapped by rename, so its parent must be writable."""
+    """Options of a files source. The folder is restored beside itself as a whole and swapped by rename, so its parent
+    must be writable."""
 
     kind: str = "files"
     path: Absolute
@@ -54,7 +55,7 @@ class FilesOptions(FileTreeOptions, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class PostgresqlOptions(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the databases are, and who may read them."""
+    """Options of a PostgreSQL source: where the databases are, and who may read them."""
 
     kind: str = "postgresql"
     url: str = ""

@@ -31,8 +31,8 @@ HELD = 2 * BLOCK
 
 
 class Inlet:
-    """``blocks`` as a file that a thread reads, while this is used as an async context manager. Each block is shown to
-    ``saw`` by the thread, before it is given. What ``blocks`` raises is raised by ``read``."""
+    """Presents ``blocks`` as a file that a thread reads, within an async context. The thread passes each block to
+    ``saw`` before returning it. ``read`` raises what ``blocks`` raises."""
 
     def __init__(self, blocks: AsyncIterator[bytes], saw: Callable[[bytes], None]) -> None:
         self._blocks = blocks
@@ -54,7 +54,7 @@ class Inlet:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leaves ``blocks`` for good; a thread that waits in ``read`` gets CancelledError."""
+        """Stop reading ``blocks``; a thread that waits in ``read`` gets CancelledError."""
         self._feeding.cancel()
         await asyncio.wait([self._feeding])
         self._error = self._error or asyncio.CancelledError()
@@ -77,7 +77,7 @@ class Inlet:
         self._changed.set()
 
     async def _take(self) -> bytes:
-        """Some of what is held, at least a byte of it; empty at the end."""
+        """Return some of the buffered bytes, at least one; empty at the end."""
         while not self._held and not self._ended and self._error is None:
             self._changed.clear()
             await self._changed.wait()
@@ -95,7 +95,7 @@ class Inlet:
         return taken[0] if len(taken) == 1 else b"".join(taken)
 
     def read(self, size: int = -1, /) -> bytes:
-        """In a thread: up to ``size`` bytes, but not more than come together; empty at the end."""
+        """Return up to ``size`` bytes, no more than one block; empty at the end. Call it in a thread."""
         if not self._rest:
             if self._left:
                 raise asyncio.CancelledError
@@ -117,15 +117,15 @@ _KEY = "AGE-SECRET-KEY-1"
 
 
 class Readable(Protocol):
-    """The reading side of a file."""
+    """The read side of a file."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to ``size`` bytes; empty at the end."""
+        """Return up to ``size`` bytes; empty at the end."""
         ...
 
 
 def compressing(packing: Packing, source: Readable) -> Readable:
-    """``source`` compressed."""
+    """Return ``source`` compressed."""
     if packing == "zstd":
         compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
         return compressor.stream_reader(cast("IO[bytes]", source), read_size=BLOCK)
@@ -133,7 +133,8 @@ def compressing(packing: Packing, source: Readable) -> Readable:
 
 
 def decompressing(packing: Packing, source: Readable) -> Readable:
-    """``source`` uncompressed; reading raises BrokenSet. Of zstd an early end and a second frame are not noticed."""
+    """Return ``source`` decompressed; reading raises BrokenSet. For zstd, an early end and a second frame are not
+    detected."""
     if packing == "zstd":
         return _Unzstd(source)
     return _Inflating(source) if packing == "gzip" else source
@@ -170,7 +171,7 @@ class _Deflating:
 
 
 class _Inflating:
-    """One gzip member and nothing after it: what follows was written by a second run, or is garbage."""
+    """Decompresses exactly one gzip member: anything after it is a second run's output, or garbage."""
 
     def __init__(self, source: Readable) -> None:
         self._source = source
@@ -195,7 +196,8 @@ class _Inflating:
 
 
 class Crypt:
-    """What ``work`` writes while it reads ``source``, in a thread of its own: age's library writes where others read.
+    """Runs ``work``, which reads ``source``, in its own thread and returns its output: age's library writes to a file
+    instead of being read from.
 
     ``read`` raises what ``source`` raised, else what ``work`` raised."""
 
@@ -219,11 +221,11 @@ class Crypt:
             self._changed.notify_all()
 
     def failed(self, error: BaseException) -> None:
-        """Keeps the first error."""
+        """Keep the first error."""
         self._error = self._error or error
 
     def write(self, data: bytes) -> int:
-        """For the thread: waits while too much is held."""
+        """Buffer ``data`` from the thread; blocks while the buffer is full."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._held) < BLOCK or self._left)
             if self._left:
@@ -234,10 +236,10 @@ class Crypt:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """About a block, or what there is before the end."""
+        """Return about a block, or the rest at the end."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._held) >= BLOCK or self._ended)
             if self._error is not None:
@@ -249,7 +251,7 @@ class Crypt:
         return made
 
     def close(self) -> None:
-        """Nobody reads on: waits for the thread, which ends when it wants to write, or as its source has ended."""
+        """Stop reading and wait for the thread, which ends at its next write or when its source has ended."""
         with self._changed:
             self._left = True
             self._changed.notify_all()
@@ -257,7 +259,7 @@ class Crypt:
 
 
 class _Remembering:
-    """age's library loses what its source raises."""
+    """Remembers what its source raises, because age's library loses it."""
 
     def __init__(self, source: Readable, crypt: Crypt) -> None:
         self._source = source
@@ -272,7 +274,7 @@ class _Remembering:
 
 
 def encrypting(source: Readable, recipients: Sequence[str]) -> Crypt:
-    """``source`` encrypted with age. Raises NotReady for a recipient that is none."""
+    """Return ``source`` encrypted with age. Raises NotReady for an invalid recipient."""
     try:
         keys = [pyrage.x25519.Recipient.from_str(each) for each in recipients]
     except pyrage.RecipientError as error:
@@ -281,8 +283,8 @@ def encrypting(source: Readable, recipients: Sequence[str]) -> Crypt:
 
 
 def decrypting(source: Readable, identity: str) -> Crypt:
-    """``source`` decrypted with age; ``identity`` is the key, or a file as age-keygen writes it. Reading raises
-    BrokenSet, and NotReady for a key that does not open it."""
+    """Return ``source`` decrypted with age; ``identity`` is the key, or the text of a file from age-keygen. Reading
+    raises BrokenSet, and NotReady for a key that does not decrypt it."""
     keys = [line for line in identity.splitlines() if line.startswith(_KEY)]
     try:
         key = pyrage.x25519.Identity.from_str(keys[0].strip() if keys else identity.strip())
@@ -307,8 +309,8 @@ def _undecodable(what: str, error: Exception) -> BrokenSet:
 
 
 class PartCount(Struct):
-    """Bytes and SHA-256 of a part, as stored and raw; grows while it is packed or unpacked, digests are there at the
-    end."""
+    """Size and SHA-256 of a part, both as stored and raw; sizes grow while it is packed or unpacked, digests are set at
+    the end."""
 
     size_bytes: int = 0
     raw_bytes: int = 0
@@ -319,8 +321,9 @@ class PartCount(Struct):
 async def packed(
     raw: AsyncIterator[bytes], packing: Packing, recipients: Sequence[str], counted: PartCount
 ) -> AsyncGenerator[bytes, None]:
-    """What is to be stored of ``raw``: zstd level 2 with its content checksum, gzip, or as it is; then encrypted with
-    age when there are ``recipients`` (``age1…``). Raises what ``raw`` raises, NotReady for a bad recipient."""
+    """Yield ``raw`` as it is stored: compressed with zstd level 2 with its content checksum, with gzip, or not at all;
+    then encrypted with age if there are ``recipients`` (``age1…``). Raises what ``raw`` raises, NotReady for an invalid
+    recipient."""
     before, after = hashlib.sha256(), hashlib.sha256()
 
     def saw(block: bytes) -> None:
@@ -347,8 +350,8 @@ async def unpacked(
     limit_bytes: int | None,
     raw_digest: bool = True,
 ) -> AsyncGenerator[bytes, None]:
-    """The raw bytes again, in blocks of about 1 MiB. ``identity``: the age key of what is encrypted, else None. Without
-    ``raw_digest`` that of the raw bytes stays empty.
+    """Yield the raw bytes in blocks of about 1 MiB. ``identity``: the age key of an encrypted part, else None. Without
+    ``raw_digest`` the digest of the raw bytes stays empty.
 
     Raises BrokenSet for what cannot be decoded, ends early, goes on after its end (a second gzip member, garbage), or
     is more than ``limit_bytes``; NotReady for a key that does not fit; and what ``stored`` raises. That zstd without
@@ -381,8 +384,8 @@ async def _through(
     opened: Callable[[Readable, ExitStack], Readable],
     gave: Callable[[bytes], None] | None,
 ) -> AsyncGenerator[bytes, None]:
-    """What is read of the file that ``opened`` makes of ``blocks``. One thread reads, another is shown what was read
-    (``gave``, where there is one) while the consumer has it; the next block is read meanwhile."""
+    """Yield what is read from the file that ``opened`` makes of ``blocks``. One thread reads the next block; another
+    passes the last one to ``gave``, if given, while the consumer works on it."""
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(2, "lilfox-packing")
     stack = ExitStack()
@@ -404,6 +407,6 @@ async def _through(
 
 
 def _end(threads: ThreadPoolExecutor, stack: ExitStack) -> None:
-    """Waits for the threads, which have nothing to read any more."""
+    """Shut down the threads, which have nothing left to read."""
     stack.close()
     threads.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Backup plans: what is backed up, where to, when it is due, how long it is kept."""
+"""Backup plans: what is backed up, where to, when, and how long it is kept."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEFAULT = "lilfox"
 
 
 class BackupPlan(Struct, frozen=True, kw_only=True):
-    """A plan and the Options of the stores that it names; those of ``config.store`` come first."""
+    """A plan and the Options of the stores that it names, ``config.store`` first."""
 
     name: str
     config: PlanConfig
@@ -38,12 +38,12 @@ class BackupPlan(Struct, frozen=True, kw_only=True):
 
     @property
     def main(self) -> str:
-        """Name of the store that its sets are made in."""
+        """Name of the store where the plan's sets are made."""
         return self.config.store
 
 
 class PlanArguments(Struct, frozen=True, kw_only=True):
-    """A plan in the words of a command: ``--database URL --files DIR --store DIR``. No password is in the URL."""
+    """A plan given on the command line: ``--database URL --files DIR --store DIR``. The URL contains no password."""
 
     database: str = ""
     files: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class PlanArguments(Struct, frozen=True, kw_only=True):
 
 
 def plan_named(config: BackupConfig, name: str) -> BackupPlan:
-    """The plan of the configuration. Raises UsageError that names those there are."""
+    """Return the plan of that name. Raises UsageError, which lists the plans."""
     try:
         plan = config.plans[name]
     except KeyError:
@@ -70,7 +70,7 @@ def plan_named(config: BackupConfig, name: str) -> BackupPlan:
 
 
 def plan_of(arguments: PlanArguments, stores: Mapping[str, Any]) -> BackupPlan:
-    """The plan that a command's words make; ``stores`` are the configuration's. Raises UsageError."""
+    """Return the plan that the command line describes; ``stores`` are the configuration's. Raises UsageError."""
     sources: dict[str, Any] = {}
     if arguments.database:
         sources["database"] = _options(SOURCES, "postgresql", {"url": arguments.database, "host": arguments.host})
@@ -91,7 +91,7 @@ def plan_of(arguments: PlanArguments, stores: Mapping[str, Any]) -> BackupPlan:
 
 
 def store_options(where: str) -> Any:
-    """Options of the store that ``--store`` names: a folder, or ``HOST:/folder``. Raises UsageError."""
+    """Return the Options of the store that ``--store`` names: a folder, or ``HOST:/folder``. Raises UsageError."""
     if not where:
         raise UsageError(tr("no store is named"), tr("for example: --store /backup, or --store nas-1:/srv/backup"))
     host, colon, folder = where.partition(":")
@@ -250,15 +250,16 @@ _LONGEST_DAYS = 41 * 366
 
 
 class LatePlan(Struct, frozen=True):
-    """A plan is late: ``due`` is when a run should have begun that gave no good set; ``newest`` when the newest good
-    set was begun. Aware UTC."""
+    """A plan is late: ``due`` is when a run should have started but produced no good set; ``newest`` is when the newest
+    good set was started. Aware UTC."""
 
     due: datetime
     newest: datetime | None
 
 
 def next_due(schedule: str, after: datetime, zone: tzinfo) -> datetime:
-    """The first time after ``after`` at which cron begins it, aware UTC. Raises UsageError for what cron refuses."""
+    """Return the first time after ``after`` when cron starts it, aware UTC. Raises UsageError for a schedule that cron
+    refuses."""
     cron = read_cron(schedule)
     first = after.astimezone(zone).date() - _DAY
     for days in range(_LONGEST_DAYS):
@@ -271,7 +272,8 @@ def next_due(schedule: str, after: datetime, zone: tzinfo) -> datetime:
 
 
 def last_due(schedule: str, until: datetime, zone: tzinfo) -> datetime:
-    """The last time up to ``until`` at which cron began it, aware UTC. Raises UsageError for what cron refuses."""
+    """Return the last time up to ``until`` when cron started it, aware UTC. Raises UsageError for a schedule that cron
+    refuses."""
     cron = read_cron(schedule)
     last = until.astimezone(zone).date() + _DAY
     for days in range(_LONGEST_DAYS):
@@ -284,7 +286,7 @@ def last_due(schedule: str, until: datetime, zone: tzinfo) -> datetime:
 
 
 def late(plan: PlanConfig, sets: Sequence[BackupSet], now: datetime, zone: tzinfo) -> LatePlan | None:
-    """Whether the plan is late; ``sets`` are its own. None without a schedule."""
+    """Return how the plan is late; None if it is not, or has no schedule. ``sets`` are the plan's own."""
     if plan.schedule is None:
         return None
     grace = timedelta(seconds=LATE_AFTER_S if plan.late_after is None else plan.late_after)
@@ -295,7 +297,7 @@ def late(plan: PlanConfig, sets: Sequence[BackupSet], now: datetime, zone: tzinf
 
 
 def _due_on(cron: Cron, day: date, zone: tzinfo) -> list[datetime]:
-    """When it begins on a local day, in order."""
+    """Return the times when cron starts it on a local day, in order."""
     found: set[datetime] = set()
     for hour in cron.hours:
         for minute in cron.minutes:
@@ -304,7 +306,7 @@ def _due_on(cron: Cron, day: date, zone: tzinfo) -> list[datetime]:
 
 
 def _moments(local: datetime, zone: tzinfo, *, fixed: bool) -> tuple[datetime, ...]:
-    """The moments at which a clock of the zone shows ``local``, as far as cron heeds them."""
+    """Return the moments when a clock in the zone shows ``local``, as far as cron uses them."""
     first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if first == second:
         return (first,)
@@ -314,8 +316,8 @@ def _moments(local: datetime, zone: tzinfo, *, fixed: bool) -> tuple[datetime, .
 
 
 def _put_forward(before: datetime, after: datetime, zone: tzinfo) -> datetime:
-    """The moment between the two, at most a day apart, at which the zone's clock is put forward: the first minute with
-    the later offset."""
+    """Return the moment between the two, at most a day apart, when the zone's clock is put forward: the first minute
+    with the later offset."""
     offset = after.astimezone(zone).utcoffset()
     minutes = range(int((after - before).total_seconds()) // 60)
     there = bisect_left(

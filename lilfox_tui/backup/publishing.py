@@ -1,4 +1,4 @@
-"""Publishes a set into a store: parts first, all of them named at once, the manifest last."""
+"""Publishes a set into a store: the parts first, all renamed at once, the manifest last."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _MARK = MANIFEST + UNFINISHED
 
 
 async def mark(store: BackupStore, manifest: Manifest, sign: Sign = unsigned) -> None:
-    """Says that the files of ``manifest`` are of no set: not yet, or no more. Raises StoreError, HostError."""
+    """Mark the files of ``manifest`` as belonging to no set: not yet, or no longer. Raises StoreError, HostError."""
     await store.write(manifest_name(manifest.id), _encoded(manifest, sign))
 
 
@@ -60,8 +60,8 @@ async def _encoded(manifest: Manifest, sign: Sign) -> AsyncGenerator[bytes, None
 
 
 async def remove_set(store: BackupStore, found: BackupSet) -> None:
-    """Removes a set: wherever that ends in the middle, the next :func:`clear` brings it to its end. The store's lock is
-    held. Raises StoreError, HostError."""
+    """Remove a set, with the store's lock held; after an interruption, the next :func:`clear` completes it. Raises
+    StoreError, HostError."""
     marker = manifest_name(found.id) + UNFINISHED
     if found.manifest is not None:
         await store.remove([marker])
@@ -75,7 +75,7 @@ async def remove_set(store: BackupStore, found: BackupSet) -> None:
 
 
 async def clear(store: BackupStore) -> list[str]:
-    """Removes what was left, with the store's lock held, so that nobody is writing it; gives the names. Files that a
+    """Remove leftovers, with the store's lock held, so nobody is writing them; return their names. Files that a
     manifest names stay, and so do all that LilFox did not write. Raises StoreError, HostError."""
     texts, entries = await store.look((_MARK,))
     names = {*texts, *(entry.name for entry in entries)}
@@ -90,8 +90,8 @@ async def clear(store: BackupStore) -> list[str]:
 
 
 def _files_of(mark: str, raw: bytes | None) -> set[str]:
-    """Files that the manifest in a mark names, and that are of its date; none of one that was cut: then no file has had
-    its name yet."""
+    """Return the files that the manifest in a mark names and that have its date; none if the manifest is truncated:
+    then no file has its final name yet."""
     described = read_manifest(mark.removesuffix(UNFINISHED), raw)
     if described is None or described.manifest is None:
         return set()
@@ -104,7 +104,7 @@ def _marked_id(name: str) -> str | None:
 
 
 def _is_part(name: str) -> bool:
-    """Whether it is a part of a set, or a proof, on its way."""
+    """Whether it is an unfinished part of a set, or an unfinished proof."""
     if name.endswith(PROOF + UNFINISHED):
         return read_id(name.removesuffix(PROOF + UNFINISHED)) is not None
     read = read_file_name(name)
@@ -120,7 +120,7 @@ Say = Callable[[Message | str], None]
 
 
 class SetHeader(Struct, frozen=True, kw_only=True):
-    """What a manifest says of the run; see there."""
+    """The manifest's facts about the run; see there."""
 
     id: str
     run: str
@@ -133,7 +133,7 @@ class SetHeader(Struct, frozen=True, kw_only=True):
 
 
 class Publication:
-    """Use it as an async context manager, with the store's lock held: what is not published at its end is removed.
+    """Use it as an async context manager, with the store's lock held: on exit it removes what was not published.
 
     ``manual`` asks for the manual's format; ``recipients`` (age) for encryption; ``moved`` is told progress, ``say``
     each note. ``there``: the store's host, where it can make parts by itself. ``sign`` signs the manifest.
@@ -183,11 +183,11 @@ class Publication:
                 await self.store.remove(left)
 
     def of(self, source: str, kind: str) -> PartSink:
-        """Where the source of that name (in the plan) and kind puts its parts."""
+        """Return the sink for the source of that name (in the plan) and kind."""
         return _FromSource(self, source, kind)
 
     async def drop(self, source: str) -> None:
-        """Removes what a source has put so far: it failed, and is begun anew, or the set is published without it."""
+        """Remove the parts of a source so far: it failed and is retried, or the set is published without it."""
         gone = [name for name, part in self.parts.items() if part.source == source]
         gone += [name for name, begun in self.begun.items() if begun == source]
         self._notes = [(of, text) for of, text in self._notes if of != source]
@@ -204,18 +204,18 @@ class Publication:
             self._say(text)
 
     def moved(self, part: str, done_bytes: int, total_bytes: int | None) -> None:
-        """Tells progress."""
+        """Report progress."""
         if self._moved is not None:
             self._moved(part, done_bytes, total_bytes)
 
     def empty(self, sources: Iterable[str]) -> list[str]:
-        """Those of ``sources`` that have put no part."""
+        """Return those of ``sources`` that have stored no part."""
         given = {part.source for part in self.parts.values()}
         return [source for source in sources if source not in given]
 
     async def publish(self, *, missing: Mapping[str, str] | None = None) -> Manifest:
-        """Names all parts at once, then writes the manifest. ``missing``: sources without parts → why. Raises
-        StoreError, HostError; nothing of the set is then left, as far as the store answers."""
+        """Rename all parts at once, then write the manifest. ``missing``: sources without parts → why. Raises
+        StoreError, HostError; the set is then removed, as far as the store responds."""
         if not self.parts:
             raise BackupError(tr("{set} would be empty: no source produced any data", set=self._heading.id))
         names = list(self.parts)
@@ -245,7 +245,7 @@ class Publication:
 
 
 def _sources(parts: Iterable[ManifestPart], missing: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Every source of the plan → the names of its parts."""
+    """Map every source of the plan to the names of its parts."""
     named: dict[str, tuple[str, ...]] = dict.fromkeys(missing, ())
     for part in parts:
         named[part.source] = (*named.get(part.source, ()), part.name)
@@ -253,7 +253,7 @@ def _sources(parts: Iterable[ManifestPart], missing: Iterable[str]) -> dict[str,
 
 
 class _FromSource:
-    """An ``PartSink`` for one source of the plan."""
+    """A ``PartSink`` for one source of the plan."""
 
     def __init__(self, publication: Publication, source: str, kind: str) -> None:
         self.manual = publication.manual
@@ -280,7 +280,7 @@ class _FromSource:
         return self._put(name, kind, packing, counted)
 
     def _put(self, name: str, kind: PartKind, packing: Packing, counted: PartCount) -> StoredPart:
-        """Takes a part in that lies there whole."""
+        """Register a part that is stored completely."""
         del self._publication.begun[name]
         self._publication.parts[name] = ManifestPart(
             name=name,

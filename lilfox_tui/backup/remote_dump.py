@@ -1,4 +1,5 @@
-"""Dumps on the store's own host: programs that are backed up run where their output is stored, so it never passes here.
+"""Dumps on the store's own host: programs run where their output is stored, so the data never passes through this
+machine.
 
 It is a detached command there (``hosts/detached.py``) that goes on when the link is lost, and when this process is. Of
 a dead run that is found by :meth:`RemoteDump.sweep`; while it lives it keeps the store's lock. What runs there packs,
@@ -113,8 +114,8 @@ _PACKERS = {"zstd": "zstd", "gzip": "gzip"}
 
 
 class RemoteDumpReport(Struct, frozen=True, kw_only=True):
-    """What came of a command. ``status`` is its exit status, ``said`` what it wrote to stderr, ``end`` the last bytes
-    that it wrote (512 at most)."""
+    """The result of a command. ``status`` is its exit status, ``said`` its stderr, ``end`` the last bytes of its output
+    (512 at most)."""
 
     status: int
     raw_bytes: int
@@ -126,8 +127,8 @@ class RemoteDumpReport(Struct, frozen=True, kw_only=True):
 
 
 def open_remote_dump(run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore) -> RemoteDump | None:
-    """Of the plan's main store; None where it is no SFTP store on the host of one of the plan's sources, or where what
-    goes into it is encrypted, which is done here."""
+    """Return the remote dump for the plan's main store; None if that is not an SFTP store on the host of a source of
+    the plan, or if the data is encrypted, which is done here."""
     options = plan.stores[plan.main]
     near = [source for source in plan.config.sources.values() if source.host == getattr(options, "host", None)]
     if options.kind != "sftp" or not near or plan.config.encrypt is not None:
@@ -137,7 +138,8 @@ def open_remote_dump(run: Run, context: BackupContext, plan: BackupPlan, store: 
 
 
 class RemoteDump:
-    """``folder`` of ``host`` is ``store``, which this run has locked. ``sudo``: some of its commands run as root."""
+    """A dump that ``host`` writes into ``folder``, which is ``store`` and locked by this run. ``sudo``: some of its
+    commands run as root."""
 
     def __init__(self, run: Run, store: SftpStore, host: Host, folder: str, *, sudo: bool = False) -> None:
         self._run, self._store, self._host, self._folder = run, store, host, folder
@@ -147,7 +149,7 @@ class RemoteDump:
         self._heard_s = 0.0
 
     async def takes(self, command: DumpCommand, packing: Packing) -> bool:
-        """Whether the command can run there into the store; why it cannot is told once. Raises HostError."""
+        """Whether the command can run there into the store; reports once why it cannot. Raises HostError."""
         if command.host is not self._host:
             return False
         if packing not in self._why_not:
@@ -155,7 +157,7 @@ class RemoteDump:
         return not self._why_not[packing]
 
     def _cannot(self, packing: Packing, why: str) -> None:
-        """Keeps why nothing can be made there, and tells; empty when it can."""
+        """Keep the reason why the host cannot dump by itself, and report it; empty when it can."""
         self._why_not[packing] = why
         if why:
             self._run.say(
@@ -164,7 +166,7 @@ class RemoteDump:
             )  # fmt: skip
 
     async def _probe(self, packer: str) -> str:
-        """Why nothing can be made there; empty when it can."""
+        """Return why the host cannot dump by itself; empty when it can."""
         name = f"lilfox-same-{os.urandom(8).hex()}"
         await self._store.put_small(name, name.encode())
         try:
@@ -179,9 +181,9 @@ class RemoteDump:
     async def make(
         self, name: str, packing: Packing, command: DumpCommand, moved: Callable[[int], None]
     ) -> RemoteDumpReport | None:
-        """Has the command run into ``NAME.part``; ``moved`` is told the bytes that are stored. A lost link is waited
-        for. None where nothing can be begun there, which is told. When this raises or is cancelled the command was
-        ended, as far as the host can be reached; the part stays.
+        """Run the command on the host into ``NAME.part``; ``moved`` gets the stored bytes. Waits for a lost connection.
+        Returns None if the host cannot start it, which is reported. On an error or a cancellation the command is ended,
+        as far as the host is reachable; the part stays.
 
         Raises BackupError, LinkGone; HostError where it is worth a new try.
         """
@@ -211,7 +213,7 @@ class RemoteDump:
         return report
 
     async def sweep(self) -> None:
-        """Ends what a dead run has left running there, and says so. The lock is held. Raises HostError."""
+        """End what a dead run left running there, and report it. The lock is held. Raises HostError."""
         for as_root in {False, self._sudo}:
             with suppress(AuthRefused):
                 for found in await detached.listing(self._host, sudo=as_root):
@@ -306,7 +308,7 @@ class RemoteDump:
         self._heard_s = asyncio.get_running_loop().time()
 
     def _lost(self, error: HostError) -> None:
-        """Tells; raises LinkGone when it has lasted too long."""
+        """Report the lost connection; raises LinkGone if it has lasted too long."""
         silent_s = asyncio.get_running_loop().time() - self._heard_s
         if silent_s > PATIENCE_S:
             raise LinkGone(
@@ -337,7 +339,7 @@ def _into(each: DetachedOutput, out: bytearray, said: bytearray) -> None:
 
 
 async def _to_end(work: Awaitable[T]) -> T:
-    """What ``work`` gives; when this is cancelled meanwhile, ``work`` comes to its end first."""
+    """Return the result of ``work``; if cancelled, let ``work`` finish first."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

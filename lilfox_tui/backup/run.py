@@ -1,4 +1,4 @@
-"""A backup run: everything is checked, dumped, published, read back and copied; only then old sets are removed."""
+"""A backup run: everything is checked, dumped, published, read back and copied; only then are old sets removed."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from lilfox_tui.jobs.model import Outcome, Run
 
 
 class Preflight(Struct, frozen=True):
-    """What was found, by the names in the plan. A source that cannot be dumped keeps no other from it, nor does a store
-    that cannot take a copy."""
+    """The checks of a plan, by name. A source that cannot be dumped does not stop the others, nor does a store that
+    cannot take a copy."""
 
     sources: dict[str, list[Check]]
     stores: dict[str, list[Check]]
@@ -46,17 +46,17 @@ class Preflight(Struct, frozen=True):
         return [check for checks in (*self.sources.values(), *self.stores.values()) for check in checks]
 
     def refuse(self, main: str) -> None:
-        """Raises NotReady where nothing could be backed up: the store ``main`` forbids it, or all sources do."""
+        """Raise NotReady if nothing could be backed up: the store ``main`` forbids it, or all sources do."""
         refuse_bad(self.stores[main])
         if len(self.bad_sources()) == len(self.sources):
             refuse_bad([check for checks in self.sources.values() for check in checks])
 
     def bad_sources(self) -> dict[str, str]:
-        """Sources that cannot be dumped → why."""
+        """Return the sources that cannot be dumped → why."""
         return _bad(self.sources)
 
     def bad_stores(self) -> dict[str, str]:
-        """Stores that cannot take a set → why."""
+        """Return the stores that cannot take a set → why."""
         return _bad(self.stores)
 
 
@@ -66,7 +66,7 @@ def _bad(checked: dict[str, list[Check]]) -> dict[str, str]:
 
 
 async def preflight(context: BackupContext, plan: BackupPlan) -> Preflight:
-    """Looks at all that the plan names. Raises UsageError for what makes no sense in it."""
+    """Check everything that the plan names. Raises UsageError for an invalid plan."""
     looked = Preflight({}, {})
     needed: int | None = 0
     for name, options in plan.config.sources.items():
@@ -88,7 +88,7 @@ async def _asked(where: str, checks: Awaitable[list[Check]]) -> list[Check]:
 
 
 async def _added(needed: int | None, size: Awaitable[int | None]) -> int | None:
-    """``needed`` with what a source needs; None where one of them is not known."""
+    """Add a source's size to ``needed``; None if either is unknown."""
     try:
         more = await size
     except LilFoxError:  # its dump will say why
@@ -97,7 +97,7 @@ async def _added(needed: int | None, size: Awaitable[int | None]) -> int | None:
 
 
 class BackupReport(Struct):
-    """What a run has come to so far; failures of single parts make it ``partly``."""
+    """The result of a run so far; failures of single parts make it ``partly``."""
 
     set: str = ""
     tag: str = ""
@@ -110,8 +110,8 @@ class BackupReport(Struct):
 
 
 async def back_up(run: Run, context: BackupContext, plan: BackupPlan, tag: str = "") -> Outcome:
-    """Runs the plan once; its set gets ``tag``. Ends ok, partly (a source, a copy or the drill failed and a set is
-    there) or raises."""
+    """Run the plan once; its set gets ``tag``. Ends ok, partly (a set exists, but a source, a copy or the drill failed)
+    or raises."""
     phase("connect")
     store = context.store(plan.main, plan.stores[plan.main])
     for name, options in plan.config.sources.items():
@@ -148,8 +148,8 @@ async def back_up(run: Run, context: BackupContext, plan: BackupPlan, tag: str =
 async def _read_back(
     run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore, found: BackupSet, report: BackupReport
 ) -> None:
-    """Verifies the set. Where this machine has no key for what it has encrypted that is no failure: the set stays
-    unverified; where it should have one it is."""
+    """Verify the set. Without a key on this machine for an encrypted set, the set stays unverified, which is a failure
+    only if the configuration names a key."""
     keyless = plan.config.encrypt is not None and plan.config.encrypt.identity is None
     try:
         report.proof = await verify(run, await reader_of(context, plan, store), found)
@@ -161,7 +161,7 @@ async def _read_back(
 
 
 async def _tell_of_clocks(run: Run, context: BackupContext, store: BackupStore) -> None:
-    """Of what is newer than now somebody should know: a clock went back, or was ahead."""
+    """Warn if a set is newer than now: a clock was set back, or was ahead."""
     newest = max((found.created for found in await context.sets_in(store)), default=None)
     if newest is not None and newest > datetime.now(UTC):
         run.say(
@@ -228,7 +228,8 @@ async def _new_header(run: Run, plan: BackupPlan, store: BackupStore, report: Ba
 
 
 async def _dump_source(run: Run, publication: Publication, source: BackupSource, kind: str) -> LilFoxError | None:
-    """Why the source has no parts in the set, or None: a set without one of its sources is better than none."""
+    """Dump a source; return why it has no parts in the set, or None: a set without one of its sources is better than
+    none."""
     phase("dump")
 
     async def dump() -> None:
@@ -250,7 +251,7 @@ async def _dump_source(run: Run, publication: Publication, source: BackupSource,
 async def _copy_everywhere(
     run: Run, context: BackupContext, plan: BackupPlan, store: BackupStore, report: BackupReport, bad: Mapping[str, str]
 ) -> None:
-    """Copies the set to each of the plan's other stores and reads it back there; ``bad`` are those that cannot take it,
+    """Copy the set to each of the plan's other stores and read it back there; ``bad`` are those that cannot take it,
     with the reason."""
     for name in plan.config.copies:
         other = context.store(name, plan.stores[name])
@@ -277,8 +278,8 @@ async def _copy(run: Run, context: BackupContext, store: BackupStore, other: Bac
 
 
 async def copy_set(run: Run, context: BackupContext, store: BackupStore, other: BackupStore, name: str) -> None:
-    """Copies a set file by file, the manifest last. Raises StoreError, HostError; nothing of it is then left there, as
-    far as that store answers: else the next run removes it."""
+    """Copy a set file by file, the manifest last. Raises StoreError, HostError; the copy is then removed, as far as
+    that store responds, else by the next run."""
     found = await _found(context, store, name)
     if found.manifest is None:
         raise BackupError(tr("{set} in {store} has no readable manifest", set=name, store=store.where))
@@ -326,7 +327,8 @@ async def _drill(run: Run, context: BackupContext, plan: BackupPlan, store: Back
 
 
 async def _prune_after(run: Run, context: BackupContext, plan: BackupPlan, report: BackupReport) -> None:
-    """Removes what retention lets go, in every store of the plan, only after a run without a failure."""
+    """Remove the sets that retention no longer keeps, in every store of the plan, but only after a run without
+    failures."""
     if report.failures or plan.config.keep is None:
         return
     for name in plan.stores:
@@ -342,8 +344,8 @@ async def _prune_after(run: Run, context: BackupContext, plan: BackupPlan, repor
 async def prune(
     run: Run, plan: BackupPlan, store: BackupStore, *, just_made: str = "", keys: SigningKeys = NO_KEYS
 ) -> list[str]:
-    """Removes the sets that the plan's retention lets go, with the lock held; gives their ids. ``just_made`` stays;
-    ``keys`` tell which are trusted."""
+    """Remove the sets that the plan's retention no longer keeps, with the lock held; return their ids. ``just_made``
+    stays; ``keys`` decide which sets are trusted."""
     phase("prune")
     sets = [found for found in await read_sets(store, keys=keys) if found.plan == plan.name]
     now, zone = datetime.now(UTC), local_zone()
@@ -357,8 +359,8 @@ async def prune(
 
 
 async def reader_of(context: BackupContext, plan: BackupPlan, store: BackupStore, identity: str = "") -> SetReader:
-    """How the plan's sets are read in one of its stores; ``identity`` is a reference to the key when it is not the
-    plan's. Raises LilFoxError where the key cannot be had."""
+    """Return a reader for the plan's sets in one of its stores; ``identity`` is a reference to the key if it is not the
+    plan's. Raises LilFoxError if the key is not available."""
     encrypt = plan.config.encrypt
     reference = SecretRef(identity) if identity else None if encrypt is None else encrypt.identity
     key = None if reference is None else await resolve(reference)
@@ -366,7 +368,7 @@ async def reader_of(context: BackupContext, plan: BackupPlan, store: BackupStore
 
 
 async def _clear(run: Run, store: BackupStore) -> None:
-    """Removes what runs left that did not come to their end; the lock is held."""
+    """Remove what unfinished runs left; the lock is held."""
     left = await clear(store)
     if left:
         run.say(
@@ -389,7 +391,7 @@ async def _found(context: BackupContext, store: BackupStore, name: str) -> Backu
 
 
 async def _whole(context: BackupContext, store: BackupStore, name: str) -> Manifest | None:
-    """The manifest of the set, where it is there and its files are."""
+    """Return the set's manifest if it exists and its files do."""
     found = next((each for each in await context.sets_in(store) if each.id == name), None)
     return None if found is None or found.refused else found.manifest
 

@@ -1,4 +1,4 @@
-"""Selects the set that a user means: by its id, by its date, by its tag, or in words."""
+"""Selects the set that a user means: by id, date, tag, or in words."""
 
 from __future__ import annotations
 
@@ -29,24 +29,23 @@ _SHOWN_CELLS = 60
 
 
 class _Span(Struct, frozen=True):
-    """From ``start`` on, before ``end``: aware, or as the clock on the wall has it, which shows some hours twice."""
+    """A time span from ``start`` up to ``end``, exclusive: aware, or wall-clock time, which can be ambiguous."""
 
     start: datetime
     end: datetime
 
     def of(self, found: BackupSet, zone: tzinfo) -> datetime:
-        """When the set was begun, to be held against this."""
+        """Return when the set was started, comparable with this span."""
         return found.created if self.start.tzinfo is not None else found.created.astimezone(zone).replace(tzinfo=None)
 
 
 def choose(
     words: str, sets: Sequence[BackupSet], *, now: datetime, zone: tzinfo, plan: str = "", partial: bool = False
 ) -> BackupSet:
-    """The set of ``sets`` that ``words`` mean: its id in any case, ``20231230_020000``, ``20231230``, ``latest``,
-    ``yesterday 02:00``, ``昨天 02:00``, ``2023-12-30``, ``2023-12-30T02:00``, ``tag:1.4.0`` (the newest that has it). A
-    time without seconds is that minute. With ``plan`` only its sets count, and those that have none. One that is broken
-    is given when it is named, by ``latest`` and a tag it never is; nor is one that is partial, unless ``partial`` says
-    that such a one will do.
+    """Return the set of ``sets`` that ``words`` mean: its id in any case, ``20231230_020000``, ``20231230``,
+    ``latest``, ``yesterday 02:00``, ``昨天 02:00``, ``2023-12-30``, ``2023-12-30T02:00``, ``tag:1.4.0`` (the newest
+    with that tag). A time without seconds means that minute. With ``plan``, only its sets and those without a plan
+    count. A broken set can be named, but ``latest`` and a tag never select it, nor a partial one unless ``partial``.
 
     Raises UsageError where none or several are meant, with the nearest before and after.
     """
@@ -123,13 +122,13 @@ def _tagged(sets: Sequence[BackupSet], tag: str, zone: tzinfo, *, partial: bool)
 
 
 def _stamps(found: BackupSet) -> set[str]:
-    """All dates that its names have: those of an old set's files differ."""
+    """Return all dates in its names: the files of an old set can differ."""
     read = [read_file_name(part.name) for part in found.parts]
     return {found.id[-15:], *(name.stamp for name in read if name is not None)}
 
 
 def _span(words: str, today: date) -> _Span | None:
-    """What ``words`` mean as a span of time; None where that is on no calendar."""
+    """Return ``words`` as a time span; None if it is not on the calendar."""
     try:
         if _STAMP.fullmatch(words):
             return _as_precise(datetime.strptime(words, "%Y%m%d_%H%M%S"), second=True)  # noqa: DTZ007  the wall's clock

@@ -1,4 +1,4 @@
-"""What is backed up. One file a kind in ``sources/``, each with
+"""The contract of backup sources. Each kind is one file in ``sources/``, each with
 
 - ``Options``, a SourceConfig
 - ``open_source(name, options, host) -> BackupSource``
@@ -38,7 +38,7 @@ from lilfox_tui.hosts.base import Host
 
 
 class StoredPart(Struct, frozen=True):
-    """A part that lies in the store as ``NAME.part``."""
+    """A part that is stored as ``NAME.part``."""
 
     name: str
     size_bytes: int
@@ -54,8 +54,8 @@ class DumpCommand(Struct, frozen=True):
 
 
 class RemotePart(Struct, frozen=True):
-    """A part that its host has made by itself. Whether the command did well is for who gave it: ``status`` is its exit
-    status, ``said`` what it wrote to stderr (start and end of much), ``end`` the last 512 bytes that it wrote."""
+    """A part that its host made by itself. The caller judges the command: ``status`` is its exit status, ``said`` its
+    stderr (start and end, if long), ``end`` the last 512 bytes of its output."""
 
     part: StoredPart
     status: int
@@ -64,7 +64,7 @@ class RemotePart(Struct, frozen=True):
 
 
 class PartSink(Protocol):
-    """Where a source puts its parts. Names are made from the set's: ``lilfox`` + ``.dump`` →
+    """Where a source stores its parts. Names derive from the set's: ``lilfox`` + ``.dump`` →
     ``lilfox_20231230_020000.dump.zst``."""
 
     manual: bool
@@ -80,8 +80,8 @@ class PartSink(Protocol):
         total_bytes: int | None = None,
         packed: bool = True,
     ) -> StoredPart:
-        """Packs, encrypts, hashes and writes what ``blocks`` gives. ``packed=False``: as it is. What ``blocks``
-        raises goes up, and nothing of the part stays. ``total_bytes`` is a guess for progress."""
+        """Pack, encrypt, hash and write ``blocks``. ``packed=False``: stored as it is. Errors of ``blocks`` are passed
+        on, and nothing of the part stays. ``total_bytes`` is an estimate for progress."""
         ...
 
     async def put_there(
@@ -93,28 +93,27 @@ class PartSink(Protocol):
         *,
         began: Callable[[], None] = lambda: None,
     ) -> RemotePart | None:
-        """As ``put``, of what the command writes, which goes into the store without passing here, and goes on while
-        the link is lost. None where the store is not on that host, or that cannot be done there: then ``put`` it.
-        ``began`` is called when something of it is stored."""
+        """Store the command's output as ``put`` does, but directly on the store's host, where it continues while the
+        connection is lost. None if the store is not on that host or the host cannot do it: then use ``put``. ``began``
+        is called when some of it is stored."""
         ...
 
     def read_back(self, part: StoredPart) -> AsyncGenerator[bytes, None]:
-        """The raw bytes of a part that lies there, unpacked and checked. Use inside ``aclosing``. Raises BrokenSet,
+        """Yield the raw bytes of a stored part, unpacked and checked. Use inside ``aclosing``. Raises BrokenSet,
         StoreError, HostError."""
         ...
 
     def describe(self, part: StoredPart, detail: dict[str, Any]) -> None:
-        """What the manifest says of the part, at any time before ``dump`` ends."""
+        """Set the part's detail in the manifest, at any time before ``dump`` ends."""
         ...
 
     def note(self, text: Message | str) -> None:
-        """Something that is not as it should be and no failure; goes into the manifest and to the one who watches."""
+        """Record something that is not as it should be but no failure; it goes into the manifest and to the user."""
         ...
 
 
 class PartContent(Struct, frozen=True):
-    """What a part's raw bytes are. ``trouble`` says why they are not whole or not what they should be; empty when they
-    are."""
+    """The content of a part. ``trouble`` says why it is incomplete or wrong; empty if it is fine."""
 
     trouble: Message | str = ""
     detail: dict[str, Any] = {}
@@ -131,21 +130,20 @@ class BackupSource(Protocol):
     """For people: ``database lilfox on db-1``, ``/srv/lilfox/public/uploads``."""
 
     async def checks(self) -> list[Check]:
-        """Everything that can be known to fail before it does: reachable, rights, versions, row-level security,
-        clock."""
+        """Check everything that could make the dump fail: connection, rights, versions, row-level security, clock."""
         ...
 
     async def size_bytes(self) -> int | None:
-        """About so much will be written, before packing; for room and progress."""
+        """Return about how much will be written, before packing; for space checks and progress."""
         ...
 
     async def dump(self, into: PartSink) -> None:
-        """Puts all its parts. Raises BackupError, HostError; then none of it counts."""
+        """Dump and store all its parts. Raises BackupError, HostError; then none of them counts."""
         ...
 
 
 class RestoreChange(Struct, frozen=True):
-    """A line of what a restore would change: ``public.users`` 1204 → 1190 rows; ``uploads/a.png`` only there now."""
+    """One line of what a restore would change: ``public.users`` 1204 → 1190 rows; ``uploads/a.png`` exists only now."""
 
     what: str
     now: str
@@ -157,20 +155,20 @@ class RestoreChange(Struct, frozen=True):
 
     @property
     def newer(self) -> bool:
-        """Whether restoring loses something that came after the backup."""
+        """Whether restoring loses something that was added after the backup."""
         return bool(self.lost_rows or self.lost_files)
 
 
 class Comparison(Struct, frozen=True):
-    """What was staged against what the set says. Empty ``differences``: equal. ``compared`` says what was held
-    against what."""
+    """The comparison of what was staged with the set. Empty ``differences``: equal. ``compared`` says what was compared
+    with what."""
 
     differences: tuple[str, ...]
     compared: str
 
 
 class Renames(Struct, frozen=True):
-    """One pair of them; the fields are those of :class:`Swap`."""
+    """One pair of renames; the fields are those of :class:`Swap`."""
 
     target: str
     staged: str
@@ -178,7 +176,8 @@ class Renames(Struct, frozen=True):
 
 
 class Swap(Struct, frozen=True, kw_only=True):
-    """Two renames, known before the first of them. Everything that finishing or undoing needs, and no secret."""
+    """Two renames, known before the first is made. It contains everything that finishing or undoing needs, and no
+    secret."""
 
     kind: str
     """Of the source."""
@@ -230,7 +229,7 @@ class RestoreTask(Struct, frozen=True, kw_only=True):
 
 
 class RetainedItem(Struct, frozen=True, kw_only=True):
-    """What a restore keeps beside ``target``: what was there before, or after an undo what was restored."""
+    """Data that a restore retains beside ``target``: what was there before, or after an undo what was restored."""
 
     target: str
     name: str
@@ -248,7 +247,7 @@ although something was there, or what cannot be told from names."""
 
 
 def standing_of(one: Renames, *, target: bool, staged: bool, before: bool) -> Standing:
-    """What names tell of one pair of renames: which of its three there are."""
+    """Return the state of one pair of renames, from which of its three names exist."""
     if not target:
         return "neither" if one.before or not staged else "before"
     if staged:
@@ -257,21 +256,21 @@ def standing_of(one: Renames, *, target: bool, staged: bool, before: bool) -> St
 
 
 class RestoreTarget(Protocol):
-    """Where one source's parts of one set go. The calls come in this order; ``discard`` may come at any time."""
+    """Where the parts of one source are restored to. The calls come in this order; ``discard`` may come at any time."""
 
     @property
     def where(self) -> str:
-        """For people: ``database lilfox on db-1``."""
+        """For display: ``database lilfox on db-1``."""
         ...
 
     @property
     def replaces(self) -> tuple[str, ...]:
-        """The databases, or the paths, in whose place it puts something; of a table its database."""
+        """The databases or paths that it replaces; for a table, its database."""
         ...
 
     async def checks(self) -> list[Check]:
-        """Everything that can be known to fail, before the first write anywhere: versions, room, roles, extensions,
-        the server's identity, sessions in the way, what is there and newer."""
+        """Check everything that could make the restore fail, before the first write: versions, space, roles,
+        extensions, the server's identity, blocking sessions, newer data."""
         ...
 
     async def changes(self) -> list[RestoreChange]:
@@ -279,32 +278,32 @@ class RestoreTarget(Protocol):
         ...
 
     async def stage(self, moved: Callable[[int], None]) -> None:
-        """Restores beside what is there, which is not touched. ``moved`` takes the raw bytes done so far."""
+        """Restore into staging; the current data is not touched. ``moved`` takes the raw bytes done so far."""
         ...
 
     async def compare(self) -> Comparison:
-        """Holds what was staged against the manifest; of an old set against what is counted in the dump."""
+        """Compare what was staged with the manifest; for an old set, with what is counted in the dump."""
         ...
 
     def swap_plan(self) -> Swap:
-        """The renames that ``swap`` will make; put on the disk before."""
+        """Return the renames that ``swap`` will make; they are written to disk first."""
         ...
 
     async def swap(self) -> None:
-        """Makes them. Raises BackupError with everything as it was before, or says exactly what is where."""
+        """Make the renames. Raises BackupError with everything as before, or stating exactly what is where."""
         ...
 
     async def discard(self) -> None:
-        """Takes away what was staged."""
+        """Remove what was staged."""
         ...
 
     async def leave(self) -> None:
-        """Ends its sessions and takes nothing away: it was swapped, or ``settle`` decides."""
+        """End its sessions and remove nothing: it was swapped, or ``settle`` decides."""
         ...
 
 
 def lost_text(changes: Iterable[RestoreChange]) -> str:
-    """What restoring loses, counted in rows and files; empty where it loses nothing."""
+    """Return what restoring loses, in rows and files; empty if it loses nothing."""
     rows = files = 0
     for change in changes:
         rows, files = rows + change.lost_rows, files + change.lost_files

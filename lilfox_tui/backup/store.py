@@ -1,4 +1,4 @@
-"""The contract of stores, and the errors of backups with those that are worth a retry."""
+"""The contract of stores, and the errors of backups, including those worth a retry."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lilfox_tui.jobs.model import Run
 
 
 class StoreEntry(Struct, frozen=True, gc=False):
-    """A regular file in the store: its name (``X`` or ``FOLDER/X``), bytes and mtime (aware UTC). Links, folders of
-    others, devices and what has a name with other separators are never entries."""
+    """A regular file in the store: its name (``X`` or ``FOLDER/X``), bytes and mtime (aware UTC). Links, other folders,
+    devices and names with other separators are never entries."""
 
     name: str
     size_bytes: int
@@ -26,68 +26,68 @@ class StoreEntry(Struct, frozen=True, gc=False):
 
 
 class StoreLockHolder(Struct, frozen=True):
-    """Who holds a store's lock; untrusted text, since when in aware UTC where it is known."""
+    """Who holds a store's lock (untrusted text), and since when (aware UTC), if known."""
 
     who: str
     since: datetime | None = None
 
 
 class BackupStore(Protocol):
-    """Files by name. Nothing is written but under ``NAME.part`` until ``publish``; nothing outside of the store's
-    folder is touched, links in it are not followed. Raises StoreError, HostError."""
+    """Files by name. Everything is written as ``NAME.part`` until ``publish``; nothing outside the store's folder is
+    touched, and its links are not followed. Raises StoreError, HostError."""
 
     name: str
     where: str
     """For people: ``/backup`` or ``nas-1:/srv/backup``."""
 
     async def checks(self, needed_bytes: int | None, *, write: bool = True) -> list[Check]:
-        """Whether it is there, really mounted where it must be, writable, with so much room, and not readable by
+        """Check that the store exists, is mounted where required, writable, has enough space, and is not readable by
         others."""
         ...
 
     def lock(self, who: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
-        """Held by one run at a time over all users and machines (restore and verify share it). Raises StoreHeld,
-        which names the Holder, at once when another has it. It ends with its holder, however that ends."""
+        """Hold the store's lock: one run at a time across all users and machines (restore and verify share it). Raises
+        StoreHeld, which names the holder, at once if another run has it. The lock ends with its holder, however that
+        ends."""
         ...
 
     async def entries(self) -> Sequence[StoreEntry]:
-        """All files: of the folder itself and of the sub-folders ``postgresql``, ``config``, ``files``, ``rollback``
-        that the manual's scripts use. ``.part`` files too."""
+        """Return all files: those of the folder itself and of the sub-folders ``postgresql``, ``config``, ``files``,
+        ``rollback`` that the manual's scripts use, including ``.part`` files."""
         ...
 
     def read(self, name: str) -> AsyncGenerator[bytes, None]:
-        """The bytes of a file in blocks; use inside ``aclosing``."""
+        """Yield the bytes of a file in blocks; use inside ``aclosing``."""
         ...
 
     async def look(self, endings: tuple[str, ...]) -> tuple[dict[str, bytes], Sequence[StoreEntry]]:
-        """Whole all files whose names end so (manifests, proofs), in few round trips, and the entries of all others:
-        also of such that are larger than 4 MB or may not be read."""
+        """Return the content of all files with these endings (manifests, proofs), in few round trips, and the entries
+        of all others, including those larger than 4 MB or unreadable."""
         ...
 
     async def write(self, name: str, blocks: AsyncIterator[bytes]) -> int:
-        """Writes ``NAME.part`` (0600, O_EXCL; the folder is made 0700), fsyncs it, gives its bytes. When it raises
-        or is cancelled the part is removed, as far as the store still answers."""
+        """Write ``NAME.part`` (0600, O_EXCL; the folder is created 0700), fsync it, and return its size. On an error or
+        a cancellation the part is removed, as far as the store still responds."""
         ...
 
     async def publish(self, names: Sequence[str]) -> None:
-        """``NAME.part`` becomes ``NAME`` for each, never over one that is there (StoreError); then the folders are
-        fsynced."""
+        """Rename each ``NAME.part`` to ``NAME``, never over an existing file (StoreError); then fsync the folders."""
         ...
 
     async def put_small(self, name: str, data: bytes) -> None:
-        """A small file whole or not at all, over one that may be there: part, fsync, rename, fsync of the folder."""
+        """Write a small file atomically, replacing an existing one: part, fsync, rename, fsync of the folder."""
         ...
 
     async def remove(self, names: Sequence[str]) -> None:
-        """Removes regular files by name, ``.part`` too; those that are gone are no fault."""
+        """Remove regular files by name, ``.part`` too; missing ones are ignored."""
         ...
 
     async def free_bytes(self) -> int | None:
-        """Room for us; None where the store does not tell."""
+        """Return the free space available to us; None if the store does not report it."""
         ...
 
     async def close(self) -> None:
-        """Ends its connection."""
+        """Close its connection."""
         ...
 
 
@@ -95,11 +95,11 @@ class BackupStore(Protocol):
 
 
 class BackupError(LilFoxError):
-    """A backup, a verification or a restore did not come to a good end; says what is still good."""
+    """A backup, verification or restore failed; says what is still intact."""
 
 
 class StoreError(BackupError):
-    """The store: not there, not mounted, full, no right, another file of that name."""
+    """An error of the store: missing, not mounted, full, no permission, name taken."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, full: bool = False) -> None:
         super().__init__(message, hint)
@@ -107,7 +107,7 @@ class StoreError(BackupError):
 
 
 class StoreHeld(BackupError):
-    """Another run holds the store."""
+    """Another run holds the store's lock."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, holder: StoreLockHolder) -> None:
         super().__init__(message, hint)
@@ -124,7 +124,7 @@ class BrokenSet(BackupError):
 
 
 class NotReady(BackupError):
-    """Preflight found what forbids to begin; nothing was written."""
+    """The preflight found something that forbids the start; nothing was written."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, checks: tuple[Check, ...] = ()) -> None:
         super().__init__(message, hint)
@@ -132,11 +132,11 @@ class NotReady(BackupError):
 
 
 class HalfSwapped(BackupError):
-    """Of two renames only one is made, and what it renamed could not get its name back: settling it comes later."""
+    """Only one of two renames was made, and it could not be undone: settle it later."""
 
 
 class RestoredDiffers(BackupError):
-    """What was restored is not equal to what was backed up."""
+    """What was restored differs from what was backed up."""
 
 
 # Retries what may be done twice, once a lost link is back.
@@ -154,12 +154,12 @@ LINK = (HostUnreachable, CommandUnknown)
 
 
 class LinkGone(BackupError):
-    """A link was lost, and did not come back in time."""
+    """A connection was lost and not restored in time."""
 
 
 async def retry(run: Run, work: Callable[[], Awaitable[T]]) -> T:
-    """What ``work`` gives; it is begun anew when it ends for a lost link, with longer and longer waits in between, of
-    which ``run`` is told. Raises LinkGone after the last try, and at once whatever else ``work`` raises."""
+    """Return the result of ``work``; retry it after a lost connection, with growing waits that are reported to ``run``.
+    Raises LinkGone after the last try, and any other error of ``work`` at once."""
     for number, wait_s in enumerate(WAITS_S, 2):
         try:
             return await work()

@@ -1,4 +1,4 @@
-"""A store's lock as files beside the sets, seen by everybody who reaches the folder, by whatever way.
+"""A store's lock as files beside the sets, visible to everybody who reaches the folder by any route.
 
 ``.lilfox.lock`` is there while one run has the store for itself, ``.lilfox.shared.TOKEN`` for each that shares it. A
 mark says who holds it and is touched every half minute; one that nobody has touched for five minutes, by the clock of
@@ -34,7 +34,7 @@ MARK_BYTES = 4096
 
 
 class Mark(Struct):
-    """What is in a mark; untrusted."""
+    """The content of a mark; untrusted."""
 
     who: str = ""
     since: datetime | None = None
@@ -44,44 +44,44 @@ class Mark(Struct):
 
     @property
     def holder(self) -> StoreLockHolder:
-        """For people."""
+        """For display."""
         return StoreLockHolder(clean(self.who)[:200] or "?", self.since)
 
 
 class MarkFiles(Protocol):
-    """The files that marks are made of, by name in the store's folder. Raises StoreError, HostError."""
+    """The files that hold marks, by name in the store's folder. Raises StoreError, HostError."""
 
     @property
     def kept(self) -> bool:
-        """Whether somebody at the folder itself keeps the marks fresh: they last when this side cannot reach them."""
+        """Whether a process at the folder itself refreshes the marks: they last while this side cannot reach them."""
         ...
 
     async def create(self, name: str, data: bytes) -> bool:
-        """Makes a new file; False if there is one."""
+        """Create a new file; False if it exists."""
         ...
 
     async def read(self, name: str) -> tuple[bytes, datetime] | None:
-        """Up to MARK_BYTES of a file and its mtime; None if there is none."""
+        """Return up to MARK_BYTES of a file and its mtime; None if it does not exist."""
         ...
 
     async def touch(self, name: str) -> None:
-        """Its mtime becomes now, by the clock of its machine."""
+        """Set its mtime to now, by the clock of its machine."""
         ...
 
     async def rename_new(self, old: str, new: str) -> bool:
-        """False if ``old`` is gone or ``new`` is there."""
+        """Rename a file; False if ``old`` is missing or ``new`` exists."""
         ...
 
     async def remove(self, names: list[str]) -> None:
-        """Those that are gone are no fault."""
+        """Remove files; missing ones are ignored."""
         ...
 
     async def names(self) -> list[str]:
-        """Of files that begin with PREFIX."""
+        """Return the names of files that begin with PREFIX."""
         ...
 
     async def now(self) -> datetime:
-        """By the clock of the folder's machine; aware UTC."""
+        """Return the time by the clock of the folder's machine; aware UTC."""
         ...
 
 
@@ -89,9 +89,8 @@ class MarkFiles(Protocol):
 async def marked(
     files: MarkFiles, where: str, mark: Mark, *, shared: bool, dead: Callable[[Mark], bool]
 ) -> AsyncIterator[None]:
-    """Holds the store at ``where``. ``dead`` knows of marks whose run is surely gone. Raises StoreHeld. When the mark
-    is taken away meanwhile, or cannot be touched for as long as makes it stale, the body is cancelled and StoreError
-    raised."""
+    """Hold the lock of the store at ``where``. ``dead`` recognizes marks whose run is certainly gone. Raises StoreHeld.
+    If the mark is removed meanwhile, or cannot be touched until it is stale, cancels the body and raises StoreError."""
     mark.token = os.urandom(8).hex()
     data = msgspec.json.encode(mark)
     marks = _Marks(files, where, dead)
@@ -130,7 +129,7 @@ async def _is_ours(files: MarkFiles, name: str, data: bytes) -> bool:
 
 
 async def _beat(files: MarkFiles, where: str, name: str, data: bytes) -> StoreError:
-    """Returns why the lock is lost."""
+    """Refresh the mark; return why the lock was lost."""
     loop = asyncio.get_running_loop()
     good = loop.time()
     while True:
@@ -154,7 +153,7 @@ async def _beat(files: MarkFiles, where: str, name: str, data: bytes) -> StoreEr
 
 
 async def refuse_others(files: MarkFiles, where: str, *, shared: bool, dead: Callable[[Mark], bool]) -> None:
-    """Raises StoreHeld where marks of others are in the way of who can put none down."""
+    """Raise StoreHeld if marks of others are in the way, for a caller that cannot create one."""
     await _Marks(files, where, dead).refuse_others(shared=shared)
 
 
@@ -165,7 +164,7 @@ class _Marks:
         self._dead = dead
 
     async def take(self, data: bytes) -> str:
-        """Puts the one mark down; its name."""
+        """Create the exclusive mark; return its name."""
         for _ in range(3):
             if await self._files.create(LOCK, data):
                 break
@@ -177,7 +176,7 @@ class _Marks:
         return LOCK
 
     async def refuse_others(self, *, shared: bool) -> None:
-        """Raises StoreHeld."""
+        """Raise StoreHeld if another run holds the lock."""
         if (holder := await self._holder(LOCK)) is not None:
             raise held_by(self._where, holder)
         if not shared:
@@ -196,7 +195,7 @@ class _Marks:
                     await self._files.remove([name])
 
     async def share(self, data: bytes, token: str) -> str:
-        """Puts one of many marks down; its name."""
+        """Create a shared mark; return its name."""
         name = SHARED + token
         await self._files.create(name, data)
         if (holder := await self._holder(LOCK)) is not None:
@@ -204,7 +203,7 @@ class _Marks:
         return name
 
     async def _holder(self, name: str) -> StoreLockHolder | None:
-        """Who holds that mark; None when nobody does, and then the mark is gone."""
+        """Return who holds that mark; None if nobody does, and then the mark is removed."""
         read = await self._files.read(name)
         if read is None:
             return None
@@ -220,7 +219,8 @@ class _Marks:
         return None
 
     async def _finish(self, name: str, data: bytes) -> None:
-        """Renaming without writing over is a link and an unlink: who died in between has left both names."""
+        """Finish a rename that died halfway: renaming without overwriting is a link and an unlink, so both names may
+        exist."""
         await asyncio.sleep(SETTLE_S)
         read = await self._files.read(name)
         if read is not None and read[0] == data:
@@ -228,7 +228,7 @@ class _Marks:
 
 
 def held_by(where: str, holder: StoreLockHolder) -> StoreHeld:
-    """The error that names the holder."""
+    """Return the error that names the holder."""
     since = "?" if holder.since is None else holder.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     return StoreHeld(
         tr("{where} has been in use by {who} since {since}", where=where, who=holder.who, since=since),
@@ -239,5 +239,5 @@ def held_by(where: str, holder: StoreLockHolder) -> StoreHeld:
 
 
 def mark_of(who: str, machine: str) -> Mark:
-    """A mark that begins now."""
+    """Return a mark that starts now."""
     return Mark(who=who[:500], since=datetime.now(UTC), machine=machine)

@@ -37,7 +37,8 @@ async def raw_blocks(
     counted: PartCount | None = None,
     proven: str = "",
 ) -> AsyncGenerator[bytes, None]:
-    """The raw bytes of ``part``: decrypted with ``identity`` (the age key itself), unpacked. Use inside ``aclosing``.
+    """Yield the raw bytes of ``part``: decrypted with ``identity`` (the age key itself) and unpacked. Use inside
+    ``aclosing``.
 
     What the manifest says of it (size and digest, as stored and raw) is checked, at the end at the latest: until the
     generator has ended nothing of it is to be trusted. Never more than the manifest's ``raw_bytes`` come; of a part of
@@ -80,8 +81,8 @@ async def raw_blocks(
 
 
 async def _refuse_changed(store: BackupStore, part: FoundPart, said: ManifestPart) -> None:
-    """Raises BrokenSet where what is stored has another digest: a byte that changed in the head of what is encrypted
-    looks like another key, and no key is needed to see it."""
+    """Raise BrokenSet if the stored bytes have another digest: a changed byte in the header of an encrypted part looks
+    like a wrong key, and the digest shows it without a key."""
     digest = sha256()
     async with aclosing(_bounded(store, part, said)) as blocks:
         async for block in blocks:
@@ -91,7 +92,7 @@ async def _refuse_changed(store: BackupStore, part: FoundPart, said: ManifestPar
 
 
 async def _bounded(store: BackupStore, part: FoundPart, said: ManifestPart | None) -> AsyncGenerator[bytes, None]:
-    """What is stored, no more than it was said to be: a longer file is not read to its end."""
+    """Yield the stored bytes, no more than the manifest says: a longer file is not read to its end."""
     size = 0
     async with aclosing(store.read(part.name)) as blocks:
         async for block in blocks:
@@ -113,9 +114,9 @@ def _check(said: ManifestPart, counted: PartCount) -> None:
 
 
 class SetReader(Struct, frozen=True):
-    """How the parts of a store's sets are read: ``identity`` is the age key of encrypted ones, ``limit_bytes`` bounds
-    what a part without a manifest may grow to. ``proven``: part → digest of stored bytes that were unpacked and found
-    right before. ``keys`` sign what is found out."""
+    """Reads the parts of a store's sets: ``identity`` is the age key of encrypted ones, ``limit_bytes`` limits the size
+    of a part without a manifest. ``proven``: part → digest of stored bytes that were already unpacked and verified.
+    ``keys`` sign the result."""
 
     store: BackupStore
     identity: str | None = None
@@ -124,13 +125,13 @@ class SetReader(Struct, frozen=True):
     keys: SigningKeys = NO_KEYS
 
     def after(self, proof: Proof | None) -> SetReader:
-        """For the set that ``proof`` is of: what it found right need not be hashed once more when it is unpacked."""
+        """Return a reader for the set of ``proof``: what it verified need not be hashed again when unpacked."""
         if proof is None or proof.level == "broken":
             return self
         return msgspec.structs.replace(self, proven=proof.sha256)
 
     def blocks(self, part: FoundPart, counted: PartCount | None = None) -> AsyncGenerator[bytes, None]:
-        """A part's raw bytes; use inside ``aclosing``. Raises BrokenSet at the end at the latest."""
+        """Yield a part's raw bytes; use inside ``aclosing``. Raises BrokenSet, at the end at the latest."""
         return raw_blocks(
             self.store,
             part,
@@ -142,10 +143,10 @@ class SetReader(Struct, frozen=True):
 
 
 async def verify(run: Run, reader: SetReader, found: BackupSet) -> Proof:
-    """Reads all parts and writes the proof beside the set: ``intact``, or ``broken`` with the reason. What its manifest
-    does not account for is broken however whole the parts are. A set that was restored before keeps that level while
-    its digests are the same. Raises BrokenSet for a set that is not trusted, StoreError, HostError, NotReady (no
-    identity): then nothing was found out, and the proof stays what it was."""
+    """Read all parts and write the proof beside the set: ``intact``, or ``broken`` with the reason. A set is broken if
+    its manifest does not account for its files, even if every part is fine. A restore-tested set keeps that level while
+    its digests are unchanged. Raises BrokenSet for an untrusted set, StoreError, HostError, NotReady (no identity):
+    then there is no result, and the proof stays as it was."""
     phase("verify")
     refuse_untrusted(found)
     digests: dict[str, str] = {}
@@ -189,7 +190,7 @@ async def verify(run: Run, reader: SetReader, found: BackupSet) -> Proof:
 
 
 def refuse_untrusted(found: BackupSet) -> None:
-    """Raises BrokenSet for a set whose signature is not accepted: nothing that it says of itself counts."""
+    """Raise BrokenSet for a set whose signature is not accepted: nothing that it says of itself counts."""
     if found.untrusted:
         raise BrokenSet(
             tr("{set} is not trusted: {reason}", set=found.id, reason=untrusted_text(found.signature)),
@@ -198,14 +199,14 @@ def refuse_untrusted(found: BackupSet) -> None:
 
 
 def proof_time(found: BackupSet) -> datetime:
-    """The time of a proof: not before its set was finished, whatever the clock of this machine says."""
+    """Return the time of a proof: not before its set was finished, whatever this machine's clock says."""
     now = datetime.now(UTC)
     return now if found.manifest is None else max(now, found.manifest.finished)
 
 
 async def put_proof(run: Run, reader: SetReader, proof: Proof) -> None:
-    """Puts it beside its set, over an older one. A store that takes none, such as a disk that is read-only, changes
-    nothing of what was found out: it is told. Raises HostError."""
+    """Write the proof beside its set, replacing an older one. If the store refuses it, for example on a read-only disk,
+    the result still stands and the failure is reported. Raises HostError."""
     try:
         await reader.store.put_small(proof_name(proof.set), encoded(proof, reader.keys.sign))
     except StoreError as error:
@@ -215,8 +216,8 @@ async def put_proof(run: Run, reader: SetReader, proof: Proof) -> None:
 async def _content(
     run: Run, reader: SetReader, part: FoundPart, known: Mapping[str, str]
 ) -> tuple[PartContent, PartCount]:
-    """What reading the whole part told, and its digests; ``known`` are digests of parts that were found whole before.
-    Raises BrokenSet."""
+    """Read the whole part; return its content and digests. ``known`` are digests of parts verified before. Raises
+    BrokenSet."""
     if part.trouble:
         raise BrokenSet(part.trouble)
     counted = PartCount()

@@ -43,7 +43,7 @@ _LARGEST_PAGE = 64 * 1024 * 1024
 
 
 def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``alerts lint`` accepts."""
+    """Adds the arguments of ``alerts lint``."""
     parser.add_argument(
         "rule_files",
         nargs="*",
@@ -64,7 +64,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_lint(args: argparse.Namespace) -> int:
-    """Prints what is found; 0 where every file can be used, 1 where one cannot."""
+    """Prints the problems found; returns 0 if every file can be used, else 1."""
     if args.json_schema:
         print_schema("alerts-lint")
         return 0
@@ -88,7 +88,7 @@ def run_lint(args: argparse.Namespace) -> int:
 
 
 def _configured(loaded: LoadedConfig) -> list[Path]:
-    """The rule files of the configuration. Raises LilFoxError where there are none."""
+    """The rule files of the configuration. Raises LilFoxError if there are none."""
     patterns = with_rules_of_prometheus(loaded.config).rules
     if not patterns:
         raise UsageError(tr("no rule file given"), tr("for example: lilfox alerts lint rules/*.yml"))
@@ -99,7 +99,7 @@ def _configured(loaded: LoadedConfig) -> list[Path]:
 
 
 def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> KnownSeries | None:
-    """The series of those whom the configuration names, None where it names nobody or nobody answers."""
+    """The series of the configured sources, None if none is configured or none answers."""
     config = loaded.config
     if not (config.services or config.scrape or config.prometheus_config or config.prometheus):
         return None
@@ -115,7 +115,7 @@ def _asked(loaded: LoadedConfig, files: Iterable[RuleFile]) -> KnownSeries | Non
 
 
 def _known(pages: Sequence[Path]) -> KnownSeries:
-    """The series of saved pages. Raises LilFoxError where one cannot be read."""
+    """The series of saved pages. Raises LilFoxError if one cannot be read."""
     saved = SavedPages()
     for path in pages:
         try:
@@ -177,7 +177,7 @@ def _lint_document(
 
 
 def add_test_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``alerts test`` accepts."""
+    """Adds the arguments of ``alerts test``."""
     parser.add_argument(
         "test_files",
         nargs="+",
@@ -193,7 +193,7 @@ def add_test_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_test(args: argparse.Namespace) -> int:
-    """Prints what was not as expected; 0 where all was, 1 otherwise."""
+    """Prints the failed expectations; returns 0 if there are none, else 1."""
     good = True
     for path in args.test_files:
         verdict = run_unit_tests(path, prometheus2=args.prometheus2)
@@ -226,8 +226,8 @@ _LIMIT_BYTES = 256 * 1024 * 1024
 async def known_series(
     config: Config, config_file: Path | None, files: Iterable[RuleFile]
 ) -> tuple[KnownSeries | None, list[Message]]:
-    """What is there for the rules of ``files``, None where nobody is named or answers, and of whom there is nothing.
-    Raises LilFoxError where a Prometheus does not answer."""
+    """The series available to the rules of ``files``, None if no source is configured or none answers, and the errors
+    of the sources. Raises LilFoxError if a Prometheus does not answer."""
     if not (config.services or config.scrape or config.prometheus_config):
         return None if config.prometheus is None else await _of_prometheus(config, config.prometheus, files), []
     async with scrape_once(config, config_file, for_s=0, every_s=1, hosts=False) as seen:
@@ -238,7 +238,7 @@ async def known_series(
 
 
 async def _of_prometheus(config: Config, api: ApiConfig, files: Iterable[RuleFile]) -> KnownSeries:
-    """Each selector of the rules is asked for, and each of its metrics' names."""
+    """Queries a Prometheus for each selector of the rules and for its metric name alone."""
     now = datetime.now(UTC)
     at_ms = round(now.timestamp() * 1000)
     found = SeriesStore(keep_s=PROMETHEUS_3.lookback_ms / 1000, limit_bytes=_LIMIT_BYTES)
@@ -274,7 +274,8 @@ _END_OF_OPENMETRICS = b"# EOF"
 
 
 class SavedPages:
-    """A source of the series of pages. The labels that a scrape adds are not on them, so they fit everything."""
+    """A source of the series on saved pages. These lack the labels that a scrape adds, so matchers on those always
+    match."""
 
     AT_MS = 0
 
@@ -283,7 +284,7 @@ class SavedPages:
         self._store = SeriesStore(keep_s=1, limit_bytes=1 << 30)
 
     def add(self, path: Path, body: bytes) -> None:
-        """Takes the series of one page. Raises LilFoxError where it is none."""
+        """Adds the series of one page. Raises LilFoxError if it is not a metrics page."""
         page_reader = Exposition(LabelSet.of, honor_timestamps=False)
         try:
             page = page_reader.read(body, openmetrics=body.rstrip().endswith(_END_OF_OPENMETRICS))
@@ -293,6 +294,6 @@ class SavedPages:
         self.types |= {name: family.type for name, family in page_reader.families.items()}
 
     def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
-        """As a SeriesSource gives them."""
+        """Selects series, see SeriesSource."""
         on_the_page = tuple(matcher for matcher in matchers if matcher.name not in _OF_A_TARGET)
         return self._store.select(on_the_page, start_ms, end_ms)

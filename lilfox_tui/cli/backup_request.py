@@ -1,4 +1,4 @@
-"""What ``lilfox backup`` and ``lilfox restore`` share: arguments, the request that they make, its checks, its job."""
+"""What ``lilfox backup`` and ``lilfox restore`` share: arguments, the request built from them, its checks, its job."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ LINES = 40
 
 
 def print_preflight(request: BackupRequest) -> int:
-    """Looks whether a backup could run; gives the exit code that it would end with as far as that is known: 1 when
-    nothing could be backed up, 3 when a part of it could."""
+    """Checks whether a backup could run; returns its exit code as far as known: 1 if nothing could be backed up, 3 if
+    only a part could."""
     return asyncio.run(_preflight(request))
 
 
@@ -62,7 +62,7 @@ async def _preflight(request: BackupRequest) -> int:
 
 
 def print_checks(checks: Sequence[Check]) -> None:
-    """A line for each, with its hint where it is not good."""
+    """Prints a line for each check, with its hint unless it passed."""
     rows = []
     for check in checks:
         rows.append([shape(_LEVELS[check.state]), Cell(str(check.about)), Cell(str(check.found))])
@@ -72,7 +72,7 @@ def print_checks(checks: Sequence[Check]) -> None:
 
 
 async def print_changes(restore: Restore) -> None:
-    """What restoring would change, a block for each source."""
+    """Prints what restoring would change, a block for each source."""
     for source, changes in (await restore.changes()).items():
         print_line(f"{source} → {restore.where[source]}")
         if not changes:
@@ -92,8 +92,8 @@ def _newer(newer: bool) -> Cell:
 
 
 class NonEmptyValue(argparse.Action):
-    """Takes one word; of several, each. An empty one is a shell's variable that nobody has set, and must not be read as
-    if the option was not there: without ``--only`` all is restored."""
+    """Takes one word per use of the option. An empty one comes from an unset shell variable and must not be read as an
+    absent option: without ``--only`` all is restored."""
 
     def __call__(
         self,
@@ -102,7 +102,7 @@ class NonEmptyValue(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        """Exits with 2 for an empty word. A word that may be left out is None where it was, and empty afterwards."""
+        """Exits with 2 for an empty word. An optional word is None if it was left out, and then stored as empty."""
         if values is None:
             values = ""
         elif not values.strip():
@@ -112,7 +112,7 @@ class NonEmptyValue(argparse.Action):
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
-    """Which plan it is about."""
+    """Adds the option for the plan."""
     parser.add_argument(
         "--plan", metavar="NAME", action=NonEmptyValue, default="", help=_("a plan from the configuration")
     )
@@ -120,7 +120,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """Where sets lie."""
+    """Adds the option for the store."""
     parser.add_argument(
         "--store",
         metavar="DIR",
@@ -138,7 +138,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
-    """What is backed up, or where it is restored to, without a configuration."""
+    """Adds the options for what is backed up, or where it is restored to, without a configuration."""
     add = parser.add_argument
     add(
         "--database",
@@ -172,7 +172,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Options of what is printed."""
+    """Adds the output options."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
 
@@ -192,8 +192,8 @@ def request_from(args: argparse.Namespace, loaded: LoadedConfig, *, plan: str | 
 
 
 def _plan_meant(args: argparse.Namespace, backup: BackupConfig) -> str:
-    """The plan named, else the one that the set's name begins with, else the only one; none where ``--store`` names a
-    store that the configuration does not know."""
+    """The named plan, else the one that the set's name begins with, else the only one; none if ``--store`` names a
+    store missing from the configuration."""
     named: str = getattr(args, "plan", "")
     store = getattr(args, "store", "")
     if named or (store and store not in backup.stores):
@@ -218,7 +218,7 @@ def _arguments(args: argparse.Namespace, backup: BackupConfig) -> PlanArguments:
 
 
 def _without_password(url: str) -> str:
-    """The URL as it is, unless it cannot be used: what a job was asked for is kept."""
+    """The URL unchanged; raises UsageError if it cannot be used, as with a password: job requests are stored."""
     if url:
         from lilfox_tui.backup.sources.postgresql import connection_of
 
@@ -227,7 +227,7 @@ def _without_password(url: str) -> str:
 
 
 def _store(words: str, backup: BackupConfig) -> str:
-    """A folder gets its absolute path: a job runs elsewhere."""
+    """The store, with an absolute path for a folder: the job runs in another directory."""
     named = words in backup.stores or (":" in words and "/" not in words.partition(":")[0])
     return words if named or not words else str(Path(words).absolute())
 
@@ -245,7 +245,7 @@ def keep_of(args: argparse.Namespace) -> KeepConfig | None:
 
 
 def _reference(text: str) -> str:
-    """A file gets its absolute path: a job runs elsewhere."""
+    """The reference, with an absolute path for a file: the job runs in another directory."""
     kind, _colon, place = text.partition(":")
     if text and kind not in ("env", "file", "cmd"):
         raise UsageError(
@@ -256,7 +256,7 @@ def _reference(text: str) -> str:
 
 
 def settings(args: argparse.Namespace) -> LoadedConfig:
-    """The configuration; a change is refused where it, or ``--read-only``, says so."""
+    """The configuration. Refuses a change if it, or ``--read-only``, forbids one."""
     loaded = load_settings(args)
     if loaded.config.read_only:
         raise NotAllowed(tr("read only: nothing is backed up, removed or restored"))
@@ -271,7 +271,7 @@ def do(kind: RequestKind, request: BackupRequest, *, quiet: bool = False) -> tup
 
 
 def add_set(parser: argparse.ArgumentParser) -> None:
-    """Which set it is about."""
+    """Adds the argument for the set."""
     parser.add_argument(
         "set",
         nargs="?",
@@ -283,12 +283,12 @@ def add_set(parser: argparse.ArgumentParser) -> None:
 
 
 def add_partial(parser: argparse.ArgumentParser) -> None:
-    """Whether a partial set will do."""
+    """Adds the option that accepts a partial set."""
     parser.add_argument("--partial", action="store_true", help=_("let the newest, or tag:NAME, select a partial set"))
 
 
 def judged(args: argparse.Namespace, kind: RequestKind, request: BackupRequest) -> int:
-    """Does what finds out about a set, prints what came of it, and gives the exit code."""
+    """Runs a job that examines a set, prints the result, and returns the exit code."""
     code, result = do(kind, request)
     if args.json:
         print_json({"set": None, "status": "unverified", "reason": "", "took_s": None, **result})

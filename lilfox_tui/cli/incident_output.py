@@ -18,7 +18,7 @@ from lilfox_tui.metrics.model import Level
 
 
 def incident_document(incident: Incident) -> dict[str, Any]:
-    """The incident as it is now."""
+    """The current state of the incident."""
     return {
         "id": incident.id,
         "title": incident.title,
@@ -60,7 +60,7 @@ LEVELS: dict[SeverityLevel, Level] = {
 
 
 def incident_rows(incidents: Iterable[Incident], now: datetime, current: Path | None) -> Iterator[list[Cell]]:
-    """A table of them. ``now`` is aware; ``current`` is where the current one lies."""
+    """The table rows of incidents. ``now`` is aware; ``current`` is the folder of the current one."""
     found = list(incidents)
     if found:
         names = (_("id"), _("state"), _("severity"), _("opened"), _("for"), _("handled by"))
@@ -87,7 +87,7 @@ def _incident_state(incident: Incident, current: Path | None) -> str:
 
 
 def entry_rows(entries: Iterable[TimelineEntry]) -> Iterator[list[Cell]]:
-    """The timeline in local time; the last lines of a command's output below it."""
+    """The timeline in local time; below a command the last lines of its output."""
     for entry in entries:
         first, *more = event_text(entry.what).splitlines() or [""]
         when = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}"

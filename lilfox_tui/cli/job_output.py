@@ -1,4 +1,4 @@
-"""Jobs on the command line: as rows of tables, as JSON, followed while they run; and restores that are half done."""
+"""Jobs on the command line: as table rows, as JSON, and followed while they run; and half-done restores."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ LEVELS: dict[JobState, Level] = {
 
 
 def job_rows(jobs: Sequence[Job], now: datetime) -> Iterator[list[Cell]]:
-    """A table of jobs: id, what, state, since, and how far it is or how it ended; a hint below where somebody is to
-    act. ``now`` is aware."""
+    """The table rows of jobs: id, what, state, since, and progress or result; a hint below if action is needed. ``now``
+    is aware."""
     asked_for = {job.id for job in unsettled(jobs)}
     if jobs:
         yield [Cell(""), Cell(_("id")), Cell(_("what")), Cell(_("state")), Cell(_("since")), Cell("")]
@@ -66,7 +66,7 @@ def job_rows(jobs: Sequence[Job], now: datetime) -> Iterator[list[Cell]]:
 
 
 def check_rows(jobs: Sequence[Job]) -> Iterator[tuple[Level, list[list[Cell]]]]:
-    """The rows of ``lilfox check``: jobs of which nobody knows how they ended."""
+    """The rows of ``lilfox check`` for jobs whose result is unknown."""
     for job in unsettled(jobs):
         first = [shape(Level.FAILING), Cell(_("job")), Cell(job.title), Cell(f"{job.id}: {job.message}")]
         yield Level.FAILING, [first, [Cell(""), Cell(""), Cell(""), Cell(job.hint)]]
@@ -87,7 +87,7 @@ def progress_text(progress: Progress) -> str:
 
 
 def job_document(job: Job) -> dict[str, Any]:
-    """The job as ``jobs.json`` of the schemas says."""
+    """The job in the format of the schema ``jobs.json``."""
     return {
         "id": job.id,
         "kind": job.kind,
@@ -129,7 +129,7 @@ def _how(job: Job, now: datetime) -> str:
 
 
 def half_done_now(config: Config) -> list[InterruptedRestore]:
-    """All of them, with what is in place now."""
+    """All half-done restores, with what is in place now."""
     from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.restores.interrupted import interrupted_restores
 
@@ -141,7 +141,7 @@ def half_done_now(config: Config) -> list[InterruptedRestore]:
 
 
 def warn_half_done(found: list[InterruptedRestore]) -> None:
-    """Tells of each on stderr, with what to do."""
+    """Warns of each on stderr, with what to do."""
     for half in found:
         warn(_("lilfox: {message}", message=half.message))
         warn(_("hint: {hint}", hint=half.hint))
@@ -151,7 +151,7 @@ _MARKS = {"note": " ", "good": "+", "warning": "!", "bad": "x"}
 
 
 def follow_job(job_id: str, *, quiet: bool = False) -> int:
-    """Shows the job on stderr until it has ended; gives its exit code. stdout stays free: the job's result is
+    """Shows the job on stderr until it ends; returns its exit code. stdout stays free: the job's result is
     ``find_job(job_id).result``.
 
     ctrl-c (or SIGTERM) cancels the job and waits for its clean-up; a second one stops waiting and leaves the clean-up
@@ -160,8 +160,8 @@ def follow_job(job_id: str, *, quiet: bool = False) -> int:
 
 
 def attach_job(job_id: str, *, as_json: bool = False) -> int:
-    """Prints the job from its first event on until it has ended; gives its exit code. ctrl-c stops watching: the job
-    goes on. ``as_json``: each event is a line of JSON."""
+    """Replays the job's events, then follows it until it ends; returns its exit code. ctrl-c stops following, not the
+    job. ``as_json``: each event is a line of JSON."""
     return _follow(job_id, _AsJson() if as_json else JobPrinter(print_line), cancels=False)
 
 
@@ -211,7 +211,7 @@ async def _until_end(job: Job, shown: JobPrinter | _AsJson, *, cancels: bool) ->
 
 
 class JobPrinter:
-    """For people: a line for what happens, and on a terminal one that passes for progress."""
+    """Prints for humans: a line per event, and on a terminal a transient line for progress."""
 
     def __init__(self, line: Callable[[str], None], *, quiet: bool = False) -> None:
         self._line = line
@@ -227,7 +227,7 @@ class JobPrinter:
             self._line(_("job {id}: {title}", id=job.id, title=job.title))
 
     def aside(self, text: str) -> None:
-        """What is not of the job, but of who watches it."""
+        """Prints a message of the following program, not of the job."""
         self._clear()
         warn(text)
 
@@ -282,13 +282,13 @@ class JobPrinter:
 
 
 class _AsJson:
-    """For programs: each event as it stands in the job's folder."""
+    """Prints for programs: each event as in the job's folder."""
 
     def job(self, job: Job) -> None:
-        """The events say it."""
+        """Prints nothing: the events identify the job."""
 
     def aside(self, text: str) -> None:
-        """What is not of the job, but of who watches it."""
+        """Prints a message of the following program, not of the job."""
         warn(text)
 
     def event(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""The words of ``lilfox logs`` as open sources: names of the configuration, files, ``-``, or what is found."""
+"""Opens the log sources of ``lilfox logs``: names of the configuration, files, ``-``, or what is found."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ STDIN = "-"
 async def open_sources(
     config: Config, words: Sequence[str], *, host: str | None, zone: str = ""
 ) -> AsyncIterator[list[LogSource]]:
-    """The sources that ``words`` name (all when there are none) on ``host`` (None: wherever they are); closed
-    afterwards. ``zone`` is the IANA name of that of files' times without an offset. Raises UsageError, HostError."""
+    """Opens the sources that ``words`` name (all if there are none) on ``host`` (None: wherever they are), and closes
+    them afterwards. ``zone`` is the IANA time zone for times in files without an offset. Raises UsageError,
+    HostError."""
     hosts = _Hosts(config)
     sources: list[LogSource] = []
     try:
@@ -39,7 +40,7 @@ async def open_sources(
 
 
 class _Hosts:
-    """Hosts that sources are read on, each opened once."""
+    """The hosts on which sources are read, each opened once."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -89,7 +90,7 @@ async def _named(
 
 
 def _file(word: str, host: str | None, zone: str, known: Sequence[str]) -> LogConfig:
-    """That file and no other: not those that rotation has made of it. A pattern: the files that it fits."""
+    """The config of exactly that file, without its rotated ones; for a pattern of all files that match."""
     is_file = host is None and Path(word).exists()
     if host is None and "/" not in word and not is_file and not is_pattern(word):
         raise UsageError(
@@ -102,5 +103,5 @@ def _file(word: str, host: str | None, zone: str, known: Sequence[str]) -> LogCo
 
 
 def _free(word: str, taken: dict[str, LogConfig]) -> str:
-    """A name for the file's source: its own name, its path where that is taken."""
+    """A name for the file's source: its own name, or its path if the name is taken."""
     return word if Path(word).name in taken else Path(word).name

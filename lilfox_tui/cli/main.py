@@ -1,4 +1,4 @@
-"""The command line: what it accepts. Each sub-command is a file of its own, imported only when it is asked for."""
+"""The command line. Each sub-command is a module of its own, imported only when used."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _WITH_VALUE = ("--config", "--language", "--theme", "--refresh")
 
 
 class CommandModule(Protocol):
-    """What each file in ``cli/commands/`` has."""
+    """The interface of the modules in ``cli/commands/``."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Says what the sub-command accepts."""
+        """Adds the arguments of the sub-command."""
         ...
 
     def run(self, args: argparse.Namespace) -> int:
-        """Does it; gives the exit code. Raises LilFoxError."""
+        """Runs the sub-command; returns the exit code. Raises LilFoxError."""
         ...
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments; ``command`` is None where no sub-command is named, and ``files`` are then those that stand at the
-    end (``lilfox FILE…``). Exits with 2 where they make no sense."""
+    """The parsed arguments; ``command`` is None without a sub-command, and ``files`` are then the files at the end
+    (``lilfox FILE…``). Exits with 2 on invalid arguments."""
     with suppress(OSError):  # no catalogue: English
         set_language(language_from_locale())
     parser = build_parser([name for name in COMMANDS if name in argv])
@@ -65,8 +65,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def build_parser(loaded: Collection[str]) -> Parser:
-    """The parser of the command line, with the arguments of the sub-commands ``loaded``. Of the others it has the names
-    alone: they are not imported."""
+    """The parser of the command line, with the arguments of the sub-commands ``loaded``. The others are known by name
+    only: they are not imported."""
     translate_own_words()
     parser = Parser(prog="lilfox", description=_("The on-call console. Without a sub-command it opens the screen."))
     version = _("show the version and exit")
@@ -83,8 +83,8 @@ def build_parser(loaded: Collection[str]) -> Parser:
 
 
 def _files_at_end(argv: Sequence[str]) -> list[str]:
-    """The last words, as far as they are files; none where there is a sub-command. A file that is named like one is
-    written ``./check``."""
+    """The last words as far as they are files; none if there is a sub-command. Write ``./check`` for a file named like
+    one."""
     first = len(argv)
     if not any(word in COMMANDS for word in argv):
         while first and not argv[first - 1].startswith("-") and Path(argv[first - 1]).exists():
@@ -95,7 +95,7 @@ def _files_at_end(argv: Sequence[str]) -> list[str]:
 
 
 def _add_words(parser: argparse.ArgumentParser, args: argparse.Namespace, rest: Sequence[str]) -> None:
-    """Words of a list (``sources``) that an option stands before: argparse takes a list in one piece only."""
+    """Adds the words of a list (``sources``) that follow an option, as argparse takes a list only in one piece."""
     if not hasattr(args, "sources") or any(word.startswith("-") and word != "-" for word in rest):
         parser.error(_("unrecognized arguments: {words}", words=" ".join(rest)))
     args.sources = [*args.sources, *rest]
@@ -111,8 +111,8 @@ def _load(name: str) -> CommandModule:
 
 
 def add_everywhere(parser: argparse.ArgumentParser) -> None:
-    """Options that stand before or after a sub-command, and after its action: without a default that would undo what
-    stood before."""
+    """Adds the options that may appear before or after a sub-command and after its action: without defaults, which
+    would override earlier ones."""
     _add_global(parser, defaults=False)
 
 
@@ -130,7 +130,7 @@ def _add_global(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
 
 
 def _add_screen(parser: argparse.ArgumentParser) -> None:
-    """Options of the screen."""
+    """Adds the options of the screen."""
     group = parser.add_argument_group(_("screen"))
     group.add_argument("--theme", metavar="NAME", help=_("colour theme"))
     group.add_argument("--refresh", type=duration, metavar="DURATION", help=_("refresh period, such as 2s"))
@@ -138,7 +138,7 @@ def _add_screen(parser: argparse.ArgumentParser) -> None:
 
 
 class Subcommand(NamedTuple):
-    """An action of a sub-command (``list`` of ``lilfox alerts``): what it is for, what it accepts, what does it."""
+    """An action of a sub-command (``list`` of ``lilfox alerts``): its purpose, arguments and function."""
 
     text: Message
     add_arguments: Callable[[argparse.ArgumentParser], None]
@@ -148,10 +148,10 @@ class Subcommand(NamedTuple):
 def subcommands(
     actions: Mapping[str, Subcommand],
 ) -> tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]:
-    """``add_arguments`` and ``run`` of a sub-command that has actions."""
+    """``add_arguments`` and ``run`` for a sub-command with actions."""
 
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """Says what the sub-command accepts."""
+        """Adds the arguments of the sub-command."""
         parsers = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
         for name, action in actions.items():
             text = str(action.text)
@@ -160,7 +160,7 @@ def subcommands(
             action.add_arguments(sub)
 
     def run(args: argparse.Namespace) -> int:
-        """Does what ``args.action`` says."""
+        """Runs ``args.action``."""
         return actions[args.action].run(args)
 
     return add_arguments, run

@@ -41,13 +41,13 @@ _NOTHING = Cell("")
 
 
 def no_colour() -> None:
-    """No colours from now on, as ``--no-color`` asks."""
+    """Turns colours off, as ``--no-color`` asks."""
     global _colour_wanted
     _colour_wanted = False
 
 
 def shape(level: Level) -> Cell:
-    """The mark of a level, as the screen has it."""
+    """The symbol of a level, as on the screen."""
     return _shapes(sys.stdout.encoding or "ascii")[level]
 
 
@@ -58,25 +58,25 @@ def _shapes(encoding: str) -> dict[Level, Cell]:
 
 
 def print_line(text: str | Message = "") -> None:
-    """One line of untrusted text."""
+    """Prints one line of untrusted text."""
     _write(sys.stdout, clean(str(text)) + "\n")
 
 
 def print_text(text: str) -> None:
-    """A whole text, line by line: a file that others will read. A newline at its end is not needed."""
+    """Prints a whole text line by line, such as a file for other programs. A final newline is optional."""
     for line in text.splitlines():
         print_line(line)
 
 
 def print_table(rows: Iterable[Sequence[Cell]]) -> None:
-    """Rows with their columns in line; nothing stands behind the last text of a line."""
+    """Prints rows in aligned columns, without trailing blanks."""
     coloured = _colour_wanted and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
     columns = [_in_line(cells, coloured=coloured) for cells in zip_longest(*rows, fillvalue=_NOTHING)]
     _write(sys.stdout, "".join(["  ".join(line).rstrip() + "\n" for line in zip(*columns, strict=True)]))
 
 
 def _in_line(cells: Sequence[Cell], *, coloured: bool) -> list[str]:
-    """A column's texts, all of one width."""
+    """A column's texts, padded to one width."""
     texts, widths = _cleaned([cell.text for cell in cells])
     widest = max(widths)
     if coloured:
@@ -93,7 +93,7 @@ def _in_line(cells: Sequence[Cell], *, coloured: bool) -> list[str]:
 
 
 def _cleaned(texts: list[str]) -> tuple[list[str], list[int]]:
-    """A column's texts as they may be shown, with their widths; all at once where they are plain."""
+    """A column's texts, cleaned, with their widths; all at once if they are plain."""
     together = "".join(texts)
     if together.isascii() and together.isprintable():
         return texts, list(map(len, texts))
@@ -103,7 +103,7 @@ def _cleaned(texts: list[str]) -> tuple[list[str], list[int]]:
 
 
 def print_json(document: Any, *, lines: bool = False) -> None:
-    """One JSON document in ASCII, so that no terminal acts on it; on one line when ``lines``."""
+    """Prints one JSON document in ASCII, so that no terminal acts on it; on one line if ``lines``."""
     text = json.dumps(document, indent=None if lines else 2).replace("\x7f", "\\u007f")
     _write(sys.stdout, text + "\n")
     if lines:
@@ -111,7 +111,7 @@ def print_json(document: Any, *, lines: bool = False) -> None:
 
 
 def print_error(error: LilFoxError) -> None:
-    """``lilfox: what`` and the hint on stderr; of a config, each problem on a line of its own."""
+    """Prints ``lilfox: what`` and the hint on stderr; for a config, each problem on its own line."""
     if isinstance(error, ConfigError) and error.problems:
         for problem in error.problems:
             warn(problem)
@@ -123,13 +123,13 @@ def print_error(error: LilFoxError) -> None:
 
 
 def warn(text: str | Message) -> None:
-    """One line on stderr; nothing where stderr cannot be written: there is no other place to say so."""
+    """Prints one line on stderr; ignores failures to write it, as there is no other place to report them."""
     with suppress(OSError, LilFoxError):
         _write(sys.stderr, clean(str(text)) + "\n")
 
 
 def show_passing(text: str | Message) -> None:
-    """A line on stderr that the next one takes the place of; "" takes it away. For a terminal."""
+    """Prints a transient line on stderr, which the next one replaces; "" removes it. For a terminal."""
     shown = fit(str(text), shutil.get_terminal_size().columns - 1).rstrip()
     with suppress(OSError, LilFoxError):
         _write(sys.stderr, f"\r{shown}\x1b[K")
@@ -137,7 +137,7 @@ def show_passing(text: str | Message) -> None:
 
 
 def flush() -> None:
-    """Sends what is still held back. Raises BrokenPipeError, or LilFoxError where it cannot be written."""
+    """Flushes the output. Raises BrokenPipeError, or LilFoxError if it cannot be written."""
     with _told(sys.stdout):
         sys.stdout.flush()
 
@@ -160,7 +160,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 @contextmanager
 def _told(stream: TextIO) -> Iterator[None]:
-    """Makes of a failed write (a full disk) an error that says so, and lets nothing be tried again at the end."""
+    """Turns a failed write (a full disk) into an error that says so, and prevents another try at exit."""
     try:
         yield
     except BrokenPipeError:
@@ -178,7 +178,7 @@ INTERRUPTED = 130
 
 
 def exit_code_of(run: Callable[[], int]) -> int:
-    """Calls ``run``; what it raises is told on stderr and becomes the exit code."""
+    """Calls ``run``; prints what it raises on stderr and turns it into the exit code."""
     try:
         code = run()
         flush()
@@ -209,13 +209,13 @@ _LONGEST = 64 << 10
 
 
 def ask_line(*question: Message | str) -> str | None:
-    """The line that somebody types to a question; None at the end of input. Blocks."""
+    """Asks a question and returns the typed line; None at the end of input. Blocks."""
     pose(*question)
     return typed_line()
 
 
 async def asked_line(*question: Message | str) -> str | None:
-    """As :func:`ask_line`, while the loop goes on."""
+    """As :func:`ask_line`, while the event loop goes on."""
     pose(*question)
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[str | None] = loop.create_future()
@@ -232,7 +232,7 @@ async def asked_line(*question: Message | str) -> str | None:
 
 
 def pose(*question: Message | str) -> None:
-    """Writes a question, and lets go of what was typed up to then: whole lines, and one that was begun."""
+    """Prints a question, and discards everything typed before it, complete lines or not."""
     sys.stdout.flush()
     if sys.stdin.isatty():
         with suppress(termios.error):
@@ -242,8 +242,8 @@ def pose(*question: Message | str) -> None:
 
 
 def typed_line() -> str | None:
-    """The next line; None at the end of input. Of a terminal no more than that is read: what is behind it stays with
-    the terminal, where :func:`pose` finds it."""
+    """The next line; None at the end of input. Reads no more than that from a terminal: the rest stays there, where
+    :func:`pose` finds it."""
     if not sys.stdin.isatty():
         given = sys.stdin.readline()
         return given.rstrip("\n") if given else None

@@ -1,4 +1,4 @@
-"""The parser of the command line, and the settings that every sub-command takes."""
+"""The parser of the command line, and the settings common to all sub-commands."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ OWN_WORDS: tuple[Message, ...] = (
 
 
 def translate_own_words() -> None:
-    """From now on argparse finds its words in our catalogue, in the language of the locale."""
+    """Makes argparse look up its own texts in our catalogue, in the language of the locale."""
     gettext.bindtextdomain(DOMAIN, str(LOCALE_DIR))
     gettext.textdomain(DOMAIN)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser, and those of its sub-commands, whose help fits the terminal in every language. What it prints is clean:
-    its errors repeat words of the command line, which may come from anywhere."""
+    """A parser, also for sub-commands, whose help fits the terminal in every language. Its output is cleaned: errors
+    repeat words of the command line, which may come from anywhere."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(formatter_class=_Help, allow_abbrev=False, **more)
@@ -69,8 +69,8 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # argparse's overloads differ in the namespace alone
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """See argparse. A word after an option that takes one is its value, also with a minus in front
-        (``--where -word``), unless it is an option itself."""
+        """See argparse. The word after an option with a value is that value, even with a leading minus (``--where
+        -word``), unless it is an option itself."""
         words = list(sys.argv[1:] if args is None else args)
         end = words.index("--") if "--" in words else len(words)
         for at in range(end - 2, -1, -1):

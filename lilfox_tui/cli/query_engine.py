@@ -1,4 +1,4 @@
-"""Who answers ``lilfox query``, and the answer as a table and as JSON."""
+"""The query engine of ``lilfox query``, and its answer as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _step_s(args: argparse.Namespace) -> float:
 
 
 def _moment(text: str | None) -> datetime:
-    """The time that ``--at`` is. Raises UsageError."""
+    """The time given with ``--at``. Raises UsageError."""
     now = datetime.now(UTC)
     if text is None:
         return now
@@ -126,7 +126,7 @@ def external(config: Config, url: str | None) -> ApiConfig | None:
 
 
 def opened(config: Config, api: ApiConfig, say: Say) -> tuple[RemoteEngine, Host | None]:
-    """The engine, and the host that asks where one is named."""
+    """The engine, and the host that sends the queries if one is configured."""
     host = None
     if api.from_ is not None and not config.hosts[api.from_].local:
         host = open_host(api.from_, config.hosts[api.from_], config.ssh, read_only=config.read_only)
@@ -136,8 +136,8 @@ def opened(config: Config, api: ApiConfig, say: Say) -> tuple[RemoteEngine, Host
 async def answer_here(
     config: Config, config_file: Path | None, query: Query, *, range_s: float | None, step_s: float
 ) -> tuple[Value, list[Message], list[Message]]:
-    """The value over what is scraped now, notes on how, and what could not be asked. Raises LilFoxError where nothing
-    could be."""
+    """The value over the series scraped now, notes about it, and the errors of targets. Raises LilFoxError if no target
+    answered."""
     if range_s is not None and range_s > LONGEST_LOOK_S:
         raise UsageError(
             tr("no history without a Prometheus; a range covers only what is scraped now, up to 5m"),
@@ -161,7 +161,7 @@ async def answer_here(
 
 
 def _check_not_empty(seen: ScrapeResult) -> None:
-    """Raises LilFoxError where there is nothing to answer from."""
+    """Raises LilFoxError if there is nothing to answer from."""
     if not seen.asked:
         raise LilFoxError(
             tr("the configuration has nothing to scrape and no Prometheus"),
@@ -184,13 +184,13 @@ def _notes(seen: ScrapeResult, query: Query, range_s: float | None, known_ms: in
 
 
 def _every_s(ranges: tuple[int, ...], step_s: float | None) -> float:
-    """At least three scrapes in the shortest range, and one a step."""
+    """The scrape period: at least three scrapes in the shortest range, and one per step."""
     wanted = [_PERIODS_S[1], *([ranges[0] / 3000] if ranges else []), *([step_s] if step_s else [])]
     return max(_PERIODS_S[0], min(wanted))
 
 
 def _wants_hosts(query: Query) -> bool:
-    """Whether a selector may take numbers of hosts: reading them takes a login to each."""
+    """Whether a selector may match host metrics: reading those takes a login to each host."""
     for matchers in query.selectors:
         names = [matcher for matcher in matchers if matcher.name == NAME]
         exact = next((matcher.value for matcher in names if matcher.op == "="), None)
@@ -203,7 +203,8 @@ def _wants_hosts(query: Query) -> bool:
 
 
 def answer_rows(value: Value, zone: tzinfo) -> Iterator[list[Cell]]:
-    """One row a series: the number and the series; of lines, each series with a row for each of its numbers below."""
+    """One row per series, with the number and the series; for lines, each series with a row for each of its numbers
+    below."""
     match value:
         case Vector():
             for labels, number in zip(value.labels, value.values.tolist(), strict=True):
@@ -225,7 +226,7 @@ def _rows_of_line(line: Line, zone: tzinfo) -> Iterator[list[Cell]]:
 
 
 def answer_document(query: str, value: Value, notes: Sequence[str]) -> dict[str, Any]:
-    """The JSON of it: times are RFC 3339 in UTC, numbers that JSON has not are the texts NaN, +Inf and -Inf."""
+    """The JSON of the answer: times are RFC 3339 in UTC, and numbers outside JSON are the texts NaN, +Inf and -Inf."""
     made: dict[str, Any] = {"query": query}
     match value:
         case Vector():
@@ -245,7 +246,7 @@ def answer_document(query: str, value: Value, notes: Sequence[str]) -> dict[str,
 
 
 def number_text(number: float) -> str:
-    """A number as PromQL writes it."""
+    """A number in PromQL syntax."""
     if math.isnan(number):
         return "NaN"
     if math.isinf(number):

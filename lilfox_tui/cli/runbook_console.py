@@ -1,4 +1,4 @@
-"""A run of a runbook in this terminal: shows its events, asks where it waits, and sends the answers."""
+"""A runbook run in this terminal: shows its events, asks when it waits, and sends the answers."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ from lilfox_tui.runbook.run.variables import marked, shown
 
 
 def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> None:
-    """Returns where it may run: ``yes`` allows it (not what others may write), or the person at this terminal. Raises
-    LilFoxError (exit code 2) where that person says no. Blocks."""
+    """Returns if the runbook may run: ``yes`` (unless others may write the file), or the user at this terminal, allows
+    it. Raises LilFoxError (exit code 2) if the user refuses. Blocks."""
     first = first_run(runbook, config)
     if first is None:
         return
@@ -83,7 +83,7 @@ def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> N
 
 
 class _Refused(LilFoxError):
-    """Somebody said no."""
+    """The user refused."""
 
     exit_code = 2
 
@@ -95,8 +95,8 @@ _OTHERS = tr("[s]kip, [u]ndo the changes, [a]bort")
 
 
 class RunPrompts:
-    """Answers for the person at the terminal. ``values`` has what was given so far, secret ones too; they go with the
-    next order. ``recorded``: a run whose file was changed goes on with the text that it read."""
+    """Asks the user at the terminal. ``values`` holds the values given so far, secret ones too; they go with the next
+    order. ``recorded``: a run whose file was changed continues with the text that it read."""
 
     def __init__(self, config: Config, folder: Path, values: dict[str, str], *, recorded: bool = False) -> None:
         self._config, self._folder, self._values, self._recorded = config, folder, values, recorded
@@ -110,7 +110,7 @@ class RunPrompts:
         """Changes of the run when it waited last."""
 
     async def answer(self, reducer: RunReducer, waiting: WaitingFor) -> Order | None:
-        """The order for what the run waits for; None: the person leaves. Raises LilFoxError."""
+        """The order for what the run waits for; None if the user leaves. Raises LilFoxError."""
         before, self._in_force = self._in_force, len(reducer.changes())
         if before and not self._in_force:
             warn(tr("the changes were undone"))
@@ -143,7 +143,7 @@ class RunPrompts:
         return await self._confirmed(reducer, turn)
 
     async def _other_text(self, reducer: RunReducer, other: ChangedText) -> Order | None:
-        """With which text the run goes on, whose file was changed."""
+        """Asks which text the run continues with after its file was changed."""
         for each in other.what:
             warn(each)
         if self._recorded:
@@ -200,7 +200,7 @@ class RunPrompts:
         return await self._other(answer, reducer, turn)
 
     async def _half_back(self, reducer: RunReducer, run: str) -> Order | None:
-        """What takes back a change that failed on its way; None: the person has seen it and does not want it."""
+        """The order to undo a change that failed midway; None if the user has seen it and refuses."""
         for way in reducer.rollback_of(run):
             self._show(reducer, way)
         answer = await _choice(tr("this rollback was written for the whole change. Run it? [y]es, [n]o"), "yn")
@@ -215,7 +215,7 @@ class RunPrompts:
         return ByHand(step=turn.step) if answer == "y" else await self._other(answer, reducer, turn)
 
     async def _in_terminal(self, reducer: RunReducer, turn: Turn) -> Order | None:
-        """Runs it here and gives the order that tells how it ended."""
+        """Runs the command here and returns the order that reports its result."""
         self._show(reducer, turn)
         try:
             found = in_terminal(self._config, reducer, turn, self._sha256, self._values)
@@ -255,7 +255,7 @@ class RunPrompts:
         return FinishRun(abort=True) if answer == "a" else None
 
     async def _undo(self, reducer: RunReducer, turn: Turn) -> Order | None:
-        """Shows what takes back the changes, the last one first; ``turn`` is asked again where nobody wants that."""
+        """Shows how the changes are undone, last one first; if the user refuses, ``turn`` is asked again."""
         ways = [way for each in reversed(reducer.changes()) for way in reducer.rollback_of(each.run)]
         for way in ways:
             self._show(reducer, way)
@@ -268,7 +268,7 @@ class RunPrompts:
         return await self._confirmed(reducer, turn)
 
     def _show(self, reducer: RunReducer, turn: Turn) -> None:
-        """The command as it will run, values marked."""
+        """Shows the command as it will run, with its values marked."""
         command, values = reducer.command(turn), reducer.known.shown(turn.hosts) | self._values
         pieces = shown(command.text, values, reducer.runbook.variables)
         title = reducer.runbook.steps[turn.step].title
@@ -295,7 +295,7 @@ async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None
 
 
 class RunObserver:
-    """Who acts instead of this terminal; ``t`` and enter takes over."""
+    """Watches who acts instead of this terminal; ``t`` and enter takes over."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -305,7 +305,7 @@ class RunObserver:
         self._taking: asyncio.Task[None] | None = None
 
     def look(self, reducer: RunReducer | None) -> None:
-        """Tells where that has changed, and takes the keyboard while somebody else acts."""
+        """Reports a change of who acts, and reads the keyboard while somebody else does."""
         self._control = None if reducer is None else reducer.control
         who = "" if self._control is None else self._control.other
         if who == self.who:
@@ -321,7 +321,7 @@ class RunObserver:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._typed)
 
     def close(self) -> None:
-        """Gives the keyboard back."""
+        """Releases the keyboard."""
         if self.who:
             self._leave_keyboard()
 
@@ -360,8 +360,8 @@ Answer = Callable[[RunReducer, WaitingFor], Coroutine[object, object, "Order | N
 
 
 class RunConsole:
-    """Shows a run until it has ended. ``quiet``: what commands print is not shown (it is asked for as JSON).
-    ``begun``: its job was begun here; nobody else waits for it."""
+    """Shows a run until it ends. ``quiet``: hides the output of commands (for JSON). ``begun``: its job was started
+    here; nobody else waits for it."""
 
     def __init__(self, job_id: str, *, quiet: bool = False, begun: bool = False) -> None:
         self.job: Job = find_job(job_id)
@@ -382,7 +382,8 @@ class RunConsole:
         self._following = RunObserver(self.folder)
 
     async def until_end(self, answer: Answer | None) -> int:
-        """Its exit code. ``answer`` is asked where it waits; without one it goes on alone, and ctrl-c cancels it."""
+        """Follows the run and returns its exit code. ``answer`` is called when it waits; without one it runs on
+        unattended, and ctrl-c cancels it."""
         self._shown.job(self.job)
         try:
             async with self._interrupts(answer is None), aclosing(follow_events(self.job.id)) as lists:
@@ -409,7 +410,7 @@ class RunConsole:
         return 1
 
     def state(self) -> RunState | None:
-        """The run as far as it was heard of; None where it was never opened."""
+        """The known state of the run; None if it was never opened."""
         return None if self.reducer is None else self.reducer.state()
 
     def _left_waiting(self) -> int:
@@ -417,9 +418,9 @@ class RunConsole:
         return INTERRUPTED
 
     async def order(self, order: Order) -> None:
-        """Gives it to a run that asks nobody. Where it is refused a run that was begun here is given up, unless
-        something of it runs: a refusal stops nothing. Nothing where the job is over, maybe before it could listen: what
-        it told last says why. Raises LilFoxError."""
+        """Gives an order to an unattended run. If it is refused, a run that was started here is ended, unless one of
+        its commands is running: a refusal stops nothing. Does nothing if the job is over, maybe before it could listen:
+        its last message says why. Raises LilFoxError."""
         try:
             await send(self.folder, order)
         except LilFoxError:
@@ -430,7 +431,7 @@ class RunConsole:
             raise
 
     async def _gave_up(self) -> bool:
-        """Ends the run where nothing of it runs; whether that was taken."""
+        """Ends the run unless one of its commands is running; returns whether that was accepted."""
         with suppress(LilFoxError):
             await send(self.folder, FinishRun(abort=True, idle=True))
             return True
@@ -440,7 +441,7 @@ class RunConsole:
         return find_job(self.job.id).state != "running"
 
     async def _answered(self, answer: Answer) -> bool:
-        """Asks where it waits, and orders what is answered; whether this terminal stays."""
+        """Asks when the run waits, and sends the answer as an order; returns whether this terminal stays."""
         if self.reducer is None or self._ordered or self._finishing or self._following.who:
             return True
         waiting = self.reducer.waiting()
@@ -466,7 +467,7 @@ class RunConsole:
         return True
 
     async def _asked(self, asking: asyncio.Future[Order | None]) -> bool:
-        """Whether somebody here has answered; else somebody else has taken over, and the question is gone."""
+        """Whether the user here has answered; otherwise somebody else has taken over, and the question is void."""
         both: list[asyncio.Future[Any]] = [asking, asyncio.ensure_future(self._following.until_taken())]
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -498,7 +499,7 @@ class RunConsole:
                 self._print(fact.run, ended=isinstance(fact, CommandEnded))
 
     def _print(self, run: str, *, ended: bool) -> None:
-        """What the command printed and was not shown yet, as far as it is kept."""
+        """Prints the command's output that was not shown yet, as far as it is kept."""
         kept = output.read_output(self.folder, run)
         text = kept.head[self._printed.get(run, 0) :]
         if not ended:
@@ -511,7 +512,8 @@ class RunConsole:
 
     @asynccontextmanager
     async def _interrupts(self, alone: bool) -> AsyncIterator[None]:
-        """ctrl-c ends what runs (of a run that goes on alone, the run); once more, or at a question, leaves."""
+        """Handles ctrl-c: it stops the running command (of an unattended run, the run); again, or at a question, it
+        leaves."""
         loop, watching = asyncio.get_running_loop(), asyncio.current_task()
         assert watching is not None
         stopping: set[asyncio.Task[None]] = set()

@@ -40,7 +40,7 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def given(runbook: Runbook, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The values of ``--var``, checked; a secret one is a reference, which is read here. Raises UsageError."""
+    """The checked values of ``--var``; a secret is given as a reference, which is read here. Raises UsageError."""
     known = {variable.name: variable for variable in runbook.variables}
     values: dict[str, str] = {}
     for name, text in pairs:
@@ -79,7 +79,7 @@ def _checked(variable: Variable, value: str) -> str:
 
 
 def missing(runbook: Runbook, values: dict[str, str]) -> list[Variable]:
-    """What must be asked for: has no value, no default, and is captured from no output."""
+    """The variables to ask for: without a value, a default, or an output that captures them."""
     commands = [command for step in runbook.steps for command in step.commands]
     captured = {name for command in commands for name in command.attributes.capture}
     return [
@@ -90,7 +90,7 @@ def missing(runbook: Runbook, values: dict[str, str]) -> list[Variable]:
 
 
 def about(variable: Variable) -> str:
-    """A variable in a line: what it admits, and what is offered where it is asked."""
+    """A variable on one line: its allowed values, and the ones offered."""
     admits = described(variable)
     facts = [_("{title}: {message}", title=variable.title, message=admits) if variable.title else str(admits)]
     if variable.default is not None and variable.type != "secret":
@@ -101,7 +101,7 @@ def about(variable: Variable) -> str:
 
 
 async def offers(config: Config, variable: Variable, hosts: tuple[str, ...]) -> tuple[ValueChoice, ...]:
-    """What the variable's ``from:`` offers on the first of ``hosts``; why nothing can be offered is told."""
+    """The values that the variable's ``from:`` offers on the first of ``hosts``; reports why if it offers none."""
     if not variable.from_ or variable.type == "secret":
         return ()
     warn(tr("{name}: querying the choices", name=variable.name))
@@ -113,7 +113,7 @@ async def offers(config: Config, variable: Variable, hosts: tuple[str, ...]) -> 
 
 
 def ask(variable: Variable, choices: Sequence[ValueChoice] = ()) -> str:
-    """Asks until a value is good, which may be one of ``choices``; a secret one without showing it. Blocks. Raises
+    """Asks until the value is valid; it may be one of ``choices``, and a secret one is not echoed. Blocks. Raises
     UsageError at the end of input."""
     title = variable.title or variable.name
     mark = _mark(variable)
@@ -134,7 +134,7 @@ def ask(variable: Variable, choices: Sequence[ValueChoice] = ()) -> str:
 
 
 def _mark(variable: Variable) -> str:
-    """What stands before the number of a choice where a number may be meant as the value itself."""
+    """The prefix of a choice's number if a bare number may be the value itself."""
     return "#" if variable.type in ("int", "port", "text", "regex", "enum") else ""
 
 
@@ -149,7 +149,7 @@ def _show(choices: Sequence[ValueChoice], mark: str) -> None:
 
 
 def _picked(typed: str, choices: Sequence[ValueChoice], mark: str) -> str:
-    """The value whose number was typed, else what was."""
+    """The value whose number was typed, else the typed text."""
     number = typed.strip().removeprefix(mark)
     if typed.strip() != mark + number or not is_number(number) or not 1 <= int(number) <= len(choices):
         return typed
@@ -157,7 +157,7 @@ def _picked(typed: str, choices: Sequence[ValueChoice], mark: str) -> str:
 
 
 def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_json: bool) -> int:
-    """Shows everything and runs nothing; 1 where something of it could not be run as it is."""
+    """Shows everything and runs nothing; returns 1 if a part could not be run as it is."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
     captured, unset = _captured(runbook), UnsetVariables(runbook)
@@ -214,12 +214,12 @@ def refuse_unsafe(config: Config, runbook: Runbook, values: Mapping[str, str]) -
 
 
 def with_defaults(runbook: Runbook, values: Mapping[str, str]) -> dict[str, str]:
-    """What a run begins with."""
+    """The initial values of a run."""
     return {each.name: each.default for each in runbook.variables if each.default is not None} | dict(values)
 
 
 def _captured(runbook: Runbook) -> frozenset[str]:
-    """Names of the values that outputs give."""
+    """The names of the values captured from outputs."""
     return frozenset(name for step in runbook.steps for each in step.commands for name in each.attributes.capture)
 
 
@@ -232,8 +232,7 @@ def _problem(
     captured: Collection[str],
     unset: UnsetVariables,
 ) -> str:
-    """Why it could not be run; empty where it could, or needs a value that comes while the run goes on: one that is
-    ``captured``."""
+    """Why the command could not be run; empty if it could, or needs a ``captured`` value that comes during the run."""
     if command.kind == "none":
         return ""
     try:
@@ -265,7 +264,7 @@ def _print_command(command: Command, kind: Kind, hosts: tuple[str, ...], text: s
 
 
 def dry_run_document(state: RunState, folder: Path) -> dict[str, Any]:
-    """A run as ``--json`` has it."""
+    """A run in the format of ``--json``."""
     return {
         "run": folder.name,
         "runbook": state.runbook.id,

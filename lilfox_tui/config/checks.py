@@ -1,4 +1,4 @@
-"""Checks what one key alone does not tell: names that are used twice, options of plug-ins, the ``backup`` section."""
+"""Checks across keys: names used twice, options of plug-ins, the ``backup`` section."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _SECRET_HEADER = re.compile(r"(?i)auth|cookie|token|secret|passw|api[-_]?key")
 
 
 def is_place(address: str) -> bool:
-    """Whether that is a ``HOST`` or ``HOST:PORT`` that can be."""
+    """Whether that is a valid ``HOST`` or ``HOST:PORT``."""
     try:
         return _PLACE.fullmatch(address) is not None and urlsplit(f"//{address}").port != 0
     except ValueError:  # a port or an IPv6 address that there is not
@@ -52,7 +52,7 @@ def is_place(address: str) -> bool:
 
 
 def check(config: Config, host_names: Collection[str], findings: Findings) -> None:
-    """Notes in ``findings`` what does not fit together. ``host_names``: all that are named, broken ones too."""
+    """Records inconsistencies in ``findings``. ``host_names``: all names, including those of invalid hosts."""
     if config.refresh < _SHORTEST_REFRESH_S:
         findings.add_at(("refresh",), _("shorter than 100ms; this only loads the hosts, write 1s or more"))
     themes = theme_names(config.theme_dirs)
@@ -241,7 +241,7 @@ def _check_threshold(level: Threshold, path: KeyPath, findings: Findings) -> Non
 
 
 def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str, Any]:
-    """Kind → its Options, or False where it is switched off. The kinds that are named are imported here."""
+    """Kind → its Options, or False if it is switched off. Imports the kinds used."""
     options: dict[str, Any] = {}
     for kind, node in nodes.items():
         path: KeyPath = ("collectors", kind)
@@ -257,7 +257,7 @@ def collector_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str
 
 
 def log_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
-    """Name → the Options of its kind. The kinds that are named are imported here."""
+    """Name → the Options of its kind. Imports the kinds used."""
     unknown = _("no such kind of log source")
     options = _http_options("logs", nodes, LOG_SOURCES, unknown, findings, default=LogConfig().kind)
     for name, made in options.items():
@@ -268,7 +268,7 @@ def log_options(nodes: Mapping[str, Node], host_names: Collection[str], findings
 def _http_options(
     section: str, nodes: Mapping[str, Node], package: str, unknown: str, findings: Findings, *, default: str = ""
 ) -> dict[str, Any]:
-    """As ``options_by_name``; ``url`` and ``headers`` mean the same in every kind that has them."""
+    """As ``options_by_name``, with the checks for ``url`` and ``headers``, which mean the same in every kind."""
     options = options_by_name((section,), nodes, package, unknown, findings, default=default)
     for name, made in options.items():
         url = getattr(made, "url", None)
@@ -281,7 +281,8 @@ def _http_options(
 def options_by_name(
     section: KeyPath, nodes: Mapping[str, Node], package: str, unknown: str, findings: Findings, *, default: str = ""
 ) -> dict[str, Any]:
-    """Name → the Options of the plug-in of ``package`` that its ``kind`` names; ``unknown`` is said where none is."""
+    """Name → the Options of the plug-in in ``package`` that its ``kind`` names; ``unknown`` is the error for an unknown
+    kind."""
     options: dict[str, Any] = {}
     for name, node in nodes.items():
         path = (*section, name)
@@ -324,12 +325,12 @@ def _check_zone(zone: str, path: KeyPath, findings: Findings) -> None:
 
 
 def notifier_options(nodes: Mapping[str, Node], findings: Findings) -> dict[str, Any]:
-    """Name → the Options of its kind. The kinds that are named are imported here."""
+    """Name → the Options of its kind. Imports the kinds used."""
     return _http_options("notifiers", nodes, NOTIFIERS, _("no such kind of notifier"), findings)
 
 
 def backend_options(nodes: Mapping[str, Node], host_names: Collection[str], findings: Findings) -> dict[str, Any]:
-    """Name → the Options of its kind. The kinds that are named are imported here."""
+    """Name → the Options of its kind. Imports the kinds used."""
     options = _http_options("backends", nodes, BACKENDS, _("no such kind of backend"), findings)
     for name, made in options.items():
         path: KeyPath = ("backends", name)
@@ -348,7 +349,7 @@ STORES = "lilfox_tui.backup.stores"
 
 
 def with_backup_options(config: BackupConfig, host_names: Collection[str], findings: Findings) -> BackupConfig:
-    """``config`` with the Options of the kinds instead of nodes. The kinds that are named are imported here."""
+    """``config`` with the Options of the kinds instead of nodes. Imports the kinds used."""
     section: KeyPath = ("backup", "stores")
     unknown = _("no such kind of store")
     stores = options_by_name(section, config.stores, STORES, unknown, findings, default=StoreConfig().kind)
@@ -380,7 +381,7 @@ def _checked_plan(
 
 
 def _check_place(made: Any, path: KeyPath, host_names: Collection[str], findings: Findings) -> None:
-    """``host``, ``path`` and ``url`` mean the same in every kind that has them."""
+    """Checks ``host``, ``path`` and ``url``, which mean the same in every kind that has them."""
     check_host_name(getattr(made, "host", None), (*path, "host"), host_names, findings)
     folder = getattr(made, "path", None)
     if isinstance(folder, str) and not folder.startswith("/"):

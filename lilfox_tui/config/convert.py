@@ -42,11 +42,11 @@ _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?")
 
 
 class WrongScalar(Exception):
-    """A word that is not what its key wants; the text says what it is and what would be right."""
+    """A word that is wrong for its key; the text says what it is and what would be right."""
 
 
 def is_null(node: ScalarNode) -> bool:
-    """Whether YAML reads it as "nothing"."""
+    """Whether YAML reads it as null."""
     return node.plain and node.text.lower() in _NULL_WORDS
 
 
@@ -88,7 +88,7 @@ def to_seconds(node: ScalarNode) -> Seconds:
 
 
 def to_wait(node: ScalarNode) -> Wait:
-    """As :func:`to_seconds`, and zero."""
+    """As :func:`to_seconds`, but zero is allowed."""
     match = _DURATION.fullmatch(node.text)
     if match is None:
         raise WrongScalar(
@@ -150,14 +150,14 @@ _CUSTOM: Mapping[type, Callable[[ScalarNode], object]] = {
 
 
 def to_struct(cls: type[S], node: Node | None, findings: Findings, path: KeyPath = ()) -> S:
-    """``node`` (None: nothing written) as a ``cls``; what is wrong goes to ``findings``, ``cls`` must have defaults."""
+    """``node`` (None: not in the file) as a ``cls``, which must have defaults; errors go to ``findings``."""
     shape = cast("types.StructType", types.type_info(cls))
     made = _Conversion(findings).struct(shape, node, path, cls()) if node is not None else cls()
     return cast("S", cls() if made is _WRONG else made)
 
 
 def to_whole_struct(cls: type[S], node: Node, findings: Findings, path: KeyPath) -> S | None:
-    """As ``to_struct`` for a ``cls`` of which keys must be written; None where it cannot be made."""
+    """As ``to_struct`` for a ``cls`` with required keys; None if it cannot be built."""
     shape = types.type_info(cls)
     made = _Conversion(findings).value(shape, node, path, _empty(shape))
     return None if made is _WRONG else cast("S", made)
@@ -171,7 +171,7 @@ class _Conversion(Struct, frozen=True):
         return _WRONG
 
     def value(self, shape: types.Type, node: Node, path: KeyPath, base: object = None) -> object:
-        """``node`` as ``shape`` wants it, or _WRONG. ``base`` is the struct that unnamed keys are taken from."""
+        """``node`` converted to ``shape``, or _WRONG. ``base`` is the struct that supplies missing keys."""
         self.findings.lines.setdefault(path, node.line)
         if isinstance(shape, types.UnionType):
             return self.optional(shape, node, path, base)
@@ -202,7 +202,7 @@ class _Conversion(Struct, frozen=True):
         return self.read(to_secret_ref if is_ref else to_text, node, path)
 
     def scalar(self, shape: types.Type, node: Node, path: KeyPath, about: str = "") -> object:
-        """``about`` says what its text is, where that has a form of its own."""
+        """Converts a scalar; ``about`` describes its format if it has a special one."""
         if isinstance(shape, types.CustomType):
             return self.read(_CUSTOM[shape.cls], node, path)
         if isinstance(shape, types.LiteralType):
@@ -288,19 +288,19 @@ class _Conversion(Struct, frozen=True):
 
 
 def _empty(shape: types.Type) -> object:
-    """What an item of a mapping starts from: a struct of defaults where none of its keys is required."""
+    """The base of a mapping's item: a struct of defaults if it has no required keys."""
     if isinstance(shape, types.StructType) and not any(field.required for field in shape.fields):
         return shape.cls()
     return None
 
 
 def _is_switch(node: Node) -> bool:
-    """Of what may be a switch or a text (``true`` or a path): whether a switch is written."""
+    """Whether the node is a switch, for keys that take a switch or a text (``true`` or a path)."""
     return isinstance(node, ScalarNode) and node.plain and node.text.lower() in ("true", "false")
 
 
 def _outside(shape: types.Type, value: Any, about: str) -> str:
-    """Why ``value`` is outside the limits that the model sets, or nothing."""
+    """Why ``value`` is outside the model's limits; empty if it is inside."""
     if isinstance(shape, types.IntType | types.FloatType):
         low, high = shape.ge, shape.le
         if (low is not None and value < low) or (high is not None and value > high):

@@ -1,4 +1,4 @@
-"""Times as crontab(5) writes them: ``0 2 * * *``, ``*/15 8-18 * * mon-fri``, ``@daily``.
+"""Times in crontab(5) syntax: ``0 2 * * *``, ``*/15 8-18 * * mon-fri``, ``@daily``.
 
 Read as Debian's cron reads them: days of the month and of the week both count where one of the two fields begins with
 ``*``, else one of them is enough. What cron refuses is refused, and also what it takes and means otherwise than it
@@ -32,7 +32,7 @@ _LONGEST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class CronField(Struct, frozen=True):
-    """What may stand in one of the five places."""
+    """The allowed values of one of the five fields."""
 
     about: Message
     low: int
@@ -51,7 +51,7 @@ _FIELDS = (
 
 
 class Cron(Struct, frozen=True, kw_only=True):
-    """A crontab's times. Numbers are sorted; ``weekdays`` count from Sunday, 0 to 6."""
+    """The times of a crontab line. Numbers are sorted; ``weekdays`` count from Sunday, 0 to 6."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
@@ -65,7 +65,7 @@ class Cron(Struct, frozen=True, kw_only=True):
     behind it. Others follow the clock's hands."""
 
     def on(self, day: date) -> bool:
-        """Whether it comes on that day."""
+        """Whether it matches that day."""
         if day.month not in self.months:
             return False
         by_month, by_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
@@ -73,7 +73,7 @@ class Cron(Struct, frozen=True, kw_only=True):
 
 
 def read_cron(text: str) -> Cron:
-    """The times that ``text`` means. Raises UsageError that says what is wrong and what would be right."""
+    """Parses ``text``. Raises UsageError that says what is wrong and what would be right."""
     written = text.strip()
     if written == "@reboot":
         raise UsageError(tr("@reboot is not a time"), tr("write five fields, such as 0 2 * * *, or @daily"))

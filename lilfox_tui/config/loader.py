@@ -1,5 +1,5 @@
-"""Reads the configuration file and loads it into the model, in two passes: first the frame, then what the plug-ins and
-the whole say to it."""
+"""Reads the configuration file into the model, in two passes: first the frame, then the checks of plug-ins and of the
+whole."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _unreadable(path: Path, error: OSError) -> ConfigError:
 
 
 class LoadedConfig(Struct, frozen=True):
-    """A configuration and the file that it comes from; ``path`` is None where there is no file.
+    """A configuration and its file; ``path`` is None if there is no file.
 
     ``warnings`` are sentences about what works but is better changed.
     """
@@ -67,7 +67,7 @@ class LoadedConfig(Struct, frozen=True):
 
 
 def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> LoadedConfig:
-    """Reads ``path``, or the file in the XDG folder if there is one, or nothing: the defaults, with no hosts.
+    """Loads ``path``, or the file in the XDG folder if there is one, or the defaults, with no hosts.
 
     ``environ`` (the process's own when not given) is where ``env:`` references are looked for, to warn early. Raises
     ConfigError with every problem of the file at once.
@@ -85,7 +85,7 @@ def load(path: Path | None = None, *, environ: Mapping[str, str] | None = None) 
 
 
 def _beside(path: Path, config: Config) -> Config:
-    """Files that the configuration names are beside it."""
+    """Resolves the file names in the configuration relative to its folder."""
 
     def whole(name: str) -> str:
         return str(path.absolute().parent / Path(name).expanduser())
@@ -99,7 +99,7 @@ def _beside(path: Path, config: Config) -> Config:
 
 
 def from_text(text: str, name: str) -> Config:
-    """The configuration in ``text``; ``name`` is what problems call the file. Raises ConfigError."""
+    """Parses the configuration in ``text``; problems call the file ``name``. Raises ConfigError."""
     from lilfox_tui.config import checks
     from lilfox_tui.config.convert import to_struct
     from lilfox_tui.config.yaml_nodes import Findings, keys_of, parse

@@ -23,12 +23,12 @@ class Seconds(float):
 
 
 class Wait(Seconds):
-    """A duration that may be none at all: ``0s``."""
+    """A duration that may be zero: ``0s``."""
 
 
 class SecretRef(str):
-    """Where a secret is kept: ``env:NAME``, ``file:PATH`` or ``cmd:ARGV`` (split as a shell splits words, run without a
-    shell). Never the secret itself. ``secrets.resolve`` reads it at the moment of use."""
+    """A reference to a secret: ``env:NAME``, ``file:PATH`` or ``cmd:ARGV`` (split as a shell splits words, run without
+    a shell). Never the secret itself. ``secrets.resolve`` reads it at the moment of use."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ class RunbooksConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class ContactConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Somebody to call during an incident."""
+    """A contact to call during an incident."""
 
     name: str
     call: str = ""
@@ -64,7 +64,7 @@ class ContactConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class RecoveryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A systemd unit that is restarted by itself when it is unhealthy. Being written here is the confirmation."""
+    """A systemd unit that is restarted automatically when it is unhealthy. Listing it here is the confirmation."""
 
     host: str
     unit: str
@@ -107,7 +107,7 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class MetricNames(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which of a target's metrics tell of its requests; what is not named is recognised (``scrape/application.py``)."""
+    """The names of a target's request metrics; the others are recognised (``scrape/application.py``)."""
 
     requests: str | None = None
     """The counter of requests."""
@@ -132,7 +132,7 @@ def _levels(warn: float | None, fail: float | None) -> Threshold:
 
 
 class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One HTTP service that is asked for its health and, where it has one, for its page of metrics."""
+    """One HTTP service, with a health check and, if it has one, a metrics page."""
 
     url: str
     health: str = "/health"
@@ -163,8 +163,8 @@ class ServiceConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Levels over values of a host's summary, and over the share of a service's requests that end with 5xx; a value
-    above one for ``hold`` samples in a row counts."""
+    """The thresholds for the values of a host's summary and for the share of a service's requests that end with 5xx; a
+    level applies after ``hold`` samples in a row above it."""
 
     cpu_percent: Threshold = _levels(80, 95)
     iowait_percent: Threshold = _levels(30, 60)
@@ -184,7 +184,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class SshConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How SSH hosts are reached. Everything of ``~/.ssh/config`` is honoured first."""
+    """How to connect to SSH hosts. ``~/.ssh/config`` takes precedence."""
 
     config_files: tuple[str, ...] = ("~/.ssh/config",)
     known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
@@ -199,7 +199,7 @@ class SshConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every source of logs has, whatever its kind. The Options of each kind add their own keys to these."""
+    """The keys common to all kinds of log sources. The Options of each kind add their own."""
 
     kind: str = "file"
     host: str | None = None
@@ -211,7 +211,7 @@ class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every backend has, whatever its kind. The Options of each kind add their own keys to these."""
+    """The keys common to all kinds of backends. The Options of each kind add their own."""
 
     kind: str
     host: str | None = None
@@ -223,8 +223,8 @@ class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class ScrapeConfig(MetricNames, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Pages of metrics that are scraped besides those of services. Its name is the label ``job`` of their series; a
-    service of that name has its page there."""
+    """Metrics pages scraped in addition to those of services. Its name is the label ``job`` of their series; they are
+    shown on the page of a service of that name."""
 
     targets: Annotated[tuple[str, ...], Meta(min_length=1)]
     """``HOST:PORT`` as the host that asks sees it; each is the label ``instance`` of its series."""
@@ -264,7 +264,7 @@ class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class MonitorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What ``lilfox monitor`` does."""
+    """The settings of ``lilfox monitor``."""
 
     interval: Seconds = Seconds(60)
     output: str = "logs/monitor.log"
@@ -276,7 +276,7 @@ class MonitorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How rules are evaluated, and how those who are told are told."""
+    """How rules are evaluated, and how notifications are sent."""
 
     every: Seconds | None = None
     """Period of the groups of rules that name none; that of the prometheus.yml, else 15 s when not given."""
@@ -303,13 +303,12 @@ class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @property
     def every_s(self) -> float:
-        """The period of the groups of rules that name none."""
+        """The evaluation period of rule groups without one of their own."""
         return 15.0 if self.every is None else self.every
 
 
 class ApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A server of the kind of Prometheus or Alertmanager that is asked by its HTTP API. In the file its address alone
-    may stand for it."""
+    """A server with the HTTP API of Prometheus or Alertmanager. The file may give just its address."""
 
     SHORT: ClassVar[str] = "url"
 
@@ -329,7 +328,7 @@ class ApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class NotifierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every notifier has, whatever its kind. The Options of each kind add their own keys to these."""
+    """The keys common to all kinds of notifiers. The Options of each kind add their own."""
 
     kind: str
     only: tuple[str, ...] = ()
@@ -341,8 +340,8 @@ class NotifierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class KeepConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which sets of a plan stay: those that any of these asks for. Only sets that are at least intact count, and the
-    newest of those always stays. At least one of these is given."""
+    """Which sets of a plan are kept: those that any of these keys selects. Only sets that are at least intact count,
+    and the newest of those is always kept. At least one key is required."""
 
     last: Annotated[int, Meta(ge=1, le=10_000)] | None = None
     daily: Annotated[int, Meta(ge=1, le=10_000)] | None = None
@@ -356,13 +355,13 @@ class KeepConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every store has, whatever its kind. The Options of each kind add their own keys to these."""
+    """The keys common to all kinds of stores. The Options of each kind add their own."""
 
     kind: str = "local"
 
 
 class SourceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every source of a backup has, whatever its kind. The Options of each kind add their own keys to these."""
+    """The keys common to all kinds of backup sources. The Options of each kind add their own."""
 
     kind: str
     host: str | None = None
@@ -370,7 +369,7 @@ class SourceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class EncryptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Encryption with age. Only ``identity`` can read what ``recipients`` can write."""
+    """Encryption with age. Only ``identity`` can decrypt what is encrypted for ``recipients``."""
 
     recipients: Annotated[tuple[Recipient, ...], Meta(min_length=1)]
     identity: SecretRef | None = None
@@ -378,7 +377,7 @@ class EncryptConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class SigningConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The key by which sets tell who wrote them. Whoever has it can sign."""
+    """The key with which sets are signed. Whoever has it can sign."""
 
     key: SecretRef
     """At least 32 characters; it signs each manifest and proof."""
@@ -389,7 +388,7 @@ class SigningConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class PlanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One backup plan: what, where to, when, how long."""
+    """One backup plan: what, where to, when, and how long it is kept."""
 
     sources: dict[Name, Any]
     """Name → what is backed up. After loading, values are the Options of the kinds, each a :class:`SourceConfig`."""
@@ -470,8 +469,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def allows_no_change(config: Config, host: str | None) -> bool:
-    """Whether nothing is changed on the host of that name. None, and a name that is not configured, are this machine,
-    for which holds what any of its names says."""
+    """Whether changes on the host of that name are forbidden. None and unconfigured names mean this machine, to which
+    the settings of all its names apply."""
     found = None if host is None else config.hosts.get(host)
     if config.read_only or (found is not None and found.protected):
         return True
@@ -480,8 +479,7 @@ def allows_no_change(config: Config, host: str | None) -> bool:
 
 
 def refuse_change(config: Config, hosts: Iterable[str | None], why: Message | str = "") -> None:
-    """Raises NotAllowed where something would be changed on one of these hosts and must not be; ``why`` says what makes
-    a change of it."""
+    """Raises NotAllowed if changes are forbidden on one of these hosts; ``why`` says what the change would be."""
     for host in hosts:
         if not allows_no_change(config, host):
             continue

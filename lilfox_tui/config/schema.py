@@ -67,7 +67,7 @@ def schema() -> dict[str, Any]:
 
 
 def _of_kind(package: str, kind: str, default: str) -> dict[str, Any]:
-    """A plug-in of that kind; ``kind`` itself may be left out where it is the default."""
+    """The schema of a plug-in of that kind; ``kind`` itself may be omitted if it is the default."""
     made = _of(types.type_info(plugins.options_of(package, kind)))
     made["properties"]["kind"] = {"const": kind}
     if kind != default:

@@ -1,4 +1,4 @@
-"""Secrets, read where the configuration says they are kept, at the moment of use; never stored, logged or shown."""
+"""Secrets, read at the moment of use from where the configuration refers to; never stored, logged or shown."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ DEFAULT = "fox-dark"
 
 
 class RoleStyle(Struct, frozen=True):
-    """How a role is written: a colour of the theme, perhaps bold."""
+    """The style of a role: a colour of the theme, optionally bold."""
 
     colour: str
     bold: bool = False
@@ -39,7 +39,8 @@ _LOOKS = {
 
 
 class Theme(Struct, frozen=True):
-    """A checked theme. ``colours`` maps grounds and inks to ``#rrggbb`` or, if ``ansi``, the terminal's names."""
+    """A checked theme. ``colours`` maps backgrounds and text colours to ``#rrggbb`` or, if ``ansi``, the terminal's
+    names."""
 
     name: str
     title: str
@@ -49,7 +50,7 @@ class Theme(Struct, frozen=True):
     colours: Mapping[str, str]
 
     def look(self, role: str) -> RoleStyle:
-        """How ``role`` is written; raises KeyError for a role that does not exist."""
+        """The style of ``role``; raises KeyError for an unknown one."""
         look = _LOOKS.get(role)
         if look is None:
             if role not in self.colours:
@@ -95,13 +96,13 @@ FOX_DARK = Theme(
 
 
 def theme_folders(extra: Sequence[str] = ()) -> tuple[Path, ...]:
-    """Folders that hold themes, first match wins."""
+    """The folders of themes; the first match wins."""
     here = Path(__file__).parent.parent
     return (*(Path(folder).expanduser() for folder in extra), here / "themes", here.parent / "themes")
 
 
 def theme_names(extra: Sequence[str] = ()) -> tuple[str, ...]:
-    """Every theme that can be chosen, sorted."""
+    """The names of all themes, sorted."""
     return tuple(
         sorted({file.stem for folder in theme_folders(extra) if folder.is_dir() for file in folder.glob("*.yaml")})
     )

@@ -26,17 +26,17 @@ _QUOTED_CELLS = 40
 
 
 def dotted(path: KeyPath) -> str:
-    """``hosts.web-1.port`` of its parts."""
+    """The dotted form of a key path: ``hosts.web-1.port``."""
     return ".".join(clean(part) for part in path)
 
 
 def quoted(value: str) -> str:
-    """A value of the file as an error repeats it: cleaned, masked where it looks like a secret, cut to one line."""
+    """A value of the file for an error message: cleaned, masked if it looks like a secret, cut to one line."""
     return f"“{fit(clean(redact(value)), _QUOTED_CELLS).rstrip()}”"
 
 
 def rather(word: str, known: Iterable[str]) -> str:
-    """What would be right instead of ``word``: the nearest of ``known``, or all of them when they are few."""
+    """A suggestion instead of ``word``: the nearest of ``known``, or all of them if they are few."""
     words = sorted(known)
     near = get_close_matches(word, words, n=1, cutoff=0.6)
     if near:
@@ -48,19 +48,19 @@ def rather(word: str, known: Iterable[str]) -> str:
 
 
 class Findings(Struct):
-    """What is wrong in one file. ``lines`` knows where each key path stands (lines count from 1)."""
+    """The problems in one file. ``lines`` has the line of each key path (from 1)."""
 
     file: str
     lines: dict[KeyPath, int] = field(default_factory=dict)
     _found: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, line: int, path: KeyPath, what: str) -> None:
-        """Notes that ``what`` is wrong at ``path`` in that line; what would be right is part of ``what``."""
+        """Records that ``what`` is wrong at ``path`` in that line; ``what`` includes what would be right."""
         place = f"{clean(self.file)}:{line}: "
         self._found.append((line, place + (f"{dotted(path)}: {what}" if path else what)))
 
     def add_at(self, path: KeyPath, what: str) -> None:
-        """As ``add``, at the line where ``path``, or what holds it, stands."""
+        """As ``add``, at the line of ``path`` or of the nearest known parent."""
         known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
         self.add(self.lines.get(known, 1), path, what)
 
@@ -71,7 +71,7 @@ class Findings(Struct):
         return len(self._found)
 
     def since(self, count: int) -> tuple[str, ...]:
-        """What was found after the first ``count`` findings, in the order of the file."""
+        """The problems after the first ``count``, in the order of the file."""
         return _in_order(self._found[count:])
 
     def sorted(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class ListNode(Struct, frozen=True):
 
 
 class MapNode(Struct, frozen=True):
-    """A mapping, in the file's order; each key is there once."""
+    """A mapping in the file's order; no key occurs twice."""
 
     entries: tuple[tuple[ScalarNode, Node], ...]
     line: int
@@ -116,7 +116,7 @@ Node: TypeAlias = ScalarNode | ListNode | MapNode
 
 
 class Dialect(Struct, frozen=True):
-    """What a file may hold beyond plain values; our own configuration nothing of it."""
+    """What a file may contain beyond plain values; our own configuration allows none of it."""
 
     tags: bool = False
     """Tags are passed over instead of refused."""
@@ -131,11 +131,11 @@ OWN = Dialect()
 
 
 class UnreadableYaml(Exception):
-    """The tree cannot be built further; what is wrong is in the findings."""
+    """Raised when the tree cannot be built further; the problem is in the findings."""
 
 
 def parse(text: str, findings: Findings, dialect: Dialect = OWN) -> Node | None:
-    """The one document of ``text``; None when it is empty or its form is broken (then ``findings`` says how)."""
+    """The single document in ``text``; None if it is empty or malformed (then ``findings`` says how)."""
     if not dialect.tab_indents and _has_tab_indents(text, findings):
         return None
     loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -60,7 +60,7 @@ class Feed(Generic[T]):
         return self._state.value if isinstance(self._state, Ready) else None
 
     def publish(self, value: T, at: datetime | None = None) -> None:
-        """Makes ``value`` the state, as of ``at`` (aware UTC; now when not given)."""
+        """Sets the state to ``value``, as of ``at`` (aware UTC; now if not given)."""
         self._set(Ready(value, at or datetime.now(UTC)))
 
     def fail(self, error: LilFoxError, *, since: datetime | None = None, next_try: datetime | None = None) -> None:
@@ -77,7 +77,7 @@ class Feed(Generic[T]):
             self._changed = None
 
     async def watch(self) -> AsyncGenerator[State[T], None]:
-        """The state now, then each newer one; never ends. Use inside ``contextlib.aclosing``."""
+        """Yields the current state, then each newer one; never ends. Use inside ``contextlib.aclosing``."""
         seen = -1
         while True:
             if seen == self._version:
@@ -92,7 +92,7 @@ class Feed(Generic[T]):
 
 
 class CancelSafeTaskGroup:
-    """As asyncio.TaskGroup, but a cancellation from outside is raised whatever fails in the same turn of the loop.
+    """As asyncio.TaskGroup, but an outside cancellation is always raised, whatever fails in the same loop iteration.
 
     The TaskGroup of Python 3.11 raises the failures alone then: whoever catches them to try again has heard of no
     cancellation, tries for ever, and is waited for as long (seen: a command past its limit of output at the moment at
@@ -114,7 +114,7 @@ class CancelSafeTaskGroup:
         return self
 
     def create_task(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
-        """Does ``work``, until anything else fails."""
+        """Runs ``work`` as a task that is cancelled when anything else fails."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

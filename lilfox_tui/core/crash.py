@@ -1,4 +1,4 @@
-"""Faults of the program itself: the report of one that nobody expected, and points at which tests kill a run."""
+"""Faults of the program itself: crash reports, and the points at which tests kill a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _kept_in: list[Path] = []
 
 @contextmanager
 def kept_in(folder: Path) -> Iterator[None]:
-    """Meanwhile the log is kept in ``folder``: that of a demo's state goes before anybody has read what is there."""
+    """Keeps the crash log in ``folder`` meanwhile, as a demo's state folder is removed before anybody has read it."""
     _kept_in.append(folder)
     try:
         yield
@@ -32,7 +32,7 @@ def kept_in(folder: Path) -> Iterator[None]:
 
 
 def write_crash(error: BaseException) -> Path | None:
-    """Appends ``error``'s traceback to ``crash.log`` (0600) in the state folder; None where that cannot be.
+    """Appends the traceback of ``error`` to ``crash.log`` (0600) in the state folder; None if that fails.
 
     A log that is full is ``crash.log.1`` from then on."""
     lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
@@ -54,7 +54,8 @@ def write_crash(error: BaseException) -> Path | None:
 
 
 def fault_of(error: BaseException) -> Message:
-    """Logs ``error``, one of our own that takes only a part with it; what a row or a list of troubles says of it."""
+    """Logs ``error``, a fault of our own that affects only one part; returns the text for a row or a list of
+    problems."""
     where, kind = write_crash(error), type(error).__name__
     if where is None:
         return tr("internal error in LilFox: {kind}", kind=kind)
@@ -62,7 +63,7 @@ def fault_of(error: BaseException) -> Message:
 
 
 def last_words(error: BaseException) -> str:
-    """Logs ``error``; the lines that tell a person of it: what kind it is, and where its traceback is."""
+    """Logs ``error``; returns the lines that tell the user what kind it is, and where its traceback is."""
     where = write_crash(error)
     text = _("lilfox exited on an internal error: {kind}", kind=type(error).__name__)
     told = _("traceback: {file}", file=where)
@@ -79,7 +80,7 @@ _reached: dict[str, int] = {}
 
 
 def phase(name: str) -> None:
-    """Says that the run is at ``name``: connect, dump, hash, fsync, rename, manifest, verify, prune, stage, compare,
+    """Marks the phase ``name`` of a run: connect, dump, hash, fsync, rename, manifest, verify, prune, stage, compare,
     journal, swap-first, swap-second."""
     wanted = os.environ.get(CRASH_AT)
     if wanted is None:

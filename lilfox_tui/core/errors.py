@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Every error says what is wrong and what to do, and knows its exit code.
+"""The tree of expected errors. Every error says what is wrong and what to do, and has its exit code.
 
 Exit codes (the whole command line): 0 good, 1 a problem or a failure, 2 wrong usage or config, 3 partly done."""
 
@@ -22,11 +22,11 @@ class LilFoxError(Exception):
 
 
 class NotEvaluated(LilFoxError):
-    """Nobody evaluates the rules of this configuration now."""
+    """No process evaluates the rules of this configuration now."""
 
 
 class UsageError(LilFoxError):
-    """The command line asks for something that does not exist or does not fit together."""
+    """The command line asks for something that does not exist or is inconsistent."""
 
     exit_code = 2
 
@@ -49,7 +49,7 @@ class NotAllowed(LilFoxError):
 
 
 class HostError(LilFoxError):
-    """Something about one host; ``host`` is its name in the config."""
+    """An error of one host; ``host`` is its name in the config."""
 
     def __init__(self, host: str, message: Message | str, hint: Message | str = "") -> None:
         super().__init__(message, hint)
@@ -67,7 +67,7 @@ class HostUnreachable(HostError):
 
 
 class HostKeyUnknown(HostError):
-    """The host shows a key that no known_hosts file has. ``fingerprint`` is ``SHA256:…`` of the key it showed."""
+    """The host shows a key that is in no known_hosts file. ``fingerprint`` is ``SHA256:…`` of the key it showed."""
 
     def __init__(
         self, host: str, message: Message | str, hint: Message | str, *, fingerprint: str, key_type: str
@@ -78,7 +78,7 @@ class HostKeyUnknown(HostError):
 
 
 class HostKeyChanged(HostError):
-    """The host shows another key than known_hosts has, or a revoked one. Never answered by a key press."""
+    """The host shows a different key than known_hosts has, or a revoked one. Never accepted by a key press."""
 
     def __init__(self, host: str, message: Message | str, hint: Message | str, *, fingerprint: str, known: str) -> None:
         super().__init__(host, message, hint)
@@ -87,15 +87,16 @@ class HostKeyChanged(HostError):
 
 
 class AuthRefused(HostError):
-    """The host refused every key and password offered. Never retried by itself (servers ban those who do)."""
+    """The host refused every key and password offered. Never retried automatically (servers ban clients that do)."""
 
 
 class CommandTimeout(HostError):
-    """A command did not end in its time and was ended on the host."""
+    """A command exceeded its timeout and was terminated on the host."""
 
 
 class CommandUnknown(HostError):
-    """A command's fate is not known: the link went while it ran. ``pid`` is its process group on the host, or None."""
+    """The result of a command is unknown: the connection was lost while it ran. ``pid`` is its process group on the
+    host, or None."""
 
     def __init__(self, host: str, message: Message | str, hint: Message | str = "", *, pid: int | None = None) -> None:
         super().__init__(host, message, hint)
@@ -103,8 +104,8 @@ class CommandUnknown(HostError):
 
 
 class CommandFailed(HostError):
-    """A streamed command ended with something else than 0. ``outcome`` is its exit status or the name of the signal
-    that ended it; ``stderr`` the end of what it said, untrusted text."""
+    """A streamed command did not exit with 0. ``outcome`` is its exit status or the name of the signal that ended it;
+    ``stderr`` the end of its error output, untrusted text."""
 
     def __init__(
         self, host: str, message: Message | str, hint: Message | str = "", *, outcome: str | int | None, stderr: str
@@ -131,7 +132,7 @@ class PlaceGone(HostError):
 
 
 class NotBegun(HostError):
-    """A detached command was not begun, and it is certain that it has not run."""
+    """A detached command was not started, and has certainly not run."""
 
 
 class StillRuns(HostError):

@@ -1,4 +1,4 @@
-"""Read files only where nobody else can have written them; replace a file whole or not at all."""
+"""Reads only files that nobody else can have written; replaces a file completely or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BY_OTHERS = 0o022
 
 
 class NotTrusted(ConfigError):
-    """Somebody else can say what is in a file, or which file it is."""
+    """Somebody else can determine a file's content, or which file it is."""
 
     def __init__(self, path: Path, place: Path, found: os.stat_result) -> None:
         owner, mode = _name(found.st_uid), f"{found.st_mode & 0o7777:04o}"
@@ -38,8 +38,8 @@ class NotTrusted(ConfigError):
 
 @contextmanager
 def opened(path: Path, *, trusted: bool = True) -> Iterator[tuple[int, os.stat_result]]:
-    """A descriptor of ``path`` and what it is; never waits for a pipe's writer. Raises OSError, and NotTrusted unless
-    it is only looked at and nothing follows from it (``trusted`` False)."""
+    """A descriptor of ``path`` and its stat result; never waits for a pipe's writer. Raises OSError, and NotTrusted
+    unless the file is only examined and nothing depends on it (``trusted`` False)."""
     descriptor = _walked(path) if trusted else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         yield descriptor, os.fstat(descriptor)
@@ -48,14 +48,14 @@ def opened(path: Path, *, trusted: bool = True) -> Iterator[tuple[int, os.stat_r
 
 
 def content(descriptor: int, limit_bytes: int) -> bytes:
-    """Up to ``limit_bytes`` and one more, so that the caller sees what is longer. Raises OSError."""
+    """The content up to ``limit_bytes`` and one more, so that the caller can detect longer files. Raises OSError."""
     with os.fdopen(descriptor, "rb", closefd=False) as file:
         return file.read(limit_bytes + 1)
 
 
 def why_not(path: Path) -> NotTrusted | None:
-    """Why a file or folder is not to be acted on; None where it may be, or cannot be opened: who reads it says that.
-    Where others may still put one, it is refused, as it may be there by then."""
+    """Why a file or folder must not be used; None if it may be, or cannot be opened, which its reader reports. A
+    missing one is refused if others can still create it."""
     try:
         os.close(_walked(path, read_later=True))
     except NotTrusted as error:
@@ -66,7 +66,7 @@ def why_not(path: Path) -> NotTrusted | None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether it is there, and nobody else decides what is in it."""
+    """Whether it exists, and nobody else determines its content."""
     try:
         os.close(_walked(path))
     except (NotTrusted, OSError):
@@ -81,8 +81,8 @@ def refuse(path: Path) -> None:
 
 
 def _walked(path: Path, *, read_later: bool = False) -> int:
-    """A descriptor of what ``path`` leads to. Raises NotTrusted, OSError; NotTrusted also for what others may still
-    put there, if it is opened again after this (``read_later``)."""
+    """A descriptor of what ``path`` leads to. Raises NotTrusted, OSError; NotTrusted also if others can still create it
+    and it is opened again later (``read_later``)."""
     todo, place, links = [*reversed(path.absolute().parts[1:])], Path("/"), 0
     folder = os.open("/", _FOLDER)
     try:
@@ -124,7 +124,7 @@ def _into(folder: int, name: str) -> int:
 
 
 def _last(path: Path, place: Path, name: str, folder: int) -> int:
-    """The file, or the folder, at the end of the way."""
+    """A descriptor of the file or folder at the end of the path."""
     descriptor = os.open(name, _FILE, dir_fd=folder)
     found = os.fstat(descriptor)
     if found.st_uid not in _trusted() or _others_write(found, descriptor):
@@ -134,7 +134,7 @@ def _last(path: Path, place: Path, name: str, folder: int) -> int:
 
 
 def _checked_folder(path: Path, place: Path, folder: int) -> bool:
-    """Whether others may put something beside what is there already. Raises NotTrusted where they may replace it."""
+    """Whether others may add files to the folder. Raises NotTrusted if they may replace existing ones."""
     found = os.fstat(folder)
     shared = _others_write(found, folder)
     if found.st_uid not in _trusted() or (shared and not found.st_mode & stat.S_ISVTX):
@@ -143,9 +143,9 @@ def _checked_folder(path: Path, place: Path, folder: int) -> bool:
 
 
 def _others_write(found: os.stat_result, descriptor: int) -> bool:
-    """Not by the bit of a group in which nobody else is, unless there is an access list (acl(5)), whose widest entry
-    that bit then is; and not on a mount that is read-only (a ConfigMap's folder has mode 0777). What is written to a
-    device (``/dev/null``) does not stay there."""
+    """Whether others can write. A group without other members does not count, unless there is an access list (acl(5)),
+    whose widest entry the group bits then are; nor does a read-only mount (a ConfigMap's folder has mode 0777), or a
+    device (``/dev/null``), which keeps nothing."""
     if not found.st_mode & _BY_OTHERS or stat.S_ISCHR(found.st_mode):
         return False
     if not found.st_mode & stat.S_IWOTH and _is_own(found.st_gid) and not _has_list(descriptor):
@@ -164,7 +164,7 @@ def _has_list(descriptor: int) -> bool:
 
 
 def _is_own(gid: int) -> bool:
-    """Whether a group is root's, or the user's private one: that has the user's name, and nobody else is in it."""
+    """Whether a group is root's, or the user's private one, which has the user's name and no other members."""
     try:
         user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
     except KeyError:
@@ -188,7 +188,8 @@ def _name(uid: int) -> str:
 
 
 def _mending(path: Path, place: Path, found: os.stat_result) -> Message:
-    """What to do. Nothing is taken from its owner: it may be a home, and who has it open can still write it."""
+    """The hint for a fix. It never suggests taking a file from its owner: it may be a home, and whoever has it open can
+    still write it."""
     if found.st_uid not in _trusted():
         return tr("Run LilFox as {owner}; or copy {path} to a folder of your own, review its contents, and use "
                   "the copy",
@@ -203,7 +204,7 @@ def _mending(path: Path, place: Path, found: os.stat_result) -> Message:
 
 
 def open_regular(path: Path) -> int:
-    """A descriptor to read a regular file; links and devices are refused. Raises OSError."""
+    """A descriptor for reading a regular file; refuses links and devices. Raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -215,7 +216,7 @@ def open_regular(path: Path) -> int:
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Makes ``content`` the content of ``path`` (with ``mode``): temporary file beside it, fsync, rename.
+    """Replaces ``path`` with ``content`` (and ``mode``): temporary file beside it, fsync, rename.
 
     Raises OSError; the old content is then untouched.
     """
@@ -235,8 +236,8 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """While it is open, nobody else is in one for the same ``path``: for reading a file and replacing it. Blocks until
-    it is free. Raises OSError where the lock beside ``path`` cannot be made."""
+    """Holds an exclusive lock on ``path``, for reading and replacing the file. Blocks until the lock is free. Raises
+    OSError if the lock file beside ``path`` cannot be made."""
     lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

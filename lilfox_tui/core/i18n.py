@@ -1,4 +1,4 @@
-"""Words in the reader's language: English in the code, 简体中文 from ``locale/``.
+"""Translations: English in the code, 简体中文 from ``locale/``.
 
 ``_("…", name=value)`` translates now, ``ngettext`` in the form of a number. ``tr("…", name=value)`` and ``ntr`` make a
 :class:`Message` that is translated each time it is shown, so that a reason written down an hour ago changes with the
@@ -26,13 +26,13 @@ _here: ContextVar[tuple[str, gettext.NullTranslations] | None] = ContextVar("lan
 
 
 def language() -> str:
-    """The language in force: a key of ``LANGUAGES``."""
+    """The current language: a key of ``LANGUAGES``."""
     here = _here.get()
     return _language if here is None else here[0]
 
 
 def set_language(name: str) -> None:
-    """Makes ``name`` (a key of ``LANGUAGES``) the language of everything shown from now on; raises KeyError."""
+    """Sets the language (a key of ``LANGUAGES``) of everything shown from now on to ``name``; raises KeyError."""
     global _translations, _language
     if name not in LANGUAGES:
         raise KeyError(name)
@@ -42,7 +42,7 @@ def set_language(name: str) -> None:
 
 @contextmanager
 def in_language(name: str) -> Iterator[None]:
-    """Makes ``name`` (a key of ``LANGUAGES``) the language of this thread or task alone, until the block ends; raises
+    """Sets the language (a key of ``LANGUAGES``) of only this thread or task to ``name`` until the block ends; raises
     KeyError."""
     if name not in LANGUAGES:
         raise KeyError(name)
@@ -65,7 +65,7 @@ def language_from_locale(environ: Mapping[str, str] | None = None) -> str:
 
 
 def _(text: str, **values: object) -> str:
-    """``text`` in the language in force, its ``{name}`` fields filled with ``values``."""
+    """``text`` in the current language, with its ``{name}`` fields filled from ``values``."""
     translated = _in_force().gettext(text) if text else text
     return translated.format(**values) if values else translated
 
@@ -76,22 +76,22 @@ def _in_force() -> gettext.NullTranslations:
 
 
 def ngettext(singular: str, plural: str, count: int, **values: object) -> str:
-    """The form of the text that fits ``count``, which is also the field ``{count}``."""
+    """The plural form for ``count``, which is also the field ``{count}``."""
     return _in_force().ngettext(singular, plural, count).format(count=count, **values)
 
 
 def listed(words: Iterable[str]) -> str:
-    """``words`` one after the other, as a list in a sentence of the language in force."""
+    """``words`` joined as a list in a sentence of the current language."""
     return _(", ").join(words)
 
 
 def clauses(texts: Iterable[str]) -> str:
-    """``texts`` one after the other, each a sentence or most of one, as the language in force parts them."""
+    """``texts``, sentences or clauses, joined with the separator of the current language."""
     return _("; ").join(texts)
 
 
 class Message(Struct, frozen=True):
-    """A text and its values, translated when it is shown (``str(message)``); with ``plural`` the form that fits
+    """A text and its values, translated when it is shown (``str(message)``); with ``plural``, in the form for
     ``count``."""
 
     text: str
@@ -111,5 +111,5 @@ def tr(text: str, **values: object) -> Message:
 
 
 def ntr(singular: str, plural: str, count: int, **values: object) -> Message:
-    """A :class:`Message` in the form that fits ``count``, as of :func:`ngettext`."""
+    """A :class:`Message` in the plural form for ``count``, as in :func:`ngettext`."""
     return Message(singular, values, plural, count)

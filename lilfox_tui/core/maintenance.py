@@ -1,4 +1,4 @@
-"""Windows of maintenance: while one is open nothing of it is restarted by itself, and nobody is told of its alerts."""
+"""Maintenance windows: while one is open, its subject is not restarted automatically and sends no notifications."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _FOLDER = "maintenance"
 
 
 class MaintenanceWindow(Struct, frozen=True, kw_only=True):
-    """``name``: of a host, a service, a unit of ``recovery:``, or ``all``. Times are aware UTC."""
+    """A maintenance window. ``name``: of a host, a service, a unit of ``recovery:``, or ``all``. Times are aware
+    UTC."""
 
     name: str
     since: datetime
@@ -31,19 +32,19 @@ class MaintenanceWindow(Struct, frozen=True, kw_only=True):
 
 
 def windows(now: datetime, folder: Path | None = None) -> list[MaintenanceWindow]:
-    """Those that are open now, of this user and of the system. Blocks."""
+    """The open windows of this user and of the system. Blocks."""
     folders = all_folders(_FOLDER) if folder is None else [folder]
     found = [window for each in folders for window in _read(each / FILE) if window.since <= now < window.until]
     return sorted(found, key=lambda window: (window.until, window.name))
 
 
 def open_window(window: MaintenanceWindow, folder: Path | None = None) -> None:
-    """Writes it down (fsync), in place of one of the same name. Raises LilFoxError."""
+    """Saves the window (fsync), and replaces one of the same name. Raises LilFoxError."""
     _change(lambda others: [*(each for each in others if each.name != window.name), window], folder)
 
 
 def close_window(name: str, folder: Path | None = None) -> None:
-    """Ends it now. Raises UsageError where none of that name is there, LilFoxError."""
+    """Ends the window now. Raises UsageError if there is none of that name, LilFoxError."""
 
     def without(others: list[MaintenanceWindow]) -> list[MaintenanceWindow]:
         rest = [each for each in others if each.name != name]
@@ -57,7 +58,7 @@ def close_window(name: str, folder: Path | None = None) -> None:
 
 
 def covers(found: list[MaintenanceWindow], *names: str) -> MaintenanceWindow | None:
-    """The window that one of ``names`` is in, if any."""
+    """The open window for one of ``names``, if any."""
     return next((window for window in found if window.name == ALL or window.name in names), None)
 
 

@@ -1,5 +1,5 @@
 """Where LilFox keeps its files: the user's XDG folders (freedesktop.org Base Directory Specification), and
-``/var/lib/lilfox`` for what root or a service user keeps (jobs, incidents, restores).
+``/var/lib/lilfox`` for root and service users (jobs, incidents, restores).
 
 Both are read by everybody who may. In the user's folder everything is 0700 and 0600 whatever stands around it; in the
 system's a group may read what a folder there (``jobs``, ``incidents``, …) lets its group read."""
@@ -24,17 +24,17 @@ _SYSTEM = "/var/lib/lilfox"
 
 
 class FolderRefused(LilFoxError):
-    """Nothing can be kept in a folder: it cannot be made, or others may write there."""
+    """A folder cannot be used: it cannot be made, or others may write to it."""
 
 
 def config_file() -> Path:
-    """The configuration that is read when ``--config`` does not name one."""
+    """The configuration file used without ``--config``."""
     return Path(platformdirs.user_config_dir(APP)) / "config.yaml"
 
 
 def state_dir() -> Path:
-    """State that outlives a run (what was seen last, logs of crashes); made with mode 0700, as those above it are,
-    whatever the umask is. Raises OSError, also where others decide what is there."""
+    """The folder for state that outlives a run (the last visit, crash logs); made with mode 0700, its parents too,
+    whatever the umask. Raises OSError, also if others determine its content."""
     folder = state_path()
     for each in (*reversed(folder.parents), folder):  # mkdir(parents=True) would leave their mode to the umask
         if not each.is_dir():
@@ -45,8 +45,8 @@ def state_dir() -> Path:
 
 
 def not_ours(folder: Path) -> Message | str | None:
-    """Why nothing is kept in a folder of the user; None where it is the user's alone. A link may lead to one that is
-    LilFox's alone, not into another one such as ``/etc``, where its files would lie among others."""
+    """Why nothing is kept in a folder of the user; None if it is the user's alone. A link may lead to a folder that is
+    LilFox's alone, but not to a shared one such as ``/etc``, where its files would mix with others."""
     if (error := files.why_not(folder)) is not None:
         return error.problems[0]
     if folder.is_symlink() and folder.stat().st_mode & 0o077:
@@ -56,12 +56,12 @@ def not_ours(folder: Path) -> Message | str | None:
 
 
 def state_path() -> Path:
-    """The path of ``state_dir``, which need not be there."""
+    """The path of ``state_dir``, which need not exist."""
     return Path(platformdirs.user_state_dir(APP))
 
 
 def own_folder(name: str) -> Path:
-    """Where this process keeps its ``name`` (``jobs``); made where it is not there. Raises FolderRefused."""
+    """The folder where this process keeps its ``name`` (``jobs``); made if missing. Raises FolderRefused."""
     try:
         folder = own_path(name)
         if folder == system_folder(name):
@@ -90,7 +90,7 @@ def own_folder(name: str) -> Path:
 
 
 def own_path(name: str) -> Path:
-    """The path of ``own_folder``, which need not be there. Raises OSError, RuntimeError."""
+    """The path of ``own_folder``, which need not exist. Raises OSError, RuntimeError."""
     account = _account()
     home = os.environ.get("HOME") or account
     chosen = bool(os.environ.get("XDG_STATE_HOME")) or home != account
@@ -101,7 +101,7 @@ def own_path(name: str) -> Path:
 
 
 def all_folders(name: str) -> list[Path]:
-    """Where ``name`` is looked for: the user's folder first. They need not be there."""
+    """The folders that may hold ``name``, the user's first. They need not exist."""
     try:
         mine = state_dir() / name
     except (OSError, RuntimeError):
@@ -115,7 +115,7 @@ def system_folder(name: str) -> Path:
 
 
 def modes(folder: Path) -> tuple[int, int]:
-    """Of folders and of files that are made in ``folder``, one of ``all_folders``. Raises OSError."""
+    """The modes of folders and files made in ``folder``, one of ``all_folders``. Raises OSError."""
     if folder != system_folder(folder.name):
         return 0o700, 0o600
     found = folder.stat().st_mode
@@ -125,7 +125,7 @@ def modes(folder: Path) -> tuple[int, int]:
 
 
 def user_name() -> str:
-    """Of the account whose rights this process has."""
+    """The account whose rights this process has."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

@@ -20,14 +20,14 @@ BACKENDS = "lilfox_tui.backends.kinds"
 
 @cache
 def kinds(package: str) -> tuple[str, ...]:
-    """The kinds that ``package`` (a dotted name) holds, sorted; files starting with ``_`` are not kinds.
-    Looked up once: a format is asked for with each page."""
+    """The kinds in ``package`` (a dotted name), sorted; files starting with ``_`` are not kinds. Cached, as each page
+    asks for a format."""
     module = importlib.import_module(package)
     return tuple(sorted(m.name for m in pkgutil.iter_modules(module.__path__) if not m.name.startswith("_")))
 
 
 def load(package: str, kind: str) -> ModuleType:
-    """The module of ``kind``; raises UsageError naming the kinds that exist."""
+    """Imports the module of ``kind``; raises UsageError naming the existing kinds."""
     known = kinds(package)
     if kind not in known:
         raise UsageError(
@@ -38,8 +38,9 @@ def load(package: str, kind: str) -> ModuleType:
 
 
 def options_of(package: str, kind: str) -> type[Any]:
-    """The Options of ``kind``: of the package's table ``OPTIONS`` where it has one (a configuration is read before the
-    first frame, and its kinds import much), else of the kind's own module. Raises UsageError as :func:`load` does."""
+    """The Options of ``kind``: from the package's table ``OPTIONS`` if it has one (the configuration is read before the
+    first frame, and importing its kinds takes long), else from the kind's own module. Raises UsageError as :func:`load`
+    does."""
     table = getattr(importlib.import_module(package), "OPTIONS", None)
     if table is not None and kind in table:
         return cast("type[Any]", table[kind])

@@ -1,4 +1,4 @@
-"""Text for people: untrusted text made safe to show, widths, units; numbers and times as others write them."""
+"""Text for humans: untrusted text made safe to show, widths, units; numbers and times from foreign text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONE = re.compile("[\ud800-\udfff]")
 
 
 def clean(text: str | bytes) -> str:
-    """``text`` with nothing in it that a terminal acts on, on one line.
+    """``text`` on one line, without characters that a terminal acts on.
 
     Controls become control pictures, C1 their ESC form, invalid bytes and lone surrogates U+FFFD; bidi overrides
     and zero-width characters become visible. Tab becomes one space.
@@ -40,13 +40,12 @@ def clean(text: str | bytes) -> str:
 
 
 def in_place(text: str) -> str:
-    """As :func:`clean`, with one character for each, so that places in the text stay where they are."""
+    """As :func:`clean`, but one character for each, so that positions in the text stay the same."""
     return _LONE.sub("\ufffd", text.translate(_ONE_EACH))
 
 
 def encodable(text: str) -> str:
-    """``text`` with U+FFFD for lone surrogates, which stand for bytes that are no UTF-8: nothing that is kept or sent
-    can hold them."""
+    """``text`` with U+FFFD for lone surrogates, which stand for invalid UTF-8 bytes and cannot be stored or sent."""
     return _LONE.sub("\ufffd", text)
 
 
@@ -55,7 +54,7 @@ def _has_surrogate(text: str) -> bool:
 
 
 def cell_width(text: str) -> int:
-    """How many terminal cells ``text`` takes (Unicode East Asian Width, UAX #11)."""
+    """The width of ``text`` in terminal cells (Unicode East Asian Width, UAX #11)."""
     if text.isascii():
         return len(text)
     width = 0
@@ -93,7 +92,7 @@ def _cut(text: str, width: int) -> str:
 
 def break_line(text: str, width: int) -> tuple[str, str]:
     """The words of ``text``, cleaned, that fit into ``width`` cells, and the rest; a long word is cut. A line may end
-    at a blank and beside a wide character, but none begins with a closing mark (of UAX #14, what matters here)."""
+    at a blank or beside a wide character, but none begins with a closing mark (the relevant part of UAX #14)."""
     text = clean(text)
     if cell_width(text) <= width:
         return text, ""
@@ -103,8 +102,8 @@ def break_line(text: str, width: int) -> tuple[str, str]:
 
 
 def fit_middle(text: str, width: int) -> str:
-    """``text``, cleaned, in at most ``width`` cells; what is too long has an ellipsis in its middle, nearer to its
-    start: of a path the file's name stays."""
+    """``text``, cleaned, in at most ``width`` cells; if too long, with an ellipsis in the middle, nearer to its start,
+    so that a path keeps its file name."""
     text = clean(text)
     if cell_width(text) <= width or width < 1:
         return text if width > 0 else ""
@@ -125,8 +124,8 @@ def _may_break(text: str, at: int) -> bool:
 
 
 def human_bytes(count: float | None, *, coarse: bool = False) -> str:
-    """``count`` bytes with a binary unit in at most 5 cells: ``340K``, ``1.2M``, ``-`` for unknown, ``>999E`` for what
-    no machine has. ``coarse`` keeps the first digit alone: ``300K``, ``1M``."""
+    """``count`` bytes with a binary unit in at most 5 cells: ``340K``, ``1.2M``, ``-`` for unknown, ``>999E`` beyond
+    any real machine. ``coarse`` keeps only the first digit: ``300K``, ``1M``."""
     if count is None or math.isnan(count):
         return "-"
     value = float(count)
@@ -185,7 +184,7 @@ def short_age(seconds: float) -> str:
 
 
 def between_words(text: bytes | bytearray, near: int) -> int:
-    """A place at or before ``near`` where no word is cut, of a line without an end."""
+    """A position at or before ``near`` that cuts no word of an unfinished line."""
     at = max(text.rfind(each, max(0, near - _LONGEST_WORD), near) for each in (b" ", b"\t", b"\n", b"\r"))
     return at + 1 or near
 
@@ -201,8 +200,8 @@ EARLIEST, LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UT
 
 
 def whole(text: str | bytes) -> int:
-    """The number of decimal digits, with or without a sign; the largest there is here where it is larger. Python reads
-    none of more than 4,300 digits. Raises ValueError where ``text`` is no such number."""
+    """The integer of decimal digits, with or without a sign; a larger one than Python reads (4,300 digits) becomes the
+    largest that we use. Raises ValueError if ``text`` is no such number."""
     word = (text.decode("ascii", "replace") if isinstance(text, bytes) else text).strip()
     sign = -1 if word[:1] == "-" else 1
     digits = word[1:] if word[:1] in ("-", "+") else word
@@ -213,12 +212,12 @@ def whole(text: str | bytes) -> int:
 
 
 def time_at(seconds: float) -> datetime:
-    """The time so many seconds after 1970, or the nearest that there is."""
+    """The time that many seconds after 1970, clamped to the valid range."""
     return later(_EPOCH, seconds)
 
 
 def later(at: datetime, seconds: float) -> datetime:
-    """``at`` (aware) and so many seconds, or the nearest that there is; what is no number changes nothing."""
+    """``at`` (aware) plus that many seconds, clamped to the valid range; NaN changes nothing."""
     if math.isnan(seconds):
         return at
     first, last = (EARLIEST - at).total_seconds(), (LATEST - at).total_seconds()

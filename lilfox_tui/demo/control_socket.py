@@ -47,7 +47,7 @@ FAULTS_OF: dict[str, dict[str, Message]] = {
 
 
 def parse_fault(text: str) -> tuple[str, str]:
-    """``SERVICE:KIND`` as a pair. Raises UsageError that names what there is."""
+    """Parse ``SERVICE:KIND`` into a pair. Raises UsageError, which names the valid ones."""
     name, _colon, kind = text.partition(":")
     if kind not in FAULTS_OF.get(name, {}):
         known = clauses(f"{each}: {listed(kinds)}" for each, kinds in FAULTS_OF.items())
@@ -63,7 +63,8 @@ _ANSWER_S = 30.0
 
 
 class Control(Struct):
-    """What the stack does when it is told to. ``state``: the fault of a service (empty for none) and its port."""
+    """The stack's operations for control requests. ``state`` returns the fault of a service (empty for none) and its
+    port."""
 
     state: Callable[[str], tuple[str, int]]
     fault: Callable[[str, str], Awaitable[None]]
@@ -72,7 +73,7 @@ class Control(Struct):
 
 @asynccontextmanager
 async def controlled(folder: Path, control: Control) -> AsyncIterator[None]:
-    """Answers on ``folder/stack.sock``, which ``folder/stack`` asks. Raises OSError."""
+    """Serve requests on ``folder/stack.sock``, which ``folder/stack`` sends. Raises OSError."""
     server = await asyncio.start_unix_server(
         partial(serve_connection, answer=partial(_answer, control)), str(folder / SOCKET)
     )
@@ -105,7 +106,7 @@ async def _answer(control: Control, request: DemoRequest) -> DemoResponse:
 
 
 async def tell(socket: str, words: Sequence[str]) -> int:
-    """Does what the words say, prints how things are; the exit status."""
+    """Execute the command in ``words`` and print the state; return the exit status."""
     verb, service, *kind = [*words, "", ""]
     method = "POST" if verb in ("heal", "fault") else "GET"
     path = "/".join(["", "state" if verb == "healthy" else verb, service, *filter(None, kind)])
@@ -123,7 +124,7 @@ async def tell(socket: str, words: Sequence[str]) -> int:
 
 
 async def _until_healthy(service: str, port: int) -> int:
-    """0 once it answers 200 to /health."""
+    """Wait until the service answers 200 to /health, and then return 0."""
     answer = ""
     with suppress(TimeoutError):
         async with asyncio.timeout(_HEALTHY_S):
@@ -146,7 +147,7 @@ def _say(text: object, *, error: bool = False) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command."""
+    """Run the command."""
     if len(argv) < 3:
         sys.stderr.write(str(__doc__))
         return 2

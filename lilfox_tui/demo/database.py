@@ -38,7 +38,7 @@ _ACCOUNTS = ("postgres", "nobody")
 
 
 def server_programs() -> Path | None:
-    """The folder of the newest server's programs: Debian's, else the one that PATH finds; None where there is none."""
+    """Return the folder of the newest server's programs: Debian's, else the one found in PATH; None without one."""
     debian = [path for path in _DEBIAN.glob("*/bin") if path.parent.name.isdigit()]
     known = sorted(debian, key=lambda path: int(path.parent.name), reverse=True)
     if found := shutil.which("initdb"):
@@ -47,7 +47,7 @@ def server_programs() -> Path | None:
 
 
 def server_account() -> pwd.struct_passwd | None:
-    """The account that the server runs as: initdb refuses root. None for this process's own."""
+    """Return the account that the server runs as, because initdb refuses root. None for this process's own."""
     if os.geteuid() != 0:
         return None
     for name in _ACCOUNTS:
@@ -66,11 +66,11 @@ _TIMEOUT_S = 30.0
 
 
 class NoAnswer(Exception):
-    """The server ended the session, or is not there."""
+    """The server ended the session, or is not running."""
 
 
 class DemoSession:
-    """Statements by one psql, one after the other; a new one where the last was ended. ``start`` is the argv."""
+    """Runs statements one after another in one psql, restarted if the last one ended. ``start`` is the argv."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._argv = tuple(argv)
@@ -78,7 +78,8 @@ class DemoSession:
         self._turn = asyncio.Lock()
 
     async def run(self, statements: str) -> str:
-        """What the server said against the last of them; empty when it did it. They are our own and are not checked.
+        """Run statements and return the server's error, empty if it succeeded. The statements are our own and are not
+        checked.
 
         Raises NoAnswer.
         """
@@ -116,7 +117,7 @@ class DemoSession:
         self._psql = None
 
     async def close(self) -> None:
-        """Ends it."""
+        """Close the session."""
         await self._end()
 
 
@@ -145,7 +146,8 @@ _END_S = 1.5
 
 
 class DemoDatabase:
-    """The server and the application's session with it. ``state`` is ``starting``, ``ready`` or why it is not."""
+    """The server and the application's session with it. ``state`` is ``starting``, ``ready`` or the reason why it is
+    not ready."""
 
     def __init__(self, folder: Path, programs: Path) -> None:
         self.state = "starting"
@@ -166,7 +168,7 @@ class DemoDatabase:
         return [str(self._programs / "psql"), "-X", "-q", "-A", "-t", "-w", "-d", where]
 
     async def start(self) -> None:
-        """Makes the cluster and its rows. What goes wrong becomes the state."""
+        """Create the cluster and its rows. An error becomes the state."""
         try:
             words = ["-D", str(self._data), "-U", NAME, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
             await self._do([str(self._programs / "initdb"), *words])
@@ -216,7 +218,7 @@ class DemoDatabase:
             await asyncio.sleep(0.05)
 
     async def end(self) -> None:
-        """Ends the session and the server, as a crash would: nothing of it is wanted any more."""
+        """End the session and the server, as a crash would: no data needs to survive."""
         await self._session.close()
         server = self._server
         if server is None or server.returncode is not None:
@@ -230,7 +232,7 @@ class DemoDatabase:
             await server.wait()
 
     async def answer(self, request: DemoRequest) -> DemoResponse:
-        """The control socket."""
+        """Answer a request on the control socket."""
         if (request.method, request.path) == ("GET", "/state"):
             return DemoResponse(200, json.dumps({"state": self.state}).encode())
         if request.method != "POST" or self.state != "ready":
@@ -267,7 +269,7 @@ async def _run(folder: Path, programs: Path, control: Path) -> None:
 
 
 def main() -> None:
-    """Runs the database until its parent is gone."""
+    """Run the database until its parent has ended."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--programs", type=Path, required=True)

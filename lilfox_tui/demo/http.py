@@ -26,7 +26,7 @@ _IDLE_S = 75.0
 
 
 class DemoRequest(Struct, frozen=True):
-    """What a client asked; header names are in small letters."""
+    """A client's request; header names are in lower case."""
 
     method: str
     path: str
@@ -35,7 +35,7 @@ class DemoRequest(Struct, frozen=True):
 
 
 class DemoResponse(Struct, frozen=True):
-    """What is answered."""
+    """The response to a request."""
 
     status: int
     body: bytes = b""
@@ -47,7 +47,8 @@ Answer = Callable[[DemoRequest], Awaitable[DemoResponse]]
 
 
 async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:
-    """Answers the requests of one connection until the client closes it, is idle for long, or sends what is no HTTP."""
+    """Answer the requests of one connection until the client closes it, stays idle for long, or sends something other
+    than HTTP."""
     try:
         while True:
             async with asyncio.timeout(_IDLE_S):
@@ -105,7 +106,7 @@ def _encode(response: DemoResponse, *, keep: bool) -> bytes:
 async def ask(
     where: int | str, method: str, path: str, *, body: bytes = b"", request_id: str = "", timeout_s: float = 5.0
 ) -> DemoResponse:
-    """One request to a port on loopback or to a UNIX socket. Raises OSError, TimeoutError, ValueError (no HTTP)."""
+    """Send one request to a loopback port or to a UNIX socket. Raises OSError, TimeoutError, ValueError (not HTTP)."""
     async with asyncio.timeout(timeout_s):
         if isinstance(where, int):
             reader, writer = await asyncio.open_connection("127.0.0.1", where)
@@ -142,13 +143,13 @@ _REMOVE_TIMES, _REMOVE_AGAIN_S = 20, 0.1
 
 
 def die_with_parent() -> None:
-    """Asks Linux for SIGTERM when the parent ends (prctl(2)); elsewhere the end of stdin must do."""
+    """Request SIGTERM from Linux when the parent ends (prctl(2)); elsewhere the end of stdin must do."""
     at_parents_end(signal.SIGTERM)()
 
 
 def at_parents_end(number: signal.Signals) -> Callable[[], None]:
-    """What asks Linux to send a signal to the process that calls it when its parent ends. It is forgotten when the
-    process becomes another user's."""
+    """Return a function that makes Linux send a signal to the calling process when its parent ends. The setting is lost
+    when the process changes its user."""
     if sys.platform != "linux":
         return lambda: None
     libc = ctypes.CDLL(None, use_errno=True)
@@ -173,7 +174,8 @@ async def until_told_to_end() -> None:
 
 
 class SharedFolder:
-    """A folder of several processes. Each holds a shared lock on it; who can have it alone is the last."""
+    """A folder shared by several processes. Each holds a shared lock on it; the one that can lock it exclusively is the
+    last."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -182,14 +184,14 @@ class SharedFolder:
 
     @classmethod
     def made(cls, place: Path) -> Self:
-        """A new one, which :func:`remove_left` knows: it is locked before it is marked."""
+        """Create a folder that :func:`remove_left` recognises: it is locked before it is marked."""
         shared = cls(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place)))
         (shared.folder / _MARK).write_text("Temporary folder of lilfox demo. The next demo removes it.\n")
         return shared
 
     def leave(self) -> None:
-        """Gives the lock back, and removes the folder if nobody else holds it. The parent's end, which is often why,
-        does not end that half way."""
+        """Release the lock, and remove the folder if nobody else holds it. A signal for the end of the parent, often
+        the reason for leaving, does not interrupt this."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         with contextlib.suppress(OSError):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -199,7 +201,7 @@ class SharedFolder:
 
 
 def remove_left(place: Path) -> None:
-    """Removes those of our own folders in ``place`` whose processes were all killed, so that none could do it: they are
+    """Remove those of our own folders in ``place`` whose processes were all killed and could not do it: they are
     marked, and nobody holds their lock."""
     for folder in place.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # it is a file, a link, somebody else's, in use, or gone
@@ -213,7 +215,7 @@ def remove_left(place: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Removes a folder with all that is in it, also when somebody (a job, a server) still puts files there."""
+    """Remove a folder with its contents, even if a process (a job, a server) is still creating files in it."""
     for _ in range(_REMOVE_TIMES):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():

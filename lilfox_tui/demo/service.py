@@ -40,7 +40,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class RequestCount:
-    """Requests by method, route and status, their latency by method and route, and those under way.
+    """Requests by method, route and status, their latency by method and route, and those in flight.
 
     Label values are routes of our own and never text of a client, so they need no escapes.
     """
@@ -59,7 +59,7 @@ class RequestCount:
         self._sums[method, route] += seconds
 
     def text(self) -> str:
-        """Everything, as a scrape reads it."""
+        """Return all metrics in the text format for a scrape."""
         lines = ["# HELP http_requests_total Requests answered.", "# TYPE http_requests_total counter"]
         lines += [
             f'http_requests_total{{method="{method}",route="{route}",status="{status}"}} {count}'
@@ -95,7 +95,7 @@ class RequestCount:
 
 
 def resident_bytes() -> int | None:
-    """This process's resident memory (proc_pid_statm(5)), None where there is no /proc."""
+    """Return this process's resident memory (proc_pid_statm(5)), None without /proc."""
     try:
         return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
@@ -109,7 +109,7 @@ _EXTRAS = ("request_id", "user_id", "response_time")
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a record, key by key as the manual's formatter writes it, and ``response_time`` in seconds.
+    """Writes one JSON object per record, with the keys of the manual's formatter, and ``response_time`` in seconds.
 
     ``timestamp`` is UTC without an offset, as the manual's ``utcnow().isoformat()`` gives it.
     """
@@ -134,7 +134,8 @@ class JSONFormatter(logging.Formatter):
 def setup_logging(
     app_name: str, log_dir: Path, *, max_bytes: int = 100 * 1024 * 1024, backup_count: int = 10
 ) -> logging.Logger:
-    """A logger that writes ``APP.log`` (rotated by size) and ``APP-daily.log`` (at midnight) in ``log_dir``."""
+    """Return a logger that writes ``APP.log`` (rotated by size) and ``APP-daily.log`` (rotated at midnight) in
+    ``log_dir``."""
     log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     by_size = logging.handlers.RotatingFileHandler(
         log_dir / f"{app_name}.log", maxBytes=max_bytes, backupCount=backup_count, encoding="utf-8"
@@ -160,8 +161,8 @@ _WORK_S = {"gateway": 0.002, "backend": 0.008, "model": 0.04}
 
 
 class Service:
-    """One service's answers, numbers, log and fault. ``next_port`` is the service that it asks, None for the last;
-    ``database`` the control socket of the database that keeps its messages, once that is there."""
+    """One service's responses, metrics, log and fault. ``next_port`` is the port of the service it calls, None for the
+    last; ``database`` is the control socket of the database that stores its messages, once it exists."""
 
     def __init__(
         self, name: str, log_dir: Path, next_port: int | None, max_bytes: int, *, database: Path | None = None
@@ -177,7 +178,7 @@ class Service:
         self._trouble: asyncio.Task[None] | None = None
 
     async def answer(self, request: DemoRequest) -> DemoResponse:
-        """The public port: counts, logs and applies the fault."""
+        """Answer on the public port: count, log and apply the fault."""
         route = request.path if request.path in ("/health", "/metrics", ROUTES[self.name]) else "other"
         request_id = request.headers.get("x-request-id") or os.urandom(8).hex()
         started = time.perf_counter()
@@ -238,7 +239,7 @@ class Service:
         return DemoResponse(200 if below.status == 200 else 502, below.body, request_id=request_id)
 
     async def _keep_message(self, database: Path, request_id: str) -> bool:
-        """Whether it is kept; where there is no database, or none yet, nothing is."""
+        """Return whether the message was stored; without a database, or before it is ready, none is."""
         try:
             kept = await ask(str(database), "POST", "/message")
             if kept.status == 500:
@@ -251,7 +252,7 @@ class Service:
         return True
 
     async def control(self, request: DemoRequest) -> DemoResponse:
-        """The private socket: ``POST /fault`` changes the fault, ``GET /fault`` tells it."""
+        """Answer on the private socket: ``POST /fault`` changes the fault, ``GET /fault`` returns it."""
         if request.path != "/fault":
             return DemoResponse(404)
         if request.method == "POST":
@@ -265,7 +266,7 @@ class Service:
         return DemoResponse(200, json.dumps({"kind": self.fault}).encode())
 
     def become(self, kind: str) -> None:
-        """Takes on a fault, or none."""
+        """Switch to a fault, or to none."""
         if kind == "crash":
             self._log.critical("out of memory: going down")
             os._exit(CRASH_STATUS)
@@ -293,7 +294,7 @@ class Service:
 
 
 async def serve(service: Service, port: int, control: Path) -> None:
-    """Listens until told to end or the parent is gone."""
+    """Listen until told to end or the parent has ended."""
     public = await asyncio.start_server(
         lambda reader, writer: serve_connection(reader, writer, service.answer), "127.0.0.1", port
     )
@@ -306,7 +307,7 @@ async def serve(service: Service, port: int, control: Path) -> None:
 
 
 def main() -> None:
-    """Runs one service until its parent is gone."""
+    """Run one service until its parent has ended."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("name", choices=tuple(SERVICES))
     parser.add_argument("--port", type=int, required=True)

@@ -1,4 +1,4 @@
-"""The demo's stack: its processes, and running it without a screen."""
+"""The demo's stack: its processes, and how to run it without a screen."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _SIZES = (2_000, 60_000)
 
 
 def make_application(folder: Path) -> None:
-    """Makes ``app/`` (``.env``, ``config/``, ``public/uploads/``) and the disk for backups in ``folder``."""
+    """Create ``app/`` (``.env``, ``config/``, ``public/uploads/``) and the backup disk in ``folder``."""
     uploads, config = folder / "app/public/uploads", folder / "app/config"
     uploads.mkdir(parents=True)
     config.mkdir()
@@ -110,7 +110,7 @@ def write_config(
 
 
 def _write_runbook(folder: Path, logs: Path) -> Path:
-    """The folder with the demo's own runbook, in the language in force."""
+    """Return the folder with the demo's own runbook, in the current language."""
     runbooks = folder / "runbooks"
     runbooks.mkdir(exist_ok=True)
     text = (_RUNBOOKS / ("zh.md" if language().startswith("zh") else "en.md")).read_text("utf-8")
@@ -142,15 +142,16 @@ def _free_port(wanted: int, taken: set[int]) -> int:
 
 
 def _short_folder() -> Path:
-    """The folder for temporary files, unless sockets in it would be longer than a UNIX socket's name may be."""
+    """Return the folder for temporary files, or /tmp if socket paths in it would exceed the limit of a UNIX socket's
+    name."""
     folder = tempfile.gettempdir()
     short = folder if len(os.fsencode(folder)) <= _FOLDER_BYTES else "/tmp"  # noqa: S108 -- mkdtemp makes it private
     return Path(short)
 
 
 class Stack:
-    """``async with Stack() as stack``: three services that answer, until the block ends. The database is started when
-    it is asked for: it takes seconds.
+    """``async with Stack() as stack``: three running services, until the block ends. The database is started on request
+    only: it takes seconds.
 
     ``port_base`` puts them on three ports from there on instead of the manual's, 0 on any free ones; a port in use is
     replaced by a free one. ``rate`` is users' requests a second. Raises LilFoxError when a service does not come up.
@@ -176,12 +177,12 @@ class Stack:
 
     @property
     def logs(self) -> dict[str, Path]:
-        """The log of each service. Its times are UTC and do not say so, as the manual's formatter has it."""
+        """The log of each service. Its times are UTC without an offset, as the manual's formatter writes them."""
         return {name: self.log_dir / f"lilfox-{name}.log" for name in SERVICES}
 
     @property
     def services(self) -> dict[str, ServiceConfig]:
-        """What to watch."""
+        """The services to watch."""
         return {
             name: ServiceConfig(
                 url=f"http://127.0.0.1:{port}", every=Seconds(2), timeout=Seconds(2), metrics_every=Seconds(2)
@@ -191,25 +192,26 @@ class Stack:
 
     @property
     def state_dir(self) -> Path:
-        """For XDG_STATE_HOME: jobs and restores of the demo are no one else's, and go with it."""
+        """The folder for XDG_STATE_HOME: the demo's jobs and restores are separate from all others and removed with
+        it."""
         return self.folder / "state"
 
     @property
     def targets(self) -> dict[str, dict[str, Message]]:
-        """What can be made ill here, each with the kinds of that."""
+        """The services and parts that can be given a fault, each with its kinds of fault."""
         there = DATABASE if self._programs is not None else ""
         return {name: kinds for name, kinds in FAULTS_OF.items() if name in (*SERVICES, STORE, there)}
 
     def write_config(self, host: str) -> Path:
-        """Writes what watches and backs up all of this into a configuration file; ``host`` names this machine."""
+        """Write a configuration file that watches and backs up the whole stack; ``host`` names this machine."""
         return write_config(self.folder, self.services, self.logs, host=host, database=self._programs is not None)
 
     def pids(self) -> dict[str, int]:
-        """The processes that run, ``traffic`` among them."""
+        """Return the running processes, including ``traffic``."""
         return {name: process.pid for name, process in self._processes.items() if process.returncode is None}
 
     def faults(self) -> list[tuple[str, str]]:
-        """The faults in force, as (service, kind)."""
+        """Return the active faults, as (service, kind)."""
         return sorted(self._faults.items())
 
     async def __aenter__(self) -> Self:
@@ -238,7 +240,7 @@ class Stack:
         await asyncio.shield(self._end_all())
 
     async def start_database(self) -> None:
-        """Returns once the database has its rows. Raises LilFoxError where PostgreSQL is not installed, or why it does
+        """Start the database; return once it has its rows. Raises LilFoxError if PostgreSQL is not installed or does
         not run."""
         if self._programs is None:
             raise LilFoxError(
@@ -265,7 +267,7 @@ class Stack:
             raise LilFoxError(tr("the demo's database is not running: {reason}", reason=clean(state)))
 
     async def fault(self, service: str, kind: str) -> None:
-        """Makes one of ``targets`` ill. Raises LilFoxError when it does not take it."""
+        """Give one of ``targets`` a fault. Raises LilFoxError if it refuses it."""
         if service == STORE:
             self._move_disk(away=True)
         elif service == DATABASE:
@@ -286,8 +288,8 @@ class Stack:
             await self._processes[service].wait()
 
     async def heal(self, service: str) -> None:
-        """Takes the fault away; a service that died is started again on its port. What the database lost comes back by
-        a restore only: raises LilFoxError."""
+        """Remove the fault; a service that died is restarted on its port. What the database lost returns only by a
+        restore: raises LilFoxError."""
         if service == DATABASE:
             raise LilFoxError(
                 tr("the database does not recover its lost data by itself"),
@@ -358,7 +360,7 @@ class Stack:
         return self._faults.get(service, ""), self._ports[service]
 
     def _end_jobs(self) -> None:
-        """Those that wait, such as runs of runbooks, would wait for ever."""
+        """End jobs that wait, such as runs of runbooks: they would wait for ever."""
         from lilfox_tui.jobs.listing import Listing, request_end
 
         for job in Listing([self.state_dir / "lilfox" / "jobs"]).look():
@@ -391,7 +393,7 @@ class Stack:
 async def run_headless(
     faults: Sequence[str], *, say: Callable[[Message], None], host: str = "localhost", port_base: int | None = None
 ) -> None:
-    """Runs the stack until SIGINT or SIGTERM; tells ``say`` what runs where.
+    """Run the stack until SIGINT or SIGTERM; report to ``say`` what runs where.
 
     ``faults`` are ``SERVICE:KIND``; ``host`` is what this machine is called. Raises UsageError for a fault that does
     not exist, before anything is started, and LilFoxError when a service does not come up.
@@ -421,7 +423,7 @@ async def run_headless(
 
 
 async def _start_database(stack: Stack, say: Callable[[Message], None]) -> None:
-    """Without one the rest goes on."""
+    """Start the database; if that fails, the rest goes on."""
     try:
         await stack.start_database()
     except LilFoxError as error:
@@ -431,6 +433,6 @@ async def _start_database(stack: Stack, say: Callable[[Message], None]) -> None:
 
 
 def _command(stack: Stack, host: str) -> str:
-    """What opens a screen on the stack in another terminal, with the jobs of the demo and no others."""
+    """Return the command that opens a console on the stack in another terminal, with the demo's jobs only."""
     config = stack.write_config(host)
     return f"XDG_STATE_HOME={shlex.quote(str(stack.state_dir))} lilfox --config {shlex.quote(str(config))}"

@@ -1,4 +1,5 @@
-"""Made-up users: ``python -m lilfox_tui.demo.traffic --port P --rate 20`` asks the gateway so many times a second."""
+"""Simulated users: ``python -m lilfox_tui.demo.traffic --port P --rate 20`` requests the gateway that many times per
+second."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ async def _ask_once(port: int, path: str) -> None:
 
 
 async def send(port: int, rate: float) -> None:
-    """Asks until cancelled, with the gaps of independent users (exponential); one in 40 asks for a missing page."""
+    """Send requests until cancelled, with exponential intervals as of independent users; one in 40 requests a missing
+    page."""
     under_way: set[asyncio.Task[None]] = set()
     while True:
         await asyncio.sleep(random.expovariate(rate))
@@ -38,7 +40,7 @@ async def _run(port: int, rate: float) -> None:
 
 
 def main() -> None:
-    """Sends until the parent is gone."""
+    """Send requests until the parent has ended."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--rate", type=float, default=20.0)

@@ -1,4 +1,4 @@
-"""Addresses that must not be banned: the operator's own, those of the configured hosts, those that are not public."""
+"""Addresses that must not be banned: the operator's own, those of the configured hosts, and non-public ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CARRIERS = ((ipaddress.IPv6Network("64:ff9b::/96"), 96), (ipaddress.IPv6Network
 
 
 class Denied(Struct, frozen=True):
-    """What no ban may hold."""
+    """The addresses and ranges that no ban may include."""
 
     own: frozenset[Address] = frozenset()
     """From where the operator reaches the host, as the host sees it."""
@@ -49,7 +49,8 @@ class Denied(Struct, frozen=True):
 
 
 def denied(own: Iterable[Address], never_ban: Iterable[str], hosts: Iterable[tuple[str, Address]]) -> Denied:
-    """Raises ConfigError for a range that cannot be read: what is not understood cannot be kept from a ban."""
+    """Return what must not be banned. Raises ConfigError for an unreadable range: it could not be protected from a
+    ban."""
     ranges = []
     for text in never_ban:
         try:
@@ -63,15 +64,15 @@ def denied(own: Iterable[Address], never_ban: Iterable[str], hosts: Iterable[tup
 
 
 def address(text: str) -> Address:
-    """The address that ``text`` writes; an IPv4 address that is written as an IPv6 one is one of IPv4. Raises
-    ValueError, also for one with a zone (``%eth0``)."""
+    """Parse an address; an IPv4-mapped IPv6 address becomes IPv4. Raises ValueError, also for an address with a zone
+    (``%eth0``)."""
     if "%" in text:
         raise ValueError(text)
     return plain(ipaddress.ip_address(text))
 
 
 def or_none(text: str) -> Address | None:
-    """As :func:`address`; None for what is none."""
+    """Parse like :func:`address`; return None if ``text`` is not an address."""
     try:
         return address(text)
     except ValueError:
@@ -79,7 +80,7 @@ def or_none(text: str) -> Address | None:
 
 
 def network(text: str) -> Network:
-    """As :func:`address`, of a range. Raises ValueError, also where bits of a host are set."""
+    """Parse a range like :func:`address`. Raises ValueError, also if host bits are set."""
     if "%" in text:
         raise ValueError(text)
     base, slash, length = text.partition("/")
@@ -89,13 +90,13 @@ def network(text: str) -> Network:
 
 
 def plain(found: Address) -> Address:
-    """The address that packets have."""
+    """Return the address as packets carry it: an IPv4-mapped one as IPv4."""
     return found.ipv4_mapped or found if isinstance(found, ipaddress.IPv6Address) else found
 
 
 def why_denied(wanted: Network, denied: Denied, deny: Collection[str] = ("self", "private")) -> Message | None:
-    """Why no ban may hold ``wanted``; ``deny`` says whether one's own addresses and hosts (``self``) and those that are
-    not of the internet (``private``) count. None where nothing speaks against it."""
+    """Return why ``wanted`` must not be banned, or None. ``deny`` says whether the operator's own addresses and hosts
+    (``self``) and non-public addresses (``private``) are protected."""
     if "self" in deny:
         for own in denied.own:
             if _within(own, wanted):
@@ -148,7 +149,7 @@ def _overlapping(wanted: Network, ranges: Iterable[Network]) -> Iterator[Network
 
 
 def _readings(wanted: Network) -> Iterator[Network]:
-    """``wanted``, and the IPv4 networks that it carries: a range around all mapped addresses is all of IPv4."""
+    """Yield ``wanted`` and the IPv4 networks that it embeds: a range around all mapped addresses is all of IPv4."""
     yield wanted
     if isinstance(wanted, ipaddress.IPv4Network):
         return
@@ -172,7 +173,7 @@ WITHIN_S = 5.0
 
 
 class HostAddresses(Struct, frozen=True):
-    """What is known of them."""
+    """The known addresses of the configured hosts."""
 
     found: tuple[tuple[str, Address], ...]
     """Hosts by name, each address of theirs."""
@@ -181,7 +182,7 @@ class HostAddresses(Struct, frozen=True):
 
     @property
     def warning(self) -> Message | None:
-        """That some are not kept from a ban."""
+        """A warning if some hosts are not protected from a ban."""
         if not self.unknown:
             return None
         return tr(
@@ -190,13 +191,13 @@ class HostAddresses(Struct, frozen=True):
 
 
 def configured_addresses(hosts: Mapping[str, HostConfig]) -> tuple[tuple[str, Address], ...]:
-    """Those that are configured by an address."""
+    """Return the hosts configured by an address, with that address."""
     named = ((name, or_none(host.address or name)) for name, host in hosts.items())
     return tuple((name, found) for name, found in named if found is not None)
 
 
 async def looked_up(hosts: Mapping[str, HostConfig], ssh: SshConfig, *, within_s: float = WITHIN_S) -> HostAddresses:
-    """All of them but this machine, in ``within_s``; aliases of ssh_config are followed first."""
+    """Resolve all hosts but this machine within ``within_s``, after following ssh_config aliases."""
     found = dict.fromkeys(configured_addresses(hosts))
     known = {name for name, _address in found}
     names: dict[str, str] = {}
@@ -215,7 +216,7 @@ async def looked_up(hosts: Mapping[str, HostConfig], ssh: SshConfig, *, within_s
 
 
 async def _address_of(name: str, host: HostConfig, ssh: SshConfig) -> str:
-    """Where it is dialled."""
+    """Return the address that SSH connects to."""
     from lilfox_tui.hosts.ssh.connect import SshTarget, resolve
 
     with suppress(HostError):
@@ -224,8 +225,8 @@ async def _address_of(name: str, host: HostConfig, ssh: SshConfig) -> str:
 
 
 async def _look_up(text: str) -> tuple[Address, ...]:
-    """What the system's resolver says of a name, or the address that it is. In a thread that nobody waits for: the
-    resolver may hang for as long as it likes."""
+    """Resolve a name or an address with the system's resolver, in a thread that is never joined: the resolver may hang
+    indefinitely."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[tuple[Address, ...]] = loop.create_future()
 
@@ -260,9 +261,9 @@ _SSH = "22"
 
 
 async def own_addresses(host: Host, *, local: bool = False) -> frozenset[Address]:
-    """Both ends of the SSH connection to ``host`` (behind a jump host, its end), and of the one through which this
-    machine is used, if there is one. ``local``: the host is this machine, which needs no connection; where the
-    environment tells of none, as under sudo, all that are connected to it by SSH count.
+    """Return both ends of the SSH connection to ``host`` (behind a jump host, those of the last hop) and of the
+    operator's SSH connection to this machine, if any. ``local``: the host is this machine and needs no connection; if
+    the environment names no SSH connection, as under sudo, all SSH connections to it count.
 
     Raises HostError, also when the host does not tell: what is not known cannot be kept from a ban.
     """
@@ -283,12 +284,13 @@ async def own_addresses(host: Host, *, local: bool = False) -> frozenset[Address
 
 
 def own_addresses_here() -> frozenset[Address]:
-    """Both ends of the SSH connection through which this machine is used; none where it is used without."""
+    """Return both ends of the SSH connection through which this machine is used; empty without one."""
     return frozenset(_addresses_of_line(os.environ.get(_VARIABLE, "")))
 
 
 async def _connected(host: Host) -> frozenset[Address]:
-    """Both ends of all connections that an SSH server of ``host`` holds (ss(8): root alone is told who serves them)."""
+    """Return both ends of all connections that an SSH server of ``host`` holds (ss(8): only root sees the owning
+    process)."""
     completed = await host.run(["ss", "-Htnp", "state", "established"], timeout_s=15)
     if not completed.ok:
         raise HostError(
@@ -309,8 +311,8 @@ async def _connected(host: Host) -> frozenset[Address]:
 
 
 def _addresses_of_line(words: str) -> list[Address]:
-    """Those of a line of four words; none of one that is not such a line. A link-local one has a zone, which says
-    nothing of packets."""
+    """Return the addresses of a line of four words; none for any other line. The zone of a link-local address is
+    dropped, as packets do not carry it."""
     parts = words.split()
     if len(parts) != 4:
         return []

@@ -52,7 +52,8 @@ class Completed(Struct, frozen=True):
 
 
 class Link(Struct, frozen=True):
-    """A working way to the host, since when (aware UTC), and its name: ``this machine``, ``SSH-2.0-OpenSSH_10.0``."""
+    """A working connection to the host, since when (aware UTC), and its name: ``this machine``,
+    ``SSH-2.0-OpenSSH_10.0``."""
 
     since: datetime
     description: str
@@ -61,7 +62,7 @@ class Link(Struct, frozen=True):
 
 
 class OfferedKey(Struct, frozen=True):
-    """The key that a host shows now, and what the known_hosts files say about it.
+    """The key that a host presents now, and what the known_hosts files say about it.
 
     ``place`` is what a line of known_hosts would be for (``[127.0.0.2]:2222``), ``file`` the one it would go to.
     ``known_fingerprints`` are of the keys that the files have for it.
@@ -83,7 +84,7 @@ class Loop(Protocol):
     """
 
     async def ask(self, words: str, *, timeout_s: float) -> bytes:
-        """The answer to ``words`` (one line of our own, no newline), without its end line.
+        """Return the answer to ``words`` (one line of LilFox's own, no newline), without its end line.
 
         Raises CommandTimeout (the loop is then dead: close it and open another), HostUnreachable when the link or
         the process went.
@@ -92,7 +93,7 @@ class Loop(Protocol):
 
 
 class Host(ABC):
-    """One host. All calls may be made at the same time; nothing here retries an effect.
+    """One host. All calls may run concurrently; no effect is retried here.
 
     A kind of host starts commands (``start``) and reads files; how commands are run and streamed is written once, here.
     """
@@ -106,16 +107,17 @@ class Host(ABC):
     @property
     @abstractmethod
     def link(self) -> Feed[Link]:
-        """The state of the way to the host; Unavailable while it is down, with the reason and the next try."""
+        """The state of the connection to the host; Unavailable while it is down, with the reason and the next
+        attempt."""
 
     @property
     def lost(self) -> Sequence[LostCommand]:
-        """Commands whose end is not known."""
+        """Commands whose outcome is unknown."""
         return tuple(self._lost)
 
     @abstractmethod
     async def keep_connected(self) -> None:
-        """Stays connected until cancelled, trying again with back-off and jitter; publishes on ``link``."""
+        """Stay connected until cancelled, reconnecting with back-off and jitter; publish on ``link``."""
 
     @abstractmethod
     async def connect(self) -> None:
@@ -123,7 +125,7 @@ class Host(ABC):
 
     @abstractmethod
     def retry_now(self) -> None:
-        """Ends the wait before the next try, also after a refusal that is not retried by itself."""
+        """End the wait before the next attempt, also after a refusal that is not retried automatically."""
 
     @abstractmethod
     async def start(self, spec: CommandSpec) -> HostProcess:
@@ -132,15 +134,15 @@ class Host(ABC):
 
     @abstractmethod
     async def read_file(self, path: str, *, offset: int = 0, limit_bytes: int = OUTPUT_LIMIT) -> bytes:
-        """Up to ``limit_bytes`` of a file from ``offset``. Raises FileRefused."""
+        """Read up to ``limit_bytes`` of a file from ``offset``. Raises FileRefused."""
 
     @abstractmethod
     def forward(self, port: int, address: str = "127.0.0.1") -> AbstractAsyncContextManager[tuple[str, int]]:
-        """A local address and port that lead to ``address:port`` as the host sees it."""
+        """Forward a local address and port to ``address:port`` as the host sees it."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Ends everything started here and the connection. Not cancelled half-way."""
+        """End everything started here and close the connection. Not cancelled half-way."""
 
     async def run(
         self,
@@ -173,7 +175,7 @@ class Host(ABC):
         limit_bytes: int = OUTPUT_LIMIT,
         sudo: bool = False,
     ) -> Completed:
-        """Runs a POSIX sh script of our own with ``args`` as ``$1``…; as ``run`` in everything else."""
+        """Run a POSIX sh script of LilFox's own with ``args`` as ``$1``…; otherwise like ``run``."""
         spec = CommandSpec(("sh", "-c", script, "sh", *args), sudo=sudo, script=script)
         return await self._run(spec, None, timeout_s, limit_bytes)
 
@@ -185,8 +187,8 @@ class Host(ABC):
         limit_bytes: int = OUTPUT_LIMIT,
         sudo: bool = False,
     ) -> Completed:
-        """Runs ``argv`` with all that ``blocks`` gives as its stdin, however long that takes; flow-controlled: a block
-        is asked for when the command has taken those before, but for a few.
+        """Run ``argv`` with everything that ``blocks`` yields as its stdin, without a time limit; flow-controlled: the
+        next block is requested once the command has taken all but a few of those before.
 
         What ``blocks`` raises goes up, and the command was then ended without having seen the end of its stdin: half a
         stream is never taken for a whole one. A command that ends before it has read all just ends; ``blocks`` is then
@@ -197,7 +199,7 @@ class Host(ABC):
     async def stream(
         self, argv: Sequence[str], *, stdin: bytes = b"", sudo: bool = False
     ) -> AsyncGenerator[bytes, None]:
-        """What ``argv`` writes to stdout, in blocks as they come; flow-controlled. Use inside ``aclosing``.
+        """Yield what ``argv`` writes to stdout, in blocks as they arrive; flow-controlled. Use inside ``aclosing``.
 
         Ends when the command ends with status 0; raises HostError with the tail of stderr otherwise. Closing it ends
         the command on the host.
@@ -215,8 +217,8 @@ class Host(ABC):
 
     @asynccontextmanager
     async def loop(self, script: str, *, sudo: bool = False) -> AsyncIterator[Loop]:
-        """A kept ``sh`` that runs ``script`` (see :class:`Loop`), without a login's start-up files; with ``sudo`` as
-        root. Raises HostError; AuthRefused when sudo does not start it."""
+        """Keep a ``sh`` that runs ``script`` (see :class:`Loop`), without a login's start-up files; with ``sudo`` as
+        root. Raises HostError; AuthRefused if sudo does not start it."""
         spec = CommandSpec(("sh", "-c", script), with_stdin=True, script=script, loop=True)
         if sudo:  # which logs its argv, line by line: the script goes by stdin
             argv = ("sh", "-c", READ_SCRIPT)
@@ -296,7 +298,7 @@ def _given(stdin: bytes) -> AsyncIterator[bytes] | None:
 
 
 async def wait_until_reconnected(host: Host, at_most_s: float | None) -> None:
-    """Returns after ``at_most_s`` (None: never by itself), or as soon as the link, having been down, is up again.
+    """Return after ``at_most_s`` (None: no limit), or as soon as the link has gone down and come up again.
 
     Whoever keeps the host connected finds out first; those who wait for longer and longer need not find out again."""
     with suppress(TimeoutError):
@@ -315,7 +317,7 @@ Kind = Literal["file", "folder", "link", "other"]
 
 
 class RemotePathFacts(Struct, frozen=True):
-    """What is at a path itself, links not followed. ``modified`` is aware UTC, ``mode`` the permission bits."""
+    """The file at a path itself; links are not followed. ``modified`` is aware UTC, ``mode`` the permission bits."""
 
     kind: Kind
     size_bytes: int
@@ -324,7 +326,8 @@ class RemotePathFacts(Struct, frozen=True):
 
 
 class RemoteFilesystem(Struct, frozen=True):
-    """A filesystem by the server's statvfs(3). ``id`` tells it from others on that host, as well as its kind can."""
+    """A filesystem as the server's statvfs(3) reports it. ``id`` tells it from others on that host, as far as that kind
+    of filesystem can."""
 
     id: int
     free_bytes: int
@@ -337,29 +340,30 @@ class RemoteFileHandle(Protocol):
     """An open file; raises as RemoteFiles."""
 
     async def read(self, offset: int, size: int) -> bytes:
-        """Up to ``size`` bytes; empty at the end."""
+        """Return up to ``size`` bytes; empty at the end."""
         ...
 
     async def write(self, offset: int, data: bytes) -> None:
-        """All of ``data``."""
+        """Write all of ``data``."""
         ...
 
     async def facts(self) -> RemotePathFacts:
-        """Of what is open."""
+        """Return the facts of the open file."""
         ...
 
     async def sync(self) -> None:
-        """Returns when it is on the disk there; does nothing where the server cannot (fsync@openssh.com)."""
+        """Return when the file is on the server's disk; do nothing if the server does not support it
+        (fsync@openssh.com)."""
         ...
 
     async def close(self) -> None:
-        """Never raises."""
+        """Close the file. Never raises."""
         ...
 
 
 class RemoteFiles(Protocol):
-    """One SFTP session (draft-ietf-secsh-filexfer-02, with OpenSSH's extensions). Paths are text, bytes that are no
-    UTF-8 as surrogates.
+    """One SFTP session (draft-ietf-secsh-filexfer-02, with OpenSSH's extensions). Paths are text; non-UTF-8 bytes
+    become surrogates.
 
     Raises OSError with an errno as near as the protocol tells (EIO: the server said no more than that it failed), and
     HostError for the link: HostUnreachable, CommandTimeout for a server that does not answer. A change on a protected
@@ -368,7 +372,7 @@ class RemoteFiles(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether its connection is thought to work."""
+        """Whether its connection is believed to work."""
         ...
 
     async def real(self, path: str) -> str:
@@ -376,27 +380,27 @@ class RemoteFiles(Protocol):
         ...
 
     async def facts(self, path: str) -> RemotePathFacts:
-        """What is there."""
+        """Return the facts of the file at ``path``."""
         ...
 
     async def listing(self, folder: str) -> Sequence[tuple[str, RemotePathFacts]]:
-        """Names within, without ``.`` and ``..``."""
+        """Return the names in a folder, without ``.`` and ``..``."""
         ...
 
     async def create(self, path: str) -> RemoteFileHandle:
-        """A new file, 0600. Raises FileExistsError for a name that is taken, by a link, too."""
+        """Create a new file, 0600. Raises FileExistsError if the name is taken, even by a link."""
         ...
 
     async def open(self, path: str, *, write: bool = False) -> RemoteFileHandle:
-        """A file that is there; the server follows a link, so look with ``facts`` first."""
+        """Open an existing file; the server follows a link, so check with ``facts`` first."""
         ...
 
     async def rename_new(self, old: str, new: str) -> None:
-        """Raises FileExistsError for a name that is taken."""
+        """Rename. Raises FileExistsError if the name is taken."""
         ...
 
     async def replace(self, old: str, new: str) -> None:
-        """As rename(2)."""
+        """Rename like rename(2), replacing the target."""
         ...
 
     async def remove(self, path: str) -> None:
@@ -408,24 +412,24 @@ class RemoteFiles(Protocol):
         ...
 
     async def sync_folder(self, path: str) -> None:
-        """Puts the names in it on the disk, where the server can: OpenSSH's on Linux does."""
+        """Sync the names in a folder to disk, if the server can: OpenSSH on Linux does."""
         ...
 
     async def filesystem(self, path: str) -> RemoteFilesystem | None:
-        """The one that the path is on; None where the server does not tell (statvfs@openssh.com)."""
+        """Return the filesystem of the path; None if the server does not report it (statvfs@openssh.com)."""
         ...
 
     async def close(self) -> None:
-        """Ends the session."""
+        """Close the session."""
         ...
 
 
 @runtime_checkable
 class HasSftp(Protocol):
-    """A host that is reached by SSH."""
+    """A host reached by SSH."""
 
     async def open_sftp(self) -> RemoteFiles:
-        """A session, to be closed by who asked. Raises HostError."""
+        """Open a session; the caller closes it. Raises HostError."""
         ...
 
 
@@ -433,12 +437,12 @@ class HasSftp(Protocol):
 
 
 def not_read(host: str, path: str, reason: str) -> FileRefused:
-    """A file could not be read."""
+    """Return the error for a file that could not be read."""
     return FileRefused(host, tr("{path} on {host} cannot be read: {reason}", path=path, host=host, reason=reason))
 
 
 def no_change_allowed(host: str, path: str) -> NotAllowed:
-    """A change was asked of a host that allows none."""
+    """Return the error for a change requested of a host that allows none."""
     return NotAllowed(
         tr("{path} was not written: {host} does not allow changes", path=path, host=host),
         tr("Start without --read-only, or remove protected from this host."),

@@ -1,4 +1,5 @@
-"""A command on a host that outlives the link to it, and the LilFox that began it. Nothing is installed there.
+"""A command on a host that survives a lost connection and the end of the LilFox that started it. Nothing is installed
+on the host.
 
 It runs in a session of its own, with a folder of its own (``~/.cache/lilfox/jobs/ID``, 0700; root's with ``sudo``), and
 is known by its ID from then on: by this process, by another one, after the link was lost, after the host was booted.
@@ -32,7 +33,7 @@ killed with all that watched it, or the host went down."""
 
 
 class DetachedState(Struct, frozen=True, kw_only=True):
-    """What a host says of one. Times are aware UTC by the host's clock."""
+    """The state of a detached command, as the host reports it. Times are aware UTC by the host's clock."""
 
     id: str
     state: State
@@ -68,7 +69,7 @@ class DetachedState(Struct, frozen=True, kw_only=True):
 
 
 class DetachedOutput(Struct, frozen=True):
-    """A block of what it printed. ``cut``: before this block something may be left out."""
+    """A block of the command's output. ``cut``: output may be missing before this block."""
 
     stream: Stream
     data: bytes
@@ -76,7 +77,7 @@ class DetachedOutput(Struct, frozen=True):
 
 
 class Begun(Struct, frozen=True):
-    """What ``start`` has seen. ``printed`` is empty but for who follows."""
+    """The result of ``start``. ``printed`` is empty unless ``followed`` was set."""
 
     look: DetachedState
     printed: tuple[DetachedOutput, ...] = ()
@@ -110,7 +111,7 @@ async def start(
     label: str = "",
     followed: bool = False,
 ) -> Begun:
-    """Begins ``argv`` (no shell reads it) and returns when its pid is on the host's disk, which is before it runs.
+    """Start ``argv`` (without a shell) and return when its pid is on the host's disk, which is before it runs.
 
     An ID runs once: after any error but NotBegun the call may be repeated with the same ID, and what was begun by the
     first is found, running or ended. ``job``, its ID, is of letters, digits, ``.``, ``_``, ``-`` (ValueError). With
@@ -140,13 +141,14 @@ async def start_script(
     label: str = "",
     followed: bool = False,
 ) -> Begun:
-    """A POSIX sh script of our own with ``args`` as ``$1``…, which is in no argv either; else as ``start``."""
+    """Start a POSIX sh script of LilFox's own with ``args`` as ``$1``…, which appear in no argv; otherwise like
+    ``start``."""
     text = _lines(env, cwd, f"set -- {quoted(args)}\n{script}")
     return await _start(host, job, text, stdin, sudo, limit_bytes, label, followed)
 
 
 async def look(host: Host, job: str, *, sudo: bool = False) -> DetachedState:
-    """What there is of it now. Raises HostError."""
+    """Return the current state of the command. Raises HostError."""
     return _read_line(host, (await _asked(host, detached_scripts.LOOK, [_named(job)], sudo)).stdout)
 
 
@@ -160,8 +162,8 @@ async def follow(
     stderr_from: int = 0,
     lost: Callable[[HostError], None] | None = None,
 ) -> AsyncGenerator[DetachedOutput | DetachedState, None]:
-    """What it prints as it comes, then one Look: how it ended (or that it is gone, unbegun or absent). ``begun``: it
-    goes on after what its start has seen. Use inside ``aclosing``.
+    """Yield its output as it arrives, then one DetachedState: how it ended (or that it is gone, unbegun or absent).
+    ``begun``: continue after the output that its start returned. Use inside ``aclosing``.
 
     A lost link is waited for as long as it takes (``lost`` is told each time) and it goes on where it was: nothing
     twice, nothing left out. Raises HostError for what waiting does not mend: refused logins and keys.
@@ -197,16 +199,16 @@ async def follow(
 
 
 async def cancel(host: Host, job: str, *, sudo: bool = False) -> DetachedState:
-    """Ends its process group (TERM, after 2 s KILL) and gives how it ended; one that has not begun never will. What has
-    ended, or is gone, is not touched. ``running``: it could not be ended. Raises HostError."""
+    """End its process group (TERM, after 2 s KILL) and return how it ended; a command that has not begun never will. A
+    command that has ended, or is gone, is not touched. ``running``: it could not be ended. Raises HostError."""
     return _read_line(
         host, (await _asked(host, detached_scripts.CANCEL, [_named(job)], sudo, timeout_s=_CANCEL_S)).stdout
     )
 
 
 async def forget(host: Host, *jobs: str, sudo: bool = False) -> None:
-    """Removes their folders; nothing of those that have none, and those that ended more than seven days ago by the way.
-    Raises StillRuns, when the others are gone, and HostError."""
+    """Remove the folders of the commands, and of any that ended more than seven days ago; commands without a folder are
+    ignored. Raises StillRuns, after removing the others, and HostError."""
     done = await _ask(host, detached_scripts.FORGET, [_named(job) for job in jobs], sudo)
     if done.exit_status == _RUNS:
         job = done.stdout.decode().strip()
@@ -217,7 +219,7 @@ async def forget(host: Host, *jobs: str, sudo: bool = False) -> None:
 
 
 async def listing(host: Host, *, sudo: bool = False) -> list[DetachedState]:
-    """All that the host knows of, by ID. Raises HostError."""
+    """Return all commands that the host knows, by ID. Raises HostError."""
     lines = (await _asked(host, detached_scripts.LISTING, [], sudo)).stdout.splitlines()
     return [_told(line) for line in lines if _NAME.fullmatch(line.decode("utf-8", "replace").split(" ")[0])]
 
@@ -229,7 +231,7 @@ def _named(job: str) -> str:
 
 
 def _lines(env: Mapping[str, str] | None, cwd: str | None, last: str) -> str:
-    """What its shell reads before it becomes the command."""
+    """Return the lines that its shell reads before it becomes the command."""
     lines = []
     for name, value in (env or {}).items():
         if not (name.isascii() and name.isidentifier()):
@@ -287,7 +289,8 @@ async def _ask(
     timeout_s: float = _ASK_S,
     limit_bytes: int = OUTPUT_LIMIT,
 ) -> Completed:
-    """The script goes by stdin, for it may hold secrets; in braces, so that nothing is run of one that is cut."""
+    """Send the script by stdin, because it may hold secrets; in braces, so that a truncated script does not run at
+    all."""
     return await host.run(
         ["sh", "-c", _READ, "sh", *args],
         stdin=f"{{\n{script}\n}}".encode("utf-8", "surrogateescape"),
@@ -308,7 +311,7 @@ def _good(host: Host, done: Completed) -> Completed:
 
 
 def _answer(host: Host, told: bytes) -> tuple[DetachedState, bytes]:
-    """The line of ``answer``, and what comes after it."""
+    """Split what ``answer`` printed into its status line and the data after it."""
     line, _, data = told.partition(b"\n")
     return _read_line(host, line), data
 
@@ -318,7 +321,7 @@ def _all_read(seen: DetachedState, at: Sequence[int]) -> bool:
 
 
 def _read_line(host: Host, line: bytes) -> DetachedState:
-    """What the host tells. Raises CommandUnknown where that is no such line: it can be asked again."""
+    """Parse the host's status line. Raises CommandUnknown if it is invalid: the host can be asked again."""
     try:
         return _told(line)
     except (ValueError, KeyError):
@@ -330,7 +333,7 @@ def _read_line(host: Host, line: bytes) -> DetachedState:
 
 
 def _told(line: bytes) -> DetachedState:
-    """Of a line of ``tell``: ID STATE PID BEGAN ENDED STATUS CANCELLED, of each stream SIZE END CUT, LABEL."""
+    """Parse a line of ``tell``: ID STATE PID BEGAN ENDED STATUS CANCELLED, for each stream SIZE END CUT, then LABEL."""
     words = line.decode("utf-8", "replace").rstrip("\n").split(" ", 13)
     job, state, pid, began, ended, status, cancelled = words[:7]
     sizes = [whole(word) for word in words[7:13]]
@@ -361,7 +364,7 @@ def _time(word: str) -> datetime | None:
 
 
 def _blocks(seen: DetachedState, at: list[int], data: bytes) -> list[DetachedOutput]:
-    """The blocks of both streams that stand in ``data``; moves ``at`` on."""
+    """Return the blocks of both streams in ``data``; advances ``at``."""
     found = []
     for index, (stream, total, cut_at) in enumerate(
         (("stdout", seen.stdout_bytes, seen.stdout_cut_at), ("stderr", seen.stderr_bytes, seen.stderr_cut_at))

@@ -1,4 +1,4 @@
-r"""What runs on the host for ``detached.py``: POSIX sh, for dash, bash and BusyBox, with nothing else than coreutils.
+r"""The scripts that run on the host for ``detached.py``: POSIX sh for dash, bash and BusyBox, using only coreutils.
 
 A folder ``~/.cache/lilfox/jobs/ID`` holds
 

@@ -1,4 +1,4 @@
-"""A host that is a script: for tests and for pictures of the screens.
+"""A scripted host, for tests and for screenshots.
 
 Answers are looked up by the words of the command; what has no answer ends with 127, as an unknown program does.
 """
@@ -60,13 +60,13 @@ class FakeHost(Host):
         return self._link
 
     def go_down(self, error: HostError, *, since: datetime | None = None, next_try: datetime | None = None) -> None:
-        """From now on every call raises ``error``, and the link says so."""
+        """Make every call raise ``error`` from now on, and fail the link."""
         self._failure = error
         self._link.fail(error, since=since, next_try=next_try)
         self._signal()
 
     def come_up(self, link: Link | None = None) -> None:
-        """From now on calls are answered again."""
+        """Answer calls again from now on."""
         self._failure = None
         self._link.publish(link or Link(datetime.now(UTC), "fake"))
         self._signal()
@@ -76,20 +76,20 @@ class FakeHost(Host):
         self._changed = asyncio.Event()
 
     async def keep_connected(self) -> None:
-        """Connects and stays; going down and up is the test's doing."""
+        """Connect and stay connected; the test decides when it goes down and up."""
         if self._failure is None:
             await self.connect()
         await asyncio.Event().wait()
 
     async def connect(self) -> None:
-        """Publishes the link, or raises what ``go_down`` was given."""
+        """Publish the link, or raise the error given to ``go_down``."""
         if self._failure is not None:
             raise self._failure
         if self._link.value is None:
             self.come_up()
 
     def retry_now(self) -> None:
-        """Counts in ``retried``; an error that only waits for the user's yes goes away."""
+        """Count in ``retried``; clear an error that only waits for the user's consent."""
         self.retried += 1
         if isinstance(self._failure, AuthRefused | HostKeyUnknown | HostKeyChanged):
             self.come_up()
@@ -108,12 +108,12 @@ class FakeHost(Host):
 
     @asynccontextmanager
     async def forward(self, port: int, address: str = "127.0.0.1") -> AsyncIterator[tuple[str, int]]:
-        """The same address."""
+        """Yield the same address and port."""
         await self.connect()
         yield address, port
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: nothing is kept open."""
 
     async def answer(self, words: str, argv: tuple[str, ...], stdin: bytes) -> Completed:
         """What the script has for ``words``. Raises the error that it has; waits for one where they hang."""

@@ -1,4 +1,4 @@
-"""The HTTP client: to one address, directly or through a port that a host forwards, bounded in time and size.
+"""The HTTP client for one address, direct or through a port that a host forwards; bounded in time and size.
 
 Environment variables for proxies are not heeded and redirects not followed; the caller decides.
 """
@@ -46,34 +46,34 @@ _MEMBERS_AT_MOST = 1000
 
 
 class HttpFault(LilFoxError):
-    """What answers speaks no HTTP, breaks off, or sends more or otherwise than is taken."""
+    """The server does not speak HTTP, breaks off, or sends something that is not accepted."""
 
     message: Message
 
 
 class HungUp(HttpFault):
-    """The connection ended before the answer did."""
+    """The connection ended before the response did."""
 
 
 class Packed(HttpFault):
-    """The body is packed in a way that is not taken, or its packing is broken."""
+    """The body's encoding is not supported, or is corrupt."""
 
 
 class TooMuch(HttpFault):
-    """The body is larger than what is taken of it."""
+    """The body is larger than the limit."""
 
 
 class HttpResponse:
-    """The head of an answer, and its body as far as it is wanted. Names in ``headers`` are in lower case; a header that
-    is sent several times is one list."""
+    """The head of a response, and as much of the body as is wanted. Names in ``headers`` are in lower case; a header
+    that is sent several times is one list."""
 
     def __init__(self, where: str, status: int, headers: Mapping[str, str], blocks: AsyncIterator[bytes]) -> None:
         self.status, self.headers = status, headers
         self._where, self._blocks = where, blocks
 
     async def body(self, limit: int | None, *, values: int | None = None) -> bytes:
-        """All of it, unpacked; ``limit`` holds for the bytes that are sent and for those that come out, ``values`` for
-        what there may be in it as JSON. Raises HttpFault, TooMuch, OSError."""
+        """Return the whole body, decoded; ``limit`` bounds both the encoded and the decoded bytes, ``values`` the
+        number of JSON values in it. Raises HttpFault, TooMuch, OSError."""
         body, found = bytearray(), 0
         async for part in self._unpacked(limit):
             body += part
@@ -89,8 +89,8 @@ class HttpResponse:
         return bytes(body)
 
     async def start(self, limit: int) -> tuple[bytes, bool]:
-        """Its first ``limit`` bytes, and whether there are more; nothing where they are packed in a way that is not
-        taken. Raises HttpFault, OSError."""
+        """Return the first ``limit`` bytes and whether there are more; nothing if the encoding is not supported. Raises
+        HttpFault, OSError."""
         body = bytearray()
         try:
             async for part in self._unpacked(limit):
@@ -140,8 +140,8 @@ class HttpResponse:
 
 
 async def _sharing(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """``blocks`` as they come, with a turn for everybody else in between: a body that is sent byte by byte, or packed
-    a thousandfold, comes in thousands of blocks that are there at once."""
+    """Yield ``blocks`` as they come, letting other tasks run in between: a body sent byte by byte, or compressed a
+    thousandfold, yields thousands of blocks at once."""
     clock = asyncio.get_running_loop().time
     turn = clock() + _TURN_S
     async for block in blocks:
@@ -152,7 +152,7 @@ async def _sharing(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _gunzipped(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """gzip undone, in blocks of a bounded size. Raises zlib.error."""
+    """Decompress gzip, in blocks of a bounded size. Raises zlib.error."""
     unpack, members, begun = zlib.decompressobj(16 + zlib.MAX_WBITS), 0, False
     async for packed in blocks:
         rest = packed
@@ -188,7 +188,7 @@ _NUMBER_OF_ERROR = re.compile(r"\[Errno (\d+)\]")
 
 
 class HttpConnection:
-    """To ``where`` (``address:port``, as errors name it). One request at a time."""
+    """A connection to ``where`` (``address:port``, as errors name it). One request at a time."""
 
     def __init__(self, where: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         import h11
@@ -203,7 +203,8 @@ class HttpConnection:
     async def opened(
         cls, where: str, place: tuple[str, int], context: ssl.SSLContext | None, name: str
     ) -> HttpConnection:
-        """A connection to ``place``; over TLS with ``context``, where the server is to be ``name``. Raises OSError."""
+        """Open a connection to ``place``; with ``context`` over TLS, verifying the server as ``name``. Raises
+        OSError."""
         try:
             reader, writer = await asyncio.open_connection(
                 *place, ssl=context, server_hostname=None if context is None else name, limit=2 * _READ_BLOCK,
@@ -217,8 +218,8 @@ class HttpConnection:
         return cls(where, reader, writer)
 
     async def is_idle(self) -> bool:
-        """Whether it can be asked again: still open, and nothing came unasked, as 408 does before a server hangs up.
-        That would be taken for the answer to what is asked next."""
+        """Whether the connection can be reused: still open, with nothing received unasked, as a server sends 408 before
+        it closes. That would be taken for the next response."""
         coming = asyncio.create_task(self._reader.read(1))
         try:
             await asyncio.sleep(0)  # what has arrived is taken in
@@ -229,7 +230,7 @@ class HttpConnection:
             await asyncio.gather(coming, return_exceptions=True)
 
     async def ask(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> HttpResponse:
-        """The answer, its head read and its body not. Raises HttpFault, OSError."""
+        """Send a request and return the response with its head read, its body unread. Raises HttpFault, OSError."""
         import h11
 
         try:
@@ -246,8 +247,8 @@ class HttpConnection:
         return await self._answer()
 
     def finish(self) -> bool:
-        """Whether it may be asked once more: the answer was read to its end, nothing stands behind it, and the server
-        keeps the connection."""
+        """Whether the connection can be reused: the response was read to its end, nothing follows it, and the server
+        keeps the connection open."""
         import h11
 
         state = self._state
@@ -258,7 +259,7 @@ class HttpConnection:
         return True
 
     async def hang_up(self) -> None:
-        """Ends the connection."""
+        """Close the connection."""
         self._writer.transport.abort()
         with suppress(OSError):
             await self._writer.wait_closed()
@@ -314,7 +315,7 @@ _AS_THEY_ARE = "/?:@-._~!$&'()*+,;=%"
 
 
 class Tls(Struct, frozen=True):
-    """How the server's certificate is judged and what is shown to it. Paths are on this machine."""
+    """How to verify the server's certificate, and which client certificate to present. Paths are on this machine."""
 
     verify: bool = True
     ca_file: str = ""
@@ -324,7 +325,8 @@ class Tls(Struct, frozen=True):
 
 
 class HttpTransport:
-    """One address, ``scheme://host:port`` of ``url``. Connected at the first request; may be used by several at once.
+    """A client for one address, ``scheme://host:port`` of ``url``. Connects at the first request; may be used
+    concurrently.
 
     A connection that is idle is kept for ``keep_idle_s``. Each answer is to have come to its end after ``timeout_s``.
     """
@@ -349,7 +351,7 @@ class HttpTransport:
         return f"[{self._address}]:{self._port}" if ":" in self._address else f"{self._address}:{self._port}"
 
     async def connect(self) -> None:
-        """Opens the way if it is not open: the forwarded port, and the certificates. Raises HostError, TimeoutError,
+        """Open the forwarded port and load the certificates, unless that is done. Raises HostError, TimeoutError,
         OSError, LilFoxError."""
         async with self._connecting, asyncio.timeout(max(self._timeout_s, CONNECT_AT_LEAST_S)):
             if self._place is not None:
@@ -365,9 +367,9 @@ class HttpTransport:
     async def stream(
         self, method: str, path: str, *, headers: Mapping[str, str], content: bytes = b"", repeatable: bool = False
     ) -> AsyncIterator[HttpResponse]:
-        """The answer, its head read and its body not. ``path`` holds the query. Where a kept connection was closed
-        meanwhile, a GET and what is ``repeatable`` is asked on another one. Raises what :meth:`connect` does,
-        HttpFault, OSError, and TimeoutError where the whole takes too long."""
+        """Send a request and yield the response with its head read, its body unread. ``path`` includes the query. If a
+        kept connection was closed meanwhile, a GET or a ``repeatable`` request is sent again on another one. Raises
+        what :meth:`connect` does, HttpFault, OSError, and TimeoutError if the whole takes too long."""
         await self.connect()
         place = self._place
         lines = self._lines(headers, content, method)
@@ -388,8 +390,8 @@ class HttpTransport:
                     await connection.hang_up()
 
     async def close(self) -> None:
-        """Ends the idle connections and the forwarded port, and those in use after their answer; the next request opens
-        them again, with its certificates anew."""
+        """Close the idle connections and the forwarded port, and connections in use after their response; the next
+        request reopens them and reloads the certificates."""
         self._place = self._context = None
         idle, self._idle = self._idle, []
         opened, self._forwarded = self._forwarded, AsyncExitStack()
@@ -418,7 +420,7 @@ class HttpTransport:
                     raise
 
     async def _connection(self) -> HttpConnection:
-        """A kept one that is still open, else a new one."""
+        """Return a kept connection that is still open, or a new one."""
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
@@ -433,7 +435,8 @@ class HttpTransport:
 
 
 async def revealed(headers: Mapping[str, str]) -> dict[str, str]:
-    """``headers`` with references to secrets resolved. Raises LilFoxError, also for what no header may hold."""
+    """Return ``headers`` with references to secrets resolved. Raises LilFoxError, also for characters that a header
+    cannot hold."""
     lines = {}
     for name, text in headers.items():
         value = await revealed_text(text)
@@ -444,8 +447,8 @@ async def revealed(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 async def authorization(user: str | None, password: str, bearer: str = "", kind: str = "Bearer") -> dict[str, str]:
-    """The header that says who asks: ``user`` with a password (RFC 7617), else ``kind`` with ``bearer``, else none.
-    ``password`` and ``bearer`` may be references to secrets. Raises as :func:`revealed`."""
+    """Return the Authorization header: ``user`` with a password (RFC 7617), else ``kind`` with ``bearer``, else none.
+    ``password`` and ``bearer`` may be references to secrets. Raises like :func:`revealed`."""
     if user is not None:
         known = (await revealed({"password": password}))["password"]
         return basic(user, known)
@@ -460,7 +463,8 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
-    """What ``tls`` asks for; reads the trusted certificates, so call it in a thread. Raises LilFoxError."""
+    """Return the SSL context for ``tls``; reads the trusted certificates, so call it in a thread. Raises
+    LilFoxError."""
     for file in filter(None, (tls.ca_file, tls.cert_file, tls.key_file)):
         refuse(Path(file))
     try:
@@ -491,7 +495,8 @@ _DEPTH = 8
 
 
 def decoded_json(raw: bytes | msgspec.Raw, kind: Any = Any, depth: int = _DEPTH) -> Any:
-    """The document as ``kind``; call it in a thread. Raises msgspec.DecodeError, RecursionError, UnicodeDecodeError."""
+    """Decode the document as ``kind``; call it in a thread. Raises msgspec.DecodeError, RecursionError,
+    UnicodeDecodeError."""
     text = memoryview(raw)
     if depth and len(text) > _PIECE:
         kind = _of_a_union(kind)
@@ -521,7 +526,7 @@ def _decoded_struct(parts: dict[str, msgspec.Raw], kind: type[msgspec.Struct], d
 
 
 def _of_a_union(kind: Any) -> Any:
-    """The kind that ``kind`` is where it is not None."""
+    """Return ``kind`` without None, if it is an optional kind."""
     if get_origin(kind) in (Union, types.UnionType):
         others = [one for one in get_args(kind) if one is not type(None)]
         return others[0] if len(others) == 1 else kind
@@ -529,7 +534,7 @@ def _of_a_union(kind: Any) -> Any:
 
 
 def _in_array(kind: Any) -> Any:
-    """The kind of each item; None where ``kind`` is no array of one kind."""
+    """Return the kind of each item; None if ``kind`` is not an array of one kind."""
     if kind is Any:
         return Any
     arguments = get_args(kind)
@@ -539,7 +544,7 @@ def _in_array(kind: Any) -> Any:
 
 
 def _batches(pieces: Iterable[msgspec.Raw]) -> Iterator[list[msgspec.Raw]]:
-    """``pieces`` in turn, as many as are decoded at one go; a large one alone."""
+    """Yield ``pieces`` in batches that are decoded together; a large piece alone."""
     batch: list[msgspec.Raw] = []
     size = 0
     for piece in pieces:

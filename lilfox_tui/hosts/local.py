@@ -36,8 +36,9 @@ _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.002, 0.1
 
 
 async def end_group(group: int) -> bool:
-    """TERM, 2 s, KILL, 2 s; whether nothing of it runs any more. Zombies count as ended, for only their parent can take
-    them away. Cancelled meanwhile (its own process ends, say) it is KILL at once: nobody is left who would send it."""
+    """Send TERM, wait 2 s, send KILL, wait 2 s; return whether no process of the group runs any more. Zombies count as
+    ended, because only their parent can reap them. If cancelled (its own process ends, say), send KILL at once: nobody
+    is left to send it later."""
     try:
         return await _group_ended(group)
     except asyncio.CancelledError:
@@ -62,7 +63,7 @@ async def _group_ended(group: int) -> bool:
 
 
 def group_runs(group: int) -> bool:
-    """Whether a process of the group does, also where that cannot be seen (no /proc)."""
+    """Whether a process of the group is running; also True if that cannot be seen (no /proc)."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -95,7 +96,7 @@ _MOMENT_S, _LONGER_S = 0.001, 0.005
 
 
 class Pipe:
-    """A pipe whose ``writing`` end a process is given. Nothing is read that nobody asks for. One reader at a time."""
+    """A pipe whose ``writing`` end is given to a process. Nothing is read ahead. One reader at a time."""
 
     def __init__(self) -> None:
         self._reading, self.writing = os.pipe2(os.O_CLOEXEC)
@@ -104,12 +105,12 @@ class Pipe:
         widen(self._reading)
 
     def given(self) -> None:
-        """The process has its end: this one's copy of it is closed, so that the pipe ends with the process."""
+        """Close this process's copy of the writing end, so that the pipe ends with the child process."""
         os.close(self.writing)
         self.writing = -1
 
     async def read(self, size: int = BLOCK) -> bytes:
-        """What is in the pipe, up to ``size`` bytes; empty at its end. Others have their turn before each block."""
+        """Return up to ``size`` bytes from the pipe; empty at its end. Other tasks run before each block."""
         await asyncio.sleep(0)
         while self._reading >= 0:
             try:
@@ -128,7 +129,7 @@ class Pipe:
             self._wake()
 
     def _wake(self) -> None:
-        """Ends the waiting for more, if anybody waits."""
+        """End the wait for more data, if any."""
         if self._waiting is not None:
             self._waiting.get_loop().remove_reader(self._reading)
             if not self._waiting.done():
@@ -136,7 +137,7 @@ class Pipe:
             self._waiting = None
 
     def close(self) -> None:
-        """Both ends; who still reads has come to the end."""
+        """Close both ends; a waiting reader sees the end of the pipe."""
         self._wake()
         for end in (self._reading, self.writing):
             if end >= 0:
@@ -145,9 +146,9 @@ class Pipe:
 
 
 class Outlet:
-    """A process's stdin, for much at once. A pipe that is full can be written again as soon as a page of it was read,
-    and who is woken then writes a page and waits again, which takes a core at 100 MB/s: so it is looked after a moment
-    how much was read of it. Where the pipe can be no wider a moment is too long, and asyncio writes."""
+    """A process's stdin, for bulk data. A full pipe becomes writable as soon as one page was read, so a writer woken by
+    that writes a page and waits again, which costs a core at 100 MB/s. Outlet polls after a moment instead. If the pipe
+    cannot be widened, that moment is too long and asyncio writes."""
 
     def __init__(self, stdin: asyncio.StreamWriter) -> None:
         self._stdin = stdin
@@ -156,7 +157,7 @@ class Outlet:
             self._wide = widen(stdin.get_extra_info("pipe").fileno())
 
     async def write(self, block: bytes) -> None:
-        """Writes all of it. Raises BrokenPipeError, ConnectionResetError where nobody reads any more."""
+        """Write the whole block. Raises BrokenPipeError, ConnectionResetError if nobody reads any more."""
         rest = memoryview(block)
         while rest and self._wide and not self._stdin.transport.is_closing():
             written = self._write(rest)
@@ -168,7 +169,7 @@ class Outlet:
             await self._stdin.drain()
 
     def _write(self, rest: memoryview) -> int:
-        """What fits into the pipe, once it has taken what asyncio holds for it."""
+        """Write what fits into the pipe, once it has taken asyncio's own buffer."""
         if self._stdin.transport.get_write_buffer_size():
             return 0
         try:
@@ -178,8 +179,8 @@ class Outlet:
 
 
 def widen(pipe: int) -> bool:
-    """Makes a pipe as wide as a block, so that a dump takes a sixteenth of the turns (fcntl(2), F_SETPIPE_SZ); whether
-    it is. Who has too many wide ones gets no more (pipe-user-pages-soft)."""
+    """Make a pipe as large as a block, so that a dump needs a sixteenth of the writes (fcntl(2), F_SETPIPE_SZ); return
+    whether it is. A user with too many large pipes gets no more (pipe-user-pages-soft)."""
     try:
         return fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, BLOCK) >= BLOCK
     except OSError:
@@ -201,7 +202,7 @@ class LocalProcess(HostProcess):
     async def start(
         cls, spec: CommandSpec, argv: Sequence[str], env: Mapping[str, str], dialog: SudoDialog | None
     ) -> LocalProcess:
-        """Starts ``argv``; raises OSError as execve(2) has it."""
+        """Start ``argv``; raises OSError like execve(2)."""
         out = Pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -294,21 +295,21 @@ class LocalHost(Host):
 
     @property
     def link(self) -> Feed[Link]:
-        """Ready from the first connect on: this machine is always there."""
+        """Ready from the first connect: this machine is always reachable."""
         return self._link
 
     async def keep_connected(self) -> None:
-        """Publishes the link and stays."""
+        """Publish the link and stay connected."""
         await self.connect()
         await asyncio.Event().wait()
 
     async def connect(self) -> None:
-        """Publishes the link, which cannot fail."""
+        """Publish the link; cannot fail."""
         if self._link.value is None:
             self._link.publish(Link(datetime.now(UTC), str(tr("this machine"))))
 
     def retry_now(self) -> None:
-        """Nothing to retry."""
+        """Do nothing: there is nothing to retry."""
 
     async def start(self, spec: CommandSpec) -> HostProcess:
         """See :meth:`Host.start`."""
@@ -341,7 +342,7 @@ class LocalHost(Host):
 
     @asynccontextmanager
     async def forward(self, port: int, address: str = "127.0.0.1") -> AsyncIterator[tuple[str, int]]:
-        """The same address: what this machine sees is already here."""
+        """Yield the same address and port: this machine reaches them directly."""
         yield address, port
 
     async def close(self) -> None:
@@ -375,8 +376,8 @@ on: wrapping and the cursor."""
 
 
 def run_in_foreground(argv: Sequence[str]) -> int:
-    """Runs a program on the terminal and gives its exit status once it has ended (negative: the signal that ended it).
-    Raises OSError where it cannot be started.
+    """Run a program on the terminal and return its exit status (negative: the signal that ended it). Raises OSError if
+    it cannot be started.
 
     The event loop stands still meanwhile: a signal to end, which it sees afterwards, ends the program first. What the
     keyboard sends (SIGINT, SIGQUIT) is the program's alone.
@@ -406,7 +407,7 @@ def _modes() -> list[int | list[bytes | int]] | None:
 
 
 def _put_back(modes: list[int | list[bytes | int]] | None, status: int | None) -> None:
-    """The modes as they were before; and what a program that was cut short has left switched on in the terminal."""
+    """Restore the terminal modes, and switch off what an interrupted program left on."""
     if modes is None:
         return
     with suppress(termios.error, OSError, ValueError):
@@ -416,7 +417,7 @@ def _put_back(modes: list[int | list[bytes | int]] | None, status: int | None) -
 
 
 def _take_terminal() -> None:
-    """Makes our process group the terminal's again: a shell that was killed has not given it back."""
+    """Make our process group the terminal's foreground group again: a killed shell has not given it back."""
     before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
         os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())

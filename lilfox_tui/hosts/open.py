@@ -1,4 +1,4 @@
-"""Hosts by their configuration: nobody else names the classes, and SSH is imported only for an SSH host."""
+"""Opens hosts from their configuration: no other module names the classes, and SSH is imported only for an SSH host."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def open_host(
 
 
 async def offered_key(name: str, config: HostConfig, ssh: SshConfig) -> OfferedKey:
-    """What the host shows now, without logging in. Raises HostUnreachable, UsageError for this machine."""
+    """Return the key that the host presents now, without logging in. Raises HostUnreachable; UsageError for this
+    machine."""
     _refuse_local(name, config)
     from lilfox_tui.hosts.ssh.connect import ask_key
 
@@ -36,8 +37,8 @@ async def offered_key(name: str, config: HostConfig, ssh: SshConfig) -> OfferedK
 
 
 async def trust(name: str, config: HostConfig, ssh: SshConfig, fingerprint: str) -> OfferedKey:
-    """Appends the host's key to the first known_hosts file, if it still is the one with ``fingerprint``; it stands in
-    the timeline of the incident that is open before.
+    """Append the host's key to the first known_hosts file, if its fingerprint is still ``fingerprint``; before that,
+    record it in the timeline of the open incident.
 
     Does nothing for a key that is trusted already. Raises HostKeyChanged for a changed or revoked key or another
     fingerprint, HostUnreachable, UsageError for this machine, FileRefused when the file cannot be written, NotRecorded.

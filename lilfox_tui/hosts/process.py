@@ -43,7 +43,8 @@ class NotStarted(Exception):
 
 
 class LostCommand(Struct, frozen=True):
-    """A command whose end is not known: the link went away, or it could not be ended. Ended at the next connect."""
+    """A command whose outcome is unknown: the connection was lost, or it could not be ended. It is ended at the next
+    connect."""
 
     argv: tuple[str, ...]
     pid: int | None
@@ -121,11 +122,12 @@ class HostProcess(ABC):
         """Ends its process group unless it is completed: TERM, 2 s, KILL. Whether nothing of it runs."""
 
     def link_error(self) -> HostError | None:
-        """The error that says so, where its connection is gone."""
+        """Return the error for a lost connection, or None while it is alive."""
         return None
 
     async def end(self) -> bool:
-        """Ends it unless it has ended by itself; whether nothing of it runs. Not cut short by a cancellation."""
+        """End the command unless it has ended by itself; return whether nothing of it runs. Not interrupted by a
+        cancellation."""
         if self._ended is None:
             self._ended = asyncio.create_task(self._end())
         try:
@@ -143,8 +145,8 @@ class HostProcess(ABC):
         return LostCommand(self.spec.argv, self.group, datetime.now(UTC), self.since, self.sudo)
 
     async def collect(self, blocks: AsyncIterator[bytes] | None, limit: int) -> bool:
-        """Writes ``blocks`` as they come and reads both streams to their end; whether one went past ``limit``. Raises
-        HostError, and what ``blocks`` raises, with its stdin still open."""
+        """Write ``blocks`` as they come and read both streams to their end; return whether one exceeded ``limit``.
+        Raises HostError, and what ``blocks`` raises, leaving stdin open."""
         out, err = BoundedOutput(limit), BoundedOutput(limit)
         truncated = False
         try:
@@ -278,7 +280,7 @@ TAIL_BYTES = 4096
 
 
 class LimitReached(Exception):
-    """A command wrote more than its caller wants to keep."""
+    """A command wrote more than its caller keeps."""
 
 
 class BoundedOutput:
@@ -308,16 +310,16 @@ class OutputTail:
         self._end = b""
 
     def add(self, block: bytes) -> None:
-        """Keeps the end of what came so far."""
+        """Keep the end of what has arrived so far."""
         self._end = (self._end + block)[-TAIL_BYTES:]
 
     def joined(self) -> bytes:
-        """The end."""
+        """Return the end of the stream."""
         return self._end
 
 
 def last_words(stderr: bytes) -> str:
-    """The last line a command wrote to stderr, safe to be part of an error."""
+    """Return the last line that a command wrote to stderr, safe to include in an error."""
     lines = [line for line in redact(stderr.decode("utf-8", "replace")).splitlines() if line.strip()]
     return clean(lines[-1])[:300] if lines else ""
 
@@ -326,7 +328,7 @@ def last_words(stderr: bytes) -> str:
 
 
 def too_slow(host: str, command: str, timeout_s: float) -> CommandTimeout:
-    """A command was ended for its time was over."""
+    """Return the error for a command that was ended because it timed out."""
     return CommandTimeout(
         host,
         tr("{command} did not finish within {seconds:g} s on {host}", command=command, seconds=timeout_s, host=host),
@@ -335,7 +337,7 @@ def too_slow(host: str, command: str, timeout_s: float) -> CommandTimeout:
 
 
 def failed(host: str, command: str, outcome: str | int | None, stderr: bytes) -> CommandFailed:
-    """A streamed command ended with something else than 0."""
+    """Return the error for a streamed command that did not end with status 0."""
     return CommandFailed(
         host,
         tr(
@@ -348,7 +350,8 @@ def failed(host: str, command: str, outcome: str | int | None, stderr: bytes) ->
 
 
 def sudo_refused(host: str, complaint: bytes) -> AuthRefused:
-    """sudo did not start the command. It is asked once only, for some systems lock an account after a few failures."""
+    """Return the error for a command that sudo did not start. sudo is tried only once, because some systems lock an
+    account after a few failures."""
     return AuthRefused(
         host,
         tr("sudo refused on {host}: {words}", host=host, words=last_words(complaint)),
@@ -357,7 +360,7 @@ def sudo_refused(host: str, complaint: bytes) -> AuthRefused:
 
 
 def loop_timeout(host: str, timeout_s: float) -> CommandTimeout:
-    """A loop did not answer in time."""
+    """Return the error for a loop that did not answer in time."""
     return CommandTimeout(
         host,
         tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s),
@@ -366,7 +369,7 @@ def loop_timeout(host: str, timeout_s: float) -> CommandTimeout:
 
 
 def login_timeout(host: str, timeout_s: float) -> CommandTimeout:
-    """A login's start-up files did not end in time."""
+    """Return the error for a login whose start-up files did not end in time."""
     return CommandTimeout(
         host,
         tr(
@@ -379,5 +382,5 @@ def login_timeout(host: str, timeout_s: float) -> CommandTimeout:
 
 
 def loop_ended(host: str) -> HostUnreachable:
-    """A loop's process is gone."""
+    """Return the error for a loop whose process has ended."""
     return HostUnreachable(host, tr("The reader process on {host} ended", host=host), tr("It is restarted."))

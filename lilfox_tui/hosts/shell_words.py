@@ -1,4 +1,4 @@
-"""Shell command lines: words quoted, and commands run through sudo."""
+"""Shell command lines: quoting words, and running commands through sudo."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NOT_RUNNABLE = 126
 
 
 def new_tick() -> str:
-    """What ends the answer to one question. Nobody can know it before, so nothing in an answer passes for its end."""
+    """Return a random end mark for one answer. It cannot be predicted, so nothing in an answer can pass for its end."""
     return os.urandom(8).hex()
 
 
 def quoted(argv: Sequence[str]) -> str:
-    """``argv`` as words of a POSIX shell. Raises ValueError for a NUL, which no argument can hold."""
+    """Quote ``argv`` for a POSIX shell. Raises ValueError for a NUL, which no argument can hold."""
     if any("\0" in word for word in argv):
         raise ValueError("an argument holds a NUL byte")
     return shlex.join(argv)
@@ -94,17 +94,17 @@ export LC_ALL
 
 
 def escaped(script: str) -> str:
-    """``script`` in printable ASCII, as ``printf %b`` reads it."""
+    """Encode ``script`` in printable ASCII for ``printf %b``."""
     return escaped_bytes(script.encode("utf-8", "surrogateescape"))
 
 
 def escaped_bytes(data: bytes) -> str:
-    """``data`` in printable ASCII, as ``printf %b`` reads it; it may stand inside single quotes."""
+    """Encode ``data`` in printable ASCII for ``printf %b``; it may be put inside single quotes."""
     return "".join(_ESCAPES[code] for code in data)
 
 
 def command(script: str, *, secret: bool = False) -> tuple[str, bytes]:
-    """The command line that makes ``sh`` run ``script``, and what must come first on its stdin.
+    """Return the command line that makes ``sh`` run ``script``, and what to send first on its stdin.
 
     ``secret`` keeps the script out of the command line, which everybody on the host can read.
     """
@@ -115,12 +115,12 @@ def command(script: str, *, secret: bool = False) -> tuple[str, bytes]:
 
 
 def written(script: str) -> bytes:
-    """``script`` as READ_SCRIPT reads it."""
+    """Encode ``script`` for READ_SCRIPT."""
     return escaped(script).encode() + b"\n"
 
 
 def running(argv: Sequence[str], env: dict[str, str] | None = None) -> str:
-    """A script that becomes ``argv``, with ``env`` set. Raises ValueError for a NUL or a name that is none."""
+    """Return a script that becomes ``argv``, with ``env`` set. Raises ValueError for a NUL or an invalid name."""
     lines = []
     for name, value in (env or {}).items():
         if not (name.isascii() and name.isidentifier()):
@@ -130,7 +130,7 @@ def running(argv: Sequence[str], env: dict[str, str] | None = None) -> str:
 
 
 def as_root(root: Sequence[str], other: Sequence[str], env: dict[str, str] | None = None) -> str:
-    """A script that becomes ``root`` when the login is root already, else ``other``, which is a sudo."""
+    """Return a script that becomes ``root`` if the login is already root, else ``other``, which is a sudo."""
     return f'if [ "$(id -u)" = 0 ]; then\n{running(root, env)}\nelse\n{running(other, env)}\nfi'
 
 
@@ -140,7 +140,7 @@ def with_args(script: str, args: Sequence[str]) -> str:
 
 
 class StartLine:
-    """Drops what comes before the start line, and keeps the process group and its leader's start time from it."""
+    """Drops what comes before the start line, and takes the process group and its leader's start time from it."""
 
     MAX_NOISE = 1024 * 1024
     MAX_LINE = 256
@@ -154,11 +154,12 @@ class StartLine:
 
     @property
     def noise(self) -> bytes:
-        """What came before the start line, or so far; of much, the end."""
+        """What came before the start line, or has come so far; only the end of a long text."""
         return bytes(self._noise)
 
     def hear(self, data: bytes) -> bytes:
-        """What of ``data`` comes after the start line. Each byte is looked at once, however the blocks fall."""
+        """Return the part of ``data`` after the start line. Each byte is searched once, however the blocks are
+        split."""
         if self.seen:
             return data
         self._noise += data
@@ -178,7 +179,7 @@ class StartLine:
         return b""
 
     def _start(self, at: int, begin: int, end: int) -> bytes:
-        """Takes the start line in, whose words stand from ``begin`` to ``end``; what comes after it."""
+        """Take in the start line, whose words are between ``begin`` and ``end``; return what follows it."""
         words, after = self._noise[begin:end].decode("ascii", "replace").split(), bytes(self._noise[end + 1 :])
         del self._noise[at:]
         self.seen = True
@@ -224,7 +225,7 @@ def quiet_complaint(status: int | None, stdout: bytes, stderr: bytes) -> bytes:
 
 
 async def secret(ref: SecretRef) -> str:
-    """What ``ref`` points at, read now."""
+    """Resolve ``ref`` now."""
     return await resolve(ref)
 
 
@@ -233,8 +234,8 @@ def _kept(env: Mapping[str, str]) -> list[str]:
 
 
 class SudoDialog:
-    """One sudo that may ask for a password: what to start, what it says on stderr, what to answer. Without ``password``
-    it never asks."""
+    """One sudo that may ask for a password: the argv to start, its messages on stderr, the answer to give. Without
+    ``password`` it never asks."""
 
     def __init__(self, password: Callable[[], Awaitable[str]] | None) -> None:
         from secrets import token_hex  # only when a password is used
@@ -248,16 +249,16 @@ class SudoDialog:
         self.accepted = False
 
     def argv(self, argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
-        """What to start. The sudoers rules must allow ``sh``, which tells when root is reached."""
+        """Return the argv to start. The sudoers rules must allow ``sh``, which reports when root is reached."""
         asking = ["-n"] if self._password is None else ["-k", "-S", "-p", self._prompt]
         return ["sudo", *asking, *_kept(env), "--", *self.plain(argv)]
 
     def plain(self, argv: Sequence[str]) -> list[str]:
-        """What to start when it is root already."""
+        """Return the argv to start if the login is already root."""
         return ["sh", "-c", 'printf "%s" "$0" >&2; exec "$@"', self._root, *argv]
 
     def hear(self, data: bytes) -> bytes:
-        """What of ``data`` (stderr) the command itself wrote; nothing until root is reached."""
+        """Return the part of ``data`` (stderr) that the command itself wrote; nothing until root is reached."""
         if self.accepted:
             return data
         self._said += data
@@ -272,7 +273,7 @@ class SudoDialog:
         return self._said.replace(self._prompt.encode(), b"") if not self.accepted else b""
 
     async def answer(self, write: Write) -> bool:
-        """Writes the password if it is asked for; returns whether the command was started (its stdin may follow)."""
+        """Write the password if asked for it; return whether the command was started (its stdin may follow)."""
         if await self._until(1) and self._password is not None:
             await write((await self._password()).encode() + b"\n")
             await self._until(2)
@@ -288,7 +289,7 @@ class SudoDialog:
             answering.cancel()
 
     async def _until(self, prompts: int) -> bool:
-        """Waits for root, or for so many prompts; whether it is a prompt."""
+        """Wait for root or for that many prompts; return whether it was a prompt."""
         while not self.accepted and self._prompts < prompts:
             self._changed.clear()
             await self._changed.wait()

@@ -1,1 +1,1 @@
-"""Incidents: what happened, written down by itself while one is open, each line chained to the one before."""
+"""Incidents: an automatic record of what happens while one is open; each line is chained to the one before."""

@@ -1,4 +1,4 @@
-"""Verifies the timeline of an incident, and exports it."""
+"""Verifies the timeline of an incident and exports it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _BLOCK = 1 << 20
 
 
 class IntegrityProblem(Struct, frozen=True):
-    """Something that is otherwise than it was written. ``line`` counts from 1; None of a file."""
+    """Something that differs from what was written. ``line`` counts from 1; None for a file."""
 
     file: str
     line: int | None
@@ -69,7 +69,7 @@ class IntegrityProblem(Struct, frozen=True):
 
 
 class IntegrityReport(Struct, frozen=True, kw_only=True):
-    """What verifying found; all is well where there are no problems."""
+    """The result of a verification; no problems means that all is well."""
 
     id: str
     entries: int
@@ -88,8 +88,8 @@ class _Line(Struct, frozen=True):
 
 
 def verify(incident_id: str, *, known: Mapping[int, str] | None = None) -> IntegrityReport:
-    """Reads everything again. ``known``: hashes of lines that were kept elsewhere, by the lines' numbers. Blocks.
-    Raises NoSuchIncident, IncidentError where the timeline cannot be read at all."""
+    """Verify the whole incident. ``known``: hashes of lines that were kept elsewhere, by line number. Blocks. Raises
+    NoSuchIncident; IncidentError if the timeline cannot be read at all."""
     folder = find(incident_id)
     end = timeline.read_head_hash(folder)  # before the timeline, which may grow meanwhile
     try:
@@ -121,7 +121,7 @@ def _line(text: bytes) -> _Line:
 
 
 def _altered(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str]) -> Iterator[tuple[int, Message]]:
-    """The first altered line, then perhaps others."""
+    """Yield the first altered line, then possibly others."""
     before = NOTHING_BEFORE
     for number, line in enumerate(lines, 1):
         if line.entry is None:
@@ -141,8 +141,8 @@ def _altered(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str])
 
 
 def _which(lines: list[_Line], number: int, end: HeadHash | None) -> int:
-    """Line ``number`` does not continue the one before it: one of the two was altered. It is the later one when what
-    follows does not continue that either."""
+    """Return the altered line, when line ``number`` does not continue the one before it. It is the later one if what
+    follows does not continue it either."""
     if number == 1:
         return 1
     line = lines[number - 1]
@@ -208,7 +208,7 @@ _HARMLESS_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
 
 
 def md_inline(text: str) -> str:
-    """``text`` on one line, as it stands."""
+    """Escape ``text`` for one line of Markdown."""
     shown = _MARKS.sub(r"\\\1", clean(text).strip().replace("&", "&amp;"))
     shown = shown.replace("<", "&lt;").replace(">", "&gt;").replace("://", ":\\//").replace("www.", "www\\.")
     return _LINE_START.sub(lambda found: _escaped_start(found[1]), shown)
@@ -221,7 +221,7 @@ def md_lines(text: str, indent: int) -> str:
 
 
 def md_code(text: str) -> str:
-    """``text`` as a code span; one of several lines on one."""
+    """Format ``text`` as a code span; several lines become one."""
     shown = clean(text.replace("\n", "; ")).strip() or "-"
     ticks = "`" * (_longest(shown) + 1)
     return f"{ticks} {shown} {ticks}" if "`" in shown else f"{ticks}{shown}{ticks}"
@@ -235,7 +235,7 @@ def md_block(text: str, indent: int) -> str:
 
 
 def md_link(file: str, folder: str) -> str:
-    """A link to a file of evidence; the bare name where it is none that ``keep`` gives."""
+    """Return a link to an evidence file; only the name if ``keep`` could not have given it."""
     return f"[{md_inline(file)}]({folder}/{file})" if _HARMLESS_FILE.fullmatch(file) else md_inline(file)
 
 
@@ -262,7 +262,7 @@ def export_markdown(incident_id: str, language: str) -> str:
 
 
 def utc(when: datetime) -> str:
-    """As every time in an export and a handover is written."""
+    """Format a time as in exports and handovers."""
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
@@ -439,8 +439,8 @@ def _action_items(incident: Incident, now: datetime) -> Iterator[str]:
 
 
 def export_to(incident_id: str, language: str, target: Path) -> Path:
-    """Makes the folder ``target``, for this user alone, and gives the path of the Markdown in it. Blocks. Raises
-    UsageError where the folder is there already, NoSuchIncident, IncidentError."""
+    """Create the folder ``target``, for this user alone, and return the path of the Markdown in it. Blocks. Raises
+    UsageError if the folder exists already, NoSuchIncident, IncidentError."""
     place = find(incident_id)
     text = export_markdown(incident_id, language)
     try:
@@ -459,7 +459,7 @@ def export_to(incident_id: str, language: str, target: Path) -> Path:
 
 
 def _copy_evidence(source: Path, target: Path) -> None:
-    """Regular files alone, each for this user alone."""
+    """Copy regular files only, each for this user alone."""
     if not source.is_dir():
         return
     target.mkdir(mode=0o700)
@@ -477,7 +477,7 @@ _LAST = 10
 
 
 def handover_text(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> Iterator[str]:
-    """Its lines: data as it stands, cleaned by who shows them. ``now`` is aware."""
+    """Yield the lines of a handover; the data is raw, to be cleaned by whoever shows it. ``now`` is aware."""
     yield _("{id} {severity}: {title}", id=incident.id, severity=incident.severity, title=incident.title)
     yield _("opened {when} UTC, {age} ago", when=utc(incident.opened), age=_age(incident.opened, now))
     if incident.closed is not None:

@@ -65,7 +65,7 @@ _NEW = ".new-"
 
 
 class TimelineContents(Struct, frozen=True):
-    """A timeline as it stands there."""
+    """The contents of a timeline."""
 
     entries: tuple[TimelineEntry, ...]
     unreadable: int
@@ -73,12 +73,12 @@ class TimelineContents(Struct, frozen=True):
 
 
 def myself() -> str:
-    """Who writes: ``user@machine``; of root by sudo the one who called it."""
+    """Return the author's name: ``user@machine``; under sudo, the user who called it."""
     return name_of(os.geteuid(), os.environ.get("SUDO_USER", ""))
 
 
 def name_of(uid: int, caller: str = "") -> str:
-    """As ``myself``, of another process on this machine; ``caller`` has called sudo to start it."""
+    """Return the name like ``myself``, for another process on this machine; ``caller`` started it by sudo."""
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -91,8 +91,8 @@ def name_of(uid: int, caller: str = "") -> str:
 def open_incident(
     title: str, severity: SeverityLevel = "SEV-3", cause: str = "", by: str = "", *, unless_open: bool = False
 ) -> Incident:
-    """Opens one, which is the current one then; with ``unless_open`` the one of this place that is open already is
-    given instead. ``cause`` is an alert's or a runbook's name. Raises NotRecorded."""
+    """Open an incident, which becomes the current one; with ``unless_open`` return the one that is already open here
+    instead. ``cause`` is the name of an alert or a runbook. Raises NotRecorded."""
     place = own_folder()
     try:
         with _alone(place):
@@ -105,9 +105,9 @@ def open_incident(
 
 
 def current_folder(*, own: bool = False) -> Path | None:
-    """Where the current incident lies: the one that LILFOX_INCIDENT names, else the newest open one of this process's
-    own place, else (unless ``own``) of another one that can be read. Raises NoSuchIncident where the environment names
-    none that there is."""
+    """Return the folder of the current incident: the one that LILFOX_INCIDENT names, else the newest open one in this
+    process's own folder, else (unless ``own``) one in another readable folder. Raises NoSuchIncident if the environment
+    names one that does not exist."""
     if named := os.environ.get(NAMED_BY, ""):
         return find(named)
     mine = own_path()
@@ -124,13 +124,13 @@ def current() -> Incident | None:
 
 
 def open_beside(folder: Path) -> Incident | None:
-    """The current incident where that is another one than ``folder``'s. Raises NoSuchIncident, IncidentError."""
+    """Return the current incident, if it is not that of ``folder``. Raises NoSuchIncident, IncidentError."""
     now = current_folder()
     return None if now is None or now == folder else read_incident(now)
 
 
 def chosen(incident_id: str | None) -> Path:
-    """The folder of the incident with this id, of the current one for None. Raises NoSuchIncident."""
+    """Return the folder of the incident with this id, or of the current one for None. Raises NoSuchIncident."""
     if incident_id is not None:
         return find(incident_id)
     folder = current_folder()
@@ -146,20 +146,20 @@ def chosen(incident_id: str | None) -> Path:
 
 
 def append(incident_id: str, what: What, *, by: str = "", once: str | None = None) -> TimelineEntry:
-    """Puts ``what`` on the disk (fsync), masked and bounded, and gives the entry as it stands there; the one that is
-    there already where one has the same ``once``. Raises NoSuchIncident, NotRecorded, IncidentError."""
+    """Write ``what`` to disk (fsync), masked and bounded, and return the entry as stored; if an entry has the same
+    ``once``, return that one. Raises NoSuchIncident, NotRecorded, IncidentError."""
     return append_in(find(incident_id), what, by=by, once=once)
 
 
 def append_in(folder: Path, what: What, *, by: str = "", once: str | None = None) -> TimelineEntry:
-    """As ``append``, by the incident's folder."""
+    """Append like ``append``, by the incident's folder."""
     with open_for_append(folder, by or myself()) as timeline:
         return timeline.append(what, once=once or "")
 
 
 def record(what: What, *, by: str = "", once: str | None = None) -> bool:
-    """Appends ``what`` to the current incident of this process's own place; False where none is open. Raises
-    NotRecorded where the disk refuses, so that what was to be recorded is not done."""
+    """Append ``what`` to the current incident in this process's own folder; return False if none is open. Raises
+    NotRecorded if it cannot be written, so that the action to be recorded is not taken."""
     folder = current_folder(own=True)
     if folder is None:
         return False
@@ -168,8 +168,8 @@ def record(what: What, *, by: str = "", once: str | None = None) -> bool:
 
 
 def keep_evidence(incident_id: str, name: str, data: bytes, text: str, *, by: str = "") -> TimelineEntry:
-    """Keeps ``data`` (at most 16 MiB), its secrets masked, as a file of the incident; its entry holds an
-    ``EvidenceKept`` with the name that it was given. Raises NoSuchIncident, NotRecorded, IncidentError."""
+    """Store ``data`` (at most 16 MiB), its secrets masked, as a file of the incident; the entry holds an
+    ``EvidenceKept`` with the file's name. Raises NoSuchIncident, NotRecorded, IncidentError."""
     if len(data) > MOST_EVIDENCE_BYTES:
         raise IncidentError(
             tr("{name}: {size} bytes is too large for evidence: at most {most}",
@@ -181,12 +181,12 @@ def keep_evidence(incident_id: str, name: str, data: bytes, text: str, *, by: st
 
 
 def entries(incident_id: str) -> list[TimelineEntry]:
-    """Its entries that can be read. Raises NoSuchIncident, IncidentError."""
+    """Return the readable entries. Raises NoSuchIncident, IncidentError."""
     return list(read_timeline(find(incident_id)).entries)
 
 
 def read_timeline(folder: Path) -> TimelineContents:
-    """All that stands there. Raises IncidentError where it cannot be read."""
+    """Read the whole timeline. Raises IncidentError if it cannot be read."""
     reader = TimelineReader(folder)
     try:
         found = reader.read()
@@ -198,13 +198,13 @@ def read_timeline(folder: Path) -> TimelineContents:
 
 
 def read_incident(folder: Path) -> Incident:
-    """The incident as its timeline tells it now. Raises IncidentError."""
+    """Return the incident in its current state according to its timeline. Raises IncidentError."""
     return fold(read_timeline(folder).entries, folder)
 
 
 def list_incidents(*, closed: bool = True) -> list[Incident]:
-    """Those of all places that can be read, the newest first; without those that are ``closed`` when that is False.
-    What cannot be read is left out."""
+    """Return the incidents in all readable folders, newest first; without closed ones if ``closed`` is False.
+    Unreadable ones are left out."""
     found = []
     for place in all_folders():
         for folder in incidents_in(place):
@@ -215,15 +215,15 @@ def list_incidents(*, closed: bool = True) -> list[Incident]:
 
 
 def take_over(folder: Path, *, by: str = "", who: str = "", process: int = 0) -> TimelineEntry:
-    """From now on ``by`` acts, and who did before follows; ``who`` and ``process`` as in ``TookOver``. Raises
-    NotRecorded, IncidentError."""
+    """Make ``by`` the one who acts from now on; the previous one follows. ``who`` and ``process`` as in ``TookOver``.
+    Raises NotRecorded, IncidentError."""
     with open_for_append(folder, by or myself()) as timeline:
         return timeline.append(TookOver(before=read_incident(folder).leader, who=who, process=process))
 
 
 def close(folder: Path, summary: str, *, by: str = "") -> TimelineEntry:
-    """Closes it; the entry's ``Closed`` names the changes that are still in force. Raises NotRecorded, IncidentError
-    (closed already)."""
+    """Close the incident; the entry's ``Closed`` names the changes that are still in force. Raises NotRecorded,
+    IncidentError (closed already)."""
     with open_for_append(folder, by or myself()) as timeline:
         incident = read_incident(folder)
         if incident.closed is not None:
@@ -233,7 +233,7 @@ def close(folder: Path, summary: str, *, by: str = "") -> TimelineEntry:
 
 
 def reopen(folder: Path, reason: str, *, by: str = "") -> TimelineEntry:
-    """Opens it again. Raises NotRecorded, IncidentError (open already)."""
+    """Reopen the incident. Raises NotRecorded, IncidentError (open already)."""
     with open_for_append(folder, by or myself()) as timeline:
         incident = read_incident(folder)
         if incident.closed is None:
@@ -243,7 +243,7 @@ def reopen(folder: Path, reason: str, *, by: str = "") -> TimelineEntry:
 
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
-    """While no other process opens an incident there. Raises OSError."""
+    """Hold the lock against other processes that open incidents there. Raises OSError."""
     handle = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -253,7 +253,7 @@ def _alone(place: Path) -> Iterator[None]:
 
 
 def _make(place: Path, first: IncidentOpened, by: str) -> Path:
-    """A folder that is an incident from the moment on at which it can be seen. Raises OSError, NotRecorded."""
+    """Create a folder that is a complete incident as soon as it is visible. Raises OSError, NotRecorded."""
     for left in place.glob(f"{_NEW}*"):  # of somebody who was killed
         shutil.rmtree(left, ignore_errors=True)
     folder = place / f"{_NEW}{secrets.token_hex(4)}"
@@ -279,7 +279,8 @@ def _newest_open(place: Path) -> Path | None:
 
 
 def _is_open(folder: Path) -> bool:
-    """By its head where that is of this very timeline, else by the timeline; False where it cannot be read."""
+    """Whether the incident is open, by its head if that matches the timeline, else by the timeline; False if it cannot
+    be read."""
     try:
         known = read_head_hash(folder)
         if known is not None and known.size == (folder / TIMELINE).stat().st_size:
@@ -291,7 +292,7 @@ def _is_open(folder: Path) -> bool:
 
 
 def _masked_bytes(data: bytes) -> bytes:
-    """Without secrets; what is no text keeps its other bytes."""
+    """Mask secrets; binary data keeps its other bytes."""
     try:
         return masked(data.decode("utf-8")).encode("utf-8")
     except UnicodeDecodeError:
@@ -311,8 +312,8 @@ _IN_ORDER: tuple[tuple[Moment, Moment], ...] = (
 
 
 def mark(folder: Path, moment: Moment, when: datetime, *, by: str = "") -> TimelineEntry:
-    """Writes down that ``moment`` was at ``when`` (aware). Raises MomentRefused for a time that is still to come or
-    does not fit the moments that are known, NotRecorded, IncidentError."""
+    """Record that ``moment`` was at ``when`` (aware). Raises MomentRefused for a time in the future or one that does
+    not fit the known moments, NotRecorded, IncidentError."""
     with open_for_append(folder, by or myself()) as timeline:
         entries = read_timeline(folder).entries
         known = {name: found.when for name, found in impact(fold(entries, folder), entries).items()}

@@ -47,14 +47,14 @@ class Graded(Struct, frozen=True, kw_only=True, tag="severity", tag_field="event
 
 
 class Called(Struct, frozen=True, kw_only=True, tag="contact", tag_field="event"):
-    """Somebody of the config's contacts was called, and what came of it."""
+    """One of the configured contacts was called, with the outcome."""
 
     contact: str
     outcome: str
 
 
 class Marked(Struct, frozen=True, kw_only=True, tag="moment", tag_field="event"):
-    """``moment`` was at ``when``, which may be before the event."""
+    """``moment`` was at ``when``, which may be earlier than the entry."""
 
     moment: Moment
     when: datetime
@@ -69,7 +69,7 @@ class AlertChanged(Struct, frozen=True, kw_only=True, tag="alert", tag_field="ev
 
 
 class Noticed(Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event"):
-    """A host, a service or a backend that LilFox watches went or came back, or something of it did."""
+    """A host, service or backend that LilFox watches, or a part of it, failed or recovered."""
 
     subject: str
     """``host/NAME``, ``service/NAME`` or ``backend/NAME``."""
@@ -82,13 +82,13 @@ class Noticed(Struct, frozen=True, kw_only=True, tag="noticed", tag_field="event
 
 
 class Did(Struct, frozen=True, kw_only=True, tag="did", tag_field="event"):
-    """Something was done at once, without a job: a key trusted, a silence made."""
+    """Something was done directly, without a job: a key trusted, a silence created."""
 
     text: str
 
 
 class JobBegan(Struct, frozen=True, kw_only=True, tag="job began", tag_field="event"):
-    """A backup, a restore, a restart …: what ``lilfox jobs`` lists."""
+    """A job began: a backup, a restore, a restart …; listed by ``lilfox jobs``."""
 
     job: str
     kind: str
@@ -103,7 +103,7 @@ class JobEnded(Struct, frozen=True, kw_only=True, tag="job ended", tag_field="ev
 
 
 class StepBegan(Struct, frozen=True, kw_only=True, tag="step began", tag_field="event"):
-    """A command is about to run: on the disk before it does."""
+    """A command is about to run; written to disk before it does."""
 
     runbook: str
     sha256: str
@@ -136,7 +136,7 @@ class StepSkipped(Struct, frozen=True, kw_only=True, tag="skipped", tag_field="e
 
 
 class Changed(Struct, frozen=True, kw_only=True, tag="change", tag_field="event"):
-    """Something is now otherwise than it was, until ``Reverted``: a ban, a stopped unit, a switched port."""
+    """A change that is in force until ``Reverted``: a ban, a stopped unit, a switched port."""
 
     change: str
     """By which its end is matched."""
@@ -153,7 +153,7 @@ class Reverted(Struct, frozen=True, kw_only=True, tag="reverted", tag_field="eve
 
 
 class EvidenceKept(Struct, frozen=True, kw_only=True, tag="evidence", tag_field="event"):
-    """A file beside the timeline."""
+    """A file was stored beside the timeline."""
 
     file: str
     """Its name in ``evidence/``."""
@@ -163,7 +163,7 @@ class EvidenceKept(Struct, frozen=True, kw_only=True, tag="evidence", tag_field=
 
 
 class TookOver(Struct, frozen=True, kw_only=True, tag="took over", tag_field="event"):
-    """Who wrote this now acts; ``before`` follows."""
+    """The author of this entry now acts; ``before`` follows."""
 
     before: str
     who: str = ""
@@ -204,7 +204,7 @@ class TimelineEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Incident(Struct, frozen=True, kw_only=True):
-    """An incident as its timeline tells it now."""
+    """An incident in its current state according to its timeline."""
 
     id: str
     """``INC-7``: numbers count up in the state folder."""
@@ -245,7 +245,7 @@ class NoSuchIncident(IncidentError):
 
 
 class NotRecorded(IncidentError):
-    """It could not be written down (a full disk, a read-only one): what was to be recorded must not be done."""
+    """The entry could not be written (a full or read-only disk): the action to be recorded must not be taken."""
 
 
 class MomentRefused(IncidentError):
@@ -267,7 +267,7 @@ _ID = re.compile(r"INC-([1-9][0-9]{0,8})", re.ASCII)
 
 
 def own_folder() -> Path:
-    """Where this process opens incidents; made where it is not there. Raises NotRecorded."""
+    """Return the folder where this process opens incidents, creating it if necessary. Raises NotRecorded."""
     try:
         return paths.own_folder(_INCIDENTS)
     except paths.FolderRefused as refused:
@@ -275,7 +275,7 @@ def own_folder() -> Path:
 
 
 def own_path() -> Path | None:
-    """As ``own_folder``, without making it; None where there is no such place."""
+    """Return the path of ``own_folder`` without creating it; None if there is no such place."""
     try:
         return paths.own_path(_INCIDENTS)
     except (OSError, RuntimeError):
@@ -283,19 +283,20 @@ def own_path() -> Path | None:
 
 
 def all_folders() -> list[Path]:
-    """Where incidents are looked for: where this process opens them, then the user's and the system's."""
+    """Return the folders that are searched for incidents: where this process opens them, then the user's and the
+    system's."""
     mine = own_path()
     return list(dict.fromkeys(folder for folder in (mine, *paths.all_folders(_INCIDENTS)) if folder is not None))
 
 
 def number_of(name: str) -> int | None:
-    """7 of ``INC-7``; None of what is no incident's id."""
+    """Return 7 for ``INC-7``; None if the name is not an incident's id."""
     found = _ID.fullmatch(name)
     return None if found is None else int(found[1])
 
 
 def incidents_in(folder: Path) -> list[Path]:
-    """The incidents of one place, the newest first; none where it is not there or may not be read."""
+    """Return the incidents in one folder, newest first; none if it is missing or unreadable."""
     try:
         names = os.listdir(folder)  # noqa: PTH208  names alone, no objects
     except OSError:
@@ -305,7 +306,7 @@ def incidents_in(folder: Path) -> list[Path]:
 
 
 def find(incident_id: str) -> Path:
-    """The folder of the incident, of this process's own place first. Raises NoSuchIncident."""
+    """Return the incident's folder, searching this process's own place first. Raises NoSuchIncident."""
     if number_of(incident_id) is not None:
         for folder in all_folders():
             with suppress(OSError):  # another user's may not be looked into

@@ -1,4 +1,4 @@
-"""What the timeline of an incident adds up to, and its words for people."""
+"""Reduces the timeline of an incident to its state, and renders its entries as text."""
 
 from __future__ import annotations
 
@@ -37,16 +37,15 @@ MOMENTS: tuple[Moment, ...] = ("detected", "acknowledged", "mitigated", "resolve
 
 
 class Impact(Struct, frozen=True):
-    """When one of the four moments was. ``told``: somebody said so; else it follows from alerts or from the incident's
-    own opening and end."""
+    """The time of one of the four moments. ``told``: somebody recorded it; otherwise it follows from alerts or from the
+    opening and end of the incident."""
 
     when: datetime
     told: bool
 
 
 def fold(entries: Sequence[TimelineEntry], folder: Path) -> Incident:
-    """The incident that ``entries``, all of ``folder``'s timeline, tell of. Raises IncidentError where there are
-    none."""
+    """Reduce ``entries``, the whole timeline in ``folder``, to an incident. Raises IncidentError if there are none."""
     if not entries:
         raise IncidentError(
             tr("{folder}: the timeline has no readable entry", folder=folder),
@@ -75,7 +74,7 @@ def fold(entries: Sequence[TimelineEntry], folder: Path) -> Incident:
 
 
 def is_open(entries: Sequence[TimelineEntry]) -> bool:
-    """Whether the last of what opens and closes says so."""
+    """Whether the last opening or closing entry is an opening."""
     for entry in reversed(entries):
         if isinstance(entry.what, IncidentOpened | Closed | Reopened):
             return not isinstance(entry.what, Closed)
@@ -83,12 +82,12 @@ def is_open(entries: Sequence[TimelineEntry]) -> bool:
 
 
 def still_in_force(incident: Incident, now: datetime) -> list[Changed]:
-    """Changes that nothing reverted and that have not ended by themselves, the oldest first."""
+    """Return changes that were not reverted and have not expired, oldest first."""
     return [change for change in incident.in_force.values() if change.ends is None or change.ends > now]
 
 
 def impact(incident: Incident, entries: Sequence[TimelineEntry]) -> dict[Moment, Impact]:
-    """The moments that are known, in their order."""
+    """Return the known moments, in their order."""
     found: dict[Moment, Impact] = {moment: Impact(when, True) for moment, when in incident.moments.items()}
     alerts = [entry.what for entry in entries if isinstance(entry.what, AlertChanged)]
     firing = [alert.since for alert in alerts if alert.state == "firing"]
@@ -104,7 +103,7 @@ def impact(incident: Incident, entries: Sequence[TimelineEntry]) -> dict[Moment,
 
 
 class _State:
-    """An incident while its entries are taken one by one."""
+    """The state of an incident while its entries are applied one by one."""
 
     def __init__(self, title: str, first: TimelineEntry) -> None:
         self.title = title
@@ -136,7 +135,7 @@ class _State:
                 self._take_what_ends(entry)
 
     def _take_end(self, what: JobEnded) -> None:
-        """One of which nobody knows how it ended is kept until the same was done well."""
+        """Apply the end of a job. A job with an unknown outcome is kept until the same was done successfully."""
         ended = None if what.state == "unknown" else self.jobs.pop(what.job, None)
         if ended is not None and what.state == "ok":
             same = [each for each in self.jobs.values() if (each.kind, each.title) == (ended.kind, ended.title)]
@@ -167,7 +166,7 @@ class _State:
 
 
 def event_text(what: What) -> str:
-    """``what`` in a line or, where somebody wrote several, in several."""
+    """Return ``what`` as one line, or as several if somebody wrote several."""
     match what:
         case model.IncidentOpened():
             text = _("opened: {title} ({severity})", title=what.title, severity=what.severity)
@@ -195,7 +194,7 @@ def event_text(what: What) -> str:
 
 
 def moment_text(moment: Moment) -> str:
-    """One of the four moments of an incident."""
+    """Return the text of one of the four moments of an incident."""
     return {
         "detected": _("detected"),
         "acknowledged": _("acknowledged"),
@@ -205,12 +204,12 @@ def moment_text(moment: Moment) -> str:
 
 
 def role_text(role: str) -> str:
-    """A role by its word in the reader's language; one of the team's own as it stands."""
+    """Return the text of a role in the reader's language; a team's own role unchanged."""
     return {"lead": _("lead"), "communication": _("communication"), "scribe": _("scribe")}.get(role, role)
 
 
 def step_state_text(state: str) -> str:
-    """How a command or a job ended; a state that is not known as it stands."""
+    """Return how a command or a job ended; an unknown state unchanged."""
     return {
         "running": _("running"),
         "done": _("done"),

@@ -1,4 +1,4 @@
-"""The timeline of an incident: its lines and their hash chain, and how they are appended, read and followed."""
+"""The timeline of an incident: its lines and their hash chain, and how to append, read and follow them."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ _MOST_NAME = 80
 
 
 def store_evidence(folder: Path, name: str, data: bytes, text: str, file_mode: int) -> EvidenceKept:
-    """Puts ``data`` on the disk as ``evidence/NAME``, with a number where there is one of that name already. Only while
-    the timeline is held. Raises OSError."""
+    """Write ``data`` to disk as ``evidence/NAME``, with a number if that name is taken. Only while the timeline is
+    locked. Raises OSError."""
     evidence = folder / EVIDENCE
     if not evidence.is_dir():
         evidence.mkdir(mode=0o700)
@@ -87,7 +87,7 @@ def _write(part: Path, data: bytes, mode: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Puts the names in it on the disk. Raises OSError."""
+    """Sync the names in the folder to disk. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
@@ -96,7 +96,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def _harmless(name: str) -> str:
-    """A file's name that means nothing to a shell, a terminal, a browser or a path; the end of a long one stays."""
+    """Return a file name without special meaning to a shell, a terminal, a browser or a path; a long one keeps its
+    end."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[-_MOST_NAME:].lstrip("-.")
     return plain or f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
@@ -118,13 +119,13 @@ _decoder: msgspec.json.Decoder[TimelineEntry] = msgspec.json.Decoder(TimelineEnt
 
 
 def masked(text: str) -> str:
-    """``text`` as a timeline and its evidence may hold it: no colours, which would hide a secret from who looks for
-    it, no secrets, nothing that JSON cannot hold."""
+    """Return ``text`` in the form allowed in a timeline and its evidence: without colours, which could hide a secret
+    from redaction, without secrets, and without what JSON cannot hold."""
     return redact(_ESCAPES.sub("", encodable(text)) if "\x1b" in text else encodable(text))
 
 
 def stored(what: What) -> What:
-    """``what`` with every text in it masked, at any depth, and none that is endless."""
+    """Return ``what`` with every text in it masked, at any depth, and bounded in length."""
     plain = redact_all(_few(msgspec.to_builtins(what)), masked)
     for most in _MOST_CHARS:
         line = _encode(_cut_all(plain, most))
@@ -139,22 +140,23 @@ def line_of(entry: TimelineEntry) -> bytes:
 
 
 def entry_of(line: bytes) -> TimelineEntry:
-    """The line's entry. Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError where it is none."""
+    """Parse an entry from its line. Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError if it is not
+    one."""
     return _decoder.decode(line)
 
 
 def digest(line: bytes) -> str:
-    """SHA-256, in hex, of a line without its newline."""
+    """Return the SHA-256, in hex, of a line without its newline."""
     return hashlib.sha256(line).hexdigest()
 
 
 def once_field(once: str) -> bytes:
-    """How ``once`` stands in a line; in a text of one it would have its quotes escaped."""
+    """Return ``once`` as it appears in a line; inside another text its quotes would be escaped."""
     return b'"once":' + _encode(once)
 
 
 def _few(value: Any) -> Any:
-    """No more items than somebody reads."""
+    """Limit the number of items to what somebody would read."""
     if isinstance(value, dict):
         return {name: _few(each) for name, each in islice(value.items(), _MOST_ITEMS)}
     return [_few(each) for each in value[:_MOST_ITEMS]] if isinstance(value, list | tuple) else value
@@ -169,7 +171,7 @@ def _cut_all(value: Any, most: int) -> Any:
 
 
 def _cut(text: str, most: int) -> str:
-    """Its head and its tail: what a program says last is often why."""
+    """Keep head and tail of a text: a program's last words often give the reason."""
     if len(text) <= most:
         return text
     head = most * 2 // 3
@@ -190,7 +192,7 @@ _SYSLOG = "/dev/log"
 
 
 class HeadHash(Struct, frozen=True):
-    """Where a timeline ends."""
+    """The end of a timeline."""
 
     number: int
     """Of its last entry."""
@@ -202,7 +204,7 @@ class HeadHash(Struct, frozen=True):
 
 
 def read_head_hash(folder: Path) -> HeadHash | None:
-    """What is noted there; None where that is nothing, or nothing that can be read."""
+    """Return the recorded head; None if there is none or it cannot be read."""
     try:
         handle = os.open(folder / HEAD, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -215,8 +217,8 @@ def read_head_hash(folder: Path) -> HeadHash | None:
 
 
 def write_head_hash(folder: Path, head: HeadHash, mode: int) -> None:
-    """Notes it, in one write of a length that is always the same; what cannot be written is behind, which readers
-    bear."""
+    """Record the head in one write of constant length; if it cannot be written, the head is outdated, which readers
+    tolerate."""
     text = f"{head.number:012d} {head.size:015d} {head.sha256} {'open' if head.open else 'shut'}\n"
     with suppress(OSError):
         handle = os.open(folder / HEAD, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
@@ -228,7 +230,7 @@ def write_head_hash(folder: Path, head: HeadHash, mode: int) -> None:
 
 
 def log_head_hash(folder: Path, head: HeadHash) -> None:
-    """Tells this machine's syslog or journal, where there is one that takes it at once."""
+    """Send the head to this machine's syslog or journal, if one accepts it at once."""
     text = f"<{_AUTHPRIV_INFO}>lilfox: incident {folder}: entry {head.number} sha256 {head.sha256}"
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
@@ -249,7 +251,7 @@ _MOST_BYTES = 256 << 20
 
 
 class TimelineReader:
-    """Reads the timeline in ``folder`` from its start on; what is torn at its end is waited for."""
+    """Reads the timeline in ``folder`` from its start; a torn line at its end is awaited."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / TIMELINE
@@ -259,11 +261,11 @@ class TimelineReader:
         """Lines so far that are no entries."""
 
     def grown(self) -> bool:
-        """Whether its size is another than at the last read. Raises OSError."""
+        """Whether its size has changed since the last read. Raises OSError."""
         return self._path.lstat().st_size != self._size
 
     def read(self) -> list[TimelineEntry]:
-        """The entries that came since the last call. Raises OSError."""
+        """Return the entries added since the last call. Raises OSError."""
         found: list[TimelineEntry] = []
         with os.fdopen(open_regular(self._path), "rb", buffering=0) as file:
             self._size = os.fstat(file.fileno()).st_size
@@ -297,8 +299,8 @@ _APPEND_BLOCK = 64 << 10
 
 @contextmanager
 def open_for_append(folder: Path, by: str) -> Iterator[TimelineWriter]:
-    """The timeline in ``folder`` while no other process appends to it; ``by`` is who writes. Raises NotRecorded where
-    it cannot be written, IncidentError where another process does not let go of it for 10 s."""
+    """Lock the timeline in ``folder`` against appends by other processes; ``by`` is the author. Raises NotRecorded if
+    it cannot be written, IncidentError if another process holds it for 10 s."""
     path = folder / TIMELINE
     try:
         handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -312,7 +314,7 @@ def open_for_append(folder: Path, by: str) -> Iterator[TimelineWriter]:
 
 
 def not_recorded(path: Path, error: OSError) -> NotRecorded:
-    """What is said of a place that takes nothing."""
+    """Return the error for a place that cannot be written to."""
     return NotRecorded(
         tr("{path}: cannot be written: {reason}; an action that cannot be recorded is not carried out",
            path=path, reason=error.strerror or error),
@@ -340,7 +342,7 @@ def _lock(handle: int, path: Path) -> None:
 
 
 class TimelineWriter:
-    """A timeline to which this process alone appends now."""
+    """A timeline that only this process may append to now."""
 
     def __init__(self, folder: Path, handle: int, by: str) -> None:
         self.folder = folder
@@ -361,8 +363,8 @@ class TimelineWriter:
             raise not_recorded(self._path, error) from None
 
     def append(self, what: What, *, once: str = "") -> TimelineEntry:
-        """Puts it on the disk (fsync) and gives it as it stands there; the entry that is there already where one has
-        the same ``once``. Raises NotRecorded; the timeline is then as before."""
+        """Write an entry to disk (fsync) and return it as stored; if an entry has the same ``once``, return that one.
+        Raises NotRecorded; the timeline is then unchanged."""
         once = masked(once)
         try:
             if once and (before := self._find(once)) is not None:
@@ -372,7 +374,7 @@ class TimelineWriter:
             raise not_recorded(self._path, error) from None
 
     def keep(self, name: str, data: bytes, text: str) -> TimelineEntry:
-        """Keeps a file and its entry. Raises NotRecorded."""
+        """Store a file and its entry. Raises NotRecorded."""
         try:
             return self._append(store_evidence(self.folder, name, data, masked(text), self._mode), "")
         except OSError as error:
@@ -410,7 +412,7 @@ class TimelineWriter:
             raise
 
     def _torn(self) -> int:
-        """How many bytes stand behind the last newline: of a write that was cut off."""
+        """Return how many bytes follow the last newline: the rest of an interrupted write."""
         torn, at = 0, self._size
         while at > 0:
             start = max(0, at - _APPEND_BLOCK)
@@ -441,7 +443,7 @@ class TimelineWriter:
         return count
 
     def _put_aside(self, torn: int) -> None:
-        """What a write that was cut off has left becomes evidence, and its place is free again."""
+        """Store the rest of an interrupted write as evidence, and free its place."""
         whole = self._size - torn
         kept = store_evidence(
             self.folder,
@@ -471,7 +473,7 @@ class TimelineWriter:
 
 
 def create_timeline(folder: Path, first: IncidentOpened, by: str) -> None:
-    """Makes the timeline of a new incident in ``folder``, which is there and which nobody can see yet. Raises OSError,
+    """Create the timeline of a new incident in ``folder``, which exists and is not visible yet. Raises OSError,
     NotRecorded."""
     mode = paths.modes(folder.parent)[1]
     handle = os.open(folder / TIMELINE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -490,8 +492,8 @@ _FOLLOW_LOOK_S = 0.2
 
 
 async def follow(incident_id: str) -> AsyncGenerator[list[TimelineEntry]]:
-    """All entries so far, then those that come, a few times a second; ends when nobody asks any more. Raises
-    NoSuchIncident, IncidentError where it cannot be read (any more)."""
+    """Yield all entries so far, then new ones, a few times a second; ends when the consumer stops. Raises
+    NoSuchIncident; IncidentError if it cannot be read (any more)."""
     folder = await asyncio.to_thread(find, incident_id)
     reader = TimelineReader(folder)
     try:

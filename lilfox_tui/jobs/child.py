@@ -1,4 +1,4 @@
-"""The process of a job: runs its effect, and records what it says and how it ends."""
+"""The process of a job: runs its effect, and records its messages and its result."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ duration grows by a factor of e. Ten hours: 18 s apart, 2 MB."""
 
 
 class ProgressMeter:
-    """One part that moves. ``now`` is seconds of a monotonic clock."""
+    """The progress of one part. ``now`` is in seconds of a monotonic clock."""
 
     def __init__(self, part: str, now: float) -> None:
         self._part = part
@@ -74,7 +74,7 @@ class ProgressMeter:
         self._told_done = -1
 
     def moved(self, now: float, done: int, total: int | None) -> bool:
-        """Takes a step in; whether it is time to tell of it."""
+        """Takes a progress step; returns whether it is time to report it."""
         self._done, self._total = done, total
         if not self._samples or now - self._samples[-1][0] >= _SAMPLES_S:
             self._samples.append((now, done))
@@ -85,7 +85,7 @@ class ProgressMeter:
         return now - self._told_at >= max(SHORTEST_S, (now - self._began) / _LINES)
 
     def tell(self, now: float) -> Progress:
-        """How far it is now."""
+        """The current progress."""
         self._told_at, self._told_done = now, self._done
         rate = self._rate(now)
         left = None if self._total is None else self._total - self._done
@@ -118,7 +118,7 @@ class RecordedRun:
         """What was intended last and is not done."""
 
     def intent(self, text: str, *, sync: bool = True) -> None:
-        """Puts what is about to be changed on the disk. Raises JobError where that cannot be."""
+        """Writes to disk what is about to be changed. Raises JobError if that fails."""
         try:
             self._log.write(Intent(_now(), fit_text(text)), sync=sync)
         except OSError as error:
@@ -134,19 +134,19 @@ class RecordedRun:
         self.intended = fit_text(text)
 
     def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
-        """Tells that it came true, or has ended otherwise. Where that cannot be written, it is so all the same: the
-        next intent will fail."""
+        """Records that the intent succeeded or failed. If that cannot be written, it stands all the same: the next
+        intent will fail."""
         self.intended = ""
         with suppress(OSError):
             self._log.write(StepDone(_now(), fit_text(text), worked), sync=sync)
 
     def say(self, text: str, level: Level = "note") -> None:
-        """A line for the one who watches; lost where it cannot be written."""
+        """Logs a line for the user; lost if it cannot be written."""
         with suppress(OSError):
             self._log.write(MessageLogged(_now(), fit_text(text), level))
 
     def fact(self, name: str, value: dict[str, Any], *, sync: bool = False) -> None:
-        """Tells what is of the effect's own kind. Raises JobError where it cannot be written."""
+        """Records a fact of the effect's own kind. Raises JobError if it cannot be written."""
         try:
             self._log.write(JobFact(_now(), name, fit_result(value)), sync=sync)
         except OSError as error:
@@ -157,7 +157,7 @@ class RecordedRun:
             ) from None  # fmt: skip
 
     def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
-        """How far ``part`` is; few of the calls are written."""
+        """Takes the progress of ``part``; only few of the calls are written."""
         now = time.monotonic()
         with self._lock:
             moving = self._parts.get(part)
@@ -169,7 +169,7 @@ class RecordedRun:
                 self._tell(moving, now)
 
     def end(self, outcome: Outcome) -> bool:
-        """Writes how it ended, after the newest of every part; whether that is on the disk."""
+        """Writes the result after the last progress of every part; returns whether it is on disk."""
         now = time.monotonic()
         with self._lock:
             for moving in self._parts.values():
@@ -195,7 +195,7 @@ def _now() -> datetime:
 
 
 class IncidentRecorder:
-    """Tells the incident, where one is open, that the job began."""
+    """Records in the open incident, if any, that the job began."""
 
     def __init__(self, run: RecordedRun, request: JobRequest) -> None:
         self._run = run
@@ -213,7 +213,7 @@ class IncidentRecorder:
         self._tell(JobBegan(job=run.id, kind=request.kind, title=request.title))
 
     def ended(self, outcome: Outcome) -> None:
-        """Tells the same incident how it ended, whether that is still open or not."""
+        """Records the job's result in the same incident, whether that is still open or not."""
         if self._folder is not None:
             from lilfox_tui.incident.model import JobEnded
 
@@ -235,7 +235,7 @@ class IncidentRecorder:
 
 
 def _may_be_open() -> bool:
-    """Without reading one: most jobs have none to tell."""
+    """Whether an incident may be open, without reading one: most jobs have none."""
     if os.environ.get(NAMED_BY):
         return True
     place = own_path()
@@ -250,7 +250,7 @@ CANCELLED = 130
 
 
 def main(argv: Sequence[str], *, package: str = PACKAGE) -> int:
-    """Runs the job; ``argv`` is FOLDER EVENTS KEY WAITING LANGUAGE. Entries are of ``package`` alone."""
+    """Runs the job; ``argv`` is FOLDER EVENTS KEY WAITING LANGUAGE. Allows only entries of ``package``."""
     folder = Path(argv[0])
     events, key, waiting = map(int, argv[1:4])
     for handle in (events, key, waiting):
@@ -284,9 +284,9 @@ def _say(waiting: int, word: bytes) -> None:
 
 
 class _EndSignal:
-    """Whether the job was asked to end: SIGTERM or SIGINT, from the first moment on. Only the first counts, so that
-    a second one does not cut its clean-up. SIGHUP is nothing to it. Handlers, unlike what is ignored, are not
-    inherited by the programs that it runs."""
+    """Whether the job was asked to end, by SIGTERM or SIGINT, from the first moment on. Only the first signal counts,
+    so that a second one does not interrupt the clean-up. SIGHUP does nothing. Handlers, unlike ignored signals, are not
+    inherited by child processes."""
 
     def __init__(self) -> None:
         self.to_end = False
@@ -309,7 +309,7 @@ def _began() -> Began:
 
 
 def _outcome(request: JobRequest, run: RecordedRun, asked: _EndSignal, package: str) -> Outcome:
-    """How the effect ended; whatever it raises is told."""
+    """Runs the effect and returns its outcome; reports whatever it raises."""
     import asyncio
 
     try:
@@ -336,7 +336,7 @@ def _failed(error: BaseException, run: RecordedRun) -> Outcome:
 
 
 def _asking_for_a_look(outcome: Outcome, job: str) -> Outcome:
-    """Of one of which nobody knows how it ended it is said what settles it."""
+    """Adds to the hint of an unknown outcome how to settle it."""
     if outcome.state != "unknown":
         return outcome
     look = _("check what it left, then mark it as checked: lilfox jobs checked {id}", id=job)
@@ -360,7 +360,7 @@ async def _until_end(effect: Effect, request: JobRequest, run: RecordedRun, aske
 
 
 def _effect(entry: str, package: str) -> Effect:
-    """The function that ``entry`` names; of ``package`` alone, whatever stands on the disk."""
+    """The function that ``entry`` names; only from ``package``, whatever is on disk."""
     module, _colon, name = entry.partition(":")
     if not module.startswith(f"{package}."):
         raise LilFoxError(_("{entry}: not an effect of LilFox", entry=entry))

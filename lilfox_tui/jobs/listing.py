@@ -35,7 +35,7 @@ LOOK_S = 1.0
 
 
 def list_jobs() -> list[Job]:
-    """All jobs that can be read, the newest first. Blocks; what cannot be read is left out."""
+    """All readable jobs, newest first. Blocks; unreadable ones are left out."""
     return Listing().look()
 
 
@@ -49,7 +49,7 @@ def find_job(job_id: str) -> Job:
 
 
 def find_folder(job_id: str) -> Path:
-    """Where it lies. Raises NoSuchJob."""
+    """The folder of the job. Raises NoSuchJob."""
     found = [folder / name for folder in all_folders() for name in _ids(folder) if name.endswith(job_id or "\0")]
     if len(found) > 1 and (exact := [each for each in found if each.name == job_id]):
         found = exact[:1]
@@ -62,8 +62,8 @@ def find_folder(job_id: str) -> Path:
 
 
 def unsettled(jobs: Sequence[Job]) -> list[Job]:
-    """Jobs that are unknown and ask for a look: nobody said that it was done, and no later job with the same key came
-    to a good end."""
+    """Unknown jobs that need attention: nobody has marked them as checked, and no later job with the same key
+    succeeded."""
     latest: dict[str, datetime] = {}
     for job in jobs:
         if job.state == "ok":
@@ -76,7 +76,7 @@ def unsettled(jobs: Sequence[Job]) -> list[Job]:
 
 
 class Listing:
-    """Looks again and again: of what has ended nothing is read twice. ``folders``: where, instead of everywhere."""
+    """Lists jobs repeatedly without reading ended ones again. ``folders``: the folders to read instead of all."""
 
     def __init__(self, folders: Iterable[Path] | None = None) -> None:
         self._folders = None if folders is None else list(folders)
@@ -95,7 +95,7 @@ class Listing:
 
 
 class Jobs:
-    """All jobs as they change: looks once a second, publishes when something changed."""
+    """A feed of all jobs: looks once a second, publishes when something changed."""
 
     def __init__(self) -> None:
         self.feed: Feed[tuple[Job, ...]] = Feed()
@@ -121,7 +121,7 @@ class _OneJob:
         self._language = ""
 
     def look(self) -> Job | None:
-        """The job now; None where it cannot be read, or is just being made."""
+        """The job now; None if it cannot be read, or is just being created."""
         if self._job is not None and self._job.ended is not None and self._job.state != "unknown":
             return self._job
         try:
@@ -151,7 +151,7 @@ class _OneJob:
 
 
 def _ids(folder: Path) -> list[str]:
-    """Names of jobs in ``folder``; none where it is not there or may not be read."""
+    """The names of jobs in ``folder``; none if it is missing or unreadable."""
     try:
         return [name for name in os.listdir(folder) if is_id(name)]  # noqa: PTH208  a thousand names, no objects
     except OSError:
@@ -171,8 +171,8 @@ _GONE = ".gone-"
 
 
 def forget_old(jobs: Path, now: datetime) -> None:
-    """Takes away what is too old in the folder ``jobs``; never what runs, nor what is unknown and asks for a look.
-    What cannot be taken away stays."""
+    """Removes expired jobs from the folder ``jobs``, but no running ones, and no unknown ones that need attention. What
+    cannot be removed stays."""
     found = Listing([jobs]).look()
     asked_for = {job.id for job in unsettled(found)}
     for number, job in enumerate(found):
@@ -185,7 +185,7 @@ def forget_old(jobs: Path, now: datetime) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """At once for those who look: half of a job is none."""
+    """Removes the job atomically for readers: half a job is none."""
     gone = folder.with_name(_GONE + folder.name)
     try:
         folder.rename(gone)
@@ -204,7 +204,7 @@ _LOOK_S = 0.1
 
 
 async def follow_events(job_id: str) -> AsyncGenerator[list[Event], None]:
-    """All events from the first on, then those that come, in lists; ends after Ended. Use inside ``aclosing``.
+    """Yields all events from the first on, then new ones, in batches; ends after Ended. Use inside ``aclosing``.
 
     Where the process is gone and left no result the last one is an Ended of our own, ``unknown``. Raises NoSuchJob,
     and JobError where the job may not be read, or its folder is taken away."""
@@ -224,7 +224,7 @@ async def follow_events(job_id: str) -> AsyncGenerator[list[Event], None]:
 
 
 def _look(folder: Path, reader: EventReader, reducer: JobReducer) -> list[Event]:
-    """What is new, up to its end. Whether the process is there is asked first: what it wrote last is then read."""
+    """The new events, up to the end. Checks first whether the process exists, so that its last events are read."""
     held = is_held(folder, reducer.began)
     new: list[Event] = reader.read() if reader.grown() else []
     for number, event in enumerate(new):
@@ -243,8 +243,9 @@ def _look(folder: Path, reader: EventReader, reducer: JobReducer) -> list[Event]
 
 
 async def cancel(job_id: str, *, wait_s: float = 60.0) -> Job:
-    """Asks the job to end (SIGTERM) and gives it once its clean-up has ended; at once where it has ended already.
-    Raises NoSuchJob, JobError: no right, on another machine, or still cleaning up after ``wait_s`` (it goes on)."""
+    """Asks the job to end (SIGTERM) and returns it once its clean-up has finished; at once if it has already ended.
+    Raises NoSuchJob, JobError: no permission, on another machine, or still cleaning up after ``wait_s`` (it goes
+    on)."""
     job = await asyncio.to_thread(find_job, job_id)
     if job.state == "running":
         await asyncio.to_thread(request_end, job)
@@ -263,7 +264,7 @@ async def cancel(job_id: str, *, wait_s: float = 60.0) -> Job:
 
 
 def request_end(job: Job) -> None:
-    """Sends SIGTERM to the job's process, and to no other that has its pid now. Raises JobError."""
+    """Sends SIGTERM to the job's process, but not to another one that has its pid now. Raises JobError."""
     folder = Path(job.folder)
     try:
         reducer = new_reducer(folder)
@@ -293,7 +294,7 @@ def request_end(job: Job) -> None:
 
 
 def mark_checked(job_id: str) -> Job:
-    """Notes that somebody looked what an unknown job left. Blocks. Raises NoSuchJob, JobError."""
+    """Records that somebody has checked what an unknown job left. Blocks. Raises NoSuchJob, JobError."""
     folder = find_folder(job_id)
     job = find_job(folder.name)
     if job.state != "unknown":

@@ -39,7 +39,7 @@ class JobRequest(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True):
-    """How far one part is. Rate in bytes a second over the last seconds; what is not known is None."""
+    """The progress of one part. The rate is in bytes per second over the last seconds; unknown values are None."""
 
     part: str
     done_bytes: int
@@ -49,8 +49,8 @@ class Progress(Struct, frozen=True):
 
 
 class Began(Struct, frozen=True, tag="began", tag_field="event"):
-    """The process runs. ``started`` is the kernel's start time of it (clock ticks since boot) and ``boot`` the kernel's
-    id of that boot, by which a reused pid is told from it."""
+    """The process is running. ``started`` is its kernel start time (clock ticks since boot) and ``boot`` the kernel's
+    id of that boot; together they detect a reused pid."""
 
     at: datetime
     pid: int
@@ -61,14 +61,14 @@ class Began(Struct, frozen=True, tag="began", tag_field="event"):
 
 
 class Intent(Struct, frozen=True, tag="intent", tag_field="event"):
-    """On the disk before the effect is: what is about to be changed."""
+    """What is about to be changed, on disk before the change is made."""
 
     at: datetime
     text: str
 
 
 class StepDone(Struct, frozen=True, tag="done", tag_field="event"):
-    """The last intent has ended: it came true, or ``worked`` is false and ``text`` says why it did not."""
+    """The last intent has ended: it succeeded, or ``worked`` is false and ``text`` says why it did not."""
 
     at: datetime
     text: str
@@ -83,7 +83,7 @@ class ProgressMade(Struct, frozen=True, tag="moved", tag_field="event"):
 
 
 class MessageLogged(Struct, frozen=True, tag="said", tag_field="event"):
-    """A line for the one who watches; untrusted text."""
+    """A line for the user; untrusted text."""
 
     at: datetime
     text: str
@@ -91,7 +91,7 @@ class MessageLogged(Struct, frozen=True, tag="said", tag_field="event"):
 
 
 class JobFact(Struct, frozen=True, tag="fact", tag_field="event"):
-    """What an effect tells in words of its own kind: who knows that kind reads it, everybody else passes over it."""
+    """A fact in the terms of the effect's own kind: readers that know the kind use it, all others skip it."""
 
     at: datetime
     name: str
@@ -99,7 +99,7 @@ class JobFact(Struct, frozen=True, tag="fact", tag_field="event"):
 
 
 class Ended(Struct, frozen=True, tag="ended", tag_field="event"):
-    """The last line: how it ended, in a sentence, and what to do now."""
+    """The last event: the result in a sentence, and what to do now."""
 
     at: datetime
     state: JobState
@@ -114,7 +114,7 @@ Event: TypeAlias = Began | Intent | StepDone | ProgressMade | MessageLogged | Jo
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """A job as its folder tells it now."""
+    """The current state of a job, as its folder has it."""
 
     id: str
     kind: str
@@ -171,7 +171,7 @@ class NoSuchJob(JobError):
 
 
 def state_text(state: str) -> str:
-    """The state of a job in the reader's language; one that is not known as it is."""
+    """The state of a job in the user's language; an unknown one unchanged."""
     return {
         "running": _("running"),
         "ok": _("ok"),
@@ -186,7 +186,7 @@ def state_text(state: str) -> str:
 
 
 class Outcome(Struct, frozen=True):
-    """How an effect ended when it was not cancelled; ``failed`` and an exit code of its own for what it raises."""
+    """The outcome of an effect that was not cancelled; ``failed`` with an exit code of its own for what it raises."""
 
     state: JobState
     message: str
@@ -196,33 +196,33 @@ class Outcome(Struct, frozen=True):
 
 
 class Run(Protocol):
-    """The job as its effect sees it. Cancelling the job cancels the effect's task; the job has ended when the effect's
-    own clean-up has."""
+    """The job as its effect sees it. Cancelling the job cancels the effect's task; the job ends after the effect's own
+    clean-up."""
 
     id: str
     folder: Path
     """Its own, where it may keep files; they go with the job."""
 
     def intent(self, text: str, *, sync: bool = True) -> None:
-        """Puts on the disk (fsync) what is about to be changed; without ``sync`` it is there with the next thing that
-        is put there. Raises LilFoxError where that cannot be written: the effect must then not be made."""
+        """Writes to disk (fsync) what is about to be changed; without ``sync`` it is there after the next synced write.
+        Raises LilFoxError if that fails: the change must then not be made."""
         ...
 
     def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
-        """Tells that what was last intended came true, or that it has ended and did not work (fsync, as above)."""
+        """Records that the last intent succeeded, or that it ended and failed (fsync, as above)."""
         ...
 
     def say(self, text: str, level: Level = "note") -> None:
-        """A line for the one who watches."""
+        """Logs a line for the user."""
         ...
 
     def moved(self, part: str, done_bytes: int, total_bytes: int | None = None) -> None:
-        """How far ``part`` is; call it as often as you like, few of the calls are written."""
+        """Reports the progress of ``part``; call it as often as you like, only few of the calls are written."""
         ...
 
     def fact(self, name: str, value: dict[str, Any], *, sync: bool = False) -> None:
-        """A :class:`JobFact`, its texts masked as all others; with ``sync`` it is on the disk afterwards. Raises
-        LilFoxError where it cannot be written: what depends on it must then not be done."""
+        """Records a :class:`JobFact`, its texts masked as all others; with ``sync`` it is on disk afterwards. Raises
+        LilFoxError if it cannot be written: what depends on it must then not be done."""
         ...
 
 

@@ -39,7 +39,7 @@ _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}", re.ASCII)
 
 
 def own_folder() -> Path:
-    """Where this process's jobs are kept; made where it is not there. Raises JobError."""
+    """The folder of this process's jobs; made if missing. Raises JobError."""
     try:
         return paths.own_folder(_JOBS)
     except paths.FolderRefused as refused:
@@ -47,13 +47,13 @@ def own_folder() -> Path:
 
 
 def all_folders() -> list[Path]:
-    """Where jobs are looked for: the user's folder first. They need not be there."""
+    """The folders that may hold jobs, the user's first. They need not exist."""
     return paths.all_folders(_JOBS)
 
 
 def is_id(name: str) -> bool:
-    """Whether ``name`` is a job's: ``20231230-020000-3f9a``, the local time at which it was begun and what tells it
-    from others of that second."""
+    """Whether ``name`` is a job id: ``20231230-020000-3f9a``, the local start time and a suffix that distinguishes jobs
+    of the same second."""
     return _ID.fullmatch(name) is not None
 
 
@@ -71,11 +71,11 @@ class ProcessIdentity(Struct, frozen=True):
     boot: str
 
     def runs(self) -> bool:
-        """Whether this very process is there and has not ended."""
+        """Whether this very process exists and has not ended."""
         return self.boot == boot_id() and start_of(self.pid) == self.started
 
     def signal(self, number: int) -> bool:
-        """Sends it a signal, and never another one that has its pid now; whether it was there. Raises
+        """Sends the process a signal, but never another one that has its pid now; returns whether it existed. Raises
         PermissionError."""
         try:
             handle = os.pidfd_open(self.pid)
@@ -93,7 +93,7 @@ class ProcessIdentity(Struct, frozen=True):
 
 
 def this_process() -> ProcessIdentity:
-    """The process that asks."""
+    """The calling process."""
     pid = os.getpid()
     return ProcessIdentity(pid, start_of(pid) or 0, boot_id())
 
@@ -107,7 +107,7 @@ def boot_id() -> str:
 
 
 def start_of(pid: int) -> int | None:
-    """When the process began; None where there is none, or it has ended and was not waited for."""
+    """The start time of the process; None if there is none, or it has ended and was not reaped."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -130,7 +130,7 @@ _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 class EventReader:
-    """Reads ``events.jsonl`` of ``folder`` from its start on; what is torn at its end is waited for."""
+    """Reads ``events.jsonl`` of ``folder`` from the start; waits for the rest of an incomplete line at its end."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / EVENTS
@@ -139,7 +139,7 @@ class EventReader:
         self._size = -1
 
     def grown(self) -> bool:
-        """Whether there is something that was not read. Raises OSError."""
+        """Whether there is unread data. Raises OSError."""
         return self._path.lstat().st_size != self._size
 
     def read(self) -> list[Event]:
@@ -154,8 +154,8 @@ class EventReader:
         return found
 
     def ends(self) -> tuple[Began, list[Event]] | None:
-        """The first and the last events of a job that has ended, without reading what lies between; None where they
-        do not tell. Raises OSError."""
+        """The first and the last events of an ended job, without reading those in between; None if they are
+        inconclusive. Raises OSError."""
         with os.fdopen(open_regular(self._path), "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             if size <= 2 * _TAIL:
@@ -182,9 +182,9 @@ def _event(line: bytes) -> Event | None:
 
 
 def is_held(folder: Path, began: Began | None = None) -> bool:
-    """Whether the job's process is there: it holds a lock on its events from before they can be seen until it ends,
-    which the kernel takes back however that ends. Where locks cannot be asked for (some network file systems), pid
-    and start time tell. Raises OSError where the events cannot be read."""
+    """Whether the job's process exists: it holds a lock on its events from before they are visible until it ends, and
+    the kernel releases that lock in any case. Without locks (some network file systems), pid and start time decide.
+    Raises OSError if the events cannot be read."""
     handle = open_regular(folder / EVENTS)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -204,8 +204,8 @@ _MOST_REQUEST_BYTES = 8 << 20
 
 
 class JobReducer:
-    """Takes events in their order; ``began`` and ``ended`` are the ones that came. ``owner`` asked for it, as far as is
-    known before it began."""
+    """Reduces events in order to the state of a job; ``began`` and ``ended`` are those events once taken. ``owner`` is
+    who asked for it, as far as known before it began."""
 
     def __init__(self, folder: Path, request: JobRequest, asked: datetime, owner: str) -> None:
         self._folder = folder
@@ -218,7 +218,7 @@ class JobReducer:
         self.ended: Ended | None = None
 
     def take(self, events: Iterable[Event]) -> None:
-        """The next events."""
+        """Takes the next events."""
         for event in events:
             match event:
                 case ProgressMade():
@@ -233,7 +233,8 @@ class JobReducer:
                     self.ended = event
 
     def lost(self, at: datetime) -> Ended:
-        """The end of a job whose process is gone at ``at`` and left no result. One that never began did nothing."""
+        """The end event of a job whose process was gone at ``at`` without a result. A job that never began did
+        nothing."""
         if self.began is None:
             return Ended(
                 at, "failed", _("its process ended before the job started; nothing was done"), _("start again"), 1
@@ -245,7 +246,7 @@ class JobReducer:
         return Ended(at, "unknown", message, hint, 1)
 
     def job(self, *, running: bool, checked: bool = False) -> Job:
-        """The job now. ``running``: its process is there."""
+        """The current state of the job. ``running``: its process exists."""
         began, ended = self.began, self.ended
         if ended is None and not running:
             ended = self.lost(self._asked if began is None else began.at)
@@ -271,7 +272,8 @@ class JobReducer:
 
 
 def new_reducer(folder: Path) -> JobReducer:
-    """A job of which only the request is known. Raises OSError, msgspec.DecodeError, UnicodeDecodeError."""
+    """The reducer of a job of which only the request is known. Raises OSError, msgspec.DecodeError,
+    UnicodeDecodeError."""
     with os.fdopen(open_regular(folder / REQUEST), "rb") as file:
         facts = os.fstat(file.fileno())
         request = msgspec.json.decode(file.read(_MOST_REQUEST_BYTES), type=JobRequest)

@@ -41,8 +41,8 @@ _MOST_BYTES = 4096
 
 
 def take_lock(jobs: Path, key: str, holder: LockHolder) -> int:
-    """Takes ``key`` for ``holder``, whose folder is in ``jobs`` and held; the descriptor that holds the lock until it
-    and what inherits it are closed. Raises KeyHeld, JobError."""
+    """Takes the lock ``key`` for ``holder``, whose folder is in ``jobs`` and held; returns the descriptor that holds
+    the lock until it and its inherited copies are closed. Raises KeyHeld, JobError."""
     path = jobs / ".locks" / (hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".lock")
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -68,7 +68,8 @@ def take_lock(jobs: Path, key: str, holder: LockHolder) -> int:
 
 
 def _holder(jobs: Path, handle: int) -> LockHolder | None:
-    """Who says that it holds the lock. What an earlier one left there is told by that one's folder: nobody holds it."""
+    """The holder that the lock file names. An entry left by an earlier one is recognised by its folder, which nobody
+    holds."""
     deadline = time.monotonic() + _TELLS_S
     pause = threading.Event()
     while True:
@@ -113,8 +114,8 @@ _ROOT = str(Path(__file__).parents[2])
 
 
 def start(request: JobRequest, *, env: Mapping[str, str] | None = None, module: str = child.__name__) -> str:
-    """Begins ``request`` in a process and session of its own and gives the job's id once that process runs and has
-    put so on the disk. Blocks for about 0.2 s: from an event loop use ``asyncio.to_thread``.
+    """Starts ``request`` in a process and session of its own; returns the job's id once that process runs and has
+    recorded this on disk. Blocks for about 0.2 s: from an event loop use ``asyncio.to_thread``.
 
     The process runs in ``/`` (paths in ``arguments`` are absolute), with umask 077, in the language in force here and
     with ``env`` (this process's own when not given); ``module`` has its ``main``. Raises KeyHeld where another job has
@@ -145,7 +146,7 @@ def start(request: JobRequest, *, env: Mapping[str, str] | None = None, module: 
 
 
 def _make_folder(jobs: Path) -> tuple[Path, int]:
-    """The job's folder and its events, which are held before anybody can see the job."""
+    """Makes the job's folder and its events file, which is locked before anybody can see the job."""
     folder_mode, file_mode = modes(jobs)
     while True:
         folder = jobs / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -169,7 +170,7 @@ def _make_folder(jobs: Path) -> tuple[Path, int]:
 
 
 def _write_request(folder: Path, request: JobRequest) -> None:
-    """Whole or not at all: it makes the folder a job."""
+    """Writes the request atomically: it makes the folder a job."""
     part = folder / f".{REQUEST}"
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -205,7 +206,7 @@ def _begin(folder: Path, handles: list[int], env: dict[str, str], module: str) -
 
 
 def _wait_for_word(folder: Path, process: subprocess.Popen[bytes], waiting: int) -> None:
-    """Returns once the process says that it runs. Raises JobError where it says that it cannot begin, or ends."""
+    """Waits until the process reports that it runs. Raises JobError if it reports that it cannot begin, or ends."""
     try:
         if not select.select([waiting], [], [], _BEGINS_S)[0]:
             return  # a slow disk: it begins late

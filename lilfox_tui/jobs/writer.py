@@ -34,8 +34,8 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class EventLog:
-    """Appends to the file ``handle``; may be used from several threads. ``reserve`` is a file that gives its room when
-    the disk is full. Raises OSError where there is no room for it."""
+    """Appends to the file ``handle``; thread-safe. ``reserve`` is a file that frees its space when the disk is full.
+    Raises OSError if there is no space for it."""
 
     def __init__(self, handle: int, reserve: Path | None = None) -> None:
         self._handle = handle
@@ -47,7 +47,8 @@ class EventLog:
         self._kept = _fill(reserve) if reserve is not None else 0
 
     def write(self, event: Event, *, sync: bool = False) -> None:
-        """Appends it; with ``sync`` it is on the disk afterwards. Raises OSError, and then it is not told."""
+        """Appends an event; with ``sync`` it is on disk afterwards. Raises OSError, and then the event is not
+        recorded."""
         with self._lock:
             if isinstance(event, ProgressMade | MessageLogged) and self._size > MOST_EVENT_BYTES:
                 if self._full:
@@ -61,7 +62,7 @@ class EventLog:
                 os.fsync(self._handle)
 
     def end(self, event: Ended) -> bool:
-        """Appends the last one, with the room that was kept for it; whether it is on the disk."""
+        """Appends the last event, with the reserved space if needed; returns whether it is on disk."""
         try:
             self.write(event, sync=True)
         except OSError:
@@ -94,7 +95,7 @@ class EventLog:
 
 
 def _fitting(event: Ended, most: int) -> Ended:
-    """The end with what of it has room: first its result goes, then all but the start of its words."""
+    """The end event cut to the available space: drops its result first, then all but the start of its text."""
     if len(_encode(event)) > most:
         event = replace(event, result={"left_out_bytes": len(_encode(event.result))})
     if len(_encode(event)) > most:
@@ -103,7 +104,7 @@ def _fitting(event: Ended, most: int) -> Ended:
 
 
 def _fill(reserve: Path) -> int:
-    """Takes room on the disk, and gives how much. Raises OSError where there is too little."""
+    """Reserves space on the disk, and returns how much. Raises OSError if there is too little."""
     handle = os.open(reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     size = RESERVE_BYTES
     try:
@@ -123,13 +124,13 @@ def _fill(reserve: Path) -> int:
 
 
 def fit_text(text: object) -> str:
-    """``text`` as an event holds it: no secrets, not endless, nothing that JSON cannot hold."""
+    """``text`` as an event holds it: without secrets, bounded, and valid in JSON."""
     clean = redacted_start(encodable(str(text)), _MOST_CHARS + 1)
     return clean if len(clean) <= _MOST_CHARS else clean[: _MOST_CHARS - 1] + "…"
 
 
 def fit_result(result: dict[str, Any]) -> dict[str, Any]:
-    """A result as an event holds it; one that is too large is left out, and that is said."""
+    """A result as an event holds it; one that is too large is left out, with a note."""
     plain = redact_all(msgspec.to_builtins(result, str_keys=True, enc_hook=str), lambda text: redact(encodable(text)))
     size = len(_encode(plain))
     return plain if size <= MOST_RESULT_BYTES else {"left_out_bytes": size}
@@ -151,7 +152,7 @@ _TRIES = 20
 
 
 class OutputLog:
-    """Takes the process's own descriptors 1 and 2 until ``close``."""
+    """Captures the process's own descriptors 1 and 2 until ``close``."""
 
     def __init__(self, path: Path, mode: int) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
@@ -169,7 +170,7 @@ class OutputLog:
         self._thread.start()
 
     def close(self) -> None:
-        """Writes what is left. What a program that goes on says later is lost."""
+        """Writes the rest. Later output of a program that goes on is lost."""
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
@@ -220,7 +221,7 @@ class OutputLog:
 
 
 def between_secrets(text: bytes) -> int:
-    """A place near the end of a line without an end where neither a word nor a secret is cut."""
+    """A position near the end of an unfinished line that cuts neither a word nor a secret."""
     whole, at = _told(text), len(text) - _YET_TO_COME
     for _try in range(_TRIES):
         at = between_words(text, at - 1)

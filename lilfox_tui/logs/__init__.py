@@ -1,1 +1,1 @@
-"""Logs: sources, formats, the filter language, and what is counted over them."""
+"""Logs: sources, formats, the filter language, and statistics."""

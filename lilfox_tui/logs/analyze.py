@@ -1,4 +1,4 @@
-"""Statistics over sources, and how far they have come: local files in processes of their own, the rest page by page."""
+"""Statistics over sources, with progress: local files in processes of their own, the rest page by page."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Tell = Callable[[str, int], None]
 
 
 async def report_progress(sources: Sequence[LogSource], tell: Tell) -> list[LogSource]:
-    """``sources``; those that lie elsewhere ``tell`` how far they are read while they are from their beginning on."""
+    """Return ``sources``; remote ones report to ``tell`` how far they are read, while read from their beginning."""
     return [source if await _lies_here(source) else _ProgressSource(source, tell) for source in sources]
 
 
@@ -75,7 +75,7 @@ class _ProgressSource:
         return self._source.status
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
-        """The source's page, of which is told."""
+        """Return the source's page and report progress."""
         page = await self._source.page(start, older=older, limit=limit, where=where)
         times = [record.entry.time_us for record in page.records if record.entry.time_us is not None]
         if times and page.more is not None:
@@ -85,7 +85,7 @@ class _ProgressSource:
         return page
 
     async def _last_us(self, where: Filter) -> int:
-        """The time of the newest record, or that up to which records match; 0 when none tells a time."""
+        """Return the time of the newest record, or the time up to which records match; 0 if no record has a time."""
         newest = await self._source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
         time_us = next((record.entry.time_us for record in newest.records), None) or 0
         until_us = span(where)[1]
@@ -115,7 +115,7 @@ A = TypeVar("A", bound=CountAnswer)
 
 
 class Analysis(Struct, frozen=True):
-    """What was counted, and by name the sources that could not be read, or not to their end."""
+    """The statistics, and by name the sources that could not be read, or not to their end."""
 
     statistics: Statistics
     failed: dict[str, LilFoxError]
@@ -129,9 +129,9 @@ async def analyze(
     processes: int | None = None,
     slices: bool = True,
 ) -> Analysis:
-    """Counts the records of ``sources`` that match ``where``. Without ``slices`` the statistics by time, a tenth of the
-    work, are left out. ``processes`` is how many count at the same time, as many as there are CPUs unless given. When
-    cancelled, they have ended as this returns. Raises LilFoxError where a process that counts has ended."""
+    """Count the records of ``sources`` that match ``where``. Without ``slices`` the statistics by time, a tenth of the
+    work, are left out. ``processes`` is the number of counting processes, by default one per CPU. If cancelled, they
+    have ended when this returns. Raises LilFoxError if a counting process has died."""
     failed: dict[str, LilFoxError] = {}
     tally = Tally()
     with ExitStack() as opened:
@@ -159,7 +159,7 @@ async def analyze(
 
 
 async def analyze_stream(source: LogSource, where: Filter) -> Analysis:
-    """Counts what comes from a source that ends by itself, such as standard input, until it does."""
+    """Count a source that ends by itself, such as standard input, until its end."""
     tally = Tally()
     failed: dict[str, LilFoxError] = {}
     try:
@@ -191,7 +191,7 @@ def _count(source: LogSource, records: Iterable[LogRecord], tally: Tally) -> Non
 
 
 async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *, slices: bool) -> list[CountRange]:
-    """The file in parts; its descriptor stays open as long as ``opened`` does."""
+    """Split the file into ranges; its descriptor stays open as long as ``opened``."""
     assert isinstance(log.file, LocalFile)
     descriptor = os.dup(log.file.descriptor)
     opened.callback(os.close, descriptor)
@@ -216,7 +216,7 @@ async def _ranges(log: LogFile, source: str, where: Filter, opened: ExitStack, *
 
 
 class _Counting:
-    """Processes that count ranges, each the next one when it is done with its last."""
+    """Processes that count ranges; each takes the next range when it has finished one."""
 
     def __init__(self, ranges: deque[CountRange], progress: Progress | None) -> None:
         self.failed: dict[str, LilFoxError] = {}
@@ -227,7 +227,7 @@ class _Counting:
         self._progress = progress
 
     async def run(self, count: int, tally: Tally) -> Statistics:
-        """What ``count`` processes have counted, and ``tally``."""
+        """Return the statistics of ``count`` processes and of ``tally``."""
         async with AsyncExitStack() as started:
             # started at the same time: a process is ready after the time of a few ten MB
             first, *others = await asyncio.gather(
@@ -263,7 +263,7 @@ class _Counting:
 
 
 class _Process:
-    """One process that counts. See ``count_process.py``."""
+    """One counting process. See ``count_process.py``."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
@@ -278,7 +278,7 @@ class _Process:
             await self._questions.drain()
 
     async def any_answer(self) -> CountAnswer:
-        """The next answer. Raises LilFoxError when the process has ended, as when memory ran out."""
+        """Return the next answer. Raises LilFoxError if the process has ended, for example out of memory."""
         try:
             (length,) = LENGTH.unpack(await self._answers.readexactly(LENGTH.size))
             answer: CountAnswer = pickle.loads(await self._answers.readexactly(length))  # noqa: S301
@@ -291,7 +291,7 @@ class _Process:
         return answer
 
     async def answer(self, kind: type[A]) -> A:
-        """The next answer, which is of that kind."""
+        """Return the next answer, which must be of that kind."""
         answer = await self.any_answer()
         assert isinstance(answer, kind)
         return answer
@@ -299,7 +299,7 @@ class _Process:
 
 @asynccontextmanager
 async def _process(descriptors: Sequence[int]) -> AsyncIterator[_Process]:
-    """A process that has these descriptors too; it has ended afterwards."""
+    """Start a process that inherits these descriptors; it has ended after the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",

@@ -1,4 +1,4 @@
-"""Counts records of local log files in processes of their own."""
+"""Counts records of local log files in separate processes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _FAULT_ROLES = ("fault", "fault_type", "error")
 
 
 class _UnreadableLine(Struct, frozen=True):
-    """Stands for a line that the plan cannot read: it is of no time, and of no route that is ever known."""
+    """Stands for a line that the plan cannot read: it has no time, and a route that is never known."""
 
     time: object = None
     level: object = None
@@ -66,7 +66,7 @@ _UNREADABLE = _UnreadableLine()
 
 
 class _DecodePlan:
-    """How lines are read that have no other than these keys.
+    """How to decode lines that have no keys other than these.
 
     A line becomes a struct with what plays a role (``time``, ``level``, ``module``, ``duration``, ``route``). Where a
     second key could play one, lines without the first cannot be read. Where nothing is counted by time it is not read.
@@ -100,7 +100,7 @@ class _DecodePlan:
         self._only_fault = [role for _, role in told] == ["fault"]
 
     def read(self, lines: Sequence[bytes]) -> list[Any]:
-        """The lines as structs, _UNREADABLE for each that cannot be read."""
+        """Decode the lines into structs, with _UNREADABLE for each unreadable one."""
         seen: list[Any] = []
         left = iter(lines)
         while len(seen) < len(lines):
@@ -111,7 +111,7 @@ class _DecodePlan:
         return seen
 
     def fault_type(self, seen: object) -> str | None:
-        """The class of the exception that the line tells of, "" for none; None where the format has to be asked."""
+        """Return the class of the exception in the line, "" for none; None if the format has to decide."""
         held = [value for get in self._faults if (value := get(seen)) is not UNSET]
         if not held:
             return ""
@@ -120,7 +120,7 @@ class _DecodePlan:
 
 @lru_cache(maxsize=512)
 def _fault_type(written: bytes) -> str | None:
-    """Of what is written for an exception, as ``fault_type``: the same one mostly comes many times."""
+    """Return what ``fault_type`` does, from the encoded exception; cached because the same one usually repeats."""
     try:
         fault = structured.from_value(msgspec.json.decode(written))
     except (ValueError, RecursionError):
@@ -129,7 +129,7 @@ def _fault_type(written: bytes) -> str | None:
 
 
 class _Route(Struct, frozen=True):
-    """Where lines of one level, module and route are counted."""
+    """The tally cell for lines of one level, module and route."""
 
     cell: TallyCell
     module: str
@@ -141,8 +141,8 @@ _Take: TypeAlias = Callable[[float], None]
 
 
 class _Minute(dict[object, _Take]):
-    """What takes the lines of one minute, by what they say of their route: counted here first, since a line needs one
-    look-up then. ``time_us`` is None for lines of any time."""
+    """Collects the lines of one minute by their level, module and route, so that a line needs a single look-up.
+    ``time_us`` is None for lines of any time."""
 
     def __init__(
         self, begins: datetime, time_us: int | None, routes: Mapping[object, _Route], begun: list[_Begun]
@@ -152,15 +152,15 @@ class _Minute(dict[object, _Take]):
         self._routes, self._begun = routes, begun
 
     def __missing__(self, said: object) -> _Take:
-        """Raises KeyError where the route is not known."""
+        """Create the collector of a new route. Raises KeyError if the route is unknown."""
         begun = _Begun(self, self._routes[said])
         self._begun.append(begun)
         take = self[said] = begun.taken.append
         return take
 
     def first(self, seen: Sequence[Any]) -> int:
-        """How many of the lines are of this minute, before the first that is not; nor is one of its very beginning,
-        since the time may have been rounded to that."""
+        """Return how many of the lines are in this minute, before the first that is not. A line at its very start does
+        not count: its time may have been rounded to that."""
         begins, ends, at = self._begins, self._ends, 0
         try:
             for at, line in enumerate(seen):
@@ -172,7 +172,7 @@ class _Minute(dict[object, _Take]):
 
 
 class _Begun:
-    """What was counted of a minute's lines of one route since it was last handed on."""
+    """The counts of a minute's lines of one route since they were last handed on."""
 
     def __init__(self, minute: _Minute, route: _Route) -> None:
         self.taken = array("d")
@@ -180,7 +180,7 @@ class _Begun:
         self._route = route
 
     def hand_on(self, tally: Tally, unit_s: float) -> None:
-        """Adds it to the tally; the minute begins anew."""
+        """Add the counts to the tally and reset them."""
         records = len(self.taken)
         times_s = array("d", [value * unit_s for value in self.taken if value == value])  # NaN is not
         counted = TallyCell(records, records if self._route.is_error else 0, times_s)
@@ -191,8 +191,8 @@ class _Begun:
 
 
 class JsonCount:
-    """Counts the JSON lines of one source into ``tally``. ``zone`` is that of times without an offset. Unless ``timed``
-    the tally's slices are of no use afterwards."""
+    """Counts the JSON lines of one source into ``tally``. ``zone`` applies to times without an offset. Unless
+    ``timed``, the tally's slices are meaningless."""
 
     def __init__(self, tally: Tally, source: str, zone: tzinfo, *, timed: bool = True) -> None:
         self._tally = tally
@@ -209,7 +209,7 @@ class JsonCount:
         self._minute = _Minute(datetime(1, 1, 1, tzinfo=UTC), None, self._routes, self._begun)
 
     def count(self, block: bytes) -> None:
-        """Counts a block of whole lines; ``hand_on`` ends it."""
+        """Count a block of whole lines; ``hand_on`` completes it."""
         lines = block.split(b"\n")
         if not lines[-1]:
             lines.pop()
@@ -230,14 +230,14 @@ class JsonCount:
             self.hand_on()
 
     def hand_on(self) -> None:
-        """Puts what was counted into the tally, where it is not all the time."""
+        """Put what was counted into the tally."""
         unit_s = 1.0 if self._plan is None else self._plan.unit_s
         for begun in self._begun:
             begun.hand_on(self._tally, unit_s)
         self._begun.clear()
 
     def _count_by(self, plan: _DecodePlan, lines: Sequence[bytes]) -> int:
-        """Counts lines as long as the plan is in force; how many."""
+        """Count lines as long as the plan is in force; return how many."""
         seen = plan.read(lines)
         at = 0
         while at < len(lines) and self._plan is plan:
@@ -249,7 +249,7 @@ class JsonCount:
         return at
 
     def _count_known(self, plan: _DecodePlan, seen: Sequence[Any], lines: Sequence[bytes]) -> int:
-        """Counts the lines of one minute before the first one of which something is not known yet; how many."""
+        """Count the lines of one minute up to the first one with an unknown property; return how many."""
         if self._timed:
             seen = seen[: self._of_one_minute(seen)]
         minute = self._minute
@@ -270,7 +270,7 @@ class JsonCount:
         return len(seen)
 
     def _of_one_minute(self, seen: Sequence[Any]) -> int:
-        """How many of the lines, the first and those after it, are of one minute that is known."""
+        """Return how many of the lines, from the first on, are in one known minute."""
         if not (count := self._minute.first(seen)) and isinstance(time := seen[0].time, datetime):
             minute = self._minutes.get(time.replace(second=0, microsecond=0))
             if minute is not None and (count := minute.first(seen)):
@@ -278,7 +278,7 @@ class JsonCount:
         return count
 
     def _count_slowly(self, line: bytes) -> LogEntry | None:
-        """Counts a line as its format reads it; None where it is no record."""
+        """Count a line through its format; return None if it is not a record."""
         if not line or line == b"\r":
             return None
         entry = self._parse(line)
@@ -333,7 +333,8 @@ class JsonCount:
         self._routes.clear()
 
     def _learn_minute(self, text: str, us: int) -> None:
-        """All times that differ from this one in seconds and their fraction alone are in the same slice."""
+        """Remember a minute: all times that differ from this one only in seconds and their fraction are in the same
+        slice."""
         try:
             time = datetime.fromisoformat(text)
         except ValueError:
@@ -349,7 +350,7 @@ class JsonCount:
 
 
 def _players(keys: tuple[str, ...], role: str) -> list[str]:
-    """The keys that play a role, each when those before it are missing."""
+    """Return the keys for a role, each used if those before it are missing."""
     found: list[str] = []
     while (name := getattr(names_of(tuple(key for key in keys if key not in found)), role)) is not None:
         found.append(name)
@@ -366,7 +367,7 @@ Begins = Callable[[bytes], bool]
 
 
 def whole_records(file: BufferedIOBase, start: int, end: int | None, begins: Begins) -> Iterator[bytes]:
-    """The records that begin at ``start`` or later and before ``end`` (None: to the file's end), some in each block.
+    """Yield the records that begin at ``start`` or later and before ``end`` (None: the file's end), several per block.
 
     What stands at the very beginning of the file is a record too, whether it begins as one or not. Of a record longer
     than RAW_LIMIT what is past that may be left out. The file need not be one that can seek where ``start`` is 0.
@@ -396,7 +397,7 @@ def whole_records(file: BufferedIOBase, start: int, end: int | None, begins: Beg
 
 
 def _next_beginning(file: BufferedIOBase, at: int, begins: Begins) -> int | None:
-    """Where the first record begins that begins at ``at`` or later; None: none does."""
+    """Return where the first record begins at ``at`` or later; None without one."""
     file.seek(at - 1)
     position = at - 1
     is_start = False
@@ -409,7 +410,7 @@ def _next_beginning(file: BufferedIOBase, at: int, begins: Begins) -> int | None
 
 
 def _last_beginning(held: bytes, begins: Begins) -> int:
-    """Where the last complete line stands with which a record begins; 0 when there is none but the first."""
+    """Return where the last complete line that begins a record starts; 0 if only the first does."""
     line_end = held.rfind(b"\n")
     while line_end > 0:
         line_start = held.rfind(b"\n", 0, line_end) + 1
@@ -420,7 +421,7 @@ def _last_beginning(held: bytes, begins: Begins) -> int:
 
 
 def _beginning_in(held: bytes, at: int, begins: Begins) -> int | None:
-    """Where, at ``at`` or later, the first complete line stands with which a record begins."""
+    """Return where, at ``at`` or later, the first complete line that begins a record starts."""
     line_start = held.find(b"\n", at - 1) + 1
     while line_start and (line_end := held.find(b"\n", line_start)) >= 0:
         if begins(held[line_start:line_end]):
@@ -430,8 +431,8 @@ def _beginning_in(held: bytes, at: int, begins: Begins) -> int | None:
 
 
 def _shortened(held: bytes) -> bytes:
-    """``held``, which begins with a record that has not ended, without the middle of that: nobody reads it, and it may
-    be as long as the file."""
+    """Remove the middle of ``held``, which begins with an unfinished record: nobody reads it, and it may be as long as
+    the file."""
     if len(held) <= 2 * RAW_LIMIT:
         return held
     last_line = held.rfind(b"\n") + 1
@@ -450,9 +451,8 @@ _TOLD_BYTES = 4 * 1024 * 1024
 
 
 class CountRange(Struct, frozen=True):
-    """Count the records that begin there and match: ``path`` from byte ``start`` to before ``end``, of the format of
-    that name. Unless ``slices`` nothing is counted by time. Answered by CountProgress now and then, at
-    last by CountDone."""
+    """Request to count the matching records of ``path`` from byte ``start`` to before ``end``, in the named format.
+    Unless ``slices``, nothing is counted by time. Answered by CountProgress now and then, finally by CountDone."""
 
     path: str
     source: str
@@ -467,15 +467,15 @@ class CountRange(Struct, frozen=True):
 
 
 class SortCounts(Struct, frozen=True):
-    """Sort what was counted so far, while the other processes do so too. Answered by CountDone."""
+    """Request to sort what was counted so far, in parallel with the other processes. Answered by CountDone."""
 
 
 class GetTally(Struct, frozen=True):
-    """Answered by the Tally of everything so far."""
+    """Request for the Tally of everything so far."""
 
 
 class GetStatistics(Struct, frozen=True):
-    """Answered by the Statistics of everything so far."""
+    """Request for the Statistics of everything so far."""
 
 
 CountQuestion: TypeAlias = CountRange | SortCounts | GetTally | GetStatistics | Tally
@@ -483,13 +483,13 @@ CountQuestion: TypeAlias = CountRange | SortCounts | GetTally | GetStatistics | 
 
 
 class CountProgress(Struct, frozen=True):
-    """So many bytes more are behind."""
+    """The number of bytes processed since the last report."""
 
     size_bytes: int
 
 
 class CountDone(Struct, frozen=True):
-    """The range is counted; ``refused`` says why not to its end, in the system's words."""
+    """The range is counted; ``refused`` is the system's error if it was not read to its end."""
 
     refused: str = ""
 
@@ -498,7 +498,7 @@ CountAnswer: TypeAlias = CountProgress | CountDone | Tally | Statistics
 
 
 def message(content: CountQuestion | CountAnswer) -> bytes:
-    """``content`` as it goes over a pipe."""
+    """Encode ``content`` for a pipe."""
     packed = pickle.dumps(content, pickle.HIGHEST_PROTOCOL)
     return LENGTH.pack(len(packed)) + packed
 

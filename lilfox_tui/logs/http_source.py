@@ -1,4 +1,4 @@
-"""A log source that is an HTTP server asked by time: bounded requests, paging, and polling for what is new."""
+"""A log source on an HTTP server that is queried by time: bounded requests, paging, and polling for new records."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class StampedRecord(Struct, frozen=True):
 
 
 class StampedRange(Struct, frozen=True):
-    """Entries oldest first, each timestamp whole. ``edge``: nothing between it and where the question began is
+    """Entries oldest first, each timestamp complete. ``edge``: nothing between it and the start of the query is
     missing, and there may be more beyond it (going newer: from it on; going older: before it); None: that was all."""
 
     entries: Sequence[StampedRecord]
@@ -77,7 +77,7 @@ class StampedRange(Struct, frozen=True):
 
 
 class TimeStore(Protocol):
-    """What a kind has to know: one question."""
+    """What a kind must implement: one query."""
 
     async def stretch(
         self, low: int | None, high: int | None, *, older: bool, size: int, where: Filter
@@ -122,11 +122,11 @@ class TimePager:
             low, high = (low, edge) if older else (edge, high)
 
     def poll(self, start: Start, where: Filter, *, late_ns: int) -> StorePoll:
-        """What matches from ``start`` on, asked for over and over."""
+        """Return a poll for matches from ``start`` on."""
         return StorePoll(self, start, where, late_ns)
 
     async def newer(self, low: int | None, where: Filter) -> AsyncGenerator[StampedRecord, None]:
-        """All from ``low`` on that may match, oldest first."""
+        """Yield all possible matches from ``low`` on, oldest first."""
         edge: int | None = low
         while True:
             stretch = await self._store.stretch(edge, None, older=False, size=_POLLED, where=where)
@@ -158,8 +158,8 @@ class TimePager:
         return edge if low is None else max(edge, low), high, left_out
 
     async def _other_side(self, stamp: int, place: str, *, older: bool) -> frozenset[str]:
-        """Places of that timestamp up to ``place`` (going newer) or from it on (going older), itself among them. Asked
-        without a filter, for the record may not match the one in force now."""
+        """Return the places with that timestamp up to ``place`` (going newer) or from it on (going older), including
+        it. Queried without a filter, because the record may not match the current one."""
         stretch = await self._store.stretch(stamp, stamp + 1, older=older, size=_FEWEST, where=EVERYTHING)
         places = [entry.record.place for entry in stretch.entries]
         if place not in places:
@@ -169,7 +169,7 @@ class TimePager:
 
 
 class StorePoll:
-    """Remembers what it has handed on, so that an outage in between neither loses nor doubles.
+    """Remembers which records it has returned, so that an outage neither loses nor repeats any.
 
     Each time it looks ``late_ns`` back behind the newest it has seen, for entries that arrive late.
     """
@@ -182,7 +182,7 @@ class StorePoll:
         self._begun = False
 
     async def new(self) -> AsyncGenerator[list[LogRecord], None]:
-        """What has come since the last time, in batches. Raises LilFoxError; what it has handed on by then counts."""
+        """Yield what has come since the last call, in batches. Raises LilFoxError; what was yielded before counts."""
         if not self._begun:
             await self._begin()
         asked_at = time.time_ns()
@@ -205,7 +205,7 @@ class StorePoll:
         return [entry.record for entry in taken if self._where.matches(entry.record)]
 
     def _look_from(self, known_ns: int) -> None:
-        """What is late by ``late_ns`` behind ``known_ns`` is not looked for any more."""
+        """Stop looking for records that are more than ``late_ns`` behind ``known_ns``."""
         self._low = max(known_ns - self._late_ns, self._low or 0, self._floor or 0)
 
     async def _begin(self) -> None:
@@ -233,8 +233,8 @@ def stamp_of(place: str) -> tuple[int, str]:
 
 
 def whole_stamps(entries: list[StampedRecord], *, older: bool) -> tuple[list[StampedRecord], int] | None:
-    """Entries (oldest first) of an answer that was cut, without the timestamp where it was cut, and the edge to go on
-    at; None where all are of one timestamp."""
+    """Return the entries (oldest first) of a truncated answer, without the timestamp at which it was cut, and the edge
+    to continue at; None if all have one timestamp."""
     cut = entries[0].stamp if older else entries[-1].stamp
     kept = [entry for entry in entries if entry.stamp != cut]
     return (kept, cut + 1 if older else cut) if kept else None
@@ -257,7 +257,7 @@ _REASON_CHARS = 300
 
 
 class HttpSourceOptions(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every source over HTTP has. ``host`` of the frame asks; it sees the address."""
+    """The options common to every HTTP source. The source's ``host`` sends the requests and sees the address."""
 
     url: str
     headers: dict[str, TextOrSecret] = msgspec.field(default_factory=dict)
@@ -268,8 +268,8 @@ class HttpSourceOptions(LogConfig, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class ServerError(LilFoxError):
-    """The server could not be asked or did not do it. ``status`` is None where there was no answer; ``passing`` tells
-    that the same question may be answered later, ``wait_s`` how long the server asks to wait before."""
+    """The server could not be reached or refused the request. ``status`` is None without a response; ``passing``: the
+    same request may succeed later, ``wait_s`` is how long the server asks to wait."""
 
     def __init__(
         self, message: Message, hint: Message | str = "", *, status: int | None, passing: bool, wait_s: float = 0.0
@@ -285,7 +285,7 @@ class _HttpResponse(Struct, frozen=True):
 
 
 class LogServer:
-    """One server. ``ask`` may be called by several at once; the connection is made at the first question."""
+    """One server. ``ask`` may be called concurrently; the connection is opened by the first request."""
 
     def __init__(self, options: HttpSourceOptions, host: Host) -> None:
         parts = urlsplit(options.url)
@@ -296,11 +296,11 @@ class LogServer:
 
     @property
     def where(self) -> str:
-        """The server as errors and the status name it: no path, no secret."""
+        """The server as errors and the status name it, without path and secrets."""
         return f"{self._scheme}://{self._transport.netloc}"
 
     async def ask(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: object = None) -> Any:
-        """The JSON of the answer to ``path`` under the configured address. Raises LilFoxError."""
+        """Return the JSON response to ``path`` under the configured address. Raises LilFoxError."""
         for pause_s in RETRY_S:
             try:
                 return await self._answered(method, path, params or {}, body)
@@ -311,7 +311,7 @@ class LogServer:
         return await self._answered(method, path, params or {}, body)
 
     async def close(self) -> None:
-        """Ends connections and the forwarded port."""
+        """Close the connections and the forwarded port."""
         await self._transport.close()
 
     async def _answered(self, method: str, path: str, params: Mapping[str, str], body: object) -> Any:
@@ -393,13 +393,13 @@ def _passing_status(status: int) -> bool:
 
 
 def _asked_to_wait(answer: _HttpResponse) -> float:
-    """Retry-After in seconds (RFC 9110 10.2.3), bounded; its form as a date is not heeded."""
+    """Return Retry-After in seconds (RFC 9110 10.2.3), bounded; its date form is ignored."""
     asked = answer.headers.get("retry-after", "")
     return min(float(asked), _LONGEST_WAIT_S) if asked.isascii() and asked.isdigit() else 0.0
 
 
 def _reason(body: bytes) -> str:
-    """What the server says: Elasticsearch's ``error``, Loki's JSON ``message`` or its plain text."""
+    """Return the server's error message: Elasticsearch's ``error``, Loki's JSON ``message`` or its plain text."""
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -424,7 +424,7 @@ AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class FormattedStore(TimeStore, Protocol):
-    """A store that says in which format its lines are ("" while it is not known)."""
+    """A store that knows the format of its lines ("" if unknown)."""
 
     format_name: str
 
@@ -456,7 +456,7 @@ class PolledSource:
 
     @property
     def host(self) -> Host:
-        """From where the server is asked."""
+        """The host that sends the requests."""
         return self._setting.host
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
@@ -470,7 +470,7 @@ class PolledSource:
         return page
 
     async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
-        """See :meth:`LogSource.follow`. While the server is down it is asked again, later and later."""
+        """See :meth:`LogSource.follow`. While the server is down it is retried at growing intervals."""
         poll = self._by_time.poll(start, where, late_ns=self._late_ns)
         tries = 0
         while True:
@@ -494,11 +494,11 @@ class PolledSource:
                 await asyncio.sleep(self._every_s)
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Close the connections."""
         await self._server.close()
 
     def _good(self) -> None:
-        """Publishes the status where it is news."""
+        """Publish the status if it has changed."""
         status = SourceStatus(
             description=self._description, format=self._store.format_name, zone=str(self._setting.zone)
         )

@@ -60,8 +60,8 @@ class MergedLogs(LogWindow):
     # ---- moving -------------------------------------------------------------------------------------------------
 
     async def go(self, start: Start, count: int = WINDOW_PAGE) -> MergeKey | None:
-        """Moves the window; returns the key of the row to stand on (for a time its first record), None for no row.
-        A place is one of the only source's: of it LilFoxError may be raised."""
+        """Move the window; return the key of the row to select (for a time its first record), None without rows. A
+        place belongs to the only source: it may raise LilFoxError."""
         if isinstance(start, AtPlace):
             return await self._go_past(start, count)
         self._halt()
@@ -91,8 +91,8 @@ class MergedLogs(LogWindow):
     async def set_where(
         self, where: Filter, count: int = WINDOW_PAGE, *, around: WindowItem | None = None
     ) -> MergeKey | None:
-        """Shows what matches ``where``, around where the reader stands, or around a row that was shown before; returns
-        the nearest row's key."""
+        """Show what matches ``where``, around the reader's position or around a row that was shown before; return the
+        nearest row's key."""
         self.where = where
         here = around or self._reader_row()
         if here is None or not isinstance(here.item, LogRecord):
@@ -108,7 +108,7 @@ class MergedLogs(LogWindow):
         return await self._go_around(MergeKey(record.entry.time_us or 0, 0, 0), record, count)
 
     async def _go_around(self, key: MergeKey, record: LogRecord, count: int) -> MergeKey | None:
-        """Moves to a record of the lane and at the time that ``key`` tells."""
+        """Move to the record with the lane and time of ``key``."""
         self._halt()
         for buffer in self._buffers:
             if buffer.index != key.source:
@@ -131,11 +131,11 @@ class MergedLogs(LogWindow):
         return self.shown[self.index(self.reader)]
 
     async def older(self, count: int = WINDOW_PAGE) -> None:
-        """Loads up to ``count`` more older rows; returns early where a source is slow, and they come later."""
+        """Load up to ``count`` more older rows; return early if a source is slow, and its rows follow later."""
         await self._extend(count, older=True)
 
     async def newer(self, count: int = WINDOW_PAGE) -> None:
-        """Loads up to ``count`` more newer rows; at the end it asks whether there are any by now."""
+        """Load up to ``count`` more newer rows; at the end, check whether there are any by now."""
         for buffer in self._buffers if self.at_newest else ():
             if buffer.follower is None or buffer.follower.done():
                 buffer.newer.start = buffer.newer.start or AtTime(self._went_us)
@@ -143,7 +143,7 @@ class MergedLogs(LogWindow):
         await self._extend(count, older=False)
 
     def stop(self) -> None:
-        """Ends the search that runs; what is shown stays."""
+        """Stop the running search; what is shown stays."""
         self._wanted = {True: 0, False: 0}
         for buffer in self._buffers:
             for edge in buffer.edges.values():
@@ -153,7 +153,7 @@ class MergedLogs(LogWindow):
         self._publish()
 
     def retry(self) -> None:
-        """Tries the sources that failed again, now, and the hosts that they are on."""
+        """Retry the failed sources now, and their hosts."""
         for buffer in self._buffers:
             if buffer.source.name in self.troubles and isinstance(buffer.source, OnHost):
                 buffer.source.host.retry_now()
@@ -170,7 +170,7 @@ class MergedLogs(LogWindow):
     # ---- following ----------------------------------------------------------------------------------------------
 
     def follow(self, on: bool = True) -> None:
-        """Appends what is new from now on, or no more. The window stays where it is."""
+        """Append new records from now on, or stop doing so. The window does not move."""
         self.following = on
         self._restart_following()
 
@@ -203,7 +203,8 @@ class MergedLogs(LogWindow):
     def _new_in(
         self, buffer: SourceBuffer, start: Start
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
-        """What is new in a source, at once as much as is of use now, if the source can count the rest."""
+        """Yield new records of a source, at most as many at once as are of use now, if the source can count the
+        rest."""
         source, where = buffer.source, of_source(self.where, buffer.source.name)
         if isinstance(source, SupportsFollowNewest):
             return source.follow_newest(start, where, lambda: self._of_use(buffer))
@@ -258,7 +259,8 @@ _WAITING_MOST = 64
 
 
 class MergedStream:
-    """``failed`` says of each source by name why it could not be read on; the others go on without it."""
+    """Reads several sources once. ``failed`` says by name why a source could not be read on; the others continue
+    without it."""
 
     def __init__(self, sources: Sequence[LogSource], where: Filter) -> None:
         self.failed: dict[str, LilFoxError] = {}
@@ -267,7 +269,7 @@ class MergedStream:
         self._follow_from: dict[str, Start] = {}
 
     async def oldest_first(self) -> AsyncGenerator[LogRecord, None]:
-        """All records that match. Use inside ``contextlib.aclosing``."""
+        """Yield all matching records. Use inside ``contextlib.aclosing``."""
         waiting: list[tuple[int, int, LogRecord, AsyncGenerator[tuple[int, LogRecord], None]]] = []
         for turn, source in enumerate(self._sources):
             pages = self._from_oldest(source)
@@ -286,7 +288,7 @@ class MergedStream:
                 await pages.aclose()
 
     async def last(self, count: int) -> list[LogRecord]:
-        """The newest ``count`` that match, oldest first."""
+        """Return the newest ``count`` matches, oldest first."""
         found = await asyncio.gather(*(self._newest(source, count) for source in self._sources))
         placed = [
             (time_us, turn, number, record)
@@ -297,7 +299,7 @@ class MergedStream:
         return [record for *_, record in placed[len(placed) - min(count, len(placed)) :]]
 
     async def note_newest(self) -> None:
-        """Remembers where each source ends now: ``follow`` goes on from there where nothing has matched."""
+        """Remember the current end of each source, from which ``follow`` continues if nothing has matched."""
         for source in self._sources:
             try:
                 page = await source.page(AtEnd(), older=True, limit=1, where=EVERYTHING)
@@ -307,8 +309,8 @@ class MergedStream:
             self._follow_from[source.name] = AtPlace(page.records[-1].place) if page.records else AtBeginning()
 
     async def follow(self) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
-        """What comes after what was read, of each source as it comes; ends when all sources have. Use inside
-        ``contextlib.aclosing``."""
+        """Yield what follows the records read, from each source as it arrives; ends when all sources have ended. Use
+        inside ``contextlib.aclosing``."""
         batches: asyncio.Queue[list[LogRecord | SourceNotice] | None] = asyncio.Queue(_WAITING_MOST)
         sources = [source for source in self._sources if source.name not in self.failed]
         tasks = [asyncio.create_task(self._follow_one(source, batches)) for source in sources]
@@ -375,7 +377,7 @@ _NEVER_US = -(2**62)
 
 
 def _placed(records: Iterable[LogRecord], time_us: int = _NEVER_US) -> Iterator[tuple[int, LogRecord]]:
-    """Records in their source's order, each with a time that never goes back."""
+    """Yield records in their source's order, with times that never decrease."""
     for record in records:
         time_us = time_us if record.entry.time_us is None else max(time_us, record.entry.time_us)
         yield time_us, record
@@ -398,10 +400,10 @@ async def save_all(
     until_us: int,
     progress: Callable[[int], None],
 ) -> int:
-    """Writes the records as they were (raw lines) to ``path``, which must not be there, mode 0600; returns their
-    number. What is later than ``until_us`` (microseconds since 1970, UTC) is left out: a log that grows has an end.
-    ``progress`` is told how many were written. While it is written, and when it is cancelled or fails, the file is
-    named as ``unfinished`` tells. Raises OSError, FileExistsError, LilFoxError."""
+    """Write the raw lines of the records to ``path``, which must not exist, mode 0600; return their number. Records
+    later than ``until_us`` (microseconds since 1970, UTC) are left out, so that a growing log has an end. ``progress``
+    gets the number written. While it is incomplete, also if cancelled or failed, the file has the name ``unfinished``
+    gives. Raises OSError, FileExistsError, LilFoxError."""
     part = unfinished(path)
     if await asyncio.to_thread(os.path.lexists, path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
@@ -418,7 +420,7 @@ async def save_all(
 
 
 def unfinished(path: Path) -> Path:
-    """What ``path`` is called until all is in it."""
+    """Return the name of ``path`` until it is complete."""
     return path.with_name(path.name + ".part")
 
 

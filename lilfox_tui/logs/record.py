@@ -1,4 +1,4 @@
-"""Log records, and the contract of formats that read their entries."""
+"""Log records, and the contract of the formats that parse their entries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RAW_LIMIT = 256 * 1024
 
 
 class Severity(IntEnum):
-    """How grave a record is; the numbers of Python's logging. UNKNOWN: the record does not say."""
+    """The severity of a record; the numbers are those of Python's logging. UNKNOWN: the record has none."""
 
     UNKNOWN = 0
     TRACE = 5
@@ -37,15 +37,15 @@ class Severity(IntEnum):
 
 
 class LoggedException(Struct, frozen=True):
-    """The exception that a record tells of: its class as written (``OperationalError``), and all its text."""
+    """The exception in a record: its class as written (``OperationalError``), and its whole text."""
 
     type: str
     text: str = ""
 
 
 class LogEntry(Struct, frozen=True, kw_only=True):
-    """What one record says, as its format reads it. ``fields`` are all its fields by their own names, nested as they
-    were; the others are those that every format has in common. ``time_us`` is None where the record tells no time."""
+    """The contents of one record, as its format parses it. ``fields`` are all its fields by their own names, nested as
+    they were; the others are common to all formats. ``time_us`` is None if the record has no time."""
 
     message: str
     time_us: int | None = None
@@ -60,8 +60,8 @@ class LogEntry(Struct, frozen=True, kw_only=True):
 
 
 class LogRecord(Struct, frozen=True, kw_only=True):
-    """An entry and where it stands. ``place`` is its source's own word for that: the same record has the same place,
-    also after a restart; nobody else reads it."""
+    """An entry and its place. ``place`` is a value that only its source interprets: the same record has the same place,
+    also after a restart."""
 
     source: str
     place: str
@@ -79,7 +79,7 @@ class LogRecord(Struct, frozen=True, kw_only=True):
 
 
 def microseconds(at: datetime) -> int:
-    """``at`` (aware) as ``time_us`` has it, exactly."""
+    """Return ``at`` (aware) as ``time_us``, exactly."""
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
@@ -87,12 +87,13 @@ def microseconds(at: datetime) -> int:
 
 
 def every_line(line: bytes) -> bool:  # noqa: ARG001  the contract's ``begins``
-    """``begins`` of formats in which each line is a record; ``split_records`` asks these nothing per line."""
+    """Return True: ``begins`` of formats in which each line is a record. ``split_records`` does not call it per
+    line."""
     return True
 
 
 def text_of(raw: bytes) -> str:
-    """A record as text, its lines ended by newlines alone; what is no UTF-8 becomes U+FFFD."""
+    """Decode a record to text with line ends as newlines; invalid UTF-8 becomes U+FFFD."""
     text = raw.decode("utf-8", "replace")
     return text.replace("\r\n", "\n").rstrip("\r\n") if "\r" in text or text.endswith("\n") else text
 
@@ -107,25 +108,25 @@ FORMATS = "lilfox_tui.logs.formats"
 
 
 class Format(Protocol):
-    """What each module in ``formats/`` has. Pure; never raises, whatever the bytes are."""
+    """The contents of each module in ``formats/``. Pure; never raises, whatever the bytes are."""
 
     LEVEL_WORDS: Mapping[Severity, tuple[bytes, ...]] | None
     """How a severity stands in the raw bytes, letter case aside: a record of that severity holds one of its words. What
     a native search for a severity looks for; None where raw bytes do not tell."""
 
     def begins(self, line: bytes) -> bool:
-        """Whether a new record begins with this line (without newline); other lines belong to the record before."""
+        """Whether a new record begins with this line (without newline); other lines belong to the previous record."""
         ...
 
     def parse(self, raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
-        """The record as it reads (all its lines, no final newline; cut at RAW_LIMIT perhaps); times without an offset
-        are of ``zone``, and those without a year not later than ``latest`` (aware; None: now). None where it is not of
-        this format."""
+        """Parse a record (all its lines, no final newline; possibly cut at RAW_LIMIT); times without an offset are in
+        ``zone``, and those without a year are not later than ``latest`` (aware; None: now). None if it is not in this
+        format."""
         ...
 
 
 def load_format(kind: str) -> Format:
-    """The format of that name. Raises UsageError that names those there are."""
+    """Return the format of that name. Raises UsageError that lists the existing ones."""
     return cast("Format", plugins.load(FORMATS, kind))
 
 
@@ -133,7 +134,7 @@ def load_format(kind: str) -> Format:
 
 
 def split_records(block: bytes, format: Format) -> list[tuple[int, bytes]]:  # noqa: A002  the term of this package
-    """Where each record begins in ``block``, and its bytes without the last line's end (``\\r\\n`` is one too).
+    """Return the start of each record in ``block``, and its bytes without the last line end (also ``\\r\\n``).
 
     A block that starts in the middle of a record has the rest of that as its first piece: ``begins`` tells. Where every
     line is a record, an empty one is none.
@@ -185,8 +186,8 @@ _NARROW_FIRST = (
 
 @lru_cache(maxsize=4)  # who follows a log opens it once more, and begins with the same bytes
 def recognise(sample: bytes) -> str:
-    """The kind of format that reads the largest share of the first complete lines of ``sample``, of which 64 KiB are
-    looked at; "plain" where none reads a good part of them, and for what holds NUL."""
+    """Return the kind of format that parses the largest share of the first complete lines of ``sample``, of which 64
+    KiB are examined; "plain" if none parses enough of them, and for data with NUL."""
     sample = sample[:_SAMPLE_BYTES]
     lines = sample.split(b"\n")
     whole = lines[:-1] or lines
@@ -214,7 +215,7 @@ def _by_narrowness() -> Iterator[str]:
 
 
 def _read(block: bytes, format: Format) -> int:  # noqa: A002
-    """How many records of ``block`` are of ``format``."""
+    """Return how many records of ``block`` are in ``format``."""
     return sum(
         format.begins(raw.partition(b"\n")[0]) and format.parse(raw, UTC) is not None
         for _, raw in split_records(block, format)

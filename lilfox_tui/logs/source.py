@@ -33,21 +33,21 @@ from lilfox_tui.logs.record import LogRecord
 
 
 class AtBeginning(Struct, frozen=True):
-    """The oldest record there is."""
+    """The position of the oldest record."""
 
 
 class AtEnd(Struct, frozen=True):
-    """Past the newest record there is."""
+    """The position after the newest record."""
 
 
 class AtTime(Struct, frozen=True):
-    """A moment: going newer, records of that time and later; going older, those before it."""
+    """The position at a time: going newer, records of that time and later; going older, those before it."""
 
     time_us: int
 
 
 class AtPlace(Struct, frozen=True):
-    """A record by its ``place``: it is not itself in the page, in either direction."""
+    """The position of a record, by its ``place``: the record itself is not in the page, in either direction."""
 
     place: str
 
@@ -69,7 +69,7 @@ class RecordPage(Struct, frozen=True):
 
 
 class SourceNotice(Struct, frozen=True):
-    """Something about the source itself that a reader must know at this point: what may be missing, and why."""
+    """A message about the source itself that a reader must see at this point: what may be missing, and why."""
 
     source: str
     time_us: int
@@ -77,13 +77,14 @@ class SourceNotice(Struct, frozen=True):
 
 
 class SkippedRecords(Struct, frozen=True):
-    """So many records that match stand between what was given before and what is next; nobody would have read them."""
+    """The number of matching records skipped between the previous and the next one, because nobody would have read
+    them."""
 
     count: int
 
 
 class SourceStatus(Struct, frozen=True):
-    """How a source is doing. Sizes in bytes; None is not known.
+    """The status of a source. Sizes in bytes; None is unknown.
 
     ``zone`` says how times without an offset are read. ``searched_bytes`` is of the search that runs, None when none
     does. ``records`` are all that it holds, or with ``more_records`` those that could be counted without reading all of
@@ -102,14 +103,14 @@ class SourceStatus(Struct, frozen=True):
 
 
 def no_command(argv: Sequence[str]) -> None:
-    """For sources that run nothing of their configuration. Raises NotAllowed."""
+    """Raise NotAllowed: for sources that run no configured command."""
     raise NotAllowed(tr("{program}: not permitted to run here", program=argv[0]))
 
 
 class SourceSettings(Struct, frozen=True):
-    """What every kind gets: the host it reads on, how naive times are read, a format named by the user ("" to
-    recognise it), whether the host's configuration lets commands that need it use sudo, and what refuses a command of
-    the configuration by raising NotAllowed."""
+    """What every kind gets: the host it reads on, the zone of naive times, a format named by the user ("" to detect
+    it), whether the host's configuration permits sudo for commands that need it, and the function that refuses a
+    configured command by raising NotAllowed."""
 
     host: Host
     zone: tzinfo
@@ -119,59 +120,59 @@ class SourceSettings(Struct, frozen=True):
 
 
 class LogSource(Protocol):
-    """One source that is open. Every call may be cancelled; nothing here blocks the event loop."""
+    """An open source. Every call may be cancelled; nothing here blocks the event loop."""
 
     name: str
 
     @property
     def status(self) -> Feed[SourceStatus]:
-        """How it is doing; Unavailable with the reason, since when and the next try while it cannot be read."""
+        """The status; Unavailable with the reason, since when and the next attempt while it cannot be read."""
         ...
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
-        """Up to ``limit`` records from ``start`` in one direction that match. Raises LilFoxError."""
+        """Return up to ``limit`` matching records from ``start`` in one direction. Raises LilFoxError."""
         ...
 
     def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
-        """What matches from ``start`` on, then what is new, in batches; never ends by itself while the source may go
-        on. Nothing twice, and nothing left out that the source still holds; where something may be missing, a
-        SourceNotice says so. Use inside ``contextlib.aclosing``. Raises LilFoxError when it cannot go on."""
+        """Yield matches from ``start`` on, then new ones, in batches; never ends by itself while the source may
+        continue. Nothing is repeated, and nothing that the source still holds is left out; a SourceNotice says where
+        something may be missing. Use inside ``contextlib.aclosing``. Raises LilFoxError if it cannot go on."""
         ...
 
     async def close(self) -> None:
-        """Ends what was started for it."""
+        """End what was started for the disk."""
         ...
 
 
 @runtime_checkable
 class OnHost(Protocol):
-    """A source that is read on a host, or through it: when the way there is back it can be read again."""
+    """A source that is read on a host, or through it: when the connection is restored it can be read again."""
 
     @property
     def host(self) -> Host:
-        """That host."""
+        """The host of the files."""
         ...
 
 
 @runtime_checkable
 class SupportsFollowNewest(Protocol):
-    """A source that keeps up with more than anyone reads: it counts records instead of reading each."""
+    """A source that can keep up with more than anyone reads: it counts records instead of reading each."""
 
     def follow_newest(
         self, start: Start, where: Filter, keep: Callable[[], int | None]
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
-        """As :meth:`LogSource.follow`; where more comes at once than ``keep`` tells (None: all is wanted), only so many
-        of the newest are given, after a SkippedRecords. ``keep`` is called in a thread."""
+        """Follow like :meth:`LogSource.follow`; if more records arrive at once than ``keep`` returns (None: all), only
+        that many of the newest are given, after a SkippedRecords. ``keep`` is called in a thread."""
         ...
 
 
 @runtime_checkable
 class MultiLogSource(Protocol):
-    """A source that is several logs, and goes on without those that cannot be read."""
+    """A source that consists of several logs, and continues without those that cannot be read."""
 
     @property
     def refused(self) -> Mapping[str, LilFoxError]:
-        """Why logs cannot be read, by their names."""
+        """Why logs cannot be read, by name."""
         ...
 
 
@@ -180,15 +181,15 @@ class SupportsSeek(Protocol):
     """A source that is one file, so that places in it have a share and a line number. Each raises LilFoxError."""
 
     async def at_share(self, share: float) -> Start:
-        """Where ``share`` (0 to 1) of the newest file lies before."""
+        """Return the position at ``share`` (0 to 1) of the newest file."""
         ...
 
     async def at_line(self, number: int) -> Start | None:
-        """In front of that line (from 1) of the newest file; None while it is not indexed so far."""
+        """Return the position in front of that line (from 1) of the newest file; None if it is not indexed yet."""
         ...
 
     async def line_of(self, place: str) -> int | None:
-        """The line of a record's ``place``; None where it is not of the newest file, or not indexed so far."""
+        """Return the line number of a record's ``place``; None if it is not in the newest file, or not indexed yet."""
         ...
 
 
@@ -196,7 +197,7 @@ class SupportsSeek(Protocol):
 
 
 async def page_of(source: LogSource, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
-    """As :meth:`LogSource.page`. Raises LilFoxError."""
+    """Return a page like :meth:`LogSource.page`. Raises LilFoxError."""
     where = of_source(where, source.name)
     if where == NOTHING:
         return RecordPage((), None)
@@ -211,7 +212,7 @@ _PIECE = 64 * 1024
 
 
 async def in_pieces(blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """The same bytes; others get a turn after each piece. ``blocks`` is closed with it."""
+    """Yield the same bytes in pieces; other tasks run after each piece. ``blocks`` is closed with it."""
     async with aclosing(blocks):
         async for block in blocks:
             for at in range(0, len(block), _PIECE):
@@ -230,7 +231,7 @@ _LOCALTIME = Path("/etc/localtime")
 
 
 def open_logs(config: Config, logs: Mapping[str, LogConfig], host_of: HostOf, gate: Gate) -> list[LogSource]:
-    """The sources of ``logs`` (``config.logs``, or what was found), in their order. Nothing is read yet.
+    """Open the sources of ``logs`` (``config.logs``, or discovered ones), in their order. Nothing is read yet.
 
     The caller closes them, and the hosts after them. Raises UsageError for an unknown kind or format.
     """
@@ -238,7 +239,7 @@ def open_logs(config: Config, logs: Mapping[str, LogConfig], host_of: HostOf, ga
 
 
 def open_log(config: Config, name: str, log: LogConfig, host_of: HostOf, gate: Gate) -> LogSource:
-    """One source. See :func:`open_logs`."""
+    """Open one source. See :func:`open_logs`."""
     host = config.hosts.get(log.host, HostConfig()) if log.host is not None else HostConfig(local=True)
     setting = SourceSettings(
         host=host_of(log.host),
@@ -260,7 +261,7 @@ def zone_of(name: str) -> tzinfo:
 
 
 def _here() -> str:
-    """The name behind /etc/localtime (localtime(5)); "" where it does not tell."""
+    """Return the zone name behind /etc/localtime (localtime(5)); "" if it shows none."""
     _folder, found, name = str(_LOCALTIME.resolve()).partition("/zoneinfo/")
     return name if found else ""
 
@@ -294,8 +295,8 @@ exit 0
 
 
 async def find_logs(host: Host, host_name: str | None, *, folder: str = LILFOX_FOLDER) -> dict[str, LogConfig]:
-    """What can be read on ``host`` (``host_name`` in the configuration, None: this machine), by name: the services'
-    logs of ``folder``, nginx, Apache, PostgreSQL and the journal. Raises HostError."""
+    """Find the readable logs on ``host`` (``host_name`` in the configuration, None: this machine), by name: the
+    services' logs in ``folder``, nginx, Apache, PostgreSQL and the journal. Raises HostError."""
     done = await host.run_script(_SCRIPT, [folder], timeout_s=_WAIT_S)
     found: dict[str, LogConfig] = {}
     lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
@@ -312,7 +313,7 @@ async def find_logs(host: Host, host_name: str | None, *, folder: str = LILFOX_F
 
 
 def file_log(path: str, *, zone: str = "") -> LogConfig:
-    """A source that is a file of this machine with its rotated siblings."""
+    """Return the options of a source for a file of this machine with its rotated siblings."""
     return _options("file", path=path, zone=zone)
 
 
@@ -323,12 +324,13 @@ def _options(kind: str, **keys: object) -> LogConfig:
 
 
 def _is_copy(path: str, paths: list[str]) -> bool:
-    """The manual's services write each record into NAME.log and into NAME-daily.log."""
+    """Whether the log is a copy: the manual's services write each record to NAME.log and to NAME-daily.log."""
     return path.endswith("-daily.log") and path.removesuffix("-daily.log") + ".log" in paths
 
 
 def _name_of(path: str) -> str:
-    """``backend`` of ``/var/log/lilfox/lilfox-backend.log``, ``nginx-access`` of ``/var/log/nginx/access.log``."""
+    """Return ``backend`` for ``/var/log/lilfox/lilfox-backend.log``, ``nginx-access`` for
+    ``/var/log/nginx/access.log``."""
     file = PurePosixPath(path)
     stem = file.stem.removeprefix("lilfox-")
     name = f"{file.parent.name}-{stem}" if file.parent.name in ("nginx", "apache2") else stem

@@ -33,14 +33,14 @@ _WIDER = 60
 
 
 class TallyCell(Struct):
-    """Records that have something in common, and how long they took."""
+    """Counts of a group of records, and their response times."""
 
     records: int = 0
     errors: int = 0
     response_times_s: array[float] = field(default_factory=lambda: array("d"))
 
     def join(self, other: TallyCell) -> None:
-        """Counts what ``other`` has counted too."""
+        """Add the counts of ``other``."""
         self.records += other.records
         self.errors += other.errors
         self.response_times_s.extend(other.response_times_s)
@@ -81,11 +81,11 @@ class Tally(Struct):
         self.errors_by_module[module] = self.errors_by_module.get(module, 0) + 1
 
     def route(self, source: str, route: str) -> TallyCell:
-        """Where a record of that route is counted."""
+        """Return the cell for records of that route."""
         return _cell(self.by_route, (source, route))
 
     def slice(self, time_us: int | None) -> TallyCell:
-        """Where a record of that time is counted; good until the next call. None: a record without a time."""
+        """Return the cell for records of that time; valid until the next call. None: a record without a time."""
         if time_us is None:
             self.timeless += 1
             return TallyCell()
@@ -94,18 +94,18 @@ class Tally(Struct):
         return _cell(self.by_slice, time_us - time_us % self.slice_us)
 
     def widen(self, slice_us: int) -> None:
-        """Makes slices wider, a multiple of what they are."""
+        """Widen the slices to a multiple of their width."""
         narrow, self.by_slice, self.slice_us = self.by_slice, {}, slice_us
         for begins, cell in narrow.items():
             _cell(self.by_slice, begins - begins % slice_us).join(cell)
 
     def put_in_order(self) -> None:
-        """Sorts the response times: what is sorted in parts is sorted together in a fraction of the time."""
+        """Sort the response times: presorted parts are sorted together in a fraction of the time."""
         for cell in (*self.by_route.values(), *self.by_slice.values()):
             cell.response_times_s = array("d", sorted(cell.response_times_s))
 
     def join(self, other: Tally) -> None:
-        """Counts what ``other``, which is used up by this, has counted too."""
+        """Add the counts of ``other``, which is consumed by this."""
         self.unread += other.unread
         self.timeless += other.timeless
         for mine, others in (
@@ -125,12 +125,12 @@ class Tally(Struct):
 
 
 def response_time(value: float | None) -> float | None:
-    """``value`` where it can be the time that something took: a finite number of seconds, 0 or more."""
+    """Return ``value`` if it can be a response time: a finite number of seconds, 0 or more."""
     return value if value is not None and 0 <= value < math.inf else None
 
 
 def route_of(fields: Mapping[str, object], module: str) -> str:
-    """What response times are grouped by: the field ``route``, else the module."""
+    """Return the key that groups response times: the field ``route``, else the module."""
     route = fields.get("route")
     return route if isinstance(route, str) and route else module
 
@@ -152,8 +152,8 @@ _BLOCK = 64 * _SAMPLE
 
 
 class ResponseTimes(Struct, frozen=True):
-    """How long something took, in seconds. Percentiles are the nearest rank: of n values in order, that at
-    ceil(p·n) - 1, counted from 0."""
+    """Response times in seconds. Percentiles are the nearest rank: of n sorted values, that at index ceil(p·n) - 1,
+    counted from 0."""
 
     count: int
     mean_s: float
@@ -163,7 +163,7 @@ class ResponseTimes(Struct, frozen=True):
 
 
 class StatisticsGroup(Struct, frozen=True):
-    """Records that have ``name`` (a source, a route) in common; ``response_times`` is None where none is told."""
+    """Records that share ``name`` (a source, a route); ``response_times`` is None if there are none."""
 
     name: str
     records: int
@@ -172,7 +172,7 @@ class StatisticsGroup(Struct, frozen=True):
 
 
 class Slice(Struct, frozen=True):
-    """Records of a stretch of time, its end excluded (microseconds since 1970, UTC)."""
+    """Records of a time span, its end excluded (microseconds since 1970, UTC)."""
 
     since_us: int
     until_us: int
@@ -182,7 +182,7 @@ class Slice(Struct, frozen=True):
 
 
 class Statistics(Struct, frozen=True):
-    """The whole answer. Groups and counts have the greatest first (errors, then records), slices the oldest.
+    """The complete statistics. Groups and counts are sorted greatest first (errors, then records), slices oldest first.
 
     ``unread`` are records that are not of their source's format, ``timeless`` those in no slice; the former are
     counted nowhere else.
@@ -201,7 +201,7 @@ class Statistics(Struct, frozen=True):
 
 
 def statistics_of(tally: Tally) -> Statistics:
-    """The answer to what was counted. Makes the tally's slices wider, and puts its response times in order."""
+    """Return the statistics of what was counted. Widens the tally's slices, and sorts its response times."""
     _widen(tally)
     tally.put_in_order()
     cells = tally.by_route
@@ -222,14 +222,14 @@ def statistics_of(tally: Tally) -> Statistics:
 
 
 def errors_of_type(name: str) -> Filter:
-    """The records behind a row of ``errors_by_type``."""
+    """Return a filter for the records behind a row of ``errors_by_type``."""
     return And(
         (AtLeast(Severity.ERROR), Not(FieldMatch("type", "~", "")) if name == UNKNOWN_TYPE else _is("type", name))
     )
 
 
 def errors_of_module(name: str) -> Filter:
-    """The records behind a row of ``errors_by_module``."""
+    """Return a filter for the records behind a row of ``errors_by_module``."""
     return And(
         (
             AtLeast(Severity.ERROR),
@@ -239,17 +239,17 @@ def errors_of_module(name: str) -> Filter:
 
 
 def of_source(name: str) -> Filter:
-    """The records of a group of ``by_source``."""
+    """Return a filter for the records of a group of ``by_source``."""
     return _is("source", name)
 
 
 def of_slice(row: Slice) -> Filter:
-    """The records of a slice."""
+    """Return a filter for the records of a slice."""
     return Within(row.since_us, row.until_us)
 
 
 def slower_than(seconds: float) -> Filter:
-    """The records behind a percentile: those that took longer."""
+    """Return a filter for the records above a percentile: those that took longer."""
     return FieldMatch("response_time", ">", repr(seconds))
 
 
@@ -262,7 +262,7 @@ def _greatest_first(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _groups(named: Iterable[tuple[str, TallyCell]], of_all: ResponseTimes | None = None) -> tuple[StatisticsGroup, ...]:
-    """``of_all`` are the response times of a group that has all records, where they are known already."""
+    """Return the groups. ``of_all`` are the response times of a group with all records, if already known."""
     cells: dict[str, list[TallyCell]] = {}
     for name, cell in named:
         cells.setdefault(name, []).append(cell)
@@ -279,7 +279,7 @@ def _groups(named: Iterable[tuple[str, TallyCell]], of_all: ResponseTimes | None
 
 
 def _widen(tally: Tally) -> None:
-    """Makes slices so wide that there are no more than SLICES_MOST or so."""
+    """Widen the slices so that there are about SLICES_MOST at most."""
     if not tally.by_slice:
         return
     span_us = max(tally.by_slice) - min(tally.by_slice)
@@ -295,7 +295,7 @@ def _slices(tally: Tally) -> tuple[Slice, ...]:
 
 
 def _response_times(cells: Sequence[TallyCell]) -> ResponseTimes | None:
-    """Of cells whose response times are in order."""
+    """Return the response times of cells whose values are sorted."""
     arrays = [cell.response_times_s for cell in cells if cell.response_times_s]
     count = sum(map(len, arrays))
     if not count:
@@ -314,8 +314,8 @@ def _response_times(cells: Sequence[TallyCell]) -> ResponseTimes | None:
 
 
 def _in_order(arrays: Sequence[array[float]]) -> Iterator[list[float]]:
-    """All values of arrays that are in order themselves, in order, some ten thousand at a time: the numbers of a large
-    log are never all unpacked at once. The sum, taken in this order, is the manual's to the last bit."""
+    """Yield all values of sorted arrays in order, some ten thousand at a time: the numbers of a large log are never all
+    unpacked at once. The sum, taken in this order, equals the manual's to the last bit."""
     sample = sorted(value for each in arrays for value in each[_SAMPLE - 1 :: _SAMPLE])
     starts = [0] * len(arrays)
     for upto in [*dict.fromkeys(sample[_BLOCK // _SAMPLE :: _BLOCK // _SAMPLE]), float("inf")]:
@@ -370,7 +370,7 @@ def _template(start: str) -> str:
 
 @lru_cache(maxsize=16384)
 def _word(word: str) -> str:
-    """What a message is made of are mostly words seen before."""
+    """Return a word or its placeholder; cached because messages consist mostly of known words."""
     return word if word.isalpha() else "<num>" if word.isdecimal() else _VARIABLE.sub(_placeholder, word)
 
 
@@ -379,14 +379,14 @@ def _placeholder(found: re.Match[str]) -> str:
 
 
 def template_of(message: str) -> str:
-    """The template of a message's first line: ``<num>``, ``<hex>``, ``<uuid>``, ``<str>``, ``<path>``, ``<url>`` and
-    ``<addr>`` stand for what varies. In linear time."""
+    """Return the template of a message's first line: ``<num>``, ``<hex>``, ``<uuid>``, ``<str>``, ``<path>``, ``<url>``
+    and ``<addr>`` replace what varies. In linear time."""
     start = message[:LONGEST]
     return _template(start.partition("\n")[0] if "\n" in start else start)
 
 
 class Example(Struct, frozen=True):
-    """Where to find a record of a template, and how its message begins."""
+    """Where to find a record of a template, and the start of its message."""
 
     source: str
     place: str
@@ -395,7 +395,7 @@ class Example(Struct, frozen=True):
 
 
 class Pattern(Struct, frozen=True):
-    """A template, how many records have it, the gravest of them, and the one that was added last."""
+    """A template, the number of its records, their highest severity, and the last added record."""
 
     template: str
     count: int
@@ -404,8 +404,8 @@ class Pattern(Struct, frozen=True):
 
 
 class PatternChange(Struct, frozen=True):
-    """How often a pattern came recently, and before that. ``growth`` is by how much its rate has grown; None for what
-    did not come before: it is new."""
+    """How often a pattern occurred recently, and before that. ``growth`` is the factor by which its rate has grown;
+    None for a new one, which did not occur before."""
 
     pattern: Pattern
     recent: int
@@ -472,14 +472,14 @@ class Patterns:
             counts.pop(template, None)
 
     def patterns(self) -> list[Pattern]:
-        """All that are told apart, the most frequent first."""
+        """Return all distinct patterns, most frequent first."""
         found = [tally.pattern(template) for template, tally in self._tallies.items()]
         return sorted(found, key=lambda one: (-one.count, one.template))
 
     def new_since(self, recent_from_us: int, before_us: int) -> list[PatternChange]:
-        """What came from ``recent_from_us`` on (microseconds since 1970, UTC; counted from the start of its minute)
-        against the ``before_us`` microseconds before it: what is new first, the gravest and the most frequent of it,
-        then what has grown most. Of the time before the newest SLICES minutes nothing is known here, and records
+        """Compare records from ``recent_from_us`` on (microseconds since 1970, UTC; counted from the start of its
+        minute) with the ``before_us`` microseconds before it: new patterns first, the most severe and frequent of them,
+        then those that have grown most. Nothing is known of the time before the newest SLICES minutes, and records
         without a time do not count."""
         cut, oldest = recent_from_us // SLICE_US, (recent_from_us - before_us) // SLICE_US
         recent = self._sum(cut, self._newest + 1)
@@ -522,8 +522,8 @@ _PAGE = 2000
 
 
 class RecentPatterns(Struct, frozen=True):
-    """What came in the RECENT_US up to ``until_us`` (microseconds since 1970, UTC), new ones first. ``cut`` names the
-    sources of which not everything was read, there being too much; ``failed`` tells which could not be read."""
+    """The patterns of the RECENT_US up to ``until_us`` (microseconds since 1970, UTC), new ones first. ``cut`` names
+    sources that had too much to read completely; ``failed`` says which could not be read."""
 
     changes: tuple[PatternChange, ...]
     until_us: int | None
@@ -532,8 +532,7 @@ class RecentPatterns(Struct, frozen=True):
 
 
 async def recent_patterns(sources: Sequence[LogSource], where: Filter, *, until_us: int | None) -> RecentPatterns:
-    """Counts what matches in the ten minutes up to ``until_us`` (the newest record when None), and in the hour
-    before."""
+    """Count matches in the ten minutes up to ``until_us`` (the newest record if None), and in the hour before."""
     failed: dict[str, LilFoxError] = {}
     until_us = await _newest(sources, failed) if until_us is None else until_us
     if until_us is None:
@@ -561,7 +560,7 @@ async def _newest(sources: Sequence[LogSource], failed: dict[str, LilFoxError]) 
 
 
 async def _add(patterns: Patterns, source: LogSource, where: Filter, until_us: int) -> bool:
-    """Whether everything of that time was counted."""
+    """Count a source's records; return whether all of that time were counted."""
     start: Start | None = AtTime(until_us - RECENT_US - BEFORE_US)
     count = 0
     while start is not None:

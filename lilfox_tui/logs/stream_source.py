@@ -48,8 +48,8 @@ SAMPLE_BYTES = 64 * 1024
 
 
 class RecordSplitter:
-    """``take`` what comes; each gives the records that are whole. A record is whole when the next one begins, or at a
-    pause (``settle``). Of a record longer than RAW_LIMIT the rest is counted and not kept."""
+    """Splits a stream into records: ``take`` each block and it returns the complete records. A record is complete when
+    the next one begins, or at a pause (``settle``). The part of a record beyond RAW_LIMIT is counted and not kept."""
 
     def __init__(self, format_name: str) -> None:
         self._format: Format | None = load_format(format_name) if format_name else None
@@ -59,11 +59,11 @@ class RecordSplitter:
 
     @property
     def format(self) -> Format:
-        """The format; plain until one is recognised."""
+        """The format; plain until one is detected."""
         return self._format or load_format("plain")
 
     def take(self, block: bytes) -> list[tuple[bytes, int]]:
-        """Records that are whole now: raw (no last newline) and size in bytes."""
+        """Return the records that are complete now: raw (no last newline) and size in bytes."""
         self._pending += block
         if self._format is None:
             if len(self._pending) < SAMPLE_BYTES:
@@ -72,7 +72,8 @@ class RecordSplitter:
         return self._whole()
 
     def settle(self, *, ended: bool) -> list[tuple[bytes, int]]:
-        """What is whole when nothing more has come for a while: whole lines; with ``ended`` also a half line."""
+        """Return what is complete when nothing more has come for a while: whole lines; with ``ended`` also a partial
+        line."""
         if self._format is None and self._pending:
             if b"\n" not in self._pending and not ended:
                 return []
@@ -87,7 +88,7 @@ class RecordSplitter:
         self._format = load_format(self.format_name)
 
     def _whole(self) -> list[tuple[bytes, int]]:
-        """All records but the last, which may go on."""
+        """Return all records but the last, which may continue."""
         end = self._pending.rfind(b"\n") + 1
         if not end:
             self._bound()
@@ -104,7 +105,7 @@ class RecordSplitter:
         return found
 
     def _bound(self) -> None:
-        """Keeps the start of what never ends; a short half line after it may be the next one and stays."""
+        """Keep the start of a record that never ends; a short partial line after it may be the next one and stays."""
         end = self._pending.rfind(b"\n") + 1
         if not end or len(self._pending) - end > RAW_LIMIT:
             end = len(self._pending)
@@ -127,7 +128,7 @@ _OVERHEAD_BYTES = 64
 
 
 class RetainedRecords:
-    """The newest records by their number (from 0, in the order in which they came); the oldest fall out first."""
+    """The newest records by number (from 0, in order of arrival); the oldest are dropped first."""
 
     def __init__(self, limit_bytes: int = KEEP_BYTES) -> None:
         self._limit = limit_bytes
@@ -145,7 +146,7 @@ class RetainedRecords:
         return self.first + len(self._raw) - self._gone
 
     def add(self, raw: bytes, size_bytes: int) -> None:
-        """Keeps one more."""
+        """Keep one more record."""
         self._raw.append(raw)
         self._sizes.append(size_bytes)
         self.bytes += len(raw) + _OVERHEAD_BYTES
@@ -160,7 +161,7 @@ class RetainedRecords:
             self._gone = 0
 
     def at(self, number: int) -> tuple[bytes, int]:
-        """Raw bytes and size of one that is kept."""
+        """Return raw bytes and size of a retained record."""
         index = number - self.first + self._gone
         return self._raw[index], self._sizes[index]
 
@@ -170,7 +171,8 @@ class RetainedRecords:
         self._marks.append((number, max(before, time_us)))
 
     def first_at(self, time_us: int, time_of: Callable[[int], int | None]) -> int:
-        """The first number at which the times have reached ``time_us``: found among the marks, then one by one."""
+        """Return the first number at which the times have reached ``time_us``, searched in the marks, then one by
+        one."""
         mark = bisect_left(self._marks, time_us, key=lambda mark: mark[1])
         start = self._marks[mark - 1][0] if mark else self.first
         end = self._marks[mark][0] if mark < len(self._marks) else self.end
@@ -178,7 +180,7 @@ class RetainedRecords:
         return next(reached, max(end, self.first))
 
     def numbers(self, start: int, *, older: bool) -> Iterator[int]:
-        """The numbers from ``start`` on that are kept: going newer with it, going older without it."""
+        """Return the retained numbers from ``start`` on: going newer including it, going older without it."""
         return iter(
             range(min(start, self.end) - 1, self.first - 1, -1) if older else range(max(start, self.first), self.end)
         )
@@ -199,7 +201,7 @@ RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class StreamOrigin(Struct, frozen=True):
-    """Where the bytes come from. ``blocks()`` starts it; with ``again`` it is started anew when it ends."""
+    """The origin of the bytes. ``blocks()`` starts it; with ``again`` it is restarted when it ends."""
 
     description: str
     blocks: Callable[[], AsyncGenerator[bytes, None]]
@@ -207,7 +209,8 @@ class StreamOrigin(Struct, frozen=True):
 
 
 class StreamSource:
-    """See :class:`LogSource`. Reading begins with the first question; ``place`` is a record's number as it came."""
+    """See :class:`LogSource`. Reading begins with the first query; ``place`` is a record's number in order of
+    arrival."""
 
     def __init__(
         self, name: str, origin: StreamOrigin, setting: SourceSettings, *, keep_bytes: int = KEEP_BYTES
@@ -226,16 +229,16 @@ class StreamSource:
 
     @property
     def status(self) -> Feed[SourceStatus]:
-        """See :attr:`LogSource.status`; ``missed`` counts those that fell out of memory."""
+        """See :attr:`LogSource.status`; ``missed`` counts records dropped from memory."""
         return self._status
 
     @property
     def host(self) -> Host:
-        """Where the program runs."""
+        """The host where the program runs."""
         return self._setting.host
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
-        """See :meth:`LogSource.page`. Raises what ended the reading where nothing was read before."""
+        """See :meth:`LogSource.page`. Raises the error that ended the reading if nothing was read before."""
         await self._begin()
         found: list[LogRecord] = []
         number = self._number(start, older=older)
@@ -249,8 +252,8 @@ class StreamSource:
         return RecordPage(_oldest_first(found, older), None)
 
     async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
-        """See :meth:`LogSource.follow`; ends with the program unless that is started again. What fell out of memory
-        before it was handed on is told in a SourceNotice."""
+        """See :meth:`LogSource.follow`; ends with the program unless that is restarted. Records dropped from memory
+        before they were given are reported in a SourceNotice."""
         await self._begin()
         number = self._number(start, older=False)
         told = 0 if number < self._kept.end else len(self._notices)
@@ -288,7 +291,7 @@ class StreamSource:
             await asyncio.wait([self._reading])
 
     async def _begin(self) -> None:
-        """Starts the reading and gives the program a moment to say what it has."""
+        """Start reading, and give the program a moment to produce output."""
         if self._reading is None:
             self._publish()
             self._reading = asyncio.create_task(self._read())
@@ -302,7 +305,7 @@ class StreamSource:
             raise self._error.with_traceback(None)
 
     def _raise_fault(self) -> None:
-        """A fault of our own in the reading is the reader's end, not a source that stays silent."""
+        """Raise an internal error of the reading task: the reader should end rather than the source stay silent."""
         reading = self._reading
         if reading is not None and reading.done() and not reading.cancelled() and (fault := reading.exception()):
             raise fault
@@ -344,7 +347,7 @@ class StreamSource:
         self._wake()
 
     async def _read_to_its_end(self) -> LilFoxError | None:
-        """Takes what comes; returns the error that ended it, if one did."""
+        """Read until the end; return the error that ended it, if any."""
         error: LilFoxError | None = None
         async with aclosing(in_pieces(self._origin.blocks())) as blocks:
             coming: asyncio.Future[bytes] | None = None
@@ -406,7 +409,7 @@ class StreamSource:
         return SourceNotice(self.name, microseconds(datetime.now(UTC)), text)
 
     def _number(self, start: Start, *, older: bool) -> int:
-        """Where ``RetainedRecords.numbers`` begins."""
+        """Return the start for ``RetainedRecords.numbers``."""
         if isinstance(start, AtBeginning):
             return 0
         if isinstance(start, AtEnd):

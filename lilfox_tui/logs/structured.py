@@ -74,8 +74,9 @@ _NUMBERED: Mapping[str, tuple[Mapping[int, Severity], ...]] = {
 
 
 def numbers_of(name: str, keys: Collection[str]) -> Mapping[int, Severity]:
-    """What the numbers of the field ``name`` mean in a record with these ``keys``, all in small letters. Of 0 to 7
-    (syslog's from the gravest down, zerolog's and .NET's up) the other fields must tell it: else they mean nothing."""
+    """Return the meaning of numbers in the field ``name`` of a record with these ``keys``, all in lower case. For 0 to
+    7 (syslog counts down in severity, zerolog and .NET up) the other fields must decide; otherwise they have no
+    meaning."""
     if name in ("severitynumber", "severity_number"):
         return _OPEN_TELEMETRY
     if name == "levelno":
@@ -102,12 +103,13 @@ _IN_TEXT = re.compile(
 
 
 def severity_of(word: str) -> Severity:
-    """Of a level's word in any letter case; UNKNOWN where it is none."""
+    """Return the severity of a level word in any case; UNKNOWN if it is not one."""
     return WORDS.get(word.lower(), Severity.UNKNOWN)
 
 
 def spoken(text: str) -> Severity:
-    """What a text without a field for it says near its start: ``ERROR``, ``[error]``, ``error: ``."""
+    """Return the severity that a text without a level field states near its start: ``ERROR``, ``[error]``, ``error:
+    ``."""
     match = _IN_TEXT.search(text, 0, _NEAR_START)
     return severity_of(match[match.lastindex or 0]) if match else Severity.UNKNOWN
 
@@ -121,7 +123,7 @@ def level_words(*shapes: bytes) -> dict[Severity, tuple[bytes, ...]]:
 
 
 def _shortest(words: tuple[str, ...]) -> list[str]:
-    """Those of which no other is the beginning: who finds ``err`` has found ``error``."""
+    """Return the words of which no other is a prefix: a search for ``err`` also finds ``error``."""
     return [word for word in words if not any(word != other and word.startswith(other) for other in words)]
 
 
@@ -155,13 +157,13 @@ _POSTGRESQL_DURATION = re.compile(r"duration: (\d{1,12}(?:\.\d{1,6})?) ms")
 
 
 def postgresql_words(severity: Severity) -> tuple[bytes, ...]:
-    """The words of a severity as they stand in the log, without those of which another is a part."""
+    """Return the words of a severity as they appear in the log, without those that contain another one."""
     spelt = [word for word, of in POSTGRESQL_LEVELS.items() if of is severity]
     return tuple(w.encode() for w in spelt if not any(other != w and other in w for other in spelt))
 
 
 def postgresql_duration_s(message: str) -> float | None:
-    """How long the statement took of which ``log_min_duration_statement`` tells."""
+    """Return the duration of the statement that ``log_min_duration_statement`` reports."""
     match = _POSTGRESQL_DURATION.match(message)
     return float(match[1]) / 1000 if match else None
 
@@ -201,7 +203,8 @@ def type_of(text: str) -> str:
 
 
 def class_of(line: str) -> str:
-    """The class that a line such as ``psycopg.OperationalError: refused`` begins with, its last name; "" for none."""
+    """Return the class at the start of a line such as ``psycopg.OperationalError: refused``, its last name; "" for
+    none."""
     line = line.strip().removeprefix("Caused by: ").removeprefix("Uncaught ")
     if line.startswith("Exception in thread"):
         line = line.rpartition('" ')[2]
@@ -215,12 +218,12 @@ def class_of(line: str) -> str:
 
 
 def last_name(dotted: str) -> str:
-    """``OperationalError`` of ``psycopg.OperationalError``; also of what ``::`` parts."""
+    """Return ``OperationalError`` for ``psycopg.OperationalError``; also splits at ``::``."""
     return dotted.replace("::", ".").rpartition(".")[2]
 
 
 def names_exception(line: str) -> bool:
-    """Whether a line with nothing before it tells the outcome of a traceback: ``ValueError: x``, ``a.b.Refused``."""
+    """Whether a line, on its own, is the last line of a traceback: ``ValueError: x``, ``a.b.Refused``."""
     name = class_of(line)
     if name in ("Error", "Warning", "Fault", "Timeout", "Exit"):  # rather what a message begins with
         return False
@@ -245,7 +248,7 @@ def in_text(text: str) -> LoggedException | None:
 
 
 def from_value(value: object) -> LoggedException | None:
-    """The exception that a field such as ``exception`` holds: text, an object, or the first of a list of them."""
+    """Return the exception in a field such as ``exception``: text, an object, or the first of a list of them."""
     if isinstance(value, str):
         return LoggedException(type_of(value), value) if value.strip() else None
     if isinstance(value, list):
@@ -259,7 +262,8 @@ def from_value(value: object) -> LoggedException | None:
 
 
 def from_word(value: object) -> LoggedException | None:
-    """Of a field such as ``error``, which holds an exception only where it is an object or its text names a class."""
+    """Return the exception in a field such as ``error``, which holds one only if it is an object or its text names a
+    class."""
     if not isinstance(value, str):
         return from_value(value)
     found = type_of(value)
@@ -295,8 +299,8 @@ _LONGEST_HALF_ESCAPE = 5
 
 
 def object_in(raw: bytes) -> dict[str, object] | None:
-    """The object that ``raw`` is; None where it is none. Of invalid UTF-8, lone surrogates, NaN and control characters
-    in strings it makes what can be made; of an object cut at RAW_LIMIT, the fields before the cut. NUL before it is the
+    """Return the object in ``raw``; None if it is not one. Tolerates invalid UTF-8, lone surrogates, NaN and control
+    characters in strings; of an object cut at RAW_LIMIT, returns the fields before the cut. NUL bytes before it are the
     hole that copytruncate leaves."""
     if not raw.lstrip(b"\0 \t\r\n\xef\xbb\xbf").startswith(b"{"):
         return None
@@ -336,7 +340,7 @@ def _before_cut(text: str) -> dict[str, object] | None:
 
 
 def _whole_text(cut: str) -> object:
-    """Of a text in JSON without its end; as it stands where it has escapes that there are not."""
+    """Return a JSON text whose end is missing; unchanged if it has invalid escapes."""
     try:
         return _scan.decode(cut + '"')
     except ValueError:
@@ -378,7 +382,7 @@ _LONGEST_S = 1e18
 
 
 class FieldNames(Struct, frozen=True):
-    """Which of a record's fields says what; None: none does."""
+    """Which of a record's fields has which role; None: none does."""
 
     time: str | None
     level: str | None
@@ -402,7 +406,7 @@ class FieldNames(Struct, frozen=True):
 
 @lru_cache(maxsize=1024)
 def names_of(keys: tuple[str, ...]) -> FieldNames:
-    """What the fields of a record with these keys, in its order, say."""
+    """Return the roles of the fields of a record with these keys, in its order."""
     by_name: dict[str, str] = {}
     for key in keys:
         by_name.setdefault(key.lower(), key)
@@ -428,7 +432,7 @@ def names_of(keys: tuple[str, ...]) -> FieldNames:
 
 
 def entry_of(fields: Mapping[str, object], raw: bytes, zone: tzinfo) -> LogEntry:
-    """The record that ``fields`` make up; its message is the raw text where none of them is one."""
+    """Return the entry of ``fields``; its message is the raw text if none of them is one."""
     names = names_of(tuple(fields))
     time = fields[names.time] if names.time else None
     level = fields[names.level] if names.level else None
@@ -469,7 +473,8 @@ def _time(value: object, zone: tzinfo) -> int | None:
 
 
 def _severity(level: object, names: FieldNames, fields: Mapping[str, object]) -> Severity:
-    """Of a level that is no known word: of a number what another field says in words, or what it is known to mean."""
+    """Return the severity of a level that is not a known word: for a number what another field states in words, or its
+    known meaning."""
     inner = fields.get("log")
     if names.level is None and isinstance(inner, Mapping):  # of the Elastic Common Schema, nested
         level = inner.get("level")
@@ -485,7 +490,7 @@ def _word(value: object) -> str:
 
 
 def _module(value: object) -> str:
-    """Without the line that callers are written with, as in ``api/users.go:42``."""
+    """Return the module without the line number of callers such as ``api/users.go:42``."""
     if type(value) is not str:
         return ""
     name, colon, line = value.rpartition(":")

@@ -47,7 +47,7 @@ _ZONED = re.compile(r"(.{19,29}?) ?([+-]\d\d:?\d\d|[A-Za-z]{1,5})")
 
 
 def from_iso(text: str, zone: tzinfo) -> int | None:
-    """A time of ISO 8601 or RFC 3339, also with a space or a comma in it; what is finer than 1 µs is cut."""
+    """Parse a time of ISO 8601 or RFC 3339, also with a space or a comma in it; digits beyond 1 µs are cut."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -56,7 +56,7 @@ def from_iso(text: str, zone: tzinfo) -> int | None:
 
 
 def from_number(value: float) -> int | None:
-    """A time since 1970 in seconds, milliseconds, microseconds or nanoseconds, whichever it must be by its size."""
+    """Return a time since 1970 in seconds, milliseconds, microseconds or nanoseconds, as its magnitude shows."""
     try:
         size = abs(value)
         if size < 1e11:
@@ -73,7 +73,7 @@ def from_number(value: float) -> int | None:
 
 
 def from_value(value: object, zone: tzinfo) -> int | None:
-    """The time that a field holds: a number, or text in any of the forms known here."""
+    """Return the time in a field: a number, or text in any of the known forms."""
     if type(value) is str:
         return from_text(value, zone)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -82,8 +82,8 @@ def from_value(value: object, zone: tzinfo) -> int | None:
 
 
 def from_text(text: str, zone: tzinfo, latest: datetime | None = None) -> int | None:
-    """A text that is a time and nothing else, in any form: ISO, an epoch, ``1/Jan/2026:…``, ``Jan  1 …``, RFC 2822.
-    A time without a year is of the latest in which it is not more than a day after ``latest`` (aware; None: now)."""
+    """Parse a text that is only a time, in any form: ISO, an epoch, ``1/Jan/2026:…``, ``Jan 1 …``, RFC 2822. A time
+    without a year is in the latest year in which it is not more than a day after ``latest`` (aware; None: now)."""
     found = from_iso(text, zone)
     if found is not None or len(text) > 64:
         return found
@@ -97,7 +97,8 @@ def from_text(text: str, zone: tzinfo, latest: datetime | None = None) -> int | 
 
 
 def leading(text: str, zone: tzinfo, latest: datetime | None = None) -> tuple[int | None, int]:
-    """The time that ``text`` begins with, in brackets perhaps, and where what follows it begins (0 without one)."""
+    """Return the time at the start of ``text``, possibly in brackets, and the offset of what follows it (0 without
+    one)."""
     match = _LEADING.match(text)
     if match is None:
         return None, 0
@@ -109,7 +110,7 @@ def leading(text: str, zone: tzinfo, latest: datetime | None = None) -> tuple[in
 
 
 def lacks_year(line: str) -> bool:
-    """Whether a line begins with a time that tells no year, after a priority perhaps."""
+    """Whether a line begins with a time without a year, possibly after a priority."""
     if _KLOG.match(line):
         return True
     match = _LEADING.match(line, line.find(">") + 1 if line.startswith("<") else 0)
@@ -128,7 +129,7 @@ def _us(at: datetime, zone: tzinfo) -> int | None:
 
 @lru_cache(maxsize=4096)
 def _offset(minute: datetime, zone: tzinfo) -> timedelta:
-    """Of a naive minute; neighbouring records share it."""
+    """Return the offset of a naive minute; neighbouring records share it."""
     return zone.utcoffset(minute) or timedelta()
 
 
@@ -147,7 +148,7 @@ def _number(text: str) -> float | None:
 
 
 def _from_odd_iso(text: str, zone: tzinfo) -> int | None:
-    """What ``datetime`` does not take: the offset after a space, a zone's abbreviation, a leap second."""
+    """Parse what ``datetime`` does not accept: the offset after a space, a zone's abbreviation, a leap second."""
     if len(text) > 40 or text[4:5] != "-" or "_" in text:
         return None
     if text[16:19] == ":60":
@@ -165,7 +166,7 @@ def _from_odd_iso(text: str, zone: tzinfo) -> int | None:
 
 
 def _zone_of(word: str, at: datetime, zone: tzinfo) -> tzinfo | None:
-    """The zone that an offset or an abbreviation stands for; ``zone`` where an abbreviation is not certain."""
+    """Return the zone of an offset or an abbreviation; ``zone`` if an abbreviation is ambiguous."""
     if word[0] in "+-":
         hours, minutes = int(word[1:3]), int(word[-2:])
         if hours > 23 or minutes > 59:

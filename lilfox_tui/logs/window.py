@@ -34,7 +34,7 @@ HELD_AT_MOST = 1000
 
 
 class MergeKey(NamedTuple):
-    """Where a record stands among all: by time, then by its source's turn, then as its source has it."""
+    """The position of a record among all: by time, then by its source's turn, then by the source's own order."""
 
     time_us: int
     source: int
@@ -46,14 +46,15 @@ HIGHEST = MergeKey(2**62, 0, 0)
 
 
 class WindowItem(NamedTuple):
-    """A record, or a notice of its source, at its place in the list."""
+    """A record, or a notice of its source, at its position in the list."""
 
     key: MergeKey
     item: LogRecord | SourceNotice
 
 
 class Edge:
-    """One end of what is loaded. ``start`` is where to go on; ``done``: nothing is further, as of the last answer.
+    """One end of what is loaded. ``start`` is where to continue; ``done``: there is nothing beyond, as of the last
+    answer.
 
     ``late``: others are not kept waiting for it; what it brings is inserted.
     """
@@ -65,17 +66,17 @@ class Edge:
         self.task: Task[None] | None = None
 
     def goes_on_from(self) -> Start | None:
-        """Where the next page begins; None when nothing is further."""
+        """Return where the next page begins; None if there is nothing beyond."""
         return None if self.done else self.start
 
     @property
     def loading(self) -> bool:
-        """Whether an answer is awaited."""
+        """Whether an answer is pending."""
         return self.task is not None and not self.task.done()
 
 
 class SourceBuffer:
-    """What is loaded of one source, sorted, without a gap."""
+    """The loaded records of one source, sorted, without a gap."""
 
     def __init__(self, index: int, source: LogSource, *, alone: bool) -> None:
         self.index = index
@@ -86,7 +87,7 @@ class SourceBuffer:
         self.begin(None, None, OLDEST_US)
 
     def begin(self, older: Start | None, newer: Start | None, time_us: int) -> None:
-        """Forgets what is loaded and starts anew, going on from ``older`` and ``newer`` (None: that end is reached)."""
+        """Forget what is loaded and start anew, continuing from ``older`` and ``newer`` (None: that end is reached)."""
         self.items: list[WindowItem] = []
         self.edges = {True: Edge(older), False: Edge(newer)}
         self.follower: Task[None] | None = None
@@ -97,12 +98,12 @@ class SourceBuffer:
         self._first = self._last = 0
 
     def put(self, record: LogRecord, time_us: int) -> None:
-        """Begins with ``record``, which no page of either end will have."""
+        """Begin with ``record``, which no page of either end will contain."""
         self.take_newer([record], time_us)
 
     @property
     def outage(self) -> Unavailable | None:
-        """Why what is new does not come now, where the source waits for it by itself."""
+        """Why new records do not arrive now, if the source waits for them by itself."""
         state = self.source.status.state
         return state if self.follower is not None and isinstance(state, Unavailable) else None
 
@@ -123,7 +124,7 @@ class SourceBuffer:
         return bool(self.items) and (self.items[0].key <= key if older else self.items[-1].key >= key)
 
     def take(self, page: RecordPage, *, older: bool) -> int:
-        """Adds a page at one end; returns how many records of it can be placed by now."""
+        """Add a page at one end; return how many of its records can be placed already."""
         edge = self.edges[older]
         edge.start = page.more if page.more is not None else edge.start
         edge.done = page.more is None
@@ -156,13 +157,13 @@ class SourceBuffer:
         self.items[:0] = placed
 
     def _time_after(self, fresh: Sequence[LogRecord], first_timed: int) -> int:
-        """The time that records get which follow none that is known: that of the one after them."""
+        """Return the time for records that follow none with a time: that of the next one."""
         if first_timed < len(fresh) and (time_us := fresh[first_timed].entry.time_us) is not None:
             return time_us
         return self.items[0].key.time_us if self.items else OLDEST_US
 
     def take_newer(self, items: Iterable[LogRecord | SourceNotice], now_us: int | None = None) -> None:
-        """Adds at the newer end. ``now_us`` is the time of what has none and follows nothing that has one."""
+        """Add at the newer end. ``now_us`` is the time of records that have none and follow none with a time."""
         carried = self.items[-1].key.time_us if self.items else self._time_us
         for item in items:
             if isinstance(item, LogRecord):
@@ -179,16 +180,16 @@ class SourceBuffer:
             self._last += 1
 
     def _go_on_from_last(self) -> None:
-        """Once the newer end is reached, what comes later is after the last record."""
+        """Continue after the last record once the newer end is reached."""
         if self.newer.done and (last := self._outermost(older=False)) is not None:
             self.newer.start = AtPlace(last.place)
 
     def took_newer(self) -> None:
-        """To be called after records were added that were followed: the next ones come after them."""
+        """Continue after the added records; call this after records from following were added."""
         self._go_on_from_last()
 
     def leap(self, items: Sequence[LogRecord | SourceNotice]) -> None:
-        """Has ``items`` in the place of what is loaded: so much has come that what is between is not loaded."""
+        """Replace what is loaded by ``items``: so much has arrived that the records between are not loaded."""
         first = next((each for each in items if isinstance(each, LogRecord)), None)
         if self.items:
             self._time_us = self.items[-1].key.time_us
@@ -200,7 +201,7 @@ class SourceBuffer:
         self._go_on_from_last()
 
     def drop(self, beyond: MergeKey, *, older: bool) -> None:
-        """Forgets what is past ``beyond`` at one end, but for one record, from which that end goes on."""
+        """Forget what is past ``beyond`` at one end, except one record, from which that end continues."""
         keep = [shown for shown in self.items if (shown.key >= beyond if older else shown.key <= beyond)]
         if len(keep) == len(self.items):
             return
@@ -223,13 +224,14 @@ class SourceBuffer:
 
     @property
     def tells_no_time(self) -> bool:
-        """Whether nothing that is loaded has a time: it then stands where it cannot be compared, at the oldest end."""
+        """Whether no loaded record has a time: the source then stands at the oldest end, where it cannot be
+        compared."""
         records = [*self._held, *(each.item for each in self.items if isinstance(each.item, LogRecord))]
         return bool(records) and all(each.entry.time_us is None for each in records)
 
     @property
     def last_place(self) -> str | None:
-        """The place of the newest record that is loaded."""
+        """The place of the newest loaded record."""
         last = self._outermost(older=False)
         return None if last is None else last.place
 
@@ -252,7 +254,7 @@ BY_KEY = attrgetter("key")
 
 
 class LogWindow:
-    """The lanes, and the part of them that is shown. Used as ``async with``: it ends what it has begun.
+    """The lanes, and the part of them that is shown. Used as ``async with``: it ends what it has started.
 
     ``shown`` is the list, oldest first; ``changes`` tells that it has changed. ``reader`` is where the reader stands:
     kept in sight of, never moved.
@@ -302,7 +304,7 @@ class LogWindow:
                 raise
 
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None] | None:
-        """Starts ``work``; None where everything ends already (who waits for the end hears why)."""
+        """Start ``work``; return None if everything is ending already (whoever waits for the end gets the reason)."""
         try:
             return self._group.create_task(work)
         except RuntimeError:
@@ -310,7 +312,7 @@ class LogWindow:
             return None
 
     def _halt(self) -> None:
-        """Ends everything that was begun."""
+        """Stop everything that was started."""
         self._wanted = {True: 0, False: 0}
         for buffer in self._buffers:
             for task in (buffer.follower, *(edge.task for edge in buffer.edges.values())):
@@ -319,7 +321,7 @@ class LogWindow:
             buffer.follower = None
 
     async def _tell_outages(self, buffer: SourceBuffer) -> None:
-        """Tells when a source that follows by itself through an outage is away, and when it is back."""
+        """Publish when a source that follows through an outage by itself is unavailable, and when it is back."""
         was_away = False
         async with aclosing(buffer.source.status.watch()) as states:
             async for state in states:
@@ -338,7 +340,7 @@ class LogWindow:
 
     @property
     def searching(self) -> tuple[str, ...]:
-        """Names of the sources whose answer is awaited."""
+        """Names of the sources whose answer is pending."""
         return tuple(
             buffer.source.name
             for buffer in self._buffers
@@ -347,25 +349,25 @@ class LogWindow:
 
     @property
     def timeless(self) -> tuple[str, ...]:
-        """Names of the sources of which nothing that is loaded has a time."""
+        """Names of the sources without a time in any loaded record."""
         return tuple(buffer.source.name for buffer in self._buffers if buffer.tells_no_time)
 
     def late(self, *, older: bool) -> bool:
-        """Whether something may still come before the end of the list on that side, from a source that is slow."""
+        """Whether something may still be inserted before the end of the list on that side, from a slow source."""
         return any(buffer.edges[older].late and buffer.edges[older].loading for buffer in self._buffers)
 
     @property
     def at_oldest(self) -> bool:
-        """Whether the first row is the oldest record there is."""
+        """Whether the first row is the oldest record."""
         return self._low == LOWEST and all(buffer.older.done for buffer in self._buffers)
 
     @property
     def at_newest(self) -> bool:
-        """Whether the last row was the newest record there is, when it was asked for."""
+        """Whether the last row was the newest record at the last check."""
         return self._high == HIGHEST and all(buffer.newer.done for buffer in self._buffers)
 
     def index(self, key: MergeKey) -> int:
-        """The row of ``key``, or of the next one; the last row past the end, 0 where there is none."""
+        """Return the row of ``key``, or of the next one; the last row past the end, 0 without rows."""
         return max(0, min(bisect_left(self.shown, key, key=BY_KEY), len(self.shown) - 1))
 
     # ---- loading ------------------------------------------------------------------------------------------------
@@ -388,7 +390,7 @@ class LogWindow:
                 self._settle()
 
     def _pump(self, *, older: bool) -> None:
-        """Asks the sources without which the list cannot grow, and those that are not as far as the list."""
+        """Query the sources without which the list cannot grow, and those that are behind the list."""
         limit = self._low if older else self._high
         for buffer in self._buffers:
             edge = buffer.edges[older]
@@ -399,13 +401,13 @@ class LogWindow:
                 edge.task = self._begin(self._load(buffer, older=older))
 
     def _ahead(self, buffer: SourceBuffer, *, older: bool) -> bool:
-        """Whether something of that source is loaded past the list."""
+        """Whether records of that source are loaded beyond the list."""
         if not buffer.items:
             return False
         return buffer.items[0].key < self._low if older else buffer.items[-1].key > self._high
 
     async def _load(self, buffer: SourceBuffer, *, older: bool) -> None:
-        """Pages of one source, until the list does not wait for it any more."""
+        """Load pages of one source, until the list no longer waits for it."""
         edge = buffer.edges[older]
         while (start := edge.goes_on_from()) is not None:
             skipped = buffer.skipped
@@ -449,7 +451,7 @@ class LogWindow:
         await _pause(buffer.source, wait_s)
 
     def _settle(self) -> None:
-        """Moves the ends of the list as far as is wanted and loaded; asks for what is missing; tells."""
+        """Move the ends of the list as far as is wanted and loaded; query what is missing; publish the change."""
         for older in (True, False):
             self._move_end(older=older)
             self._pump(older=older)
@@ -506,15 +508,15 @@ class LogWindow:
         self._publish()
 
     def _tell(self) -> None:
-        """Wakes who waits for a change."""
+        """Wake those who wait for a change."""
         self._version += 1
         self.changes.publish(self._version)
         self._progress.set()
         self._progress = asyncio.Event()
 
     def _trimmed(self, rows: list[WindowItem]) -> list[WindowItem]:
-        """``rows`` without what is too many, and some more so that this is not done for each record that comes; taken
-        from the end that is farther from the reader."""
+        """Return ``rows`` without the excess, and somewhat fewer so that this is not done for each new record; taken
+        from the end farther from the reader."""
         most = self._at_most - self._at_most // 10
         here = len(rows) if self.reader is None else bisect_left(rows, self.reader, key=BY_KEY)
         drop_older = here > len(rows) // 2
@@ -532,7 +534,7 @@ class LogWindow:
 
 
 def _as_tried(source: LogSource, trouble: Unavailable) -> Unavailable:
-    """``trouble`` with the next try of the source's host, where that is sooner: see :func:`_pause`."""
+    """Return ``trouble`` with the next attempt of the source's host, if that is sooner: see :func:`_pause`."""
     link = source.host.link.state if isinstance(source, OnHost) else None
     if not isinstance(link, Unavailable) or link.next_try is None:
         return trouble
@@ -542,7 +544,7 @@ def _as_tried(source: LogSource, trouble: Unavailable) -> Unavailable:
 
 
 async def _pause(source: LogSource, wait_s: float | None) -> None:
-    """Waits before the next try; what lies on a host is tried at once when the host can be reached again."""
+    """Wait before the next attempt; a source on a host is retried as soon as the host can be reached again."""
     if isinstance(source, OnHost):
         await wait_until_reconnected(source.host, wait_s)
     elif wait_s is None:

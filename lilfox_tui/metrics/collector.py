@@ -1,4 +1,4 @@
-"""The contract of collectors, one file each in collectors/, and how what they need is read from a host."""
+"""The contract of collectors, one file each in collectors/, and how their input is read from a host."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ def decimal(word: str) -> float:
 
 
 def checked(samples: list[Sample], bad: list[Message]) -> list[Sample]:
-    """``samples`` when nothing was bad; else raises MalformedOutput with the first finding, and them in it."""
+    """Return ``samples`` if nothing was bad; else raise MalformedOutput with the first problem and the samples."""
     if bad:
         raise MalformedOutput(bad[0], samples)
     return samples
 
 
 def bad_line(source: str, line: str) -> Message:
-    """What is said of a line that does not have its format; ``source`` is the file or the collector's kind."""
+    """Return the message for a malformed line; ``source`` is the file or the collector's kind."""
     return tr("{source}: cannot read the line “{line}”", source=source, line=line[:80])
 
 
 def missing(source: str) -> Message:
-    """What is said when a file of the kernel was not there or empty."""
+    """Return the message for a kernel file that is missing or empty."""
     return tr("{source}: missing or not readable on this host", source=source)
 
 
 def lacking(source: str, field: str) -> Message:
-    """What is said when a file lacks one thing that it should have."""
+    """Return the message for a file that lacks a required field."""
     return tr("{source}: has no {field}", source=source, field=field)
 
 
@@ -74,7 +74,7 @@ PACKAGE = "lilfox_tui.metrics.collectors"
 
 
 class Collector(Struct, frozen=True):
-    """One kind with its options; the fields are the contract of ``metrics/collectors/__init__.py``."""
+    """One kind with its options; the fields follow the contract in ``metrics/collectors/__init__.py``."""
 
     kind: str
     files: tuple[str, ...]
@@ -148,8 +148,8 @@ lilfox_answer "$@"
 
 
 class HostAnswer(Struct, frozen=True):
-    """What was read: FILES by path, scripts by kind. Absent is what could not be read, or still runs; ``failed`` says
-    why a kind's script could not be run."""
+    """The texts that were read: FILES by path, scripts by kind. What could not be read, or still runs, is absent;
+    ``failed`` says why a kind's script could not be run."""
 
     files: dict[str, str] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
@@ -157,12 +157,12 @@ class HostAnswer(Struct, frozen=True):
 
 
 def loop_script(collectors: Sequence[Collector], secret: str) -> str:
-    """For ``Host.loop``: answers lines ``TICK KIND…``."""
+    """Return the script for ``Host.loop``, which answers lines ``TICK KIND…``."""
     return _functions(collectors, secret) + _LOOP
 
 
 def once_script(collectors: Sequence[Collector], secret: str) -> str:
-    """For ``Host.run_script``: answers the kinds in its arguments."""
+    """Return the script for ``Host.run_script``, which answers the kinds in its arguments."""
     return _functions(collectors, secret) + _ONCE
 
 
@@ -183,7 +183,7 @@ def _functions(collectors: Sequence[Collector], secret: str) -> str:
 
 
 def read_answer(output: bytes, asked: Sequence[Collector], secret: str) -> HostAnswer | None:
-    """The parts of an answer to ``asked``; None when it is not whole (its last mark is not there).
+    """Return the parts of an answer to ``asked``; None if it is incomplete (its last mark is missing).
 
     Bytes that are not UTF-8 become lone surrogates (PEP 383).
     """
@@ -199,7 +199,7 @@ def read_answer(output: bytes, asked: Sequence[Collector], secret: str) -> HostA
 
 
 def _files(text: str, asked: Sequence[Collector]) -> dict[str, str]:
-    """Cuts at the headers of the files that were asked for, in their order; any other line is a file's own.
+    """Split at the headers of the requested files, in their order; any other line belongs to a file.
 
     No line of these files can be the header of a later one: interface names hold no space, mounts have six fields.
     """
@@ -218,7 +218,7 @@ def _files(text: str, asked: Sequence[Collector]) -> dict[str, str]:
 
 
 def file_list(asked: Sequence[Collector]) -> list[str]:
-    """The files of ``asked`` in the order in which they are read."""
+    """Return the files of ``asked`` in reading order."""
     return list(dict.fromkeys([UPTIME, *(path for one in asked for path in one.files)]))
 
 
@@ -231,10 +231,10 @@ _SLOWEST_S = 10.0
 
 
 class SampleSource(Protocol):
-    """Gives one answer a sample."""
+    """Supplies one answer per sample."""
 
     async def read(self, asked: Sequence[Collector], *, timeout_s: float) -> HostAnswer:
-        """The texts of ``asked``. Raises HostError."""
+        """Read the texts of ``asked``. Raises HostError."""
         ...
 
     async def close(self) -> None:
@@ -243,7 +243,7 @@ class SampleSource(Protocol):
 
 
 class HostSource:
-    """A kept ``sh`` on the host, one line each way; a plain run each time where the loop does not live."""
+    """A kept ``sh`` on the host, one line each way; a plain run each time if the loop does not survive."""
 
     def __init__(self, host: Host, collectors: Sequence[Collector]) -> None:
         self._host = host
@@ -314,8 +314,8 @@ def _not_ours(host: str) -> HostUnreachable:
 
 
 class LocalSource:
-    """This machine: files read directly, scripts by ``read_here``; those that need a process run in the background
-    and are in a later answer, so that a sample never waits for them."""
+    """This machine: files are read directly, scripts by ``read_here``. Those that need a process run in the background
+    and appear in a later answer, so that a sample never waits for them."""
 
     def __init__(self, host: Host, collectors: Sequence[Collector]) -> None:
         self._processes = HostSource(host, collectors)
@@ -323,7 +323,7 @@ class LocalSource:
         self._slow: tuple[str, ...] = ()
 
     def read_now(self, asked: Sequence[Collector]) -> HostAnswer:
-        """What can be read without a process and without waiting."""
+        """Read what needs no process and no waiting."""
         answer = HostAnswer()
         for path in file_list(asked):
             if text := read_text(path):
@@ -339,7 +339,7 @@ class LocalSource:
         return answer
 
     async def read(self, asked: Sequence[Collector], *, timeout_s: float) -> HostAnswer:
-        """See :class:`SampleSource`. A script that is still running is not in it."""
+        """See :class:`SampleSource`. A script that is still running is left out."""
         answer = self.read_now(asked)
         slow = [one for one in asked if one.script and one.kind not in answer.scripts]
         if self._asking is not None and self._asking.done():
@@ -354,7 +354,7 @@ class LocalSource:
         return answer
 
     async def settle(self) -> None:
-        """Waits until the scripts that run in the background have ended; the next ``read`` has what they printed."""
+        """Wait until the background scripts have ended; the next ``read`` includes their output."""
         if self._asking is not None:
             await asyncio.wait([self._asking])
 
@@ -368,7 +368,7 @@ class LocalSource:
 
 
 def read_text(path: str) -> str:
-    """A small file of the kernel, whole; empty when it cannot be read."""
+    """Return the whole of a small kernel file; empty if it cannot be read."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a third of the time of a text file, eleven times a second
     except OSError:
@@ -382,5 +382,5 @@ def read_text(path: str) -> str:
 
 
 def has_proc() -> bool:
-    """Whether the kernel's text is there."""
+    """Whether Linux's /proc is available."""
     return sys.platform.startswith("linux") and Path("/proc/stat").exists()

@@ -1,4 +1,4 @@
-"""Health checks of services: which services run here, the probe, its hysteresis, and why there was no answer."""
+"""Health checks of services: discovery on this machine, the probe, its hysteresis, and why there was no answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lilfox_tui.redact import redacted_start
 
 
 def reason_of(error: BaseException, where: str) -> Message:
-    """What ``error`` says about ``where`` (``host:port``), and what to look at."""
+    """Return what ``error`` means for ``where`` (``host:port``), and what to check."""
     if isinstance(error, HttpFault):
         return error.message
     for cause in _causes(error):
@@ -59,7 +59,7 @@ def _of_cause(cause: BaseException, where: str) -> Message | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and everything that led to it, deepest group members included."""
+    """Yield ``error`` and all its causes, including the members of exception groups."""
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
     while todo:
@@ -118,7 +118,7 @@ class Hysteresis:
         return Level.FAILING if self._up is False else Level.DEGRADED
 
     def _slow_since(self, check: HealthCheck) -> datetime | None:
-        """Since when good answers are slow; None while they are not."""
+        """Return since when successful answers have been slow; None while they are not."""
         if self._slow_s is None or check.response_time_s is None:
             return None
         slow = check.response_time_s > self._slow_s
@@ -129,7 +129,7 @@ class Hysteresis:
 
 
 class _Row:
-    """Answers of one kind in a row."""
+    """Consecutive answers of one kind."""
 
     def __init__(self) -> None:
         self.length = 0
@@ -137,7 +137,7 @@ class _Row:
         self._since: datetime | None = None
 
     def take(self, kind: bool, at: datetime) -> datetime:
-        """Counts an answer; returns when the first of its row came."""
+        """Count an answer; return the time of the first one in its row."""
         if kind is not self._kind or self._since is None:
             self._kind, self.length, self._since = kind, 0, at
         self.length += 1
@@ -154,7 +154,8 @@ _BLOCK = 4096
 
 
 def listening_ports(proc: Path = Path("/proc")) -> set[int]:
-    """TCP ports that something listens on here, from /proc/net/tcp and tcp6 (proc_pid_net(5)); empty without them."""
+    """Return the TCP ports in LISTEN state on this machine, from /proc/net/tcp and tcp6 (proc_pid_net(5)); empty
+    without them."""
     ports: set[int] = set()
     for table in ("tcp", "tcp6"):
         try:
@@ -166,7 +167,8 @@ def listening_ports(proc: Path = Path("/proc")) -> set[int]:
 
 
 def _ports(lines: Iterable[str]) -> set[int]:
-    """Linux lists those that listen first: reading on through thousands of connections would cost milliseconds."""
+    """Parse listening ports. Linux lists them first: reading on through thousands of connections would cost
+    milliseconds."""
     ports: set[int] = set()
     for line in islice(lines, 1, None):
         fields = line.split(maxsplit=4)
@@ -212,7 +214,7 @@ class _HealthResponse(Struct, frozen=True):
 
 
 class HealthProbe:
-    """Asks one service; its state is in ``feed``. ``host`` is the one that asks, None for this machine."""
+    """Probes one service; its state is in ``feed``. ``host`` is the host that probes, None for this machine."""
 
     def __init__(self, name: str, config: ServiceConfig, host: Host | None, *, period_s: float) -> None:
         self.name, self.config = name, config
@@ -235,7 +237,7 @@ class HealthProbe:
         self._one_at_a_time = asyncio.Lock()
 
     async def run(self) -> None:
-        """Asks at once, then once a period, until cancelled. Each service has its own place in the period."""
+        """Probe at once, then once per period, until cancelled. Each service has its own offset in the period."""
         loop = asyncio.get_running_loop()
         phase = zlib.crc32(self.name.encode()) / 2**32 * self._period_s
         try:
@@ -248,11 +250,11 @@ class HealthProbe:
             await self.close()
 
     async def close(self) -> None:
-        """Ends the connection and the forwarded port."""
+        """Close the connection and the forwarded port."""
         await self._transport.close()
 
     async def check_once(self) -> HealthCheck:
-        """One question, also published on ``feed``. Raises nothing that the service or its host can cause."""
+        """Probe once and publish the result on ``feed``. Raises nothing that the service or its host can cause."""
         async with self._one_at_a_time:
             check = await self._check()
         self.feed.publish(self._hysteresis.take(check), check.at)
@@ -311,7 +313,7 @@ class HealthProbe:
 
 
 def _without_secrets(location: str) -> str:
-    """Host and path of a redirect's target: its query and user part may hold tokens."""
+    """Return host and path of a redirect's target, without query and user part, which may hold tokens."""
     try:
         parts = urlsplit(location)
     except ValueError:
@@ -324,7 +326,7 @@ def _start(body: bytes) -> str:
 
 
 def _remark(answer: _HealthResponse) -> str:
-    """What is odd about an answer that counts as healthy, or nothing."""
+    """Return what is unusual about an answer that counts as healthy, or nothing."""
     if answer.cut:
         return _("the response is larger than {limit} KiB; the rest was not read", limit=BODY_LIMIT // 1024)
     text = _start(answer.body)

@@ -25,8 +25,7 @@ _NAN = math.nan
 
 
 class Point(NamedTuple):
-    """A stretch of time that starts at ``at`` (aware UTC). ``low`` is the least mean once it is older
-    than ten minutes."""
+    """A time span that starts at ``at`` (aware UTC). ``low`` is the lowest mean once it is older than ten minutes."""
 
     at: datetime
     mean: float
@@ -35,7 +34,7 @@ class Point(NamedTuple):
 
 
 class _Tier:
-    """Rows of one subject, oldest first, NaN for unknown; each holds for ``step_s``."""
+    """Rows of one subject, oldest first, NaN for unknown; each row is valid for ``step_s``."""
 
     def __init__(self, step_s: float) -> None:
         self.step_s = step_s
@@ -43,7 +42,7 @@ class _Tier:
         self.rows = array("f")
 
     def append(self, at: float, row: array[float], capacity: int) -> int:
-        """Adds a row; how many old ones were taken off."""
+        """Add a row; return how many old ones were dropped."""
         self.times.append(at)
         self.rows.extend(row)
         excess = len(self.times) - capacity
@@ -54,7 +53,7 @@ class _Tier:
         return excess
 
     def cut_after(self, at: float, width: int) -> int:
-        """Takes off what is not before ``at``; how many rows."""
+        """Drop rows that are not before ``at``; return how many."""
         keep = bisect_left(self.times, at)
         cut = len(self.times) - keep
         del self.times[keep:]
@@ -62,7 +61,7 @@ class _Tier:
         return cut
 
     def reshape(self, width: int, places: list[int | None]) -> None:
-        """Gives each row the columns ``places`` of the old ones (None: new, unknown until now)."""
+        """Rearrange the columns: ``places`` are the old column numbers (None: new, unknown until now)."""
         columns = [None if place is None else self.rows[place::width] for place in places]
         blank = array("f", [_NAN]) * len(self.times)
         self.rows = array("f", bytes(_FLOAT_BYTES * len(self.times) * len(places)))
@@ -70,7 +69,7 @@ class _Tier:
             self.rows[place :: len(places)] = blank if column is None else column
 
     def mean_and_high(self, width: int, start: float, end: float) -> tuple[array[float], array[float]] | None:
-        """Of each column from ``start`` to before ``end``; None when there is no row."""
+        """Return the mean and maximum of each column from ``start`` to before ``end``; None if there is no row."""
         first, last = bisect_left(self.times, start), bisect_left(self.times, end)
         if first == last:
             return None
@@ -84,7 +83,7 @@ class _Tier:
 
 
 class _Past:
-    """Everything kept of one subject."""
+    """Everything recorded of one subject."""
 
     def __init__(self) -> None:
         self.places: dict[Series, int] = {}
@@ -99,12 +98,13 @@ class _Past:
         return self.raw, self.fine, self.coarse, self.coarse_high
 
     def hold(self, seconds: float) -> None:
-        """Makes each row hold for at least so long: rows of what is seldom asked lie further apart than steps."""
+        """Make each row valid for at least that long: rows of a rarely sampled subject are further apart than the
+        steps."""
         for tier, step_s in zip(self.tiers, (_RAW_STEP_S, _FINE_STEP_S, _COARSE_STEP_S, _COARSE_STEP_S), strict=True):
             tier.step_s = max(step_s, seconds)
 
     def columns(self, series: list[Series]) -> None:
-        """Makes exactly ``series`` the columns; what is known of them stays."""
+        """Make exactly ``series`` the columns, keeping their recorded values."""
         width = len(self.places)
         places = [self.places.get(one) for one in series]
         for tier in self.tiers:
@@ -114,7 +114,7 @@ class _Past:
 
 
 class History:
-    """The past of any number of subjects (``host/NAME``). ``hours`` are kept while ``memory_mb`` allows it.
+    """The history of any number of subjects (``host/NAME``). ``hours`` are kept as far as ``memory_mb`` allows.
 
     Not for several threads. Times are aware UTC. A wall clock that steps back takes off what was written after it.
     """
@@ -131,14 +131,13 @@ class History:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all numbers kept."""
+        """The size of all recorded numbers in bytes."""
         return sum(
             len(tier.rows) * _FLOAT_BYTES + len(tier.times) * 8 for past in self._pasts.values() for tier in past.tiers
         )
 
     def add(self, subject: str, at: datetime, values: Mapping[Series, float], *, holds_s: float = 0) -> None:
-        """Writes down the values of ``subject`` at ``at``, which hold for ``holds_s`` where nothing newer comes (10 s
-        at least)."""
+        """Record the values of ``subject`` at ``at``, valid for ``holds_s`` unless newer ones come (10 s at least)."""
         past = self._pasts.get(subject)
         if past is None:
             past = self._pasts[subject] = _Past()
@@ -177,7 +176,7 @@ class History:
             self._forget_gone(past, now)
 
     def _forget_gone(self, past: _Past, now: float) -> None:
-        """Drops series that nobody has told of for as long as anything is kept."""
+        """Drop series without a value for as long as history is kept."""
         oldest = now - self._hours * 3600
         kept = [series for series, place in past.places.items() if past.last_seen[place] >= oldest]
         if len(kept) < len(past.places):
@@ -186,7 +185,8 @@ class History:
             self._set_capacities()
 
     def _set_capacities(self) -> None:
-        """Rows of each tier that fit: the raw tier whole, then the fine one, then what is left for the coarse."""
+        """Compute the rows of each tier that fit: the raw tier whole, then the fine one, then the rest for the coarse
+        one."""
         wanted = (_RAW_ROWS, int(_FINE_HOURS * 3600 / _FINE_STEP_S), int(self._hours * 3600 / _COARSE_STEP_S))
         slack = 1 + 1 / _SLACK
         left = self._budget / slack / _FLOAT_BYTES / max(1, self._width)
@@ -198,7 +198,7 @@ class History:
         self._capacities = (capacities[0], capacities[1], capacities[2])
 
     def values_at(self, subject: str, at: datetime) -> dict[Series, float]:
-        """What was known at ``at``: the nearest row at or before it that still held; empty in a gap."""
+        """Return the values known at ``at``: the nearest row at or before it that was still valid; empty in a gap."""
         past, moment = self._pasts.get(subject), at.timestamp()
         if past is None:
             return {}
@@ -237,12 +237,12 @@ class History:
         ]
 
     def series(self, subject: str) -> tuple[Series, ...]:
-        """The series of ``subject`` of which anything is kept."""
+        """Return the recorded series of ``subject``."""
         past = self._pasts.get(subject)
         return () if past is None else tuple(past.places)
 
     def span(self, subject: str) -> tuple[datetime, datetime] | None:
-        """The first and the last time of which anything is kept."""
+        """Return the first and last recorded time."""
         past = self._pasts.get(subject)
         if past is None or not past.raw.times:
             return None
@@ -251,12 +251,12 @@ class History:
 
 
 def _begin(tier: _Tier, past: _Past, start: float) -> float:
-    """When a step's row begins: the first of all not before anything was recorded."""
+    """Return the start of a step's row; the first row never starts before anything was recorded."""
     return start if tier.times else max(start, past.raw.times[0])
 
 
 def _rows(past: _Past, place: int, start: float, end: float) -> Iterator[tuple[float, float, float]]:
-    """Time, mean and highest value, each stretch of time from the finest tier that has it."""
+    """Yield time, mean and maximum, each span from the finest tier that covers it."""
     width = len(past.places)
     raw_from = past.raw.times[0] if past.raw.times else math.inf
     fine_from = min(raw_from, past.fine.times[0]) if past.fine.times else raw_from

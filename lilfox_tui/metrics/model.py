@@ -1,4 +1,4 @@
-"""Samples, series and snapshots of a host, the health of a service, and how late an answer may be."""
+"""Samples, series and snapshots of a host, the health of a service, and when a sample counts as late."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Series(NamedTuple):
-    """The identity of one line over time."""
+    """The identity of a time series."""
 
     name: str
     labels: Labels = ()
 
     def label(self, name: str) -> str:
-        """The value of one label, empty when it is not there (as in PromQL)."""
+        """Return the value of one label, empty if it is missing (as in PromQL)."""
         return next((value for key, value in self.labels if key == name), "")
 
 
@@ -42,12 +42,12 @@ class Sample(NamedTuple):
 
     @property
     def series(self) -> Series:
-        """Its identity."""
+        """The series that the sample belongs to."""
         return Series(self.name, self.labels)
 
 
 class MalformedOutput(LilFoxError):
-    """A part of a host's answer is not what its format says; ``samples`` is what could still be read."""
+    """A part of a host's answer is malformed; ``samples`` is what could still be read."""
 
     def __init__(self, message: Message, samples: list[Sample]) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class MalformedOutput(LilFoxError):
 
 
 class Level(IntEnum):
-    """How well something is, worst last. The screen shows each as a shape and a colour."""
+    """The condition of something, worst last. The screen shows each level as a shape and a colour."""
 
     GOOD = 0
     UNKNOWN = 1
@@ -64,7 +64,7 @@ class Level(IntEnum):
 
 
 class ProcessUsage(Struct, frozen=True):
-    """One process of the host that is looked at. ``cpu_percent`` is of one core; None at its first sample."""
+    """One process of the viewed host. ``cpu_percent`` is of one core; None at its first sample."""
 
     pid: int
     user: str
@@ -79,7 +79,7 @@ class ProcessUsage(Struct, frozen=True):
 
 
 class HostSnapshot(Struct, frozen=True):
-    """One reading of one host, with what follows from the reading before.
+    """One reading of one host, with the rates since the previous reading.
 
     ``at`` is aware UTC by the clock of the machine that runs LilFox. ``gauges`` and ``counters`` are as read;
     ``rates`` are counters' rises per second since the last reading, absent for a new series, after a reset, and
@@ -101,12 +101,12 @@ class HostSnapshot(Struct, frozen=True):
         return self.gauges.get(Series(name, labels))
 
     def rate(self, name: str, labels: Labels = ()) -> float | None:
-        """One counter's rise per second, or None when unknown."""
+        """Return one counter's increase per second, or None if unknown."""
         return self.rates.get(Series(name, labels))
 
 
 class CpuSplit(Struct, frozen=True):
-    """Shares of one core or of all cores together, in percent of their time; they add up to 100 with idle."""
+    """Shares of one core or of all cores together, in percent of their time; with idle they add up to 100."""
 
     user: float
     system: float
@@ -116,7 +116,7 @@ class CpuSplit(Struct, frozen=True):
 
     @property
     def busy(self) -> float:
-        """Everything but idle and waiting for I/O, as ``top`` and psutil count it: user + system + steal."""
+        """Everything but idle and I/O wait, as ``top`` and psutil count it: user + system + steal."""
         return self.user + self.system + self.steal
 
 
@@ -132,7 +132,7 @@ class DiskActivity(Struct, frozen=True):
 
 
 class InterfaceActivity(Struct, frozen=True):
-    """One network interface; per second."""
+    """One network interface; rates are per second."""
 
     device: str
     receive_bytes_s: float | None
@@ -165,19 +165,19 @@ class Pressure(Struct, frozen=True):
 
 
 class Memory(Struct, frozen=True):
-    """Memory of something, in bytes."""
+    """A total and available amount of memory, in bytes."""
 
     total: float
     available: float
 
     @property
     def percent(self) -> float:
-        """The share that is used."""
+        """The used share in percent."""
         return 100 * max(0.0, self.total - self.available) / self.total if self.total else 0.0
 
 
 class Limit(Struct, frozen=True):
-    """What a control group may have; None where it is not limited, or unknown."""
+    """The limits of a control group; None if unlimited or unknown."""
 
     cgroup: str
     """Its path; "/" is the one that the host sees as the whole."""
@@ -188,7 +188,7 @@ class Limit(Struct, frozen=True):
 
 
 class HostSummary(Struct, frozen=True):
-    """What a row, ``check`` and ``monitor`` show of a host; None is unknown.
+    """The numbers of a host's row, of ``check`` and of ``monitor``; None is unknown.
 
     Made from a :class:`HostSnapshot` by ``metrics/summary.py``. Bytes are bytes, ``_s`` is per second, percents are
     0 to 100.
@@ -241,7 +241,7 @@ class HostSummary(Struct, frozen=True):
 
 
 class Health(IntEnum):
-    """What a service answered, in the manual's words."""
+    """The answer of a service, in the manual's terms."""
 
     HEALTHY = 0
     UNHEALTHY = 1
@@ -249,7 +249,7 @@ class Health(IntEnum):
 
 
 class HealthCheck(Struct, frozen=True):
-    """One question to a service's health address.
+    """The result of one health request to a service.
 
     ``status_code`` and ``response_time_s`` are None when no answer came; ``error`` then says why (English or
     Chinese, no secrets). ``detail`` is the start of the body where the answer was not as expected; untrusted text.
@@ -264,7 +264,8 @@ class HealthCheck(Struct, frozen=True):
 
 
 class ServiceState(Struct, frozen=True):
-    """A service after hysteresis: ``level`` changes after N answers in a row, ``since`` the first of them (UTC)."""
+    """A service's state after hysteresis: ``level`` changes after N consecutive answers, ``since`` is the time of the
+    first (UTC)."""
 
     name: str
     url: str
@@ -288,10 +289,10 @@ SILENT_S = 3.5
 
 
 def late_after_s(period_s: float) -> float:
-    """A sample that is older is late, where one is wanted each ``period_s`` seconds."""
+    """Return the age above which a sample is late, if one is expected every ``period_s`` seconds."""
     return period_s + max(LATE_S, period_s / 2)
 
 
 def silent_after_s(period_s: float) -> float:
-    """With a sample that is older a host does not answer."""
+    """Return the sample age above which a host counts as silent."""
     return period_s + max(SILENT_S, period_s)

@@ -13,10 +13,10 @@ from lilfox_tui.metrics.model import Labels, Sample
 
 
 class PsutilSource:
-    """Reads CPU, memory, load, disks, interfaces, filesystems and uptime; what a system lacks is absent."""
+    """Reads CPU, memory, load, disks, interfaces, filesystems and uptime with psutil; what a system lacks is absent."""
 
     def read(self) -> dict[str, list[Sample]]:
-        """Samples by the kind of the collector that they stand in for."""
+        """Return samples by the kind of the collector that they replace."""
         return {
             "cpu": list(_cpu()),
             "memory": _memory(),

@@ -1,4 +1,4 @@
-"""One host, sampled over and over: which collectors are due, rates of counters, and a snapshot each period."""
+"""Samples one host periodically: decides which collectors are due, computes rates, and makes a snapshot each period."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TICKS_PER_S = 100.0
 
 
 class ProcessTable:
-    """Keeps each process's CPU time by (pid, start time), so that a number given again is another process."""
+    """Keeps each process's CPU time by (pid, start time), so that a reused pid is another process."""
 
     def __init__(self) -> None:
         self._cpu: dict[tuple[str, str], float] = {}
@@ -89,7 +89,7 @@ def _process(
 
 
 def users_of(passwd: bytes) -> dict[str, str]:
-    """Names by uid from the text of /etc/passwd (passwd(5)); the first name of a number counts."""
+    """Parse names by uid from the text of /etc/passwd (passwd(5)); the first name of a uid is used."""
     users: dict[str, str] = {}
     for line in passwd.decode("utf-8", "surrogateescape").split("\n"):
         fields = line.split(":")
@@ -110,7 +110,7 @@ _UNSTEADY_MODES = ("iowait", "idle")
 
 
 class Rates:
-    """Keeps the last reading of one host and tells the rises since.
+    """Keeps the last reading of one host and computes the increases since.
 
     The host's own uptime divides them, which no clock step touches; where it is not given, our monotonic clock.
     """
@@ -121,13 +121,13 @@ class Rates:
         self._now: float | None = None
 
     def forget(self) -> None:
-        """The next reading is a first one."""
+        """Treat the next reading as a first one."""
         self._counters, self._uptime, self._now = {}, None, None
 
     def update(
         self, counters: Mapping[Series, float], uptime_s: float | None, now_s: float, max_gap_s: float, *, narrow: bool
     ) -> tuple[float | None, dict[Series, float]]:
-        """Seconds since the last reading and each counter's rise per second.
+        """Return the seconds since the last reading and each counter's increase per second.
 
         ``now_s`` is our monotonic clock. No interval and no rates at the first reading, after a reboot (the uptime
         fell) and when more than ``max_gap_s`` passed by either clock. ``narrow``: the kernel may count network bytes
@@ -151,7 +151,7 @@ class Rates:
         return elapsed, rates
 
     def _elapsed(self, uptime_s: float | None, now_s: float) -> tuple[float | None, float]:
-        """What to divide by, None when nothing can be said; and the longer of both clocks' times."""
+        """Return the time to divide by, None if it is unknown; and the longer of both clocks' intervals."""
         if self._now is None:
             return None, 0.0
         ours = now_s - self._now
@@ -162,7 +162,7 @@ class Rates:
 
 
 def _rise_after_fall(series: Series, old: float, value: float, elapsed: float, *, narrow: bool) -> float | None:
-    """The rise of a counter that shows less than before; None when it was reset."""
+    """Return the increase of a counter that shows less than before; None if it was reset."""
     if series.name == "cpu_seconds_total":
         # the kernel's own accounting steps back a little here (proc_stat(5) on iowait); a reset falls much further
         return 0.0 if series.label("mode") in _UNSTEADY_MODES and old - value < elapsed else None
@@ -185,7 +185,7 @@ _NARROW_KERNELS = ("2.4.", "2.6.")
 
 
 class SampleTime(Struct, frozen=True):
-    """When an answer was asked for and came: wall clock in seconds since 1970, and our monotonic clock."""
+    """When an answer was requested and received: wall clock in seconds since 1970, and our monotonic clock."""
 
     sent: float
     received: float
@@ -194,7 +194,7 @@ class SampleTime(Struct, frozen=True):
 
 
 class _Said(Struct):
-    """What a collector said last."""
+    """The last result of a collector."""
 
     samples: Sequence[Sample] = ()
     problem: Message | None = None
@@ -216,7 +216,7 @@ class Readings:
         """Names by uid, for processes."""
 
     def due(self, now_s: float, *, focused: bool) -> list[Collector]:
-        """The collectors to ask at ``now_s`` of our monotonic clock."""
+        """Return the collectors to run at ``now_s`` of our monotonic clock."""
         chosen = []
         for kind, one in self._collectors.items():
             if one.when_focused and not focused:
@@ -228,7 +228,7 @@ class Readings:
         return chosen
 
     def take(self, asked: Iterable[Collector], answer: HostAnswer, moment: SampleTime) -> HostSnapshot:
-        """The snapshot after ``answer`` to ``asked``; the others' last samples stay."""
+        """Return the snapshot after ``answer`` to ``asked``; the other collectors keep their last samples."""
         for one in asked:
             self._said[one.kind].asked_s = moment.now_s
         late = (self._collectors[kind] for kind in answer.scripts if kind in self._collectors)
@@ -241,7 +241,7 @@ class Readings:
         return self.snapshot(moment)
 
     def put(self, samples: Mapping[str, Sequence[Sample]], moment: SampleTime) -> HostSnapshot:
-        """The snapshot after samples that needed no parsing, by kind."""
+        """Return the snapshot after samples, by kind, that needed no parsing."""
         for kind, values in samples.items():
             if kind in self._said:
                 self._said[kind] = _Said(values, None, moment.now_s)
@@ -264,7 +264,7 @@ class Readings:
             said.samples = _offset(said.samples, moment)
 
     def snapshot(self, moment: SampleTime) -> HostSnapshot:
-        """Everything that was said last, as one value."""
+        """Return all last results as one snapshot."""
         gauges: dict[Series, float] = {}
         counters: dict[Series, float] = {}
         for kind, said in self._said.items():
@@ -297,7 +297,7 @@ def _is_narrow(gauges: Mapping[Series, float]) -> bool:
 
 
 def _offset(samples: Sequence[Sample], moment: SampleTime) -> list[Sample]:
-    """The host's clock minus ours at the middle of the round trip, and half of the trip as its error.
+    """Return the host's clock minus ours at the middle of the round trip, and half of the round trip as the error.
 
     Without ``%N`` the host's second is taken in its middle.
     """
@@ -331,7 +331,8 @@ def _without_proc() -> PsutilSource | None:
 
 
 class Sampler:
-    """Samples ``host`` every ``period_s``; ``options`` maps a collector's kind to its Options, or False for off.
+    """Samples ``host`` every ``period_s``; ``options`` maps a collector's kind to its Options, or to False to switch it
+    off.
 
     ``clock`` is a monotonic clock in seconds. The feed becomes unavailable while the host does not answer and
     recovers by itself.
@@ -356,7 +357,7 @@ class Sampler:
         """When the last answer came, by our clock."""
 
     async def run(self) -> None:
-        """Samples until cancelled. Ticks stay on their grid; those missed (a machine that slept) are left out.
+        """Sample until cancelled. Ticks stay on their grid; missed ones (a suspended machine) are skipped.
 
         Hosts start at different phases, so that a hundred of them do not answer at the same moment.
         """
@@ -373,7 +374,7 @@ class Sampler:
             await self._source.close()
 
     async def sample_once(self) -> HostSnapshot:
-        """Two readings a quarter of a second apart, so that rates exist; raises HostError."""
+        """Take two readings a quarter of a second apart, so that there are rates; raises HostError."""
         try:
             await self._read()
             if isinstance(self._source, LocalSource) and self._without_proc is None:
@@ -384,7 +385,7 @@ class Sampler:
             await self._source.close()
 
     def read_now(self) -> HostSnapshot:
-        """A reading of this machine at once: no process, no event loop. Raises TypeError for another host."""
+        """Read this machine immediately: no process, no event loop. Raises TypeError for another host."""
         if not isinstance(self._source, LocalSource):
             raise TypeError(f"{self._host.name} is not this machine")
         if self._without_proc is not None:
@@ -404,7 +405,7 @@ class Sampler:
         self.feed.publish(snapshot, snapshot.at)
 
     async def _heard(self) -> HostSnapshot:
-        """The next sample of another host; meanwhile the feed says where it becomes silent. Raises HostError."""
+        """Return the next sample of another host; meanwhile publish when it becomes silent. Raises HostError."""
         reading = asyncio.ensure_future(self._read())
         try:
             if not await self._comes_in_time(reading):
@@ -419,8 +420,8 @@ class Sampler:
         return snapshot
 
     async def _comes_in_time(self, reading: asyncio.Future[HostSnapshot]) -> bool:
-        """Whether an answer comes, or an error, before the host counts as silent. Before its first there is no such
-        time: a login may take long."""
+        """Whether an answer or an error comes before the host counts as silent. There is no limit before the first
+        answer: a login may take long."""
         if self._heard_s is None:
             return True
         left_s = self._heard_s + silent_after_s(self._period_s) - self._clock()
@@ -430,7 +431,7 @@ class Sampler:
         return reading.done() or self._logging_in()
 
     def _logging_in(self) -> bool:
-        """Whether the login shell is waited for: the host itself answers."""
+        """Whether the login shell is being awaited: the host itself answers."""
         link = self._host.link.value
         return link is not None and link.login_since is not None
 
@@ -449,7 +450,7 @@ class Sampler:
         return self._readings.take(asked, answer, moment)
 
     async def _name_users(self) -> None:
-        """Asks for names once, and waits but a little: a login that takes long must not hold up the numbers."""
+        """Read user names once, and wait only briefly: a slow login must not delay the numbers."""
         if self._readings.users:
             return
         if self._naming is None:
@@ -459,7 +460,7 @@ class Sampler:
             self._readings.users, self._naming = self._naming.result(), None
 
     async def _users(self) -> Mapping[str, str]:
-        """Names by uid; numbers stand for themselves where the file cannot be read."""
+        """Return names by uid; numbers are shown if the file cannot be read."""
         path = "/etc/passwd"
         if self._local:
             return users_of(read_text(path).encode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""From a snapshot to what a host's row shows, within the limits of its control groups."""
+"""Turns a snapshot into the summary in a host's row, within the limits of its control groups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CPU_PERCENT = "cgroup_cpu_percent"
 
 
 def limit_of(snapshot: HostSnapshot, scope: str) -> Limit | None:
-    """The limits of that scope (``host``, ``own``) which are less than what the machine has; None without any."""
+    """Return the limits of that scope (``host``, ``own``) that are below the machine's capacity; None without any."""
     found = {
         series.name: (series.label("cgroup"), value)
         for values in (snapshot.gauges, snapshot.rates)
@@ -56,7 +56,7 @@ def limit_of(snapshot: HostSnapshot, scope: str) -> Limit | None:
 
 
 def series_of_limits(summary: HostSummary) -> Iterator[tuple[Series, float | None]]:
-    """The limits as series of history, from which ``limit_of`` makes them again."""
+    """Yield the limits as series for history, from which ``limit_of`` restores them."""
     for scope, limit in ((HOST, summary.limit), (OWN, summary.own_limit)):
         if limit is None:
             continue
@@ -70,7 +70,7 @@ def series_of_limits(summary: HostSummary) -> Iterator[tuple[Series, float | Non
 
 
 def machine_memory(summary: HostSummary) -> Mapping[str, float | None]:
-    """The machine's memory as series are named, also where the host has less."""
+    """Return the machine's memory by series name, even if the host is limited to less."""
     if summary.machine is not None:
         return {"memory_total_bytes": summary.machine.total, "memory_available_bytes": summary.machine.available}
     return {"memory_total_bytes": summary.memory_total, "memory_available_bytes": summary.memory_available}
@@ -91,7 +91,7 @@ T = TypeVar("T")
 
 
 def summarize(snapshot: HostSnapshot) -> HostSummary:
-    """What a row, ``check`` and ``monitor`` show of ``snapshot``; pure, nothing is asked."""
+    """Return the summary of ``snapshot`` that a row, ``check`` and ``monitor`` show; pure."""
     gauges, rates = _by_name(snapshot.gauges), _by_name(snapshot.rates)
     cpu, cores = _cpu(rates)
     limit = limit_of(snapshot, HOST)
@@ -142,7 +142,7 @@ def summarize(snapshot: HostSnapshot) -> HostSummary:
 
 
 def _memory(snapshot: HostSnapshot, limit: Limit | None) -> tuple[float | None, float | None, Memory | None]:
-    """The host's memory and what is available of it; the machine's, where the host has a limit."""
+    """Return the host's total and available memory; also the machine's, if the host has a limit."""
     total, available = snapshot.gauge("memory_total_bytes"), snapshot.gauge("memory_available_bytes")
     if limit is None or limit.memory is None:
         return total, available, None
@@ -161,7 +161,7 @@ def _by_name(values: Mapping[Series, float]) -> Named:
 
 
 def split_of(shares: Mapping[str, float]) -> CpuSplit | None:
-    """The split of any amounts by mode, brought to 100 percent; None unless all five modes are there and passed."""
+    """Normalise amounts by mode to 100 percent; None unless all five modes are present and time has passed."""
     if any(mode not in shares for mode in MODES):
         return None
     whole = sum(shares.values())
@@ -172,7 +172,7 @@ def split_of(shares: Mapping[str, float]) -> CpuSplit | None:
 
 
 def core_order(core: str) -> tuple[int, str]:
-    """Sorts ``2`` before ``10``."""
+    """Sort key that puts ``2`` before ``10``."""
     return (int(core), core) if core.isdecimal() else (1 << 30, core)
 
 
@@ -187,7 +187,7 @@ def _cpu(rates: Named) -> tuple[CpuSplit | None, tuple[tuple[str, CpuSplit], ...
 
 
 def _share(part: float | None, whole: float | None) -> float | None:
-    """Percent, within 0 and 100; None when a part is unknown or there is no whole."""
+    """Return a percentage between 0 and 100; None if a part is unknown or there is no whole."""
     if part is None or not whole:
         return None
     return min(100.0, max(0.0, 100 * part / whole))
@@ -204,7 +204,7 @@ def _load(snapshot: HostSnapshot) -> tuple[float, float, float] | None:
 
 
 def _devices(snapshot: HostSnapshot, rates: Named, names: Mapping[str, str]) -> ByDevice:
-    """Rates by device, under the fields' names; a device that was read but has no rate yet is there and empty."""
+    """Return rates by device, under the fields' names; a device without a rate yet is present and empty."""
     found: ByDevice = {series.label("device"): {} for series in snapshot.counters if series.name in names}
     for name, field in names.items():
         for series, value in rates.get(name, ()):
@@ -259,7 +259,8 @@ def _is_stacked_interface(port: InterfaceActivity) -> bool:
 
 
 def _unstacked(devices: tuple[T, ...], stacked: Callable[[T], bool]) -> tuple[T, ...]:
-    """The devices that stand on no other; all of them where there is nothing else (a container's only interface)."""
+    """Return the devices that are not stacked on others; all of them if there is nothing else (a container's only
+    interface)."""
     return tuple(device for device in devices if not stacked(device)) or devices
 
 
@@ -282,7 +283,7 @@ def _filesystems(gauges: Named) -> tuple[FilesystemUsage, ...]:
 
 
 def filesystem_of(labels: Mapping[str, str], values: Mapping[str, float]) -> FilesystemUsage | None:
-    """A filesystem from what is known of it; None unless size, used and available are."""
+    """Return a filesystem from its known values; None unless size, used and available are known."""
     size, used, available = (values.get(key) for key in ("size_bytes", "used_bytes", "available_bytes"))
     if size is None or used is None or available is None:
         return None
@@ -309,7 +310,7 @@ def _pressure(gauges: Named) -> Pressure | None:
 
 
 def _booted_at(at: datetime, uptime_s: float | None, boot_time: float | None) -> datetime | None:
-    """By our clock where the host's uptime is known: its own clock may be wrong. To the second."""
+    """Return the boot time by our clock if the host's uptime is known: its own clock may be wrong. To the second."""
     if uptime_s is not None:
         try:
             return datetime.fromtimestamp(round((at - timedelta(seconds=uptime_s)).timestamp()), UTC)
@@ -351,7 +352,7 @@ _FROM_RATES = {
 
 
 def series_of(summary: HostSummary) -> dict[Series, float]:
-    """The numbers of ``summary`` as series, for history, ``/metrics`` and rules. What is unknown is absent."""
+    """Return the numbers of ``summary`` as series for history, ``/metrics`` and rules. Unknown ones are absent."""
     found: dict[Series, float | None] = {}
     for core, split in (("", summary.cpu), *summary.cores):
         for mode in MODES if split is not None else ():
@@ -403,7 +404,7 @@ def _add_devices(found: dict[Series, float | None], summary: HostSummary) -> Non
 
 
 def summary_at(host: str, at: datetime, values: Mapping[Series, float]) -> HostSummary:
-    """The summary that ``values``, as ``series_of`` made them, tell of ``host`` at ``at`` (aware UTC).
+    """Return the summary of ``host`` at ``at`` (aware UTC) from ``values``, which ``series_of`` made.
 
     Lost: problems, the kernel, the boot, names of failed units (each is ``?``), and devices of which no rate was known.
     """

@@ -1,4 +1,4 @@
-"""A service's requests over the last while: how many, how they ended, how long they took, how many are under way."""
+"""A service's recent requests: how many, their status, their latency, and how many are in flight."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ WINDOW = Series("service_traffic_window_seconds")
 
 
 def latency_series(quantile: float) -> Series:
-    """The series of one quantile in history."""
+    """Return the history series of one quantile."""
     return Series("service_latency_seconds", (("quantile", f"{quantile:g}"),))
 
 
 def traffic_window_s(every_s: float) -> float:
-    """The span of time that rates are of, where a page is scraped each ``every_s`` seconds."""
+    """Return the window for rates, if a page is scraped every ``every_s`` seconds."""
     return max(LEAST_WINDOW_S, WINDOW_SCRAPES * every_s)
 
 
@@ -38,15 +38,15 @@ Bound = Literal["", "<=", ">"]
 
 
 class Quantile(Struct, frozen=True):
-    """A time to an answer. Buckets tell no more than ``bound``: ``<=``, it lies in the last finite one, which is wide;
-    ``>``, it lies beyond it."""
+    """A response time. If the buckets tell no more, ``bound`` is set: ``<=``, it is in the last finite bucket, which is
+    wide; ``>``, it is above it."""
 
     seconds: float
     bound: Bound = ""
 
 
 class Traffic(Struct, frozen=True):
-    """Requests of the ``window_s`` seconds before ``at`` (aware UTC). None is not known; ``missing`` says why, by the
+    """Requests of the ``window_s`` seconds before ``at`` (aware UTC). None is unknown; ``missing`` says why, by the
     names ``requests``, ``status``, ``latency`` and ``in_flight``.
 
     ``requests_s`` is per second, errors are percent of all requests. ``average_s`` and ``maximum_s`` are there where
@@ -73,7 +73,8 @@ class Traffic(Struct, frozen=True):
 
 
 class TrafficPart(Struct, frozen=True):
-    """The requests of one route, or of one status; ``share`` is percent of all. As in :class:`Traffic` otherwise."""
+    """The requests of one route, or of one status; ``share`` is the percentage of all. Otherwise like
+    :class:`Traffic`."""
 
     name: str
     """Untrusted text."""
@@ -88,7 +89,7 @@ class TrafficPart(Struct, frozen=True):
 
 
 def series_of_traffic(traffic: Traffic) -> dict[Series, float]:
-    """What history keeps of it; what is not known is absent. Bounds of quantiles are not kept."""
+    """Return the values that history keeps; unknown ones are absent. Bounds of quantiles are not kept."""
     values = {
         REQUESTS: traffic.requests_s,
         IN_FLIGHT: traffic.in_flight,
@@ -103,7 +104,7 @@ def series_of_traffic(traffic: Traffic) -> dict[Series, float]:
 
 
 def traffic_of(values: Mapping[Series, float], at: datetime) -> Traffic | None:
-    """As it was recorded; None where nothing was."""
+    """Return the traffic as recorded; None if nothing was."""
     window_s = values.get(WINDOW)
     if window_s is None:
         return None

@@ -1,4 +1,5 @@
-"""Why an alert fires: the left-hand side of its expression, now and over time, beside what it is compared with.
+"""Explains why an alert fires: the left-hand side of its expression, now and over time, beside the value it is compared
+with.
 
 Imports numpy and the parser of PromQL."""
 
@@ -24,8 +25,8 @@ MOST_SERIES = 200
 
 
 class Compared(NamedTuple):
-    """An expression in its two sides, as PromQL; ``op`` and ``right`` are empty where nothing is compared, and
-    ``limit`` is None unless the right one is a number."""
+    """The two sides of an expression, as PromQL; ``op`` and ``right`` are empty without a comparison, and ``limit`` is
+    None unless the right side is a number."""
 
     left: str
     op: str = ""
@@ -34,8 +35,8 @@ class Compared(NamedTuple):
 
 
 class ComparisonSide(Struct, frozen=True):
-    """One series of the left-hand side: its value now (None where it has none) and what it is compared with, its values
-    in the columns asked for, and whether the whole expression holds for it now."""
+    """One series of the left-hand side: its current value (None if it has none), the value it is compared with, its
+    values in the requested columns, and whether the whole expression holds for it now."""
 
     labels: Labels
     value: float | None
@@ -45,7 +46,7 @@ class ComparisonSide(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True):
-    """Both sides of an expression and each series of the left one, those that it holds for first."""
+    """Both sides of an expression and each series of the left one; those for which it holds come first."""
 
     compared: Compared
     sides: tuple[ComparisonSide, ...]
@@ -55,7 +56,7 @@ class Explanation(Struct, frozen=True):
 
 @lru_cache(maxsize=512)
 def compared(expression: str) -> Compared:
-    """The comparison that decides in ``expression``: of ``a > 1 and b`` the first one."""
+    """Return the deciding comparison in ``expression``: of ``a > 1 and b`` the first one."""
     try:
         found = _comparison(promql_parser.parse(expression))
     except ValueError:
@@ -100,7 +101,7 @@ async def explain(queries: QueryEngine, expression: str, start: datetime, end: d
 
 
 def _written(node: object) -> str:
-    """A part of an expression as people write it: without the empty braces that the parser puts behind each name."""
+    """Return a part of an expression as people write it, without the empty braces that the parser adds to each name."""
     return _QUOTED_OR_EMPTY.sub(lambda found: found[1] or "", str(node))
 
 
@@ -112,7 +113,8 @@ async def _by_labels(queries: QueryEngine, text: str, at: datetime) -> dict[Labe
 
 
 def _limit(labels: Labels, limits: dict[Labels, float]) -> float | None:
-    """What one series is compared with: a single number for all, or the series with the same labels."""
+    """Return the value that one series is compared with: a single number for all, or the series with the same
+    labels."""
     return limits.get(_without_name(labels), limits.get(()))
 
 

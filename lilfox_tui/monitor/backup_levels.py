@@ -1,4 +1,4 @@
-"""From a plan's sets and runs to its level and the reasons for it. Pure."""
+"""Derives a plan's level and its reasons from the plan's sets and runs. Pure."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def plan_view(
     now: datetime,
     zone: tzinfo,
 ) -> PlanView:
-    """The plan at ``now`` (aware UTC). ``sets`` are all of its store; ``made`` are the plan's in its main store, for a
-    copy to be held against. ``failures``: so many looks at the store in a row failed. ``since`` is
-    now unless what is wrong tells its beginning: who keeps the view knows since when a level holds."""
+    """Return the view of the plan at ``now`` (aware UTC). ``sets`` are all sets in its store; ``made`` are the plan's
+    sets in its main store, to compare a copy with. ``failures`` is the number of consecutive failed reads of the store.
+    ``since`` is now unless the start of the problem is known: the keeper of the view knows since when a level holds."""
     own = [found for found in sets or () if found.plan == name]
     shown = None if sets is None else tuple(found for found in sets if config is None or found.plan in (name, ""))
     runs = [job for job in jobs if job.key == f"backup {name}" and job.kind == "backup" and job.state != "running"]
@@ -68,7 +68,7 @@ def plan_view(
 
 
 def _since(is_late: LatePlan | None, outage: Unavailable | None, now: datetime) -> datetime:
-    """The earliest that is known of what is wrong."""
+    """Return the earliest known start of the problems."""
     return min([now, *([is_late.due] if is_late is not None else []), *([outage.since] if outage is not None else [])])
 
 
@@ -116,7 +116,7 @@ def _of_newest(own: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
 
 
 def _of_copy(own: Sequence[BackupSet], made: Sequence[BackupSet]) -> Iterator[tuple[Level, Message]]:
-    """A copy is held against what was made: it is to have the newest good set too."""
+    """Compare a copy with the original sets: it should have the newest good set too."""
     yield from _of_newest(own)
     wanted = next((found for found in made if found.good), None)
     if wanted is not None and all(found.id != wanted.id for found in own):

@@ -1,4 +1,5 @@
-"""What happened: levels, links, restarts, units, mounts and devices that changed, also while nothing of ours ran.
+"""Detects changes of levels, links, boots, units, mounts and devices, also those that happened while LilFox did not
+run.
 
 The last known state is kept in ``seen.json`` in the state folder, so that the first look of a visit is compared with
 the last look of the one before. Where the file cannot be read or written, changes are those of this run."""
@@ -31,7 +32,7 @@ _FILE_LIMIT_BYTES = 8 * 1024 * 1024
 
 
 class KnownState(msgspec.Struct, kw_only=True):
-    """The last known state of one host, service or backend; None is not known.
+    """The last known state of one host, service or backend; None is unknown.
 
     Times are seconds since the epoch (UTC).
     """
@@ -48,7 +49,8 @@ class KnownState(msgspec.Struct, kw_only=True):
 
 
 class ChangeLog:
-    """Watches overviews go by and remembers what differs; ``path`` is where the last known state is kept, if at all."""
+    """Compares successive overviews and records what changed; ``path`` is where the last known state is saved, if at
+    all."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -56,7 +58,7 @@ class ChangeLog:
         self._known: dict[str, KnownState] = _load(path)
 
     def observe(self, overview: Overview, *, unsettled: Collection[str] = ()) -> list[StatusChange]:
-        """Remembers and returns what changed since the last overview.
+        """Record and return what changed since the last overview.
 
         The level of a subject in ``unsettled`` (``host/NAME``) is not yet to be believed: it is not compared.
         """
@@ -76,19 +78,19 @@ class ChangeLog:
         return found
 
     def since_last_visit(self) -> list[StatusChange]:
-        """Every change since the visit before this one ended, oldest first; the newest thousand."""
+        """Return every change since the end of the previous visit, oldest first; the newest thousand."""
         return list(self._changes)
 
     def all(self) -> list[StatusChange]:
-        """The same, for those who filter by subject."""
+        """Return the same changes, for callers that filter by subject."""
         return list(self._changes)
 
     def save(self) -> None:
-        """Keeps the last known state for the next visit, whole or not at all; does nothing where that cannot be."""
+        """Save the last known state for the next visit, whole or not at all; do nothing if that is impossible."""
         self._write(msgspec.json.encode(self._known))
 
     async def save_each_minute(self) -> None:
-        """Saves until cancelled, so that a crash loses little. The disk may be slow: it is waited for in a thread."""
+        """Save until cancelled, so that a crash loses little. A thread waits for the disk, which may be slow."""
         while self._path is not None:
             await asyncio.sleep(SAVE_EVERY_S)
             await asyncio.to_thread(self._write, msgspec.json.encode(self._known))
@@ -129,7 +131,7 @@ def _known_level(view: View | PlanView) -> tuple[int | None, float | None]:
 
 
 def _level_changes(subject: str, view: View | PlanView, known: KnownState, at: datetime) -> Iterator[StatusChange]:
-    """A change of level; not known is no level, so that a start or a gap is no event."""
+    """Yield a change of level; unknown does not count as a level, so a start or a gap is no event."""
     if view.level is Level.UNKNOWN:
         return
     before, since = known.level, known.since
@@ -191,7 +193,8 @@ def _units(subject: str, view: HostView, known: KnownState, at: datetime) -> Ite
 
 
 def _came_and_gone(subject: str, view: HostView, known: KnownState, at: datetime) -> Iterator[StatusChange]:
-    """Mounts, disks and interfaces. None at all is a part that could not be read, not a host without any."""
+    """Yield changes of mounts, disks and interfaces. An empty list means that they could not be read, not that the host
+    has none."""
     summary = view.summary
     if summary is None:
         return
@@ -240,7 +243,7 @@ def _load(path: Path | None) -> dict[str, KnownState]:
 
 
 def seen_file() -> Path | None:
-    """Where the last known state is kept; None where there is no state folder to be had."""
+    """Return the file of the last known state; None without a state folder."""
     try:
         return state_dir() / "seen.json"
     except (OSError, RuntimeError):

@@ -1,4 +1,4 @@
-"""What ``lilfox monitor`` runs: the monitor without a screen, its reports, its own metrics, its heartbeat."""
+"""Implements ``lilfox monitor``: the monitor without a screen, its reports, its own metrics, its heartbeat."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 
 
 class AlertLog:
-    """``tell`` gets each sentence."""
+    """Reports the problems of alerts; ``tell`` gets each sentence."""
 
     def __init__(self, tell: Callable[[Message], None]) -> None:
         self._tell = tell
         self._told: dict[str, Message] = {}
 
     async def follow(self, feed: Feed[Alerts]) -> None:
-        """Tells what ``feed`` brings, until cancelled."""
+        """Report the changes on ``feed``, until cancelled."""
         async with aclosing(feed.watch()) as states:
             async for state in states:
                 self.take(state)
 
     def take(self, state: State[Alerts]) -> None:
-        """Tells what of ``state`` is new, and what of before is over."""
+        """Report which problems in ``state`` are new, and which earlier ones are over."""
         if isinstance(state, Pending):
             return
         now = dict(_alert_troubles(state))
@@ -60,7 +60,7 @@ class AlertLog:
 
 
 def _alert_troubles(state: State[Alerts]) -> Iterator[tuple[str, Message]]:
-    """By what stays the same while it lasts."""
+    """Yield the problems, keyed by what stays constant while one lasts."""
     if isinstance(state, Ready):
         for rule in state.value.rules:
             if rule.error is not None:
@@ -79,7 +79,7 @@ _TIMEOUT_S = 10.0
 
 
 class Heartbeat:
-    """GET ``url`` each ``every_s`` seconds. ``failures`` counts the calls in a row that did not arrive.
+    """Requests ``url`` with GET every ``every_s`` seconds. ``failures`` counts consecutive failed calls.
 
     The address is a secret (whoever has it can call it): only its host is ever said.
     """
@@ -93,7 +93,7 @@ class Heartbeat:
         self.failures = 0
 
     async def run(self) -> None:
-        """Calls until cancelled; ``warn`` is told of the first failure in a row and of the end of it."""
+        """Call until cancelled; ``warn`` gets the first of consecutive failures and the recovery."""
         parts = urlsplit(self._url)
         where, path = parts.hostname or "?", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         transport = HttpTransport(self._url, None, timeout_s=self._timeout_s)
@@ -119,7 +119,7 @@ class Heartbeat:
             await transport.close()
 
     async def _call(self, transport: HttpTransport, path: str) -> str:
-        """Nothing when it arrived, else why not: without the error's text, which may hold the address."""
+        """Return nothing if the call arrived, else why not, without the error's text, which may hold the address."""
         try:
             async with transport.stream("GET", path, headers={}) as answer:
                 return "" if 200 <= answer.status < 300 else f"HTTP {answer.status}"
@@ -203,7 +203,7 @@ def _message(status: str, kind: str, text: str, *, allow: str = "", with_body: b
 
 
 class ReportFile:
-    """Appends lines to ``path``, whole lines only; its folder is made, the file has mode 0640.
+    """Appends whole lines to ``path``; creates its folder, and the file with mode 0640.
 
     A file that was moved away (logrotate) is made anew. ``warn`` is told once when writing fails and once when it
     works again; each line tries again.
@@ -247,8 +247,8 @@ FIRST_REPORT_S = 10.0
 
 
 class Daemon:
-    """Runs until :meth:`run` is cancelled. ``publish`` gets each report, ``warn`` what goes wrong. ``config_file`` is
-    where ``config`` comes from, None for the usual place."""
+    """Runs until :meth:`run` is cancelled. ``publish`` gets each report, ``warn`` each problem. ``config_file`` is the
+    file of ``config``, None for the usual place."""
 
     def __init__(
         self,
@@ -267,7 +267,7 @@ class Daemon:
         self._monitor = Monitor(msgspec.structs.replace(config, refresh=period), config_file=config_file, acts=True)
 
     async def run(self) -> None:
-        """Watches and reports each ``interval``. Raises UsageError when ``listen`` cannot be had."""
+        """Watch, and report every ``interval``. Raises UsageError if ``listen`` cannot be opened."""
         async with AsyncExitStack() as opened:
             if self._options.listen is not None:
                 address, port = await opened.enter_async_context(serve_metrics(self._options.listen, self._metrics))

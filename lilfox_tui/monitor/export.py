@@ -33,15 +33,15 @@ def level_name(level: Level) -> str:
 
 
 def worst(overview: Overview) -> Level:
-    """The worst level of all, alerts and backup plans among them, and targets that are down as degraded; GOOD where
-    nothing is watched."""
+    """Return the worst level of everything watched, including alerts and backup plans; targets that are down count as
+    degraded. GOOD if nothing is watched."""
     down = Level.DEGRADED if any(target.down for target in overview.targets) else Level.GOOD
     levels = [view.level for view in overview.views]
     return max((*levels, alerts_level(overview.alerts), backups_level(overview.backups), down))
 
 
 def report(overview: Overview, local: HostSnapshot | None = None) -> dict[str, Any]:
-    """The document that the manual's monitor.py writes, with ``level`` and ``hosts`` beside it.
+    """Return the document of the manual's monitor.py, extended by ``level`` and ``hosts``.
 
     ``local`` is this machine's newest reading, for ``system.network``. Sizes are bytes, times seconds, instants ISO
     8601 with their offset; null is not known.
@@ -83,7 +83,7 @@ def _service(view: ServiceView) -> dict[str, Any]:
 
 
 def _backend(view: BackendView) -> dict[str, Any]:
-    """Its numbers by series, as Prometheus writes one; the tables of its page are not here."""
+    """Return its numbers by series, as Prometheus writes one; the tables of its page are left out."""
     reading, outage = view.reading, view.outage
     values = {} if reading is None or outage is not None else reading.values
     return {
@@ -130,7 +130,7 @@ def _bytes(memory: Memory | None) -> dict[str, float | None] | None:
 
 
 def _limit(limit: Limit | None) -> dict[str, Any] | None:
-    """What a control group may have: of the host, which is a container then, or of LilFox's unit."""
+    """Return the limits of a control group: of the host, which is then a container, or of LilFox's unit."""
     if limit is None:
         return None
     return {
@@ -141,12 +141,12 @@ def _limit(limit: Limit | None) -> dict[str, Any] | None:
 
 
 def _whole(size_bytes: float | None) -> int | None:
-    """Bytes are whole numbers, as the manual's document has them."""
+    """Round bytes to whole numbers, as in the manual's document."""
     return None if size_bytes is None else round(size_bytes)
 
 
 def _counted(snapshot: HostSnapshot | None, name: str) -> int | None:
-    """A counter summed over its devices; None where none is known."""
+    """Return a counter summed over its devices; None if no device has a value."""
     if snapshot is None:
         return None
     values = [value for series, value in snapshot.counters.items() if series.name == name]
@@ -220,8 +220,8 @@ def _link(view: HostView) -> dict[str, Any]:
 
 
 def prometheus(overview: Overview, snapshots: Mapping[str, HostSnapshot], more: Iterable[Family] = ()) -> str:
-    """The text that ``/metrics`` serves, ``more`` at its end. A series that is not known is absent; every host series
-    has label ``host``."""
+    """Return the text that ``/metrics`` serves, with ``more`` at its end. An unknown series is absent; every host
+    series has the label ``host``."""
     families = [*_own_families(overview), *read_families(snapshots), *more]
     return "".join(_family(*family) for family in families)
 
@@ -239,7 +239,7 @@ def _own_families(overview: Overview) -> Iterator[Family]:
 
 
 def host_families(views: Iterable[HostView]) -> Iterator[Family]:
-    """What is known of hosts beside what was read from them, with the label ``host``."""
+    """Yield what is known of hosts besides the collected values, with the label ``host``."""
     hosts: list[tuple[Labels, HostView]] = [((("host", view.name),), view) for view in views]
     up = [(labels, float(isinstance(view.link, Ready))) for labels, view in hosts]
     yield "lilfox_host_up", "gauge", "Whether the host is connected.", up
@@ -255,7 +255,7 @@ def host_families(views: Iterable[HostView]) -> Iterator[Family]:
 
 
 def usage_families(views: Iterable[HostView]) -> Iterator[Family]:
-    """The two gauges that widespread rules expect of each host, under the names that they have there."""
+    """Yield the two per-host gauges that widespread rules expect, under their usual names."""
     cpu: list[Line] = []
     memory: list[Line] = []
     for view in views:
@@ -281,7 +281,8 @@ def _service_families(services: list[tuple[Labels, ServiceView]]) -> Iterator[Fa
 
 
 def backend_families(views: Iterable[BackendView]) -> Iterator[Family]:
-    """What is known of backends, with the labels ``backend`` and ``kind``; of one that does not answer its level."""
+    """Yield what is known of backends, with the labels ``backend`` and ``kind``; only the level if one does not
+    answer."""
     families: dict[str, list[Line]] = {"backend_up": [], "backend_level": []}
     for view in views:
         own: Labels = (("backend", view.name), ("kind", view.config.kind))
@@ -317,7 +318,7 @@ def _labels(labels: Labels) -> str:
 
 
 def _escaped(value: str) -> str:
-    """A label's value as the format has it; what UTF-8 cannot hold becomes U+FFFD."""
+    """Escape a label value for the text format; what UTF-8 cannot hold becomes U+FFFD."""
     value = value.encode("utf-8", "replace").decode()
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 

@@ -1,4 +1,4 @@
-"""Sections of what is exported: alerts, backups, recovery, targets and traffic, as JSON and as Prometheus' families."""
+"""Sections of the export: alerts, backups, recovery, targets and traffic, as JSON and as Prometheus metric families."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Family = tuple[str, str, str, list[Line]]
 
 
 def iso(at: datetime) -> str:
-    """ISO 8601 with the offset of this machine's zone."""
+    """Format a time in ISO 8601 with the offset of this machine's zone."""
     return at.astimezone().isoformat(timespec="milliseconds")
 
 
@@ -38,9 +38,9 @@ _NO_NAME_CHARACTER = re.compile(r"^(?=[0-9])|[^a-zA-Z0-9_]")
 
 
 def alerts_level(state: State[Alerts] | None) -> Level:
-    """How bad the alerts are, silenced ones not among them; GOOD where there are no rules, UNKNOWN where nobody has
-    evaluated them. FAILING where one may be missing, or who knows them does not answer: nobody would hear of what goes
-    wrong."""
+    """Return the level of the alerts, without silenced ones; GOOD if there are no rules, UNKNOWN if nobody has
+    evaluated them. FAILING if an alert may be missing, or the source of the alerts does not answer: problems would go
+    unnoticed."""
     if state is None:
         return Level.GOOD
     if isinstance(state, Unavailable):
@@ -54,7 +54,7 @@ def alerts_level(state: State[Alerts] | None) -> Level:
 
 
 def alerts_document(state: State[Alerts] | None) -> dict[str, Any] | None:
-    """What is known of alerts; None where the config names no rules. ``why`` tells why nothing is known."""
+    """Return what is known of alerts; None if the config names no rules. ``why`` says why nothing is known."""
     if state is None:
         return None
     if not isinstance(state, Ready):
@@ -77,7 +77,7 @@ def alerts_document(state: State[Alerts] | None) -> dict[str, Any] | None:
 
 
 def alert_document(alert: Alert) -> dict[str, Any]:
-    """One alert as JSON has it: times in ISO 8601, UTC; a value that JSON cannot hold is null."""
+    """Return one alert for JSON: times in ISO 8601, UTC; a value that JSON cannot hold is null."""
     seen = alert.acknowledged
     return {
         "state": alert.state.name.lower(),
@@ -95,7 +95,8 @@ def alert_document(alert: Alert) -> dict[str, Any]:
 
 
 def alerts_families(state: State[Alerts] | None) -> Iterator[Family]:
-    """``ALERTS`` and ``ALERTS_FOR_STATE`` as Prometheus has them, and how rules and what is told do."""
+    """Yield ``ALERTS`` and ``ALERTS_FOR_STATE`` as Prometheus writes them, and the health of rules and
+    notifications."""
     if state is None:
         return
     known = isinstance(state, Ready)
@@ -117,7 +118,7 @@ def alerts_families(state: State[Alerts] | None) -> Iterator[Family]:
 
 
 def _valid_labels(labels: Labels) -> Labels:
-    """Labels whose names the text format can hold, each once."""
+    """Return the labels with names valid in the text format, each name once."""
     taken, named = {"alertstate"}, {}
     for name, _value in sorted(labels, key=lambda pair: _NO_NAME_CHARACTER.search(pair[0]) is not None):
         plain = _NO_NAME_CHARACTER.sub("_", name)
@@ -136,19 +137,19 @@ def _iso_or_none(at: datetime | None) -> str | None:
 
 
 def backups_level(backups: Backups | None) -> Level:
-    """The worst level of the plans, a restore that is half done among them; GOOD where there are none."""
+    """Return the worst level of the plans, including unfinished restores; GOOD if there are none."""
     if backups is not None and backups.half_done:
         return Level.FAILING
     return max((view.level for view in _plans(backups)), default=Level.GOOD)
 
 
 def half_done_document(backups: Backups | None) -> list[dict[str, Any]]:
-    """Restores of which a part alone is in place."""
+    """Restores that are only partly in place."""
     return [] if backups is None else [half.document() for half in backups.half_done]
 
 
 def backups_document(backups: Backups | None) -> list[dict[str, Any]]:
-    """Each plan in each of its stores. Instants are ISO 8601 with their offset; null is not known."""
+    """Return each plan in each of its stores. Times are ISO 8601 with their offset; null is unknown."""
     return [_plan_document(view) for view in _plans(backups)]
 
 
@@ -172,7 +173,7 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
 
 
 def _by_state(views: Sequence[tuple[Labels, PlanView]]) -> list[tuple[Labels, float]]:
-    """Each state is told, also with 0: an alert is to see it come."""
+    """Return every state, including those with 0, so that an alert can see it change."""
     return [
         ((*labels, ("state", state.value)), float(sum(found.status == state for found in view.sets)))
         for labels, view in views
@@ -215,7 +216,7 @@ def _plans(backups: Backups | None) -> Iterator[PlanView]:
 
 
 def recovery_families(units: Mapping[str, RecoveryConfig], records: Mapping[str, UnitRecord]) -> Iterator[Family]:
-    """Of each unit that was looked at: whether it was given up, and its restarts within its time."""
+    """Yield for each unit that was checked: whether it was given up, and its restarts within its window."""
     known: list[tuple[Labels, UnitRecord]] = [
         ((("name", name), ("host", unit.host), ("unit", unit.unit)), records[name])
         for name, unit in units.items()
@@ -231,7 +232,7 @@ def recovery_families(units: Mapping[str, RecoveryConfig], records: Mapping[str,
 
 
 def targets_document(targets: Iterable[TargetView]) -> list[dict[str, Any]]:
-    """One object a target; ``up`` is null where that is not known yet."""
+    """Return one object per target; ``up`` is null while unknown."""
     return [_target_document(target) for target in targets]
 
 

@@ -1,5 +1,5 @@
-"""Which status changes go into an incident's timeline, which of them another LilFox has written already, and which
-alerts open an incident.
+"""Decides which status changes go into an incident's timeline, which of them another LilFox has already recorded, and
+which alerts open an incident.
 
 Whoever watches notices the same at a slightly other time, in other words and with another reason. So an entry of
 another LilFox about the same, near in time, stands for one change of ours, and for one only: what went and came back
@@ -43,7 +43,7 @@ _LINK = ("lost", "back")
 
 
 class EventDedup:
-    """What is noticed while one incident is open."""
+    """Deduplicates status changes while one incident is open."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[datetime, str, str, Level]] = set()
@@ -52,8 +52,8 @@ class EventDedup:
         self._failing: set[str] = set()
 
     def new(self, changes: Iterable[StatusChange], opened: datetime) -> Iterator[StatusChange]:
-        """Those of ``changes`` that are to be told, each until the next one is asked for. ``opened`` is when the
-        incident was."""
+        """Yield those of ``changes`` that are to be recorded, each until the next is requested. ``opened`` is when the
+        incident was opened."""
         for change in changes:
             key = (change.at, change.subject, change.kind, change.level)
             if change.at < opened or key in self._seen:
@@ -65,7 +65,7 @@ class EventDedup:
                 (self._failing.add if change.level is Level.FAILING else self._failing.discard)(change.subject)
 
     def told(self, change: StatusChange, entries: Sequence[TimelineEntry]) -> bool:
-        """Whether another one has told it; that entry then stands for nothing else."""
+        """Whether another LilFox has recorded the change; that entry then matches no other change."""
         about = [(number, what) for number, what in _noticed(entries) if _topic(what) == _topic(event_of(change))]
         if about and change.kind != "restarted" and _way(about[-1][1]) == _way(event_of(change)):
             self._claimed.add(about[-1][0])
@@ -78,12 +78,13 @@ class EventDedup:
         return False
 
     def claim(self, entry: TimelineEntry) -> None:
-        """What was written stands for a change of ours."""
+        """Take a written entry as the record of one of our changes."""
         self._claimed.add(entry.number)
 
     def _matters(self, change: StatusChange) -> bool:
-        """A host that is only busy, or no more, is in its metrics: told are those that fail, and that they are well
-        again. Mounts and interfaces come and go with every container. Backups have jobs, which tell of themselves."""
+        """Whether a change belongs in the timeline. A host that becomes busy or is no longer busy is in its metrics:
+        only failures and recoveries from them are recorded. Mounts and interfaces come and go with every container.
+        Backups have jobs, which record themselves."""
         kind = change.subject.partition("/")[0]
         if kind == "plan" or change.kind.startswith(("mount ", "disk ", "interface ")):
             return False
@@ -93,14 +94,14 @@ class EventDedup:
 
 
 def event_of(change: StatusChange) -> Noticed:
-    """The change as the timeline has it."""
+    """Return the change as a timeline event."""
     return Noticed(
         subject=change.subject, kind=change.kind, level=_LEVELS[change.level], text=str(change.what), since=change.at
     )
 
 
 def once_of(change: StatusChange, entries: Sequence[TimelineEntry]) -> str:
-    """A key that is the same for all who are about to write it now."""
+    """Return a key that is the same for all who are about to write this change now."""
     event = event_of(change)
     before = sum(_topic(what) == _topic(event) for _number, what in _noticed(entries))
     return f"noticed {change.subject} {change.kind} {_way(event)} {before}"
@@ -111,7 +112,7 @@ def _noticed(entries: Iterable[TimelineEntry]) -> Iterator[tuple[int, Noticed]]:
 
 
 def _topic(what: Noticed) -> tuple[str, str]:
-    """What it is about: the newest of a topic tells how that is now."""
+    """Return the topic of an event: the newest event of a topic describes its current state."""
     return what.subject, "link" if what.kind in _LINK else what.kind
 
 
@@ -131,7 +132,7 @@ _CRITICAL = 3
 
 
 def alerts_that_open(alerts: Iterable[Alert], words: Sequence[str]) -> Iterator[Alert]:
-    """Those that fire, that nobody has acknowledged or silenced, and whose severity or name is one of ``words``; the
+    """Yield alerts that fire, are neither acknowledged nor silenced, and whose severity or name is one of ``words``;
     worst first."""
     wanted = {word.lower() for word in words}
     for alert in worst_first(alerts):
@@ -142,7 +143,8 @@ def alerts_that_open(alerts: Iterable[Alert], words: Sequence[str]) -> Iterator[
 
 
 def already_recorded(alert: Alert) -> bool:
-    """Whether an incident of this place was open while it fired already: somebody has closed it, and knows. Blocks."""
+    """Whether an incident here was open while the alert was already firing: somebody has closed it, knowing the alert.
+    Blocks."""
     place = own_path()
     labels = {name: value for name, value in alert.labels if name != "alertname"}
     for folder in [] if place is None else incidents_in(place)[:_LOOKED_AT]:
@@ -155,7 +157,7 @@ def already_recorded(alert: Alert) -> bool:
 
 
 def open_for_alert(alert: Alert) -> Path:
-    """The folder of the incident that is opened for it; of one that somebody else has just opened. Blocks. Raises
+    """Return the folder of the incident opened for the alert, or of one that was opened just before. Blocks. Raises
     NotRecorded."""
     subject = next(filter(None, map(alert.label, ("service", "job", "host", "instance"))), "")
     title = f"{alert.name}: {subject}" if subject else alert.name
@@ -197,8 +199,7 @@ class IncidentFollower:
         """What was written of alerts already; whoever else watches writes each once, too."""
 
     def look(self, happened: Sequence[StatusChange] = ()) -> None:
-        """Looks once: writes what alerts did and what ``happened``, reads what is new, publishes where something is.
-        Blocks."""
+        """Run once: record changes of alerts and what ``happened``, read what is new, and publish changes. Blocks."""
         folder = current_folder() or self._opened()
         if folder != self.folder or self._feed.value is None:
             self.folder, self._entries, self._told = folder, (), set()
@@ -216,7 +217,7 @@ class IncidentFollower:
         self._notice(folder, happened)  # with what others wrote until now
 
     def _opened(self) -> Path | None:
-        """An incident for an alert that fires, where one is to be opened."""
+        """Open an incident for a firing alert, if one is to be opened."""
         state = self._alerts() if self._opened_by else None
         if not isinstance(state, Ready):
             return None
@@ -253,8 +254,8 @@ class IncidentFollower:
 
 
 def _changes(alerts: Iterable[Alert]) -> Iterator[tuple[str, AlertChanged]]:
-    """What each alert is now, with a key that stays the same as long as it is. What people do with it is written by
-    what they do it with (``alerts/silences.py``)."""
+    """Yield the state of each alert, with a key that stays the same as long as the state does. The operator's actions
+    are recorded where they are made (``alerts/silences.py``)."""
     for alert in alerts:
         if alert.fired_at is None:
             continue

@@ -1,4 +1,4 @@
-"""From a host's numbers and the state of its link, or a service's answers and requests, to a level and why. Pure.
+"""Derives a level and its reasons from a host's numbers and link, or from a service's answers and requests. Pure.
 
 A value counts as too high only after ``Thresholds.hold`` samples in a row above the limit, so that one busy second
 turns nothing red. The numbers of samples in a row are a value (:data:`Streaks`) that the caller keeps."""
@@ -27,7 +27,7 @@ Streaks = Mapping[str, tuple[int, int]]
 
 
 class Judgement(NamedTuple):
-    """A level and why, worst first; no reasons when good."""
+    """A level and its reasons, worst first; no reasons if good."""
 
     level: Level
     reasons: tuple[Message, ...] = ()
@@ -65,7 +65,7 @@ _REASONS = {
 
 
 def streaks(summary: HostSummary, thresholds: Thresholds, before: Streaks) -> dict[str, tuple[int, int]]:
-    """The counts after one more sample: one more where the value is above its limit, 0 where it is not."""
+    """Return the counts after one more sample: incremented if the value is above its limit, 0 if not."""
     counts = {}
     for reading in _readings(summary):
         limits: Threshold = getattr(thresholds, reading.measure)
@@ -109,7 +109,7 @@ def judge(
 
 
 def judge_values(summary: HostSummary, thresholds: Thresholds, held: Streaks, *, hold: int | None = None) -> Judgement:
-    """The level that the numbers alone give."""
+    """Return the level derived from the numbers alone."""
     needed = thresholds.hold if hold is None else hold
     failing: list[Message] = []
     degraded: list[Message] = []
@@ -125,7 +125,7 @@ def judge_values(summary: HostSummary, thresholds: Thresholds, held: Streaks, *,
 
 
 def _unread(summary: HostSummary) -> Iterator[Message]:
-    """Why CPU, memory or filesystems are not known: a host that nobody can see into is not good."""
+    """Yield why CPU, memory or filesystems are unknown: a host whose state cannot be read is not good."""
     known = {"cpu": summary.cpu, "memory": summary.memory_percent, "filesystems": summary.filesystems or None}
     for kind, value in known.items():
         if value is None and kind in summary.problems:
@@ -133,7 +133,7 @@ def _unread(summary: HostSummary) -> Iterator[Message]:
 
 
 def judge_service(state: ServiceState | None) -> Judgement:
-    """The level of a service, which its probe has held against hysteresis, and the last answer as the reason."""
+    """Return the level of a service, to which its probe has applied hysteresis, with the last answer as the reason."""
     if state is None:
         return Judgement(Level.UNKNOWN, (tr("not checked yet"),))
     if state.failures == 0 and state.level is Level.GOOD:
@@ -148,14 +148,16 @@ def judge_service(state: ServiceState | None) -> Judgement:
 
 
 def error_streak(traffic: Traffic, limits: Threshold, before: tuple[int, int]) -> tuple[int, int]:
-    """How many looks in a row the share of failed requests was above ``warn`` and above ``fail``, after one more."""
+    """Return how many times in a row the share of failed requests was above ``warn`` and above ``fail``, including this
+    one."""
     share = _failed_percent(traffic)
     warn, fail = before
     return (warn + 1 if _above(share, limits.warn) else 0, fail + 1 if _above(share, limits.fail) else 0)
 
 
 def judge_errors(traffic: Traffic, limits: Threshold, held: tuple[int, int], hold: int) -> Judgement:
-    """The level that a service's requests give it: what answers its probe and fails most of its users is not good."""
+    """Return the level derived from a service's requests: a service that answers its probe but fails most of its users
+    is not good."""
     share = _failed_percent(traffic)
     levels = ((Level.FAILING, held[1], limits.fail), (Level.DEGRADED, held[0], limits.warn))
     for level, streak, limit in levels:
@@ -221,7 +223,7 @@ def _reason(reading: ThresholdReading, summary: HostSummary, limit: float) -> Me
 
 
 def _readings(summary: HostSummary) -> Iterator[ThresholdReading]:
-    """Every value of ``summary`` that is known and has a threshold, the most telling first.
+    """Yield every known value of ``summary`` that has a threshold, the most significant first.
 
     A filesystem mounted read-only (an image) is always full and does not count.
     """

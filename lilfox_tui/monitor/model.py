@@ -1,4 +1,4 @@
-"""The overview: everything that is watched, at one time; and what the configuration says is watched."""
+"""The overview of everything that is monitored, at one time, and what the configuration says to monitor."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SET_LEVELS = {
 
 
 class PlanView(Struct, frozen=True, kw_only=True):
-    """One plan in one of its stores, as a row shows it; or a store that no plan names.
+    """One plan in one of its stores, as a row shows it; or a store without a plan.
 
     ``level`` has held since ``since`` (aware UTC); ``reasons`` say why, worst first, empty when good. ``sets`` are
     newest first, also when they are old: ``read_at`` tells; None before the first look. ``outage`` tells why there is
@@ -73,14 +73,14 @@ class PlanView(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """By which it is told from others."""
+        """Its unique key."""
         return self.name, self.store
 
 
 class Backups(Struct, frozen=True):
-    """All plans, in the order of the configuration, and all jobs, newest first. ``jobs`` is None before the first look;
-    ``unsettled`` are the ids of those of which nobody knows how they ended; ``half_done`` restores of which a part
-    alone is in place."""
+    """All plans, in the order of the configuration, and all jobs, newest first. ``jobs`` is None before the first read;
+    ``unsettled`` are the ids of jobs whose outcome is unknown; ``half_done`` are restores of which only a part is in
+    place."""
 
     plans: Mapping[tuple[str, str], PlanView] = {}
     jobs: tuple[Job, ...] | None = None
@@ -89,18 +89,18 @@ class Backups(Struct, frozen=True):
 
     @property
     def running(self) -> tuple[Job, ...]:
-        """The jobs that run now, newest first."""
+        """The jobs that are running, newest first."""
         return tuple(job for job in self.jobs or () if job.state == "running")
 
     def count(self, level: Level) -> int:
-        """How many plans of the configuration are at that level; a restore that is half done is failing."""
+        """Return how many configured plans are at that level; an unfinished restore is failing."""
         half = len(self.half_done) if level is Level.FAILING else 0
         return half + sum(view.level is level for view in self.plans.values() if view.config is not None)
 
 
 class TargetView(Struct, frozen=True):
-    """One target: its address, its period, how the last scrape went, and its live series. ``host`` asks it, empty for
-    this machine. ``optional``: it need not have a page of metrics, for it is a service."""
+    """One target: its address, its period, the result of the last scrape, and its live series. ``host`` scrapes it,
+    empty for this machine. ``optional``: it is a service and need not have a metrics page."""
 
     url: str
     every_s: float
@@ -113,20 +113,20 @@ class TargetView(Struct, frozen=True):
 
     @property
     def down(self) -> bool:
-        """Whether its page should be there and is not."""
+        """Whether its page should be there but is not."""
         return isinstance(self.state, Unavailable) and not self.optional
 
 
 def target_view(scraper: Scraper, series: int, *, optional: bool = False) -> TargetView:
-    """The target of a scraper."""
+    """Return the view of a scraper's target."""
     target = scraper.target
     labels = target.label("job"), target.label("instance")
     return TargetView(target.url, target.interval_s, scraper.feed.state, series, *labels, target.host or "", optional)
 
 
 class StoreUsage(Struct, frozen=True):
-    """What all targets together take: live series, and memory of what was kept ``since`` (aware UTC). ``problems`` are
-    what stands in the way of other targets that the config names, as sentences."""
+    """The usage of all targets together: live series, and memory of what was stored ``since`` (aware UTC). ``problems``
+    are the reasons why configured targets are not scraped, as sentences."""
 
     series: int
     size_bytes: int
@@ -137,7 +137,7 @@ class StoreUsage(Struct, frozen=True):
 
 
 class IncidentView(Struct, frozen=True):
-    """The current incident, as of ``at`` (aware UTC); ``entries`` from its first on. None where none is open."""
+    """The current incident, as of ``at`` (aware UTC), with all ``entries``. None if none is open."""
 
     at: datetime
     incident: Incident | None = None
@@ -145,15 +145,14 @@ class IncidentView(Struct, frozen=True):
 
 
 class RunbooksView(Struct, frozen=True):
-    """Every document that there is, and the runs of runbooks, newest first; ``documents`` is None before the first
-    look."""
+    """All documents, and the runs of runbooks, newest first; ``documents`` is None before the first read."""
 
     documents: tuple[Document, ...] | None = None
     runs: tuple[Job, ...] = ()
 
     @property
     def runbooks(self) -> tuple[Runbook, ...]:
-        """Of all documents, those of the configuration first."""
+        """The runbooks of all documents, those of the configuration first."""
         return tuple(runbook for document in self.documents or () for runbook in document.runbooks)
 
 
@@ -175,8 +174,8 @@ class HostView(Struct, frozen=True):
 
 
 class ServiceView(Struct, frozen=True):
-    """One service as a row shows it; ``state`` is None until it was asked once. ``traffic`` is what its page of metrics
-    tells; why there is nothing where it is unavailable. ``found``: shown alone, the config does not name it."""
+    """One service as a row shows it; ``state`` is None until the first probe. ``traffic`` comes from its metrics page,
+    or says why it is unavailable. ``found``: not in the config, and only displayed."""
 
     name: str
     config: ServiceConfig
@@ -210,7 +209,7 @@ View: TypeAlias = HostView | ServiceView | BackendView
 
 
 class StatusChange(Struct, frozen=True):
-    """Something that happened: ``what`` about ``subject`` at ``at`` (aware UTC). ``level`` is what it went to."""
+    """A change at ``at`` (aware UTC): ``what`` happened to ``subject``. ``level`` is the new level."""
 
     at: datetime
     subject: str
@@ -223,9 +222,9 @@ class StatusChange(Struct, frozen=True):
 
 
 class Overview(Struct, frozen=True):
-    """Everything that is watched, at one moment. ``rewound`` tells that it was made from history. ``alerts`` is None
-    where the config names no rules, and pending where their state is not known. ``targets`` are all that are scraped,
-    of services too; of the past they are not known. ``backups`` is None before they were looked at, and of the past."""
+    """Everything that is monitored, at one time. ``rewound``: made from history. ``alerts`` is None if the config names
+    no rules, and pending if their state is unknown. ``targets`` are all that are scraped, including services; unknown
+    for the past. ``backups`` is None before the first read, and for the past."""
 
     at: datetime
     hosts: Mapping[str, HostView]
@@ -238,7 +237,7 @@ class Overview(Struct, frozen=True):
 
     @property
     def views(self) -> tuple[View, ...]:
-        """All that is watched, in the order of the config."""
+        """Everything monitored, in the order of the config."""
         return (*self.hosts.values(), *self.services.values(), *self.backends.values())
 
     def count(self, level: Level) -> int:
@@ -264,8 +263,8 @@ def watched_services(config: Config) -> Mapping[str, ServiceConfig]:
 
 
 def names_services(config: Config) -> bool:
-    """Whether ``config`` says what services there are; else they are found, and only shown: no rule and no other
-    program takes a port that happens to be open for something that is to be up."""
+    """Whether ``config`` says which services there are. Otherwise they are discovered and only displayed: no rule and
+    no other program should take a port that happens to be open for something that must be up."""
     return bool(config.services or config.hosts)
 
 

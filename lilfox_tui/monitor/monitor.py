@@ -1,4 +1,4 @@
-"""Wires the watchers, samplers, history and changes into one overview that everybody reads.
+"""Combines watchers, samplers, history and changes into one overview for all readers.
 
 The way of a number: ``Sampler.feed`` → :class:`HostWatch` → history, and once a period (at once when a level
 changes) → :class:`Overview` → panes, ``check``, ``monitor``. Nothing heavy is imported before :meth:`Monitor.run`.
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 
 
 class Queries:
-    """``host_of`` gives the host that asks, None for this machine. What it imports comes with the first query."""
+    """Provides the query engine. ``host_of`` returns the host that sends queries, None for this machine. Its imports
+    happen at the first query."""
 
     def __init__(
         self, config: Config, host_of: Callable[[str | None], Host | None], scraping: ScrapeWatch, alerting: AlertWatch
@@ -56,7 +57,7 @@ class Queries:
         self._remote: RemoteEngine | None = None
 
     def engine(self) -> QueryEngine | None:
-        """None while there is nothing to ask."""
+        """Return the engine, or None while there is nothing to query."""
         if (prometheus := self._config.prometheus) is not None:
             from lilfox_tui.promql.remote import RemoteEngine
 
@@ -71,7 +72,7 @@ class Queries:
         return EmbeddedEngine(store if found is None else CombinedSource(store, found))
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Close the connections."""
         if self._remote is not None:
             await self._remote.close()
 
@@ -88,7 +89,7 @@ HOLDS_PERIODS = 2
 
 
 class Monitor:
-    """Watches what ``config`` names; with nothing in it, this machine and the services that are found here.
+    """Watches what ``config`` names; if it names nothing, this machine and the services found on it.
 
     ``hosts`` stands in for opened hosts (tests). ``changes`` is where events are remembered: in memory only when
     not given. ``config_file`` is where ``config`` comes from, None for the usual place: alerts are kept for each file
@@ -139,7 +140,7 @@ class Monitor:
             self._look()
 
     def _look(self) -> None:
-        """Finds the services and opens this machine, the first time."""
+        """Discover the services and open this machine, the first time."""
         if self._looked:
             return
         self._looked = True
@@ -155,39 +156,39 @@ class Monitor:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Names of the hosts, as the config has them in order."""
+        """Host names, in the order of the config."""
         return tuple(self._hosts)
 
     @property
     def services(self) -> tuple[str, ...]:
-        """Names of the services, as the config has them in order."""
+        """Service names, in the order of the config."""
         return tuple(self._services)
 
     def snapshot(self, name: str) -> Feed[HostSnapshot]:
-        """The readings of one host. Raises KeyError."""
+        """Return the feed of one host's snapshots. Raises KeyError."""
         return self._hosts[name].snapshots
 
     def host(self, name: str) -> Host:
-        """The host itself, opened if it was not. Raises KeyError."""
+        """Return the host, opening it if necessary. Raises KeyError."""
         return self._open(self._hosts[name])[0]
 
     def focus(self, name: str | None) -> None:
-        """Says which host is looked at, if any: only its processes are read."""
+        """Set which host is viewed, if any: only its processes are read."""
         self._focused = name
         for watch in self._hosts.values():
             if watch.sampler is not None:
                 watch.sampler.focused = watch.name == name
 
     def retry(self, name: str) -> None:
-        """Ends the wait before the next try to connect. Raises KeyError."""
+        """End the wait before the next connection attempt. Raises KeyError."""
         self.host(name).retry_now()
 
     async def trust(self, name: str, fingerprint: str) -> None:
-        """Trusts the key that a host shows, if it still has this fingerprint. Raises KeyError, HostError."""
+        """Trust the key that a host presents, if it still has this fingerprint. Raises KeyError, HostError."""
         await trust(name, self._hosts[name].config, self.config.ssh, fingerprint)
 
     def shell_argv(self, name: str) -> list[str]:
-        """argv of a person's shell on a host. Raises KeyError."""
+        """Return the argv of an interactive shell on a host. Raises KeyError."""
         return shell_argv(name, self._hosts[name].config, self.config.ssh)
 
     def prime(self) -> None:
@@ -199,7 +200,7 @@ class Monitor:
         self._publish()
 
     def overview_at(self, at: datetime) -> Overview:
-        """What was known at ``at`` (aware UTC), from history; nothing where there is none."""
+        """Return the overview at ``at`` (aware UTC) from history; empty if there is none."""
         hosts = {
             name: past_host(name, watch.config, self.config.thresholds, self.history.values_at(f"host/{name}", at), at)
             for name, watch in self._hosts.items()
@@ -211,7 +212,7 @@ class Monitor:
         return Overview(at, hosts, services, self.backends.views_at(at), True, self.alerting.state_at(at))
 
     async def run(self) -> None:
-        """Watches until cancelled, then closes all hosts. What goes wrong with one delays no other."""
+        """Watch until cancelled, then close all hosts. A problem with one host delays no other."""
         self._look()
         try:
             async with asyncio.TaskGroup() as group:
@@ -238,7 +239,7 @@ class Monitor:
             await self._close()
 
     async def check_once(self, timeout_s: float = 15.0) -> Overview:
-        """Asks everything once, all at the same time, and gives what was known after ``timeout_s`` at the latest.
+        """Check everything once, concurrently, and return what is known after at most ``timeout_s``.
 
         One sample, one answer is enough for a level. Closes all hosts.
         """
@@ -280,7 +281,7 @@ class Monitor:
             group.create_task(self._kept_up(watch, partial(self._follow_link, watch, host)))
 
     async def _kept_up(self, watch: HostWatch, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Does a host's ``work``. A fault of our own in it is that host's row, not everybody's end; then it goes on."""
+        """Run a host's ``work``. An internal error affects only that host's row; then the work restarts."""
         while True:
             try:
                 return await work()
@@ -341,7 +342,7 @@ class Monitor:
                 continue
 
     def _next_turn_s(self) -> float:
-        """Seconds until the next overview: a period, or less where a host becomes late or silent before."""
+        """Return the seconds until the next overview: a period, or less if a host becomes late or silent before."""
         now = datetime.now(UTC)
         return min([self.config.refresh, *(watch.turns_in_s(now) + TURNED_S for watch in self._hosts.values())])
 
@@ -365,13 +366,13 @@ class Monitor:
         )  # fmt: skip
 
     def _asking_host(self, name: str | None) -> Host | None:
-        """The host that asks a service or a target; None where this machine does."""
+        """Return the host that queries a service or a target; None for this machine."""
         if name is None or self._hosts[name].config.local:
             return None
         return self.host(name)
 
     def _host_or_here(self, name: str | None) -> Host | None:
-        """The host through which a backend is asked; None where nothing names one."""
+        """Return the host through which a backend is reached; None if none is named."""
         return None if name is None else self.host(name)
 
     async def _check_host(self, watch: HostWatch, timeout_s: float) -> None:
@@ -387,7 +388,7 @@ class Monitor:
         await watch.look(self._asking_host(watch.config.from_), self.config.refresh)
 
     def _give_up(self, timeout_s: float) -> None:
-        """Hosts and services that said nothing in time have failed."""
+        """Mark hosts and services that did not answer in time as failed."""
         now, text = datetime.now(UTC), tr("no answer within {timeout_s:g} s", timeout_s=timeout_s)
         for watch in self._hosts.values():
             if isinstance(watch.snapshots.state, Pending):

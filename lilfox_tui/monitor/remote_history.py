@@ -1,4 +1,4 @@
-"""What was before LilFox began, from the Prometheus of the configuration."""
+"""Reads the time before LilFox started from the configured Prometheus."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ RATE_S = 300.0
 
 
 class HistoryQuery(Struct, frozen=True):
-    """``text`` gives the values of ``series``; where it names ``by``, those labels of the answer are put onto it."""
+    """A query, ``text``, for the values of ``series``; the labels that ``by`` names are copied from the answer to
+    it."""
 
     series: Series
     text: str
@@ -59,12 +60,12 @@ class HistoryQuery(Struct, frozen=True):
 
 
 def matchers(labels: Mapping[str, str]) -> str:
-    """Labels as what stands in the braces of a selector."""
+    """Return labels as the matchers inside a selector's braces."""
     return ", ".join(f"{name}={quoted(value)}" for name, value in labels.items())
 
 
 def span_text(seconds: float) -> str:
-    """A duration as PromQL has it, :data:`RATE_S` at least."""
+    """Return a duration in PromQL, at least :data:`RATE_S`."""
     return f"{round(max(seconds, RATE_S) * 1000)}ms"
 
 
@@ -77,12 +78,13 @@ _FILESYSTEM = ("device", "fstype", "mountpoint")
 
 
 def host_scope(name: str, config: HostConfig) -> str:
-    """Matchers of one host's series: what the config says, else ``instance``, its name or address with any port."""
+    """Return matchers for one host's series: the configured ones, else ``instance`` with its name or address and any
+    port."""
     return matchers(config.series) if config.series else host_instances(own_names(name, config))
 
 
 def own_names(name: str, config: HostConfig) -> tuple[str, ...]:
-    """What ``instance`` may say of a host, without the port."""
+    """Return the values that ``instance`` may have for a host, without the port."""
     return tuple(dict.fromkeys((name, config.address or name)))
 
 
@@ -92,13 +94,13 @@ def host_instances(names: Iterable[str]) -> str:
 
 
 def pattern(names: Iterable[str]) -> str:
-    """A pattern of RE2 and Python for the whole of ``instance``."""
+    """Return a pattern, valid in RE2 and Python, for the whole of ``instance``."""
     each = "|".join(rf"\[?{re.escape(name)}\]?" if ":" in name else re.escape(name) for name in names)
     return rf"(?:{each})(?::[0-9]+)?"
 
 
 def chart_query(series: Series, scope: str, window_s: float) -> HistoryQuery | None:
-    """What a chart of a host's page asks; None where node_exporter does not tell of ``series``."""
+    """Return the query for a chart on a host's page; None if node_exporter has no such ``series``."""
     return next((each for each in _chart_queries(scope, window_s) if each.series == series), None)
 
 
@@ -123,7 +125,7 @@ def _chart_queries(scope: str, window_s: float) -> list[HistoryQuery]:
 
 
 def row_queries(scope: str, window_s: float) -> list[HistoryQuery]:
-    """What a host's row and page tell of one moment; together what ``summary_at`` makes a summary of."""
+    """Return the queries for a host's row and page at one time; together the input of ``summary_at``."""
     gauges = {
         "memory_total_bytes": f"node_memory_MemTotal_bytes{{{scope}}}",
         "memory_available_bytes": f"node_memory_MemAvailable_bytes{{{scope}}}",
@@ -159,7 +161,7 @@ def row_queries(scope: str, window_s: float) -> list[HistoryQuery]:
 
 
 def _cpu(modes: str, scope: str, window_s: float) -> str:
-    """Percent of the time of all cores that was spent in ``modes``."""
+    """Return a query for the percentage of time that all cores spent in ``modes``."""
     some, whole = (f'{scope}, mode=~"{modes}"', scope)
     metric = "node_cpu_seconds_total"
     return f"100 * sum {_BY} ({_rate(metric, some, window_s)}) / sum {_BY} ({_rate(metric, whole, window_s)})"
@@ -174,22 +176,22 @@ _CLASSES = ((CLIENT_ERRORS, "4.*|CLIENT_ERROR"), (SERVER_ERRORS, "5.*|SERVER_ERR
 
 
 def service_scopes(name: str, config: ServiceConfig) -> list[dict[str, str]]:
-    """Labels of a service's series, the likeliest first: what the config says, else its name as ``job``, or its
-    address as ``instance``."""
+    """Return possible labels of a service's series, most likely first: the configured ones, else its name as ``job``,
+    or its address as ``instance``."""
     if config.series:
         return [dict(config.series)]
     return [{"job": name}, {"instance": urlsplit(config.url).netloc.rpartition("@")[2]}]
 
 
 def recognition_queries(scope: dict[str, str], names: MetricNames) -> tuple[Matcher, ...]:
-    """Takes the series that may tell of requests, and those that the config names."""
+    """Return matchers for the series that may describe requests, and those that the config names."""
     named = [each for each in (names.requests, names.latency, names.inflight) if each]
     patterns = "|".join((_MAY_TELL, *(re.escape(each) + ".*" for each in named)))
     return (*(Matcher(label, "=", value) for label, value in scope.items()), Matcher(NAME, "=~", patterns))
 
 
 def service_queries(application: Application, labels: dict[str, str], window_s: float) -> list[HistoryQuery]:
-    """All that ``application`` lets ask of the series with ``labels``, over windows of ``window_s``."""
+    """Return all queries that ``application`` allows for the series with ``labels``, over windows of ``window_s``."""
     scope, window = matchers(labels), span_text(window_s)
     found = []
     if (counter := application.requests) is not None:
@@ -240,15 +242,15 @@ class _QueryAnswer(NamedTuple):
 
 
 class FarChart(Struct, frozen=True):
-    """What a chart gets: values at their times, oldest first, and the series that were taken, as PromQL writes them."""
+    """The data of a chart: values with their times, oldest first, and the series used, as PromQL writes them."""
 
     points: tuple[Point, ...]
     taken: str
 
 
 class RemoteHistory:
-    """Asks for hosts and services at times that history does not have. ``engine`` gives who answers. Everything raises
-    LilFoxError. Use from one event loop."""
+    """Queries hosts and services at times that history does not cover. ``engine`` returns the query engine. Every
+    method raises LilFoxError. Use from one event loop."""
 
     def __init__(self, engine: Callable[[], QueryEngine | None], thresholds: Thresholds) -> None:
         self._engine, self._thresholds = engine, thresholds
@@ -258,8 +260,8 @@ class RemoteHistory:
     async def chart(
         self, view: HostView | ServiceView, series: Series, start: datetime, end: datetime, step_s: float
     ) -> FarChart | None:
-        """The values of ``series`` at each whole multiple of ``step_s`` from ``start`` to before ``end`` (aware). None
-        where a Prometheus is not asked for that series."""
+        """Return the values of ``series`` at each whole multiple of ``step_s`` from ``start`` to before ``end``
+        (aware). None if Prometheus is not queried for that series."""
         if isinstance(view, HostView):
             question = chart_query(series, host_scope(view.name, view.config), step_s)
             said = ""
@@ -294,7 +296,7 @@ class RemoteHistory:
         return FarChart(tuple(points), said)
 
     async def overview(self, overview: Overview, hosts: Sequence[str], services: Sequence[str]) -> Overview:
-        """``overview`` with what is known there of these hosts and services at its time."""
+        """Return ``overview`` completed by what Prometheus knows of these hosts and services at its time."""
         views = {name: overview.hosts[name] for name in hosts}
         values, asked = await asyncio.gather(
             self._hosts_at(views, overview.at),
@@ -315,7 +317,7 @@ class RemoteHistory:
     async def _hosts_at(
         self, views: Mapping[str, HostView], at: datetime
     ) -> dict[str, Mapping[Series, float] | LilFoxError]:
-        """The values of each host; why not where several exporters may be meant."""
+        """Return the values of each host, or an error if several exporters match."""
         alike = {name: view for name, view in views.items() if not view.config.series}
         own = {name: own_names(name, view.config) for name, view in alike.items()}
         asked = [self._host_at(view, at) for name, view in views.items() if name not in alike]
@@ -350,7 +352,7 @@ class RemoteHistory:
     async def _application(
         self, view: ServiceView, start: datetime, end: datetime
     ) -> tuple[Application, dict[str, str]]:
-        """Which series tell of a service's requests, and the labels by which they are its own."""
+        """Return which series describe a service's requests, and the labels that select its own."""
         searched = int(start.timestamp() // 3600), int(end.timestamp() // 3600)
         known = self._applications.get(view.name)
         if known is not None and known[0] == searched:
@@ -369,7 +371,7 @@ class RemoteHistory:
         )
 
     async def _at(self, asked: Sequence[HistoryQuery], at: datetime) -> list[_QueryAnswer]:
-        """Each answer that is a number; several questions go in one query."""
+        """Return each answer that is a number; several queries are combined into one."""
         by_tag = {str(place): each for place, each in enumerate(asked)}
         texts = [f'label_replace({each.text}, "{_TAG}", "{tag}", "", "")' for tag, each in by_tag.items()]
         together: list[str] = []
@@ -398,7 +400,7 @@ class RemoteHistory:
 
 
 class _NoRequests(LilFoxError):
-    """A Prometheus has nothing of a service."""
+    """Prometheus has no data of a service."""
 
 
 def _values(name: str, answers: Sequence[_QueryAnswer]) -> Mapping[Series, float] | LilFoxError:
@@ -415,8 +417,8 @@ def _values(name: str, answers: Sequence[_QueryAnswer]) -> Mapping[Series, float
 
 
 def _one_exporter(name: str, found: Iterable[LabelSet]) -> str:
-    """The instance and job that tell of a host, as a selector; empty where nothing does. Raises LilFoxError where there
-    are several: their sum would be of no host."""
+    """Return the instance and job of a host's exporter as a selector; empty if there is none. Raises LilFoxError if
+    there are several: their sum would describe no host."""
     exporters = sorted({str(labels.only(_EXPORTER)) for labels in found})
     if len(exporters) > 1:
         raise LilFoxError(

@@ -1,4 +1,4 @@
-"""Everything that a configuration names, scraped for a while into a store of its own: for a query without a console.
+"""Scrapes everything that a configuration names into a store of its own for a while, for a query without a console.
 
 Imports numpy."""
 
@@ -35,7 +35,7 @@ KEEP_S = 3600.0
 
 
 class ScrapeResult(Struct, frozen=True):
-    """What a look found, as of ``at`` (aware UTC), over ``window_s`` from the first sample to the last.
+    """The result of scraping, as of ``at`` (aware UTC), over ``window_s`` from the first sample to the last.
 
     ``asked`` counts targets and hosts, ``troubles`` says of which there is nothing, and why.
     """
@@ -52,8 +52,8 @@ class ScrapeResult(Struct, frozen=True):
 async def scrape_once(
     config: Config, config_file: Path | None, *, for_s: float, every_s: float, hosts: bool
 ) -> AsyncIterator[ScrapeResult]:
-    """Scrapes each target, and again every ``every_s`` until ``for_s`` have passed; with ``hosts`` the numbers of hosts
-    too. After the block the series have ended. Raises LilFoxError where the prometheus.yml that is named is broken."""
+    """Scrape each target, and again every ``every_s`` until ``for_s`` have passed; with ``hosts`` also read the numbers
+    of hosts. After the block the series have ended. Raises LilFoxError if the configured prometheus.yml is broken."""
     store = SeriesStore(keep_s=KEEP_S, limit_bytes=LIMIT_BYTES)
     targets, optional = await asyncio.to_thread(_targets, config, config_file)
     opened: dict[str, Host] = {}
@@ -85,7 +85,7 @@ async def scrape_once(
 
 
 def _targets(config: Config, config_file: Path | None) -> tuple[list[ScrapeTarget], set[str]]:
-    """All targets, and the keys of those that need not have a page of metrics: services."""
+    """Return all targets, and the keys of those that need not have a metrics page: services."""
     named = config.scrape or config.prometheus_config or config.rules  # then nothing else is a series of these
     watched = config.services if named else watched_services(config)
     services = [ServiceWatch(name, each) for name, each in watched.items() if each.metrics is not None]

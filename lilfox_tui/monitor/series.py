@@ -1,4 +1,4 @@
-"""Hosts and units that recover by themselves, as series that rules and queries select. Imports numpy.
+"""Hosts and recovered units as series for rules and queries. Imports numpy.
 
 ``cpu_usage_percent`` and ``memory_usage_percent`` are the gauges that the manual's rules name; the others have the
 names of LilFox's own ``/metrics``.
@@ -28,7 +28,7 @@ _Lines = list[tuple[str, Labels, float]]
 
 
 class HostSeries:
-    """Writes the numbers of one host into ``store``: the two gauges at each reading, the others every so often."""
+    """Writes the numbers of one host to ``store``: the two gauges at each reading, the others less often."""
 
     def __init__(self, store: SeriesStore, name: str, *, others_every_ms: int = OTHERS_EVERY_MS) -> None:
         self._others_every_ms = others_every_ms
@@ -38,7 +38,7 @@ class HostSeries:
         self._reached = False
 
     def take(self, view: HostView, snapshot: HostSnapshot) -> None:
-        """A new reading and what it means."""
+        """Take in a new reading and the host's level."""
         at_ms = ms_of(snapshot.at)
         gauges = self._usage(view)
         self._gauges.append(at_ms, self._labels("gauges", gauges), _values(gauges))
@@ -47,7 +47,7 @@ class HostSeries:
             self._append_others(at_ms, view, families)
 
     def lost(self, view: HostView, at_ms: int) -> None:
-        """The host is not reached: what was read of it ends, and ``lilfox_host_up`` is 0."""
+        """Record that the host is unreachable: its series end, and ``lilfox_host_up`` is 0."""
         self._gauges.end(at_ms)
         if self._others_due(at_ms, reached=False):
             self._append_others(at_ms, view, tuple(host_families([structs.replace(view, summary=None)])))
@@ -88,13 +88,13 @@ def _values(lines: _Lines) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 
 
 class RecoverySeries:
-    """Writes what is known of the units into ``store``."""
+    """Writes the state of the units to ``store``."""
 
     def __init__(self, store: SeriesStore, units: Mapping[str, RecoveryConfig]) -> None:
         self._target, self._units = store.target("recovery"), units
 
     def take(self, records: Mapping[str, UnitRecord], now: datetime) -> None:
-        """What is known now."""
+        """Take in the current records."""
         lines = [
             (LabelSet.of({**dict(labels), NAME: name}), value)
             for name, _kind, _help, found in recovery_families(self._units, records)

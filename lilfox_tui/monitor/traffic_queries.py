@@ -1,4 +1,4 @@
-"""A service's traffic as questions in PromQL to the series of its target. Imports numpy."""
+"""A service's traffic as PromQL queries over its target's series. Imports numpy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CLASSES = {"CLIENT_ERROR": "4", "SERVER_ERROR": "5"}
 
 
 class TargetsOfService(SeriesSource):
-    """The series of a service's targets, as an evaluation asks for them.
+    """The series of a service's targets, as a source for evaluation.
 
     A counter that was not on the page of the scrape before began at 0 since then, which Prometheus does not assume: the
     first errors of a service are new series, and would else not be counted.
@@ -57,7 +57,7 @@ def _from_zero(
 def _was_there(
     target: TargetSeries, matchers: tuple[Matcher, ...], before_ms: int, found: SelectedSeries
 ) -> NDArray[np.bool_]:
-    """Which of the series have a sample from before."""
+    """Return which of the series have an earlier sample."""
     earlier = target.select(matchers, 0, before_ms - 1)
     if earlier is None:
         return np.zeros(len(found.labels), np.bool_)
@@ -82,7 +82,7 @@ class _Times:
         self._maximum = parse(f"max({_selector(latency.maximum)})") if latency.maximum else None
 
     def quantiles(self, source: SeriesSource, at_ms: int) -> dict[str, list[Quantile | None]]:
-        """P50, P95 and P99 by route; nothing where there are no buckets."""
+        """Return P50, P95 and P99 by route; nothing without buckets."""
         if self._last is None:
             return {}
         found = [_by_label(query, source, at_ms, self._route) for query in self._quantiles]
@@ -100,12 +100,12 @@ class _Times:
         return by_route
 
     def averages(self, source: SeriesSource, at_ms: int) -> dict[str, float]:
-        """Seconds by route."""
+        """Return the average in seconds by route."""
         found = _by_label(self._average, source, at_ms, self._route)
         return {route: value * self._unit_s for route, value in found.items()}
 
     def maximum(self, source: SeriesSource, at_ms: int) -> float | None:
-        """The longest time that the target tells of."""
+        """Return the maximum that the target reports."""
         value = None if self._maximum is None else _single(self._maximum, source, at_ms)
         return None if value is None else value * self._unit_s
 
@@ -127,7 +127,7 @@ class _Times:
 
 
 class TrafficQueries:
-    """What ``application`` took, asked over the ``window_ms`` before an instant (milliseconds UTC)."""
+    """Queries the metrics of ``application`` over the ``window_ms`` before an instant (milliseconds UTC)."""
 
     def __init__(self, application: Application, window_ms: int) -> None:
         self._application, self._window_s = application, window_ms / 1000
@@ -141,7 +141,7 @@ class TrafficQueries:
         self._times_by_route = None if latency is None else _Times(latency, window, latency.route)
 
     def whole(self, source: SeriesSource, at_ms: int) -> Traffic:
-        """All requests together."""
+        """Return the traffic of all requests together."""
         missing = dict(self._application.missing)
         statuses = self._statuses(source, at_ms)
         total = sum(statuses.values()) if statuses else None
@@ -169,7 +169,7 @@ class TrafficQueries:
         )
 
     def by_status(self, source: SeriesSource, at_ms: int) -> list[TrafficPart]:
-        """Requests of each status, in its order; nothing where the status is not known."""
+        """Return the requests of each status, in status order; nothing if the status is unknown."""
         requests = self._application.requests
         if requests is None or not requests.status:
             return []
@@ -181,7 +181,7 @@ class TrafficQueries:
         ]
 
     def by_route(self, source: SeriesSource, at_ms: int) -> list[TrafficPart]:
-        """Requests of each route, the busiest first; nothing where routes are not known."""
+        """Return the requests of each route, busiest first; nothing if routes are unknown."""
         counter = self._application.requests_by_route
         if self._counts_by_route is None or counter is None:
             return []
@@ -204,7 +204,7 @@ class TrafficQueries:
         return sorted(parts, key=lambda part: (-part.requests_s, part.name))
 
     def _statuses(self, source: SeriesSource, at_ms: int) -> dict[str, float]:
-        """Requests a second by status; of all under ``""`` where the status is not known."""
+        """Return requests per second by status; of all under ``""`` if the status is unknown."""
         counter = self._application.requests
         if self._counts is None or counter is None:
             return {}
@@ -251,7 +251,7 @@ def _selector(name: str) -> str:
 
 
 def _elements(query: Query, source: SeriesSource, at_ms: int) -> list[tuple[LabelSet, float]]:
-    """Labels and values that are numbers of something."""
+    """Return the elements whose values are actual numbers, with their labels."""
     value = query.at(source, at_ms)
     assert isinstance(value, Vector)
     pairs = zip(value.labels, value.values.tolist(), strict=True)
@@ -267,7 +267,8 @@ def _single(query: Query, source: SeriesSource, at_ms: int) -> float | None:
 
 
 def _share(statuses: Mapping[str, float], first: str) -> float | None:
-    """Percent of the requests whose status is of that class (``5xx`` and ``503`` alike); None where there are none."""
+    """Return the percentage of requests with a status of that class (``5xx`` and ``503`` alike); None without
+    requests."""
     total = sum(statuses.values())
     if total <= 0:
         return None

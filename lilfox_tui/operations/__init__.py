@@ -1,2 +1,2 @@
-"""Small changes of a host that people and recovery make, each a job: a unit restarted, a process ended, an address
-banned. What it will run and what that changes is known, and can be shown, before it is begun."""
+"""Small changes on a host, made by people and by recovery, each as a job: restart a unit, end a process, ban an
+address. The command and its effect are known and can be shown before it starts."""

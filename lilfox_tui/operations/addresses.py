@@ -1,4 +1,4 @@
-"""Operations that ban addresses: an nftables set with time-outs, in front of everything else, for IPv4 and IPv6.
+"""Operations that ban addresses: an nftables set with timeouts, evaluated before everything else, for IPv4 and IPv6.
 
 nft(8). Table, sets and chain are those of the bundled runbooks, so that each sees and lifts the other's bans.
 """
@@ -50,15 +50,16 @@ _ANSWER_S = 20.0
 
 
 class Ban(Struct, frozen=True):
-    """An address that is banned on a host, and for how long yet; None for one that does not end by itself."""
+    """An address banned on a host, and the seconds left; None for a ban without an end."""
 
     address: str
     left_s: int | None
 
 
 def ban_operation(host: str, text: str, seconds: int, *, sudo: bool) -> Operation:
-    """What bans the address ``text`` on ``host`` for so long. Raises UsageError for what is no address, or no time
-    within a month. Whether it may be banned is asked by :func:`why_never` and, on the host, :func:`check_ban`."""
+    """Return the operation that bans the address ``text`` on ``host`` for that long. Raises UsageError for an invalid
+    address, or a time outside the limits of at most a month. Whether it may be banned is checked by :func:`why_never`
+    and, on the host, :func:`check_ban`."""
     found = _read(text)
     if not SHORTEST_S <= seconds <= LONGEST_S:
         raise UsageError(tr("a ban lasts from one second to thirty days"))
@@ -84,7 +85,7 @@ def ban_operation(host: str, text: str, seconds: int, *, sudo: bool) -> Operatio
 
 
 def unban_operation(host: str, text: str, *, sudo: bool) -> Operation:
-    """What lifts the ban of an address. Raises UsageError for what is no address."""
+    """Return the operation that lifts the ban of an address. Raises UsageError for an invalid address."""
     found = _read(text)
     return Operation(
         kind="unban",
@@ -98,8 +99,8 @@ def unban_operation(host: str, text: str, *, sudo: bool) -> Operation:
 
 
 def why_never(config: Config, text: str, own: Sequence[Address] = ()) -> Message | None:
-    """Why an address is never banned, as far as that is known without asking anybody: it is not of the internet, of
-    ``never_ban``, a host's that is configured by it, or one of ``own``. Raises UsageError, ConfigError."""
+    """Return why an address must never be banned, as far as that is known without asking a host: it is not public,
+    listed in ``never_ban``, the configured address of a host, or one of ``own``. Raises UsageError, ConfigError."""
     return _why_never(config, _read(text), own, configured_addresses(config.hosts))
 
 
@@ -110,9 +111,9 @@ def _why_never(
 
 
 async def check_ban(host: Host, operation: Operation, config: Config, *, local: bool) -> Message | None:
-    """Asks, right before the change, for all that must not be shut out: you, the host itself, its gateways and name
-    servers, the hosts of the configuration. Gives which of them could not be looked up. Raises NotAllowed, and
-    HostError where what the host tells cannot be known or nft is missing."""
+    """Check, right before the change, all that must not be shut out: you, the host itself, its gateways and name
+    servers, the hosts of the configuration. Returns which of them could not be looked up. Raises NotAllowed; HostError
+    if the host's addresses cannot be determined or nft is missing."""
     await check_nft(host, operation)
     found = _read(operation.subject)
     hosts = await looked_up(config.hosts, config.ssh)
@@ -141,7 +142,7 @@ async def check_nft(host: Host, operation: Operation) -> None:
 
 
 async def prove_ban(host: Host, operation: Operation) -> str:
-    """How long the address is banned yet, or that it is not, as was wanted. Raises CommandFailed, HostError."""
+    """Return how long the address remains banned, or that it is not, as intended. Raises CommandFailed, HostError."""
     left = next((each for each in await bans(host, sudo=operation.sudo) if each.address == operation.subject), None)
     if operation.kind == "unban" and left is None:
         return _("{address} is no longer banned", address=operation.subject)
@@ -158,7 +159,7 @@ async def prove_ban(host: Host, operation: Operation) -> str:
 
 
 async def bans(host: Host, *, sudo: bool) -> list[Ban]:
-    """Addresses that are banned there now. Raises HostError."""
+    """Return the addresses that are banned on the host. Raises HostError."""
     done = await host.run(["nft", "--json", "list", "table", *_TABLE.split()], timeout_s=_ANSWER_S, sudo=sudo)
     if not done.ok and b"No such file" in done.stderr:
         return []
@@ -174,7 +175,7 @@ async def bans(host: Host, *, sudo: bool) -> list[Ban]:
 
 
 def addresses_in(text: str) -> list[str]:
-    """Addresses that a text names, in their one spelling, in their order."""
+    """Return the addresses in a text, in canonical form, in order."""
     found: dict[str, None] = {}
     for word in re.findall(r"[0-9a-fA-F:.]{3,45}", text):
         if (one := or_none(word.strip(".")) or or_none(word.partition(":")[0])) is not None:

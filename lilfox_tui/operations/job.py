@@ -1,4 +1,4 @@
-"""The job of an operation: makes the change on its host, proves it, and notes in the incident what stays in force."""
+"""The job of an operation: makes the change on its host, verifies it, and records lasting changes in the incident."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _TAKES_BACK: dict[Kind, str] = {"start": "stopped", "restart": "stopped", "unban
 
 
 async def record_change(run: Run, operation: Operation, now: str, *, known: bool = True) -> None:
-    """Says of an operation that was made that it lasts, or that it takes an earlier one back. Where nobody knows
-    whether it was made (not ``known``), it may last. What cannot be written is told, and stops nothing."""
+    """Record that a change lasts, or that it reverts an earlier one. If it is not ``known`` whether the change was
+    made, it may last. A failure to write is reported and stops nothing."""
     try:
         await asyncio.to_thread(_tell, operation, now, known)
     except LilFoxError as error:
@@ -132,8 +132,8 @@ async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 def opened_host(config: Config, name: str) -> Host:
-    """The host of that name, to be changed. Raises UsageError for one that is not there, NotAllowed for one that is
-    protected."""
+    """Open the host of that name to change it. Raises UsageError for an unknown host, NotAllowed for a protected
+    one."""
     found = config.hosts.get(name, HostConfig(local=True) if name == HERE else None)
     if found is None:
         raise UsageError(tr("there is no host {name} in the configuration", name=name))
@@ -142,19 +142,19 @@ def opened_host(config: Config, name: str) -> Host:
 
 
 class NotProved(LilFoxError):
-    """Nobody saw how a change ended, or what is there since."""
+    """The outcome of a change, or the state after it, was not observed."""
 
     @property
     def outcome(self) -> Outcome:
-        """How the job ends that made it, or did not."""
+        """The outcome of the job that made the change, or did not."""
         return Outcome("unknown", str(self.message), str(self.hint), self.exit_code)
 
 
 async def make_change(run: Run, host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:
-    """Makes ``operation`` and gives what is there now, in a sentence; a unit after it has stayed so for ``settles_s``.
-    ``run.id`` is its name on the host: where the link is lost it goes on there, is waited for and found again. The
-    incident that is open is told what lasts. Raises
-    CommandFailed, NotSeen, HostError (nothing was done). Cancelled, it ends the command there, too."""
+    """Make ``operation`` and return the resulting state in a sentence; for a unit after it has stayed so for
+    ``settles_s``. ``run.id`` is its name on the host: if the link is lost, the command continues there, and is found
+    again after a reconnect. Lasting changes are recorded in the open incident. Raises CommandFailed, NotSeen, HostError
+    (nothing was done). If cancelled, it also ends the command on the host."""
     run.intent(operation.title)
     try:
         look, said = await _run(run, host, operation)
@@ -176,8 +176,8 @@ async def make_change(run: Run, host: Host, operation: Operation, settles_s: flo
 
 
 async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.DetachedState, str]:
-    """How the command ended, and what it said. Raises NotSeen where nobody saw that, HostError where it was not
-    begun."""
+    """Return how the command ended, and its output. Raises NotSeen if the outcome was not observed, HostError if it was
+    not started."""
     await host.connect()
     begun: detached.Begun | None = None
     try:
@@ -221,8 +221,8 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Det
 
 
 async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) -> str:
-    """What is there now. A way that is cut is waited for. Raises CommandFailed where it is not what was wanted, NotSeen
-    where nobody can look."""
+    """Return the resulting state. A lost link is waited for. Raises CommandFailed if it is not the intended one,
+    NotSeen if the host cannot be reached."""
     last = asyncio.get_running_loop().time() + _WAITS_S
     while True:
         try:

@@ -46,17 +46,17 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Of its job: two operations on one thing are not made at once."""
+        """The key of its job: two operations on one thing do not run at once."""
         return f"operation {self.host} {self.subject}"
 
     @property
     def command(self) -> str:
-        """In one line, as errors name it."""
+        """The command in one line, as errors name it."""
         return self.statement or shlex.join(self.argv)
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """All that will run, a line each."""
+        """All that will run, one line each."""
         if self.statement:
             return tuple(self.statement.splitlines())
         words = ("sudo", *self.argv) if self.sudo else self.argv
@@ -73,7 +73,7 @@ _DOORS = frozenset({
 
 
 def locks_out(name: str) -> tuple[str, ...]:
-    """What is to be said before the unit or program of that name is touched; nothing for most."""
+    """Return the warning for touching the unit or program of that name; empty for most."""
     base = name.strip().rpartition("/")[2].partition(".")[0].partition("@")[0].partition("-session")[0].lower()
     if base not in _DOORS:
         return ()
@@ -108,7 +108,7 @@ _LOOKS_S = 1.0
 
 
 class Unit(Struct, frozen=True, kw_only=True):
-    """A unit now, in systemd's words."""
+    """The state of a unit, in systemd's terms."""
 
     name: str
     """With its suffix, as systemd has it."""
@@ -130,12 +130,12 @@ class Unit(Struct, frozen=True, kw_only=True):
 
     @property
     def running(self) -> bool:
-        """Whether it is up, or on its way there by somebody's order."""
+        """Whether it is up, or starting because somebody requested it."""
         return self.active in ("active", "reloading") or (self.active == "activating" and self.sub != "auto-restart")
 
 
 async def read_unit(host: Host, unit: str) -> Unit:
-    """The unit's state now. Raises UsageError for what is no unit's name or is not there, HostError."""
+    """Return the unit's current state. Raises UsageError for an invalid name or a missing unit, HostError."""
     properties = [f"--property={','.join(_PROPERTIES)}"]
     done = await host.run(["systemctl", "show", *properties, "--", checked(unit)], timeout_s=_ANSWER_S)
     if not done.ok:
@@ -175,8 +175,8 @@ async def service_units(host: Host) -> list[tuple[str, str]]:
 
 
 async def stopped_by_order(host: Host, unit: Unit, *, sudo: bool) -> bool:
-    """Whether a unit that is down is so because somebody stopped it: the newest order in the journal is to stop it,
-    or, where the journal tells of none (or may not be read), its last run ended well. Raises HostError."""
+    """Whether a unit that is down was stopped deliberately: the newest request in the journal is to stop it, or, if the
+    journal has none (or may not be read), its last run succeeded. Raises HostError."""
     if unit.running:
         return False
     argv = ["journalctl", "--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE_ID", "--lines=1"]
@@ -200,7 +200,7 @@ def _message_id(done: Completed) -> str | None:
 
 
 def unit_operation(verb: Verb, host: str, unit: str, *, sudo: bool) -> Operation:
-    """What ``systemctl VERB`` would be on ``host``. Raises UsageError for what is no unit's name."""
+    """Return the operation ``systemctl VERB`` on ``host``. Raises UsageError for an invalid unit name."""
     titles = {
         "restart": _("restart {unit} on {host}", unit=unit, host=host),
         "stop": _("stop {unit} on {host}", unit=unit, host=host),
@@ -225,8 +225,8 @@ def unit_operation(verb: Verb, host: str, unit: str, *, sudo: bool) -> Operation
 
 
 async def prove_unit(host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:
-    """What the unit is now, in a sentence, where that is what was wanted, and stays so for ``settles_s``. Raises
-    CommandFailed where it is not: at once, or once it is seen down, up again, or restarted by itself."""
+    """Return the unit's state in a sentence, if it is the intended one and lasts for ``settles_s``. Raises
+    CommandFailed if it is not: at once, or as soon as the unit is seen down, up again, or restarted by itself."""
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     first: Unit | None = None
@@ -263,7 +263,7 @@ def _not_so(host: Host, operation: Operation, state: str, unit: Unit) -> Command
 
 
 def checked(unit: str) -> str:
-    """``unit``, where that can be a unit's name. Raises UsageError."""
+    """Return ``unit`` if it is a valid unit name. Raises UsageError."""
     if not _NAME.fullmatch(unit):
         raise UsageError(
             tr("{unit} is not a systemd unit", unit=unit), tr("Write its name, such as lilfox-backend.service.")
@@ -289,8 +289,8 @@ _LOOKS, _BETWEEN_S, _SIGNAL_ANSWER_S = 10, 0.5, 20.0
 def signal_operation(
     signal: Signal, host: str, pid: int, start_ticks: int, command: str, *, sudo: bool, confirm: str = ""
 ) -> Operation:
-    """What sends ``signal`` to the process ``pid`` that was started ``start_ticks`` after the boot (clock ticks);
-    ``command`` is its name, untrusted text. Raises UsageError for the first process of a host."""
+    """Return the operation that sends ``signal`` to the process ``pid`` that started ``start_ticks`` after the boot
+    (clock ticks); ``command`` is its name, untrusted text. Raises UsageError for the first process of a host."""
     if pid <= 1:
         raise UsageError(
             tr("{pid} is the first process of {host}", pid=pid, host=host), tr("Restart or stop its units instead.")
@@ -342,7 +342,7 @@ async def prove_signal(host: Host, operation: Operation) -> str:
 
 
 async def _state(host: Host, pid: str, start: str, *, sudo: bool) -> str | None:
-    """The state letter of that very process; None where it has ended (a zombie has, too)."""
+    """Return the state letter of that exact process; None if it has ended (or is a zombie)."""
     done = await host.run(["sh", "-c", _LOOK, "sh", pid, start], timeout_s=_SIGNAL_ANSWER_S, sudo=sudo)
     if done.exit_status == ANOTHER:
         return None

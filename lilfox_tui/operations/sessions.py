@@ -1,4 +1,4 @@
-"""Operations on database sessions: cancels what one runs, or ends it, over the backend's own connection."""
+"""Operations on database sessions: cancel what a session runs, or terminate it, over the backend's own connection."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class SessionRequest(Struct, frozen=True):
 def session_operation(
     name: str, host: str | None, backend: EndsSessions, session: ClientSession, how: Ending
 ) -> Operation:
-    """What ends the statement that ``session`` of the backend ``name`` runs, or all of it."""
+    """Return the operation that cancels the statement that ``session`` of the backend ``name`` runs, or terminates the
+    session."""
     pid, who = session.pid, f"{session.role or '-'}@{session.database or '-'}"
     if how == "cancel":
         title = _("cancel the statement of session {pid} ({who}) on {name}", pid=pid, who=who, name=name)
@@ -77,7 +78,7 @@ def request_of(operation: Operation, backend: str, session: ClientSession, confi
 
 
 async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Cancels or ends one session."""
+    """Cancel or terminate one session."""
     asked = msgspec.convert(arguments, SessionRequest)
     config = Config() if asked.config is None else load_config(Path(asked.config)).config
     found = config.backends.get(asked.backend)
@@ -112,8 +113,8 @@ async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: Ending, told: bool | None) -> str:
-    """What became of the session, in a sentence; ``told`` is None where nobody knows whether it was. Raises
-    BackendError where it is not as was wanted, NotSeen where nobody knows."""
+    """Return what became of the session, in a sentence; ``told`` is None if it is unknown whether it was signalled.
+    Raises BackendError if the result is not the intended one, NotSeen if it is unknown."""
     there: ClientSession | None = None
     for look in range(_LOOKS):
         if look:
@@ -141,8 +142,8 @@ async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: 
 
 
 async def _found(run: Run, backend: EndsSessions, session: ClientSession) -> ClientSession | None:
-    """The very session, as it is now. A way that is cut is waited for. Raises LilFoxError, NotSeen where it stays
-    cut."""
+    """Return the current state of that exact session. A lost connection is waited for. Raises LilFoxError, NotSeen if
+    it stays lost."""
     last = asyncio.get_running_loop().time() + _WAITS_S
     while True:
         try:

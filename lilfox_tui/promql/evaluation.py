@@ -1,4 +1,4 @@
-"""Evaluates a query's tree at one instant after the other."""
+"""Evaluates a query's tree at successive instants."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from lilfox_tui.scrape.store import ABSENT_BITS, STALE_BITS, Floats, SelectedSer
 
 
 def window(times: Times, start_ms: int, end_ms: int, *, left_open: bool) -> slice:
-    """The rows of ``start_ms < time <= end_ms``, or those at ``start_ms`` too."""
+    """Return the rows with ``start_ms < time <= end_ms``, or also those at ``start_ms``."""
     first = times.searchsorted(start_ms, "right" if left_open else "left")
     return slice(int(first), int(times.searchsorted(end_ms, "right")))
 
@@ -53,8 +53,8 @@ def window(times: Times, start_ms: int, end_ms: int, *, left_open: bool) -> slic
 def instant(
     rows: SelectedSeries, start_ms: int, end_ms: int, *, left_open: bool
 ) -> tuple[LabelList, Floats, Times] | None:
-    """The newest sample of each series in the window, and when it was taken; series that are stale or have none are
-    left out. None where nothing is left."""
+    """Return the newest sample of each series in the window, and its time; stale and missing series are left out. None
+    if nothing is left."""
     at = window(rows.times, start_ms, end_ms, left_open=left_open)
     if at.start >= at.stop:
         return None
@@ -79,7 +79,7 @@ def instant(
 
 
 def ranged(rows: SelectedSeries, start_ms: int, end_ms: int, *, left_open: bool) -> SampleBlock | None:
-    """All samples in the window, None where there are none."""
+    """Return all samples in the window, None without any."""
     at = window(rows.times, start_ms, end_ms, left_open=left_open)
     return sample_block(rows.labels, rows.times[at], rows.values[at])
 
@@ -92,7 +92,7 @@ _MOST_VALUES: Final = 20_000_000
 
 
 class SeriesBuilder:
-    """Takes the vectors of a range query or a subquery in the order of their times."""
+    """Collects the vectors of a range query or a subquery in time order."""
 
     def __init__(self) -> None:
         self._times: list[int] = []
@@ -100,8 +100,8 @@ class SeriesBuilder:
         self._count = 0
 
     def add(self, at_ms: int, vector: Vector) -> None:
-        """The vector at one instant, which must be after those before. Raises QueryError where all together would take
-        too much memory."""
+        """Add the vector at one instant, which must be after the previous ones. Raises QueryError if all together would
+        take too much memory."""
         self._count += len(vector.labels)
         if self._count > _MOST_VALUES:
             raise QueryError(
@@ -111,12 +111,12 @@ class SeriesBuilder:
         self._vectors.append(vector)
 
     def block(self) -> SampleBlock | None:
-        """All of them as samples; None where there is none."""
+        """Return all vectors as samples; None without any."""
         labels, values = self._matrix()
         return sample_block(labels, np.asarray(self._times, np.int64), values) if len(labels) else None
 
     def lines(self) -> list[Line]:
-        """All of them as lines, sorted by their labels (as the query API gives them)."""
+        """Return all vectors as lines, sorted by their labels (as in the query API)."""
         found = self.block()
         return sorted(found.lines(), key=lambda line: line.labels.pairs) if found else []
 
@@ -147,7 +147,7 @@ Found: TypeAlias = list[tuple[LabelList, Floats]]
 
 
 def call_each(function: Function, arguments: Iterable[Result]) -> Vector:
-    """A function of a vector's values, one by one."""
+    """Apply a function to a vector's values, one by one."""
     vector, *scalars = sorted(arguments, key=lambda argument: not isinstance(argument, Vector))
     if not isinstance(vector, Vector):
         raise TypeError(f"{function.name} takes a vector")
@@ -157,7 +157,7 @@ def call_each(function: Function, arguments: Iterable[Result]) -> Vector:
 
 
 def call_over_time(function: Function, arguments: Sequence[Result]) -> Found:
-    """A function of samples over time; a block where no series has a value is left out."""
+    """Apply a function to samples over time; a block in which no series has a value is left out."""
     samples = next(argument for argument in arguments if isinstance(argument, RangeVector))
     scalars = [argument for argument in arguments if not isinstance(argument, RangeVector)]
     found = (_of_block(function, samples.span, one, scalars) for one in samples.blocks)
@@ -165,7 +165,7 @@ def call_over_time(function: Function, arguments: Sequence[Result]) -> Found:
 
 
 def put_together(function: Function, found: Found) -> Vector:
-    """All blocks as one vector."""
+    """Join all blocks to one vector."""
     if not found:
         return NOTHING
     names = [labels if function.keeps_name else nameless(labels) for labels, _ in found]
@@ -177,7 +177,7 @@ def put_together(function: Function, found: Found) -> Vector:
 def _of_block(
     function: Function, span: EvaluationRange, one: SampleBlock, scalars: Sequence[Result]
 ) -> tuple[LabelList, Floats]:
-    """The function's value of each series that has one."""
+    """Return the function's value for each series that has one."""
     values = np.empty(len(one.labels))
     there = np.zeros(len(one.labels), np.bool_)
     for part in one.parts:
@@ -196,15 +196,15 @@ _MOST_STEPS = 100_000
 
 
 class Row(NamedTuple):
-    """Instants that are evaluated one after the other: those of the query, or of a subquery in it."""
+    """Instants that are evaluated in order: those of the query, or of a subquery in it."""
 
     last_ms: int
     subquery: bool = False
 
 
 class Evaluation:
-    """One query over one source, at instants from ``first_ms`` to ``last_ms`` (what ``@ start()`` and ``@ end()``
-    mean). Raises QueryError where the query has no answer."""
+    """One query over one source, at instants from ``first_ms`` to ``last_ms`` (the meaning of ``@ start()`` and ``@
+    end()``). Raises QueryError if the query has no answer."""
 
     def __init__(self, source: SeriesSource, semantics: Semantics, first_ms: int, last_ms: int) -> None:
         self._source, self._semantics = source, semantics
@@ -214,7 +214,7 @@ class Evaluation:
         self._named: dict[int, tuple[dict[LabelSet, LabelSet], dict[int, LabelList]]] = {}
 
     def at(self, node: Node, at_ms: int, row: Row) -> Result:
-        """The value at one instant of a row of them."""
+        """Return the value at one instant of a row."""
         match node:
             case NumberLiteral() | StringLiteral():
                 return node.value
@@ -246,7 +246,7 @@ class Evaluation:
         return base - shift.offset_ms
 
     def _rows(self, node: Selector, start_ms: int, end_ms: int, ahead_ms: int) -> list[SelectedSeries]:
-        """Rows of the window and more; taken of the source once for all instants of a row."""
+        """Return the rows of the window and more; read from the source once for all instants of a row."""
         key = (id(node), ahead_ms)
         kept = self._selected.get(key)
         if kept is None or not (kept[0] <= start_ms and end_ms <= kept[1]):
@@ -280,8 +280,8 @@ class Evaluation:
         return RangeVector(tuple(blocks), EvaluationRange(start_ms, end_ms, at_ms, self._semantics))
 
     def _subquery(self, node: Subquery, at_ms: int, row: Row) -> RangeVector:
-        """Its steps are multiples of the step, whatever the evaluation's time is, so those of the last instant serve
-        again where they overlap."""
+        """Evaluate a subquery. Its steps are multiples of the step, whatever the evaluation time is, so those of the
+        last instant are reused where they overlap."""
         end_ms = self._looked_at(node.shift, at_ms)
         start_ms = end_ms - node.range_ms
         step_ms = node.step_ms or self._semantics.subquery_step_ms
@@ -325,8 +325,8 @@ class Evaluation:
         return result if isinstance(result, float) else _unique(result)
 
     def _refuse_merging(self, node: Node, lists: Iterable[LabelList], row: Row) -> None:
-        """Raises QueryError where, at different instants of the query, two series have values that only the names of
-        their metrics tell apart: without the names they would be one line."""
+        """Raise QueryError if, at different instants of the query, two series have values and differ only in their
+        metric names: without the names they would be one line."""
         if row.subquery or self._first_ms == self._last_ms:
             return
         series, seen = self._named.setdefault(id(node), ({}, {}))

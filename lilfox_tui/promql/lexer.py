@@ -1,4 +1,4 @@
-"""The words of a query, for errors that name their place and for completion at the cursor."""
+"""Splits a query into tokens, for errors with a position and for completion at the cursor."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _WITH_NAMES: Final = ("by", "without", "on", "ignoring")
 
 
 class QueryToken(NamedTuple):
-    """One word of a query, and where it stands."""
+    """One token of a query, with its position."""
 
     sort: Sort
     text: str
@@ -51,19 +51,19 @@ class QueryToken(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """What a number or a duration is in seconds."""
+        """The value of a number or a duration in seconds."""
         if self.is_duration:
             return sum(float(count) * _UNITS[unit] for count, unit in _DURATION.findall(self.text))
         return float(int(self.text, 16)) if self.text.lower().startswith("0x") else float(self.text)
 
     @property
     def is_duration(self) -> bool:
-        """A number with units of time (``1h30m``)."""
+        """Whether it is a number with time units (``1h30m``)."""
         return self.sort == "number" and self.text[-1].isalpha() and not self.text.lower().startswith("0x")
 
 
 def tokens(text: str) -> Iterator[QueryToken]:
-    """The words of ``text``, without spaces and comments. ``wrong`` is what begins none."""
+    """Yield the tokens of ``text``, without spaces and comments. ``wrong`` is what begins no token."""
     place, in_range = 0, False
     while found := (_IN_RANGE if in_range else _TOKEN).match(text, place):
         sort, place = found.lastgroup, found.end()
@@ -73,16 +73,16 @@ def tokens(text: str) -> Iterator[QueryToken]:
 
 
 def without_raw_strings(text: str) -> str:
-    """The same query with strings in backticks put into double quotes. Between backticks nothing is an escape, which
-    the parser does not know."""
+    """Return the query with backticked strings in double quotes. Between backticks nothing is an escape, which the
+    parser does not know."""
     if "`" not in text:
         return text
     return _TOKEN.sub(lambda found: _in_quotes(found.group()) if found.group()[0] == "`" else found.group(), text)
 
 
 def with_whole_characters(text: str) -> str:
-    """The same query with what ``\\xNN`` and ``\\NNN`` spell in its strings as characters: they are bytes of UTF-8,
-    and the parser takes each for a character. Raises QueryError where they are none."""
+    """Return the query with ``\\xNN`` and ``\\NNN`` in its strings replaced by characters: they are bytes of UTF-8, but
+    the parser takes each for a character. Raises QueryError if they are invalid."""
     if "\\" not in text:
         return text
     parts, end = [], 0
@@ -128,7 +128,8 @@ def _in_quotes(raw: str) -> str:
 
 
 def error_position(text: str) -> int | None:
-    """The first place where ``text`` cannot be a query, by its words alone; None where that does not show."""
+    """Return the first position at which ``text`` cannot be a query, judging by its tokens alone; None if that does not
+    show."""
     opened: list[QueryToken] = []
     before: QueryToken | None = None
     for token in tokens(text):
@@ -149,7 +150,7 @@ def error_position(text: str) -> int | None:
 
 
 def _cannot_follow(before: QueryToken, token: QueryToken) -> bool:
-    """Two values beside each other, or an operator where a value must be."""
+    """Whether the tokens are two adjacent values, or an operator where a value is required."""
     ends = before.sort in ("number", "string") or (before.sort == "word" and before.text not in _BETWEEN)
     begins = token.sort in ("number", "string") or (token.sort == "word" and token.text not in _BETWEEN)
     if begins and (ends or before.text.lower() in _WITH_NAMES):
@@ -159,7 +160,7 @@ def _cannot_follow(before: QueryToken, token: QueryToken) -> bool:
 
 
 def position_of(text: str, word: str) -> int | None:
-    """Where ``word`` stands in ``text`` outside of strings and comments, None where it does not."""
+    """Return the position of ``word`` in ``text`` outside strings and comments, or None."""
     return next((token.position for token in tokens(text) if token.text == word), None)
 
 
@@ -178,13 +179,13 @@ _QUOTES = frozenset("\"'`")
 
 
 class KnownNames(Struct, frozen=True):
-    """What there is: names of metrics, and of those that were looked at their labels with values."""
+    """The known names: metrics, and for some of them labels with values."""
 
     metrics: tuple[str, ...] = ()
     labels: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
 
     def with_series(self, metric: str, series: Iterable[LabelSet]) -> KnownNames:
-        """With the labels of ``series``, which are all of ``metric``."""
+        """Return the names with the labels of ``series``, which are all of ``metric``."""
         found: dict[str, set[str]] = {}
         for one in series:
             for name, value in one:
@@ -195,8 +196,8 @@ class KnownNames(Struct, frozen=True):
 
 
 class Completion(NamedTuple):
-    """``choices`` for the part of the text from ``start`` to the cursor. ``metric`` is the one whose labels are wanted,
-    empty where none is: it must be in ``Known.labels`` before there are choices."""
+    """``choices`` for the text from ``start`` to the cursor. ``metric`` is the one whose labels are needed, empty if
+    none is: it must be in ``Known.labels`` before there are choices."""
 
     start: int
     choices: tuple[str, ...] = ()
@@ -204,8 +205,8 @@ class Completion(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where the cursor stands: in the innermost bracket ``open`` with ``before`` in front of it; ``inside`` are the
-    tokens since, without the word or string that is being written, which begins at ``start``."""
+    """The position of the cursor: in the innermost bracket ``open``, preceded by ``before``; ``inside`` are the tokens
+    since, without the word or string being typed, which begins at ``start``."""
 
     open: str
     before: str
@@ -215,7 +216,7 @@ class _Place(NamedTuple):
 
 
 def complete(text: str, cursor: int, known: KnownNames) -> Completion:
-    """What fits at ``cursor``; best first, at most MOST."""
+    """Return the completions at ``cursor``, best first, at most MOST."""
     place = _place(text[:cursor])
     typed = text[place.start : cursor]
     if place.open == "{":
@@ -284,7 +285,7 @@ def _named(inside: Sequence[QueryToken]) -> str:
 
 
 def _last_metric(text: str, known: KnownNames) -> str:
-    """A metric of the text whose labels are not known yet, else one whose are."""
+    """Return a metric of the text whose labels are not known yet, else one whose labels are."""
     metrics = set(known.metrics)
     named = [token.text for token in tokens(text) if token.sort == "word" and token.text in metrics]
     unknown = [name for name in named if name not in known.labels]
@@ -292,7 +293,8 @@ def _last_metric(text: str, known: KnownNames) -> str:
 
 
 def _fitting(typed: str, words: Iterable[str]) -> tuple[str, ...]:
-    """Those that begin with what was typed, then those that hold it; in whatever case. Not what is there already."""
+    """Return the words that begin with what was typed, then those that contain it; ignoring case. The typed word itself
+    is left out."""
     low = typed.lower()
     begin, hold = [], []
     for word in words:

@@ -14,8 +14,8 @@ from lilfox_tui.scrape.store import Floats
 
 
 def total(values: Sequence[float]) -> float:
-    """The sum. Rounded once, as that of a compensated sum in all but its worst cases; where it runs over, added up one
-    after the other as Prometheus does."""
+    """Return the sum. It is rounded once, like a compensated sum in all but its worst cases; if it overflows, values
+    are added one by one as in Prometheus."""
     try:
         return math.fsum(values)
     except (OverflowError, ValueError):  # over the largest number on the way, or infinities of both signs
@@ -26,7 +26,7 @@ def total(values: Sequence[float]) -> float:
 
 
 def plain_total(values: Sequence[float]) -> float:
-    """The sum as Prometheus 2 takes it, rounded at each step."""
+    """Return the sum as in Prometheus 2, rounded at each step."""
     sum_ = values[0]
     for value in values[1:]:
         sum_ += value
@@ -34,7 +34,7 @@ def plain_total(values: Sequence[float]) -> float:
 
 
 def added(value: float, sum_: float, compensation: float) -> tuple[float, float]:
-    """One step of Neumaier's sum (promql/functions.go, kahanSumInc): the new sum and compensation."""
+    """Do one step of Neumaier's sum (promql/functions.go, kahanSumInc); return the new sum and compensation."""
     new = sum_ + value
     if math.isinf(new):
         return new, 0.0
@@ -44,7 +44,7 @@ def added(value: float, sum_: float, compensation: float) -> tuple[float, float]
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean, of one value at least; taken step by step only where the sum would run over."""
+    """Return the mean of at least one value; computed step by step only if the sum would overflow."""
     try:
         sum_ = math.fsum(values)
     except (OverflowError, ValueError):
@@ -68,7 +68,7 @@ def _mean_by_steps(values: Sequence[float]) -> float:
 
 
 def running_mean(values: Sequence[float]) -> float:
-    """The mean as Prometheus 2 takes it: each value moves it (promql/engine.go of 2.53)."""
+    """Return the mean as in Prometheus 2: each value moves it (promql/engine.go of 2.53)."""
     mean_ = values[0]
     for count, value in enumerate(values[1:], 2):
         if math.isinf(mean_):
@@ -81,12 +81,12 @@ def running_mean(values: Sequence[float]) -> float:
 
 
 def variance(values: Sequence[float]) -> float:
-    """Of the whole population, by Welford's steps as Prometheus takes it; NaN where the first is no finite number."""
+    """Return the population variance, by Welford's steps as in Prometheus; NaN if the first value is not finite."""
     return plain_variance(values) if math.isfinite(values[0]) else math.nan
 
 
 def plain_variance(values: Sequence[float]) -> float:
-    """The same of Prometheus 2, where one value never differs from itself."""
+    """Return the variance as in Prometheus 2, where one value never differs from itself."""
     squares, mean_ = 0.0, values[0]
     for count, value in enumerate(values[1:], 2):
         delta = value - mean_
@@ -106,7 +106,7 @@ _WIDE: Final = 256
 
 
 def column_sums(terms: Floats) -> tuple[Floats, Floats]:
-    """The sum of each column, and what rounding took from it: add it to have the compensated sum.
+    """Return the sum of each column and the rounding error: added together they are the compensated sum.
 
     ``terms`` has at least one row. Where a sum is not finite, what was lost is without meaning.
     """
@@ -120,7 +120,8 @@ def column_totals(terms: Floats) -> Floats:
 
 
 def increased(total: Floats, lost: Floats, term: Floats) -> tuple[Floats, Floats]:
-    """One step of the sum, ``total + term``, where the next term depends on it; an infinite sum has lost nothing."""
+    """Do one step of the sum, ``total + term``, for a next term that depends on it; an infinite sum has no rounding
+    error."""
     after = total + term
     grown = after - total
     lost = lost + ((total - (after - grown)) + (term - grown))
@@ -156,15 +157,15 @@ def _at_once(terms: Floats) -> tuple[Floats, Floats]:
 
 
 def out_of_range(q: float) -> float | None:
-    """What any quantile is where ``q`` is not between 0 and 1: -Inf below, +Inf above, NaN for NaN."""
+    """Return the value of any quantile if ``q`` is not between 0 and 1: -Inf below, +Inf above, NaN for NaN."""
     if math.isnan(q):
         return math.nan
     return -math.inf if q < 0 else math.inf if q > 1 else None
 
 
 def quantile(q: float, values: Floats) -> Floats:
-    """The ``q``-quantile of each column, between two values weighted by distance. NaN counts as the smallest value.
-    NaN where there are no rows."""
+    """Return the ``q``-quantile of each column, interpolated between two values. NaN counts as the smallest value. NaN
+    without rows."""
     count, width = values.shape
     fixed = out_of_range(q)
     if fixed is not None or not count:
@@ -180,7 +181,7 @@ def quantile(q: float, values: Floats) -> Floats:
 
 
 def _ranked(values: Floats, unknown: np.ndarray[tuple[int], np.dtype[np.intp]], place: int) -> Floats:
-    """The values at one place of columns that numpy sorted: it puts NaN (``unknown`` of them) last, not first."""
+    """Return the values at one rank of columns that numpy sorted: it puts NaN (``unknown`` of them) last, not first."""
     if not unknown.any():
         ranked: Floats = values[place]
         return ranked

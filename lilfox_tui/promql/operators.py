@@ -45,14 +45,14 @@ SETS: Final = frozenset({"and", "or", "unless"})
 
 
 def of_numbers(op: str, left: float, right: float) -> float:
-    """Of two scalars; a comparison gives 1 or 0."""
+    """Return the result for two scalars; a comparison gives 1 or 0."""
     if op in COMPARISONS:
         return float(COMPARISONS[op](left, right))
     return float(ARITHMETIC[op](np.float64(left), np.float64(right)))
 
 
 def negated(value: float) -> float:
-    """``-value``; of NaN a NaN."""
+    """``-value``; NaN stays NaN."""
     return value if math.isnan(value) else -value
 
 
@@ -68,8 +68,8 @@ NOWHERE = -1
 
 
 class MatchedPairs(NamedTuple):
-    """Places in the left and the right vector that belong together, and the labels of what comes out. NOWHERE stands
-    for a value that ``fill`` gives."""
+    """Positions of matching elements in the left and the right vector, and the labels of the results. NOWHERE stands
+    for a value from ``fill``."""
 
     left: Places
     right: Places
@@ -81,12 +81,13 @@ class MatchedPairs(NamedTuple):
 
 
 def pairs(left: LabelList, right: LabelList, matching: Matching, naming: Naming) -> MatchedPairs:
-    """Of one to one, or many to one. Raises QueryError where several elements of the side of one have the same key."""
+    """Return the pairs of one-to-one or many-to-one matching. Raises QueryError if several elements on the "one" side
+    have the same key."""
     return recent(left, pairs, (right, matching, naming), lambda: _pairs(left, right, matching, naming))
 
 
 def refuse_crowds(found: MatchedPairs, matching: Matching, kept: NDArray[np.bool_] | None = None) -> None:
-    """Raises QueryError where an element has several partners, of all pairs or of those ``kept``."""
+    """Raise QueryError if an element has several partners, among all pairs or those ``kept``."""
     if not found.crowded:
         return
     partners = found.partners if kept is None else found.partners[kept]
@@ -98,7 +99,7 @@ def refuse_crowds(found: MatchedPairs, matching: Matching, kept: NDArray[np.bool
 
 
 def keys(labels: LabelList, matching: Matching) -> list[LabelSet]:
-    """What each element is matched by."""
+    """Return the key by which each element is matched."""
     return labels.derived((keys, matching.on, matching.names), lambda _: [_key(one, matching) for one in labels])
 
 
@@ -126,7 +127,7 @@ def _pairs(left: LabelList, right: LabelList, matching: Matching, naming: Naming
 
 
 def _found(many: LabelList, one: LabelList, matching: Matching) -> Iterator[tuple[int, int, LabelSet]]:
-    """Places of the side of many and that of one, and the key that they have in common."""
+    """Yield the positions on the "many" and the "one" side, and their common key."""
     partner = _partners(one, matching)
     for place, key in enumerate(keys(many, matching)):
         if key in partner:
@@ -163,7 +164,8 @@ def _partners(one: LabelList, matching: Matching) -> dict[LabelSet, int]:
 
 
 def _result(many: LabelSet, one: LabelSet, matching: Matching, naming: Naming) -> LabelSet:
-    """As resultMetric in promql/engine.go: a label ``__name__`` that is included stands, but for ``bool``."""
+    """Return the labels of a result, like resultMetric in promql/engine.go: an included label ``__name__`` is kept,
+    except with ``bool``."""
     result = many.without((NAME,)) if naming == "drop" else many
     if not matching.many:
         result = result.only(matching.names) if matching.on else result.without(matching.names)
@@ -183,7 +185,7 @@ def _members(left: LabelList, right: LabelList, matching: Matching) -> NDArray[n
 
 
 def operate(node: BinaryOperation, left: Vector | float, right: Vector | float, semantics: Semantics) -> Vector | float:
-    """The operator's value. Raises QueryError where elements do not match one to one (or to many, where asked)."""
+    """Return the operator's value. Raises QueryError if elements do not match one to one (or to many, if requested)."""
     if isinstance(left, Vector) and isinstance(right, Vector):
         if node.op in SETS:
             return _of_sets(node.op, left, right, node.matching)
@@ -202,7 +204,7 @@ def _with_number(
     left: Floats | float | Vector,
     right: Floats | float | Vector,
 ) -> Vector:
-    """One side is a scalar. A comparison keeps the vector's values, whichever side it stands on."""
+    """Apply an operator with a scalar on one side. A comparison keeps the vector's values, on whichever side it is."""
     if node.op in ARITHMETIC:
         return Vector(nameless(labels), ARITHMETIC[node.op](left, right))
     mask = COMPARISONS[node.op](left, right)
@@ -280,7 +282,7 @@ _PRIME_5: Final = 0x27D4EB2F165667C5
 
 
 def label_hash(labels: LabelSet) -> int:
-    """The hash of a label set as Prometheus 3 takes it: lengths and texts in a row (labels_stringlabels.go)."""
+    """Return the hash of a label set as in Prometheus 3: over lengths and texts in a row (labels_stringlabels.go)."""
     parts = []
     for pair in labels:
         for text in pair:
@@ -343,8 +345,8 @@ def _turned(value: int, by: int) -> int:
 
 
 class Groups(NamedTuple):
-    """``order`` lists the elements group by group; a group begins in it at each of ``starts``. ``labels`` are the
-    groups' own."""
+    """``order`` lists the elements group by group; each group begins in it at one of ``starts``. ``labels`` are those
+    of the groups."""
 
     labels: LabelList
     order: NDArray[np.intp]
@@ -357,12 +359,12 @@ class Groups(NamedTuple):
         return [flat[bounds[i] : bounds[i + 1]] for i in range(len(bounds) - 1)]
 
     def places(self) -> Sequence[NDArray[np.intp]]:
-        """The elements' places of each group."""
+        """Return the positions of each group's elements."""
         return np.split(self.order, self.starts[1:])
 
 
 def groups(labels: LabelList, grouping: Grouping) -> Groups:
-    """Those of ``labels``, in the order in which they are met."""
+    """Return the groups of ``labels``, in order of first appearance."""
     return labels.derived((groups, grouping), lambda _: _groups(labels, grouping))
 
 
@@ -383,7 +385,7 @@ def _groups(labels: LabelList, grouping: Grouping) -> Groups:
 
 
 def _largest(values: Floats, k: int) -> NDArray[np.intp]:
-    """Places of the ``k`` largest, largest first, NaN last; of equal ones the first."""
+    """Return the positions of the ``k`` largest values, largest first, NaN last; of equal ones the first."""
     return np.lexsort((-values, np.isnan(values)))[:k]
 
 
@@ -407,8 +409,8 @@ def _first(values: Floats, k: int) -> NDArray[np.intp]:
 
 
 def _ratio(vector: Vector, ratio: object, grouping: Grouping) -> Vector:
-    """A share of all elements by the hash of their labels, so that the same ones are taken each time, and those of
-    ``-r`` are what ``1-r`` leaves."""
+    """Select a share of all elements by the hash of their labels, so that the same ones are selected each time, and
+    ``-r`` selects what ``1-r`` leaves."""
     share = min(1.0, max(-1.0, ratio)) if isinstance(ratio, float) else 0.0
     if share == 0 or not len(vector.labels):
         return NOTHING
@@ -438,7 +440,7 @@ OPERATORS: Final = frozenset((*PICKING, *_CALCULATING))
 
 
 def aggregate(node: Aggregation, vector: Vector, parameter: float | str | None, semantics: Semantics) -> Vector:
-    """One value a group, or some of the elements. Raises QueryError for a parameter that makes no sense."""
+    """Return one value per group, or some of the elements. Raises QueryError for an invalid parameter."""
     if node.op in PICKING:
         return PICKING[node.op](vector, parameter, node.grouping)
     if node.op == "count_values":
@@ -489,7 +491,8 @@ def _count_values(node: Aggregation, vector: Vector, label: str) -> Vector:
 
 
 def _decimal(value: float) -> str:
-    """As Go's ``strconv.FormatFloat(value, 'f', -1, 64)``: the shortest that reads back, never with an exponent."""
+    """Format like Go's ``strconv.FormatFloat(value, 'f', -1, 64)``: the shortest text that parses back, never with an
+    exponent."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -499,7 +502,7 @@ def _decimal(value: float) -> str:
 
 
 def check_parameter(op: str, value: float) -> None:
-    """Raises QueryError where the number that topk, limitk and the like are given is none that counts."""
+    """Raise QueryError if the number given to topk, limitk and the like is invalid."""
     if op in ("topk", "bottomk", "limitk") and not abs(value) < 2**63:
         raise QueryError(tr("{op}: the number of elements is {value}: it must be a whole number", op=op, value=value))
     if op == "limit_ratio" and math.isnan(value):

@@ -1,4 +1,5 @@
-"""Parses a query: what is refused beforehand, and from the parser library's tree to ours with Prometheus' checks."""
+"""Parses a query: checks what to refuse first, then converts the parser library's tree to ours with Prometheus'
+checks."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ def refuse(text: str, semantics: Semantics) -> None:
 
 
 def _refuse_depth(words: list[QueryToken], text: str) -> None:
-    """The parser goes as deep as the query does, and ends the process where its stack ends."""
+    """Refuse deep nesting: the parser recurses as deeply as the query, and kills the process if its stack overflows."""
     opened = braces = operators = 0
     for token in words:
         opened += {"open": 1, "close": -1}.get(token.sort, 0)
@@ -82,7 +83,7 @@ def _refuse_depth(words: list[QueryToken], text: str) -> None:
 
 
 def too_deep(text: str, position: int | None = None) -> QueryError:
-    """What is said of a query with too many levels."""
+    """Return the error for a query with too many levels."""
     return QueryError(tr("the query is nested too deeply"), text=text, position=position)
 
 
@@ -101,7 +102,8 @@ def _unsupported(before: QueryToken, token: QueryToken) -> Message | None:
 
 
 def _refuse_durations(words: list[QueryToken], text: str) -> None:
-    """The parser breaks off at durations that are too long for it, or takes a part of them; below 1 ms is nothing."""
+    """Refuse durations on which the parser aborts because they are too long, or which it reads only in part; below 1 ms
+    is nothing."""
     for place, token in enumerate(words):
         if token.sort != "number" and token.text.lower() not in ("nan", "inf"):
             continue
@@ -111,7 +113,8 @@ def _refuse_durations(words: list[QueryToken], text: str) -> None:
 
 
 def _refuse_newer(words: list[QueryToken], text: str) -> None:
-    """In Prometheus 2 a duration is no number, a number no duration, and the names to group by stand without quotes."""
+    """Refuse syntax of Prometheus 3: in Prometheus 2 a duration is not a number, a number is not a duration, and
+    grouping labels are not quoted."""
     for place, token in enumerate(words):
         if token.sort == "number" and _wants_duration(words, place) != token.is_duration:
             reason = tr("Prometheus 2 accepts neither a number as a duration nor a duration as a number")
@@ -124,7 +127,7 @@ def _refuse_newer(words: list[QueryToken], text: str) -> None:
 
 
 def _wants_duration(words: list[QueryToken], place: int) -> bool:
-    """Whether the number at ``place`` stands in brackets, or after ``offset``."""
+    """Whether the number at ``place`` is in brackets, or after ``offset``."""
     before = words[max(0, place - 3) : place]
     if before and before[-1].text in ("[", ":"):
         return True
@@ -136,7 +139,8 @@ def _wants_duration(words: list[QueryToken], place: int) -> bool:
 
 
 def _refuse_functions(words: list[QueryToken], text: str, version: int) -> None:
-    """Functions, aggregations and modifiers came or were renamed between the versions."""
+    """Refuse functions, aggregations and modifiers that this version lacks: some were added or renamed between
+    versions."""
     for token, after in pairwise(words):
         function = FUNCTIONS.get(token.text) if after.text == "(" else None
         newer = token.text.lower() in _SINCE_3 and after.text.lower() in ("(", "by", "without")
@@ -149,7 +153,7 @@ def _refuse_functions(words: list[QueryToken], text: str, version: int) -> None:
 
 
 def explained(text: str, reason: str) -> QueryError:
-    """The parser's refusal, with the place where it shows."""
+    """Return the parser's error, with the position if it shows."""
     position = error_position(text)
     if position is None:
         quoted = _QUOTED.search(reason)
@@ -177,7 +181,7 @@ def build_tree(parsed: Any, semantics: Semantics) -> Node:
 
 
 def _without_newlines(matcher: Matcher) -> Matcher:
-    """Whose ``.`` takes none."""
+    """Return the matcher with a pattern whose ``.`` does not match newlines."""
     if "~" not in matcher.op or "." not in matcher.value:
         return matcher
     return matcher._replace(value=f"(?-s:{matcher.value})")
@@ -245,7 +249,7 @@ def _call(parsed: Any, inner: Inner) -> FunctionApplication:
 
 
 def _check_arguments(function: Function, arguments: tuple[Node, ...]) -> None:
-    """As Prometheus' parser does (promql/parser/parse.go, checkAST)."""
+    """Check arguments like Prometheus' parser (promql/parser/parse.go, checkAST)."""
     least = len(function.takes) - (1 if function.variadic else 0)
     most = {0: len(function.takes), -1: len(arguments)}.get(function.variadic, least + function.variadic)
     if not least <= len(arguments) <= most:
@@ -321,7 +325,7 @@ def _matching(modifier: Any) -> Matching:
 
 
 def _last_word(value: object) -> str:
-    """The name of an enumeration's member, which shows as ``MatchOp.Equal``."""
+    """Return the name of an enumeration member such as ``MatchOp.Equal``."""
     return str(value).rpartition(".")[2]
 
 
@@ -353,7 +357,7 @@ def _refuse_new_names(node: Node) -> None:
 
 
 def register_old_functions() -> None:
-    """Tells the parser of the functions that it does not know and Prometheus 2 has."""
+    """Register functions of Prometheus 2 that the parser does not know."""
     types = promql_parser.ValueType
     promql_parser.register_extra_functions(
         [promql_parser.Function("holt_winters", [types.Matrix, types.Scalar, types.Scalar], types.Vector)]

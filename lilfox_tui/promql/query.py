@@ -1,4 +1,4 @@
-"""A query: parsed once, evaluated as often as wanted, by the engine here or a Prometheus elsewhere."""
+"""A query: parsed once, evaluated any number of times, by LilFox's own engine or a remote Prometheus."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MOST_STEPS = 11_000
 
 
 def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
-    """The query that ``text`` is. Raises QueryError that says what is wrong or not supported, and where."""
+    """Parse the query ``text``. Raises QueryError that says what is wrong or not supported, and where."""
     refuse(text, semantics)
     parsed = _parsed(with_whole_characters(text))
     try:
@@ -59,7 +59,7 @@ def parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
 
 @lru_cache(maxsize=256)
 def cached_parse(text: str, semantics: Semantics = PROMETHEUS_3) -> Query:
-    """As :func:`parse`; the queries that were asked last are not parsed again."""
+    """Parse like :func:`parse`; recent queries are not parsed again."""
     return parse(text, semantics)
 
 
@@ -78,7 +78,7 @@ def _parsed(text: str) -> promql_parser.Expr:
 
 
 class Query:
-    """A parsed query; it never changes and may be evaluated in several threads."""
+    """A parsed query; it is immutable and may be evaluated in several threads."""
 
     def __init__(self, text: str, tree: Node, semantics: Semantics) -> None:
         self.text, self.tree, self.semantics = text, tree, semantics
@@ -132,8 +132,8 @@ _FEWEST_STEPS = 5
 
 
 def window_ms(node: Node) -> int:
-    """The longest way back through ranges, subqueries and offsets (those of plain selectors too): so long after a start
-    an expression does not know all that it looks at."""
+    """Return the longest look-back through ranges, subqueries and offsets (also those of plain selectors): until that
+    long after a start, an expression lacks part of its data."""
     match node:
         case Selector():
             return (node.range_ms or 0) + max(0, node.shift.offset_ms)
@@ -144,18 +144,19 @@ def window_ms(node: Node) -> int:
 
 
 def ranges_ms(query: Query) -> tuple[int, ...]:
-    """The ranges in it, shortest first, without what ``offset`` and ``@`` add: what needs more than one sample. Empty
-    where the newest is enough."""
+    """Return the ranges in the query, shortest first, without ``offset`` and ``@``: the windows that need more than one
+    sample. Empty if the newest sample is enough."""
     return tuple(sorted(_ranges(query.tree)))
 
 
 def looks_elsewhere(query: Query) -> bool:
-    """Whether ``offset`` or ``@`` makes it look at another time than the asked one."""
+    """Whether ``offset`` or ``@`` makes the query read a time other than the requested one."""
     return _elsewhere(query.tree)
 
 
 def within(query: Query, longest_ms: int) -> Query:
-    """The same query with no range longer than ``longest_ms``, so that a rate over a young store is no part of one."""
+    """Return the query with no range longer than ``longest_ms``, so that a rate over a young store does not cover
+    missing data."""
     return Query(query.text, _shortened(query.tree, longest_ms), query.semantics)
 
 
@@ -202,11 +203,11 @@ _ANY_NAME = Matcher(NAME, "!=", "")
 
 
 class QueryEngine(Protocol):
-    """Answers queries. Times are aware datetimes. Everything raises LilFoxError: QueryError for what is wrong with the
-    query, others where it cannot be asked."""
+    """Answers queries. Times are aware datetimes. Every method raises LilFoxError: QueryError for an invalid query,
+    others if it cannot be executed."""
 
     async def instant(self, text: str, at: datetime | None = None) -> Value:
-        """The value at one instant, now when not given."""
+        """Return the value at one instant, by default now."""
         ...
 
     async def range(self, text: str, start: datetime, end: datetime, step_s: float) -> list[Line]:
@@ -214,7 +215,7 @@ class QueryEngine(Protocol):
         ...
 
     async def series(self, matchers: tuple[Matcher, ...], start: datetime, end: datetime) -> list[LabelSet]:
-        """The series that all ``matchers`` take and that have samples in that time."""
+        """Return the series that all ``matchers`` select and that have samples in that time."""
         ...
 
     async def metric_names(self, start: datetime, end: datetime) -> list[str]:
@@ -222,12 +223,12 @@ class QueryEngine(Protocol):
         ...
 
     async def close(self) -> None:
-        """Ends what is open."""
+        """Close what is open."""
         ...
 
 
 class EmbeddedEngine(QueryEngine):
-    """Evaluates over ``source`` in a thread, so that no query holds up the event loop."""
+    """Evaluates over ``source`` in a thread, so that no query blocks the event loop."""
 
     def __init__(self, source: SeriesSource, semantics: Semantics = PROMETHEUS_3) -> None:
         self._source, self._semantics = source, semantics
@@ -253,7 +254,7 @@ class EmbeddedEngine(QueryEngine):
         return sorted({name for one in found for name in one.labels.derived("metric names", _names)})
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
 
 def _names(labels: LabelList) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""A remote Prometheus, queried by its HTTP API v1; VictoriaMetrics, Thanos and Mimir speak it too."""
+"""A remote Prometheus, queried through its HTTP API v1, which VictoriaMetrics, Thanos and Mimir also offer."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ Pairs = Sequence[tuple[str, str]]
 
 
 class Reply(NamedTuple):
-    """``status`` is 2xx, or 4xx and 5xx with words of the API itself (JSON)."""
+    """``status`` is 2xx, or 4xx and 5xx with a message of the API itself (JSON)."""
 
     status: int
     body: bytes
 
 
 class NotAnswered(LilFoxError):
-    """The server could not be asked, or what answers is not such a server."""
+    """The server could not be reached, or is not such a server."""
 
 
 class HttpApi:
-    """One server. May be asked by several tasks at once; ``host`` is the one that asks, None for this machine."""
+    """One server. Several tasks may use it at once; ``host`` sends the requests, None for this machine."""
 
     def __init__(self, config: ApiConfig, host: Host | None) -> None:
         self._config = config
@@ -78,23 +78,23 @@ class HttpApi:
 
     @property
     def where(self) -> str:
-        """The server as errors name it: no secret."""
+        """The server as errors name it, without secrets."""
         return f"{urlsplit(self._config.url).scheme}://{self._transport.netloc}{self._prefix}"
 
     async def get(self, path: str, params: Pairs = ()) -> Reply:
-        """The answer to a question that changes nothing; a long one is POSTed. Raises LilFoxError."""
+        """Return the response to a read-only request; a long one is POSTed. Raises LilFoxError."""
         query = urlencode(params)
         if len(path) + len(query) <= _LONGEST_PATH:
             return await self._patient("GET", f"{path}?{query}" if query else path, None)
         return await self._patient("POST", path, query.encode(), _FORM)
 
     async def send(self, method: str, path: str, document: object = None) -> Reply:
-        """The answer to a change, with ``document`` as JSON; sent once. Raises LilFoxError."""
+        """Send a change, with ``document`` as JSON, once; return the response. Raises LilFoxError."""
         body = None if document is None else msgspec.json.encode(document)
         return await self._answered(method, path, body, "application/json")
 
     async def close(self) -> None:
-        """Ends the connections and the forwarded port; the next question opens them again."""
+        """Close the connections and the forwarded port; the next request opens them again."""
         await self._transport.close()
 
     async def _patient(self, method: str, path: str, body: bytes | None, kind: str = "") -> Reply:
@@ -181,7 +181,7 @@ Sample = tuple[float, str]
 
 
 class Envelope(Struct, frozen=True, rename={"error_type": "errorType"}):
-    """What every answer is wrapped in."""
+    """The envelope of every response."""
 
     status: str
     data: msgspec.Raw = msgspec.Raw(b"null")
@@ -192,7 +192,7 @@ class Envelope(Struct, frozen=True, rename={"error_type": "errorType"}):
 
 
 class NotSupported(LilFoxError):
-    """The answer holds what cannot be shown as numbers."""
+    """The answer contains something that cannot be shown as numbers."""
 
 
 class _Result(Struct, frozen=True, rename={"result_type": "resultType"}):
@@ -213,8 +213,8 @@ class _ResultSeries(Struct, frozen=True):
 
 
 def value_of(data: msgspec.Raw) -> Value:
-    """``data`` of a query or a range query. Raises NotSupported for native histograms, and msgspec.DecodeError or
-    ValueError for what is no such answer."""
+    """Parse ``data`` of a query or a range query. Raises NotSupported for native histograms, and msgspec.DecodeError or
+    ValueError for anything else."""
     found = msgspec.json.decode(data, type=_Result)
     if found.result_type == "vector":
         return _vector(decoded_json(found.result, list[_Instant]))
@@ -265,7 +265,7 @@ _REMOTE_REASON_CHARS = 1000
 
 
 class RemoteAlert(Struct, frozen=True, rename={"active_at": "activeAt", "keep_firing_since": "keepFiringSince"}):
-    """A pending or firing alert as the API has it; ``value`` is a number as text."""
+    """A pending or firing alert of the API; ``value`` is a number as text."""
 
     labels: dict[str, str]
     state: str
@@ -281,7 +281,7 @@ class RemoteRule(
     rename={"last_error": "lastError", "evaluated_at": "lastEvaluation", "took_s": "evaluationTime",
             "for_s": "duration"},
 ):  # fmt: skip
-    """A rule as the API has it: ``type`` is ``alerting`` or ``recording``."""
+    """A rule of the API: ``type`` is ``alerting`` or ``recording``."""
 
     type: str
     name: str
@@ -314,7 +314,7 @@ class _Groups(Struct, frozen=True):
 
 
 class RemoteEngine(QueryEngine):
-    """The engine behind ``config.url``; ``host`` is the one that asks, None for this machine.
+    """The engine at ``config.url``; ``host`` sends the requests, None for this machine.
 
     ``warn`` gets sentences that come with an answer: what is missing in it, or probably not meant.
     """
@@ -362,13 +362,13 @@ class RemoteEngine(QueryEngine):
         return (await self._data("/api/v1/rules", (), _Groups)).groups
 
     async def types(self) -> dict[str, str]:
-        """The types of metrics, by their names, as their targets tell them; of one with several none."""
+        """Return the types of metrics by name, as their targets report them; none for a metric with several."""
         found = await self._data("/api/v1/metadata", (), dict[str, list[_Metadata]])
         kinds = {name: {each.type for each in told} for name, told in found.items()}
         return {name: each.pop() for name, each in kinds.items() if len(each) == 1}
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Close the connections."""
         await self._api.close()
 
     async def _value(self, path: str, params: Pairs, text: str) -> Value:
@@ -423,7 +423,7 @@ class RemoteEngine(QueryEngine):
 
 
 def _position(text: str, line: int, column: int) -> int | None:
-    """The offset of a place that is told as Go counts it: columns are bytes."""
+    """Return the offset of a position that Go counts in bytes per line."""
     lines = text.split("\n")
     if not 1 <= line <= len(lines):
         return None
@@ -436,7 +436,7 @@ def _seconds(at: datetime) -> str:
 
 
 def _selector_text(matchers: tuple[Matcher, ...]) -> str:
-    """As a selector; names that are no words are quoted as in Prometheus 3."""
+    """Format a selector; names that are not identifiers are quoted as in Prometheus 3."""
     return "{" + ", ".join(f"{_name(one.name)}{one.op}{quoted(one.value)}" for one in matchers) + "}"
 
 

@@ -18,7 +18,7 @@ ValueKind: TypeAlias = Literal["vector", "scalar", "matrix", "string"]
 
 
 class FunctionCall(NamedTuple):
-    """What a whole function knows beside its arguments."""
+    """The context of a function on whole vectors, besides its arguments."""
 
     at_ms: int
     """The evaluation's time."""
@@ -64,7 +64,7 @@ Many: TypeAlias = Literal["", "left", "right"]
 
 
 class Shift(NamedTuple):
-    """``offset`` and ``@``: the time that a selector looks at, in milliseconds."""
+    """``offset`` and ``@``: the time that a selector reads, in milliseconds."""
 
     offset_ms: int
     at: int | Bound | None
@@ -79,7 +79,7 @@ class StringLiteral(Struct, frozen=True):
 
 
 class Selector(Struct, frozen=True):
-    """Of an instant, or of a range where ``range_ms`` is there."""
+    """An instant selector, or a range selector if ``range_ms`` is set."""
 
     matchers: tuple[Matcher, ...]
     shift: Shift
@@ -119,7 +119,7 @@ class Aggregation(Struct, frozen=True):
 
 
 class Matching(NamedTuple):
-    """Which pairs of two vectors' elements belong together."""
+    """How elements of two vectors are matched."""
 
     on: bool
     names: tuple[str, ...]
@@ -135,7 +135,7 @@ class Matching(NamedTuple):
 
 
 class BinaryOperation(Struct, frozen=True):
-    """A binary operator. ``as_bool``: a comparison gives 0 and 1 and takes nothing away."""
+    """A binary operator. ``as_bool``: a comparison gives 0 and 1 and filters nothing."""
 
     op: str
     left: Node
@@ -154,7 +154,7 @@ Node: TypeAlias = (
 
 
 def value_kind(node: Node) -> ValueKind:
-    """What a node's value is."""
+    """Return the type of a node's value."""
     match node:
         case NumberLiteral():
             return "scalar"
@@ -175,7 +175,7 @@ def value_kind(node: Node) -> ValueKind:
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes right below, in the order of the text."""
+    """Return the direct child nodes, in the order of the text."""
     match node:
         case NumberLiteral() | StringLiteral() | Selector():
             return ()

@@ -1,4 +1,5 @@
-"""Values of PromQL (scalars, vectors, matrices), lists of their labels, and where versions of Prometheus differ."""
+"""Values of PromQL (scalars, vectors, matrices), lists of their labels, and the differences between versions of
+Prometheus."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ BARE: Final = LabelList((LabelSet(()),))
 
 
 def nameless(labels: LabelList) -> LabelList:
-    """The same without ``__name__``."""
+    """Return the label sets without ``__name__``."""
     return labels.derived(nameless, _without_name)
 
 
@@ -40,7 +41,7 @@ def _without_name(labels: LabelList) -> LabelList:
 
 
 def duplicate(labels: LabelList) -> LabelSet | None:
-    """A label set that is there twice, or None."""
+    """Return a label set that occurs twice, or None."""
     return labels.derived(duplicate, _duplicate)
 
 
@@ -54,7 +55,7 @@ def _duplicate(labels: LabelList) -> LabelSet | None:
 
 
 def taken(labels: LabelList, mask: NDArray[np.bool_]) -> LabelList:
-    """Those where ``mask`` is true."""
+    """Return the label sets where ``mask`` is true."""
     if mask.all():
         return labels
     return recent(labels, taken, mask.tobytes(), lambda: LabelList([labels.sets[i] for i in np.flatnonzero(mask)]))
@@ -71,7 +72,7 @@ def joined(lists: Iterable[LabelList]) -> LabelList:
 
 
 def recent(labels: LabelList, kind: Hashable, key: Hashable, make: Callable[[], T]) -> T:
-    """``make()``, kept with ``labels`` while ``key`` is among the last ones of its ``kind``; for several threads."""
+    """Return ``make()``, cached with ``labels`` while ``key`` is among the most recent of its ``kind``; thread-safe."""
     kept = labels.derived(("recent", kind), lambda _: OrderedDict[Hashable, object]())
     found = kept.get(key, _MISSING)
     if found is not _MISSING:
@@ -88,7 +89,7 @@ def recent(labels: LabelList, kind: Hashable, key: Hashable, make: Callable[[], 
 
 
 class Semantics(Struct, frozen=True):
-    """Which Prometheus' answers a query gives. Lengths are in milliseconds."""
+    """The version of Prometheus whose answers a query gives. Lengths are in milliseconds."""
 
     left_open: bool = True
     """Ranges and the lookback are ``(t-d, t]`` (3.x), else ``[t-d, t]`` (2.x)."""
@@ -134,8 +135,8 @@ PROMETHEUS_2 = Semantics(
 
 
 class Vector(NamedTuple):
-    """One value for each label set, in the order that PromQL gives (by value after ``sort`` and ``topk``, else as they
-    were found). No label set is there twice."""
+    """One value per label set, in PromQL's order (by value after ``sort`` and ``topk``, else as found). Each label set
+    occurs once."""
 
     labels: LabelList
     values: Floats
@@ -146,7 +147,7 @@ NOTHING: Final = Vector(EMPTY, np.empty(0))
 
 
 class Line(NamedTuple):
-    """One series over time; ``times`` are milliseconds and ascend. Values may be NaN, never STALE or ABSENT."""
+    """One series over time; ``times`` are ascending milliseconds. Values may be NaN, never STALE or ABSENT."""
 
     labels: LabelSet
     times: Times
@@ -154,7 +155,7 @@ class Line(NamedTuple):
 
 
 class Matrix(NamedTuple):
-    """Lines that are the value of a range vector."""
+    """The lines of a range vector's value."""
 
     lines: list[Line]
 
@@ -167,9 +168,9 @@ Value: TypeAlias = Vector | Matrix | Scalar | str
 
 
 class AlignedSamples(NamedTuple):
-    """Columns that have their samples at the same times, without any gap: ``values`` has one row a time (at least one)
-    and one column each. STALE and ABSENT never occur. ``columns`` are their places in the block's labels, None where
-    these are all. Read only."""
+    """Columns with samples at the same times, without gaps: ``values`` has one row per time (at least one) and one
+    column each. STALE and ABSENT never occur. ``columns`` are their positions in the block's labels, None if these are
+    all. Read-only."""
 
     columns: NDArray[np.intp] | None
     times: Times
@@ -193,7 +194,8 @@ class SampleBlock(NamedTuple):
 
 
 class EvaluationRange(NamedTuple):
-    """The range that samples were taken of, offset and ``@`` applied (milliseconds), and where it is evaluated."""
+    """The range from which samples were taken, with offset and ``@`` applied (milliseconds), and the time of the
+    evaluation."""
 
     start_ms: int
     end_ms: int
@@ -209,7 +211,7 @@ class RangeVector(NamedTuple):
 
 
 def sample_block(labels: LabelList, times: Times, values: Floats) -> SampleBlock | None:
-    """Of a window of rows in which STALE and ABSENT may stand; None where it holds no sample."""
+    """Return the samples of a window of rows that may contain STALE and ABSENT; None if there are none."""
     if not len(times):
         return None
     if not np.isnan(values).any():

@@ -1,4 +1,4 @@
-"""Units that are restarted by themselves, within limits, and windows in which nothing is."""
+"""Automatic restarts of unhealthy units, within limits, and windows in which nothing is restarted."""
 
 from pathlib import Path
 

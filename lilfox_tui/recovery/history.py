@@ -47,13 +47,13 @@ class UnitRecord(Struct, frozen=True, kw_only=True):
 
 
 class RecoveryHistory:
-    """The records, by ``HOST/UNIT``. ``folder`` is where, instead of the state folder."""
+    """The records, by ``HOST/UNIT``. ``folder`` replaces the state folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
 
     def read(self) -> dict[str, UnitRecord]:
-        """All records, of this user and of the system's. Blocks; what cannot be read is left out."""
+        """Return all records, of this user and of the system. Blocks; unreadable ones are left out."""
         folders = all_folders(_FOLDER) if self._folder is None else [self._folder]
         found: dict[str, UnitRecord] = {}
         for folder in folders:
@@ -64,8 +64,8 @@ class RecoveryHistory:
 
     @contextmanager
     def changing(self, key: str) -> Iterator[RecordUpdate]:
-        """The record of ``key`` to be changed, while nobody else changes one; written (fsync, rename) at the end.
-        Blocks for a moment. Raises LilFoxError where it cannot be written."""
+        """Yield the record of ``key`` for changing, locked against others; written (fsync, rename) at the end. Blocks
+        for a moment. Raises LilFoxError if it cannot be written."""
         folder = own_folder(_FOLDER) if self._folder is None else self._folder
         path = folder / FILE
         try:
@@ -87,7 +87,7 @@ class RecoveryHistory:
 
 
 class RecordUpdate:
-    """What ``record`` holds at the end is written."""
+    """Holds ``record``; its value at the end is written."""
 
     def __init__(self, record: UnitRecord | None) -> None:
         self.record = record
@@ -124,5 +124,5 @@ _TEXTS: dict[UnitState, Message] = {
 
 
 def state_text(state: UnitState) -> str:
-    """``state`` in the language in force."""
+    """Return ``state`` in the current language."""
     return str(_TEXTS[state])

@@ -1,4 +1,4 @@
-"""Watches units, restarts unhealthy ones as the policy says, each restart a job; given-up ones open an incident."""
+"""Watches units and restarts unhealthy ones as the policy says, each restart a job; given-up units open an incident."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def request_of(name: str, config: RecoveryConfig, sudo: bool, config_file: str |
 
 
 async def restart(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Restarts the unit and says how it is then."""
+    """Restart the unit and report its state afterwards."""
     asked = msgspec.convert(arguments, RestartRequest)
     config = load(Path(asked.config) if asked.config else None).config
     found = config.recovery.get(asked.name)
@@ -81,7 +81,7 @@ async def restart(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def _healthy(config: Config, unit: RecoveryConfig, host: Host, operation: Operation, now: str) -> Outcome:
-    """Whether its service answers, of a unit that is proved to be up. Raises CommandFailed where it is down again."""
+    """Check whether the service of a running unit answers. Raises CommandFailed if the unit is down again."""
     if unit.service is None:
         return Outcome("ok", now)
     service = config.services[unit.service]
@@ -120,7 +120,7 @@ Step = Literal["nothing", "restart", "give up"]
 
 
 def observe(record: UnitRecord | None, state: UnitState, why: str, now: datetime, config: RecoveryConfig) -> UnitRecord:
-    """The record after a look that found ``state``: ``well``, ``unhealthy`` or ``left alone``. One that was given up
+    """Return the record after a check that found ``state``: ``well``, ``unhealthy`` or ``left alone``. A given-up unit
     stays so until it is well."""
     before = record or UnitRecord(state=state, since=now, looked=now)
     # a clock that was put back since would otherwise keep the unit down for as much as that
@@ -138,7 +138,7 @@ def observe(record: UnitRecord | None, state: UnitState, why: str, now: datetime
 
 
 def next_step(record: UnitRecord, now: datetime, config: RecoveryConfig) -> Step:
-    """What to do of a unit that was just found as ``record`` says."""
+    """Return what to do with a unit that is in the state of ``record``."""
     if record.unhealthy_looks < config.failures or record.state == "given up":
         return "nothing"
     if len(record.restarts) >= config.limit:
@@ -148,7 +148,7 @@ def next_step(record: UnitRecord, now: datetime, config: RecoveryConfig) -> Step
 
 
 def next_at(record: UnitRecord, config: RecoveryConfig) -> datetime | None:
-    """Before when it is not restarted again; None where it was not."""
+    """Return the earliest time of its next restart; None if it was not restarted."""
     if not record.restarts:
         return None
     pause = config.back_off * 2 ** (len(record.restarts) - 1)
@@ -159,7 +159,7 @@ def next_at(record: UnitRecord, config: RecoveryConfig) -> datetime | None:
 
 
 def report_give_up(name: str, config: RecoveryConfig, record: UnitRecord) -> None:
-    """Opens an incident, or notes it in the one that is open. Blocks. Raises LilFoxError."""
+    """Open an incident, or record it in the open one. Blocks. Raises LilFoxError."""
     text = ngettext(
         "{unit} on {host} is unhealthy after {count} restart and is left alone: {why}",
         "{unit} on {host} is unhealthy after {count} restarts and is left alone: {why}",
@@ -180,7 +180,7 @@ _ON = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated",
 
 
 class UnitWatch:
-    """``name`` of ``recovery:`` on its opened ``host``; ``asking`` is the host that asks its service, None for this
+    """``name`` of ``recovery:`` on its opened ``host``; ``asking`` is the host that probes its service, None for this
     machine. ``config_file`` is for the jobs that restart it."""
 
     def __init__(
@@ -199,15 +199,15 @@ class UnitWatch:
         )
 
     async def run(self) -> None:
-        """Looks each ``every`` and restarts, until cancelled. On a host that cannot be reached nothing is restarted:
-        nothing is known of its units, and that the host is away is told elsewhere."""
+        """Check every ``every`` seconds and restart, until cancelled. On an unreachable host nothing is restarted: the
+        state of its units is unknown, and that the host is down is reported elsewhere."""
         while True:
             with suppress(LilFoxError):
                 await self.look()
             await asyncio.sleep(self.config.every)
 
     async def look(self, *, restarts: bool = True) -> UnitRecord:
-        """Looks once; restarts where that is due, and then returns when its health is known. Raises LilFoxError."""
+        """Check once; restart if due, and return when its health is known. Raises LilFoxError."""
         state, why = await self.judge()
         record = await asyncio.to_thread(self._note, state, why, restarts)
         if record.state == "restarting" and restarts:
@@ -217,12 +217,12 @@ class UnitWatch:
         return record
 
     async def close(self) -> None:
-        """Ends the connection to the service."""
+        """Close the connection to the service."""
         if self._probe is not None:
             await self._probe.close()
 
     async def judge(self) -> tuple[UnitState, str]:
-        """How the unit is, and why. Raises HostError, UsageError."""
+        """Return the unit's state, and why. Raises HostError, UsageError."""
         window = covers(
             await asyncio.to_thread(windows, datetime.now(UTC)),
             *(self.name, self.config.host, self.config.unit, self.config.service or self.name),
@@ -247,7 +247,7 @@ class UnitWatch:
         return "unhealthy", _("{unit} is {active} ({result})", unit=unit.name, active=unit.active, result=unit.result)
 
     def _note(self, state: UnitState, why: str, restarts: bool) -> UnitRecord:
-        """Writes the look down, and what follows of it before it is done. Blocks."""
+        """Record the check and the next step before it is taken. Blocks."""
         now = datetime.now(UTC)
         with self._book.changing(self.key) as change:
             record = observe(change.record, state, why, now, self.config)
@@ -262,7 +262,7 @@ class UnitWatch:
         return record
 
     def unknown(self, error: LilFoxError) -> UnitRecord:
-        """What is told while nothing is known: the last record, with why. Blocks; nothing is written."""
+        """Return the last record with the reason why the state is unknown. Blocks; nothing is written."""
         now = datetime.now(UTC)
         found = self._book.read().get(self.key) or UnitRecord(state="unknown", since=now, looked=now)
         return replace(found, state="unknown", why=str(error.message))
@@ -323,7 +323,7 @@ def watches(
     book: RecoveryHistory,
     host: Callable[[str], Host],
 ) -> list[UnitWatch]:
-    """As ``opened``, on hosts that somebody else opens and closes."""
+    """Like ``open_units``, on hosts that the caller opens and closes."""
     path = None if config_file is None else str(config_file.absolute())
     made = []
     for name in names:

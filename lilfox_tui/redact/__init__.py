@@ -1,4 +1,4 @@
-"""Secrets out of text that is stored, exported, sent or put into an error.
+"""Removes secrets from text that is stored, exported, sent or put into an error.
 
 What a name says is secret is looked for (``named.py``), what a command or a statement takes as one (``spoken.py``),
 what looks like one whatever stands around it (``shapes.py``), and what a Secret of Kubernetes holds
@@ -21,9 +21,9 @@ _LOOKED_AT = 64 << 10
 
 
 def redact(text: str) -> str:
-    """``text`` with passwords in URLs, authorization headers, tokens, keys and ``password=…`` values masked. Where a
-    secret is kept (``password: env:NAME``) is none. A text whose colours part a secret from its name (``grep --color``,
-    ``jq``) loses them."""
+    """Mask passwords in URLs, authorization headers, tokens, keys and ``password=…`` values in ``text``. A reference to
+    a secret (``password: env:NAME``) is not one. A text in which colours separate a secret from its name (``grep
+    --color``, ``jq``) loses the colours."""
     masked = _masked(text)
     if "\x1b" in text and (plain := _masked(without_colours(text))) != without_colours(masked):
         return plain
@@ -31,8 +31,8 @@ def redact(text: str) -> str:
 
 
 def redacted_start(text: str | bytes, most: int) -> str:
-    """The first ``most`` characters of ``text`` without secrets. Far more of it is looked at, up to a blank: half a
-    secret, as a limit leaves it, is not recognised."""
+    """Return the first ``most`` characters of ``text`` without secrets. Far more of it is examined, up to a blank: half
+    a secret, as a limit leaves it, would not be recognised."""
     begins = text[: _LOOKED_AT + 1]
     whole = begins.decode("utf-8", "replace") if isinstance(begins, bytes) else begins
     if len(begins) > _LOOKED_AT:
@@ -41,8 +41,8 @@ def redacted_start(text: str | bytes, most: int) -> str:
 
 
 def redacted_end(text: str | bytes, most: int, *, cut: bool) -> str:
-    """The last ``most`` characters of ``text`` without secrets. Where its begin is ``cut`` off, so is its first line,
-    or where it has no other two words: the name of a secret may be what is missing."""
+    """Return the last ``most`` characters of ``text`` without secrets. If its start is ``cut`` off, so is its first
+    line, or its first two words if it has no other line: the name of a secret may be missing."""
     whole = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     if cut:
         _first, newline, rest = whole.partition("\n")
@@ -51,8 +51,7 @@ def redacted_end(text: str | bytes, most: int, *, cut: bool) -> str:
 
 
 def without_colours(text: str) -> str:
-    """``text`` without the sequences that a program writes for a terminal alone (ECMA-48 5.4 and 5.6), and without the
-    ESC of what is none."""
+    """Return ``text`` without terminal control sequences (ECMA-48 5.4 and 5.6), and without other ESC characters."""
     return _sequence().sub("", text).replace("\x1b", "")
 
 
@@ -71,7 +70,7 @@ def _masked(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _in_small_letters(text: str) -> str:
-    """``text`` in small letters, each where it was."""
+    """Return ``text`` in lower case, each letter at its place."""
     low = text.lower()
     return low if len(low) == len(text) else text.translate(_SMALL)
 
@@ -80,8 +79,8 @@ _SMALL = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def redact_all(value: Any, text: Callable[[str], str] = redact) -> Any:
-    """``value`` (dicts, lists, plain values) with each text in it, keys too, given through ``text``. What stands under
-    a name such as ``password`` is a secret, whatever it looks like."""
+    """Return ``value`` (dicts, lists, plain values) with each text in it, including keys, passed through ``text``. A
+    value under a name such as ``password`` is a secret, whatever it looks like."""
     if isinstance(value, dict):
         return {text(str(name)): _under(str(name), each, text) for name, each in value.items()}
     if isinstance(value, list | tuple):
@@ -97,7 +96,7 @@ def _under(name: str, value: Any, text: Callable[[str], str]) -> Any:
 
 @lru_cache(maxsize=1024)
 def names_a_secret(name: str) -> bool:
-    """Whether what stands under ``name`` is a secret, whatever it looks like."""
+    """Whether a value under ``name`` is a secret, whatever it looks like."""
     from lilfox_tui.redact import named
 
     return named.is_secret(name)

@@ -119,7 +119,7 @@ _PATH = re.compile(r"[/~.]|[A-Za-z]:\\")
 
 
 def masked(text: str, low: str) -> str:
-    """``text`` (``low``: in small letters) without values of secret names."""
+    """Mask the values of secret names in ``text`` (``low``: in lower case)."""
     made: list[str] = []
     done = 0
     for at in _places(low):
@@ -146,13 +146,13 @@ def _places(low: str) -> list[int]:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a value of this name is a secret, whatever it is. ``PWD`` is where a shell stands."""
+    """Whether a value of this name is a secret, whatever it is. ``PWD`` is a shell's working directory."""
     names = (_NAME.match(name, at) for at in _places(name.lower()))
     return any(found and found.end() == len(name) and not _where_a_shell_is(found) for found in names)
 
 
 def _value(text: str, name: re.Match[str]) -> tuple[int, int] | None:
-    """Where the value of ``name`` begins and ends, None where none stands there or it is no secret."""
+    """Return where the value of ``name`` begins and ends; None if there is none or it is not a secret."""
     between = _BETWEEN.match(text, name.end())
     if between is None:
         if name["phrase"] is None or (between := _QUOTED_ONLY.match(text, name.end())) is None:
@@ -182,7 +182,7 @@ def _value(text: str, name: re.Match[str]) -> tuple[int, int] | None:
 
 
 def _is_no_word_of(name: re.Match[str], text: str, begins: int) -> bool:
-    """Whether what stands there is a number or a short word that is likely to be something else: ``token: comma``."""
+    """Whether the value is a number or a short word that is likely to be something else: ``token: comma``."""
     if name["phrase"] is not None:
         plain = name["phrase"].lower() in ("pass", "pw")
         chinese = not name["phrase"].isascii()
@@ -200,7 +200,7 @@ def _where_a_shell_is(name: re.Match[str]) -> bool:
 
 
 def _run(pattern: re.Pattern[str], text: str, begins: int) -> int:
-    """Where what ``pattern`` takes from ``begins`` on ends."""
+    """Return the end of what ``pattern`` matches from ``begins`` on."""
     found = pattern.match(text, begins)
     return begins if found is None else found.end()
 
@@ -218,8 +218,8 @@ def _in_a_tag(text: str, begins: int) -> tuple[int, int] | None:
 
 
 def _in_quotes(text: str, opens: int, begins: int, quote: str) -> tuple[int, int] | None:
-    """From the quote that opens to the one that closes: that has no more backslashes before it than the first, so that
-    a quote within the value is part of it. Without one, up to the end of the line."""
+    """Return the range from the opening quote to the closing one: that has no more backslashes before it than the
+    first, so that a quote within the value is part of it. Without a closing quote, up to the end of the line."""
     line_ends = text.find("\n", begins)
     line_ends = len(text) if line_ends < 0 else line_ends
     mark = quote.lstrip("\\")
@@ -248,7 +248,7 @@ _JSON_PAIR = re.compile(r"(\"[\w.-]{1,253}\"[ \t]{0,8}:[ \t]{0,8})\"[^\"\n]*+\"?
 
 
 def masked_manifest(text: str, low: str) -> str:
-    """``text`` (``low``: in small letters) without the values of Secrets."""
+    """Mask the values of Secrets in ``text`` (``low``: in lower case)."""
     if "secret" not in low or "data" not in low or not _OF_A_SECRET.search(low):
         return text
     text = _YAML.sub(lambda found: found[1] + _in_yaml(found[2]), text)

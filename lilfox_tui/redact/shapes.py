@@ -1,5 +1,5 @@
-"""What looks like a secret whatever stands around it: keys and tokens that begin with a mark of who gives them out,
-private keys, addresses that let in who knows them.
+"""Secrets recognised by their form alone: keys and tokens with their issuer's prefix, private keys, addresses that
+grant access to whoever knows them.
 
 Each begins with its mark and ends with a run of characters; nothing has to follow the run, so that no text is read
 twice.
@@ -246,5 +246,5 @@ def _rules() -> Rules:
 
 
 def masked(text: str, low: str) -> str:
-    """``text`` (``low``: in small letters) without them."""
+    """Mask them in ``text`` (``low``: in lower case)."""
     return _rules().masked(text, low)

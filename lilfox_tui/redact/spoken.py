@@ -1,4 +1,4 @@
-"""Secrets that a command or a statement takes as a word of its own; the rules that find secrets by a word of theirs."""
+"""Secrets that are a separate word of a command or statement, and the rules that find secrets by their keywords."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Instead = str | Callable[[re.Match[str]], str]
 
 
 class Rules:
-    """Each has its words (in small letters, one of which is in whatever it finds), an expression, and what comes
-    instead. An expression is compiled when it is first needed."""
+    """Rules of keywords (in lower case, one of which is in whatever the rule finds), an expression, and a replacement.
+    An expression is compiled when first needed."""
 
     def __init__(self, rules: Iterable[tuple[Iterable[str], str, Instead]]) -> None:
         self._rules: list[tuple[str, Instead]] = []
@@ -33,7 +33,7 @@ class Rules:
         return [self._pattern(number) for number in range(len(self._rules))]
 
     def masked(self, text: str, low: str) -> str:
-        """``text`` (``low``: in small letters) with what is found replaced."""
+        """Return ``text`` (``low``: in lower case) with the matches replaced."""
         there = [word for word in self.words if word in low]
         for number in sorted({number for word in there for number in self._of_word[word]}):
             text = self._pattern(number).sub(self._rules[number][1], text)
@@ -109,7 +109,7 @@ def _rules() -> Rules:
 
 
 def masked(text: str, low: str) -> str:
-    """``text`` (``low``: in small letters) without them."""
+    """Mask them in ``text`` (``low``: in lower case)."""
     return _rules().masked(text, low)
 
 

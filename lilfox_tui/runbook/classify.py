@@ -1,4 +1,4 @@
-"""Classifies a command before it runs: it only reads, follows, wants a terminal, or changes something."""
+"""Classifies a command before it runs: it only reads, follows, needs a terminal, or changes something."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ _DEEPEST = 8
 
 
 def may_be_checked(name: str) -> bool:
-    """Whether a variable holds what it held before a command, unless the command assigns it."""
+    """Whether a variable keeps its value unless the command assigns it."""
     return _OF_BASH.fullmatch(name) is None
 
 
 def behind_check(text: str) -> tuple[str, frozenset[str]]:
-    """A text without the check before it, and the names of which it makes certain that they are plain words."""
+    """Return a text without the check before it, and the names that the check guarantees to be plain words."""
     found = _CHECKED.match(text)
     if found is None:
         return text, frozenset()
@@ -100,7 +100,7 @@ def behind_check(text: str) -> tuple[str, frozenset[str]]:
 
 
 class Walk:
-    """One text. ``values`` are LilFox's, by the name of the placeholder or of the environment."""
+    """Judges one text. ``values`` are LilFox's, by the name of the placeholder or of the environment variable."""
 
     def __init__(self, values: Mapping[str, str], depth: int = 0, plain: frozenset[str] = frozenset()) -> None:
         placeholders = {name: value for name, value in values.items() if not name.startswith("LF_")}
@@ -113,7 +113,7 @@ class Walk:
         """The words of each simple command, in the order in which they were judged."""
 
     def verdict(self, statements: Sequence[Statement]) -> Verdict:
-        """Raises Unclear."""
+        """Return the verdict on statements. Raises Unclear."""
         if not statements:
             return "unknown"
         self._assigned.update(assigned_names(statements))
@@ -138,7 +138,8 @@ class Walk:
     def _statement(
         self, statement: Statement, have: KnownVariables, *, fed: Fed
     ) -> tuple[set[Verdict], KnownVariables]:
-        """What it is, and what is known behind it. A file that cannot be opened keeps it from running at all."""
+        """Return the verdicts of a statement, and what is known after it. A redirection that cannot be opened prevents
+        it from running."""
         if isinstance(statement, Simple):
             found, after = self._simple(statement, have, fed=fed)
             return found, have if statement.redirects else after
@@ -191,7 +192,7 @@ class Walk:
         return found
 
     def _while(self, statement: While, have: KnownVariables, *, fed: Fed) -> set[Verdict]:
-        """One that waits ends once there is what it waits for; ``while true`` goes on until somebody stops it."""
+        """Judge a loop. A waiting loop ends once its condition holds; ``while true`` runs until it is stopped."""
         found, inner = self._body(statement.condition, have, fed=fed)
         found |= self._body(statement.body, inner, fed=fed)[0]
         last = statement.condition[-1]
@@ -259,7 +260,7 @@ class Walk:
         return judge(spec, words[1:], Context(fed, self._of_inner, self._of_text))
 
     def _of_inner(self, words: Sequence[Argument], fed: Fed) -> Verdict:
-        """A command that another one runs: behind ``command`` the names that it assigns have not been counted."""
+        """Judge a command that another one runs: the names assigned after ``command`` have not been counted."""
         return "unknown" if _assigns(words) else self._of_words(words, fed)
 
     def _of_text(self, text: str) -> Verdict:
@@ -288,15 +289,15 @@ class Walk:
         return one(word, have)
 
     def _within(self, word: Word, have: KnownVariables, found: set[Verdict], *, fed: Fed) -> None:
-        """Judges the commands whose output stands in a word."""
+        """Judge the commands whose output is part of a word."""
         for part in word.parts:
             if isinstance(part, CommandSubstitution | ProcessSubstitution):
                 found |= self._body(part.body, have, fed=fed)[0]
 
 
 def _redirected(redirect: Redirect, target: Argument) -> Verdict:
-    """What a redirection does. A port that is opened to read (``</dev/tcp/…``) can be written too: it becomes neither
-    what a command prints to, nor what output is sent to by its number."""
+    """Judge a redirection. A port opened for reading (``</dev/tcp/…``) can be written too, so it may become neither a
+    command's output nor the target of a descriptor."""
     if redirect.operator in ("<", "<<", "<<-", "<<<", "<&"):
         if redirect.descriptor.lstrip("0") in ("1", "2"):
             return "change"
@@ -309,7 +310,7 @@ def _redirected(redirect: Redirect, target: Argument) -> Verdict:
 
 
 def _feeds(redirects: Sequence[Redirect]) -> Fed:
-    """What is fed by redirections; the last one holds, as a rule, and the worst of them here."""
+    """Return what redirections feed; usually the last one counts, here the worst of them."""
     found = Fed.NOTHING
     for redirect in redirects:
         if redirect.operator in ("<", "<<", "<<-", "<<<", "<&"):
@@ -322,7 +323,7 @@ _EMPTY = (["echo"], ["echo", ""], ["echo", "Q"], ["true"], [":"])
 
 
 def _is_empty(statement: Statement) -> bool:
-    """Whether it prints nothing, or a line that means nothing."""
+    """Whether it prints nothing, or a line without effect."""
     return (
         isinstance(statement, Simple)
         and not statement.redirects
@@ -335,7 +336,7 @@ def _assigns(words: Sequence[Argument]) -> bool:
 
 
 def _only_names_counted(simple: Simple, words: Sequence[Argument]) -> None:
-    """Raises Unclear where a command, with the words that it has when it runs, may assign what was not counted."""
+    """Raise Unclear if a command, with its words at run time, may assign names that were not counted."""
     if not _assigns(words):
         return
     names = {found[0] for word in words[1:] if (found := NAME.match(word.head))}
@@ -355,7 +356,7 @@ _LONGEST = 100_000
 
 
 def verdict_of_text(text: str, values: Mapping[str, str] | None = None, *, filled: bool = True) -> Verdict:
-    """What a whole shell text is known to do: the worst of its commands.
+    """Return what a whole shell text is known to do: the worst of its commands.
 
     ``filled``: it is what runs, as it stands (``FilledCommand.script``), and ``<name>`` in it is what a shell makes
     of it; else it is a placeholder. ``values`` are put in as single literal words, and judged as the words that they
@@ -372,8 +373,8 @@ def verdict_of_text(text: str, values: Mapping[str, str] | None = None, *, fille
 
 
 def decides_what_runs(text: str) -> bool:
-    """Whether what a command leaves in its shell may make others of the commands behind it: a function of their name,
-    another ``PATH``, an option of the shell. Of one that only reads it is not asked."""
+    """Whether a command may change what later commands in its shell do: a function with their name, another ``PATH``, a
+    shell option. Not asked about a command that only reads."""
     try:
         return any(decides(statement) for statement in read_all(masked(text)))
     except (Unclear, RecursionError):
@@ -381,8 +382,8 @@ def decides_what_runs(text: str) -> bool:
 
 
 def kind(known: Verdict, attributes: Attributes, *, ours: bool = False) -> Kind:
-    """What it counts as. What its fence says can only make it stricter: what is not known to only read is a change,
-    whatever it is called there. ``ours``: in a runbook that LilFox brings ``risk: read`` is LilFox's own word."""
+    """Return the kind of a command. Its fence can only make it stricter: what is not known to only read is a change,
+    whatever the fence says. ``ours``: in a bundled runbook, ``risk: read`` is LilFox's own statement."""
     if attributes.interactive:
         return "interactive"
     if attributes.risk in ("change", "destroy"):
@@ -406,7 +407,7 @@ def kind(known: Verdict, attributes: Attributes, *, ours: bool = False) -> Kind:
 
 
 def checked(text: str, values: Mapping[str, str] | None = None, *, filled: bool = True) -> str:
-    """``text`` with the check before it, where it reads only with that; else as it is. ``values`` and
+    """Return ``text`` with the check before it if it only reads with that check; else unchanged. ``values`` and
     ``filled`` as in :func:`verdict_of_text`."""
     if "$" not in text or verdict_of_text(text, values, filled=filled) in ("read", "follow", "interactive"):
         return text
@@ -423,7 +424,7 @@ def checked(text: str, values: Mapping[str, str] | None = None, *, filled: bool 
 
 
 def _found(statements: Sequence[Statement]) -> Iterator[str]:
-    """The names of the variables that a text expands."""
+    """Yield the names of the variables that a text expands."""
     for statement in statements:
         for word in words_of(statement):
             yield from _of_word(word)

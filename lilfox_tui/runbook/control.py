@@ -1,4 +1,4 @@
-"""Starts and steers runs of runbooks, the same from the screen and from the command line."""
+"""Starts and controls runs of runbooks, for the screen and the command line alike."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from lilfox_tui.runbook.run.variables import fill
 
 
 class ChangedText(Struct, frozen=True, kw_only=True):
-    """The file of a run does not say what the run has."""
+    """The file of a run differs from the text that the run has."""
 
     what: tuple[Message, ...]
     """Sentences for people."""
@@ -53,7 +53,7 @@ class ChangedText(Struct, frozen=True, kw_only=True):
 
 
 def other_text(reducer: RunReducer) -> ChangedText | None:
-    """None where the file says what the run has, or the run stays with that. Blocks."""
+    """Return the changed text; None if the file is unchanged, or the run is pinned to its text. Blocks."""
     runbook = reducer.runbook
     if reducer.stays or runbook.path.startswith(BUNDLED):
         return None
@@ -77,20 +77,19 @@ def other_text(reducer: RunReducer) -> ChangedText | None:
 
 
 def use_now(now: Runbook, config: RunbooksConfig) -> UseText:
-    """Somebody wants the run to go on with what its file says now, which is allowed by that. Blocks. Raises
-    LilFoxError."""
+    """Continue the run with the file's current text, which this also approves. Blocks. Raises LilFoxError."""
     if (first := first_run(now, config)) is not None:
         allow(first)
     return UseText(sha256=now.sha256)
 
 
 def stay(reducer: RunReducer) -> UseText:
-    """Somebody wants it to go on with what it has."""
+    """Continue the run with the text that it has."""
     return UseText(sha256=reducer.sha256)
 
 
 class TerminalCommand(Struct, frozen=True, kw_only=True):
-    """An interactive command as a face runs it: what it orders first, and the program in its terminal."""
+    """An interactive command as a client runs it: the order before it, and the program in its terminal."""
 
     begins: TerminalBegins
     argv: list[str]
@@ -107,9 +106,9 @@ def begin(
     incident: str = "",
     without: Iterable[str] = (),
 ) -> str:
-    """The job of a run, begun; its id. ``path`` is that of ``config``. Of ``values`` those that are secret stay out of
-    it: they come with orders. ``incident``: the id of the one that it is part of, where it is named. What the job runs
-    does not inherit the variables ``without`` of the environment. Blocks. Raises NotAllowedYet, KeyHeld, JobError."""
+    """Start the job of a run; return its id. ``path`` is that of ``config``. Secret ``values`` are left out: they come
+    with orders. ``incident``: the id of the incident that it belongs to, if named. The job's commands do not inherit
+    the environment variables ``without``. Blocks. Raises NotAllowedYet, KeyHeld, JobError."""
     refuse_first_run(runbook, config.runbooks)
     given = values or {}
     request = RunRequest(
@@ -138,27 +137,28 @@ def begin(
 
 
 def go_on(run: str, config: Config, path: str | Path | None) -> str:
-    """The job that goes on with a run whose job is gone, with the text that it had; its id. Blocks. Raises LilFoxError:
-    the run cannot be read, another one goes on with it, its file is not allowed here."""
+    """Start a job that resumes a run whose job is gone, with its text; return its id. Blocks. Raises LilFoxError: the
+    run cannot be read, another one has resumed it, its file is not approved here."""
     before, last = request_of_run(run), newest_run(run)
     return begin(runbook_of(last), config, path, hosts=before.hosts, values=before.values, resumes=last)
 
 
 def open_incident_for(runbook: Runbook, *, cause: str = "", severity: str = "") -> str:
-    """The id of an incident that is opened for a run; ``cause`` is an alert's name where that led to it, ``severity``
-    is what holds where the runbook does not say. Blocks. Raises NotRecorded."""
+    """Open an incident for a run and return its id; ``cause`` is an alert's name if that led to it, ``severity``
+    applies if the runbook has none. Blocks. Raises NotRecorded."""
     level = cast("SeverityLevel", runbook.severity or severity or "SEV-3")
     return open_incident(cause or runbook.title, level, cause=cause or runbook.title).id
 
 
 def word_to_type(command: Command, turn: Turn) -> str:
-    """What somebody types before it runs: its hosts; empty where a yes is enough."""
+    """Return what the user types before it runs: its hosts; empty if a yes is enough."""
     typed = command.attributes.confirm == "typed" or command.attributes.risk == "destroy"
     return ", ".join(turn.hosts) if typed else ""
 
 
 def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool = False, seen: bool = False) -> RunOne:
-    """Runs the command of ``turn``. ``seen``: somebody was shown it with these values, and said yes."""
+    """Return the order that runs the command of ``turn``. ``seen``: the user was shown it with these values, and
+    confirmed."""
     return RunOne(
         step=turn.step,
         command=turn.command or 0,
@@ -171,8 +171,7 @@ def run_order(turn: Turn, sha256: str, values: Mapping[str, str], *, again: bool
 
 
 def once_more(reducer: RunReducer, turn: Turn) -> tuple[Turn, str]:
-    """``turn`` on those of its hosts where it is still to do; and the ``run`` of one of which nobody knows how it
-    ended, empty where all ends are known."""
+    """Return ``turn`` on the hosts where it is still to do, and the ``run`` of one with an unknown end, or empty."""
     results = reducer.results(turn.step, turn.command or 0)
     unknown = [each.run for each in results.values() if each.state == "unknown"]
     return reducer.left(turn), unknown[0] if unknown else ""
@@ -181,8 +180,8 @@ def once_more(reducer: RunReducer, turn: Turn) -> tuple[Turn, str]:
 def in_terminal(
     config: Config, reducer: RunReducer, turn: Turn, sha256: str, values: Mapping[str, str]
 ) -> TerminalCommand:
-    """How the interactive command of ``turn`` is run where a person is. Raises LilFoxError where it cannot be: on
-    several hosts, or with a secret that everybody on the host could read."""
+    """Return how the interactive command of ``turn`` runs in a terminal. Raises LilFoxError if it cannot: on several
+    hosts, or with a secret that everybody on the host could read."""
     command, given = reducer.command(turn), reducer.known.on(next(iter(turn.hosts), "")) | dict(values)
     secret = {variable.name for variable in reducer.runbook.variables if variable.type == "secret"}
     if any(placeholder.name in secret for placeholder in command.placeholders) or len(turn.hosts) != 1:
@@ -210,7 +209,7 @@ def in_terminal(
 
 
 async def take_over(incident: Path | None, runs: Sequence[Path]) -> None:
-    """From now on this face acts in these runs (folders of their jobs) and in the incident (its folder). Raises
+    """Let this client act in these runs (folders of their jobs) and in the incident (its folder). Raises
     LilFoxError."""
     client = this_client()
     told = 0 if incident is None else (await asyncio.to_thread(incidents.read_incident, incident)).entries
@@ -221,6 +220,6 @@ async def take_over(incident: Path | None, runs: Sequence[Path]) -> None:
 
 
 def _is_told(incident: Path, since: int, process: int) -> bool:
-    """Whether a run has written there already that we took it over."""
+    """Whether a run has already recorded in the incident that we took it over."""
     new = incidents.read_timeline(incident).entries[since:]
     return any(isinstance(each.what, TookOver) and each.what.process == process for each in new)

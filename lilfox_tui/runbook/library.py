@@ -1,4 +1,4 @@
-"""The library of runbooks: which files there are, and which of them still need a first-run approval."""
+"""The library of runbooks: the available files, and which of them still need a first-run approval."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _AT_MOST = 2000
 
 
 def catalogue(config: RunbooksConfig) -> list[Document]:
-    """Every document, those of the configuration first, each once. One that cannot be read has that as its problem."""
+    """Return every document once, those of the configuration first. An unreadable one has that as its problem."""
     documents: list[Document] = []
     seen: set[str] = set()
     for named in config.folders:
@@ -43,14 +43,14 @@ def catalogue(config: RunbooksConfig) -> list[Document]:
 
 
 def bundled() -> list[Document]:
-    """Those that LilFox brings, in the language in force."""
+    """Return the bundled documents in the current language."""
     folder = _LIBRARY / ("zh" if language().startswith("zh") else "en")
     return [parse(path.read_bytes(), BUNDLED + path.name) for path in sorted(folder.glob("*.md"))]
 
 
 def ordered(runbooks: Sequence[Runbook], firing: Sequence[str]) -> list[Runbook]:
-    """Those first that say that they are for an alert which fires, by the order of ``firing`` (the worst first); all
-    others stay as they stand."""
+    """Return runbooks for a firing alert first, in the order of ``firing`` (worst first); the others keep their
+    order."""
     places = {name: place for place, name in reversed(list(enumerate(firing)))}
 
     def place(runbook: Runbook) -> int:
@@ -60,8 +60,8 @@ def ordered(runbooks: Sequence[Runbook], firing: Sequence[str]) -> list[Runbook]
 
 
 def files_of(path: Path) -> Iterator[Path]:
-    """The Markdown files of a folder and of those in it, by name; a file as it is. Hidden ones and links to folders
-    are passed over."""
+    """Yield the Markdown files of a folder and its subfolders, by name; a file is yielded as it is. Skips hidden files
+    and links to folders."""
     if not path.is_dir():
         yield path
         return
@@ -77,7 +77,7 @@ def files_of(path: Path) -> Iterator[Path]:
 
 
 def stamps(folders: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
-    """Of every file there: its size and when it was changed."""
+    """Yield path, size and modification time of every file."""
     for folder in folders:
         for path in files_of(Path(folder)):
             with suppress(OSError):
@@ -101,7 +101,7 @@ _Texts = dict[str, tuple[str, ...]]
 
 
 class FirstRun(Struct, frozen=True, kw_only=True):
-    """What is asked before anything of a file runs, its reading commands too."""
+    """The approval that is needed before anything of a file runs, including commands that only read."""
 
     path: str
     """Of the file, without links."""
@@ -115,7 +115,7 @@ class FirstRun(Struct, frozen=True, kw_only=True):
 
     @property
     def question(self) -> Message:
-        """In a sentence."""
+        """The question in a sentence."""
         if self.others is not None:
             return tr("{why} (sha256 {sha256}…); its commands: {commands}", why=self.others.message,
                       sha256=self.sha256[:12], commands=_counted(self.commands))  # fmt: skip
@@ -126,13 +126,13 @@ class FirstRun(Struct, frozen=True, kw_only=True):
 
 
 class NotAllowedYet(LilFoxError):
-    """Nobody has allowed the runbook's file here."""
+    """Nobody has approved the runbook's file here."""
 
     exit_code = 2
 
 
 def first_run(runbook: Runbook, config: RunbooksConfig) -> FirstRun | None:
-    """What is to be asked before ``runbook`` is run; None where nothing is. Blocks."""
+    """Return the approval needed before ``runbook`` is run; None if none is. Blocks."""
     if runbook.path.startswith(BUNDLED):
         return None
     path = os.path.realpath(runbook.path)
@@ -144,8 +144,8 @@ def first_run(runbook: Runbook, config: RunbooksConfig) -> FirstRun | None:
 
 
 def allow(first: FirstRun) -> None:
-    """Somebody has said yes: that text of that file is not asked again. Blocks. Raises LilFoxError where that cannot be
-    kept."""
+    """Record the approval: that text of that file needs none again. Blocks. Raises LilFoxError if it cannot be
+    saved."""
     try:
         path = own_folder("runbooks") / _NAME
         with locked(path):
@@ -164,7 +164,7 @@ def allow(first: FirstRun) -> None:
 
 
 def refuse_first_run(runbook: Runbook, config: RunbooksConfig) -> None:
-    """Raises NotAllowedYet where somebody is to be asked first. Blocks."""
+    """Raise NotAllowedYet if an approval is needed first. Blocks."""
     if (first := first_run(runbook, config)) is not None:
         raise NotAllowedYet(
             first.question,
@@ -177,7 +177,7 @@ def refuse_first_run(runbook: Runbook, config: RunbooksConfig) -> None:
 
 
 def _known() -> _Texts:
-    """What was allowed; of a file that cannot be read nothing, so that all is asked again."""
+    """Return the approvals; none if the file is unreadable, so that all are asked for again."""
     try:
         with (own_folder("runbooks") / _NAME).open("rb") as file:
             return msgspec.json.decode(file.read(_MOST_BYTES), type=_Texts)
@@ -186,13 +186,14 @@ def _known() -> _Texts:
 
 
 def _is_configured(path: str, config: RunbooksConfig) -> bool:
-    """Whether the configuration lists the file, by a way that nobody else has made."""
+    """Whether the configuration lists the file, by a path that nobody else controls."""
     listed_there = (each for folder in config.folders for each in files_of(Path(folder)))
     return any(os.path.realpath(each) == path and is_ours(each) for each in listed_there)
 
 
 def _commands(runbook: Runbook) -> dict[Kind, int]:
-    """Of the whole file, which is allowed at once; of the runbook alone where its file has another text by now."""
+    """Count the commands of the whole file, which is approved at once; of the runbook alone if the file's text has
+    changed."""
     runbooks: Iterable[Runbook] = (runbook,)
     try:
         document = read(Path(runbook.path))

@@ -1,4 +1,4 @@
-"""A runbook as it was read: steps of commands, what they are known to do, and the values that they ask for.
+"""The model of a runbook: its steps of commands, what these are known to do, and the values that they need.
 
 Nothing here has run or was filled in. Lines count from 1, in the file as it is on the disk."""
 
@@ -21,7 +21,7 @@ BUNDLED = "library:"
 
 
 class Attributes(Struct, frozen=True, kw_only=True, gc=False):
-    """What the info string of a fence says about it (RUNBOOKS: level 1). None where it says nothing.
+    """The attributes in the info string of a fence (RUNBOOKS: level 1). None if not given.
 
     The first seven are those of runme and mean what they mean there.
     """
@@ -51,7 +51,8 @@ class Attributes(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Placeholder(Struct, frozen=True, gc=False):
-    """``<attack-ip>`` in a command: its name and where it stands (offsets into ``Command.text``, in characters)."""
+    """A placeholder such as ``<attack-ip>`` in a command: its name and position (offsets into ``Command.text``, in
+    characters)."""
 
     name: str
     start: int
@@ -59,7 +60,7 @@ class Placeholder(Struct, frozen=True, gc=False):
 
 
 class Command(Struct, frozen=True, kw_only=True, gc=False):
-    """One command: the unit that is run. Of a fence that begins with ``#!``, or is marked as one, all of it."""
+    """One command: the unit that is run. A fence that begins with ``#!``, or is marked as a script, is one command."""
 
     text: str
     """As it stands in the file, without the fence's indent and final newline; untrusted."""
@@ -81,7 +82,7 @@ class Command(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Step(Struct, frozen=True, kw_only=True, gc=False):
-    """One step: what is said, and the commands of it, in order. A step without commands is done by hand."""
+    """One step: its text, and its commands in order. A step without commands is done by hand."""
 
     title: str
     prose: tuple[str, ...] = ()
@@ -92,7 +93,7 @@ class Step(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Variable(Struct, frozen=True, kw_only=True):
-    """A value that is asked for: of front matter, or a placeholder that nothing declares (type ``text``)."""
+    """A value to ask for: from the front matter, or an undeclared placeholder (type ``text``)."""
 
     name: str
     type: VariableType = "text"
@@ -112,7 +113,7 @@ class Variable(Struct, frozen=True, kw_only=True):
 
 
 class Problem(Struct, frozen=True, order=True):
-    """What is wrong in a file, in the language in force; ``code`` is the same in every language."""
+    """A problem in a file, in the current language; ``code`` is the same in every language."""
 
     line: int
     severity: Severity
@@ -144,7 +145,7 @@ class Runbook(Struct, frozen=True, kw_only=True):
 
 
 class Fence(Struct, frozen=True, kw_only=True, gc=False):
-    """Any fence of a file, also outside runbooks: what lint looks at."""
+    """Any fence of a file, including those outside runbooks; lint checks it."""
 
     text: str
     language: str
@@ -153,7 +154,7 @@ class Fence(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Document(Struct, frozen=True, kw_only=True):
-    """A file, read: the runbooks in it and what is wrong with it."""
+    """A parsed file: its runbooks and its problems."""
 
     path: str
     sha256: str

@@ -1,4 +1,5 @@
-"""Which metrics of a target tell of its requests: how many, how they ended, how long they took, how many are under way.
+"""Recognises the metrics that describe a target's requests: how many, their status, their latency, and how many are in
+flight.
 
 Names differ by library, and their shapes do not: a counter with a status label, a histogram or summary in a unit of
 time, a gauge of what is in progress (prometheus-fastapi-instrumentator, starlette_exporter, prometheus_flask_exporter,
@@ -44,8 +45,8 @@ class Counter(Struct, frozen=True):
 
 
 class Latency(Struct, frozen=True):
-    """Times to an answer. ``bounds`` are the finite ones of its buckets in its own unit, ascending; none where it has
-    only sum and count. ``unit_s`` is that unit in seconds, ``maximum`` the name of a gauge, if there is one."""
+    """Response times. ``bounds`` are the finite bucket bounds in its own unit, ascending; empty if it has only sum and
+    count. ``unit_s`` is that unit in seconds, ``maximum`` the name of a gauge, if there is one."""
 
     metric: str
     unit_s: float = 1.0
@@ -55,7 +56,8 @@ class Latency(Struct, frozen=True):
 
 
 class Application(Struct, frozen=True):
-    """What was taken. ``missing`` says what was not found, by the name of the field, ``status`` for the label."""
+    """The recognised metrics. ``missing`` says what was not found, by the name of the field, ``status`` for the
+    label."""
 
     requests: Counter | None = None
     latency: Latency | None = None
@@ -66,7 +68,7 @@ class Application(Struct, frozen=True):
 
 
 class _Metric(Struct):
-    """One name of samples on the page: its kind, its labels and, of buckets, their bounds."""
+    """One sample name on the page: its kind, its labels and, for buckets, their bounds."""
 
     name: str
     kind: str
@@ -75,7 +77,7 @@ class _Metric(Struct):
 
 
 def recognise(families: Mapping[str, Family], series: LabelList, names: MetricNames) -> Application:
-    """What the page with these ``families`` and ``series`` tells of requests. What ``names`` says goes before what is
+    """Return what the page with these ``families`` and ``series`` reveals about requests. ``names`` overrides what is
     recognised. Pure."""
     latency_name = names.latency and names.latency.removesuffix("_bucket")
     metrics = _metrics(families, series, {each for each in (names.requests, latency_name, names.inflight) if each})
@@ -112,7 +114,7 @@ def _not_found(named: str | None, otherwise: Message) -> Message:
 
 
 def _metrics(families: Mapping[str, Family], series: LabelList, named: Iterable[str]) -> dict[str, _Metric]:
-    """All names of samples that may be about requests; those of ``named`` in any case."""
+    """Return all sample names that may be about requests; those of ``named`` always."""
     wanted: dict[str, _Metric | None] = {}
     own = tuple(named)
     for one in series:
@@ -139,7 +141,7 @@ def _may_count_requests(name: str, kind: str) -> bool:
 
 
 def _kind(families: Mapping[str, Family], name: str) -> str:
-    """The type of samples of that name: what the page says, else what their name does."""
+    """Return the type of samples with that name: from the page, else from their name."""
     for suffix in ("", "_total", "_bucket", "_count", "_sum", "_max", "_active_count", "_gcount"):
         family = families.get(name.removesuffix(suffix)) if name.endswith(suffix) else None
         if family is not None and family.type not in ("unknown", "untyped"):
@@ -190,7 +192,8 @@ def _bounds(texts: Iterable[str]) -> tuple[float, ...]:
 
 
 def _whole_time(one: Latency) -> tuple[bool, int, bool, int]:
-    """More buckets are finer; of two that are alike, the one without routes counts what has no route too."""
+    """Sort key: more buckets are finer; of two equal ones, the one without routes also counts requests without a
+    route."""
     return bool(_HTTP.search(one.metric)), len(one.bounds), not one.route, -len(one.metric)
 
 
@@ -208,7 +211,7 @@ def _counters(metrics: Mapping[str, _Metric], latencies: Iterable[Latency], name
 
 
 def _whole_count(one: Counter) -> tuple[bool, bool, bool, bool, int]:
-    """With a status; of HTTP; one that is named for requests before those that time them; then the plainest name."""
+    """Sort key: with a status; of HTTP; named for requests before named for their duration; then the plainest name."""
     timed = bool(_UNIT.search(one.metric))
     return (
         bool(one.status),
@@ -230,7 +233,7 @@ def _in_flight(metrics: Mapping[str, _Metric], names: MetricNames) -> str:
 
 
 def _is_in_flight(one: _Metric) -> bool:
-    """A gauge, or what Micrometer's timer of long tasks counts."""
+    """Whether it is a gauge of requests in flight, or the count of Micrometer's long task timer."""
     if not _IN_FLIGHT.search(one.name):
         return False
     if one.kind == "gauge" or (one.kind == "unknown" and not one.name.endswith(("_total", "_count", "_sum", "_max"))):

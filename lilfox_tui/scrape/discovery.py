@@ -1,4 +1,4 @@
-"""Service discovery: the targets that the configuration names, and those of a prometheus.yml.
+"""Service discovery: the configured targets, and those of a prometheus.yml.
 
 After Prometheus 3 (its scrape/target.go): an address without a port stays as it is, ``instance`` is the address.
 """
@@ -33,8 +33,8 @@ def configured_targets(config: Config) -> tuple[ScrapeTarget, ...]:
 
 
 def prometheus_file(config: Config, config_path: Path | None) -> PrometheusFile | None:
-    """What ``prometheus_config`` names, None where nothing is named; a relative path is beside ``config_path``. Raises
-    ConfigError with all its problems as ``file:line: key: what``."""
+    """Read the file that ``prometheus_config`` names, None if it is not set; a relative path is relative to the folder
+    of ``config_path``. Raises ConfigError with all its problems as ``file:line: key: what``."""
     if config.prometheus_config is None:
         return None
     beside = Path() if config_path is None else config_path.parent
@@ -73,14 +73,14 @@ _ADDRESS = "__address__"
 
 
 class DiscoveredTargets(Struct, frozen=True):
-    """The targets of now, and what stands in the way of others, as sentences."""
+    """The current targets, and the reasons why others are missing, as sentences."""
 
     targets: tuple[ScrapeTarget, ...]
     problems: tuple[str, ...] = ()
 
 
 class Discovery:
-    """Finds the targets of jobs again and again; a file that is broken for a while keeps the targets it had."""
+    """Finds the targets of jobs repeatedly; a temporarily broken file keeps its earlier targets."""
 
     def __init__(self, jobs: tuple[ScrapeJob, ...]) -> None:
         self._jobs = jobs
@@ -88,7 +88,7 @@ class Discovery:
         self._last: tuple[dict[Path, _Stamp | None], DiscoveredTargets] | None = None
 
     def targets(self) -> DiscoveredTargets:
-        """All targets; files that have changed since the last call are read. Raises nothing that a file can cause."""
+        """Return all targets; files changed since the last call are read. Raises nothing that a file can cause."""
         stamps = {path: _stamp(path) for job in self._jobs for path in _paths(job)}
         if self._last is not None and self._last[0] == stamps:
             return self._last[1]
@@ -133,7 +133,7 @@ def _paths(job: ScrapeJob) -> Iterator[Path]:
 
 
 def _stamp(path: Path) -> _Stamp | None:
-    """What changes when the file does; None where it is not there."""
+    """Return a value that changes with the file; None if it does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -142,7 +142,7 @@ def _stamp(path: Path) -> _Stamp | None:
 
 
 def read_groups(path: Path) -> tuple[TargetGroup, ...]:
-    """The groups of a file of file_sd, JSON or YAML (https://prometheus.io/docs/prometheus/latest/configuration/
+    """Read the groups of a file_sd file, JSON or YAML (https://prometheus.io/docs/prometheus/latest/configuration/
     configuration/#file_sd_config). Raises ConfigError."""
     findings = Findings(str(path))
     root = parse(read_text(path, trusted=True), findings, DIALECT)
@@ -155,7 +155,7 @@ def read_groups(path: Path) -> tuple[TargetGroup, ...]:
 
 
 def _target(job: ScrapeJob, labels: dict[str, str]) -> ScrapeTarget | None:
-    """The target that ``labels`` are of, None where relabelling drops it. Raises ValueError with a sentence."""
+    """Return the target with ``labels``, None if relabelling drops it. Raises ValueError with a sentence."""
     given = {
         "job": job.name,
         "__scrape_interval__": f"{round(job.interval_s * 1000)}ms",

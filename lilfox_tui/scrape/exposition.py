@@ -50,7 +50,7 @@ _MOST_LABELS = 1000
 
 
 class SampleLine(NamedTuple):
-    """``series`` is the text before the value as it stands there; ``at_ms`` is None where the line tells no time."""
+    """``series`` is the text before the value, unchanged; ``at_ms`` is None if the line has no timestamp."""
 
     series: bytes
     value: float
@@ -58,7 +58,7 @@ class SampleLine(NamedTuple):
 
 
 class Malformed(LilFoxError):
-    """A line that is none of the format; the message says why."""
+    """A line does not have the format; the message says why."""
 
 
 def read_sample(line: bytes, *, openmetrics: bool) -> SampleLine:
@@ -76,7 +76,7 @@ def read_sample(line: bytes, *, openmetrics: bool) -> SampleLine:
 
 
 def number(text: bytes) -> float:
-    """A value as Prometheus reads it (Go's ParseFloat without hexadecimals and underscores). Raises Malformed."""
+    """Parse a value as Prometheus does (Go's ParseFloat without hexadecimals and underscores). Raises Malformed."""
     if _PLAIN.fullmatch(text):
         value = float(text)
         if math.isinf(value):
@@ -89,7 +89,7 @@ def number(text: bytes) -> float:
 
 
 def read_series(series: bytes) -> dict[str, str]:
-    """Labels of the text before a value, the name among them as ``__name__``. Raises Malformed."""
+    """Parse the labels of the text before a value, including the name as ``__name__``. Raises Malformed."""
     head, brace, inner = series.partition(b"{")
     name = head.strip(b" \t")
     labels = {NAME: name.decode()} if name else {}
@@ -157,8 +157,8 @@ _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 
 
 class BadPage(LilFoxError):
-    """The page cannot be used. ``samples`` and ``kept`` are how many came before what is wrong. ``known_next_time``:
-    what was read of it makes the next try quicker."""
+    """The page cannot be used. ``samples`` and ``kept`` are the counts before the error. ``known_next_time``: what was
+    read of it makes the next attempt faster."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class BadPage(LilFoxError):
 
 
 def lines_of(body: bytes) -> list[bytes]:
-    """Split in pieces: what C code does at one go holds up all threads. Raises BadPage."""
+    """Split in pieces: a single long call of C code would block all threads. Raises BadPage."""
     found: list[bytes] = []
     start, end = 0, len(body.removesuffix(b"\n"))
     while end - start > _SPLIT_BYTES:
@@ -192,8 +192,8 @@ def lines_of(body: bytes) -> list[bytes]:
 
 
 def lines_of_one(lines: Sequence[bytes], row: int) -> int:
-    """How many lines the sample has that begins in ``row``: as in Prometheus' parser of the text format, and not in
-    OpenMetrics, a newline may stand in a quoted value as it is."""
+    """Return how many lines the sample beginning in ``row`` has: as in Prometheus' parser of the text format, and
+    unlike OpenMetrics, a quoted value may contain newlines."""
     inside, length = False, 0
     for place in range(row, len(lines)):
         length += len(lines[place])
@@ -206,8 +206,8 @@ def lines_of_one(lines: Sequence[bytes], row: int) -> int:
 
 
 def sample_count(lines: Sequence[bytes]) -> int:
-    """How many samples the lines hold, without reading them; 0 where some may stand in several lines, which are hard to
-    tell from others."""
+    """Return how many samples the lines hold, without parsing them; 0 if some may span several lines, which are hard to
+    tell apart."""
     samples = [line for line in lines if line[:1] != b"#" and line.strip()]
     if any(line[:1] in b" \t" for line in samples):
         samples = [line for line in samples if line.lstrip()[:1] != b"#"]
@@ -215,7 +215,7 @@ def sample_count(lines: Sequence[bytes]) -> int:
 
 
 def _is_open(line: bytes) -> bool:
-    """Whether a quotation that begins in it goes on in the next line, or one of before ends in it."""
+    """Whether a quotation begins in the line and continues in the next, or one from before ends in it."""
     return (_ESCAPED.sub(b"", line) if b"\\" in line else line).count(b'"') % 2 == 1
 
 
@@ -244,7 +244,7 @@ Counted = Callable[[int], None]
 
 
 class Family(Struct, frozen=True):
-    """What a page says of a metric; untrusted text."""
+    """The metadata of a metric on a page; untrusted text."""
 
     type: str = "unknown"
     help: str = ""
@@ -252,7 +252,7 @@ class Family(Struct, frozen=True):
 
 
 class TimedSample(NamedTuple):
-    """A sample that tells its own time (milliseconds)."""
+    """A sample with its own timestamp (milliseconds)."""
 
     labels: LabelSet
     at_ms: int
@@ -260,7 +260,7 @@ class TimedSample(NamedTuple):
 
 
 class ScrapedPage(NamedTuple):
-    """``values[i]`` is of ``labels[i]``; ``labels`` is the same object as long as the series are the same.
+    """``values[i]`` belongs to ``labels[i]``; ``labels`` is the same object as long as the series are the same.
 
     ``samples`` is how many the page has, ``kept`` how many are left after relabelling; ``duplicates`` of them were
     dropped because their series stood on the page before.
@@ -275,8 +275,8 @@ class ScrapedPage(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """The last page, to read from the next one only the lines that have changed. ``keys`` are the lines without their
-    values. ``places`` says the place of each line's value in ``values``, -1 where it has none; ``picked`` of these are
+    """The last page, so that only changed lines of the next one are parsed. ``keys`` are the lines without their
+    values. ``places`` is the position of each line's value in ``values``, -1 if it has none; ``picked`` of these are
     those of ``page``."""
 
     lines: list[bytes]
@@ -288,7 +288,7 @@ class _Shape(NamedTuple):
 
 
 class Exposition:
-    """Reads the pages of one target. ``families`` is what the last one says of its metrics.
+    """Reads the pages of one target. ``families`` is the metadata of the last one.
 
     ``honor_timestamps`` False: times of samples are not heeded. More than ``limit`` samples after relabelling (0: no
     limit) are refused; before they are read, where relabelling drops none: then ``counted`` gets their number as well,
@@ -313,12 +313,12 @@ class Exposition:
         return self._shape is not None
 
     def forget(self) -> None:
-        """Forgets the pages before: what is not kept is not worth its memory."""
+        """Forget earlier pages: what is not stored is not worth its memory."""
         self._known, self._pairs, self._labels, self._shape = {}, {}, LabelList(()), None
 
     def read(self, body: bytes, *, openmetrics: bool, until_s: float = math.inf) -> ScrapedPage:
-        """The samples of a page. Raises BadPage, also at the time ``until_s`` (of time.perf_counter); the pages after
-        it are read as if it had not been there."""
+        """Return the samples of a page. Raises BadPage, also at the time ``until_s`` (of time.perf_counter); later
+        pages are read as if it had not existed."""
         if openmetrics != self._openmetrics:
             self._openmetrics, self._shape = openmetrics, None
             self._known.clear()
@@ -334,7 +334,7 @@ class Exposition:
         return self._by_line(lines, until_s)
 
     def _same_shape(self, lines: list[bytes]) -> ScrapedPage | None:
-        """The page where it differs from the last one in values alone, None otherwise."""
+        """Return the page if it differs from the last one only in values, else None."""
         shape = self._shape
         if shape is None or len(lines) != len(shape.lines):
             return None
@@ -423,7 +423,7 @@ class _PageParser:
         self._type = ""
 
     def take(self, row: int, line: bytes) -> None:
-        """One line. Raises Malformed, BadPage."""
+        """Take in one line. Raises Malformed, BadPage."""
         if self.ended:
             raise Malformed(tr("there is content after # EOF"))
         key, _space, end = line.rpartition(b" ")
@@ -443,7 +443,7 @@ class _PageParser:
             raise Malformed(tr("a line is empty"))
 
     def take_lines(self, row: int, lines: list[bytes]) -> None:
-        """One sample that stands in several lines. Raises BadPage."""
+        """Take in one sample that spans several lines. Raises BadPage."""
         whole = b"\n".join(lines)
         try:
             self.take(row, whole)
@@ -478,7 +478,8 @@ class _PageParser:
             self.picked.append(len(self.rows) - 1)
 
     def _shared(self, labels: LabelSet | None) -> LabelSet | None:
-        """With pairs that other series have too as the same objects: most of a series' memory is its pairs."""
+        """Return the labels with pairs shared with other series as the same objects: most of a series' memory is its
+        pairs."""
         if labels is None:
             return None
         shared = self._pairs
@@ -517,7 +518,7 @@ class _PageParser:
         ))  # fmt: skip
 
     def bad(self, row: int, line: bytes, reason: Message | str) -> BadPage:
-        """What to say of a line that is none of the format."""
+        """Return the error for a malformed line."""
         hint: Message | str = ""
         if line.lstrip()[:1] == b"<":
             hint = tr("That looks like a web page: is metrics_path right, or does it require a login?")
@@ -526,7 +527,7 @@ class _PageParser:
         return BadPage(message, hint, samples=self.samples, kept=self.kept)
 
     def too_slow(self, row: int, rows: int) -> BadPage:
-        """What to say of a page that is not read in time; what was read of it is known the next time."""
+        """Return the error for a page that was not read in time; what was read of it is known the next time."""
         return BadPage(
             tr("the page was not read in time: {count} of {all} lines", count=row, all=rows),
             tr("Raise timeout, scrape less often, or drop series at their source."),
@@ -534,7 +535,7 @@ class _PageParser:
         )  # fmt: skip
 
     def bad_end(self) -> BadPage:
-        """What to say of an OpenMetrics page that stops half-way."""
+        """Return the error for an OpenMetrics page that is cut off."""
         return BadPage(tr("the page does not end with # EOF: it was truncated"), samples=self.samples, kept=self.kept)
 
 
@@ -547,7 +548,8 @@ def _too_many(limit: int, samples: int, kept: int) -> BadPage:
 
 
 def _shape(lines: list[bytes], reading: _PageParser, page: ScrapedPage) -> _Shape | None:
-    """None where a sample tells its time, or has something else behind its value: such a page is read line by line."""
+    """Return the shape of a page; None if a sample has a timestamp, or something else after its value: such a page is
+    read line by line."""
     if not reading.simple or len(lines) > _LINES_EACH * len(reading.rows) + _KEYS_SPARE:
         return None
     places, keys = [-1] * len(lines), [b""] * len(lines)
@@ -565,7 +567,8 @@ def _plain(end: bytes) -> float | None:
 
 
 def _values(ends: list[bytes]) -> Floats | None:
-    """The numbers, None where one of them is none; NaN is always the one that no series ends with."""
+    """Parse the numbers; None if one of them is invalid. NaN is always the one that does not mark the end of a
+    series."""
     try:
         if not b" ".join(ends).translate(None, _FIGURES):
             values = np.array(list(map(float, ends)), np.float64)

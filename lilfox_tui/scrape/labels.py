@@ -32,8 +32,9 @@ LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class LabelSet(Struct, eq=False, gc=False):
-    """The identity of a series: label pairs sorted by name, ``__name__`` among them, none with an empty value (as in
-    Prometheus' data model). Values are untrusted text. The constructor wants them sorted; :meth:`of` takes anything.
+    """The identity of a series: label pairs sorted by name, including ``__name__``, none with an empty value (as in
+    Prometheus' data model). Values are untrusted text. The constructor requires sorted pairs; :meth:`of` accepts any
+    order.
 
     The garbage collector need not walk them: texts make no circles, and with many series it would hold up everybody.
     """
@@ -46,11 +47,11 @@ class LabelSet(Struct, eq=False, gc=False):
 
     @classmethod
     def of(cls, labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> LabelSet:
-        """From a mapping, or from pairs in any order; the last of one name counts."""
+        """Return a label set from a mapping, or from pairs in any order; the last of one name counts."""
         return cls(tuple(sorted((name, value) for name, value in dict(labels).items() if value)))
 
     def get(self, name: str) -> str:
-        """The value of one label, empty where it is not there."""
+        """Return the value of one label, empty if it is missing."""
         return next((value for key, value in self.pairs if key == name), "")
 
     def without(self, names: Collection[str]) -> LabelSet:
@@ -58,11 +59,11 @@ class LabelSet(Struct, eq=False, gc=False):
         return LabelSet(tuple(pair for pair in self.pairs if pair[0] not in names))
 
     def only(self, names: Collection[str]) -> LabelSet:
-        """No labels but ``names``."""
+        """Return only the labels ``names``."""
         return LabelSet(tuple(pair for pair in self.pairs if pair[0] in names))
 
     def replaced(self, labels: Mapping[str, str]) -> LabelSet:
-        """With ``labels`` in the place of those of the same names; an empty value takes the label off."""
+        """Return the labels with ``labels`` replacing those of the same names; an empty value removes the label."""
         return LabelSet.of({**dict(self.pairs), **labels})
 
     def __eq__(self, other: object) -> bool:
@@ -78,7 +79,7 @@ class LabelSet(Struct, eq=False, gc=False):
         return iter(self.pairs)
 
     def __str__(self) -> str:
-        """As PromQL writes it: ``up{instance="a:1", job="node"}``."""
+        """Format like PromQL: ``up{instance="a:1", job="node"}``."""
         inner = ", ".join(f"{name}={quoted(value)}" for name, value in self.pairs if name != NAME)
         return f"{self.get(NAME)}{{{inner}}}" if inner or not self.get(NAME) else self.get(NAME)
 
@@ -87,7 +88,7 @@ class LabelSet(Struct, eq=False, gc=False):
 
 
 class LabelList(Sequence[LabelSet]):
-    """A list of label sets that never changes; the same object means the same series in the same order."""
+    """An immutable list of label sets; the same object means the same series in the same order."""
 
     __slots__ = ("_derived", "sets")
 
@@ -96,7 +97,7 @@ class LabelList(Sequence[LabelSet]):
         self._derived: dict[Hashable, object] = {}
 
     def derived(self, key: Hashable, make: Callable[[LabelList], T]) -> T:
-        """``make(self)``, made at the first call with that ``key`` and kept."""
+        """Return ``make(self)``, computed at the first call with that ``key`` and cached."""
         if key not in self._derived:
             self._derived[key] = make(self)
         return cast("T", self._derived[key])
@@ -115,7 +116,7 @@ class LabelList(Sequence[LabelSet]):
 
 
 def quoted(value: str) -> str:
-    """A value as PromQL writes it."""
+    """Quote a value like PromQL."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
@@ -126,8 +127,8 @@ Comparison = Literal["=", "!=", "=~", "!~"]
 
 
 class Matcher(NamedTuple):
-    """One label's condition. A label that is not there has the value ``""``. Patterns are RE2, anchored at both ends,
-    and ``.`` takes a newline too (Prometheus 3)."""
+    """A condition on one label. A missing label has the value ``""``. Patterns are RE2, anchored at both ends, and
+    ``.`` matches a newline too (Prometheus 3)."""
 
     name: str
     op: Comparison
@@ -146,13 +147,14 @@ REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 
 
 def matches(matcher: Matcher, value: str) -> bool:
-    """Whether ``value`` (empty: the label is not there) fits. Raises UsageError where the pattern is none of RE2."""
+    """Whether ``value`` (empty: the label is missing) matches. Raises UsageError for an invalid RE2 pattern."""
     return label_condition(matcher.op, matcher.value)(value)
 
 
 @lru_cache(maxsize=1024)
 def label_condition(op: str, wanted: str) -> Callable[[str], bool]:
-    """The condition as a function of the label's value. Raises UsageError where ``wanted`` is no pattern of RE2."""
+    """Return the condition as a function of the label's value. Raises UsageError if ``wanted`` is not a valid RE2
+    pattern."""
     if op == "=":
         return lambda value: value == wanted
     if op == "!=":
@@ -162,7 +164,7 @@ def label_condition(op: str, wanted: str) -> Callable[[str], bool]:
 
 
 def full_match(pattern: str) -> Callable[[str], bool]:
-    """Whether a text fits ``pattern`` from its beginning to its end. Raises UsageError."""
+    """Return a function that tells whether a text matches ``pattern`` as a whole. Raises UsageError."""
     if _WORDS.fullmatch(pattern):
         return frozenset(pattern.split("|")).__contains__
     compiled = anchored_pattern(pattern)
@@ -171,7 +173,7 @@ def full_match(pattern: str) -> Callable[[str], bool]:
 
 @lru_cache(maxsize=1024)
 def anchored_pattern(pattern: str) -> re.Pattern[str]:
-    """``pattern`` compiled by RE2, to be used with ``fullmatch``. Raises UsageError with what RE2 does not take."""
+    """Compile ``pattern`` with RE2, for use with ``fullmatch``. Raises UsageError with RE2's complaint."""
     options = re2.Options()
     options.log_errors = False
     options.dot_nl = True
@@ -187,8 +189,8 @@ def anchored_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def expand_groups(template: str, match: re.Match[str]) -> str:
-    """``template`` with the groups of ``match``, as Go's ``Regexp.Expand`` fills them in: the longest name counts,
-    ``$$`` is a dollar, and a group that does not exist or took no part is empty."""
+    """Expand ``template`` with the groups of ``match``, like Go's ``Regexp.Expand``: the longest name counts, ``$$`` is
+    a dollar, and a group that does not exist or did not match is empty."""
     if template == "$1":  # what most rules say
         return (match[1] or "") if match.re.groups else ""
 
@@ -205,7 +207,8 @@ def expand_groups(template: str, match: re.Match[str]) -> str:
 
 
 def group_number(name: str) -> int | None:
-    """The group that a reference means by its number; None where it is a name: Go takes none that begins with 0."""
+    """Return the group that a reference means by number; None if it is a name: Go accepts no number that begins with
+    0."""
     return int(name) if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0") else None
 
 
@@ -216,8 +219,8 @@ def group_number(name: str) -> int | None:
 
 
 def openmetrics_number(value: float) -> str:
-    """A number as Prometheus 3 writes it into ``le`` and ``quantile``: ``1`` is ``1.0``, a million ``1e+06``
-    (its model/textparse/interface.go: Go's shortest ``%g``, with a decimal point)."""
+    """Format a number as Prometheus 3 does in ``le`` and ``quantile``: ``1`` is ``1.0``, a million ``1e+06`` (its
+    model/textparse/interface.go: Go's shortest ``%g``, with a decimal point)."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -227,7 +230,7 @@ def openmetrics_number(value: float) -> str:
 
 
 def shortest(value: float) -> str:
-    """Go's ``strconv.FormatFloat(value, 'g', -1, 64)`` of a finite number."""
+    """Format a finite number like Go's ``strconv.FormatFloat(value, 'g', -1, 64)``."""
     sign, digits, exponent = Decimal(repr(value)).as_tuple()
     assert isinstance(exponent, int)
     figures = "".join(map(str, digits)).rstrip("0")
@@ -259,7 +262,8 @@ _NUMBER_AND_UNIT = re.compile(r"[0-9]+([^0-9]*)")
 
 
 def parse_duration(text: str) -> int:
-    """Milliseconds. Units stand in falling order, each once. Raises ValueError, worded as Prometheus does."""
+    """Parse a duration to milliseconds. Units are in descending order, each at most once. Raises ValueError, worded as
+    in Prometheus."""
     if text == "0":
         return 0
     if not text:
@@ -288,7 +292,7 @@ def _quoted(text: str) -> str:
 
 
 def duration_text(milliseconds: int, *, days: bool = True) -> str:
-    """``1d1h30m`` as :func:`parse_duration` reads it; without ``days`` ``25h30m``, as Go writes a duration."""
+    """Format ``1d1h30m`` for :func:`parse_duration`; without ``days`` ``25h30m``, as Go writes a duration."""
     text = ""
     for unit, size in _WRITTEN if days else _WRITTEN[1:]:
         count, milliseconds = divmod(milliseconds, size)

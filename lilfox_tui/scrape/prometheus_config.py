@@ -91,7 +91,7 @@ class ScrapeJob(Struct, frozen=True):
 
 
 class Globals(Struct, frozen=True):
-    """What jobs take over where they say nothing."""
+    """The defaults for jobs."""
 
     interval_s: float = 60.0
     timeout_s: float = 10.0
@@ -101,8 +101,8 @@ class Globals(Struct, frozen=True):
 
 
 class JobReader(Struct):
-    """Makes jobs of nodes. What is wrong goes to the findings of ``nodes``, what is only not supported to
-    ``unsupported`` (line, sentence). Relative paths are of ``folder``."""
+    """Makes jobs from nodes. Errors go to the findings of ``nodes``, unsupported settings to ``unsupported`` (line,
+    sentence). Relative paths are below ``folder``."""
 
     nodes: PrometheusNodes
     folder: Path
@@ -112,7 +112,7 @@ class JobReader(Struct):
         self.nodes.findings.add(line, at, what)
 
     def sections(self, node: Node | None, at: KeyPath) -> tuple[Node, ...]:
-        """The items of a list of sections, where Prometheus takes no nulls."""
+        """Return the items of a list of sections, in which Prometheus accepts no nulls."""
         items = self.nodes.items(node, at)
         if isinstance(node, ListNode) and len(items) < len(node.items):
             self.wrong(node.line, at, _("a list item is empty; fill it in or remove it"))
@@ -148,8 +148,8 @@ class JobReader(Struct):
         )
 
     def times(self, fields: Fields, at: KeyPath, interval_s: float, timeout_s: float) -> tuple[float, float]:
-        """Interval and timeout in seconds; the given ones where nothing is written, and never a timeout that is longer
-        than the interval."""
+        """Return interval and timeout in seconds; the given ones by default, and never a timeout longer than the
+        interval."""
         interval = self.nodes.duration_s(fields.get("scrape_interval"), at) or interval_s
         timeout = self.nodes.duration_s(fields.get("scrape_timeout"), at) or 0.0
         if timeout > interval:
@@ -158,7 +158,7 @@ class JobReader(Struct):
         return interval, timeout or min(timeout_s, interval)
 
     def limits(self, fields: Fields, at: KeyPath, given: ScrapeLimits) -> ScrapeLimits:
-        """What is written over ``given``; 0 is as if nothing was written."""
+        """Return the limits, with those written replacing ``given``; 0 counts as not written."""
         whole = self.nodes.whole
         return ScrapeLimits(
             body_bytes=self._size(fields.get("body_size_limit"), at) or given.body_bytes or BODY_LIMIT,
@@ -169,7 +169,7 @@ class JobReader(Struct):
         )
 
     def groups(self, node: Node | None, at: KeyPath, *, relabelled: bool) -> tuple[TargetGroup, ...]:
-        """Groups of targets, as ``static_configs`` and the files of file_sd have them."""
+        """Return groups of targets, as in ``static_configs`` and file_sd files."""
         made = []
         for item in self.sections(node, at):
             fields = self.nodes.fields(item, ("targets", "labels"), at)
@@ -188,13 +188,13 @@ class JobReader(Struct):
         return tuple(made)
 
     def label_names(self, lines: Mapping[str, int], at: KeyPath) -> None:
-        """Notes those that are none."""
+        """Report invalid label names."""
         for name, line in lines.items():
             if not LABEL_NAME.fullmatch(name):
                 self.wrong(line, at, _("{name} is not a valid label name", name=quoted(name)))
 
     def relabel(self, node: Node | None, at: KeyPath) -> tuple[RelabelRule, ...]:
-        """Rules of relabelling."""
+        """Return the relabelling rules."""
         return tuple(self._rule(item, at) for item in self.sections(node, at))
 
     def _rule(self, node: Node, at: KeyPath) -> RelabelRule:
@@ -243,7 +243,7 @@ class JobReader(Struct):
         return tuple(patterns)
 
     def path(self, written: str) -> str:
-        """A path of the file as a whole one; empty stays empty."""
+        """Return a path of the file as an absolute one; empty stays empty."""
         return str(self.folder / written) if written else ""
 
     def _size(self, node: Node | None, at: KeyPath) -> int:
@@ -289,7 +289,7 @@ class JobReader(Struct):
         return replace(access, bearer=self._secret(fields, "bearer_token", at))
 
     def _secret(self, fields: Fields, name: str, at: KeyPath) -> str:
-        """A secret that stands in the file, or a reference to the file that ``name_file`` names."""
+        """Return a secret in the file, or a reference to the file that ``name_file`` names."""
         written, file = fields.get(name), fields.get(f"{name}_file")
         if written is not None and file is not None:
             self.wrong(file.line, at, _("use only one of {names}", names=f"{name}, {name}_file"))
@@ -330,8 +330,8 @@ _ALERTING_FIELDS = ("alert_relabel_configs", "alertmanagers")
 
 
 class PrometheusFile(Struct, frozen=True):
-    """``rule_files`` are patterns as whole paths. ``unsupported`` are sentences, each as ``file:line: what``;
-    ``not_told`` is one about Alertmanagers, empty where there are none."""
+    """``rule_files`` are patterns as absolute paths. ``unsupported`` are sentences, each as ``file:line: what``;
+    ``not_told`` is one about Alertmanagers, empty if there are none."""
 
     path: Path
     evaluation_interval_s: float
@@ -343,13 +343,14 @@ class PrometheusFile(Struct, frozen=True):
 
 
 def read_prometheus(path: Path) -> PrometheusFile:
-    """The file at ``path`` (UTF-8, up to 8 MiB), which names files whose content is sent. Raises NotTrusted, and
+    """Read the file at ``path`` (UTF-8, up to 8 MiB), which names files whose content is sent. Raises NotTrusted, and
     ConfigError with all its problems, each as ``file:line: key: what``."""
     return from_text(read_text(path, trusted=True), path)
 
 
 def from_text(text: str, path: Path) -> PrometheusFile:
-    """As :func:`read_prometheus` of what ``path`` is said to hold; paths in it are relative to its folder."""
+    """Parse ``text`` like :func:`read_prometheus`, as the content of ``path``; paths in it are relative to its
+    folder."""
     findings = Findings(str(path))
     root = parse(text, findings, DIALECT)
     reading = JobReader(PrometheusNodes(findings), path.absolute().parent)

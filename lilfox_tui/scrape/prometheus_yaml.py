@@ -1,4 +1,4 @@
-"""Reads the YAML files written for Prometheus as its own library (gopkg.in/yaml.v3) reads them."""
+"""Reads YAML files written for Prometheus like Prometheus' own library (gopkg.in/yaml.v3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_BYTES = 8 * 1024 * 1024
 
 
 def read_text(path: Path, *, trusted: bool) -> str:
-    """A regular file's text; ``trusted``: something follows from it, so nobody else may be able to write it. Raises
+    """Read a regular file; ``trusted``: its content is acted upon, so nobody else may be able to write it. Raises
     ConfigError as ``file:line: what``, NotTrusted."""
     try:
         with opened(path, trusted=trusted) as (descriptor, found):
@@ -57,12 +57,12 @@ _FLAGS = {"true": True, "yes": True, "on": True, "y": True, "false": False, "no"
 
 
 class PrometheusNodes(Struct):
-    """Reads values; what is not what its place wants goes into ``findings``. A null is as if nothing stood there."""
+    """Reads values; invalid ones are reported in ``findings``. A null counts as missing."""
 
     findings: Findings
 
     def fields(self, node: Node, known: tuple[str, ...], at: KeyPath) -> Fields:
-        """The entries of a mapping with fixed keys, nulls left out."""
+        """Return the entries of a mapping with fixed keys, without nulls."""
         if not isinstance(node, MapNode):
             if not _is_nothing(node):
                 self.findings.add(node.line, at, _("expected a mapping here, with keys such as {key}:", key=known[0]))
@@ -77,7 +77,7 @@ class PrometheusNodes(Struct):
         return fields
 
     def items(self, node: Node | None, at: KeyPath) -> tuple[Node, ...]:
-        """The items of a list, nulls left out."""
+        """Return the items of a list, without nulls."""
         if node is None or _is_nothing(node):
             return ()
         if isinstance(node, ListNode):
@@ -86,7 +86,7 @@ class PrometheusNodes(Struct):
         return ()
 
     def text(self, node: Node | None, at: KeyPath) -> str:
-        """A word as written, empty where nothing stands."""
+        """Return a word as written, empty if missing."""
         if isinstance(node, ScalarNode):
             return "" if is_null(node) else node.text
         if node is not None:
@@ -122,7 +122,7 @@ class PrometheusNodes(Struct):
             return None
 
     def whole(self, node: Node | None, at: KeyPath) -> int:
-        """A whole number; as yaml.v3 does, a fraction is cut off. 0 where there is none."""
+        """Return an integer; as in yaml.v3, a fraction is cut off. 0 if there is none."""
         if node is None:
             return 0
         number = _whole(node.text.replace("_", "")) if isinstance(node, ScalarNode) and node.plain else None
@@ -131,7 +131,7 @@ class PrometheusNodes(Struct):
         return number or 0
 
     def flag(self, node: Node | None, at: KeyPath, *, default: bool) -> bool:
-        """A switch; ``default`` where nothing stands."""
+        """Return a boolean; ``default`` if there is none."""
         if node is None:
             return default
         word = node.text.lower() if isinstance(node, ScalarNode) and node.plain else ""
@@ -140,16 +140,16 @@ class PrometheusNodes(Struct):
         return _FLAGS.get(word, default)
 
     def named(self, node: Node, key: str) -> str:
-        """What stands at ``key``, to call ``node`` by; nothing is found to be wrong."""
+        """Return the value of ``key``, to name ``node`` by; reports no errors."""
         entries = _all_entries(node) if isinstance(node, MapNode) else ()
         return next((self.word(value) for name, value in entries if name.text == key), "")
 
     def word(self, node: Node | None) -> str:
-        """A word as it stands there; ``null`` is one too."""
+        """Return a word as written; ``null`` is one too."""
         return node.text if isinstance(node, ScalarNode) else ""
 
     def line(self, node: Node | None, otherwise: Node) -> int:
-        """Where ``node`` stands, or what should hold it."""
+        """Return the line of ``node``, or of the node that should contain it."""
         return (node or otherwise).line
 
     def _merged(self, node: MapNode, at: KeyPath) -> Iterator[tuple[ScalarNode, Node]]:
@@ -161,7 +161,8 @@ class PrometheusNodes(Struct):
 
 
 def _all_entries(node: MapNode) -> Iterator[tuple[ScalarNode, Node]]:
-    """With those that ``<<`` brings in; what stands in the mapping itself goes first, then the first that brings it."""
+    """Yield entries including those merged by ``<<``; the mapping's own entries take precedence, then the first merge
+    that has the key."""
     seen: set[str] = set()
     own = [entry for entry in node.entries if not _is_merge(entry[0])]
     merged = [value for key, value in node.entries if _is_merge(key)]

@@ -1,4 +1,4 @@
-"""Scrapes targets over and over: one scraper a target, its samples to the store, its outcome to a feed."""
+"""Scrapes targets periodically: one scraper per target, samples to the store, the outcome to a feed."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ _TEXT_TYPES = frozenset({"", "text/plain", "application/octet-stream"})
 
 
 class Body(NamedTuple):
-    """A page as it came, unpacked."""
+    """A page as received, decompressed."""
 
     content: bytes
     openmetrics: bool
 
 
 class NoPage(LilFoxError):
-    """There is no page: no answer, another status, too large, or something that is no page of metrics."""
+    """There is no page: no response, another status, too large, or not a metrics page."""
 
 
 class NotMetrics(NoPage):
-    """Something answers, and it has no page of metrics there: a status of 4xx, or another type."""
+    """A server responds, but has no metrics page there: a 4xx status, or another content type."""
 
 
 class PageRequest:
-    """Asks one target. ``fetch`` may be called again after any error."""
+    """Requests one target. ``fetch`` may be called again after any error."""
 
     def __init__(self, target: ScrapeTarget, host: Host | None) -> None:
         parts = urlsplit(target.url)
@@ -66,7 +66,7 @@ class PageRequest:
         self._transport = HttpTransport(target.url, host, timeout_s=target.timeout_s, tls=target.access.tls)
 
     async def close(self) -> None:
-        """Ends the connection and the forwarded port."""
+        """Close the connection and the forwarded port."""
         await self._transport.close()
 
     async def fetch(self) -> Body:
@@ -115,7 +115,8 @@ class PageRequest:
         raise NoPage(tr("{where} redirects endlessly", where=self._transport.where))
 
     def _same_place(self, path: str, target: str) -> str:
-        """The path that a redirect leads to. Another address is not followed: secrets would go there."""
+        """Return the path that a redirect leads to. A redirect to another address is not followed: it would receive
+        secrets."""
         base = f"{urlsplit(self._target.url).scheme}://{self._transport.netloc}"
         try:
             parts = urlsplit(urljoin(base + path, target))
@@ -178,7 +179,7 @@ _SERIES_SPARE = 1000
 
 
 class RejectedSamples(Struct):
-    """How many samples were dropped: too old or not after the last one of their series, too far in the future."""
+    """The number of dropped samples: too old or not after the last one of their series, too far in the future."""
 
     old: int = 0
     future: int = 0
@@ -191,7 +192,7 @@ class _TimedGroup:
 
 
 class TimedSeries:
-    """Those of one target; ``key`` is the target's in the store."""
+    """The timestamped series of one target; ``key`` is the target's key in the store."""
 
     def __init__(self, store: SeriesStore, key: str) -> None:
         self._store, self._key = store, key
@@ -200,7 +201,7 @@ class TimedSeries:
         self._newest: dict[LabelSet, int] = {}
 
     def append(self, samples: Sequence[TimedSample], now_ms: int) -> RejectedSamples:
-        """Keeps ``samples``; a sample that was there at the last scrape too is not counted as refused."""
+        """Store ``samples``; a sample that was already in the last scrape does not count as rejected."""
         refused = RejectedSamples()
         rows: dict[int, dict[int, list[TimedSample]]] = {}
         group_at: dict[int, int] = {}
@@ -271,7 +272,7 @@ _KNOWN_IN_THREAD = 2 * 1024 * 1024
 
 
 class Scrape(Struct, frozen=True):
-    """A scrape that succeeded: how many samples the page had and how many were kept; ``remarks`` tell what was not."""
+    """A successful scrape: how many samples the page had and how many were stored; ``remarks`` say what was not."""
 
     at: datetime
     duration_s: float
@@ -281,7 +282,7 @@ class Scrape(Struct, frozen=True):
 
 
 class Scraper:
-    """Scrapes ``target`` into ``store``. ``host`` is the one that asks, None for this machine.
+    """Scrapes ``target`` into ``store``. ``host`` sends the requests, None for this machine.
 
     ``feed`` tells how the last scrape went: Unavailable with the reason, since when and when the next try is, while the
     target is down. ``exposition.families`` holds what the page says of its metrics.
@@ -308,8 +309,8 @@ class Scraper:
         self._known: frozenset[LabelSet] = frozenset()
 
     async def run(self) -> None:
-        """Scrapes at once, then once a period until cancelled, each target at its own place in the period. Its series
-        end then."""
+        """Scrape at once, then once per period until cancelled, each target at its own offset in the period. Its series
+        then end."""
         loop = asyncio.get_running_loop()
         period = self.target.interval_s
         phase = zlib.crc32(self.target.key.encode()) / 2**32 * period
@@ -324,12 +325,12 @@ class Scraper:
             await self.close()
 
     async def close(self) -> None:
-        """Ends its series, the connection and the forwarded port."""
+        """End its series; close the connection and the forwarded port."""
         self._series.end(_now_ms())
         await self._request.close()
 
     async def scrape_once(self) -> None:
-        """One scrape. Raises nothing that the target or its host can cause."""
+        """Scrape once. Raises nothing that the target or its host can cause."""
         at_ms = _now_ms()
         if at_ms == self._series.newest_ms:
             at_ms += 1  # its predecessor has just ended, or it was asked for twice
@@ -350,7 +351,7 @@ class Scraper:
                 self.feed.publish(scrape, scrape.at)
 
     async def _take(self, body: Body, at_ms: int, started: float) -> Scrape | None:
-        """As :meth:`_keep`; in a thread where it may take long."""
+        """Read a page like :meth:`_keep`; in a thread if it may take long."""
         most = _KNOWN_IN_THREAD if self.exposition.knows_last else _READ_IN_THREAD
         if len(body.content) > most or self._store.makes_room(self._series, at_ms):
             keeping = asyncio.ensure_future(asyncio.to_thread(self._keep, body, at_ms, started))
@@ -362,7 +363,7 @@ class Scraper:
         return self._keep(body, at_ms, started)
 
     def _keep(self, body: Body, at_ms: int, started: float) -> Scrape | None:
-        """Reads a page and keeps its samples; None where ``at_ms`` is not after the last scrape. Raises BadPage."""
+        """Read a page and store its samples; None if ``at_ms`` is not after the last scrape. Raises BadPage."""
         until_s = started + self.target.timeout_s
         page = self.exposition.read(body.content, openmetrics=body.openmetrics, until_s=until_s)
         duration_s = time.perf_counter() - started
@@ -380,7 +381,7 @@ class Scraper:
         return Scrape(time_of(at_ms), duration_s, page.samples, page.kept, tuple(_remarks(page, refused)))
 
     def _fail(self, error: LilFoxError, at_ms: int, duration_s: float, samples: int, kept: int) -> None:
-        """``up`` becomes 0 and every other series ends."""
+        """Set ``up`` to 0 and end every other series."""
         error.__traceback__ = error.__context__ = None  # they hold the whole page for as long as the error is shown
         if not self._series.append(at_ms, self._failed, np.array((0.0, duration_s, samples, kept, 0.0))):
             self._tell_clock(at_ms)
@@ -394,8 +395,8 @@ class Scraper:
         return added
 
     def _take_labels(self, page: ScrapedPage) -> None:
-        """A page that has a series of the scrape's own name and labels keeps its own, as in Prometheus. Raises BadPage
-        where the store has no room for the series."""
+        """Take in the series of a page. One with the name and labels of the scrape's own series replaces it, as in
+        Prometheus. Raises BadPage if the store has no room for the series."""
         labels = page.labels
         if not self._store.has_room_for(self._series, labels):
             raise self._no_room(len(labels), page.samples)
@@ -472,8 +473,8 @@ _AFTER_FAULT_S = 5.0
 
 
 class ScraperPool:
-    """Scrapes into ``store``. ``host_of`` gives the host that a target names, None for this machine. ``elsewhere`` are
-    targets that others scrape into the same store.
+    """Scrapes into ``store``. ``host_of`` returns the host that a target names, None for this machine. ``elsewhere``
+    are targets that others scrape into the same store.
 
     ``scrapers`` are those of now, by their target's key; each new mapping is published. ``problems`` are sentences
     about targets that cannot be.
@@ -501,7 +502,7 @@ class ScraperPool:
             await self._keep({})
 
     async def look_once(self, fixed: Iterable[ScrapeTarget], discovery: Discovery | None = None) -> None:
-        """Scrapes each of them once; ``scrapers`` tell how it went."""
+        """Scrape each of them once; ``scrapers`` hold the results."""
         found = DiscoveredTargets(()) if discovery is None else await asyncio.to_thread(discovery.targets)
         wanted = self._told_apart((*fixed, *found.targets), found.problems)
         scrapers = {key: Scraper(each, self._store, self._host_of(each.host)) for key, each in wanted.items()}
@@ -513,7 +514,8 @@ class ScraperPool:
                 await scraper.close()
 
     def _told_apart(self, targets: Iterable[ScrapeTarget], problems: tuple[str, ...]) -> dict[str, ScrapeTarget]:
-        """By key; of those that have the same labels the first alone, for nothing could tell their series apart."""
+        """Return targets by key; of those with the same labels only the first, because their series could not be told
+        apart."""
         first = {target.labels: target for target in self._elsewhere}
         wanted: dict[str, ScrapeTarget] = {}
         clashes = []
@@ -546,7 +548,7 @@ class ScraperPool:
 
 
 async def _kept_up(scraper: Scraper) -> None:
-    """Scrapes until cancelled. A fault of our own in it is that target's, not everybody's end."""
+    """Scrape until cancelled. An internal error affects only that target."""
     while True:
         try:
             await scraper.run()

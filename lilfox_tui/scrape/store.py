@@ -30,7 +30,7 @@ ABSENT: float = struct.unpack("<d", struct.pack("<Q", ABSENT_BITS))[0]
 
 
 class SelectedSeries(NamedTuple):
-    """Series that share their times (those of one target that a selector picks).
+    """Series that share their times (those of one target that a selector selects).
 
     ``labels`` is the same object from call to call while the selection is the same. ``values`` has one row a time and
     one column a label set; STALE and ABSENT stand where there is no sample. Both arrays are read only and stay as
@@ -43,16 +43,16 @@ class SelectedSeries(NamedTuple):
 
 
 class SeriesSource(Protocol):
-    """Whoever keeps series: the store of what was scraped, or a rule test's input."""
+    """A source of series: the store of scraped series, or a rule test's input."""
 
     def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
-        """All series that every matcher takes, with their rows of ``start_ms <= time <= end_ms``. Series with no row
-        in there may be left out."""
+        """Return all series that every matcher selects, with their rows of ``start_ms <= time <= end_ms``. Series with
+        no row in there may be left out."""
         ...
 
 
 class CombinedSource(SeriesSource):
-    """All series of both."""
+    """All series of both sources."""
 
     def __init__(self, one: SeriesSource, other: SeriesSource) -> None:
         self._one, self._other = one, other
@@ -71,14 +71,14 @@ _CHOICES_KEPT = 512
 
 
 class ColumnSelection(NamedTuple):
-    """The series that a selector picks, and their columns; a slice where they stand together, which costs no copy."""
+    """The series that a selector selects, and their columns; a slice if they are contiguous, which needs no copy."""
 
     labels: LabelList
     places: Places
 
 
 class _CachedSelection(NamedTuple):
-    """What a selector picks among the first ``width`` columns."""
+    """The selection of a selector among the first ``width`` columns."""
 
     width: int
     places: list[int]
@@ -86,7 +86,7 @@ class _CachedSelection(NamedTuple):
 
 
 class _KnownColumns:
-    """What all widths of one set of columns share; only ever added to, by the one that writes."""
+    """What all widths of one set of columns share; only ever extended, by the writer."""
 
     def __init__(self, before: dict[tuple[Matcher, ...], _CachedSelection]) -> None:
         self.sets: list[LabelSet] = []
@@ -103,25 +103,26 @@ class _KnownColumns:
 
 
 class Columns:
-    """The first ``count`` columns of one matrix; more columns make another object, and this one stays as it is."""
+    """The first ``count`` columns of one matrix; adding columns makes another object, and this one stays as it is."""
 
     def __init__(self, known: _KnownColumns, count: int) -> None:
         self._known, self.count = known, count
 
     @classmethod
     def of(cls, sets: Sequence[LabelSet], before: Columns | None = None) -> Columns:
-        """New columns in that order; what selectors picked ``before`` keeps its label lists where it is the same."""
+        """Return new columns in that order; selections made ``before`` keep their label lists where they are the
+        same."""
         known = _KnownColumns({} if before is None else before._known.chosen)
         known.add(sets)
         return cls(known, len(sets))
 
     def widened(self, added: Sequence[LabelSet]) -> Columns:
-        """With ``added`` behind these. Only for the newest columns, by the one that writes."""
+        """Return columns with ``added`` appended. Only for the newest columns, by the writer."""
         self._known.add(added)
         return Columns(self._known, self.count + len(added))
 
     def place_of(self, labels: LabelSet) -> int | None:
-        """The column of a series, None where it has none."""
+        """Return the column of a series, or None."""
         place = self._known.place_of.get(labels)
         return place if place is not None and place < self.count else None
 
@@ -134,8 +135,9 @@ class Columns:
         return [self._known.sets[place] for place in places]
 
     def choose(self, matchers: tuple[Matcher, ...]) -> ColumnSelection | None:
-        """What all ``matchers`` take, None where that is nothing. ``labels`` of a choice is the same object as long as
-        the choice is the same, also over a change of columns. Raises UsageError for a pattern that RE2 refuses."""
+        """Return the selection of all ``matchers``, None if it is empty. ``labels`` of a selection is the same object
+        as long as the selection is the same, also across a change of columns. Raises UsageError for a pattern that RE2
+        refuses."""
         known = self._known
         found = known.chosen.get(matchers)
         if found is not None and found.width == self.count:
@@ -155,7 +157,7 @@ class Columns:
         return choice
 
     def _fitting(self, matchers: tuple[Matcher, ...], first: int) -> list[int]:
-        """Columns from ``first`` on that all ``matchers`` take."""
+        """Return the columns from ``first`` on that all ``matchers`` select."""
         name = next((matcher.value for matcher in matchers if matcher.name == NAME and matcher.op == "="), None)
         if name is None:
             places = list(range(first, self.count))
@@ -176,7 +178,7 @@ def _selection(known: _KnownColumns, places: Sequence[int], old: ColumnSelection
 
 
 def contiguous(places: Sequence[int]) -> Places:
-    """``places`` as a slice where they follow each other, as an index otherwise."""
+    """Return ``places`` as a slice if they are contiguous, else as an index."""
     if not places:
         return slice(0, 0)
     first, last = places[0], places[-1]
@@ -197,7 +199,7 @@ _BYTES_OF_A_SET = 200
 
 
 class _Matrix:
-    """Times and values with room for more rows and columns; ``rows`` of them count."""
+    """Times and values with spare rows and columns; ``rows`` of them are used."""
 
     __slots__ = ("columns", "rows", "times", "values")
 
@@ -215,7 +217,7 @@ class _Matrix:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that is in use: pages of rows not yet written are not."""
+        """The memory in use: pages of rows not yet written do not count."""
         return int(self.rows * (self.values.shape[1] + 1) * 8)
 
 
@@ -232,42 +234,42 @@ class TargetSeries:
 
     @property
     def series_count(self) -> int:
-        """Series of the last row."""
+        """The number of series in the last row."""
         return len(self._list)
 
     @property
     def sample_count(self) -> int:
-        """Samples that are kept, those that are ABSENT or STALE among them."""
+        """The number of stored samples, including ABSENT and STALE ones."""
         return self._matrix.rows * self._matrix.columns.count
 
     @property
     def size_bytes(self) -> int:
-        """Memory of numbers and labels, about."""
+        """The approximate memory of numbers and labels."""
         return self._matrix.size_bytes + self._text_bytes
 
     @property
     def oldest_ms(self) -> int | None:
-        """The time of the oldest row, None where there is none."""
+        """The time of the oldest row, None without rows."""
         return int(self._matrix.times[0]) if self._matrix.rows else None
 
     @property
     def newest_ms(self) -> int | None:
-        """The time of the newest row, None where there is none."""
+        """The time of the newest row, None without rows."""
         return int(self._matrix.times[self._matrix.rows - 1]) if self._matrix.rows else None
 
     @property
     def is_full(self) -> bool:
-        """Whether the next row moves all others to a larger place first."""
+        """Whether the next row first moves all others to a larger matrix."""
         return self._matrix.full
 
     @property
     def row_bytes(self) -> int:
-        """What the next row takes where its series are those of the last one."""
+        """The memory of the next row if its series are those of the last one."""
         return int((self._matrix.values.shape[1] + 1) * 8)
 
     def append(self, at_ms: int, labels: LabelList, values: Floats) -> bool:
-        """A row: ``values[i]`` is of ``labels[i]``, ABSENT where that has no sample now. Series of the last row that
-        ``labels`` has no more get STALE. Quickest with the same LabelList object as last time.
+        """Append a row: ``values[i]`` belongs to ``labels[i]``, ABSENT if it has no sample now. Series of the last row
+        that are no longer in ``labels`` get STALE. Fastest with the same LabelList object as last time.
 
         False, and nothing is kept, where ``at_ms`` is not after the last row. Raises ValueError where ``labels`` holds
         a set twice.
@@ -284,11 +286,11 @@ class TargetSeries:
         return True
 
     def end(self, at_ms: int) -> bool:
-        """Every live series ends with STALE at ``at_ms``; False where that is not after the last row."""
+        """End every live series with STALE at ``at_ms``; return False if that is not after the last row."""
         return self.append(at_ms, LabelList(()), np.empty(0)) if self._list else False
 
     def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> SelectedSeries | None:
-        """As :meth:`SeriesSource.select`, of this target."""
+        """Select like :meth:`SeriesSource.select`, from this target."""
         matrix = self._matrix
         rows = matrix.rows
         choice = matrix.columns.choose(matchers)
@@ -304,12 +306,12 @@ class TargetSeries:
 
     @property
     def least_bytes(self) -> int:
-        """Memory that it takes with its newest row alone."""
+        """The memory that it takes with its newest row alone."""
         return self._text_bytes + int(self._matrix.values.shape[1]) * 8
 
     def forget(self, before_ms: int) -> None:
-        """Forgets rows that are older than ``before_ms``, of the newest one nothing while series are live; later, where
-        a row is being written now."""
+        """Drop rows older than ``before_ms``, but not the newest one while series are live; deferred if a row is being
+        written now."""
         if self._writing.acquire(blocking=False):
             try:
                 self._move(before_ms)
@@ -317,7 +319,7 @@ class TargetSeries:
                 self._writing.release()
 
     def _move(self, before_ms: int) -> None:
-        """What is not older goes to a new matrix; series that have nothing left in there are forgotten whole."""
+        """Move newer rows to a new matrix; series without samples in it are dropped entirely."""
         old = self._matrix
         first = min(int(old.times[: old.rows].searchsorted(before_ms)), max(old.rows - bool(self._list), 0))
         kept = old.rows - first
@@ -335,7 +337,7 @@ class TargetSeries:
         self._live = contiguous(columns.places_of(self._list))
 
     def _take_list(self, labels: LabelList) -> list[int]:
-        """Makes ``labels`` the live ones; the places of those that were and are no more."""
+        """Make ``labels`` the live series; return the positions of those that no longer are."""
         still = set(labels)
         if len(still) != len(labels):
             raise ValueError("a series stands twice in one row")
@@ -386,8 +388,8 @@ class TargetSeries:
 
 
 class SeriesStore(SeriesSource):
-    """The series of all targets. The newest ``keep_s`` seconds of them, and less where they would take more than
-    ``limit_bytes``: the oldest rows are forgotten first, of the newest row of each target nothing."""
+    """The series of all targets: the newest ``keep_s`` seconds, or less if they would take more than ``limit_bytes``:
+    the oldest rows are dropped first, but never the newest row of a target."""
 
     def __init__(self, *, keep_s: float, limit_bytes: int) -> None:
         self._keep_ms, self.limit_bytes = round(keep_s * 1000), limit_bytes
@@ -396,36 +398,36 @@ class SeriesStore(SeriesSource):
         self._next_look_ms = 0
 
     def target(self, key: str) -> TargetSeries:
-        """The series of one target, made at the first call."""
+        """Return the series of one target, creating it at the first call."""
         if key not in self._targets:
             self._targets[key] = TargetSeries(self._keep_ms, self._grown)
         return self._targets[key]
 
     def drop(self, key: str) -> None:
-        """Forgets a target and its past."""
+        """Drop a target and its history."""
         gone = self._targets.pop(key, None)
         if gone is not None:
             self._sizes.pop(gone, None)
 
     def select(self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int) -> list[SelectedSeries]:
-        """All series that every matcher takes, a :class:`SelectedSeries` a target. Raises UsageError for a pattern
-        that RE2 refuses."""
+        """Return all series that every matcher selects, one :class:`SelectedSeries` per target. Raises UsageError for a
+        pattern that RE2 refuses."""
         found = (target.select(matchers, start_ms, end_ms) for target in list(self._targets.values()))
         return [one for one in found if one is not None]
 
     @property
     def series_count(self) -> int:
-        """Live series of all targets."""
+        """The number of live series of all targets."""
         return sum(target.series_count for target in list(self._targets.values()))
 
     @property
     def sample_count(self) -> int:
-        """Samples of all targets, those that are ABSENT or STALE among them."""
+        """The number of samples of all targets, including ABSENT and STALE ones."""
         return sum(target.sample_count for target in list(self._targets.values()))
 
     @property
     def size_bytes(self) -> int:
-        """Memory of numbers and labels, about."""
+        """The approximate memory of numbers and labels."""
         return sum(list(self._sizes.values()))
 
     def has_room_for(self, target: TargetSeries, labels: LabelList) -> bool:
@@ -434,18 +436,18 @@ class SeriesStore(SeriesSource):
         return others + _text_bytes(labels) + 8 * len(labels) <= self.limit_bytes
 
     def most_series(self, target: TargetSeries) -> int:
-        """How many series of ``target`` may fit into the limit; each has its labels' text beside that."""
+        """Return how many series of ``target`` may fit into the limit; the text of their labels comes on top."""
         others = sum(one.least_bytes for one in list(self._targets.values()) if one is not target)
         return max(0, (self.limit_bytes - others) // (_BYTES_OF_A_SET + 8))
 
     def makes_room(self, target: TargetSeries, at_ms: int) -> bool:
-        """Whether a row of ``target`` at ``at_ms`` moves what is kept, which takes a while where that is much."""
+        """Whether a row of ``target`` at ``at_ms`` moves stored rows, which takes a while if there are many."""
         over = self.size_bytes + target.row_bytes > self.limit_bytes
         return over or target.is_full or at_ms >= self._next_look_ms
 
     @property
     def oldest_ms(self) -> int | None:
-        """From when on there is something; None where there is nothing."""
+        """The time of the oldest row; None without rows."""
         times = [target.oldest_ms for target in list(self._targets.values())]
         return min((time for time in times if time is not None), default=None)
 

@@ -1,4 +1,4 @@
-"""Scrape targets, and the relabelling that makes their labels."""
+"""Scrape targets, and the relabelling that determines their labels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TARGET = re.compile(r"(?:[a-zA-Z_]|\$(?:\{\w++\}|\w++))(?:\w|\$(?:\{\w++\}|\w++
 
 
 class RelabelRule(Struct, frozen=True):
-    """One rule; the fields are Prometheus'."""
+    """One relabelling rule; the fields are those of Prometheus."""
 
     action: Action = "replace"
     source_labels: tuple[str, ...] = ()
@@ -74,8 +74,7 @@ _ONLY: dict[str, tuple[str, ...]] = {
 
 
 def relabelled(rules: Sequence[RelabelRule], labels: dict[str, str]) -> dict[str, str] | None:
-    """``labels`` after all rules, in the order of these; None where one of them drops the set. ``labels`` itself is
-    changed."""
+    """Apply all rules to ``labels`` in order; return None if one of them drops the set. Changes ``labels`` itself."""
     for rule in rules:
         if not _apply(rule, labels):
             return None
@@ -140,7 +139,7 @@ SAMPLE_LIMIT = 100_000
 
 
 class PlainSecret(str):
-    """A secret that another program's file holds as it is. Never shown."""
+    """A secret in plain text from another program's file. Never shown."""
 
     __slots__ = ()
 
@@ -149,7 +148,7 @@ class PlainSecret(str):
 
 
 class ScrapeLimits(Struct, frozen=True):
-    """Past one of these a scrape fails whole. 0: not limited; bodies are counted unpacked."""
+    """Limits above which a scrape fails as a whole. 0 means no limit; bodies are counted decompressed."""
 
     body_bytes: int = BODY_LIMIT
     samples: int = SAMPLE_LIMIT
@@ -159,7 +158,7 @@ class ScrapeLimits(Struct, frozen=True):
 
 
 class ScrapeAccess(Struct, frozen=True):
-    """How the server is asked. Values of ``headers`` and ``password`` are texts or references to secrets."""
+    """How to send requests to the server. Values of ``headers`` and ``password`` are texts or references to secrets."""
 
     headers: Mapping[str, str] = {}
     user: str | None = None
@@ -171,8 +170,8 @@ class ScrapeAccess(Struct, frozen=True):
 
 
 class ScrapeTarget(Struct, frozen=True):
-    """One target. ``labels`` (``job`` and ``instance`` among them) come onto each of its series; ``url`` holds path and
-    query; ``host`` names the host that asks, None is this machine."""
+    """One target. ``labels`` (including ``job`` and ``instance``) are added to each of its series; ``url`` includes
+    path and query; ``host`` names the host that sends the requests, None for this machine."""
 
     url: str
     labels: Labels
@@ -187,11 +186,11 @@ class ScrapeTarget(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """What the store calls it; two targets of one key are one."""
+        """Its key in the store; two targets with one key are the same."""
         return f"{self.host or ''} {self.url} {LabelSet(self.labels)}"
 
     def label(self, name: str) -> str:
-        """The value of one of its labels, empty where it is not there."""
+        """Return the value of one of its labels, empty if it is missing."""
         return next((value for key, value in self.labels if key == name), "")
 
     def own(self, name: str) -> LabelSet:
@@ -199,8 +198,8 @@ class ScrapeTarget(Struct, frozen=True):
         return LabelSet.of({**dict(self.labels), NAME: name})
 
     def series(self, exposed: Mapping[str, str]) -> LabelSet | None:
-        """The series of a sample with these labels on the page; None where relabelling drops it. Raises Malformed past
-        the limits."""
+        """Return the series of a sample with these labels on the page; None if relabelling drops it. Raises Malformed
+        beyond the limits."""
         labels = relabelled(self.metric_relabel, self._with_own(exposed)) if self.metric_relabel else (
             self._with_own(exposed)
         )  # fmt: skip
@@ -215,8 +214,8 @@ class ScrapeTarget(Struct, frozen=True):
         return made
 
     def _with_own(self, exposed: Mapping[str, str]) -> dict[str, str]:
-        """Labels of page and target together: where both have one, the target's is taken and the page's gets the name
-        ``exported_…``; with ``honor_labels`` the page's is taken, also when it is empty."""
+        """Merge the labels of page and target: where both have one, the target's is used and the page's is renamed to
+        ``exported_…``; with ``honor_labels`` the page's is used, even if it is empty."""
         own = dict(self.labels)
         if self.honor_labels:
             return {**{name: value for name, value in own.items() if name not in exposed}, **exposed}

@@ -1,4 +1,4 @@
-"""What can be said of rules that can be read: that they do not do what they seem to.
+"""Warnings about valid rules that do not do what they seem to.
 
 ``promtool check rules`` says what cannot be read; :func:`lilfox_tui.alerts.rules.read_rules` says that.
 """
@@ -18,7 +18,7 @@ __all__ = ["KnownSeries", "RuleWarning", "lint"]
 
 
 def lint(files: Sequence[RuleFile], known: KnownSeries | None = None) -> list[RuleWarning]:
-    """What is to be said of the rules of ``files``, which are used together, in the order of their lines.
+    """Return the warnings about the rules of ``files``, which are used together, in line order.
 
     ``known`` are the series of the targets; without them nothing is said of selectors that select nothing.
     """

@@ -1,4 +1,4 @@
-"""Checks on rules and their expressions: what parses and still does not mean what it looks like."""
+"""Checks on rules and their expressions: what parses but does not mean what it seems to."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _THING = re.compile(
 
 
 def metric_type(name: str, known: KnownSeries | None) -> MetricType:
-    """``counter`` or ``gauge`` where that is sure, else nothing."""
+    """Return ``counter`` or ``gauge`` if the type is certain, else nothing."""
     told = known.type_of(name) if known is not None else ""
     if told in ("counter", "gauge"):
         return "counter" if told == "counter" else "gauge"
@@ -106,7 +106,7 @@ _IN_PROMETHEUS = {
 
 
 class ThresholdComparison(NamedTuple):
-    """A comparison with a number, turned so that the number stands to the right."""
+    """A comparison with a number, rearranged so that the number is on the right."""
 
     left: Node
     op: str
@@ -118,7 +118,7 @@ class ThresholdComparison(NamedTuple):
 
 
 def threshold(node: Node) -> ThresholdComparison | None:
-    """``node`` as one, if it is a comparison of something with a number."""
+    """Return ``node`` as a threshold, if it compares something with a number."""
     if not isinstance(node, BinaryOperation) or node.op not in COMPARISONS:
         return None
     if isinstance(node.right, NumberLiteral):
@@ -129,7 +129,7 @@ def threshold(node: Node) -> ThresholdComparison | None:
 
 
 def query_remarks(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
-    """What is to be said of a rule's expression."""
+    """Yield the remarks on a rule's expression."""
     line = rule.place.expression
     tree = rule.query.tree
     if rule.kind == "alert":
@@ -149,8 +149,8 @@ def query_remarks(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
 
 
 def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
-    """An alert whose expression gives something at all times. A selector with conditions on labels is one by itself:
-    the series is only there while something is wrong."""
+    """Report an alert whose expression always has a result. A selector with conditions on labels is allowed alone: its
+    series exists only while something is wrong."""
     nodes = list(walk(tree))
     if isinstance(tree, BinaryOperation) and tree.op in COMPARISONS and tree.as_bool:
         what = tr("with bool, {op} returns 0 or 1 for each series, and an alert fires for both", op=tree.op)
@@ -174,7 +174,7 @@ def _never_quiet(tree: Node, line: int) -> Iterator[Remark]:
 
 
 def _not_a_ratio(found: ThresholdComparison, line: int) -> Iterator[Remark]:
-    """A rate of errors against a number that is meant as a share of all requests."""
+    """Report a rate of errors compared with a number that is meant as a share of all requests."""
     outer, inner = None, found.left
     if isinstance(inner, Aggregation) and inner.op in ("sum", "avg", "max"):
         outer, inner = inner, inner.inner
@@ -206,7 +206,7 @@ def _tells_by_labels(node: Node) -> bool:
 
 
 def _each_series_alone(found: ThresholdComparison, line: int, known: KnownSeries | None) -> Iterator[Remark]:
-    """A percentile of buckets that were not added up before, where a target has several of them."""
+    """Report a percentile of buckets that were not summed before, if a target has several of them."""
     node = found.left
     if not isinstance(node, FunctionApplication) or node.function.name != "histogram_quantile":
         return
@@ -291,7 +291,7 @@ def _counter_as_it_is(found: ThresholdComparison, line: int, known: KnownSeries 
 
 
 def _values_in(node: Node) -> Iterator[Selector]:
-    """Selectors whose values are compared as they are, or added up."""
+    """Yield selectors whose values are compared unchanged, or summed."""
     if isinstance(node, Selector):
         yield node
     elif isinstance(node, Negation) or (isinstance(node, Aggregation) and node.op not in ("count", "group")):
@@ -319,7 +319,7 @@ def _selects_nothing(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
 
 
 def _absence(node: Node) -> Iterator[tuple[object, ...]]:
-    """Selectors that are asked for because they may select nothing."""
+    """Yield selectors that are queried because they may select nothing."""
     if isinstance(node, FunctionApplication) and node.function.name in ("absent", "absent_over_time"):
         yield from (inner.matchers for inner in walk(node) if isinstance(inner, Selector))
 
@@ -337,7 +337,7 @@ _ONE_LOOK = re.compile(r"up|\w+_up|probe_success")
 
 
 def rule_remarks(rule: Rule) -> Iterator[Remark]:
-    """What is to be said of an alert; nothing of a recording rule."""
+    """Yield the remarks on an alert; none on a recording rule."""
     if rule.kind != "alert":
         return
     for label, text in rule.labels.items():
@@ -360,7 +360,7 @@ def rule_remarks(rule: Rule) -> Iterator[Remark]:
 
 
 def _is_one_look(node: Node) -> bool:
-    """Whether one scrape or one probe that fails decides."""
+    """Whether a single failed scrape or probe decides."""
     if isinstance(node, BinaryOperation) and node.op in SETS:
         return _is_one_look(node.left)
     found = threshold(node)
@@ -370,7 +370,7 @@ def _is_one_look(node: Node) -> bool:
 
 
 def duplicate_remarks(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Remark]]:
-    """Rules that have the name and the labels of one before, as ``promtool check rules`` finds them."""
+    """Yield rules with the name and labels of an earlier one, as ``promtool check rules`` finds them."""
     seen: dict[tuple[str, tuple[tuple[str, str], ...]], Rule] = {}
     for rule in rules:
         key = rule.name, tuple(sorted(rule.labels.items()))
@@ -389,29 +389,29 @@ _OF_A_SCRAPE = frozenset({"instance", "job"})
 
 
 class KnownLabels(Struct, frozen=True):
-    """What is known of the labels of a vector: ``exactly`` the names it can have at most (None: any), ``has`` those
-    that it surely has, ``fixed`` those with one value."""
+    """What is known of a vector's labels: ``exactly`` are the only names it can have (None: any), ``has`` those that it
+    certainly has, ``fixed`` those with one value."""
 
     exactly: frozenset[str] | None = None
     has: frozenset[str] = frozenset()
     fixed: Mapping[str, str] = {}
 
     def only(self, names: Collection[str]) -> KnownLabels:
-        """With no labels but ``names``."""
+        """Return these labels reduced to ``names``."""
         kept = frozenset(names) if self.exactly is None else self.exactly & frozenset(names)
         fixed = {name: value for name, value in self.fixed.items() if name in kept}
         return KnownLabels(kept, self.has & kept, fixed)
 
     def without(self, names: Collection[str]) -> KnownLabels:
-        """With none of ``names``."""
+        """Return these labels without ``names``."""
         gone = frozenset(names)
         fixed = {name: value for name, value in self.fixed.items() if name not in gone}
         return KnownLabels(None if self.exactly is None else self.exactly - gone, self.has - gone, fixed)
 
 
 def matching_remarks(rule: Rule, recorded: Collection[str]) -> Iterator[Remark]:
-    """Operators of a rule's expression that give nothing whatever the series. Names in ``recorded`` are made by rules
-    and need not have the labels of a scrape."""
+    """Yield the operators of a rule's expression that never have a result, whatever the series. Names in ``recorded``
+    are made by rules and need not have the labels of a scrape."""
     for node in walk(rule.query.tree):
         if (
             isinstance(node, BinaryOperation)
@@ -454,7 +454,7 @@ def _why_not(node: BinaryOperation, recorded: Collection[str]) -> tuple[Message,
 
 
 def known_labels(node: Node, recorded: Collection[str]) -> KnownLabels:
-    """What an expression tells of the labels of its result, ``__name__`` left away."""
+    """Return what an expression reveals about the labels of its result, without ``__name__``."""
     if isinstance(node, Selector):
         return _of_selector(node, recorded)
     if isinstance(node, Negation | Subquery):

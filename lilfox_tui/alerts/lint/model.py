@@ -1,4 +1,4 @@
-"""What the linter knows of series, what it warns of, and expressions as text for its hints."""
+"""What the linter knows of series, what it warns about, and expressions as text for its hints."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from lilfox_tui.scrape.store import SeriesSource
 
 
 class Remark(NamedTuple):
-    """One thing about one rule: in which line, of what kind, what it is, and what would be right (often an
-    expression)."""
+    """One remark on a rule: the line, the kind, the problem, and what would be right (often an expression)."""
 
     line: int
     code: str
@@ -25,7 +24,7 @@ class Remark(NamedTuple):
 
 
 class RuleWarning(Struct, frozen=True):
-    """A remark with its place. ``rule`` is the alert's or the series' name; both names are untrusted text."""
+    """A remark with its position. ``rule`` is the name of the alert or the series; both names are untrusted text."""
 
     file: str
     line: int
@@ -47,8 +46,8 @@ _OF_HOSTS_TOO = "lilfox_"
 
 
 class KnownSeries(Struct, frozen=True):
-    """Series of ``source`` at ``at_ms``. ``types`` are those of metrics where they are known, ``recorded`` the names
-    that rules record. ``scraped`` tells that ``source`` holds what scrapes make, such as ``up``, too."""
+    """Series of ``source`` at ``at_ms``. ``types`` are the known types of metrics, ``recorded`` the names that rules
+    record. ``scraped``: ``source`` also holds what scrapes generate, such as ``up``."""
 
     source: SeriesSource
     at_ms: int
@@ -57,11 +56,11 @@ class KnownSeries(Struct, frozen=True):
     scraped: bool = False
 
     def type_of(self, name: str) -> str:
-        """The type of a metric, empty where it is not known. OpenMetrics names a counter without its ``_total``."""
+        """Return the type of a metric, empty if unknown. OpenMetrics names a counter without its ``_total``."""
         return self.types.get(name) or self.types.get(name.removesuffix("_total"), "")
 
     def has(self, matchers: tuple[Matcher, ...]) -> bool:
-        """Whether a selector selects something, or something that is made here."""
+        """Whether a selector selects something, or something that LilFox generates."""
         name = name_of(matchers)
         made = MADE_BY_ALERTS | OF_HOSTS if self.scraped else MADE_BY_ALERTS | OF_HOSTS | MADE_BY_SCRAPES
         if name in made or name in self.recorded or name.startswith(_OF_HOSTS_TOO):
@@ -69,7 +68,7 @@ class KnownSeries(Struct, frozen=True):
         return any(True for _labels in self.series(matchers))
 
     def series(self, matchers: tuple[Matcher, ...]) -> Iterator[LabelSet]:
-        """What a selector selects."""
+        """Yield the series that a selector selects."""
         begin = self.at_ms - PROMETHEUS_3.lookback_ms
         for found in self.source.select(matchers, begin, self.at_ms):
             yield from found.labels
@@ -81,14 +80,14 @@ def name_of(matchers: tuple[Matcher, ...]) -> str:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """The node and all below it."""
+    """Yield the node and all its descendants."""
     yield node
     for child in children(node):
         yield from walk(child)
 
 
 def selector_text(selector: Selector, *, leave_out: str = "") -> str:
-    """``name{label="value"}[5m]``, without the matchers of the label ``leave_out``; its shift in time is left away."""
+    """Return ``name{label="value"}[5m]``, without the matchers of the label ``leave_out`` and without offset."""
     name = next((matcher.value for matcher in selector.matchers if _is_name(matcher)), "")
     rest = ", ".join(
         f"{matcher.name}{matcher.op}{quoted(matcher.value)}"
@@ -104,7 +103,7 @@ def _is_name(matcher: Matcher) -> bool:
 
 
 def grouping_text(node: Aggregation) -> str:
-    """``sum by (job)``, with a blank at its end."""
+    """Return ``sum by (job)``, with a space at its end."""
     names = ", ".join(node.grouping.names)
     if not names and not node.grouping.without:
         return f"{node.op}"
@@ -112,5 +111,5 @@ def grouping_text(node: Aggregation) -> str:
 
 
 def number_text(node: NumberLiteral) -> str:
-    """As it would be written."""
+    """Return the number as it would be written."""
     return shortest(node.value)

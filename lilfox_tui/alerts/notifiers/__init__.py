@@ -1,1 +1,1 @@
-"""Who is told of alerts, one file a kind; ``alerts/notifier.py`` is their contract. No kind knows another."""
+"""Notifiers of alerts, one file per kind; ``alerts/notifier.py`` is their contract. No kind knows another."""

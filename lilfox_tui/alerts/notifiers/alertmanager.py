@@ -15,13 +15,13 @@ _BATCH = 256
 
 
 class Options(PostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``url`` is what Prometheus would have as its target: ``http://HOST:9093``."""
+    """``url`` is the target as Prometheus would have it: ``http://HOST:9093``."""
 
     kind: str = "alertmanager"
 
 
 class Alertmanager:
-    """Tells all alerts; what fires ends at ``valid_until`` there unless it is told again before."""
+    """Sends all alerts; a firing one ends there at ``valid_until`` unless it is sent again before."""
 
     tells_all = True
 
@@ -41,7 +41,7 @@ class Alertmanager:
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Alertmanager:
-    """Nothing is sent yet."""
+    """Open the notifier; nothing is sent yet."""
     return Alertmanager(options)
 
 

@@ -1,4 +1,4 @@
-"""The bell of the terminal, where the screen is open."""
+"""The terminal's bell, while the screen is open."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from lilfox_tui.config.model import NotifierConfig
 
 
 class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """It rings when something fires; ``resolved: false`` unless its end shall ring too."""
+    """Rings when an alert fires; keep ``resolved: false`` unless its end should ring too."""
 
     kind: str = "bell"
     resolved: bool = False
 
 
 class Bell:
-    """Rings; without a screen it says nothing, and nothing waits for one."""
+    """Rings the bell; without a screen it does nothing, and nothing is queued."""
 
     tells_all = False
 
@@ -31,5 +31,5 @@ class Bell:
 
 
 def open_notifier(_name: str, _options: Options, setting: NotifierSetup) -> Bell:
-    """A bell of the terminal that ``setting`` has."""
+    """Return the bell of the terminal in ``setting``."""
     return Bell(setting)

@@ -1,4 +1,4 @@
-"""A command of yours: it gets the JSON that Alertmanager sends to webhooks on its standard input."""
+"""A user-defined command: it gets the JSON that Alertmanager sends to webhooks on its standard input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _REASON_CHARS = 300
 
 
 class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``argv`` is started as it is, word by word, without a shell. Status 0 means that it was told."""
+    """``argv`` is started unchanged, word by word, without a shell. Status 0 means that the notification was
+    delivered."""
 
     kind: str = "command"
     argv: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -37,7 +38,7 @@ class CommandNotifier:
         self._argv = options.argv
 
     async def tell(self, notice: Notification) -> None:
-        """As :meth:`Notifier.tell`. When it is cancelled, the command and what it has started end."""
+        """See :meth:`Notifier.tell`. If cancelled, the command and all it has started are ended."""
         text = await asyncio.to_thread(lambda: msgspec.json.encode(webhook_payload(notice)))
         pipe = asyncio.subprocess.PIPE
         try:
@@ -65,7 +66,7 @@ class CommandNotifier:
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> CommandNotifier:
-    """Nothing is started yet."""
+    """Open the notifier; nothing is started yet."""
     return CommandNotifier(options)
 
 
@@ -78,7 +79,7 @@ async def _give(process: asyncio.subprocess.Process, text: bytes) -> None:
 
 
 async def _last_of(process: asyncio.subprocess.Process) -> str:
-    """The end of what it writes to standard error, without secrets."""
+    """Return the end of its standard error, without secrets."""
     assert process.stderr is not None
     kept, cut = b"", False
     while block := await process.stderr.read(_KEPT_BYTES):

@@ -31,8 +31,8 @@ _GOODBYE_S = 1.0
 
 
 class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mail server that takes mail from us. ``tls: none`` sends everything readable by all on the way, so it goes
-    without a login."""
+    """A mail server that accepts mail from us. ``tls: none`` sends everything in clear text, and therefore without a
+    login."""
 
     kind: str = "smtp"
     server: str
@@ -48,7 +48,7 @@ class Options(NotifierConfig, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Mail:
-    """One mail a notice, to all recipients at once; one connection a mail."""
+    """Sends one mail per notice, to all recipients at once, over one connection each."""
 
     tells_all = False
 
@@ -76,10 +76,10 @@ class Mail:
             raise PartialDelivery(tr("{where} refuses these recipients: {who}", where=self._where, who=who))
 
     async def close(self) -> None:
-        """As :meth:`Notifier.close`: nothing is kept open."""
+        """See :meth:`Notifier.close`: nothing is kept open."""
 
     async def _send(self, message: EmailMessage, password: str) -> list[str]:
-        """Those whom the server did not take."""
+        """Return the recipients that the server rejected."""
         import aiosmtplib
 
         options = self._options
@@ -138,7 +138,7 @@ class Mail:
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Mail:
-    """Nothing is sent yet."""
+    """Open the notifier; nothing is sent yet."""
     return Mail(options)
 
 
@@ -147,7 +147,8 @@ def _date(at: datetime) -> str:
 
 
 def _errors() -> type[aiosmtplib.SMTPException]:
-    """What the library raises; it is imported here, in a thread, so that it does not hold up the event loop."""
+    """Return the library's exception class; imported here, in a thread, so that the import does not block the event
+    loop."""
     import aiosmtplib
 
     return aiosmtplib.SMTPException

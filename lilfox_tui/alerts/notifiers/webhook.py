@@ -29,5 +29,5 @@ class Webhook:
 
 
 def open_notifier(_name: str, options: Options, _setting: NotifierSetup) -> Webhook:
-    """Nothing is sent yet."""
+    """Open the notifier; nothing is sent yet."""
     return Webhook(options)

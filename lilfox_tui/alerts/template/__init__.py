@@ -1,4 +1,4 @@
-"""Texts of alerts with ``{{ … }}`` in them: Go's text/template, as far as Prometheus' alerts use it.
+"""Alert texts with ``{{ … }}``: the part of Go's text/template that Prometheus' alerts use.
 
 What a text gives is what Prometheus gives, errors included. Unlike there, one expansion is bounded in steps,
 depth and length: a text comes from a file, what it is filled with from the hosts.
@@ -29,7 +29,7 @@ _BEFORE = (
 
 
 class Scope(Struct, frozen=True):
-    """What a text is filled with. ``labels`` are those of the result, ``__name__`` among them where it has one.
+    """The data for a text. ``labels`` are those of the result, including ``__name__`` if it has one.
 
     ``external_url`` is this program's own address; None where it has none, then asking for it is an error.
     ``query`` answers a query at the time of the evaluation, which is ``now_s``; it raises LilFoxError.
@@ -47,10 +47,11 @@ class Scope(Struct, frozen=True):
 
 
 class Template:
-    """One text, read. ``alert`` is the name of the alert that it belongs to: Prometheus' errors name it."""
+    """One parsed text. ``alert`` is the name of its alert: Prometheus' errors name it."""
 
     def __init__(self, text: str, alert: str = "") -> None:
-        """Raises TemplateError with Go's words where ``text`` is no template, or calls what there is not."""
+        """Parse ``text``. Raises TemplateError with Go's words if it is not a template, or calls an unknown
+        function."""
         self.text = text
         self.name = f"__alert_{alert}"
         self._trees: Trees | None = None
@@ -58,7 +59,7 @@ class Template:
             self._trees = parse(self.name, _BEFORE + text, NAMES)
 
     def expand(self, scope: Scope) -> str:
-        """The text filled. Where that fails it is ``<error expanding template: …>``, and the alert goes on."""
+        """Return the expanded text. If that fails it is ``<error expanding template: …>``, and the alert continues."""
         if self._trees is None:
             return self.text
         top = Top(scope.labels, scope.external_labels, scope.external_url or "", scope.value)
@@ -74,5 +75,5 @@ class Template:
 
 @lru_cache(maxsize=16384)
 def compiled(text: str, alert: str = "") -> Template:
-    """A :class:`Template`, read once for every evaluation. Raises TemplateError."""
+    """Return a :class:`Template`, parsed once for all evaluations. Raises TemplateError."""
     return Template(text, alert)

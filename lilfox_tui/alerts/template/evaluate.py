@@ -1,4 +1,4 @@
-"""Expanding a template's tree (text/template/exec.go, Go 1.24, with ``missingkey=zero``)."""
+"""Expands a template's tree (text/template/exec.go, Go 1.24, with ``missingkey=zero``)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from lilfox_tui.alerts.template.values import (
 
 
 class _Absent:
-    """No value comes down the pipe."""
+    """Marks that no value comes from the pipeline."""
 
 
 _ABSENT = _Absent()
@@ -56,7 +56,7 @@ _LARGEST_INT = 2**63 - 1
 
 
 class CallArguments(NamedTuple):
-    """What stands behind the last name of a chain, and what comes down the pipe to it."""
+    """The operands after the last name of a chain, and the value piped to it."""
 
     operands: tuple[Operand, ...] = ()
     piped: object = _ABSENT
@@ -74,8 +74,8 @@ class _LoopExit(Exception):
 
 
 def expand(name: str, text: str, trees: Trees, functions: Mapping[str, TemplateFunction], top: Top) -> str:
-    """What the template ``name`` of ``trees`` gives for ``top``. ``text`` is what it was read from. Raises
-    ExpansionFailed with Go's words."""
+    """Expand the template ``name`` of ``trees`` for ``top``. ``text`` is its source. Raises ExpansionFailed with Go's
+    words."""
     return _Expansion(name, text, trees, functions).run(top)
 
 
@@ -233,7 +233,7 @@ class _Expansion:
         return self.operand(dot, first)
 
     def operand(self, dot: object, operand: Operand) -> object:
-        """Its value where no certain type is wanted."""
+        """Return its value if no particular type is required."""
         if isinstance(operand, DotNode):
             return dot
         if isinstance(operand, ConstantNode):
@@ -269,7 +269,7 @@ class _Expansion:
         return value
 
     def method(self, dot: object, node: Anything, value: object, name: str, given: CallArguments) -> object:
-        """Of a time or a duration."""
+        """Call a method of a time or a duration."""
         call, types = methods_of(value)[name]
         kinds = [*types, *(object,) * len(given.operands)]
         arguments = [self.of_method(dot, each, kind) for each, kind in zip(given.operands, kinds, strict=False)]
@@ -361,7 +361,7 @@ class _Expansion:
         return QuerySamples() if wanted == "template.queryResult" else NOTHING
 
     def fitting(self, value: object, wanted: Type) -> object:
-        """``value`` as an argument of the type that is wanted."""
+        """Return ``value`` as an argument of the required type."""
         if wanted in ("interface {}", "reflect.Value"):
             return value
         if value is NOTHING:

@@ -1,4 +1,4 @@
-"""The functions of templates: Go's own and those that Prometheus adds."""
+"""The functions of templates: Go's own and those added by Prometheus."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Type = Literal["string", "interface {}", "reflect.Value", "*template.sample", "t
 
 
 class TemplateFunction(Struct, frozen=True):
-    """A function: ``call(*arguments)`` gives the value, or raises ValueError with Go's words for what is wrong.
+    """A function: ``call(*arguments)`` returns the value, or raises ValueError with Go's error.
 
     ``takes`` are the types of its fixed parameters, ``rest`` that of any number of further ones.
     """
@@ -62,12 +62,12 @@ _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&"
 
 
 def _basic(value: object) -> type | None:
-    """Which kind of simple value it is; texts of all types are one kind, truth values are no numbers."""
+    """Return which kind of basic value it is; texts of all types are one kind, booleans are not numbers."""
     return next((kind for kind in _BASIC if isinstance(value, kind)), None)
 
 
 def equal(first: object, *others: object) -> bool:
-    """``eq``: whether the first is one of the others."""
+    """``eq``: whether the first equals one of the others."""
     if not others:
         raise ValueError("missing argument for comparison")
     return any(_is_equal(first, other) for other in others)
@@ -89,7 +89,7 @@ def _is_equal(first: object, other: object) -> bool:
 
 
 def _counted(value: object) -> object:
-    """A duration is a number to Go."""
+    """Return a duration as a number, as in Go."""
     return value.nanoseconds if isinstance(value, GoDuration) else value
 
 
@@ -113,7 +113,7 @@ def _at_most(first: object, other: object) -> bool:
 
 
 def index(item: object, *keys: object) -> object:
-    """``index``: an element of a map, a list or a text, or of what stands in it."""
+    """``index``: an element of a map, a list or a text, or of an element of it."""
     if item is NOTHING:
         raise ValueError("index of untyped nil")
     for key in keys:
@@ -168,7 +168,7 @@ def part(item: object, *bounds: object) -> object:
 
 
 def length(item: object) -> int:
-    """``len``: of a text in bytes."""
+    """``len``; the length of a text is in bytes."""
     if isinstance(item, str):
         return len(to_bytes(item))
     if isinstance(item, Mapping | QuerySamples):
@@ -203,7 +203,7 @@ def _call(function: object, *_arguments: object) -> object:
 
 
 def _last(*values: object) -> object:
-    """``and`` and ``or`` look at their arguments one by one before this is called."""
+    """Return the last value: ``and`` and ``or`` evaluate their arguments one by one before this is called."""
     return values[-1]
 
 
@@ -259,7 +259,7 @@ def _compiled(pattern: str) -> Any:
 
 
 def match(pattern: str, text: str) -> bool:
-    """Whether ``pattern`` is somewhere in ``text``. Raises ValueError with Go's words."""
+    """Whether ``pattern`` matches anywhere in ``text``. Raises ValueError with Go's words."""
     return _compiled(pattern).search(to_bytes(text)) is not None
 
 
@@ -311,7 +311,7 @@ _BINARY = ("ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 
 
 def to_float(value: object) -> float:
-    """A number, or the text of one. Raises ValueError."""
+    """Return a number, or parse one from a text. Raises ValueError."""
     if isinstance(value, str) and type(value) is str:
         return parse_float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -405,7 +405,7 @@ _NIL_POINTER = "runtime error: invalid memory address or nil pointer dereference
 
 
 def first(samples: QuerySamples) -> QuerySample:
-    """The first element. Raises ValueError where there is none."""
+    """Return the first element. Raises ValueError without one."""
     if not samples:
         raise ValueError("first() called on vector with no elements")
     return samples[0]
@@ -418,13 +418,13 @@ def _field_of(sample: QuerySample | Nothing) -> QuerySample:
 
 
 def sort_by_label(label: str, samples: QuerySamples) -> QuerySamples:
-    """``samples``, which is itself sorted by the value of a label."""
+    """Sort ``samples`` in place by the value of a label, and return it."""
     samples.sort(key=lambda sample: to_bytes(sample.labels.get(label, "")))
     return samples
 
 
 def title(text: str) -> str:
-    """Each word with a capital."""
+    """Capitalise each word."""
     before, out = " ", []
     for char in text:
         is_first = not (before == "_" or before.isalnum()) and (before.isascii() or before.isspace())
@@ -434,22 +434,22 @@ def title(text: str) -> str:
 
 
 def _one(changed: str, char: str) -> str:
-    """Go changes letter by letter: what would become two letters stays."""
+    """Change letter by letter, as Go does: a letter that would become two stays."""
     return changed if len(changed) == 1 else char
 
 
 def to_upper(text: str) -> str:
-    """In capitals."""
+    """Return the text in upper case."""
     return "".join(_one(char.upper(), char) for char in text)
 
 
 def to_lower(text: str) -> str:
-    """In small letters."""
+    """Return the text in lower case."""
     return "".join(_one(char.lower(), char) for char in text)
 
 
 def split_host_port(text: str) -> tuple[str, str] | None:
-    """As net.SplitHostPort; None where it is an error."""
+    """Split like net.SplitHostPort; None for its errors."""
     host, colon, port = text.rpartition(":")
     if not colon:
         return None
@@ -469,7 +469,7 @@ def strip_port(text: str) -> str:
 
 
 def strip_domain(text: str) -> str:
-    """``a:80`` of ``a.example.org:80``; addresses stay."""
+    """Return ``a:80`` for ``a.example.org:80``; addresses stay."""
     host, port = split_host_port(text) or (text, "")
     if _is_address(host):
         return text
@@ -493,7 +493,7 @@ def arguments(*values: object) -> Arguments:
 
 
 def link(tab: int, expression: str) -> str:
-    """Where Prometheus' own pages show an expression: tab 0 is its graph, 1 its table."""
+    """Return the link to Prometheus' page of an expression: tab 0 is its graph, 1 its table."""
     return f"/graph?g0.expr={quote_plus(to_bytes(expression))}&g0.tab={tab}"
 
 
@@ -509,7 +509,7 @@ def _ask(query: Ask, text: str) -> QuerySamples:
 
 
 def _seconds(text: str) -> float:
-    """As Prometheus 3, which takes a minus in front."""
+    """Parse a duration as Prometheus 3 does, which accepts a leading minus."""
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     return sign * parse_duration(digits) / 1000
 
@@ -559,7 +559,7 @@ NAMES = frozenset((*_FIXED, "query", "now", "externalURL", "pathPrefix"))
 
 
 def functions(query: Ask, url: str | None, now_s: float) -> Mapping[str, TemplateFunction]:
-    """All of them; ``query`` is asked by ``query``, ``url`` is this program's own address (None: it has none), and
+    """Return all functions; ``query`` runs queries, ``url`` is this program's own address (None: it has none), and
     ``now_s`` the time of the evaluation, in seconds since 1970."""
     return {
         **_FIXED,

@@ -1,4 +1,4 @@
-"""Values as text in Go's ways: fmt.Sprint, fmt.Sprintf and its errors (pkg.go.dev/fmt)."""
+"""Formats values like Go: fmt.Sprint, fmt.Sprintf and its errors (pkg.go.dev/fmt)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LARGEST_NUMBER = 1_000_000
 
 
 class FormatSpec(NamedTuple):
-    """What stands between the percent and the verb."""
+    """The flags, width and precision between the percent sign and the verb."""
 
     flags: frozenset[str] = frozenset()
     width: int | None = None
@@ -44,7 +44,7 @@ PLAIN = FormatSpec()
 
 
 def sprint(values: Sequence[object]) -> str:
-    """One after the other, with a space between two of which neither is a text."""
+    """Join values, with a space between two of which neither is a text."""
     text = Growing()
     for place, value in enumerate(values):
         if place and not _is_text(value) and not _is_text(values[place - 1]):
@@ -54,7 +54,7 @@ def sprint(values: Sequence[object]) -> str:
 
 
 def sprintln(values: Sequence[object]) -> str:
-    """With a space between all and a line's end."""
+    """Join values with spaces and a final newline."""
     text = Growing()
     for place, value in enumerate(values):
         text.add(" " if place else "")
@@ -68,7 +68,7 @@ def _is_text(value: object) -> bool:
 
 
 def shown(value: object, verb: str, form: FormatSpec) -> str:
-    """One value by one verb, padded; ``%!d(float64=2)`` where the verb does not fit."""
+    """Return one value formatted by one verb, padded; ``%!d(float64=2)`` if the verb does not fit."""
     if verb == "T":
         return _text(type_name(value), "s", form)
     if value is NOTHING:
@@ -135,7 +135,7 @@ def _padded(text: str, form: FormatSpec) -> str:
 
 
 def _signed(digits: str, form: FormatSpec) -> str:
-    """A number, its sign before the zeros that fill it up."""
+    """Return a number with its sign before the zero padding."""
     sign = digits[0] if digits[0] in "+-" else ""
     digits = digits[len(sign) :]
     if not sign and (form.has("+") or form.has(" ")):
@@ -255,7 +255,7 @@ def _complex(value: complex, verb: str, form: FormatSpec) -> str:
 
 
 def sprintf(template: str, values: Sequence[object]) -> str:
-    """``template`` with its verbs filled, Go's error marks in it where they do not fit ``values``."""
+    """Return ``template`` with its verbs filled, with Go's error marks where they do not fit ``values``."""
     return _Printf(template, values).text()
 
 
@@ -362,7 +362,7 @@ class _Printf:
         return int(digits) if digits and len(digits) < 9 and int(digits) <= _LARGEST_NUMBER else None
 
     def index(self) -> None:
-        """``[2]``: which value comes next."""
+        """Parse ``[2]``, the index of the next value."""
         if self.template[self.at : self.at + 1] != "[":
             return
         self.reordered = True

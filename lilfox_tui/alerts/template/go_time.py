@@ -33,7 +33,7 @@ class GoDuration(Struct, frozen=True, order=True):
     nanoseconds: int
 
     def __str__(self) -> str:
-        """As Go writes it: ``1h30m0s``, ``1.5s``, ``2ms``."""
+        """Format like Go: ``1h30m0s``, ``1.5s``, ``2ms``."""
         left = abs(self.nanoseconds)
         sign = "-" if self.nanoseconds < 0 else ""
         if left < _NANO:
@@ -59,7 +59,7 @@ class GoTime(Struct, frozen=True, order=True):
 
     @property
     def date(self) -> datetime:
-        """Without what is smaller than a microsecond. Raises ValueError outside of the years 1 to 9999."""
+        """The date and time, to the microsecond. Raises ValueError outside the years 1 to 9999."""
         try:
             return _EPOCH + timedelta(microseconds=self.nanoseconds // 1000)
         except OverflowError:
@@ -82,12 +82,12 @@ class Weekday(GoNamedInt):
 
 
 def to_moment(seconds: float) -> GoTime:
-    """The time so long after 1970, to the millisecond as Prometheus has it. Raises ValueError."""
+    """Return the time that many seconds after 1970, to the millisecond as in Prometheus. Raises ValueError."""
     return GoTime(_cut(_within_int64(seconds), _MILLI))
 
 
 def to_span(seconds: float) -> GoDuration:
-    """So many seconds. Raises ValueError where Go would have none to give."""
+    """Return a duration of that many seconds. Raises ValueError if Go has no such duration."""
     return GoDuration(_within_int64(seconds))
 
 
@@ -99,7 +99,7 @@ def _within_int64(seconds: float) -> int:
 
 
 def formatted(at: GoTime, layout: str) -> str:
-    """As time.Format. Raises ValueError outside of the years 1 to 9999."""
+    """Format like time.Format. Raises ValueError outside the years 1 to 9999."""
     date = at.date
     return _LAYOUT.sub(lambda found: _part(found[0], date, at.nanoseconds % _NANO), layout)
 
@@ -147,12 +147,12 @@ def _decimal(value: int, size: int) -> str:
 
 
 def _cut(value: int, to: int) -> int:
-    """Towards zero, to a multiple."""
+    """Truncate towards zero, to a multiple."""
     return value if to <= 0 else value - (abs(value) % to) * (1 if value >= 0 else -1)
 
 
 def _rounded(value: int, to: int) -> int:
-    """To the nearest multiple, halves away from zero."""
+    """Round to the nearest multiple, halves away from zero."""
     if to <= 0:
         return value
     rest = abs(value) % to
@@ -161,7 +161,7 @@ def _rounded(value: int, to: int) -> int:
 
 
 def _since_zero(at: GoTime, to: GoDuration, change: Callable[[int, int], int]) -> GoTime:
-    """Times are cut and rounded as counted from the year 1."""
+    """Truncate or round a time as counted from the year 1."""
     return GoTime(change(at.nanoseconds - _ZERO, to.nanoseconds) + _ZERO)
 
 
@@ -223,5 +223,5 @@ SPAN_METHODS: dict[str, Method] = {
 
 
 def methods_of(value: object) -> dict[str, Method]:
-    """The methods of a value by name; none where it is no time."""
+    """Return the methods of a value by name; none if it is not a time."""
     return MOMENT_METHODS if isinstance(value, GoTime) else SPAN_METHODS if isinstance(value, GoDuration) else {}

@@ -1,4 +1,4 @@
-"""Words of a template text, as Go's text/template splits it (its parse/lex.go)."""
+"""Splits a template text into tokens like Go's text/template (its parse/lex.go)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MARKER_LENGTH = 2  # a minus and the space between it and the action
 
 
 class TokenKind(Enum):
-    """What a word is."""
+    """The kind of a token."""
 
     ERROR = auto()
     END_OF_TEXT = auto()
@@ -44,7 +44,7 @@ _SINGLE = {"=": TokenKind.ASSIGN, "|": TokenKind.PIPE}
 
 
 class TemplateToken(NamedTuple):
-    """One word. ``start`` is its offset in the text; ``line`` counts from 1. The text of an ERROR is what is wrong."""
+    """One token. ``start`` is its offset in the text; ``line`` counts from 1. The text of an ERROR is its message."""
 
     kind: TokenKind
     text: str
@@ -52,11 +52,11 @@ class TemplateToken(NamedTuple):
     line: int
 
     def is_keyword(self, *words: str) -> bool:
-        """Whether it is one of these keywords (``.`` is one too)."""
+        """Whether it is one of these keywords (``.`` counts as one)."""
         return self.kind is TokenKind.KEYWORD and self.text in words
 
     def __str__(self) -> str:
-        """As Go's messages write it."""
+        """Format like Go's messages."""
         if self.kind is TokenKind.END_OF_TEXT:
             return "EOF"
         if self.kind is TokenKind.ERROR:
@@ -67,7 +67,7 @@ class TemplateToken(NamedTuple):
 
 
 def tokens(text: str) -> Iterator[TemplateToken]:
-    """The words of ``text``; END_OF_TEXT or an ERROR is the last."""
+    """Yield the tokens of ``text``; END_OF_TEXT or an ERROR is the last."""
     return _Lexer(text).tokens()
 
 
@@ -238,7 +238,7 @@ class _Lexer:
         return self.token(TokenKind.BOOL if word in ("true", "false") else TokenKind.IDENTIFIER)
 
     def must_end(self) -> None:
-        """A name is followed by a space or a mark; ``$x+2`` is nothing."""
+        """Require a space or a mark after a name; ``$x+2`` is invalid."""
         after = self.text[self.at : self.at + 1]
         if after and after not in " \t\r\n.,|:)(" and not self.text.startswith(RIGHT, self.at):
             raise _LexError(f"bad character {_code_point(after)}")

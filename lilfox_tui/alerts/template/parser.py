@@ -32,7 +32,7 @@ class NilNode(Struct, frozen=True):
 
 
 class ConstantNode(Struct, frozen=True):
-    """A text, a number (int, float, complex) or a truth value; ``text`` is how it is written."""
+    """A text, a number (int, float, complex) or a boolean; ``text`` is its source."""
 
     start: int
     text: str
@@ -53,7 +53,7 @@ class FieldNode(Struct, frozen=True):
 
 
 class VariableNode(Struct, frozen=True):
-    """``$x.a.b``; the first name is the variable's, with its dollar."""
+    """``$x.a.b``; the first name is that of the variable, with its dollar."""
 
     start: int
     names: tuple[str, ...]
@@ -95,7 +95,8 @@ class CommandNode(Struct, frozen=True):
 
 
 class PipelineNode(Struct, frozen=True):
-    """Commands, the value of each being the next one's last argument; the last one's goes into ``variables``."""
+    """Commands, the value of each being the last argument of the next; that of the last is assigned to
+    ``variables``."""
 
     start: int
     variables: tuple[VariableNode, ...]
@@ -109,7 +110,7 @@ class PipelineNode(Struct, frozen=True):
 
 
 class TextNode(Struct, frozen=True):
-    """What stands outside of actions."""
+    """The text outside actions."""
 
     start: int
     text: str
@@ -189,12 +190,12 @@ Trees = Mapping[str, tuple[Node, ...]]
 
 
 def parse(name: str, text: str, functions: Collection[str]) -> Trees:
-    """The trees of a template text and of what it defines, by name; its own is ``name``. Raises TemplateError."""
+    """Parse a template text and the templates it defines, by name; its own is ``name``. Raises TemplateError."""
     return _TemplateParser(name, text, functions).trees()
 
 
 class _Scope:
-    """What is known in one template: a definition inside of another knows nothing of its variables."""
+    """The variables known in one template: a nested definition does not see the outer ones."""
 
     def __init__(self) -> None:
         self.variables = ["$"]
@@ -202,7 +203,7 @@ class _Scope:
 
 
 class _Words:
-    """The words of a template text, one after the other."""
+    """The tokens of a template text, one after the other."""
 
     def __init__(self, text: str) -> None:
         words = list(tokens(text))
@@ -299,7 +300,7 @@ class _TemplateParser(_Words):
         return nodes
 
     def nodes(self) -> tuple[tuple[Node, ...], TemplateToken]:
-        """What stands up to the next ``end`` or ``else`` of this level, and that word."""
+        """Return the nodes up to the next ``end`` or ``else`` of this level, and that token."""
         self.deeper()
         nodes: list[Node] = []
         while self.peek_word().kind is not TokenKind.END_OF_TEXT:
@@ -414,7 +415,8 @@ class _TemplateParser(_Words):
         return PipelineNode(start, variables, assigns, tuple(commands))
 
     def declared(self, where: str) -> tuple[tuple[VariableNode, ...], bool]:
-        """``$x :=``, ``$x =``, and in a range ``$i, $x :=``; what else begins with a variable is left alone."""
+        """Parse ``$x :=``, ``$x =``, and in a range ``$i, $x :=``; anything else that begins with a variable is left
+        unread."""
         variables: list[VariableNode] = []
         while (token := self.peek_word()).kind is TokenKind.VARIABLE:
             here = self.place

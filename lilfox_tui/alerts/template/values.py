@@ -1,4 +1,4 @@
-"""Values of templates, as Go writes and reads them, the limits of one expansion, and its errors."""
+"""Values of templates, written and read like Go's; the limits of one expansion; and its errors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lilfox_tui.core.errors import LilFoxError
 
 
 class TemplateError(LilFoxError):
-    """A template that cannot be read, worded as Go's text/template words it (that is what people search for)."""
+    """A template that cannot be parsed, with the message of Go's text/template (that is what people search for)."""
 
 
 class ExpansionFailed(Exception):
-    """A template that failed while it was expanded; the text is Go's error. Never leaves this package."""
+    """A template that failed during expansion; the text is Go's error. Never leaves this package."""
 
 
 # Limits of one expansion: a template comes from a file, and what it works on from the outside.
@@ -34,7 +34,7 @@ _CHARACTERS_A_STEP = 100
 
 
 class Budget:
-    """What is left of the steps and the depth of one expansion. Its methods raise ExpansionFailed."""
+    """The remaining steps and depth of one expansion. Its methods raise ExpansionFailed."""
 
     def __init__(self) -> None:
         self.steps = MAX_STEPS
@@ -47,7 +47,7 @@ class Budget:
             raise ExpansionFailed(f"stopped after {MAX_STEPS} steps: the template does too much")
 
     def spend_on_texts(self, *values: object) -> None:
-        """Counts the work of a function on texts, and refuses one that is too long."""
+        """Count the work of a function on texts, and refuse one that is too long."""
         for value in values:
             if isinstance(value, str):
                 self.spend(len(value) // _CHARACTERS_A_STEP)
@@ -55,19 +55,19 @@ class Budget:
                     raise too_long()
 
     def deeper(self) -> None:
-        """Counts one level; whoever leaves it takes it off ``depth``."""
+        """Count one level; whoever leaves it decrements ``depth``."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ExpansionFailed(f"exceeded maximum template depth ({MAX_DEPTH})")
 
 
 def too_long() -> ExpansionFailed:
-    """The error of a text over the limit."""
+    """Return the error for a text over the limit."""
     return ExpansionFailed(f"stopped: the text grew over {MAX_CHARACTERS} characters")
 
 
 class Growing:
-    """A text that is put together from pieces. :meth:`add` raises ExpansionFailed where it becomes too long."""
+    """A text that is built from pieces. :meth:`add` raises ExpansionFailed if it becomes too long."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
@@ -100,13 +100,13 @@ NOTHING: Final = Nothing()
 
 
 class SafeHtml(str):
-    """A text of a type of its own (html/template.HTML): what wants a text does not take it."""
+    """A text with its own type (html/template.HTML), which is not accepted where a text is required."""
 
     __slots__ = ()
 
 
 class Arguments(dict[str, object]):
-    """What ``args`` makes: map[string]interface {}."""
+    """The result of ``args``: map[string]interface {}."""
 
 
 class QuerySample(Struct, frozen=True):
@@ -117,11 +117,11 @@ class QuerySample(Struct, frozen=True):
 
 
 class QuerySamples(list[QuerySample]):
-    """What ``query`` gives."""
+    """The result of ``query``."""
 
 
 class Top(Struct, frozen=True):
-    """The dot that an alert's texts begin with."""
+    """The initial dot of an alert's texts."""
 
     labels: Mapping[str, str]
     external_labels: Mapping[str, str]
@@ -153,7 +153,7 @@ _TOP_TYPE = (
 
 
 def type_name(value: object) -> str:
-    """Go's name of its type."""
+    """Return Go's name of the value's type."""
     return next((name for kind, name in _TYPES if isinstance(value, kind)), _TOP_TYPE)
 
 
@@ -170,7 +170,7 @@ def fields(value: QuerySample | Top) -> Fields:
 
 
 def is_true(value: object) -> bool:
-    """Whether ``if`` takes it for true: neither zero nor empty nor nil."""
+    """Whether ``if`` considers it true: neither zero nor empty nor nil."""
     return isinstance(value, QuerySample | Top | GoTime | GoDuration) or (value is not NOTHING and bool(value))
 
 
@@ -186,8 +186,8 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}
 
 
 def to_bytes(text: str) -> bytes:
-    """A text's UTF-8; single bytes that are no UTF-8 (Go's texts may hold them) are lone surrogates here. Other lone
-    surrogates, which Go has not, become question marks."""
+    """Encode a text as UTF-8; single non-UTF-8 bytes (allowed in Go's texts) are lone surrogates here. Other lone
+    surrogates, which Go lacks, become question marks."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -195,17 +195,17 @@ def to_bytes(text: str) -> bytes:
 
 
 def from_bytes(raw: bytes) -> str:
-    """The reverse of :func:`to_bytes`."""
+    """Decode, as the reverse of :func:`to_bytes`."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def quote(text: str, mark: str = '"') -> str:
-    """As strconv.Quote, or as QuoteRune where ``mark`` is ``'``."""
+    """Quote like strconv.Quote, or like QuoteRune if ``mark`` is ``'``."""
     return mark + "".join(_escaped(char, mark) for char in text) + mark
 
 
 def quote_ascii(text: str, mark: str = '"') -> str:
-    """As strconv.QuoteToASCII, or as QuoteRuneToASCII where ``mark`` is ``'``."""
+    """Quote like strconv.QuoteToASCII, or like QuoteRuneToASCII if ``mark`` is ``'``."""
     return mark + "".join(_escaped(char, mark) if char < "\x7f" else _numbered_escape(char) for char in text) + mark
 
 
@@ -228,7 +228,7 @@ def _numbered_escape(char: str) -> str:
 
 
 def unquote(quoted: str) -> str:
-    """What a quoted text means: ``"…"`` and ``'…'`` with escapes, `` `…` `` as it stands. Raises ValueError."""
+    """Unquote a text: ``"…"`` and ``'…'`` with escapes, `` `…` `` unchanged. Raises ValueError."""
     mark, inner = quoted[0], quoted[1:-1]
     if mark == "`":
         return inner.replace("\r", "")
@@ -275,7 +275,7 @@ _INTEGER = re.compile(
 
 
 def parse_float(text: str) -> float:
-    """As strconv.ParseFloat. Raises ValueError with its words."""
+    """Parse like strconv.ParseFloat. Raises ValueError with its words."""
     if _FLOAT.fullmatch(text) or _NAMED.fullmatch(text):
         number = float(text)
     elif _HEX_FLOAT.fullmatch(text) or _UNDERSCORED.fullmatch(text):
@@ -291,7 +291,7 @@ def parse_float(text: str) -> float:
 
 
 def constant(text: str) -> int | float | complex:
-    """The value of a number in a template, ``'a'`` among them. Raises ValueError with Go's words."""
+    """Return the value of a number in a template, including ``'a'``. Raises ValueError with Go's words."""
     if text.startswith("'"):
         return _character(text)
     if text.endswith("i"):

@@ -1,4 +1,4 @@
-"""A job from its first event on, as it goes: the bars of its parts, and what it says."""
+"""Replay a job's events, then follow it until it ends: the progress bars of its parts and its output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _MOST_PARTS = 8
 
 
 class JobOutput(Dialog[None]):
-    """Follows at the end; who scrolls up stays there. The job goes on when it is closed."""
+    """A dialog that follows the output of a job. It scrolls with new lines unless the user has scrolled up. Closing it
+    does not end the job."""
 
     def __init__(self, job: Job, *, glyphs: Glyphs, zone: tzinfo, slow: bool) -> None:
         super().__init__()
@@ -74,7 +75,7 @@ class JobOutput(Dialog[None]):
         text.show(self._rows, top=len(self._rows) if self._at_end else None)
 
     def _take_lines(self) -> None:
-        """Makes rows of what came since the last drawing."""
+        """Makes rows of what arrived since the last drawing."""
         made, there = self._made_of - self._log.dropped, list(self._log.events)
         rows = list(self._rows)  # those that are shown stay as they are: the difference is painted
         for event in there[max(0, made) :]:

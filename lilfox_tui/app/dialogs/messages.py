@@ -1,4 +1,5 @@
-"""The base of dialogs, and those that show what will happen: read it, agree by a key, or by typing a word."""
+"""The base of dialogs, and those that show what will happen: read it, confirm with a key, or confirm by typing a
+word."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
-    """A screen over the others. The keys that leave the console or step aside do so from here too."""
+    """A screen over the others. The keys that quit or suspend the console work here too."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(key, f"app.press('{key}')", show=False, priority=True) for key in ("ctrl+c", "ctrl+z")
@@ -46,11 +47,11 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
     """What it asks is in its parts, and is on the screen after the next painting."""
 
     def on_mount(self) -> None:
-        """Textual calls this one, too, where a dialog has its own."""
+        """Sets the dialog up. Textual calls this one even where a subclass has its own."""
         self.asks_anew()
 
     def asks_anew(self) -> None:
-        """From the next painting on it asks something else: keys that come before that are no answer."""
+        """Marks that the dialog asks something new from the next paint on: earlier keys do not answer it."""
         self._painted_s, self._is_whole = None, False
         self.call_after_refresh(self._whole)  # behind what a dialog itself shows then
 
@@ -65,11 +66,11 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
 
     @property
     def is_painted(self) -> bool:
-        """Whether what it asks is on the screen: keys count from then on."""
+        """Whether the question is on the screen; keys count only from then on."""
         return self._painted_s is not None
 
     def too_early(self, event: events.Event) -> bool:
-        """Whether it is a key, or text that was pasted, from before the dialog was painted, and does not count."""
+        """Whether a key or pasted text came before the dialog was painted and must be ignored."""
         if not isinstance(event, events.Key | events.Paste) or self.takes_ahead == "all":
             return False
         if self._painted_s is not None and event.time >= self._painted_s:
@@ -79,11 +80,12 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
         return not (isinstance(event, events.Key) and event.key in _LEAVES)
 
     def room(self, shape: str = "") -> int:
-        """Cells of a line in a dialog of that shape (``app.tcss``)."""
+        """The cells per line in a dialog of that shape (``app.tcss``)."""
         return max(1, min(WIDTHS[shape], self.app.size.width) - 2)
 
     def close(self, result: Result) -> None:
-        """Gives ``result`` and goes. Keys typed ahead may ask again, when the dialog is gone already: nothing then."""
+        """Returns ``result`` and closes. Does nothing when the dialog is already closed, as typed-ahead keys may call
+        it again."""
         if self.is_current:
             self.dismiss(result)
 
@@ -101,19 +103,19 @@ class MessageBody:
         self._added: list[Row] = []
 
     def show(self) -> None:
-        """Draws the rows in the width that there is."""
+        """Draws the rows in the available width."""
         rows = self._wrapped()
         self._dialog.query_one("#dialog", Vertical).styles.height = len(rows) + self._around
         self._dialog.call_after_refresh(lambda: self._paint(rows))
 
     def add_rows(self, rows: Sequence[Row]) -> None:
-        """Says more below the rest, in place of what was said there before, and brings that into sight."""
+        """Appends rows below the text, replaces those of the previous call, and scrolls to them."""
         self._added = [*rows, BLANK]
         self.show()
         self._dialog.call_after_refresh(lambda: self._lines.scroll_rows(10**6))
 
     def scrolls(self, event: events.Key) -> bool:
-        """Moves the text where the key asks for that."""
+        """Scrolls the text if the key is a scroll key."""
         if event.key not in STEPS:
             return False
         event.stop()
@@ -142,8 +144,8 @@ class MessageBody:
 
 
 class AskDialog(Dialog[bool]):
-    """Returns whether enter was pressed, or one of ``keys``. ``does`` says in a word what enter does; ``stays`` what
-    esc does."""
+    """A dialog that returns whether enter or one of ``keys`` was pressed. ``does`` and ``stays`` name in a word what
+    enter and esc do."""
 
     def __init__(self, title: str, rows: Sequence[Row], *, does: str, stays: str, keys: Sequence[str] = ()) -> None:
         super().__init__()
@@ -180,7 +182,8 @@ class AskDialog(Dialog[bool]):
 
 
 class ConfirmDialog(Dialog[bool]):
-    """Returns True only when exactly ``word`` was typed; of another one it says so, and stays."""
+    """A dialog that returns True only when exactly ``word`` was typed; after any other word it says so and stays
+    open."""
 
     def __init__(self, title: str, rows: Sequence[Row], word: str) -> None:
         super().__init__()
@@ -220,7 +223,7 @@ class ConfirmDialog(Dialog[bool]):
 
 
 def not_the_word(word: str) -> Row:
-    """That something else was typed than the word, and what to do."""
+    """The message for a wrong word, with what to do."""
     return (
         Piece("  "),
         Piece(_("nothing was done: type {word} in full, or press esc to cancel", word=word), "failing"),

@@ -1,4 +1,4 @@
-"""Dialogs that ask: choose by typing, enter a line of text, or take one of a few ways on."""
+"""Dialogs that ask: choose by typing, enter a line of text, or pick one of a few options."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ HIGH = 16
 
 
 class Choice(Struct, frozen=True):
-    """One thing to choose: its ``id``, what is shown, what typing is matched against, and whether it can be."""
+    """One thing to choose: its ``id``, its label, the text that typing is matched against, and whether it is
+    enabled."""
 
     id: str
     row: Row
@@ -38,7 +39,7 @@ class Choice(Struct, frozen=True):
 
 
 class Chooser(Dialog[str | None]):
-    """Returns the chosen id, or None."""
+    """A dialog that returns the chosen id, or None."""
 
     takes_ahead: ClassVar[Ahead] = "all"
 
@@ -69,7 +70,7 @@ class Chooser(Dialog[str | None]):
         self.call_after_refresh(self._show)
 
     def _arrange(self) -> None:
-        """Gives what is said below the list as many lines as any choice needs, so that nothing jumps."""
+        """Reserves as many lines below the list as any choice needs, so that the layout does not jump."""
         below = max((len(self._more(each)) for each in self._choices), default=0)
         more = self.query_one("#dialog-more", Lines)
         more.display = below > 0
@@ -128,22 +129,22 @@ _MOST_CHOICES_SHOWN = 8
 
 
 class PromptOffer(NamedTuple):
-    """A row that can be chosen, and the text that it puts into the line; None: the line stays as it is."""
+    """A row that can be chosen, and the text that it puts into the input line; None leaves the line unchanged."""
 
     row: Row
     text: str | None
 
 
 class PromptAnswer(NamedTuple):
-    """What was typed, and which row was chosen (0 where there are none)."""
+    """The typed text and the index of the chosen row (0 where there are no rows)."""
 
     text: str
     at: int
 
 
 class Prompt(Dialog[PromptAnswer | None]):
-    """Gives the answer that ``check`` takes (it gives the text as it is used, or raises LilFoxError), or None. What is
-    typed is not shown where it is ``secret``. ``does`` and ``stays`` say in a word what enter and esc do."""
+    """A dialog that returns the answer accepted by ``check`` (which returns the text to use, or raises LilFoxError), or
+    None. Input is hidden if ``secret``. ``does`` and ``stays`` name in a word what enter and esc do."""
 
     takes_ahead: ClassVar[Ahead] = "text"
 
@@ -210,7 +211,7 @@ class Prompt(Dialog[PromptAnswer | None]):
         self.query_one("#dialog-list", Lines).show(offers, selected=self._at if offers else None)
 
     def _below(self) -> list[Row]:
-        """Why the last one was refused, then the keys."""
+        """Why the last input was refused, then the keys."""
         keys = [("enter", self._does), ("esc", self._stays)]
         if self._offers:
             keys.insert(0, ("up down", _("choose")))
@@ -256,7 +257,7 @@ class Prompt(Dialog[PromptAnswer | None]):
 
 
 class Option(Struct, frozen=True):
-    """A way on: its key (Textual's name), what it does, and what is then given."""
+    """An option: its key (Textual's name), its label, and the id that it returns."""
 
     key: str
     does: str
@@ -264,7 +265,7 @@ class Option(Struct, frozen=True):
 
 
 class OptionsDialog(Dialog[str | None]):
-    """Gives the id of what was chosen; None for esc. ``rows`` scroll where there is not room for all."""
+    """A dialog that returns the id of the chosen option; None on esc. ``rows`` scroll when they do not fit."""
 
     def __init__(self, title: str, rows: Sequence[Row], options: Sequence[Option]) -> None:
         super().__init__()
@@ -291,7 +292,7 @@ class OptionsDialog(Dialog[str | None]):
         self.call_after_refresh(self._show, rows, keys)
 
     def _show(self, rows: Sequence[Row], keys: Sequence[Row]) -> None:
-        """All at once: what the keys do is not seen before what they are about."""
+        """Shows everything at once, so that the keys never appear before the text they refer to."""
         self.query_one("#dialog-title", Lines).show([(Piece(" " + self._title, "title"),)])
         self.query_one("#dialog-text", Lines).show(rows)
         self.query_one("#dialog-keys", Lines).show(keys)

@@ -18,8 +18,8 @@ from lilfox_tui.core.text import cell_width, fit
 
 
 class Reader(Dialog[None]):
-    """``rows`` over the screen, those that are too long on several lines; the first two stay when the others scroll.
-    Where there is ``copy``, y does that."""
+    """A dialog that shows ``rows``, wrapping long ones; the first two stay while the rest scrolls. If ``copy`` is
+    given, y calls it."""
 
     def __init__(self, rows: Sequence[Row], copy: Callable[[], None] | None = None) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Reader(Dialog[None]):
         self.call_after_refresh(self._scroll, 0)
 
     def _scroll(self, delta: int) -> None:
-        """Moves the rows by ``delta``; the title tells how many are below."""
+        """Scrolls the rows by ``delta``; the title shows how many are below."""
         lines = self.query_one("#dialog-text", Lines)
         top = max(0, min(lines.top + delta, len(self._lines) - lines.room))
         below = len(self._lines) - top - lines.room

@@ -1,1 +1,1 @@
-"""How text becomes the screen: pieces, glyphs, columns, charts. Pure."""
+"""From text to screen: pieces, glyphs, columns, charts. Pure."""

@@ -1,4 +1,4 @@
-"""Charts of text: filled columns with a scaled axis and a line of times. Pure: points in, rows out."""
+"""Text charts: filled columns with a scaled axis and a time line. Pure: points in, rows out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Values = Sequence[float | None]
 
 
 def chart_columns(width: int) -> int:
-    """How many columns the chart of a page that wide has."""
+    """The number of columns in the chart of a page of that width."""
     return max(1, min(width - 2, CHART_COLUMNS + AXIS_WIDTH + 1) - AXIS_WIDTH - 1)
 
 
@@ -60,7 +60,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _drawable(values: Values) -> Values:
-    """What is no number is not known; what is infinite is as high, or as low, as the rest is."""
+    """Values fit for drawing: NaN becomes None, infinite ones are clamped to the range of the others."""
     rest = [value for value in values if value is not None and abs(value) <= _BEYOND_ALL]
     low, high = min(rest, default=0.0), max(rest, default=1.0)
     return [None if value is None or math.isnan(value) else min(max(value, low), high) for value in values]

@@ -25,7 +25,8 @@ GAP = 2
 
 
 class Column(Struct, Generic[T], frozen=True):
-    """One column. ``cell`` gives a value's pieces; ``priority`` 0 stays longest; ``grow`` takes what is left."""
+    """One column. ``cell`` returns a value's pieces; ``priority`` 0 is dropped last; ``grow`` takes the remaining
+    width."""
 
     title: Callable[[], str]
     width: int
@@ -60,7 +61,7 @@ def heading(chosen: Sequence[tuple[Column[T], int]], indent: int) -> Row:
 
 
 def line(chosen: Sequence[tuple[Column[T], int]], value: T) -> list[Piece]:
-    """One value's cells, each in exactly its width."""
+    """The cells of one value, each in exactly its width."""
     pieces: list[Piece] = []
     for index, (column, width) in enumerate(chosen):
         if index:
@@ -70,7 +71,7 @@ def line(chosen: Sequence[tuple[Column[T], int]], value: T) -> list[Piece]:
 
 
 def _in_width(cell: Row, width: int, *, right: bool) -> list[Piece]:
-    """A cell's pieces cut and padded to ``width``; the last piece bears the cut."""
+    """A cell's pieces cut and padded to ``width``; the last piece is cut."""
     left = width
     pieces: list[Piece] = []
     for piece in cell:
@@ -100,7 +101,7 @@ _MARKS = {"": "", "<=": "≤", ">": ">"}
 
 
 class Digits(Struct, frozen=True):
-    """Writes numbers; None is unknown. ``few``: percentages by fives, rates by their first digit.
+    """Formats numbers; None is unknown. ``few``: percentages in steps of five, rates to their first digit.
 
     Colours never follow from these texts: they are judged by the number that was read.
     """
@@ -116,19 +117,19 @@ class Digits(Struct, frozen=True):
         return " -" if value is None else f"{self.rounded(value):2.0f}"
 
     def rounded(self, value: float) -> float:
-        """A percentage as it is written; one that is nearly none or nearly all stays as it is."""
+        """A percentage rounded for display; values near none or near all stay unchanged."""
         return round(value / STEP) * STEP if self.few and STEP <= value <= NEAR_FULL else value
 
     def bytes(self, value: float | None) -> str:
-        """Bytes a second in at most 5 cells."""
+        """Bytes per second in at most 5 cells."""
         return human_bytes(value, coarse=self.few)
 
     def count(self, value: float | None) -> str:
-        """Events a second in at most 5 cells."""
+        """Events per second in at most 5 cells."""
         return human_count(value if value is None or not self.few else leading_digit(value))
 
     def duration(self, seconds: float | None) -> str:
-        """A span of time."""
+        """A duration."""
         return human_duration(seconds if seconds is None or not self.few else leading_digit(seconds))
 
     def share(self, percent: float | None) -> str:
@@ -142,7 +143,7 @@ class Digits(Struct, frozen=True):
         return f"{percent:.1f}%" if percent < WHOLE_SHARE else f"{percent:.0f}%"
 
     def quantile(self, found: Quantile | None) -> str:
-        """A time to an answer with its bound in at most 6 cells: ``18ms``, ``≤2.5s``; nothing when unknown."""
+        """A response time with its bound in at most 6 cells: ``18ms``, ``≤2.5s``; empty when unknown."""
         return "" if found is None else _MARKS[found.bound] + self.short_time(found.seconds)
 
     def short_time(self, seconds: float) -> str:
@@ -171,13 +172,12 @@ INDENT = 6
 
 
 def wrapped(rows: Iterable[Row], width: int) -> list[Row]:
-    """``rows`` with each piece that would not fit on as many lines as it takes, under where the first of them begins;
-    what comes after it follows."""
+    """``rows`` with each piece that does not fit wrapped below its own start; the pieces after it follow."""
     return [line for row in rows for line in _wrapped(row, width)]
 
 
 def cells(row: Iterable[Piece]) -> int:
-    """How wide a row is."""
+    """The width of a row in cells."""
     return sum(cell_width(clean(piece.text)) for piece in row)
 
 
@@ -214,13 +214,13 @@ def _wrapped(row: Row, width: int) -> list[Row]:
 
 
 def _first_word(text: str) -> int:
-    """Cells of the word that ``text`` begins with: an address, say, that is better not broken."""
+    """The cells of the first word of ``text``, such as an address that should not be broken."""
     word = text.lstrip(" ").partition(" ")[0]
     return len(word) if word.isascii() else 0
 
 
 def _lines(text: str, first: int, width: int) -> list[str]:
-    """``text`` in lines of ``width`` cells, the first of ``first``; spaces at its start are kept on that."""
+    """``text`` in lines of ``width`` cells, the first of ``first``; leading spaces stay on the first."""
     lines: list[str] = []
     rest = text
     while rest:

@@ -34,7 +34,7 @@ BLANK: Row = ()
 
 @lru_cache(maxsize=4096)
 def safe(text: str, ascii_only: bool) -> str:
-    """``text`` as it may be shown here: cleaned, and with ``?`` for what an ASCII terminal lacks.
+    """``text`` made safe to show here: cleaned, and with ``?`` for characters an ASCII terminal lacks.
 
     It stays as wide as it was: whoever laid out the row measured the text that came in.
     """
@@ -48,7 +48,7 @@ _TO_ASCII = str.maketrans("…·–→≥≤µ×±‹›", "~-->><ux~[]")
 
 
 class Palette:
-    """A theme's roles as styles of the terminal. One is made when the theme changes."""
+    """A theme's roles as terminal styles. Made again when the theme changes."""
 
     def __init__(self, theme: Theme, *, ascii_only: bool) -> None:
         self.theme = theme
@@ -56,7 +56,7 @@ class Palette:
         self._styles: dict[tuple[str, str], Style] = {}
 
     def style(self, role: str, background: str = "background") -> Style:
-        """The style of a role on one of the theme's grounds: ``background``, ``bar`` or ``selection``."""
+        """The style of a role on one of the theme's backgrounds: ``background``, ``bar`` or ``selection``."""
         key = (role, background)
         style = self._styles.get(key)
         if style is None:
@@ -71,7 +71,7 @@ class Palette:
         return style
 
     def strip(self, pieces: Row, width: int, background: str = "background") -> Strip:
-        """``pieces`` as a line of exactly ``width`` cells, in as few runs of one style as show the same."""
+        """``pieces`` as a line of exactly ``width`` cells, in the fewest runs of one style that look the same."""
         runs: list[list[str]] = []
         left = width
         for piece in pieces:
@@ -87,7 +87,7 @@ class Palette:
         return Strip([Segment(text, self.style(role, background)) for role, text in runs], width)
 
     def _cut(self, text: str, width: int) -> str:
-        """``text`` in ``width`` cells, with a mark at the end where words were cut off, not spaces."""
+        """``text`` in ``width`` cells, with a mark at the end if words were cut off, not just spaces."""
         kept = set_cell_size(text, width)
         if not text[len(kept) :].strip() or not kept.strip():
             return kept
@@ -96,7 +96,7 @@ class Palette:
 
 
 def _join(runs: list[list[str]], role: str, text: str) -> None:
-    """Adds ``text``; blanks look the same in every ink of one ground, so they go with their neighbour."""
+    """Adds ``text``; blanks look the same in every colour on one background, so they join their neighbour."""
     if not text:
         return
     if runs and (runs[-1][0] == role or text.isspace()):
@@ -111,7 +111,7 @@ def _join(runs: list[list[str]], role: str, text: str) -> None:
 
 
 class Glyphs(Struct, frozen=True):
-    """One set of shapes. ``bars`` and ``blocks`` go from empty to full."""
+    """One set of symbols. ``bars`` and ``blocks`` go from empty to full."""
 
     good: str
     degraded: str
@@ -138,7 +138,7 @@ class Glyphs(Struct, frozen=True):
     ascii_only: bool = False
 
     def level(self, level: Level) -> str:
-        """The shape of a level."""
+        """The symbol of a level."""
         shapes = {Level.GOOD: self.good, Level.DEGRADED: self.degraded, Level.FAILING: self.failing}
         return shapes.get(level, self.unknown)
 
@@ -191,7 +191,8 @@ ASCII = Glyphs(
 
 
 def glyphs_for_terminal(environ: Mapping[str, str] | None = None) -> Glyphs:
-    """ASCII for TERM=linux, vt100 and the like, and where the locale's encoding is not UTF-8; else Unicode."""
+    """The glyphs: ASCII for TERM=linux, vt100 and the like, and for locales whose encoding is not UTF-8; else
+    Unicode."""
     env = os.environ if environ is None else environ
     term = env.get("TERM", "")
     if term in ("linux", "dumb", "vt100", "vt102", "vt220", "ansi", "cons25"):

@@ -25,7 +25,7 @@ OneKind = TypeVar("OneKind", HostView, ServiceView, BackendView)
 
 
 class TableStyle(Struct, frozen=True):
-    """What a table needs beside its rows' values."""
+    """The drawing context of a table."""
 
     width: int
     glyphs: Glyphs
@@ -164,7 +164,7 @@ INDENT = 3
 
 
 def host_heading(style: TableStyle) -> Row:
-    """The table's column titles."""
+    """The column titles of the table."""
     return heading(_chosen(style), INDENT)
 
 
@@ -174,7 +174,7 @@ def _chosen(style: TableStyle) -> list[tuple[Column[_HostCells], int]]:
 
 
 def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
-    """One host: its numbers, or in their place why there are none."""
+    """One host: its numbers, or why there are none."""
     mark = (Piece(" "), Piece(style.glyphs.level(view.level), ROLES[view.level]), Piece(" "))
     if view.summary is None or isinstance(view.link, Unavailable):
         name = fit(clean(view.name), _chosen(style)[0][1])
@@ -183,18 +183,19 @@ def host_row(view: HostView, now: datetime, style: TableStyle) -> Row:
 
 
 def well(view: View) -> str:
-    """What is said of it where nothing is wrong. Of a service its health address is judged, and not its requests: they
+    """The text for a view without problems. For a service it refers to its health address, not to its requests, which
     may fail while that is healthy."""
     return _("healthy") if isinstance(view, ServiceView) else _("all is well")
 
 
 def held_for(view: View, now: datetime) -> str:
-    """For how long the level has held; empty for the past, of which since when is not kept."""
+    """For how long the level has held; empty for the past, for which the start is not kept."""
     return human_duration((now - view.since).total_seconds()) if now > view.since else ""
 
 
 def why_no_numbers(view: HostView, now: datetime) -> str:
-    """Since when there are none, when the next try is, and why; the times first, since the reason may be cut."""
+    """Since when there are no values, when the next try is, and why; the times come first, since the reason may be
+    cut."""
     if not isinstance(view.link, Unavailable):
         return clauses(str(reason) for reason in view.reasons) or _("no sample yet")
     since = view.link.since if view.summary is None else min(view.link.since, view.summary.at)
@@ -211,5 +212,5 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
 
 
 def worst_first(views: Sequence[OneKind]) -> list[OneKind]:
-    """Failing, degraded, unknown, good; inside a level the order of the config."""
+    """The views by level (failing, degraded, unknown, good), within a level in the config's order."""
     return sorted(views, key=lambda view: -int(view.level))

@@ -1,4 +1,4 @@
-"""Rows of an incident: its line in the frame, its timeline, what is asked when it is opened and closed. Pure."""
+"""Rows of an incident: its line in the frame, its timeline, and the dialogs of opening and closing it. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TITLE = 8
 
 
 def title_row(incident: Incident, now: datetime, before: str, width: int) -> Row:
-    """The head of the timeline; where it is too long, the incident's title is cut."""
+    """The head of the timeline; if it is too long, the incident's title is cut."""
     role = "failing" if incident.severity in ("SEV-1", "SEV-2") else "degraded"
     age = human_duration(max(0, int((now - incident.opened).total_seconds())))  # whole, as in the line of tabs
     in_force = len(still_in_force(incident, now))
@@ -53,7 +53,7 @@ def title_row(incident: Incident, now: datetime, before: str, width: int) -> Row
 def timeline_rows(
     incident: Incident, entries: Sequence[TimelineEntry], now: datetime, rows: int, width: int
 ) -> list[Row]:
-    """The head, and the newest ``entries`` for which there is room, in the order in which they came."""
+    """The head, and as many of the newest ``entries`` as fit, in chronological order."""
     shown = entries[len(entries) - min(rows - 1, len(entries)) :]
     left = len(entries) - len(shown)
     before = _("{count} earlier", count=left) if left else ""
@@ -69,7 +69,7 @@ def as_it_was(
 
 
 def entry_row(entry: TimelineEntry, width: int) -> Row:
-    """An entry in one line; what has several is shown in full by the handover and the export."""
+    """An entry on one line; longer ones are shown in full by the handover and the export."""
     text = event_text(entry.what).strip().split("\n", 1)[0]
     by = fit(_name(entry.by), _BY) if width >= 70 else ""
     return (
@@ -99,17 +99,17 @@ def _role(entry: TimelineEntry) -> str:
 
 
 def _name(by: str) -> str:
-    """Who, without the machine."""
+    """The user name without the machine."""
     return by.partition("@")[0]
 
 
 def _who(leader: str) -> str:
-    """Who, and in which terminal where that is known: two may be the same user."""
+    """The user name, with the terminal if known: two people may share a user."""
     return f"{_name(leader)} {leader.partition('@')[2].partition(' ')[2]}".rstrip()
 
 
 def closing_rows(incident: Incident, now: datetime, running: Collection[str]) -> list[Row]:
-    """What there still is when an incident is closed; ``running`` are the ids of jobs that go on."""
+    """What is left when an incident is closed; ``running`` are the ids of jobs still running."""
     rows: list[Row] = []
     changes = still_in_force(incident, now)
     if changes:
@@ -139,6 +139,6 @@ def closing_rows(incident: Incident, now: datetime, running: Collection[str]) ->
 
 
 def handover_rows(lines: Sequence[str]) -> list[Row]:
-    """A text to be read, under its head."""
+    """The handover text under its head."""
     head: Row = (Piece(" " + _("Hand over"), "title"), Piece("   " + _("y copies it, esc closes"), "muted"))
     return [head, BLANK, *((Piece(" "), Piece(line)) for line in lines)]

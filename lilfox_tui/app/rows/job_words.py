@@ -1,4 +1,4 @@
-"""Words and signs of jobs, for header, rows and pages. Nothing of jobs/ is imported: the header is drawn before it."""
+"""Words and signs of jobs, for header, rows and pages. Imports nothing of jobs/, as the header is drawn before that."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STATE_ROLES = {
 
 
 def kind_text(kind: str) -> str:
-    """What a job does, in a word."""
+    """A word for what a job does."""
     return {
         "backup": _("backup"),
         "verify": _("verify"),
@@ -57,14 +57,14 @@ def kind_text(kind: str) -> str:
 
 
 def percent_of(job: Job) -> int | None:
-    """How far a job is over all parts whose size is known; None where none is."""
+    """The progress of a job in percent over all parts of known size; None if there are none."""
     known = [each for each in job.progress if each.total_bytes]
     total = sum(each.total_bytes or 0 for each in known)
     return min(100, sum(each.done_bytes for each in known) * 100 // total) if total else None
 
 
 def user() -> str:
-    """Who sits here, as the system has it."""
+    """The current user, as the system names it."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -72,5 +72,5 @@ def user() -> str:
 
 
 def is_ours(job: Job, name: str) -> bool:
-    """Whether the one who sits here began it, on this machine."""
+    """Whether a running job was started by user ``name`` on this machine."""
     return job.state == "running" and job.user == name and job.host in ("", socket.gethostname())

@@ -33,7 +33,7 @@ MOST_EVENTS = 5000
 
 
 class JobLog:
-    """The newest events of one job, and how far each part is."""
+    """The newest events of one job, and the progress of each part."""
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
@@ -44,19 +44,19 @@ class JobLog:
 
     @property
     def progress(self) -> Sequence[Progress]:
-        """The newest of each part, in the order in which they began."""
+        """The newest progress of each part, in the order in which the parts began."""
         return tuple(self._progress.values())
 
     async def follow(self, changed: Callable[[], None]) -> None:
-        """Takes what is there and what comes; ``changed`` is called after each list of events. Ends with the job.
-        Raises JobError."""
+        """Replays and follows the job's events; ``changed`` is called after each batch. Ends with the job. Raises
+        JobError."""
         async with aclosing(follow_events(self.job_id)) as lists:
             async for some in lists:
                 self.take(some)
                 changed()
 
     def take(self, some: Sequence[Event]) -> None:
-        """The next events."""
+        """Takes the next events."""
         for event in some:
             if isinstance(event, ProgressMade):
                 self._progress[event.progress.part] = event.progress
@@ -91,7 +91,7 @@ def job_title(job: Job, now: datetime, glyphs: Glyphs) -> Row:
 
 
 def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits) -> Row:
-    """One part: its name, a bar where the total is known, and numbers that never move."""
+    """One part: its name, a bar if the total is known, and numbers in fixed columns."""
     name_width = min(_NAME, max(8, width // 3))
     bar_width = min(_LONGEST_BAR, width - name_width - _NUMBERS - 6)
     pieces = [Piece("   "), Piece(fit(fit_middle(progress.part, name_width), name_width), "strong"), Piece("  ")]
@@ -116,7 +116,7 @@ def progress_row(progress: Progress, width: int, glyphs: Glyphs, digits: Digits)
 
 
 def event_rows(event: Event, zone: tzinfo, glyphs: Glyphs) -> list[Row]:
-    """What an event says to the one who watches; none for progress, which has bars."""
+    """The text of an event for the user; none for progress, which has bars."""
     match event:
         case MessageLogged():
             text, role, mark = event.text, _LINE_ROLES[event.level], " "
@@ -141,7 +141,7 @@ def event_rows(event: Event, zone: tzinfo, glyphs: Glyphs) -> list[Row]:
 
 
 def progress_rows(progress: Sequence[Progress], most: int, width: int, glyphs: Glyphs, digits: Digits) -> list[Row]:
-    """The parts that are not done first, as many as fit in ``most`` rows; what is left out is counted."""
+    """The parts, unfinished ones first, as many as fit in ``most`` rows; the rest is counted."""
     if most <= 0:
         return []
     waiting = [each for each in progress if each.total_bytes is None or each.done_bytes < each.total_bytes]

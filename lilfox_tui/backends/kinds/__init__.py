@@ -1,1 +1,1 @@
-"""Backends, one file a kind; ``backends/model.py`` is their contract. No kind knows another."""
+"""The backend kinds, one file each; ``backends/model.py`` is their contract. No kind knows another."""

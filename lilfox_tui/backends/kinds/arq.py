@@ -1,4 +1,4 @@
-"""arq's queues in Redis: one sorted set each, scored by when a job is due (milliseconds; arq-docs.helpmanuals.io)."""
+"""arq's queues in Redis: one sorted set each, scored by each job's due time (milliseconds; arq-docs.helpmanuals.io)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 
 def open_backend(_name: str, options: Options, host: Host | None) -> Arq:
-    """The queues; nothing is asked yet."""
+    """Return the backend for the queues, without connecting yet."""
     return Arq(options, RedisTransport(options, host))
 
 
@@ -52,7 +52,8 @@ class Arq:
         await self._transport.close()
 
     async def _look(self, client: Any) -> list[Queue]:
-        """By the server's own clock: a job is due by the worker's, which is seldom this machine's."""
+        """Read the queues by the server's clock: a worker decides when a job is due, and it seldom runs on this
+        machine."""
         seconds, micros = await client.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         pipeline = client.pipeline(transaction=False)

@@ -1,4 +1,4 @@
-"""Circuit breakers that a page in Prometheus' format tells of: resilience4j, opossum, Envoy, a gauge of one's own."""
+"""Circuit breakers read from a Prometheus metrics page: resilience4j, opossum, Envoy, or a custom gauge."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ENVOY = re.compile(r"envoy_cluster_circuit_breakers_([a-z]+)_(cx|cx_pool|rq|rq_
 
 
 class Options(HttpBackendOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``url`` holds the page's path, /metrics where it has none."""
+    """``url`` holds the path of the page; the default is /metrics."""
 
     kind: str = "breakers"
     gauge: str = "circuit_breaker_state"
@@ -51,7 +51,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 
 def open_backend(_name: str, options: Options, host: Host | None) -> BreakersPage:
-    """The page; nothing is asked yet."""
+    """Return the backend for the page, without connecting yet."""
     return BreakersPage(options, HttpProbe(options, host))
 
 
@@ -82,7 +82,7 @@ class BreakersPage:
 
 
 def _of_resilience4j(samples: Sequence[Sample]) -> list[Breaker]:
-    """One series a state, 1 for the one that holds (resilience4j's Micrometer module)."""
+    """Read one series per state, of which the current state is 1 (resilience4j's Micrometer module)."""
     states: dict[str, BreakerState | None] = {}
     rates: dict[str, str] = {}
     for sample in samples:
@@ -97,15 +97,15 @@ def _of_resilience4j(samples: Sequence[Sample]) -> list[Breaker]:
 
 
 class Opossum:
-    """opossum-prometheus has counters of events and no state: it follows from which of them rose."""
+    """opossum-prometheus has event counters but no state: the state is derived from which counters rose."""
 
     def __init__(self) -> None:
         self._before: dict[str, dict[str, float]] = {}
         self._states: dict[str, BreakerState | None] = {}
 
     def take(self, samples: Sequence[Sample]) -> list[Breaker]:
-        """The breakers of a page. One that never opened is closed; of another nothing is known before it changes, nor
-        where it closed and opened between two looks."""
+        """Return the breakers of a page. A breaker that never opened is closed. The state of any other is unknown until
+        its first change, and when it closed and reopened between two reads."""
         counts: dict[str, dict[str, float]] = {}
         for sample in samples:
             event = sample.series.label("event")
@@ -131,7 +131,8 @@ class Opossum:
 
 
 def _of_envoy(samples: Sequence[Sample]) -> list[Breaker]:
-    """A limit of a cluster that is reached counts as open; by priority and resource (Envoy, cluster statistics)."""
+    """Count a cluster limit that is reached as an open breaker, per priority and resource (Envoy, cluster
+    statistics)."""
     made = []
     for sample in samples:
         if found := _ENVOY.fullmatch(sample.name):

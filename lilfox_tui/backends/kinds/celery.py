@@ -1,4 +1,4 @@
-"""Celery's queues in Redis: a list each, priorities in lists of their own (kombu's Redis transport)."""
+"""Celery's queues in Redis: one list each, and separate lists for priorities (kombu's Redis transport)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 
 def open_backend(_name: str, options: Options, host: Host | None) -> Celery:
-    """The broker; nothing is asked yet."""
+    """Return the backend for the broker, without connecting yet."""
     return Celery(options, RedisTransport(options, host))
 
 
@@ -84,13 +84,13 @@ class Celery:
 
 
 def keys_of(queue: str, priority_steps: tuple[int, ...]) -> list[str]:
-    """The lists of one queue: priority 0 has its bare name."""
+    """Return the lists of one queue; that of priority 0 has the bare queue name."""
     return [queue if step == 0 else f"{queue}{SEPARATOR}{step}" for step in priority_steps]
 
 
 async def _bound(client: Any, prefix: str) -> tuple[str, ...]:
-    """The queues that are bound to an exchange: members of the sets ``_kombu.binding.*`` are routing key, pattern and
-    queue. Those of remote control and events are not of people."""
+    """Return the queues that are bound to an exchange: members of the sets ``_kombu.binding.*`` are routing key,
+    pattern and queue. The queues of remote control and events are left out."""
     names = set()
     async for key in client.scan_iter(match=f"{prefix}_kombu.binding.*", count=_KEYS_AT_ONCE):
         for member in await client.smembers(key):

@@ -49,7 +49,7 @@ DEADLOCKS_FOR_S = 600.0
 
 
 class Options(BackendConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``user`` needs the right pg_monitor (``GRANT pg_monitor TO lilfox``), else numbers are incomplete."""
+    """``user`` needs the role pg_monitor (``GRANT pg_monitor TO lilfox``); without it numbers are incomplete."""
 
     kind: str = "postgresql"
     by: Literal["driver", "psql"] = "driver"
@@ -111,7 +111,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 
 def open_backend(name: str, options: Options, host: Host | None) -> PostgresBackend:
-    """The server; nothing is asked yet. Raises UsageError where psql has no host to run on."""
+    """Return the backend, without connecting yet. Raises UsageError if psql has no host to run on."""
     session: PostgresSession
     if options.by == "psql":
         if host is None:
@@ -164,7 +164,7 @@ class PostgresBackend:
         )
 
     async def explain(self, statement_id: str) -> StatementPlan:
-        """See :meth:`Explains.explain`. Raises BackendError also where the server cannot plan it."""
+        """See :meth:`Explains.explain`. Also raises BackendError if the server cannot plan the statement."""
         server = await server_of(self._session)
         asked = explaining(int(statement_id), server)
         answers = await self._session.run([*asked.steps, *asked.cleanup])
@@ -249,7 +249,7 @@ def _incomplete(found: Inspection) -> Message | None:
 
 
 def _counters(found: Inspection) -> dict[str, float]:
-    """By database, so that the reset of one is no rise of all together."""
+    """Return counters per database, so that the reset of one does not distort the total."""
     counters = {}
     for each in found.databases or ():
         counters[f"hit {each.name}"] = float(each.blocks_hit)
@@ -259,7 +259,7 @@ def _counters(found: Inspection) -> dict[str, float]:
 
 
 def _rise(rises: Mapping[str, float], what: str) -> float | None:
-    """Of all databases together; None after the first look."""
+    """Return the rise summed over all databases; None after the first read."""
     found = [rise for name, rise in rises.items() if name.startswith(f"{what} ")]
     return sum(found) if found else None
 

@@ -1,4 +1,4 @@
-"""pybreaker's circuit breakers that keep their state in Redis (``CircuitRedisStorage``): plain keys with text."""
+"""pybreaker's circuit breakers whose state is in Redis (``CircuitRedisStorage``): plain keys with text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 
 def open_backend(_name: str, options: Options, host: Host | None) -> Pybreaker:
-    """The breakers; nothing is asked yet."""
+    """Return the backend for the breakers, without connecting yet."""
     return Pybreaker(options, RedisTransport(options, host))
 
 
@@ -73,7 +73,7 @@ class Pybreaker:
 
 
 async def _found(client: Any) -> tuple[str, ...]:
-    """The namespaces of all breakers; empty is that of breakers without one."""
+    """Return the namespaces of all breakers; the empty name stands for breakers without a namespace."""
     names = []
     async for key in client.scan_iter(match=f"*{_KEY}:state", count=_KEYS_AT_ONCE):
         name = text_of(key).removesuffix(f"{_KEY}:state").removesuffix(":")

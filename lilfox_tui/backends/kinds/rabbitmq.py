@@ -1,4 +1,4 @@
-"""RabbitMQ's queues: by the management plug-in's API, or by the Prometheus plug-in's page of single objects.
+"""RabbitMQ's queues, from the management plugin's API or from the Prometheus plugin's per-object metrics.
 
 The management plug-in's numbers are up to 5 s old (``collect_statistics_interval``).
 """
@@ -45,7 +45,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 
 def open_backend(_name: str, options: Options, host: Host | None) -> RabbitMq:
-    """The broker; nothing is asked yet."""
+    """Return the backend for the broker, without connecting yet."""
     return RabbitMq(options, HttpProbe(options, host))
 
 
@@ -129,7 +129,7 @@ def _shown(vhost: str, name: str) -> str:
 
 
 def queues_of(samples: list[Sample]) -> list[Queue]:
-    """The queues that a page of single objects tells of."""
+    """Return the queues on a page of per-object metrics."""
     found: dict[str, dict[str, int]] = {}
     for sample in samples:
         labels = dict(sample.labels)

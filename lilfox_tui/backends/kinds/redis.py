@@ -1,4 +1,4 @@
-"""Redis and what speaks like it (Valkey, KeyDB): INFO, between two looks."""
+"""Redis and compatible servers (Valkey, KeyDB): INFO, and what changed between two reads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MOST_COMMANDS = 15
 
 
 class Options(RedisOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The user needs the right to INFO."""
+    """The user needs permission to run INFO."""
 
     kind: str = "redis"
     memory_percent: Threshold = Threshold(warn=85, fail=95)
@@ -69,7 +69,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 
 def open_backend(_name: str, options: Options, host: Host | None) -> RedisServer:
-    """The server; nothing is asked yet."""
+    """Return the backend for the server, without connecting yet."""
     return RedisServer(options, RedisTransport(options, host))
 
 
@@ -200,7 +200,7 @@ def _facts(info: Info, values: Mapping[Series, float]) -> Iterator[BackendFact]:
 
 
 def _tables(info: Info) -> Iterator[Table]:
-    """Times of commands (microseconds in INFO), those called most first, and what each database holds."""
+    """Return the times of commands (microseconds in INFO), most called first, and the contents of each database."""
     calls = {name.removeprefix("cmdstat_"): parts for name, parts in info.items()
              if name.startswith("cmdstat_") and isinstance(parts, dict)}  # fmt: skip
     columns = (

@@ -1,4 +1,5 @@
-"""RQ's queues in Redis: a list each, and sorted sets for what is worked on, failed or not due (python-rq.org)."""
+"""RQ's queues in Redis: a list each, and sorted sets for jobs that are started, failed or not yet due
+(python-rq.org)."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
 
 
 def open_backend(_name: str, options: Options, host: Host | None) -> Rq:
-    """The queues; nothing is asked yet."""
+    """Return the backend for the queues, without connecting yet."""
     return Rq(options, RedisTransport(options, host))
 
 

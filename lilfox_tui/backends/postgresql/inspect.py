@@ -21,7 +21,7 @@ Row = TypeVar("Row", bound=Struct)
 
 
 class IndexStats(Struct, frozen=True):
-    """What the statistics say of one database's indexes."""
+    """The index statistics of one database."""
 
     unused: tuple[queries.UnusedIndex, ...]
     duplicates: tuple[queries.DuplicateIndexes, ...]
@@ -29,7 +29,7 @@ class IndexStats(Struct, frozen=True):
 
 
 class Inspection(Struct, frozen=True):
-    """What one look got; a part that was refused is None, and ``refused`` says why (by the part's name)."""
+    """The result of one inspection; a part that was refused is None, and ``refused`` says why (by the part's name)."""
 
     server: queries.ServerStatus
     pool: tuple[queries.SessionCounts, ...] | None
@@ -44,7 +44,7 @@ class Inspection(Struct, frozen=True):
 
 
 async def server_of(session: PostgresSession) -> queries.ServerStatus:
-    """What the server is. Raises BackendError where it does not say, and what ``Session.run`` raises."""
+    """Return the server's status. Raises BackendError if the answer is unusable, and what ``Session.run`` raises."""
     first = _Answers({"server": (await session.run([queries.SERVER.step]))[0]})
     servers = first.rows("server", queries.SERVER)
     if not servers:
@@ -54,7 +54,7 @@ async def server_of(session: PostgresSession) -> queries.ServerStatus:
 
 
 async def inspect(session: PostgresSession, *, with_indexes: bool) -> Inspection:
-    """Asks the server what it is, then all that suits it. Raises as :func:`server_of`."""
+    """Read the server's status, then run every query that suits it. Raises like :func:`server_of`."""
     server = await server_of(session)
     slow, slots = queries.slow(server), queries.slots(server)
     wanted: dict[str, RowQuery[Any]] = {
@@ -90,14 +90,14 @@ def _index_stats(got: _Answers) -> IndexStats | None:
 
 
 class _Answers:
-    """Answers by the names of their parts."""
+    """The answers, by part name."""
 
     def __init__(self, answers: Mapping[str, StatementAnswer]) -> None:
         self._answers = answers
         self.refused: dict[str, Message] = {}
 
     def rows(self, name: str, ask: RowQuery[Row]) -> tuple[Row, ...] | None:
-        """The rows of one part; None where there are none to be had, of which ``refused`` then tells."""
+        """Return the rows of one part; None if there are none, with the reason in ``refused``."""
         answer = self._answers[name]
         if isinstance(answer, StatementRefused):
             self.refused[name] = tr(
@@ -128,13 +128,13 @@ _SESSION_COLUMNS = (
 
 
 def tables(look: Inspection, indexes: IndexStats | None) -> tuple[Table, ...]:
-    """All parts that have something to say, the most urgent first."""
+    """Return all non-empty tables, most urgent first."""
     made = [*_sessions(look), *_replication(look), _slow(look), _databases(look), *_index_tables(indexes, look.refused)]
     return tuple(table for table in made if table.rows or table.note is not None)
 
 
 def blocking_tree(rows: Sequence[SessionRow]) -> list[tuple[int, SessionRow]]:
-    """Sessions that wait for a lock below those that hold it, each with its depth; a circle is entered once."""
+    """Return sessions that wait for a lock below those that hold it, each with its depth; a cycle is entered once."""
     by_pid = {row.pid: row for row in rows}
     waiting: dict[int, list[SessionRow]] = {}
     for row in rows:
@@ -171,7 +171,7 @@ def _session(row: SessionRow, depth: int = 0) -> tuple[Cell, ...]:
 
 
 def _one_line(statement: str | None) -> str | None:
-    """A statement as a cell: its own line ends are no rows, and what looks like a secret is not shown."""
+    """Return a statement as one cell: line breaks are removed, and what looks like a secret is masked."""
     return None if statement is None else " ".join(without_secrets(statement).split())
 
 
@@ -286,7 +286,7 @@ def _known_indexes(indexes: IndexStats | None) -> IndexStats:
 
 
 def facts(look: Inspection, cache_hit_percent: float | None) -> tuple[BackendFact, ...]:
-    """What the server is, in a few words."""
+    """Return the main facts about the server."""
     server, receiver = look.server, look.receiver
     made = [
         BackendFact("version", tr("version"), server.version_text),

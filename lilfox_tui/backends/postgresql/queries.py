@@ -29,14 +29,14 @@ _GENERIC = "SET plan_cache_mode = force_generic_plan"
 
 
 class RowQuery(Struct, Generic[Row], frozen=True):
-    """One question: its statement and what a row of the answer is."""
+    """One query: its statement, and the type of a row of its answer."""
 
     sql: str
     row: type[Row]
 
     @property
     def step(self) -> Statement:
-        """The statement as it is run."""
+        """The statement to run."""
         return Statement(f"SELECT coalesce(json_agg(lilfox), '[]')::text FROM ({self.sql}) AS lilfox")
 
     def rows(self, answer: tuple[str, ...]) -> list[Row]:
@@ -45,8 +45,9 @@ class RowQuery(Struct, Generic[Row], frozen=True):
 
 
 class ServerStatus(Struct, frozen=True):
-    """The server and what our role may see. ``version`` is server_version_num; ``statements`` is the quoted schema of
-    the extension pg_stat_statements, None without it; ``preloaded`` tells whether its library is loaded."""
+    """The server, and what LilFox's role may see. ``version`` is server_version_num; ``statements`` is the quoted
+    schema of the extension pg_stat_statements, None if it is not installed; ``preloaded`` tells whether its library is
+    loaded."""
 
     version: int
     version_text: str
@@ -78,8 +79,8 @@ SERVER = RowQuery(
 
 
 class SessionCounts(Struct, frozen=True):
-    """Sessions of clients in one state, ours not counted; ``waiting`` of them wait for a lock. ``hidden`` is the state
-    of those that our role may not see."""
+    """The number of client sessions in one state, without LilFox's own; ``waiting`` of them wait for a lock. ``hidden``
+    is the state of those that LilFox's role may not see."""
 
     state: str
     count: int
@@ -102,7 +103,7 @@ POOL = RowQuery(
 
 
 class SessionRow(Struct, frozen=True):
-    """One session with an open transaction. ``blocked_by`` are the pids that hold what it waits for."""
+    """One session with an open transaction. ``blocked_by`` are the pids that hold the lock it waits for."""
 
     pid: int
     role: str | None
@@ -185,8 +186,8 @@ SENDERS = RowQuery(
 
 
 class WalReceiver(Struct, frozen=True):
-    """How a standby follows its primary; all None on a primary. ``lag_s`` is 0 where all that came is replayed, for an
-    idle primary would look like a growing lag."""
+    """How a standby follows its primary; all None on a primary. ``lag_s`` is 0 if all received WAL is replayed:
+    otherwise an idle primary would look like a growing lag."""
 
     status: str | None
     sender: str | None
@@ -208,7 +209,7 @@ RECEIVER = RowQuery(
 
 
 class ReplicationSlot(Struct, frozen=True):
-    """A replication slot and how much WAL is kept for it."""
+    """A replication slot and how much WAL it retains."""
 
     name: str
     kind: str
@@ -218,7 +219,7 @@ class ReplicationSlot(Struct, frozen=True):
 
 
 def slots(server: ServerStatus) -> RowQuery[ReplicationSlot]:
-    """All replication slots."""
+    """Return the query for all replication slots."""
     wal_status = "wal_status" if server.version >= 130000 else "NULL::text"
     sql = f"""
     SELECT slot_name AS name, slot_type AS kind, active, {wal_status} AS wal_status,
@@ -229,7 +230,8 @@ def slots(server: ServerStatus) -> RowQuery[ReplicationSlot]:
 
 
 class SlowStatement(Struct, frozen=True):
-    """A statement of this database and what it cost since the statistics were reset; ``id`` None: not ours to see."""
+    """A statement of this database and its cost since the statistics were reset; ``id`` is None if LilFox's role may
+    not see it."""
 
     id: str | None
     calls: int
@@ -243,7 +245,8 @@ class SlowStatement(Struct, frozen=True):
 
 
 def slow(server: ServerStatus) -> RowQuery[SlowStatement] | None:
-    """The statements that cost most, ours left out; None where pg_stat_statements is not there or not loaded."""
+    """Return the query for the most expensive statements, without LilFox's own; None if pg_stat_statements is not
+    installed or not loaded."""
     if server.statements is None or not server.preloaded:
         return None
     exec_time = "exec_time" if server.version >= 130000 else "time"
@@ -305,7 +308,7 @@ DUPLICATES = RowQuery(
 
 
 class MissingIndex(Struct, frozen=True):
-    """A large table that is often read from end to end, many rows at a time: an index may be missing."""
+    """A large table that is often scanned sequentially, many rows at a time: an index may be missing."""
 
     table: str
     scans: int
@@ -327,16 +330,16 @@ MISSING = RowQuery(
 
 
 class ExplainSteps(Struct, frozen=True):
-    """``steps`` answer a statement's text first and its plan last; ``cleanup`` is run after them, whatever came."""
+    """``steps`` return a statement's text first and its plan last; ``cleanup`` always runs after them."""
 
     steps: tuple[Statement, ...]
     cleanup: tuple[Statement, ...] = ()
 
 
 def explaining(statement_id: int, server: ServerStatus) -> ExplainSteps:
-    """How to get the plan of a statement of pg_stat_statements, with parameters the generic one (``GENERIC_PLAN`` of
-    16, a prepared statement before). Its text never passes through here: the server selects it and it is run as it is;
-    one that holds a ``;`` is none that we run. All that is run bears :data:`_EXPLAINED`."""
+    """Return the steps that plan a statement of pg_stat_statements; with parameters, generically (``GENERIC_PLAN`` of
+    16, a prepared statement before). The text never passes through LilFox: the server selects it and runs it unchanged.
+    A statement that contains ``;`` is not run. Every statement run is marked with :data:`_EXPLAINED`."""
     source = f"{server.statements}.pg_stat_statements WHERE queryid = {int(statement_id)} AND query !~ ';' LIMIT 1"
     text = Statement(f"SELECT query AS {_EXPLAINED} FROM {source}")
     if server.version >= 160000:
@@ -367,7 +370,7 @@ _PASSWORD = re.compile(r"(?i)(\bpassword\s+)(?:[eun]&?)?'(?:[^']|'')*(?:'|\Z)")
 
 
 def without_secrets(statement: str) -> str:
-    """The statement with passwords masked, also where it was cut inside one."""
+    """Return the statement with passwords masked, even one that was cut in the middle."""
     return redact(_PASSWORD.sub(rf"\1'{MASK}'", statement))
 
 
@@ -448,7 +451,8 @@ async def _rows(session: PostgresSession, ask: RowQuery[Row]) -> list[Row]:
 
 
 def _literal(time: str) -> str:
-    """Raises ValueError for what is no time of ours: nothing else is put into a statement."""
+    """Return a quoted time. Raises ValueError for anything but a time of LilFox's own format: nothing else is put into
+    a statement."""
     if not _TIME.fullmatch(time):
         raise ValueError(time)
     return f"'{time}'"

@@ -36,14 +36,15 @@ APPLICATION = "lilfox"
 
 
 class Statement(Struct, frozen=True):
-    """A statement. With ``generated`` each text that it selects is run as a statement, and the answer is theirs."""
+    """A statement. With ``generated``, each text that it selects is run as a statement, and their answers are
+    returned."""
 
     sql: str
     generated: bool = False
 
 
 class StatementRefused(Struct, frozen=True):
-    """The server did not run a statement: its SQLSTATE and what it said (untrusted text)."""
+    """A statement that the server refused: its SQLSTATE and message (untrusted text)."""
 
     sqlstate: str
     said: str
@@ -54,21 +55,21 @@ StatementAnswer: TypeAlias = tuple[str, ...] | StatementRefused
 
 
 class PostgresSession(Protocol):
-    """One kept way to one server. Each statement is a read-only transaction of its own with a statement_timeout, in a
-    session whose application_name is :data:`APPLICATION`."""
+    """One kept connection to one server. Each statement runs in a read-only transaction of its own with a
+    statement_timeout, in a session whose application_name is :data:`APPLICATION`."""
 
     async def run(self, steps: Sequence[Statement]) -> list[StatementAnswer]:
-        """What each statement answers, in order; one that is refused ends none of the others. Raises BackendError,
-        HostError, or a secret's LilFoxError; the next call connects anew."""
+        """Return the answer of each statement, in order; a refused statement does not stop the others. Raises
+        BackendError, HostError, or a secret's LilFoxError; the next call reconnects."""
         ...
 
     async def close(self) -> None:
-        """Ends it."""
+        """Close the session."""
         ...
 
 
 def settings(timeout_s: float) -> str:
-    """The session's ``options`` (libpq): nothing is changed, nothing lasts, nobody waits for us."""
+    """The session's ``options`` (libpq): read-only, with limits on statements, lock waits and idle transactions."""
     timeout_ms = round(timeout_s * 1000)
     return (
         f"-c default_transaction_read_only=on -c statement_timeout={timeout_ms} -c lock_timeout={timeout_ms // 2} "
@@ -84,7 +85,7 @@ _REASON = re.compile(r"failed: (?:FATAL: +)?")
 
 
 class Login(Struct, frozen=True):
-    """Where the server is and as whom it is asked, in libpq's words."""
+    """The server's address and the credentials, in libpq's terms."""
 
     address: str
     port: int
@@ -149,8 +150,8 @@ class DriverSession:
         return connection
 
     async def _answers(self, connection: AsyncConnection, steps: Sequence[Statement]) -> list[StatementAnswer]:
-        """Raises TimeoutError and psycopg's errors. Ended in between, it cuts the connection first: psycopg would ask
-        the server to cancel the statement, and wait 5 s for one that stands still."""
+        """Run the statements. Raises TimeoutError and psycopg's errors. If interrupted, it cuts the connection first:
+        psycopg would ask the server to cancel the statement, and wait 5 s for a server that hangs."""
 
         async def ask() -> list[StatementAnswer]:
             return [await self._answer(connection, step) for step in steps]
@@ -181,7 +182,7 @@ class DriverSession:
             return StatementRefused(error.sqlstate or "", error.diag.message_primary or type(error).__name__)
 
     def _failed(self, error: Error) -> LilFoxError:
-        """The server's or the network's words; libpq puts no password into them."""
+        """Return the error with the server's or the network's message; libpq puts no password into it."""
         said = error.diag.message_primary or _REASON.split(str(error).partition("\n")[0])[-1]
         hint: Message | str = ""
         if "password" in said or "authentication" in said or "no pg_hba.conf entry" in said:
@@ -198,7 +199,7 @@ class DriverSession:
 
 
 async def _selected(connection: AsyncConnection, sql: str) -> tuple[str, ...]:
-    """The first column of the rows, as text. The statement goes as it is: it has no parameters of ours."""
+    """Return the first column of the rows, as text. The statement is sent unchanged, without parameters."""
     cursor = await connection.execute(sql.encode())
     if cursor.description is None:
         return ()
@@ -214,7 +215,7 @@ _STARTING_S = 5.0
 
 
 class PsqlSession:
-    """See :class:`PostgresSession`. Each call is one psql, which reads its statements from stdin.
+    """See :class:`PostgresSession`. Each call runs one psql, which reads its statements from stdin.
 
     ``socket`` is the folder of the server's socket, empty for psql's own. ``run_as`` is the user of the host whom the
     server trusts (through sudo where the login is another), empty for the login's.
@@ -250,17 +251,17 @@ class PsqlSession:
         )
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: no connection is kept."""
 
 
 def _quoted(value: str) -> str:
-    r"""A value of a connection string: in quotes, with ``\`` before quotes and backslashes."""
+    r"""Return a quoted value of a connection string: ``\`` precedes quotes and backslashes."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _script(step: Statement, place: int) -> str:
-    r"""The statement, then a line of its own with what became of it. ``\gexec`` sends what it got to the server as it
-    is: psql reads neither its commands nor variables in it."""
+    r"""Return the statement, followed by a line that prints its outcome. ``\gexec`` sends the selected text to the
+    server unchanged: psql interprets no commands or variables in it."""
     end = "\\gexec" if step.generated else ";"
     return f"{step.sql}\n{end}\n\\echo {_END} {place} :SQLSTATE :LAST_ERROR_MESSAGE\n"
 
@@ -279,7 +280,7 @@ def _answers(output: str) -> list[StatementAnswer]:
 
 
 def _records(output: str) -> list[str]:
-    """CSV records of the output; a quoted cell may go over several lines."""
+    """Return the CSV records of the output; a quoted cell may span several lines."""
     records: list[str] = []
     lines: list[str] = []
     in_quotes = False

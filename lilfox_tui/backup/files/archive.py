@@ -1,4 +1,4 @@
-"""Archives a folder with GNU tar on its host: what can be known before, the stream, and what tar said of it."""
+"""Archives a folder with GNU tar on its host: the checks before, the stream, and tar's messages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _LINE = re.compile(rb"tar: (?P<name>.*?): (?P<what>(?:Warning: )?(?:%s))" % b"|"
 
 
 class TarOutcome(Struct):
-    """What came of a tar that wrote an archive: filled when its stream ends. Names are as tar was given them."""
+    """The outcome of a tar that wrote an archive, filled in when its stream ends. Names are as tar was given them."""
 
     status: int | None = None
     changed: list[bytes] = []
@@ -64,7 +64,7 @@ class TarOutcome(Struct):
 
 
 def created(folder: str, member: str, options: FileTreeOptions | None = None) -> list[str]:
-    """The argv that archives ``member`` as it is below ``folder``."""
+    """Return the argv that archives ``member``, a path below ``folder``."""
     argv = list(_CREATE)
     if options is not None:
         argv += [f"--exclude={glob}" for glob in options.exclude]
@@ -75,8 +75,8 @@ def created(folder: str, member: str, options: FileTreeOptions | None = None) ->
 async def archive(
     host: Host, argv: Sequence[str], said: TarOutcome, *, sudo: bool = False
 ) -> AsyncGenerator[bytes, None]:
-    """What ``argv`` writes, in blocks; then ``said`` is filled. Raises HostError; BackupError when it did not say how
-    it ended."""
+    """Yield what ``argv`` writes, in blocks, then fill ``said``. Raises HostError; BackupError when the exit status is
+    missing."""
     tick = new_tick()
     mark = b"\n@@LILFOX-SAID " + tick.encode() + b"\n"
     held, size = [b""], 0
@@ -100,8 +100,8 @@ async def archive(
 
 
 def refuse_incomplete(said: TarOutcome, where: str) -> None:
-    """Raises BackupError when tar did not read all that it should. What changed meanwhile is no such thing: that is its
-    exit status 1 (tar manual, "Return Codes")."""
+    """Raise BackupError when tar could not read everything. Files that changed meanwhile (exit status 1, tar manual,
+    "Return Codes") are no error."""
     if said.status in (0, 1):
         return
     if said.unreadable:
@@ -115,13 +115,13 @@ def refuse_incomplete(said: TarOutcome, where: str) -> None:
 
 
 def named(names: Sequence[bytes], most: int = 10) -> str:
-    """The first names, safe to show, and how many more there are."""
+    """Return the first names, safe to show, and the number of the others."""
     more = f" … +{len(names) - most}" if len(names) > most else ""
     return listed(clean(name) for name in names[:most]) + more
 
 
 def unquoted(name: bytes) -> bytes:
-    """A name that tar wrote in its quoting style ``escape``."""
+    """Decode a name that tar wrote in its quoting style ``escape``."""
     plain = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 
     def one(found: re.Match[bytes]) -> bytes:
@@ -132,7 +132,7 @@ def unquoted(name: bytes) -> bytes:
 
 
 def fill(said: TarOutcome, words: bytes) -> None:
-    """``words``: the lines that tar said, and in the last its exit status."""
+    """Fill ``said`` from ``words``: the lines that tar wrote, and its exit status in the last line."""
     *lines, status = words.split(b"\n")
     said.status = int(status) if status.isdigit() else None
     for line in filter(None, lines):
@@ -208,7 +208,7 @@ exit 0
 
 
 class PathFacts(Struct, frozen=True):
-    """What a script told: words by key."""
+    """The values that a script reported, by key."""
 
     words: dict[str, str]
 
@@ -217,12 +217,12 @@ class PathFacts(Struct, frozen=True):
 
     @property
     def root(self) -> bool:
-        """Whether it was root who looked."""
+        """Whether the script ran as root."""
         return self["uid"] == "0"
 
 
 class FolderSurvey(Struct, frozen=True):
-    """What is in a folder; ``unreadable`` and ``special`` (devices, pipes) are names below it."""
+    """The contents of a folder; ``unreadable`` and ``special`` (devices, pipes) are names below it."""
 
     files: int
     size_bytes: int
@@ -231,14 +231,14 @@ class FolderSurvey(Struct, frozen=True):
 
 
 async def inspect_folder(host: Host, folder: str, *, sudo: bool) -> PathFacts:
-    """A folder that is to be read: ``kind``, ``readable``, ``real``."""
+    """Inspect a folder that is to be read: ``kind``, ``readable``, ``real``."""
     return await _look(host, _LOOK, [folder], sudo=sudo)
 
 
 async def inspect_place(host: Host, parent: str, target: str, *, sudo: bool) -> PathFacts:
-    """A place where something is to be restored: ``kind`` of what is there, and of its ``parent``: ``writable``,
-    ``devices`` of it and of a folder that is there (of a file overlayfs tells that of its layer), ``mounted``,
-    ``bytes``, ``inodes``, ``left``."""
+    """Inspect a restore location: ``kind`` of what is there, and of its ``parent``: ``writable``, ``devices`` of it and
+    of an existing folder (for a file, overlayfs reports the device of its layer), ``mounted``, ``bytes``, ``inodes``,
+    ``left``."""
     return await _look(host, _PLACE, [parent, target], sudo=sudo)
 
 
@@ -251,7 +251,7 @@ async def _look(host: Host, script: str, args: list[str], *, sudo: bool) -> Path
 
 
 async def survey(host: Host, folder: str, *, sudo: bool) -> FolderSurvey | None:
-    """Counts what is in ``folder``; None where ``find`` is not GNU's or did not come to an end."""
+    """Count the contents of ``folder``; None if ``find`` is not GNU find or did not finish."""
     done = await host.run_script(_SURVEY, [folder], sudo=sudo, timeout_s=SURVEY_S)
     first, _, names = done.stdout.partition(b"\n")
     numbers = first.split()
@@ -267,7 +267,8 @@ async def survey(host: Host, folder: str, *, sudo: bool) -> FolderSurvey | None:
 
 
 def program_checks(host: Host, look: PathFacts) -> list[Check]:
-    """GNU tar and GNU find are needed: BusyBox's tar says neither what changed nor keeps attributes and holes."""
+    """Return the checks for GNU tar and GNU find: BusyBox's tar neither reports changed files nor keeps attributes and
+    holes."""
     found = []
     for program, words in (("tar", "tar (GNU tar)"), ("find", "find (GNU findutils)")):
         good = look[program].startswith(words)
@@ -284,7 +285,7 @@ def program_checks(host: Host, look: PathFacts) -> list[Check]:
 
 
 def folder_check(folder: str, look: PathFacts) -> Check:
-    """Whether there is a real folder that may be read."""
+    """Check that the folder is a real folder and readable."""
     about = tr("folder {folder}", folder=clean(folder))
     if look["kind"] == "link":
         return Check(
@@ -301,7 +302,7 @@ def folder_check(folder: str, look: PathFacts) -> Check:
 
 
 def content_checks(folder: str, found: FolderSurvey | None, options: FileTreeOptions) -> list[Check]:
-    """Of what lies in it: whether it can all be read."""
+    """Return the checks of a folder's contents: whether all of it is readable."""
     about = tr("files in {folder}", folder=clean(folder))
     if found is None:
         return [Check(about, "warning", tr("could not be counted"))]
@@ -324,7 +325,7 @@ def content_checks(folder: str, found: FolderSurvey | None, options: FileTreeOpt
 
 
 def excluded(name: bytes, globs: tuple[str, ...]) -> bool:
-    """Whether tar's ``--exclude`` leaves ``name`` out, or a folder that it is in."""
+    """Whether tar's ``--exclude`` excludes ``name`` or a folder above it."""
     parts = name.decode("utf-8", "surrogateescape").split("/")
     return any(
         fnmatchcase("/".join(parts[start:end]), glob)
@@ -338,7 +339,7 @@ def excluded(name: bytes, globs: tuple[str, ...]) -> bool:
 
 
 class FolderArchive:
-    """A folder that is dumped: ``member``, a path below ``root``, both as they are on the host."""
+    """A folder to dump: ``member``, a path below ``root``, both as on the host."""
 
     def __init__(self, host: Host, root: str, member: str, options: FileTreeOptions) -> None:
         self._host, self._root, self._member, self._options = host, root, member, options
@@ -346,7 +347,7 @@ class FolderArchive:
 
     @property
     def path(self) -> str:
-        """The folder's."""
+        """Path of the folder."""
         return f"{self._root.rstrip('/')}/{self._member}"
 
     async def checks(self) -> list[Check]:
@@ -358,12 +359,12 @@ class FolderArchive:
         return found
 
     async def size_bytes(self) -> int | None:
-        """Bytes of its files; headers not counted, exclusions neither."""
+        """Return the size of the folder's files in bytes, without headers and excluded files."""
         found = await self._look_into()
         return None if found is None else found.size_bytes
 
     async def dump(self, into: PartSink, stem: str) -> None:
-        """Puts it as ``STEM.tar``. Raises BackupError, HostError."""
+        """Store the folder as ``STEM.tar``. Raises BackupError, HostError."""
         said, counting = TarOutcome(), ArchiveSummary(os.fsencode(self._member))
         sieve = TarFilter(counting, rename=lambda member: put_below(member, b""))
         argv = created(self._root, self._member, self._options)
@@ -384,8 +385,8 @@ class FolderArchive:
     async def _dumped_there(
         self, into: PartSink, stem: str, argv: Sequence[str], said: TarOutcome, counting: ArchiveSummary
     ) -> StoredPart | None:
-        """Puts tar's own archive where the store's host can make it by itself, and reads it back to count what is in
-        it; None where it cannot, or where devices and pipes are to be left out. Raises as :meth:`dump`."""
+        """Store tar's own archive if the store's host can make it by itself, and read it back to count its contents;
+        None if it cannot, or if devices and pipes must be left out. Raises as :meth:`dump`."""
         looked = await self._look_into()
         if looked is None or any(not excluded(name, self._options.exclude) for name in looked.special):
             return None
@@ -452,7 +453,7 @@ class FolderArchive:
 
 
 async def _complete(blocks: AsyncIterator[bytes], said: TarOutcome, where: str) -> AsyncGenerator[bytes, None]:
-    """``blocks``; at their end raises BackupError when tar did not read all."""
+    """Yield ``blocks``, then raise BackupError if tar could not read everything."""
     async for block in blocks:
         yield block
     refuse_incomplete(said, where)

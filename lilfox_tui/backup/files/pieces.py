@@ -1,4 +1,4 @@
-"""The pieces of a restore: a folder from an archive, or a single file; and how each differs from what the set holds."""
+"""The pieces of a restore, a folder from an archive or a single file, and how each differs from the set."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _OTHER_NOW = (
 
 
 def comparison(index: Index, wanted: Callable[[bytes], bool]) -> Comparison:
-    """What was staged against the archive: names, kinds, modes, sizes, content, times of files, and where links lead.
-    Owners and attributes that the account could not give are told, for they cannot be as they were."""
+    """Compare what was staged with the archive: names, kinds, modes, sizes, content, file times, and link targets.
+    Owners and attributes that the account could not set are reported."""
     found: list[str] = []
     for entry in index.only("archive", "staged"):
         if wanted(entry.name):
@@ -70,7 +70,7 @@ def comparison(index: Index, wanted: Callable[[bytes], bool]) -> Comparison:
 
 
 def changes(index: Index, only: bytes, created: datetime) -> list[RestoreChange]:
-    """What a restore of ``only`` (all, when empty) would do to what is there, the newer ones first."""
+    """Return what restoring ``only`` (everything, when empty) would change, newer files first."""
     made_ns = int(created.timestamp()) * 10**9
 
     def inside(name: bytes) -> bool:
@@ -103,7 +103,7 @@ def changes(index: Index, only: bytes, created: datetime) -> list[RestoreChange]
 
 
 def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
-    """What of the archive will not be as it was: rights that are dropped, owners that only root can give."""
+    """Return checks for what will differ from the archive: dropped permissions, and owners that only root can set."""
     checks = []
     if judge.dropped_rights:
         checks.append(
@@ -226,7 +226,7 @@ class FolderPiece:
         return checks + losses(self._index, judge, root=look.root)
 
     async def changes(self) -> list[RestoreChange]:
-        """See :meth:`RestorePiece.changes`. Files of the same size and time count as equal here: nothing is read."""
+        """See :meth:`RestorePiece.changes`. Files of the same size and time count as equal; nothing is read."""
         return changes(self._index, self._only, self.spec.task.set.created)
 
     async def stage(self, moved: Callable[[int], None]) -> None:
@@ -275,7 +275,8 @@ class FolderPiece:
         return put_below(member, TREE) if self._is_wanted(member.name) else None
 
     def _is_wanted(self, name: bytes) -> bool:
-        """Whether it is restored: all, or the one path with the folders above it and files it shares content with."""
+        """Whether the entry is restored: everything, or the one path with its parent folders and the files it is
+        hard-linked to."""
         only = self._only
         return (
             not only
@@ -287,7 +288,7 @@ class FolderPiece:
         )
 
     async def _find_only(self) -> list[Check]:
-        """Finds what of the one path is to be swapped: itself, or the first folder above it that is not there."""
+        """Find what to swap for the one path: the path itself, or the topmost parent folder that does not exist."""
         about = tr("{path} in the archive", path=clean(self._only))
         if self._index.get("archive", self._only) is None:
             return [
@@ -336,7 +337,7 @@ sha256sum < "$1"
 
 
 class _Counted:
-    """Bytes and SHA-256 of what passes."""
+    """Counts the bytes that pass through and computes their SHA-256."""
 
     def __init__(self) -> None:
         self.digest = hashlib.sha256()

@@ -52,7 +52,7 @@ from lilfox_tui.hosts.base import Host
 
 
 class PieceSpec(Struct, frozen=True, kw_only=True):
-    """What is to be put where. ``target`` is an absolute path; ``only`` a path below it, empty for the whole."""
+    """What to restore and where to. ``target`` is an absolute path; ``only`` a path below it, empty for everything."""
 
     host: Host
     options: FileTreeOptions
@@ -72,21 +72,21 @@ class PieceSpec(Struct, frozen=True, kw_only=True):
 
     @property
     def parent(self) -> str:
-        """The folder in which the target is."""
+        """The folder that contains the target."""
         return self.target.rpartition("/")[0] or "/"
 
     @property
     def name(self) -> str:
-        """The target's own name."""
+        """The last component of the target's path."""
         return self.target.rpartition("/")[2]
 
     def staging(self) -> StagingFolder:
-        """A place beside the target, not made yet."""
+        """Return a staging folder beside the target, not created yet."""
         return StagingFolder(self.host, self.parent, self.name, sudo=self.options.sudo, scratch=self.scratch)
 
 
 class RestorePiece(Protocol):
-    """The calls come in this order; ``discard`` may come at any time."""
+    """One piece of a restore. The calls come in this order; ``discard`` may come at any time."""
 
     spec: PieceSpec
     needed_bytes: int
@@ -94,8 +94,7 @@ class RestorePiece(Protocol):
     needed_files: int
 
     async def scan(self, look: PathFacts, most_bytes: int | None) -> list[Check]:
-        """Reads the whole part, judges it, and finds what a restore would do to what is there. A part that is bad gives
-        a bad check."""
+        """Read the whole part, check it, and compute what a restore would change. A bad part gives a bad check."""
         ...
 
     async def changes(self) -> list[RestoreChange]:
@@ -103,28 +102,28 @@ class RestorePiece(Protocol):
         ...
 
     async def stage(self, moved: Callable[[int], None]) -> None:
-        """Restores beside; ``moved`` takes the bytes that came so far. Raises BackupError, HostError."""
+        """Restore into staging; ``moved`` takes the number of bytes so far. Raises BackupError, HostError."""
         ...
 
     async def compare(self) -> Comparison:
-        """Reads what was staged back from the disk and holds it against the part."""
+        """Read what was staged back from the disk and compare it with the part."""
         ...
 
     def renames(self) -> Renames:
-        """What puts it in place."""
+        """Return the renames that put it in place."""
         ...
 
     def close(self) -> None:
-        """Lets go of what was remembered."""
+        """Release the index."""
         ...
 
     async def discard(self) -> None:
-        """Takes away what was staged and is not in place."""
+        """Remove what was staged and not put in place."""
         ...
 
 
 async def counted(blocks: AsyncIterator[bytes], moved: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
-    """``blocks``, telling how many bytes came."""
+    """Yield ``blocks``, and report the number of bytes so far to ``moved``."""
     done = 0
     async for block in blocks:
         done += len(block)
@@ -133,7 +132,7 @@ async def counted(blocks: AsyncIterator[bytes], moved: Callable[[int], None]) ->
 
 
 def another_stream(part: FoundPart) -> BackupError:
-    """What is told when a part gave other bytes the second time than those that were judged."""
+    """Return the error for a part whose bytes differ from those that were checked."""
     return BackupError(
         tr("{part} has changed since it was checked", part=clean(part.name)),
         tr("the existing data was not touched; check who can write to the store"),
@@ -144,9 +143,9 @@ def another_stream(part: FoundPart) -> BackupError:
 
 
 class BelowTop:
-    """Judges as :class:`SafeMembers` does, below the folder that the manifest names. Of an old set it is what the first
-    member shares with the end of the target's path (``public/uploads`` of ``/srv/lilfox/public/uploads``), or that
-    member."""
+    """Judges members as :class:`SafeMembers` does, below the folder that the manifest names. For an old set that folder
+    is what the first member shares with the end of the target's path (``public/uploads`` of
+    ``/srv/lilfox/public/uploads``), or that member."""
 
     def __init__(self, spec: PieceSpec) -> None:
         said = spec.part.said.detail.get("top") if spec.part.said is not None else None
@@ -172,7 +171,7 @@ class BelowTop:
 
 
 def top_of(first: TarMember, target: bytes) -> bytes:
-    """The folder that an archive was made of, by its first member and the path that it is to be restored to."""
+    """Return the folder that an archive was made of, from its first member and the restore target."""
     parts = [part for part in first.name.split(b"/") if part not in (b"", b".")]
     ends = target.strip(b"/").split(b"/")
     for count in range(len(ends), 0, -1):
@@ -185,7 +184,7 @@ def top_of(first: TarMember, target: bytes) -> bytes:
 
 
 class FilesRestore:
-    """See :class:`~lilfox_tui.backup.source.RestoreTarget`. ``missing`` are checks of what the set has not."""
+    """See :class:`~lilfox_tui.backup.source.RestoreTarget`. ``missing`` are checks for what the set lacks."""
 
     def __init__(
         self,
@@ -206,8 +205,8 @@ class FilesRestore:
         return tuple(piece.spec.target for piece in self._pieces)
 
     async def checks(self) -> list[Check]:
-        """See :meth:`RestoreTarget.checks`. The whole archive is read here: what must not be restored is found before
-        the first write."""
+        """See :meth:`RestoreTarget.checks`. Reads the whole archive, so what must not be restored is found before the
+        first write."""
         found = list(self._missing)
         programs: list[Check] = []
         for piece in self._pieces:
@@ -296,14 +295,13 @@ class FilesRestore:
 
 
 class _Rights(Struct, frozen=True):
-    """What undoing needs of the Options."""
+    """The Options that undo needs."""
 
     sudo: bool = False
 
 
 async def undo(swap: Swap, host: Host) -> None:
-    """What was there before is there again; what was restored has the name under which it was staged. Raises
-    BackupError, HostError."""
+    """Put back what was there before; what was restored gets its staging name again. Raises BackupError, HostError."""
     await take_back(host, swap, sudo=_rights(swap.options).sudo)
 
 
@@ -318,7 +316,7 @@ async def finish(swap: Swap, host: Host) -> None:
 
 
 async def settle(swap: Swap, host: Host) -> Settled:
-    """Finishes renames that a crash interrupted; undoes them where what was staged is gone. Raises BackupError,
+    """Finish renames that a crash interrupted; undo them if the staged data is missing. Raises BackupError,
     HostError."""
     return await settle_all(host, swap, sudo=_rights(swap.options).sudo)
 
@@ -373,7 +371,7 @@ def _place_checks(spec: PieceSpec, look: PathFacts) -> list[Check]:
 
 
 def _most(spec: PieceSpec, free: int | None) -> int | None:
-    """So many bytes of content an archive may hold: as the manifest says, or what there is room for."""
+    """Return how many bytes of content an archive may hold: as the manifest says, or the free space."""
     said = spec.part.said.detail.get("bytes") if spec.part.said is not None else None
     return said if isinstance(said, int) else free
 
@@ -445,7 +443,7 @@ _STAMP = "20231230_020000"
 
 
 class _Names(Struct, frozen=True):
-    """What one restore calls what, below ``parent``."""
+    """The names that one restore uses below ``parent``."""
 
     parent: str
     before: tuple[str, ...]
@@ -454,7 +452,8 @@ class _Names(Struct, frozen=True):
 
 
 async def kept(swap: Swap, host: Host) -> list[RetainedItem]:
-    """What there is beside the targets, and why it must stay. Raises BackupError, HostError."""
+    """Return the items retained beside the targets, each with the reason if it must stay. Raises BackupError,
+    HostError."""
     found = []
     for one in swap.renames:
         _live, staged, before = await existing_names(host, one, sudo=_sudo(swap))
@@ -474,7 +473,7 @@ async def kept(swap: Swap, host: Host) -> list[RetainedItem]:
 
 
 async def forget(swap: Swap, host: Host) -> None:
-    """Takes away what :func:`kept` gives. Raises BackupError with all of it still there, or which says what could not
+    """Remove what :func:`kept` returns. Raises BackupError, either with everything still there or naming what could not
     be removed; HostError."""
     for each in await kept(swap, host):
         if str(each.why_not):
@@ -491,8 +490,8 @@ async def forget(swap: Swap, host: Host) -> None:
 
 
 async def left(targets: Sequence[str], host: Host, *, sudo: bool) -> list[RetainedItem]:
-    """What drills left beside ``targets``. One that was written to within an hour may still run, here or elsewhere.
-    Raises BackupError, HostError."""
+    """Return what drills left beside ``targets``. One that was written to within an hour may still be running, here or
+    elsewhere. Raises BackupError, HostError."""
     found = []
     for target in targets:
         parent, _, name = target.rpartition("/")
@@ -508,7 +507,7 @@ async def left(targets: Sequence[str], host: Host, *, sudo: bool) -> list[Retain
 
 
 async def forget_left(targets: Sequence[str], host: Host, *, sudo: bool) -> list[str]:
-    """Takes away what of :func:`left` need not stay. Raises BackupError, HostError."""
+    """Remove what :func:`left` returns, except what must stay. Raises BackupError, HostError."""
     gone = [each.name for each in await left(targets, host, sudo=sudo) if not str(each.why_not)]
     for path in gone:
         parent, _, name = path.rpartition("/")
@@ -552,7 +551,7 @@ async def _remove(host: Host, parent: str, names: Sequence[str], *, sudo: bool) 
 
 
 def _names(one: Renames) -> _Names | None:
-    """The names by which ``one`` is known, if they are those that a restore of its target gives and no others."""
+    """Return the names of ``one``, if they are exactly those that a restore of its target uses."""
     target, staged = one.target.split("/"), one.staged.split("/")
     for depth in range(1, min(len(target), len(staged))):
         stamped = _STAGED.search(staged[depth])

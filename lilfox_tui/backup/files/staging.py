@@ -1,4 +1,4 @@
-"""Stages a restore of files beside what is there, and swaps it in by renames."""
+"""Stages a restore of files beside the current ones, and swaps it in by renames."""
 
 from __future__ import annotations
 
@@ -69,20 +69,20 @@ class StagingFolder:
 
     @property
     def made(self) -> bool:
-        """Whether it is there."""
+        """Whether the folder has been created."""
         return bool(self._identity)
 
     @property
     def path(self) -> str:
-        """Of the folder."""
+        """Path of the folder."""
         return f"{self._parent.rstrip('/')}/{self._folder()}"
 
     def before(self, name: str) -> str:
-        """The path under which what is now called ``name`` in the parent is kept."""
+        """Return the path that retains what is now called ``name`` in the parent."""
         return f"{self._parent.rstrip('/')}/{before_name(name, self.stamp)}"
 
     async def make(self, now: datetime) -> None:
-        """Makes it, under the next second where names are taken. Raises BackupError."""
+        """Create the folder, under the next free second if names are taken. Raises BackupError."""
         for later in range(60):
             self.stamp = f"{now + timedelta(seconds=later):%Y%m%d_%H%M%S}"
             args = [self._parent, self._folder(), before_name(self._name, self.stamp)]
@@ -95,13 +95,13 @@ class StagingFolder:
         raise BackupError(tr("{path} and the names after it are taken", path=clean(self.path)))
 
     async def extract(self, blocks: AsyncIterator[bytes]) -> None:
-        """Extracts an archive that was judged. Raises BackupError, and what ``blocks`` raises."""
+        """Extract an archive that was checked. Raises BackupError, and what ``blocks`` raises."""
         done = await self._host.stream_stdin(self._inside(_EXTRACT), blocks, sudo=self._sudo)
         if not done.ok:
             raise _failed(self.path, self._host, done)
 
     async def write(self, blocks: AsyncIterator[bytes], like: str) -> None:
-        """Writes ``FILE``, 0600 or with the rights of the file ``like`` that is there. Raises as ``extract``."""
+        """Write ``FILE`` with mode 0600 or the permissions of the existing file ``like``. Raises as ``extract``."""
         done = await self._host.stream_stdin(self._inside(("sh", "-c", _WRITE, "sh", FILE)), blocks, sudo=self._sudo)
         if done.ok:
             done = await self._run("sh", "-c", _LIKE, "sh", FILE, like)
@@ -109,21 +109,21 @@ class StagingFolder:
             raise _failed(self.path, self._host, done)
 
     async def sync(self) -> None:
-        """Puts all of it on the disk. Raises BackupError."""
+        """Sync the folder to disk. Raises BackupError."""
         done = await self._run("sync", "-f", ".")
         if not done.ok:
             raise _failed(self.path, self._host, done)
 
     def read_tree(self, said: TarOutcome) -> AsyncGenerator[bytes, None]:
-        """What is on the disk of the folder ``TREE``, as an archive."""
+        """Read the folder ``TREE`` back from the disk, as an archive."""
         return archive(self._host, self._inside(created(".", TREE.decode())), said, sudo=self._sudo)
 
     def read_file(self) -> AsyncGenerator[bytes, None]:
-        """What is on the disk of ``FILE``."""
+        """Read ``FILE`` back from the disk."""
         return self._host.stream(self._inside(("cat", f"./{FILE}")), sudo=self._sudo)
 
     async def remove(self) -> None:
-        """Takes it away with all that is in it. Raises BackupError."""
+        """Remove the folder with its contents. Raises BackupError."""
         if not self._identity:
             return
         args = [self._parent, self._folder(), self._identity]
@@ -143,12 +143,12 @@ class StagingFolder:
 
 
 def staging_name(name: str, stamp: str, purpose: str = "restore") -> str:
-    """``.uploads.lilfox_restore_20231230_020000``, at most as long as a name may be."""
+    """Return ``.uploads.lilfox_restore_20231230_020000``, shortened to the longest name allowed."""
     return _shortened(f".{name}", f".lilfox_{purpose}_{stamp}")
 
 
 def before_name(name: str, stamp: str) -> str:
-    """``uploads_before_20231230_020000``, at most as long as a name may be."""
+    """Return ``uploads_before_20231230_020000``, shortened to the longest name allowed."""
     return _shortened(name, f"_before_{stamp}")
 
 
@@ -201,8 +201,8 @@ _REMOVE_EMPTY = 'rmdir -p -- "$1" 2>/dev/null; exit 0'
 
 
 async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> None:
-    """Puts everything that was staged in its place. Raises BackupError with all as it was before, or HalfSwapped, which
-    says what is where."""
+    """Put everything that was staged in place. Raises BackupError with everything as before, or HalfSwapped, which
+    names what is where."""
     begun: list[Renames] = []
     half: list[Renames] = []
     try:
@@ -221,7 +221,7 @@ async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> No
 
 
 async def take_back(host: Host, swap: Swap, *, sudo: bool) -> None:
-    """Undoes: what was restored has the name again that it had while it was staged. Raises BackupError, HostError."""
+    """Undo the swap: what was restored gets its staging name again. Raises BackupError, HostError."""
     for one in reversed(swap.renames):
         target, staged, before = await existing_names(host, one, sudo=sudo)
         if one.before and not before:
@@ -240,7 +240,7 @@ async def take_back(host: Host, swap: Swap, *, sudo: bool) -> None:
 
 
 async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
-    """Finishes what was begun, for all was compared before; only where what was staged is gone it is undone."""
+    """Finish the swap, since everything was compared before; undo it only if staged data is missing."""
     found: set[Settled] = {"nothing"}
     for one in swap.renames:
         target, staged, before = await existing_names(host, one, sudo=sudo)
@@ -266,7 +266,7 @@ async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
 
 
 async def standing(host: Host, swap: Swap, *, sudo: bool) -> list[Standing]:
-    """What is in place of each target. Raises BackupError, HostError."""
+    """Return what is in place at each target. Raises BackupError, HostError."""
     found = []
     for one in swap.renames:
         target, staged, before = await existing_names(host, one, sudo=sudo)
@@ -275,7 +275,7 @@ async def standing(host: Host, swap: Swap, *, sudo: bool) -> list[Standing]:
 
 
 async def finish_all(host: Host, swap: Swap, *, sudo: bool) -> None:
-    """Puts all that was staged in place. Raises BackupError where one of it is gone: what is in place stays."""
+    """Put all staged data in place. Raises BackupError if some of it is missing; what is in place stays."""
     if await settle_all(host, swap, sudo=sudo) == "undone":
         raise BackupError(
             tr("{staged} is gone, so the restore cannot be finished", staged=clean(swap.staged)),
@@ -284,13 +284,13 @@ async def finish_all(host: Host, swap: Swap, *, sudo: bool) -> None:
 
 
 async def remove_empty(host: Host, folder: str, *, sudo: bool) -> None:
-    """Removes ``folder`` if nothing is in it, then those above it of which that is so."""
+    """Remove ``folder`` if it is empty, then each empty folder above it."""
     await host.run_script(_REMOVE_EMPTY, [folder], sudo=sudo)
 
 
 async def _back(host: Host, one: Renames, *, half: bool, sudo: bool, cause: BackupError) -> None:
-    """Makes one pair of renames not to have been, as far as it was; ``half``: the first was surely made. Raises
-    HalfSwapped, HostError."""
+    """Undo one pair of renames as far as it was done; ``half``: the first one was certainly done. Raises HalfSwapped,
+    HostError."""
     target, staged, before = await existing_names(host, one, sudo=sudo)
     try:
         if target and not staged:
@@ -311,7 +311,7 @@ async def _back(host: Host, one: Renames, *, half: bool, sudo: bool, cause: Back
 
 
 async def existing_names(host: Host, one: Renames, *, sudo: bool) -> tuple[bool, bool, bool]:
-    """Whether there is something at the target, staged, and kept from before."""
+    """Return whether the target, the staged data and the data from before exist."""
     done = await host.run_script(_THERE, [one.target, one.staged, one.before or "/dev/null/none"], sudo=sudo)
     if not done.ok or len(done.stdout) != 3:
         raise BackupError(_renames_failed(host, done.stderr))

@@ -40,7 +40,8 @@ _KEPT = (b"SCHILY.xattr.", b"SCHILY.acl.")
 
 
 class TarMember(Struct, frozen=True, kw_only=True):
-    """One entry. Names are bytes as the archive has them, without slashes at their end; mode is the permission bits."""
+    """One entry of an archive. Names are bytes as in the archive, without trailing slashes; ``mode`` is the permission
+    bits."""
 
     name: bytes
     kind: Kind
@@ -65,7 +66,7 @@ class TarMember(Struct, frozen=True, kw_only=True):
 
 
 class MemberContent(Struct, frozen=True, gc=False):
-    """Some of the bytes of the member before; ``last`` tells that it has no more. A view lasts until the next step."""
+    """A chunk of the preceding member's content; ``last`` marks the end. The view is valid until the next step."""
 
     data: memoryview
     last: bool
@@ -75,8 +76,9 @@ Piece: TypeAlias = TarMember | MemberContent
 
 
 class TarReader:
-    """``for piece in reader.feed(block)``: a TarMember, then, of a file with ``stored`` bytes, its MemberContent. At
-    the end ``finish``. Raises BrokenSet (what is broken or ambiguous; nothing of that member was given)."""
+    """Use ``for piece in reader.feed(block)``: yields each TarMember, then its MemberContent if it is a file with
+    ``stored`` bytes. Call ``finish`` at the end. Raises BrokenSet for a broken or ambiguous member, before yielding any
+    of it."""
 
     def __init__(self) -> None:
         self._held = b""
@@ -92,7 +94,7 @@ class TarReader:
         """Bytes of the archive that were read."""
 
     def feed(self, block: bytes) -> Iterator[Piece]:
-        """What ``block``, the next bytes of the archive, completes."""
+        """Yield the pieces that ``block``, the next bytes of the archive, completes."""
         data = memoryview(self._held + block if self._held else block)
         at = 0
         while at < len(data):
@@ -118,7 +120,7 @@ class TarReader:
         self.position += len(block)
 
     def finish(self) -> None:
-        """To be called at the end of the archive; raises BrokenSet when it ends before its own end."""
+        """Check the end of the archive; raises BrokenSet when the archive is truncated."""
         if self._zeros < 2 or self._left or self._padding:
             raise BrokenSet(
                 tr("the archive is truncated: it ends early, after {bytes} bytes", bytes=self.position),
@@ -126,8 +128,8 @@ class TarReader:
             )
 
     def _header(self, data: memoryview, at: int) -> tuple[TarMember | None, int]:
-        """The member that begins at ``at`` (None: something else does) and the bytes used; 0 when there is not enough
-        yet."""
+        """Return the member that begins at ``at`` (None: something else begins there) and the bytes used; 0 when more
+        data is needed."""
         if len(data) - at < BLOCK:
             return None, 0
         header = bytes(data[at : at + BLOCK])
@@ -156,7 +158,7 @@ class TarReader:
             raise self._broken(tr("a header has a wrong checksum"))
 
     def _extended(self, header: bytes, kind: int, data: memoryview, at: int) -> int:
-        """Takes in an extended header or a long name; the bytes used, 0 when there is not enough yet."""
+        """Parse an extended header or a long name; return the bytes used, 0 when more data is needed."""
         size = self._number(header[124:136])
         if not 0 < size <= MAX_EXTENDED:
             raise self._broken(tr("an extended header of {size} bytes", size=size))
@@ -179,7 +181,7 @@ class TarReader:
         return BLOCK + whole
 
     def _records(self, body: bytes) -> dict[bytes, bytes]:
-        """Records of an extended header: ``LENGTH KEY=VALUE`` and a newline each."""
+        """Parse the records of an extended header: ``LENGTH KEY=VALUE`` and a newline each."""
         found: dict[bytes, bytes] = {}
         at = 0
         while at < len(body):
@@ -218,7 +220,7 @@ class TarReader:
         )
 
     def _sparse(self, member: TarMember, data: memoryview, at: int) -> tuple[TarMember | None, int]:
-        """``member``, a sparse file, with its map, which stands before its content."""
+        """Return ``member``, a sparse file, with its map, which precedes its content."""
         said = self._next
         if said[b"GNU.sparse.major"] != b"1" or said.get(b"GNU.sparse.minor") != b"0" or member.kind != "file":
             raise self._broken(tr("{name} is a sparse file in a format other than 1.0", name=clean(member.name)))
@@ -245,7 +247,7 @@ class TarReader:
         return None, 0
 
     def _lines_of_map(self, text: bytes) -> list[bytes]:
-        """The count, the numbers, and what follows them; nothing when they are not all there."""
+        """Return the count, the numbers and the rest; an empty list when they are incomplete."""
         if b"\n" not in text[:32]:
             return []
         count = self._decimal(text.split(b"\n", 1)[0])
@@ -253,7 +255,7 @@ class TarReader:
         return lines if len(lines) == 2 * count + 2 else []
 
     def _numbers(self, lines: list[bytes]) -> list[int]:
-        """As ``_decimal``, all at once."""
+        """Parse many numbers at once, as ``_decimal`` does."""
         digits = b"".join(lines)
         if lines and not (digits.isdigit() and all(lines) and max(map(len, lines)) < 20):
             raise self._broken(tr("a number in an extended header cannot be read"))
@@ -271,7 +273,7 @@ class TarReader:
         return regions
 
     def _number(self, field: bytes) -> int:
-        """A number of a header: octal digits, or base 256 where the first bit is set (GNU)."""
+        """Parse a number of a header: octal digits, or base 256 if the first bit is set (GNU)."""
         if field[0] & 0x80:
             number = int.from_bytes(field, "big", signed=field[0] == 0xFF)
             return number if field[0] == 0xFF else number - (0x80 << 8 * (len(field) - 1))
@@ -304,7 +306,8 @@ def _ustar_name(header: bytes) -> bytes:
 
 
 def _nanoseconds(text: bytes) -> int:
-    """``1700000000.123456789`` in nanoseconds, rounded down; what is no such number counts as 1970."""
+    """Convert ``1700000000.123456789`` to nanoseconds, rounded down; anything that is not such a number counts as
+    1970."""
     seconds, _, rest = text.partition(b".")
     digits = seconds.removeprefix(b"-")
     if not (digits.isdigit() and len(digits) < 12 and (not rest or rest.isdigit())):
@@ -324,7 +327,7 @@ _MOST = 0o7777777
 
 
 def header(member: TarMember) -> bytes:
-    """All that stands before the content of ``member``; after it, zeros up to a whole block."""
+    """Return everything that precedes the content of ``member``; the content is padded with zeros to a whole block."""
     stored = len(member.sparse_map) + member.stored
     sign = b"-" if member.mtime_ns < 0 else b""
     records = [(b"mtime", sign + b"%d.%09d" % divmod(abs(member.mtime_ns), 10**9))]
@@ -348,7 +351,7 @@ def header(member: TarMember) -> bytes:
 
 
 def _ustar(name: bytes, kind: bytes, size: int, target: bytes = b"", member: TarMember | None = None) -> bytes:
-    """A block as POSIX has it; what does not fit stands in the extended header before."""
+    """Return a POSIX ustar block; what does not fit is in the extended header before it."""
     mode, uid, gid, mtime, user, group = 0o600, 0, 0, 0, b"", b""
     if member is not None:
         mode, uid, gid = member.mode, min(member.uid, _MOST), min(member.gid, _MOST)
@@ -387,8 +390,8 @@ _PRIVILEGED = b"SCHILY.xattr.security."
 
 
 class SafeMembers:
-    """Judges members one after the other, in the archive's order. ``prefix`` is what all names must begin with; what is
-    given begins below it, the folder itself is ``b""``."""
+    """Judges members one by one, in the archive's order. All names must begin with ``prefix``; returned names are
+    relative to it, and the folder itself is ``b""``."""
 
     def __init__(self, prefix: bytes, *, links_out: bool, setuid: bool) -> None:
         self._prefix = _parts(prefix)
@@ -397,8 +400,8 @@ class SafeMembers:
         self._links: set[bytes] = set()
 
     def judged(self, member: TarMember) -> TarMember | None:
-        """``member`` as it may be written; None for a folder above ``prefix``. Raises BrokenSet for what must not
-        be."""
+        """Return ``member`` as it may be written; None for a folder above ``prefix``. Raises BrokenSet for an unsafe
+        member."""
         parts = self._inner(member.name, member)
         if parts is None:
             if member.kind != "folder":
@@ -430,7 +433,7 @@ class SafeMembers:
         )
 
     def _inner(self, name: bytes, member: TarMember) -> list[bytes] | None:
-        """The components of ``name`` below the prefix; None when it lies above."""
+        """Return the components of ``name`` below the prefix; None if it lies above."""
         parts = _parts(name)
         if name.startswith(b"/") or b".." in parts:
             raise refused(member, tr("its name points outside the folder"))
@@ -457,7 +460,7 @@ class SafeMembers:
             )
 
     def _hard_target(self, member: TarMember) -> bytes:
-        """The member that a hard link is another name of, below the prefix."""
+        """Return the target of a hard link, relative to the prefix."""
         parts = self._inner(member.target, member)
         if not parts:
             raise refused(member, tr("it is a hard link to something outside the folder"))
@@ -468,8 +471,8 @@ class SafeMembers:
 
 
 def leads_out(name: bytes, target: bytes) -> bool:
-    """Whether a symbolic link may lead out of the folder that ``name`` is within. It may go up only at its start: its
-    own folder is a real one, but what it passes later may be a link, and ``..`` behind that leads anywhere."""
+    """Whether a symbolic link may lead out of the folder that contains ``name``. ``..`` is allowed only at the start of
+    its target: its own folder is real, but a later component may be a link, and ``..`` after that leads anywhere."""
     if target.startswith(b"/"):
         return True
     parts = _parts(target)
@@ -478,7 +481,7 @@ def leads_out(name: bytes, target: bytes) -> bool:
 
 
 def refused(member: TarMember, why: Message) -> BrokenSet:
-    """What is told of a member that must not be written."""
+    """Return the error for a member that must not be written."""
     return BrokenSet(
         tr("the archive contains an entry that must not be restored: {name}: {why}", name=clean(member.name), why=why),
         tr("nothing was changed; check who can write to the store, and choose another set"),

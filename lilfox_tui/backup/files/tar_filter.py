@@ -53,8 +53,8 @@ _BATCH = 1000
 
 
 class IndexEntry(Struct, frozen=True):
-    """A file, folder or link. Another name of a file (a hard link) has what the file has, and as ``target`` the name
-    under which that stands in the archive. ``digest`` is SHA-256 of a file's content, empty where it was not read."""
+    """A file, folder or link. A hard link has the attributes of its file, and as ``target`` the name of that file in
+    the archive. ``digest`` is the SHA-256 of a file's content, empty if it was not read."""
 
     name: bytes
     kind: str
@@ -69,7 +69,7 @@ class IndexEntry(Struct, frozen=True):
 
 
 class Totals(Struct, frozen=True):
-    """How much one side has."""
+    """The number of entries of one side."""
 
     files: int
     folders: int
@@ -78,12 +78,12 @@ class Totals(Struct, frozen=True):
 
 
 def _held(time_ns: int) -> int:
-    """``time_ns``, or the nearest that a column can hold: that of the year 1677 or 2262."""
+    """Clamp ``time_ns`` to what a column can hold: the years 1677 to 2262."""
     return min(max(time_ns, -(2**63)), 2**63 - 1)
 
 
 class Index:
-    """Entries by side and name. ``close`` it."""
+    """Entries by side and name, in a temporary database; call ``close``."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -94,16 +94,16 @@ class Index:
         self._database.execute("BEGIN")
 
     def close(self) -> None:
-        """Everything is gone."""
+        """Close the index and drop its contents."""
         self._database.close()
 
     def clear(self, side: Side) -> None:
-        """Forgets a side."""
+        """Remove the entries of a side."""
         self._flush()
         self._database.execute("DELETE FROM entry WHERE side = ?", (side,))
 
     def add(self, side: Side, member: TarMember, digest: bytes) -> None:
-        """Raises BrokenSet for a name that is there twice, and for another name of nothing."""
+        """Add a member. Raises BrokenSet for a duplicate name, and for a hard link to nothing."""
         attributes = b"".join(b"%s=%s\0" % pair for pair in member.attributes)
         user, group = member.user or b"%d" % member.uid, member.group or b"%d" % member.gid
         entry = IndexEntry(
@@ -115,7 +115,7 @@ class Index:
         self.put(side, entry)
 
     def put(self, side: Side, entry: IndexEntry) -> None:
-        """As ``add``."""
+        """Add an entry that is already built."""
         self._rows.append(
             (
                 side, entry.name, entry.kind, entry.mode, entry.size, _held(entry.mtime_ns), entry.user, entry.group,
@@ -126,17 +126,17 @@ class Index:
             self._flush()
 
     def get(self, side: Side, name: bytes) -> IndexEntry | None:
-        """The entry of that name."""
+        """Return the entry of that name."""
         return next(self._entries("side = ? AND name = ?", side, name), None)
 
     def within(self, side: Side, name: bytes) -> Iterator[IndexEntry]:
-        """``name`` and all below it; all when it is empty. In the order of their names."""
+        """Return ``name`` and everything below it (everything, when empty), in order of names."""
         if not name:
             return self._entries("side = ?", side)
         return self._entries("side = ? AND (name = ? OR (name > ? AND name < ?))", side, name, name + b"/", name + b"0")
 
     def totals(self, side: Side) -> Totals:
-        """Counted."""
+        """Count the entries of a side."""
         self._flush()
         with closing(self._database.execute(
             "SELECT coalesce(sum(kind = 'file'), 0), coalesce(sum(kind = 'folder'), 0),"
@@ -146,14 +146,14 @@ class Index:
             return Totals(*next(found))
 
     def owners(self, side: Side) -> Iterator[tuple[bytes, bytes, int]]:
-        """User, group, and how many files and folders are theirs; the most first."""
+        """Return user, group and their number of files and folders, largest first."""
         self._flush()
         yield from self._database.execute(
             "SELECT user, grp, count(*) FROM entry WHERE side = ? GROUP BY user, grp ORDER BY 3 DESC", (side,)
         )
 
     def unequal(self, one: Side, other: Side, where: str) -> Iterator[tuple[IndexEntry, IndexEntry]]:
-        """Pairs of the same name of which the condition is true; its columns are those of ``o`` and ``p``."""
+        """Return pairs of the same name for which the condition is true; it refers to columns of ``o`` and ``p``."""
         self._flush()
         yield from (
             (_entry(row[:10]), _entry(row[10:]))
@@ -165,7 +165,7 @@ class Index:
         )
 
     def only(self, one: Side, other: Side) -> Iterator[IndexEntry]:
-        """Entries of one side whose name the other has not."""
+        """Return the entries of one side whose names the other does not have."""
         return self._entries("side = ? AND name NOT IN (SELECT name FROM entry WHERE side = ?)", one, other)
 
     def _same_file(self, side: Side, member: TarMember) -> IndexEntry:
@@ -213,7 +213,7 @@ _KINDS = {b"f": "file", b"d": "folder", b"l": "link"}
 
 
 async def list_folder(host: Host, folder: str, index: Index, *, sudo: bool) -> None:
-    """Puts what is in ``folder`` into ``index`` as what is there, anew. Raises HostError."""
+    """Replace the "there" side of ``index`` with the contents of ``folder``. Raises HostError."""
     index.clear("there")
     held = b""
     async with aclosing(host.stream(["sh", "-c", _LIST, "sh", folder], sudo=sudo)) as blocks:
@@ -247,8 +247,8 @@ MOST_BYTES = 2**62
 
 
 class ContentDigest:
-    """SHA-256 of a file's content as it reads, whether zeros in it are written or holes: of what stands in each page
-    without the zeros around it, and of where. So a hole costs nothing, however large it is."""
+    """SHA-256 of a file's logical content, the same whether zeros are written or holes: it covers the bytes of each
+    page without the zeros around them, and their positions. A hole of any size costs nothing."""
 
     def __init__(self, member: TarMember) -> None:
         self._digest = hashlib.sha256()
@@ -258,7 +258,7 @@ class ContentDigest:
         self._page, self._held = 0, bytearray()
 
     def update(self, data: memoryview) -> None:
-        """The next bytes that the archive has."""
+        """Add the next bytes of the archive."""
         while data:
             if not self._left:
                 self._at, self._left = next(self._regions)
@@ -274,7 +274,7 @@ class ContentDigest:
             data = data[len(part) :]
 
     def digest(self) -> bytes:
-        """Once all was given."""
+        """Return the digest, once all data was added."""
         self._end_page()
         self._digest.update(self._size.to_bytes(8, "big"))
         return self._digest.digest()
@@ -292,13 +292,13 @@ class ContentDigest:
 
 
 class MemberJudge(Protocol):
-    """Whether a member is passed on, and as what; raises BrokenSet for one that must not be there."""
+    """Decides whether a member is passed on, and in what form; raises BrokenSet for one that must not be there."""
 
     def judged(self, member: TarMember) -> TarMember | None: ...
 
 
 class TarFilter:
-    """Takes an archive in blocks, gives it as it may be written.
+    """Takes an archive in blocks and returns it as it may be written.
 
     ``index`` gets its members under ``side`` (None: not again). ``rename`` gives a member as it is written, None for
     one that is not (None: nothing is written). More than ``most`` bytes of content raise BrokenSet, as do more than can
@@ -324,7 +324,7 @@ class TarFilter:
         self.bytes = 0
 
     def take(self, block: bytes) -> bytes:
-        """What of the archive to write is complete with ``block``. Raises BrokenSet."""
+        """Return the part of the output archive that ``block`` completes. Raises BrokenSet."""
         if self._seen is not None:
             self._seen.update(block)
         out: list[bytes | memoryview] = []
@@ -336,12 +336,12 @@ class TarFilter:
         return b"".join(out)
 
     def finish(self) -> bytes:
-        """The end of the archive to write. Raises BrokenSet when what came is not whole."""
+        """Return the end of the output archive. Raises BrokenSet when the input is incomplete."""
         self._reader.finish()
         return END if self._rename is not None else b""
 
     def digest(self) -> bytes:
-        """SHA-256 of all that came, where it is indexed or bounded."""
+        """Return the SHA-256 of the whole input, if it is indexed or bounded."""
         return self._seen.digest() if self._seen is not None else b""
 
     def _begin(self, found: TarMember, out: list[bytes | memoryview]) -> None:
@@ -381,14 +381,14 @@ class TarFilter:
 
 
 def put_below(member: TarMember, folder: bytes) -> TarMember:
-    """``member`` with its names below ``folder``, which may be empty."""
+    """Return ``member`` with its names below ``folder``, which may be empty."""
     name = b"/".join(part for part in (folder, member.name) if part) or b"."
     target = folder + b"/" + member.target if member.kind == "hard link" and folder else member.target
     return replace(member, name=name, target=target)
 
 
 async def filtered(blocks: AsyncIterator[bytes], sieve: TarFilter) -> AsyncGenerator[bytes, None]:
-    """The archive that ``blocks`` gives, as ``sieve`` lets it pass. Raises BrokenSet, and what ``blocks`` raises."""
+    """Yield the archive in ``blocks``, filtered by ``sieve``. Raises BrokenSet, and what ``blocks`` raises."""
     async for block in blocks:
         if passed := sieve.take(block):
             yield passed
@@ -399,8 +399,8 @@ _MOST_NAMES = 100
 
 
 class ArchiveSummary:
-    """Passes members on as they are, but for devices and pipes, which a restore could not make. ``top`` is the name of
-    the folder that is dumped."""
+    """Passes members on unchanged, except devices and pipes, which a restore could not make. ``top`` is the name of the
+    dumped folder."""
 
     def __init__(self, top: bytes) -> None:
         self._top = top
@@ -414,7 +414,7 @@ class ArchiveSummary:
         self.newest_ns = 0
 
     def judged(self, member: TarMember) -> TarMember | None:
-        """``member``, or None for one that is left out."""
+        """Return ``member``, or None if it is left out."""
         if member.kind in ("device", "pipe"):
             self.special.append(member.name)
             return None
@@ -432,7 +432,7 @@ class ArchiveSummary:
         return member
 
     def detail(self) -> dict[str, Any]:
-        """What the manifest says of the part: ``top``, the folder's name in the archive, and what is counted."""
+        """Return the part's entry in the manifest: ``top``, the folder's name in the archive, and the counts."""
         return {
             "top": clean(self._top),
             "files": self.counts["file"] + self.counts["hard link"],
@@ -448,7 +448,7 @@ class ArchiveSummary:
 
 
 class _Judged:
-    """Judges by name, then counts. Links that lead out are for a restore to refuse, by its Options."""
+    """Judges by name, then counts. Links that lead out are left for a restore to refuse, by its Options."""
 
     def __init__(self, top: bytes) -> None:
         self._safe = SafeMembers(b"", links_out=True, setuid=True)
@@ -460,7 +460,8 @@ class _Judged:
 
 
 async def read_archive(part: FoundPart, blocks: AsyncIterator[bytes]) -> source_Content:
-    """Whether ``blocks`` is a whole archive that may be restored, and what it holds, in the words of the manifest."""
+    """Check that ``blocks`` is a complete archive that may be restored, and return its contents as the manifest has
+    them."""
     said = part.said.detail if part.said is not None else {}
     judge = _Judged(os.fsencode(str(said.get("top", ""))))
     sieve = TarFilter(judge)

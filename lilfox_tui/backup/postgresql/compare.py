@@ -1,4 +1,4 @@
-"""Compares databases: what was restored with what the set records, and what is there now with what is in the set."""
+"""Compares databases: what was restored with the set's record, and the current content with the set."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _SHARE_OF_LOOKING = 0.05
 
 
 class EarlyCounter:
-    """Counts what is loaded into ``database`` and is as ``said`` has it. Nothing that goes wrong here is told: what was
-    not counted is counted by the comparison."""
+    """Counts what has been loaded into ``database`` and equals ``said``. Errors are ignored here: the comparison counts
+    whatever is left."""
 
     def __init__(self, access: ServerAccess, database: str, version_num: int, said: DatabaseContent) -> None:
         self._access, self._database, self._version_num = access, database, version_num
@@ -60,21 +60,21 @@ class EarlyCounter:
         self._counting: asyncio.Future[None] | None = None
 
     def begin(self) -> None:
-        """The database is there, and is being loaded."""
+        """Start counting: the database exists and is being loaded."""
         self._counting = asyncio.ensure_future(self._count())
 
     def loaded(self) -> None:
-        """All rows are in it: what is not counted yet may be counted with all cores."""
+        """Report that all rows are loaded, so the rest may be counted on all cores."""
         self._loaded.set()
 
     async def finish(self) -> dict[str, TableContent]:
-        """The tables that are equal, once there is none left to count."""
+        """Finish counting and return the tables that are equal."""
         if self._counting is not None:
             await self._counting
         return self._found
 
     async def leave(self) -> None:
-        """Stops counting."""
+        """Stop counting."""
         if self._counting is not None:
             self._counting.cancel()
             await asyncio.gather(self._counting, return_exceptions=True)
@@ -133,8 +133,8 @@ async def content_of(
     said: DatabaseContent | None,
     counted: Mapping[str, TableContent] | None = None,
 ) -> DatabaseContent:
-    """What is in ``database`` now, counted in the ways of ``said``, but for tables that are ``counted`` already. Raises
-    BackupError, HostError."""
+    """Return the current content of ``database``, counted the same way as ``said``, except for tables already in
+    ``counted``. Raises BackupError, HostError."""
     ways = {} if said is None else {name: table.way for name, table in said.tables.items()}
     async with take_snapshot(access, database, version_num=version_num, ways=ways) as snapshot:
         await snapshot.read_sequences()
@@ -144,8 +144,8 @@ async def content_of(
 async def compare_database(
     access: ServerAccess, server: ServerFacts, database: str, detail: DatabaseDetail, ahead: EarlyCounter | None = None
 ) -> Comparison:
-    """Holds ``database`` against ``detail``; ``ahead`` counts it already. Raises BackupError, HostError where it cannot
-    be asked."""
+    """Compare ``database`` with ``detail``; ``ahead`` is already counting it. Raises BackupError, HostError if it
+    cannot be queried."""
     said = detail.content
     if said is None:
         return Comparison((), _("restored without errors; the set does not record its content"))
@@ -170,7 +170,7 @@ async def compare_database(
 
 
 def differing(said: DatabaseContent, found: DatabaseContent) -> Iterator[Message]:
-    """A sentence for each difference."""
+    """Yield a sentence for each difference."""
     yield from _differing_tables(said.tables, found.tables)
     for name, value in said.sequences.items():
         if not _same_value(value, found.sequences.get(name)):
@@ -203,7 +203,7 @@ def _rows(count: int) -> Message:
 
 
 def _same_value(said: SequenceValue, found: SequenceValue | None) -> bool:
-    """A sequence's value was read some time between two looks at it."""
+    """Whether a sequence's value is between the two values that were read around the dump."""
     if found is None:
         return False
     if said.last_after is None:
@@ -224,7 +224,7 @@ def _ways(said: DatabaseContent) -> list[str]:
 
 
 def _same_programs(detail: DatabaseDetail, server: ServerFacts, clients: HostClients) -> ClientPrograms | None:
-    """Those that write the schema of an equal database as it was written when it was dumped."""
+    """Return the programs that dump the schema of an equal database as it was dumped; None if there are none."""
     if (detail.server_version_num or 0) // 10000 != server.major:
         return None
     by = detail.dumped_by.partition(".")[0]
@@ -258,7 +258,7 @@ WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_sche
 async def changes_of(
     access: ServerAccess, info: ServerInfo, target: DatabaseTarget, *, table: str = ""
 ) -> list[RestoreChange]:
-    """A line for each table that would change (of ``table`` alone where one is given), most rows first.
+    """Return a line for each table that would change (only ``table``, if given), most rows first.
 
     Raises BackupError, HostError.
     """

@@ -1,4 +1,4 @@
-"""How a host reaches a server: the connection's URL, the password, the client programs and their environment."""
+"""How a host reaches a server: the connection URL, the password, the client programs and their environment."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel
 
 
 class Connection(Struct, frozen=True, kw_only=True):
-    """Where to connect to, as the host sees it that runs the client programs."""
+    """How to connect to a server, from the host that runs the client programs."""
 
     address: str = ""
     """Name, IP address, or the folder of a socket; libpq's own default when empty."""
@@ -55,19 +55,19 @@ class Connection(Struct, frozen=True, kw_only=True):
 
     @property
     def socket(self) -> bool:
-        """Whether it is reached through a socket of the host."""
+        """Whether the connection uses a Unix socket on the host."""
         return not self.address or self.address.startswith("/")
 
     @property
     def server(self) -> str:
-        """For people: ``db-1:5432``, ``socket /run/postgresql:5432``."""
+        """The server, for display: ``db-1:5432``, ``socket /run/postgresql:5432``."""
         if self.socket:
             return f"socket {self.address}:{self.port}" if self.address else f"socket:{self.port}"
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
 def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -> Connection:
-    """The connection that ``url`` names: ``postgresql://USER@HOST:PORT/DB``, or the folder of a socket.
+    """Parse the connection in ``url``: ``postgresql://USER@HOST:PORT/DB``, or the folder of a socket.
 
     Raises UsageError, which never repeats the URL, where it holds a password, names several servers or is no such URL.
     """
@@ -111,7 +111,7 @@ def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -
 
 
 def _address(netloc: str) -> str:
-    """The host of ``HOST:PORT`` as it is written (urlsplit makes it lower case, which a socket's folder is not)."""
+    """Return the host of ``HOST:PORT`` as written (urlsplit lowercases it, which breaks a socket's folder)."""
     if netloc.startswith("["):
         return netloc[1:].partition("]")[0]
     return netloc.partition(":")[0]
@@ -135,7 +135,8 @@ def _no_url(why: Message) -> UsageError:
 def conninfo(
     connection: Connection, database: str, *, passfile: str = "", settings: Mapping[str, str] | None = None
 ) -> str:
-    """The connection string for ``database``, whatever its name is. ``settings`` are set when the session begins.
+    """Return the connection string for ``database``, whatever its name is. ``settings`` apply from the start of the
+    session.
 
     Given as one word to ``-d``, it is the only thing that the programs expand: a database called ``host=evil`` stays a
     name. Raises UsageError for a NUL byte.
@@ -161,7 +162,7 @@ def _quoted(value: str) -> str:
 
 
 def _options(settings: Mapping[str, str]) -> str:
-    """``-c name=value`` words, blanks and backslashes of which libpq wants escaped."""
+    """Return ``-c name=value`` words, with blanks and backslashes escaped for libpq."""
     words = (f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ") for name, value in settings.items())
     return " ".join(f"-c {word}" for word in words)
 
@@ -173,7 +174,8 @@ _MOST_BYTES = 1 << 20
 
 
 def callers_password(connection: Connection, environment: Mapping[str, str]) -> str | None:
-    """The password for ``connection``; None when neither names one (libpq then looks into ``~/.pgpass`` on the host).
+    """Return the password for ``connection``; None if neither source has one (libpq then reads ``~/.pgpass`` on the
+    host).
 
     Raises LilFoxError where PGPASSFILE cannot be used: libpq itself would pass it over in silence.
     """
@@ -189,7 +191,7 @@ def callers_password(connection: Connection, environment: Mapping[str, str]) -> 
 
 
 def _wanted(connection: Connection) -> tuple[str, str, str, str]:
-    """What a line must say: a socket of the default folder counts as localhost."""
+    """Return the fields that a line must match: a socket in the default folder counts as localhost."""
     address = (
         "localhost" if connection.address in ("", "/run/postgresql", "/var/run/postgresql") else connection.address
     )
@@ -259,35 +261,35 @@ r"""Major → first minor that is safe: it knows \restrict (CVE-2025-8714) and r
 
 
 class ClientPrograms(Struct, frozen=True, order=True):
-    """The programs of one version. ``version`` is (major, minor)."""
+    """The client programs of one version. ``version`` is (major, minor)."""
 
     version: tuple[int, int]
     folder: str
 
     @property
     def major(self) -> int:
-        """15 of 15.20."""
+        """The major version: 15 of 15.20."""
         return self.version[0]
 
     @property
     def text(self) -> str:
-        """``15.20``"""
+        """The version as text: ``15.20``."""
         return ".".join(map(str, self.version))
 
     def path(self, program: str) -> str:
-        """Of ``pg_dump``, ``pg_restore``, ``pg_dumpall``, ``psql``."""
+        """Return the path of ``pg_dump``, ``pg_restore``, ``pg_dumpall`` or ``psql``."""
         return f"{self.folder}/{program}"
 
     @property
     def guards_scripts(self) -> bool:
-        r"""Whether its psql can be kept from running a dump's own meta-commands: it knows \restrict, and nothing in the
-        script closes that."""
+        r"""Whether its psql can be kept from running a dump's own meta-commands: it knows \restrict, which nothing in
+        the script can end."""
         major, minor = self.version
         return major > max(_GUARDED) or minor >= _GUARDED.get(major, minor + 1)
 
 
 class HostClients(Struct, frozen=True, kw_only=True):
-    """What a host has. ``account`` is what goes before a command so that the right account runs it."""
+    """The client programs of a host. ``account`` is the prefix that runs a command as the right account."""
 
     host: str
     programs: tuple[ClientPrograms, ...]
@@ -297,12 +299,12 @@ class HostClients(Struct, frozen=True, kw_only=True):
 
     @property
     def newest(self) -> ClientPrograms:
-        """psql of any version talks to any server."""
+        """The newest programs: psql of any version works with any server."""
         return self.programs[0]
 
     def for_server(self, major: int) -> ClientPrograms:
-        """Those of the server's own major, else the nearest newer ones, which can dump it. Raises BackupError where all
-        are older: they refuse (``aborting because of server version mismatch``)."""
+        """Return the programs of the server's major version, else the nearest newer ones, which can dump it. Raises
+        BackupError if all are older: they refuse (``aborting because of server version mismatch``)."""
         same_or_newer = [each for each in self.programs if each.major >= major]
         if not same_or_newer:
             raise BackupError(
@@ -316,7 +318,7 @@ class HostClients(Struct, frozen=True, kw_only=True):
 
 
 async def find_clients(host: Host, *, folder: str = "", run_as: str = "") -> HostClients:
-    """The client programs of ``host`` (of ``folder`` only, where given), and how they are run as ``run_as``.
+    """Return the client programs of ``host`` (only those in ``folder``, if given), and how to run them as ``run_as``.
 
     Raises BackupError where there are none, HostError.
     """
@@ -372,7 +374,7 @@ done
 
 
 class ServerAccess:
-    """A way to one server's databases from one host. Made by :func:`open_server_access`."""
+    """Access to one server's databases from one host. Made by :func:`open_server_access`."""
 
     def __init__(self, host: Host, connection: Connection, clients: HostClients, passfile: str) -> None:
         self.host = host
@@ -382,21 +384,22 @@ class ServerAccess:
 
     @property
     def sudo(self) -> bool:
-        """To be given to the host's calls together with :meth:`argv`."""
+        """Whether to use sudo; pass it to the host's calls together with :meth:`argv`."""
         return self.clients.by_sudo
 
     def argv(self, program: str, *words: str) -> list[str]:
-        """What to run for a client program (its path from ``clients``): the right account, a clean environment."""
+        """Return the argv that runs a client program (its path from ``clients``) as the right account in a clean
+        environment."""
         return [*self.clients.account, *CLEAN, program, *words]
 
     def conninfo(self, database: str = "", settings: dict[str, str] | None = None) -> str:
-        """The word after ``-d``. ``database``: the connection's own when not given."""
+        """Return the connection string for ``-d``. ``database``: the connection's own when not given."""
         return conninfo(
             self.connection, database or self.connection.database, passfile=self._passfile, settings=settings
         )
 
     def script(self, script: str) -> str:
-        """``script`` (POSIX sh) for ``Host.loop``, run as the right account in a clean environment."""
+        """Return ``script`` (POSIX sh) for ``Host.loop``, run as the right account in a clean environment."""
         return "exec " + shlex.join([*self.clients.account, *CLEAN, "sh", "-c", script])
 
 
@@ -404,8 +407,8 @@ class ServerAccess:
 async def open_server_access(
     host: Host, connection: Connection, *, binaries: str = "", clients: HostClients | None = None
 ) -> AsyncIterator[ServerAccess]:
-    """Finds the client programs (in ``binaries`` only, where it is given), unless somebody has just found ``clients``,
-    and keeps the password in reach of them.
+    """Find the client programs (only in ``binaries``, if given), unless ``clients`` was just found, and make the
+    password available to them.
 
     Nothing has been asked of the server yet. Raises BackupError where no client programs are, HostError, LilFoxError
     for a secret that cannot be read, NotTrusted for a file of the connection that others can write.
@@ -423,8 +426,8 @@ async def open_server_access(
 
 
 def _refuse_files(host: Host, connection: Connection, clients: HostClients) -> None:
-    """Whose certificates are believed. Those of another host, and those that another account reads and may own, are
-    for their owners to keep. Raises NotTrusted."""
+    """Refuse TLS files that others can write. Files on another host, and files that another account reads and may own,
+    are the responsibility of their owners. Raises NotTrusted."""
     if not isinstance(host, LocalHost) or clients.account:
         return
     for name in _TLS_FILES:

@@ -116,18 +116,18 @@ LARGE_OBJECTS_DIGEST = (
 
 
 def sizes(oids: Sequence[int]) -> str:
-    """``oid`` and ``bytes`` of relations. Takes locks for a moment."""
+    """Return the query for ``oid`` and ``bytes`` of relations. It takes locks briefly."""
     return f"SELECT c::int8 AS oid, pg_relation_size(c::oid::regclass) AS bytes FROM unnest({_array(oids)}) AS c"
 
 
 def loaded_tables(seen: Sequence[int]) -> str:
-    """``oid`` and ``name`` of tables that have bytes and are written by nobody, but for those in ``seen``."""
+    """Return the query for ``oid`` and ``name`` of tables that have data and no writers, except those in ``seen``."""
     return _LOADED.format(seen=_array(seen))
 
 
 def counting(oids: Sequence[int], way: DigestWay) -> str:
-    """A query whose rows are statements, one a table; each of them gives one row of JSON: ``oid``, ``rows``,
-    ``digest`` (as text; null in an empty table and for ``none``)."""
+    """Return a query whose rows are statements, one for each table; each statement returns one row of JSON: ``oid``,
+    ``rows``, ``digest`` (as text; null for an empty table and for ``none``)."""
     row = (
         "'SELECT json_build_object(''oid'', ' || c.oid || ', ''rows'', count(*), ''digest'', ' || {digest} || ') "
         "FROM ONLY ' || c.oid::regclass || ' AS t'"
@@ -142,7 +142,8 @@ def counting(oids: Sequence[int], way: DigestWay) -> str:
 
 
 def reading_sequences(oids: Sequence[int]) -> str:
-    """A query whose rows are statements, one a sequence; each gives a row of JSON: ``oid``, ``last``, ``called``."""
+    """Return a query whose rows are statements, one for each sequence; each returns a row of JSON: ``oid``, ``last``,
+    ``called``."""
     return (
         "SELECT 'SELECT json_build_object(''oid'', ' || c.oid || ', ''last'', last_value, ''called'', is_called) '"
         " || 'FROM ' "
@@ -165,8 +166,8 @@ _WORDS = ("--schema-only", "--no-tablespaces", "--no-password", "--lock-wait-tim
 
 
 async def schema_digest(access: ServerAccess, programs: ClientPrograms, database: str, *, snapshot: str = "") -> str:
-    """SHA-256 of the schema's text, of the snapshot of that name where one is given. Raises HostError (CommandFailed)
-    where pg_dump fails."""
+    """Return the SHA-256 of the schema's text, in the named snapshot if given. Raises HostError (CommandFailed) if
+    pg_dump fails."""
     words = [*_WORDS, "--snapshot", snapshot] if snapshot else list(_WORDS)
     settings = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
     argv = access.argv(programs.path("pg_dump"), *words, "-d", access.conninfo(database, settings))
@@ -198,7 +199,7 @@ class _Table(Struct, frozen=True):
 
 
 class DatabaseSnapshot:
-    """What a database holds at one moment. Made by :func:`take_snapshot`."""
+    """The content of a database at one moment. Made by :func:`take_snapshot`."""
 
     def __init__(self, session: PersistentPsql, name: str, tables: list[_Table], sequences: dict[int, str]) -> None:
         self.name = name
@@ -208,16 +209,16 @@ class DatabaseSnapshot:
 
     @property
     def tables_bytes(self) -> int:
-        """Of all tables on the server's disk, without indexes."""
+        """Size of all tables on the server's disk in bytes, without indexes."""
         return sum(table.size_bytes for table in self._tables)
 
     async def read_sequences(self) -> None:
-        """To be called before pg_dump begins. Raises BackupError, HostError."""
+        """Read the sequences; call it before pg_dump starts. Raises BackupError, HostError."""
         self._first = await self._read_sequences()
 
     async def count(self, counted: Mapping[str, TableContent] | None = None) -> DatabaseContent:
-        """Rows and digests of all tables but those that are ``counted`` already, large objects. A table that cannot be
-        counted says why.
+        """Count rows and digests of all tables not yet in ``counted``, and large objects. A table that cannot be
+        counted has the reason in its note.
 
         Raises BackupError where the session ended, HostError.
         """
@@ -250,7 +251,7 @@ class DatabaseSnapshot:
         return found
 
     async def _why_not(self, table: _Table) -> str:
-        """Counts it once more for the sake of the reason."""
+        """Count the table once more to get the reason of the failure."""
         await self._session.ask_each(counting([table.oid], table.way))
         [said] = await self._session.tell("SELECT :'LAST_ERROR_SQLSTATE' || ': ' || :'LAST_ERROR_MESSAGE';")
         return said
@@ -276,8 +277,8 @@ class DatabaseSnapshot:
 async def take_snapshot(
     access: ServerAccess, database: str, *, version_num: int, ways: Mapping[str, DigestWay] | None = None
 ) -> AsyncIterator[DatabaseSnapshot]:
-    """A snapshot of ``database`` that stands as long as the context. ``ways``: table → how its digest is made, as a
-    manifest has it, where this content is to be held against that.
+    """Open a snapshot of ``database`` that lasts as long as the context. ``ways``: table → digest method, from the
+    manifest that this content is compared with.
 
     Raises BackupError, HostError.
     """
@@ -315,7 +316,7 @@ def _with_way(table: _Table, ways: Mapping[str, DigestWay] | None) -> _Table:
 
 
 def _portions(tables: Sequence[_Table]) -> list[list[_Table]]:
-    """Small tables of the same way together, each large one alone."""
+    """Group small tables of the same method; keep each large one alone."""
     portions: list[list[_Table]] = []
     room = 0
     for table in sorted(tables, key=lambda table: (table.way, table.size_bytes)):

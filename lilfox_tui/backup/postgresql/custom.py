@@ -1,4 +1,4 @@
-"""Archives in pg_dump's custom format: the head, the table of contents, and what restoring one executes."""
+"""Archives in pg_dump's custom format: the header, the table of contents, and what restoring one executes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DATE_NUMBERS = 7
 
 
 class CustomHead(Struct, frozen=True, kw_only=True):
-    """What the head says."""
+    """The header of an archive."""
 
     database: str
     dumped_by: str
@@ -42,7 +42,7 @@ class CustomHead(Struct, frozen=True, kw_only=True):
 
 
 def read_head(data: bytes) -> CustomHead:
-    """The head, which ``data`` begins with. Raises BrokenSet for anything else."""
+    """Parse the header at the start of ``data``. Raises BrokenSet for anything else."""
     return read_archive_head(data)[1]
 
 
@@ -90,35 +90,35 @@ class ArchiveReader:
         return taken
 
     def byte(self) -> int:
-        """One of them."""
+        """Read one byte."""
         return self._take(1)[0]
 
     def number(self) -> int:
-        """Its sign, then its bytes from the low end."""
+        """Read a number: its sign, then its bytes, little-endian."""
         sign = self.byte()
         value = int.from_bytes(self._take(self.int_bytes), "little")
         return -value if sign else value
 
     def string(self) -> bytes | None:
-        """Its length, then its bytes; None has a length below 0."""
+        """Read a string: its length, then its bytes; None has a negative length."""
         length = self.number()
         return None if length < 0 else self._take(length)
 
     def raw(self) -> bytes:
-        """A string, empty where there is none."""
+        """Read a string, empty if it is None."""
         return self.string() or b""
 
     def text(self) -> str:
-        """A string as text."""
+        """Read a string as text."""
         return self.raw().decode("utf-8", "replace")
 
     def offset(self) -> None:
-        """Where rows lie: not needed."""
+        """Skip the offset of the rows."""
         self._take(1 + self.offset_bytes)
 
 
 async def read_custom(blocks: AsyncIterator[bytes]) -> CustomHead:
-    """Reads all of it; gives what its head says. Raises BrokenSet."""
+    """Read the whole archive and return its header. Raises BrokenSet."""
     head = b""
     async for block in blocks:
         if len(head) < _HEAD_BYTES:
@@ -129,7 +129,7 @@ async def read_custom(blocks: AsyncIterator[bytes]) -> CustomHead:
 
 
 async def decode_custom(host: Host, clients: HostClients, blocks: AsyncIterator[bytes]) -> CustomHead:
-    """Reads all of it and has it decoded by the newest pg_restore of ``host``. Raises BrokenSet where that fails,
+    """Read the whole archive and decode it with the newest pg_restore of ``host``. Raises BrokenSet if that fails,
     HostError."""
     head = b""
 
@@ -174,7 +174,7 @@ _LONGEST_NAME = 120
 
 
 class TocEntry(Struct, frozen=True, gc=False):
-    """One line of the table of contents: what it is, and the statements that make it."""
+    """One entry of the table of contents: its kind, and the statements that create it."""
 
     kind: str
     tag: str
@@ -185,8 +185,8 @@ class TocEntry(Struct, frozen=True, gc=False):
 
 
 def read_contents(data: bytes) -> list[TocEntry]:
-    """All entries of the archive that ``data`` begins with. Raises Cut where more of it is needed, BrokenSet for what
-    is no archive."""
+    """Return all entries of the archive at the start of ``data``. Raises TruncatedArchive if more data is needed,
+    BrokenSet for anything but an archive."""
     archive, head = read_archive_head(data)
     if head.entries > MOST_ENTRIES:
         raise BrokenSet(tr("its table of contents is implausible"))
@@ -222,7 +222,7 @@ def _entry(archive: ArchiveReader) -> TocEntry:
 def executed_by(
     entries: list[TocEntry], heard: Callable[[ExecutedCodeFinder], None] = lambda _executing: None
 ) -> ExecutedCodeFinder:
-    """What restoring the entries executes, in their order; ``heard`` is told all of it once, and may raise."""
+    """Return what restoring the entries executes, in order; ``heard`` gets all of it once, and may raise."""
     executing = ExecutedCodeFinder()
     for entry in entries:
         _look(entry, executing)
@@ -231,7 +231,7 @@ def executed_by(
 
 
 def _is_of_database(entry: TocEntry) -> bool:
-    """Whether pg_restore leaves it out: what is about the database itself is restored with --create alone."""
+    """Whether pg_restore skips the entry: entries about the database itself are restored only with --create."""
     about = entry.kind in ("ACL", "COMMENT", "SECURITY LABEL") and entry.tag.startswith("DATABASE ")
     return about or entry.kind in ("DATABASE", "DATABASE PROPERTIES")
 
@@ -250,7 +250,8 @@ def _look(entry: TocEntry, executing: ExecutedCodeFinder) -> None:
 
 
 def _each(text: bytes, name: str, executing: ExecutedCodeFinder) -> None:
-    """Each statement of an entry. What psql would not read as pg_dump's is no less sent to the server."""
+    """Judge each statement of an entry. Text that psql would not read as pg_dump's is sent to the server all the
+    same."""
     lexer = Lexer(_Statements(executing, name))
     try:
         if COPY.fullmatch(text.strip()):
@@ -268,13 +269,14 @@ def _is_of_head(text: bytes) -> bool:
 
 
 class _Statements:
-    """A ``ScriptListener`` that has each statement judged."""
+    """A ``ScriptListener`` that passes each statement to the finder."""
 
     def __init__(self, executing: ExecutedCodeFinder, name: str) -> None:
         self._executing, self._name = executing, name
 
     def statement(self, text: bytes, whole: bool) -> bool:
-        """See ``psql_lexer.ScriptListener``. What decides what is in quotes is set at the head of an archive alone."""
+        """See ``psql_lexer.ScriptListener``. Settings that change quoting are allowed only at the start of an
+        archive."""
         if _SET.match(text) and not _is_of_head(text):
             self._executing.unseen(tr("settings that pg_dump does not write"), self._name)
         self._executing.statement(text, whole=whole)
@@ -284,7 +286,7 @@ class _Statements:
         """See ``psql_lexer.ScriptListener``."""
 
     def command(self, line: bytes) -> None:
-        """See ``psql_lexer.ScriptListener``: pg_restore has none, the server gets it."""
+        """See ``psql_lexer.ScriptListener``: pg_restore has no commands; the server gets the line."""
         told = clean(line[:60].decode("utf-8", "replace"))
         self._executing.unseen(tr("statements that pg_dump does not write"), told)
 
@@ -295,8 +297,8 @@ class _Statements:
 async def looked_through(
     blocks: AsyncIterator[bytes], heard: Callable[[ExecutedCodeFinder], None]
 ) -> AsyncGenerator[bytes, None]:
-    """Passes an archive on, once its table of contents was looked through: ``heard`` may raise before anything of it is
-    run. Use inside ``aclosing``."""
+    """Pass an archive on once its table of contents was inspected: ``heard`` may raise before any of it runs. Use
+    inside ``aclosing``."""
     held: list[bytes] = []
     size, look_at = 0, _FIRST_LOOK
     known = False
@@ -320,7 +322,7 @@ async def looked_through(
 
 
 async def executed_of(blocks: AsyncGenerator[bytes, None]) -> ExecutedCodeFinder:
-    """What restoring an archive executes; no more of it is read than its table of contents."""
+    """Return what restoring an archive executes; reads no further than its table of contents."""
     found: list[ExecutedCodeFinder] = []
     async with aclosing(blocks), aclosing(looked_through(blocks, found.append)) as passed:
         async for _block in passed:
@@ -330,7 +332,8 @@ async def executed_of(blocks: AsyncGenerator[bytes, None]) -> ExecutedCodeFinder
 
 
 def _try(data: bytes, heard: Callable[[ExecutedCodeFinder], None], *, last: bool) -> bool:
-    """Whether the table of contents is whole in ``data``, and was looked through; ``last``: no more of it comes."""
+    """Whether ``data`` contains the whole table of contents, which was then inspected; ``last``: no more data
+    follows."""
     try:
         if (archive := read_archive_head(data)[0]).version > _KNOWN:
             heard(_unread(f"{archive.version[0]}.{archive.version[1]}"))

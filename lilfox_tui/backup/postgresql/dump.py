@@ -1,4 +1,5 @@
-"""Dumps a database with pg_dump: checks before it, the stream and the content of one snapshot, and why it failed."""
+"""Dumps a database with pg_dump: the checks before, the stream and content of one snapshot, and the cause of a
+failure."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ _HINTS = (
 
 
 async def why_failed(access: ServerAccess, database: str, error: CommandFailed) -> BackupError:
-    """The cause, told so that somebody can end it. Asks the server who is in the way where that is the cause."""
+    """Return the cause of a failed dump and what to do about it. Queries the server for the blocking session if that is
+    the cause."""
     where = f"{access.host.name}: {database}"
     if isinstance(error.outcome, str):
         return BackupError(
@@ -72,7 +74,7 @@ async def why_failed(access: ServerAccess, database: str, error: CommandFailed) 
 
 
 def _said(stderr: str) -> str:
-    """The line that names the error, without the program's name."""
+    """Return the line with the error, without the program's name."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     line = next((line for line in lines if "error:" in line), lines[-1] if lines else "")
     return clean(line.partition("error:")[2].strip() or line)[:400]
@@ -98,7 +100,7 @@ async def _blocked(access: ServerAccess, database: str, where: str, said: str) -
 
 
 def blocked_by(blocker: Blocker) -> Message:
-    """``pid 4711 (role app, psql, idle in transaction) has public.users locked for 3m 20s``"""
+    """Return ``pid 4711 (role app, psql, idle in transaction) has public.users locked for 3m 20s``."""
     who = listed(word for word in (_("role {role}", role=blocker.role), blocker.application, blocker.state) if word)
     return tr(
         "pid {pid} ({who}) has held a lock on {table} for {time}",
@@ -142,7 +144,8 @@ _TIMEOUTS = (
 
 
 async def about_server(access: ServerAccess, *, globals_too: bool) -> tuple[list[Check], ServerFacts | None]:
-    """Reachable, versions, clock, standby, globals. No server where it cannot be dumped at all.
+    """Return the checks of the server: reachable, versions, clock, standby, globals. The server is None if it cannot be
+    dumped at all.
 
     Raises BackupError, HostError where it cannot be asked.
     """
@@ -179,7 +182,8 @@ async def about_server(access: ServerAccess, *, globals_too: bool) -> tuple[list
 
 
 async def about_database(access: ServerAccess, server: ServerFacts, name: str) -> list[Check]:
-    """There, readable whole, nothing in the way. Raises BackupError, HostError where it cannot be asked."""
+    """Return the checks of a database: it exists, is fully readable and not blocked. Raises BackupError, HostError if
+    it cannot be queried."""
     psql = Psql(access)
     about = tr("database {name}", name=clean(name))
     known = await databases_of(psql)
@@ -296,7 +300,8 @@ async def described_database(
     content: DatabaseContent | None,
     schema_sha256: str | None,
 ) -> DatabaseDetail:
-    """The detail of the database ``name`` of ``server``, dumped by ``programs``. Raises BackupError, HostError."""
+    """Return the detail of the database ``name`` of ``server``, dumped by ``programs``. Raises BackupError,
+    HostError."""
     found = (await databases_of(psql, database=name))[name]
     settings, tablespaces, roles, [itself] = await psql.ask(_SETTINGS, _TABLESPACES, _ROLES, _OF_ITSELF, database=name)
     extensions = await extensions_of(psql, database=name)
@@ -350,8 +355,8 @@ async def dump_database(
     *,
     lock_timeout_s: float,
 ) -> tuple[StoredPart, DatabaseContent | None, str | None]:
-    """Puts the database's part; gives what is in it and the digest of its schema, None where that could not be had,
-    which is noted: where the dump is made on the store's host the session that counts may be lost with the link.
+    """Store the part of the database; return its content and its schema digest. Either is None if it is not available,
+    which is noted: when the store's host makes the dump, the counting session may be lost with the connection.
 
     Raises BackupError with the cause where pg_dump fails, HostError; then nothing of the part stays.
     """
@@ -386,7 +391,7 @@ async def _put_there(
     began: asyncio.Event,
     snapshot: DatabaseSnapshot,
 ) -> StoredPart | None:
-    """The part, made on the store's own host; None where that is another, or cannot."""
+    """Make the part on the store's own host; None if that is another host, or cannot."""
     suffix, kind, end = _FORMS[into.manual]
     made = await into.put_there(
         stem, suffix, kind, DumpCommand(access.host, tuple(argv), access.sudo), began=began.set
@@ -402,7 +407,7 @@ async def _put_there(
 
 
 def _failed(access: ServerAccess, argv: list[str], made: RemotePart) -> CommandFailed:
-    """As a stream has it: a shell tells a signal by 128 and its number."""
+    """Return the failure as a stream reports it: a shell reports a signal as 128 plus its number."""
     signal = made.status - 128
     name = Signals(signal).name.removeprefix("SIG") if signal in set(Signals) else ""
     return failed(access.host.name, argv[0], name or made.status, made.said)
@@ -422,7 +427,7 @@ async def _put(
 async def dump_globals(
     access: ServerAccess, programs: ClientPrograms, into: PartSink, *, passwords: bool
 ) -> StoredPart:
-    """Puts roles, their memberships and settings, and tablespaces. Raises BackupError, HostError."""
+    """Store roles, their memberships and settings, and tablespaces. Raises BackupError, HostError."""
     words = ["--globals-only", "--no-password", "-d", access.conninfo()]
     if not passwords:
         words.append("--no-role-passwords")
@@ -454,7 +459,7 @@ def _pg_dump(
 async def _whole(
     access: ServerAccess, argv: Sequence[str], end: bytes, began: asyncio.Event
 ) -> AsyncGenerator[bytes, None]:
-    """What the program writes; raises BackupError where ``end`` is not in the last of it although it ended well."""
+    """Yield the program's output; raise BackupError if it succeeded but its last bytes do not contain ``end``."""
     last = b""
     async with aclosing(access.host.stream(argv, sudo=access.sudo)) as blocks:
         async for block in blocks:

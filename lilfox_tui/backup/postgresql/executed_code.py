@@ -1,4 +1,4 @@
-"""What a dump executes when it is restored, beyond its data and its definitions."""
+"""What a dump executes when it is restored, apart from its data and definitions."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ _NESTED = re.compile(rb"/\*|\*/")
 
 
 class SqlToken(NamedTuple):
-    """``word`` in upper case; ``name`` is what stood in double quotes; ``text`` and ``number`` hold nothing."""
+    """A token of SQL: ``word`` in upper case; ``name`` without its double quotes; ``text`` and ``number`` without
+    content."""
 
     kind: str
     text: str
 
 
 def tokens_of(statement: bytes, *, backslashes: bool = False) -> list[SqlToken]:
-    """All of a statement. ``backslashes``: they escape in plain quotes too (``standard_conforming_strings = off``)."""
+    """Return all tokens of a statement. ``backslashes``: they escape in plain quotes too (``standard_conforming_strings
+    = off``)."""
     found: list[SqlToken] = []
     at = 0
     while (token := _TOKEN.search(statement, at)) is not None:
@@ -65,7 +67,7 @@ def tokens_of(statement: bytes, *, backslashes: bool = False) -> list[SqlToken]:
 
 
 def words_of(tokens: Sequence[SqlToken], count: int) -> tuple[str, ...]:
-    """The words that a statement begins with, up to the first that is none."""
+    """Return the leading words of a statement, up to the first token that is not a word."""
     words: list[str] = []
     for token in tokens[:count]:
         if token.kind != "word":
@@ -75,7 +77,7 @@ def words_of(tokens: Sequence[SqlToken], count: int) -> tuple[str, ...]:
 
 
 def name_at(tokens: Sequence[SqlToken], at: int) -> tuple[str, ...]:
-    """The name that begins there, with its schema where it has one: as the server has it."""
+    """Return the name at ``at``, with its schema if it has one, as the server stores it."""
     parts: list[str] = []
     while at < len(tokens) and tokens[at].kind in ("word", "name"):
         token = tokens[at]
@@ -87,7 +89,7 @@ def name_at(tokens: Sequence[SqlToken], at: int) -> tuple[str, ...]:
 
 
 def name_before(tokens: Sequence[SqlToken], at: int) -> tuple[tuple[str, ...], int]:
-    """The name that ends right before ``at``, and where it begins; none where there is something else."""
+    """Return the name that ends right before ``at`` and its position; an empty name if there is none."""
     parts: list[str] = []
     while at > 0 and tokens[at - 1].kind in ("word", "name", "coded"):
         at -= 1
@@ -183,14 +185,14 @@ _OF_TYPES = frozenset(("INPUT", "OUTPUT", "RECEIVE", "SEND", "ANALYZE", "SUBTYPE
 
 
 class ExecutedCode(Struct, frozen=True):
-    """What a dump executes. ``asks``: with the rights of a superuser it could do anything to the server."""
+    """Something that a dump executes. ``asks``: with superuser rights it could do anything to the server."""
 
     what: Message
     asks: bool
 
 
 class ExecutedCodeFinder:
-    """Is given each statement of a dump in its order. ``backslashes``: as the lexer has them."""
+    """Collects what the statements of a dump execute; takes them in order. ``backslashes``: as in the lexer."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, bool], list[str]] = {}
@@ -203,22 +205,22 @@ class ExecutedCodeFinder:
 
     @property
     def fires(self) -> bool:
-        """Whether data that comes now runs something."""
+        """Whether data that follows would run something."""
         return bool(self._fires)
 
     @property
     def count(self) -> int:
-        """So much was found so far."""
+        """The number of findings so far."""
         return sum(self._count.values())
 
     @property
     def asking(self) -> Sequence[ExecutedCode]:
-        """What of it asks."""
+        """The findings that need permission."""
         return [each for each in self.found if each.asks]
 
     @property
     def found(self) -> Sequence[ExecutedCode]:
-        """All of it so far, each kind once with the first of its names."""
+        """All findings so far, one for each kind with its first names."""
         found = []
         for (kind, asks), names in self._found.items():
             more = self._count[kind, asks] - len(names)
@@ -227,7 +229,7 @@ class ExecutedCodeFinder:
         return sorted(found, key=lambda each: not each.asks)
 
     def statement(self, text: bytes, *, whole: bool = True, backslashes: bool = False) -> None:
-        """One statement; only its beginning where not ``whole``."""
+        """Add one statement; only its beginning if not ``whole``."""
         if not whole:
             return self._add(tr("a statement that is too long to inspect"), _shown(text))
         if _PLAIN_SELECT.match(text) or _STATISTICS.match(text):
@@ -240,12 +242,12 @@ class ExecutedCodeFinder:
         return None
 
     def data(self, table: str) -> None:
-        """Rows of a table come now, whose triggers run."""
+        """Add rows of a table, which run its triggers."""
         if self._fires:
             self._add(tr("rows that follow triggers or rules and fire them"), f"{table} ({self._fires[-1]})")
 
     def unseen(self, what: Message, name: str) -> None:
-        """Something that cannot be looked through."""
+        """Add something that cannot be inspected."""
         self._add(what, clean(name)[:_SHOWN])
 
     def _judge(self, text: bytes, tokens: Sequence[SqlToken]) -> None:
@@ -356,8 +358,8 @@ class ExecutedCodeFinder:
             self._add(tr("settings that pg_dump does not write"), _shown(text))
 
     def _calls(self, tokens: Sequence[SqlToken], *, queries: bool = False) -> list[str]:
-        """Functions of the dump that a statement calls, and those that reach something. ``queries``: a view's. A
-        function of the dump is called without a bracket too: ``row.function``."""
+        """Return the functions of the dump that a statement calls, and those that reach outside. ``queries``: a view's.
+        A function of the dump can also be called without parentheses: ``row.function``."""
         found = []
         for at, token in enumerate(tokens):
             if token != _OPEN:
@@ -388,7 +390,7 @@ class ExecutedCodeFinder:
 
 
 def _is_plain(tokens: Sequence[SqlToken], words: tuple[str, ...]) -> bool:
-    """Whether it gives something another owner, or takes something of the database away."""
+    """Whether the statement only changes an owner, or drops something in the database."""
     if words[0:1] == ("ALTER",):
         return [token.text for token in tokens[-3:-1]] == ["OWNER", "TO"]
     return words[0:1] == ("DROP",) and len(words) > 1 and words[1] not in _DROPPED_ELSEWHERE

@@ -1,4 +1,4 @@
-"""Loads a part into its staging database: by pg_restore (in parallel where the host has room), or by psql."""
+"""Loads a part into its staging database with pg_restore (in parallel if the host has room) or psql."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ _KEEP = 'umask 077; exec cat >"$1"'
 
 
 def settings_of(version_num: int, *, jobs: int = 1) -> dict[str, str]:
-    """What the sessions that restore are set to. Nothing waits for the disk at each statement (a crash of the server
-    makes the staging database worthless anyway), indexes are built in memory, and no limit of the role ends them."""
+    """Return the settings of the restoring sessions. No statement waits for the disk (a server crash makes the staging
+    database worthless anyway), indexes are built in memory, and no limit of the role ends them."""
     settings = {
         "statement_timeout": "0",
         "lock_timeout": "0",
@@ -83,20 +83,20 @@ def settings_of(version_num: int, *, jobs: int = 1) -> dict[str, str]:
 
 
 class ArchiveFolder:
-    """A folder of mode 0700 on the host, which goes with this process. Made by :func:`folder_on`."""
+    """A folder of mode 0700 on the host, removed when this process ends. Made by :func:`folder_on`."""
 
     def __init__(self, path: str, free_bytes: int | None) -> None:
         self.path = path
         self.free_bytes = free_bytes
 
     def holds(self, size_bytes: int | None) -> bool:
-        """Whether an archive of that size may be put there."""
+        """Whether an archive of that size fits."""
         return size_bytes is not None and self.free_bytes is not None and self.free_bytes > size_bytes + MARGIN_BYTES
 
 
 @asynccontextmanager
 async def folder_on(access: ServerAccess) -> AsyncIterator[ArchiveFolder]:
-    """Makes the folder; raises HostError."""
+    """Create the folder; raises HostError."""
     async with access.host.loop(access.script(_FOLDER), sudo=access.sudo) as holder:
         answer = (await holder.ask("where", timeout_s=_FOLDER_TIMEOUT_S)).decode("utf-8", "replace").splitlines()
         free = int(answer[1]) * 1024 if len(answer) > 1 and answer[1].isdigit() else None
@@ -106,7 +106,7 @@ async def folder_on(access: ServerAccess) -> AsyncIterator[ArchiveFolder]:
 async def keep_archive(
     access: ServerAccess, folder: ArchiveFolder, blocks: AsyncGenerator[bytes, None], moved: Moved
 ) -> str:
-    """Puts what ``blocks`` gives into a file of the folder; its path. Raises BackupError, HostError, what ``blocks``
+    """Write ``blocks`` to a file in the folder; return its path. Raises BackupError, HostError, what ``blocks``
     raises."""
     path = f"{folder.path}/archive"
     argv = access.argv("/bin/sh", "-c", _KEEP, "sh", path)
@@ -115,7 +115,7 @@ async def keep_archive(
 
 
 class ArchiveHead:
-    """The first bytes of an archive, kept while all of it goes by."""
+    """Keeps the first bytes of an archive while the whole archive passes through."""
 
     def __init__(self) -> None:
         self._blocks: list[bytes] = []
@@ -123,7 +123,7 @@ class ArchiveHead:
         self._whole = asyncio.Event()
 
     async def of(self, blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Passes ``blocks`` on."""
+        """Pass ``blocks`` on."""
         async with aclosing(blocks):
             async for block in blocks:
                 if self._size < HEAD_BYTES:
@@ -135,7 +135,7 @@ class ArchiveHead:
         self._whole.set()
 
     async def taken(self) -> AsyncGenerator[bytes, None]:
-        """What is kept, once it has gone by; it is then let go."""
+        """Yield the kept bytes once they are complete, and release them."""
         await self._whole.wait()
         blocks, self._blocks = self._blocks, []
         for block in blocks:
@@ -143,7 +143,7 @@ class ArchiveHead:
 
 
 async def has_contents(access: ServerAccess, programs: ClientPrograms, path: str) -> bool:
-    """Whether all of the table of contents is in the beginning of an archive that lies there. Raises HostError."""
+    """Whether the file with the archive's beginning contains the whole table of contents. Raises HostError."""
     argv = access.argv(programs.path("pg_restore"), "-l", "-f", "/dev/null", path)
     return (await access.host.run(argv, sudo=access.sudo)).ok
 
@@ -157,7 +157,7 @@ async def restore_archive(
     words: Sequence[str],
     jobs: int,
 ) -> None:
-    """Restores an archive on the host with ``jobs`` sessions at once. Raises BackupError, HostError."""
+    """Restore an archive on the host with ``jobs`` parallel sessions. Raises BackupError, HostError."""
     restore = _pg_restore(access, programs, database, version_num, ["-j", str(jobs), *words], jobs)
     argv = access.argv("/bin/sh", "-c", _WATCHED, "sh", *restore, path)
     async with aclosing(_nothing()) as nothing:
@@ -173,7 +173,7 @@ async def restore_stream(
     words: Sequence[str],
     moved: Moved,
 ) -> None:
-    """Restores an archive while it comes, with one session. Raises BackupError, HostError, what ``blocks`` raises."""
+    """Restore an archive from the stream with one session. Raises BackupError, HostError, what ``blocks`` raises."""
     argv = access.argv(*_pg_restore(access, programs, database, version_num, words, 1))
     _refuse_failed(access, "pg_restore", await _poured(access, argv, blocks, moved))
 
@@ -181,8 +181,8 @@ async def restore_stream(
 async def run_script(
     access: ServerAccess, blocks: AsyncGenerator[bytes, None], database: str, settings: dict[str, str], hint: Message
 ) -> None:
-    """Gives a script (which has been made safe) to psql, which ends at the first error. Raises BackupError (with
-    ``hint``), HostError, what ``blocks`` raises."""
+    """Run a script (already made safe) in psql, which stops at the first error. Raises BackupError (with ``hint``),
+    HostError, what ``blocks`` raises."""
     psql = access.clients.newest.path("psql")
     words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null"]
     argv = access.argv(psql, *words, "-d", access.conninfo(database, settings))
@@ -201,8 +201,8 @@ def _pg_restore(
 async def _poured(
     access: ServerAccess, argv: list[str], blocks: AsyncGenerator[bytes, None], moved: Moved
 ) -> Completed:
-    """Pours all of it; ``blocks`` is read to its end, so that its digest is judged, also where the command has had
-    enough."""
+    """Stream everything to the command; ``blocks`` is read to its end, so that its digest is checked, even if the
+    command stops reading."""
 
     async def told() -> AsyncGenerator[bytes, None]:
         done = 0
@@ -221,13 +221,13 @@ async def _poured(
 
 
 async def _nothing() -> AsyncGenerator[bytes, None]:
-    """A stdin that stays open and empty until the command ends."""
+    """Return a stdin that stays open and empty until the command ends."""
     await asyncio.Event().wait()
     yield b""
 
 
 def _refuse_failed(access: ServerAccess, program: str, done: Completed, hint: Message = STAGING_ONLY) -> None:
-    """Raises BackupError with the line that names the error."""
+    """Raise BackupError with the line that names the error."""
     if done.ok:
         return
     said = redact(done.stderr.decode("utf-8", "replace"))
@@ -265,10 +265,10 @@ async def restore_part(
     *,
     heard: Callable[[ExecutedCodeFinder], None] = lambda _executing: None,
 ) -> PlainDump | None:
-    """Restores the part into the database ``staged``, which ``make`` makes; what its script says, where it is one.
-    ``passes``: of an archive words of pg_restore, for each time that it is run. ``ahead`` counts a large archive's
-    tables as they come. ``access`` is that of who runs the dump; ``heard`` is told what it executes before that is run,
-    and may raise.
+    """Restore the part into the database ``staged``, which ``make`` creates; for a script, return what it says.
+    ``passes``: for an archive, the words of each pg_restore run. ``ahead`` counts a large archive's tables as they
+    arrive. ``access`` is that of the role that runs the dump; ``heard`` gets what it executes before that runs, and may
+    raise.
 
     Raises BackupError, BrokenSet, HostError.
     """
@@ -319,7 +319,7 @@ class _Archive:
         """0 where nobody knows."""
 
     async def _blocks(self) -> AsyncGenerator[bytes, None]:
-        """The archive, of which nothing comes before its table of contents was looked through."""
+        """Yield the archive, but nothing of it before its table of contents was inspected."""
         async with (
             aclosing(self._task.blocks(self._target.part)) as blocks,
             aclosing(looked_through(blocks, self._heard)) as passed,
@@ -328,8 +328,8 @@ class _Archive:
                 yield block
 
     async def restore_by_sections(self, folder: ArchiveFolder, ahead: EarlyCounter | None) -> None:
-        """Rows by one session, while they are decoded: decoding and the server have a core each. Then indexes and
-        constraints by several, of which the archive's beginning tells all."""
+        """Load the rows with one session while they are decoded: decoding and the server use one core each. Then create
+        indexes and constraints with several sessions, from the archive's beginning."""
         head = ArchiveHead()
         if ahead is not None:
             ahead.begin()
@@ -357,14 +357,16 @@ class _Archive:
             ahead.loaded()
 
     async def _keep_contents(self, folder: ArchiveFolder, head: ArchiveHead) -> str | None:
-        """Where the archive's beginning lies, as soon as it has gone by; None where it does not tell all."""
+        """Return the path of the archive's beginning as soon as it has passed; None if it does not contain
+        everything."""
         path = await keep_archive(self._access, folder, head.taken(), lambda _done: None)
         return path if await has_contents(self._access, self._programs, path) else None
 
     async def restore_kept(
         self, folder: ArchiveFolder, make: Callable[[], Awaitable[None]], passes: Sequence[Sequence[str]]
     ) -> None:
-        """By several sessions, once all of it is decoded on the host, which is done while the database is made."""
+        """Restore with several sessions once the host has decoded the archive, which it does while the database is
+        created."""
         decoded = self._blocks()
         keeping = asyncio.ensure_future(
             keep_archive(self._access, folder, decoded, self._shared(_SHARE_OF_DECODING))
@@ -379,7 +381,7 @@ class _Archive:
             await self._restore_kept(path, words, _SHARE_OF_DECODING)
 
     async def restore_coming(self, words: Sequence[str], moved: Moved) -> None:
-        """By one session, while it comes."""
+        """Restore from the stream with one session."""
         await self._restore_stream(self._blocks(), words, moved)
 
     async def _restore_stream(self, blocks: AsyncGenerator[bytes, None], words: Sequence[str], moved: Moved) -> None:
@@ -387,7 +389,7 @@ class _Archive:
         await restore_stream(self._access, self._programs, blocks, self._staged, self._version_num, words, moved)
 
     async def _restore_kept(self, path: str, words: Sequence[str], done: float) -> None:
-        """``done``: the share of the time that has passed."""
+        """Restore the archive at ``path``. ``done``: the share of the time that has passed."""
         words, jobs = [*self._common, *words], self._task.jobs
         async with _growing(self._lock, self._staged, self._target, self.raw_bytes, self._moved, done):
             await restore_archive(self._access, self._programs, path, self._staged, self._version_num, words, jobs)
@@ -426,7 +428,7 @@ async def _counted(blocks: AsyncGenerator[bytes, None], moved: Moved) -> AsyncIt
 async def _growing(
     lock: PersistentPsql, staged: str, target: DatabaseTarget, raw_bytes: int, moved: Moved, before: float
 ) -> AsyncIterator[None]:
-    """Tells progress by the size that the database has come to; ``before`` is the share of what came first."""
+    """Report progress by the size of the database; ``before`` is the share of what came first."""
     whole = target.detail.size_bytes
     ended = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Reading a plain dump (a script for psql): whether it is whole, what is in it, and a stream that is safe to run.
+"""Reads a plain dump (a psql script): whether it is complete, what it contains, and a stream that is safe to run.
 
 What may be run holds none of psql's own commands; the dump's pair of ``\restrict`` is taken off and a fresh one with a
 random key is put around it, so that psql refuses whatever this reader should have overlooked (CVE-2025-8714). It tells
@@ -68,7 +68,7 @@ character may hold the byte of a quote or a backslash."""
 
 
 class PlainDump(Struct, frozen=True, kw_only=True):
-    """What a whole plain dump says."""
+    """The facts of a complete plain dump."""
 
     database: str | None
     """Told by dumps with ``--create`` only."""
@@ -88,7 +88,7 @@ class PlainDump(Struct, frozen=True, kw_only=True):
     """What it runs at a restore."""
 
     def detail(self) -> DatabaseDetail:
-        """As the manifest of a set of today would say it."""
+        """Return the detail as a current manifest would have it."""
         tables = {name: TableContent(rows) for name, rows in self.tables.items()}
         return DatabaseDetail(
             database=self.database or "",
@@ -103,8 +103,8 @@ class PlainDump(Struct, frozen=True, kw_only=True):
 
 
 class PlainReader:
-    """Reads one dump block by block. ``cluster``: the globals that pg_dumpall writes. ``heard`` is told what the dump
-    runs whenever that has become more, before the statement is passed on; it may raise."""
+    """Reads one dump block by block. ``cluster``: the globals of pg_dumpall. ``heard`` gets the list of what the dump
+    runs whenever it grows, before the statement is passed on, and may raise."""
 
     def __init__(
         self, *, cluster: bool = False, heard: Callable[[ExecutedCodeFinder], None] = lambda _executing: None
@@ -129,7 +129,7 @@ class PlainReader:
         self._empty = True
 
     def feed(self, block: bytes) -> list[bytes]:
-        """What may be passed on of what came so far. Raises BrokenSet for no dump, and what must not run."""
+        """Return what may be passed on so far. Raises BrokenSet for anything but a dump, and for what must not run."""
         if len(self._beginning) < 64:
             self._beginning += block[:64]
             self._empty = self._empty and not block.strip()
@@ -138,7 +138,7 @@ class PlainReader:
         return self._lexer.feed(block)
 
     def finish(self) -> tuple[list[bytes], PlainDump]:
-        """The rest, and what the dump says. Raises BrokenSet where it is not whole."""
+        """Return the rest, and the facts of the dump. Raises BrokenSet if it is incomplete."""
         if self._empty:
             raise BrokenSet(tr("it is empty: the dump failed"))
         try:
@@ -192,7 +192,7 @@ class PlainReader:
         return True
 
     def _must_look(self, text: bytes) -> bool:
-        """Whether rows may call something: not those of literals alone, before which no trigger was made."""
+        """Whether rows may call something: always, unless they are only literals and no trigger was created before."""
         return self._executing.fires or self._lexer.backslash_escapes or not _LITERALS.fullmatch(text)
 
     def _look(self, text: bytes, *, whole: bool) -> None:
@@ -215,7 +215,7 @@ class PlainReader:
             self._program = found[1].decode("ascii", "replace")
 
     def command(self, line: bytes) -> None:
-        r"""See :class:`psql_lexer.ScriptListener`. Only the dump's own pair of \restrict, and one \connect."""
+        r"""See :class:`psql_lexer.ScriptListener`. Allows only the dump's own pair of \restrict, and one \connect."""
         if found := _KEY.fullmatch(line):
             opens = not found[1]
             if opens == self._opened or (self._key is not None and found[2] != self._key):
@@ -269,7 +269,7 @@ class PlainReader:
 async def safe_script(
     blocks: AsyncIterator[bytes], reader: PlainReader, found: list[PlainDump]
 ) -> AsyncGenerator[bytes, None]:
-    r"""The dump as it may be given to a psql that knows \restrict; at its end ``found`` holds what it says.
+    r"""Yield the dump as it may be given to a psql that knows \restrict; at the end ``found`` contains its facts.
 
     Raises BrokenSet as soon as it is known that it must not be run or is not whole: what was passed on before may have
     been run, so run it where nothing is lost (a staging database). Use inside ``aclosing``.
@@ -287,7 +287,7 @@ async def safe_script(
 
 
 async def read_plain(blocks: AsyncIterator[bytes], *, cluster: bool = False) -> PlainDump:
-    """Reads a whole dump and passes nothing on. Raises BrokenSet."""
+    """Read a whole dump without passing anything on. Raises BrokenSet."""
     reader = PlainReader(cluster=cluster)
     async for block in blocks:
         await asyncio.to_thread(reader.feed, block)
@@ -296,8 +296,7 @@ async def read_plain(blocks: AsyncIterator[bytes], *, cluster: bool = False) -> 
 
 
 def _may_change_quotes(text: bytes, *, whole: bool) -> bool:
-    """Whether what follows the statement may be read in another way than it is here: pg_dump's own SET alone is
-    followed."""
+    """Whether the statement may change how the following text is read; only pg_dump's own SET is understood here."""
     if not _MAY_SET.match(text) or _LEXING_SET.fullmatch(text):
         return False
     setting = _SET.match(text) is not None

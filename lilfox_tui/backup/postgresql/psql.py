@@ -1,4 +1,4 @@
-"""psql sessions on a host, and details of what they answer."""
+"""psql sessions on a host, and the details of their answers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ class SqlRefused(BackupError):
 
 
 class NoConnection(BackupError):
-    """No session was had: refused, wrong password, unknown database, no such socket. ``said`` is psql's own line."""
+    """No session could be opened: refused, wrong password, unknown database, no such socket. ``said`` is psql's own
+    line."""
 
     def __init__(self, message: Message | str, hint: Message | str = "", *, said: str) -> None:
         super().__init__(message, hint)
@@ -82,16 +83,16 @@ class NoConnection(BackupError):
 
 
 class Psql:
-    """Asks one server. Each call is one session, ended with it."""
+    """Queries one server. Each call opens and ends its own session."""
 
     def __init__(self, access: ServerAccess, *, settings: Mapping[str, str] | None = None) -> None:
-        """``settings`` go over :data:`SETTINGS` for every session."""
+        """Override :data:`SETTINGS` with ``settings`` for every session."""
         self.access = access
         self._settings = {**SETTINGS, **(settings or {})}
 
     @property
     def where(self) -> str:
-        """For people: ``db-1: socket /run/postgresql:5432``."""
+        """The server, for display: ``db-1: socket /run/postgresql:5432``."""
         return f"{self.access.host.name}: {self.access.connection.server}"
 
     async def ask(
@@ -101,8 +102,8 @@ class Psql:
         variables: Mapping[str, str] | None = None,
         timeout_s: float = ASK_TIMEOUT_S,
     ) -> list[list[Row]]:
-        """The rows of each query (no final ``;``), in one read-only transaction. ``database``: the connection's own
-        when not given.
+        """Return the rows of each query (no final ``;``), in one read-only transaction. ``database``: the connection's
+        own when not given.
 
         Raises SqlRefused for the first that is refused, NoConnection, HostError.
         """
@@ -122,8 +123,8 @@ class Psql:
         timeout_s: float = ASK_TIMEOUT_S,
         together: bool = True,
     ) -> None:
-        """Runs the statements (no final ``;``): all of them or none, or with ``together=False`` one by one up to the
-        first that is refused (for those that no transaction may hold).
+        """Run the statements (no final ``;``), all or none; with ``together=False`` one by one up to the first that is
+        refused (for those not allowed in a transaction).
 
         Raises SqlRefused, NoConnection, HostError.
         """
@@ -133,7 +134,7 @@ class Psql:
         await self._run(script, database, variables, timeout_s)
 
     def argv(self, database: str = "", variables: Mapping[str, str] | None = None) -> list[str]:
-        """A psql that stops at the first error and reads its script from stdin."""
+        """Return the argv of a psql that stops at the first error and reads its script from stdin."""
         words = [*WORDS, "-v", "ON_ERROR_STOP=1"]
         for name, value in (variables or {}).items():
             words += ["-v", f"{name}={value}"]
@@ -170,7 +171,8 @@ class Psql:
 
 
 def refusal_hint(said: str) -> Message | str:
-    """What to do about what libpq or the server said when no session was had (in English; else nothing is known)."""
+    """Return what to do about the message of libpq or the server when no session could be opened (English messages
+    only; else empty)."""
     for words, hint in _HINTS:
         if any(word in said for word in words):
             return hint
@@ -181,8 +183,8 @@ def refusal_hint(said: str) -> Message | str:
 
 
 def variable(name: str, value: str) -> str:
-    r"""The line that sets ``name`` to ``value``. Within single quotes psql knows ``''``, ``\n`` and ``\\`` alone of
-    what may be in it, and expands nothing. Raises ValueError for a NUL byte."""
+    r"""Return the line that sets ``name`` to ``value``. Within single quotes psql interprets only ``''``, ``\n`` and
+    ``\\`` of what may be in it, and expands nothing. Raises ValueError for a NUL byte."""
     if "\0" in value:
         raise ValueError("a variable cannot hold a NUL byte")
     escaped = value.replace("\\", "\\\\").replace("'", "''").replace("\n", "\\n").replace("\r", "\\r")
@@ -215,14 +217,14 @@ _RELAY = r"""
 
 
 class PersistentPsql:
-    """Made by :func:`open_session`. Statements are single lines."""
+    """A psql session that stays open, made by :func:`open_session`. Statements are single lines."""
 
     def __init__(self, access: ServerAccess, loop: Loop) -> None:
         self._access, self._loop = access, loop
 
     async def tell(self, line: str, *, timeout_s: float = LONGEST_S) -> list[str]:
-        """The lines that psql prints for ``line`` (SQL or a command of psql). Raises SqlRefused for the last statement
-        in it, BackupError where the session has ended, HostError."""
+        """Return the lines that psql prints for ``line`` (SQL or a psql command). Raises SqlRefused for its last
+        statement, BackupError if the session has ended, HostError."""
         if "\n" in line:
             raise ValueError("a statement of a kept session is one line")
         try:
@@ -244,14 +246,14 @@ class PersistentPsql:
         return lines
 
     async def ask(self, query: str, *, timeout_s: float = LONGEST_S) -> list[dict[str, Any]]:
-        """The rows of one query (no final ``;``). Raises as :meth:`tell`."""
+        """Return the rows of one query (no final ``;``). Raises as :meth:`tell`."""
         statement = f"SELECT row_to_json(q) FROM ({query}) q;"  # noqa: S608 - queries of ours
         lines = await self.tell(statement, timeout_s=timeout_s)
         return [json.loads(line) for line in lines]
 
     async def ask_each(self, query: str, *, timeout_s: float = LONGEST_S) -> list[dict[str, Any]]:
-        r"""Runs the statements that ``query`` makes (\gexec), each of which gives a row of JSON; those that are refused
-        give none. Raises BackupError where the session has ended, HostError."""
+        r"""Run the statements that ``query`` returns (\gexec), each of which returns a row of JSON; refused ones return
+        none. Raises BackupError if the session has ended, HostError."""
         lines = await self.tell(f"{query} \\gexec \\\\ SELECT 1 \\g /dev/null", timeout_s=timeout_s)
         return [json.loads(line) for line in lines if line.startswith("{")]
 
@@ -260,7 +262,7 @@ class PersistentPsql:
 async def open_session(
     access: ServerAccess, database: str, *, version_num: int, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[PersistentPsql]:
-    """A session of ``database``, ended with the context and with this process. Raises HostError."""
+    """Open a session in ``database``; it ends with the context and with this process. Raises HostError."""
     own = {**SETTINGS, **(settings or {})}
     if version_num >= 140000:
         own[_NOTICED] = "2s"
@@ -297,7 +299,8 @@ class TableContent(Struct, frozen=True):
 
 
 class SequenceValue(Struct, frozen=True):
-    """A sequence does not follow snapshots: pg_dump read a value from ``last`` (before it began) to ``last_after``."""
+    """The value of a sequence. Sequences do not follow snapshots: pg_dump read a value from ``last`` (before it
+    started) to ``last_after``."""
 
     last: int
     called: bool
@@ -306,7 +309,7 @@ class SequenceValue(Struct, frozen=True):
 
 
 class DatabaseContent(Struct, frozen=True, kw_only=True):
-    """What is in a database. Names are as SQL writes them, with their schema (``public."Some table"``)."""
+    """The content of a database. Names are as in SQL, with their schema (``public."Some table"``)."""
 
     tables: dict[str, TableContent]
     sequences: dict[str, SequenceValue] = {}
@@ -315,7 +318,7 @@ class DatabaseContent(Struct, frozen=True, kw_only=True):
 
 
 class DatabaseDetail(Struct, frozen=True, kw_only=True):
-    """Of a part of kind ``postgresql-custom`` or ``postgresql-plain``. What is not known is None."""
+    """The detail of a part of kind ``postgresql-custom`` or ``postgresql-plain``. Unknown values are None."""
 
     database: str
     server_version_num: int | None = None
@@ -349,7 +352,7 @@ class DatabaseDetail(Struct, frozen=True, kw_only=True):
 
 
 class GlobalsDetail(Struct, frozen=True, kw_only=True):
-    """Of a part of kind ``postgresql-globals``: roles, their memberships and settings, tablespaces."""
+    """The detail of a part of kind ``postgresql-globals``: roles, their memberships and settings, tablespaces."""
 
     server_version_num: int | None = None
     system_identifier: str | None = None
@@ -358,13 +361,13 @@ class GlobalsDetail(Struct, frozen=True, kw_only=True):
 
 
 def as_detail(detail: DatabaseDetail | GlobalsDetail) -> dict[str, Any]:
-    """As the manifest takes it."""
+    """Convert a detail for the manifest."""
     built: dict[str, Any] = msgspec.to_builtins(detail)
     return built
 
 
 def database_detail(detail: dict[str, Any]) -> DatabaseDetail:
-    """Back from the manifest. Raises msgspec.ValidationError for what is no such detail."""
+    """Parse a detail from the manifest. Raises msgspec.ValidationError if it is invalid."""
     return msgspec.convert(detail, DatabaseDetail)
 
 
@@ -376,7 +379,7 @@ GLOBALS_KIND = "postgresql-globals"
 
 
 class DatabaseTarget(Struct, frozen=True, kw_only=True):
-    """A part that holds a database, and the database that it is restored to."""
+    """A part with a database, and the database that it is restored to."""
 
     part: FoundPart
     detail: DatabaseDetail
@@ -385,7 +388,7 @@ class DatabaseTarget(Struct, frozen=True, kw_only=True):
 
     @property
     def plain(self) -> bool:
-        """Whether it is a script for psql."""
+        """Whether the part is a psql script."""
         return self.part.kind == "postgresql-plain"
 
 
@@ -414,12 +417,12 @@ def database_targets(task: RestoreTask, databases: Sequence[str]) -> tuple[Datab
 
 
 def globals_of(task: RestoreTask) -> FoundPart | None:
-    """The part that holds roles and tablespaces."""
+    """Return the part with roles and tablespaces."""
     return next((part for part in task.parts if part.kind == GLOBALS_KIND), None)
 
 
 def _detail(task: RestoreTask, part: FoundPart) -> DatabaseDetail:
-    """What the manifest tells; of a set without one what its proof says was counted."""
+    """Return the detail from the manifest; for a set without one, what its proof has counted."""
     said = part.said.detail if part.said is not None else None
     if said is None:
         proof = task.set.proof

@@ -1,4 +1,4 @@
-r"""What psql sees in a script: statements, comments, commands of its own, data of COPY (psqlscan.l of PostgreSQL).
+r"""Splits a script as psql does: statements, comments, its own commands, COPY data (psqlscan.l of PostgreSQL).
 
 psql reads a backslash outside of quotes as a command, and all that follows ``COPY … FROM stdin;`` as data up to a line
 ``\.``. A reader that takes other things for quoted than psql does can be led past a command; so this one keeps to the
@@ -46,34 +46,34 @@ _COUNTED = frozenset((b"create", b"function", b"procedure", b"or", b"replace"))
 
 
 class ScriptListener(Protocol):
-    """Told what is found, in order. Each may raise BrokenSet."""
+    """Receives what is found, in order. Each method may raise BrokenSet."""
 
     def statement(self, text: bytes, whole: bool) -> bool:
-        """A statement with its ``;`` (only its beginning where not ``whole``); False leaves it out."""
+        """Take a statement with its ``;`` (only its beginning if not ``whole``); False leaves it out."""
         ...
 
     def comment(self, text: bytes) -> None:
-        """A ``--`` comment at the beginning of a line, outside of statements."""
+        """Take a ``--`` comment at the beginning of a line, outside of statements."""
         ...
 
     def command(self, line: bytes) -> None:
-        """A line that begins with a backslash, outside of statements; it is left out."""
+        """Take a line that begins with a backslash, outside of statements; it is left out."""
         ...
 
     def copied(self, table: bytes, rows: int) -> None:
-        """The data of a COPY has ended."""
+        """Take the end of a COPY's data."""
         ...
 
 
 class _Quoted(NamedTuple):
-    """What ends the quote that is read: a byte string; in an ``escaped`` one a backslash takes the next byte along."""
+    """The end of the current quote, a byte string; if ``escaped``, a backslash also takes the next byte."""
 
     end: bytes
     escaped: bool = False
 
 
 class Lexer:
-    """Fed with blocks; gives what may be passed on."""
+    """Takes a script in blocks and returns what may be passed on."""
 
     def __init__(self, reader: ScriptListener) -> None:
         self._reader = reader
@@ -98,7 +98,7 @@ class Lexer:
         self._kinds = b""
 
     def feed(self, block: bytes, *, last: bool = False) -> list[bytes]:
-        """What of the script so far may be passed on. ``last``: nothing follows. Raises BrokenSet."""
+        """Return what may be passed on so far. ``last``: nothing follows. Raises BrokenSet."""
         if b"\0" in block:
             raise refused(tr("it contains a NUL byte"))
         self._buffer = self._buffer[self._kept_from :] + block if self._kept_from < len(self._buffer) else block
@@ -114,7 +114,7 @@ class Lexer:
         return out
 
     def finish(self) -> list[bytes]:
-        """The rest. Raises BrokenSet where the script ends inside of something."""
+        """Return the rest. Raises BrokenSet if the script ends inside a statement, a quote or data."""
         out = self.feed(b"\n", last=True)
         if self._state == self._data:
             raise BrokenSet(
@@ -130,7 +130,7 @@ class Lexer:
             self._kept_from = upto
 
     def _flush(self) -> None:
-        """Passes on what was read of a statement that is too long to be kept."""
+        """Pass on what was read of a statement that is too long to buffer."""
         if self._in_statement and self._whole:
             self._whole = False
             if not self._reader.statement(self._buffer[self._kept_from : self._at], False):
@@ -140,7 +140,7 @@ class Lexer:
         self._pass_on(self._at)
 
     def _between(self, last: bool) -> bool:
-        """Outside of statements."""
+        """Read outside of statements."""
         found = _SPACE.match(self._buffer, self._at)
         assert found is not None
         start = found.end()
@@ -180,8 +180,9 @@ class Lexer:
         return True
 
     def _refuse_return(self, end: int) -> None:
-        """psql and the server take what follows a carriage return for the next line: it would be run, and was not read.
-        ``end`` of the comment's line; below 0: it has not come yet, and what follows the last byte is not known."""
+        """Refuse a carriage return in a comment: psql and the server take what follows for the next line, so it would
+        run unread. ``end`` is the end of the comment's line; below 0 it has not arrived, and what follows the last byte
+        is unknown."""
         text = self._buffer[self._at : end].rstrip(b"\r") if end >= 0 else self._buffer[self._at : -1]
         if b"\r" in text:
             raise refused(tr("a comment contains a carriage return"))
@@ -216,7 +217,7 @@ class Lexer:
         return True
 
     def _sql(self, last: bool) -> bool:
-        """In a statement, outside of quotes."""
+        """Read within a statement, outside of quotes."""
         found = _TOKEN.search(self._buffer, self._at)
         if found is None:
             self._at = len(self._buffer) if last else max(self._at, len(self._buffer) - 2)
@@ -252,7 +253,7 @@ class Lexer:
         return True
 
     def _word(self, word: bytes) -> None:
-        """Counts BEGIN and END of a routine's body as psql does: a ``;`` in there ends no statement."""
+        """Count BEGIN and END in a routine's body as psql does: a ``;`` inside ends no statement."""
         lower = word.lower()
         if self._words < 4:
             self._kinds += lower[:1] if lower in _COUNTED else b"."
@@ -293,7 +294,7 @@ class Lexer:
 
     def _ends_there(self, at: int, last: bool) -> bool:
         """Whether it is known what follows an escaped string. psql joins it to a quote on a later line, which is then
-        escaped too; pg_dump writes no such thing."""
+        escaped too; pg_dump never writes that."""
         after = _AFTER_ESCAPED.match(self._buffer, at)
         assert after is not None
         if after.end() >= len(self._buffer) and not last:
@@ -331,7 +332,7 @@ class Lexer:
         return True
 
     def _data(self, last: bool) -> bool:
-        r"""Rows, each with the line break before it: the first is that of the COPY itself."""
+        r"""Read rows, each with the line break before it: the first is that of the COPY itself."""
         buffer, at = self._buffer, self._at
         end = at - 1
         while (end := buffer.find(_DATA_END, end + 1)) >= 0:
@@ -351,7 +352,7 @@ class Lexer:
 
 
 def refused(why: Message) -> BrokenSet:
-    """The script is not what pg_dump writes."""
+    """Return the error for a script that is not what pg_dump writes."""
     return BrokenSet(
         tr("this is not a dump as written by pg_dump: {why}", why=why),
         tr("Someone may have changed it. None of it is run."),
@@ -359,5 +360,5 @@ def refused(why: Message) -> BrokenSet:
 
 
 def command_refused(line: bytes) -> BrokenSet:
-    """The script holds a command to psql."""
+    """Return the error for a script with a psql command."""
     return refused(tr("it contains a psql command: {line}", line=line[:80].decode("utf-8", "replace")))

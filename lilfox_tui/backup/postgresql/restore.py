@@ -78,7 +78,7 @@ from lilfox_tui.hosts.base import Host
 
 
 class ServerRoute(Struct, frozen=True, kw_only=True):
-    """How the server is reached. ``options`` are the source's as JSON, for the journal."""
+    """How to reach the server. ``options`` are the source's as JSON, for the journal."""
 
     host: Host
     host_name: str
@@ -92,8 +92,8 @@ class ServerRoute(Struct, frozen=True, kw_only=True):
 
     @asynccontextmanager
     async def opened_to_restore(self, access: ServerAccess) -> AsyncIterator[ServerAccess]:
-        """The way by which dumps are run: ``access`` itself, or that of a role without rights beyond the database. It
-        is a login: what a script does cannot give it the rights of another. Raises BackupError, HostError."""
+        """Open the access that runs dumps: ``access`` itself, or that of a role with no rights beyond the database.
+        That role logs in by itself, so a script cannot regain other rights. Raises BackupError, HostError."""
         if self.restorer is None:
             yield access
             return
@@ -104,13 +104,14 @@ class ServerRoute(Struct, frozen=True, kw_only=True):
 
     @asynccontextmanager
     async def opened(self, clients: HostClients | None = None) -> AsyncIterator[ServerAccess]:
-        """``clients``: what was found there just before. Raises BackupError, HostError."""
+        """Open access to the server. ``clients``: the programs found there just before. Raises BackupError,
+        HostError."""
         async with open_server_access(self.host, self.connection, binaries=self.binaries, clients=clients) as access:
             yield access
 
 
 class StagedDatabases(Struct, frozen=True, kw_only=True):
-    """What was begun: everything that later calls need of it."""
+    """The state of a started restore that later calls need."""
 
     access: ServerAccess
     info: ServerInfo
@@ -140,7 +141,7 @@ class DatabaseRestore:
 
     @property
     def where(self) -> str:
-        """``lilfox, db-1:5432``"""
+        """The databases and their server, for display: ``lilfox, db-1:5432``."""
         names = clean(listed(target.database for target in self._targets))
         if self._task.scratch:
             return str(tr("a scratch database on {server}", server=self._route.connection.server))
@@ -294,7 +295,8 @@ class DatabaseRestore:
         return self._task.spec.run_code or self._route.run_code
 
     def _powers(self, info: ServerInfo) -> tuple[str, ...]:
-        """Rights beyond the database of who runs the dumps: none of a role that was looked at for that."""
+        """Return the rights beyond the database of the role that runs the dumps; none for a restore role, which was
+        checked for that."""
         return () if self._route.restorer is not None else info.powers
 
     async def _check_restorer(self, access: ServerAccess, info: ServerInfo) -> list[Check]:
@@ -303,7 +305,8 @@ class DatabaseRestore:
         return checks
 
     def _made_as(self, target: DatabaseTarget, info: ServerInfo) -> DatabaseTemplate:
-        """What the staging database is made with: it belongs to who runs the dump until it is put in place."""
+        """Return the template of the staging database: it belongs to the role that runs the dump until it is put in
+        place."""
         form = _form(target, info)
         restorer = self._route.restorer
         if restorer is None or form.owner in self._member_of:
@@ -311,7 +314,7 @@ class DatabaseRestore:
         return structs.replace(form, owner=restorer.user)
 
     async def _drop_made(self, info: ServerInfo) -> None:
-        """By a way of its own: the one that staged may be what failed."""
+        """Drop the databases made, over a new connection: the one that staged may be what failed."""
         try:
             async with self._route.opened() as access:
                 for name in self._made:
@@ -339,7 +342,7 @@ class DatabaseRestore:
         ]
 
     async def _read_untold(self) -> None:
-        """Reads scripts of which nothing is known yet."""
+        """Read the scripts about which nothing is known yet."""
         for number, target in enumerate(self._targets):
             if target.plain and target.part.said is None and target.detail.content is None:
                 async with aclosing(self._task.blocks(target.part)) as blocks:
@@ -379,7 +382,7 @@ def _with(targets: tuple[DatabaseTarget, ...], number: int, target: DatabaseTarg
 
 
 def _untold(detail: DatabaseDetail, inserts: int) -> DatabaseDetail:
-    """What a script says of itself; where its rows are INSERT statements nothing of them was counted."""
+    """Return what a script says of itself; nothing is counted if its rows are INSERT statements."""
     return structs.replace(detail, content=None) if inserts else detail
 
 
@@ -391,7 +394,7 @@ def _after(moved: Callable[[int], None], before: int) -> Callable[[int], None]:
 
 
 async def undo_databases(route: ServerRoute, swap: Swap) -> None:
-    """What was there before has its name again; what was restored keeps the name it was staged under.
+    """Give the previous databases their names back; what was restored gets its staging name again.
 
     Raises BackupError with everything as it is now, HostError.
     """
@@ -418,7 +421,8 @@ async def undo_databases(route: ServerRoute, swap: Swap) -> None:
 
 
 async def settle_databases(route: ServerRoute, swap: Swap) -> Settled:
-    """The renames are one transaction: they were made, or not at all, and then what was staged is taken away.
+    """Settle the renames: they are one transaction, so all or none were made; in the latter case the staged databases
+    are dropped.
 
     Raises BackupError, HostError.
     """
@@ -447,7 +451,7 @@ async def settle_databases(route: ServerRoute, swap: Swap) -> Settled:
 
 
 async def standing_of_databases(route: ServerRoute, swap: Swap) -> list[Standing]:
-    """What is in place of each database. Raises BackupError, HostError."""
+    """Return what is in place of each database. Raises BackupError, HostError."""
     async with route.opened() as access:
         known = await databases_of(Psql(access), database=MEETING)
     return [
@@ -457,8 +461,8 @@ async def standing_of_databases(route: ServerRoute, swap: Swap) -> list[Standing
 
 
 async def finish_databases(route: ServerRoute, swap: Swap) -> None:
-    """Puts in place what was staged, in one transaction, where that was not done. Of a database that is not there now
-    its owner alone is known: settings and rights on it are given anew by hand.
+    """Put what was staged in place, in one transaction, unless that was done. For a database that does not exist now
+    only the owner is known: set its settings and rights by hand.
 
     Raises BackupError with everything as it is now, HostError.
     """

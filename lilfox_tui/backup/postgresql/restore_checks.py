@@ -41,14 +41,14 @@ _THE_SERVERS_OWN = ("postgres", "template0", "template1")
 
 
 def major_of(version: str) -> int | None:
-    """17 of ``17.12``; None for what tells none."""
+    """Return 17 for ``17.12``; None if the text has no major version."""
     major = version.partition(".")[0]
     return int(major) if major.isascii() and major.isdigit() else None
 
 
 def fitting(clients: HostClients, server: ServerFacts, target: DatabaseTarget) -> ClientPrograms | None:
-    """The programs that restore the dump: not older than the pg_dump that made it (its archives have a newer form), not
-    newer than the server (they set what it does not know); the newest of these. None: there are none.
+    """Return the programs that restore the dump: not older than the pg_dump that made it (its archive format is newer),
+    not newer than the server (they use settings that it lacks), and the newest of these; None if there are none.
 
     A script needs none but psql, of any version that guards it.
     """
@@ -59,7 +59,8 @@ def fitting(clients: HostClients, server: ServerFacts, target: DatabaseTarget) -
 
 
 def about_server(info: ServerInfo, targets: tuple[DatabaseTarget, ...], task: RestoreTask, where: str) -> list[Check]:
-    """It takes writes, we may make databases in it, it is the one that the set comes from."""
+    """Return the checks of the server: it accepts writes, lets us create databases, and is the one that the set comes
+    from."""
     server, about = info.server, tr("database server {server}", server=where)
     role = clean(server.role)
     checks = [Check(about, "good", tr("PostgreSQL {version}", version=server.version))]
@@ -87,7 +88,7 @@ def about_server(info: ServerInfo, targets: tuple[DatabaseTarget, ...], task: Re
 
 
 def about_versions(info: ServerInfo, target: DatabaseTarget, clients: HostClients) -> list[Check]:
-    """The server is not older than the dump, and there are programs that restore it."""
+    """Return the checks of versions: the server is not older than the dump, and there are programs to restore it."""
     server, part = info.server, target.part.name
     dumped = (target.detail.server_version_num or 0) // 10000
     by = major_of(target.detail.dumped_by)
@@ -116,7 +117,7 @@ def about_versions(info: ServerInfo, target: DatabaseTarget, clients: HostClient
 async def about_target(
     access: ServerAccess, info: ServerInfo, target: DatabaseTarget, task: RestoreTask
 ) -> list[Check]:
-    """What is there: a database of ours to replace, nobody in it, nobody else restoring it."""
+    """Return the checks of the target: a database of ours to replace, with no sessions and no other restore."""
     name = target.database
     about = tr("database {name}", name=clean(name))
     if task.scratch:
@@ -184,7 +185,7 @@ SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = :'name') AS prep
 
 
 def _about_ties(row: Row, name: str, task: RestoreTask) -> list[Check]:
-    """What keeps a database from being renamed, or stays with the one that is renamed."""
+    """Return the checks for what prevents the rename of a database, or stays with the renamed one."""
     about = tr("database {name}", name=clean(name))
     checks = []
     if row["prepared"]:
@@ -209,7 +210,7 @@ def _about_ties(row: Row, name: str, task: RestoreTask) -> list[Check]:
 
 
 def about_leftovers(info: ServerInfo, names: list[str]) -> list[Check]:
-    """What restores that did not come to their end left."""
+    """Return the checks for what unfinished restores left."""
     checks = []
     for left in info.leftovers:
         about = tr("database {name}", name=clean(left.name))
@@ -234,7 +235,7 @@ _LOCALES_OF_EVERY_SERVER = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
 def about_roles(
     info: ServerInfo, target: DatabaseTarget, form: DatabaseTemplate, held_by: FoundPart | None
 ) -> list[Check]:
-    """Roles that own something or have rights: there, and such that we may give things to them."""
+    """Return the checks of roles that own something or have rights: they exist, and we may give objects to them."""
     needed = {*target.detail.roles, *([form.owner] if form.owner else [])}
     if target.database not in info.databases:
         needed |= {setting.role for setting in recorded_settings(target.detail).settings if setting.role}
@@ -255,7 +256,7 @@ def about_roles(
 
 
 def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
-    """Those in the dump can be installed, and by us."""
+    """Return the checks of extensions: those in the dump can be installed, and by us."""
     checks = []
     about = tr("extensions for {name}", name=clean(target.database))
     for name, version in sorted(target.detail.extensions.items()):
@@ -274,13 +275,14 @@ def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
 
 
 def missing_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[str]:
-    """Those in the dump that the server does not have, or in which we may put nothing."""
+    """Return the dump's tablespaces that the server does not have, or in which we may create nothing."""
     there = {name for name, each in info.tablespaces.items() if each.allowed or info.server.superuser}
     return sorted(set(target.detail.tablespaces) - there)
 
 
 def about_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
-    """Named; what lies in missing ones goes where the database's other tables are, but not of a script."""
+    """Return the check of missing tablespaces: the tables of an archive go to the database's default tablespace, but a
+    script requires them."""
     if not (missing := missing_tablespaces(info, target)):
         return []
     about = tr("tablespaces for {name}", name=clean(target.database))
@@ -295,8 +297,8 @@ def about_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
 
 
 async def about_locale(psql: Psql, info: ServerInfo, target: DatabaseTarget, form: DatabaseTemplate) -> list[Check]:
-    """The staging database can be made with the dump's encoding and locale, and is what was there before. Nothing is
-    kept of the try. Raises BackupError, HostError."""
+    """Check by trial that the staging database can be created with the dump's encoding and locale, and compare these
+    with the current ones. Nothing of the trial stays. Raises BackupError, HostError."""
     about = tr("encoding and locale of {name}", name=clean(target.database))
     said = listed(word for word in (form.encoding, form.collate, form.locale) if word)
     if form.provider == "b" and info.server.major < 17:
@@ -321,7 +323,7 @@ async def about_locale(psql: Psql, info: ServerInfo, target: DatabaseTarget, for
 
 
 async def _no_such_locale(psql: Psql, info: ServerInfo, locale: str, form: DatabaseTemplate) -> str:
-    """Why the server cannot use it; empty where it can, or where only CREATE DATABASE will tell."""
+    """Return why the server cannot use the locale; empty if it can, or if only CREATE DATABASE will tell."""
     meeting = info.databases.get(MEETING)
     if meeting is None or meeting.encoding != form.encoding:
         return ""
@@ -353,7 +355,7 @@ _DF = "df -Pk \"$1\" | awk 'NR == 2 { print $4 }'"
 
 
 def needed_bytes(target: DatabaseTarget, max_wal_bytes: int) -> int | None:
-    """What restoring takes: the database as it was, and what is logged of it before the server takes that away."""
+    """Return the space that a restore needs: the size of the database, and the WAL before the server removes it."""
     size = target.detail.size_bytes
     if size is None:
         size = target.part.said.raw_bytes if target.part.said is not None else None
@@ -361,7 +363,8 @@ def needed_bytes(target: DatabaseTarget, max_wal_bytes: int) -> int | None:
 
 
 async def free_bytes(access: ServerAccess, info: ServerInfo, form: DatabaseTemplate) -> tuple[int | None, str]:
-    """Free room where the staging database will lie, and the folder; None where it cannot be seen. Raises HostError."""
+    """Return the free space where the staging database will be, and the folder; None if it is not visible. Raises
+    HostError."""
     space = info.tablespaces.get(form.tablespace or "")
     folder = space.location if space is not None and space.location else info.server.data_directory
     address = access.connection.address
@@ -376,7 +379,7 @@ async def free_bytes(access: ServerAccess, info: ServerInfo, form: DatabaseTempl
 async def about_room(
     access: ServerAccess, info: ServerInfo, targets: list[tuple[DatabaseTarget, DatabaseTemplate]]
 ) -> list[Check]:
-    """Enough for all of them at once, beside what is there. Raises HostError."""
+    """Return the check for enough space for all databases at once, beside the current ones. Raises HostError."""
     about = tr("room on the server's disk")
     needed = [needed_bytes(target, info.max_wal_bytes) for target, _ in targets]
     known = sum(each for each in needed if each is not None)
@@ -404,7 +407,7 @@ SELECT rolcanlogin AS logs_in, array_to_json(array(SELECT r.rolname FROM pg_role
 
 
 async def executed_in(target: DatabaseTarget, task: RestoreTask) -> Sequence[ExecutedCode]:
-    """What the part executes: of an archive its table of contents is read, of a script all. Raises BrokenSet,
+    """Return what the part executes: reads the table of contents of an archive, all of a script. Raises BrokenSet,
     StoreError, HostError."""
     blocks = task.blocks(target.part)
     if not target.plain:
@@ -416,7 +419,8 @@ async def executed_in(target: DatabaseTarget, task: RestoreTask) -> Sequence[Exe
 def about_code(
     target: DatabaseTarget, executed: Sequence[ExecutedCode], powers: Sequence[str], *, allowed: bool
 ) -> list[Check]:
-    """One check for each kind of it. ``powers``: roles with rights beyond the database that who runs it has."""
+    """Return one check for each kind of executed code. ``powers``: the roles with rights beyond the database that its
+    runner has."""
     about = tr("what {part} executes", part=target.part.name)
     if not executed:
         return [Check(about, "good", tr("only data and definitions"))]
@@ -433,8 +437,8 @@ def about_code(
 
 
 def barring(part: str, powers: Sequence[str], *, allowed: bool) -> Callable[[ExecutedCodeFinder], None]:
-    """Raises NotReady for what asks, where who runs it could do anything and nobody said that it is right: what a
-    check has found is asked again of what is really run."""
+    """Return a function that raises NotReady for code that needs permission, if its role could do anything and nobody
+    allowed it: the checks' verdict is repeated for what is really run."""
 
     def heard(executing: ExecutedCodeFinder) -> None:
         if powers and not allowed and (asking := executing.asking):
@@ -448,8 +452,8 @@ def barring(part: str, powers: Sequence[str], *, allowed: bool) -> Callable[[Exe
 
 
 async def about_restore_role(psql: Psql, info: ServerInfo, role: str) -> tuple[list[Check], frozenset[str]]:
-    """Whether the role that runs dumps can log in and has no rights beyond the database; and the roles that it is a
-    member of. Raises BackupError, HostError."""
+    """Check that the role that runs dumps can log in and has no rights beyond the database; return also the roles that
+    it is a member of. Raises BackupError, HostError."""
     about = tr("restore_role {role}", role=clean(role))
     rows, powers = await psql.ask(_ROLE, POWERS.format(role=":'role'"), database=MEETING, variables={"role": role})
     if not rows:
@@ -469,7 +473,7 @@ async def about_restore_role(psql: Psql, info: ServerInfo, role: str) -> tuple[l
 
 
 def refuse_restore_role(checks: Sequence[Check]) -> None:
-    """Raises NotReady where the role may not run dumps: it may have been given rights since the checks."""
+    """Raise NotReady if the role may not run dumps: it may have been granted rights since the checks."""
     for check in checks:
         if check.state == "bad":
             raise NotReady(

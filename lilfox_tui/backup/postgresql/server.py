@@ -1,4 +1,4 @@
-"""What a server and its databases are before anything is done with them, and the lock that a restore holds."""
+"""What a server and its databases look like before an operation, and the lock that a restore holds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lilfox_tui.core.text import clean, human_duration
 
 
 class ServerFacts(Struct, frozen=True, kw_only=True):
-    """A server and who we are there. Times in seconds since 1970."""
+    """A server and our role on it. Times in seconds since 1970."""
 
     version_num: int
     """170012 of 17.12."""
@@ -39,7 +39,7 @@ class ServerFacts(Struct, frozen=True, kw_only=True):
 
     @property
     def major(self) -> int:
-        """17 of 17.12."""
+        """The major version: 17 of 17.12."""
         return self.version_num // 10000
 
 
@@ -62,7 +62,7 @@ class DatabaseFacts(Struct, frozen=True, kw_only=True):
 
 
 class ServerSession(Struct, frozen=True, kw_only=True):
-    """Somebody connected to a database. ``query`` is untrusted text."""
+    """A session connected to a database. ``query`` is untrusted text."""
 
     pid: int
     role: str
@@ -75,7 +75,7 @@ class ServerSession(Struct, frozen=True, kw_only=True):
 
 
 class Blocker(Struct, frozen=True, kw_only=True):
-    """Who holds (or waits for) a lock that keeps even readers out of a table."""
+    """A session that holds (or waits for) a lock that keeps even readers out of a table."""
 
     pid: int
     role: str
@@ -127,7 +127,7 @@ ORDER BY l.granted DESC, since_s DESC NULLS LAST LIMIT 20
 
 
 async def server_of(psql: Psql, *, database: str = "") -> ServerFacts:
-    """The server, asked in ``database`` (the connection's own when not given). Raises SqlRefused, NoConnection,
+    """Query the server facts, in ``database`` (the connection's own when not given). Raises SqlRefused, NoConnection,
     HostError."""
     identifier = asyncio.ensure_future(identifier_of(psql, database=database))
     try:
@@ -139,8 +139,8 @@ async def server_of(psql: Psql, *, database: str = "") -> ServerFacts:
 
 
 async def identifier_of(psql: Psql, *, database: str = "") -> str | None:
-    """Of the cluster; None where the role may not ask, which must be found out in a session of its own. Raises as
-    :func:`server_of`."""
+    """Return the cluster's system identifier; None if the role may not read it, which takes a session of its own to
+    find out. Raises as :func:`server_of`."""
     try:
         [[row]] = await psql.ask(_IDENTIFIER, database=database)
     except SqlRefused:
@@ -149,40 +149,40 @@ async def identifier_of(psql: Psql, *, database: str = "") -> str | None:
 
 
 def server_from(row: Row, identifier: str | None) -> ServerFacts:
-    """What ``SERVER`` gave."""
+    """Convert the row of ``SERVER``."""
     return convert({**row, "system_identifier": identifier}, ServerFacts)
 
 
 async def databases_of(psql: Psql, *, database: str = "") -> dict[str, DatabaseFacts]:
-    """All databases by name. Raises as :func:`server_of`."""
+    """Return all databases by name. Raises as :func:`server_of`."""
     [rows] = await psql.ask(DATABASES, database=database)
     return databases_from(rows)
 
 
 def databases_from(rows: Sequence[Row]) -> dict[str, DatabaseFacts]:
-    """What ``DATABASES`` gave, by name."""
+    """Convert the rows of ``DATABASES``, by name."""
     return {row["name"]: convert(row, DatabaseFacts) for row in rows}
 
 
 async def sessions_in(psql: Psql, name: str, *, database: str = "") -> list[ServerSession]:
-    """Who is connected to the database ``name``, ours not counted. Raises as :func:`server_of`."""
+    """Return who is connected to the database ``name``, except us. Raises as :func:`server_of`."""
     [rows] = await psql.ask(SESSIONS, database=database, variables={"name": name})
     return sessions_from(rows)
 
 
 def sessions_from(rows: Sequence[Row]) -> list[ServerSession]:
-    """What ``SESSIONS`` gave."""
+    """Convert the rows of ``SESSIONS``."""
     return [convert(row, ServerSession) for row in rows]
 
 
 async def blockers_in(psql: Psql, *, database: str = "") -> list[Blocker]:
-    """Who keeps readers out of tables of ``database``, holders first. Raises as :func:`server_of`."""
+    """Return who keeps readers out of tables of ``database``, lock holders first. Raises as :func:`server_of`."""
     [rows] = await psql.ask(_BLOCKERS, database=database)
     return [convert(row, Blocker) for row in rows]
 
 
 async def extensions_of(psql: Psql, *, database: str = "") -> list[Row]:
-    """``name``, ``version`` of what is installed in ``database``. Raises as :func:`server_of`."""
+    """Return ``name`` and ``version`` of the extensions in ``database``. Raises as :func:`server_of`."""
     [rows] = await psql.ask(
         "SELECT extname AS name, extversion AS version FROM pg_extension ORDER BY 1", database=database
     )
@@ -208,7 +208,7 @@ _TRY = "SELECT pg_try_advisory_lock(hashtextextended('lilfox restore ' || :'name
 
 @asynccontextmanager
 async def restore_lock(access: ServerAccess, version_num: int, names: Sequence[str]) -> AsyncIterator[PersistentPsql]:
-    """The session that holds the locks of ``names``, in the database ``postgres``; it may be asked other things.
+    """Hold the restore locks of ``names`` in a session in the database ``postgres``, which may also run other queries.
 
     Raises BackupError where somebody else restores into one of them, HostError.
     """
@@ -228,13 +228,13 @@ async def restore_lock(access: ServerAccess, version_num: int, names: Sequence[s
 
 
 async def holder_of(psql: Psql, name: str) -> Message | None:
-    """Who restores into ``name`` now; None: nobody. Raises BackupError, HostError."""
+    """Return who is restoring into ``name`` now; None: nobody. Raises BackupError, HostError."""
     [rows] = await psql.ask(HOLDER, database=MEETING, variables={"name": name})
     return holder_from(rows, name)
 
 
 def holder_from(rows: Sequence[Row], name: str) -> Message | None:
-    """What ``HOLDER`` gave, for people; None: nobody."""
+    """Return the row of ``HOLDER`` as a message; None: nobody."""
     if not rows:
         return None
     row = rows[0]

@@ -48,7 +48,7 @@ _OUR_POWERS = POWERS.format(role="current_user")
 
 
 class Extension(Struct, frozen=True):
-    """One that the server could install."""
+    """An extension that the server could install."""
 
     name: str
     versions: tuple[str, ...]
@@ -58,7 +58,7 @@ class Extension(Struct, frozen=True):
 
 
 class Tablespace(Struct, frozen=True):
-    """``location`` is a folder of the server; empty for those within its data directory."""
+    """A tablespace. ``location`` is a folder of the server; empty for those within its data directory."""
 
     name: str
     location: str
@@ -83,7 +83,7 @@ class ServerInfo(Struct, frozen=True, kw_only=True):
 
 
 async def read_server_info(psql: Psql) -> ServerInfo:
-    """Asks the server, all of it at one moment. Raises BackupError, HostError."""
+    """Query the server, everything in one snapshot. Raises BackupError, HostError."""
     identifier = asyncio.ensure_future(identifier_of(psql, database=MEETING))
     try:
         [server], databases, left, roles, extensions, tablespaces, [itself], powers = await psql.ask(

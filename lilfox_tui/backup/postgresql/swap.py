@@ -1,4 +1,4 @@
-"""Staging databases, and swapping them with those in use."""
+"""Staging databases, and how they are swapped with the databases in use."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _GIVE = (
 
 
 class DatabaseSetting(Struct, frozen=True):
-    """One setting; ``values`` are several where it is a list of names."""
+    """One setting; ``values`` has several items if it is a list of names."""
 
     role: str
     """Empty: for all."""
@@ -81,7 +81,7 @@ class DatabaseSetting(Struct, frozen=True):
 
 
 class PreservedSettings(Struct, frozen=True, kw_only=True):
-    """What a database is given. ``acl`` is an array of aclitem as text; None: the server's default."""
+    """The settings that a database gets. ``acl`` is an array of aclitem as text; None: the server's default."""
 
     owner: str | None = None
     acl: str | None = None
@@ -91,8 +91,8 @@ class PreservedSettings(Struct, frozen=True, kw_only=True):
 
 
 async def current_settings(session: PersistentPsql, name: str) -> PreservedSettings | None:
-    """What the database ``name`` has now; None where there is none. ``session``: of any database of its server. Raises
-    BackupError, HostError."""
+    """Return the current settings of the database ``name``; None if it does not exist. ``session``: in any database of
+    its server. Raises BackupError, HostError."""
     await session.tell(variable("name", name))
     rows = await session.ask(_READ)
     if not rows:
@@ -103,7 +103,7 @@ async def current_settings(session: PersistentPsql, name: str) -> PreservedSetti
 
 
 def recorded_settings(detail: DatabaseDetail) -> PreservedSettings:
-    """What the manifest tells."""
+    """Return the settings from the manifest."""
     return PreservedSettings(
         owner=detail.owner,
         acl=detail.acl,
@@ -114,14 +114,14 @@ def recorded_settings(detail: DatabaseDetail) -> PreservedSettings:
 
 
 async def apply_settings(session: PersistentPsql, carried: PreservedSettings) -> None:
-    """Gives it to the database that the variable ``staged`` of the session names. Raises SqlRefused, BackupError,
+    """Apply the settings to the database in the session's variable ``staged``. Raises SqlRefused, BackupError,
     HostError."""
     await session.tell(variable("carried", json.dumps(msgspec.to_builtins(carried))))
     await session.tell(_GIVE)
 
 
 def _told(text: str) -> DatabaseSetting:
-    """``work_mem=64MB`` or ``role: work_mem=64MB``."""
+    """Parse ``work_mem=64MB`` or ``role: work_mem=64MB``."""
     left, _, value = text.partition("=")
     role, _, name = left.rpartition(": ")
     return _setting(role, f"{name}={value}")
@@ -134,7 +134,7 @@ def _setting(role: str, setting: str) -> DatabaseSetting:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """The names of a list, each as it is without its quotes; one empty name for an empty list."""
+    """Parse the names of a list, without their quotes; an empty list gives one empty name."""
     names, within = [""], False
     for position, character in enumerate(text):
         if character == '"':
@@ -169,7 +169,7 @@ _SOME = 5
 
 
 class RenameStep(Struct, frozen=True):
-    """A database that gets another name, and what it is given before."""
+    """A database to rename, and the settings that it gets first."""
 
     name: str
     becomes: str
@@ -204,14 +204,14 @@ async def rename(
 
 
 async def refuse_sessions(psql: Psql, names: Sequence[str]) -> None:
-    """Raises BackupError that names who is in the databases; HostError."""
+    """Raise BackupError, which names the sessions in the databases; HostError."""
     for name in names:
         if sessions := await sessions_in(psql, name, database=MEETING):
             raise BackupError(in_the_way(name, sessions), hint_to_end())
 
 
 def in_the_way(name: str, sessions: Sequence[ServerSession]) -> Message:
-    """``lilfox is in use: pid 4711 (role app, psql, local, idle for 3m 20s); …``"""
+    """Return ``lilfox is in use: pid 4711 (role app, psql, local, idle for 3m 20s); …``"""
     told = [_("pid {pid} ({who})", pid=each.pid, who=_who(each)) for each in sessions[:_SOME]]
     more = f" … (+{len(sessions) - _SOME})" if len(sessions) > _SOME else ""
     return tr("{name} is in use: {sessions}", name=clean(name), sessions=clean(clauses(told)) + more)
@@ -223,7 +223,7 @@ def _who(session: ServerSession) -> str:
 
 
 def hint_to_end() -> Message:
-    """What to do about sessions."""
+    """Return what to do about the sessions."""
     return tr("stop what uses it, or allow terminating these sessions during the swap (--end-sessions)")
 
 
@@ -244,7 +244,7 @@ async def _in_one_transaction(session: PersistentPsql, steps: Sequence[RenameSte
 
 @asynccontextmanager
 async def _ended(lock: PersistentPsql, names: Sequence[str]) -> AsyncIterator[None]:
-    """Ends the sessions of ``names`` over and over, as long as the context stands."""
+    """End the sessions in ``names`` repeatedly while the context is open."""
     if not names:
         yield
         return
@@ -290,29 +290,29 @@ _STAMP_LENGTH = len("20231230_020000")
 
 
 def restored_name(name: str, stamp: str) -> str:
-    """``lilfox_restore_20231230_020000``: restored, and not yet in place."""
+    """Return ``lilfox_restore_20231230_020000``: restored, and not yet in place."""
     return _fitted(name, f"_restore_{stamp}")
 
 
 def before_name(name: str, stamp: str) -> str:
-    """``lilfox_before_20231230_020000``: what a restore found there."""
+    """Return ``lilfox_before_20231230_020000``: what was there before a restore."""
     return _fitted(name, f"_before_{stamp}")
 
 
 def drill_name(name: str, stamp: str) -> str:
-    """``lilfox_drill_lilfox_20231230_020000``: restored to be compared, and taken away."""
+    """Return ``lilfox_drill_lilfox_20231230_020000``: restored for comparison, then dropped."""
     return _fitted(DRILL + name, f"_{stamp}")
 
 
 def is_staged(name: str, target: str) -> bool:
-    """Whether a restore or a drill of ``target`` gives the name ``name`` to what it stages."""
+    """Whether ``name`` is a staging name that a restore or a drill of ``target`` uses."""
     stamp = name[-_STAMP_LENGTH:]
     return name in (restored_name(target, stamp), drill_name(target, stamp))
 
 
 def free_stamp(at: datetime, zone: tzinfo, names: list[str], taken: Container[str]) -> str:
-    """The local time ``at`` as a stamp with which none of the names that a restore of ``names`` makes is ``taken``; a
-    later second's where one is."""
+    """Return the local time ``at`` as a stamp, moved to a later second until no name that a restore of ``names`` makes
+    is ``taken``."""
     while True:
         stamp = stamp_of(at, zone)
         made = [make(name, stamp) for name in names for make in (restored_name, before_name, drill_name)]
@@ -322,7 +322,7 @@ def free_stamp(at: datetime, zone: tzinfo, names: list[str], taken: Container[st
 
 
 def _fitted(name: str, end: str) -> str:
-    """``name`` + ``end``; where that is too long ``name`` is shortened, and a hash of it keeps it apart from others."""
+    """Return ``name`` + ``end``; if that is too long, shorten ``name`` and add a hash of it to keep it unique."""
     if len((name + end).encode()) <= LONGEST_BYTES:
         return name + end
     end = f"_{sha256(name.encode()).hexdigest()[:_HASH_DIGITS]}{end}"
@@ -360,7 +360,7 @@ SELECT s.subname AS name FROM pg_subscription s JOIN pg_database d ON d.oid = s.
 
 
 class Leftover(Struct, frozen=True):
-    """What a restore that did not come to its end left."""
+    """A database that an unfinished restore left."""
 
     name: str
     target: str
@@ -368,7 +368,7 @@ class Leftover(Struct, frozen=True):
 
 
 class DatabaseTemplate(Struct, frozen=True, kw_only=True):
-    """What a database is made with. None: as the server has it by default."""
+    """How a database is created. None: the server's default."""
 
     owner: str | None = None
     encoding: str | None = None
@@ -381,7 +381,8 @@ class DatabaseTemplate(Struct, frozen=True, kw_only=True):
 
 
 def form_of(target: DatabaseTarget, live: DatabaseFacts | None) -> DatabaseTemplate:
-    """As the set has it; what it does not tell, and the owner and tablespace, as the database that is there has."""
+    """Return the template from the set; what the set lacks, and the owner and tablespace, come from the existing
+    database."""
     detail = target.detail
     tablespace = live.tablespace if live is not None and live.tablespace != "pg_default" else None
     owner = live.owner if live is not None else detail.owner
@@ -409,7 +410,7 @@ def form_of(target: DatabaseTarget, live: DatabaseFacts | None) -> DatabaseTempl
 
 
 async def create(psql: Psql, name: str, target: str, form: DatabaseTemplate) -> None:
-    """Makes an empty database, into which nobody else may get by right of PUBLIC. Raises BackupError, HostError."""
+    """Create an empty database that PUBLIC may not connect to. Raises BackupError, HostError."""
     words, variables = ['CREATE DATABASE :"name" TEMPLATE template0'], {"name": name, "mark": MARK + target}
     given = (
         ('OWNER :"owner"', form.owner),
@@ -437,7 +438,7 @@ async def create(psql: Psql, name: str, target: str, form: DatabaseTemplate) -> 
 
 
 async def drop(psql: Psql, server: ServerFacts, name: str) -> None:
-    """Takes a database away, whoever is in it; nothing where there is none. Raises BackupError, HostError."""
+    """Drop a database, even with sessions in it; do nothing if it does not exist. Raises BackupError, HostError."""
     await _drop_subscriptions(psql, name)
     force = " WITH (FORCE)" if server.version_num >= 130000 else ""
     ends = () if force else (_END_SESSIONS + " \\g /dev/null",)
@@ -445,8 +446,8 @@ async def drop(psql: Psql, server: ServerFacts, name: str) -> None:
 
 
 async def once_left(psql: Psql, name: str, *statements: str, variables: Mapping[str, str]) -> None:
-    """Runs statements, of which the first needs that nobody is in the database ``name``, as soon as nobody is; after
-    ``LEAVE_S`` it says who. Raises BackupError, HostError."""
+    """Run statements once no session is in the database ``name``, which the first one requires; after ``LEAVE_S``
+    report the sessions. Raises BackupError, HostError."""
     clock = asyncio.get_running_loop().time
     ends_s = clock() + LEAVE_S
     while True:
@@ -467,8 +468,8 @@ async def once_left(psql: Psql, name: str, *statements: str, variables: Mapping[
 
 
 async def _drop_subscriptions(psql: Psql, name: str) -> None:
-    """No database with a subscription can be dropped. Each is parted from its slot first: that is the one of the
-    database which was dumped, and stays with its publisher."""
+    """Drop the subscriptions of a database, which otherwise cannot be dropped. Each is first detached from its slot,
+    which belongs to the dumped database and stays with its publisher."""
     [rows] = await psql.ask(_SUBSCRIPTIONS, database=MEETING, variables={"name": name})
     for row in rows:
         await psql.execute(
@@ -482,11 +483,11 @@ async def _drop_subscriptions(psql: Psql, name: str) -> None:
 
 
 async def leftovers(psql: Psql) -> Sequence[Leftover]:
-    """What restores that did not come to their end left on the server. Raises BackupError, HostError."""
+    """Return what unfinished restores left on the server. Raises BackupError, HostError."""
     [rows] = await psql.ask(LEFT, database=MEETING)
     return leftovers_from(rows)
 
 
 def leftovers_from(rows: Sequence[Row]) -> Sequence[Leftover]:
-    """What ``LEFT`` gave."""
+    """Convert the rows of ``LEFT``."""
     return [Leftover(row["name"], row["for"]) for row in rows if is_staged(row["name"], row["for"])]

@@ -98,7 +98,7 @@ _SIMPLE = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 
 
 class TableShape(Struct, frozen=True, kw_only=True):
-    """A table as it is in one database."""
+    """A table's shape in one database."""
 
     oid: int
     kind: str
@@ -116,13 +116,14 @@ class TableShape(Struct, frozen=True, kw_only=True):
 
 
 async def shape_of(psql: Psql, database: str, only: str) -> TableShape | None:
-    """The table that ``only`` names in ``database``; None where there is none. Raises BackupError, HostError."""
+    """Return the table that ``only`` names in ``database``; None if it does not exist. Raises BackupError,
+    HostError."""
     [rows] = await psql.ask(_SHAPE, database=database, variables={"only": only})
     return convert(rows[0], TableShape) if rows else None
 
 
 def beside(live: TableShape, table: str) -> str:
-    """A table of the same schema, as to_regclass reads it."""
+    """Return a table name in the same schema, as to_regclass reads it."""
     return f"{_quoted(live.schema)}.{_quoted(table)}"
 
 
@@ -133,14 +134,14 @@ def _quoted(name: str) -> str:
 
 
 async def steps_of(psql: Psql, database: str, only: str, *, before: str, aside: str) -> list[tuple[int, str]]:
-    """The statements by their order: ``before`` is the table beside it whose rows are put back, ``aside`` the one that
-    keeps those of now. Raises BackupError, HostError."""
+    """Return the statements by their order: ``before`` is the table beside it whose rows are put back, ``aside`` the
+    one that keeps the current rows. Raises BackupError, HostError."""
     [rows] = await psql.ask(_PUT, database=database, variables={"only": only, "before": before, "aside": aside})
     return [(row["n"], row["sql"]) for row in rows]
 
 
 async def taking(psql: Psql, database: str, only: str, columns: Sequence[str]) -> str:
-    """The statement that gives the table's rows, in the order of ``columns``. Raises BackupError, HostError."""
+    """Return the statement that reads the table's rows, in the order of ``columns``. Raises BackupError, HostError."""
     quoted = ",".join('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in columns)
     [[row]] = await psql.ask(_TAKE, database=database, variables={"only": only, "columns": "{" + quoted + "}"})
     sql: str = row["sql"]
@@ -148,13 +149,13 @@ async def taking(psql: Psql, database: str, only: str, columns: Sequence[str]) -
 
 
 async def sequences_of(psql: Psql, database: str, only: str) -> dict[str, str]:
-    """Column → the sequence that it owns, as SQL writes it. Raises BackupError, HostError."""
+    """Return each column with the sequence that it owns, as in SQL. Raises BackupError, HostError."""
     [rows] = await psql.ask(_SEQUENCES, database=database, variables={"only": only})
     return {row["column"]: row["sequence"] for row in rows}
 
 
 async def digesting(psql: Psql, database: str, oid: int) -> str:
-    """The statement that gives one row of JSON: ``rows``, and ``digest``, which is the same whatever the order of the
+    """Return the statement for one row of JSON: ``rows``, and ``digest``, which does not depend on the order of
     columns. Raises BackupError, HostError."""
     query = f"SELECT s AS sql FROM ({counting([oid], 'columns')}) q (s)"  # noqa: S608 - an oid
     [[row]] = await psql.ask(query, database=database)
@@ -163,7 +164,7 @@ async def digesting(psql: Psql, database: str, oid: int) -> str:
 
 
 async def digest_of(access: ServerAccess, database: str, statement: str) -> tuple[int, str | None]:
-    """Rows and digest that :func:`digesting`'s statement gives. Raises BackupError, HostError."""
+    """Run the statement of :func:`digesting`; return rows and digest. Raises BackupError, HostError."""
     psql = Psql(access, settings=TEXT_FORM)
     query = f"SELECT j FROM ({statement}) q (j)"  # noqa: S608 - made by the server
     [[row]] = await psql.ask(query, database=database, timeout_s=LONGEST_S)
@@ -196,7 +197,7 @@ class TableRestore(DatabaseRestore):
 
     @property
     def where(self) -> str:
-        """``table public.users of lilfox on db-1``"""
+        """The table, for display: ``table public.users of lilfox on db-1``"""
         names = clean(listed(target.database for target in self._targets))
         return str(tr("table {table} of {name} on {host}", table=clean(self._table), name=names,
                       host=self._route.host.name))  # fmt: skip
@@ -310,7 +311,8 @@ class TableRestore(DatabaseRestore):
         self._targets = self._find_table()
 
     def _find_table(self) -> tuple[DatabaseTarget]:
-        """The database that has the table, which gets its name as the set has it. Raises UsageError."""
+        """Return the database that contains the table, and take over the table's name from the set. Raises
+        UsageError."""
         wanted = (self._table, f"public.{self._table}")
         untold = [target for target in self._targets if target.detail.content is None]
         found = [
@@ -333,7 +335,7 @@ class TableRestore(DatabaseRestore):
 
 
 async def undo_table(route: ServerRoute, swap: Swap) -> None:
-    """The rows that were kept are in the table again, those of now are put aside. Raises BackupError with everything as
+    """Put the retained rows back into the table and set the current ones aside. Raises BackupError with everything as
     it is now, HostError."""
     async with route.opened() as access:
         psql = Psql(access)
@@ -374,12 +376,12 @@ async def undo_table(route: ServerRoute, swap: Swap) -> None:
 
 
 def aside_name(table: str, swap: Swap) -> str:
-    """Of the table that keeps the rows which undoing ``swap`` takes out of ``table``."""
+    """Return the name of the table that keeps the rows which undoing ``swap`` takes out of ``table``."""
     return restored_name(table, swap.staged[-len("20231230_020000") :])
 
 
 async def settle_table(route: ServerRoute, swap: Swap) -> Settled:
-    """The rows are put in by one transaction: it was made, or not at all; ``undo_table`` then takes away what was
+    """Settle the swap: one transaction puts the rows in, so all or none were; ``undo_table`` then removes what was
     staged. Raises BackupError, HostError."""
     async with route.opened() as access:
         psql = Psql(access)
@@ -393,8 +395,8 @@ async def settle_table(route: ServerRoute, swap: Swap) -> Settled:
 
 
 async def standing_of_table(route: ServerRoute, swap: Swap) -> list[Standing]:
-    """Whose rows the table has: what was there before is kept from the transaction on that puts others in. Raises
-    BackupError, HostError."""
+    """Return whose rows the table has: the transaction that puts in the set's rows also creates the table with the
+    previous ones. Raises BackupError, HostError."""
     async with route.opened() as access:
         psql = Psql(access)
         if await shape_of(psql, swap.within, swap.target) is None:
@@ -403,7 +405,7 @@ async def standing_of_table(route: ServerRoute, swap: Swap) -> list[Standing]:
 
 
 async def finish_table(route: ServerRoute, swap: Swap) -> None:
-    """Raises BackupError where the rows were not put in: that takes the set. Raises HostError."""
+    """Raise BackupError if the rows were not put in: that needs the set. Raises HostError."""
     if await standing_of_table(route, swap) != ["restored"]:
         raise BackupError(
             tr("{table} still has its previous rows: none of the set's were inserted", table=clean(swap.target)),
@@ -415,7 +417,7 @@ async def finish_table(route: ServerRoute, swap: Swap) -> None:
 async def _putting(
     staging: StagedDatabases, target: DatabaseTarget, staged: str, table: str, relation: str
 ) -> AsyncGenerator[bytes, None]:
-    """The whole transaction, with the staged rows in it."""
+    """Yield the whole transaction, including the staged rows."""
     access, psql = staging.access, Psql(staging.access)
     live, there = await shape_of(psql, target.database, table), await shape_of(psql, staged, table)
     if live is None or there is None:
@@ -439,7 +441,7 @@ async def _putting(
 
 
 async def _sequences(psql: Psql, target: DatabaseTarget, staged: str, table: str) -> list[str]:
-    """Sequences that the table owns go on from the higher value, so that they give none that is there."""
+    """Return statements that advance the table's sequences to the higher value, so that they return no existing one."""
     live, there = await sequences_of(psql, target.database, table), await sequences_of(psql, staged, table)
     said = target.detail.content.sequences if target.detail.content is not None else {}
     return [
@@ -450,7 +452,7 @@ async def _sequences(psql: Psql, target: DatabaseTarget, staged: str, table: str
 
 
 def _not_whole(live: TableShape) -> Message | None:
-    """Why the table's rows cannot be replaced whole."""
+    """Return why the table's rows cannot be replaced as a whole."""
     if live.kind != "r":
         return _KINDS.get(live.kind, tr("it is not a table"))
     if not live.ours:
@@ -463,12 +465,12 @@ def _not_whole(live: TableShape) -> Message | None:
 
 
 def _apart(there: TableShape, live: TableShape) -> str:
-    """Columns that only one of both has."""
+    """Return the columns that only one of both has."""
     then = [f"-{name} {kind}" for name, kind, _ in set(there.columns) - set(live.columns)]
     now = [f"+{name} {kind}" for name, kind, _ in set(live.columns) - set(there.columns)]
     return clean(listed(sorted([*then, *now])))
 
 
 def _literal(text: str) -> str:
-    """With standard_conforming_strings, which the script sets."""
+    """Quote a literal for standard_conforming_strings, which the script sets."""
     return "'" + text.replace("'", "''") + "'"

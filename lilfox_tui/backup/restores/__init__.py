@@ -1,1 +1,1 @@
-"""Restores of sets: made, drilled, journaled, settled after a crash; and what they retain."""
+"""Restores of sets: restore, drill, journal, settlement after a crash, and retained data."""

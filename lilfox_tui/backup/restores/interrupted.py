@@ -1,4 +1,4 @@
-"""Restores that were interrupted: their journal, and how each is settled or undone."""
+"""Interrupted restores: their journal, and how each is settled or undone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _RESTORES = "restores"
 
 
 class Restored(Struct, frozen=True, kw_only=True):
-    """One restore that came to its renames. ``run`` is the job's id."""
+    """One restore that reached its renames. ``run`` is the job's id."""
 
     run: str
     set: str
@@ -55,9 +55,8 @@ class Restored(Struct, frozen=True, kw_only=True):
 
 
 def write(restored: Restored) -> None:
-    """Puts it on the disk (fsync of file and folder), where it is noted already or else where this process keeps what
-    it does, and lets go of settled ones that are older than 90 days or beyond 200. Raises BackupError: the renames must
-    then not be made."""
+    """Write the record to disk (fsync of file and folder), where it already is or else in this process's state folder,
+    and delete settled ones older than 90 days or beyond 200. Raises BackupError: the renames must then not be made."""
     noted = _file_of(restored.run)
     folder = _own_folder() if noted is None else noted.parent
     file = folder / f"{restored.run}.json"
@@ -79,7 +78,7 @@ def write(restored: Restored) -> None:
 
 
 def _hint(restored: Restored, noted: Path | None) -> Message:
-    """What to do when it cannot be written."""
+    """Return what to do when the record cannot be written."""
     if noted is not None and not os.access(noted.parent, os.W_OK):
         return tr("nothing was changed; the restore was run as {user}: run this as {user} too", user=_owner(noted))
     if restored.stage in SETTLED or restored.undone:
@@ -88,15 +87,14 @@ def _hint(restored: Restored, noted: Path | None) -> Message:
 
 
 def read_all() -> list[Restored]:
-    """All that are known, newest first: the user's own, and those that root noted where the user may read them. Files
-    that cannot be read are not among them, nor are those of other users: what they name is renamed and taken away with
-    the rights of who reads them."""
+    """Return all known restores, newest first: the user's own, and those of root that the user may read. Skips
+    unreadable files and those of other users: what a record names is renamed and removed with the reader's rights."""
     return sorted((restored for _file, restored in _read()), key=lambda restored: restored.at, reverse=True)
 
 
 def read_open() -> list[Restored]:
-    """Those of :func:`read_all` whose renames, or the undoing of them, did not come to their end; of the others not
-    more than a look is taken, so that it may be asked at each start."""
+    """Return those of :func:`read_all` whose renames, or their undoing, did not finish; the other records are only
+    scanned, so this is cheap enough for each start."""
     return sorted(
         (restored for _file, restored in _read(OPEN) if restored.stage in OPEN),
         key=lambda restored: restored.at,
@@ -105,19 +103,19 @@ def read_open() -> list[Restored]:
 
 
 def may_write(restored: Restored) -> bool:
-    """Whether this process can note what becomes of it; who cannot must leave it as it is."""
+    """Whether this process can record the outcome; if not, it must leave the restore alone."""
     noted = _file_of(restored.run)
     return noted is None or os.access(noted.parent, os.W_OK)
 
 
 def owner_of(restored: Restored) -> str:
-    """The user who noted it; empty where nobody has."""
+    """Return the user who recorded it; empty if nobody has."""
     noted = _file_of(restored.run)
     return "" if noted is None else _owner(noted)
 
 
 def _read(stages: Collection[Stage] = ()) -> Iterator[tuple[Path, Restored]]:
-    """All of them; with ``stages`` at least those that are at one of these."""
+    """Read all records; with ``stages`` at least those at one of these stages."""
     words = [f'"{stage}"'.encode() for stage in stages]
     for file in _files():
         try:
@@ -193,7 +191,7 @@ LONGEST_S = 5.0
 
 
 class SwapSide(Struct, frozen=True, kw_only=True):
-    """What is in place of one target."""
+    """What is in place at one target."""
 
     target: str
     host: str
@@ -204,7 +202,7 @@ class SwapSide(Struct, frozen=True, kw_only=True):
 
 
 class InterruptedRestore(Struct, frozen=True, kw_only=True):
-    """One restore, or the undoing of one, that did not come to its end."""
+    """A restore, or its undoing, that did not finish."""
 
     restored: Restored
     sides: tuple[SwapSide, ...]
@@ -213,7 +211,7 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
 
     @property
     def message(self) -> Message:
-        """What is half done since when, and what is in place on both sides."""
+        """What is interrupted since when, and what is in place on both sides."""
         stage, at = self.restored.stage, f"{self.restored.at.astimezone():%Y-%m-%d %H:%M:%S}"
         what = tr("the restore of {set} was interrupted", set=self.restored.set)
         if stage == "undoing":
@@ -223,7 +221,7 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
 
     @property
     def hint(self) -> Message:
-        """What to do."""
+        """What to do about it."""
         if self.owner:
             return tr("run as {user}: lilfox backup settle {job}", user=self.owner, job=self.restored.run)
         if self.restored.stage == "undoing":
@@ -256,7 +254,7 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
         return told
 
     def document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it for JSON."""
         return {
             "set": self.restored.set,
             "job": self.restored.run,
@@ -277,12 +275,12 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
 
 
 def open_restores() -> list[Restored]:
-    """Those that did not come to their end, and whose job is not at it now. Blocks."""
+    """Return the unfinished restores whose job is not running now. Blocks."""
     return [restored for restored in read_open() if not job_runs(restored.run)]
 
 
 def job_runs(job_id: str) -> bool:
-    """Whether a job with that id runs. Blocks."""
+    """Whether a job with that id is running. Blocks."""
     try:
         return find_job(job_id).state == "running"
     except NoSuchJob:
@@ -290,13 +288,13 @@ def job_runs(job_id: str) -> bool:
 
 
 async def interrupted_restores(context: BackupContext) -> list[InterruptedRestore]:
-    """All that are half done, newest first, with what is in place. Raises nothing that a host can cause."""
+    """Return all interrupted restores, newest first, with what is in place. Errors of a host are not raised."""
     found = await asyncio.to_thread(open_restores)
     return [await _looked_at(context, restored) for restored in found]
 
 
 async def chosen_interrupted_restore(words: str) -> Restored:
-    """The one that ``words`` name (its set or its job), or the only one. Raises BackupError."""
+    """Return the one that ``words`` name (by its set or job), or the only one. Raises BackupError."""
     found = await asyncio.to_thread(open_restores)
     named = [each for each in found if words in ("", each.run, each.set, each.set[-15:])]
     if len(named) == 1:
@@ -346,14 +344,14 @@ def _name(side: SwapSide) -> str:
 
 
 async def undo_swap(context: BackupContext, swap: Swap) -> None:
-    """What was there before is there again. Raises BackupError, HostError."""
+    """Put back what was there before. Raises BackupError, HostError."""
     await source_module(swap.kind).undo(swap, context.host(swap.host or None))
 
 
 async def settle(context: BackupContext, restored: Restored) -> str:
-    """Finishes the renames of a restore whose process died between them (all was compared before the first of them), or
-    the undoing of one; gives what was done in a sentence. Where one of them cannot be finished all are undone: those
-    before it, and those after it, which were not begun. Raises BackupError, HostError."""
+    """Finish the renames of a restore whose process died between them (everything was compared before the first), or
+    its undoing; return a sentence about it. If one cannot be finished, all are undone, including those after it, which
+    were not started. Raises BackupError, HostError."""
     if restored.stage == "undoing":
         await undo_rest(context, restored)
         return str(tr("the interrupted restore of {set} was undone", set=restored.set))
@@ -368,15 +366,16 @@ async def settle(context: BackupContext, restored: Restored) -> str:
 
 
 async def finish(context: BackupContext, restored: Restored) -> str:
-    """All that was restored is in place, whichever of its renames were made; of an undoing: all is as it was before.
-    Gives that in a sentence. Raises BackupError, HostError; then what is done is done, and it is still half done."""
+    """Put everything that was restored in place, whichever renames were made; for an undoing, put everything back as
+    before. Returns a sentence. Raises BackupError, HostError; completed steps stay, and the restore stays
+    interrupted."""
     if restored.stage == "undoing":
         return await _all_back(context, restored, restored.swaps)
     return await _all_in_place(context, restored)
 
 
 async def take_back(context: BackupContext, restored: Restored) -> str:
-    """The other way: all is as it was before; of an undoing: all that was restored is in place again. Raises
+    """Put everything back as before; for an undoing, put everything that was restored in place again. Raises
     BackupError, HostError."""
     if restored.stage == "undoing":
         return await _all_in_place(context, restored)
@@ -393,7 +392,7 @@ async def _all_in_place(context: BackupContext, restored: Restored) -> str:
 
 
 async def _all_back(context: BackupContext, restored: Restored, rest: Sequence[Swap]) -> str:
-    """``rest``: those that may never have been begun: what was staged for them goes too."""
+    """Put everything back. ``rest``: swaps that may never have started; their staged data is removed too."""
     idle = [each for each in rest if await _is_staged_alone(context, each)]
     await undo_rest(context, restored)
     for each in idle:
@@ -403,7 +402,7 @@ async def _all_back(context: BackupContext, restored: Restored, rest: Sequence[S
 
 
 async def _is_staged_alone(context: BackupContext, swap: Swap) -> bool:
-    """Whether none of its renames was made: what was staged was never in use, and nobody wants it back."""
+    """Whether none of its renames was made: the staged data was never in use, and nobody needs it."""
     try:
         kept: list[RetainedItem] = await source_module(swap.kind).kept(swap, context.host(swap.host or None))
     except LilFoxError:
@@ -418,8 +417,8 @@ async def undo_rest(
     intend: Callable[[Swap], None] = lambda _swap: None,
     tell: Callable[[Swap], None] = lambda _swap: None,
 ) -> None:
-    """Undoes what is not undone yet, the last first; each is on the disk once it is. Where the first of a whole restore
-    is refused, the restore stands as it did."""
+    """Undo the swaps that are not undone yet, last first; record each one on disk. If the first one of a complete
+    restore is refused, the restore stays as it was."""
     stood = restored.stage == "swapped"
     restored = msgspec.structs.replace(restored, stage="undoing")
     write(restored)
@@ -442,7 +441,7 @@ async def undo_rest(
 
 
 class RestorePlace(NamedTuple):
-    """Where a restore puts something: a database, or a folder or file by its path."""
+    """What a restore replaces: a database, or a folder or file by its path."""
 
     host: str
     """Empty for this machine."""
@@ -450,7 +449,7 @@ class RestorePlace(NamedTuple):
 
 
 async def tell_open(run: Run) -> list[Restored]:
-    """Warns of each that is half done, with what settles it; changes nothing. Gives them."""
+    """Warn of each interrupted restore and how to settle it; return them. Changes nothing."""
     found = await asyncio.to_thread(open_restores)
     for restored in found:
         run.say(_told(restored), "warning")
@@ -458,8 +457,8 @@ async def tell_open(run: Run) -> list[Restored]:
 
 
 async def settle_open(run: Run, context: BackupContext, config: Config) -> list[Restored]:
-    """Finishes or undoes what a crash between two renames left, where this user and the configuration may change its
-    hosts. Gives those that could not be settled; each is told, and keeps nothing else from being done."""
+    """Finish or undo what a crash between two renames left, if this user and the configuration may change its hosts.
+    Returns those that could not be settled; each is reported and stops nothing else."""
     left = []
     for restored in await asyncio.to_thread(open_restores):
         if not may_write(restored):
@@ -476,12 +475,12 @@ async def settle_open(run: Run, context: BackupContext, config: Config) -> list[
 
 
 def refuse_hosts(config: Config, restored: Restored) -> None:
-    """Raises NotAllowed where nothing may be changed on one of its hosts."""
+    """Raise NotAllowed if changes are forbidden on one of its hosts."""
     refuse_change(config, [swap.host or None for swap in restored.swaps])
 
 
 def refuse_shared(config: Config, left: Iterable[Restored], places: Collection[RestorePlace]) -> None:
-    """Raises BackupError where one of ``places`` is of a restore that is half done: its renames are still to come."""
+    """Raise BackupError if one of ``places`` belongs to an interrupted restore: its renames are still to come."""
     for restored in left:
         shared = [
             theirs.name
@@ -493,8 +492,8 @@ def refuse_shared(config: Config, left: Iterable[Restored], places: Collection[R
 
 
 def refuse_on_hosts(config: Config, left: Iterable[Restored], hosts: Iterable[str | None]) -> None:
-    """Raises BackupError where a restore is half done on one of ``hosts``: what it staged looks like what drills
-    left."""
+    """Raise BackupError if a restore is interrupted on one of ``hosts``: its staged data looks like leftovers of
+    drills."""
     ours = {_here(config, RestorePlace(name or "", "")).host for name in hosts}
     for restored in left:
         for place in places_of(restored.swaps):
@@ -512,7 +511,7 @@ def _half_done_there(names: Message | str, restored: Restored) -> BackupError:
 
 
 def places_of(swaps: Sequence[Swap]) -> list[RestorePlace]:
-    """What these renames replace; of a table its database."""
+    """Return what these renames replace; for a table, its database."""
     return [
         RestorePlace(swap.host, name)
         for swap in swaps
@@ -521,7 +520,7 @@ def places_of(swaps: Sequence[Swap]) -> list[RestorePlace]:
 
 
 def what_stays(restored: Restored) -> str:
-    """The names that its renames may have left, of each host, for who looks after them by hand."""
+    """Return the names that its renames may have left, for each host, for manual cleanup."""
     texts = []
     for swap in restored.swaps:
         names = [clean(name) for one in swap.renames for name in (one.target, one.staged, one.before) if name]
@@ -552,13 +551,13 @@ def _told(restored: Restored) -> str:
 
 
 def _here(config: Config, place: RestorePlace) -> RestorePlace:
-    """All names of this machine are one."""
+    """Return the place with all names of this machine as one."""
     host = config.hosts.get(place.host)
     return RestorePlace("", place.name) if host is not None and host.local else place
 
 
 def _meet(one: RestorePlace, other: RestorePlace) -> bool:
-    """Whether they are the same, or a path within the other."""
+    """Whether the places are equal, or one path is within the other."""
     if one.host != other.host:
         return False
     if not (one.name.startswith("/") and other.name.startswith("/")):

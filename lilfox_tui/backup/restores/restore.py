@@ -1,4 +1,4 @@
-"""Restores a set, and drills one into scratch."""
+"""Restores a set, or drills it into scratch locations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BlocksOf = Callable[[FoundPart], AsyncGenerator[bytes, None]]
 
 
 class Restore:
-    """One restore of one set. The calls come in their order; ``close`` takes away what was staged and not swapped."""
+    """One restore of one set. The calls come in this order; ``close`` removes what was staged and not swapped."""
 
     def __init__(
         self,
@@ -72,12 +72,12 @@ class Restore:
 
     @property
     def where(self) -> Mapping[str, str]:
-        """Source → where it goes, for people."""
+        """Source → its target, for display."""
         return {source: target.where for source, target in self._targets.items()}
 
     @property
     def places(self) -> list[RestorePlace]:
-        """What is replaced."""
+        """What the restore replaces."""
         return [
             RestorePlace(self._sources[source].host or "", name)
             for source, target in self._targets.items()
@@ -86,11 +86,11 @@ class Restore:
 
     @property
     def names(self) -> Mapping[str, str]:
-        """Source → the name of the database that is replaced, else of the folder: what is typed before."""
+        """Source → the name of the replaced database or folder, which the user types to confirm."""
         return {source: _name_of(options, self._tasks[source].place) for source, options in self._sources.items()}
 
     async def checks(self, heard: Callable[[Check], None] = lambda _check: None) -> list[Check]:
-        """Everything that can be known to fail, of all parts, before the first write. ``heard`` gets each at once."""
+        """Run all checks of all parts before the first write. ``heard`` gets each one at once."""
         found: list[Check] = [*self._known]
         for check in found:
             heard(check)
@@ -107,11 +107,11 @@ class Restore:
         return [Check(tr("changes on {host}", host=host.name), "bad", tr("it is protected"))]
 
     async def changes(self) -> dict[str, list[RestoreChange]]:
-        """Source → what restoring would change."""
+        """Return for each source what restoring would change."""
         return {source: await target.changes() for source, target in self._targets.items()}
 
     async def stage(self, run: Run) -> None:
-        """Restores all beside what is there. Raises BackupError, HostError."""
+        """Restore everything into staging. Raises BackupError, HostError."""
         for source in self._targets:
             await self._again(run, partial(self._stage, run, source))
 
@@ -145,8 +145,8 @@ class Restore:
         return await retry(run, once)
 
     async def compare(self, run: Run) -> None:
-        """Raises Different where what was restored is not what was backed up. What lost its link since it was staged is
-        staged anew."""
+        """Compare what was restored. Raises RestoredDiffers if it is not what was backed up. What has lost its
+        connection since staging is staged again."""
         phase("compare")
         for source in self._targets:
             comparison = await self._again(run, partial(self._compare, run, source))
@@ -162,7 +162,7 @@ class Restore:
             run.say(str(tr("{source}: equal ({compared})", source=source, compared=comparison.compared)), "good")
 
     async def swap(self, run: Run) -> interrupted.Restored:
-        """Puts what was restored in the place of what is there: all of it, or nothing. Raises BackupError."""
+        """Swap in what was restored: everything, or nothing. Raises BackupError."""
         return await _to_the_end(run, self._swap(run))
 
     async def _swap(self, run: Run) -> interrupted.Restored:
@@ -195,7 +195,7 @@ class Restore:
         return restored
 
     async def _settled(self, run: Run, restored: interrupted.Restored, error: HostError) -> interrupted.Restored:
-        """Nobody knows which renames were made: when the host answers again they are finished or undone."""
+        """Settle renames of unknown state: finish or undo them when the host responds again."""
         run.say(str(tr("{error}; the renames are checked when the host answers again", error=error)), "warning")
         try:
             run.say(await retry(run, partial(settle, self._context, restored)), "warning")
@@ -216,8 +216,8 @@ class Restore:
         return now
 
     async def close(self, run: Run) -> None:
-        """Takes away what was staged, unless it was swapped or may be in the middle of that: the next start looks after
-        such a one. What cannot be taken away is told: it hides nothing that went wrong before."""
+        """Remove what was staged, unless it was swapped or may be in the middle of that, which the next start settles.
+        Failures are only reported, so they hide no earlier error."""
         for target in self._targets.values():
             try:
                 await (target.discard() if self._staged_is_ours else target.leave())
@@ -226,7 +226,7 @@ class Restore:
                 run.say(str(told), "warning")
 
     async def _taken_back(self, error: LilFoxError, restored: interrupted.Restored, done: list[Swap]) -> BackupError:
-        """What is told when a swap failed, after those before it were undone."""
+        """Return the error for a failed swap, after undoing those before it."""
         interrupted.write(replace(restored, stage="undoing"))
         try:
             for swap in reversed(done):
@@ -246,7 +246,7 @@ class Restore:
 
 
 def refuse_bad(checks: list[Check]) -> None:
-    """Raises NotReady where a check forbids to begin; it names the first."""
+    """Raise NotReady if a check forbids the start; it names the first."""
     bad = [check for check in checks if check.state == "bad"]
     if bad:
         more = tr(" (and {count} more)", count=len(bad) - 1) if len(bad) > 1 else ""
@@ -258,7 +258,7 @@ def refuse_bad(checks: list[Check]) -> None:
 
 
 def refuse_broken(found: BackupSet) -> None:
-    """Raises BrokenSet for a set that must not be restored."""
+    """Raise BrokenSet for a set that must not be restored."""
     refuse_untrusted(found)
     if found.refused:
         raise BrokenSet(
@@ -268,7 +268,7 @@ def refuse_broken(found: BackupSet) -> None:
 
 
 async def undo(run: Run, context: BackupContext, restored: interrupted.Restored) -> None:
-    """Undoes a whole restore, the last part first. Raises NotAllowed for a protected host, BackupError, HostError."""
+    """Undo a whole restore, last part first. Raises NotAllowed for a protected host, BackupError, HostError."""
     for host in {swap.host or None: context.host(swap.host or None) for swap in restored.swaps}.values():
         if host.protected:
             raise NotAllowed(tr("{host} is protected: nothing is undone there", host=host.name))
@@ -286,7 +286,7 @@ async def _undo(run: Run, context: BackupContext, restored: interrupted.Restored
 
 
 async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
-    """What ``renames`` gives, also when the job is cancelled meanwhile: between two renames there is no stopping."""
+    """Return the result of ``renames``, even if the job is cancelled meanwhile: renames must not stop halfway."""
     going = asyncio.ensure_future(renames)
     while True:
         try:
@@ -298,7 +298,7 @@ async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
 
 
 def _name_of(options: Any, place: str) -> str:
-    """Of a database that of its URL, or the first one named; of a folder that of its last part."""
+    """Return a database's name from its URL, or the first one named; a folder's name from its path."""
     where = place or getattr(options, "url", "") or getattr(options, "path", "") or getattr(options, "root", "")
     if "://" in where:
         where = unquote(urlsplit(where).path)
@@ -331,8 +331,8 @@ _FOLDERS = {"files": "path", "config": "root"}
 
 @contextmanager
 def with_scratch(found: BackupSet, sources: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """``sources``, and for folders of the set that have no place there one of their own in /var/tmp, which is gone at
-    the end. Databases get none: which server may be used only a person knows."""
+    """Yield ``sources``, plus a temporary folder in /var/tmp for each folder of the set without a target; it is removed
+    at the end. Databases get none: only a person knows which server may be used."""
     made = dict(sources)
     with TemporaryDirectory(prefix="lilfox-drill-", dir="/var/tmp") as scratch:
         for part in found.parts:
@@ -352,9 +352,9 @@ async def drill(
     sources: Mapping[str, Any],
     spec: RestoreSpec,
 ) -> Proof:
-    """Restores all parts into scratch places and compares; nothing of it stays. The proof says ``restored`` and how
-    long it took, or ``broken`` where what came out is not what went in. Raises NotReady, HostError, BackupError where
-    it could not be tried: the proof then stays what it was."""
+    """Restore all parts to scratch locations, compare, and remove them. The proof gets ``restored`` and the time taken,
+    or ``broken`` if the result differs. Raises NotReady, HostError, BackupError if the drill could not be run; the
+    proof then stays as it was."""
     refuse_broken(found)
     proof = found.proof
     if proof is None or proof.level == "broken" or not found.good:
@@ -391,7 +391,7 @@ async def drill(
 
 
 def _refuse_placeless(found: BackupSet, sources: Mapping[str, Any]) -> None:
-    """Raises BackupError for parts that have no place to be restored to."""
+    """Raise BackupError for parts that have no target."""
     missing = sorted({part.source for part in found.parts} - set(sources))
     if missing:
         raise BackupError(

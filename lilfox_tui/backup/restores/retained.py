@@ -1,4 +1,4 @@
-"""What restores retain beside what is in place, told from the journal and from the hosts, and how it is removed."""
+"""What restores retain beside the current data, from the journal and the hosts, and how it is removed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AT_ONCE = 8
 
 
 class RetainedRow(Struct, frozen=True, kw_only=True):
-    """One name that a restore keeps something under."""
+    """One name under which a restore retains something."""
 
     restored: Restored | None
     """None: a drill left it, or a restore that did not come to its end."""
@@ -40,7 +40,7 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
 
     @property
     def state_text(self) -> Message:
-        """What lies under that name, in words."""
+        """Return the state of what is under that name, in words."""
         if self.there is None:
             return tr("unknown: {reason}", reason=self.reason)
         if not self.there:
@@ -57,13 +57,13 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
 
 
 async def all_kept(context: BackupContext) -> list[RetainedRow]:
-    """Of all restores that are known, newest first: what is there, and what should be and is not."""
+    """Return what all known restores retain, newest first: what exists, and what should exist but does not."""
     known = [restored for restored in await asyncio.to_thread(interrupted.read_all) if restored.stage != "forgotten"]
     return await kept_of(context, known)
 
 
 async def kept_of(context: BackupContext, known: list[Restored]) -> list[RetainedRow]:
-    """Of these restores, in their order."""
+    """Return what these restores retain, in their order."""
     free = asyncio.Semaphore(AT_ONCE)
 
     async def lines(restored: Restored, swap: Swap) -> list[RetainedRow]:
@@ -75,7 +75,7 @@ async def kept_of(context: BackupContext, known: list[Restored]) -> list[Retaine
 
 
 async def all_left(context: BackupContext, plans: Iterable[PlanConfig]) -> list[RetainedRow]:
-    """What drills left beside the sources of these plans."""
+    """Return what drills left beside the sources of these plans."""
     found = []
     for source, options in _sources(plans):
         try:
@@ -95,8 +95,8 @@ async def all_left(context: BackupContext, plans: Iterable[PlanConfig]) -> list[
 
 
 async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> list[str]:
-    """Takes away what restores and drills that did not come to their end left beside the plan's sources, as far as
-    nobody uses it. Raises BackupError, NotAllowed, HostError."""
+    """Remove what unfinished restores and drills left beside the plan's sources, unless it is in use. Raises
+    BackupError, NotAllowed, HostError."""
     gone: list[str] = []
     for _source, options in _sources([plan]):
         host = context.host(options.host)
@@ -113,7 +113,7 @@ async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> lis
 
 
 def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
-    """Names and Options of all sources, each once."""
+    """Return names and Options of all sources, each once."""
     found: list[tuple[str, Any]] = []
     for plan in plans:
         found += [source for source in plan.sources.items() if source not in found]
@@ -121,8 +121,8 @@ def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
 
 
 def chosen(words: str) -> list[Restored]:
-    """The restores that ``words`` name: a set's id or date, or a job's id for one of several restores of a set; not
-    those whose renames are not settled. Raises BackupError where there is none."""
+    """Return the restores that ``words`` name: a set's id or date, or a job's id for one of several restores of a set;
+    never those with unsettled renames. Raises BackupError if there is none."""
     known = [restored for restored in interrupted.read_all() if restored.stage in ("swapped", "undone", "forgetting")]
     found = [restored for restored in known if words in names_of(restored)]
     if words == "latest":
@@ -136,18 +136,18 @@ def chosen(words: str) -> list[Restored]:
 
 
 def names_of(restored: Restored) -> tuple[str, ...]:
-    """What a restore may be called: its set's id, its date, the job's id."""
+    """Return the names of a restore: its set's id, its date, the job's id."""
     return restored.set, restored.set[-15:], restored.run
 
 
 def is_let_go(restored: Restored) -> bool:
-    """Whether it cannot be undone because what was there before was let go, or was begun to be."""
+    """Whether it cannot be undone because what was there before was removed, or its removal has started."""
     return restored.stage in ("forgetting", "forgotten")
 
 
 async def forget(run: Run, context: BackupContext, restored: Restored) -> list[str]:
-    """Takes away what it keeps and gives the names; from then on it cannot be undone. Raises BackupError with all of
-    it still there where one of it must stay; HostError."""
+    """Remove what the restore retains and return the names; it can no longer be undone. Raises BackupError, with
+    everything still there, if one of them must stay; HostError."""
     lines = await kept_of(context, [restored])
     for line in lines:
         if str(line.reason):

@@ -1,1 +1,1 @@
-"""Sets of backups: what they are, what lies in a store, and which ones are kept."""
+"""Backup sets: their model, what a store contains, and retention."""

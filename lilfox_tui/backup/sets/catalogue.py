@@ -73,7 +73,7 @@ _SHOWN = 80
 
 
 def manifest_trouble(manifest: Manifest, stamp: str) -> Message | str:
-    """Why the manifest of a set with ``stamp`` in its name cannot be right; empty where it can be."""
+    """Return why the manifest of a set with ``stamp`` in its name cannot be valid; empty if it can."""
     return next(_troubles(manifest, stamp), "")
 
 
@@ -96,7 +96,7 @@ def _fits(part: ManifestPart, stamp: str) -> bool:
 
 @lru_cache(4096)
 def _is_kind(suffix: str, kind: str, source_kind: str, packing: str, encrypted: bool) -> bool:
-    """Whether the name says what the manifest says; the sets of a plan have few such answers."""
+    """Whether the file name agrees with the manifest. Cached: the sets of a plan have few combinations."""
     read = read_file_name(f"x_{_ANY_STAMP}{suffix}")
     return (
         read is not None
@@ -106,7 +106,7 @@ def _is_kind(suffix: str, kind: str, source_kind: str, packing: str, encrypted: 
 
 
 def _has_content(part: ManifestPart) -> bool:
-    """Only a file as it is, such as ``.env``, can be empty."""
+    """Whether the part's size is plausible: only a file stored as it is, such as ``.env``, can be empty."""
     if part.raw_bytes == 0:
         return part.kind == "file" and part.raw_sha256 == _NOTHING
     if part.packing == "none" and not part.encrypted:
@@ -172,14 +172,14 @@ NEVER = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 
 
 class _Schema(Struct, frozen=True):
-    """The one thing that manifests of all times say in the same way."""
+    """The one field that manifests of all versions have in common."""
 
     schema: int
 
 
 class DescribedSet(Struct, frozen=True, kw_only=True, gc=False):
-    """A manifest as it was read. ``trouble`` says why nothing in it can be used, or which of its names are not its
-    own; ``parts`` are those whose names are."""
+    """A manifest as it was read. ``trouble`` says why it is unusable, or which of its names are not its own; ``parts``
+    are those with valid names."""
 
     id: str
     name: SetName
@@ -196,8 +196,8 @@ _schemas = msgspec.json.Decoder(_Schema)
 
 
 def read_manifest(file: str, raw: bytes | None, keys: SigningKeys = NO_KEYS) -> DescribedSet | None:
-    """The manifest in a file of that name, whose content is ``raw`` (None: it cannot be had); None when the name is no
-    set's. ``keys`` tell who wrote it."""
+    """Read the manifest in a file of that name, with content ``raw`` (None: not readable); None if the name is not a
+    set's. ``keys`` identify who wrote it."""
     name = file.removesuffix(MANIFEST)
     parsed = read_id(name)
     if parsed is None:
@@ -268,13 +268,13 @@ def _is_own(name: str, stamp: str) -> bool:
 
 @lru_cache(4096)
 def _is_shape(stem: str, suffix: str) -> bool:
-    """Whether a part of a set can be named so around its date; the sets of a plan have few of them."""
+    """Whether a part of a set can be named like this around its date. Cached: the sets of a plan have few shapes."""
     read = read_file_name(f"{stem}_{_ANY_STAMP}{suffix}")
     return read is not None and not read.unfinished
 
 
 class StoreListing:
-    """What lies in a store: ``entries``, some of which ``described`` name."""
+    """The contents of a store: ``entries``, some of which ``described`` name."""
 
     def __init__(self, entries: Sequence[StoreEntry], described: Sequence[DescribedSet]) -> None:
         self.files = {entry.name: entry for entry in entries}
@@ -287,15 +287,15 @@ class StoreListing:
 
     @cached_property
     def in_any_case(self) -> dict[str, str]:
-        """Names by what they are in lower case."""
+        """The names, keyed by their lower-case form."""
         return {name.lower(): name for name in self.files}
 
 
 def described_set(
     described: DescribedSet, there: StoreListing, proof: bytes | None, zone: tzinfo, keys: SigningKeys = NO_KEYS
 ) -> BackupSet:
-    """The set as it lies there; where its manifest cannot be read, of the time in its name (in ``zone``). A file that
-    another manifest names too is of neither set: removing the one must not take it from the other."""
+    """Return the set as stored; if its manifest is unreadable, with the time in its name (in ``zone``). A file that
+    another manifest also names belongs to neither set: removing one must not take it from the other."""
     named = tuple([_found(part, there) for part in described.parts])
     fault = described.trouble or next(iter([part.trouble for part in named if part.trouble]), "")
     manifest = described.manifest
@@ -322,7 +322,7 @@ def described_set(
 
 
 def _reason(status: Status, signature: Signature, proof: Proof | None, manifest: Manifest | None) -> Message | str:
-    """Why it is in that state, where nothing is wrong with what lies there."""
+    """Return why the set has that state, if its files are in order."""
     if status is Status.UNTRUSTED:
         return untrusted_text(signature)
     if status is Status.BROKEN and proof is not None:
@@ -334,7 +334,7 @@ def _reason(status: Status, signature: Signature, proof: Proof | None, manifest:
 
 
 def untrusted_text(signature: Signature) -> Message:
-    """Why a signature is not accepted."""
+    """Return why a signature is not accepted."""
     return {
         "forged": tr("its signature is forged: someone without the key changed or wrote its manifest"),
         "other": tr("it is signed by a key that this configuration does not have, but signing: required: is set"),
@@ -374,9 +374,9 @@ def _trouble(part: ManifestPart, entry: StoreEntry | None, there: StoreListing) 
 def read_proof(
     name: str, raw: bytes | None, keys: SigningKeys = NO_KEYS, signature: Signature = "none"
 ) -> Proof | None:
-    """What verification found of the set of that name, whose manifest has that signature; None where nothing that can
-    be used is there. Of a set that one of ``keys`` has signed a proof counts where it is signed too; that it is broken
-    is believed of anybody."""
+    """Return the verification result of the set of that name, whose manifest has that signature; None if there is no
+    usable one. For a set signed with one of ``keys``, a proof must be signed too, unless it says that the set is
+    broken."""
     if raw is None or not is_unchanged(raw):
         return None
     try:
@@ -391,7 +391,7 @@ def read_proof(
 
 
 def _proven(proof: Proof, manifest: Manifest, checksum: str) -> Level | None:
-    """What the proof says of the set that the manifest describes: nothing where it is older, of another manifest or of
+    """Return what the proof says of the set in the manifest: nothing if it is older, or belongs to another manifest or
     other digests."""
     if proof.level == "broken":
         return "broken"
@@ -409,10 +409,10 @@ _SOURCE_KINDS = {".dump": "postgresql", ".sql": "postgresql", ".tar": "files", "
 
 
 async def read_sets(store: BackupStore, *, zone: tzinfo | None = None, keys: SigningKeys = NO_KEYS) -> list[BackupSet]:
-    """All sets, newest first: with a manifest, of the manual's scripts, and what runs left that did not finish (broken,
-    with that reason). Only the first have a plan. ``zone`` is that of the dates in names, this machine's when not
-    given; ``keys`` tell who wrote them (``BackupContext.sets_in`` has those of the configuration). Raises StoreError,
-    HostError."""
+    """Return all sets, newest first: those with a manifest, those of the manual's scripts, and leftovers of unfinished
+    runs (broken, with that reason). Only the first have a plan. ``zone`` is that of the dates in names, this machine's
+    when not given; ``keys`` identify who wrote them (``BackupContext.sets_in`` uses the configuration's). Raises
+    StoreError, HostError."""
     with nothing_collected():
         texts, entries = await store.look((MANIFEST, PROOF))
         return await asyncio.to_thread(sets_of, texts, entries, zone or local_zone(), keys)
@@ -420,8 +420,8 @@ async def read_sets(store: BackupStore, *, zone: tzinfo | None = None, keys: Sig
 
 @contextmanager
 def nothing_collected() -> Iterator[None]:
-    """All that is made of manifests stays and none of it is a circle: the collector would go through it in vain, again
-    and again (a sixth of the time)."""
+    """Disable garbage collection: everything made from manifests stays and has no cycles, so the collector would scan
+    it repeatedly in vain (a sixth of the time)."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -434,7 +434,7 @@ def nothing_collected() -> Iterator[None]:
 def sets_of(
     texts: Mapping[str, bytes], entries: Sequence[StoreEntry], zone: tzinfo, keys: SigningKeys = NO_KEYS
 ) -> list[BackupSet]:
-    """The sets that ``texts`` (manifests and proofs by their names) and ``entries`` (all other files) are."""
+    """Return the sets that ``texts`` (manifests and proofs by name) and ``entries`` (all other files) form."""
     read = [read_manifest(name, raw, keys) for name, raw in texts.items() if name.endswith(MANIFEST)]
     read += [read_manifest(entry.name, None) for entry in entries if entry.name.endswith(MANIFEST)]
     described = [each for each in read if each is not None]
@@ -456,9 +456,9 @@ def sets_of(
 def _sorted_out(
     entries: Sequence[StoreEntry], unread: Iterable[str], zone: tzinfo
 ) -> tuple[list[OldFile], dict[str, list[StoreEntry]]]:
-    """What no manifest names: files of the manual's scripts, and by the date in their names what runs left and what is
-    of manifests that cannot be read (``unread``: their dates). A file with a name of the manual's belongs to those
-    where they have the very same date."""
+    """Sort the files that no manifest names: files of the manual's scripts, and, by the date in their names, leftovers
+    of runs and files of unreadable manifests (``unread``: their dates). A file named as in the manual belongs to the
+    latter if it has exactly the same date."""
     old: list[OldFile] = []
     left: dict[str, list[StoreEntry]] = {stamp: [] for stamp in unread}
     for entry in entries:
@@ -474,7 +474,7 @@ def _sorted_out(
 
 
 def _stamp_of_left(name: str) -> str | None:
-    """The date in a name that only LilFox gives, before a manifest names it."""
+    """Return the date in a name that only LilFox uses, before a manifest names it."""
     if name.endswith((MANIFEST + UNFINISHED, PROOF + UNFINISHED)):
         parsed = read_id(name.removesuffix(UNFINISHED).removesuffix(MANIFEST).removesuffix(PROOF))
         return None if parsed is None or PROOF in name else parsed.stamp
@@ -514,8 +514,8 @@ def _left_part(entry: StoreEntry, trouble: Message | str) -> FoundPart:
 
 
 def _with_proof(found: BackupSet, proof: Proof | None, keys: SigningKeys) -> BackupSet:
-    """Of a set without a manifest a proof holds for the files that it names, as long as none has another size or was
-    written since. Nobody has signed such a set."""
+    """Apply a proof to a set without a manifest: it holds for the files that it names, as long as none has another size
+    or was written since. Such a set has no signature."""
     found = msgspec.structs.replace(found, untrusted=keys.refuses("none"))
     if found.untrusted and not found.fault:
         found = msgspec.structs.replace(found, status=Status.UNTRUSTED, reason=untrusted_text("none"))

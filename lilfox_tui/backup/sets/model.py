@@ -43,7 +43,7 @@ Signature = Literal["none", "good", "other", "forged"]
 
 
 class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
-    """One file of a set. ``raw`` is what the source gave, before packing and encryption."""
+    """One file of a set. ``raw`` is the source's output, before packing and encryption."""
 
     name: Annotated[str, Meta(max_length=255)]
     """Beside the manifest; in the manual's format a database lies in ``postgresql/``."""
@@ -64,8 +64,8 @@ class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def detail(self) -> dict[str, Any]:
-        """What the source knows: ``postgresql/psql.py`` and ``files/tar_filter.py`` say it. Nothing where it cannot
-        be read, as of a source that told nothing."""
+        """The source's details; see ``postgresql/psql.py`` and ``files/tar_filter.py``. Empty if unreadable or if the
+        source reported none."""
         try:
             return _details.decode(self.detail_json)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -73,7 +73,7 @@ class ManifestPart(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Manifest(Struct, frozen=True, kw_only=True, gc=False):
-    """A set. Times are UTC; ``offset_s`` is what the local time in the names was ahead of it."""
+    """The manifest of a set. Times are UTC; ``offset_s`` is the UTC offset of the local time in the names."""
 
     schema: int = SCHEMA
     id: str
@@ -100,8 +100,8 @@ class Manifest(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Proof(Struct, frozen=True, kw_only=True, gc=False):
-    """What verification found last, beside the manifest: ``NAME_20231230_020000.proof.json``. It holds for this
-    manifest and these digests only: of a part that has another one since nothing is proven."""
+    """The last verification result, beside the manifest: ``NAME_20231230_020000.proof.json``. It holds only for this
+    manifest and these digests: a part whose digest has changed since is unproven."""
 
     schema: int = SCHEMA
     set: str
@@ -131,29 +131,29 @@ Sign = Callable[[bytes], bytes]
 
 
 def detail_json(detail: dict[str, Any]) -> Raw:
-    """``detail`` as a part keeps it."""
+    """Encode ``detail`` as a part stores it."""
     return Raw(msgspec.json.encode(detail))
 
 
 def unsigned(_text: bytes) -> bytes:
-    """A :data:`Sign` of who has no key."""
+    """A :data:`Sign` for a configuration without a key."""
     return b""
 
 
 def encoded(document: Manifest | Proof, sign: Sign = unsigned) -> bytes:
-    """As it stands in the store."""
+    """Encode a document as it is stored."""
     text = msgspec.json.encode(document)[:-1]
     text += sign(text)
     return text + _tail(text)
 
 
 def is_unchanged(raw: bytes) -> bool:
-    """Whether not one byte of what :func:`encoded` gave is another now."""
+    """Whether ``raw`` is byte for byte what :func:`encoded` returned."""
     return raw.endswith(_tail(memoryview(raw)[:-TAIL_BYTES]))
 
 
 def checksum_of(raw: bytes) -> str:
-    """The checksum at the end of a file that :func:`is_unchanged`."""
+    """Return the checksum at the end of a file that :func:`is_unchanged` accepts."""
     return raw[-64 - len(_BEHIND) : -len(_BEHIND)].decode("ascii", "replace")
 
 
@@ -176,7 +176,7 @@ _LONGEST = 128
 
 
 class SigningKeys(Struct, frozen=True):
-    """The keys of a configuration. ``own`` signs; ``known`` are all that are accepted, by their ids."""
+    """The keys of a configuration. ``own`` signs; ``known`` are all accepted keys, by id."""
 
     own: bytes = b""
     known: Mapping[str, bytes] = {}
@@ -184,13 +184,13 @@ class SigningKeys(Struct, frozen=True):
     """What none of them has signed is not trusted."""
 
     def sign(self, text: bytes) -> bytes:
-        """What is added to ``text``."""
+        """Return the signature to append to ``text``."""
         if not self.own:
             return b""
         return f',"signature":"hmac-sha256:{_id_of(self.own)}:{_mac(self.own, text)}"'.encode()
 
     def judge(self, raw: bytes) -> Signature:
-        """Whose signature a whole file has."""
+        """Return whose signature a complete file has."""
         found = _SIGNED.search(raw[-TAIL_BYTES - _LONGEST : -TAIL_BYTES])
         if found is None:
             return "none"
@@ -209,7 +209,7 @@ NO_KEYS = SigningKeys()
 
 
 async def keys_of(config: SigningConfig | None) -> SigningKeys:
-    """The keys that ``config`` names. Raises LilFoxError for one that cannot be had, or is too short."""
+    """Return the keys that ``config`` names. Raises LilFoxError for a key that is not available, or is too short."""
     if config is None:
         return NO_KEYS
     own, *others = [await _key(reference) for reference in (config.key, *config.others)]
@@ -238,7 +238,7 @@ def _id_of(key: bytes) -> str:
 
 
 class Status(StrEnum):
-    """The states of a set: :func:`state_of` derives them, and every face reads them."""
+    """The states of a set: :func:`state_of` derives them, and every client reads them."""
 
     UNVERIFIED = "unverified"
     """○ Nobody has looked."""
@@ -261,8 +261,9 @@ REFUSED = frozenset({Status.BROKEN, Status.UNTRUSTED})
 
 
 def state_of(*, fault: object, untrusted: bool, missing: bool, proven: str | None) -> Status:
-    """The state of a set. ``fault``: why what lies in the store cannot be whole, whatever a proof says; ``untrusted``:
-    its signature is not accepted; ``missing``: a source of the plan is not in it; ``proven``: what its proof says."""
+    """Return the state of a set. ``fault``: why the stored files cannot be complete, whatever a proof says;
+    ``untrusted``: its signature is not accepted; ``missing``: a source of the plan is missing; ``proven``: what its
+    proof says."""
     if fault:
         return Status.BROKEN
     if untrusted:
@@ -275,8 +276,7 @@ def state_of(*, fault: object, untrusted: bool, missing: bool, proven: str | Non
 
 
 class FoundPart(Struct, frozen=True, kw_only=True, gc=False):
-    """A file of a set as it lies in the store. ``said`` is its line in the manifest; None in a set of the manual's
-    scripts."""
+    """A file of a set as it is stored. ``said`` is its entry in the manifest; None in a set of the manual's scripts."""
 
     name: str
     source: str
@@ -323,12 +323,12 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def size_bytes(self) -> int:
-        """Of all its files in the store."""
+        """Size of all its files in the store, in bytes."""
         return sum([part.size_bytes for part in self.parts])
 
     @property
     def good(self) -> bool:
-        """Whether retention may count on it: whole, and at least read back."""
+        """Whether retention may count on it: complete, and at least read back."""
         return self.status in COUNTED
 
     @property
@@ -338,11 +338,11 @@ class BackupSet(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def complete(self) -> bool:
-        """Whether ``latest`` and a tag may mean it: nothing is known to be missing or wrong."""
+        """Whether ``latest`` and a tag may select it: nothing is known to be missing or wrong."""
         return not self.refused and self.status != Status.PARTIAL
 
     def proven_as(self, level: Level) -> Status:
-        """Its state once a proof says ``level``."""
+        """Return its state after a proof with ``level``."""
         return state_of(fault=self.fault, untrusted=self.untrusted, missing=bool(self.missing), proven=level)
 
 
@@ -352,7 +352,7 @@ _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,99}")
 
 
 def checked_tag(tag: str) -> str:
-    """``tag``, where that can be one. Raises UsageError."""
+    """Return ``tag`` if it is valid. Raises UsageError."""
     if not _TAG.fullmatch(tag):
         raise UsageError(
             tr("{tag} is not a valid tag for a set", tag=tag),
@@ -365,12 +365,12 @@ def checked_tag(tag: str) -> str:
 
 
 def tag_of(found: BackupSet) -> str:
-    """The set's tag; empty where it has none."""
+    """Return the set's tag; empty if it has none."""
     return "" if found.manifest is None else found.manifest.tag
 
 
 def newest_of_each(newest_first: Iterable[BackupSet]) -> dict[str, BackupSet]:
-    """By its tag the set that is meant by it: the newest that is neither broken nor partial."""
+    """Map each tag to the newest set with it that is neither broken nor partial."""
     found: dict[str, BackupSet] = {}
     for each in newest_first:
         if each.complete and (tag := tag_of(each)):

@@ -1,4 +1,4 @@
-"""Names of sets and of their files: made, read back, and accepted by a store."""
+"""Names of sets and their files: how they are made, parsed, and accepted by a store."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ FIRST_YEAR, LAST_YEAR = 1970, 9998
 
 
 class SetName(Struct, frozen=True):
-    """A set's id in its two parts."""
+    """The two parts of a set's id."""
 
     plan: str
     stamp: str
 
 
 class FileName(Struct, frozen=True, kw_only=True):
-    """What a file's name tells. ``folder`` is one of :data:`FOLDERS` or empty; ``suffix`` ``.dump``, ``.sql``, ``.tar``
-    or nothing."""
+    """The parts of a file's name. ``folder`` is one of :data:`FOLDERS` or empty; ``suffix`` is ``.dump``, ``.sql``,
+    ``.tar`` or empty."""
 
     folder: str
     stem: str
@@ -63,18 +63,18 @@ class FileName(Struct, frozen=True, kw_only=True):
 
 
 def local_zone() -> tzinfo:
-    """The zone of the times in names: this machine's."""
+    """Return the time zone of the times in names: this machine's."""
     return zone_of("")
 
 
 def stamp_of(at: datetime, zone: tzinfo) -> str:
-    """``20231230_020000``: an aware time in ``zone``."""
+    """Format an aware time in ``zone`` as ``20231230_020000``."""
     return at.astimezone(zone).strftime(_STAMP)
 
 
 def moment_of(stamp: str, zone: tzinfo, *, fold: int = 0) -> datetime | None:
-    """The aware UTC time that a stamp of ``zone`` means (``fold`` 1: the second of two); None for a time that is on no
-    calendar."""
+    """Return the aware UTC time of a stamp in ``zone`` (``fold`` 1: the second of two); None for a time that is not on
+    the calendar."""
     if not _STAMPED.fullmatch(stamp) or not FIRST_YEAR <= int(stamp[:4]) <= LAST_YEAR:
         return None
     try:
@@ -88,30 +88,30 @@ def moment_of(stamp: str, zone: tzinfo, *, fold: int = 0) -> datetime | None:
 
 
 def set_id(plan: str, at: datetime, zone: tzinfo, taken: Container[str] = ()) -> str:
-    """The id of a set whose run begins at ``at``; the next second's where it is among ``taken``."""
+    """Return the id of a set whose run starts at ``at``, moved to the next second while it is in ``taken``."""
     while (made := f"{plan}_{stamp_of(at, zone)}") in taken:
         at += timedelta(seconds=1)
     return made
 
 
 def read_id(text: str) -> SetName | None:
-    """The parts of a set's id, or None."""
+    """Parse a set's id; None if it is not one."""
     found = _SET.fullmatch(text)
     return None if found is None else SetName(found["plan"], found["stamp"])
 
 
 def manifest_name(set_name: str) -> str:
-    """The file in which a set tells of itself."""
+    """Return the name of a set's manifest file."""
     return set_name + MANIFEST
 
 
 def proof_name(set_name: str) -> str:
-    """The file in which verification tells of a set."""
+    """Return the name of a set's proof file."""
     return set_name + PROOF
 
 
 def stamp_in(name: str) -> str | None:
-    """The date in the name of a file that is of a set, or tells of one."""
+    """Return the date in the name of a file of a set, its manifest or its proof."""
     base = name.removesuffix(UNFINISHED).removesuffix(MANIFEST).removesuffix(PROOF)
     if base != name and (of_set := read_id(base)) is not None:
         return of_set.stamp
@@ -120,8 +120,8 @@ def stamp_in(name: str) -> str | None:
 
 
 def safe_stem(text: str) -> str:
-    """``text`` (a database's name, say) as part of a file's name: letters and digits of any script, ``.``, ``_`` and
-    ``-`` stay, other characters become ``%XX`` of their UTF-8."""
+    """Return ``text`` (such as a database's name) as part of a file name: letters and digits of any script, ``.``,
+    ``_`` and ``-`` stay; other characters become ``%XX`` of their UTF-8 bytes."""
     return _UNSAFE.sub(
         lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape")), text
     )
@@ -130,8 +130,8 @@ def safe_stem(text: str) -> str:
 def file_name(
     stem: str, suffix: str, stamp: str, *, packing: Packing = "none", encrypted: bool = False, folder: str = ""
 ) -> str:
-    """``lilfox`` and ``.dump`` → ``lilfox_20231230_020000.dump.zst``; ``folder`` is one of :data:`FOLDERS`, or
-    empty. Raises ValueError for what :func:`read_file_name` would not read back."""
+    """Make a file name: ``lilfox`` and ``.dump`` → ``lilfox_20231230_020000.dump.zst``; ``folder`` is one of
+    :data:`FOLDERS`, or empty. Raises ValueError for a name that :func:`read_file_name` would not parse."""
     made = f"{safe_stem(stem)}_{stamp}{suffix}{_SUFFIX_OF[packing]}{'.age' if encrypted else ''}"
     made = f"{folder}/{made}" if folder else made
     if read_file_name(made) is None:
@@ -140,8 +140,7 @@ def file_name(
 
 
 def read_file_name(name: str) -> FileName | None:
-    """What the name of a part tells; None for a name that is none of a set's parts, such as one with a way out of the
-    store."""
+    """Parse the name of a part; None if it is not a part of a set, such as a path out of the store."""
     found = _FILE.fullmatch(name)
     if found is None or (len(name) > _NAME_BYTES // 4 and len(name.encode("utf-8", "surrogateescape")) > _NAME_BYTES):
         return None
@@ -164,7 +163,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_name(name: str) -> bool:
-    """Whether ``name`` is a file's, in the store's folder or in one of FOLDERS. Dot files are the store's own."""
+    """Whether ``name`` is a file name in the store's folder or in one of FOLDERS. Dot files are the store's own."""
     folder, slash, base = name.rpartition("/")
     try:
         size = len(base) if base.isascii() else len(base.encode())
@@ -180,7 +179,7 @@ def is_name(name: str) -> bool:
 
 
 def parted(name: str) -> tuple[str, str]:
-    """Folder (or empty) and name within it. Raises StoreError for what would lead elsewhere."""
+    """Split a name into folder (or empty) and base name. Raises StoreError for a name that leads elsewhere."""
     if not is_name(name):
         raise StoreError(
             tr("{name} is not a valid file name in a store", name=clean(repr(name)[1:-1])),
@@ -191,7 +190,7 @@ def parted(name: str) -> tuple[str, str]:
 
 
 def store_error(where: str, name: str, error: OSError) -> StoreError:
-    """What the system refused about ``name`` in the store at ``where``."""
+    """Return the error for an operation on ``name`` that the system refused in the store at ``where``."""
     if error.errno in FULL:
         return StoreError(
             tr("no space left in {where} for {name}", where=where, name=name),

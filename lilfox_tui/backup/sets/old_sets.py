@@ -1,4 +1,4 @@
-"""What the manual's scripts left: files by their names, grouped into sets by their dates, judged by their sizes.
+"""Sets of the manual's scripts: files by name, grouped by date, judged by size.
 
 ``backup_db.sh`` writes ``postgresql/lilfox_DATE.sql.gz`` (``.sql`` once somebody has unpacked it), ``backup.sh`` above
 it ``env_DATE``, ``config_DATE.tar.gz``, ``uploads_DATE.tar.gz``; the scripts for one part put those into ``config/``
@@ -34,7 +34,7 @@ _UPLOADS = re.compile(rf"(?:files/)?uploads_{_STAMP}\.tar(?:\.gz)?", re.ASCII | 
 
 
 class OldSetSlot(Struct, frozen=True):
-    """A place in a set that one file fills. ``about`` says it to people."""
+    """A slot of a set that one file fills. ``about`` is its label."""
 
     pattern: re.Pattern[str]
     source: str
@@ -55,7 +55,7 @@ _WHOLE = (_SLOTS[0], *_SLOTS[2:])
 
 
 class OldFile(Struct, frozen=True):
-    """A file of the manual's scripts, the time in its name as aware UTC."""
+    """A file of the manual's scripts, with the time in its name as aware UTC."""
 
     entry: StoreEntry
     slot: OldSetSlot
@@ -64,18 +64,18 @@ class OldFile(Struct, frozen=True):
 
     @property
     def is_rollback(self) -> bool:
-        """Whether it is a dump for ``rollback.sh``, which is a set by itself."""
+        """Whether it is a dump for ``rollback.sh``, which is a set of its own."""
         return self.slot.pattern is _ROLLBACK
 
 
 def is_rollback(found: BackupSet) -> bool:
-    """Whether a set is a dump for ``rollback.sh``, made before a change and not each night."""
+    """Whether a set is a dump for ``rollback.sh``, made before a change rather than nightly."""
     return found.old and all(_ROLLBACK.fullmatch(part.name) for part in found.parts)
 
 
 def read_old_name(entry: StoreEntry, zone: tzinfo) -> OldFile | None:
-    """What the manual's scripts mean by that name; None when it is none of theirs. A dump for ``rollback.sh`` that
-    names no date is of the time at which it was written."""
+    """Parse a file name of the manual's scripts; None if it is not one. A dump for ``rollback.sh`` without a date gets
+    the time it was written."""
     for slot in _SLOTS:
         found = slot.pattern.fullmatch(entry.name)
         if found is None:
@@ -88,7 +88,7 @@ def read_old_name(entry: StoreEntry, zone: tzinfo) -> OldFile | None:
 
 
 def _moment(stamp: str, modified: datetime, zone: tzinfo) -> datetime | None:
-    """Of an hour that a clock has twice it is the second where the file was written within that hour."""
+    """Return the time of a stamp; in an hour that occurs twice, the second one if the file was written within it."""
     first, second = moment_of(stamp, zone), moment_of(stamp, zone, fold=1)
     if first is None or second is None or first >= second:
         return first
@@ -96,9 +96,9 @@ def _moment(stamp: str, modified: datetime, zone: tzinfo) -> datetime | None:
 
 
 def old_sets(files: Sequence[OldFile], taken: Collection[str] = ()) -> list[BackupSet]:
-    """The sets that ``files`` are, in no order: each file is in one, with the nearest database within
-    :data:`WINDOW`, or with its like where there is none. No id is among ``taken``. Nothing says what a set was to hold:
-    one is partial that lacks what another of them has, for one script writes all of it."""
+    """Group ``files`` into sets, in no order: each file belongs to one, with the nearest database within
+    :data:`WINDOW`, else with the files near it. No id is in ``taken``. Nothing records what a set should contain: it is
+    partial if it lacks what another one has, because one script writes everything."""
     ordered = sorted((file for file in files if not file.is_rollback), key=lambda file: (file.at, file.entry.name))
     groups = [[file] for file in files if file.is_rollback]
     groups += _grouped([file for file in ordered if file.slot is _SLOTS[0]], ordered)
@@ -112,7 +112,7 @@ def old_sets(files: Sequence[OldFile], taken: Collection[str] = ()) -> list[Back
 
 
 def _grouped(databases: list[OldFile], files: list[OldFile]) -> list[list[OldFile]]:
-    """Nearest pairs first. What no database takes is grouped around the earliest of what is left."""
+    """Group files, nearest pairs first. Files without a database are grouped around the earliest of them."""
     groups = [[database] for database in _first_of_each_time(databases)]
     in_group = {id(group[0]) for group in groups}
     left = [file for file in files if id(file) not in in_group]
@@ -131,7 +131,8 @@ def _grouped(databases: list[OldFile], files: list[OldFile]) -> list[list[OldFil
 
 
 def _first_of_each_time(databases: list[OldFile]) -> Iterator[OldFile]:
-    """Where one dump lies there in several shapes: what is not empty, and rather as it was written than unpacked."""
+    """Yield one file for each time: if a dump exists in several forms, one that is not empty, preferably as written
+    rather than unpacked."""
     best: dict[datetime, OldFile] = {}
     for file in databases:
         other = best.get(file.at)
@@ -145,7 +146,7 @@ def _preference(file: OldFile) -> tuple[bool, bool]:
 
 
 def _join(groups: list[list[OldFile]], files: list[OldFile]) -> None:
-    """Puts files into the groups whose first they are nearest to; a group has one file for each slot."""
+    """Add files to the groups whose first file is nearest; a group has one file for each slot."""
     times = [group[0].at for group in groups]
     pairs: list[tuple[timedelta, int, int]] = []
     for at, file in enumerate(files):

@@ -1,4 +1,4 @@
-"""Which sets stay and which go, each with the reason. Pure: nothing is removed here.
+"""Decides which sets stay and which go, each with the reason. Pure: nothing is removed here.
 
 What somebody has tagged stays as long as its tag does, and changes nothing for the others.
 
@@ -26,7 +26,7 @@ CLOCKS_APART = timedelta(minutes=5)
 
 
 class RetentionVerdict(Struct, frozen=True):
-    """What retention says of a set, with the reason as a sentence."""
+    """The verdict of retention on a set, with the reason as a sentence."""
 
     set: BackupSet
     goes: bool
@@ -36,9 +36,9 @@ class RetentionVerdict(Struct, frozen=True):
 def judge(
     sets: Sequence[BackupSet], keep: KeepConfig | None, *, now: datetime, zone: tzinfo, just_made: str = ""
 ) -> list[RetentionVerdict]:
-    """A verdict for each of ``sets`` (of one plan), newest first. Days, weeks and months are those of ``zone``;
-    without a policy everything stays. ``just_made`` is the id of the set that the run has made, which stays whatever
-    the clock did meanwhile.
+    """Return a verdict for each of ``sets`` (of one plan), newest first. Days, weeks and months are those of ``zone``;
+    without a policy everything stays. ``just_made`` is the id of the run's own set, which stays even if the clock
+    changed meanwhile.
 
     Raises UsageError for a policy that asks for nothing.
     """
@@ -81,7 +81,7 @@ def _refuse_empty(keep: KeepConfig) -> None:
 
 
 def _kept(counted: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: tzinfo) -> Iterator[tuple[int, Message]]:
-    """Places in ``counted`` that the policy keeps; of several reasons the last one given is told."""
+    """Yield the positions in ``counted`` that the policy keeps; of several reasons the last one counts."""
     if keep.days is not None:
         since = now - timedelta(days=keep.days)
         why = ntr("younger than {count} day", "younger than {count} days", keep.days)
@@ -104,7 +104,8 @@ def _kept(counted: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: t
 
 
 def _newest_of_each(times: Sequence[datetime], part: Callable[[datetime], tuple[int, ...]], count: int) -> list[int]:
-    """Places of the first of each span in ``times`` (newest first), for the ``count`` newest spans that have any."""
+    """Return the positions of the first time of each period in ``times`` (newest first), for the ``count`` newest
+    periods that have any."""
     first: dict[tuple[int, ...], int] = {}
     for at, time in enumerate(times):
         first.setdefault(part(time), at)

@@ -1,4 +1,4 @@
-"""Sources of backups, one file a kind; ``backup/source.py`` is their contract. No kind knows another."""
+"""Backup sources, one file for each kind; ``backup/source.py`` is their contract. Kinds do not depend on each other."""
 
 from lilfox_tui.backup.options import SOURCES as OPTIONS
 

@@ -76,7 +76,7 @@ class ConfigSource:
         return found
 
     async def size_bytes(self) -> int | None:
-        """See :meth:`BackupSource.size_bytes`; the file of the environment is small."""
+        """See :meth:`BackupSource.size_bytes`; the environment file is small and not counted."""
         return await self._tree.size_bytes() if self._tree else 0
 
     async def dump(self, into: PartSink) -> None:
@@ -96,7 +96,7 @@ class ConfigSource:
 
 
 def open_source(name: str, options: ConfigOptions, host: Host) -> BackupSource:
-    """Both; nothing is read yet."""
+    """Return the source of both; nothing is read yet."""
     return ConfigSource(name, options, host)
 
 

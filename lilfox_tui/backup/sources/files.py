@@ -63,7 +63,7 @@ class FilesSource:
 
 
 def open_source(name: str, options: FilesOptions, host: Host) -> BackupSource:
-    """The folder; nothing is read yet. Raises UsageError for a path that is not below ``root``."""
+    """Return the source of the folder; nothing is read yet. Raises UsageError for a path that is not below ``root``."""
     return FilesSource(name, options, host)
 
 

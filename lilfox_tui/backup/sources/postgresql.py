@@ -103,13 +103,14 @@ async def forget_databases(route: ServerRoute, swap: Swap) -> None:
 
 
 async def left_databases(route: ServerRoute, names: Collection[str]) -> list[RetainedItem]:
-    """What is marked as staged for one of ``names`` while nobody works on it. Raises BackupError, HostError."""
+    """Return the databases marked as staged for one of ``names`` that nobody is working on. Raises BackupError,
+    HostError."""
     async with route.opened() as access:
         return await _left(Psql(access), names)
 
 
 async def forget_left_databases(route: ServerRoute, names: Collection[str]) -> list[str]:
-    """Drops what :func:`left_databases` gives. Raises BackupError, HostError."""
+    """Drop the databases that :func:`left_databases` returns. Raises BackupError, HostError."""
     async with route.opened() as access:
         psql = Psql(access)
         found = [each.name for each in await _left(psql, names)]
@@ -182,7 +183,7 @@ async def _in_use(psql: Psql, name: str) -> Message | str:
 
 
 async def _table(psql: Psql, swap: Swap) -> tuple[list[RetainedItem], str]:
-    """What is kept of the table, or was put aside when it was undone, and its name as SQL writes it."""
+    """Return what is retained of the table, or was set aside by an undo, and the table's name as in SQL."""
     if swap.within not in await databases_of(psql, database=MEETING):
         return [], ""
     live = await shape_of(psql, swap.within, swap.target)
@@ -221,8 +222,8 @@ def _refuse(found: list[RetainedItem]) -> None:
 async def judge_part(
     kind: str, said: ManifestPart | None, blocks: AsyncIterator[bytes], executed: list[ExecutedCode] | None = None
 ) -> dict[str, Any]:
-    """Reads all of a part of ``kind``; gives its detail, counted where there is no manifest (``said``). ``executed`` is
-    filled with what it executes when it is restored.
+    """Read the whole part of ``kind``; return its detail, counted if there is no manifest (``said``). Fills
+    ``executed`` with what the part executes when it is restored.
 
     Raises BrokenSet for what is not whole, holds commands, or is of another database than the manifest says.
     """
@@ -247,7 +248,7 @@ async def _of_archive(blocks: AsyncIterator[bytes], said: ManifestPart) -> dict[
 
 
 async def _decoded(blocks: AsyncIterator[bytes]) -> DatabaseDetail:
-    """An archive without a manifest, decoded by this machine's pg_restore."""
+    """Return the detail of an archive without a manifest, decoded by this machine's pg_restore."""
     host = LocalHost("localhost", HostConfig(local=True))
     try:
         head = await decode_custom(host, await find_clients(host), blocks)
@@ -295,7 +296,8 @@ def _other_database(found: str, expected: str) -> BackupError:
 
 
 def open_source(name: str, options: PostgresqlOptions, host: Host) -> PostgreSqlSource:
-    """The databases of ``options`` through ``host``; nothing is asked yet. Raises UsageError for a wrong URL."""
+    """Return the source of the databases in ``options``, reached through ``host``; no query is sent yet. Raises
+    UsageError for an invalid URL."""
     connection = connection_of(options)
     return PostgreSqlSource(name, options, host, connection)
 
@@ -387,7 +389,7 @@ def _restorer(options: PostgresqlOptions) -> Connection | None:
 
 
 def _plain(value: object) -> object:
-    """Seconds and references to secrets as JSON has them."""
+    """Convert seconds and references to secrets for JSON."""
     return float(value) if isinstance(value, float) else str(value)
 
 
@@ -396,7 +398,7 @@ def _options_of(swap: Swap) -> PostgresqlOptions:
 
 
 def connection_of(options: PostgresqlOptions) -> Connection:
-    """The connection that ``options`` name. Raises UsageError."""
+    """Return the connection in ``options``. Raises UsageError."""
     url = options.url or "postgresql://"
     connection = read_url(url, run_as=options.as_, password=options.password)
     if connection.database:
@@ -409,7 +411,7 @@ def connection_of(options: PostgresqlOptions) -> Connection:
 
 
 def stem_of(database: str) -> str:
-    """The database's name as the beginning of a file's; another name's stem is another."""
+    """Return the database's name as a file stem; different names have different stems."""
     safe = re.sub(r"[^A-Za-z0-9._-]|^[.-]", "_", database)
     return safe if safe == database else f"{safe[:40]}-{sha256(database.encode()).hexdigest()[:8]}"
 
@@ -424,7 +426,7 @@ class PostgreSqlSource:
 
     @property
     def where(self) -> str:
-        """``database lilfox on db-1``"""
+        """The databases, for display: ``database lilfox on db-1``"""
         return str(tr("database {names} on {host}", names=clean(listed(self.databases)), host=self._host.name))
 
     async def checks(self) -> list[Check]:
@@ -441,7 +443,7 @@ class PostgreSqlSource:
             return [Check(about, "bad", error.message, error.hint)]
 
     async def size_bytes(self) -> int | None:
-        """See :meth:`BackupSource.size_bytes`: of the databases on the server's disk, indexes included."""
+        """See :meth:`BackupSource.size_bytes`: the size of the databases on the server's disk, indexes included."""
         async with self._opened() as access:
             known = await databases_of(Psql(access))
         return sum(known[name].size_bytes for name in self.databases if name in known)

@@ -1,4 +1,4 @@
-"""Stores of backups, one file a kind; ``backup/store.py`` is their contract. No kind knows another."""
+"""Backup stores, one file for each kind; ``backup/store.py`` is their contract. Kinds do not depend on each other."""
 
 from lilfox_tui.backup.options import STORES as OPTIONS
 

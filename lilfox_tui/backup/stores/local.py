@@ -42,8 +42,8 @@ FLOCK = ".lilfox.flock"
 
 @asynccontextmanager
 async def local_lock(folder: LocalFolder, where: str, who: str, *, shared: bool) -> AsyncIterator[None]:
-    """See :meth:`lilfox_tui.backup.store.BackupStore.lock`. A folder that cannot be written is shared without a mark,
-    and by the flock where its file is there: nothing can be removed from it on this way."""
+    """See :meth:`lilfox_tui.backup.store.BackupStore.lock`. A folder that is not writable is shared without a mark,
+    using only the flock if its file exists: nothing can be removed from it this way."""
     machine = _machine()
     try:
         writable, descriptor = _opened(folder, shared=shared)
@@ -73,7 +73,7 @@ async def local_lock(folder: LocalFolder, where: str, who: str, *, shared: bool)
 
 
 def _opened(folder: LocalFolder, *, shared: bool) -> tuple[bool, int | None]:
-    """Whether files can be made in the folder, and a descriptor of the file that is locked."""
+    """Return whether files can be created in the folder, and a descriptor of the lock file."""
     with folder.root(make=not shared) as root:
         writable = os.access(".", os.W_OK | os.X_OK, dir_fd=root) and not os.fstatvfs(root).f_flag & os.ST_RDONLY
         flags = os.O_RDWR | os.O_CREAT if writable or not shared else os.O_RDONLY
@@ -84,7 +84,7 @@ def _opened(folder: LocalFolder, *, shared: bool) -> tuple[bool, int | None]:
 
 
 def _take(folder: LocalFolder, where: str, descriptor: int, *, shared: bool) -> bool:
-    """False where the filesystem has no flock."""
+    """Take the flock; False if the filesystem has none."""
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -95,7 +95,7 @@ def _take(folder: LocalFolder, where: str, descriptor: int, *, shared: bool) -> 
 
 
 def _holder(folder: LocalFolder) -> StoreLockHolder:
-    """Who has put a mark down: the one that holds it alone, or one of those that share it."""
+    """Return who created a mark: the exclusive holder, or one of those that share it."""
     with suppress(OSError), folder.root() as root:
         shared = sorted(name for name in os.listdir(root) if name.startswith(SHARED))  # noqa: PTH208 - a descriptor
         for name in (LOCK, *shared):
@@ -113,7 +113,7 @@ def _mark_in(root: int, name: str) -> Mark:
 
 
 class _LocalMarks:
-    """See :class:`lilfox_tui.backup.store_lock.MarkFiles`. They are a few hundred bytes: no thread is needed."""
+    """See :class:`lilfox_tui.backup.store_lock.MarkFiles`. Marks are a few hundred bytes, so no thread is needed."""
 
     kept = False
 
@@ -181,7 +181,7 @@ class _LocalMarks:
 
 
 def _machine() -> str:
-    """What tells this machine from others that may have the folder mounted."""
+    """Return what distinguishes this machine from others that may have the folder mounted."""
     with suppress(OSError):
         return f"{platform.node()} {Path('/etc/machine-id').read_text().strip()}"
     return platform.node()
@@ -194,7 +194,7 @@ T = TypeVar("T")
 
 
 def open_store(name: str, options: LocalOptions, host: Host) -> BackupStore:  # noqa: ARG001 - every kind takes a host
-    """The store; nothing is looked at yet."""
+    """Return the store; nothing is read yet."""
     return LocalStore(name, options)
 
 
@@ -233,7 +233,7 @@ class LocalStore:
         )
 
     def lock(self, who: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
-        """See :meth:`BackupStore.lock` and ``local_lock``, which says who sees it."""
+        """See :meth:`BackupStore.lock` and ``local_lock``, which documents who sees it."""
         return local_lock(self._folder, self.where, who, shared=shared)
 
     async def entries(self) -> Sequence[StoreEntry]:
@@ -241,8 +241,8 @@ class LocalStore:
         return await self._call(".", self._folder.entries)
 
     async def read(self, name: str) -> AsyncGenerator[bytes, None]:
-        """See :meth:`BackupStore.read`. What was read is dropped from the page cache, as what was written was: so the
-        disk answers, and who serves from this machine keeps the cache."""
+        """See :meth:`BackupStore.read`. Drops what was read from the page cache, as for written data: reads come from
+        the disk, and the machine's services keep the cache."""
         descriptor, facts = await self._call(name, lambda: self._folder.open(name))
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, "lilfox-read")
@@ -295,7 +295,7 @@ class LocalStore:
             self._folder.remove(part)
 
     async def publish(self, names: Sequence[str]) -> None:
-        """See :meth:`BackupStore.publish`. When it raises, no name was given."""
+        """See :meth:`BackupStore.publish`. When it raises, no file was renamed."""
         work = asyncio.ensure_future(asyncio.to_thread(self._publish, list(names)))
         try:
             await asyncio.shield(work)
@@ -361,10 +361,10 @@ class LocalStore:
         return await self._call(".", free)
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: nothing is kept open."""
 
     async def _call(self, name: str, function: Callable[[], T]) -> T:
-        """In a thread, to its end also when cancelled meanwhile."""
+        """Run ``function`` in a thread, to its end even if cancelled meanwhile."""
         work = asyncio.ensure_future(asyncio.to_thread(function))
         with self._said(name):
             try:
@@ -383,7 +383,7 @@ class LocalStore:
 
 
 class _NewFile:
-    """A file that is written; used by one thread alone."""
+    """A file being written; used by one thread only."""
 
     def __init__(self, descriptor: int) -> None:
         self.size_bytes = 0
@@ -391,18 +391,18 @@ class _NewFile:
         self._open = True
 
     def write(self, block: bytes) -> None:
-        """Writes all of it."""
+        """Write all of ``block``."""
         write_all(self._descriptor, block)
         self.size_bytes += len(block)
 
     def finish(self) -> None:
-        """Puts it on the disk and out of the page cache, so that who reads it back asks the disk."""
+        """Sync the file to disk and drop it from the page cache, so that reading it back reads the disk."""
         os.fsync(self._descriptor)
         os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         self.close()
 
     def close(self) -> None:
-        """Once."""
+        """Close the file, once."""
         if self._open:
             self._open = False
             os.close(self._descriptor)

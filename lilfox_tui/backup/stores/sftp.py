@@ -28,8 +28,8 @@ from lilfox_tui.hosts.base import HasSftp, Host, RemoteFileHandle, RemoteFiles, 
 
 
 class RemoteFolder:
-    """``mount``: where a filesystem must be mounted, or None. Raises StoreError when it is not, or when the folder is
-    on another filesystem than before; OSError and HostError as RemoteFiles has them."""
+    """A folder on an SSH host. ``mount``: where a filesystem must be mounted, or None. Raises StoreError if it is not,
+    or if the folder is on another filesystem than before; OSError and HostError as in RemoteFiles."""
 
     def __init__(self, host: Host, path: str, mount: str | None = None) -> None:
         self.path = path
@@ -42,7 +42,7 @@ class RemoteFolder:
         self._filesystem: int | None = None
 
     async def files(self) -> RemoteFiles:
-        """The session, opened when there is none. Raises HostError, UsageError for a host without SFTP."""
+        """Return the session, opening it if needed. Raises HostError, UsageError for a host without SFTP."""
         if self._files is None or not self._files.alive:
             if not isinstance(self._host, HasSftp):
                 raise UsageError(
@@ -54,13 +54,13 @@ class RemoteFolder:
         return self._files
 
     async def close(self) -> None:
-        """Ends the session."""
+        """Close the session."""
         files, self._files = self._files, None
         if files is not None:
             await files.close()
 
     async def look(self, *, make: bool = False) -> RemoteFiles:
-        """The session, when the folder is the one that it was; it is made if ``make``."""
+        """Return the session if the folder is the same as before; ``make`` creates the folder."""
         files = await self.files()
         if self._mount is not None and not await self._is_mounted(files, self._mount):
             raise StoreError(
@@ -83,7 +83,8 @@ class RemoteFolder:
         return files
 
     async def _is_mounted(self, files: RemoteFiles, mount: str) -> bool:
-        """By the filesystems of it and of the folder above: a bind mount of the same one is not told from none."""
+        """Compare the filesystem of the folder with that of its parent: a bind mount of the same filesystem is not
+        detected."""
         with suppress(FileNotFoundError):
             real = await files.real(mount)
             here, above = await files.filesystem(real), await files.filesystem(str(PurePosixPath(real).parent))
@@ -91,16 +92,16 @@ class RemoteFolder:
         return False
 
     async def room(self, *, make: bool) -> tuple[RemoteFilesystem | None, RemotePathFacts]:
-        """Its filesystem, and the folder."""
+        """Return its filesystem, and the folder."""
         files = await self.look(make=make)
         return await files.filesystem(self.path), await files.facts(await files.real(self.path))
 
     def at(self, name: str) -> str:
-        """The path of a name of our own in the folder."""
+        """Return the path of one of our own names in the folder."""
         return f"{self.path}/{name}"
 
     async def _path(self, files: RemoteFiles, name: str, *, make: bool = False) -> str:
-        """Where ``name`` is or will be; raises NotADirectoryError for a link on the way."""
+        """Return the path where ``name`` is or will be; raises NotADirectoryError for a link on the way."""
         folder, base = parted(name)
         if not folder:
             return self.at(base)
@@ -117,12 +118,12 @@ class RemoteFolder:
         return f"{within}/{base}"
 
     async def create(self, name: str) -> RemoteFileHandle:
-        """A new file."""
+        """Create a new file."""
         files = await self.look(make=True)
         return await files.create(await self._path(files, name, make=True))
 
     async def open(self, name: str) -> RemoteFileHandle:
-        """A regular file to be read."""
+        """Open a regular file for reading."""
         files = await self.files()
         return await self._open(files, await self._path(files, name))
 
@@ -132,7 +133,7 @@ class RemoteFolder:
         return await files.open(path)
 
     async def small(self, name: str, limit_bytes: int) -> bytes | None:
-        """What is in a file; None when it is gone, larger, or no regular file."""
+        """Return the content of a file; None if it is missing, larger, or not a regular file."""
         try:
             file = await self.open(name)
         except OSError:
@@ -144,18 +145,18 @@ class RemoteFolder:
         return read if len(read) <= limit_bytes else None
 
     async def rename(self, old: str, new: str, *, over: bool = False) -> None:
-        """Gives a file another name in its folder; never one that is taken unless ``over``."""
+        """Rename a file within its folder; never to a taken name unless ``over``."""
         files = await self.look()
         here, there = await self._path(files, old), await self._path(files, new)
         await (files.replace(here, there) if over else files.rename_new(here, there))
 
     async def sync(self, name: str) -> None:
-        """Puts the names in the folder of ``name`` on the disk."""
+        """Sync the folder that contains ``name`` to disk."""
         files = await self.files()
         await files.sync_folder(str(PurePosixPath(await self._path(files, name)).parent))
 
     async def remove(self, name: str) -> None:
-        """Removes a regular file; nothing if it is gone, or is something else."""
+        """Remove a regular file; do nothing if it does not exist or is not a regular file."""
         files = await self.files()
         with suppress(FileNotFoundError):
             path = await self._path(files, name)
@@ -163,7 +164,7 @@ class RemoteFolder:
                 await files.remove(path)
 
     async def entries(self) -> Sequence[StoreEntry]:
-        """All regular files, also those of the known sub-folders."""
+        """Return all regular files, including those of the known sub-folders."""
         files = await self.files()
         listed = await files.listing(self.path)
         found = _entries(listed, "")
@@ -192,8 +193,8 @@ CLOCK = ".lilfox.clock."
 
 @asynccontextmanager
 async def remote_lock(folder: RemoteFolder, who: str, *, shared: bool) -> AsyncIterator[None]:
-    """See :meth:`lilfox_tui.backup.store.BackupStore.lock`. A folder that this account cannot write is shared without a
-    mark."""
+    """See :meth:`lilfox_tui.backup.store.BackupStore.lock`. A folder that this account cannot write to is shared
+    without a mark."""
     marks = _RemoteMarks(folder)
     if shared and not await marks.can_be_made():
         yield
@@ -220,7 +221,7 @@ class _RemoteMarks:
             raise store_error(self._folder.where, name, error) from None
 
     async def can_be_made(self) -> bool:
-        """Raises StoreError when the folder is not there."""
+        """Whether marks can be created. Raises StoreError if the folder does not exist."""
         with self._said("."):
             await self._folder.look()
         try:
@@ -261,7 +262,7 @@ class _RemoteMarks:
                 await file.close()
 
     async def touch(self, name: str) -> None:
-        """By writing the first byte of a JSON object anew, so that it is the server's clock that says when."""
+        """Rewrite the first byte of a JSON object, so that the server's clock sets the mtime."""
         with self._said(name), suppress(FileNotFoundError):
             file = await (await self._folder.files()).open(self._folder.at(name), write=True)
             try:
@@ -289,7 +290,7 @@ class _RemoteMarks:
         return [name for name, _ in listed if name.startswith(PREFIX)]
 
     async def now(self) -> datetime:
-        """What a file gets for its mtime that is made now."""
+        """Return the mtime of a file that is created now."""
         path = self._folder.at(CLOCK + os.urandom(8).hex())
         with self._said(CLOCK):
             files = await self._folder.look()
@@ -314,7 +315,7 @@ CLEANING_S = 20.0
 
 
 def open_store(name: str, options: SftpOptions, host: Host) -> BackupStore:
-    """The store; nothing is looked at yet."""
+    """Return the store; nothing is read yet."""
     return SftpStore(name, options, host)
 
 
@@ -346,7 +347,7 @@ class SftpStore:
         return room_checks(self.where, room, needed_bytes, write=write)
 
     async def _can_write(self) -> bool:
-        """By trying: SFTP does not tell whose a right is."""
+        """Whether the folder is writable, by trying: SFTP does not report whose rights they are."""
         try:
             file = await self._folder.create(_TRIAL)
         except FileExistsError:
@@ -358,11 +359,11 @@ class SftpStore:
         return True
 
     def lock(self, who: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
-        """See :meth:`BackupStore.lock` and ``remote_lock``, which says who sees it."""
+        """See :meth:`BackupStore.lock` and ``remote_lock``, which documents who sees it."""
         return remote_lock(self._folder, who, shared=shared)
 
     def keep_there(self, kept: bool) -> None:
-        """Whether a command on the host itself keeps the lock meanwhile: then it outlasts the link."""
+        """Set whether a command on the host itself refreshes the lock: then it survives a lost connection."""
         self._folder.kept = kept
 
     async def entries(self) -> Sequence[StoreEntry]:
@@ -371,7 +372,7 @@ class SftpStore:
             return await self._folder.entries()
 
     async def read(self, name: str) -> AsyncGenerator[bytes, None]:
-        """See :meth:`BackupStore.read`. Whether the server's disk answers or its cache is the server's affair."""
+        """See :meth:`BackupStore.read`. The server decides whether its disk or its cache answers."""
         with self._said(name):
             file = await self._folder.open(name)
             reading: asyncio.Task[bytes] | None = None
@@ -417,7 +418,7 @@ class SftpStore:
         return size
 
     async def _write_all(self, part: str, file: RemoteFileHandle, blocks: AsyncIterator[bytes]) -> int:
-        """While some is on its way the next is waited for."""
+        """Write all blocks; the next one is read while the last is being sent."""
         writing: asyncio.Task[None] | None = None
         at = 0
         held = bytearray()
@@ -448,7 +449,7 @@ class SftpStore:
                 await self._folder.remove(part)
 
     async def publish(self, names: Sequence[str]) -> None:
-        """See :meth:`BackupStore.publish`. When it raises, no name was given, as far as the store still answers."""
+        """See :meth:`BackupStore.publish`. When it raises, no file was renamed, as far as the store still responds."""
         given: list[str] = []
         try:
             for name in names:
@@ -503,7 +504,7 @@ class SftpStore:
         return None if filesystem is None else filesystem.free_bytes
 
     async def close(self) -> None:
-        """Ends the SFTP session."""
+        """Close the SFTP session."""
         await self._folder.close()
 
     @contextmanager
@@ -518,7 +519,7 @@ _TRIAL = "lilfox-may-write" + UNFINISHED
 
 
 async def _to_end(work: Awaitable[T]) -> T:
-    """What ``work`` gives; when this is cancelled meanwhile, ``work`` comes to its end first."""
+    """Return the result of ``work``; if cancelled, let ``work`` finish first."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
@@ -529,7 +530,7 @@ async def _to_end(work: Awaitable[T]) -> T:
 
 
 async def _end(task: asyncio.Task[T] | None) -> None:
-    """Ends a task whose result nobody wants any more."""
+    """Cancel a task whose result is no longer needed."""
     if task is not None:
         task.cancel()
         await asyncio.wait([task])

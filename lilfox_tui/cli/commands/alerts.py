@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def saved_state(args: argparse.Namespace, *, changes: bool = False) -> Iterator[AlertStorage]:
-    """The state of the configuration that ``args`` names. Raises LilFoxError where there is none, and NotAllowed where
-    the block ``changes`` it and nothing may be changed."""
+    """The alert state of the configuration that ``args`` names. Raises LilFoxError if there is none, and NotAllowed if
+    the block ``changes`` it and changes are forbidden."""
     loaded = load_settings(args)
     if changes and loaded.config.read_only:
         raise NotAllowed(tr("read_only: alerts cannot be changed"), tr("leave out --read-only"))
@@ -72,7 +72,7 @@ def saved_state(args: argparse.Namespace, *, changes: bool = False) -> Iterator[
 
 
 def alerts_now(saved: AlertStorage) -> Alerts:
-    """What is known now; says so where nobody evaluates any more."""
+    """The current alerts; warns if nobody evaluates the rules any more."""
     now = datetime.now(UTC)
     folder = None if saved.database.path is None else Path(saved.database.path).parent
     lock = EvaluationLock(folder)
@@ -93,7 +93,7 @@ def matchers_of(words: Sequence[str]) -> tuple[SilenceMatcher, ...]:
 
 
 def user() -> str:
-    """Who acts, as the system has it."""
+    """The current user, as the system names it."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -101,7 +101,7 @@ def user() -> str:
 
 
 def labels_text(alert: Alert) -> str:
-    """Its labels but its name, on one line."""
+    """The labels except the name, on one line."""
     return " ".join(f"{name}={value}" for name, value in alert.labels if name != "alertname")
 
 
@@ -112,13 +112,13 @@ _LEVELS = {"FIRING": Level.FAILING, "PENDING": Level.DEGRADED, "RESOLVED": Level
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``alerts list`` accepts."""
+    """Adds the arguments of ``alerts list``."""
     parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
     parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints them; 1 where one fires that is not silenced, and where one may be missing or not be told."""
+    """Prints the alerts; returns 1 if one fires that is not silenced, or if one may be missing or undelivered."""
     if args.json_schema:
         print_schema("alerts-list")
         return 0
@@ -177,7 +177,7 @@ def _response_text(alert: Alert) -> str:
 
 
 def _not_told(saved: AlertStorage) -> list[dict[str, Any]]:
-    """Who did not take a message yet that was sent."""
+    """The notifiers with messages that were tried and not yet delivered."""
     outbox = Outbox(saved.database)
     found: list[dict[str, Any]] = []
     for name in outbox.receivers():
@@ -210,7 +210,7 @@ def _failing_rules(alerts: Alerts) -> list[dict[str, str]]:
 
 
 def add_ack_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``alerts ack`` accepts."""
+    """Adds the arguments of ``alerts ack``."""
     matchers = tr('alert name, or label matchers: instance=a:9100, team=~"web|db"')
     parser.add_argument("matchers", nargs="+", metavar="MATCHER", help=str(matchers))
     parser.add_argument("--note", default="", metavar="TEXT", help=str(tr("note for the others")))
@@ -240,7 +240,7 @@ def run_ack(args: argparse.Namespace) -> int:
 
 
 def add_silence_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``alerts silence`` accepts."""
+    """Adds the arguments of ``alerts silence``."""
     matchers = tr('alert name, or label matchers: instance=a:9100, team=~"web|db"')
     parser.add_argument("matchers", nargs="+", metavar="MATCHER", help=str(matchers))
     how_long = parser.add_mutually_exclusive_group()
@@ -261,7 +261,7 @@ def add_silence_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_silence(args: argparse.Namespace) -> int:
-    """Silences, or shows what would be silenced."""
+    """Creates a silence, or shows what it would silence."""
     wanted = matchers_of(args.matchers)
     check_silence(wanted)
     with saved_state(args, changes=not args.preview) as saved:
@@ -289,14 +289,14 @@ def run_silence(args: argparse.Namespace) -> int:
 
 
 def add_silences_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``alerts silences`` accepts."""
+    """Adds the arguments of ``alerts silences``."""
     parser.add_argument("--all", action="store_true", help=str(tr("include ended silences")))
     parser.add_argument("--json", action="store_true", help=str(tr("one JSON document")))
     parser.add_argument("--json-schema", action="store_true", help=str(tr("the schema of that document")))
 
 
 def run_silences(args: argparse.Namespace) -> int:
-    """Prints them, the one that ends last first."""
+    """Prints the silences, the one that ends last first."""
     if args.json_schema:
         print_schema("alerts-silences")
         return 0
@@ -335,13 +335,13 @@ def run_silences(args: argparse.Namespace) -> int:
 
 
 def add_expire_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``alerts expire`` accepts."""
+    """Adds the arguments of ``alerts expire``."""
     parser.add_argument("ids", nargs="+", metavar="ID", help=str(tr("silence id, or its first characters")))
     parser.add_argument("--by", metavar="NAME", help=str(tr("who is in charge; default: the login name")))
 
 
 def run_expire(args: argparse.Namespace) -> int:
-    """Ends them now."""
+    """Ends the silences now."""
     with saved_state(args, changes=True) as saved:
         for wanted in args.ids:
             ended = expire(saved, wanted, args.by or user(), datetime.now(UTC))
@@ -365,7 +365,7 @@ _KINDS: Mapping[str, tuple[Message, Level | None]] = {
 
 
 def add_history_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``alerts history`` accepts."""
+    """Adds the arguments of ``alerts history``."""
     parser.add_argument("--since", type=duration, metavar="DURATION", help=str(tr("how far back, such as 1d")))
     parser.add_argument(
         "--limit", type=int, default=100, metavar="COUNT", help=str(tr("maximum number of entries; default: 100"))
@@ -375,7 +375,7 @@ def add_history_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_history(args: argparse.Namespace) -> int:
-    """Prints it."""
+    """Prints the history."""
     if args.json_schema:
         print_schema("alerts-history")
         return 0
@@ -417,13 +417,14 @@ _VALID_S = 60.0
 
 
 def add_notify_test_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``alerts notify-test`` accepts."""
+    """Adds the arguments of ``alerts notify-test``."""
     names = tr("the name of a notifier in the configuration; default: all")
     parser.add_argument("names", nargs="*", metavar="NAME", help=str(names))
 
 
 def run_notify_test(args: argparse.Namespace) -> int:
-    """Tells each once, without retries; 1 where one could not be told. What waits for one that was told goes out."""
+    """Sends a test message to each notifier once, without retries; returns 1 if one failed. Messages waiting for one
+    that succeeded are sent."""
     loaded = load_settings(args)
     config = loaded.config
     if not config.notifiers:

@@ -1,4 +1,4 @@
-"""``lilfox attach``: a job's events from the first one on, until it has ended. Exits as the job does."""
+"""``lilfox attach``: replays a job's events, then follows it until it ends. Exits as the job does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lilfox_tui.jobs.listing import list_jobs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``attach`` accepts."""
+    """Adds the arguments of ``attach``."""
     parser.add_argument(
         "job", nargs="?", metavar="ID", help=_("job id, or its last characters; default: the only running job")
     )

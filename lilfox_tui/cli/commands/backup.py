@@ -58,7 +58,7 @@ SOME = 3
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``backup run`` accepts."""
+    """Adds the arguments of ``backup run``."""
     parser.add_argument("plan", nargs="?", action=NonEmptyValue, metavar="PLAN", help=_("a plan; default: all"))
     add_sources(parser)
     add_store(parser)
@@ -86,7 +86,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_backup(args: argparse.Namespace) -> int:
-    """Runs one plan, or all of the configuration; the worst exit code of them."""
+    """Runs one plan, or all of the configuration; returns the worst exit code."""
     if args.json_schema:
         print_schema("backup-run")
         return 0
@@ -136,13 +136,13 @@ def _run_one(args: argparse.Namespace, loaded: LoadedConfig, plan: str) -> tuple
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``backup list`` accepts."""
+    """Adds the arguments of ``backup list``."""
     add_plan(parser)
     add_json(parser)
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints them."""
+    """Prints the sets."""
     if args.json_schema:
         print_schema("backup-list")
         return 0
@@ -166,8 +166,8 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def list_document(found: BackupSet, half_done: Sequence[InterruptedRestore] = ()) -> dict[str, Any]:
-    """A set as ``--json`` has it; what is missing of it, its signature, its tag and a restore of it
-    that is half done only where there are such."""
+    """A set in the format of ``--json``; missing parts, signature, tag and half-done restore appear only if there are
+    any."""
     tag = tag_of(found)
     half = [each.document() for each in half_done if each.restored.set == found.id]
     return {
@@ -213,8 +213,8 @@ def _stores(request: BackupRequest, loaded: LoadedConfig) -> dict[str, Any]:
 
 
 def _print_sets(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
-    """A line for each; with its tag where some have one, with its store where there are several, and with its signature
-    where the configuration has keys (``signed``), or it has one."""
+    """Prints a line for each set; with tags if some have one, with stores if there are several, and with the signature
+    if the configuration has keys (``signed``) or the set has one."""
     zone = local_zone()
     marks = {status: shape(level) for status, level in SET_LEVELS.items()}
     tagged = any(tag_of(found) for _where, found in sets)
@@ -245,14 +245,14 @@ def _print_sets(sets: list[tuple[str, BackupSet]], *, signed: bool) -> None:
 
 
 def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``backup verify`` accepts."""
+    """Adds the arguments of ``backup verify``."""
     add_set(parser)
     add_plan(parser)
     add_json(parser)
 
 
 def run_verify(args: argparse.Namespace) -> int:
-    """Verifies it."""
+    """Verifies the set."""
     if args.json_schema:
         print_schema("backup-proof")
         return 0
@@ -264,7 +264,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
 
 def add_drill_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``backup drill`` accepts."""
+    """Adds the arguments of ``backup drill``."""
     add_set(parser)
     add_plan(parser)
     add_sources(parser)
@@ -275,7 +275,7 @@ def add_drill_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_drill(args: argparse.Namespace) -> int:
-    """Drills it."""
+    """Runs the drill."""
     if args.json_schema:
         print_schema("backup-proof")
         return 0
@@ -287,7 +287,7 @@ def run_drill(args: argparse.Namespace) -> int:
 
 
 def add_settle_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``backup settle`` accepts."""
+    """Adds the arguments of ``backup settle``."""
     parser.add_argument(
         "set",
         nargs="?",
@@ -309,7 +309,7 @@ def add_settle_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_settle(args: argparse.Namespace) -> int:
-    """Settles it; without a way it only tells what is half done, and exits 1 where something is."""
+    """Settles half-done restores; without an action it only lists them, and returns 1 if there are any."""
     if args.json_schema:
         print_schema("backup-settle")
         return 0
@@ -356,14 +356,13 @@ def _settle(args: argparse.Namespace) -> int:
 
 
 def add_prune_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``backup prune`` accepts."""
+    """Adds the arguments of ``backup prune``."""
     parser.add_argument("plan", action=NonEmptyValue, metavar="PLAN", help=_("a plan from the configuration"))
     parser.add_argument("--yes", action="store_true", help=_("remove them instead of only showing them"))
 
 
 def run_prune(args: argparse.Namespace) -> int:
-    """Shows which sets go and why; removes them where that was asked for, and what restores left that did not come to
-    their end."""
+    """Shows which sets go and why; on request removes them, and what unfinished restores left."""
     loaded = settings(args)
     verdicts = asyncio.run(_verdicts(args.plan, loaded))
     print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)

@@ -1,4 +1,4 @@
-"""``lilfox check``: one round over hosts, services, backends and backup plans, and the alerts, worst first.
+"""``lilfox check``: one check of hosts, services, backends, backup plans and alerts, worst first.
 
 Anything failing exits 1, an alert that fires and is not silenced among it, a plan that is late, and a job of which
 nobody knows how it ended; what is degraded alone exits 0.
@@ -38,8 +38,8 @@ Ranked = tuple[Level, list[list[Cell]]]
 
 
 def alert_rows(state: State[Alerts] | None) -> Iterator[Ranked]:
-    """What fires and is pending, rules that fail, and what else is wrong, each with how bad it is; one row where all is
-    well or nothing is known."""
+    """Firing and pending alerts, failed rules, and other problems, each with its level; one row if all is well or
+    nothing is known."""
     if state is None:
         return
     if not isinstance(state, Ready):
@@ -94,14 +94,14 @@ def _alert_row(level: Level, name: str, text: str) -> list[Cell]:
 
 
 def half_done_rows(half_done: Sequence[InterruptedRestore]) -> Iterator[tuple[Level, list[list[Cell]]]]:
-    """Restores that are half done, each with what can be done."""
+    """Half-done restores, each with what can be done."""
     for half in half_done:
         first = [shape(Level.FAILING), Cell(_("restore")), Cell(half.restored.set), Cell(str(half.message))]
         yield Level.FAILING, [first, [Cell(""), Cell(""), Cell(""), Cell(str(half.hint))]]
 
 
 def plan_rows(overview: Overview) -> Iterator[tuple[Level, list[list[Cell]]]]:
-    """Each plan in each of its stores: why it is not well, else its newest set."""
+    """Each plan in each of its stores: its problem, else its newest set."""
     for view in overview.backups.plans.values() if overview.backups is not None else ():
         if view.config is None:
             continue
@@ -128,7 +128,7 @@ def _newest(view: PlanView, now: datetime) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``check`` accepts."""
+    """Adds the arguments of ``check``."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
     parser.add_argument(
@@ -137,7 +137,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Asks everything once and prints what was found."""
+    """Checks everything once and prints the results."""
     if args.json_schema:
         print_schema("check")
         return 0

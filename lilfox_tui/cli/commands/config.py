@@ -1,4 +1,4 @@
-"""``lilfox config``: whether the configuration is right, what is in force, and what could be in it."""
+"""``lilfox config``: validates the configuration, shows the effective values, and describes the possible ones."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ ACTIONS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``config`` accepts."""
+    """Adds the arguments of ``config``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, text in ACTIONS.items():
         add_everywhere(actions.add_parser(name, help=str(text)))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Does what ``args.action`` says. Raises ConfigError."""
+    """Runs ``args.action``. Raises ConfigError."""
     if args.action == "schema":
         print_json(schema())
     elif args.action == "kinds":

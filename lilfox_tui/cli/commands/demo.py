@@ -1,4 +1,4 @@
-"""``lilfox demo --no-ui``: the stand-in stack without the screen. With the screen, ``__main__`` opens the app."""
+"""``lilfox demo --no-ui``: the demo stack without the screen. With the screen, ``__main__`` opens the app."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilfox_tui.monitor.model import this_machine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``demo`` accepts."""
+    """Adds the arguments of ``demo``."""
     parser.add_argument("--no-ui", action="store_true", help=_("run only the services, until they are stopped"))
     parser.add_argument(
         "--fault",

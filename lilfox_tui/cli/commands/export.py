@@ -49,13 +49,13 @@ KINDS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``export`` accepts."""
+    """Adds the arguments of ``export``."""
     texts = clauses(f"{kind}: {text}" for kind, text in KINDS.items())
     parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=texts)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the file; 3 where a dashboard was made of guesses. Raises ConfigError, UsageError."""
+    """Prints the file; returns 3 if a dashboard contains guesses. Raises ConfigError, UsageError."""
     loaded = load_settings(args)
     if args.kind == "grafana":
         return _print_dashboard(loaded)
@@ -85,7 +85,7 @@ def _text(kind: str, loaded: LoadedConfig) -> str:
 
 
 def _print_dashboard(loaded: LoadedConfig) -> int:
-    """The names of metrics are those that the services show now."""
+    """Prints the dashboard, with the metric names that the services expose now."""
     from lilfox_tui.cli.exports.grafana import dashboard, find_traffic_metrics
 
     found = asyncio.run(find_traffic_metrics(loaded.config, loaded.path))

@@ -1,4 +1,4 @@
-"""``lilfox hosts``: who is reached and how, and which keys are trusted."""
+"""``lilfox hosts``: the connection status of each host, and the trusted keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lilfox_tui.monitor.monitor import Monitor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``hosts`` accepts."""
+    """Adds the arguments of ``hosts``."""
     _add_list_arguments(parser, first=True)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", help=_("connection status and health of each host"))
@@ -131,7 +131,7 @@ def _shown(key: OfferedKey) -> str:
 
 
 def _agreed(name: str, key: OfferedKey) -> bool:
-    """Whether somebody at a terminal typed the whole word. Raises UsageError where nobody can be asked."""
+    """Whether the user at a terminal typed the whole word. Raises UsageError if there is no terminal to ask at."""
     print_line(tr("{host} presents an unknown key: {key}", host=name, key=_shown(key)))
     if not sys.stdin.isatty():
         raise UsageError(

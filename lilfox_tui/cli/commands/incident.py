@@ -65,33 +65,33 @@ from lilfox_tui.runbook.run.protocol import RUN_KIND, ClientActs, RunFact, RunOp
 
 
 def add_id(parser: argparse.ArgumentParser) -> None:
-    """The incident as a word of its own."""
+    """Adds the incident as a positional argument."""
     parser.add_argument("incident", nargs="?", metavar="INC-N", help=_("which incident; default: the current one"))
 
 
 def add_incident(parser: argparse.ArgumentParser) -> None:
-    """The incident as an option, where other words are wanted."""
+    """Adds the incident as an option, for actions with other positional arguments."""
     parser.add_argument("--incident", metavar="INC-N", help=_("which incident; default: the current one"))
 
 
 def add_by(parser: argparse.ArgumentParser) -> None:
-    """Who writes."""
+    """Adds the option for the author."""
     parser.add_argument("--by", metavar="NAME", help=_("who is in charge; default: the login name"))
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """A document instead of lines."""
+    """Adds the option for a JSON document instead of lines."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
 
 
 def folder(args: argparse.Namespace) -> Path:
-    """Where the incident that is meant lies. Raises NoSuchIncident."""
+    """The folder of the chosen incident. Raises NoSuchIncident."""
     return chosen(args.incident)
 
 
 def writes(args: argparse.Namespace) -> str:
-    """Who writes; takes language and colours from the configuration. Raises NotAllowed with ``--read-only``."""
+    """The author; applies language and colours of the configuration. Raises NotAllowed with ``--read-only``."""
     if settings(args):
         raise NotAllowed(tr("incidents cannot be changed in read_only mode"), tr("leave out --read-only"))
     name = args.by or ""
@@ -104,7 +104,7 @@ def writes(args: argparse.Namespace) -> str:
 
 
 def add_course_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Says what they accept."""
+    """Adds the arguments of these actions."""
     match action:
         case "open":
             parser.add_argument("title", nargs="*", metavar="TITLE", help=_("what is wrong, in a few words"))
@@ -125,7 +125,7 @@ def add_course_arguments(parser: argparse.ArgumentParser, action: str) -> None:
 
 
 def run_course(args: argparse.Namespace) -> int:
-    """Does it."""
+    """Opens, closes, reopens or takes over an incident."""
     if args.action == "open":
         return _open(args)
     by = writes(args)
@@ -148,8 +148,8 @@ def run_course(args: argparse.Namespace) -> int:
 
 
 def _tell_runs(place: Path) -> None:
-    """Says of which runs of the incident somebody else goes on to give the orders: a run is ordered by a program that
-    stays, which this one does not."""
+    """Warns of runs of the incident in which somebody else still acts: giving orders to a run needs a program that
+    stays, unlike this one."""
     for job in list_jobs():
         if job.kind != RUN_KIND or job.state != "running":
             continue
@@ -165,7 +165,7 @@ def _tell_runs(place: Path) -> None:
 
 
 def _tell_current(place: Path) -> None:
-    """Says where what is done from now on goes, where that is another incident than one might think."""
+    """Warns if another open incident is the current one and gets what is done from now on."""
     if (other := open_beside(place)) is not None:
         warn(_("{id} is also open and is the current one: what is done from now on is recorded there", id=other.id))
         warn(f"  {other.severity}: {other.title}")
@@ -206,7 +206,7 @@ def _closed(place: Path, what: Closed) -> int:
 
 
 def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Says what they accept."""
+    """Adds the arguments of these actions."""
     match action:
         case "note" | "decide":
             parser.add_argument("text", nargs="+", metavar="TEXT", help=_("text to record"))
@@ -233,7 +233,7 @@ def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
 
 
 def run_entry(args: argparse.Namespace) -> int:
-    """Writes it down; ``call`` alone lists whom to call."""
+    """Adds the entry; ``call`` alone lists the contacts."""
     if args.action == "call" and args.contact is None:
         return _contacts(args)
     by = writes(args)
@@ -284,8 +284,7 @@ def _known_contact(args: argparse.Namespace) -> str:
 
 
 def _time_of(text: str) -> datetime:
-    """A moment as ``logs --since`` takes it, local time where no zone is written. Raises UsageError for what is
-    none."""
+    """A time as in ``logs --since``, local if it has no zone. Raises UsageError for an invalid one."""
     now = datetime.now().astimezone()
     found_us = Clock(now, now.tzinfo or UTC).between(text, "").since_us or 0
     return datetime.fromtimestamp(found_us / 1_000_000, UTC)
@@ -298,7 +297,7 @@ _SHOWN = 30
 
 
 def add_view_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Says what they accept."""
+    """Adds the arguments of these actions."""
     if action == "list":
         parser.add_argument("--all", action="store_true", help=_("include closed incidents"))
     if action in ("show", "handover"):
@@ -310,7 +309,7 @@ def add_view_arguments(parser: argparse.ArgumentParser, action: str) -> None:
 
 
 def run_view(args: argparse.Namespace) -> int:
-    """Shows what is asked for."""
+    """Shows the current incident, the list, one incident, or the handover."""
     if args.action != "handover" and args.json_schema:
         print_schema(f"incident-{args.action}")
         return 0
@@ -380,7 +379,7 @@ def _tell_unreadable(read: TimelineContents, incident_id: str) -> None:
 
 
 def add_follow_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``incident follow`` accepts."""
+    """Adds the arguments of ``incident follow``."""
     add_id(parser)
     parser.add_argument("--new", action="store_true", help=_("only new entries"))
     parser.add_argument("--json", action="store_true", help=_("each entry as a line of JSON"))
@@ -421,7 +420,7 @@ def _print_entry(entry: TimelineEntry, *, as_json: bool) -> None:
 
 
 def add_evidence_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Says what they accept."""
+    """Adds the arguments of these actions."""
     match action:
         case "evidence":
             parser.add_argument("file", metavar="FILE", help=_("the file; - for standard input"))
@@ -444,7 +443,7 @@ def add_evidence_arguments(parser: argparse.ArgumentParser, action: str) -> None
 
 
 def run_evidence(args: argparse.Namespace) -> int:
-    """Does it; ``verify`` exits 1 where something was altered."""
+    """Runs the evidence action; ``verify`` returns 1 if something was altered."""
     match args.action:
         case "evidence":
             return _evidence(args)
@@ -464,7 +463,7 @@ def _evidence(args: argparse.Namespace) -> int:
 
 
 def _content(file: str) -> bytes:
-    """At most a byte more than may be kept, which is then refused."""
+    """The content, at most one byte over the limit, which is then refused."""
     try:
         if file == "-":
             return sys.stdin.buffer.read(MOST_EVIDENCE_BYTES + 1)

@@ -1,4 +1,4 @@
-"""``lilfox jobs``: what runs and what has ended, of this user and of the system's own jobs."""
+"""``lilfox jobs``: running and ended jobs of this user and of the system."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``jobs`` accepts."""
+    """Adds the arguments of ``jobs``."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
     parser.add_argument("--all", action="store_true", help=_("include jobs that ended long ago"))
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists the jobs; an unknown one that asks for a look exits 1, as does a restore that is half done. Or ends one, or
-    says that one was looked after."""
+    """Lists the jobs, and returns 1 if an unknown one needs attention or a restore is half done. Or ends one, or marks
+    one as checked."""
     if args.json_schema:
         print_schema("jobs")
         return 0
@@ -74,13 +74,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def settings(args: argparse.Namespace) -> bool:
-    """Takes language and colours from the configuration; whether nothing may be changed."""
+    """Applies language and colours of the configuration; returns whether changes are forbidden."""
     return _config(args).read_only
 
 
 def _config(args: argparse.Namespace) -> Config:
-    """The configuration, and language and colours as it says. One that cannot be used does not stand between a person
-    and a job that runs."""
+    """The configuration, with its language and colours applied. An unusable one must not keep a user from a running
+    job."""
     try:
         return load_settings(args).config
     except ConfigError:

@@ -1,4 +1,4 @@
-"""``lilfox logs``: records of all sources by time, as the Logs pane has them; ``lilfox logs stats``: counts."""
+"""``lilfox logs``: records of all sources by time, as in the Logs pane; ``lilfox logs stats``: counts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DEEPEST = 50
 
 
 class RecordPrinter:
-    """How records are printed. ``zone`` is that of the times shown; ``with_source`` where there are several sources."""
+    """Prints records. ``zone`` is that of the times shown; ``with_source`` adds the source if there are several."""
 
     def __init__(self, zone: tzinfo, *, as_json: bool, with_source: bool) -> None:
         self._zone = zone
@@ -42,7 +42,7 @@ class RecordPrinter:
         self._with_source = with_source
 
     def record(self, record: LogRecord) -> None:
-        """Prints a record: its lines after the first are indented."""
+        """Prints a record, with the lines after its first indented."""
         if self._as_json:
             print_json(record_document(record), lines=True)
             return
@@ -57,7 +57,7 @@ class RecordPrinter:
             print_line(f"    {line}")
 
     def notice(self, notice: SourceNotice) -> str:
-        """What a source says of itself, as one line."""
+        """A source's notice about itself as one line."""
         return f"{notice.source}: {notice.text}"
 
     def _time(self, at: datetime | None) -> str:
@@ -65,7 +65,7 @@ class RecordPrinter:
 
 
 def record_document(record: LogRecord) -> dict[str, Any]:
-    """The record as ``logs.json`` of the schemas says."""
+    """The record in the format of the schema ``logs.json``."""
     entry, at = record.entry, record.at
     return {
         "time": None if at is None else at.isoformat(),
@@ -95,7 +95,7 @@ def _text_lines(record: LogRecord) -> Iterator[str]:
 
 
 def _plain_value(value: object, depth: int = 0) -> Any:
-    """What JSON can hold: no NaN, no other types, not endlessly deep."""
+    """A value that JSON can hold: no NaN, no other types, limited depth."""
     if depth > _DEEPEST:
         return str(value)
     if isinstance(value, Mapping):
@@ -112,7 +112,7 @@ ROWS_MOST = 20
 
 
 def statistics_document(found: Statistics) -> dict[str, Any]:
-    """The document of ``--json``: see ``logs-stats.json`` of the schemas."""
+    """The document of ``--json``: see the schema ``logs-stats.json``."""
     taken = found.response_times
     return {
         "records": found.records,
@@ -128,7 +128,7 @@ def statistics_document(found: Statistics) -> dict[str, Any]:
 
 
 def print_statistics(found: Statistics, zone: tzinfo) -> None:
-    """Prints all of it as tables; times are of ``zone``."""
+    """Prints all statistics as tables; times are in ``zone``."""
     print_line(_("records: {count}", count=found.records))
     print_line(_("errors: {count}", count=found.errors))
     if found.unread:
@@ -197,7 +197,7 @@ FOLLOWED_TAIL = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``logs`` accepts."""
+    """Adds the arguments of ``logs``."""
     parser.add_argument(
         "sources",
         nargs="*",
@@ -231,7 +231,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints records, or statistics; 3 when some of the sources could not be read, 1 when none could."""
+    """Prints records, or statistics; returns 3 if some of the sources could not be read, 1 if none could."""
     is_stats = args.sources[:1] == [STATS]
     if args.json_schema:
         print_schema("logs-stats" if is_stats else "logs")
@@ -252,7 +252,7 @@ def _count(text: str) -> int:
 
 
 def _where(args: argparse.Namespace) -> Filter:
-    """What the options ask for together. Raises UsageError."""
+    """The filter of all options together. Raises UsageError."""
     now, zone = datetime.now(UTC), zone_of("")
     parts: list[Filter] = []
     if args.level is not None:
@@ -302,7 +302,7 @@ async def _print_stored(in_time: MergedStream, printed: RecordPrinter, args: arg
 
 
 async def _print_stream(in_time: MergedStream, printed: RecordPrinter, tail: int | None) -> None:
-    """Prints what comes, at once; with ``tail`` the last of it when it has ended."""
+    """Prints records as they arrive; with ``tail`` the last ones when the stream has ended."""
     kept: list[LogRecord] = []
     async with aclosing(in_time.follow()) as batches:
         async for batch in batches:
@@ -338,7 +338,7 @@ async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -
 
 
 async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool) -> Analysis:
-    """The count; at a terminal it is shown meanwhile how far it is."""
+    """The count; at a terminal it shows its progress."""
     from lilfox_tui.logs.analyze import analyze, report_progress
 
     if not sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""``lilfox maintenance``: windows in which nothing is restarted by itself and nobody is told of alerts."""
+"""``lilfox maintenance``: windows without automatic restarts and alert notifications."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lilfox_tui.incident.model import Changed, Reverted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``maintenance`` accepts."""
+    """Adds the arguments of ``maintenance``."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     on = actions.add_parser("on", help=_("open a maintenance window"))

@@ -17,7 +17,7 @@ from lilfox_tui.monitor.daemon import Daemon
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``monitor`` accepts; what is not given comes from the section ``monitor:`` of the config."""
+    """Adds the arguments of ``monitor``; the defaults are in the section ``monitor:`` of the config."""
     parser.add_argument("--interval", type=duration, metavar="DURATION", help=_("time between two reports"))
     parser.add_argument("--output", metavar="FILE", help=_("append the reports to this file"))
     parser.add_argument("--listen", metavar="ADDRESS:PORT", help=_("serve /metrics and /health at this address"))
@@ -64,7 +64,7 @@ async def _until_told(daemon: Daemon) -> None:
 
 
 def _single(group: ExceptionGroup[Exception]) -> Exception:
-    """The error inside a group of one, however deep: what is told is what happened."""
+    """The single error inside nested groups, so that the actual failure is reported."""
     error: Exception = group
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]

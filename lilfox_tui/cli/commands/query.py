@@ -1,4 +1,4 @@
-"""``lilfox query``: a PromQL expression, answered by the Prometheus that is named or over what is scraped now."""
+"""``lilfox query``: a PromQL expression, answered by the given Prometheus or from series scraped now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lilfox_tui.core.i18n import _, tr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``query`` accepts."""
+    """Adds the arguments of ``query``."""
     add = parser.add_argument
     add("expression", nargs="?", metavar="EXPR", help=_("PromQL, such as: sum by (job) (up)"))
     add("--at", metavar="TIME", help=_("evaluate at this time: 10m, 03:15, 2026-11-25T03:15Z; needs a Prometheus"))
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the answer; 2 for a query that is none, 3 where some of what was asked did not answer."""
+    """Prints the answer; returns 2 for an invalid query, 3 if some sources did not answer."""
     if args.json_schema:
         print_schema("query")
         return 0

@@ -1,4 +1,4 @@
-"""``lilfox recover``: one round over the units of ``recovery:``, as ``lilfox monitor`` makes them all the time."""
+"""``lilfox recover``: one round over the units of ``recovery:``, as ``lilfox monitor`` does continuously."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lilfox_tui.recovery.watch import UnitWatch, open_units
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``recover`` accepts."""
+    """Adds the arguments of ``recover``."""
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=_("a name under recovery: in the configuration; default: all")
     )
@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Looks, restarts what is due, and tells how all are; 1 where one is not well, 3 where another was recovered."""
+    """Checks the units, restarts what is due, and prints all states; returns 1 if one is not well, 3 if another was
+    recovered."""
     loaded = load_settings(args)
     units = loaded.config.recovery
     if unknown := [name for name in args.names if name not in units]:
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 async def _look(
     loaded: LoadedConfig, names: Sequence[str], *, restarts: bool
 ) -> tuple[dict[str, UnitRecord], Sequence[str]]:
-    """The record of each, and what to do about those that could not be asked: once for all of a host."""
+    """The record of each unit, and the hints for those that could not be checked, each only once."""
     async with AsyncExitStack() as stack:
         watches = await open_units(stack, loaded.config, loaded.path, names, RecoveryHistory())
         hints: dict[str, None] = {}
@@ -66,7 +67,7 @@ async def _look(
 
 
 async def _until_known(watch: UnitWatch, hints: dict[str, None], *, restarts: bool) -> UnitRecord:
-    """Looks as often as it takes to know that it is unhealthy; one restart at most."""
+    """Checks as often as needed to know that a unit is unhealthy; restarts at most once."""
     try:
         record = await watch.look(restarts=restarts)
         for _more in range(watch.config.failures - 1 if restarts else 0):

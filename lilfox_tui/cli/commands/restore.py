@@ -1,4 +1,5 @@
-"""``lilfox restore``: shows what would happen, asks, restores beside what is there, compares, and only then swaps."""
+"""``lilfox restore``: shows what would happen, asks, restores beside the existing data, compares, and only then
+swaps."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ PARTLY = 3
 
 
 def show_kept(args: argparse.Namespace) -> int:
-    """Prints what is kept, of the set named or of all; 3 where not all of it could be asked."""
+    """Prints the retained items, of the given set or of all; returns 3 if not all could be checked."""
     lines = asyncio.run(_kept_lines(args.set, load_settings(args)))
     if args.json:
         print_json([kept_document(line) for line in lines])
@@ -56,7 +57,7 @@ def show_kept(args: argparse.Namespace) -> int:
 
 
 def forget_kept(args: argparse.Namespace) -> int:
-    """Shows what the restores of a set keep (with no set: what drills of the plan left), asks, and lets go of it."""
+    """Shows what the restores of a set retain (without a set: what drills of the plan left), asks, and drops it."""
     loaded = settings(args)
     request = request_from(args, loaded)
     if not args.set and not request.plan:
@@ -72,7 +73,7 @@ def forget_kept(args: argparse.Namespace) -> int:
 
 
 def kept_document(line: RetainedRow) -> dict[str, Any]:
-    """A line as ``--json`` has it."""
+    """A retained item in the format of ``--json``."""
     return {
         "set": line.restored.set if line.restored else None,
         "job": line.restored.run if line.restored else None,
@@ -105,7 +106,7 @@ async def _chosen_kept(words: str, loaded: LoadedConfig) -> list[RetainedRow]:
 
 
 def _confirm_forget(args: argparse.Namespace, lines: list[RetainedRow]) -> None:
-    """Raises UsageError where nobody said yes."""
+    """Asks for confirmation. Raises UsageError without it."""
     there = [clean(line.name) for line in lines if line.there]
     if args.yes or not there:
         return
@@ -149,7 +150,7 @@ def _kept_level(line: RetainedRow) -> Level:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``restore`` accepts."""
+    """Adds the arguments of ``restore``."""
     add = parser.add_argument
     add(
         "set",
@@ -192,7 +193,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restores; 1 where it could not, with everything as it was before."""
+    """Restores; returns 1 on failure, with everything as it was before."""
     if sum((args.undo, args.kept, args.forget)) > 1:
         raise UsageError(tr("--undo, --kept and --forget cannot be combined"), tr("use only one of them"))
     if args.json_schema:
@@ -229,8 +230,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _show_plan(request: BackupRequest) -> tuple[list[str], bool]:
-    """Shows checks and changes to who is to decide by them (what is there is read for that); gives where it would go,
-    and whether nothing forbids it."""
+    """Shows checks and changes before the decision (reads the existing data for that); returns the targets, and whether
+    no check forbids the restore."""
     from lilfox_tui.backup.effects import looked_at
 
     async with looked_at(request) as (found, restore):
@@ -244,7 +245,7 @@ async def _show_plan(request: BackupRequest) -> tuple[list[str], bool]:
 
 
 def _confirm_restore(where: list[str]) -> None:
-    """Raises UsageError where nobody said yes."""
+    """Asks for confirmation. Raises UsageError without it."""
     if not sys.stdin.isatty():
         raise UsageError(
             tr("this replaces {where}, and there is no terminal to confirm it", where=listed(where)),

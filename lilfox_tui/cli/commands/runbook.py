@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 
 
 def runbooks_config(args: argparse.Namespace) -> RunbooksConfig:
-    """Where runbooks are, with language and colours applied. A configuration that cannot be used is said, and does not
-    stand between a person and a file: those that LilFox brings are there then."""
+    """The runbook configuration, with language and colours applied. Warns of an unusable configuration, but still
+    allows files and the runbooks shipped with LilFox."""
     try:
         return load_settings(args).config.runbooks
     except ConfigError as error:
@@ -67,7 +67,8 @@ def runbooks_config(args: argparse.Namespace) -> RunbooksConfig:
 
 
 def runbook_document(word: str, config: RunbooksConfig) -> Document:
-    """A file, or ``library:NAME.md`` or an id of the catalogue: then with that runbook alone. Raises LilFoxError."""
+    """The document of a file, of ``library:NAME.md``, or of an id in the catalogue (then with that runbook alone).
+    Raises LilFoxError."""
     path = Path(word)
     if path.exists() or (path.suffix and not word.startswith(BUNDLED)):
         return read(path)
@@ -80,14 +81,15 @@ def runbook_document(word: str, config: RunbooksConfig) -> Document:
 
 
 def sound_document(word: str, config: RunbooksConfig) -> Document:
-    """As :func:`document`; raises LilFoxError also where it has an error, or no runbook: nothing of it is run."""
+    """As :func:`document`, but raises LilFoxError also if the document has an error or no runbook: nothing of it may
+    run."""
     found = runbook_document(word, config)
     refuse_broken(found)
     return found
 
 
 def problem_line(path: str, problem: Problem) -> str:
-    """``path:line: severity: what [code]``, with nothing secret in it."""
+    """``path:line: severity: what [code]``, with secrets masked."""
     word = tr("error") if problem.severity == "error" else tr("warning")
     return f"{path}:{problem.line}: {word}: {redact(problem.text)} [{problem.code}]"
 
@@ -96,7 +98,7 @@ def problem_line(path: str, problem: Problem) -> str:
 
 
 def add_list_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``runbook list`` accepts."""
+    """Adds the arguments of ``runbook list``."""
     parser.add_argument(
         "--alert", action="append", default=[], metavar="NAME", help=_("a firing alert: its runbooks come first")
     )
@@ -105,7 +107,7 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints one line each; 3 where a file could not be read as a whole."""
+    """Prints one line per runbook; returns 3 if a file could not be read completely."""
     if args.json_schema:
         print_schema("runbook-list")
         return 0
@@ -172,14 +174,14 @@ def _problems(broken: Sequence[Document]) -> list[dict[str, object]]:
 
 
 def add_show_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``runbook show`` accepts."""
+    """Adds the arguments of ``runbook show``."""
     parser.add_argument("runbook", nargs="?", metavar="FILE", help=_("a Markdown file, or the id of a runbook"))
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
 
 
 def run_show(args: argparse.Namespace) -> int:
-    """Prints the runbooks of the file, what is wrong with it on stderr; 1 where it has an error or no runbook."""
+    """Prints the runbooks of the file, and its problems on stderr; returns 1 if it has an error or no runbook."""
     if args.json_schema:
         print_schema("runbook-show")
         return 0
@@ -235,7 +237,7 @@ def _show_document(runbook: Runbook) -> dict[str, object]:
 
 
 def _by_hand(step: Step) -> Iterator[dict[str, object]]:
-    """What a step says besides its commands: shown, never run."""
+    """The text of a step besides its commands: shown, never run."""
     if text := "\n".join((*step.prose, *step.checklist)):
         yield {"text": redact(text), "kind": "none", "language": "", "placeholders": []}
 
@@ -253,7 +255,7 @@ def _command_document(command: Command) -> dict[str, object]:
 
 
 def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``runbook lint`` accepts."""
+    """Adds the arguments of ``runbook lint``."""
     parser.add_argument(
         "runbook_files",
         nargs="*",
@@ -267,7 +269,7 @@ def add_lint_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_lint(args: argparse.Namespace) -> int:
-    """Prints what is found; 1 where a file has an error, with ``--strict`` also for a warning."""
+    """Prints the problems found; returns 1 if a file has an error, with ``--strict`` also for a warning."""
     if args.json_schema:
         print_schema("runbook-lint")
         return 0
@@ -284,7 +286,7 @@ def run_lint(args: argparse.Namespace) -> int:
 
 
 def _lint_documents(args: argparse.Namespace) -> list[tuple[str, Document]]:
-    """Each file by the name that it was given."""
+    """The documents to lint, each with the file name as given."""
     config = runbooks_config(args)
     if not args.runbook_files:
         documents = catalogue(config)
@@ -334,7 +336,7 @@ NEW = "new"
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Says what ``runbook run`` accepts."""
+    """Adds the arguments of ``runbook run``."""
     add = parser.add_argument
     add("runbook", nargs="?", default="", metavar="FILE|ID", help=_("a Markdown file, or a runbook from the list"))
     add("--runbook", dest="title", default="", metavar="TITLE", help=_("which runbook of the file, by title or id"))
@@ -361,7 +363,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_runbook(args: argparse.Namespace) -> int:
-    """Runs it; gives the exit code."""
+    """Runs the runbook; returns the exit code."""
     if args.json_schema:
         print_schema("runbook-run")
         return 0
@@ -402,7 +404,7 @@ def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
 
 
 def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, values: dict[str, str]) -> None:
-    """Raises UsageError where something must be asked and nobody is here, and where saying yes would not help."""
+    """Raises UsageError if something must be asked without a terminal, or if ``--yes`` would not help."""
     if sys.stdin.isatty():
         return
     if lacking := missing(runbook, values):
@@ -416,7 +418,7 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
     values = with_defaults(runbook, values)
 
     def asked(command: Command) -> bool:
-        """What a value that only comes later makes of it, the job judges."""
+        """Whether a command needs confirmation; with values that come later, the job decides."""
         known = all(placeholder.name in values for placeholder in command.placeholders)
         return command.kind == "interactive" or (asks_with(command, values, runbook) if known else asks(command))
 
@@ -432,7 +434,7 @@ def _allowed(args: argparse.Namespace, config: Config, runbook: Runbook) -> None
 
 
 def _asked(config: Config, runbook: Runbook, variable: Variable, values: dict[str, str]) -> str:
-    """A value that somebody here gives. What is offered is read where the first command runs that has the variable."""
+    """Asks the user for a value. Reads the offered values on the hosts of the first command that uses the variable."""
     hosts: tuple[str, ...] = ()
     for command in (command for step in runbook.steps for command in step.commands):
         if any(placeholder.name == variable.name for placeholder in command.placeholders):
@@ -444,7 +446,7 @@ def _asked(config: Config, runbook: Runbook, variable: Variable, values: dict[st
 def _begun(
     args: argparse.Namespace, loaded: LoadedConfig, runbook: Runbook, values: dict[str, str], resumes: str = ""
 ) -> str:
-    """The job of the run, begun."""
+    """Starts the job of the run and returns its id."""
     return begin(
         runbook,
         loaded.config,
@@ -458,7 +460,7 @@ def _begun(
 
 
 def _incident(words: str, runbook: Runbook) -> str:
-    """The id of the incident that is named, or opened for the runbook. Raises LilFoxError."""
+    """The id of the given incident, or of one opened for the runbook. Raises LilFoxError."""
     return chosen(words).name if words != NEW else open_incident_for(runbook)
 
 
@@ -487,7 +489,7 @@ async def _until_end(
 
 
 def _resumed(args: argparse.Namespace, loaded: LoadedConfig) -> int:
-    """Goes on with a run: as one more who orders it where its job is there, else by a job that takes it over."""
+    """Resumes a run: as another client if its job still runs, else with a job that takes it over."""
     job = find_job(args.resume)
     before = request_of_run(job.id)
     goes_on = job.id if job.state == "running" else newest_run(job.id)

@@ -22,14 +22,15 @@ _WIDTH = 110
 
 
 class SecretFile(NamedTuple):
-    """The file that the other program reads a secret from; ``note`` says what to put into it, where it is not there."""
+    """The file from which the other program reads a secret; ``note`` says what to put into it if it does not exist."""
 
     path: str
     note: str = ""
 
 
 def secret_file(ref: SecretRef, folder: str, name: str) -> SecretFile:
-    """``file:PATH`` stays that file; what LilFox has elsewhere must be put into ``folder``/``name``."""
+    """The file of a ``file:PATH`` reference; a secret that LilFox keeps elsewhere must be put into
+    ``folder``/``name``."""
     kind, _colon, rest = ref.partition(":")
     if kind == "file":
         return SecretFile(str(Path(rest).expanduser()))
@@ -39,18 +40,18 @@ def secret_file(ref: SecretRef, folder: str, name: str) -> SecretFile:
 
 
 def comment(text: str, indent: int = 0) -> str:
-    """``text`` as lines that YAML does not read."""
+    """``text`` as YAML comment lines."""
     lines = textwrap.wrap(clean(text), _WIDTH - indent, break_long_words=False, break_on_hyphens=False) or [""]
     return "".join(f"{' ' * indent}# {line}\n" for line in lines)
 
 
 def yaml_block(document: Mapping[str, Any], indent: int = 0) -> str:
-    """A mapping as YAML, ``indent`` cells to the right."""
+    """A mapping as YAML, indented by ``indent`` cells."""
     return textwrap.indent(_dumped(document), " " * indent)
 
 
 def yaml_item(document: Mapping[str, Any], notes: Iterable[str] = (), indent: int = 2) -> str:
-    """One item of a list, its comments above it."""
+    """One item of a YAML list, with its comments above it."""
     text = textwrap.indent(_dumped(document), " " * (indent + 2))
     return "".join(comment(note, indent) for note in notes) + " " * indent + "- " + text[indent + 2 :]
 
@@ -63,8 +64,8 @@ def _dumped(document: Mapping[str, Any]) -> str:
 
 
 def unit_word(text: str) -> str:
-    """One word of a command line as systemd reads it: quoted, with its own specifiers and variables off. Raises
-    UsageError for what a unit cannot hold."""
+    """One word of a command line in systemd's syntax: quoted, with specifiers and variables escaped. Raises UsageError
+    for a word that a unit cannot hold."""
     if any(ord(char) < 0x20 or char == "\x7f" for char in text):
         raise UsageError(tr("{path}: a unit file cannot contain this path", path=text), tr("rename it"))
     plain = text.replace("%", "%%").replace("$", "$$")

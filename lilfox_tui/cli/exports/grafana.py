@@ -1,4 +1,4 @@
-"""Grafana's side of it: a dashboard in its classic JSON model, and its data sources as provisioning files.
+"""The Grafana export: a dashboard in the classic JSON model, and the data sources as provisioning files.
 
 https://grafana.com/docs/grafana/latest/visualizations/dashboards/build-dashboards/view-dashboard-json-model/ and
 …/administration/provisioning/. Expressions select what our own console has and what ``lilfox monitor`` serves.
@@ -32,7 +32,8 @@ USUAL = Application(
 
 
 class TrafficMetrics(Struct, frozen=True):
-    """``applications`` by job. ``guessed`` are services that did not answer, ``troubles`` why."""
+    """The metrics of the applications. ``applications`` is by job, ``guessed`` are services that did not answer,
+    ``troubles`` the reasons."""
 
     applications: Mapping[str, Application]
     guessed: tuple[str, ...]
@@ -40,7 +41,7 @@ class TrafficMetrics(Struct, frozen=True):
 
 
 async def find_traffic_metrics(config: Config, config_file: Path | None) -> TrafficMetrics:
-    """Scrapes everything once. Raises LilFoxError where a prometheus.yml that is named cannot be used."""
+    """Scrapes everything once. Raises LilFoxError if a configured prometheus.yml cannot be used."""
     names: dict[str, MetricNames] = {
         name: each for name, each in watched_services(config).items() if each.metrics is not None
     }
@@ -53,7 +54,7 @@ async def find_traffic_metrics(config: Config, config_file: Path | None) -> Traf
 
 
 def _application_of(seen: ScrapeResult, job: str, names: MetricNames) -> Application | None:
-    """None where no target of the job answered."""
+    """The metrics recognised for the job; None if no target of it answered."""
     scrapers = [one for one in seen.scrapers if one.target.label("job") == job and one.feed.value is not None]
     if not scrapers:
         return None
@@ -73,7 +74,7 @@ _QUANTILES = (0.5, 0.95, 0.99)
 
 
 class Panel(NamedTuple):
-    """One panel: expressions with what each line is called (Grafana's ``{{label}}``)."""
+    """One panel: expressions with their legends (Grafana's ``{{label}}``)."""
 
     title: str
     unit: str
@@ -81,7 +82,7 @@ class Panel(NamedTuple):
 
 
 def dashboard(config: Config, applications: Mapping[str, Application]) -> dict[str, Any]:
-    """The whole dashboard; a row for each part that there is something of."""
+    """The whole dashboard, with a row for each part that exists."""
     rows = {
         _("Services"): list(service_panels(applications)),
         _("Hosts"): host_panels(),
@@ -101,7 +102,7 @@ def dashboard(config: Config, applications: Mapping[str, Application]) -> dict[s
 
 
 def _placed(rows: Mapping[str, Sequence[Panel]]) -> list[dict[str, Any]]:
-    """Panels three beside each other, under a heading for each row; none overlaps another."""
+    """The panels, three side by side under a heading for each row, without overlaps."""
     placed: list[dict[str, Any]] = []
     y = 0
     for title, panels in rows.items():
@@ -136,7 +137,8 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
 
 
 def service_panels(applications: Mapping[str, Application]) -> Iterator[Panel]:
-    """Requests, errors, times and what is under way; services with the same metrics are lines of one expression."""
+    """Panels for requests, errors, response times and requests in flight; services with the same metrics are lines of
+    one expression."""
     counters = _together({job: one.requests for job, one in applications.items() if one.requests is not None})
     if not counters:
         return
@@ -160,7 +162,7 @@ def service_panels(applications: Mapping[str, Application]) -> Iterator[Panel]:
 
 
 def _together(by_job: Mapping[str, Any]) -> dict[Any, list[str]]:
-    """The jobs that have the same."""
+    """The jobs grouped by equal metrics."""
     jobs: dict[Any, list[str]] = {}
     for job, one in by_job.items():
         jobs.setdefault(_shape(one), []).append(job)
@@ -168,7 +170,7 @@ def _together(by_job: Mapping[str, Any]) -> dict[Any, list[str]]:
 
 
 def _shape(one: Any) -> Any:
-    """Without what differs from service to service and no expression needs."""
+    """The metric without details that differ between services and that no expression needs."""
     if isinstance(one, Counter):
         return Counter(one.metric, one.status)
     if isinstance(one, Latency):
@@ -177,7 +179,8 @@ def _shape(one: Any) -> Any:
 
 
 def _share(one: Counter, jobs: Sequence[str], statuses: str) -> str:
-    """0 where there was no such answer, and nothing where there was none at all."""
+    """An expression for the share of answers with these statuses: 0 without such answers, no value without any
+    answers."""
     own = f"{one.status}=~{quoted(statuses)}"
     bad, every = (f"sum by (job) (rate({_selector(one.metric, jobs, more)}[{WINDOW}]))" for more in (own, ""))
     return f"({bad} or 0 * {every}) / {every}"
@@ -201,7 +204,7 @@ def _selector(metric: str, jobs: Sequence[str], more: str = "") -> str:
 
 
 def host_panels() -> list[Panel]:
-    """What is read of hosts."""
+    """Panels for the metrics of hosts."""
     used = "lilfox_filesystem_used_bytes"
     return [
         Panel(_("CPU busy"), "percentunit", [("cpu_usage_percent / 100", "{{host}}")]),
@@ -235,7 +238,7 @@ _QUEUES = ("celery", "rq", "arq", "rabbitmq")
 
 
 def backend_panels(kinds: set[str]) -> list[Panel]:
-    """What is asked of backends of these kinds; nothing where there are none."""
+    """Panels for backends of these kinds; none if there are none."""
     if not kinds:
         return []
     panels = [Panel(_("Backends up"), "short", [("lilfox_backend_up", "{{backend}}")])]
@@ -267,7 +270,7 @@ def backend_panels(kinds: set[str]) -> list[Panel]:
 
 
 def datasources_yml(config: Config) -> str:
-    """Provisioning of the Prometheus that the dashboard asks, and of the Alertmanager if there is one."""
+    """The provisioning file of the Prometheus that the dashboard queries, and of the Alertmanager if there is one."""
     text = comment(_("Generated by lilfox export grafana-datasource from LilFox's configuration."))
     text += comment(_("Put it into Grafana's folder provisioning/datasources."))
     prometheus = config.prometheus or ApiConfig(url="http://127.0.0.1:9090")
@@ -319,12 +322,12 @@ def _datasource(
 
 
 def _plain(text: str) -> str:
-    """A text in which Grafana replaces nothing."""
+    """``text`` with Grafana's variables escaped."""
     return text.replace("$", "$$")
 
 
 def _secret(ref: SecretRef, notes: list[str]) -> str:
-    """Grafana's own way to read it when it starts (its variable expansion)."""
+    """Grafana's own syntax to read a secret at startup (its variable expansion)."""
     kind, _colon, rest = ref.partition(":")
     if kind == "env":
         return f"$__env{{{rest}}}"

@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) of what ``--json`` prints, one file a sub-command."""
+"""JSON Schemas (draft 2020-12) of the ``--json`` output, one file per sub-command."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def print_schema(name: str) -> None:
-    """Prints it, as ``--json-schema`` asks."""
+    """Prints the schema, as ``--json-schema`` asks."""
     print_json(schema(name))

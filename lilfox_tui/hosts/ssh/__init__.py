@@ -1,1 +1,1 @@
-"""Hosts that answer to SSH. Only the modules of this package know asyncssh."""
+"""SSH hosts. Only the modules of this package know asyncssh."""

@@ -53,24 +53,25 @@ Verdict = Literal["unknown", "trusted", "changed", "revoked"]
 
 
 class KnownKeys(Struct, frozen=True):
-    """What known_hosts files have for one place."""
+    """The keys that known_hosts files list for one place."""
 
     trusted: tuple[asyncssh.SSHKey, ...]
     authorities: tuple[asyncssh.SSHKey, ...]
     revoked: tuple[asyncssh.SSHKey, ...]
 
     def fingerprints(self) -> tuple[str, ...]:
-        """Of the keys and authorities that are trusted."""
+        """Return the fingerprints of the trusted keys and authorities."""
         return tuple(key.get_fingerprint() for key in (*self.trusted, *self.authorities))
 
     def algorithms(self) -> list[str]:
-        """Key types to ask for: those that are known first, or a host with two keys would seem to have changed."""
+        """Return the key types to request, known ones first; otherwise a host with two keys would seem to have
+        changed."""
         known = [name for key in self.trusted for name in signature_algorithms(key) if name != "ssh-rsa"]
         certified = [f"{name}-cert-v01@openssh.com" for name in KEY_TYPES] if self.authorities else []
         return list(dict.fromkeys([*certified, *known, *KEY_TYPES]))
 
     def verdict(self, key: asyncssh.SSHKey) -> Verdict:
-        """What ``key`` is to these files."""
+        """Return how these files judge ``key``."""
         if key in self.revoked:
             return "revoked"
         if key in self.trusted:
@@ -79,7 +80,8 @@ class KnownKeys(Struct, frozen=True):
 
 
 def known_keys(files: tuple[str, ...], host: str, address: str, port: int) -> KnownKeys:
-    """What the readable ones of ``files`` have for ``host``. Raises NotTrusted, ValueError for a line that is none."""
+    """Return what the readable ones of ``files`` list for ``host``. Raises NotTrusted; ValueError for an invalid
+    line."""
     readable = [file for file in files if os.access(file, os.R_OK)]
     refuse_all(readable)
     hosts = asyncssh.read_known_hosts(readable)
@@ -91,12 +93,12 @@ def known_keys(files: tuple[str, ...], host: str, address: str, port: int) -> Kn
 
 
 def place_of(host: str, port: int) -> str:
-    """How known_hosts names a place."""
+    """Return the name that known_hosts uses for a place."""
     return host if port == DEFAULT_PORT else f"[{host}]:{port}"
 
 
 def key_error(host: str, place: str, verdict: Verdict, key: asyncssh.SSHKey | None, known: KnownKeys) -> HostError:
-    """The error for a key that is not trusted; ``key`` is None when only its being revoked is known."""
+    """Return the error for an untrusted key; ``key`` is None if it is only known to be revoked."""
     fingerprint = key.get_fingerprint() if key is not None else "?"
     if verdict == "unknown":
         return HostKeyUnknown(
@@ -138,8 +140,8 @@ _CORRECT = tr(
 
 
 def identity_files(identity: str | None, of_config: Sequence[str]) -> tuple[str, ...]:
-    """``identity`` and what ssh_config names; where neither names a key, the usual ones. Readable ones only, but
-    that ``identity`` is always among them, so that its being missed is told."""
+    """Return ``identity`` and the files that ssh_config names; if neither names a key, the usual ones. Only readable
+    files, except that ``identity`` is always included so that a missing one is reported."""
     named = [Path(file).expanduser() for file in of_config]
     if identity is None and not named:
         named = [Path("~/.ssh", name).expanduser() for name in USUAL]
@@ -148,8 +150,8 @@ def identity_files(identity: str | None, of_config: Sequence[str]) -> tuple[str,
 
 
 async def opened_keys(host: str, files: Sequence[str], ref: SecretRef) -> list[str | asyncssh.SSHKey]:
-    """``files`` as asyncssh is to be given them with a passphrase: it cannot open one whose public key it does not
-    see, neither beside it nor in it (the PEM format), so that one is opened here. Raises AuthRefused."""
+    """Return ``files`` as asyncssh needs them with a passphrase: it cannot open a key whose public half is neither
+    beside it nor in it (the PEM format), so such a key is opened here. Raises AuthRefused."""
     here = await asyncio.to_thread(lambda: [file for file in files if _is_shut(file, None) and not _shows_public(file)])
     return [await _opened_key(host, file, ref) if file in here else file for file in files]
 
@@ -163,7 +165,8 @@ async def _opened_key(host: str, file: str, ref: SecretRef) -> asyncssh.SSHKey:
 
 
 async def login_refused(where: str, host: str, user: str, files: Sequence[str], ref: SecretRef | None) -> AuthRefused:
-    """The server took none of the keys; those that it never saw since they stayed shut are named."""
+    """Return the error for a login whose keys were all refused; it names the keys that were not offered because they
+    stayed locked."""
     passphrase = None if ref is None else await secret(ref)
     shut = listed(await asyncio.to_thread(lambda: [file for file in files if _is_shut(file, passphrase)]))
     refused = tr("{where} refused the login of {user}", where=where, user=user)
@@ -188,7 +191,8 @@ def _not_opened(host: str, keys: str) -> Message:
 
 
 def _is_shut(file: str, passphrase: str | None) -> bool:
-    """Whether ``file`` is a private key that needs another passphrase. A file that is none is asyncssh's to tell."""
+    """Whether ``file`` is a private key that needs another passphrase. Reporting a file that is not a key is left to
+    asyncssh."""
     try:
         asyncssh.read_private_key(file, passphrase)
     except _KEY_ERRORS as error:
@@ -238,21 +242,21 @@ class SshTarget(Struct, frozen=True):
 
     @classmethod
     def of(cls, name: str, config: HostConfig) -> SshTarget:
-        """As the configuration names it."""
+        """Return the target of a configured host."""
         return cls(
             name, config.address or name, config.user, config.port, config.identity, config.password, config.passphrase
         )
 
     def hop(self, spec: str) -> SshTarget:
-        """A jump host, ``[user@]host[:port]`` (ProxyJump of ssh_config(5))."""
+        """Return the target of a jump host, ``[user@]host[:port]`` (ProxyJump of ssh_config(5))."""
         user, _, place = spec.strip().removeprefix("ssh://").rpartition("@")
         address, _, port = place.rpartition(":") if place.count(":") == 1 else (place, "", "")
         return SshTarget(self.host, address.strip("[]"), user or None, int(port) if port else None)
 
 
 class ResolvedTarget(Struct, frozen=True):
-    """What ssh_config made of a target. ``key_name`` is what known_hosts knows it by; ``timeout_s`` is for the
-    connection without its jump hosts."""
+    """A target resolved by ssh_config. ``key_name`` is its name in known_hosts; ``timeout_s`` is for the connection
+    without its jump hosts."""
 
     address: str
     port: int
@@ -267,12 +271,12 @@ class ResolvedTarget(Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """For people: address and port."""
+        """Address and port, for display."""
         return place_of(self.address, self.port)
 
 
 class SshClient(asyncssh.SSHClient):
-    """What is asked and told while a connection is made, and its end."""
+    """The asyncssh callbacks while a connection is made, and at its end."""
 
     def __init__(self, password: SecretRef | None = None) -> None:
         self.offered: asyncssh.SSHKey | None = None
@@ -282,11 +286,11 @@ class SshClient(asyncssh.SSHClient):
         self._password = password
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """The server can be heard from now on."""
+        """Start listening to the server's greeting."""
         overhear(conn, self.greeting.hear)
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Called for keys that are not trusted; keeps the key and says no."""
+        """Keep the key and reject it; asyncssh calls this for keys that are not trusted."""
         self.offered = key
         return False
 
@@ -296,13 +300,13 @@ class SshClient(asyncssh.SSHClient):
         return await secret(ref) if ref is not None else None
 
     async def kbdint_auth_requested(self) -> str | None:
-        """Willing only while there is a password to give."""
+        """Accept keyboard-interactive login only while a password is left to give."""
         return "" if self._password is not None else None
 
     async def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
-        """The password for one hidden question; nothing for none."""
+        """Return the password for one hidden question; no answers to an empty challenge."""
         if not prompts:
             return []
         if len(prompts) != 1 or prompts[0][1]:
@@ -311,14 +315,14 @@ class SshClient(asyncssh.SSHClient):
         return None if password is None else [password]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Record the loss of the connection."""
         self.lost_by = exc
         if self.on_lost is not None:
             self.on_lost()
 
 
 async def resolve(target: SshTarget, ssh: SshConfig) -> ResolvedTarget:
-    """Reads ssh_config for ``target``. Raises HostUnreachable when it cannot be used."""
+    """Resolve ``target`` with ssh_config. Raises HostUnreachable if it cannot be used."""
     files = [str(path) for path in map(_path, ssh.config_files) if os.access(path, os.R_OK)]
     chosen: dict[str, Any] = {"config": files}
     if target.user is not None:
@@ -369,7 +373,7 @@ def _as_config(error: Exception) -> Exception:
 
 
 def _options(target: SshTarget, ssh: SshConfig, found: EffectiveConfig, identities: tuple[str, ...]) -> dict[str, Any]:
-    """What is ours to say, and what ssh_config does not say."""
+    """Return LilFox's own options, and defaults for those that ssh_config does not set."""
     options: dict[str, Any] = {
         "agent_forwarding": False,
         "x11_forwarding": False,
@@ -400,7 +404,7 @@ def _options(target: SshTarget, ssh: SshConfig, found: EffectiveConfig, identiti
 
 
 async def dial(target: SshTarget, ssh: SshConfig) -> tuple[asyncssh.SSHClientConnection, SshClient]:
-    """Connects and logs in. Raises HostError, which names the jump host where that is the one that failed."""
+    """Connect and log in. Raises HostError, which names the jump host if that one failed."""
     resolved = await resolve(target, ssh)
     via = await _through(target, resolved, ssh)
     client = SshClient(target.password)
@@ -488,7 +492,7 @@ async def _through(target: SshTarget, resolved: ResolvedTarget, ssh: SshConfig) 
 
 
 async def shown_key(target: SshTarget, ssh: SshConfig) -> tuple[ResolvedTarget, asyncssh.SSHKey]:
-    """What ssh_config made of ``target``, and the host key it shows; no login. Raises HostError."""
+    """Return the resolved ``target`` and the host key it presents; no login. Raises HostError."""
     resolved = await resolve(target, ssh)
     via = await _through(target, resolved, ssh)
     client = SshClient()
@@ -519,7 +523,7 @@ async def shown_key(target: SshTarget, ssh: SshConfig) -> tuple[ResolvedTarget, 
 
 
 async def ask_key(name: str, config: HostConfig, ssh: SshConfig) -> OfferedKey:
-    """The key that the host shows now. Raises HostError."""
+    """Return the key that the host presents now. Raises HostError."""
     offered, _key, _known = await _offered(name, config, ssh)
     return offered
 

@@ -1,4 +1,4 @@
-"""What asyncssh, the system and a server's greeting report, as errors that say what is wrong and what to do."""
+"""Turns what asyncssh, the system and a server's greeting report into errors that say what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN = 80
 
 
 class Greeting:
-    """Counts the lines of a server that are not its version. ``versioned`` tells that the version came."""
+    """Counts the lines that a server sends before its version. ``versioned``: the version has come."""
 
     def __init__(self) -> None:
         self.versioned = False
@@ -46,12 +46,12 @@ class Greeting:
 
     @property
     def count(self) -> int:
-        """Lines that are not a version, with one that has not ended."""
+        """The number of lines that are not a version, including an unfinished one."""
         return self._lines + (bool(self._open) and not self._open.startswith(b"SSH-"))
 
     @property
     def first(self) -> str:
-        """The first of them that is not empty, safe to be part of an error."""
+        """The first non-empty line, safe to include in an error."""
         first = self._first or self._open
         return clean(redacted_start(first, SHOWN))[:SHOWN].strip()
 
@@ -63,8 +63,8 @@ LINK_ERRORS = (asyncssh.Error, OSError, asyncio.IncompleteReadError, EOFError)
 def dial_error(
     host: str, where: str, error: BaseException, timeout_s: float, greeting: Greeting | None = None
 ) -> HostError:
-    """The error for a connection that could not be made to ``where`` (``[address]:port``); ``greeting`` is what the
-    server sent before SSH began."""
+    """Return the error for a failed connection to ``where`` (``[address]:port``); ``greeting`` is what the server sent
+    before SSH began."""
     if isinstance(error, HostError):
         return error
     if isinstance(error, asyncssh.KeyEncryptionError | asyncssh.KeyImportError):
@@ -78,7 +78,7 @@ def dial_error(
 
 
 def _not_ssh(where: str, error: BaseException, greeting: Greeting | None) -> tuple[Message, Message] | None:
-    """What is said of a server whose own words are what went wrong; None where they are not."""
+    """Return the error text for a server whose own greeting shows what is wrong; None if it does not."""
     if greeting is None or not greeting.count:
         return None
     values = {"where": where, "count": greeting.count, "line": greeting.first}
@@ -137,7 +137,7 @@ def _unreachable(where: str, error: BaseException, timeout_s: float) -> tuple[Me
 
 
 def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
-    """A connection that worked and went away."""
+    """Return the error for a working connection that was lost."""
     reason = clean(str(error)) if error is not None and str(error) else str(tr("closed by the host"))
     return HostUnreachable(
         host,
@@ -148,7 +148,7 @@ def link_lost(host: str, error: BaseException | None) -> HostUnreachable:
 
 
 def fate_unknown(host: str, command: str, pid: int | None) -> CommandUnknown:
-    """The connection went while a command ran."""
+    """Return the error for a connection that was lost while a command ran."""
     return CommandUnknown(
         host,
         tr("The connection to {host} was lost while {command} was running: it may or may not have completed", host=host,
@@ -161,7 +161,7 @@ def fate_unknown(host: str, command: str, pid: int | None) -> CommandUnknown:
 
 
 def no_shell(host: str, said: bytes) -> HostUnreachable:
-    """The login worked, but no command can be run: nologin, a forced command, a broken shell."""
+    """Return the error for a login that works but runs no commands: nologin, a forced command, a broken shell."""
     return HostUnreachable(
         host,
         tr("The login on {host} does not run commands: {words}", host=host,
@@ -171,7 +171,7 @@ def no_shell(host: str, said: bytes) -> HostUnreachable:
 
 
 def no_session(host: str) -> HostUnreachable:
-    """The server opens no session for a command."""
+    """Return the error for a server that opens no session for a command."""
     return HostUnreachable(
         host,
         tr("{host} does not open a session for a command", host=host),

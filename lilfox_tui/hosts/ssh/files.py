@@ -1,4 +1,4 @@
-"""Files of an SSH host: by SFTP, and by commands that every host has."""
+"""Files of an SSH host: by SFTP, and by commands available on every host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _READ_SCRIPT = 'exec 3<"$1" || exit 1; tail -c "+$2" <&3 | head -c "$3"'
 
 
 async def read_by_command(host: Host, path: str, offset: int, limit_bytes: int) -> bytes:
-    """Up to ``limit_bytes`` of ``path`` from ``offset``. Raises FileRefused and what ``run`` raises."""
+    """Read up to ``limit_bytes`` of ``path`` from ``offset``. Raises FileRefused and what ``run`` raises."""
     argv = ["sh", "-c", _READ_SCRIPT, "sh", path, str(offset + 1), str(limit_bytes)]
     done = await host.run(argv, timeout_s=TRANSFER_S, limit_bytes=max(limit_bytes, 4096))
     if not done.ok or (not done.stdout and done.stderr):
@@ -55,7 +55,7 @@ _ERRNO: dict[type[asyncssh.SFTPError], int] = {
 
 
 async def open_sftp(host: str, sessions: Sessions, *, read_only: bool) -> Sftp:
-    """A session; ``read_only`` makes every change raise NotAllowed. Raises HostError."""
+    """Open a session; with ``read_only`` every change raises NotAllowed. Raises HostError."""
     await sessions.take()
     try:
         async with asyncio.timeout(ANSWER_S):
@@ -100,7 +100,7 @@ class Sftp:
         return self._open and self._sessions.alive
 
     async def ask(self, work: Awaitable[T], path: str, timeout_s: float = ANSWER_S) -> T:
-        """What ``work`` gives, its errors as RemoteFiles has them."""
+        """Return the result of ``work``, with errors translated to those of RemoteFiles."""
         try:
             async with asyncio.timeout(timeout_s):
                 return await work
@@ -164,7 +164,7 @@ class Sftp:
         return SftpFile(self, path, await self.ask(self._client.open(os.fsencode(path), flags, encoding=None), path))
 
     async def rename_new(self, old: str, new: str) -> None:
-        """See :meth:`RemoteFiles.rename_new`. OpenSSH makes it of link(2) and unlink(2)."""
+        """See :meth:`RemoteFiles.rename_new`. OpenSSH implements it with link(2) and unlink(2)."""
         self._refuse_change(new)
         try:
             await self.ask(self._client.rename(os.fsencode(old), os.fsencode(new)), old)
@@ -233,14 +233,14 @@ class Sftp:
             raise no_change_allowed(self._host, path)
 
     async def _why(self, path: str) -> OSError | None:
-        """What a name could not be given for, where it can be found out afterwards."""
+        """Return why a name could not be created, if that can be found out afterwards."""
         with suppress(FileNotFoundError):
             await self.facts(path)
             return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         return await self.no_room(path)
 
     async def no_room(self, path: str, size: int = 1) -> OSError | None:
-        """Why ``size`` bytes more could not be written, where the filesystem tells."""
+        """Return why ``size`` more bytes could not be written, if the filesystem tells."""
         with suppress(OSError):
             filesystem = await self.filesystem(str(PurePosixPath(path).parent))
             if filesystem is not None and filesystem.read_only:
@@ -297,7 +297,7 @@ async def _names(client: asyncssh.SFTPClient, folder: str) -> AsyncGenerator[asy
 
 
 def facts_of(attrs: asyncssh.SFTPAttrs) -> RemotePathFacts:
-    """What version 3 tells."""
+    """Return the facts that SFTP version 3 reports."""
     mode = attrs.permissions or 0
     kinds: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
     kind: Kind = kinds.get(stat.S_IFMT(mode), "other")

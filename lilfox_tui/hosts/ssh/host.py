@@ -1,4 +1,4 @@
-"""A host that answers to SSH."""
+"""A host reached by SSH."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _script(spec: CommandSpec, password: SecretRef | None) -> tuple[str, SudoDia
 
 
 class SshProcess(HostProcess):
-    """A started command. It holds room for one session until ``end``."""
+    """A started command. It holds one session slot until ``end``."""
 
     def __init__(
         self, host: str, spec: CommandSpec, dialog: SudoDialog | None, sessions: Sessions, process: Process
@@ -52,7 +52,7 @@ class SshProcess(HostProcess):
 
     @classmethod
     async def start(cls, host: str, spec: CommandSpec, password: SecretRef | None, sessions: Sessions) -> SshProcess:
-        """Starts it. When cancelled meanwhile, what may have started is ended first. Raises HostUnreachable."""
+        """Start the command. If cancelled meanwhile, what may have started is ended first. Raises HostUnreachable."""
         script, dialog = _script(spec, password)
         line, first = command(script, secret=bool(spec.env))
         piped = bool(spec.with_stdin or first or dialog)
@@ -65,7 +65,8 @@ class SshProcess(HostProcess):
             return end_abandoned(opening)
 
         async def end_abandoned(opening: Opening) -> None:
-            """Ends what nobody waits for any more, once the server has answered; without an answer the link is lost."""
+            """End a command whose caller has gone, once the server has answered; without an answer the link counts as
+            lost."""
             await asyncio.wait([opening])
             if opening.cancelled() or opening.exception() is not None:
                 sessions.give()
@@ -100,7 +101,7 @@ class SshProcess(HostProcess):
             self._first = self._out.hear(block)
 
     async def check_login(self) -> None:
-        """Waits for the login's start-up files to be through. Raises HostError when the login runs no commands."""
+        """Wait until the login's start-up files have ended. Raises HostError if the login runs no commands."""
         await self.begun()
         if not self._out.seen:
             raise self.link_error() or no_shell(self._host, self._out.noise)
@@ -186,7 +187,7 @@ class SshProcess(HostProcess):
         return await self._end_by_signal()
 
     async def _end_by_signal(self) -> bool:
-        """The way without a second session (RFC 4254, 6.9); for a server that has no room for one."""
+        """End the command without a second session (RFC 4254, 6.9), for a server that has no room for one."""
         try:
             for send in (self._process.terminate, self._process.kill):
                 send()
@@ -318,7 +319,7 @@ class SshHost(Host):
             self._spawn(self._end_lost_later(sessions))
 
     async def _end_lost_later(self, sessions: Sessions) -> None:
-        """Tries again what a busy host was too slow for; new commands do not wait for it."""
+        """Retry ending commands for which a busy host was too slow; new commands do not wait for it."""
         for wait_s in AGAIN_S:
             await asyncio.sleep(wait_s)
             if not self._lost or not sessions.alive:
@@ -356,7 +357,7 @@ _BLOCK = 256 * 1024
 async def forwarded(
     connection: asyncssh.SSHClientConnection, lost: asyncio.Event, address: str, port: int
 ) -> AsyncIterator[int]:
-    """A port of 127.0.0.1 that leads to ``address:port`` as the host sees it, until the connection is ``lost``. Raises
+    """Forward a port of 127.0.0.1 to ``address:port`` as the host sees it, until the connection is ``lost``. Raises
     OSError."""
     carried: set[asyncio.Task[None]] = set()
 
@@ -385,7 +386,7 @@ async def forwarded(
 
 
 async def _close_when(lost: asyncio.Event, server: asyncio.Server) -> None:
-    """Refuses from the moment on when nothing can be carried any more."""
+    """Refuse new connections once the SSH connection is lost."""
     await lost.wait()
     server.close()
 

@@ -1,4 +1,4 @@
-"""The kept connection of one host: dialled, watched, dialled again with back-off; and the sessions on it."""
+"""The kept connection of one host (dialled, watched, redialled with back-off) and the sessions on it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Opening = asyncio.Future[Process]
 
 
 class Sessions:
-    """Opens processes on one connection; waits while the server has no room for one more."""
+    """Opens processes on one connection; waits while the server has no free session."""
 
     def __init__(self, host: str, connection: asyncssh.SSHClientConnection, client: SshClient) -> None:
         self.connection = connection
@@ -56,25 +56,25 @@ class Sessions:
 
     @property
     def alive(self) -> bool:
-        """Whether the connection is thought to work."""
+        """Whether the connection is believed to work."""
         return not self.lost.is_set()
 
     async def take(self) -> None:
-        """Waits for room for one session; ``give`` returns it."""
+        """Wait for a free session slot; ``give`` returns it."""
         while self._used >= SESSIONS and self.alive:
             self._freed.clear()
             await self._freed.wait()
         self._used += 1
 
     def give(self) -> None:
-        """Returns the room of one session."""
+        """Return one session slot."""
         self._used -= 1
         self._freed.set()
 
     async def open(
         self, line: str, abandoned: Callable[[Opening], Coroutine[Any, Any, None]], **options: Any
     ) -> Process:
-        """Starts ``line``, with room taken before. Raises HostUnreachable.
+        """Start ``line`` in a slot taken before. Raises HostUnreachable.
 
         Cancelled while the server has not answered yet, it leaves what may start there, and the room, to ``abandoned``.
         """
@@ -143,13 +143,14 @@ LOOK_S = 5.0
 
 
 def asleep_s() -> float:
-    """Seconds that this machine was suspended since it started (clock_gettime(2)); only differences matter."""
+    """Return the seconds that this machine was suspended since it started (clock_gettime(2)); only differences
+    matter."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return (time.clock_gettime(clock) if clock is not None else time.time()) - time.monotonic()
 
 
 class SshLink:
-    """Dials, and says on ``feed`` what came of it. ``on_connect`` is told each new connection."""
+    """Dials and publishes the result on ``feed``. ``on_connect`` is called with each new connection."""
 
     def __init__(
         self,
@@ -174,7 +175,8 @@ class SshLink:
         self._retry = asyncio.Event()
 
     async def sessions(self) -> Sessions:
-        """The live connection, dialled if there is none. Raises HostError, at once while a next try is waited for."""
+        """Return the live connection, dialling if there is none. Raises HostError, immediately while the next attempt
+        is pending."""
         if self._sessions is not None and self._sessions.alive:
             return self._sessions
         if self._waiting_for is not None:
@@ -204,7 +206,7 @@ class SshLink:
 
     @contextmanager
     def logging_in(self) -> Iterator[None]:
-        """Says on ``feed`` meanwhile since when the login shell is waited for."""
+        """Publish on ``feed`` meanwhile since when the login shell is awaited."""
         self._tell_login(datetime.now(UTC))
         try:
             yield
@@ -217,7 +219,7 @@ class SshLink:
             self.feed.publish(replace(state.value, login_since=since), state.at)
 
     def retry_now(self) -> None:
-        """Ends a wait, also after a refusal."""
+        """End the wait for the next attempt, also after a refusal."""
         self._waiting_for = None
         self._retry.set()
 
@@ -255,7 +257,7 @@ class SshLink:
         self._waiting_for = None
 
     async def _pause(self, wait_s: float) -> None:
-        """Waits, but not for longer when told to retry or when the machine wakes up."""
+        """Wait, but stop early on ``retry_now`` or when the machine wakes up."""
         slept = self._asleep()
         deadline = asyncio.get_running_loop().time() + wait_s
         while (left := deadline - asyncio.get_running_loop().time()) > 0 and self._asleep() - slept < 1:
@@ -267,7 +269,7 @@ class SshLink:
                 continue
 
     async def _until_lost(self, sessions: Sessions) -> None:
-        """Returns when the connection is gone. After a sleep it is asked at once whether it still lives."""
+        """Return when the connection is lost. After a suspend, check at once whether it is still alive."""
         slept = self._slept_s
         while sessions.alive:
             try:
@@ -290,7 +292,7 @@ class SshLink:
         return True
 
     async def close(self) -> None:
-        """Ends the connection and any dialling."""
+        """Close the connection and stop dialling."""
         if self._dialling is not None and not self._dialling.done():
             self._dialling.cancel()
             await asyncio.wait([self._dialling])

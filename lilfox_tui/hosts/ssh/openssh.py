@@ -21,7 +21,8 @@ _MOST_FILES = 1000
 
 
 def refuse_config(files: Iterable[str | Path]) -> None:
-    """Looks at files of ssh_config and at what they include, as asyncssh finds it. Raises NotTrusted, OSError."""
+    """Check the permissions of ssh_config files and of the files they include, as asyncssh finds them. Raises
+    NotTrusted, OSError."""
     seen: set[Path] = set()
     todo = [Path(each).expanduser() for each in files]
     while todo and len(seen) < _MOST_FILES:
@@ -37,13 +38,13 @@ def refuse_config(files: Iterable[str | Path]) -> None:
 
 
 def refuse_all(files: Iterable[str | Path]) -> None:
-    """Looks at known_hosts, or at keys. Raises NotTrusted."""
+    """Check the permissions of known_hosts or key files. Raises NotTrusted."""
     for each in files:
         trusted_file.refuse(Path(each).expanduser())
 
 
 def _included(words: str) -> Iterator[Path]:
-    """What ``Include`` means; patterns that are relative are of ~/.ssh (ssh_config(5))."""
+    """Yield the files that ``Include`` names; relative patterns are below ~/.ssh (ssh_config(5))."""
     try:
         patterns = shlex.split(words)
     except ValueError:
@@ -57,8 +58,8 @@ def _included(words: str) -> Iterator[Path]:
 
 
 def shell_argv(name: str, config: HostConfig, ssh: SshConfig) -> list[str]:
-    """argv of an interactive shell: this machine's own, or OpenSSH's client with what the config says of the host.
-    Raises NotTrusted where others may write what that would read. Blocks."""
+    """Return the argv of an interactive shell: this machine's own, or OpenSSH's client with the configured options of
+    the host. Raises NotTrusted if others may write the files it would read. Blocks."""
     if config.local:
         return [os.environ.get("SHELL") or "/bin/sh"]
     argv = ["ssh"]
@@ -81,8 +82,8 @@ def shell_argv(name: str, config: HostConfig, ssh: SshConfig) -> list[str]:
 def terminal_argv(
     name: str, config: HostConfig, ssh: SshConfig, argv: Sequence[str], env: Mapping[str, str], *, sudo: bool = False
 ) -> list[str]:
-    """argv that runs ``argv`` in this terminal, on the host. Neither it nor ``env`` may hold a secret: everybody on the
-    host can read it there meanwhile."""
+    """Return the argv that runs ``argv`` on the host in this terminal. Neither it nor ``env`` may hold a secret:
+    everybody on the host can read them while it runs."""
     words = ["env", *(f"{name}={value}" for name, value in env.items()), *argv]
     if sudo:
         words = ["sudo", "--", *words]

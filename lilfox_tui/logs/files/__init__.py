@@ -1,1 +1,1 @@
-"""Log files: bytes from here, a host or a packed file; records out of them in both directions; what is appended."""
+"""Log files: bytes from this machine, a host or a compressed file; records in both directions; appended data."""

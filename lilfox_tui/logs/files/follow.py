@@ -1,4 +1,4 @@
-"""Follow a log: what is appended to it through rotation, truncation and copies, with notices of what is lost."""
+"""Follows a log: reads what is appended through rotation, truncation and copies, with notices of what is lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lilfox_tui.logs.source import SkippedRecords, SourceNotice, Start
 
 
 def copied(log: LogFile) -> SourceNotice:
-    """The file was emptied; its copy had what was not read yet."""
+    """Return the notice that the file was truncated, and its copy held what was not read yet."""
     return _notice(
         log,
         tr(
@@ -35,17 +35,17 @@ def copied(log: LogFile) -> SourceNotice:
 
 
 def emptied(log: LogFile) -> SourceNotice:
-    """The file was emptied, and there is no copy."""
+    """Return the notice that the file was truncated, and there is no copy."""
     return _notice(log, tr("{path} was truncated: data that was written but not yet read is lost", path=log.path))
 
 
 def away(log: LogFile) -> SourceNotice:
-    """The file has been away for a while."""
+    """Return the notice that the file has been missing for a while."""
     return _notice(log, tr("{path} no longer exists; waiting for it to reappear", path=log.path))
 
 
 def lost_rest(log: LogFile) -> SourceNotice:
-    """The file cannot be read any more, and no copy of it is there."""
+    """Return the notice that the file cannot be read any more, and has no copy."""
     text = tr("{path} was rotated out before it was read to its end: the rest of it is missing here", path=log.path)
     return _notice(log, text)
 
@@ -78,11 +78,11 @@ Batch = list[LogRecord | SourceNotice | SkippedRecords]
 
 
 class Follower:
-    """``async for batch in follower.batches()``. ``failed`` is told each error that passes, and the wait in seconds;
-    ``good`` each time the files were looked at, with their size. Where more comes at once than ``keep`` tells (None:
-    all is wanted; asked in a thread), only so many of the newest are given, after a SkippedRecords. ``quiet``, of
-    somebody who looks at all files anyway, is asked before each look whether nothing has changed since a file was given
-    up to a byte (None: not all that it has was given yet)."""
+    """``async for batch in follower.batches()``. ``failed`` gets each temporary error and the wait in seconds; ``good``
+    is called each time the files were checked, with their size. If more records arrive at once than ``keep`` returns
+    (None: all; called in a thread), only that many of the newest are given, after a SkippedRecords. ``quiet``, from a
+    caller that lists all files anyway, is asked before each check whether nothing has changed since a file was given up
+    to a byte (None: not all of it was given yet)."""
 
     def __init__(
         self,
@@ -133,11 +133,12 @@ class Follower:
             await asyncio.sleep(pause_s)
 
     def _to_next_look(self) -> float:
-        """Seconds; all who look as often do so at the same moments, so that what they find can be put in order."""
+        """Return the seconds to the next check; followers with the same interval check at the same moments, so that
+        their records can be put in order."""
         return self._poll_s - asyncio.get_running_loop().time() % self._poll_s
 
     async def _round(self) -> AsyncGenerator[Batch, None]:
-        """One look at the files, and all that is new in them, the oldest first."""
+        """Check the files once, and yield all that is new in them, oldest first."""
         files = self._files
         if files.tails and await self._is_quiet(files.newest):
             return
@@ -167,7 +168,7 @@ class Follower:
         self._good(files.newest.log, files.newest.seen_bytes)
 
     async def _is_quiet(self, tail: FileTail) -> bool:
-        """Whether the file is as it was, by a look at it alone; all the log's files are looked at now and then."""
+        """Whether the file is unchanged, checking it alone; all the log's files are checked from time to time."""
         settled = all(each.settled for each in self._files.tails)
         if self._quiet is not None:
             return await self._quiet(tail.log, tail.seen_bytes if settled else None)
@@ -177,7 +178,8 @@ class Follower:
         return [(one.key, one.size_bytes) for one in alone] == [(tail.log.key, tail.seen_bytes)]
 
     async def _named(self, tail: FileTail, one: FileStat, *, over: bool) -> AsyncGenerator[Batch, None]:
-        """What is new in a file that has a name; ``over``: another has come just now, which is read after its end."""
+        """Yield what is new in a file that still has a name; ``over``: a newer file has appeared, which is read after
+        its end."""
         grew = one.size_bytes > tail.seen_bytes
         now = await self._file_set.open(one) if grew and not tail.log.is_packed else tail.log
         async with aclosing(self._new_of(tail, now, grew=grew, over=over)) as batches:
@@ -186,7 +188,7 @@ class Follower:
         tail.modified_s = one.modified_s
 
     async def _nameless(self, tail: FileTail, seen: Sequence[FileStat]) -> AsyncGenerator[Batch, None]:
-        """What is new in a file that was moved away or removed; where it is not open any more, in its copy."""
+        """Yield what is new in a file that was renamed away or removed; if it is not open any more, from its copy."""
         try:
             size = await tail.log.file.size()
         except FileMoved:
@@ -205,7 +207,7 @@ class Follower:
                 yield batch
 
     async def _new_of(self, tail: FileTail, now: LogFile, *, grew: bool, over: bool) -> AsyncGenerator[Batch, None]:
-        """What is new in a file. A line without an end is given where others have come after the file and it has been
+        """Yield what is new in a file. A line without an end is given if a newer file exists and the file has been
         quiet for a while."""
         if grew:
             async with aclosing(self._read_on(tail, now, settled=False)) as batches:
@@ -219,7 +221,7 @@ class Follower:
                     yield batch
 
     async def _found_again(self, tail: FileTail, seen: Sequence[FileStat]) -> bool:
-        """Goes on in the copy of a file that is not open any more; says that its rest is lost where there is none."""
+        """Continue in the copy of a file that is not open any more; report its rest as lost if there is none."""
         log = await self._files.copy_of(tail, seen)
         if log is not None:
             tail.log = log
@@ -230,7 +232,7 @@ class Follower:
         return False
 
     async def _emptied(self, tail: FileTail, seen: Sequence[FileStat]) -> bytes | None:
-        """Whether the file does not begin any more as it did; what was read last of it then."""
+        """Return what was last read, if the file no longer begins as it did; else None."""
         own = next((one for one in seen if one.key == tail.log.key), None)
         if own is None or tail.log.is_packed:
             return None
@@ -240,8 +242,8 @@ class Follower:
         return b"" if self._missed(tail, seen, own) else None
 
     async def _through_copy(self, tail: FileTail, block: bytes) -> AsyncGenerator[Batch, None]:
-        """Reads what an emptied file held and was not read yet in the copy made of it, and the copies that were made
-        since, then goes on in the file."""
+        """Read the unread rest of a truncated file from its copy, and the copies made since, then continue in the
+        file."""
         before, seen = tail.log, await self._files.look()
         own = next((one for one in seen if one.key == before.key), None)
         log = await (self._file_set.open_anew(before) if own is None else self._file_set.open(own))
@@ -265,7 +267,7 @@ class Follower:
     async def _copies(
         self, tail: FileTail, seen: Sequence[FileStat], own: FileStat | None, now: LogFile
     ) -> list[FileTail]:
-        """What is left of the copy of what was read, and the copies that were made of the file after that one."""
+        """Return the rest of the copy of what was read, and the later copies of the file."""
         end = len(seen) if own is None else seen.index(own)
         if own is not None and (missed := self._missed(tail, seen, own)):
             return await self._generations(missed, now)
@@ -279,20 +281,20 @@ class Follower:
         return []
 
     async def _generations(self, seen: Iterable[FileStat], now: LogFile) -> list[FileTail]:
-        """Files from their beginnings; without those that what is now there was copied to."""
+        """Return files from their beginnings, without copies of the current contents."""
         found = [await self._file_set.open(one) for one in seen]
         return [FileTail(each, await after_hole(each)) for each in found if each.head != now.head]
 
     def _missed(self, tail: FileTail, seen: Sequence[FileStat], own: FileStat) -> list[FileStat]:
-        """Copies that have come of a file that was empty when it was last read: nothing but its time tells that it was
-        written to and emptied."""
+        """Return later copies of a file that was empty when last read: only its time shows that it was written and
+        truncated."""
         if tail.log.start or tail.seen_bytes or own.modified_s == tail.modified_s:
             return []
         older = [one for one in seen[: seen.index(own)] if self._files.is_fresh(one)]
         return [one for one in older if not one.path.endswith(PACKED_ENDS)]
 
     def _note_away(self, tail: FileTail, *, gone: bool) -> None:
-        """Says once that the file is away, when it has been for a while."""
+        """Report once that the file is missing, after a while."""
         now_s = time.monotonic()
         if not gone:
             self._away_since_s = None
@@ -305,7 +307,8 @@ class Follower:
     async def _read_on(
         self, tail: FileTail, now: LogFile, *, settled: bool, ended: bool = False
     ) -> AsyncGenerator[Batch, None]:
-        """What is new in a file, through its being emptied meanwhile; all is looked at anew then (FileMoved)."""
+        """Yield what is new in a file, even if it is truncated meanwhile; then all files are checked again
+        (FileMoved)."""
         try:
             tail.grown(now)
             async with aclosing(self._read(tail, settled=settled, ended=ended)) as batches:
@@ -350,7 +353,8 @@ def _read(log: LogFile, pieces: Sequence[Piece], *, rests: bool) -> Iterator[Log
 
 
 async def after_hole(log: LogFile) -> int:
-    """Where a file begins that was emptied while its writer went on at its old place: behind the NUL bytes."""
+    """Return where a file begins that was truncated while its writer continued at the old offset: behind the NUL
+    bytes."""
     at = 0
     while (block := await log.file.read(at, BLOCK)) and block.startswith(b"\0"):
         rest = block.lstrip(b"\0")

@@ -34,7 +34,7 @@ READ_BYTES = 4 * BLOCK
 
 
 class FileTruncated(Exception):
-    """The file does not begin any more as it did. ``block`` is what was read last: of the file before or after."""
+    """The file no longer begins as it did. ``block`` is the last data read: from before or after the truncation."""
 
     def __init__(self, block: bytes) -> None:
         super().__init__()
@@ -42,8 +42,8 @@ class FileTruncated(Exception):
 
 
 class FileTail:
-    """``offset`` is where the first record begins that was not given yet, ``seen_bytes`` how far the file was read.
-    Records that begin at ``after`` or before are not given: reading may begin within one."""
+    """``offset`` is the start of the first record not given yet, ``seen_bytes`` how far the file was read. Records that
+    begin at ``after`` or before are not given: reading may begin within one."""
 
     def __init__(self, log: LogFile, offset: int, *, after: int = -1) -> None:
         self.log = log
@@ -61,14 +61,14 @@ class FileTail:
         self._scanned = 0
 
     def grown(self, log: LogFile) -> None:
-        """Goes on with what is known of the file by now. Raises FileTruncated when it begins otherwise."""
+        """Take in what is now known of the file. Raises FileTruncated if its beginning differs."""
         if not log.start.startswith(self.log.start):
             raise FileTruncated(b"")
         self.log = log
 
     async def read(self, *, settled: bool, ended: bool = False) -> AsyncGenerator[list[Piece], None]:
-        """The whole records that there are. The last may go on in the next line: it is given when it is ``settled``, a
-        line without its end when the file has ``ended``. Raises FileTruncated, LilFoxError."""
+        """Yield the complete records. The last one may continue in the next line: it is given if ``settled``, and a
+        line without its end if the file has ``ended``. Raises FileTruncated, LilFoxError."""
         full = True
         while full:
             block = await self.log.file.read(self.offset, READ_BYTES)
@@ -128,7 +128,7 @@ _DOUBTED_MOST = 3
 
 
 class ConsumedFile(Struct, frozen=True):
-    """A file of the log that is not read: all that it held then was given, or is from before following began."""
+    """A file of the log that is not read: all it held was given, or is older than the start of following."""
 
     path: str
     size_bytes: int
@@ -136,7 +136,7 @@ class ConsumedFile(Struct, frozen=True):
 
 
 class FollowedFiles:
-    """``tails`` are the files that are read, the oldest first; the last one is the newest."""
+    """``tails`` are the files being read, oldest first; the last one is the newest."""
 
     def __init__(self, file_set: LogFileSet) -> None:
         self.tails: list[FileTail] = []
@@ -148,12 +148,12 @@ class FollowedFiles:
 
     @property
     def newest(self) -> FileTail:
-        """The file that was begun last."""
+        """The most recently started file."""
         return self.tails[-1]
 
     async def begin(self, start: Start) -> list[FileStat]:
-        """Finds where following begins; gives all files of the log, the oldest first. Raises LilFoxError, FileRefused
-        where the record's file is gone."""
+        """Find where following begins; return all files of the log, oldest first. Raises LilFoxError, FileRefused if
+        the record's file no longer exists."""
         seen = await self._file_set.look_around()
         named = await self._file_set.look()
         if isinstance(start, AtPlace):  # its file may just have been renamed
@@ -173,7 +173,7 @@ class FollowedFiles:
         return seen
 
     async def look(self) -> list[FileStat]:
-        """All files of the log, the oldest first; those that are read stay open without a name. Raises LilFoxError."""
+        """Return all files of the log, oldest first; files being read stay open without a name. Raises LilFoxError."""
         self._file_set.keep = {tail.log.key for tail in self.tails}
         seen = await self._file_set.look_around()
         keys = {one.key for one in seen}
@@ -182,21 +182,21 @@ class FollowedFiles:
         return seen
 
     def tail_of(self, key: tuple[int, int]) -> FileTail | None:
-        """What that file is read by."""
+        """Return the tail that reads that file."""
         return next((tail for tail in self.tails if tail.log.key == key), None)
 
     def nameless(self, seen: Sequence[FileStat]) -> list[FileTail]:
-        """The files that are read and are not among those of the log any more."""
+        """Return the files being read that are no longer among those of the log."""
         keys = {one.key for one in seen}
         return [tail for tail in self.tails if tail.log.key not in keys]
 
     def is_fresh(self, one: FileStat) -> bool:
-        """Whether nothing of the file was read or passed over so far."""
+        """Whether nothing of the file was read or skipped so far."""
         return one.key not in self._passed and self.tail_of(one.key) is None
 
     async def take_up(self, one: FileStat, seen: Sequence[FileStat]) -> FileTail | None:
-        """What reads a file that is not read so far; None where it has nothing new. Raises FileMoved when it cannot be
-        told yet."""
+        """Return a tail for a file not read so far; None if it has nothing new. Raises FileMoved if that cannot be
+        decided yet."""
         places = [at for at, each in enumerate(seen) if each.key == self.newest.log.key]
         newer = one.path == self._file_set.path or (bool(places) and seen.index(one) > places[0])
         passed = self._passed.get(one.key)
@@ -219,13 +219,14 @@ class FollowedFiles:
         return self._add(FileTail(log, 0), newer=newer)
 
     def _is_of_before(self, one: FileStat) -> bool:
-        """Whether the file was last written to before following began. A packed one keeps the time of what it was."""
+        """Whether the file was last written before following began. A compressed file keeps the time of its
+        original."""
         if one.path.endswith(PACKED_ENDS):
             return one.modified_s <= self._passed_until_s
         return one.modified_s < self._passed_until_s
 
     async def _go_on(self, one: FileStat, passed: ConsumedFile) -> FileTail | None:
-        """A file that has grown since it was passed."""
+        """Return a tail for a file that has grown since it was skipped."""
         log = await self._file_set.open(one)
         if log.is_packed or (not passed.was_read and await self._is_copy(one, log)):
             self._pass(one, was_read=passed.was_read)
@@ -238,8 +239,8 @@ class FollowedFiles:
         return tail
 
     def _in_place_of_newest(self, log: LogFile) -> FileTail:
-        """A file that holds all that was read of the newest one: a copy was followed that was just being made, or the
-        file was written anew and put in its place."""
+        """Return a tail for a file that holds all that was read of the newest one: an unfinished copy was followed, or
+        the file was rewritten and put in its place."""
         before = self.newest
         self.tails[-1] = FileTail(log, before.offset, after=before.after)
         self._note_start(before.log)
@@ -247,7 +248,7 @@ class FollowedFiles:
         return self.newest
 
     async def _is_copy(self, one: FileStat, log: LogFile) -> bool:
-        """Whether all that it holds is read elsewhere."""
+        """Whether all its contents are read elsewhere."""
         if not log.start:
             return False
         if any(log.start == start or (len(start) > _TELLING and log.start.startswith(start)) for start in self._starts):
@@ -264,7 +265,7 @@ class FollowedFiles:
         return False
 
     def replace(self, tail: FileTail, by: FileTail, copies: Sequence[FileTail]) -> None:
-        """Reads the copies of a file that was emptied, and then what it holds now."""
+        """Read the copies of a truncated file, and then its current contents."""
         self._note_start(tail.log)
         at = self.tails.index(tail)
         self.tails[at : at + 1] = [*copies, by]
@@ -277,7 +278,7 @@ class FollowedFiles:
                 self.forget(tail, by_key.get(tail.log.key))
 
     def forget(self, tail: FileTail, one: FileStat | None = None) -> None:
-        """Ends reading a file."""
+        """Stop reading a file."""
         self.tails.remove(tail)
         self._note_start(tail.log)
         if one is not None:
@@ -291,7 +292,7 @@ class FollowedFiles:
             self._starts = [*self._starts[1 - _STARTS :], log.start]
 
     async def copy_of(self, tail: FileTail, seen: Sequence[FileStat]) -> LogFile | None:
-        """The file that a file which cannot be read any more was copied or packed to."""
+        """Return the copy or compressed version of a file that cannot be read any more."""
         for one in seen:
             if self.tail_of(one.key) is None:
                 log = await self._file_set.open(one)

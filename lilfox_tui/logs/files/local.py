@@ -1,4 +1,4 @@
-"""Log files of this machine: read in threads, searched by rg or grep, and unpacked where they are compressed."""
+"""Log files of this machine: read in threads, searched by rg or grep, and decompressed if necessary."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ _MOST = 1000
 
 
 def search_words(wanted: Needles) -> list[str]:
-    """``-e`` and a literal each. Many needles in any case are spelled out, for rg searches hundreds of literals three
-    times as fast as thirty with ``-i``; of a long one four letters and what is next to them, which finds too much."""
+    """Return ``-e`` and a literal for each needle. Many case-insensitive needles are spelled out, because rg searches
+    hundreds of literals three times as fast as thirty with ``-i``; of a long one only four letters and their
+    neighbours, which finds too much."""
     literals = wanted.any_of
     words = []
     if wanted.ignore_case:
@@ -67,7 +68,7 @@ def search_words(wanted: Needles) -> list[str]:
 
 
 def _spellings(literal: bytes) -> list[bytes]:
-    """Every way to write a part of ``literal`` with at most four letters, in upper and lower case."""
+    """Return every upper and lower case spelling of a part of ``literal`` with at most four letters."""
     letters = [at for at, byte in enumerate(literal) if bytes((byte,)).isalpha()]
     if len(letters) > _LETTERS:
         ends_in_letter = letters[-1] == len(literal) - 1
@@ -96,7 +97,7 @@ _PART = 'file=$1 from=$2 length=$3; shift 3; tail -c "+$from" "$file" | head -c 
 async def search_locally(
     host: Host, descriptor: int, wanted: Needles, start: int, end: int
 ) -> AsyncGenerator[SearchHits, None]:
-    """The hits in that part, ascending. Raises LilFoxError when the search could not be ended well."""
+    """Yield the hits in that part, ascending. Raises LilFoxError if the search failed."""
     path = f"/proc/{os.getpid()}/fd/{descriptor}"
     program = await _program(host, wanted) if await asyncio.to_thread(Path(path).exists) else ()
     searched = (
@@ -110,7 +111,7 @@ async def search_locally(
 
 
 async def _program(host: Host, wanted: Needles) -> tuple[str, ...]:
-    """The fastest program that is installed; none where a needle cannot be an argument."""
+    """Return the fastest installed search program; none if a needle cannot be an argument."""
     if any(b"\0" in needle for needle in wanted.any_of):
         return ()
     words = search_words(wanted)
@@ -120,7 +121,7 @@ async def _program(host: Host, wanted: Needles) -> tuple[str, ...]:
 
 
 async def _grep_tells_offsets(host: Host) -> bool:
-    """BusyBox's does not."""
+    """Whether grep prints byte offsets; BusyBox's does not."""
     return (await host.run([*_GREP, "-e", "b"], stdin=b"a\nb\n")).stdout == b"2:b\n"
 
 
@@ -169,7 +170,7 @@ async def _read(descriptor: int, offset: int, length: int) -> bytes:
 async def by_block(
     read: Callable[[int, int], Awaitable[bytes]], wanted: Needles, start: int, end: int
 ) -> AsyncGenerator[list[int], None]:
-    """The hits in that part by reading all of it: where there is no program that searches."""
+    """Yield the hits in that part by reading all of it, if there is no search program."""
     literals = [literal.lower() if wanted.ignore_case else literal for literal in wanted.any_of]
     overlap = max(map(len, literals)) - 1
     while start < end:
@@ -214,7 +215,7 @@ class LocalFile:
 
     @property
     def descriptor(self) -> int:
-        """Of the open file, for processes of our own; good until it is closed."""
+        """The descriptor of the open file, for our own processes; valid until it is closed."""
         return self._descriptor
 
     async def size(self) -> int:
@@ -256,7 +257,7 @@ class LocalFile:
             self._unused()
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs ``work``; the descriptor stays open until it has ended, also when nobody waits any more."""
+        """Run ``work``; the descriptor stays open until it has ended, even if nobody waits any more."""
         if self._closed:
             raise file_moved(self._host.name, self._path)
         self._users += 1
@@ -371,7 +372,7 @@ _MAGIC = {b"\x1f\x8b\x08": "gz", b"\x28\xb5\x2f\xfd": "zst", b"\xfd7zXZ\x00": "x
 
 
 class Unpacked(Struct):
-    """The file with what was packed; ``note`` says what of it is missing, and why."""
+    """The decompressed file; ``note`` says what of it is missing, and why."""
 
     file: LocalFile
     note: Message | None
@@ -382,7 +383,7 @@ class _Stream(Protocol):
 
 
 class _Zstd:
-    """Frames of zstd. They are fed by so little that what comes of it stays small: 1 KiB becomes 32 MiB at most."""
+    """Decompresses zstd frames. Its input is small so that its output stays small: 1 KiB becomes 32 MiB at most."""
 
     def __init__(self, packed: IO[bytes]) -> None:
         self._packed = packed
@@ -392,7 +393,7 @@ class _Zstd:
         self._begun = False
 
     def read1(self, size: int) -> bytes:
-        """Something, or nothing at the end. Raises EOFError for a frame that is not whole, ZstdError."""
+        """Return some bytes, or none at the end. Raises EOFError for an incomplete frame, ZstdError."""
         plain = b""
         while not plain:
             packed = self._rest or self._packed.read(min(size, 1024))
@@ -409,12 +410,12 @@ class _Zstd:
 
 
 def kind_of(sample: bytes) -> str:
-    """How a file with these first bytes is packed; "" when it is not."""
+    """Return the compression of a file with these first bytes; "" for none."""
     return next((kind for magic, kind in _MAGIC.items() if sample.startswith(magic)), "")
 
 
 async def unpack(file: ByteFile, kind: str, path: str) -> Unpacked:
-    """All of a file packed as ``kind``, from here or a host. Raises LilFoxError when it cannot be read."""
+    """Decompress a file of ``kind``, from this machine or a host. Raises LilFoxError if it cannot be read."""
     with await asyncio.to_thread(_temporary) as packed, await asyncio.to_thread(_temporary) as plain:
         offset = 0
         while block := await file.read(offset, BLOCK):
@@ -426,7 +427,7 @@ async def unpack(file: ByteFile, kind: str, path: str) -> Unpacked:
 
 
 async def _in_thread_to_its_end(packed: IO[bytes], plain: IO[bytes], kind: str, path: str) -> Message | None:
-    """When cancelled, stops the thread before the files are closed under it."""
+    """Run in a thread; when cancelled, stop the thread before its files are closed."""
     stopped = asyncio.Event()
     running = asyncio.create_task(asyncio.to_thread(_unpack, packed, plain, kind, path, stopped))
     try:
@@ -470,7 +471,7 @@ def _opened(packed: IO[bytes], kind: str) -> _Stream:
 
 
 def _broken(kind: str) -> tuple[type[Exception], ...]:
-    """What reading a damaged file of that kind raises."""
+    """Return the exceptions that reading a damaged file of that kind raises."""
     if kind == "zst":
         return EOFError, zstandard.ZstdError
     if kind == "xz":
@@ -485,6 +486,6 @@ def _temporary() -> IO[bytes]:
 
 
 def _folder() -> str:
-    """Where large temporary files belong (Filesystem Hierarchy Standard, 5.15): /tmp is often in memory."""
+    """Return the folder for large temporary files (Filesystem Hierarchy Standard, 5.15): /tmp is often in memory."""
     given = os.environ.get("TMPDIR", "")
     return next((one for one in (given, "/var/tmp") if one and os.access(one, os.W_OK)), tempfile.gettempdir())  # noqa: S108

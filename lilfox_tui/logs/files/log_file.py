@@ -27,12 +27,12 @@ from lilfox_tui.logs.record import RAW_LIMIT, Format, LogRecord, every_line, loa
 
 
 def file_moved(host: str, path: str) -> FileMoved:
-    """The file has another name by now, or none."""
+    """Return the error for a file that was renamed or removed."""
     return FileMoved(host, tr("{path} on {host} was renamed or removed meanwhile", path=path, host=host))
 
 
 def nothing_there(host: str, path: str) -> FileRefused:
-    """No file of that name, or none that a pattern fits."""
+    """Return the error for a name or pattern without any file."""
     return FileRefused(
         host,
         tr("{path} on {host}: no such file", path=path, host=host),
@@ -41,7 +41,7 @@ def nothing_there(host: str, path: str) -> FileRefused:
 
 
 def not_regular(host: str, path: str, mode: int) -> FileRefused | None:
-    """Why something of that mode (``st_mode``) is no log file; None for a regular file."""
+    """Return why something with that mode (``st_mode``) is not a log file; None for a regular file."""
     if stat.S_ISREG(mode):
         return None
     if stat.S_ISDIR(mode):
@@ -58,7 +58,8 @@ def not_regular(host: str, path: str, mode: int) -> FileRefused | None:
 
 
 def no_right(host: str, path: str, *, unless_root: bool = False) -> FileRefused:
-    """The account may not read it; ``unless_root``: sudo, which was not allowed so far, would do."""
+    """Return the error for a file that the account may not read; ``unless_root``: sudo, not allowed so far, would
+    help."""
     hint = (
         tr(
             "Set sudo: true for this host in the configuration, or request read permission: usually membership "
@@ -74,7 +75,7 @@ def no_right(host: str, path: str, *, unless_root: bool = False) -> FileRefused:
 
 
 def place_gone(source: str) -> PlaceGone:
-    """A record's file is not among those of the source any more."""
+    """Return the error for a record whose file is no longer among those of the source."""
     return PlaceGone(
         source,
         tr("The file of that record no longer belongs to {source}", source=source),
@@ -86,8 +87,8 @@ def place_gone(source: str) -> PlaceGone:
 
 
 class FileStat(Struct, frozen=True):
-    """A regular file as its folder shows it. ``modified_s`` is seconds since 1970 by its host's clock, ``age_s`` how
-    long ago that was by the same clock."""
+    """A regular file as its folder lists it. ``modified_s`` is seconds since 1970 by its host's clock, ``age_s`` the
+    time since then by the same clock."""
 
     path: str
     device: int
@@ -98,7 +99,7 @@ class FileStat(Struct, frozen=True):
 
     @property
     def key(self) -> tuple[int, int]:
-        """Device and inode: the same file under whatever name."""
+        """Device and inode: they identify the file under any name."""
         return self.device, self.inode
 
 
@@ -107,15 +108,15 @@ Text: TypeAlias = tuple[int, bytes]
 
 
 class SearchHits(Struct, frozen=True):
-    """Places where a search has found something, ascending; ``texts`` is what it has sent along: by place, the line of
-    the hit and what follows it."""
+    """Offsets of search hits, ascending; ``texts`` is what the search sent along: by offset, the line of the hit and
+    what follows it."""
 
     offsets: Sequence[int]
     texts: Mapping[int, Text]
 
 
 class ByteFile(Protocol):
-    """One file that is open. It stays the same file when it is renamed; calls may be made at the same time.
+    """An open file. It stays the same file when it is renamed; calls may run concurrently.
 
     ``COUNT_BYTES``: so much is counted at once. ``NEAR_BYTES``: so much is read record by record before ``find`` is
     used, which costs a process: where there is much to find that is all it takes. ``STEP_BYTES``: the first part that
@@ -127,25 +128,25 @@ class ByteFile(Protocol):
     STEP_BYTES: int
 
     async def size(self) -> int:
-        """Bytes it holds now. Raises LilFoxError."""
+        """Return its current size in bytes. Raises LilFoxError."""
         ...
 
     async def read(self, offset: int, length: int) -> bytes:
-        """``length`` bytes from ``offset``, fewer only at its end. Raises LilFoxError."""
+        """Read ``length`` bytes from ``offset``, fewer only at the end. Raises LilFoxError."""
         ...
 
     def find(self, wanted: Needles, start: int, end: int, *, following: bool) -> AsyncGenerator[SearchHits, None]:
-        """Where in ``start`` to ``end`` something wanted stands, ascending; several hits of a line may be one. With
-        ``following`` texts have the lines after a hit too. Never on the event loop; closing it ends the search. Use
-        inside ``contextlib.aclosing``. Raises LilFoxError."""
+        """Yield the offsets between ``start`` and ``end`` where a needle is found, ascending; several hits in a line
+        may be one. With ``following``, texts include the lines after a hit. Never on the event loop; closing it ends
+        the search. Use inside ``contextlib.aclosing``. Raises LilFoxError."""
         ...
 
     async def count_lines(self, start: int, length: int) -> int | None:
-        """Newlines in that part; None where counting would cost the host too much."""
+        """Count the newlines in that part; None if counting would cost the host too much."""
         ...
 
     async def close(self) -> None:
-        """Lets go of it."""
+        """Close the file."""
         ...
 
 
@@ -154,16 +155,16 @@ class Disk(Protocol):
 
     @property
     def host(self) -> Host:
-        """That host."""
+        """The host of the files."""
         ...
 
     async def look(self, patterns: Sequence[str]) -> list[FileStat]:
-        """The regular files that the patterns (``*``, ``?``, ``[…]`` of a shell) name, each once. Raises LilFoxError
-        when the host cannot be asked; what is not there is left out."""
+        """Return the regular files that the patterns (``*``, ``?``, ``[…]`` of a shell) match, each once; missing ones
+        are left out. Raises LilFoxError if the host cannot be queried."""
         ...
 
     async def why_not(self, path: str) -> LilFoxError:
-        """Why ``look`` does not list ``path`` or ``open`` does not open it, in words."""
+        """Return the error that explains why ``look`` does not list ``path`` or ``open`` does not open it."""
         ...
 
     async def open(self, seen: FileStat) -> ByteFile:
@@ -171,7 +172,7 @@ class Disk(Protocol):
         ...
 
     async def close(self) -> None:
-        """Ends what was started for it."""
+        """End what was started for the disk."""
         ...
 
 
@@ -189,8 +190,8 @@ _LINE_READ = 64 * 1024
 
 
 async def newer(file: ByteFile, format_: Format, start: int, end: int) -> AsyncGenerator[list[Piece], None]:
-    """The records from ``start``, where one begins, to ``end``, in batches, oldest first. A batch may be empty: it is
-    a sign of life while one long record is passed over."""
+    """Yield the records from ``start``, where one begins, to ``end``, in batches, oldest first. A batch may be empty:
+    it shows progress while one long record is skipped."""
     at, open_ = start, b""
     while at < end:
         block = await file.read(at, min(BLOCK, end - at))
@@ -231,7 +232,7 @@ async def older(file: ByteFile, format_: Format, start: int, end: int) -> AsyncG
 
 
 async def beginning_after(file: ByteFile, format_: Format, offset: int, end: int) -> int:
-    """Where the first record begins that begins after ``offset``; ``end`` when none does."""
+    """Return the start of the first record that begins after ``offset``; ``end`` without one."""
     at, length = offset, _FIRST_READ
     while at < end:
         block = await file.read(at, min(length, end - at))
@@ -245,7 +246,7 @@ async def beginning_after(file: ByteFile, format_: Format, offset: int, end: int
 
 
 async def beginning_before(file: ByteFile, format_: Format, offset: int) -> int:
-    """Where the last record begins that begins before ``offset``; what a file begins with is one."""
+    """Return the start of the last record that begins before ``offset``; a file always begins with one."""
     high, length = offset, _FIRST_READ
     while high > 0:
         low = max(0, high - length)
@@ -259,7 +260,7 @@ async def beginning_before(file: ByteFile, format_: Format, offset: int) -> int:
 
 
 async def last_line_end(file: ByteFile, end: int) -> int:
-    """Just behind the last newline before ``end``; 0 when there is none."""
+    """Return the offset just behind the last newline before ``end``; 0 without one."""
     length = _FIRST_READ
     while end > 0:
         low = max(0, end - length)
@@ -271,8 +272,8 @@ async def last_line_end(file: ByteFile, end: int) -> int:
 
 
 def _first_beginning(block: bytes, format_: Format, *, last: bool) -> tuple[int | None, int]:
-    """Where after a newline of the block a record begins, or None; and how far the block is known not to have one.
-    A line that runs out of the block is judged by what is there if that is long, or the file's ``last``."""
+    """Return where, after a newline of the block, a record begins, or None; and how far the block is known to have
+    none. A line that runs out of the block is judged by its part in it if that is long, or the file's ``last``."""
     newline = block.find(b"\n")
     while newline >= 0:
         start = newline + 1
@@ -287,7 +288,7 @@ def _first_beginning(block: bytes, format_: Format, *, last: bool) -> tuple[int 
 
 
 def _last_beginning(block: bytes, high: int, format_: Format) -> int | None:
-    """Where a record begins after a newline of the block, the last before ``high``."""
+    """Return the last position before ``high`` where a record begins after a newline of the block."""
     newline = block.rfind(b"\n", 0, high - 1)
     while newline >= 0:
         line_end = block.find(b"\n", newline + 1, newline + 1 + _LINE_READ)
@@ -299,8 +300,8 @@ def _last_beginning(block: bytes, high: int, format_: Format) -> int | None:
 
 
 def cut_whole(block: bytes, base: int, format_: Format, *, ended: bool) -> tuple[list[Piece], bytes]:
-    """The whole records of a block that begins with one, and the rest: the last may go on unless the block is the
-    file's last."""
+    """Return the complete records of a block that begins with one, and the rest: the last may continue unless the block
+    is the file's last."""
     text, rest = block, b""
     if not ended:
         cut = block.rfind(b"\n") + 1
@@ -313,7 +314,7 @@ def cut_whole(block: bytes, base: int, format_: Format, *, ended: bool) -> tuple
 
 
 def long_piece(begins_at: int, start: bytes, ends_at: int) -> Piece:
-    """A record by where it begins and ends and its first bytes, RAW_LIMIT of them when it is longer."""
+    """Return a record from its start, its end and its first bytes: RAW_LIMIT of them if it is longer."""
     whole = len(start) >= ends_at - begins_at
     raw = start[: ends_at - begins_at]
     if whole:
@@ -323,7 +324,7 @@ def long_piece(begins_at: int, start: bytes, ends_at: int) -> Piece:
 
 
 async def read_piece(file: ByteFile, begins_at: int, ends_at: int) -> Piece:
-    """The record that stands there."""
+    """Read the record between these offsets."""
     start = await file.read(begins_at, min(RAW_LIMIT + 1, ends_at - begins_at))
     return long_piece(begins_at, start, ends_at)
 
@@ -336,8 +337,9 @@ SAMPLE_BYTES = 64 * 1024
 
 
 class LogFile:
-    """``key`` is device and inode, ``head`` a checksum of the first line: together they are the file, whatever it is
-    called; the head alone finds a copy (copytruncate, packed). Records' places are made of both and the offset."""
+    """``key`` is device and inode, ``head`` a checksum of the first line: together they identify the file under any
+    name; the head alone identifies a copy (copytruncate, compressed). Records' places consist of both and the
+    offset."""
 
     def __init__(
         self, source: str, seen: FileStat, file: ByteFile, sample: bytes, format_name: str, zone: tzinfo
@@ -383,7 +385,7 @@ class LogFile:
         )
 
     def latest_at(self, offset: int) -> datetime | None:
-        """Than what a time without a year is not later in the record that begins there."""
+        """Return the latest possible time of a record there whose time has no year."""
         return next((latest for end, latest in self.years if offset < end), self.latest)
 
     def time_us(self, piece: Piece) -> int | None:
@@ -393,7 +395,7 @@ class LogFile:
 
 
 class LastSearch:
-    """What the last search of a file has found in ``start`` to ``end``; see :class:`SearchHits`."""
+    """The result of the last search of a file from ``start`` to ``end``; see :class:`SearchHits`."""
 
     def __init__(self, wanted: Needles, start: int, end: int) -> None:
         self.wanted = wanted
@@ -407,14 +409,14 @@ class LastSearch:
         return self.offsets[bisect_left(self.offsets, start) : bisect_left(self.offsets, end)]
 
     def covers(self, wanted: Needles, start: int, end: int, *, older: bool) -> bool:
-        """Whether it tells of the end where going through that part begins."""
+        """Whether it covers the end at which reading that part begins."""
         if self.wanted != wanted:
             return False
         return self.start < end <= self.end if older else self.start <= start < self.end
 
 
 class RecordPosition:
-    """A record's place, read back."""
+    """The parsed place of a record."""
 
     def __init__(self, words: str) -> None:
         own, _, self.log = words.partition("@")
@@ -430,7 +432,7 @@ class RecordPosition:
 
 
 def place_word(key: tuple[int, int], head: int, offset: int, log: str) -> str:
-    """The place of that byte of the file, and which of its source's logs that is of."""
+    """Return the place of that byte of the file, including the log of its source."""
     word = f"{key[0]:x}.{key[1]:x}.{head:x}:{offset}"
     return f"{word}@{log}" if log else word
 
@@ -456,8 +458,8 @@ _KNOWN_TIMES = 16
 
 
 async def time_offset(log: LogFile, time_us: int, end: int) -> int:
-    """Where the first record of that time or later begins; ``end`` when there is none. Records without a time are
-    passed over."""
+    """Return the start of the first record of that time or later; ``end`` without one. Records without a time are
+    skipped."""
     if (known := log.times.get(time_us)) is not None:
         return known
     low, high = 0, end
@@ -479,7 +481,8 @@ async def time_offset(log: LogFile, time_us: int, end: int) -> int:
 
 
 async def _later(log: LogFile, start: int, end: int, time_us: int) -> tuple[int, bool] | None:
-    """The first record after ``start`` that tells a time: where it begins, and whether that is ``time_us`` or later."""
+    """Return the first record after ``start`` that has a time: its start, and whether the time is ``time_us`` or
+    later."""
     begins_at = await beginning_after(log.file, log.format, start, end)
     stop = min(end, begins_at + 64 * BLOCK)
     while begins_at < stop:
@@ -509,10 +512,10 @@ def _first_since(log: LogFile, pieces: list[Piece], time_us: int) -> int | None:
 
 @runtime_checkable
 class HasLocalFiles(Protocol):
-    """A source whose records are those of files of this machine."""
+    """A source whose records are in files of this machine."""
 
     name: str
 
     async def local_files(self) -> Sequence[LogFile] | None:
-        """The files, open until the source is closed; None when they are elsewhere. Raises LilFoxError."""
+        """Return the files, open until the source is closed; None if they are remote. Raises LilFoxError."""
         ...

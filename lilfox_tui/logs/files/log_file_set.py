@@ -43,12 +43,12 @@ _MAGIC = re.compile(r"[*?\[]")
 
 
 def is_pattern(path: str) -> bool:
-    """Whether the path names files by a pattern."""
+    """Whether the path is a pattern."""
     return _MAGIC.search(path) is not None
 
 
 def patterns(path: str, *, rotated: bool) -> list[str]:
-    """What to look for on a disk to find the files of the log at ``path``, which is no pattern itself."""
+    """Return the patterns that find the files of the log at ``path``, which is not a pattern itself."""
     if not rotated:
         return [literal(path)]
     folder, name = _split(path)
@@ -59,8 +59,9 @@ def patterns(path: str, *, rotated: bool) -> list[str]:
 
 
 def chain(path: str, seen: Iterable[FileStat], *, rotated: bool, numbered: bool = True) -> list[FileStat]:
-    """The files of the log at ``path``, the oldest first. A packed file beside its own plain one is left out: it is
-    being packed just now. Unless ``numbered``, ``app-2.log`` is none of ``app.log``'s: it may be of a second worker."""
+    """Return the files of the log at ``path``, oldest first. A compressed file beside its own plain one is left out: it
+    is being compressed just now. Unless ``numbered``, ``app-2.log`` does not belong to ``app.log``: it may be that of a
+    second worker."""
     name = PurePath(path).name
     aged = [(age, one) for one in seen if (age := _age(name, PurePath(one.path).name, numbered)) is not None]
     if not rotated:
@@ -71,8 +72,8 @@ def chain(path: str, seen: Iterable[FileStat], *, rotated: bool, numbered: bool 
 
 
 class LogNames:
-    """Which log each of many files is of. A log is named by the path of the file that is written, also where rotation
-    leaves none of that name (``app.log`` of ``app-2026-11-24.log``).
+    """Assigns many files to their logs. A log is named by the path of the file being written, even if rotation leaves
+    no file of that name (``app.log`` for ``app-2026-11-24.log``).
 
     A number may also tell parallel logs apart (``worker-1.log``, ``10.0.0.1``): before the ending, or after a digit, it
     is rotation's only where the log itself was seen. What was once told apart stays so.
@@ -107,14 +108,14 @@ class LogNames:
 
 
 class PatternFiles(Struct, frozen=True):
-    """A pattern, and which log each of the files is of that it fits."""
+    """A pattern, and the assignment of its files to logs."""
 
     pattern: str
     names: LogNames
 
 
 def _age(base: str, name: str, numbered: bool) -> tuple[int, str, int] | None:
-    """What sorts files by age, oldest first; None for a file of another log."""
+    """Return the sort key by age, oldest first; None for a file of another log."""
     if name == base:
         return 1, "", 0
     name = _unpacked(name)
@@ -140,7 +141,7 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def literal(text: str) -> str:
-    """A pattern for just that text."""
+    """Return a pattern that matches just that text."""
     return re.sub(r"([*?\[])", r"[\1]", text)
 
 
@@ -162,8 +163,7 @@ _DAY_S = 86400.0
 
 
 async def note_years(log: LogFile, sample: bytes) -> None:
-    """Looks for what years the times of the file are of, if they tell none; ``sample`` is its beginning. Raises
-    LilFoxError."""
+    """Find the years of the file's times, if they have none; ``sample`` is its beginning. Raises LilFoxError."""
     lines = sample[:_PROBE_BYTES].decode("utf-8", "replace").split("\n")[:_SAMPLED_LINES]
     if not any(map(lacks_year, lines)):
         return
@@ -185,8 +185,8 @@ async def note_years(log: LogFile, sample: bytes) -> None:
 
 
 def last_written(path: str, modified_s: float) -> datetime | None:
-    """Not after this were the last lines of a file written; None: it may be written to now. By its time, and by the
-    date that rotation has put behind its name, for a copy has a new time."""
+    """Return a time after which the last lines of a file were not written; None: it may still be written. Derived from
+    its time and from the date that rotation appended to its name, because a copy has a new time."""
     now_s = datetime.now(UTC).timestamp()
     known_s = [modified_s] if 0 < modified_s < now_s - _DAY_S else []
     if match := _ROTATED_ON.search(path):
@@ -207,7 +207,7 @@ def _is_leap_day(time_us: int) -> bool:
 
 
 def _years_before(at: datetime, years: int) -> datetime:
-    """The same day so many years before; of 29 February the day before."""
+    """Return the same day that many years before; for 29 February the day before."""
     try:
         return at.replace(year=at.year - years)
     except ValueError:
@@ -215,21 +215,21 @@ def _years_before(at: datetime, years: int) -> datetime:
 
 
 def _times_in(log: LogFile, base: int, block: bytes) -> list[tuple[int, int]]:
-    """Where records of the block begin, and their times; none of 29 February, which is of another year than the days
-    around it as long as these may be of any."""
+    """Return where records of the block begin, with their times; none of 29 February, which is in another year than the
+    days around it while the year is unknown."""
     found = [(base + at, log.time_us((base + at, raw, len(raw)))) for at, raw in split_records(block, log.format)]
     return [(at, time_us) for at, time_us in found if time_us is not None and not _is_leap_day(time_us)]
 
 
 async def _first_time(log: LogFile, start: int, end: int) -> tuple[int, int] | None:
-    """The first record after ``start`` that tells a time, if it is near."""
+    """Return the first record after ``start`` that has a time, if it is near."""
     begins_at = await beginning_after(log.file, log.format, start - 1, end) if start else 0
     block = await log.file.read(begins_at, min(_PROBE_BYTES, end - begins_at))
     return next(iter(await asyncio.to_thread(_times_in, log, begins_at, block)), None)
 
 
 async def _end_of_year(log: LogFile, before: tuple[int, int], after: tuple[int, int]) -> int:
-    """Where the first record begins that is of the year after ``before``'s: it stands behind that, and not behind
+    """Return the start of the first record in the year after ``before``'s: it is after that, and not after
     ``after``."""
     low, high, found_at = before[0], after[0], after[0]
     while high - low > _PROBE_BYTES:
@@ -254,9 +254,9 @@ _COPYING_S = 60.0
 
 
 class ReadSettings(Struct, frozen=True):
-    """How files are read: the source's name, the host's, the format named ("" to recognise it) and the zone. By
-    ``former``, from the head of a file that was emptied or packed to its key, its copy's records keep their places.
-    ``log`` is the log that they say they are of, "" where the source is one log."""
+    """How to read files: the name of the source and of the host, the format ("" to detect it) and the zone. ``former``
+    maps the head of a truncated or compressed file to its key, so that records of its copy keep their places. ``log``
+    is the log named in their places, "" if the source is one log."""
 
     source: str
     host: str
@@ -267,8 +267,8 @@ class ReadSettings(Struct, frozen=True):
 
 
 class LogFileSet:
-    """``path`` is the log's; ``among`` tells which of the files that a pattern fits are its own. Files are opened when
-    they are needed, and closed when they are no longer of the log (``keep`` holds them longer)."""
+    """The files of the log at ``path``; ``among`` tells which of a pattern's files belong to it. Files are opened on
+    demand, and closed when they no longer belong to the log (``keep`` holds them longer)."""
 
     def __init__(
         self, disk: Disk, path: str, reading: ReadSettings, *, rotated: bool, among: PatternFiles | None = None
@@ -285,23 +285,23 @@ class LogFileSet:
         self._opening = asyncio.Lock()
 
     async def look(self) -> list[FileStat]:
-        """The log's files, the oldest first. Raises LilFoxError, also where there is none."""
+        """Return the log's files, oldest first. Raises LilFoxError, also if there is none."""
         seen = await self.look_again()
         if not seen:
             raise await self.disk.why_not(self.path)
         return seen
 
     async def look_again(self) -> list[FileStat]:
-        """The log's files, the oldest first; none while they are away."""
+        """Return the log's files, oldest first; none while they are missing."""
         return await self._noted(await self._look(rotated=self._rotated))
 
     async def look_around(self) -> list[FileStat]:
-        """The log's files and all that rotation has made of them, whatever was asked for: of a file that is followed
-        the rest may be in one of those."""
+        """Return the log's files including all rotated ones, whatever was configured: the rest of a followed file may
+        be in one of those."""
         return await self._noted(await self._look(rotated=True))
 
     async def _noted(self, seen: list[FileStat]) -> list[FileStat]:
-        """Lets go of files that are gone, and takes note of what has become of the others."""
+        """Close files that no longer exist, and note what has become of the others."""
         present = {one.key for one in seen} | self.keep
         for key in [key for key in self._open if key not in present]:
             gone = self._open.pop(key)
@@ -334,13 +334,14 @@ class LogFileSet:
             return log
 
     async def open_anew(self, log: LogFile) -> LogFile:
-        """An open file that has no name any more and does not begin as it did, as it is now. Raises LilFoxError."""
+        """Return the current state of an open file that has no name any more and begins differently. Raises
+        LilFoxError."""
         now = FileStat(log.path, *log.key, await log.file.size(), log.modified_s, 0.0)
         self._open[log.key] = self._log_file(now, log.file, await log.file.read(0, SAMPLE_BYTES))
         return self._open[log.key]
 
     async def _refresh(self, seen: FileStat) -> None:
-        """Takes note of what has become of an open file: emptied, or long enough now to tell what it is."""
+        """Note what has become of an open file: truncated, or now long enough to be identified."""
         known = self._open.get(seen.key)
         if known is None or known.is_packed:
             return
@@ -392,8 +393,8 @@ class LogFileSet:
         return log
 
     async def find(self, place: RecordPosition, seen: list[FileStat]) -> tuple[int, LogFile]:
-        """The file of a record, also when it was renamed, copied or packed since, and its index in ``seen``. Raises
-        FileRefused when it is gone."""
+        """Return the file of a record, even if it was renamed, copied or compressed since, and its index in ``seen``.
+        Raises FileRefused if it no longer exists."""
         same = [(index, one) for index, one in enumerate(seen) if one.key == place.key]
         others = [(index, one) for index, one in enumerate(seen) if one.key != place.key]
         for index, one in [*same, *reversed(others)]:
@@ -404,8 +405,8 @@ class LogFileSet:
         raise place_gone(self._reading.source)
 
     async def is_copy(self, older: LogFile, newer: LogFile) -> bool:
-        """Whether ``newer`` is being copied to ``older`` to be emptied (copytruncate) just now: both were written to
-        lately, and all that the older has stands in the newer, as far as its first and last bytes tell."""
+        """Whether ``newer`` is just being copied to ``older`` to be truncated (copytruncate): both were written
+        recently, and the contents of the older one are in the newer one, as far as its first and last bytes show."""
         if older.head != newer.head or abs(older.modified_s - newer.modified_s) > _COPYING_S:
             return False
         size = await older.file.size()
@@ -433,8 +434,8 @@ _READ_BYTES = 256 * 1024
 
 
 class LineIndex:
-    """Newlines of each block of ``file``; ``indexed_bytes`` is how far it has come, ``lines`` their number.
-    ``given_up``: to count on would cost the file's host too much."""
+    """Newline counts of each block of ``file``; ``indexed_bytes`` is how far it has come, ``lines`` their total.
+    ``given_up``: further counting would cost the file's host too much."""
 
     def __init__(self, file: ByteFile) -> None:
         self.file = file
@@ -445,7 +446,7 @@ class LineIndex:
         self._counts = array("I")
 
     async def build(self, told: Callable[[], None]) -> None:
-        """Counts on to the file's end as it is now; calls ``told`` on the way. Raises LilFoxError."""
+        """Count up to the file's current end; call ``told`` on the way. Raises LilFoxError."""
         size = await self.file.size()
         while self.indexed_bytes < size and not self.given_up:
             for length in self._next_lengths(size):
@@ -462,7 +463,7 @@ class LineIndex:
             told()
 
     def _next_lengths(self, size: int) -> list[int]:
-        """The next parts: to the end of the block that was begun, then whole ones."""
+        """Return the lengths of the next parts: to the end of the started block, then whole ones."""
         start, block = self.indexed_bytes, self._block
         ends = range(start - start % block + block, size + block, block)[:_AT_ONCE]
         return [min(end, size) - begin for begin, end in zip((start, *ends), ends, strict=False)]
@@ -477,7 +478,7 @@ class LineIndex:
         return None if before is None else sum(self._counts[:block]) + before + 1
 
     async def offset_of(self, line: int) -> int | None:
-        """Where the line of that number (from 1) begins; None where it is not indexed. Raises LilFoxError."""
+        """Return the start of the line with that number (from 1); None if it is not indexed. Raises LilFoxError."""
         if line <= 1:
             return 0
         newline = line - 1
@@ -488,7 +489,7 @@ class LineIndex:
         return None
 
     async def _behind(self, newline: int, start: int) -> int | None:
-        """Just behind that newline (from 1) of the block that begins at ``start``."""
+        """Return the offset just behind that newline (from 1) of the block that begins at ``start``."""
         length = min(self._block, self.indexed_bytes - start)
         while length > _READ_BYTES:
             found = await self.file.count_lines(start, length // 2)
@@ -508,8 +509,8 @@ class LineIndex:
 
 
 class RecordCounter:
-    """``newest`` is the index of the file that is written. ``records`` is None until all was counted once, or where a
-    record may have several lines; ``more``: there are others, in packed files or written since."""
+    """``newest`` is the index of the file being written. ``records`` is None until all were counted once, or if a
+    record may have several lines; ``more``: there are others, in compressed files or written since."""
 
     def __init__(self, file_set: LogFileSet) -> None:
         self.newest: LineIndex | None = None
@@ -519,12 +520,12 @@ class RecordCounter:
         self._older: dict[tuple[int, int], LineIndex] = {}
 
     def take_newest(self, log: LogFile, size: int) -> None:
-        """Notes which file is the newest one, and its size in bytes."""
+        """Record which file is the newest, and its size in bytes."""
         if self.newest is None or self.newest.file is not log.file or size < self.newest.indexed_bytes:
             self.newest = LineIndex(log.file)
 
     async def count(self, told: Callable[[], None]) -> None:
-        """Counts on in all files as they are now; calls ``told`` on the way. Raises LilFoxError."""
+        """Count up to the current end of all files; call ``told`` on the way. Raises LilFoxError."""
         seen = await self._file_set.look()
         log = await self._file_set.open(seen[-1])
         self.take_newest(log, await log.file.size())

@@ -1,4 +1,4 @@
-"""All logs that a pattern fits, as one list by time: paged in both directions, and followed."""
+"""All logs that a pattern matches, as one list by time: paged in both directions, and followed."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ _WAITING_MOST = 64
 
 
 class ManyFollower:
-    """``async for batch in follower.batches()``. ``begin`` makes what goes through what is there already. ``remember``
-    is told the last record's place of each batch, and where the logs are parted behind it; ``failed`` an error that
-    passes, and the wait in seconds. See :class:`Follower` for ``keep``."""
+    """``async for batch in follower.batches()``. ``begin`` makes the cursor over existing records. ``remember`` gets
+    the place of each batch's last record, and the cut of the logs behind it; ``failed`` gets a temporary error and the
+    wait in seconds. See :class:`Follower` for ``keep``."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class ManyFollower:
             await disk.close()
 
     async def _patiently(self, ask: Callable[[], Awaitable[A]]) -> A:
-        """The answer, however long the host is away."""
+        """Return the answer, however long the host is unreachable."""
         tries = 0
         while True:
             try:
@@ -147,7 +147,7 @@ class ManyFollower:
             await asyncio.sleep(self._poll_s)
 
     async def _let_go(self) -> None:
-        """Ends following logs that are gone and tell nothing any more: an open file keeps its place on the disk."""
+        """Stop following logs that no longer exist and yield nothing more: an open file keeps its space on the disk."""
         for path in [path for path, at_s in self._alive_s.items() if time.monotonic() - at_s > GONE_S]:
             del self._alive_s[path]
             task = self._tasks.pop(path)
@@ -197,7 +197,7 @@ class ManyFollower:
                 yield batch
 
     def _given_s(self) -> float:
-        """Up to when all that was written to any log has come."""
+        """Return the time up to which everything written to any log has arrived."""
         if len(self._looks) == 1:
             return float("inf")
         given_s = min((looks.given_s for looks in self._looks.values()), default=float("inf"))
@@ -210,7 +210,7 @@ class ManyFollower:
 
 
 def _behind(batch: Batch) -> AtPlace | None:
-    """Where it goes on after a batch."""
+    """Return where to continue after a batch."""
     last = next((each for each in reversed(batch) if isinstance(each, LogRecord)), None)
     return None if last is None else AtPlace(last.place)
 
@@ -237,16 +237,16 @@ class ManyLogs:
 
     @property
     def status(self) -> Feed[SourceStatus]:
-        """See :attr:`LogSource.status`; sizes are of the newest file of each log."""
+        """See :attr:`LogSource.status`; sizes are those of the newest file of each log."""
         return self._status
 
     @property
     def refused(self) -> Mapping[str, LilFoxError]:
-        """Why logs cannot be read, by their paths; the others go on without them."""
+        """Why logs cannot be read, by path; the others continue without them."""
         return self._group.refused
 
     async def _logs(self) -> dict[str, OneLog]:
-        """The logs that there are now, by their paths. Raises LilFoxError, also where there is none."""
+        """Return the current logs, by path. Raises LilFoxError, also if there is none."""
         return await self._group.logs(self._disk)
 
     @property
@@ -284,7 +284,7 @@ class ManyLogs:
         return RecordPage(tuple(records[::-1] if older else records), more)
 
     def _going_on(self, start: Start, *, older: bool, where: Filter) -> MergeCursor | None:
-        """What a page before has begun, with what it has read further than it gave."""
+        """Return the cursor that an earlier page began, with the records it has read ahead."""
         for at, (place, was_older, asked, passage) in enumerate(self._passages):
             if isinstance(start, AtPlace) and (place, was_older) == (start.place, older) and asked == where:
                 del self._passages[at]
@@ -292,13 +292,13 @@ class ManyLogs:
         return None
 
     async def _passage(self, start: Start, where: Filter, *, older: bool) -> MergeCursor:
-        """What goes through all logs from there. Raises LilFoxError."""
+        """Return a cursor over all logs from there. Raises LilFoxError."""
         logs = await self._logs()
         cut = await self._cut(start, logs, older=older)
         return MergeCursor(logs, cut, where, older=older, refused=self._group.note_refused)
 
     def _remember(self, place: str, cut: MergeCut) -> None:
-        """Notes where the logs are parted behind a record, which its time alone does not tell exactly."""
+        """Remember the cut of the logs behind a record: its time alone does not determine it exactly."""
         self._cuts[place] = cut
         self._cuts.move_to_end(place)
         while len(self._cuts) > _CUTS:
@@ -325,8 +325,8 @@ class ManyLogs:
                 return known or await self._around(RecordPosition(words), logs, older=older)
 
     async def _around(self, place: RecordPosition, logs: dict[str, OneLog], *, older: bool) -> MergeCut:
-        """Where a record parts the logs by its time: its own where it stands, those after it (in the order of their
-        paths) before that time, those before it behind."""
+        """Return the cut that a record makes by its time: its own log at the record, logs after it (in the order of
+        their paths) before that time, logs before it behind that time."""
         own = logs.get(place.log)
         if own is None:
             raise place_gone(self.name)
@@ -342,8 +342,8 @@ class ManyLogs:
         return MergeCut(time_us, edges)
 
     async def local_files(self) -> list[LogFile] | None:
-        """The files of all logs, for who reads them whole; None when they are on an SSH host. Open until the next
-        question. Raises LilFoxError."""
+        """Return the files of all logs, for callers that read them whole; None if they are on an SSH host. Open until
+        the next call. Raises LilFoxError."""
         files: list[LogFile] = []
         logs = await self._logs()
         for path, log in logs.items():
@@ -367,7 +367,7 @@ class ManyLogs:
     async def follow_newest(
         self, start: Start, where: Filter, keep: Callable[[], int | None]
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
-        """See :meth:`Hurried.follow_newest`. A log that comes to be is taken up."""
+        """See :meth:`Hurried.follow_newest`. A newly created log is included."""
         follower = ManyFollower(
             self._group,
             partial(self._newer, start, where),
@@ -385,7 +385,7 @@ class ManyLogs:
             raise
 
     async def _newer(self, start: Start, where: Filter) -> MergeCursor:
-        """What goes through what is there from ``start`` on; from the end of each log as it is now."""
+        """Return a cursor over what exists from ``start`` on; from the current end of each log for AtEnd."""
         if not isinstance(start, AtEnd):
             return await self._passage(start, where, older=False)
         logs = await self._logs()
@@ -402,7 +402,7 @@ class ManyLogs:
         self._status.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=wait_s))
 
     async def at_share(self, share: float) -> Start:
-        """See :meth:`Scaled.at_share`; of several logs by the time from the oldest record to the newest."""
+        """See :meth:`Scaled.at_share`; with several logs, by the time between the oldest and the newest record."""
         if (only := await self._only()) is not None:
             return await only.at_share(share)
         oldest = await self.page(AtBeginning(), older=False, limit=1, where=EVERYTHING)
@@ -422,12 +422,12 @@ class ManyLogs:
         )
 
     async def line_of(self, place: str) -> int | None:
-        """See :meth:`Scaled.line_of`; it is the line in the record's own log."""
+        """See :meth:`Scaled.line_of`; the line number is that in the record's own log."""
         own = (await self._logs()).get(RecordPosition(place).log)
         return None if own is None else await own.line_of(place)
 
     async def _only(self) -> OneLog | None:
-        """The log, if there is but one."""
+        """Return the log, if there is exactly one."""
         logs = list((await self._logs()).values())
         return logs[0] if len(logs) == 1 else None
 

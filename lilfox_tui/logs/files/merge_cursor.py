@@ -1,4 +1,4 @@
-"""Several logs merged by time: the places that part them, a cursor over them, and the order of what is appended."""
+"""Several logs merged by time: the cuts between records, a cursor over them, and the order of appended records."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ _TIME = "="
 
 
 class MergeCut(Struct, frozen=True):
-    """``edges`` has for each log FIRST, LAST, a time (:func:`edge_at`) or the place of a byte: records that begin
-    before it are older. A log that is not in it has come since: all of it is newer. ``time_us`` is where the list is
-    parted."""
+    """``edges`` holds for each log FIRST, LAST, a time (:func:`edge_at`) or the place of a byte: records that begin
+    before it are older. A log that is missing has come since: all of it is newer. ``time_us`` is where the list is
+    cut."""
 
     time_us: int
     edges: Mapping[str, str]
 
     @property
     def word(self) -> str:
-        """The place, for :class:`AtPlace`."""
+        """The place of the cut, for :class:`AtPlace`."""
         return json.dumps([self.time_us, dict(self.edges)])
 
     def start(self, log: str, *, older: bool) -> Start | None:
-        """Where that log goes on in a direction; None where nothing of it is there."""
+        """Return where that log continues in a direction; None if it has nothing there."""
         edge = self.edges.get(log, FIRST)
         if edge == FIRST:
             return None if older else AtBeginning()
@@ -58,18 +58,18 @@ class MergeCut(Struct, frozen=True):
 
 
 def is_cut(words: str) -> bool:
-    """Whether that place is a cut's, not a record's."""
+    """Whether that place is a cut's rather than a record's."""
     return words.startswith("[")
 
 
 def read_cut(words: str) -> MergeCut:
-    """The cut of that place."""
+    """Parse the cut from that place."""
     time_us, edges = json.loads(words)
     return MergeCut(time_us, edges)
 
 
 def edge_at(time_us: int) -> str:
-    """The edge between what is before that time and what is not."""
+    """Return the edge at that time: earlier records are before it."""
     return f"{_TIME}{time_us}"
 
 
@@ -85,7 +85,7 @@ def edge_behind(record: LogRecord) -> str:
 
 
 def edge_going(start: Start | None, *, older: bool) -> str | None:
-    """The edge that a log has come to which goes on from there; None where that tells no byte."""
+    """Return the edge at which a log continues; None if ``start`` is not at a byte."""
     if not isinstance(start, AtPlace):
         return None
     place = RecordPosition(start.place)
@@ -107,8 +107,8 @@ _HELD_AT_MOST = 1000
 
 
 class LogCursor:
-    """One log that is gone through from ``cut`` on. ``waiting`` are its next records and their times, ``newest`` is the
-    edge behind the newest that there was, where it was begun at the end."""
+    """A cursor over one log from ``cut`` on. ``waiting`` are its next records and their times; ``newest`` is the edge
+    behind the newest record, if it began at the end."""
 
     def __init__(self, log: OneLog, cut: MergeCut, where: Filter, *, older: bool) -> None:
         self.waiting: deque[tuple[int, LogRecord]] = deque()
@@ -125,21 +125,21 @@ class LogCursor:
 
     @property
     def path(self) -> str:
-        """The log's."""
+        """The path of the log."""
         return self._log.path
 
     @property
     def is_behind(self) -> bool:
-        """Whether its next record is not known."""
+        """Whether its next record is not known yet."""
         return not self.waiting and self._more is not None
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no next record."""
+        """Whether there are no more records."""
         return not self.waiting and self._more is None
 
     async def fill(self, few: int, most: int) -> None:
-        """Looks for its next records, ``few`` at first, later up to ``most``. Raises LilFoxError."""
+        """Read its next records, ``few`` at first, later up to ``most``. Raises LilFoxError."""
         assert self._more is not None
         self._ahead = max(few, min(2 * self._ahead, most))
         at_end = isinstance(self._more, AtEnd)
@@ -159,7 +159,7 @@ class LogCursor:
             self._take_newer(page.records)
 
     def refuse(self) -> None:
-        """Goes on without it."""
+        """Stop reading the log."""
         self._more = None
         self.newest = LAST
 
@@ -181,13 +181,13 @@ class LogCursor:
         self.waiting.extend(reversed(placed))
 
     def take(self) -> tuple[int, LogRecord]:
-        """Its next record and that one's time."""
+        """Return its next record with the time."""
         time_us, self._given = self.waiting.popleft()
         return time_us, self._given
 
     @property
     def edge(self) -> str:
-        """Where it has come to."""
+        """The edge that it has reached."""
         if self._older and self.is_over:
             return FIRST
         edge = edge_going(self._more, older=self._older) if not self.waiting and not self._held else None
@@ -199,7 +199,7 @@ class LogCursor:
 
 
 class MergeCursor:
-    """``page`` gives what comes next. ``refused`` is told of each log that was asked why it cannot be read, or None."""
+    """``page`` returns the next records. ``refused`` is called for each log that was read, with the error or None."""
 
     def __init__(
         self,
@@ -218,7 +218,7 @@ class MergeCursor:
         self._newest_us: int | None = None
 
     async def page(self, limit: int) -> list[LogRecord]:
-        """Up to ``limit`` records as they are gone through; fewer when the search takes long. Raises LilFoxError."""
+        """Return up to ``limit`` records in reading order; fewer if the search takes long. Raises LilFoxError."""
         until_s = time.monotonic() + SEARCH_S
         found: list[LogRecord] = []
         while len(found) < limit:
@@ -240,7 +240,7 @@ class MergeCursor:
         return found
 
     def _rank(self, cursor: LogCursor) -> tuple[int, int]:
-        """What sorts the logs by their next records; no two have the same."""
+        """Return the key that sorts the logs by their next records; no two logs have the same."""
         time_us, turn = cursor.waiting[0][0], self._turns[cursor.path]
         return (-time_us, -turn) if self._older else (time_us, turn)
 
@@ -273,17 +273,17 @@ class MergeCursor:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no more."""
+        """Whether there are no more records."""
         return all(cursor.is_over for cursor in self._cursors)
 
     @property
     def cut(self) -> MergeCut:
-        """Where it has come to."""
+        """The edge that it has reached."""
         return MergeCut(self._time_us, {cursor.path: cursor.edge for cursor in self._cursors})
 
     @property
     def end(self) -> MergeCut:
-        """Where all that there was is over, for what is gone through from the end."""
+        """The cut at the end of all that existed, if read from the end."""
         newest_us = NEVER_US if self._newest_us is None else self._newest_us
         return MergeCut(newest_us, {cursor.path: cursor.newest for cursor in self._cursors})
 
@@ -308,8 +308,8 @@ class _Waiting(NamedTuple):
 
 
 class TimeOrderBuffer:
-    """Items of logs (by their paths) that wait; each log's own keep their order. ``cut`` is where what was given ends
-    in each log."""
+    """Waiting items of logs (by path); each log's own keep their order. ``cut`` is where the given items end in each
+    log."""
 
     def __init__(self, cut: MergeCut) -> None:
         self._begin_us = cut.time_us
@@ -322,11 +322,11 @@ class TimeOrderBuffer:
 
     @property
     def cut(self) -> MergeCut:
-        """Where what was given ends."""
+        """The cut where the given items end."""
         return MergeCut(self._time_us, dict(self._edges))
 
     def put(self, log: str, batch: list[LogRecord | SourceNotice | SkippedRecords], now_s: float) -> None:
-        """Takes what a log tells. Where it has passed over records, what all had before that is passed over too."""
+        """Take in items of a log. If it has skipped records, earlier records of all logs are skipped too."""
         gap = False
         for item in batch:
             if isinstance(item, SkippedRecords):
@@ -344,7 +344,7 @@ class TimeOrderBuffer:
             self._numbers += 1
 
     def _pass_over(self, *, log: str = "", before_us: int = FOREVER_US) -> None:
-        """Counts the records that wait, of one log or of all, from before a time, instead of giving them."""
+        """Count the waiting records, of one log or of all, from before a time, instead of giving them."""
         kept = [
             each
             for each in self._waiting
@@ -356,11 +356,11 @@ class TimeOrderBuffer:
 
     @property
     def waits(self) -> bool:
-        """Whether anything waits."""
+        """Whether any item is waiting."""
         return bool(self._waiting)
 
     def ready(self, until_s: float) -> list[LogRecord | SourceNotice | SkippedRecords]:
-        """What came up to then, and all that is of an earlier time."""
+        """Return what arrived up to that time, and everything with an earlier time."""
         found: list[LogRecord | SourceNotice | SkippedRecords] = [SkippedRecords(self._passed)] if self._passed else []
         self._passed = 0
         if len(self._waiting) > MOST:
@@ -372,7 +372,7 @@ class TimeOrderBuffer:
         return found
 
     def gave(self, batch: Sequence[LogRecord | SourceNotice | SkippedRecords]) -> str | None:
-        """Notes that these were given; returns the place of the last record of them."""
+        """Record that these were given; return the place of the last record among them."""
         records = [each for each in batch if isinstance(each, LogRecord)]
         for record in records:
             self._edges[record.log] = edge_behind(record)

@@ -1,4 +1,5 @@
-"""One log of any size, local or remote, plain or packed, with its rotated files; and the logs that a pattern fits."""
+"""One log of any size, local or remote, plain or compressed, with its rotated files; and the logs that a pattern
+matches."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ from lilfox_tui.logs.source import (
 
 
 def disk_of(host: Host, *, sudo: bool, following: bool) -> Disk:
-    """The host's files. With ``sudo`` they may be read as root; who follows has a way of its own to ask."""
+    """Return the host's files. With ``sudo`` they may be read as root; a follower has its own connection for
+    queries."""
     if isinstance(host, LocalHost):
         return LocalDisk(host)
     from lilfox_tui.logs.files.remote import RemoteDisk
@@ -55,9 +57,9 @@ REMOTE_COUNT_S = 5.0
 
 
 class OneLog:
-    """See :class:`LogSource`, :class:`SupportsFollowNewest` and :class:`SupportsSeek`. ``path`` is that
-    of the file that is written. ``among``: it is one of the logs that a pattern fits. ``changed`` is called when the
-    status may have changed."""
+    """See :class:`LogSource`, :class:`SupportsFollowNewest` and :class:`SupportsSeek`. ``path`` is that of the file
+    being written. ``among``: the log is one of those that a pattern matches. ``changed`` is called when the status may
+    have changed."""
 
     def __init__(
         self,
@@ -94,7 +96,7 @@ class OneLog:
 
     @property
     def status(self) -> Feed[SourceStatus]:
-        """See :attr:`LogSource.status`; sizes are of the newest file."""
+        """See :attr:`LogSource.status`; sizes are those of the newest file."""
         return self._status
 
     @property
@@ -120,11 +122,11 @@ class OneLog:
 
     @property
     def notes(self) -> list[str]:
-        """What of its files cannot be read, and why."""
+        """Return which of its files cannot be read, and why."""
         return [str(note) for note in self._file_set.notes.values()]
 
     async def end(self) -> str | None:
-        """The place where it ends now: behind its last whole line; None when there is none. Raises LilFoxError."""
+        """Return the place of its current end: behind its last complete line; None without one. Raises LilFoxError."""
         for seen in reversed(await self._file_set.look()):
             log = await self._file_set.open(seen)
             if end := await usable_end(log, seen):
@@ -132,8 +134,8 @@ class OneLog:
         return None
 
     async def local_files(self) -> list[LogFile] | None:
-        """The log's files, oldest first, for who reads them whole (``analyze.py``); None when they are on an SSH host.
-        Open until the next question. Raises LilFoxError."""
+        """Return the log's files, oldest first, for callers that read them whole (``analyze.py``); None if they are on
+        an SSH host. Open until the next call. Raises LilFoxError."""
         if not self._local:
             return None
         return [await self._file_set.open(seen) for seen in await self._file_set.look()]
@@ -151,7 +153,7 @@ class OneLog:
         keep: Callable[[], int | None],
         quiet: Callable[[LogFile, int | None], Awaitable[bool]] | None = None,
     ) -> AsyncGenerator[list[LogRecord | SourceNotice | SkippedRecords], None]:
-        """See :meth:`Hurried.follow_newest`. It has handles of its own. See :class:`Follower` for ``quiet``."""
+        """See :meth:`Hurried.follow_newest`. It uses its own handles. See :class:`Follower` for ``quiet``."""
         file_set = self._new_file_set(following=True)
         poll_s = POLL_S if self._local else REMOTE_POLL_S
         follower = Follower(
@@ -196,7 +198,7 @@ class OneLog:
         await self._file_set.close()
 
     async def _look_at_newest(self) -> LogFile:
-        """Notes how the newest file is, and goes on indexing it. Raises LilFoxError."""
+        """Check the newest file, and continue indexing it. Raises LilFoxError."""
         log = await self._file_set.open((await self._file_set.look())[-1])
         self._newest, self._size = log, await log.file.size()
         self._counted.take_newest(log, self._size)
@@ -212,8 +214,8 @@ class OneLog:
         return index is None or (index.indexed_bytes < (self._size or 0) and not index.given_up)
 
     async def _count(self) -> None:
-        """Counts until it is as far as the file was when it was last looked at: a file that is written has always more,
-        and is counted on when its next look says so."""
+        """Count up to the size that the file had at the last check: a file being written always has more, which is
+        counted after its next check."""
         with suppress(LilFoxError):  # a file was closed for it is not the log's any more
             while self._is_behind():
                 await self._counted.count(self._publish)
@@ -256,8 +258,8 @@ class OneLog:
 
 
 class LogGroup:
-    """``present`` are the paths of the logs that there were at the last look, ``refused`` says of those that cannot be
-    read why. ``changed`` is called when the status of one may have changed."""
+    """The logs of a pattern. ``present`` are the paths of the logs at the last check; ``refused`` says why some cannot
+    be read. ``changed`` is called when the status of one may have changed."""
 
     def __init__(
         self, source: str, pattern: str, setting: SourceSettings, *, rotated: bool, changed: Callable[[], None]
@@ -274,18 +276,18 @@ class LogGroup:
         self._opened: dict[str, OneLog] = {}
 
     def new_disk(self, *, following: bool) -> Disk:
-        """What the files are looked for with; whoever asks closes it."""
+        """Return a disk to look for the files; the caller closes it."""
         return disk_of(self.host, sudo=self._setting.sudo, following=following)
 
     async def logs(self, disk: Disk) -> dict[str, OneLog]:
-        """The logs that there are now, by their paths. Raises LilFoxError, also where there is none."""
+        """Return the current logs, by path. Raises LilFoxError, also if there is none."""
         present = await self.look(disk)
         if not present:
             raise nothing_there(self.host.name, self.pattern)
         return {path: self.log(path) for path in present}
 
     async def look(self, disk: Disk) -> dict[str, list[FileStat]]:
-        """The files that the pattern fits now, by the paths of their logs. Raises LilFoxError."""
+        """Return the files that the pattern matches now, by the paths of their logs. Raises LilFoxError."""
         seen = await disk.look([self.pattern])
         names = self._among.names
         found: dict[str, list[FileStat]] = {path: [] for path in names.learn(one.path for one in seen)}
@@ -305,24 +307,24 @@ class LogGroup:
         return self._opened[path]
 
     def note_refused(self, path: str, error: LilFoxError | None) -> None:
-        """Notes why that log cannot be read; None: it can."""
+        """Record why that log cannot be read; None: it can."""
         if error is None:
             self.refused.pop(path, None)
         else:
             self.refused[path] = error
 
     def check_some_readable(self) -> None:
-        """Raises why the first cannot be read where none can."""
+        """Raise the first log's error if none can be read."""
         if self.present and len(self.refused) == len(self.present):
             raise next(iter(self.refused.values()))
 
     def outage(self) -> Unavailable | None:
-        """Why one of the logs that are followed is away now, and is tried again."""
+        """Return why one of the followed logs is unavailable and being retried."""
         states = (log.status.state for log in self._present_logs())
         return next((each for each in states if isinstance(each, Unavailable) and each.next_try is not None), None)
 
     def status(self) -> SourceStatus | None:
-        """How the logs are doing together; None while nothing is known."""
+        """Return the combined status of the logs; None while nothing is known."""
         logs = self._present_logs()
         known = [status for log in logs if (status := log.status.value) is not None]
         if not known:
@@ -345,7 +347,7 @@ class LogGroup:
         return [self._opened[path] for path in self.present if path in self._opened]
 
     async def let_go(self, path: str) -> None:
-        """Closes a log that is gone."""
+        """Close a log that no longer exists."""
         log = self._opened.pop(path, None)
         if log is not None:
             await log.close()
@@ -357,7 +359,7 @@ class LogGroup:
 
 
 def _sum(numbers: Sequence[int | None]) -> int | None:
-    """None where one is not known."""
+    """Return the sum; None if a number is unknown."""
     known = [number for number in numbers if number is not None]
     return sum(known) if len(known) == len(numbers) else None
 
@@ -366,7 +368,7 @@ def _sum(numbers: Sequence[int | None]) -> int | None:
 
 
 class ListingCache:
-    """One look for all who ask within ``every_s``."""
+    """Shares one listing among all callers within ``every_s``."""
 
     def __init__(self, group: LogGroup, disk: Disk, every_s: float) -> None:
         self.looked_s = float("-inf")
@@ -378,7 +380,7 @@ class ListingCache:
         self._files: dict[str, list[FileStat]] = {}
 
     async def files(self) -> dict[str, list[FileStat]]:
-        """The files by their logs' paths. Raises LilFoxError."""
+        """Return the files by the paths of their logs. Raises LilFoxError."""
         async with self._looking:
             now_s = time.monotonic()
             if now_s - self.looked_s >= self._every_s:
@@ -388,7 +390,7 @@ class ListingCache:
 
 
 class LogListing:
-    """How one log is looked at. Up to ``given_s`` (monotonic) all that was written to it has been given."""
+    """Tracks the listings of one log. Everything written to it up to ``given_s`` (monotonic) has been given."""
 
     def __init__(self, path: str, cache: ListingCache) -> None:
         self.given_s = float("-inf")

@@ -48,7 +48,7 @@ _AFTER = 24 * 1024
 
 
 class SearchBatch(Struct):
-    """Pieces in the order of going, how far that is gone (see ``PartialPage.at``), and how many bytes that was."""
+    """Pieces in reading order, the position reached (see ``PartialPage.at``), and how many bytes that was."""
 
     pieces: Sequence[Piece]
     at: int
@@ -56,7 +56,7 @@ class SearchBatch(Struct):
 
 
 def holds(raw: bytes, wanted: Needles) -> bool:
-    """Whether something wanted stands in ``raw``."""
+    """Whether a needle is in ``raw``."""
     if wanted.ignore_case:
         raw = raw.lower()
         return any(literal.lower() in raw for literal in wanted.any_of)
@@ -66,7 +66,8 @@ def holds(raw: bytes, wanted: Needles) -> bool:
 async def found_pieces(
     log: LogFile, wanted: Needles, start: int, end: int, *, older: bool
 ) -> AsyncGenerator[SearchBatch, None]:
-    """The records with a hit that begin from ``start`` to ``end`` (where records begin), each once, as it goes."""
+    """Yield the records with a hit that begin from ``start`` to ``end`` (where records begin), each once, in reading
+    order."""
     low, high = start, end
     last: int | None = None
     while low < high:
@@ -91,7 +92,7 @@ async def found_pieces(
 
 
 def _step(log: LogFile, wanted: Needles, edge: int) -> int:
-    """How much is searched from ``edge`` on: more than before where it goes on from there."""
+    """Return how much to search from ``edge`` on: more than before if it continues from there."""
     known = log.searched
     if known is not None and known.wanted == wanted and edge in (known.start, known.end):
         return min(8 * max(known.end - known.start, log.file.STEP_BYTES), MAX_STEP_BYTES)
@@ -99,8 +100,8 @@ def _step(log: LogFile, wanted: Needles, edge: int) -> int:
 
 
 async def _gone(log: LogFile, edge: int, last: int | None, end: int, *, older: bool) -> int:
-    """How far it is gone when everything on one side of ``edge`` was searched: the record over the edge is still to
-    come unless it is the ``last`` that was found."""
+    """Return the position reached when one side of ``edge`` was searched completely: the record across the edge is
+    still to come unless it is the ``last`` found."""
     if edge >= end:
         return end - 1
     begins_at = await beginning_before(log.file, log.format, edge + 1)
@@ -112,7 +113,8 @@ async def _gone(log: LogFile, edge: int, last: int | None, end: int, *, older: b
 
 
 async def _search(log: LogFile, wanted: Needles, start: int, end: int, *, older: bool) -> LastSearch:
-    """The hits of that part, or of as much of it as hits are kept of: its end going older, its start going newer."""
+    """Return the hits of that part, or of as much of it as hits can be kept: its end when reading older, its start when
+    reading newer."""
     if log.searched is not None and log.searched.covers(wanted, start, end, older=older):
         return log.searched
     searched = LastSearch(wanted, start, end)
@@ -136,7 +138,7 @@ async def _search(log: LogFile, wanted: Needles, start: int, end: int, *, older:
 
 
 def _groups(hits: Sequence[int], *, older: bool) -> Iterator[list[int]]:
-    """Hits near each other, which are read at once; each group ascending."""
+    """Yield groups of hits near each other, which are read at once; each group ascending."""
     group: list[int] = []
     for hit in reversed(hits) if older else hits:
         if group and (abs(hit - group[0]) > GROUP_BYTES or len(group) >= MAX_GROUP):
@@ -148,7 +150,7 @@ def _groups(hits: Sequence[int], *, older: bool) -> Iterator[list[int]]:
 
 
 async def _pieces(log: LogFile, group: Sequence[int], texts: Mapping[int, Text], end: int) -> list[Piece]:
-    """The records in which the hits are, ascending, each once."""
+    """Return the records that contain the hits, ascending, each once."""
     base, block = 0, b""
     if any(hit not in texts for hit in group):
         base = max(0, group[0] - _BEFORE)
@@ -173,7 +175,7 @@ async def _pieces(log: LogFile, group: Sequence[int], texts: Mapping[int, Text],
 def _cut_all(
     hits: Sequence[int], texts: Mapping[int, Text], read: Text, format_: Format, *, ended: bool
 ) -> list[Piece | int]:
-    """The record of each hit, or the hit's offset where the record is not wholly in what is known."""
+    """Return the record of each hit, or the hit's offset if the record is not entirely in the known text."""
     found: list[Piece | int] = []
     reached = -1
     for hit in hits:
@@ -190,8 +192,8 @@ def _cut_all(
 
 
 def _cut(read: Text, at: int, format_: Format, *, from_line: bool, ended: bool) -> Piece | None:
-    """The record around ``at``, if the block has all of it and what tells where it begins and ends. ``from_line``: a
-    line begins with the block; ``ended``: nothing comes after it."""
+    """Return the record around ``at``, if the block holds all of it and shows where it begins and ends. ``from_line``:
+    the block begins with a line; ``ended``: nothing follows it."""
     base, block = read
     start = block.rfind(b"\n", 0, at - base) + 1
     while start and not format_.begins(_line(block, start)):
@@ -207,8 +209,8 @@ def _cut(read: Text, at: int, format_: Format, *, from_line: bool, ended: bool) 
 
 
 def _record_end(block: bytes, start: int, format_: Format, *, ended: bool) -> int | None:
-    """Where the newline is that ends the record, or the block's end if it ``ended``; None where the block does not
-    tell."""
+    """Return the newline that ends the record, or the block's end if it ``ended``; None if the block does not show
+    it."""
     newline = block.find(b"\n", start)
     while newline >= 0:
         after = block.find(b"\n", newline + 1)
@@ -242,7 +244,7 @@ MAX_NEAR = 4
 
 
 class PageQuery(Struct):
-    """What a page is to hold, and until when (monotonic) it may take. ``searched`` is told bytes gone over."""
+    """What a page should hold, and the deadline (monotonic). ``searched`` gets the number of bytes read."""
 
     where: Filter
     limit: int
@@ -252,13 +254,13 @@ class PageQuery(Struct):
 
     @property
     def over(self) -> bool:
-        """Whether the time is over."""
+        """Whether the deadline has passed."""
         return time.monotonic() > self.until_s
 
 
 class PartialPage(Struct):
-    """The records of a file that match, in the order of going; ``at`` is how far it was gone: newer, records that begin
-    after it are still to come, older, those before it. ``done`` tells that there are none."""
+    """The matching records of a file, in reading order; ``at`` is the position reached: reading newer, records that
+    begin after it are still to come; reading older, those before it. ``done``: there are no more."""
 
     records: list[LogRecord]
     at: int
@@ -266,7 +268,7 @@ class PartialPage(Struct):
 
 
 async def read_part(log: LogFile, start: int, end: int, query: PageQuery, wanted: Needles | None) -> PartialPage:
-    """What matches of the records that begin at ``start`` (where one does) or later and before ``end``."""
+    """Return the matching records that begin at ``start`` (where one does) or later and before ``end``."""
     part = PartialPage([], end if query.older else start - 1, done=False)
     while True:
         if wanted is None or end - start <= log.file.NEAR_BYTES:
@@ -287,7 +289,7 @@ async def read_part(log: LogFile, start: int, end: int, query: PageQuery, wanted
 
 
 async def _near(log: LogFile, start: int, end: int, *, older: bool) -> int:
-    """Where a record begins about ``NEAR_BYTES`` from the side from which it is gone."""
+    """Return where a record begins about ``NEAR_BYTES`` from the side where reading starts."""
     near = end - log.file.NEAR_BYTES if older else start + log.file.NEAR_BYTES
     return await log_file.beginning_after(log.file, log.format, near, end)
 
@@ -299,7 +301,7 @@ async def _gather(
     query: PageQuery,
     wanted: Needles | None,
 ) -> PartialPage:
-    """``part`` with what matches of the batches, until it is full or the time is over."""
+    """Fill ``part`` with matching records of the batches, until it is full or the deadline has passed."""
     part.done = False
     async with aclosing(batches):
         async for batch in batches:
@@ -317,7 +319,7 @@ async def _gather(
 def _judge(
     log: LogFile, pieces: Sequence[Piece], where: Filter, wanted: Needles | None, room: int
 ) -> tuple[list[LogRecord], int | None]:
-    """The records that match, and where the last stands if there is no room for more."""
+    """Return the matching records, and where the last one is if there is no room for more."""
     found: list[LogRecord] = []
     for piece in pieces:
         if wanted is not None and not holds(piece[1], wanted) and piece[2] <= RAW_LIMIT:
@@ -352,8 +354,8 @@ _SMALL_BYTES = 1024 * 1024
 
 
 class FileCursor(Struct):
-    """Where reading goes on: the index of the file; newer, the first byte to look at, older, where to end. ``offset``
-    is None for a whole file."""
+    """Where reading continues: the index of the file; reading newer, the first byte to read; reading older, where to
+    end. ``offset`` is None for a whole file."""
 
     index: int
     offset: int | None = None
@@ -378,7 +380,7 @@ async def read_page(
 
 
 async def usable_end(log: LogFile, seen: FileStat) -> int:
-    """Where the last whole line ends; the file's end when nobody has written to it for a while."""
+    """Return where the last complete line ends; the file's end if nobody has written to it for a while."""
     end = await log.file.size()
     if log.is_packed or seen.age_s > SETTLED_S:
         return end
@@ -415,8 +417,8 @@ async def _at_time(file_set: LogFileSet, seen: list[FileStat], time_us: int) -> 
 
 
 async def _read(file_set: LogFileSet, seen: list[FileStat], cursor: FileCursor | None, query: PageQuery) -> RecordPage:
-    """Goes from file to file until the page is full, the time is over or there are no more. Of a file that is being
-    copied to be emptied the copy is passed over."""
+    """Read file by file until the page is full, the deadline has passed or there are no more. The copy of a file that
+    is being copied and truncated is skipped."""
     records: list[LogRecord] = []
     more: Start | None = None
     since, _ = span(query.where)
@@ -443,8 +445,8 @@ async def _read(file_set: LogFileSet, seen: list[FileStat], cursor: FileCursor |
 
 
 async def _first_of(file_set: LogFileSet, seen: list[FileStat], since_us: int) -> int:
-    """The oldest file that has to be read for what is not before that time. What the files say of when they were last
-    written to is no help: it is another of one that was copied or touched."""
+    """Return the oldest file that may hold records not before that time. Modification times do not help: a copied or
+    touched file has a new one."""
     for index in range(len(seen) - 1, 0, -1):
         if await _begins_before(await file_set.open(seen[index]), seen[index], since_us):
             return index
@@ -452,7 +454,7 @@ async def _first_of(file_set: LogFileSet, seen: list[FileStat], since_us: int) -
 
 
 async def _begins_before(log: LogFile, seen: FileStat, since_us: int) -> bool:
-    """Whether the file begins so long before that all of the older ones is before that time too."""
+    """Whether the file begins so long before the time that all older files are before it too."""
     end = await usable_end(log, seen)
     if await time_offset(log, since_us, end) > SLACK_BYTES:
         return True
@@ -462,7 +464,8 @@ async def _begins_before(log: LogFile, seen: FileStat, since_us: int) -> bool:
 async def _read_file(
     log: LogFile, seen: FileStat, offset: int | None, query: PageQuery
 ) -> tuple[list[LogRecord], int | None]:
-    """What matches in one file, as it goes, and how far that is gone; None when it is gone through."""
+    """Return the matching records of one file, in reading order, and the position reached; None if it was read to its
+    end."""
     end = await usable_end(log, seen)
     start = 0 if query.older or offset is None else offset
     end = min(end, offset) if query.older and offset is not None else end
@@ -474,7 +477,7 @@ async def _read_file(
 
 
 async def _bounded(log: LogFile, start: int, end: int, where: Filter) -> tuple[int, int]:
-    """The part of ``start`` to ``end`` in which the times are that the filter asks for, and a little around."""
+    """Return the part of ``start`` to ``end`` that covers the filter's times, with a small margin."""
     since, until = span(where)
     if (since is None and until is None) or end - start <= _SMALL_BYTES:
         return start, end

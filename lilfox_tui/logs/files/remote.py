@@ -1,4 +1,5 @@
-"""Log files of an SSH host: read in blocks through one shell, searched and counted there, so that only hits cross."""
+"""Log files of an SSH host: read in blocks through one shell, searched and counted on the host, so that only hits are
+transferred."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ _STATUS = re.compile(rb"@(\d+)")
 
 
 class GrepOutput:
-    """``take`` what comes. ``status`` is the searching program's exit status once that has come: 0 found, 1 nothing."""
+    """Parses search output: call ``take`` with each block. ``status`` is the search program's exit status once it has
+    arrived: 0 found, 1 nothing."""
 
     def __init__(self, base: int) -> None:
         self.status: int | None = None
@@ -52,7 +54,7 @@ class GrepOutput:
         self._next = -1
 
     def take(self, data: bytes) -> SearchHits:
-        """The hits whose text is whole now."""
+        """Return the hits whose text is complete now."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         offsets: list[int] = []
         texts: dict[int, Text] = {}
@@ -117,7 +119,7 @@ dd if="$file" bs=65536 skip="$3" count="$4" 2>/dev/null | tail -c "+$5" | head -
 async def count_lines(
     host: Host, path: str, key: tuple[int, int], start: int, length: int, *, sudo: bool
 ) -> int | None:
-    """Newlines in that part; None where the host has no program for it. Raises LilFoxError, FileMoved."""
+    """Count the newlines in that part; None if the host has no program for it. Raises LilFoxError, FileMoved."""
     first, within = divmod(start, _BLOCK)
     blocks = (within + length + _BLOCK - 1) // _BLOCK
     words = [path, f"{key[0]} {key[1]}", *map(str, (first, blocks, within + 1, length))]
@@ -211,8 +213,8 @@ async def search_remotely(
     following: bool,
     sudo: bool = False,
 ) -> AsyncGenerator[SearchHits, None]:
-    """The hits in that part, ascending, with their lines, and with ``following`` those after them. Raises LilFoxError;
-    CannotSearch where the host has no program for it."""
+    """Yield the hits in that part, ascending, with their lines, and with ``following`` the lines after them. Raises
+    LilFoxError; CannotSearch if the host has no program for it."""
     start, end = part
     lines = str(FOLLOWING_LINES) if following else "0"
     length = str(end - start + RAW_LIMIT)  # the last line goes on behind the end
@@ -234,11 +236,11 @@ async def search_remotely(
 
 
 class SearchUnavailable(Exception):
-    """The host has neither rg nor a grep that tells offsets, nor tr and an awk that counts bytes."""
+    """The host has neither rg nor a grep that prints byte offsets, nor tr and an awk that counts bytes."""
 
 
 class _WireDecoder:
-    """Undoes the packing. The first line says which."""
+    """Decodes the compressed output. The first line names the compression."""
 
     def __init__(self, host: str, path: str) -> None:
         self._host = host
@@ -272,7 +274,7 @@ _COUNTING: WeakKeyDictionary[Host, asyncio.Lock] = WeakKeyDictionary()
 
 class RemoteDisk:
     """The files of an SSH host. See :class:`lilfox_tui.logs.files.log_file.Disk`. With ``sudo``, files are read as root
-    from the first on that this account may not read."""
+    from the first one on that this account may not read."""
 
     def __init__(self, host: Host, *, sudo: bool = False, following: bool = False) -> None:
         self.host = host
@@ -309,7 +311,7 @@ class RemoteDisk:
             await leave(self.host, shell)
 
     async def _set_apart(self, apart: bool) -> None:
-        """Has those who wait for their answers wait for these files no more, or again."""
+        """Separate these files, so that other queries do not wait for them, or rejoin them."""
         if apart is not self._apart:
             self._apart = apart
             await self.close()
@@ -342,7 +344,7 @@ class RemoteDisk:
         return self._may_be_root and not self.is_root
 
     async def _barred(self, patterns: Sequence[str]) -> bool:
-        """Whether one is in a folder that this account may not look into."""
+        """Whether a pattern is in a folder that this account may not enter."""
         return any([await self.ask("barred", escaped(pattern)) == b"yes\n" for pattern in patterns])
 
     async def why_not(self, path: str) -> LilFoxError:
@@ -374,7 +376,7 @@ class RemoteDisk:
         return await self.open(seen)
 
     def path(self, key: tuple[int, int]) -> str:
-        """The name that the file had when it was last looked."""
+        """Return the name that the file had at the last check."""
         if key not in self._paths:
             raise file_moved(self.host.name, "")
         return self._paths[key]
@@ -399,7 +401,7 @@ class RemoteLogFile:
         self._path = seen.path
 
     async def _ask(self, *words: str | int) -> bytes:
-        """The answer about this file, which is opened anew if it is not held any more. Raises FileMoved."""
+        """Return the answer about this file, reopening it if necessary. Raises FileMoved."""
         for _ in range(3):
             answer = await self._disk.ask_about(self._key, self._disk.path(self._key), *words)
             if answer != MOVED:
@@ -423,7 +425,7 @@ class RemoteLogFile:
         return answer[start : start + length]
 
     async def find(self, wanted: Needles, start: int, end: int, *, following: bool) -> AsyncGenerator[SearchHits, None]:
-        """See :meth:`ByteFile.find`. Where the host has no program for it, all of the part crosses the wire."""
+        """See :meth:`ByteFile.find`. If the host has no program for it, the whole part is transferred."""
         path = self._disk.path(self._key)
         searched = search_remotely(
             self._disk.host,
@@ -444,7 +446,7 @@ class RemoteLogFile:
                     yield SearchHits(offsets, {})
 
     async def count_lines(self, start: int, length: int) -> int | None:
-        """See :meth:`ByteFile.count_lines`. It is counted there, for one file of the host at a time."""
+        """See :meth:`ByteFile.count_lines`. The host counts, one file at a time."""
         if start + length > COUNTED_MOST_BYTES:
             return None
         path, host = self._disk.path(self._key), self._disk.host
@@ -452,7 +454,7 @@ class RemoteLogFile:
             return await count_lines(host, path, self._key, start, length, sudo=self._disk.is_root)
 
     async def close(self) -> None:
-        """Its descriptor goes to another file when it is needed, or ends with the shell."""
+        """Do nothing: its descriptor is reused for another file on demand, or ends with the shell."""
 
 
 def _seen(line: bytes, now: int) -> FileStat | None:

@@ -1,4 +1,4 @@
-"""The kept ``sh`` on a host that answers what is asked about its log files: one round trip each, no process tree.
+"""The kept ``sh`` on a host that answers queries about its log files: one round trip each, without starting processes.
 
 All files of a host share it, for a server allows few sessions at a time (``hosts/ssh/link.py``): one ``sh`` for
 pages, one for following, so that neither waits for the other, and as many as root where that is needed. Files that the
@@ -89,7 +89,7 @@ done
 
 
 class RemoteShell:
-    """Asks one question after the other; starts the ``sh`` with the first, and anew after it was lost. ``apart``: for
+    """Sends one query after another; starts the ``sh`` with the first, and again after it was lost. ``apart``: for
     files that may hang."""
 
     def __init__(self, host: Host, *, as_root: bool, apart: bool) -> None:
@@ -108,7 +108,7 @@ class RemoteShell:
         self._paths: dict[int, str] = {}
 
     async def ask(self, *words: str | int) -> bytes:
-        """The answer. When this is cancelled the question is still answered first, for the next to find its own answer.
+        """Return the answer. If cancelled, the query is still answered first, so that the next one gets its own answer.
         Raises HostError."""
         within_s = ANSWER_S if words[0] == "part" else LOOK_S
         asking = asyncio.create_task(self._ask(" ".join(map(str, words)), HANG_S if self._apart else within_s))
@@ -162,8 +162,8 @@ class RemoteShell:
             return answer
 
     async def _free_slot(self) -> int:
-        """A slot for another file: of those that could be opened again by their names the one that was asked about
-        longest ago. One that has lost its name is kept as long as can be."""
+        """Return a slot for another file: of the files that could be reopened by name, the least recently used. A file
+        that has lost its name is kept as long as possible."""
         for slot in SLOTS:
             if slot not in self._held:
                 return slot
@@ -176,7 +176,7 @@ class RemoteShell:
         return slot
 
     async def close(self) -> None:
-        """Ends it."""
+        """Close the session."""
         for task in self._asking:
             task.cancel()
         if self._asking:
@@ -189,7 +189,7 @@ _SHELLS: WeakKeyDictionary[Host, dict[tuple[bool, bool, bool], RemoteShell]] = W
 
 
 def enter(host: Host, *, following: bool, as_root: bool, apart: bool) -> RemoteShell:
-    """The host's shell for that; ``leave`` it in the end."""
+    """Return the host's shell for this use; call ``leave`` in the end."""
     shells = _SHELLS.setdefault(host, {})
     shell = shells.get((following, as_root, apart)) or RemoteShell(host, as_root=as_root, apart=apart)
     shells[following, as_root, apart] = shell
@@ -209,7 +209,7 @@ async def leave(host: Host, shell: RemoteShell) -> None:
 
 
 def escaped(word: str) -> str:
-    """A word of printable ASCII without spaces that ``unescape`` reads back (``printf %b``, POSIX)."""
+    """Encode a word in printable ASCII without spaces for ``unescape`` (``printf %b``, POSIX)."""
     data = word.encode("utf-8", "surrogateescape")
     return "".join(chr(byte) if byte in _PLAIN else f"\\0{byte:03o}" for byte in data)
 

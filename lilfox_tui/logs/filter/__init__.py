@@ -1,1 +1,1 @@
-"""The filter language: one for the pane, the command line, and the sources that can search by themselves."""
+"""The filter language: the same for the pane, the command line, and the sources with native search."""

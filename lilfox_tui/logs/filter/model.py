@@ -1,4 +1,4 @@
-"""Filters: an expression that log records are held against."""
+"""Filters: expressions that log records are matched against."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Search: TypeAlias = Callable[[bytes], object | None]
 
 @lru_cache(maxsize=64)
 def search(pattern: str) -> Search:
-    """Looks for ``pattern`` in UTF-8 bytes: something where it is found, None where not. Raises UsageError that says
-    what RE2 does not take."""
+    """Return a search for ``pattern`` in UTF-8 bytes, which returns None if it is not found. Raises UsageError with
+    RE2's complaint."""
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
@@ -84,7 +84,7 @@ def severity_named(word: str) -> Severity | None:
 
 @lru_cache(maxsize=256)
 def number(text: str) -> Number | None:
-    """The number that ``text`` writes, None where it writes none (``nan`` and ``inf`` are none)."""
+    """Parse a number; None if ``text`` is not one (``nan`` and ``inf`` are not)."""
     if not _NUMBER.fullmatch(text):
         return None
     return int(text) if _WHOLE.fullmatch(text) else float(text)
@@ -92,7 +92,7 @@ def number(text: str) -> Number | None:
 
 @lru_cache(maxsize=256)
 def duration_s(text: str) -> float | None:
-    """``250ms``, ``1.5s``, ``2m`` in seconds; None where it is no duration."""
+    """Parse ``250ms``, ``1.5s``, ``2m`` to seconds; None if it is not a duration."""
     found = _DURATION.fullmatch(text)
     return float(found[1]) * DURATION_S[found[2]] if found else None
 
@@ -146,7 +146,7 @@ def _own(fields: Mapping[str, object], name: str) -> object:
 
 
 def text_of(value: object) -> str:
-    """A value as it is compared and shown: text as it is, everything else as JSON writes it."""
+    """Return a value in the form in which it is compared and shown: text unchanged, everything else as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
 
 
@@ -163,8 +163,8 @@ OPS = ("=", "!=", "~", "!~", *_ORDER)
 
 @lru_cache(maxsize=256)
 def comparison(name: str, op: str, wanted: str) -> Comparison:
-    """Whether one value of the field ``name`` is what ``op`` and ``wanted`` ask for. Raises UsageError for a wrong
-    regular expression, ValueError for an ``op`` that is not of OPS."""
+    """Return whether one value of the field ``name`` satisfies ``op`` and ``wanted``. Raises UsageError for an invalid
+    regular expression, ValueError for an ``op`` that is not in OPS."""
     if op in ("~", "!~"):
         find = search(wanted)
         found = op == "~"
@@ -237,7 +237,7 @@ class Filter(Protocol):
 
 
 class And(Struct, frozen=True):
-    """All parts match; with no parts everything does."""
+    """All parts match; true without parts."""
 
     parts: tuple[Filter, ...]
 
@@ -252,7 +252,7 @@ EVERYTHING = And(())
 
 
 class Or(Struct, frozen=True):
-    """At least one part matches; with no parts nothing does."""
+    """At least one part matches; false without parts."""
 
     parts: tuple[Filter, ...]
 
@@ -273,7 +273,7 @@ class Not(Struct, frozen=True):
 
 
 class AtLeast(Struct, frozen=True):
-    """As grave as ``severity``, or more. A record that tells no severity matches UNKNOWN alone."""
+    """At least as severe as ``severity``. A record without a severity matches only UNKNOWN."""
 
     severity: Severity
 
@@ -282,7 +282,7 @@ class AtLeast(Struct, frozen=True):
 
 
 class TextMatch(Struct, frozen=True):
-    """The text stands, letter by letter, in the message, in the exception's text or in the raw record (as UTF-8).
+    """The text is contained literally in the message, in the exception's text or in the raw record (as UTF-8).
 
     Smart case: with an upper-case letter in it, case counts. Otherwise a text of ASCII is found whatever the case of
     its ASCII letters, another one whatever the case (``str.lower``).
@@ -299,8 +299,8 @@ class TextMatch(Struct, frozen=True):
 
 
 class RegexMatch(Struct, frozen=True):
-    """The pattern (RE2 syntax) is found in the message, the exception's text or the raw record; case
-    counts, ``(?i)`` in front lets it not. ``matches`` raises UsageError for a pattern that RE2 does not take."""
+    """The pattern (RE2 syntax) is found in the message, the exception's text or the raw record; case-sensitive unless
+    it starts with ``(?i)``. ``matches`` raises UsageError for a pattern that RE2 rejects."""
 
     pattern: str
 
@@ -313,7 +313,7 @@ class RegexMatch(Struct, frozen=True):
 
 
 class FieldMatch(Struct, frozen=True):
-    """The field ``name`` (see :func:`field_values`) compares by ``op``, one of OPS, with ``value`` as it is written.
+    """The field ``name`` (see :func:`field_values`) compares by ``op``, one of OPS, with ``value`` as written.
 
     Two numbers are compared as numbers, two durations and the response time as durations, everything else as text,
     case counts; the level by its gravity. What is no number has no order. A record without the field does not match,
@@ -334,8 +334,8 @@ class FieldMatch(Struct, frozen=True):
 
 
 class Within(Struct, frozen=True):
-    """Not before ``since_us``, and before ``until_us`` (microseconds since 1970, UTC; None is no bound). A record that
-    tells no time does not match."""
+    """Not before ``since_us``, and before ``until_us`` (microseconds since 1970, UTC; None is no bound). A record
+    without a time does not match."""
 
     since_us: int | None
     until_us: int | None
@@ -348,7 +348,7 @@ class Within(Struct, frozen=True):
 
 
 def ignores_case(text: str) -> bool:
-    """Whether the case of letters does not count when ``text`` is looked for: it has letters with a case, all small."""
+    """Whether a search for ``text`` ignores case: it has letters with a case, all in lower case."""
     return text == text.lower() != text.upper()
 
 
@@ -379,7 +379,7 @@ NO_TIME: Span = (0, 0)
 
 
 def span(where: Filter) -> Span:
-    """The bounds; of what cannot match (``1h and ..2h``) an end that is not after its start. Where there is a bound,
+    """Return the time bounds; for what cannot match (``1h and ..2h``) an end that is not after its start. With a bound,
     records without a time do not match."""
     match where:
         case Within(since_us, until_us):
@@ -414,7 +414,7 @@ ALL = frozenset(Severity)
 
 
 def severities(where: Filter) -> frozenset[Severity]:
-    """Every match has one of these; UNKNOWN is among them where a match need not tell any."""
+    """Return severities of which every match has one; UNKNOWN is included if a match need not have any."""
     match where:
         case And(parts):
             return ALL.intersection(*map(severities, parts))
@@ -439,8 +439,8 @@ NOTHING = Or(())
 
 
 def of_source(where: Filter, name: str) -> Filter:
-    """``where`` for records whose source is ``name``: the same matches. NOTHING where none of them can match,
-    EVERYTHING where each does. Raises UsageError for a wrong regular expression."""
+    """Simplify ``where`` for records whose source is ``name``: the same matches. NOTHING if none of them can match,
+    EVERYTHING if all do. Raises UsageError for an invalid regular expression."""
     match where:
         case FieldMatch("source", op, value):
             return EVERYTHING if comparison("source", op, value)(name) else NOTHING

@@ -1,4 +1,4 @@
-"""The literals that a native search (rg, grep) looks for, so that only records that may match are read."""
+"""The literals that a native search (rg, grep) looks for, so that only possible matches are read."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _ONE_OF_A_CLASS = frozenset("dDwWsSbBAzntrfva")
 
 
 class Literals(Struct, frozen=True):
-    """For each alternative its texts, each of which stands in every match of it."""
+    """The texts of each alternative, all of which are contained in every match of it."""
 
     alternatives: tuple[tuple[str, ...], ...]
     ignore_case: bool
 
 
 def required_literals(pattern: str) -> Literals | None:
-    """Those of a pattern that RE2 takes; None where there is an alternative with no such text."""
+    """Return the literals of a pattern that RE2 accepts; None if an alternative has no such text."""
     flags = _FLAGS.match(pattern)
     rest = pattern[flags.end() :] if flags else pattern
     if "\\Q" in rest or _FLAGS_LATER.search(rest):
@@ -69,8 +69,8 @@ def required_literals(pattern: str) -> Literals | None:
 
 
 def _marks(pattern: str) -> Iterator[str | None]:
-    r"""What stands outside all parentheses: a literal as itself or ``\`` and itself, a repetition, ``|``, a gap; None
-    is something not understood."""
+    r"""Yield the elements outside all parentheses: a literal as itself or ``\`` and itself, a repetition, ``|``, a gap;
+    None for something not understood."""
     at = depth = 0
     while at < len(pattern):
         char = pattern[at]
@@ -144,15 +144,16 @@ _LARGEST_PLAIN = 1_000_000
 
 
 class Needles(Struct, frozen=True):
-    """Every record that matches holds at least one of ``any_of`` in its raw bytes, letter case aside when
-    ``ignore_case``; never empty, and no needle has a newline in it."""
+    """Every matching record contains at least one of ``any_of`` in its raw bytes, ignoring case if ``ignore_case``;
+    never empty, and no needle contains a newline."""
 
     any_of: tuple[bytes, ...]
     ignore_case: bool = False
 
 
 def needles(where: Filter, level_words: LevelWords | None) -> Needles | None:
-    """The needles of ``where`` in a format with these ``level_words``; None where nothing is surely there."""
+    """Return the needles of ``where`` in a format with these ``level_words``; None if no text is certain to be
+    present."""
     found = _of(where, level_words)
     if found is None or not _is_of_journal(level_words):
         return found
@@ -195,7 +196,7 @@ def _union(found: list[Needles | None]) -> Needles | None:
 
 
 def _of_text(text: str, *, ignore_case: bool, beyond_ascii: bool = False) -> Needles | None:
-    """``beyond_ascii``: the case of letters outside ASCII is ignored too."""
+    """Return the needles of a text. ``beyond_ascii``: the case of letters outside ASCII is ignored too."""
     pieces = (piece for part in _JOINT.split(text) for piece in _sure_pieces(part, folded=beyond_ascii))
     spelled = (_spellings(piece, ignore_case=ignore_case) for piece in pieces)
     best = max(spelled, key=lambda any_of: min(map(len, any_of)), default=None)
@@ -263,7 +264,7 @@ def _of_field(name: str, op: str, value: str) -> Needles | None:
 
 
 def _of_value(name: str, value: str) -> Needles | None:
-    """Of a value that is the field's; a number may be written otherwise than ``value`` is."""
+    """Return the needles of a field's value; a number may be written differently from ``value``."""
     amount = number(value)
     if amount is not None:
         plain = isinstance(amount, int) and 0 <= amount < _LARGEST_PLAIN

@@ -36,7 +36,7 @@ _ENDS = frozenset(_SPACE + "()")
 
 
 class FilterError(UsageError):
-    """The text of a filter is wrong. ``column`` (from 0) is where, for a caret under it."""
+    """A syntax error in a filter. ``column`` (from 0) is its position, for a caret under it."""
 
     def __init__(self, what: Message | str, text: str, column: int, hint: Message | str = "") -> None:
         at = text[column : column + 30]
@@ -50,14 +50,14 @@ class FilterError(UsageError):
 
 
 class Scanner:
-    """Reads from the left; every method goes on where the last one ended."""
+    """Reads from the left; every method continues where the last one ended."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.column = 0
 
     def wrong(self, what: Message | str, column: int | None = None, hint: Message | str = "") -> FilterError:
-        """The error at ``column``, here when not given."""
+        """Return the error at ``column``, by default here."""
         return FilterError(what, self.text, self.column if column is None else column, hint)
 
     def skip_space(self) -> None:
@@ -65,7 +65,7 @@ class Scanner:
             self.column += 1
 
     def at_end(self) -> bool:
-        """Whether nothing but space is left."""
+        """Whether only space is left."""
         self.skip_space()
         return self.column == len(self.text)
 
@@ -74,14 +74,14 @@ class Scanner:
         return self.column < len(self.text) and self.text[self.column] in _SPACE
 
     def take(self, what: str) -> bool:
-        """Goes over ``what`` if it stands here."""
+        """Consume ``what`` if it is next."""
         if not self.text.startswith(what, self.column):
             return False
         self.column += len(what)
         return True
 
     def take_keyword(self, *spellings: str) -> bool:
-        """Goes over one of these words if it stands here as a whole word."""
+        """Consume one of these words if it is next as a whole word."""
         for spelling in spellings:
             end = self.column + len(spelling)
             if self.text.startswith(spelling, self.column) and self._ends_at(end):
@@ -90,12 +90,12 @@ class Scanner:
         return False
 
     def take_minus(self) -> bool:
-        """Goes over a ``-`` that stands right before a word, so that it means not."""
+        """Consume a ``-`` right before a word, where it means not."""
         after = self.text[self.column + 1 : self.column + 2]
         return bool(after) and (after.isalnum() or after in '_@"/(') and self.take("-")
 
     def take_operator(self) -> str | None:
-        """Goes over an operator, also after space; None where there is none."""
+        """Consume an operator, also after space; None without one."""
         start = self.column
         self.skip_space()
         for spelling, operator in OPERATORS.items():
@@ -105,7 +105,7 @@ class Scanner:
         return None
 
     def quoted(self) -> str | None:
-        r"""Goes over ``"text"``, in which a backslash stands before ``"`` and ``\\``; None where there is none."""
+        r"""Consume ``"text"``, in which a backslash escapes ``"`` and ``\\``; None without one."""
         if not self.text.startswith('"', self.column):
             return None
         start, at, held = self.column, self.column + 1, []
@@ -122,8 +122,8 @@ class Scanner:
         return "".join(held)
 
     def pattern(self) -> str | None:
-        r"""Goes over ``/pattern/`` or ``/pattern/i``, in which ``\/`` is a slash; None where none stands: a path such
-        as ``/api/users`` is a word."""
+        r"""Consume ``/pattern/`` or ``/pattern/i``, in which ``\/`` is a slash; None without one: a path such as
+        ``/api/users`` is a word."""
         if not self.text.startswith("/", self.column):
             return None
         at, held = self.column + 1, ""
@@ -140,7 +140,7 @@ class Scanner:
         return None
 
     def name(self) -> str | None:
-        """Goes over what could be the name of a field; None where nothing could. What follows is not looked at."""
+        """Consume a possible field name; None without one. What follows is not checked."""
         end = self.column
         if self.text[end : end + 1] in (".", "-"):
             return None
@@ -153,7 +153,7 @@ class Scanner:
         return name
 
     def word(self) -> str:
-        """Goes over everything up to a space or a parenthesis that was not opened in the word; ``""`` if nothing."""
+        """Consume everything up to a space or a parenthesis that was not opened in the word; ``""`` if nothing."""
         start, depth = self.column, 0
         while self.column < len(self.text):
             char = self.text[self.column]
@@ -184,7 +184,7 @@ EXAMPLES = "10m, 03:15, 2026-11-25, 2026-11-25T03:15, 2026-11-25T03:15:07Z, toda
 
 
 class Clock:
-    """The moment that a filter is written at, and the zone of its times."""
+    """The time at which a filter is written, and the zone of its times."""
 
     def __init__(self, now: datetime, zone: tzinfo) -> None:
         """``now`` is aware."""
@@ -192,8 +192,8 @@ class Clock:
         self._zone = zone
 
     def span(self, word: str) -> Within | None:
-        """The span of time that ``word`` is: ``10m``, ``A..B``, ``A..``, ``..B``, ``..``; None where it is none.
-        Raises UsageError for a time that does not exist."""
+        """Parse the time span ``word``: ``10m``, ``A..B``, ``A..``, ``..B``, ``..``; None if it is not one. Raises
+        UsageError for a time that does not exist."""
         if _AGO.fullmatch(word):
             return self.between(word, "")
         since, dots, until = word.partition("..")
@@ -202,7 +202,7 @@ class Clock:
         return self.between(since, until)
 
     def between(self, since: str, until: str) -> Within:
-        """From one moment to the other, ``""`` for no bound. Raises UsageError."""
+        """Return the span from one time to the other, ``""`` for no bound. Raises UsageError."""
         start, end = self._ends(since, until)
         since_us, until_us = (None if at is None else microseconds(at) for at in (start, end))
         if since_us is not None and since == until:
@@ -264,7 +264,7 @@ class Clock:
 
 
 def _named_us(word: str) -> int:
-    """How long what a time names lasts: a minute, a second, or less."""
+    """Return the length of what a time names: a minute, a second, or less."""
     of_day = re.split(r"[T ]", word)[-1]
     of_day, dot, _ = re.split(r"[Z+-]", of_day)[0].partition(".")
     return 1 if dot else 1_000_000 if len(of_day.replace(":", "")) > 4 else 60_000_000
@@ -297,9 +297,8 @@ DEEPEST = 50
 
 
 def parse_filter(text: str, *, now: datetime, zone: tzinfo) -> Filter:
-    """The filter that ``text`` asks for; of an empty text EVERYTHING. ``now`` (aware) is what ``10m`` counts from,
-    times without an offset are of ``zone``. Raises FilterError (a UsageError) that says where, and what would be right.
-    """
+    """Parse ``text`` into a filter; EVERYTHING if it is empty. ``now`` (aware) is the reference of ``10m``; times
+    without an offset are in ``zone``. Raises FilterError (a UsageError) that says where, and what would be valid."""
     return _FilterParser(Scanner(text), Clock(now, zone)).whole()
 
 
@@ -398,7 +397,7 @@ class _FilterParser:
         return TextMatch(word) if span is None else span
 
     def _named(self, name: str, op: str, start: int) -> Filter:
-        """A field by its bare name, some of which have a meaning of their own."""
+        """Parse a field by its bare name, some of which have a special meaning."""
         column = self._value_column()
         if name in ("since", "until"):
             value = self._value(op)
@@ -455,7 +454,7 @@ class _FilterParser:
         return self._scanner.take_keyword(*spellings)
 
     def _operator_after(self, name: str) -> str | None:
-        """The operator of ``a>1`` and ``a > 1``; in ``a >=error`` it begins something of its own."""
+        """Return the operator of ``a>1`` and ``a > 1``; in ``a >=error`` it begins a term of its own."""
         apart = not self._touches_operator()
         op = self._scanner.take_operator()
         return None if apart and name != "level" and not self._scanner.at_space() else op
@@ -475,7 +474,7 @@ _OWN_MEANING = frozenset({"since", "until", "and", "or", "not", "AND", "OR", "NO
 
 
 def to_text(where: Filter) -> str:
-    """The text whose ``parse_filter`` is ``where``, times as UTC; for EVERYTHING ``""``."""
+    """Return the text for which ``parse_filter`` gives ``where``, times as UTC; for EVERYTHING ``""``."""
     return "" if where == EVERYTHING else _written(where, _LOOSEST)
 
 
@@ -483,7 +482,7 @@ _LOOSEST, _IN_OR, _IN_AND, _IN_NOT = range(4)
 
 
 def _written(where: Filter, around: int) -> str:
-    """Put into parentheses where what stands ``around`` would bind closer."""
+    """Return the text, in parentheses if the operator ``around`` it binds closer."""
     match where:
         case And(parts) if not parts:
             return "()"
@@ -531,7 +530,7 @@ def _moment(time_us: int | None) -> str:
 
 
 def narrowed(where: Filter, part: Filter) -> Filter:
-    """What matches both; ``where`` itself if it asks for ``part`` already."""
+    """Return a filter that matches both; ``where`` itself if it already includes ``part``."""
     parts = where.parts if isinstance(where, And) else (where,)
     if part in parts or part == EVERYTHING:
         return where

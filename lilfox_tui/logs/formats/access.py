@@ -1,4 +1,4 @@
-"""Access logs of nginx and Apache: common and combined, also with a host before and more fields after them.
+"""Access logs of nginx and Apache: common and combined, optionally preceded by a host and followed by more fields.
 
 A status of 500 or above is an error, 400 or above a warning. What errors are counted by is the route. The time a
 request took is read where its unit is certain: ``rt=0.12`` and its like, or a number with a decimal point after the
@@ -68,7 +68,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
 
 @lru_cache(maxsize=4096)
 def route_of(path: str) -> str:
-    """The path without query, ``{id}`` in place of parts that are numbers, UUIDs or long hexadecimal numbers."""
+    """Return the path without query; ``{id}`` replaces parts that are numbers, UUIDs or long hexadecimal numbers."""
     path = path[:_LONGEST_ROUTE].partition("?")[0].partition("#")[0]
     return "/".join("{id}" if _IDENTIFIER.fullmatch(part) else part for part in path.split("/"))
 
@@ -79,7 +79,7 @@ def _time(text: str) -> int | None:
 
 
 def _request(request: str) -> tuple[str, str, str]:
-    """Method, path and protocol; what is no request line (``-``, a TLS hello) has none of them."""
+    """Return method, path and protocol; empty if it is not a request line (``-``, a TLS hello)."""
     parts = request.split(" ")
     if len(parts) < 2:
         return "", "", ""

@@ -1,4 +1,4 @@
-"""Lines for people, with a time, a level and a logger: the manual's console format and its relatives.
+"""Human-readable lines with a time, a level and a logger: the manual's console format and its relatives.
 
 Read are the usual layouts of Python's logging (also ``basicConfig``'s), gunicorn, uvicorn, Celery, loguru, log4j,
 logback, Spring Boot, Monolog, Rust's tracing and env_logger, zap, Ruby's Logger, Elasticsearch, MySQL and OpenStack. An
@@ -78,12 +78,12 @@ _CLOCK = re.compile(r"\d\d:\d\d:\d\d[.,]\d{1,9}")
 
 
 def begins(line: bytes) -> bool:
-    """A line that starts with a time, or with a level as ``basicConfig`` and uvicorn write it."""
+    """Whether the line starts with a time, or with a level as ``basicConfig`` and uvicorn write it."""
     return _BEGINS.match(line) is not None
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:
-    """A record in one of the layouts; None for a text in which no level stands at its place."""
+    """Parse a record in one of the layouts; None if it has no level in its place."""
     text = text_of(raw)
     us, start, level = _head(text, zone, latest)
     match = _laid_out(text, start, level)
@@ -106,7 +106,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
 
 
 def _head(text: str, zone: tzinfo, latest: datetime | None) -> tuple[int | None, int, str]:
-    """The time, where what follows it begins (0 without one), and a level that stands before it."""
+    """Return the time, the offset of what follows it (0 without one), and a level before it."""
     before = _BEFORE_TIME.match(text)
     if before is None:
         us, start = times.leading(text, zone, latest)

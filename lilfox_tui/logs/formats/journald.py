@@ -52,7 +52,8 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
 
 
 def _text(value: object) -> str:
-    """What is no UTF-8 comes as a list of bytes, a field that stands more than once as a list of texts."""
+    """Return a value as text: the journal writes non-UTF-8 data as a list of bytes, and a repeated field as a list of
+    texts."""
     if isinstance(value, str):
         return value
     if not isinstance(value, list):

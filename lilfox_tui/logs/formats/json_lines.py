@@ -1,4 +1,5 @@
-"""JSON lines, one object a record: the manual's JSONFormatter, and any other library's (``logs/structured.py``)."""
+"""JSON lines, one object per record: the manual's JSONFormatter, and those of other libraries
+(``logs/structured.py``)."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ __all__ = ["LEVEL_WORDS", "begins", "parse"]
 
 
 def _number_words(severity: Severity) -> tuple[bytes, ...]:
-    """The end of ``"level":50``; of one digit with what follows, since ``"level":5`` begins others, and of
-    ``"severityNumber":17`` the first digit. No more of the key, and few words: ripgrep searches for up to 64 short ones
-    several times as fast as for more."""
+    """Return the end of ``"level":50``; for a single digit with what follows, since ``"level":5`` begins others, and
+    for ``"severityNumber":17`` the first digit. No more of the key, and few words: ripgrep searches up to 64 short ones
+    several times as fast as more."""
     numbers = [
         (ending, f"{number}"[:1] if ending == "mber" else f"{number}")
         for ending in ENDINGS
@@ -38,6 +39,6 @@ LEVEL_WORDS = {
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
-    """The object's fields; None for a line that is no object."""
+    """Parse the object's fields; None for a line that is not an object."""
     fields = object_in(raw)
     return entry_of(fields, raw, zone) if fields is not None else None

@@ -1,4 +1,4 @@
-"""logfmt: ``time=… level=error msg="…" key=value``, as Go's loggers, Heroku and Grafana's programs write it."""
+"""logfmt: ``time=… level=error msg="…" key=value``, as written by Go loggers, Heroku and Grafana."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST_FIRST_KEY = 200
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
-    """The pairs of the line; None where a part of it is no pair, or none of them is a time, a level or a message."""
+    """Parse the pairs of the line; None if a part of it is not a pair, or none is a time, a level or a message."""
     text = text_of(raw)
     if "=" not in text[:_LONGEST_FIRST_KEY].lstrip().partition(" ")[0]:
         return None
@@ -50,7 +50,7 @@ def _unescaped(text: str) -> str:
 
 
 def _value(text: str | None) -> object:
-    """Numbers as numbers, so that they compare as such, but none with zeros in front; a bare word is true."""
+    """Return numbers as numbers, so that they compare as such, except those with leading zeros; a bare word is true."""
     if text is None:
         return True
     if not _NUMBER.fullmatch(text):

@@ -30,12 +30,12 @@ _CONTEXT = re.compile(r', (client|server|request|subrequest|upstream|host|referr
 
 
 def begins(line: bytes) -> bool:
-    """A line with nginx's time and a level."""
+    """Whether the line has nginx's time and a level."""
     return _BEGINS.match(line) is not None
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
-    """The message is what stands before ``client``; the rest are fields."""
+    """Parse a record; the message is the text before ``client``, the rest are fields."""
     match = _LINE.fullmatch(text_of(raw))
     if match is None:
         return None

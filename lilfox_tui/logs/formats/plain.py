@@ -1,4 +1,4 @@
-"""Any text: a time at the start and a level's word near it are read where there are."""
+"""Any text; a time at the start and a level near it are recognised."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _CLASS_ON_LINE = re.compile(rb"[A-Za-z_][\w$.]*+(?:: |:?\r?$)")
 
 
 def begins(line: bytes) -> bool:
-    """A line that is neither indented nor part of a traceback, stack trace or statement."""
+    """Whether the line is neither indented nor part of a traceback, stack trace or statement."""
     if _CONTINUES.match(line):
         return False
     return not (_CLASS_ON_LINE.match(line) and structured.names_exception(line[:400].decode("utf-8", "replace")))
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry:
-    """Always something; the message is what follows the time."""
+    """Parse any text; the message is what follows the time."""
     text = text_of(raw)
     us, start = times.leading(text, zone, latest)
     message = text[start:].lstrip(" \t:-|,") if start else text

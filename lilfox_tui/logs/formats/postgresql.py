@@ -43,7 +43,7 @@ _NAMES = {"database": "db", "application": "app", "host": "client"}
 
 
 def begins(line: bytes) -> bool:
-    """A line with a time, of whose words the first is a level."""
+    """Whether the line has a time, and its first keyword is a level."""
     if not _TIME_BYTES.match(line):
         return False
     word = _WORD_BYTES.search(line, 19, _HEAD_BYTES)
@@ -51,7 +51,7 @@ def begins(line: bytes) -> bool:
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
-    """One message with its DETAIL, STATEMENT and so on as fields; None for another text."""
+    """Parse one message with its DETAIL, STATEMENT and so on as fields; None for another text."""
     first, *rest = text_of(raw).split("\n")
     head = _HEAD.match(first)
     if head is None or head["word"] not in POSTGRESQL_LEVELS:
@@ -80,7 +80,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
 
 
 def _session(prefix: str) -> dict[str, object]:
-    """What the prefix tells of who was connected: ``[%p]``, ``user=%u,db=%d``, ``%u@%d``."""
+    """Return what the prefix says about the session: ``[%p]``, ``user=%u,db=%d``, ``%u@%d``."""
     found: dict[str, object] = {}
     if pid := _PID.search(prefix):
         found["pid"] = int(pid[1])

@@ -24,12 +24,12 @@ _FIELD = re.compile(r'"((?:[^"]|"")*+)"?(?:,|$)|([^,"\n]*+)(?:,|$)')
 
 
 def begins(line: bytes) -> bool:
-    """A line with PostgreSQL's time and the next column, which is a name in quotes or empty."""
+    """Whether the line has PostgreSQL's time and the next column, which is a quoted name or empty."""
     return _BEGINS.match(line) is not None
 
 
 def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry | None:  # noqa: ARG001  its times have years
-    """One message; empty columns are no fields. None where there are too few."""
+    """Parse one message; empty columns are not fields. None if there are too few."""
     text = text_of(raw)
     if not _BEGINS.match(raw):
         return None

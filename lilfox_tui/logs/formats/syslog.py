@@ -1,4 +1,4 @@
-"""Syslog as daemons write it to files and send it: RFC 3164 (also with ISO times, as rsyslog has them) and RFC 5424.
+"""Syslog as daemons write and send it: RFC 3164 (also with ISO times, as in rsyslog) and RFC 5424.
 
 The level is that of ``<PRI>``; without one, what the message says near its start. RFC 3164 has no year; some write one
 before the clock or behind it.
@@ -50,7 +50,7 @@ _ESCAPE = re.compile(r'\\(["\\\]])')
 
 
 def begins(line: bytes) -> bool:
-    """A line with a priority or a time of syslog."""
+    """Whether the line has a syslog priority or time."""
     return _BEGINS.match(line) is not None
 
 
@@ -85,7 +85,7 @@ def parse(raw: bytes, zone: tzinfo, latest: datetime | None = None) -> LogEntry 
 
 
 def _structured(text: str, place: int) -> tuple[str, dict[str, object]]:
-    """The message after the structured data at ``place``, and the data's parameters by their names."""
+    """Return the message after the structured data at ``place``, and the data's parameters by name."""
     found: dict[str, object] = {}
     if text.startswith("-", place):
         place += 1

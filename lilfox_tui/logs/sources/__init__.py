@@ -1,1 +1,1 @@
-"""Sources of logs, one file a kind; ``logs/source.py`` is their contract. No kind knows another."""
+"""Log sources, one file per kind; ``logs/source.py`` is their contract. No kind knows another."""

@@ -1,4 +1,4 @@
-"""What a command prints: ``docker logs -f``, ``kubectl logs``, ``ssh`` to an appliance. Kept in memory."""
+"""The output of a command: ``docker logs -f``, ``kubectl logs``, ``ssh`` to an appliance. Kept in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from lilfox_tui.redact import redact
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``argv`` is run on the host, no shell reads it. Where nothing may be changed it is run if it is known to read."""
+    """``argv`` is run on the host without a shell. If changes are not allowed, it is run only if it is known to be
+    read-only."""
 
     kind: str = "command"
     argv: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -24,7 +25,7 @@ class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def open_source(name: str, options: Options, setting: SourceSettings) -> StreamSource:
-    """The command's output; it is started with the first question."""
+    """Open the command's output; the first query starts it."""
 
     def blocks() -> AsyncGenerator[bytes, None]:
         setting.refuse(options.argv)

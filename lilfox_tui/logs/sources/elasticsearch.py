@@ -106,10 +106,10 @@ _CALENDAR = (
 
 
 class IndexMapping(Struct, frozen=True):
-    """How an index pattern's fields are mapped: of each full name the type, as ``_field_caps`` gives it; ``""`` of one
-    that has several types or cannot be searched everywhere, none of metadata. ``whole``: nothing else is in the
-    documents, and texts are analyzed word by word, so that texts may be pushed. ``plain``: records are read from the
-    documents' own fields, not from lines of another format in them."""
+    """The mapping of an index pattern: the type of each full field name, as ``_field_caps`` gives it; ``""`` for a
+    field with several types or one that cannot be searched everywhere, none for metadata. ``whole``: the documents
+    contain nothing else, and texts are analyzed word by word, so that texts may be pushed down. ``plain``: records are
+    read from the documents' own fields, not from lines of another format in them."""
 
     types: abc.Mapping[str, str] = {}
     whole: bool = False
@@ -117,8 +117,8 @@ class IndexMapping(Struct, frozen=True):
 
 
 def to_query(where: Filter, time_field: str, mapping: IndexMapping) -> EsQuery:
-    """A query that finds every document whose record matches ``where``, and others; ``match_all`` where nothing can be
-    pushed."""
+    """Return a query that finds every document whose record matches ``where``, and possibly others; ``match_all`` if
+    nothing can be pushed down."""
     return _Pushed(time_field, mapping).of(where) or {"match_all": {}}
 
 
@@ -129,7 +129,7 @@ class _Pushed:
         self._mapping = mapping
 
     def of(self, where: Filter) -> EsQuery | None:
-        """None: everything."""
+        """Return the query; None for everything."""
         match where:
             case And(parts):
                 pushed = [query for part in parts if (query := self.of(part)) is not None]
@@ -216,7 +216,7 @@ class _Pushed:
 
 
 def _words(text: str, *, runs_only: bool) -> list[str]:
-    """What stands inside one token each, the longest first, and in nothing but a text."""
+    """Return the words that are inside a single token, longest first, and occur only in texts."""
     runs = [
         run
         for run in _RUN.findall(_ESCAPED_START.sub("", text.lower()))
@@ -235,7 +235,7 @@ def _is_ideograph(char: str) -> bool:
 
 
 def _holds(name: str, word: str) -> EsQuery:
-    """``word`` has no character that a wildcard knows."""
+    """Return a wildcard query; ``word`` contains no wildcard character."""
     return {"wildcard": {name: {"value": f"*{word}*", "case_insensitive": True}}}
 
 
@@ -255,7 +255,7 @@ KEEP_S = 60.0
 
 
 class FieldMapping:
-    """Asks when it is needed. ``plain``: see :class:`IndexMapping`."""
+    """Queries the mapping on demand. ``plain``: see :class:`IndexMapping`."""
 
     def __init__(self, server: LogServer, index: str, *, plain: bool) -> None:
         self._server, self._index, self._plain = server, index, plain
@@ -263,7 +263,7 @@ class FieldMapping:
         self._asked_at = float("-inf")
 
     async def now(self) -> IndexMapping:
-        """The mapping, at most a minute old. Nothing is known of it where this user may not ask."""
+        """Return the mapping, at most a minute old. It is empty if this user may not read it."""
         if time.monotonic() - self._asked_at > KEEP_S:
             self._known = await self._ask()
             self._asked_at = time.monotonic()
@@ -290,7 +290,7 @@ class FieldMapping:
 
 
 def _types(caps: Any) -> dict[str, str]:
-    """See :class:`IndexMapping`: the server's own fields are not among them."""
+    """Return the types, see :class:`IndexMapping`; without the server's own fields."""
     return {name: _type(list(kinds.values())) for name, kinds in caps["fields"].items() if not name.startswith("_")}
 
 
@@ -302,7 +302,7 @@ def _type(kinds: list[Any]) -> str:
 
 
 def _all_indexed(part: dict[str, Any]) -> bool:
-    """Of a mapping or a field of it (Elasticsearch's "Mapping parameters")."""
+    """Whether a mapping or a field of it is entirely indexed (Elasticsearch's "Mapping parameters")."""
     if str(part.get("dynamic", "true")).lower() != "true" or str(part.get("enabled", "true")).lower() != "true":
         return False
     if str(part.get("index", "true")).lower() != "true" or {"analyzer", "normalizer", "runtime"} & part.keys():
@@ -326,7 +326,7 @@ _MS = 10**6
 
 
 class Options(HttpSourceOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``index`` is a name or pattern as the server takes it; an API key is the header Authorization."""
+    """``index`` is a name or pattern in the server's syntax; an API key goes into the header Authorization."""
 
     kind: str = "elasticsearch"
     index: str
@@ -345,7 +345,7 @@ class _Pit(msgspec.Struct):
 
 
 def open_source(name: str, options: Options, setting: SourceSettings) -> PolledSource:
-    """The documents of the pattern; nothing is asked yet."""
+    """Open the documents of the pattern; nothing is requested yet."""
     server = LogServer(options, setting.host)
     description = f"Elasticsearch {options.index} {server.where}"
     store = _Elasticsearch(name, options, setting, server)
@@ -387,7 +387,7 @@ class _Elasticsearch(TimeStore):
                     raise self._crowded()
 
     def _search(self, low: int | None, high: int | None, *, older: bool) -> dict[str, Any]:
-        """The request. Its range is in whole milliseconds and wide enough; the exact edges are drawn here."""
+        """Return the request. Its range is in whole milliseconds and wide enough; the exact bounds are applied here."""
         field = self._options.time_field
         bounds: dict[str, object] = {"format": "epoch_millis"}
         if low is not None:
@@ -427,7 +427,7 @@ class _Elasticsearch(TimeStore):
 
     @contextlib.asynccontextmanager
     async def _point_in_time(self) -> AsyncIterator[_Pit | None]:
-        """One for a stretch; None where the server gives none."""
+        """Open a point in time for a range; None if the server gives none."""
         pit = await self._opened()
         try:
             yield pit
@@ -451,7 +451,7 @@ class _Elasticsearch(TimeStore):
         return None
 
     def _stamped(self, hits: list[dict[str, Any]]) -> list[StampedRecord]:
-        """The hits in the order in which they came."""
+        """Return the hits in the order of the response."""
         try:
             return [StampedRecord(int(hit["sort"][0]), self._record(hit)) for hit in hits]
         except (LookupError, TypeError, ValueError):
@@ -470,7 +470,8 @@ class _Elasticsearch(TimeStore):
         return LogRecord(source=self._name, place=place, entry=entry, raw=raw[:RAW_LIMIT], size_bytes=len(raw))
 
     def _entry(self, source: dict[str, Any], raw: bytes) -> LogEntry:
-        """What the document says; with a format named, what its ``message`` says in that format, and its fields."""
+        """Return the entry of the document; if a format is configured, its ``message`` parsed in that format, with the
+        document's fields."""
         zone = self._setting.zone
         entry = load_format("json_lines").parse(raw, zone) or LogEntry(message=raw.decode("utf-8", "replace"))
         if not self._setting.format or not isinstance(line := source.get("message"), str):
@@ -491,5 +492,5 @@ def _closing(pit: _Pit) -> dict[str, object]:
 
 
 def _in_order(entries: list[StampedRecord]) -> list[StampedRecord]:
-    """By time, and of one time by place: the server's own order changes with its merges."""
+    """Sort by time, and within one time by place: the server's own order changes with its merges."""
     return sorted(entries, key=lambda entry: (entry.stamp, entry.record.place))

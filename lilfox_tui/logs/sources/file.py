@@ -1,4 +1,5 @@
-"""A log file, or all that a pattern fits: of any size, here or on a host, plain or packed, with their rotated ones."""
+"""A log file, or all files that a pattern matches: of any size, on this machine or a host, plain or compressed, with
+their rotated files."""
 
 from __future__ import annotations
 
@@ -14,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``path`` may be a pattern (``*``, ``?``, ``[…]``): of the files that it fits, those that rotation has made of one
-    another are one log, others each their own. With ``rotated`` the files that rotation has made are read too, also
-    those that the pattern does not fit."""
+    """``path`` may be a pattern (``*``, ``?``, ``[…]``): of the matching files, those that rotation made of one another
+    are one log, others a log each. With ``rotated``, rotated files are read too, even if the pattern does not match
+    them."""
 
     path: str = ""
     rotated: bool = True
 
 
 def open_source(name: str, options: Options, setting: SourceSettings) -> OneLog | ManyLogs:
-    """The log at ``options.path`` on the host, or those; nothing is opened before the first question."""
+    """Open the log or logs at ``options.path`` on the host; no file is opened before the first query."""
     if not is_pattern(options.path):
         return OneLog(name, options.path, setting, rotated=options.rotated)
     from lilfox_tui.logs.files.many_logs import ManyLogs

@@ -66,7 +66,8 @@ def _priorities(where: Filter) -> list[str]:
 
 
 def _fields(where: Filter) -> list[str]:
-    """journalctl wants one of several values of a field, and all of several fields: as much, or more."""
+    """Return field matches: journalctl combines values of one field with or, and several fields with and, so it selects
+    as much or more."""
     match where:
         case And(parts):
             return [argument for part in parts for argument in _fields(part)]
@@ -78,7 +79,8 @@ def _fields(where: Filter) -> list[str]:
 
 
 def _is_exact(value: str) -> bool:
-    """Not a number, which may be a byte of a field that is no text; nor what stands for something else."""
+    """Whether a value can be matched exactly: not a number, which may be a byte of a non-text field, nor a text that
+    stands for something else."""
     return bool(value) and number(value) is None and not _NOT_EXACT.search(value)
 
 
@@ -105,8 +107,8 @@ BEGUN = b"-- narrowed --"
 
 
 def narrowed(argv: Sequence[str], wanted: Needles, *, live: bool) -> list[str]:
-    """``argv`` with less of its output: every line that holds one of ``wanted``. With ``live`` each comes at once,
-    where the host's grep can (GNU, BSD); where it cannot (BusyBox), and where there is no grep, all of it comes.
+    """Return ``argv`` with its output reduced to lines that contain one of ``wanted``. With ``live`` each line comes at
+    once, if the host's grep can do that (GNU, BSD); if it cannot (BusyBox), or without grep, the whole output comes.
 
     It ends with 0 if ``argv`` has, otherwise with 1 and the same words on stderr."""
     needles = "\n".join(map(os.fsdecode, wanted.any_of))
@@ -133,7 +135,8 @@ _NOT_ALL = (b"not seeing messages from other users", b"insufficient permissions"
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Each narrows what is read; "" is all. ``boot`` is as journalctl has it: 0 this one, -1 the one before, an id."""
+    """Each option narrows what is read; "" is all. ``boot`` is as in journalctl: 0 the current one, -1 the one before,
+    or an id."""
 
     kind: str = "journald"
     unit: str = ""
@@ -150,7 +153,7 @@ def open_source(name: str, options: Options, setting: SourceSettings) -> Journal
 
 
 class _Access(Struct, frozen=True):
-    """How the journal can be read, as a first look has found it."""
+    """How the journal can be read, as the first check has found."""
 
     sudo: bool
     whole: bool
@@ -171,11 +174,11 @@ class JournaldSource:
 
     @property
     def status(self) -> Feed[SourceStatus]:
-        """See :attr:`LogSource.status`; the description says when only a part can be seen."""
+        """See :attr:`LogSource.status`; the description says if only a part is visible."""
         return self._status
 
     async def page(self, start: Start, *, older: bool, limit: int, where: Filter) -> RecordPage:
-        """See :meth:`LogSource.page`. Raises LilFoxError: no journalctl, no right to read, no such unit."""
+        """See :meth:`LogSource.page`. Raises LilFoxError: no journalctl, no permission, no such unit."""
         if isinstance(start, AtBeginning if older else AtEnd):
             return RecordPage((), None)
         try:
@@ -219,7 +222,7 @@ class JournaldSource:
         return RecordPage(tuple(reversed(found)) if older else tuple(found), more), looked_at
 
     async def follow(self, start: Start, where: Filter) -> AsyncGenerator[list[LogRecord | SourceNotice], None]:
-        """See :meth:`LogSource.follow`. After a lost link it goes on behind the last entry that was read."""
+        """See :meth:`LogSource.follow`. After a lost link it continues behind the last entry read."""
         access = await self._looked()
         if isinstance(start, AtEnd):
             start = await self._newest(access)
@@ -248,12 +251,12 @@ class JournaldSource:
             await wait_until_reconnected(self.host, pause_s)
 
     async def close(self) -> None:
-        """Nothing is kept running between questions."""
+        """Do nothing: no process is kept between queries."""
 
     async def _followed(
         self, access: _Access, start: Start, where: Filter, read_last: str
     ) -> AsyncGenerator[tuple[list[LogRecord | SourceNotice], str], None]:
-        """Batches of what matches, each with the place of the last entry that has come (or "").
+        """Yield batches of matches, each with the place of the last entry received (or "").
 
         The entry that was ``read_last`` before an outage is asked for again: if it is gone, others may be too."""
         known = read_last
@@ -308,7 +311,7 @@ class JournaldSource:
         return narrowed(argv, Needles((*wanted.any_of, _MILESTONE), wanted.ignore_case), live=live)
 
     async def _lines(self, argv: list[str], *, sudo: bool) -> AsyncGenerator[list[tuple[bytes, int]], None]:
-        """Whole lines as they come, and their sizes; of one that is too long the start."""
+        """Yield complete lines as they come, with their sizes; the start of one that is too long."""
         rest, cut = bytearray(), 0
         async with aclosing(in_pieces(self.host.stream(argv, sudo=sudo))) as blocks:
             async for block in blocks:
@@ -323,7 +326,7 @@ class JournaldSource:
                 rest, cut = bytearray(half), 0
 
     def _record(self, line: bytes, size: int) -> LogRecord | None:
-        """An entry; None for a line that is none (``-- No entries --``)."""
+        """Return an entry; None for a line that is not one (``-- No entries --``)."""
         entry = self._format.parse(line, self._setting.zone)
         cursor = entry.fields.get("__CURSOR") if entry is not None else None
         if entry is None or not isinstance(cursor, str):
@@ -331,7 +334,7 @@ class JournaldSource:
         return LogRecord(source=self.name, place=cursor, entry=entry, raw=line[:RAW_LIMIT], size_bytes=size)
 
     async def _newest(self, access: _Access) -> Start:
-        """The newest entry's place, or the beginning where there is none."""
+        """Return the newest entry's place, or the beginning without entries."""
         argv = [*self._argv(EVERYTHING, AtEnd(), older=True), "--lines=1"]
         done = await self.host.run(argv, sudo=access.sudo)
         line = done.stdout.rstrip(b"\n")
@@ -339,7 +342,7 @@ class JournaldSource:
         return AtBeginning() if record is None else AtPlace(record.place)
 
     async def _looked(self) -> _Access:
-        """Whether journalctl is there and what it lets this user see; with sudo where that is allowed and needed."""
+        """Return whether journalctl is there and what it shows this user; with sudo if that is allowed and needed."""
         async with self._looking:
             if self._access is not None:
                 return self._access
@@ -371,7 +374,7 @@ class JournaldSource:
         return HostError(host, tr("journalctl fails on {host}: {words}", host=host, words=words))
 
     async def _refuse_unknown_unit(self) -> None:
-        """Called when there are no entries at all: is there such a unit?"""
+        """Raise an error if the unit does not exist; called when there are no entries at all."""
         unit = self._options.unit
         if not unit or any(char in unit for char in "*?["):
             return
@@ -402,5 +405,5 @@ class JournaldSource:
 
 
 def _seconds(time_us: int) -> str:
-    """As journalctl takes a time after @."""
+    """Format a time as journalctl takes it after @."""
     return f"{time_us // 10**6}.{time_us % 10**6:06}"

@@ -1,4 +1,4 @@
-"""Grafana Loki: query_range in both directions, polling for what is new; filters are pushed down as LogQL."""
+"""Grafana Loki: query_range in both directions, polling for new records; filters are pushed down as LogQL."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ _PRINTABLE = re.compile(r"[ !#-\[\]-~]")
 
 
 def to_logql(where: Filter) -> str:
-    r"""Line filters that keep every match of ``where``, for instance ``|~ "(?i)time\\.out" != "debug"``; ``""`` where
-    nothing can be pushed. To be put behind a log query, after a space (a newline, should the query end in a comment).
-    """
+    r"""Return line filters that keep every match of ``where``, for instance ``|~ "(?i)time\\.out" != "debug"``; ``""``
+    if nothing can be pushed down. Append them to a log query after a space (a newline, should the query end in a
+    comment)."""
     return " ".join(dict.fromkeys(_stages(where)))
 
 
@@ -102,7 +102,7 @@ def _without(text: str) -> list[str]:
 
 
 def _is_sure(text: str) -> bool:
-    """Whether the line that Loki holds is as we read it: not where U+FFFD stands for what is no UTF-8."""
+    """Whether the line in Loki is certain to be as we read it: not if U+FFFD stands for invalid UTF-8."""
     return not any(char == "\ufffd" or "\ud800" <= char <= "\udfff" for char in text)
 
 
@@ -115,7 +115,7 @@ def _literally(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """``text`` (no lone surrogates) as a string of LogQL, which is one of Go: whatever stands in it stays in it."""
+    """Quote ``text`` (no lone surrogates) as a LogQL string, which has Go's syntax: no character can end it."""
     return '"' + "".join(char if _PRINTABLE.fullmatch(char) else _escaped(char) for char in text) + '"'
 
 
@@ -144,7 +144,7 @@ _LEVEL_LABELS = ("level", "detected_level", "severity", "lvl")
 
 
 class Options(HttpSourceOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``query`` is a LogQL log query. The tenant, if there is one, is the header X-Scope-OrgID."""
+    """``query`` is a LogQL log query. A tenant is given in the header X-Scope-OrgID."""
 
     kind: str = "loki"
     query: str
@@ -157,7 +157,7 @@ class Options(HttpSourceOptions, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 def open_source(name: str, options: Options, setting: SourceSettings) -> PolledSource:
-    """The query's entries; nothing is asked yet."""
+    """Open the query's entries; nothing is requested yet."""
     server = LogServer(options, setting.host)
     description = f"Loki {options.query} {server.where}"
     store = _Loki(name, options, setting, server)
@@ -213,7 +213,7 @@ class _Loki(TimeStore):
         return await asyncio.to_thread(self._stamped, answer, older)
 
     def _stamped(self, answer: Any, older: bool) -> list[StampedRecord]:
-        """The entries, oldest first; those of one time in the order in which their stream has them."""
+        """Return the entries, oldest first; those of one time in the order of their stream."""
         try:
             streams = _streams(answer)
         except (LookupError, TypeError, ValueError, AttributeError):
@@ -248,7 +248,8 @@ class _Loki(TimeStore):
 
 
 def _streams(answer: Any) -> list[tuple[dict[str, str], list[tuple[int, bytes]]]]:
-    """Labels and (ns, line) of each stream. A third member of a value is structured metadata: it joins the labels."""
+    """Return labels and (ns, line) of each stream. A third element of a value is structured metadata: it is added to
+    the labels."""
     data = answer["data"]
     if data["resultType"] != "streams":
         raise ValueError(data["resultType"])

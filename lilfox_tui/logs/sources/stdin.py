@@ -1,4 +1,4 @@
-"""What is piped into the program: ``… | lilfox logs -``. Kept in memory."""
+"""Data piped into the program: ``… | lilfox logs -``. Kept in memory."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _BLOCK = 64 * 1024
 
 
 class Options(LogConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``descriptor`` is what is read: 0 is standard input."""
+    """``descriptor`` is the file descriptor to read: 0 is standard input."""
 
     kind: str = "stdin"
     descriptor: int = 0
 
 
 def open_source(name: str, options: Options, setting: SourceSettings) -> StreamSource:
-    """What comes on the descriptor, which stays open at the end."""
+    """Open the data on the descriptor, which stays open at the end."""
     return StreamSource(name, StreamOrigin("-", lambda: blocks_of(options.descriptor)), setting)
 
 
 async def blocks_of(descriptor: int) -> AsyncGenerator[bytes, None]:
-    """Blocks as they come, until the end of the pipe or file. A thread waits for each, so that a slow reader holds the
-    writer up and the descriptor's flags, which it shares with other programs, stay as they are. Raises UsageError for a
-    terminal, whose keys are not ours to take."""
+    """Yield blocks as they come, until the end of the pipe or file. A thread waits for each, so that a slow reader
+    slows the writer down and the descriptor's flags, which it shares with other programs, stay unchanged. Raises
+    UsageError for a terminal, whose keys are not ours to read."""
     if os.isatty(descriptor):
         raise UsageError(
             tr("standard input is the terminal: there is nothing to read"),

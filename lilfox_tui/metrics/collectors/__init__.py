@@ -1,4 +1,4 @@
-"""Collectors: one file each, named for what it reads. A collector is text in, samples out.
+"""Collectors: one file each, named after what it reads. A collector turns text into samples.
 
 A module here has:
 

@@ -1,4 +1,4 @@
-"""What time the host has: ``date`` (POSIX), with nanoseconds where it knows ``%N``. The sampler makes the offset."""
+"""The host's clock: ``date`` (POSIX), with nanoseconds if it supports ``%N``. The sampler computes the offset."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ EVERY_S = 30.0
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """None to choose."""
+    """This collector has no options."""
 
 
 def script(options: Options) -> str:
-    """Seconds since 1970 and, with GNU date, nanoseconds."""
+    """Print seconds since 1970 and, with GNU date, nanoseconds."""
     return "date +%s.%N"
 
 
 def read_here(options: Options) -> str | None:
-    """This machine's clock is ours."""
+    """Return this machine's own clock."""
     return f"{time.time():.9f}"
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
-    """``clock_seconds`` (since 1970) and ``clock_resolution_seconds``, how long it may have shown that value."""
+    """``clock_seconds`` (since 1970) and ``clock_resolution_seconds``, the longest time for which the clock may have
+    shown that value."""
     shown = text.get("script", "").strip()
     whole, _, fraction = shown.partition(".")
     try:

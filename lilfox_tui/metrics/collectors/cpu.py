@@ -1,4 +1,4 @@
-"""CPU time of each core and of all together, boot time, and who runs or is blocked: /proc/stat (proc_stat(5))."""
+"""CPU time of each core and of all together, boot time, and running and blocked tasks: /proc/stat (proc_stat(5))."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GAUGES = {"btime": "boot_time_seconds", "procs_running": "processes_running", "
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """None to choose."""
+    """This collector has no options."""
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:

@@ -1,4 +1,4 @@
-"""Block devices: /proc/diskstats (Documentation/admin-guide/iostats.rst). Whole devices, not their partitions."""
+"""Block devices: /proc/diskstats (Documentation/admin-guide/iostats.rst). Whole devices, without partitions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PARTITION = re.compile(r"(.*\d)p\d+|(.*?[^\d])\d+", re.ASCII | re.DOTALL)
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``ignore`` are beginnings of device names that are left out."""
+    """``ignore``: prefixes of device names to leave out."""
 
     ignore: tuple[str, ...] = ("loop", "ram", "zram", "fd", "sr")
 

@@ -1,4 +1,4 @@
-"""Mounted filesystems: /proc/self/mounts (proc_pid_mounts(5)) tells which, ``df -P`` (POSIX df) how full.
+"""Mounted filesystems: /proc/self/mounts (proc_pid_mounts(5)) lists them, ``df -P`` (POSIX df) tells how full they are.
 
 Only those with a disk of their own: not memory, not images that are always full, not the network unless asked for.
 Of several mounts of one device (bind mounts, subvolumes) the one with the shortest path counts.
@@ -30,7 +30,7 @@ _ROW = re.compile(r"(\S++(?: ++\S++)*?) ++(\d++) ++(\d++) ++(-?\d++) ++(?:\d++%|
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``network`` also asks NFS, SMB and the like, each host at most 3 s."""
+    """``network`` includes NFS, SMB and the like; each host gets at most 3 s."""
 
     network: bool = False
 
@@ -43,8 +43,8 @@ class _Mount(NamedTuple):
 
 
 def script(options: Options) -> str:
-    """``df`` of the filesystems that count: blocks in KiB, a line ``@@inodes``, inodes; network ones on their own, so
-    that a server that hangs takes nothing else with it."""
+    """Print ``df`` of the relevant filesystems: blocks in KiB, a line ``@@inodes``, inodes; network ones separately, so
+    that a hanging server affects nothing else."""
     network = "|".join(f"{kind}*" for kind in _NETWORK)
     named = "|".join(f"*:{kind}:*" for kind in _DISKLESS_SOURCES)
     lines = [
@@ -74,7 +74,7 @@ def script(options: Options) -> str:
 
 
 def read_here(options: Options) -> str | None:
-    """The same text by statvfs(3). None with ``network``: a server that hangs would hold this process."""
+    """Return the same text by statvfs(3). None with ``network``: a hanging server would block this process."""
     if options.network:
         return None
     with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123 - no pathlib before the first frame
@@ -115,7 +115,8 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
 
 
 def _rows(output: str, bad: list[Message]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Total, used and available by mount point: of blocks, and of inodes. The last mount of a place covers others."""
+    """Return total, used and available by mount point: of blocks, and of inodes. The last mount at a place hides
+    earlier ones."""
     sizes: dict[str, list[float]] = {}
     inodes: dict[str, list[float]] = {}
     found = sizes
@@ -158,5 +159,5 @@ def _mounts(text: str) -> Iterator[_Mount]:
 
 
 def _decoded(word: str) -> str:
-    """Space, tab, newline and backslash are written as three octal digits (getmntent(3))."""
+    """Decode space, tab, newline and backslash, which are written as three octal digits (getmntent(3))."""
     return _OCTAL.sub(lambda match: chr(int(match[1], 8)), word) if "\\" in word else word

@@ -1,4 +1,4 @@
-"""Limits of memory and CPU: control groups, version 2 and 1 (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/).
+"""Memory and CPU limits: control groups, version 2 and 1 (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/).
 
 A host that is a container has the machine's numbers in /proc and limits of its own. Which ones is told by the group of
 its process 1: that of a session or a service counts for that alone. The path of process 1 is the container's own where
@@ -25,7 +25,7 @@ _NONE = 2.0**60
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """None to choose."""
+    """This collector has no options."""
 
 
 def script(options: Options) -> str:
@@ -77,7 +77,7 @@ done </proc/1/cgroup"""
 
 
 def read_here(options: Options) -> str | None:
-    """The same of this machine, and what LilFox itself lives in besides (``own``)."""
+    """Return the same for this machine, and also LilFox's own limits (``own``)."""
     lines: list[str] = []
     seen: set[str] = set()
     for scope, file in ((HOST, _OF_FIRST), (OWN, _OF_US)):
@@ -105,7 +105,7 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
 
 
 def _limit(line: str) -> tuple[str, str, float, list[Sample]]:
-    """Whose, of what, how tight, and its samples; none where it is no limit. Raises ValueError."""
+    """Parse a line to its scope, resource, tightness and samples; no samples if it sets no limit. Raises ValueError."""
     scope, what, *words, at = line.split(" ", 5)
     first, second, third = map(count, words)
     labels: Labels = (("cgroup", at), ("scope", scope))
@@ -127,7 +127,8 @@ def _limit(line: str) -> tuple[str, str, float, list[Sample]]:
 
 
 def _groups(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """The folders of the groups that /proc/PID/cgroup names, and of those above, with their paths in the hierarchy."""
+    """Yield the folders of the groups that /proc/PID/cgroup names and of their ancestors, with their paths in the
+    hierarchy."""
     for line in lines:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -149,7 +150,7 @@ def _groups(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _limits(folder: str, at: str) -> Iterator[str]:
-    """The limits of one group, as ``script`` prints them."""
+    """Yield the limits of one group in the format of ``script``."""
     for maximum, used, idle in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),

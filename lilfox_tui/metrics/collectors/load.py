@@ -14,7 +14,7 @@ FILES: tuple[str, ...] = (_LOADAVG,)
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """None to choose."""
+    """This collector has no options."""
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:

@@ -28,7 +28,7 @@ _NEEDED = ("MemTotal", "MemFree", "SwapTotal", "SwapFree")
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """None to choose."""
+    """This collector has no options."""
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
@@ -59,8 +59,8 @@ def _bytes(rest: str) -> float:
 
 
 def _estimate(found: Mapping[str, float]) -> float | None:
-    """What an older kernel does not say: free and what can be dropped, as ``free`` of procps does without the
-    watermarks; shared memory is in Cached and cannot be dropped. None when a part is unknown."""
+    """Estimate the available memory that an older kernel does not report: free plus what can be dropped, like ``free``
+    of procps without the watermarks; shared memory is in Cached and cannot be dropped. None if a part is unknown."""
     if not {"MemFree", "Buffers", "Cached", "MemTotal"} <= found.keys():
         return None
     droppable = found["Buffers"] + found["Cached"] - found.get("Shmem", 0.0) + found.get("SReclaimable", 0.0)

@@ -1,4 +1,4 @@
-"""Network interfaces: /proc/net/dev (proc_pid_net(5)). The loopback is not traffic of the host and left out."""
+"""Network interfaces: /proc/net/dev (proc_pid_net(5)). The loopback is left out: it is not traffic of the host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COLUMNS = (
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``ignore`` are beginnings of interface names that are left out."""
+    """``ignore``: prefixes of interface names to leave out."""
 
     ignore: tuple[str, ...] = ("veth", "docker", "br-", "cali", "flannel", "cni", "vnet", "ifb")
 

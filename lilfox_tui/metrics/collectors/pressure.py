@@ -1,4 +1,4 @@
-"""Pressure stall information: /proc/pressure/* (Documentation/accounting/psi.rst), since Linux 4.20 where it is on."""
+"""Pressure stall information: /proc/pressure/* (Documentation/accounting/psi.rst), since Linux 4.20 if enabled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LABELS: dict[tuple[str, str], Labels] = {
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """None to choose."""
+    """This collector has no options."""
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:

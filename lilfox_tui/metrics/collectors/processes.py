@@ -26,18 +26,18 @@ _UTIME, _STIME, _STARTTIME = 10, 11, 18
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``top``: so many processes are kept, those with the most CPU and then the most memory."""
+    """``top``: the number of processes to keep, ordered by CPU, then memory."""
 
     top: Annotated[int, Meta(ge=1, le=1000)] = 50
 
 
 def script(options: Options) -> str:
-    """One grep over all processes, each line with its file's name in front."""
+    """Run one grep over all processes; each line is preceded by its file's name."""
     return r"grep -sE '^(Uid:|VmRSS:|[0-9]+ \()' /proc/[0-9]*/stat /proc/[0-9]*/status"
 
 
 def read_here(options: Options) -> str | None:
-    """The same text, read directly; the owner of /proc/PID and the pages of ``stat`` stand in for ``status``."""
+    """Return the same text, read directly; the owner of /proc/PID and the pages of ``stat`` replace ``status``."""
     lines = []
     page_kb = os.sysconf("SC_PAGESIZE") // 1024
     for pid in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - a third of pathlib's time

@@ -1,4 +1,4 @@
-"""Failed systemd units: ``systemctl list-units --failed`` (systemctl(1)). A host without systemd has none to tell."""
+"""Failed systemd units: ``systemctl list-units --failed`` (systemctl(1)). A host without systemd reports none."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _DONE = "@@status 0"
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """None to choose."""
+    """This collector has no options."""
 
 
 def script(options: Options) -> str:
-    """Failed units, one a line, then the exit status; nothing without systemd."""
+    """Print failed units, one per line, then the exit status; nothing without systemd."""
     return (
         f"if [ -d {_BOOTED} ]; then\n"
         "    lilfox_limit 3 systemctl list-units --failed --no-legend --plain --no-pager --full\n"
@@ -32,7 +32,7 @@ def script(options: Options) -> str:
 
 
 def read_here(options: Options) -> str | None:
-    """Nothing without systemd; with it only its own tool can tell."""
+    """Return an empty text without systemd; with systemd None, as only systemctl can tell."""
     return None if Path(_BOOTED).is_dir() else ""
 
 

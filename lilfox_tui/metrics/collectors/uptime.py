@@ -1,5 +1,5 @@
-"""Since when the host runs, by which boot, and what kernel: /proc/uptime (proc_uptime(5)), the boot's own random number
-(random(4)) and /proc/sys/kernel/osrelease."""
+"""The host's uptime, boot ID and kernel: /proc/uptime (proc_uptime(5)), the boot's random ID (random(4)) and
+/proc/sys/kernel/osrelease."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """None to choose."""
+    """This collector has no options."""
 
 
 def parse(text: Mapping[str, str], options: Options) -> list[Sample]:

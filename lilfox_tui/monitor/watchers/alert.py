@@ -1,4 +1,4 @@
-"""Watches alerts: evaluates the configuration's rules over what is scraped, or asks a Prometheus or another LilFox.
+"""Watches alerts: evaluates the configured rules over the scraped series, or reads from a Prometheus or another LilFox.
 
 The engine, and all that it imports (numpy, sqlite3, the parser of PromQL), comes after the first frame, and only where
 the config names rules.
@@ -46,14 +46,14 @@ ALERTS_KEPT = 50_000
 
 
 class PastAlerts:
-    """The newest KEPT states that differ, and fewer where they hold many alerts."""
+    """The newest KEPT distinct states, fewer if they hold many alerts."""
 
     def __init__(self) -> None:
         self._times: list[datetime] = []
         self._states: list[Alerts] = []
 
     def keep(self, alerts: Alerts) -> None:
-        """Takes a new state in."""
+        """Record a new state."""
         if self._states and signature(self._states[-1]) == signature(alerts):
             return
         if self._times and alerts.at < self._times[-1]:  # the clock was set back
@@ -74,8 +74,8 @@ class PastAlerts:
 
 
 def signature(alerts: Alerts) -> object:
-    """What makes a state another one: which alerts, who has seen them, what silences them, how the rules do. Not their
-    values."""
+    """Return what distinguishes two states: the alerts, their acknowledgements and silences, the health of the rules.
+    Not the values."""
     found = tuple(
         (one.rule, one.labels, one.state, one.active_at, one.acknowledged, one.silenced_by) for one in alerts.alerts
     )
@@ -89,9 +89,8 @@ EVENTS_READ = 5000
 
 
 class AlertWatch:
-    """The alerts of ``config``'s rules over ``store``. ``config_file`` is where the config comes from: alerts are kept
-    for each one apart, or in the folder ``state``. ``changed`` is called when an alert or a rule is another
-    than before.
+    """The alerts of ``config``'s rules over ``store``. ``config_file`` is the file of the config: alerts are stored
+    separately for each, or in the folder ``state``. ``changed`` is called when an alert or a rule has changed.
 
     ``ring`` is the bell of the terminal, for the notifier of that kind; to be set before :meth:`run`.
     """
@@ -129,15 +128,15 @@ class AlertWatch:
         return self.feed.state if self._named else None
 
     def state_at(self, at: datetime) -> State[Alerts] | None:
-        """The alerts as they were ``at`` (aware UTC); pending where that is not known."""
+        """Return the alerts as they were ``at`` (aware UTC); pending if that is unknown."""
         if not self._named:
             return None
         then = self._past.at(at)
         return Pending() if then is None else Ready(then, then.at)
 
     async def run(self) -> None:
-        """Evaluates, or shows what another LilFox, a Prometheus or an Alertmanager knows, until cancelled. What goes
-        wrong is in ``feed``."""
+        """Evaluate rules, or show the alerts of another LilFox, a Prometheus or an Alertmanager, until cancelled.
+        Problems are published on ``feed``."""
         await asyncio.sleep(scrape.AFTER_FIRST_FRAME_S if self._named else 0.0)
         while self._named:
             try:
@@ -149,7 +148,8 @@ class AlertWatch:
             await asyncio.sleep(AGAIN_S if self._named else 0.0)
 
     async def look_once(self) -> None:
-        """Looks once what is known elsewhere: to the LilFox that evaluates, or to a Prometheus and an Alertmanager."""
+        """Read once what is known elsewhere: from the LilFox that evaluates, or from a Prometheus and an
+        Alertmanager."""
         if not self._named:
             return
         from lilfox_tui.alerts.external import kept_alerts, open_others
@@ -174,20 +174,20 @@ class AlertWatch:
             self.feed.fail(error)
 
     async def acknowledge(self, alert: Alert, by: str, note: str) -> None:
-        """``by`` has seen it; holds until it resolves. Raises LilFoxError."""
+        """Acknowledge the alert as ``by``; holds until it resolves. Raises LilFoxError."""
         await self._running().acknowledge(alert, by, note)
 
     async def unacknowledge(self, alert: Alert, by: str) -> None:
-        """Takes an acknowledgement back. Raises LilFoxError."""
+        """Withdraw an acknowledgement. Raises LilFoxError."""
         await self._running().unacknowledge(alert, by)
 
     async def silence(self, matchers: Sequence[SilenceMatcher], for_s: float | None, by: str, comment: str) -> Silence:
-        """Silences what ``matchers`` take for so long; None for until nothing fits them any more. Raises
+        """Silence the alerts that ``matchers`` select for that long; None means until none matches any more. Raises
         LilFoxError."""
         return await self._running().silence(matchers, for_s, by, comment)
 
     async def expire(self, silence: str, by: str) -> None:
-        """Ends the silence with that id. Raises LilFoxError."""
+        """Expire the silence with that id. Raises LilFoxError."""
         await self._running().expire(silence, by)
 
     def preview(self, matchers: Sequence[SilenceMatcher]) -> tuple[Alert, ...]:
@@ -195,19 +195,19 @@ class AlertWatch:
         return self._running().preview(matchers)
 
     async def events(self, labels: Labels, limit: int = 50) -> tuple[Event, ...]:
-        """What happened to the alert with these labels, the newest first; nothing where that is not kept here."""
+        """Return the history of the alert with these labels, newest first; empty if it is not stored here."""
         if self._own is None:
             return ()
         return tuple(each for each in await self._own.history(EVENTS_READ) if each.labels == labels)[:limit]
 
     @property
     def queries(self) -> QueryEngine | None:
-        """What answers PromQL here, with what rules gave in it; None while nothing does."""
+        """The PromQL engine, including the results of rules; None while there is none."""
         return self._queries
 
     @property
     def unasked(self) -> Message | None:
-        """Whose alerts are not shown although the config names them: rules of our own are. None where nobody's."""
+        """Why configured external alerts are not shown: LilFox evaluates its own rules. None if all are shown."""
         others = {"prometheus": self._config.prometheus, "alertmanager": self._config.alertmanager}
         named = [key for key, api in others.items() if api is not None]
         if self._own is None or not named:
@@ -215,8 +215,8 @@ class AlertWatch:
         return tr("LilFox rules only: alerts of {others} are not shown", others=listed(named))
 
     async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Explanation:
-        """What makes ``expression`` true or not: its left-hand side at ``end`` and in ``columns`` steps since ``start``
-        (aware UTC). Raises LilFoxError, also while there is nobody to ask."""
+        """Explain the value of ``expression``: its left-hand side at ``end`` and in ``columns`` steps since ``start``
+        (aware UTC). Raises LilFoxError, also while nothing can be queried."""
         if self._queries is None:
             raise LilFoxError(tr("the rules are not being evaluated"))
         from lilfox_tui.monitor.alert_explain import explain
@@ -234,7 +234,7 @@ class AlertWatch:
             self._changed()
 
     async def _evaluate(self, config: Config) -> None:
-        """Rules of our own."""
+        """Evaluate our own rules."""
         store = await self._scraped()
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.alerts.engine")
         from lilfox_tui.alerts.engine import open_engine
@@ -301,8 +301,8 @@ class AlertWatch:
 
 
 def with_rules_of_prometheus(config: Config) -> Config:
-    """``config`` with the rules of the prometheus.yml that it names, and with its external labels and period where
-    ``config`` has none of its own. Blocks. Raises ConfigError."""
+    """Return ``config`` with the rules of its prometheus.yml, and with that file's external labels and period unless
+    ``config`` sets them. Blocks. Raises ConfigError."""
     if config.prometheus_config is None:
         return _with_rules_of_recovery(config)
     from lilfox_tui.scrape.prometheus_config import read_prometheus
@@ -315,7 +315,7 @@ def with_rules_of_prometheus(config: Config) -> Config:
 
 
 def _with_rules_of_recovery(config: Config) -> Config:
-    """Where rules are evaluated elsewhere, they stay there: then the gauge on our own /metrics is for them."""
+    """Add the rules of recovery, unless rules are evaluated elsewhere: then those use the gauge on our own /metrics."""
     elsewhere = not config.rules and (config.prometheus is not None or config.alertmanager is not None)
     if not config.recovery or elsewhere:
         return config

@@ -1,4 +1,4 @@
-"""Watches backends: asks each over and over, and says what it means and since when."""
+"""Watches backends: reads each one periodically, and derives its level and since when it holds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DOWN_AFTER = 2
 
 
 class BackendWatch:
-    """What is known of one backend. ``host_of`` gives the host through which it is asked, when it is first asked."""
+    """The state of one backend. ``host_of`` returns the host through which it is reached, at the first read."""
 
     def __init__(self, name: str, config: BackendConfig, host_of: Callable[[], Host | None]) -> None:
         self.name, self.config = name, config
@@ -50,8 +50,8 @@ class BackendWatch:
         self._since = datetime.now(UTC)
 
     async def run(self, looked: Callable[[BackendWatch], None]) -> None:
-        """Looks at once, then once a period, until cancelled; ``looked`` is called after each look. After failures the
-        wait grows. A fault of our own is this backend's row, not everybody's end."""
+        """Read at once, then once per period, until cancelled; ``looked`` is called after each read. After failures the
+        wait grows. An internal error affects only this backend's row."""
         try:
             while True:
                 began = asyncio.get_running_loop().time()
@@ -62,7 +62,7 @@ class BackendWatch:
             await self.close()
 
     async def look(self, *, once: bool = False) -> None:
-        """One look; ``once``: no other follows, so that one failure is enough. Raises nothing that the backend or its
+        """Read once; ``once``: no other read follows, so one failure is enough. Raises nothing that the backend or its
         host can cause."""
         try:
             backend = self.backend()
@@ -77,7 +77,7 @@ class BackendWatch:
             self._judge(max((each.level for each in reading.findings), default=Level.GOOD))
 
     def fail(self, error: LilFoxError, *, down: bool = False) -> None:
-        """There is no new reading, for that reason; ``down``: one failure is enough, and nothing is tried again."""
+        """Record why there is no new reading; ``down``: one failure is enough, and there is no retry."""
         self._failures += 1
         now = datetime.now(UTC)
         self.feed.fail(error, next_try=None if down else now + timedelta(seconds=self._wait_s()))
@@ -85,13 +85,13 @@ class BackendWatch:
         self._judge(Level.FAILING if gone else max(self.level, Level.DEGRADED))
 
     def backend(self) -> Backend:
-        """The backend itself, opened if it was not. Raises LilFoxError."""
+        """Return the backend, opening it if necessary. Raises LilFoxError."""
         if self._backend is None:
             self._backend = load(self.config.kind).open_backend(self.name, self.config, self._host_of())
         return self._backend
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Close the connection."""
         if self._backend is not None:
             await self._backend.close()
 
@@ -123,7 +123,7 @@ class BackendWatch:
         self.level = level
 
     def _wait_s(self) -> float:
-        """A period, a little more or less for each backend; twice as long after each failure but the first."""
+        """Return the wait: a period, varied a little per backend; doubled after each failure but the first."""
         spread = 0.95 + 0.1 * zlib.crc32(self.name.encode()) / 2**32
         wait_s = self.config.every * 2.0 ** max(0, min(self._failures, 10) - 1)
         return spread * max(self.config.every, min(wait_s, LONGEST_WAIT_S))
@@ -133,8 +133,8 @@ _HOLDS_PERIODS = 2
 
 
 class WatchedBackends:
-    """The backends of ``config``. ``host_of`` gives the host of a name, None for this machine; ``changed`` is called
-    when a level is another than before."""
+    """The backends of ``config``. ``host_of`` returns the host of a name, None for this machine; ``changed`` is called
+    when a level changes."""
 
     def __init__(
         self,
@@ -150,23 +150,23 @@ class WatchedBackends:
         self._levels = {name: watch.level for name, watch in self._watches.items()}
 
     async def run(self) -> None:
-        """Watches all until cancelled; what goes wrong with one delays no other."""
+        """Watch all until cancelled; a problem with one delays no other."""
         async with asyncio.TaskGroup() as group:
             for watch in self._watches.values():
                 group.create_task(watch.run(self._looked))
 
     def checks(self) -> list[Coroutine[Any, Any, None]]:
-        """One look at each."""
+        """Return one read of each backend."""
         return [self._check(watch) for watch in self._watches.values()]
 
     def give_up(self, timeout_s: float) -> None:
-        """Those that said nothing in time have failed."""
+        """Mark backends that did not answer in time as failed."""
         for watch in self._watches.values():
             if isinstance(watch.feed.state, Pending):
                 watch.fail(BackendError(tr("no answer within {timeout_s:g} s", timeout_s=timeout_s)), down=True)
 
     def views(self) -> dict[str, BackendView]:
-        """The rows, as the config has them in order."""
+        """Return the rows, in the order of the config."""
         return {name: watch.view() for name, watch in self._watches.items()}
 
     def views_at(self, at: datetime) -> dict[str, BackendView]:
@@ -177,14 +177,14 @@ class WatchedBackends:
         }
 
     async def explain(self, name: str, statement_id: str) -> StatementPlan:
-        """How a backend would run one of its slow statements. Raises KeyError, LilFoxError."""
+        """Return the plan of one of a backend's slow statements. Raises KeyError, LilFoxError."""
         backend = self._watches[name].backend()
         if not isinstance(backend, Explains):
             raise UsageError(tr("{name} does not support EXPLAIN", name=name))
         return await backend.explain(statement_id)
 
     async def sessions(self, name: str) -> tuple[EndsSessions, tuple[ClientSession, ...]]:
-        """A backend that ends sessions, and those of its clients now. Raises KeyError, LilFoxError."""
+        """Return a backend that can end sessions, and its current client sessions. Raises KeyError, LilFoxError."""
         backend = self._watches[name].backend()
         if not isinstance(backend, EndsSessions):
             raise UsageError(tr("{name} does not support ending sessions", name=name))

@@ -1,4 +1,4 @@
-"""Backups while watching: the sets of each plan, whether it is late, and the jobs of this machine.
+"""Watches backups: the sets of each plan, whether it is late, and the jobs of this machine.
 
 Nothing of backup/ and of jobs/ is imported before the first frame, and of backup/ only where there is a plan or a
 store."""
@@ -61,7 +61,7 @@ class _StoreWatch:
         self.wake = asyncio.Event()
 
     async def look(self, context: BackupContext) -> None:
-        """One look. Raises nothing that the store or its host can cause."""
+        """Read once. Raises nothing that the store or its host can cause."""
         self.wake.clear()
         try:
             store = context.store(self.name, self.options)
@@ -76,19 +76,19 @@ class _StoreWatch:
             self.feed.publish(self.sets, self.read_at)
 
     def fail(self, error: LilFoxError) -> None:
-        """There is nothing newer, for that reason."""
+        """Record why there is nothing newer."""
         self.failures += 1
         self.feed.fail(error, next_try=datetime.now(UTC) + timedelta(seconds=self.wait_s))
 
     @property
     def wait_s(self) -> float:
-        """Until the next look."""
+        """The seconds until the next read."""
         if not self.failures:
             return EVERY_S
         return float(min(FIRST_WAIT_S * 2 ** min(self.failures - 1, 10), LONGEST_WAIT_S))
 
     async def rest(self) -> None:
-        """Waits until the next look is due, or asked for."""
+        """Wait until the next read is due or requested."""
         try:
             async with asyncio.timeout(self.wait_s):
                 await self.wake.wait()
@@ -97,9 +97,8 @@ class _StoreWatch:
 
 
 class BackupWatch:
-    """The plans, stores and jobs that there are. ``file`` is where ``config`` comes from, None for the usual
-    place. ``host_of`` lends hosts that are watched anyway; ``changed`` is called when a level is another than
-    before."""
+    """The plans, stores and jobs. ``file`` is the file of ``config``, None for the usual place. ``host_of`` lends hosts
+    that are watched anyway; ``changed`` is called when a level changes."""
 
     def __init__(
         self,
@@ -127,26 +126,26 @@ class BackupWatch:
 
     @property
     def config_path(self) -> str | None:
-        """The configuration file that jobs read; None where there is none."""
+        """The configuration file that jobs read; None without one."""
         file = self._config_file or config_file()
         return str(file.absolute()) if file.exists() else None
 
     @property
     def backups(self) -> Backups | None:
-        """The newest there is; None before the first look."""
+        """The newest state; None before the first read."""
         return self.feed.value
 
     def look_again(self) -> None:
-        """Ends the wait before the next look at every store."""
+        """End the wait before the next read of every store."""
         for watch in self._stores.values():
             watch.wake.set()
 
     def show(self) -> None:
-        """Somebody looks: where nothing is configured, stores that are found are read too."""
+        """Record that somebody views backups: if nothing is configured, discovered stores are read too."""
         self._shown.set()
 
     async def run(self) -> None:
-        """Watches until cancelled. What goes wrong is in ``feed``."""
+        """Watch until cancelled. Problems are published on ``feed``."""
         await asyncio.sleep(scrape.AFTER_FIRST_FRAME_S)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._kept_up(self._follow_jobs))
@@ -154,7 +153,7 @@ class BackupWatch:
             group.create_task(self._kept_up(self._watch_half_done))
 
     async def look_once(self) -> None:
-        """One look at the stores of the plans and at what restores left, for ``check``."""
+        """Read the stores of the plans and unfinished restores once, for ``check``."""
         await self._look_at_half_done()
         if not self._config.backup.plans:
             if self._half_done:
@@ -172,7 +171,7 @@ class BackupWatch:
                 self._publish()
 
     def give_up(self, timeout_s: float) -> None:
-        """Stores that said nothing in time have failed."""
+        """Mark stores that did not answer in time as failed."""
         for watch in self._stores.values():
             if isinstance(watch.feed.state, Pending):
                 watch.fail(LilFoxError(tr("no answer within {timeout_s:g} s", timeout_s=timeout_s)))
@@ -180,7 +179,7 @@ class BackupWatch:
             self._publish()
 
     async def _kept_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """A fault of our own ends nothing else; then it goes on."""
+        """Run ``work``. An internal error stops nothing else; then the work restarts."""
         while True:
             try:
                 return await work()
@@ -221,7 +220,7 @@ class BackupWatch:
                     await self._ended.wait()
 
     async def _look_at_half_done(self) -> None:
-        """What restores left between their renames; nothing is imported as long as nothing was ever restored."""
+        """Read what restores left between their renames; nothing is imported if nothing was ever restored."""
         if not await asyncio.to_thread(_was_restored):
             self._half_done = ()
             return
@@ -265,11 +264,11 @@ class BackupWatch:
         return BackupContext(self._config, lent=self._lent)
 
     def _lent(self, name: str | None) -> Host | None:
-        """A host that is watched anyway; this machine is opened anew, that costs nothing."""
+        """Return a host that is watched anyway; this machine is opened anew, which costs nothing."""
         return None if name is None or name not in self._config.hosts else self._host_of(name)
 
     def _places(self) -> Mapping[str, Any]:
-        """Name → Options of the stores that are read."""
+        """Return name → Options of the stores to read."""
         if self.configured:
             return self._config.backup.stores
         from lilfox_tui.backup.plan import store_options
@@ -277,7 +276,7 @@ class BackupWatch:
         return {folder: store_options(folder) for folder in FOUND if Path(folder).is_dir()}
 
     def _publish(self, *, judge: bool = True) -> None:
-        """Tells the newest. Unless ``judge`` plans are as they were: a job has moved on, no more."""
+        """Publish the newest state. Without ``judge`` the plans stay as they were: only a job has progressed."""
         before = self.feed.value
         if judge or before is None:
             plans: Mapping[tuple[str, str], PlanView] = {view.key: view for view in self._views(datetime.now(UTC))}
@@ -330,7 +329,7 @@ class BackupWatch:
 
 
 def _was_restored() -> bool:
-    """Whether anything is noted of restores on this machine. Blocks."""
+    """Whether any restore is recorded on this machine. Blocks."""
     for folder in all_folders("restores"):
         with suppress(OSError):
             if any(folder.glob("*.json")):

@@ -1,4 +1,4 @@
-"""Watches one host: its numbers, what they mean and since when; rows of hosts and services as they were."""
+"""Watches one host: its numbers, its level and since when it holds; also past rows of hosts and services."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from lilfox_tui.monitor.watchers.service import RESPONSE_SECONDS, STATUS_CODE, U
 
 
 class HostWatch:
-    """What is known of one host. ``host`` and ``sampler`` are None until the host is opened (SSH: later).
+    """The state of one host. ``host`` and ``sampler`` are None until the host is opened (SSH: later).
 
     ``hold`` is how many samples in a row above a limit count.
     """
@@ -69,21 +69,21 @@ class HostWatch:
 
     @property
     def level(self) -> Level:
-        """The level when it was last judged."""
+        """The most recently judged level."""
         return self._judgement.level
 
     @property
     def settled(self) -> bool:
-        """Whether there were samples enough for the level to mean something."""
+        """Whether there were enough samples for a meaningful level."""
         return self._samples >= self.hold
 
     def once(self, within_s: float) -> None:
-        """One sample is enough for a level, and is none too old in a round of ``within_s`` seconds."""
+        """Let one sample suffice for a level, and none be too old within a round of ``within_s`` seconds."""
         self.hold = 1
         self._period_s = max(self._period_s, within_s)
 
     def take(self, snapshot: HostSnapshot) -> HostSummary:
-        """Takes a new reading in."""
+        """Take in a new reading."""
         self._summary = summarize(snapshot)
         self._held = streaks(self._summary, self._thresholds, self._held)
         self._samples += 1
@@ -94,14 +94,14 @@ class HostWatch:
     def fail(
         self, error: LilFoxError, now: datetime, next_try: datetime | None = None, since: datetime | None = None
     ) -> None:
-        """There is no new reading, for that reason and ``since`` then (now when not given); ``next_try`` is when one is
-        asked for again, if by itself."""
+        """Record why there is no new reading, ``since`` then (now if not given); ``next_try`` is the time of the next
+        automatic attempt."""
         since = self._failure.since if self._failure is not None else since or now
         self.snapshots.fail(error, since=since, next_try=next_try)
         self._failure, self._failed_at = Unavailable(error, since, next_try), now
 
     def judge(self, now: datetime) -> bool:
-        """Judges anew at ``now`` (aware UTC) and tells whether the level is another than before."""
+        """Judge again at ``now`` (aware UTC); return whether the level has changed."""
         judgement = judge(
             self._summary,
             self._link(now),
@@ -133,7 +133,7 @@ class HostWatch:
         )
 
     def turns_in_s(self, now: datetime) -> float:
-        """Seconds until the age of its last sample alone changes the level; endless where it does not."""
+        """Return the seconds until the age of the last sample alone changes the level; infinite if it will not."""
         if self._summary is None:
             return math.inf
         age_s = (now - self._summary.at).total_seconds()
@@ -141,7 +141,7 @@ class HostWatch:
         return min((at - age_s for at in turns if at > age_s), default=math.inf)
 
     def _link(self, now: datetime) -> State[Link]:
-        """The link's state. Where it is up and yet nothing answers over it, or no reading was ever got since: why not,
+        """Return the link's state. If it is up but nothing answers over it, or no reading has arrived since, return why
         and since when."""
         link: State[Link] = Pending() if self.host is None else self.host.link.state
         if self._failure is None:
@@ -167,7 +167,8 @@ Values = Mapping[Series, float]
 
 
 def past_host(name: str, config: HostConfig, thresholds: Thresholds, values: Values, at: datetime) -> HostView:
-    """A host at ``at`` (aware UTC). The recorded level counts; the reasons are what its values give by themselves."""
+    """Return a host at ``at`` (aware UTC). The level is the recorded one; the reasons are derived from its values
+    alone."""
     if not values:
         return HostView(name, config, Level.UNKNOWN, at, _nothing_recorded())
     summary = summary_at(name, at, values)
@@ -177,8 +178,8 @@ def past_host(name: str, config: HostConfig, thresholds: Thresholds, values: Val
 
 
 def past_service(name: str, config: ServiceConfig, limits: Threshold, history: History, at: datetime) -> ServiceView:
-    """A service at ``at`` (aware UTC); why it did not answer is not kept. ``limits`` are of the share of its requests
-    that fail, where ``config`` has none."""
+    """Return a service at ``at`` (aware UTC); why it did not answer is not recorded. ``limits`` apply to its share of
+    failed requests if ``config`` sets none."""
     values = history.values_at(f"service/{name}", at)
     traffic = _past_traffic(name, history, at)
     up = values.get(UP)
@@ -249,6 +250,6 @@ def _nothing_recorded() -> tuple[Message, ...]:
 
 
 def _recorded_level(values: Values, otherwise: Level) -> Level:
-    """The recorded level; of a mean over a while (down-sampled) the worse of its two neighbours."""
+    """Return the recorded level; for a down-sampled mean, the worse of the two adjacent levels."""
     recorded = values.get(LEVEL)
     return otherwise if recorded is None else Level(min(Level.FAILING, -int(-recorded // 1)))

@@ -1,5 +1,4 @@
-"""The open incident while watching: everybody sees it grow, and what alerts do and hosts and services go through
-meanwhile is written into it.
+"""Watches the open incident: publishes its growth, and records changes of alerts, hosts and services in it.
 
 Nothing of incident/ is imported before the first frame."""
 
@@ -29,9 +28,9 @@ BY = "lilfox"
 
 
 class IncidentWatch:
-    """The current incident. ``alerts`` gives the newest alerts (None where there are no rules), ``happened`` what
-    changed of what is watched; ``changed`` is called when another incident is open than before, or none. ``opened_by``
-    are severities and names of alerts that open one."""
+    """The current incident. ``alerts`` returns the newest alerts (None without rules), ``happened`` the latest status
+    changes; ``changed`` is called when another incident is open, or none. ``opened_by`` are severities and names of
+    alerts that open one."""
 
     def __init__(
         self,
@@ -47,11 +46,11 @@ class IncidentWatch:
         self._wake = asyncio.Event()
 
     def look_again(self) -> None:
-        """Ends the wait before the next look: something was just written."""
+        """End the wait before the next read: something was just written."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Watches until cancelled. What goes wrong is in ``feed``."""
+        """Watch until cancelled. Problems are published on ``feed``."""
         await asyncio.sleep(scrape.AFTER_FIRST_FRAME_S)
         while True:
             try:
@@ -68,8 +67,7 @@ class IncidentWatch:
                     await self._wake.wait()
 
     def look(self, happened: Sequence[StatusChange] = ()) -> None:
-        """Looks once: writes what alerts did and what ``happened``, reads what is new, publishes where something is.
-        Blocks."""
+        """Run once: record changes of alerts and what ``happened``, read what is new, and publish changes. Blocks."""
         from lilfox_tui.monitor.incident_events import IncidentFollower
 
         if self._recorder is None:

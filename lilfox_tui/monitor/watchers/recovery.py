@@ -1,4 +1,4 @@
-"""Units that recover by themselves: ``lilfox monitor`` restarts them, every LilFox that watches knows how they are."""
+"""Watches recovered units: ``lilfox monitor`` restarts them, and every watching LilFox knows their state."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ AFTER_FIRST_FRAME_S = 1.0
 
 
 class RecoveryWatch:
-    """The units of ``recovery:``. ``acts``: they are looked at and restarted here; else what another LilFox wrote of
-    them is read."""
+    """The units of ``recovery:``. ``acts``: they are checked and restarted here; otherwise the records of another
+    LilFox are read."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class RecoveryWatch:
         self._acts = acts and not config.read_only
 
     async def run(self) -> None:
-        """Until cancelled; at once where the configuration names no unit."""
+        """Run until cancelled; return at once if the configuration names no unit."""
         if not self._config.recovery:
             return
         await asyncio.sleep(AFTER_FIRST_FRAME_S)

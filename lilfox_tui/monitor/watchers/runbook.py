@@ -1,4 +1,4 @@
-"""Runbooks while watching: the documents of the configuration and those that LilFox brings, and the runs of them.
+"""Watches runbooks: the documents of the configuration and those included in LilFox, and their runs.
 
 Nothing of runbook/ and of jobs/ is imported before somebody looks."""
 
@@ -37,11 +37,11 @@ class RunbookWatch:
         """It reads nothing twice of what has ended."""
 
     def show(self) -> None:
-        """Somebody looks."""
+        """Start reading: somebody views runbooks."""
         self._shown.set()
 
     async def run(self) -> None:
-        """Watches until cancelled: a file that is changed is read again. What goes wrong is in ``feed``."""
+        """Watch until cancelled: a changed file is read again. Problems are published on ``feed``."""
         await self._shown.wait()
         while True:
             try:
@@ -55,7 +55,7 @@ class RunbookWatch:
             await asyncio.sleep(EVERY_S)
 
     def look(self) -> RunbooksView:
-        """What there is now. Blocks."""
+        """Return the current documents and runs. Blocks."""
         from lilfox_tui.runbook.library import catalogue, stamps
 
         stamp: Stamp = (language(), tuple(stamps(self._config.runbooks.folders)))

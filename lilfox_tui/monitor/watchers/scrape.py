@@ -1,4 +1,4 @@
-"""Series of what is watched: each service's page of metrics, scraped, and what is read of hosts, in one store.
+"""Series of what is monitored: each service's metrics page, scraped, and the numbers of hosts, in one store.
 
 What a service's series tell of its requests goes to its row and to history.
 
@@ -48,7 +48,7 @@ _IMPORTED_IN_THREAD = (
 
 
 class ScrapeWatch:
-    """Scrapes the services in ``services`` and the targets that ``config`` names. ``host_of`` gives the host that asks,
+    """Scrapes the services in ``services`` and the targets that ``config`` names. ``host_of`` returns the scraping host
     by its name; None for this machine.
 
     ``store`` is published once there is one: with a service that has metrics, with targets, or with rules. Rules select
@@ -88,8 +88,8 @@ class ScrapeWatch:
                 group.create_task(others.pool.run(others.targets, others.discovery))
 
     def checks(self) -> list[Coroutine[Any, Any, None]]:
-        """For :meth:`Monitor.check_once`: two scrapes of each service that has metrics, for rates are between them, and
-        one of the other targets."""
+        """Return the checks for :meth:`Monitor.check_once`: two scrapes of each service that has metrics, because rates
+        need two, and one of the other targets."""
         others = [self._check_others()] if self._names_others() else []
         return [*(self._check(watch) for watch in self._asked()), *others]
 
@@ -97,7 +97,8 @@ class ScrapeWatch:
         return bool(self._config.scrape or self._config.prometheus_config)
 
     def _asked(self) -> list[ServiceWatch]:
-        """Services that have a page of metrics: at their address, or at that of the targets of their name."""
+        """Return the services that have a metrics page: at their own address, or at that of the targets of their
+        name."""
         return [
             watch
             for name, watch in self._services.items()
@@ -120,7 +121,7 @@ class ScrapeWatch:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What stands in the way of targets that the config names, as sentences."""
+        """The reasons why configured targets are not scraped, as sentences."""
         return (*self._file_problems, *(self._pool.problems if self._pool is not None else ()))
 
     async def _check_others(self) -> None:
@@ -128,7 +129,8 @@ class ScrapeWatch:
         await others.pool.look_once(others.targets, others.discovery)
 
     async def _others(self, store: SeriesStore) -> OtherTargets:
-        """What scrapes the section ``scrape`` and the jobs of a prometheus.yml, and what of them no service is."""
+        """Return what scrapes the section ``scrape`` and the jobs of a prometheus.yml, and those of its targets that
+        are not services."""
         from lilfox_tui.monitor.watchers.scraped_service import others_of
 
         asked = [watch for watch in self._asked() if not self._is_found(watch)]
@@ -137,16 +139,17 @@ class ScrapeWatch:
         return others
 
     def _is_found(self, watch: ServiceWatch) -> bool:
-        """Whether the config says nothing of it; a section of ``scrape`` with its name does."""
+        """Whether the service was discovered and is not in the config; a section of ``scrape`` with its name counts as
+        configured."""
         return watch.found and watch.name not in self._config.scrape
 
     def take_host(self, watch: HostWatch, snapshot: HostSnapshot) -> None:
-        """A new reading of a host."""
+        """Take in a new reading of a host."""
         if self.store.value is not None:
             self._series_of(watch.name, self.store.value).take(watch.view(datetime.now(UTC)), snapshot)
 
     def take_lost(self, overview: Overview) -> None:
-        """Hosts that are not reached have no numbers now."""
+        """End the numbers of unreachable hosts."""
         if self.store.value is None:
             return
         for name, view in overview.hosts.items():
@@ -161,22 +164,22 @@ class ScrapeWatch:
         return self._hosts[name]
 
     def by_route(self, name: str, at: datetime) -> list[TrafficPart]:
-        """A service's requests by route at ``at`` (aware UTC); nothing where that is not known."""
+        """Return a service's requests by route at ``at`` (aware UTC); empty if unknown."""
         scraped = self._scraped.get(name)
         return [] if scraped is None else scraped.by_route(at)
 
     def by_status(self, name: str, at: datetime) -> list[TrafficPart]:
-        """A service's requests by status at ``at`` (aware UTC); nothing where that is not known."""
+        """Return a service's requests by status at ``at`` (aware UTC); empty if unknown."""
         scraped = self._scraped.get(name)
         return [] if scraped is None else scraped.by_status(at)
 
     def targets(self, name: str) -> tuple[TargetView, ...]:
-        """How scraping a service goes; nothing where it is not scraped."""
+        """Return the scrape state of a service's targets; empty if it is not scraped."""
         scraped = self._scraped.get(name)
         return () if scraped is None else scraped.views()
 
     def all_targets(self) -> tuple[TargetView, ...]:
-        """How scraping goes of each target: of the services that have a page, then of the others."""
+        """Return the scrape state of each target: first of services with a page, then of the others."""
         return (*(view for name in self._scraped for view in self.targets(name)), *self._other_targets())
 
     def _other_targets(self) -> tuple[TargetView, ...]:
@@ -186,7 +189,7 @@ class ScrapeWatch:
         return tuple(target_view(each, store.target(key).series_count) for key, each in scrapers.items())
 
     def kept(self) -> StoreUsage | None:
-        """What all series together take; None where there is no store."""
+        """Return the usage of all series together; None without a store."""
         store = self.store.value
         if store is None:
             return None
@@ -220,7 +223,7 @@ class ScrapeWatch:
         return SeriesStore(keep_s=self._config.history.hours * 3600, limit_bytes=self._limit_bytes)
 
     def _store_of(self, watch: ServiceWatch) -> SeriesStore:
-        """Where the series of a service go, once the store is open."""
+        """Return the store for a service's series, once the store is open."""
         if self._is_found(watch):
             if self.found_store is None:
                 self.found_store = self._new_store()
@@ -229,7 +232,7 @@ class ScrapeWatch:
         return self.store.value
 
     async def _kept_up(self, watch: ServiceWatch) -> None:
-        """Scrapes one service. A fault of our own in it is that service's page, not everybody's end."""
+        """Scrape one service. An internal error affects only that service's page."""
         while True:
             try:
                 await self._scrape(watch)
@@ -238,7 +241,7 @@ class ScrapeWatch:
                 await asyncio.sleep(AFTER_FAULT_S)
 
     async def _scrape(self, watch: ServiceWatch) -> None:
-        """Scrapes until the service turns out to have no page of metrics."""
+        """Scrape until the service turns out to have no metrics page."""
         from lilfox_tui.scrape.scraper import NotMetrics
 
         scraped = self._scraped_service(watch)
@@ -253,7 +256,7 @@ class ScrapeWatch:
                 each.cancel()
 
     def _scraped_service(self, watch: ServiceWatch) -> ScrapedService:
-        """A section of ``scrape`` with a service's name tells where the service's page is."""
+        """Return the scraper of a service; a section of ``scrape`` with its name gives the address of its page."""
         from lilfox_tui.monitor.watchers.scraped_service import scraped_service
 
         window_s = traffic_window_s(self._every_s(watch))

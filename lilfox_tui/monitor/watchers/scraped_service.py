@@ -1,4 +1,4 @@
-"""One service whose page of metrics is scraped, and what its series tell of its requests. Imports numpy."""
+"""One service whose metrics page is scraped, and the traffic derived from its series. Imports numpy."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _ASKED_IN_THREAD = 1000
 
 
 class ScrapedService:
-    """Scrapes the targets of a service, mostly one; rates are of ``window_s`` seconds, or of those since they were last
-    down. ``names`` goes before what is recognised. ``expected``: a target that has no page of metrics is down."""
+    """Scrapes the targets of a service, usually one; rates cover ``window_s`` seconds, or the time since the targets
+    were last down. ``names`` overrides what is recognised. ``expected``: a target without a metrics page is down."""
 
     def __init__(
         self, scrapers: Sequence[Scraper], store: SeriesStore, names: MetricNames, window_s: float, *, expected: bool
@@ -56,12 +56,12 @@ class ScrapedService:
 
     @property
     def feeds(self) -> tuple[Feed[Scrape], ...]:
-        """How the last scrape of each target went."""
+        """The result of each target's last scrape."""
         return tuple(each.feed for each in self._scrapers)
 
     @property
     def state(self) -> State[Scrape]:
-        """The newest scrape of any target; where all are down, why the first is."""
+        """The newest scrape of any target; if all are down, the reason of the first."""
         states = [feed.state for feed in self.feeds]
         ready = [state for state in states if isinstance(state, Ready)]
         if ready:
@@ -69,15 +69,15 @@ class ScrapedService:
         return next((state for state in states if isinstance(state, Unavailable)), Pending())
 
     def views(self) -> tuple[TargetView, ...]:
-        """How scraping each target goes."""
+        """Return the scrape state of each target."""
         return tuple(
             target_view(each, series.series_count, optional=not self._expected)
             for each, series in zip(self._scrapers, self._series, strict=True)
         )
 
     async def run(self) -> None:
-        """Scrapes until cancelled. Raises NotMetrics where the service turns out to have no page: nothing of it stays
-        in the store then, and it is done for."""
+        """Scrape until cancelled. Raises NotMetrics if the service turns out to have no page: its series are then
+        removed from the store, and the object is finished."""
         try:
             there = self._expected or await self.scrape_once()
             while not there:
@@ -90,7 +90,7 @@ class ScrapedService:
             await self.close()
 
     async def scrape_once(self) -> bool:
-        """Scrapes and tells whether there was a page. Raises NotMetrics where the service has none."""
+        """Scrape once; return whether there was a page. Raises NotMetrics if the service has none."""
         await asyncio.gather(*(each.scrape_once() for each in self._scrapers))
         state = self.state
         if not self._expected and isinstance(state, Unavailable) and _is_no_page(state.error):
@@ -100,7 +100,7 @@ class ScrapedService:
         return isinstance(state, Ready)
 
     async def close(self) -> None:
-        """Ends the connections and the forwarded ports."""
+        """Close the connections and the forwarded ports."""
         for each in self._scrapers:
             await each.close()
 
@@ -126,7 +126,7 @@ class ScrapedService:
     def _parts(
         self, by: str, at: datetime, ask: Callable[[TrafficQueries, int], list[TrafficPart]]
     ) -> list[TrafficPart]:
-        """Asked once a scrape, however often it is drawn."""
+        """Return the parts, queried once per scrape however often they are drawn."""
         at_ms, window_ms = self._window(ms_of(at))
         known = self._parts_of.get(by)
         if known is None or known[0] != at_ms:
@@ -134,8 +134,8 @@ class ScrapedService:
         return known[1]
 
     def _window(self, at_ms: int) -> tuple[int, int]:
-        """The last scrape at or before ``at_ms``, and from there back to the first one of the window: so that a rate
-        divides by the time in which its requests were counted, also just after the start or an outage."""
+        """Return the last scrape at or before ``at_ms``, and the span from the first scrape of the window to it: a rate
+        then divides by the time in which its requests were counted, also just after the start or an outage."""
         spans = [span for series in self._series if (span := self._up_span(series, at_ms)) is not None]
         if not spans:
             return at_ms, self._window_ms
@@ -162,7 +162,7 @@ class ScrapedService:
             return questions
 
     def _recognise(self, at_ms: int) -> None:
-        """Looks anew at what the first target that is up has when its series are others than before."""
+        """Recognise the metrics anew on the first target that is up, if its series have changed."""
         places = [place for place, feed in enumerate(self.feeds) if isinstance(feed.state, Ready)]
         found = self._series[places[0]].select((), at_ms - self._window_ms, at_ms) if places else None
         if found is None or found.labels is self._labels:
@@ -176,7 +176,7 @@ class ScrapedService:
 
 
 def _is_no_page(error: LilFoxError) -> bool:
-    """Whether the service answers with something else: also with a text that has not one sample."""
+    """Whether the service answers with something else, including a text without a single sample."""
     return isinstance(error, NotMetrics) or (isinstance(error, BadPage) and error.samples == 0)
 
 
@@ -233,7 +233,7 @@ async def others_of(
 
 
 def target_of(watch: ServiceWatch) -> ScrapeTarget:
-    """The target that a service is: ``job`` is its name, ``instance`` its address."""
+    """Return the target of a service: ``job`` is its name, ``instance`` its address."""
     config = watch.config
     parts = urlsplit(config.url)
     netloc = parts.netloc.rpartition("@")[2]

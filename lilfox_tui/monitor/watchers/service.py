@@ -1,4 +1,4 @@
-"""One service that is watched: its last answer, what it means, and since when."""
+"""One monitored service: its last answer, its level, and since when it holds."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ STATUS_CODE = Series("service_status_code")
 
 
 class ServiceWatch:
-    """What is known of one service; ``state`` is None until it was asked once. ``traffic`` is what its page of metrics
-    tells, unavailable while there is none. ``found``: the config does not name it. Of its requests so many may fail as
-    ``thresholds`` say, where ``config`` does not."""
+    """The state of one service; ``state`` is None until the first probe. ``traffic`` comes from its metrics page,
+    unavailable while there is none. ``found``: not in the config. ``thresholds`` limit its share of failed requests
+    unless ``config`` does."""
 
     def __init__(
         self, name: str, config: ServiceConfig, thresholds: Thresholds | None = None, *, found: bool = False
@@ -48,27 +48,27 @@ class ServiceWatch:
 
     @property
     def level(self) -> Level:
-        """The worse of what its probe and its requests give it."""
+        """The worse of the levels from its probe and from its requests."""
         probed = Level.UNKNOWN if self.state is None else self.state.level
         return max(probed, self._of_requests().level)
 
     def _of_requests(self) -> Judgement:
-        """Nothing is known of them while there is no page."""
+        """Return the level of its requests; GOOD while there is no metrics page."""
         return self._errors if isinstance(self.traffic.state, Ready) else Judgement(Level.GOOD)
 
     def period_s(self, refresh_s: float) -> float:
-        """How often it is asked, where everything is looked at each ``refresh_s``."""
+        """Return the probe interval, if everything is refreshed every ``refresh_s``."""
         return self.config.every or max(LEAST_PERIOD_S, refresh_s)
 
     def probe(self, host: Host | None, refresh_s: float, *, once: bool = False) -> HealthProbe:
-        """What asks it, from ``host`` or from here; ``once``: one failure is enough."""
+        """Return its probe, from ``host`` or from this machine; ``once``: one failure is enough."""
         from lilfox_tui.metrics.health import HealthProbe
 
         config = replace(self.config, down_after=1) if once else self.config
         return HealthProbe(self.name, config, host, period_s=self.period_s(refresh_s))
 
     async def look(self, host: Host | None, refresh_s: float) -> None:
-        """Asks it once, and takes its answer in."""
+        """Probe it once and take in the answer."""
         probe = self.probe(host, refresh_s, once=True)
         try:
             await probe.check_once()
@@ -78,12 +78,12 @@ class ServiceWatch:
             await probe.close()
 
     def take(self, state: ServiceState) -> bool:
-        """Takes a new answer in and tells whether the level is another than before."""
+        """Take in a new answer; return whether the level has changed."""
         before, self.state = self.level, state
         return before is not state.level
 
     def take_traffic(self, traffic: Traffic, at: datetime) -> None:
-        """Takes its newest requests in."""
+        """Take in its newest requests."""
         judged = self._errors.level
         self._error_streak = error_streak(traffic, self._limits, self._error_streak)
         self._errors = judge_errors(traffic, self._limits, self._error_streak, self.hold)
@@ -105,7 +105,7 @@ class ServiceWatch:
 
 
 def series_of(state: ServiceState) -> dict[Series, float]:
-    """What history keeps of an answer; what is not known is absent."""
+    """Return what history keeps of an answer; unknown values are absent."""
     last = state.last
     values = {UP: 1.0 if last.health is Health.HEALTHY else 0.0}
     if last.response_time_s is not None:

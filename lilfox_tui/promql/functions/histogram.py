@@ -1,4 +1,4 @@
-"""Classic histograms: quantiles and shares of buckets (promql/quantile.go, smallDeltaTolerance and all)."""
+"""Classic histograms: quantiles and shares of buckets (as promql/quantile.go, including smallDeltaTolerance)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SMALLEST_NORMAL: Final = 2.0**-1022
 
 
 class BucketLayout(NamedTuple):
-    """Histograms that have the same buckets."""
+    """Histograms with the same buckets."""
 
     labels: LabelList
     """Of the histograms, without ``le`` and the name."""
@@ -33,7 +33,8 @@ class BucketLayout(NamedTuple):
 
 
 def bucket_layouts(labels: LabelList) -> tuple[BucketLayout, ...]:
-    """The histograms in a vector of buckets. What has no number as ``le`` is left out, as Prometheus does."""
+    """Return the histograms in a vector of buckets. Buckets whose ``le`` is not a number are left out, as in
+    Prometheus."""
     return labels.derived(bucket_layouts, _bucket_layouts)
 
 
@@ -61,7 +62,7 @@ def _bucket_layout(key: tuple[tuple[float, int], ...], members: list[tuple[Label
 
 
 def _number(text: str) -> float | None:
-    """As Go's ``ParseFloat`` reads it, or None; NaN bounds nothing."""
+    """Parse a number like Go's ``ParseFloat``, or return None; NaN is not a valid bound."""
     if not text.isascii() or "_" in text or text != text.strip():
         return None
     try:
@@ -80,7 +81,8 @@ def _counts(shape: BucketLayout, values: Floats) -> Floats:
 
 
 def histogram_quantile(_: FunctionCall, q: float, vector: Vector) -> Vector:
-    """The ``q``-quantile of each histogram, linear within a bucket; in the last one, the bound below it."""
+    """Return the ``q``-quantile of each histogram, interpolated linearly within a bucket; in the last bucket, its lower
+    bound."""
     found = bucket_layouts(vector.labels)
     if not found:
         return NOTHING
@@ -112,8 +114,8 @@ def _quantile(q: float, bounds: Floats, counts: Floats) -> Floats:
 
 
 def _first_reaching(counts: Floats, rank: Floats) -> NDArray[np.intp]:
-    """The first bucket whose count reaches ``rank``, the last one where none before it does. Halving as Go's
-    ``sort.Search`` does it, for the same answer where a count is NaN."""
+    """Return the first bucket whose count reaches ``rank``, the last one if none before it does. Bisects like Go's
+    ``sort.Search``, for the same result if a count is NaN."""
     every = np.arange(len(counts))
     low = np.zeros(len(counts), np.intp)
     high = np.full(len(counts), counts.shape[1] - 1, np.intp)
@@ -126,7 +128,8 @@ def _first_reaching(counts: Floats, rank: Floats) -> NDArray[np.intp]:
 
 
 def rising(counts: Floats) -> Floats:
-    """Counts [histogram, bucket] that never fall from one bucket to the next, nor rise by what is but rounding."""
+    """Return counts [histogram, bucket] that never fall from one bucket to the next, and do not rise by mere rounding
+    errors."""
     before, after = counts[:, :-1], counts[:, 1:]
     if ((after == before) | (after - before > 2 * _TOLERANCE * (np.abs(before) + np.abs(after)))).all():
         return counts
@@ -140,7 +143,7 @@ def rising(counts: Floats) -> Floats:
 
 
 def _almost_equal(left: Floats, right: Floats) -> NDArray[np.bool_]:
-    """Whether counts differ by rounding alone (util/almost)."""
+    """Whether counts differ only by rounding (util/almost)."""
     total = np.abs(left) + np.abs(right)
     apart = np.abs(left - right)
     tiny = (left == 0) | (right == 0) | (total < _SMALLEST_NORMAL)
@@ -152,8 +155,8 @@ def _almost_equal(left: Floats, right: Floats) -> NDArray[np.bool_]:
 
 
 def histogram_fraction(call: FunctionCall, lower: float, upper: float, vector: Vector) -> Vector:
-    """The share of observations between two values, linear within a bucket. Prometheus 2 knows it of native
-    histograms only, so there is nothing then."""
+    """Return the share of observations between two values, interpolated linearly within a bucket. Prometheus 2 supports
+    it only for native histograms, so there is no result then."""
     found = bucket_layouts(vector.labels) if call.semantics.fraction_of_buckets else ()
     if not found:
         return NOTHING

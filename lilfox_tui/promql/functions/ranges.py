@@ -21,7 +21,7 @@ from lilfox_tui.scrape.store import Floats, Times
 def extrapolated(
     span: EvaluationRange, times: Times, values: Floats, *, counter: bool, per_second: bool
 ) -> Floats | None:
-    """``rate``, ``increase`` and ``delta``: what the samples gained, drawn out to the ends of the range.
+    """``rate``, ``increase`` and ``delta``: the increase of the samples, extrapolated to the ends of the range.
 
     An end that is within 1.1 average gaps of its sample is reached, else half a gap is added; a counter is not drawn
     out to where it would have been negative. None for less than two samples.
@@ -43,13 +43,13 @@ def extrapolated(
 
 
 def _seconds(span: EvaluationRange) -> float:
-    """The range's length, divided as Go's ``Duration.Seconds`` does, so that it is the same float."""
+    """Return the range's length, divided like Go's ``Duration.Seconds``, so that it is the same float."""
     seconds, rest = divmod(span.end_ms - span.start_ms, 1000)
     return seconds + rest * 1e6 / 1e9
 
 
 def _with_resets(values: Floats, gained: Floats) -> Floats:
-    """What a counter gained, with what it had reached before each time it fell; added in the order of time."""
+    """Return the increase of a counter, including its value before each reset; added in time order."""
     fell = values[1:] < values[:-1]
     if not fell.any():
         return gained
@@ -61,13 +61,13 @@ def _with_resets(values: Floats, gained: Floats) -> Floats:
 
 
 def _not_below_zero(first: Floats, gained: Floats, sampled: float, to_start: float) -> Floats:
-    """How far before its first sample a counter is drawn out: not farther than to where it was zero."""
+    """Return how far before its first sample a counter is extrapolated: not beyond the time at which it was zero."""
     to_zero = np.where((gained > 0) & (first >= 0), sampled * (first / gained), to_start)
     return np.where(to_zero < to_start, to_zero, to_start)
 
 
 def last_step(_: EvaluationRange, times: Times, values: Floats, *, counter: bool) -> Floats | None:
-    """``irate`` and ``idelta``: the last two samples; None for less."""
+    """``irate`` and ``idelta``: from the last two samples; None for fewer."""
     if len(times) < 2:
         return None
     before, last = values[-2], values[-1]
@@ -76,7 +76,7 @@ def last_step(_: EvaluationRange, times: Times, values: Floats, *, counter: bool
 
 
 def regression(times: Times, values: Floats, at_ms: int) -> tuple[Floats, Floats]:
-    """The line of least squares through at least two samples: its slope a second, and its value at ``at_ms``."""
+    """Return the least-squares line through at least two samples: its slope per second, and its value at ``at_ms``."""
     count = float(len(times))
     x = ((times - at_ms) / 1e3)[:, None]
     of_x, of_xx = (float((total + lost)[0]) for total, lost in (numerics.column_sums(x), numerics.column_sums(x * x)))
@@ -91,12 +91,12 @@ def regression(times: Times, values: Floats, at_ms: int) -> tuple[Floats, Floats
 
 
 def slope(_: EvaluationRange, times: Times, values: Floats) -> Floats | None:
-    """``deriv``: a second, by linear regression; None for less than two samples."""
+    """``deriv``: the slope per second, by linear regression; None for fewer than two samples."""
     return regression(times, values, int(times[0]))[0] if len(times) > 1 else None
 
 
 def predicted(span: EvaluationRange, times: Times, values: Floats, ahead_s: float) -> Floats | None:
-    """``predict_linear``: the value so many seconds after the evaluation; None for less than two samples."""
+    """``predict_linear``: the value that many seconds after the evaluation; None for fewer than two samples."""
     if len(times) < 2:
         return None
     slope, now = regression(times, values, span.at_ms)
@@ -109,7 +109,7 @@ def resets(_: EvaluationRange, __: Times, values: Floats) -> Floats:
 
 
 def changes(_: EvaluationRange, __: Times, values: Floats) -> Floats:
-    """How often a value differed from the one before; from NaN to NaN is no change."""
+    """How often a value differed from the previous one; NaN after NaN is no change."""
     before, after = values[:-1], values[1:]
     return _how_often((before != after) & ~(np.isnan(before) & np.isnan(after)))
 
@@ -171,7 +171,7 @@ def mean(span: EvaluationRange, _: Times, values: Floats) -> Floats:
 
 
 def _mean_past_overflow(values: Floats) -> Floats:
-    """The mean where the plain sum leaves the floats: from there on means of what came so far."""
+    """Return the mean when the plain sum overflows: from there on, means of the values so far."""
     average: Floats = values[0].copy()
     lost = np.zeros(len(average))
     running = np.zeros(len(average), bool)
@@ -190,7 +190,8 @@ def _mean_past_overflow(values: Floats) -> Floats:
 
 
 def _running_mean(values: Floats) -> Floats:
-    """The mean of Prometheus 2: each value moves it by its share. Infinity stays, unless its opposite or NaN comes."""
+    """Return the mean as in Prometheus 2: each value moves it by its share. Infinity stays, unless its opposite or NaN
+    follows."""
     average = np.zeros(values.shape[1])
     lost = np.zeros(values.shape[1])
     for count, value in enumerate(values, 1):
@@ -240,7 +241,7 @@ def last(_: EvaluationRange, __: Times, values: Floats) -> Floats:
 
 
 def variance(span: EvaluationRange, _: Times, values: Floats) -> Floats:
-    """``stdvar_over_time``: of the values themselves, not of a sample of more (Welford's, compensated)."""
+    """``stdvar_over_time``: the population variance (Welford's algorithm, compensated)."""
     average, average_lost, squares, squares_lost = np.zeros((4, values.shape[1]))
     for number, value in enumerate(values, 1):
         off = value - (average + average_lost)
@@ -280,17 +281,17 @@ def time_of_last(_: EvaluationRange, times: Times, values: Floats) -> Floats:
 
 
 def time_of_smallest(span: EvaluationRange, times: Times, values: Floats) -> Floats:
-    """``ts_of_min_over_time``: when the smallest value was last there, seconds since 1970."""
+    """``ts_of_min_over_time``: the last time of the smallest value, seconds since 1970."""
     return _last_time(times, values == smallest(span, times, values))
 
 
 def time_of_largest(span: EvaluationRange, times: Times, values: Floats) -> Floats:
-    """``ts_of_max_over_time``: when the largest value was last there, seconds since 1970."""
+    """``ts_of_max_over_time``: the last time of the largest value, seconds since 1970."""
     return _last_time(times, values == largest(span, times, values))
 
 
 def _last_time(times: Times, there: NDArray[np.bool_]) -> Floats:
-    """Of the last row that is true, column by column; of the last row where none is (all are NaN)."""
+    """Return the time of the last true row, column by column; of the last row if none is true (all are NaN)."""
     seconds: Floats = times[::-1][np.argmax(there[::-1], axis=0)] / 1000
     return seconds
 

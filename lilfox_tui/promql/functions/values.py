@@ -1,4 +1,4 @@
-"""Functions of each value by itself: rounding, limits, logarithms, angles, and parts of dates."""
+"""Functions of each value on its own: rounding, limits, logarithms, angles, and parts of dates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ODD: Final = (6.666666666666735130e-01, 2.857142874366239149e-01, 1.81835721616
 
 
 def natural_logarithm(values: Floats) -> Floats:
-    """``ln``, by the polynomial that Go uses (fdlibm's e_log.c), so that the last bit is the same too."""
+    """``ln``, by the polynomial that Go uses (fdlibm's e_log.c), so that even the last bit is the same."""
     part, power = np.frexp(values)
     small = part < math.sqrt(2) / 2
     f = np.where(small, part * 2, part) - 1
@@ -38,13 +38,13 @@ def natural_logarithm(values: Floats) -> Floats:
 
 
 def binary_logarithm(values: Floats) -> Floats:
-    """``log2``: exact of powers of two, as in Go."""
+    """``log2``: exact for powers of two, as in Go."""
     part, power = np.frexp(values)
     return np.where(part == 0.5, power - 1.0, natural_logarithm(part) * (1 / math.log(2)) + power)
 
 
 def decimal_logarithm(values: Floats) -> Floats:
-    """``log10``: the natural one times a constant, as in Go (of 0.1 it is a little more than -1)."""
+    """``log10``: the natural logarithm times a constant, as in Go (for 0.1 it is slightly more than -1)."""
     return natural_logarithm(values) * math.log10(math.e)
 
 
@@ -60,12 +60,12 @@ def sign(values: Floats) -> Floats:
 
 
 def radians(values: Floats) -> Floats:
-    """``rad``: of degrees."""
+    """``rad``: from degrees."""
     return values * math.pi / 180
 
 
 def degrees(values: Floats) -> Floats:
-    """``deg``: of radians."""
+    """``deg``: from radians."""
     return values * 180 / math.pi
 
 
@@ -84,7 +84,7 @@ def at_most(values: Floats, most: float) -> Floats:
 
 
 def clamped(_: FunctionCall, vector: Vector, least: float, most: float) -> Vector:
-    """``clamp``: nothing where the limits are the wrong way round."""
+    """``clamp``: no result if the limits are reversed."""
     if most < least:
         return NOTHING
     return Vector(nameless(vector.labels), at_least(at_most(vector.values, most), least))
@@ -138,7 +138,7 @@ _BEFORE_1970_S: Final = (719_468 - _ZERO_YEAR // 400 * _ERA) * _DAY_S
 
 
 class Dates(NamedTuple):
-    """Dates and times of day in UTC, a number for each value."""
+    """Dates and times of day in UTC, one number per value."""
 
     year: Integers
     month: Integers
@@ -152,7 +152,7 @@ class Dates(NamedTuple):
 
 
 def dates(seconds: Floats) -> Dates:
-    """Of seconds since 1970; fractions are cut off."""
+    """Return the dates of seconds since 1970; fractions are cut off."""
     since_zero = seconds.astype(np.int64).astype(np.uint64) + np.uint64(_BEFORE_1970_S)
     days = (since_zero // np.uint64(_DAY_S)).astype(np.int64)
     second = (since_zero % np.uint64(_DAY_S)).astype(np.int64)
@@ -188,7 +188,7 @@ def _days_in_month(date: Dates) -> Integers:
 
 
 def part(call: FunctionCall, vector: Vector | None = None, *, of: Callable[[Dates], Integers]) -> Vector:
-    """One part of the dates that ``vector`` holds (seconds since 1970), or of the evaluation's."""
+    """Return one part of the dates in ``vector`` (seconds since 1970), or of the evaluation time."""
     if vector is None:
         return Vector(BARE, of(dates(np.array([call.at_ms / 1000]))).astype(np.float64))
     return Vector(nameless(vector.labels), of(dates(vector.values)).astype(np.float64))

@@ -30,7 +30,7 @@ from lilfox_tui.scrape.labels import (
 
 
 def absent(call: FunctionCall, vector: Vector) -> Vector:
-    """``absent``: 1 where there is nothing, with what is sure of its labels."""
+    """``absent``: 1 if there is nothing, with the labels that are certain."""
     return NOTHING if len(vector.labels) else Vector(certain(call.matchers or ()), np.ones(1))
 
 
@@ -41,8 +41,8 @@ def absent_over_time(call: FunctionCall, samples: RangeVector) -> Vector:
 
 @lru_cache(maxsize=256)
 def certain(matchers: tuple[Matcher, ...]) -> LabelList:
-    """The labels that a selector asks for by ``=``, once and in no other way. What excludes values counts after the
-    rest, as Prometheus' storage puts it there before ``absent`` looks."""
+    """Return the labels that a selector requires by ``=``, exactly once. Matchers that exclude values are considered
+    last, because Prometheus' storage moves them there before ``absent`` is evaluated."""
     labels: dict[str, str] = {}
     equal: set[str] = set()
     for name, op, value in sorted(matchers, key=_excludes):
@@ -71,12 +71,12 @@ def vector(_: FunctionCall, value: float) -> Vector:
 
 
 def time(call: FunctionCall) -> float:
-    """``time``: of the evaluation, seconds since 1970."""
+    """``time``: the evaluation time, seconds since 1970."""
     return call.at_ms / 1000
 
 
 def timestamp(call: FunctionCall, vector: Vector) -> Vector:
-    """``timestamp``: of samples where a selector gave them, else of the evaluation; seconds since 1970."""
+    """``timestamp``: the time of samples from a selector, else the evaluation time; seconds since 1970."""
     times = np.full(len(vector.labels), call.at_ms) if call.sample_times is None else call.sample_times
     return Vector(nameless(vector.labels), times / 1000)
 
@@ -103,8 +103,8 @@ VECTOR_FUNCTIONS = (
 def label_replace(
     call: FunctionCall, vector: Vector, target: str, replacement: str, source: str, pattern: str
 ) -> Vector:
-    """Where ``pattern`` (RE2, anchored) fits the label ``source``, the label ``target`` becomes ``replacement``, with
-    its groups (``$1``, ``${name}``). Raises QueryError for a bad pattern or name."""
+    """Set the label ``target`` to ``replacement``, with groups (``$1``, ``${name}``), if ``pattern`` (RE2, anchored)
+    matches the label ``source``. Raises QueryError for an invalid pattern or name."""
     _check_name(target, call.semantics)
 
     def make() -> LabelList:
@@ -130,7 +130,7 @@ def _replaced(one: LabelSet, match: re.Match[str] | None, target: str, replaceme
 
 
 def label_join(call: FunctionCall, vector: Vector, target: str, separator: str, *sources: str) -> Vector:
-    """The label ``target`` becomes the values of ``sources`` with ``separator`` between. Raises QueryError for a bad
+    """Set the label ``target`` to the values of ``sources`` joined by ``separator``. Raises QueryError for an invalid
     name."""
     for name in (*sources, target):
         _check_name(name, call.semantics)
@@ -166,7 +166,7 @@ def by_value(_: FunctionCall, vector: Vector, *, falling: bool) -> Vector:
 
 
 def by_label(_: FunctionCall, vector: Vector, *names: str, falling: bool) -> Vector:
-    """``sort_by_label`` and ``sort_by_label_desc``: by the values of ``names``, numbers in them by size; then by all
+    """``sort_by_label`` and ``sort_by_label_desc``: by the values of ``names``, in natural order; then by all
     labels."""
 
     def compare(left: int, right: int) -> int:
@@ -180,7 +180,8 @@ def by_label(_: FunctionCall, vector: Vector, *names: str, falling: bool) -> Vec
 
 
 def precedes(left: str, right: str) -> bool:
-    """Whether ``left`` comes before ``right`` where runs of digits are numbers (as Prometheus' natsort has it)."""
+    """Whether ``left`` sorts before ``right`` in natural order, with runs of digits as numbers (like Prometheus'
+    natsort)."""
     chunks, others = _CHUNK.findall(left), _CHUNK.findall(right)
     for place, (chunk, other) in enumerate(zip(chunks, others, strict=False)):
         number, other_number = _number(chunk), _number(other)

@@ -1,1 +1,1 @@
-"""Bash: reads its text without running it (syntax, values, variables, placeholders), and launches it on a host."""
+"""Bash: analyzes its text without running it (syntax, values, variables, placeholders), and launches it on a host."""

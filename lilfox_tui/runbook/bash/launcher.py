@@ -1,4 +1,4 @@
-"""Runs a command in bash on a host: the script it is started with, and the variables that must be set before."""
+"""Runs a command in bash on a host: its wrapper script, and the variables that must be set before."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _SHELLS = re.compile(r"(?:(?:\S*/)?env\s++(?:-S\s++)?)?(?:\S*/)?(?:ba)?sh(?:\s.*
 
 
 class NeededVariables(Struct, frozen=True):
-    """What the shell of a command looks for before it runs. ``strict``: it runs with ``set -u``."""
+    """The variables that the shell checks before a command runs. ``strict``: it runs with ``set -u``."""
 
     names: tuple[str, ...] = ()
     strict: bool = False
 
 
 class UnsetVariables:
-    """Of the commands of a runbook."""
+    """The unset variables of a runbook's commands."""
 
     def __init__(self, runbook: Runbook) -> None:
         self._fences: dict[int, list[Command]] = {}
@@ -58,7 +58,7 @@ class UnsetVariables:
                     self._set_in.setdefault(name, {}).setdefault(fence, command.line)
 
     def needed(self, command: Command) -> NeededVariables:
-        """What its shell looks for; nothing of a command whose fence changes nothing."""
+        """Return what the command's shell checks; nothing for a command whose fence makes no change."""
         if not self._counts(command):
             return NeededVariables()
         names = tuple(name for name in _variables(command).needs if not _OF_OURS.fullmatch(name))
@@ -66,7 +66,7 @@ class UnsetVariables:
         return NeededVariables(names, strict)
 
     def elsewhere(self, command: Command) -> Iterator[tuple[str, int]]:
-        """Names that it needs and that another fence sets, each with the line where it does."""
+        """Yield the names that it needs and that another fence sets, each with the line of the assignment."""
         if not self._counts(command):
             return
         mine, before = _variables(command), [_variables(each) for each in self._before(command)]
@@ -78,13 +78,13 @@ class UnsetVariables:
                 yield name, there[0]
 
     def nowhere(self, command: Command) -> Iterator[str]:
-        """Names that it needs and that nothing in the runbook sets: its host may."""
+        """Yield the names that it needs and that nothing in the runbook sets; its host may."""
         if self._counts(command):
             names = (name for name in _variables(command).needs if name not in self._set_in)
             yield from (name for name in names if not _OF_EVERY_SHELL.fullmatch(name))
 
     def why_not(self, command: Command) -> Message | None:
-        """Why it is not run; None where the runbook itself does not stand in its way."""
+        """Return why the command is not run; None if nothing in the runbook prevents it."""
         for name, line in self.elsewhere(command):
             return tr(
                 "line {line}: ${name} is set in another fence (line {other}) and lost when that fence ends: here "
@@ -96,20 +96,20 @@ class UnsetVariables:
         return None
 
     def refuse(self, command: Command) -> None:
-        """Raises LilFoxError where it is not run."""
+        """Raise LilFoxError if the command is not run."""
         if (why := self.why_not(command)) is not None:
             raise LilFoxError(why, tr("set it in this fence too, or pass the value with a <placeholder> or a capture"))
 
     def _counts(self, command: Command) -> bool:
-        """Whether it is bash, and it or what comes with it in its fence changes something: a folder that is entered,
-        or a variable that is made, is what a later command of the fence changes."""
+        """Whether the command is bash, and its fence changes something: a folder or a variable that one command sets
+        affects the later ones."""
         mine = self._fences.get(command.fence, [command])
         return command.kind != "none" and _is_bash(command) and any(
             each.kind in ("change", "interactive") for each in mine
         )  # fmt: skip
 
     def _before(self, command: Command) -> list[Command]:
-        """Those that have their turn before it in its fence."""
+        """Return the commands that run before it in its fence."""
         mine = takewhile(lambda each: each != command, self._fences.get(command.fence, ()))
         return [each for each in mine if each.kind != "none" and _is_bash(each)]
 
@@ -122,7 +122,8 @@ def _is_bash(command: Command) -> bool:
 
 
 def _variables(command: Command) -> Variables:
-    """Of its text, where a placeholder is a word: its value comes by a way of its own."""
+    """Return the variables of a command's text, with a plain word for each placeholder, whose value is passed
+    separately."""
     text = command.text
     for each in sorted(command.placeholders, key=lambda each: each.start, reverse=True):
         text = f"{text[: each.start]}x{text[each.end :]}"
@@ -292,7 +293,7 @@ ARGV = (*_BASH, _READS, _ENTERS, _COMMAND)
 
 
 class FenceSession(Struct, frozen=True):
-    """Where a command leaves what the next one of its fence finds."""
+    """Where a command leaves its shell state for the next one of its fence."""
 
     run: str
     number: int
@@ -302,7 +303,7 @@ class FenceSession(Struct, frozen=True):
 
     @property
     def folder(self) -> str:
-        """Below ``FOLDER``."""
+        """The folder below ``FOLDER``."""
         return f"{self.run}/{self.number}-{hashlib.sha256(self.host.encode()).hexdigest()[:16]}"
 
 
@@ -318,7 +319,7 @@ def given(
     wall: bool = False,
     needed: NeededVariables = _NOTHING,
 ) -> bytes:
-    """What the shell reads from its stdin.
+    """Return what the shell reads from its stdin.
 
     ``mark``: printed after a NUL, with the exit status behind it, once the command has ended; it is in no argv and the
     command does not see it. ``fine``: the exit status with which what the command leaves is kept, None for any.
@@ -353,8 +354,8 @@ def in_terminal(
     interpreter: str = "",
     needed: NeededVariables = _NOTHING,
 ) -> tuple[str, ...]:
-    """argv that runs a script, which holds no secret, in the terminal where it is started. What it leaves is kept
-    however it ends: whether it worked a person says."""
+    """Return the argv that runs a script without secrets in the current terminal. Its shell state is kept however it
+    ends: the user says whether it worked."""
     known = {
         "LF__MARK": "",
         "LF__STATE": "" if fence is None else fence.folder,
@@ -371,7 +372,7 @@ def in_terminal(
 
 
 def with_words(script: str, interpreter: str) -> str:
-    """The program that reads the script, quoted for a shell; empty where bash itself does."""
+    """Return the program that reads the script, quoted for a shell; empty if bash itself does."""
     if interpreter:
         return shlex.join(shlex.split(interpreter))
     if (shebang := _SHEBANG.match(script)) is None:
@@ -380,11 +381,11 @@ def with_words(script: str, interpreter: str) -> str:
 
 
 def is_bash(script: str, interpreter: str | None) -> bool:
-    """Whether a whole script is read by bash, as any other command is."""
+    """Whether bash reads a whole script, as it does any other command."""
     return not interpreter and script.split("\n", 1)[0].strip() in _BASHES
 
 
 async def forget(host: Host, run: str, *, sudo: bool) -> None:
-    """Takes away what the run's fences left on the host. Raises HostError."""
+    """Remove the shell state of the run's fences from the host. Raises HostError."""
     script = f'{_HOME}; rm -rf -- "$LF__HOME/{FOLDER}/$1"'
     await host.run(["bash", "--noprofile", "--norc", "-c", script, "bash", run], sudo=sudo)

@@ -1,4 +1,4 @@
-"""Parses commands of bash, and splits the text of a fence into its commands."""
+"""Parses bash commands, and splits the text of a fence into its commands."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ _DEEPEST = 40
 
 
 def read_command(text: str, start: int = 0) -> tuple[list[Statement], int]:
-    """The complete command that begins at ``start``, with its here-documents, and where it ends. Raises Unclear."""
+    """Return the complete command that begins at ``start``, with its here-documents, and its end. Raises Unclear."""
     reader = _CommandReader(text, start)
     return reader.complete(), reader.at
 
 
 def read_all(text: str) -> list[Statement]:
-    """Every command of ``text``. Raises Unclear."""
+    """Return every command of ``text``. Raises Unclear."""
     reader = _CommandReader(text)
     found: list[Statement] = []
     reader.newlines()
@@ -65,10 +65,10 @@ def read_all(text: str) -> list[Statement]:
 
 
 class _CommandReader(WordReader):
-    """Recursive descent over one text."""
+    """A recursive-descent parser for one text."""
 
     def complete(self) -> list[Statement]:
-        """A list up to the end of its line; the newline is taken."""
+        """Parse a list up to the end of its line, including the newline."""
         found = [self.and_or()]
         while (operator := self.peek()) in (";", "&"):
             self.take()
@@ -103,7 +103,7 @@ class _CommandReader(WordReader):
         return found[0] if len(found) == 1 else Joined("|", found)
 
     def next_bare(self) -> str:
-        """The next word if it is a reserved one, without taking it; else ""."""
+        """Return the next word if it is a reserved one, without consuming it; else ""."""
         if self.peek() != "word":
             return ""
         found = PLAIN.match(self.text, self.at)
@@ -165,7 +165,7 @@ class _CommandReader(WordReader):
         raise Unclear
 
     def body(self, *ends: str) -> tuple[list[Statement], str]:
-        """A list that is not empty, up to one of the reserved words, which is taken; up to ``)`` without them."""
+        """Parse a non-empty list up to one of the reserved words, which is consumed; without them, up to ``)``."""
         self.newlines()
         found = [self.and_or()]
         while (operator := self.peek()) in (";", "&", "\n"):
@@ -242,7 +242,7 @@ class _CommandReader(WordReader):
         return found
 
     def function(self, simple: Simple) -> Statement:
-        """Takes ``() { …; }`` behind a name."""
+        """Parse ``() { …; }`` after a name."""
         name = simple.words[0].literal if len(simple.words) == 1 and simple.words[0].bare else None
         if simple.assignments or simple.redirects or not re.fullmatch(r"[A-Za-z0-9_.-]+", name or ""):
             raise Unclear
@@ -255,7 +255,7 @@ class _CommandReader(WordReader):
         return Beyond("it defines a function")
 
     def redirects(self) -> list[Redirect]:
-        """Redirections of what is compound; anything else ends it."""
+        """Parse the redirections of a compound command; anything else ends it."""
         found = []
         while self.peek() == "word":
             redirect = self.redirect()
@@ -298,7 +298,7 @@ ASKED_AT_MOST = 200
 
 
 class CommandText(Struct, gc=False):
-    """One command of a fence. ``line`` counts from 0 in the fence; ``comment`` are the comment lines before it."""
+    """One command of a fence. ``line`` counts from 0 in the fence; ``comment`` contains the comment lines before it."""
 
     text: str
     line: int
@@ -310,13 +310,13 @@ class CommandText(Struct, gc=False):
 
 
 class SyntaxProbe:
-    """Asks ``bash -n``; at most so often."""
+    """Runs ``bash -n``, up to a limited number of times."""
 
     def __init__(self, limit: int = ASKED_AT_MOST) -> None:
         self.left = limit
 
     def says(self, text: str) -> str | None:
-        """What bash finds wrong with ``text``, "" for nothing; None where it cannot be asked."""
+        """Return what bash reports for ``text``, "" for nothing; None if bash cannot be run."""
         if self.left <= 0:
             return None
         self.left -= 1
@@ -335,7 +335,7 @@ class SyntaxProbe:
 
 
 def split(text: str, asking: SyntaxProbe) -> list[CommandText]:
-    """The commands of ``text``, in order. Comments and empty lines between them are no commands."""
+    """Return the commands of ``text``, in order, without comments and empty lines between them."""
     parts: list[CommandText] = []
     lines = text.split("\n")
     at, comment = 0, 0
@@ -360,12 +360,13 @@ def split(text: str, asking: SyntaxProbe) -> list[CommandText]:
 
 
 def masked(text: str) -> str:
-    """``text`` with marks around the name of each placeholder, which a shell would take for a redirection."""
+    """Return ``text`` with marks around each placeholder's name, which a shell would take for a redirection."""
     return _PLACEHOLDER.sub(rf"{OPEN}\1{CLOSE}", text) if "<" in text else text
 
 
 def _simple(line: str) -> CommandText | None:
-    """A line of plain commands for certain: words, some in quotes, between ``|``, ``&&``, ``||`` and ``;``."""
+    """Parse a line that certainly has only plain commands: words, some in quotes, between ``|``, ``&&``, ``||`` and
+    ``;``."""
     if _WORDS.fullmatch(line):
         return None if line.split(None, 1)[0] in _NOT_SIMPLE else CommandText(line, 0)
     if not _SIMPLE_LINE.fullmatch(line):
@@ -380,7 +381,7 @@ def _simple(line: str) -> CommandText | None:
 
 
 def _next(lines: list[str], at: int, asking: SyntaxProbe) -> tuple[CommandText, int]:
-    """The command that begins in line ``at``, and how many lines it has."""
+    """Return the command that begins in line ``at``, and its number of lines."""
     text = masked(lines[at])
     try:
         _read, end = read_command(text)
@@ -398,7 +399,8 @@ def _next(lines: list[str], at: int, asking: SyntaxProbe) -> tuple[CommandText, 
 
 
 def _asked(lines: list[str], at: int, asking: SyntaxProbe) -> tuple[CommandText, int]:
-    """As bash has it: lines are added until it accepts them, or finds what no further line makes right."""
+    """Return the command as bash sees it: lines are added until bash accepts them, or reports an error that no further
+    line can fix."""
     count = len(lines) - at
     for size in range(1, count + 1):
         text = masked("\n".join(lines[at : at + size]))
@@ -414,7 +416,7 @@ def _asked(lines: list[str], at: int, asking: SyntaxProbe) -> tuple[CommandText,
 
 
 def _goes_on(text: str) -> bool:
-    """Whether the last line ends in a backslash that takes the next line to it."""
+    """Whether the text ends in a backslash that continues the line."""
     return (len(text) - len(text.rstrip("\\"))) % 2 == 1
 
 
@@ -423,6 +425,6 @@ def _unfinished(said: str) -> bool:
 
 
 def _reason(said: str) -> str:
-    """The first sentence of bash, without its name and line."""
+    """Return the first line of bash's message, without its name and line number."""
     first = said.split("\n", 1)[0]
     return re.sub(r"^.*?: line \d+: ", "", first)

@@ -66,8 +66,7 @@ _SUBSCRIPT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*")
 
 
 def needed(words: Sequence[str], current: str) -> Need:
-    """What a value must be that stands behind ``words`` of a simple command, in the word that begins with
-    ``current``."""
+    """Return what a value must be after ``words`` of a simple command, in the word that begins with ``current``."""
     if len(words) > _MOST_WORDS:
         return Need.NEVER
     if _SUBSCRIPT.fullmatch(current) or "let" in words:
@@ -81,7 +80,7 @@ def needed(words: Sequence[str], current: str) -> Need:
 
 
 def _of_command(names: Sequence[str], at: int, current: str) -> Need:
-    """What ``names[at]`` asks for, if it is a command."""
+    """Return what ``names[at]`` requires, if it is a command."""
     name, options = names[at], [word for word in names[at + 1 :] if word[:1] in ("-", "+")]
     if name in ("declare", "typeset", "local") and any("i" in option for option in options):
         return Need.NUMBER
@@ -97,7 +96,7 @@ def _of_command(names: Sequence[str], at: int, current: str) -> Need:
 
 
 def _has_program(names: Sequence[str], at: int) -> bool:
-    """Whether the program of ``names[at]`` stands there already: ``sh -c 'printf %s "$1"' sh``."""
+    """Whether the program text of ``names[at]`` is already given: ``sh -c 'printf %s "$1"' sh``."""
     if names[at] in _NAMES:
         return False
     letters = set(_BY_OPTION[names[at]])
@@ -108,7 +107,7 @@ def _has_program(names: Sequence[str], at: int) -> bool:
 
 
 def ends_options(words: Sequence[str]) -> bool:
-    """Whether a ``--`` among ``words`` is that of the command whose argument comes next."""
+    """Whether a ``--`` among ``words`` belongs to the command whose argument comes next."""
     began = 0
     for at, word in enumerate(words):
         if word == "--":
@@ -144,7 +143,7 @@ _ORDINARY: dict[_Kind, re.Pattern[str]] = {
 
 
 class Site(Struct, frozen=True, kw_only=True):
-    """A placeholder where it stands."""
+    """A placeholder and its position."""
 
     placeholder: Placeholder
     place: Place
@@ -188,7 +187,7 @@ class _SiteHeredoc(Struct):
 
 
 def sites(text: str) -> tuple[Site, ...]:
-    """Every placeholder outside comments, in order."""
+    """Return every placeholder outside comments, in order."""
     if NAMED.search(text) is None:
         return ()
     return tuple(_SiteScanner(text).scan())
@@ -223,7 +222,7 @@ class _SiteScanner:
         return self._found
 
     def _take(self, frame: _Frame, match: re.Match[str]) -> None:
-        """The placeholder that begins here."""
+        """Record the placeholder at the current position."""
         places: dict[_Kind, Place] = {"plain": "word", "bracket": "arithmetic"}
         place: Place = places.get(frame.kind, frame.kind)  # type: ignore[arg-type]
         before = self._text[self._at - 1 : self._at]
@@ -338,7 +337,7 @@ class _SiteScanner:
         frame.words, frame.redirected = ["[["] if frame.test else [], None
 
     def _need(self, frame: _Frame) -> Need:
-        """Of what stands here, in a word of a command."""
+        """Return what a value must be at the current position, in a word of a command."""
         if frame.redirected is not None:
             return max(frame.need, frame.redirected)
         if frame.array or frame.test:
@@ -356,7 +355,7 @@ class _SiteScanner:
         return self._frames[-1]
 
     def _opened(self, frame: _Frame, char: str) -> bool:
-        """Whether something opens here, in plain text; it is then entered."""
+        """Whether a quote or bracket opens here, in plain text; if so, enter it."""
         quotes: dict[str, _Kind] = {'"': "double", "'": "single", '$"': "double", "$'": "ansi", "`": "backquotes"}
         opener = self._text[self._at : self._at + (2 if char == "$" else 1)]
         if opener in quotes:
@@ -369,12 +368,13 @@ class _SiteScanner:
         return True
 
     def _need_within(self, frame: _Frame) -> Need:
-        """Of a command whose output stands here: it is a command of its own, so what it is called by may be that."""
+        """Return what a value must be in a command substitution here: a command of its own, it lifts NEVER to SAFE if
+        only its position requires NEVER."""
         need = self._need(frame)
         return need if need is not Need.NEVER or frame.need is Need.NEVER else Need.SAFE
 
     def _expansion(self, need: Need) -> bool:
-        """Whether ``$((``, ``$(``, ``${`` or ``$[`` opens here; it is then entered."""
+        """Whether ``$((``, ``$(``, ``${`` or ``$[`` opens here; if so, enter it."""
         ahead = self._text[self._at : self._at + 3]
         if ahead == "$((":
             self._push("arithmetic", max(need, Need.NUMBER), "))", 3)
@@ -464,7 +464,7 @@ class _SiteScanner:
         self._at = match.end()
 
     def _read_heredocs(self) -> None:
-        """The bodies of those that were begun in the line before."""
+        """Read the bodies of the here-documents that the last line began."""
         for heredoc in self._heredocs:
             expands = False
             while self._at < len(self._text):
@@ -478,7 +478,7 @@ class _SiteScanner:
         self._heredocs = []
 
     def _heredoc_line(self, heredoc: _SiteHeredoc, length: int, expands: bool) -> bool:
-        """Takes the placeholders of a line; whether an expansion began in it, or before (``expands``)."""
+        """Record the placeholders of a line; return whether an expansion began in it, or before (``expands``)."""
         place: Place = "verbatim" if heredoc.quoted else "heredoc"
         end = self._at + length
         opener = None if heredoc.quoted else _EXPANSION.search(self._text, self._at, end)
@@ -497,10 +497,10 @@ class _SiteScanner:
 
 
 def placeholders_of(text: str) -> tuple[Placeholder, ...]:
-    """The placeholders of a shell command, in order; one that stands there twice is given twice."""
+    """Return the placeholders of a shell command, in order; one that occurs twice is returned twice."""
     return tuple(site.placeholder for site in sites(text))
 
 
 def environment_name(name: str) -> str:
-    """What carries the value of a placeholder to the shell: ``LF_attack_ip`` of ``attack-ip``."""
+    """Return the environment variable with a placeholder's value: ``LF_attack_ip`` for ``attack-ip``."""
     return "LF_" + name.replace("-", "_")

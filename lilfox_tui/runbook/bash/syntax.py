@@ -16,18 +16,18 @@ OPEN, CLOSE = "\ue000", "\ue001"
 
 
 class Unclear(Exception):
-    """The text is beyond this reader, or not valid, or ends too early."""
+    """The text is not supported by this parser, invalid, or incomplete."""
 
 
 class Literal(Struct, gc=False):
-    """Characters that stand there. Quoted ones make no pattern, brace expansion or home folder."""
+    """Literal characters. Quoted ones form no pattern, brace expansion or home folder."""
 
     text: str
     quoted: bool = False
 
 
 class ShellVariable(Struct, gc=False):
-    """``$name``; ``exact`` is False for what is made of it, as ``${name%.*}``."""
+    """``$name``; ``exact`` is False for an expansion derived from it, such as ``${name%.*}``."""
 
     name: str
     quoted: bool
@@ -42,19 +42,19 @@ class CommandSubstitution(Struct):
 
 
 class ProcessSubstitution(Struct):
-    """``<( … )``: a path from which the output is read."""
+    """``<( … )``: a path to read the output from."""
 
     body: list[Statement]
 
 
 class Calculated(Struct, gc=False):
-    """``$(( … ))``: bash calculates names too, and what their values name."""
+    """``$(( … ))``: bash also evaluates names, and the names in their values."""
 
     text: str
 
 
 class Opaque(Struct, gc=False):
-    """What may be evaluated once more: where it ends is known, what it does is not."""
+    """Text that may be evaluated again: its end is known, its effect is not."""
 
     text: str
 
@@ -69,13 +69,13 @@ class Word(Struct):
 
     @property
     def literal(self) -> str | None:
-        """Its text where nothing in it is expanded by name."""
+        """The word's text, if it contains no expansion."""
         texts = [part.text for part in self.parts if isinstance(part, Literal)]
         return "".join(texts) if len(texts) == len(self.parts) else None
 
     @property
     def begin(self) -> str:
-        """The characters with which it is written before anything in it is expanded by name."""
+        """The literal characters before the first expansion."""
         found = ""
         for part in self.parts:
             if not isinstance(part, Literal):
@@ -85,12 +85,12 @@ class Word(Struct):
 
     @property
     def bare(self) -> bool:
-        """Whether nothing of it is quoted or expanded: only so it may be a reserved word."""
+        """Whether nothing in it is quoted or expanded; only then it may be a reserved word."""
         return all(isinstance(part, Literal) and not part.quoted for part in self.parts)
 
 
 class Redirect(Struct):
-    """``2> target``; of a here-document ``target`` is what it holds."""
+    """``2> target``; for a here-document, ``target`` is its content."""
 
     operator: str
     target: Word
@@ -130,7 +130,7 @@ class CommandGroup(Struct):
 
 
 class If(Struct):
-    """Conditions and branches, in order."""
+    """The conditions and branches of ``if``, in order."""
 
     bodies: list[list[Statement]]
     redirects: list[Redirect] = field(default_factory=list)
@@ -161,7 +161,7 @@ class Test(Struct):
 
 
 class Beyond(Struct, gc=False):
-    """A command whose end is known and whose doing is not judged: a function, what runs in the background."""
+    """A command whose end is known but whose effect is not judged: a function, or a background job."""
 
     why: str
 
@@ -202,7 +202,7 @@ class _PendingHeredoc(Struct):
 
 
 class WordReader(ABC):
-    """Reads words and operators of ``text`` from ``at`` on."""
+    """Reads words and operators of ``text``, starting at ``at``."""
 
     def __init__(self, text: str, at: int = 0, depth: int = 0) -> None:
         self.text, self.at, self.depth = text, at, depth
@@ -210,14 +210,14 @@ class WordReader(ABC):
 
     @abstractmethod
     def body(self, *ends: str) -> tuple[list[Statement], str]:
-        """Reads a list of commands up to one of the reserved words, up to ``)`` without them."""
+        """Parse a list of commands up to one of the reserved words; without them, up to ``)``."""
 
     @abstractmethod
     def complete(self) -> list[Statement]:
-        """Reads one complete command."""
+        """Parse one complete command."""
 
     def peek(self) -> str:
-        """The operator that comes next, "" at the end, "word" for all else; blanks and a comment are passed over."""
+        """Return the next operator, "" at the end, "word" for anything else; skips blanks and a comment."""
         text = self.text
         found = _BLANKS.match(text, self.at)
         self.at = found.end() if found else self.at
@@ -234,11 +234,11 @@ class WordReader(ABC):
 
     @property
     def waits(self) -> bool:
-        """Whether what a here-document holds is still to come."""
+        """Whether the body of a here-document is still to come."""
         return bool(self._heredocs)
 
     def take(self) -> None:
-        """Passes over the operator that ``peek`` has found; with a newline also what here-documents hold."""
+        """Consume the operator that ``peek`` returned; for a newline also the bodies of here-documents."""
         found = _OPERATOR.match(self.text, self.at)
         if found is None:
             raise Unclear
@@ -276,7 +276,7 @@ class WordReader(ABC):
         return redirect
 
     def _read(self, heredoc: _PendingHeredoc) -> None:
-        """What a here-document holds."""
+        """Read the body of a here-document."""
         lines: list[str] = []
         while self.at < len(self.text):
             end = self.text.find("\n", self.at)
@@ -296,7 +296,7 @@ class WordReader(ABC):
         raise Unclear
 
     def _expanded(self, held: str) -> list[WordPart]:
-        """A here-document in which variables are expanded: as in double quotes, where ``"`` is no quote."""
+        """Parse a here-document with expansions: as in double quotes, but ``"`` is not a quote."""
         inner = type(self)(held, 0, self.depth + 1)
         parts: list[WordPart] = []
         while inner.at < len(held):
@@ -306,7 +306,7 @@ class WordReader(ABC):
     # ---- words -------------------------------------------------------------------------------------------------------
 
     def word(self) -> Word:
-        """One word. Raises Unclear where none can be read."""
+        """Parse one word. Raises Unclear if there is none."""
         parts: list[WordPart] = []
         began = self.at
         while self.at < len(self.text):
@@ -379,7 +379,7 @@ class WordReader(ABC):
         return parts
 
     def within(self, plain: str, escaped: str) -> WordPart:
-        """The next part in double quotes, or of a here-document."""
+        """Parse the next part in double quotes, or of a here-document."""
         if found := re.compile(plain).match(self.text, self.at):
             self.at = found.end()
             return Literal(found[0], quoted=True)
@@ -394,7 +394,7 @@ class WordReader(ABC):
         return Literal(following if following and following in escaped else "\\" + following, quoted=True)
 
     def _expansion(self, *, quoted: bool) -> WordPart:
-        """What begins with ``$`` or a backquote."""
+        """Parse an expansion that begins with ``$`` or a backquote."""
         text, began = self.text, self.at
         if found := _VARIABLE.match(text, began):
             self.at = found.end()
@@ -434,13 +434,13 @@ class WordReader(ABC):
 
 
 def _may_be_function(parts: list[WordPart]) -> bool:
-    """Whether a ``(`` at once behind the word may be that of ``name()``; else it is a pattern, an array, or wrong."""
+    """Whether a ``(`` directly after the word may belong to ``name()``; else it is a pattern, an array, or an error."""
     only = parts[0] if len(parts) == 1 else None
     return isinstance(only, Literal) and re.fullmatch(r"[A-Za-z0-9_.-]+", only.text) is not None
 
 
 def _ansi(held: str) -> WordPart:
-    """``$'…'``; one with another escape than the plainest is not read."""
+    """Parse ``$'…'``; any but the simplest escapes are not supported."""
     parts: list[str] = []
     at = 0
     while at < len(held):

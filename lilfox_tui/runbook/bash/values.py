@@ -1,4 +1,4 @@
-"""Evaluates bash words as far as they are known before the run, and finds which names a text assigns."""
+"""Evaluates bash words as far as possible before the run, and finds the names that a text assigns."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from lilfox_tui.runbook.bash.syntax import (
 
 
 class Argument(Struct, frozen=True):
-    """A word of a command; None among ``pieces`` is a text that is not known."""
+    """A word of a command; None among ``pieces`` is unknown text."""
 
     pieces: tuple[str | None, ...]
     undashed: bool = False
@@ -54,12 +54,12 @@ class Argument(Struct, frozen=True):
 
     @property
     def text(self) -> str | None:
-        """What it is, where that is known."""
+        """The word's text, if it is known."""
         return None if None in self.pieces or self.many or self.loose else "".join(filter(None, self.pieces))
 
     @property
     def head(self) -> str:
-        """The characters with which it certainly begins."""
+        """The characters that it certainly begins with."""
         return (self.pieces[0] or "") if self.pieces else ""
 
     @property
@@ -70,11 +70,11 @@ class Argument(Struct, frozen=True):
 
     @property
     def is_one(self) -> bool:
-        """Whether it is one word, whatever it is."""
+        """Whether it is exactly one word, whatever its text."""
         return not self.many and not self.loose
 
     def behind(self, count: int) -> Argument:
-        """Without its first ``count`` characters, which are known."""
+        """Return it without its first ``count`` characters, which are known."""
         rest = self.head[count:]
         return Argument(
             ((rest,) if rest else ()) + self.pieces[1:], False, self.many, self.loose, self.deep, self.printed
@@ -82,7 +82,7 @@ class Argument(Struct, frozen=True):
 
 
 class KnownVariables(Struct, frozen=True):
-    """Variables of which is known what they hold."""
+    """Variables with known values."""
 
     values: Mapping[str, Argument]
     placeholders: Mapping[str, str]
@@ -115,7 +115,7 @@ _MOST_BRACES = 50
 
 
 def arguments(word: Word, have: KnownVariables) -> list[Argument]:
-    """What a word of a command expands to. Raises Unclear for one in which something would be evaluated."""
+    """Return the expansion of a command's word. Raises Unclear if the word would evaluate something."""
     only = word.parts[0]
     if len(word.parts) == 1 and isinstance(only, Literal) and not only.quoted and _SAFE.fullmatch(only.text):
         return [known(only.text)]  # most words are
@@ -123,7 +123,7 @@ def arguments(word: Word, have: KnownVariables) -> list[Argument]:
 
 
 def one(word: Word, have: KnownVariables) -> Argument:
-    """What a word is where bash neither splits it nor makes file names of it: a value, a redirection."""
+    """Return the value of a word that bash neither splits nor expands to file names: an assignment, a redirection."""
     pieces: list[str | None] = []
     undashed = False
     for place, part in enumerate(word.parts):
@@ -139,7 +139,7 @@ def one(word: Word, have: KnownVariables) -> Argument:
 
 
 def _printed(word: Word, have: KnownVariables) -> bool:
-    """Whether what a command prints is in it, also by way of a variable."""
+    """Whether the word contains the output of a command, also by way of a variable."""
     for part in word.parts:
         if isinstance(part, CommandSubstitution) and not _tells_of_the_host(part):
             return True
@@ -149,7 +149,7 @@ def _printed(word: Word, have: KnownVariables) -> bool:
 
 
 def _tells_of_the_host(output: CommandSubstitution) -> bool:
-    """Whether it is its name or the time, and no file."""
+    """Whether the output is only the host's name or the time, and no file."""
     only = output.body[0] if len(output.body) == 1 else None
     if not isinstance(only, Simple) or only.redirects or only.assignments:
         return False
@@ -158,12 +158,12 @@ def _tells_of_the_host(output: CommandSubstitution) -> bool:
 
 
 def number(argument: Argument) -> bool:
-    """Whether it is a number that bash can calculate with, whatever it holds."""
+    """Whether it is a number that bash can certainly calculate with."""
     return argument.text is not None and _NUMBER.fullmatch(argument.text) is not None
 
 
 def _home(text: str, have: KnownVariables, pieces: list[str | None]) -> bool:
-    """Adds a text that begins with ``~``: somebody's home folder."""
+    """Append a text that begins with ``~``, a home folder."""
     found = re.match(r"~(?:[A-Za-z_][A-Za-z0-9_]*)?(?=/|$)", text)
     if found is None:
         raise Unclear
@@ -173,7 +173,7 @@ def _home(text: str, have: KnownVariables, pieces: list[str | None]) -> bool:
 
 
 def _add(part: WordPart, have: KnownVariables, pieces: list[str | None]) -> bool:
-    """Adds what one part is, as if in quotes; True where it is not known but begins with no ``-``."""
+    """Append the value of one part, as if quoted; True if it is unknown but does not begin with ``-``."""
     if isinstance(part, Literal):
         return _literal(part.text, have, pieces)
     if isinstance(part, ShellVariable):
@@ -195,7 +195,7 @@ def _add(part: WordPart, have: KnownVariables, pieces: list[str | None]) -> bool
 
 
 def _literal(text: str, have: KnownVariables, pieces: list[str | None]) -> bool:
-    """Adds a text with its placeholders; True where it begins with one without a value."""
+    """Append a text with its placeholders; True if it begins with one without a value."""
     at, undashed = 0, False
     for found in _PLACEHOLDER.finditer(text):
         if found.start() > at:
@@ -211,7 +211,7 @@ def _literal(text: str, have: KnownVariables, pieces: list[str | None]) -> bool:
 
 
 def _merged(pieces: list[str | None]) -> tuple[str | None, ...]:
-    """Without empty pieces, and what is known in one."""
+    """Return the pieces without empty ones, adjacent known ones joined."""
     found: list[str | None] = []
     for piece in pieces:
         if piece is None:
@@ -226,8 +226,8 @@ def _merged(pieces: list[str | None]) -> tuple[str | None, ...]:
 
 
 def _calculated(text: str, have: KnownVariables) -> str | None:
-    """None: a number that is not known. Raises Unclear where a name would be evaluated that is not known to hold a
-    number, or assigned (``x++``), and where bash may not be able to calculate: it leaves out the rest of the line."""
+    """Return the result of a calculation; None: an unknown number. Raises Unclear if it evaluates a name not known to
+    hold a number, assigns one (``x++``), or may fail in bash, which then skips the rest of the line."""
 
     def digits(found: re.Match[str]) -> str:
         value = have.placeholders.get(found[3]) if found[3] else None
@@ -252,7 +252,7 @@ def _calculated(text: str, have: KnownVariables) -> str | None:
 
 
 def _expanded(word: Word, have: KnownVariables) -> list[Argument]:
-    """A word without braces to expand."""
+    """Expand a word without braces."""
     _no_home_within(word)
     only = word.parts[0] if len(word.parts) == 1 else None
     if isinstance(only, ShellVariable) and not only.quoted and only.exact:
@@ -289,7 +289,7 @@ def _expanded(word: Word, have: KnownVariables) -> list[Argument]:
 
 
 def _no_home_within(word: Word) -> None:
-    """Raises Unclear for ``name=~/file``: what looks like an assignment has home folders in it."""
+    """Raise Unclear for ``name=~/file``: text that looks like an assignment expands home folders."""
     first = word.parts[0] if word.parts else None
     assigns = isinstance(first, Literal) and re.match(r"[A-Za-z_][A-Za-z0-9_]*\+?=", first.text)
     if assigns and any(isinstance(part, Literal) and not part.quoted and "~" in part.text for part in word.parts):
@@ -297,7 +297,7 @@ def _no_home_within(word: Word) -> None:
 
 
 def _splits(part: WordPart, have: KnownVariables) -> bool:
-    """Whether bash splits what the part becomes, and nobody knows where."""
+    """Whether bash splits the part's value at unknown places."""
     if isinstance(part, CommandSubstitution):
         return not part.quoted
     if not isinstance(part, ShellVariable) or part.quoted or part.name in _DIGITS_ONLY:
@@ -309,7 +309,7 @@ def _splits(part: WordPart, have: KnownVariables) -> bool:
 
 
 def _pattern(part: WordPart, word: Word) -> int:
-    """Where file names begin to be looked for, from 1; 0 where they are not."""
+    """Return the position of the first file name pattern, from 1; 0 if there is none."""
     if not isinstance(part, Literal) or part.quoted:
         return 0
     closes = any(isinstance(each, Literal) and not each.quoted and "]" in each.text for each in word.parts)
@@ -318,7 +318,7 @@ def _pattern(part: WordPart, word: Word) -> int:
 
 
 def _braces(word: Word) -> list[Word]:
-    """The words that ``{a,b}`` makes. Raises Unclear for braces that are not as plain as that."""
+    """Return the words that ``{a,b}`` expands to. Raises Unclear for more complex braces."""
     bare = [(place, part) for place, part in enumerate(word.parts) if isinstance(part, Literal) and not part.quoted]
     if not any("{" in part.text for _place, part in bare):
         return [word]
@@ -365,7 +365,7 @@ _DECIDING_NAME = re.compile(
 
 
 def decides(statement: Statement) -> bool:
-    """Whether it may leave behind what makes other commands of those that come later in its fence."""
+    """Whether the statement may change what later commands of its fence do."""
     if isinstance(statement, Beyond):
         return True
     if isinstance(statement, Simple):
@@ -381,13 +381,13 @@ def decides(statement: Statement) -> bool:
 
 
 def _name_given(word: Word) -> str:
-    """The name before ``=``, ``+=`` or ``[``, or the whole word; "" where that is not written out."""
+    """Return the name before ``=``, ``+=`` or ``[``, or the whole word; "" if it is not literal."""
     name, equals, _value = word.begin.partition("=")
     return re.split(r"[+\[]", name)[0] if (equals or word.literal is not None) and "{" not in name else ""
 
 
 def assigned_names(statements: Sequence[Statement]) -> Iterator[str]:
-    """The names that are assigned anywhere in a text, as often as they are."""
+    """Yield the names that are assigned anywhere in a text, with repetitions."""
     for statement in statements:
         if isinstance(statement, Simple):
             yield from _of_simple(statement)
@@ -411,7 +411,7 @@ def _of_simple(simple: Simple) -> Iterator[str]:
 
 
 def names_written(simple: Simple) -> Iterator[str]:
-    """The names that are written out behind a command that assigns, words of its options among them."""
+    """Yield the literal names after a command that assigns, including words among its options."""
     if simple.words and simple.words[0].literal in ASSIGNS:
         yield from (found[0] for word in simple.words[1:] if (found := NAME.match(word.begin)))
 

@@ -1,4 +1,4 @@
-"""Finds which variables a bash text needs from outside, and which it sets."""
+"""Finds the variables that a bash text needs from outside, and those that it sets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENDS_WORD = frozenset(" \t\n;&|()<>")
 
 
 class ExpansionReader:
-    """Reads on from ``at``. What a text needs is in ``needs``, with whether that comes behind what may have set it."""
+    """Reads on from ``at``. ``needs`` maps each needed variable to whether something before it may have set it."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
@@ -37,7 +37,7 @@ class ExpansionReader:
         """Here documents of the line: how they end, whether they are as they stand, whether tabs go."""
 
     def commands(self, end: str) -> None:
-        """Reads commands up to ``end``; who knows commands does."""
+        """Read commands up to ``end``; implemented by the class that parses commands."""
         raise NotImplementedError
 
     def _set(self, names: set[str]) -> None:
@@ -45,7 +45,7 @@ class ExpansionReader:
         self.sets |= names
 
     def _apart(self, end: str) -> None:
-        """In a shell of its own: nothing that it sets is there afterwards."""
+        """Read commands in a subshell: nothing that they set remains."""
         known, behind, sets_ = set(self._known), self._behind, set(self.sets)
         self.commands(end)
         self._known, self._behind, self.sets = known, behind, sets_
@@ -53,7 +53,7 @@ class ExpansionReader:
     # ---- words ---------------------------------------------------------------------------------------------------
 
     def _blanks(self) -> bool:
-        """Goes to what is next; whether there is something."""
+        """Skip to the next token; return whether there is one."""
         text = self.text
         while self.at < len(text):
             if text[self.at] in " \t":
@@ -67,7 +67,7 @@ class ExpansionReader:
         return False
 
     def _word(self) -> str:
-        """Text of one word; what is expanded in it is left out."""
+        """Read one word and return its text without expansions."""
         literal: list[str] = []
         text = self.text
         while self.at < len(text) and text[self.at] not in ENDS_WORD:
@@ -75,7 +75,7 @@ class ExpansionReader:
         return "".join(literal)
 
     def _part(self) -> str:
-        """A character, or a piece in quotes, of a word."""
+        """Read a character, or a quoted piece, of a word."""
         text, at = self.text, self.at
         char = text[at]
         if char == "\\":
@@ -115,7 +115,7 @@ class ExpansionReader:
         return "".join(literal)
 
     def _inside(self, text: str) -> None:
-        """What is expanded in a text that is read as one in double quotes is: a here document, an index."""
+        """Read the expansions in a text that is treated as double-quoted: a here-document, an index."""
         whole, at = self.text, self.at
         self.text, self.at = text, 0
         while self.at < len(text):
@@ -128,7 +128,7 @@ class ExpansionReader:
         self.text, self.at = whole, at
 
     def _assignment(self, found: re.Match[str]) -> None:
-        """Reads ``NAME[…]=VALUE``, also of an array."""
+        """Read ``NAME[…]=VALUE``, or an array assignment."""
         if found[2]:
             self._inside(found[2])
         self.at = found.end()
@@ -183,7 +183,7 @@ class ExpansionReader:
         self.text, self.at = whole, end + 1
 
     def _parameter(self) -> None:
-        """``${…}``, behind its brace."""
+        """Read ``${…}`` after its opening brace."""
         text = self.text
         found = _PARAMETER.match(text, self.at)
         alone = False
@@ -205,7 +205,7 @@ class ExpansionReader:
         self.at += 1
 
     def _arithmetic(self, end: str) -> None:
-        """Up to ``end``: names are variables there, with and without ``$``."""
+        """Read arithmetic up to ``end``: names are variables there, with and without ``$``."""
         begins, depth = self.at, 0
         spans: list[str] = []
         while depth or not self.text.startswith(end, self.at):
@@ -241,12 +241,13 @@ _READS = {"read": "REPLY", "mapfile": "MAPFILE", "readarray": "MAPFILE"}
 
 
 def foreign(name: str) -> bool:
-    """Whether the command takes what is not in the text into its own shell."""
+    """Whether the command runs text from elsewhere in its own shell."""
     return name in (".", "source", "eval")
 
 
 def sets(name: str, words: Sequence[str]) -> set[str]:
-    """The variables that a command with these words sets; too many rather than too few, as bash looks again."""
+    """Return the variables that a command with these words sets; rather too many than too few, since bash checks
+    again."""
     names = {word for word in words if IDENTIFIER.fullmatch(word)}
     if name in _READS:
         return names or {_READS[name]}
@@ -283,8 +284,8 @@ _RUNS_TEXT = re.compile(r"-[a-z]*c")
 
 
 class Variables(Struct, frozen=True):
-    """Of one text. ``needs``: names that must be set before it begins. ``maybe``: those that come behind something that
-    may set them which is not in the text (``. file``, ``eval``). ``sets``: what it may leave set in its shell."""
+    """The variables of one text. ``needs``: names that must be set before it. ``maybe``: needed names after something
+    outside the text that may set them (``. file``, ``eval``). ``sets``: names that it may leave set in its shell."""
 
     needs: tuple[str, ...]
     maybe: tuple[str, ...]
@@ -295,7 +296,7 @@ class Variables(Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def variables_of(text: str) -> Variables:
-    """Of a text that bash accepts."""
+    """Return the variables of a text that bash accepts."""
     reader = _VariableReader(text)
     try:
         reader.commands("")
@@ -308,16 +309,16 @@ def variables_of(text: str) -> Variables:
 
 
 class _UnreadableText(Exception):
-    """It goes deeper than anybody writes."""
+    """The text is nested deeper than anybody writes."""
 
 
 class _VariableReader(ExpansionReader):
-    """Reads commands, and tells what they set."""
+    """Reads commands, and records what they set."""
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
     def commands(self, end: str) -> None:
-        """Up to ``end``: nothing, ``)`` or ``}``."""
+        """Read commands up to ``end``: nothing, ``)`` or ``}``."""
         self._depth += 1
         if self._depth > _DEEPEST:
             raise _UnreadableText
@@ -353,7 +354,7 @@ class _VariableReader(ExpansionReader):
             self._apart(")")
 
     def _function(self) -> None:
-        """Its body runs when it is called."""
+        """Read a function, whose body runs when it is called."""
         self._quiet += 1
         known = set(self._known)
         while self._blanks() and self.text[self.at] == "\n":
@@ -367,7 +368,7 @@ class _VariableReader(ExpansionReader):
         self._known |= known
 
     def _command(self) -> str:
-        """One simple command, or a reserved word and nothing behind it; gives the first word."""
+        """Read one simple command, or a reserved word alone; return the first word."""
         words: list[str] = []
         given: set[str] = set()
         """By assignments that stand before the command, for it alone."""
@@ -401,7 +402,7 @@ class _VariableReader(ExpansionReader):
         return words[0] if words else ""
 
     def _argument(self, words: list[str]) -> str:
-        """A word of a command; of one that declares, with the value that it assigns."""
+        """Read a word of a command; for a declaring command, including the assigned value."""
         if words and words[0] in ("export", "declare", "typeset", "local", "readonly", "alias") and (
             found := ASSIGNS.match(self.text, self.at)
         ):  # fmt: skip
@@ -410,7 +411,7 @@ class _VariableReader(ExpansionReader):
         return self._word()
 
     def _reserved(self, words: list[str]) -> str | None:
-        """What a reserved word in front begins; None where there is none."""
+        """Read what a leading reserved word begins; None if there is none."""
         match words:
             case [word] if word in _STAYS_FIRST:
                 return word
@@ -437,7 +438,7 @@ class _VariableReader(ExpansionReader):
         return None
 
     def _ran(self, words: list[str], given: set[str]) -> None:
-        """After a command: what it has set by its name and words; what the text in them needs that it runs."""
+        """Record a finished command: what its name and words set, and what the text that it runs needs."""
         name, *rest = [word for word in words if word not in ("builtin", "command")] or [""]
         self._set(sets(name, rest))
         if name == "unset":
@@ -456,7 +457,7 @@ class _VariableReader(ExpansionReader):
                 self._known, self.sets, self._behind = known, sets_, behind  # another process sets nothing here
 
     def _runs(self, text: str, given: set[str]) -> None:
-        """A text that a command runs as shell; ``given`` is set for it."""
+        """Read a text that a command runs as shell; ``given`` is set for it."""
         inner = variables_of(text)
         for name in (*inner.needs, *(() if inner.foreign else inner.maybe)):
             if name not in given:
@@ -466,7 +467,7 @@ class _VariableReader(ExpansionReader):
             self.foreign = self._behind = True
 
     def _test(self) -> None:
-        """``[[ … ]]``."""
+        """Read ``[[ … ]]``."""
         while self._blanks():
             if self.text.startswith("]]", self.at) and self.text[self.at + 2 : self.at + 3] in ("", *ENDS_WORD):
                 self.at += 2

@@ -21,7 +21,7 @@ _OF_A_FENCE: tuple[Callable[[FenceSource], Iterator[Problem]], ...] = (
 
 
 def lint(document: Document) -> list[Problem]:
-    """All problems of a file by line, those of reading it too; also of fences that are in no runbook."""
+    """Return all problems of a file by line, including parse problems and those of fences outside runbooks."""
     found = set(document.problems)
     sources = [FenceSource(fence) for fence in document.fences]
     for source in sources:

@@ -18,7 +18,7 @@ _CLIENTS = r"\b(?:pg_dump|psql|pg_restore|pg_dumpall)\b"
 
 
 def check_backup(source: FenceSource) -> Iterator[Problem]:
-    """What is to be said of one fence."""
+    """Yield the problems of one fence."""
     if not source.shell:
         return
     yield from _dumping(source)
@@ -46,7 +46,7 @@ def _dumping(source: FenceSource) -> Iterator[Problem]:
 
 
 def _keeping(source: FenceSource) -> Iterator[Problem]:
-    """What goes and what stays of old backups."""
+    """Yield problems with the retention of old backups."""
     if not source.stops:
         for line, _found in source.each(r"\bfind\b.*-mtime.*(?:-delete|-exec\s+rm|xargs\s+\S*rm)"):
             yield hazard(
@@ -72,7 +72,7 @@ def _keeping(source: FenceSource) -> Iterator[Problem]:
 
 
 def _writing(source: FenceSource) -> Iterator[Problem]:
-    """How backups are written."""
+    """Yield problems with how backups are written."""
     first = source.first(_WRITES_BACKUP)
     if not source.has(r"\bumask\s+0?[07]77|chmod\s+0?[67]00|install\s+-m"):
         yield hazard(first, "readable-by-all", _("every user of the host can read what it writes; set umask 077 first"))
@@ -150,7 +150,7 @@ _RELOADS = r"\bnginx\s+-s\s+reload\b|\bsystemctl\s+(?:reload|restart)\s+nginx\b"
 
 
 def check_release(source: FenceSource) -> Iterator[Problem]:
-    """What is to be said of one fence."""
+    """Yield the problems of one fence."""
     if source.fence.language in ("yaml", "yml"):
         for line, _found in source.each(r"\bimage:\s*\S+:latest\b"):
             yield hazard(line, "unpinned", _("this version changes by itself; pin a tag or a digest"))
@@ -217,7 +217,7 @@ def _versions(source: FenceSource) -> Iterator[Problem]:
 
 
 def _values(source: FenceSource) -> Iterator[Problem]:
-    """Arguments of a script."""
+    """Yield problems with the arguments of a script."""
     for line, found in source.each(r"^(?:local\s+)?(\w+)=\"?\$\{?1\b"):
         used = [text for _line, text in source.lines if re.search(rf"\$\{{?{found[1]}\b", text)]
         if used and all(re.match(r"(?:echo|log|printf)\b", text) for text in used):

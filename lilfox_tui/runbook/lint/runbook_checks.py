@@ -1,4 +1,4 @@
-"""Lint checks across a file: its steps, and what only shows where its fences are seen together."""
+"""Lint checks across a file: its steps, and problems that only show across fences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EXPORT = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=")
 
 
 def check_steps(runbook: Runbook, declared: Sequence[str]) -> Iterator[Problem]:
-    """What is to be said of one runbook; ``declared`` are the variables that its file gives a type."""
+    """Yield the problems of one runbook; ``declared`` are the variables that its file gives a type."""
     undone = {command.attributes.rollback_of for step in runbook.steps for command in step.commands}
     told: set[str] = set()
     yield from _defaults(runbook)
@@ -63,7 +63,7 @@ def _defaults(runbook: Runbook) -> Iterator[Problem]:
 
 
 def _captures(runbook: Runbook) -> Iterator[Problem]:
-    """What is captured on several hosts and used elsewhere: a value is its host's own."""
+    """Yield captures on several hosts that are used elsewhere: a captured value belongs to its host."""
     commands = [command for step in runbook.steps for command in step.commands if command.kind != "none"]
     several = {
         name: word
@@ -82,13 +82,13 @@ def _captures(runbook: Runbook) -> Iterator[Problem]:
 
 
 def _where(command: Command, runbook: Runbook) -> str:
-    """The hosts in the runbook's words; one after the other they are the same ones."""
+    """Return the hosts in the runbook's words; running on them one by one makes no difference."""
     word = word_of(command, runbook)
     return runbook.hosts or "each" if word == EACH else word
 
 
 def _unset(command: Command, unset: UnsetVariables) -> Iterator[Problem]:
-    """Variables that are empty where something is changed by them."""
+    """Yield variables that are empty in a command that changes something."""
     for name, other in unset.elsewhere(command):
         text = _(
             "${name} is set in another fence (line {other}) and lost when that fence ends: this is not run",
@@ -105,7 +105,7 @@ def _unset(command: Command, unset: UnsetVariables) -> Iterator[Problem]:
 
 
 def _order(step: Step) -> Iterator[Problem]:
-    """What does not end by itself before what comes behind it, in one fence."""
+    """Yield commands that do not end by themselves before others of the same fence."""
     commands = step.commands
     for command, following in pairwise(commands):
         if command.fence != following.fence:
@@ -134,7 +134,7 @@ def _order(step: Step) -> Iterator[Problem]:
 
 
 def _changes(step: Step, undone: set[str | None]) -> Iterator[Problem]:
-    """Changes that nobody looks after and nothing undoes."""
+    """Yield changes that are neither verified nor can be undone."""
     changing = [
         command
         for command in step.commands
@@ -155,7 +155,7 @@ def _changes(step: Step, undone: set[str | None]) -> Iterator[Problem]:
 
 
 def _of_each(step: Step) -> Iterator[Problem]:
-    """What is expected of the output, or taken from it, of a fence of several commands: it holds for each of them."""
+    """Yield fences of several commands with an expectation or a capture: it applies to each command."""
     counts = Counter(command.fence for command in step.commands if command.kind != "none")
     told: set[int] = set()
     for command in step.commands:
@@ -184,7 +184,7 @@ def _shown(command: Command) -> Iterator[Problem]:
 
 
 def _destroys(command: Command) -> Iterator[Problem]:
-    """What takes away without a way back, where nobody types its hosts before."""
+    """Yield commands that destroy data irreversibly without a typed confirmation."""
     attributes = command.attributes
     if command.kind == "none" or attributes.risk == "destroy" or attributes.confirm == "typed":
         return
@@ -231,7 +231,7 @@ _PORT = re.compile(r"^(?=\w*?PORT)(\w++)=[\"']?(\d{2,5})\b")
 
 
 def check_file(sources: Sequence[FenceSource]) -> Iterator[Problem]:
-    """What is to be said of all fences of one file."""
+    """Yield the problems across all fences of one file."""
     yield from _places(sources)
     yield from _retention(sources)
     yield from _ports(sources)
@@ -239,7 +239,7 @@ def check_file(sources: Sequence[FenceSource]) -> Iterator[Problem]:
 
 
 def _places(sources: Sequence[FenceSource]) -> Iterator[Problem]:
-    """Backups that are written where no restore looks, and looked for where nobody writes them."""
+    """Yield backups written where no restore looks, and restores that look where no backup is written."""
     written: dict[tuple[str, str], int] = {}
     read: dict[tuple[str, str], int] = {}
     for source in sources:
@@ -291,7 +291,7 @@ def _retention(sources: Sequence[FenceSource]) -> Iterator[Problem]:
 
 
 def _ports(sources: Sequence[FenceSource]) -> Iterator[Problem]:
-    """A second port of a switch, which another service has."""
+    """Yield second ports in a switch that another service uses."""
     for source in sources:
         ports = [(number, found[1], found[2]) for number, found in source.each(_PORT.pattern)] if source.script else []
         for number, name, port in ports[1:]:

@@ -1,4 +1,4 @@
-"""Lint checks of any script: unheard failures, paths, variables, Python, and secrets in the text."""
+"""Lint checks of any script: ignored failures, paths, variables, Python, and secrets in the text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FenceSource:
 
     @cached_property
     def lines(self) -> list[tuple[int, str]]:
-        """Number and text of each line that is no comment and not empty; what a ``\\`` continues is one line."""
+        """Number and text of each line that is neither a comment nor empty; lines joined by ``\\`` count as one."""
         found: list[tuple[int, str]] = []
         going_on = False
         for number, line in enumerate(self.fence.text.split("\n"), self.fence.line + 1):
@@ -48,12 +48,12 @@ class FenceSource:
 
     @cached_property
     def text(self) -> str:
-        """All lines of ``lines``."""
+        """The text of all ``lines``."""
         return "\n".join(text for _number, text in self.lines)
 
     @cached_property
     def stops(self) -> bool:
-        """Whether it stops at a command that fails."""
+        """Whether it stops at a failing command."""
         return self.has(r"\bset\s+-[a-z]*e|set -o errexit") or bool(re.match(r"#!\S+\s+-\w*e", self.fence.text))
 
     @cached_property
@@ -66,27 +66,27 @@ class FenceSource:
         return made
 
     def filled(self, line: str) -> str:
-        """``line`` with the texts of such variables in it."""
+        """Return ``line`` with the values of such variables filled in."""
         return _VARIABLE.sub(lambda found: self.values.get(found[1], found[0]), line)
 
     def has(self, pattern: str) -> bool:
-        """Whether a line has it."""
+        """Whether a line matches."""
         return re.search(pattern, self.text) is not None
 
     def each(self, pattern: str) -> Iterator[tuple[int, re.Match[str]]]:
-        """Every line that has ``pattern``, with what was found."""
+        """Yield every line that matches ``pattern``, with the match."""
         compiled = re.compile(pattern)
         for number, line in self.lines:
             if found := compiled.search(line):
                 yield number, found
 
     def first(self, pattern: str) -> int:
-        """The number of the first line that has it, 0 where none has."""
+        """Return the number of the first matching line, 0 if there is none."""
         return next((number for number, _found in self.each(pattern)), 0)
 
 
 def hazard(line: int, code: str, text: str) -> Problem:
-    """What works in another way than it looks."""
+    """Return a warning about code that does not work as it looks."""
     return Problem(line, "warning", code, text)
 
 
@@ -106,7 +106,7 @@ _QUIET_GREP = re.compile(r"(?<!\|)\|\s*[efz]?grep\s(?:[^|]*\s)?(?:-(?=\w*?q)\w++
 
 
 def check_script(source: FenceSource) -> Iterator[Problem]:
-    """What is to be said of one fence."""
+    """Yield the problems of one fence."""
     if not source.shell:
         return
     yield from _unheard(source)
@@ -140,7 +140,7 @@ def _unheard(source: FenceSource) -> Iterator[Problem]:
 
 
 def _quiet_greps(source: FenceSource) -> Iterator[Problem]:
-    """``… | grep -q`` where the failure of any part of a pipe is one."""
+    """Find ``… | grep -q`` where the failure of any part of a pipe fails the pipe."""
     pipefail = re.match(r"#!.*pipefail", source.fence.text) is not None
     for line, text in source.lines:
         pipefail = pipefail or _PIPEFAIL.match(text) is not None
@@ -156,7 +156,7 @@ def _quiet_greps(source: FenceSource) -> Iterator[Problem]:
 
 
 def _success(source: FenceSource) -> Iterator[Problem]:
-    """Lines that say that all is well whatever happened."""
+    """Find lines that report success whatever happened."""
     before = "if"
     for line, text in source.lines:
         if _SAYS.match(text) and not _TESTED.search(before):
@@ -169,7 +169,7 @@ def _success(source: FenceSource) -> Iterator[Problem]:
 
 
 def _returned(source: FenceSource) -> Iterator[Problem]:
-    """Functions that return a failure which their caller passes over."""
+    """Find functions that return a failure which their caller ignores."""
     name = ""
     failing: set[str] = set()
     for _line, text in source.lines:
@@ -238,7 +238,7 @@ def _lines(source: FenceSource) -> Iterator[Problem]:
 
 
 def check_python(source: FenceSource) -> Iterator[Problem]:
-    """What is to be said of one fence."""
+    """Yield the problems of one fence."""
     if source.fence.language not in ("python", "py", "python3"):
         return
     for line, _found in source.each(r"\.starttls\(\s*\)"):
@@ -298,7 +298,7 @@ _IN_SHELL = re.compile(rf"\b\w*(?:PGPASSWORD|{_WORDS})=(?![$<\"'(])\S+|\s--passw
 
 
 def check_secrets(source: FenceSource) -> Iterator[Problem]:
-    """What is to be said of one fence; the secret itself is not repeated."""
+    """Yield the problems of one fence, without repeating the secret itself."""
     for line, text in source.lines:
         if any(pattern.search(text) for pattern in _PATTERNS) or (source.shell and _IN_SHELL.search(text)):
             yield hazard(

@@ -1,4 +1,4 @@
-"""Parses a Markdown file into runbooks: its front matter, its headings and steps, and the names that must be unique."""
+"""Parses a Markdown file into runbooks: its front matter, headings and steps; checks that names are unique."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ENDS = ("---", "...")
 
 
 class Header(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``lilfox:`` of a file; nothing of it has to be written."""
+    """The ``lilfox:`` section of a file; every field is optional."""
 
     version: Annotated[int, Meta(ge=1, le=1)] = 1
     id: str = ""
@@ -48,7 +48,7 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class _WrittenVariable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One of ``vars:``, as it is written; of ``NAME: TYPE`` its type."""
+    """One of ``vars:``, as written; for ``NAME: TYPE``, its type."""
 
     SHORT = "type"
 
@@ -64,7 +64,8 @@ class _WrittenVariable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class FrontMatter(Struct, frozen=True, kw_only=True):
-    """``written`` tells whether the file has a ``lilfox:``; ``end`` is the first line (from 0) behind it."""
+    """The front matter. ``written``: whether the file has a ``lilfox:``; ``end`` is the first line (from 0) after
+    it."""
 
     header: Header = Header()
     variables: tuple[Variable, ...] = ()
@@ -74,7 +75,7 @@ class FrontMatter(Struct, frozen=True, kw_only=True):
 
 
 def read_front_matter(lines: Sequence[str]) -> FrontMatter:
-    """That of a file; its lines as they count from 1."""
+    """Parse the front matter of a file; its lines count from 1."""
     if not lines or lines[0].rstrip() != "---":
         return FrontMatter()
     end = next((at for at, line in enumerate(lines) if at and line.rstrip() in _ENDS), None)
@@ -109,7 +110,7 @@ def _read(text: str, end: int) -> FrontMatter:
 
 
 def _problems(findings: Findings) -> list[Problem]:
-    """A finding is ``FILE:LINE: what``; the file has no name here."""
+    """Convert findings, each ``FILE:LINE: what`` with a file name that is dropped here."""
     made = []
     for finding in findings.sorted():
         _file, line, what = finding.split(":", 2)
@@ -145,12 +146,12 @@ def _variables(node: MapNode, findings: Findings) -> list[Variable]:
 
 
 def _word(node: Node | None) -> str | None:
-    """The text of a value as it is written: ``default: 10`` needs no quotes."""
+    """Return the text of a value as written: ``default: 10`` needs no quotes."""
     return getattr(node, "text", None)
 
 
 def _contradiction(written: _WrittenVariable) -> str:
-    """What of a variable does not fit its type."""
+    """Return what in a variable does not fit its type."""
     if written.type == "enum" and not written.choices:
         return _("an enum needs choices: [one, two]")
     if written.choices and written.type != "enum":
@@ -180,7 +181,7 @@ class _Named(Struct):
 
 
 def problems_of_names(runbook: Runbook) -> list[Problem]:
-    """Names that are there twice, rollbacks of what is not there or in a circle, secrets that are captured."""
+    """Return problems with names: duplicates, rollbacks that are missing or circular, captured secrets."""
     fences = _fences(runbook)
     problems: list[Problem] = []
     first: dict[str, _Named] = {}
@@ -203,7 +204,8 @@ def problems_of_names(runbook: Runbook) -> list[Problem]:
 
 
 def _captured_secrets(runbook: Runbook) -> list[Problem]:
-    """What a command prints is kept and shown before anybody knows that a secret is in it."""
+    """Return captured secrets: a command's output is stored and shown before anybody knows that it contains a
+    secret."""
     secret = {variable.name for variable in runbook.variables if variable.type == "secret"}
     found: dict[int, Problem] = {}
     for command in (command for step in runbook.steps for command in step.commands):
@@ -218,7 +220,7 @@ def _captured_secrets(runbook: Runbook) -> list[Problem]:
 
 
 def _fences(runbook: Runbook) -> list[_Named]:
-    """The fences that have a name or undo another, each once."""
+    """Return the fences that have a name or undo another, each once."""
     found: dict[int, _Named] = {}
     for step in runbook.steps:
         for command in step.commands:
@@ -255,7 +257,7 @@ _NO_WORD = re.compile(r"[^\w.]+")
 
 
 class UnreadableRunbook(UsageError):
-    """A file that is no document; ``why`` does not name it."""
+    """A file that is not a document; ``why`` does not contain its name."""
 
     def __init__(self, path: Path, why: Message, hint: Message | str = "") -> None:
         super().__init__(tr("{path}: {reason}", path=path, reason=why), hint)
@@ -263,12 +265,12 @@ class UnreadableRunbook(UsageError):
 
 
 def read(path: Path) -> Document:
-    """The document in ``path``. Raises Unreadable; what is wrong in it is in ``problems``."""
+    """Read the document in ``path``. Raises UnreadableRunbook; problems in the text are in ``problems``."""
     return parse(data_of(path), str(path.absolute()))
 
 
 def data_of(path: Path) -> bytes:
-    """What is in a file, however large it is and whatever else has its name. Raises Unreadable."""
+    """Return the content of a file; refuses anything but a regular file of limited size. Raises UnreadableRunbook."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
@@ -283,7 +285,7 @@ def data_of(path: Path) -> bytes:
 
 
 def read_or_told(path: Path) -> Document:
-    """As :func:`read`; of a file that cannot be read that is the problem."""
+    """Read as :func:`read` does; an unreadable file becomes a problem."""
     try:
         return read(path)
     except UnreadableRunbook as error:
@@ -292,8 +294,8 @@ def read_or_told(path: Path) -> Document:
 
 
 def parse(data: bytes, path: str) -> Document:
-    """The document of ``data``; whatever is wrong with it is in ``problems``, none raises. ``path`` is what it and its
-    runbooks say they come from."""
+    """Parse ``data`` into a document; its problems are in ``problems``, none is raised. ``path`` is where it and its
+    runbooks come from."""
     problems: list[Problem] = []
     lines = _lines(data, problems)
     front = read_front_matter(lines)
@@ -332,7 +334,7 @@ def parse(data: bytes, path: str) -> Document:
 
 
 def _lines(data: bytes, problems: list[Problem]) -> list[str]:
-    """The lines without their ends; what is no UTF-8, and NUL, becomes U+FFFD."""
+    """Return the lines without their ends; invalid UTF-8, and NUL, becomes U+FFFD."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -353,7 +355,7 @@ def _lines(data: bytes, problems: list[Problem]) -> list[str]:
 
 
 def _sections(blocks: Sequence[MarkdownBlock]) -> Iterator[tuple[MarkdownBlock | None, list[MarkdownBlock]]]:
-    """Each heading with what stands below it, up to the next one; first what stands above all."""
+    """Yield each heading with the blocks below it, up to the next one; first the blocks before any heading."""
     heading: MarkdownBlock | None = None
     section: list[MarkdownBlock] = []
     for block in blocks:
@@ -374,7 +376,7 @@ class _RunbookBuilder:
         self.problems: list[Problem] = []
 
     def add(self, heading: MarkdownBlock | None, section: list[MarkdownBlock]) -> None:
-        """Adds the runbook of a section, if it is one."""
+        """Add the runbook of a section, if it is one."""
         header = self.front.header
         if not any(_begins_step(block) for block in section) or (heading is None and not header.title):
             return
@@ -404,7 +406,7 @@ class _RunbookBuilder:
         )
 
     def named(self) -> Iterator[Runbook]:
-        """All runbooks with their ids. Title and id of the front matter are those of a file's only runbook."""
+        """Yield all runbooks with their ids. Title and id of the front matter apply to a file's only runbook."""
         header, alone = self.front.header, len(self.runbooks) == 1
         stem = self.path.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".md")
         used: set[str] = set()
@@ -426,7 +428,7 @@ class _RunbookBuilder:
                 self.problems.append(Problem(block.line, "warning", "fence-outside", what))
 
     def _step(self, item: ListItem, blocks: Sequence[MarkdownBlock], number: int) -> tuple[Step, int]:
-        """A step of its blocks; ``number`` counts the runbook's fences."""
+        """Build a step from its blocks; ``number`` counts the runbook's fences."""
         title: str | None = None
         prose: list[str] = []
         checklist: list[str] = []
@@ -461,8 +463,8 @@ def _begins_step(block: MarkdownBlock) -> bool:
 
 
 def _steps(section: Sequence[MarkdownBlock]) -> Iterator[tuple[ListItem | None, list[MarkdownBlock]]]:
-    """The blocks of each step; first those before all, with None. What stands behind an item without being in it
-    belongs to it too: fences are often not indented."""
+    """Yield the blocks of each step; first those before all steps, with None. Blocks after an item but not inside it
+    belong to it too: fences are often not indented."""
     item: ListItem | None = None
     blocks: list[MarkdownBlock] = []
     for block in section:
@@ -475,7 +477,7 @@ def _steps(section: Sequence[MarkdownBlock]) -> Iterator[tuple[ListItem | None, 
 
 
 def _document_variables(steps: Sequence[Step], declared: Sequence[Variable]) -> tuple[Variable, ...]:
-    """Those that are declared, then those that commands or their hosts name without."""
+    """Return the declared variables, then those that commands or their hosts use undeclared."""
     found = {variable.name: variable for variable in declared}
     for step in steps:
         for command in step.commands:

@@ -33,15 +33,15 @@ _NONE = Attributes()
 
 
 class _WrongAttribute(Exception):
-    """A value that its key does not take; the text says what would be right."""
+    """A value that its key does not accept; the text says what it accepts."""
 
 
 class _Twice(Exception):
-    """A key that stands there twice."""
+    """A duplicate key."""
 
 
 def read_info(info: str, line: int) -> tuple[str, Attributes | None, list[Problem]]:
-    """Language in lower case, attributes and problems of the info string in ``line``.
+    """Return language (lower case), attributes and problems of the info string in ``line``.
 
     Attributes are None where what stands there cannot be taken as it is meant: the fence is then not to be run.
     """
@@ -82,7 +82,7 @@ _EXAMPLE = '{"name": "ban", "timeout": "30s"}'
 
 
 def _pairs(text: str) -> dict[str, Any]:
-    """Raises ValueError where it is neither JSON nor runme's older ``{ name=ban }``."""
+    """Parse attribute pairs. Raises ValueError if they are neither JSON nor runme's older ``{ name=ban }``."""
     inner = text.strip()[1:-1].strip() if text.rstrip().endswith("}") else ""
     if inner and not inner.startswith('"'):
         found = _OLD_PAIR.findall(inner)
@@ -154,7 +154,7 @@ def _capture(value: Any) -> dict[str, str]:
 
 
 def _compiled(pattern: str) -> re2.Pattern:
-    """As ``run/output.py`` matches it: by RE2, which has no lookahead and no backreference."""
+    """Compile as ``run/output.py`` matches: with RE2, which has no lookahead and no backreferences."""
     options = re2.Options()
     options.log_errors = False
     try:
@@ -202,8 +202,7 @@ _PROMPT = re.compile(r"(?:[\w.-]++@[\w.-][^\s$#]*+[$#]|\$) ")
 
 
 class FenceReader:
-    """Reads the fences of one file, which LilFox brings where it is ``ours``; what is wrong with them goes to
-    ``problems``."""
+    """Reads the fences of one file, a bundled one if ``ours``; collects their problems in ``problems``."""
 
     def __init__(self, *, ours: bool = False) -> None:
         self.problems: list[Problem] = []
@@ -211,7 +210,7 @@ class FenceReader:
         self._asking = SyntaxProbe()
 
     def commands(self, block: MarkdownBlock, number: int) -> list[Command]:
-        """The commands of a fence, which is the one with this ``number`` in its runbook."""
+        """Return the commands of a fence, which has this ``number`` in its runbook."""
         text, language, attributes = block.text, block.info.lower(), _NONE
         known: Attributes | None = _NONE
         if " " in block.info or "{" in block.info:
@@ -235,7 +234,7 @@ class FenceReader:
     def _commands(
         self, parts: list[CommandText], block: MarkdownBlock, language: str, attributes: Attributes | None, number: int
     ) -> Iterator[Command]:
-        """Behind a command that may have made others of those that follow, nothing is known of them."""
+        """Yield the commands; after one that may change what later ones do, nothing is known of those."""
         lost = False
         for part in parts:
             text = checked(part.text, filled=False)
@@ -281,7 +280,7 @@ class FenceReader:
     def _whole(
         self, block: MarkdownBlock, language: str, attributes: Attributes, number: int, *, runs: bool
     ) -> Command:
-        """A fence that is run as one script, or only shown."""
+        """Return a fence that is run as one script, or only shown."""
         judged = runs and is_bash(block.text, attributes.interpreter)
         known: Verdict = verdict_of_text(block.text, filled=False) if judged else "unknown"
         if runs:
@@ -298,7 +297,7 @@ class FenceReader:
         )
 
     def _told(self, known: Verdict, attributes: Attributes, line: int) -> None:
-        """What its fence calls less than it may be."""
+        """Report a fence that understates the risk of a command."""
         if attributes.risk != "read" or self._ours:
             return
         if known == "change":
@@ -314,8 +313,8 @@ def _placeholders(text: str) -> tuple[Placeholder, ...]:
 
 
 def _without_prompts(text: str) -> str:
-    """A session as it was copied from a terminal: what stands behind the prompts; a session without any is all
-    commands. Lines stay where they are."""
+    """Return a session copied from a terminal without its prompts; one without any prompts is all commands. Line
+    numbers stay the same."""
     lines = text.split("\n")
     if not any(_PROMPT.match(line) for line in lines):
         return text

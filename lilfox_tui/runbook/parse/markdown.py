@@ -18,7 +18,7 @@ BlockKind = Literal["heading", "item", "paragraph", "fence"]
 
 
 class ListItem(Struct, frozen=True, eq=False, gc=False):
-    """An item of a list; ``parent`` is the item that its list is in."""
+    """An item of a list; ``parent`` is the item that contains its list."""
 
     ordered: bool
     line: int
@@ -26,7 +26,7 @@ class ListItem(Struct, frozen=True, eq=False, gc=False):
 
 
 class MarkdownBlock(Struct, frozen=True, kw_only=True, gc=False):
-    """A heading, a paragraph, a fence, or that an item begins (``item`` is then that item)."""
+    """A heading, a paragraph, a fence, or the start of an item (then in ``item``)."""
 
     kind: BlockKind
     line: int
@@ -46,8 +46,8 @@ class MarkdownBlock(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class _Container:
-    """An item or a quotation that is open. ``indent`` is what lines of an item have before them, -1 of a quotation;
-    ``in_quote`` whether it is one or in one."""
+    """An open item or quotation. ``indent`` is the indentation of an item's lines, -1 for a quotation; ``in_quote``: it
+    is a quotation or inside one."""
 
     __slots__ = ("filled", "in_quote", "indent", "item")
 
@@ -88,14 +88,15 @@ _STARTERS = frozenset("#>`~<=-*_+0123456789")
 
 
 def scan(lines: list[str], first: int = 1) -> list[MarkdownBlock]:
-    """The blocks of ``lines`` (without their ends), in the order of the file; ``first`` is the number of the first."""
+    """Return the blocks of ``lines`` (without line ends), in the order of the file; ``first`` is the number of the
+    first line."""
     scanner = _MarkdownScanner(lines, first)
     scanner.run()
     return scanner.blocks
 
 
 class _MarkdownScanner:
-    """The state between lines: which containers are open, and the paragraph that may go on."""
+    """The state between lines: the open containers, and the paragraph that may continue."""
 
     def __init__(self, lines: list[str], first: int) -> None:
         self.lines, self.first = lines, first
@@ -106,7 +107,7 @@ class _MarkdownScanner:
         self.paragraph_line = 0
 
     def run(self) -> None:
-        """Reads all lines."""
+        """Scan all lines."""
         lines = self.lines
         count = len(lines)
         while self.at < count:
@@ -123,7 +124,7 @@ class _MarkdownScanner:
         self._close(0)
 
     def _inside(self, line: str) -> tuple[int, int]:
-        """How far the containers that go on in ``line`` reach into it, and how many these are."""
+        """Return how far the containers that continue in ``line`` reach, and how many they are."""
         position = matched = at = 0
         for container in self.containers:
             at = max(at, position)  # blanks that were skipped are not skipped once more for each container
@@ -145,7 +146,7 @@ class _MarkdownScanner:
         return position, matched
 
     def _opened(self, line: str, position: int, matched: int) -> None:
-        """Opens what begins in ``line`` from ``position`` on, where ``matched`` containers go on."""
+        """Open what begins in ``line`` at ``position``, where ``matched`` containers continue."""
         while True:
             at = _skip(line, position)
             if at == len(line):
@@ -171,7 +172,8 @@ class _MarkdownScanner:
             position, matched = inside, len(self.containers)
 
     def _container(self, line: str, at: int, position: int, matched: int, *, goes_on: bool) -> int:
-        """Opens the container that begins at ``at``; gives where its content begins, -1 where none begins."""
+        """Open the container that begins at ``at``; return where its content begins, -1 if no container begins
+        there."""
         if matched >= _DEEPEST:
             return -1
         if line[at] == ">":
@@ -200,7 +202,7 @@ class _MarkdownScanner:
         self.containers.append(_Container(indent, item, in_quote=in_quote))
 
     def _leaf(self, line: str, at: int, indent: int, matched: int, *, goes_on: bool) -> bool:
-        """Whether a heading, a fence, a rule or HTML begins at ``at``; it is then taken whole."""
+        """Whether a heading, a fence, a rule or HTML begins at ``at``; if so, it is consumed completely."""
         character = line[at]
         if character == "#":
             if found := _ATX.match(line, at):
@@ -227,7 +229,7 @@ class _MarkdownScanner:
         return False
 
     def _fence(self, marker: str, indent: int, info: str) -> None:
-        """Takes the lines of a fence up to its end, or to that of what it is in."""
+        """Consume the lines of a fence up to its end, or to the end of its container."""
         lines, begun = self.lines, self.at
         wide = sum(one.indent for one in self.containers)
         simple = not self.containers or not self.containers[-1].in_quote
@@ -246,13 +248,14 @@ class _MarkdownScanner:
         self._add("fence", "\n".join(content), info=info, line=self.first + begun, closed=closed)
 
     def _cut_quoted(self, line: str) -> str | None:
-        """What of ``line`` is in all open containers, of which one is a quotation; None where it is not in them."""
+        """Return the part of ``line`` inside all open containers, one of which is a quotation; None if it is
+        outside."""
         line = _without_tabs(line)
         position, matched = self._inside(line)
         return line[position:] if matched == len(self.containers) else None
 
     def _html(self, line: str, at: int, matched: int) -> bool:
-        """Takes a block of HTML, of which nothing is read."""
+        """Skip a block of HTML."""
         begun = next((each for each in _HTML_STARTS if each[0].match(line, at)), None)
         if begun is None and (self.paragraph or not _LONE_TAG.match(line, at)):
             return False
@@ -272,7 +275,7 @@ class _MarkdownScanner:
         return True
 
     def _text(self, text: str, matched: int) -> None:
-        """A line of a paragraph; one that is open goes on, even out of its containers."""
+        """Add a line of a paragraph; an open paragraph continues, even outside its containers."""
         if self.paragraph:
             self.paragraph.append(text)
             return
@@ -282,7 +285,7 @@ class _MarkdownScanner:
         self.paragraph_line = self.first + self.at
 
     def _close(self, matched: int) -> None:
-        """Ends the paragraph, and all containers but the first ``matched``."""
+        """End the paragraph, and all containers but the first ``matched``."""
         if self.paragraph:
             text, self.paragraph = "\n".join(self.paragraph).rstrip(" \t"), []
             self._add("paragraph", text, line=self.paragraph_line)
@@ -320,31 +323,31 @@ class _MarkdownScanner:
 
 
 def _of_heading(text: str) -> str:
-    """``text`` behind the signs of a heading, without those that may close it."""
+    """Return ``text`` after the signs of a heading, without closing signs."""
     text = text.strip(" \t")
     without = text.rstrip("#")
     return without.rstrip(" \t") if not without or without[-1] in " \t" else text
 
 
 def _closes(line: str, marker: str) -> bool:
-    """Whether ``line`` ends the fence that ``marker`` began."""
+    """Whether ``line`` ends the fence that ``marker`` opened."""
     text = line.strip(" \t")
     return _skip(line, 0) <= 3 and line[:1] != "\t" and len(text) >= len(marker) and not text.strip(marker[0])
 
 
 def _skip(line: str, position: int) -> int:
-    """Where the blanks from ``position`` on end."""
+    """Return where the blanks from ``position`` end."""
     return _BLANKS.match(line, position).end()  # type: ignore[union-attr]  # no blanks match as well
 
 
 def _without_tabs(line: str) -> str:
-    """``line`` with blanks for the tabs that stand before its text."""
+    """Return ``line`` with its leading tabs expanded to blanks."""
     found = _LEADING.match(line)
     return line if found is None else found[0].expandtabs(4) + line[found.end() :]
 
 
 def _cut(line: str, wide: int) -> str | None:
-    """``line`` without the ``wide`` columns of its items; None where it is not in them."""
+    """Return ``line`` without the ``wide`` columns of its items; None if it is not inside them."""
     if not wide:
         return line
     if line[:wide].isspace() and len(line) >= wide and "\t" not in line[:wide]:
@@ -357,7 +360,7 @@ def _cut(line: str, wide: int) -> str | None:
 
 
 def _cut_up_to(line: str, indent: int) -> str:
-    """``line`` without up to ``indent`` columns of blanks."""
+    """Return ``line`` without up to ``indent`` columns of blanks."""
     if "\t" in line[:indent]:
         text = line.lstrip(" \t")
         line = line[: len(line) - len(text)].expandtabs(4) + text
@@ -378,15 +381,15 @@ _ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&nbsp;": " ", "&amp;": "&
 
 
 def plain(text: str) -> str:
-    """``text`` of a heading or paragraph on one line, without the marks of Markdown: bold, code, links, escapes."""
+    """Return ``text`` of a heading or paragraph on one line, without Markdown markup: bold, code, links, escapes."""
     if not _MARKS.isdisjoint(text):
         text = "".join(_spans(text)) if "`" in text else _unmarked(text)
     return " ".join(text.split())
 
 
 def _spans(text: str) -> Iterator[str]:
-    """``text`` in pieces: what is code as it stands, the rest without its marks. Code ends at as many backquotes as it
-    begins with."""
+    """Yield ``text`` in pieces: code unchanged, the rest without markup. Code ends at as many backquotes as it begins
+    with."""
     pieces = _BACKQUOTES.split(text)  # text and backquotes in turn
     ends: dict[int, list[int]] = {}
     for at in range(len(pieces) - 2, 0, -2):

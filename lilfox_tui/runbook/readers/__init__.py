@@ -1,1 +1,1 @@
-"""Readers are programs that only read: tables of their words. What is not in a table is not known to read."""
+"""Tables of programs that only read, and of their words. What is not in a table is not known to read."""

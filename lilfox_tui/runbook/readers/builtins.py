@@ -39,13 +39,13 @@ def _enter(call: ProgramCall, _context: Context) -> Verdict:
 
 
 def _sleep(call: ProgramCall, _context: Context) -> Verdict:
-    """``infinity`` has no end, in whatever way it is written."""
+    """Judge sleep: ``infinity``, however written, has no end."""
     ends = all(text is None or re.fullmatch(r"[0-9.]+[smhd]?", text) for text in call.texts)
     return "read" if ends else "follow"
 
 
 def _test(words: Sequence[Argument], _context: Context) -> Verdict:
-    """The meaning of an expression goes by the count of its words."""
+    """Judge test: the number of words determines the meaning of an expression."""
     if not all(word.is_one for word in words):
         return "unknown"
     texts = [word.text for word in words]
@@ -151,7 +151,7 @@ _ONLY_BASH = re.compile(r"\$['\"]|&>|\|&|[<>]\(|\[\[|<<<|;&|\+=|\bfunction\b|\$\
 
 
 def _behind_assignments(words: Sequence[Argument]) -> Sequence[Argument] | None:
-    """Without ``NAME=value``; None where one is handed that decides what is run."""
+    """Return the words after ``NAME=value``; None if one of them decides what is run."""
     at = 0
     while at < len(words) and (found := _ASSIGNED.match(words[at].head)):
         value = words[at].behind(found.end())
@@ -177,7 +177,7 @@ def _sudo(call: ProgramCall, context: Context) -> Verdict:
 
 
 def _timeout(call: ProgramCall, context: Context) -> Verdict:
-    """What follows ends with it, if it ever ends: after ``0`` it does not, nor by a signal that ends nothing."""
+    """Judge timeout: it ends what follows, except after ``0`` or with a signal that ends nothing."""
     if len(call.operands) < 2 or not call.operands[0].is_one:
         return "unknown"
     found = context.words(call.operands[1:], context.fed)
@@ -195,7 +195,7 @@ def _found_command(call: ProgramCall, context: Context) -> Verdict:
 
 
 def _xargs(call: ProgramCall, context: Context) -> Verdict:
-    """Its command gets words that nobody knows: at its end, or where ``-I`` says."""
+    """Judge xargs: its command gets unknown words at its end, or where ``-I`` says."""
     words = list(call.operands)
     if call.has("-I") and (len(call.values("-I")) > 1 or call.has("-n", "-L", "--max-args", "--max-lines")):
         return "unknown"  # the last of them counts, and what was to be replaced stands as it is
@@ -208,7 +208,7 @@ def _xargs(call: ProgramCall, context: Context) -> Verdict:
 
 
 def _replaced(text: str, mark: str) -> Argument:
-    """A word in which ``mark`` is something that is not known."""
+    """Return a word with ``mark`` replaced by something unknown."""
     pieces: list[str | None] = []
     for place, piece in enumerate(text.split(mark)):
         pieces += [None] * (place > 0) + ([piece] if piece else [])
@@ -216,7 +216,7 @@ def _replaced(text: str, mark: str) -> Argument:
 
 
 def _watch(call: ProgramCall, context: Context) -> Verdict:
-    """It hands its words, joined, to a shell."""
+    """Judge watch: it passes its words, joined, to a shell."""
     texts = [each.text for each in call.operands]
     if not texts or None in texts:
         return "unknown"
@@ -228,7 +228,7 @@ def _watch(call: ProgramCall, context: Context) -> Verdict:
 
 
 def _shell_text(text: str, context: Context) -> Verdict:
-    """A text for a shell that may not be bash."""
+    """Judge a text for a shell that may not be bash."""
     _before, _brace, behind = text.partition("{")
     if _ONLY_BASH.search(text) or "," in behind or ".." in behind:
         return "unknown"
@@ -261,7 +261,7 @@ def _sh(words: Sequence[Argument], context: Context) -> Verdict:
 
 
 def _su(call: ProgramCall, context: Context) -> Verdict:
-    """Behind the user stand words for the shell."""
+    """Judge su: the words after the user go to the shell."""
     operands = call.operands[1:] if call.operands and call.operands[0].text == "-" else call.operands
     programs = call.values("-c", "--command")
     if len(operands) > 1 or len(programs) > 1:
@@ -273,12 +273,12 @@ def _su(call: ProgramCall, context: Context) -> Verdict:
 
 
 def _runuser(words: Sequence[Argument], context: Context) -> Verdict:
-    """With ``-u`` it runs a program, else a shell as ``su`` does."""
+    """Judge runuser: with ``-u`` it runs a program, else a shell like ``su``."""
     return judge(_RUNUSER_U if any(word.text in ("-u", "--user") for word in words) else _SU, words, context)
 
 
 def _ssh(call: ProgramCall, context: Context) -> Verdict:
-    """What another host does with a text is known to nobody."""
+    """Judge ssh: what another host does with a text is unknown."""
     return "unknown" if len(call.operands) != 1 or context.fed else "interactive"
 
 

@@ -56,7 +56,7 @@ _AWS_GETS = frozenset(
 
 
 def _aws(words: Sequence[Argument], _context: Context) -> Verdict:
-    """``aws SERVICE VERB``: what is described, listed or known; a further word may be a file to write."""
+    """Judge ``aws SERVICE VERB``: verbs that describe, list or are known; a further word may be a file to write."""
     texts = [word.text for word in words]
     at = 0
     while at < len(texts) and texts[at] in ("--region", "--profile", "--output", "--no-cli-pager"):
@@ -73,7 +73,7 @@ def _aws(words: Sequence[Argument], _context: Context) -> Verdict:
 
 
 def _understood(words: Sequence[Argument], table: dict[str, ProgramOption]) -> bool:
-    """Whether these are options of the table, each with its value; several where its name says so."""
+    """Whether these are options of the table, each with its value, or several if its name says so."""
     at = 0
     while at < len(words):
         name, equals, _rest = words[at].head.partition("=")
@@ -99,7 +99,7 @@ _FETCHED = re.compile(r"@|(?:file|fileb|https?)://", re.IGNORECASE)
 
 
 def _fetched(name: str, value: Argument) -> bool:
-    """Whether it stands for what a file or an address holds; the address of a queue is its name."""
+    """Whether the value is replaced by the content of a file or an address; a queue's address is its name."""
     return _FETCHED.match(value.head) is not None and name != "--queue-url"
 
 
@@ -108,7 +108,7 @@ def _several(name: str) -> bool:
 
 
 def _gcloud(words: Sequence[Argument], _context: Context) -> Verdict:
-    """A group in full, what is done, names and options."""
+    """Judge gcloud: a full group name, a verb, names and options."""
     while words and (name := words[0].head.partition("=")[0]) in (
         "--project",
         "--account",
@@ -129,7 +129,7 @@ def _gcloud(words: Sequence[Argument], _context: Context) -> Verdict:
 
 
 def _behind_group(words: Sequence[Argument], groups: frozenset[str]) -> int:
-    """How many of the first words name one of the groups, the longest one that fits."""
+    """Return how many of the first words name a group, for the longest match."""
     for count in (4, 3, 2, 1):
         texts = [word.text for word in words[:count]]
         if None not in texts and " ".join(text or "" for text in texts) in groups:
@@ -250,7 +250,7 @@ _ETCD = (
 
 
 def _ceph(call: ProgramCall, _context: Context) -> Verdict:
-    """It takes the first words of its commands for the whole, so that they stand here in full."""
+    """Judge ceph: it accepts abbreviated commands, so these must be in full."""
     if not all(each.text is not None or (each.is_one and not each.may_be_option) for each in call.operands):
         return "unknown"
     if any(re.search(r"\s|^$", text) for text in call.texts if text is not None):

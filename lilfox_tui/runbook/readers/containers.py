@@ -156,7 +156,7 @@ _CONFIG = {
 
 
 def _exec(words: Sequence[Argument], context: Context) -> Verdict:
-    """Behind ``--`` stands what runs in the container; without it nobody knows where that begins."""
+    """Judge exec: the words after ``--`` run in the container; without it their beginning is unknown."""
     place = next((at for at, word in enumerate(words) if word.text == "--"), None)
     if place is None:
         return "unknown"
@@ -165,7 +165,7 @@ def _exec(words: Sequence[Argument], context: Context) -> Verdict:
 
 
 def _one_pod(call: ProgramCall, _context: Context) -> Verdict:
-    """Without one in front of ``--`` the first word behind it is the pod."""
+    """Require one pod before ``--``: otherwise the first word after it is the pod."""
     return "read" if len(call.operands) == 1 else "unknown"
 
 

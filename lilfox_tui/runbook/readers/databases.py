@@ -81,7 +81,7 @@ class _UnclearSql(Exception):
 
 
 def sql_only_reads(statement: str) -> bool:
-    """False also where it is not known."""
+    """Whether it only reads; False also if unknown."""
     try:
         tokens = _tokens(statement)
     except _UnclearSql:
@@ -104,7 +104,8 @@ def sql_only_reads(statement: str) -> bool:
 
 
 def _tokens(statement: str) -> list[tuple[str, str]]:
-    """Without blanks and comments. Raises _Unclear for what depends on how a server is set, as ``\\`` in a string."""
+    """Return the tokens without blanks and comments. Raises _UnclearSql for what depends on the server's settings, such
+    as ``\\`` in a string."""
     found: list[tuple[str, str]] = []
     at = 0
     while at < len(statement):
@@ -145,7 +146,7 @@ def _behind_comment(statement: str, at: int) -> int:
 
 
 def _behind_explain(tokens: list[tuple[str, str]], words: list[str]) -> int:
-    """Where what is explained begins; -1 where that is not a statement that reads."""
+    """Return where the explained statement begins; -1 if it does not only read."""
     at = 1
     while at < len(words) and (words[at] in _EXPLAIN or tokens[at][1] in ("(", ")", ",")):
         at += 1
@@ -153,7 +154,7 @@ def _behind_explain(tokens: list[tuple[str, str]], words: list[str]) -> int:
 
 
 def _may_be_called(tokens: list[tuple[str, str]], words: list[str], place: int) -> bool:
-    """Whether what stands before a ``(`` is no function, or one that is known to read."""
+    """Whether the word before a ``(`` is not a function, or is one that is known to read."""
     if place == 0:
         return True
     kind = tokens[place - 1][0]
@@ -183,7 +184,7 @@ def _is_known(word: str) -> bool:
 
 
 def _is_alias(words: list[str], place: int) -> bool:
-    """``with name (columns) as`` and ``… as name (columns)``."""
+    """Whether it is ``with name (columns) as`` or ``… as name (columns)``."""
     before = words[place - 2] if place > 1 else ""
     return before in ("with", "recursive", "as")
 
@@ -223,7 +224,8 @@ def _psql(call: ProgramCall, _context: Context) -> Verdict:
 
 
 def _database(value: Argument) -> Verdict:
-    """A name, or an address that says nothing but where: others say with which settings and libraries."""
+    """Judge a database: a name, or an address with nothing but the location; others also choose settings and
+    libraries."""
     text = value.text
     if text is None:
         return "unknown"
@@ -250,7 +252,7 @@ _MYSQL_WORDS = frozenset("if in and or not from where on select exists as using 
 
 
 def mysql_only_reads(statement: str) -> bool:
-    """False also where it is not known: what the client takes for a command of its own, or makes a comment of."""
+    """Whether it only reads; False also if unknown, such as the client's own commands or comment marks."""
     text = statement.rstrip().removesuffix(";").removesuffix("\\G").rstrip()
     if not _MYSQL_BEGINS.match(text) or any(
         mark in text for mark in (";", "\\", "#", "--", "/*", "@@global.", "\n", '"', "$")

@@ -37,7 +37,7 @@ _VALUED_TESTS = frozenset(
 
 
 def _find(words: Sequence[Argument], context: Context) -> Verdict:
-    """Paths, then an expression of tests; what it runs is judged with a path in it."""
+    """Judge find: paths, then an expression of tests; a command that it runs is judged with a path in it."""
     at = 0
     while at < len(words) and words[at].text in ("-H", "-L", "-P"):
         at += 1
@@ -67,7 +67,7 @@ def _find(words: Sequence[Argument], context: Context) -> Verdict:
 
 
 def _with_path(word: Argument) -> Argument:
-    """``{}`` is a path that begins as one of those that are looked through, which are no options."""
+    """Replace ``{}`` by a path that begins like one of the searched ones, which are not options."""
     if word.text is None or "{}" not in word.text:
         return word
     before, _mark, after = word.text.partition("{}")
@@ -78,7 +78,7 @@ def _with_path(word: Argument) -> Argument:
 
 
 def _tar(words: Sequence[Argument], _context: Context) -> Verdict:
-    """Lists an archive. A name with a colon is one on another machine, and reached by a program."""
+    """Judge tar that lists an archive. A name with a colon is on another machine, reached by a program."""
     letters = words[0].text if words else None
     if letters is None or not re.fullmatch(r"-?[tvzjJ]*f", letters) or "t" not in letters:
         return "unknown"
@@ -237,7 +237,7 @@ _FILES_PROGRAMS: dict[str, Spec] = {
 
 
 def _endless(call: ProgramCall, _context: Context) -> Verdict:
-    """A last number is an interval."""
+    """Judge an optional interval and count: a single number is an interval, which never ends."""
     numbers = [text for text in call.texts if text is not None and re.fullmatch(r"[0-9]+(?:\.[0-9]*)?", text)]
     return "follow" if len(numbers) == 1 else "read"
 
@@ -399,7 +399,7 @@ _REVISIONS = Spec(reads=f"{_COMMITS} {_DIFFS}", operands="text*", counted=True)
 
 
 def _listing(*modes: str) -> Spec:
-    """Names things where it gets a name, unless it is told to list."""
+    """Return the spec of a command that creates something when given a name, unless a listing option is set."""
 
     def check(call: ProgramCall, _context: Context) -> Verdict:
         return "read" if not call.operands or call.has(*modes) else "change"

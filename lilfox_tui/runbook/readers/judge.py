@@ -1,4 +1,4 @@
-"""Judges a call of a program by its table, and finds the table of every known program."""
+"""Judges a program call by the program's table, and finds the table of each known program."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _COUNTED = re.compile(r"-[0-9]+([A-Za-z]*)")
 
 
 class NotUnderstood(Exception):
-    """A word is on no table."""
+    """A word is not in the table."""
 
 
 def judge(spec: Spec, words: Sequence[Argument], context: Context) -> Verdict:
-    """What a call with these words behind the program's name is."""
+    """Judge a call with these words after the program's name."""
     return _judge(spec, words, context, {})
 
 
@@ -77,8 +77,8 @@ def _of_options(call: ProgramCall, table: Mapping[str, ProgramOption], context: 
 def _taken_apart(
     spec: Spec, words: Sequence[Argument], table: Mapping[str, ProgramOption]
 ) -> tuple[ProgramCall, Sequence[Argument], bool]:
-    """Options and operands; of a program with sub-commands what begins with one, and whether ``--`` stood before it.
-    Raises NotUnderstood."""
+    """Return the options and operands; for a program with sub-commands also the rest, and whether ``--`` came before
+    it. Raises NotUnderstood."""
     call = ProgramCall([], [])
     at, ended = 0, False
     stops = _stops(spec)
@@ -102,14 +102,14 @@ def _taken_apart(
 
 
 def _stops(spec: Spec) -> bool:
-    """Whether what follows its first operand is no option of it."""
+    """Whether words after its first operand are not its options."""
     return bool(spec.subs) or not spec.permutes or spec.runs >= 0
 
 
 def _option(
     spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, ProgramOption], call: ProgramCall
 ) -> int:
-    """Takes the option at a place with its value, and says where it goes on."""
+    """Consume the option at a position with its value; return the next position."""
     word = words[at]
     if word.loose:
         raise NotUnderstood
@@ -139,7 +139,7 @@ def _option(
 def _bundle(
     spec: Spec, words: Sequence[Argument], at: int, table: Mapping[str, ProgramOption], call: ProgramCall
 ) -> int:
-    """Short options in one word."""
+    """Consume short options bundled in one word."""
     word = words[at]
     for place in range(1, len(word.head)):
         option = table.get("-" + word.head[place])
@@ -163,7 +163,8 @@ def _bundle(
 
 
 def _valued(option: ProgramOption, words: Sequence[Argument], at: int, call: ProgramCall, *, stops: bool) -> int:
-    """An option whose value is the next word; of a pattern the first file is the value, others are operands."""
+    """Consume an option whose value is the next word; of a pattern, the first file is the value and the others are
+    operands."""
     value = words[at + 1] if at + 1 < len(words) else None
     if value is None or value.loose or (value.many and (stops or value.may_be_option)):
         raise NotUnderstood
@@ -176,7 +177,8 @@ def _valued(option: ProgramOption, words: Sequence[Argument], at: int, call: Pro
 
 
 def _attached(option: ProgramOption, value: Argument, call: ProgramCall) -> None:
-    """A value in the same word. Of a pattern each file that fits is the same option once more, if it begins so."""
+    """Consume a value attached to its option. Each file that a pattern matches repeats the option, if it begins like
+    it."""
     if value.many and not value.head:
         raise NotUnderstood
     call.options.append((option.name, _one_of(value)))
@@ -200,7 +202,7 @@ def _operands(written: str, operands: Sequence[Argument], context: Context) -> V
 
 
 def _run(spec: Spec, call: ProgramCall, context: Context) -> Verdict:
-    """A program that runs what its operands say."""
+    """Judge a program that runs its operands."""
     lead, rest = call.operands[: spec.runs], call.operands[spec.runs :]
     if any(not each.is_one for each in lead) or not rest:
         return "unknown"
@@ -236,7 +238,7 @@ _BY_ITSELF = Spec(verdict="interactive")
 
 @cache
 def programs() -> dict[str, Spec]:
-    """By name."""
+    """Return the tables by program name."""
     found: dict[str, Spec] = {}
     for name in _MODULES:
         tables: tuple[dict[str, Spec], ...] = import_module(f"lilfox_tui.runbook.readers.{name}").TABLES
@@ -248,7 +250,7 @@ def programs() -> dict[str, Spec]:
 
 
 def known_program(name: str) -> Spec | Verdict:
-    """Its table, or what it is whatever it is given."""
+    """Return a program's table, or its verdict if that does not depend on its words."""
     if name in _CHANGES:
         return "change"
     if name in _OPENS:

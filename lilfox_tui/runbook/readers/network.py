@@ -15,7 +15,7 @@ from lilfox_tui.runbook.readers.spec import Context, Fed, ProgramCall, Spec, Ver
 
 
 def _ping(call: ProgramCall, _context: Context) -> Verdict:
-    """A deadline or a count of 0 is none."""
+    """Judge ping: a deadline or a count of 0 does not end it."""
     ends = any(re.search("[1-9]", each.text or "") for each in call.values("-c", "-w"))
     return "read" if ends else "follow"
 
@@ -29,7 +29,7 @@ def _tcpdump(call: ProgramCall, _context: Context) -> Verdict:
 
 
 def _netns(words: Sequence[Argument], context: Context) -> Verdict:
-    """``ip netns exec NAME`` runs a command."""
+    """Judge netns: ``ip netns exec NAME`` runs a command."""
     verb = words[0].text if words else "list"
     if verb == "exec" and len(words) > 2 and words[1].is_one and not words[1].may_be_option:
         return context.words(words[2:], context.fed)
@@ -38,7 +38,7 @@ def _netns(words: Sequence[Argument], context: Context) -> Verdict:
 
 
 def _ethtool(words: Sequence[Argument], _context: Context) -> Verdict:
-    """One option that shows, and the interface."""
+    """Judge ethtool: one showing option, and the interface."""
     texts = [word.text for word in words]
     if len(texts) == 2 and texts[0] not in _ETHTOOL_SHOWS:
         return "change" if texts[0] is not None else "unknown"
@@ -198,7 +198,7 @@ _NFT_LISTS = re.compile(
 
 
 def _nft(words: Sequence[Argument], context: Context) -> Verdict:
-    """It joins its words and reads them as one text."""
+    """Judge nft: it joins its words and reads them as one text."""
     texts = [word.text for word in words]
     while texts and texts[0] is not None and _NFT_OPTIONS.fullmatch(texts[0]):
         texts = texts[1:]
@@ -258,7 +258,7 @@ _HEADER = re.compile(
 
 
 def _curl(call: ProgramCall, _context: Context) -> Verdict:
-    """Nothing but GET and HEAD; what it writes goes nowhere, and no file goes out in what it sends."""
+    """Judge curl: only GET and HEAD, with output written nowhere and no file sent."""
     if call.sends_printed:
         return "unknown"
     for name, value in call.options:
@@ -366,7 +366,7 @@ _READING = "-in=local-file -inform=word -noout -text -passin=/(?:pass|file|env|f
 
 
 def _s_client(_call: ProgramCall, context: Context) -> Verdict:
-    """It sends what it is fed."""
+    """Judge s_client: it sends its input."""
     return "read" if context.fed < Fed.DATA else "change"
 
 

@@ -1,4 +1,4 @@
-"""Describes a program that reads: its options and operands, the roles of its words, variables it may be given."""
+"""Describes a program that reads: its options and operands, the roles of its words, the variables it may get."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Fed(IntEnum):
-    """What a command reads."""
+    """The input of a command."""
 
     NOTHING = 0
     """A terminal, or what LilFox gives: ``/dev/null``."""
@@ -46,7 +46,7 @@ class Fed(IntEnum):
 
 
 class Context(Struct, frozen=True):
-    """What a judge may ask: of a command within a command, of a text that is read by a shell."""
+    """Callbacks for judging: a command within a command, or a text that a shell reads."""
 
     fed: Fed
     words: Callable[[Sequence[Argument], Fed], Verdict]
@@ -56,7 +56,7 @@ class Context(Struct, frozen=True):
 
 
 class ProgramCall(Struct):
-    """A call of a program, taken apart."""
+    """A parsed program call."""
 
     options: list[tuple[str, Argument | None]]
     """As they are written in its table, with their values."""
@@ -70,12 +70,12 @@ class ProgramCall(Struct):
 
     @property
     def sends_printed(self) -> bool:
-        """Whether one of its words has in it what a command printed: of what goes to another host it may be a file."""
+        """Whether one of its words contains a command's output: sent to another host, that may leak a file."""
         return any(each.printed for each in (*self.operands, *(value for _name, value in self.options if value)))
 
     @property
     def has_control(self) -> bool:
-        """Whether one of its words has a control character: in another protocol it ends a line."""
+        """Whether one of its words contains a control character: in another protocol it ends a line."""
         words = (*self.operands, *(value for _name, value in self.options if value))
         return any(CONTROL.search(piece) for each in words for piece in each.pieces if piece)
 
@@ -85,7 +85,7 @@ class ProgramCall(Struct):
 
 
 class ProgramOption(Struct, frozen=True):
-    """What a table says of one option."""
+    """One option in a table."""
 
     name: str
     role: str = ""
@@ -96,7 +96,7 @@ class ProgramOption(Struct, frozen=True):
 
 
 class Spec(Struct, frozen=True, kw_only=True):
-    """What of a program only reads."""
+    """The part of a program that only reads."""
 
     reads: str = ""
     """Options with which it reads."""
@@ -142,7 +142,7 @@ _WRITTEN = re.compile(r"(--?[A-Za-z0-9@?][A-Za-z0-9_.:@?+-]*|-[#+$%])(?:(\[?)=([
 
 @cache
 def options(spec_text: str, verdict: Verdict = "read") -> dict[str, ProgramOption]:
-    """The options of a table, by name."""
+    """Return the options of a table, by name."""
     found: dict[str, ProgramOption] = {}
     for written in spec_text.split():
         each = _WRITTEN.fullmatch(written)
@@ -154,7 +154,7 @@ def options(spec_text: str, verdict: Verdict = "read") -> dict[str, ProgramOptio
 
 
 def all_options(spec: Spec) -> dict[str, ProgramOption]:
-    """Of one level."""
+    """Return the options of one level."""
     return {
         **options(spec.reads),
         **options(spec.follows, "follow"),
@@ -166,7 +166,7 @@ def all_options(spec: Spec) -> dict[str, ProgramOption]:
 
 
 def fits(role: str, value: Argument, context: Context) -> Verdict:
-    """Whether a value may stand in a role: ``read``, or what it makes of the call."""
+    """Return the verdict of a value in a role: ``read``, or what it makes of the call."""
     if (look := ROLES.get(role)) is not None:
         return look(value, context)
     if role.startswith(("{", "/")):
@@ -207,7 +207,7 @@ _OPEN = (
 
 
 def acts_when_read(path: Argument) -> bool:
-    """Whether a path may be a device of which reading is no mere reading."""
+    """Whether a path may be a device where reading has side effects."""
     if path.text is None:
         head = _normal(path.head)
         if head in _MAY_BE_DEVICES:
@@ -225,7 +225,7 @@ def acts_when_read(path: Argument) -> bool:
 
 
 def holds_devices(folder: Argument) -> bool:
-    """Whether a folder is, or may be, one of devices: what is looked for there needs no ``/dev/`` before it."""
+    """Whether a folder contains, or may contain, devices: a file name there needs no ``/dev/`` before it."""
     path = _normal(folder.text if folder.text is not None else folder.head)
     if folder.text is None and path in _MAY_BE_DEVICES[1:]:
         return True
@@ -233,7 +233,7 @@ def holds_devices(folder: Argument) -> bool:
 
 
 def _normal(path: str) -> str:
-    """As a path is looked for: without ``..``, ``.`` and ``//``."""
+    """Normalize a path: without ``..``, ``.`` and ``//``."""
     if not path:
         return ""
     ends = "/" if path.endswith("/") and path.strip("/") else ""
@@ -245,12 +245,12 @@ def _data(value: Argument, _context: Context) -> Verdict:
 
 
 def _null(value: Argument, _context: Context) -> Verdict:
-    """Where something is written."""
+    """Judge where output is written."""
     return "read" if value.text in ("-", "/dev/null") else "change"
 
 
 def _local_file(value: Argument, context: Context) -> Verdict:
-    """No address: ``scheme:…`` may load what reads it."""
+    """Judge a local file, not an address: ``scheme:…`` may load code into its reader."""
     return "unknown" if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", value.head) else _data(value, context)
 
 
@@ -258,7 +258,7 @@ _OF_THE_HOST = re.compile(r"/(?:etc|root|var/lib/kubelet|var/lib/rancher|run/pat
 
 
 def _host_config(value: Argument, _context: Context) -> Verdict:
-    """A file that says which programs are run: one of the machine's own, where only root writes."""
+    """Judge a file that names programs to run: it must be one of the machine's own, where only root writes."""
     text = value.text
     good = text is not None and _OF_THE_HOST.fullmatch(text) and ".." not in text
     return "read" if good else "unknown"
@@ -272,7 +272,7 @@ _WITHOUT_SCHEME = re.compile(
 
 
 def _url(value: Argument, _context: Context) -> Verdict:
-    """An address that is fetched by HTTP: its scheme is there in full, or none is guessed from its name."""
+    """Judge an address that is fetched by HTTP: its scheme is given, or cannot be guessed otherwise from its name."""
     if value.text is not None:
         good = _FETCHED.fullmatch(value.text) or _WITHOUT_SCHEME.fullmatch(value.text)
         return "read" if good else "unknown"
@@ -284,12 +284,12 @@ def _command_text(value: Argument, context: Context) -> Verdict:
 
 
 def _one(value: Argument, _context: Context) -> Verdict:
-    """Data of which every character is known."""
+    """Judge data of which every character must be known."""
     return "read" if value.text is not None else "unknown"
 
 
 def _word(value: Argument, _context: Context) -> Verdict:
-    """A plain name; one that is not known yet is looked at once it is."""
+    """Judge a plain name; an unknown one is checked once its value is known."""
     if value.pieces == (None,) and value.undashed and value.is_one:
         return "read"
     return "read" if value.text is not None and re.fullmatch(r"[A-Za-z0-9_.:@/+-]+", value.text) else "unknown"
@@ -337,12 +337,13 @@ _FOLDERS = frozenset({"/bin", "/usr/bin", "/sbin", "/usr/sbin", "/usr/local/bin"
 
 
 def may_be_handed(name: str) -> bool:
-    """Whether ``name=value program`` sets nothing that says what the program runs."""
+    """Whether ``name=value program`` does not influence what the program runs."""
     return _HANDED.fullmatch(name) is not None
 
 
 def may_be_given(name: str, pieces: Sequence[str | None]) -> bool:
-    """Whether a value may stand in a name that is handed on: a time zone is no file, and nothing has more lines."""
+    """Whether a value is safe for a variable that is passed on: a time zone is no file, and nothing spans several
+    lines."""
     if not may_be_handed(name):
         return True
     held = "".join(piece or "" for piece in pieces)
@@ -350,7 +351,7 @@ def may_be_given(name: str, pieces: Sequence[str | None]) -> bool:
 
 
 def may_be_assigned(name: str) -> bool:
-    """Whether it may be a variable of the shell, exported or not."""
+    """Whether the name may be a variable of the shell, exported or not."""
     if name in _TAKEN:
         return False
     if _OWN.fullmatch(name) or _HANDED.fullmatch(name):
@@ -361,7 +362,7 @@ def may_be_assigned(name: str) -> bool:
 
 
 def program_name(word: str) -> str:
-    """The program's name; of one in a folder that is not the system's the whole path, which nothing is known of."""
+    """Return the program's name; for one outside the system's folders the whole path, of which nothing is known."""
     if "/" not in word:
         return word
     folder, _slash, name = word.rpartition("/")

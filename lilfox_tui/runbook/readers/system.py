@@ -12,7 +12,7 @@ from lilfox_tui.runbook.readers.spec import Context, ProgramCall, Spec, Verdict
 
 
 def _counting(call: ProgramCall, _context: Context) -> Verdict:
-    """An interval without a count has no end."""
+    """Judge an optional count: an interval without a count has no end."""
     numbers = [text for text in call.texts if text is not None and text.isdecimal()]
     return "follow" if len(numbers) == 1 else "read"
 
@@ -23,12 +23,12 @@ def _free(call: ProgramCall, _context: Context) -> Verdict:
 
 
 def _iotop(call: ProgramCall, _context: Context) -> Verdict:
-    """In batches it has no end without a count."""
+    """Judge iotop: in batch mode it has no end without a count."""
     return "follow" if call.has("-b", "--batch") and not call.has("-n", "--iter") else "read"
 
 
 def _lsof(call: ProgramCall, _context: Context) -> Verdict:
-    """``+r`` repeats as ``-r`` does, until there is nothing to list."""
+    """Judge lsof: ``+r`` repeats like ``-r``, until there is nothing to list."""
     return "follow" if any(each.head.startswith("+r") for each in call.operands) else "read"
 
 
@@ -37,7 +37,7 @@ def _top(call: ProgramCall, _context: Context) -> Verdict:
 
 
 def _limits(call: ProgramCall, _context: Context) -> Verdict:
-    """Without a limit it shows those that there are."""
+    """Judge prlimit: without a limit it shows the current ones."""
     return "read" if call.has("-p", "--pid") else "unknown"
 
 
@@ -212,7 +212,7 @@ _PROCESSES_PROGRAMS: dict[str, Spec] = {
 
 
 def _service(words: Sequence[Argument], _context: Context) -> Verdict:
-    """It runs a file of the name that it is given: no other words, and a plain name."""
+    """Judge service: it runs a file of the given name, so only a plain name and no other words are allowed."""
     texts = [word.text for word in words]
     if texts == ["--status-all"]:
         return "read"

@@ -28,7 +28,7 @@ _OPEN_ENDED = frozenset(
 
 
 def awk_only_reads(program: str) -> bool:
-    """False also where it is not known."""
+    """Whether it only reads; False also if unknown."""
     at, depth, prints = 0, 0, False
     before, kind = "", ""
     while at < len(program):
@@ -62,8 +62,8 @@ def awk_only_reads(program: str) -> bool:
 
 
 def _divides(before: str, kind: str, program: str, at: int) -> bool:
-    """Whether a ``/`` is a division: behind a value. Behind ``)`` it may begin a regular expression as well; where no
-    other follows, it does not."""
+    """Whether a ``/`` is a division: after a value. After ``)`` it may also begin a regular expression, unless no other
+    ``/`` follows."""
     if kind == "number" or before == "]" or (kind == "string"):
         return True
     if kind == "name":
@@ -88,7 +88,7 @@ class _UnclearSed(Exception):
 
 
 def sed_only_reads(script: str) -> bool:
-    """False also where it is not known."""
+    """Whether it only reads; False also if unknown."""
     at = 0
     try:
         while at < len(script):
@@ -99,7 +99,7 @@ def sed_only_reads(script: str) -> bool:
 
 
 def _command(script: str, at: int) -> int:
-    """One command with its addresses, and what separates it from the next."""
+    """Parse one command with its addresses and the separator after it."""
     while at < len(script) and script[at] in " \t\n;":
         at += 1
     if at >= len(script):
@@ -178,7 +178,8 @@ def _substitution(script: str, at: int) -> int:
 
 
 def _delimited(script: str, at: int, delimiter: str, *, pattern: bool = True) -> int:
-    """Behind the next delimiter. Seds differ in whether one between ``[`` and ``]`` counts, so none may stand there."""
+    """Return the position after the next delimiter. Versions of sed differ on delimiters between ``[`` and ``]``, so
+    none may occur there."""
     if delimiter.isalnum() or delimiter in "\\\n \t;{}[]":
         raise _UnclearSed
     opened, began = False, 0

@@ -1,1 +1,1 @@
-"""A run of a runbook: its job, the protocol between job and clients, and what is known of it."""
+"""A run of a runbook: its job, the protocol between job and clients, and its state."""

@@ -1,4 +1,4 @@
-"""Dispatches orders to a run: who may give them, what becomes of each, and how the run ends."""
+"""Dispatches orders to a run: who may give them, the result of each, and how the run ends."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from lilfox_tui.runbook.run.state import CommandResult, State, Turn, hosts_of
 
 
 class RunOwnership:
-    """Of one run. Nobody has it at first; who orders while nobody has it, takes it."""
+    """Which client acts in one run. At first nobody does; the first client to give an order then takes over."""
 
     def __init__(self, record: RunRecorder) -> None:
         self._record = record
         self._presence: ClientPresence | None = None
 
     async def ask(self, client: RunClient) -> None:
-        """Raises LilFoxError where another face acts and is there."""
+        """Raise LilFoxError if another client acts and is still running; else let ``face`` act."""
         control = self._record.reducer.control
         current = None if control is None else control.client
         if current is None or (current.process != client.process and not current.process.runs()):
@@ -83,7 +83,7 @@ class RunOwnership:
         self._presence = ClientPresence(client, self._left)
 
     def close(self) -> None:
-        """Watches nobody any more."""
+        """Stop watching the client."""
         if self._presence is not None:
             self._presence.close()
             self._presence = None
@@ -105,9 +105,9 @@ CANCELLED = 130
 
 
 def outcome_of(reducer: RunReducer, *, aborted: bool = False, failure: LilFoxError | None = None) -> Outcome:
-    """``ok`` (0): all is done. ``failed`` (1): it failed, and of what was done nothing is in force. ``partly`` (3): not
-    all is done, and something was changed; or something was skipped. ``unknown`` (1): nobody knows how a command ended.
-    ``cancelled`` (130): given up before anything was changed."""
+    """Return the outcome. ``ok`` (0): everything is done. ``failed`` (1): it failed, and no change is in force.
+    ``partly`` (3): incomplete with changes made, or something was skipped. ``unknown`` (1): the end of a command is
+    unknown. ``cancelled`` (130): aborted before anything was changed."""
     turns = [turn for turn in reducer.turns() if turn.command is not None]
     begun = [*turns, *_ways_back(reducer)]
     states: Counter[State] = Counter(reducer.state_of(turn) for turn in turns)
@@ -142,7 +142,7 @@ def _ended(state: JobState, message: str, hint: str, result: dict[str, Any]) -> 
 
 
 def _ways_back(reducer: RunReducer) -> list[Turn]:
-    """Rollbacks that were begun: how they ended counts as well."""
+    """Return the rollbacks that were started: their results count as well."""
     return [
         Turn(step, number, tuple(results))
         for step, each in enumerate(reducer.runbook.steps)
@@ -152,7 +152,7 @@ def _ways_back(reducer: RunReducer) -> list[Turn]:
 
 
 def _first(reducer: RunReducer, turns: list[Turn], state: State) -> tuple[Message, CommandResult] | None:
-    """The first command of that state that the run cannot pass, in words."""
+    """Return the first command in that state that the run cannot pass, in words."""
     for turn in turns:
         if reducer.state_of(turn) != state or reducer.passed(turn):
             continue
@@ -186,7 +186,7 @@ _ENDS_S = 1.0
 
 
 class OrderDispatcher:
-    """Takes orders until the run has ended; ``ended`` is then how."""
+    """Takes orders until the run has ended; ``ended`` then contains the outcome."""
 
     def __init__(self, runner: Runner, ownership: RunOwnership) -> None:
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -206,12 +206,12 @@ class OrderDispatcher:
         self._leaving: asyncio.Task[bool] | None = None
 
     def fail(self, error: Exception) -> None:
-        """The run cannot go on."""
+        """End the run: it cannot continue."""
         if not self.ended.done():
             self.ended.set_exception(error)
 
     async def handle(self, order: Order, client: RunClient) -> None:
-        """Does it, or begins it. Raises LilFoxError: it is refused, and nothing was done."""
+        """Execute an order, or start it. Raises LilFoxError: it is refused, and nothing was done."""
         if self.ended.done():
             raise LilFoxError(tr("the run has ended"))
         if isinstance(order, TakeOver):
@@ -253,7 +253,7 @@ class OrderDispatcher:
                 self._end(outcome_of(self._reducer, aborted=order.abort))
 
     async def stop(self) -> None:
-        """Ends what runs, and waits for that."""
+        """End what is running, and wait for it."""
         await self._leave_terminal()
         self._ending = True
         while self._busy is not None and not self._busy.done():
@@ -261,17 +261,17 @@ class OrderDispatcher:
             await asyncio.wait([self._busy], timeout=1.0)
 
     def begin(self, work: Coroutine[object, object, object]) -> None:
-        """Does ``work``; orders that begin something are refused until it has ended."""
+        """Start ``work``; orders that start something are refused until it has ended."""
         self._busy = asyncio.create_task(self._told(work))
 
     def ask_hosts(self, asking: Coroutine[object, object, object]) -> None:
-        """Does ``asking``, which finds out how that ended which an earlier job had begun; what runs goes on meanwhile.
-        An order to run all that is left waits for it, others are refused until then."""
+        """Start ``asking``, which finds out how commands of an earlier job ended; running commands continue. An order
+        to run everything left waits for it, others are refused until then."""
         self.begin(asking)
         self._asking = self._busy
 
     async def _told(self, work: Coroutine[object, object, object]) -> None:
-        """Does ``work``; why it cannot be done is told those who attach. A fault of ours ends the job."""
+        """Run ``work``; its failure is reported to attached clients. An internal error ends the job."""
         try:
             await work
         except LilFoxError as error:
@@ -280,7 +280,7 @@ class OrderDispatcher:
             self.fail(error)
 
     async def _free(self) -> None:
-        """Raises LilFoxError while something runs: who came first goes on."""
+        """Raise LilFoxError while something is running: the first one continues."""
         if self._busy is not None and not self._busy.done() and not self._reducer.running():
             await asyncio.wait([self._busy], timeout=_ENDS_S)  # it is about to end, or begins the next one
         if self._terminal or (self._busy is not None and not self._busy.done()):
@@ -296,7 +296,7 @@ class OrderDispatcher:
             raise LilFoxError(tr("there is no step {step}", step=number + 1))
 
     def _turn(self, step: int, number: int, hosts: Sequence[str] | None) -> Turn:
-        """The command on ``hosts``; on those of its own where it is not done when none are given."""
+        """Return the command on ``hosts``; without them, on those of its own hosts where it is not done."""
         self._step(step)
         runbook = self._reducer.runbook
         commands = runbook.steps[step].commands
@@ -351,14 +351,15 @@ class OrderDispatcher:
         self._end(outcome_of(self._reducer))
 
     def _may_undo(self) -> bool:
-        """Nothing is taken back beside a command that may still run."""
+        """Whether changes may be rolled back: never while a command may still be running."""
         unknown = any(self._reducer.state_of(turn) == "unknown" for turn in self._reducer.turns())
         if unknown:
             self._record.say(_("nothing is undone: the outcome of a command is unknown"), "bad")
         return not unknown and not self._ending
 
     async def _walk(self, by: str) -> bool:
-        """Runs what is left; whether all of it worked. Raises LilFoxError for what cannot be begun."""
+        """Run everything that is left; return whether all of it worked. Raises LilFoxError for what cannot be
+        started."""
         for whole in self._reducer.turns():
             if self._reducer.passed(whole):
                 continue
@@ -385,7 +386,7 @@ class OrderDispatcher:
         return True
 
     def _undoable(self) -> list[str]:
-        """Changes that the runbook can take back, the last one first."""
+        """Return the changes that the runbook can roll back, last first."""
         return [each.run for each in reversed(self._reducer.changes()) if self._reducer.rollback_of(each.run)]
 
     async def _undo_ordered(self, order: Undo, by: str) -> None:
@@ -398,7 +399,7 @@ class OrderDispatcher:
         self.begin(self._undo(runs, by, seen=True))
 
     async def _undo(self, runs: Sequence[str], by: str, *, seen: bool) -> None:
-        """Takes them back in this order; stops where one does not work. ``seen``: somebody was shown what is run."""
+        """Roll the changes back in this order; stop at the first failure. ``seen``: the user was shown what is run."""
         for run in runs:
             result = self._reducer.result(run)
             if self._ending:
@@ -448,11 +449,11 @@ class OrderDispatcher:
         self._at_terminal = ClientPresence(client, self._terminal_gone)
 
     def _terminal_gone(self) -> None:
-        """Who ran it there was killed, or lost the terminal."""
+        """Handle the loss of a client that ran a command in its terminal."""
         self._leaving = asyncio.create_task(self._leave_terminal())
 
     def _left_terminal(self) -> str:
-        """What was in the terminal, where nothing is from now on."""
+        """Return the command in the terminal, and clear it."""
         if self._at_terminal is not None:
             self._at_terminal.close()
         run, self._terminal, self._terminal_client, self._at_terminal = self._terminal, "", None, None
@@ -485,7 +486,8 @@ class OrderDispatcher:
             raise LilFoxError(tr("nothing is running"))
 
     async def _leave_terminal(self) -> bool:
-        """What a face had in its terminal and did not tell the end of; whether there was something."""
+        """Record an unknown end for the command that a client ran in its terminal and did not report; return whether
+        there was one."""
         if not self._terminal:
             return False
         run = self._left_terminal()

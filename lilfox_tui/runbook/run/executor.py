@@ -39,7 +39,7 @@ _AGAIN_S = 5.0
 
 
 class CommandTask(Struct, frozen=True, kw_only=True):
-    """What is to run. ``env`` may hold secrets."""
+    """A command to run. ``env`` may contain secrets."""
 
     run: str
     """Its id: of this command on this host, once."""
@@ -65,8 +65,8 @@ class CommandTask(Struct, frozen=True, kw_only=True):
 
 
 class ExecutionEnd(Struct, frozen=True, kw_only=True):
-    """How it ended. ``done``: by itself, with its exit status (which is not judged here), or what follows was stopped.
-    ``failed``: it was ended before its time, and why."""
+    """How a command ended. ``done``: by itself, with its exit status (not judged here), or a follow command was
+    stopped. ``failed``: it was ended early, with the reason."""
 
     state: EndState
     message: Message | str = ""
@@ -75,7 +75,8 @@ class ExecutionEnd(Struct, frozen=True, kw_only=True):
 
 
 class CommandExecution:
-    """One command. ``output`` takes what it prints; ``lost`` is told why the link is gone, and "" when it is back."""
+    """One command in execution. ``output`` takes what it prints; ``lost`` gets the reason of a lost connection, and ""
+    when it is back."""
 
     def __init__(self, host: Host, task: CommandTask, output: CommandOutput, lost: Callable[[str], None]) -> None:
         self._host, self._task, self.output = host, task, output
@@ -92,21 +93,22 @@ class CommandExecution:
         """Why it is ended by us."""
 
     async def run(self) -> ExecutionEnd:
-        """Runs it to its end, or until ``stop``."""
+        """Run it to its end, or until ``stop``."""
         return await self._watched(self._changes() if self._task.kind == "change" else self._reads())
 
     async def go_on(self) -> ExecutionEnd:
-        """As ``run``, for a change that an earlier job has begun: found by its id, and never begun again."""
+        """Follow a change that an earlier job started, as ``run`` does: it is found by its id and never started
+        again."""
         return await self._watched(self._followed())
 
     def stop(self, why: Message | str) -> None:
-        """Ends it on the host; ``run`` then says how it ended. Of what follows that is a good end."""
+        """End it on the host; ``run`` then returns how it ended. For a follow command that is a success."""
         if self._why is None and self._work is not None:
             self._why = why
             self._work.cancel()
 
     def be_patient(self, seconds: float) -> None:
-        """A lost link is waited for so long from now on, where it was without end."""
+        """Limit the wait for a lost connection, which was unlimited until now."""
         if self._patience_s is None:
             self._patience_s = seconds
             if self._link_lost is not None:
@@ -132,7 +134,7 @@ class CommandExecution:
                     each.cancel()
 
     def _begin_to_count(self) -> None:
-        """From now on its time runs."""
+        """Start its timeout."""
         seconds = self._task.timeout_s
         if seconds is not None:
             late = tr("it did not end within {seconds:g} s", seconds=seconds)
@@ -212,7 +214,7 @@ class CommandExecution:
         return ExecutionEnd(state="unknown", message=tr("{host} does not report how it ended", host=self._host.name))
 
     async def _seen(self, look: detached.DetachedState) -> ExecutionEnd:
-        """The end that the host tells."""
+        """Return the end that the host reports."""
         host = self._host.name
         unbegun = look.state in ("absent", "unbegun") or (look.state == "ended" and look.exit_status is None)
         if self._ran and unbegun:
@@ -242,7 +244,7 @@ class CommandExecution:
         return ExecutionEnd(state="done", exit_status=look.exit_status)
 
     async def _cancelled(self, why: Message | str) -> ExecutionEnd:
-        """Ends it on the host and gives how it ended there."""
+        """End it on the host and return how it ended there."""
         reason: Message | str = tr("no answer")
         try:
             async with asyncio.timeout(_END_S):
@@ -286,7 +288,7 @@ class CommandExecution:
 
 
 class _Marked:
-    """A stream that ends with a NUL, a mark that nobody else knows, and the exit status."""
+    """A stream that ends with a NUL, a secret mark, and the exit status."""
 
     def __init__(self, mark: bytes) -> None:
         self.mark = mark
@@ -295,7 +297,7 @@ class _Marked:
         self._held = b""
 
     def hear(self, block: bytes) -> bytes:
-        """What of ``block`` the command itself printed."""
+        """Return the part of ``block`` that the command itself printed."""
         if self.status is not None:
             return b""
         text = self._held + block
@@ -316,7 +318,7 @@ class _Marked:
 
 
 def _without_end(error: LilFoxError) -> ExecutionEnd:
-    """The end of what read, when the host raised ``error`` instead of telling one."""
+    """Return the end of a reading command when the host raised ``error`` instead."""
     link_lost = isinstance(error, HostUnreachable) and error.link_lost
     if link_lost or isinstance(error, CommandUnknown | CommandTimeout):
         return ExecutionEnd(state="unknown", message=error.message)

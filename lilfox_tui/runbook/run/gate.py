@@ -43,13 +43,13 @@ ALL = "all"
 
 
 def here(config: Config) -> str:
-    """The name of this machine: of the first host that is ``local``, so that what protects it holds."""
+    """Return the name of this machine: that of the first ``local`` host, so that its protection applies."""
     return next((name for name, host in config.hosts.items() if host.local), LOCALHOST)
 
 
 def resolve(config: Config, word: str, run: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Names of the hosts that ``word`` means: ``local``, ``all``, ``each`` (the hosts of the run), a name, a glob, or
-    several with commas between; in the order of the configuration. Raises UsageError where it means none."""
+    """Return the names of the hosts that ``word`` means: ``local``, ``all``, ``each`` (the hosts of the run), a name, a
+    glob, or several separated by commas; in the order of the configuration. Raises UsageError if there are none."""
     found: dict[str, None] = {}
     for part in filter(None, map(str.strip, word.split(","))):
         names = _of_part(config, part, run)
@@ -75,7 +75,7 @@ def _of_part(config: Config, part: str, run: tuple[str, ...]) -> list[str]:
 
 
 def words(config: Config, runbook: Runbook) -> dict[str, tuple[str, ...]]:
-    """What each host word of the runbook means. Raises UsageError."""
+    """Return the hosts for each host word of the runbook. Raises UsageError."""
     of_run = runbook.hosts or HERE
     run = resolve(config, ALL if of_run == EACH else of_run) if not of_run.startswith("<") else ()
     commands = [command for step in runbook.steps for command in step.commands if command.kind != "none"]
@@ -84,7 +84,7 @@ def words(config: Config, runbook: Runbook) -> dict[str, tuple[str, ...]]:
 
 
 def host_config(config: Config, name: str) -> HostConfig:
-    """Of a host that is configured, or of this machine. Raises UsageError for another one."""
+    """Return the configuration of a configured host, or of this machine. Raises UsageError for another one."""
     if name in config.hosts:
         return config.hosts[name]
     if name == here(config):
@@ -96,7 +96,7 @@ def host_config(config: Config, name: str) -> HostConfig:
 
 
 def refuse_unknown(config: Config, runbook: Runbook, values: Mapping[str, str]) -> None:
-    """Raises UsageError where a value is to name a host of a command and names none that is configured."""
+    """Raise UsageError if a value should name a command's host but names none that is configured."""
     for step in runbook.steps:
         for command in step.commands:
             name = named_host(command, runbook)
@@ -108,7 +108,7 @@ def refuse_unknown(config: Config, runbook: Runbook, values: Mapping[str, str]) 
 
 
 class Hosts:
-    """The hosts of a run, opened when they are asked for and closed together, as an async context manager."""
+    """The hosts of a run, opened on demand and closed together, as an async context manager."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -123,7 +123,7 @@ class Hosts:
         await asyncio.gather(*(host.close() for host in self._open.values()))  # one that hangs holds up no other
 
     def __getitem__(self, name: str) -> Host:
-        """The host of that name, not connected yet. Raises UsageError for one that is not configured."""
+        """Return the host of that name, not connected yet. Raises UsageError for one that is not configured."""
         if name not in self._open:
             config = host_config(self._config, name)
             self._open[name] = open_host(name, config, self._config.ssh, read_only=self._config.read_only)
@@ -138,8 +138,8 @@ _MOST_BYTES = 256 << 10
 
 
 async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) -> tuple[ValueChoice, ...]:
-    """The choices; of an ``enum`` its own, of a variable without ``from:`` none. The first of ``hosts`` is asked, or
-    this machine. Raises LilFoxError where it cannot be asked, or is not known to read only."""
+    """Return the choices of a variable; an ``enum`` has its own, one without ``from:`` has none. Queries the first of
+    ``hosts``, or this machine. Raises LilFoxError if that fails, or if the command is not known to only read."""
     if variable.type == "enum" or not variable.from_:
         return tuple(map(ValueChoice, variable.choices))
     if verdict_of_text(variable.from_) != "read":
@@ -177,8 +177,8 @@ READS: frozenset[Kind] = frozenset({"read", "follow"})
 
 
 def kind_as_run(command: Command, filled: FilledCommand, runbook: Runbook, *, protected: bool = False) -> Kind:
-    """What the command is with its values, whatever it was taken for without them. One for a terminal stays one.
-    ``protected``: where nothing may be changed no fence's word counts, also none of those that LilFox brings."""
+    """Return the kind of the command with its values, whatever it was without them. An interactive one stays so.
+    ``protected``: on a protected host no fence's word counts, not even a bundled one's."""
     if command.kind in ("none", "interactive"):
         return command.kind
     known: Verdict = "unknown"
@@ -191,7 +191,7 @@ def kind_as_run(command: Command, filled: FilledCommand, runbook: Runbook, *, pr
 def let_through(
     config: Config, hosts: Sequence[str], command: Command, filled: FilledCommand, runbook: Runbook
 ) -> Kind:
-    """What the command runs as on ``hosts``. Raises NotAllowed where it changes something and must not."""
+    """Return the kind of the command on ``hosts``. Raises NotAllowed if it changes something and must not."""
     protected = any(allows_no_change(config, host) for host in hosts)
     found = kind_as_run(command, filled, runbook, protected=protected)
     if found not in READS:
@@ -200,15 +200,15 @@ def let_through(
 
 
 def let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> None:
-    """Raises NotAllowed where a program of the configuration, on ``host`` (None: this machine), is not known to only
-    read and nothing may be changed there."""
+    """Raise NotAllowed if a configured program, on ``host`` (None: this machine), is not known to only read and changes
+    are forbidden there."""
     if verdict_of_text(shlex.join(argv)) not in READS:
         refuse_change(config, (host,), tr("{program} is not known to only read", program=argv[0]))
 
 
 def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> Kind:
-    """What the command is with ``values``, for those who show and ask. Where one is missing it counts as a change, as
-    nobody can judge it; where one is refused it is what it was: it will not run."""
+    """Return the kind of the command with ``values``, for display and confirmation. With a missing value it counts as a
+    change, because nobody can judge it; with a refused one the kind stays: it will not run."""
     if any(placeholder.name not in values for placeholder in command.placeholders):
         return "change" if command.kind in READS else command.kind
     try:
@@ -218,14 +218,14 @@ def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> 
 
 
 def asks_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> bool:
-    """Whether somebody confirms it before it runs with ``values``. What only these make a change of is asked whatever
-    its fence says: that was said of something else."""
+    """Whether the user confirms it before it runs with ``values``. A change that results only from these is confirmed
+    whatever its fence says, because that was about something else."""
     found = kind_with(command, values, runbook)
     return asks(replace(command, kind=found)) or found == "change" != command.kind
 
 
 def unseen(command: Command) -> LilFoxError:
-    """What is said of a command that only its values make a change of, where nobody has confirmed that."""
+    """Return the error for a command that only its values turn into a change, which nobody has confirmed."""
     return LilFoxError(
         tr("{why}; it was not confirmed and not run", why=_became(command)),
         tr("run it step by step, without --yes: LilFox then shows it as it will run, and asks"),
@@ -245,7 +245,7 @@ _FOLDERS = ("pwd", "oldpwd", "cwd")
 
 
 class PreparedCommand(Struct, frozen=True, kw_only=True):
-    """A command that can be begun on the hosts of its turn."""
+    """A command that is ready to start on the hosts of its turn."""
 
     turn: Turn
     title: str
@@ -263,14 +263,15 @@ class PreparedCommand(Struct, frozen=True, kw_only=True):
 
 
 class CommandPreparer:
-    """Makes turns ready. ``values`` has all that were given, secret ones too; it is filled by others."""
+    """Prepares turns. ``values`` contains all given values, including secrets; others fill it."""
 
     def __init__(self, config: Config, hosts: Hosts, reducer: RunReducer, values: RunValues) -> None:
         self._config, self._hosts, self._reducer, self._values = config, hosts, reducer, values
         self._unset_of = reducer.runbook, UnsetVariables(reducer.runbook)
 
     async def ready(self, turn: Turn) -> PreparedCommand:
-        """Raises LilFoxError: a value that lacks or is refused, no host, a host on which nothing may be changed."""
+        """Prepare a turn. Raises LilFoxError: a missing or refused value, no host, a host where changes are
+        forbidden."""
         assert turn.command is not None
         step = self._reducer.runbook.steps[turn.step]
         command = step.commands[turn.command]
@@ -308,7 +309,7 @@ class CommandPreparer:
         )
 
     def _refuse_missing(self, turn: Turn) -> None:
-        """Raises LilFoxError where a value that it needs is not known on one of its hosts."""
+        """Raise LilFoxError if a value that it needs is unknown on one of its hosts."""
         missing = self._reducer.missing(turn)
         if not missing:
             return
@@ -324,8 +325,8 @@ class CommandPreparer:
         raise LilFoxError(tr("{names}: no value is given", names=listed(f"<{name}>" for name in missing)), hint)
 
     def look_ahead(self) -> None:
-        """Raises LilFoxError where a command of those that are left could not be run as it is: a value that lacks and
-        that no output gives, or that may not stand there; a host on which nothing is changed."""
+        """Raise LilFoxError if one of the remaining commands could not run: a missing value that no output provides, a
+        value not allowed there, or a host where changes are forbidden."""
         reducer, runbook = self._reducer, self._reducer.runbook
         commands = [command for step in runbook.steps for command in step.commands]
         captured = {name for command in commands for name in command.attributes.capture}
@@ -356,9 +357,9 @@ class CommandPreparer:
         return self._unset_of[1]
 
     async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> tuple[Denied, Message | None]:
-        """What no address may be, and which hosts' addresses nobody knows. Hosts are asked from where we reach them,
-        and names are looked up, only where a variable wants to know, and then each time: a link that was lost may have
-        come back from elsewhere."""
+        """Return the addresses that are denied, and whose hosts' addresses are unknown. Queries hosts for our address
+        and looks names up only if a variable needs it, and then each time: a restored connection may come from
+        elsewhere."""
         never = self._config.runbooks.never_ban
         if not any("self" in variable.deny for variable in variables):
             return denied((), never, ()), None
@@ -370,7 +371,8 @@ class CommandPreparer:
 
 
 def interpreter_of(command: Command) -> str:
-    """The program that reads it, if that is not bash. Raises LilFoxError where its words cannot be read."""
+    """Return the program that reads the command, if it is not bash. Raises LilFoxError if its words cannot be
+    parsed."""
     words = command.attributes.interpreter or ""
     try:
         shlex.split(words)
@@ -380,8 +382,8 @@ def interpreter_of(command: Command) -> str:
 
 
 def is_secret(name: str, value: str, variables: tuple[Variable, ...]) -> bool:
-    """Whether a value must not be written anywhere: it is declared so, or looks so, by itself or under its name. A
-    folder is none: to a shell ``pwd`` is where it stands."""
+    """Whether a value must not be written anywhere: it is declared secret, or looks like one, by itself or by its name.
+    A folder is no secret: to a shell ``pwd`` is the current folder."""
     if any(variable.name == name and variable.type == "secret" for variable in variables) or redact(value) != value:
         return True
     if name.lower() in _FOLDERS:
@@ -393,7 +395,7 @@ def is_secret(name: str, value: str, variables: tuple[Variable, ...]) -> bool:
 
 
 def refuse_again(reducer: RunReducer, turn: Turn) -> None:
-    """Nothing runs twice. Raises LilFoxError."""
+    """Refuse to run a command twice. Raises LilFoxError."""
     results = reducer.results(turn.step, turn.command or 0)
     for host in turn.hosts:
         state = results[host].state if host in results else "ready"
@@ -410,13 +412,13 @@ def refuse_again(reducer: RunReducer, turn: Turn) -> None:
 
 
 def refuse_unseen(ready: PreparedCommand) -> None:
-    """What only its values make a change of runs once somebody has seen that. Raises LilFoxError."""
+    """Refuse a command that only its values turn into a change, until the user has seen that. Raises LilFoxError."""
     if ready.became:
         raise unseen(ready.command)
 
 
 def refuse_behind_undone(reducer: RunReducer) -> None:
-    """What is left relies on what was before it, and nobody is here to say that it may run without that. Raises
+    """Refuse to continue after an undone command: what is left relies on it, and no user is there to allow it. Raises
     LilFoxError."""
     if any(reducer.state_of(turn) == "undone" for turn in reducer.turns()):
         raise LilFoxError(

@@ -1,4 +1,4 @@
-"""The job of a run: it keeps the connections, takes orders, and knows what became of every command.
+"""The job of a run: it holds the connections, takes orders, and knows the result of every command.
 
 It outlives its clients. Killed, it loses nothing: another job goes on with what it wrote down, and asks the hosts how
 that ended which ran when it was killed.
@@ -43,7 +43,7 @@ _LOOK_S = 5.0
 
 
 async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Runs a runbook by orders, until one ends it."""
+    """Run a runbook by orders, until one ends it."""
     request = msgspec.convert(arguments, RunRequest)
     config = Config() if request.config is None else load(Path(request.config)).config
     if request.read_only:
@@ -78,7 +78,7 @@ async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 
 async def _fail_without_folder(folder: Path, dispatcher: OrderDispatcher) -> None:
-    """Ends the run where its folder was taken away: nothing can be written down any more, and nobody can order it."""
+    """End the run if its folder was removed: nothing can be recorded any more, and nobody can give orders."""
     while True:
         await asyncio.sleep(_LOOK_S)
         if not await asyncio.to_thread(folder.exists):
@@ -87,8 +87,8 @@ async def _fail_without_folder(folder: Path, dispatcher: OrderDispatcher) -> Non
 
 
 def _read(on_disk: RunbookFile, request: RunRequest) -> Runbook:
-    """The runbook as the one who asks has seen it: as its file has it, or as the run had it that is gone on with.
-    Raises LilFoxError where both say something else."""
+    """Return the runbook as the user has seen it: from its file, or as the resumed run had it. Raises LilFoxError if
+    neither matches."""
     runbook = None
     try:
         runbook = on_disk.read()
@@ -101,7 +101,7 @@ def _read(on_disk: RunbookFile, request: RunRequest) -> Runbook:
 
 
 def _recorded(request: RunRequest) -> Runbook:
-    """What the run that is gone on with had, if that is what was seen. Raises LilFoxError."""
+    """Return what the resumed run had, if that is what the user saw. Raises LilFoxError."""
     folder = find_folder(request.resumes) if request.resumes else None
     if folder is not None and persistence.read_snapshot(folder).sha256 == request.sha256:
         return persistence.read_full_snapshot(folder)
@@ -140,9 +140,8 @@ def _take_first_values(runner: Runner, runbook: Runbook, request: RunRequest) ->
 def _go_on(
     record: RunRecorder, runner: Runner, before: list[RunFact], request: RunRequest, hosts: dict[str, tuple[str, ...]]
 ) -> None:
-    """Takes over what the earlier run knew. From the first on that one is not gone on with again but by going on with
-    this one, so that no two go on from the same place; before ``RunResumed`` is on the disk this one has done
-    nothing."""
+    """Take over the facts of the earlier run. First mark it as resumed by this one, so that no two runs continue from
+    the same point; until ``RunResumed`` is on disk, this run has done nothing."""
     opened = [fact for fact in before if isinstance(fact, RunOpened)]
     if any(fact.runbook != request.runbook or fact.path != request.path for fact in opened[:1]):
         raise LilFoxError(tr("run {run} does not belong to this runbook", run=request.resumes))
@@ -163,7 +162,7 @@ def _go_on(
 
 
 async def _ask_hosts(runner: Runner) -> None:
-    """Finds out how that ended which ran when the earlier job was killed."""
+    """Find out how the commands ended that were running when the earlier job was killed."""
     for result in runner.reducer.running():
         place = runner.reducer.place(result.run)
         if place is not None and result.kind == "change":

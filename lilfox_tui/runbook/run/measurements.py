@@ -55,7 +55,8 @@ class DeviceLoad(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HostMeasured(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A host. What is not known is absent; ``error`` says why nothing is, ``problems`` why a part is not."""
+    """A host's measurement. Unknown values are absent; ``error`` says why there are none, ``problems`` why a part is
+    missing."""
 
     at: datetime | None = None
     """When it was read (aware UTC)."""
@@ -75,7 +76,7 @@ class HostMeasured(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ServiceMeasured(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a service's health address answered; ``error`` says why it is not healthy, or why nothing is known."""
+    """The response of a service's health address; ``error`` says why it is not healthy, or why it is unknown."""
 
     at: datetime | None = None
     health: str = ""
@@ -86,7 +87,7 @@ class ServiceMeasured(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Measurement(Struct, frozen=True, kw_only=True):
-    """All of it."""
+    """A measurement of all hosts and services."""
 
     moment: Moment
     runbook: str
@@ -98,7 +99,7 @@ class Measurement(Struct, frozen=True, kw_only=True):
 
 
 def host_measured(summary: HostSummary) -> HostMeasured:
-    """What is kept of a reading."""
+    """Return the recorded part of a reading."""
     cpu, pressure = summary.cpu, summary.pressure
     shares = {} if cpu is None else {name: round(getattr(cpu, name), 1) for name in cpu.__struct_fields__}
     waits = {} if pressure is None else {name: getattr(pressure, name) for name in pressure.__struct_fields__}
@@ -138,7 +139,7 @@ def host_measured(summary: HostSummary) -> HostMeasured:
 
 
 def service_measured(check: HealthCheck) -> ServiceMeasured:
-    """What is kept of an answer."""
+    """Return the recorded part of a response."""
     error = "" if check.health is Health.HEALTHY else str(check.error or check.detail)
     seconds = None if check.response_time_s is None else round(check.response_time_s, 4)
     return ServiceMeasured(
@@ -147,12 +148,12 @@ def service_measured(check: HealthCheck) -> ServiceMeasured:
 
 
 def as_file(measured: Measurement) -> bytes:
-    """JSON that people read, too."""
+    """Encode the measurement as readable JSON."""
     return msgspec.json.format(msgspec.json.encode(measured), indent=1) + b"\n"
 
 
 def as_text(measured: Measurement) -> str:
-    """A line for what it is, one for each host and each service."""
+    """Return a title line, and one line for each host and each service."""
     values = {"step": measured.step, "title": measured.title}
     head = _("before step {step}, {title}", **values)
     if measured.moment == "after":
@@ -219,7 +220,7 @@ T = TypeVar("T")
 
 
 class MeasurementTaker:
-    """Of one run."""
+    """Takes the measurements of one run."""
 
     def __init__(self, config: Config, hosts: Hosts, record: RunRecorder) -> None:
         self._config, self._hosts, self._record = config, hosts, record
@@ -232,7 +233,7 @@ class MeasurementTaker:
         self._ahead = asyncio.create_task(self._read_ahead())
 
     async def before(self, ready: PreparedCommand, by: str) -> bool:
-        """Keeps how it is before ``ready`` runs; whether an incident is open that it is evidence of."""
+        """Record the state before ``ready`` runs; return whether an incident is open that needs it as evidence."""
         if await self._incident() is None:
             return False
         if self._after:  # what was after the command before is what is before this one
@@ -242,14 +243,14 @@ class MeasurementTaker:
         return True
 
     def after(self, ready: PreparedCommand, by: str) -> None:
-        """Keeps how it is now, without being waited for."""
+        """Record the state now, in the background."""
         self._changed_s = asyncio.get_running_loop().time()
         task = asyncio.create_task(self._keep("after", ready, by, self._changed_s, MOST_S))
         self._after.add(task)
         task.add_done_callback(self._after.discard)
 
     async def close(self) -> None:
-        """Waits for what is being kept, and ends what still reads."""
+        """Wait for measurements in progress, and end what is still reading."""
         self._ahead.cancel()
         await asyncio.wait([self._ahead])
         if self._after:
@@ -273,7 +274,7 @@ class MeasurementTaker:
             await asyncio.sleep(_LOOK_S)
 
     def _next_change(self) -> Turn | None:
-        """The change that waits to be ordered; None where nothing waits, or what only reads does."""
+        """Return the change that waits for an order; None if nothing waits, or only a reading command."""
         waiting = self._record.reducer.waiting()
         turn = waiting.turn if waiting.what in ("value", "confirm", "order") else None
         return turn if turn is not None and self._record.reducer.command(turn).kind == "change" else None
@@ -285,7 +286,7 @@ class MeasurementTaker:
         return None
 
     async def _keep(self, moment: Moment, ready: PreparedCommand, by: str, since_s: float, services_s: float) -> None:
-        """What was read since then, or is read within two seconds."""
+        """Record what was read since then, or is read within two seconds."""
         try:
             measured = await self._measured(moment, ready, since_s, services_s)
             data, text = as_file(measured), masked(as_text(measured), self._record.secrets)
@@ -347,7 +348,7 @@ class MeasurementTaker:
 
 
 async def _within(seconds: float, waits: Sequence[asyncio.Task[None]]) -> None:
-    """Waits for readings, and no longer. Those that come later go on, and are what is known next time."""
+    """Wait for readings for a limited time. Later ones continue, and count next time."""
     try:
         if waits:
             await asyncio.wait(waits, timeout=seconds)
@@ -357,7 +358,8 @@ async def _within(seconds: float, waits: Sequence[asyncio.Task[None]]) -> None:
 
 
 class _Readings(Generic[T]):
-    """The newest reading of one thing; no two go on at the same time. ``failed`` makes one of why there is none."""
+    """The newest reading of one thing; only one runs at a time. ``failed`` makes a reading of the reason why there is
+    none."""
 
     def __init__(self, read: Callable[[], Coroutine[object, object, T]], failed: Callable[[str], T]) -> None:
         self._read, self._failed = read, failed
@@ -366,18 +368,18 @@ class _Readings(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     def value(self, since_s: float) -> T | None:
-        """The newest one, where it began since then (the loop's clock)."""
+        """Return the newest reading, if it started since then (the loop's clock)."""
         return self._value if self._began_s >= since_s else None
 
     async def since(self, since_s: float) -> None:
-        """Returns when there is one that began since then. Cancelled, what reads goes on."""
+        """Wait for a reading that started since then. A cancellation does not stop the reading."""
         while self.value(since_s) is None:
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._once())
             await asyncio.wait([self._task])
 
     async def close(self) -> None:
-        """Ends what still reads."""
+        """End what is still reading."""
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task], timeout=MOST_S)

@@ -1,4 +1,4 @@
-"""The output of a command: how it is stored, and whether it says that the command worked."""
+"""The output of a command: how it is stored, and whether it shows that the command worked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _BORDER = 80
 
 
 class StoredOutput(Struct, frozen=True, kw_only=True):
-    """What is there of an output, as text that may hold anything but secrets."""
+    """The stored part of an output; text that may contain anything but secrets."""
 
     head: str
     tail: str = ""
@@ -49,13 +49,13 @@ class StoredOutput(Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """Both, one after the other."""
+        """Head and tail joined."""
         return self.head + self.tail
 
 
 class CommandOutput:
-    """Takes what a command prints. ``secrets`` are values that are masked wherever they stand. Where the disk takes
-    nothing more it goes on counting."""
+    """Takes what a command prints. ``secrets`` are values that are masked everywhere. If the disk is full, it only
+    counts."""
 
     def __init__(self, folder: Path, run: str, secrets: Iterable[str] = ()) -> None:
         self._folder, self._run = folder, run
@@ -81,7 +81,7 @@ class CommandOutput:
 
     @property
     def left_out_bytes(self) -> int:
-        """What neither head nor tail has."""
+        """The bytes in neither head nor tail."""
         return 0 if self._head_ends is None else self._tail_begins - self._head_ends
 
     @property
@@ -89,7 +89,7 @@ class CommandOutput:
         return self.size_bytes - len(self._tail)
 
     def add(self, block: bytes) -> None:
-        """The next bytes."""
+        """Add the next bytes."""
         self._look_for_keys(block)
         self.lines += block.count(b"\n")
         if self._head_ends is None:
@@ -109,7 +109,7 @@ class CommandOutput:
             self._write_tail()
 
     def skip(self) -> None:
-        """Who keeps it on the host has left out something here, and has not counted it."""
+        """Record a gap of unknown size: the host has dropped some output here."""
         self.uncounted = True
         if self._head_ends is None:
             self._write_head(self._rest)
@@ -124,7 +124,7 @@ class CommandOutput:
         return head
 
     def close(self) -> StoredOutput:
-        """Writes what is left, and gives what is kept."""
+        """Write what is left, and return what is stored."""
         self._write_head(self._rest)
         if self._head_ends is not None:
             self._write_tail()
@@ -133,7 +133,7 @@ class CommandOutput:
         return StoredOutput(head="".join(self._head_text), tail=self._tail_text(), left_out_bytes=self.left_out_bytes)
 
     def _take_head(self, block: bytes) -> None:
-        """Writes whole lines, so that no secret is cut in two; a private key of many lines is one."""
+        """Write whole lines, so that no secret is split; a private key of many lines counts as one."""
         text = self._rest + block
         whole = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
         keys = list(_KEY.finditer(text))
@@ -159,7 +159,7 @@ class CommandOutput:
             self._keys = [key for key in self._keys if key[1] > self._tail_begins]
 
     def _tail_text(self) -> str:
-        """Of a private key that began before the tail nothing is told."""
+        """Return the tail without the rest of a private key that began before it."""
         begins = self._tail_begins
         for first, end in self._keys:
             if first < begins < end:
@@ -194,7 +194,7 @@ class CommandOutput:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """``text`` without these values, and without what looks like a secret."""
+    """Return ``text`` without these values, and without anything that looks like a secret."""
     values = sorted(filter(None, secrets), key=len, reverse=True)
     if "\x1b" in text:
         plain = without_colours(text)
@@ -206,7 +206,7 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 
 def read_output(folder: Path, run: str) -> StoredOutput:
-    """What is kept of a command's output by now; of one that has printed nothing, nothing."""
+    """Return the output of a command stored so far; empty if it has printed nothing."""
     head = _read(_head(folder, run))
     size, _, tail = _read(_tail(folder, run)).partition("\n")
     return StoredOutput(head=head, tail=tail, left_out_bytes=int(size) if size.isdigit() else 0)
@@ -238,13 +238,13 @@ _NOT_RUN = re.compile(r"lilfox: (?:\$(\w+) is not set|(.*?));? ?nothing was run\
 
 
 def fine_status(attributes: Attributes) -> int | None:
-    """The exit status that is good; None where the output alone decides."""
+    """Return the exit status of success; None if only the output decides."""
     expect = attributes.expect
     return None if isinstance(expect, str) else 0 if expect is None else expect
 
 
 def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message | None:
-    """Why it did not work; None where it did. ``output``: as much as is kept of it."""
+    """Return why it did not work; None if it did. ``output``: the stored part."""
     expect = attributes.expect
     if isinstance(expect, str):
         return None if _found(expect, output) else tr("its output does not match /{pattern}/", pattern=expect)
@@ -258,7 +258,7 @@ def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message
 
 
 def signal_of(exit_status: int) -> str:
-    """The signal that ended it, as a shell tells it; empty where none did."""
+    """Return the name of the signal that ended it, from a shell's exit status; empty if none did."""
     try:
         return signal.Signals(exit_status - 128).name
     except ValueError:
@@ -266,7 +266,7 @@ def signal_of(exit_status: int) -> str:
 
 
 def why_not_run(exit_status: int, output: str) -> Message | None:
-    """Why the shell on the host did not begin the command at all; None where it did."""
+    """Return why the shell on the host did not start the command; None if it did."""
     last = output.rstrip("\n").rpartition("\n")[2]
     if exit_status != _REFUSED or (said := _NOT_RUN.fullmatch(last)) is None:
         return None
@@ -279,7 +279,7 @@ def why_not_run(exit_status: int, output: str) -> Message | None:
 
 
 def captured(attributes: Attributes, output: str) -> tuple[dict[str, str], Message | None]:
-    """Values of the output, and why one of them is not there."""
+    """Return the values captured from the output, and why one of them is missing."""
     values: dict[str, str] = {}
     for name, pattern in attributes.capture.items():
         found = _found(pattern, output)
@@ -297,7 +297,7 @@ def _found(pattern: str, output: str) -> re2.Match | None:
 
 @lru_cache(maxsize=100)
 def _compiled(pattern: str) -> re2.Pattern | None:
-    """None for one that cannot be read (``parse/fences.py`` says so): it matches nothing."""
+    """Compile a pattern; None for an invalid one (reported by ``parse/fences.py``), which matches nothing."""
     options = re2.Options()
     options.log_errors = False
     try:

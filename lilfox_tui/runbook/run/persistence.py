@@ -58,7 +58,7 @@ _EVIDENCE_FROM = 2 * _IN_TIMELINE
 
 
 class RunRecorder:
-    """Writes, and folds what it writes. ``secrets``: values that stand in nothing that is written."""
+    """Records facts, and reduces what it records. ``secrets``: values that are never written."""
 
     def __init__(self, run: Run, runbook: Runbook) -> None:
         self.reducer = RunReducer(runbook)
@@ -68,22 +68,22 @@ class RunRecorder:
 
     @property
     def folder(self) -> Path:
-        """Of the job."""
+        """The job's own."""
         return self._run.folder
 
     @property
     def run_id(self) -> str:
-        """Of the job."""
+        """The job's own."""
         return self._run.id
 
     def next_command(self) -> str:
-        """An id for a command on a host."""
+        """Return a new id for a command on a host."""
         self._commands += 1
         return f"{self._run.id}-{self._commands}"
 
     def fact(self, fact: RunFact, *, must: bool = True, sync: bool = False) -> bool:
-        """Tells it; whether that is on the disk. Where it is not, only this process knows it. Raises LilFoxError
-        where it ``must`` be there and cannot be."""
+        """Record a fact; return whether it is on disk. If not, only this process knows it. Raises LilFoxError if it
+        ``must`` be on disk and cannot be."""
         written = True
         try:
             self._run.fact(*encode_fact(fact), sync=sync)
@@ -95,7 +95,7 @@ class RunRecorder:
         return written
 
     def say(self, text: str, level: Level = "note") -> None:
-        """A line for those who attach."""
+        """Send a line to attached clients."""
         self._run.say(masked(text, self.secrets), level)
 
     async def take_control(self, fact: ClientActs, client: RunClient) -> None:
@@ -107,7 +107,7 @@ class RunRecorder:
             await self._in_timeline(what, by=client.name)
 
     async def stays(self, fact: RunbookPinned) -> None:
-        """The run goes on with the text that it has. Raises LilFoxError where that cannot be written down."""
+        """Record that the run keeps its text. Raises LilFoxError if that cannot be recorded."""
         self.fact(fact, sync=True)
         path, sha256 = self.reducer.runbook.path, fact.sha256[:12]
         text = _(
@@ -119,7 +119,7 @@ class RunRecorder:
         await self._in_timeline(timeline.Noted(text=text), by=fact.by)
 
     async def began(self, fact: CommandBegan, title: str, command: Command) -> None:
-        """Before the command runs. Raises LilFoxError where a change cannot be written down: it must then not run."""
+        """Record a command before it runs. Raises LilFoxError if a change cannot be recorded: it must then not run."""
         must = command.kind in ("change", "interactive")
         words = f"{fact.step + 1}. {title}: {fact.host}: {fact.shown}"
         if must:
@@ -144,7 +144,8 @@ class RunRecorder:
             self.say(words)
 
     async def ended(self, fact: CommandEnded, result: CommandResult, kept: StoredOutput, undo: str) -> bool:
-        """After it; whether it is on the disk. What is not is true all the same, and the next change is not begun."""
+        """Record the end of a command; return whether it is on disk. If not, it holds nevertheless, and the next change
+        is not started."""
         await self._end_in_timeline(fact, result, kept)
         if fact.state == "done":
             await self._in_force(fact, result, undo)
@@ -179,7 +180,7 @@ class RunRecorder:
         )
 
     async def skipped(self, fact: CommandSkipped) -> None:
-        """A command, or what is left of a step, is left out."""
+        """Record that a command, or the rest of a step, is skipped."""
         self.fact(fact)
         runbook = self.reducer.runbook
         title = runbook.steps[fact.step].title
@@ -190,7 +191,7 @@ class RunRecorder:
         await self._in_timeline(what, by=fact.by)
 
     async def by_hand(self, fact: DoneByHand) -> None:
-        """Somebody has done a step by hand."""
+        """Record that the user has done a step by hand."""
         self.fact(fact)
         title = self.reducer.runbook.steps[fact.step].title
         text = _("{step}. {title}: done by hand", step=fact.step + 1, title=title)
@@ -198,8 +199,8 @@ class RunRecorder:
         await self._in_timeline(timeline.Noted(text=text), by=fact.by)
 
     async def _in_force(self, fact: CommandEnded, result: CommandResult, undo: str) -> None:
-        """Tells the timeline what is otherwise than before, or is again as it was. What only reads changes nothing,
-        also in a fence that another one takes back."""
+        """Record in the timeline what was changed, or changed back. A reading command changes nothing, even in a fence
+        that rolls another one back."""
         if undo and result.kind == "change":
             await self._in_timeline(
                 timeline.Changed(change=fact.run, text=f"{result.host}: {result.shown}", undo=undo), by=result.by
@@ -208,7 +209,7 @@ class RunRecorder:
             await self._in_timeline(timeline.Reverted(change=run, text=f"{result.host}: {result.shown}"), by=result.by)
 
     async def _evidence(self, run: str, result: CommandResult, kept: StoredOutput) -> str:
-        """Keeps the output beside the timeline; the name of its file there."""
+        """Store the output beside the timeline; return the name of its file there."""
         between = f"\n… {kept.left_out_bytes} bytes are left out\n" if kept.left_out_bytes else ""
         data = f"{kept.head}{between}{kept.tail}".encode()
         with suppress(LilFoxError):
@@ -231,7 +232,7 @@ class RunRecorder:
 
 
 def now() -> datetime:
-    """In UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -253,7 +254,7 @@ _MOST_BYTES = 256 << 20
 
 
 def save_snapshot(folder: Path, runbook: Runbook) -> None:
-    """Puts it into the job's folder, whole or not at all. Raises LilFoxError."""
+    """Write the snapshot into the job's folder, atomically. Raises LilFoxError."""
     part = folder / f".{SNAPSHOT}"
     try:
         mode = modes(folder.parent)[1]
@@ -269,13 +270,13 @@ def save_snapshot(folder: Path, runbook: Runbook) -> None:
 
 
 def read_snapshot(folder: Path) -> Runbook:
-    """The runbook of the run in ``folder``; what looked like a secret is masked. Raises LilFoxError."""
+    """Read the runbook of the run in ``folder``; what looked like a secret is masked. Raises LilFoxError."""
     return _read(folder)[0]
 
 
 def read_full_snapshot(folder: Path) -> Runbook:
-    """The same, where nothing of it had to be masked: what can be run again. Raises NotTrusted where
-    another one may have written it, LilFoxError."""
+    """Read the same if nothing of it was masked, so that it can run again. Raises NotTrusted if another user may have
+    written it, LilFoxError."""
     refuse(folder / SNAPSHOT)
     runbook, masked = _read(folder)
     if masked:
@@ -300,7 +301,7 @@ def _encoded(runbook: Runbook) -> bytes:
 
 
 def _read(folder: Path) -> tuple[Runbook, bool]:
-    """And whether something of it was masked."""
+    """Read a snapshot; return also whether something of it was masked."""
     try:
         with os.fdopen(open_regular(folder / SNAPSHOT), "rb") as file:
             data = file.read(_MOST_BYTES)
@@ -313,7 +314,7 @@ def _read(folder: Path) -> tuple[Runbook, bool]:
 
 
 def _placed(command: Command) -> Command:
-    """With its placeholders where they stand in what was masked."""
+    """Return the command with its placeholders positioned in the masked text."""
     return replace(command, placeholders=placeholders_of(command.text)) if command.placeholders else command
 
 
@@ -329,7 +330,7 @@ def _without_secrets(value: Any) -> Any:
 
 
 class RunbookFile:
-    """The runbook ``name`` (its id) of the file ``path``."""
+    """The runbook with the id ``name`` in the file ``path``."""
 
     def __init__(self, path: str, name: str) -> None:
         self._path, self._name = path, name
@@ -337,7 +338,7 @@ class RunbookFile:
         self._sha256 = ""
 
     def read(self) -> Runbook:
-        """It, as it is now. Raises LilFoxError where it cannot be read, is not there, or has errors."""
+        """Read its current text. Raises LilFoxError if it is unreadable, missing, or has errors."""
         self._seen = self._signature()
         document = self._document()
         self._sha256 = document.sha256
@@ -351,7 +352,8 @@ class RunbookFile:
         )
 
     def sha256(self) -> str:
-        """Of the file's bytes now; empty where it cannot be read. It is read where it looks otherwise than before."""
+        """Return the SHA-256 of the file's current bytes; empty if unreadable. Reads the file only if it looks
+        changed."""
         if self._path.startswith(BUNDLED):
             return self._sha256
         signature = self._signature()
@@ -384,8 +386,8 @@ class RunbookFile:
 
 
 def command_moves(before: Runbook, now: Runbook) -> tuple[tuple[int, int, int, int], ...]:
-    """Of each command that stands in both, with the same words in a step of the same title: where it stood and where it
-    stands (step, command, step, command). Of alike ones the first is the first."""
+    """Return old and new position (step, command, step, command) of each command that is in both, with the same text in
+    a step of the same title. Equal ones are matched in order."""
     places: dict[tuple[str, str, str], deque[tuple[int, int]]] = defaultdict(deque)
     for step, each in enumerate(now.steps):
         for number, command in enumerate(each.commands):
@@ -399,7 +401,7 @@ def command_moves(before: Runbook, now: Runbook) -> tuple[tuple[int, int, int, i
 
 
 def refuse_broken(document: Document) -> None:
-    """Raises UsageError with the line of the first error of a document, or with why it has no runbook."""
+    """Raise UsageError with the line of a document's first error, or the reason why it has no runbook."""
     for problem in document.problems:
         if problem.severity == "error" or (problem.code == "no-steps" and not document.runbooks):
             raise UsageError(
@@ -419,8 +421,8 @@ _MOST_EVENTS_BYTES = 8 << 20
 
 
 def newest_run(run: str) -> str:
-    """The run that went on with ``run``, and the one that went on with that, and so on: the one whose facts are all
-    that is known. Raises LilFoxError where there is none, it is no run of a runbook, or it runs."""
+    """Return the last run in the chain that resumed ``run``: its facts are complete. Raises LilFoxError if there is
+    none, it is not a run of a runbook, or it is still running."""
     for _number in range(_MOST_RUNS):
         folder = find_folder(run)
         job = find_job(folder.name)
@@ -443,7 +445,7 @@ def newest_run(run: str) -> str:
 
 
 def request_of_run(run: str) -> RunRequest:
-    """What was asked of it. Raises NotTrusted, LilFoxError."""
+    """Return the request of a run. Raises NotTrusted, LilFoxError."""
     folder = _own_folder(run)
     try:
         with os.fdopen(open_regular(folder / REQUEST), "rb") as file:
@@ -456,7 +458,7 @@ def request_of_run(run: str) -> RunRequest:
 
 
 def runbook_of(run: str) -> Runbook:
-    """Its runbook as it read it, with nothing secret in it; as its file has it where it was never opened. Raises
+    """Return the runbook as the run read it, without secrets; from its file if the run never opened. Raises
     LilFoxError."""
     try:
         return read_snapshot(_own_folder(run))
@@ -468,13 +470,14 @@ def runbook_of(run: str) -> Runbook:
 
 
 def facts_of(run: str) -> list[RunFact]:
-    """All that is known of it, which may have begun in an earlier run. Raises LilFoxError where it cannot be read."""
+    """Return all known facts of a run, including those of the runs that it resumed. Raises LilFoxError if they cannot
+    be read."""
     return _known(run)[1]
 
 
 def _known(run: str) -> tuple[Path, list[RunFact]]:
-    """The folder of the run that knows all, and what it knows: one that was killed while it took over has done nothing,
-    and the one that it took over from knows all. Raises LilFoxError."""
+    """Return the folder of the run with the complete facts, and the facts: a run killed while taking over has done
+    nothing, and the one before it has them all. Raises LilFoxError."""
     for _number in range(_MOST_RUNS):
         folder = _own_folder(run)
         try:
@@ -491,14 +494,14 @@ def _known(run: str) -> tuple[Path, list[RunFact]]:
 
 
 def _resumed_by_request(run: str) -> str:
-    """With which run it was to go on, where it did not come to say so itself."""
+    """Return the run that it was to resume, if it did not get to record that itself."""
     with suppress(LilFoxError):
         return request_of_run(run).resumes
     return ""
 
 
 def copy_outputs(run: str, folder: Path) -> None:
-    """What the commands of ``run`` printed is in ``folder``, too."""
+    """Link the command outputs of ``run`` into ``folder``."""
     for path in _known(run)[0].iterdir():
         if path.suffix in (".head", ".tail"):
             with suppress(OSError):
@@ -506,7 +509,7 @@ def copy_outputs(run: str, folder: Path) -> None:
 
 
 def mark_resumed(run: str, by: str) -> None:
-    """Notes in the folder of ``run`` that ``by`` goes on with it. Raises LilFoxError where that cannot be written."""
+    """Note in the folder of ``run`` that ``by`` resumes it. Raises LilFoxError if that cannot be written."""
     path = find_folder(run) / _GOES_ON
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -521,8 +524,8 @@ def mark_resumed(run: str, by: str) -> None:
 
 
 def _own_folder(run: str) -> Path:
-    """Of a run that is gone on with. Raises NotTrusted for one of somebody else: its commands and values would be ours;
-    LilFoxError."""
+    """Return the folder of a run to resume. Raises NotTrusted for another user's, since we would run its commands and
+    values; LilFoxError."""
     folder = find_folder(run)
     for name in (REQUEST, EVENTS, SNAPSHOT):
         refuse(folder / name)
@@ -530,7 +533,7 @@ def _own_folder(run: str) -> Path:
 
 
 def _later(folder: Path) -> str:
-    """Who went on with the run in ``folder``; nothing where nobody did."""
+    """Return which run resumed the one in ``folder``; empty if none did."""
     try:
         with os.fdopen(open_regular(folder / _GOES_ON), "rb") as file:
             later = file.read(100).decode("ascii", "replace").strip()

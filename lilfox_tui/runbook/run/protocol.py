@@ -1,4 +1,4 @@
-"""The protocol of a run: the request that starts its job, the facts it tells, the orders it takes, its clients."""
+"""The protocol of a run: the request that starts its job, the facts it records, the orders it takes, its clients."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lilfox_tui.runbook.model import Kind, Runbook
 
 
 class RunClient(Struct, frozen=True, kw_only=True):
-    """One of them. The kernel says which process it is; a later one with its pid is another face."""
+    """A client of a run. The kernel identifies its process; a later process with the same pid is another client."""
 
     name: str
     """``user@machine``; of root by sudo the one who called it."""
@@ -39,17 +39,17 @@ class RunClient(Struct, frozen=True, kw_only=True):
 
     @property
     def who(self) -> str:
-        """For people."""
+        """For display."""
         return f"{self.name} {self.terminal}".rstrip()
 
     @property
     def process(self) -> ProcessIdentity:
-        """In which it runs."""
+        """The process of the client."""
         return ProcessIdentity(self.pid, self.started, self.boot)
 
 
 def client_of(pid: int, uid: int) -> RunClient:
-    """The face in a process of that user."""
+    """Return the client in a process of that user."""
     return RunClient(
         name=name_of(uid, _called_by(pid)),
         terminal=_terminal(pid),
@@ -61,12 +61,12 @@ def client_of(pid: int, uid: int) -> RunClient:
 
 @cache
 def this_client() -> RunClient:
-    """The face that asks."""
+    """Return the client of this process."""
     return client_of(os.getpid(), os.geteuid())
 
 
 def _called_by(pid: int) -> str:
-    """Who called sudo to start it; empty where nobody did."""
+    """Return who called sudo to start it; empty if nobody did."""
     try:
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -76,7 +76,7 @@ def _called_by(pid: int) -> str:
 
 
 def _terminal(pid: int) -> str:
-    """Its controlling terminal, as who(1) names it (tty_nr of proc_pid_stat(5), numbers of devices.txt)."""
+    """Return its controlling terminal, as who(1) names it (tty_nr of proc_pid_stat(5), numbers of devices.txt)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -89,7 +89,7 @@ def _terminal(pid: int) -> str:
 
 
 class ClientPresence:
-    """Calls ``gone`` once the process of a face has ended, soon where it has ended already."""
+    """Calls ``gone`` once the process of a client has ended, at once if it already has."""
 
     def __init__(self, client: RunClient, gone: Callable[[], None]) -> None:
         self._gone = gone
@@ -106,7 +106,7 @@ class ClientPresence:
             self._loop.call_soon(self._ended)
 
     def close(self) -> None:
-        """Watches no more; ``gone`` is not called any more."""
+        """Stop watching; ``gone`` is no longer called."""
         self._gone = _nothing
         if self._handle >= 0:
             self._loop.remove_reader(self._handle)
@@ -120,7 +120,7 @@ class ClientPresence:
 
 
 def _nothing() -> None:
-    """Nobody asks any more."""
+    """Do nothing: nobody is watching any more."""
 
 
 # What the job of a run tells, fact after fact: all that is known of a run is reduced from them (``reducer.py``).
@@ -135,7 +135,7 @@ that it did not run."""
 
 
 class RunOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="fact"):
-    """The run began: of which runbook, as it was read."""
+    """The run started, with this runbook as it was read."""
 
     at: datetime
     run: str
@@ -154,7 +154,7 @@ class RunOpened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="fact
 
 
 class RunResumed(Struct, frozen=True, kw_only=True, tag="resumed", tag_field="fact"):
-    """All facts of the run that it goes on with stand before this one. Secret values are known no more."""
+    """All facts of the resumed run come before this one. Secret values are no longer known."""
 
     at: datetime
     run: str
@@ -163,7 +163,7 @@ class RunResumed(Struct, frozen=True, kw_only=True, tag="resumed", tag_field="fa
 
 
 class RunbookReloaded(Struct, frozen=True, kw_only=True, tag="read again", tag_field="fact"):
-    """The file was changed since it was read, and somebody confirmed what it says now."""
+    """The file has changed since it was read, and the user confirmed its current text."""
 
     at: datetime
     sha256: str
@@ -174,7 +174,7 @@ class RunbookReloaded(Struct, frozen=True, kw_only=True, tag="read again", tag_f
 
 
 class RunbookPinned(Struct, frozen=True, kw_only=True, tag="stays", tag_field="fact"):
-    """Somebody said that the run goes on with the text that it has, whatever its file says from now on."""
+    """The user decided that the run keeps its text, whatever its file says from now on."""
 
     at: datetime
     sha256: str
@@ -194,7 +194,8 @@ class ValuesSet(Struct, frozen=True, kw_only=True, tag="values", tag_field="fact
 
 
 class CommandBegan(Struct, frozen=True, kw_only=True, tag="began", tag_field="fact"):
-    """On the disk before the command runs on the host. Commands count from 0 in their step, steps in their runbook."""
+    """A command is about to run; on disk before it does. Commands count from 0 in their step, steps in their
+    runbook."""
 
     at: datetime
     run: str
@@ -213,7 +214,7 @@ class CommandBegan(Struct, frozen=True, kw_only=True, tag="began", tag_field="fa
 
 
 class OutputProgress(Struct, frozen=True, kw_only=True, tag="printed", tag_field="fact"):
-    """So much a running command has printed; told twice a second at most."""
+    """The amount that a running command has printed; sent twice a second at most."""
 
     run: str
     size_bytes: int
@@ -221,7 +222,8 @@ class OutputProgress(Struct, frozen=True, kw_only=True, tag="printed", tag_field
 
 
 class ConnectionLost(Struct, frozen=True, kw_only=True, tag="link lost", tag_field="fact"):
-    """The way to the host went while the command runs there; it is waited for. ``reason`` is empty once it is back."""
+    """The connection to the host was lost while the command runs there; the run waits for it. ``reason`` is empty once
+    it is back."""
 
     at: datetime
     run: str
@@ -247,14 +249,14 @@ class CommandEnded(Struct, frozen=True, kw_only=True, tag="ended", tag_field="fa
 
 
 class RunAllStarted(Struct, frozen=True, kw_only=True, tag="runs all", tag_field="fact"):
-    """From now on it asks nobody, until its end."""
+    """The run asks nobody from now on, until its end."""
 
     at: datetime
     by: str
 
 
 class CommandSkipped(Struct, frozen=True, kw_only=True, tag="skipped", tag_field="fact"):
-    """``command`` None: all of the step that has not been done."""
+    """A command was skipped; ``command`` None: the rest of the step."""
 
     at: datetime
     step: int
@@ -264,7 +266,7 @@ class CommandSkipped(Struct, frozen=True, kw_only=True, tag="skipped", tag_field
 
 
 class DoneByHand(Struct, frozen=True, kw_only=True, tag="by hand", tag_field="fact"):
-    """A step without commands: somebody says that it is done."""
+    """The user reports a step without commands as done."""
 
     at: datetime
     step: int
@@ -272,7 +274,8 @@ class DoneByHand(Struct, frozen=True, kw_only=True, tag="by hand", tag_field="fa
 
 
 class ClientActs(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"):
-    """From now on this face orders, and no other one; without one it has left, and who orders next acts."""
+    """This client acts from now on, and no other; without one it has left, and the next client to give an order
+    acts."""
 
     at: datetime
     client: RunClient | None = field(default=None, name="face")
@@ -286,7 +289,7 @@ class ClientActs(Struct, frozen=True, kw_only=True, tag="acts", tag_field="fact"
 
     @property
     def other(self) -> str:
-        """Who acts instead of the face that asks; empty where that one may."""
+        """Who acts instead of the current client; empty if that one may."""
         return "" if self.client is None or self.client.process == this_client().process else self.client.who
 
 
@@ -297,13 +300,13 @@ RunFact: TypeAlias = (
 
 
 def encode_fact(fact: RunFact) -> tuple[str, dict[str, Any]]:
-    """Name and value of the job's fact that tells it."""
+    """Return name and value of the job's fact that contains it."""
     value: dict[str, Any] = msgspec.to_builtins(fact)
     return value.pop("fact"), value
 
 
 def decode_facts(events: Iterable[Event]) -> Iterator[RunFact]:
-    """The facts among a job's events; what is none of these is passed over."""
+    """Yield the facts among a job's events; skips all others."""
     for event in events:
         if isinstance(event, JobFact):
             try:
@@ -328,12 +331,12 @@ OnFailure = Literal["stop", "undo"]
 
 
 class OrderRefused(LilFoxError):
-    """The job does not do it; it says why."""
+    """The job refuses an order, and says why."""
 
 
 class RunOne(Struct, frozen=True, kw_only=True, tag="run", tag_field="order"):
-    """Run a command: this is its confirmation. Refused while another one runs (two who act at once: the first wins),
-    and where the file is not what it was when the one who orders saw it."""
+    """Run a command: this is its confirmation. Refused while another one is running (of two clients the first wins),
+    and if the file has changed since the client saw it."""
 
     step: int
     command: int
@@ -350,8 +353,8 @@ class RunOne(Struct, frozen=True, kw_only=True, tag="run", tag_field="order"):
 
 
 class RunAll(Struct, frozen=True, kw_only=True, tag="all", tag_field="order"):
-    """Run all that is left without asking again; then the run ends by itself. On a failure it ends, too, and with
-    ``undo`` takes back what it had changed before."""
+    """Run everything left without asking again; then the run ends by itself. It also ends on a failure, and with
+    ``undo`` rolls back its earlier changes."""
 
     sha256: str
     values: dict[str, str] = {}
@@ -359,7 +362,7 @@ class RunAll(Struct, frozen=True, kw_only=True, tag="all", tag_field="order"):
 
 
 class Skip(Struct, frozen=True, kw_only=True, tag="skip", tag_field="order"):
-    """Leave a command out, or with None all of a step that is not done."""
+    """Skip a command, or with None the rest of a step."""
 
     step: int
     command: int | None
@@ -367,13 +370,13 @@ class Skip(Struct, frozen=True, kw_only=True, tag="skip", tag_field="order"):
 
 
 class ByHand(Struct, frozen=True, kw_only=True, tag="hand", tag_field="order"):
-    """A step without commands is done."""
+    """Mark a step without commands as done."""
 
     step: int
 
 
 class TerminalBegins(Struct, frozen=True, kw_only=True, tag="terminal begins", tag_field="order"):
-    """The face is about to run an interactive command in its terminal: it does so when this was not refused."""
+    """The client is about to run an interactive command in its terminal, unless this is refused."""
 
     step: int
     command: int
@@ -383,7 +386,7 @@ class TerminalBegins(Struct, frozen=True, kw_only=True, tag="terminal begins", t
 
 
 class TerminalEnded(Struct, frozen=True, kw_only=True, tag="terminal ended", tag_field="order"):
-    """It has ended there."""
+    """The interactive command has ended in the client's terminal."""
 
     step: int
     command: int
@@ -400,7 +403,7 @@ class LookAgain(Struct, frozen=True, kw_only=True, tag="look", tag_field="order"
 
 
 class Undo(Struct, frozen=True, kw_only=True, tag="undo", tag_field="order"):
-    """Run the rollbacks of what was changed, the last change first; of ``run`` alone when that is given."""
+    """Run the rollbacks of the changes, last change first; with ``run``, only that one."""
 
     sha256: str
     run: str = ""
@@ -408,11 +411,11 @@ class Undo(Struct, frozen=True, kw_only=True, tag="undo", tag_field="order"):
 
 
 class Stop(Struct, frozen=True, kw_only=True, tag="stop", tag_field="order"):
-    """End what runs now. Of what follows a log that is its good end."""
+    """End what is running now. For a command that follows a log that is success."""
 
 
 class FinishRun(Struct, frozen=True, kw_only=True, tag="finish", tag_field="order"):
-    """End the run; what runs now is ended first. What was changed stays."""
+    """End the run, after ending what is running. Changes stay."""
 
     abort: bool = False
     """It is given up: not all of it was done."""
@@ -421,7 +424,7 @@ class FinishRun(Struct, frozen=True, kw_only=True, tag="finish", tag_field="orde
 
 
 class UseText(Struct, frozen=True, kw_only=True, tag="text", tag_field="order"):
-    """Where the file was changed in mid-run: go on with this text. Nothing is run by it."""
+    """Continue with this text after the file was changed during the run. This runs nothing."""
 
     sha256: str
     """Of the text that the run has, which then stays whatever the file says; or of what the file says now, which is
@@ -429,7 +432,7 @@ class UseText(Struct, frozen=True, kw_only=True, tag="text", tag_field="order"):
 
 
 class TakeOver(Struct, frozen=True, kw_only=True, tag="take over", tag_field="order"):
-    """From now on who gives this order acts; who acted before follows."""
+    """Let the client that gives this order act; the previous one follows."""
 
 
 Order: TypeAlias = (
@@ -452,15 +455,15 @@ _order: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
 
 
 class _OrderReply(Struct, frozen=True):
-    """What the job says to an order; without a message it is taken."""
+    """The job's reply to an order; without a message the order is accepted."""
 
     message: str = ""
     hint: str = ""
 
 
 async def send(folder: Path, order: Order) -> None:
-    """Gives the order to the job of ``folder``; returns when the job has taken it, which is before it is done. Raises
-    OrderRefused with the job's reason, LilFoxError where no job listens there."""
+    """Send the order to the job of ``folder``; return when the job has accepted it, which is before it is done. Raises
+    OrderRefused with the job's reason, LilFoxError if no job listens there."""
     try:
         async with asyncio.timeout(_ANSWER_S):
             line = await _asked(folder, msgspec.json.encode(order) + b"\n")
@@ -488,7 +491,7 @@ async def _asked(folder: Path, line: bytes) -> bytes:
 
 
 async def _connected(folder: Path, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to the job, also to one that has just begun and does not listen yet."""
+    """Return a connection to the job, even if it has just started and is not listening yet."""
     for _number in range(_TRIES):
         with suppress(FileNotFoundError, ConnectionRefusedError):
             return await asyncio.open_unix_connection(path, limit=_LONGEST)
@@ -500,8 +503,8 @@ async def _connected(folder: Path, path: str) -> tuple[asyncio.StreamReader, asy
 
 @asynccontextmanager
 async def listening(folder: Path, handle: Handler) -> AsyncIterator[None]:
-    """Takes orders for the job of ``folder`` and lets ``handle`` have them, one at a time. Raises LilFoxError where the
-    socket cannot be made."""
+    """Accept orders for the job of ``folder`` and pass them to ``handle``, one at a time. Raises LilFoxError if the
+    socket cannot be created."""
     turn = asyncio.Lock()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -548,7 +551,7 @@ async def _answer(
 
 @contextmanager
 def _short(folder: Path) -> Iterator[str]:
-    """The socket's path in at most 108 bytes (unix(7)), however long the folder's is."""
+    """Return the socket's path in at most 108 bytes (unix(7)), however long the folder's path is."""
     handle = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{handle}/{SOCKET}"
@@ -563,7 +566,7 @@ RUN_KIND = "runbook"
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):
-    """A run of a runbook. It holds no secret: secret values come with orders."""
+    """The request for a run of a runbook. It contains no secrets: secret values come with orders."""
 
     path: str
     """Of the file, as ``Runbook.path`` has it."""
@@ -584,7 +587,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
 
 
 def request_of(request: RunRequest, runbook: Runbook) -> JobRequest:
-    """The job. Of one runbook one run goes on at a time."""
+    """Return the job request. A runbook has one run at a time."""
     return JobRequest(
         entry="lilfox_tui.runbook.run.job:run",
         kind=RUN_KIND,

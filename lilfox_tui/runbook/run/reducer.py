@@ -49,14 +49,14 @@ from lilfox_tui.runbook.run.state import (
 
 
 class RunValues:
-    """By name. What comes later holds: a value for the whole run takes the place of those of its hosts."""
+    """Values by name. The latest one counts: a value for the whole run replaces those of its hosts."""
 
     def __init__(self) -> None:
         self.run: dict[str, str] = {}
         self._own: dict[str, dict[str, str]] = {}
 
     def take(self, values: Mapping[str, str], host: str = "") -> None:
-        """Values of the whole run, or of a host."""
+        """Set values for the whole run, or for a host."""
         if host:
             self._own.setdefault(host, {}).update(values)
         else:
@@ -64,32 +64,32 @@ class RunValues:
             self.run |= values
 
     def drop(self, names: Collection[str], host: str = "") -> None:
-        """Forgets them: everywhere, or on a host."""
+        """Remove values: everywhere, or on a host."""
         for values in [self._own.get(host, {})] if host else [self.run, *self._own.values()]:
             for name in names:
                 values.pop(name, None)
 
     def take_all(self, other: RunValues) -> None:
-        """All that ``other`` has."""
+        """Take all values of ``other``."""
         self.take(other.run)
         for host, values in other._own.items():
             self.take(values, host)
 
     def on(self, host: str) -> dict[str, str]:
-        """What holds on a host."""
+        """Return the values on a host."""
         return self.run | self._own.get(host, {})
 
     def has(self, values: Mapping[str, str], host: str = "") -> bool:
-        """Whether these hold there, and for the whole run: nowhere other ones."""
+        """Whether these values apply on the host; for the whole run: everywhere."""
         places = [self.on(host)] if host else [self.on(each) for each in ("", *self._own)]
         return all(place.get(name) == value for place in places for name, value in values.items())
 
     def names(self) -> set[str]:
-        """Of those that are known anywhere."""
+        """Return the names of all known values."""
         return set(self.run).union(*self._own.values())
 
     def shown(self, hosts: Sequence[str]) -> dict[str, str]:
-        """For people: one that is not the same on all of these hosts with each host's name."""
+        """Return the values for display: one that differs between these hosts is shown with each host's name."""
         found = {host: self.on(host) for host in hosts}
         shown = dict(self.run)
         for name in self.names():
@@ -141,7 +141,7 @@ class RunReducer:
         """It goes on with a run, and has not told yet all that one knew: what is left to do is not known."""
 
     def take(self, facts: Iterable[RunFact]) -> None:
-        """The next facts."""
+        """Apply the next facts."""
         for fact in facts:
             match fact:
                 case CommandBegan():
@@ -187,35 +187,35 @@ class RunReducer:
                 self.control = fact
 
     def read_again(self, runbook: Runbook) -> None:
-        """The runbook as ReadAgain's ``sha256`` has it."""
+        """Set the runbook with the ``sha256`` of RunbookReloaded."""
         self.runbook, self._rollbacks = runbook, rollbacks(runbook)
 
     @property
     def values(self) -> dict[str, str]:
-        """Those that hold for all of the run, and are not secret."""
+        """The values for the whole run that are not secret."""
         return self.known.run
 
     def turns(self) -> Iterator[Turn]:
-        """All turns, with the hosts that values name by now."""
+        """Yield all turns, with the hosts that values name so far."""
         return turns(self.runbook, self.hosts, self.values)
 
     def state_of(self, turn: Turn) -> State:
-        """What became of it."""
+        """Return the state of a turn."""
         if turn.command is None:
             done: State = "done" if turn.step in self._by_hand else "ready"
             return "skipped" if (turn.step, None) in self._skipped else done
         return self._state(turn.step, turn.command, turn.hosts)
 
     def passed(self, turn: Turn) -> bool:
-        """Whether the run goes on behind it: done, undone, skipped; or it only reads, and its step has a check."""
+        """Whether the run continues after it: done, undone, skipped; or it only reads, and its step has a check."""
         state = self.state_of(turn)
         if state == "running":
             return self._in_background(turn)
         return state in ("done", "undone", "skipped") or (state == "failed" and self.decided_by_check(turn))
 
     def left(self, turn: Turn) -> Turn:
-        """``turn`` on those of its hosts where it is still to do. Whatever begins a command asks here on which: where
-        it is done or runs it is not begun again, also not where it failed on another one."""
+        """Return ``turn`` on the hosts where it is still to do. Everything that starts a command asks here: it is not
+        started again where it is done or running, even if it failed on another host."""
         if turn.command is None:
             return turn
         results = self.results(turn.step, turn.command)
@@ -223,7 +223,7 @@ class RunReducer:
         return Turn(turn.step, turn.command, tuple(host for host in turn.hosts if host not in there))
 
     def decided_by_check(self, turn: Turn) -> bool:
-        """Whether its failure alone is none of its step."""
+        """Whether its failure alone does not fail its step."""
         if turn.command is None:
             return False
         commands = self.runbook.steps[turn.step].commands
@@ -234,20 +234,20 @@ class RunReducer:
         return reads and not command.attributes.check and any(each.attributes.check for each in later)
 
     def command(self, turn: Turn) -> Command:
-        """Its command."""
+        """Return the command of a turn."""
         return self.runbook.steps[turn.step].commands[turn.command or 0]
 
     def results(self, step: int, command: int) -> dict[str, CommandResult]:
-        """Of a command, by host, in the order of their beginning."""
+        """Return the results of a command by host, in the order they started."""
         return self._results.get((step, command), {})
 
     def result(self, run: str) -> CommandResult | None:
-        """Of the command with that id; None where a later one took its place, or there is none."""
+        """Return the result of the command with that id; None if a later one replaced it, or there is none."""
         place = self._place.get(run)
         return None if place is None else self._results[place[:2]][place[2]]
 
     def place(self, run: str) -> tuple[Turn, Command] | None:
-        """Which command that is, on its host."""
+        """Return which command that is, on its host."""
         if (place := self._place.get(run)) is None:
             return None
         step, command, host = place
@@ -260,12 +260,12 @@ class RunReducer:
         return len(hosts_of(found[1], self.runbook, self.hosts, self.values)) > 1
 
     def last_begun(self) -> Turn | None:
-        """The command that was begun last, on its host; None where there is none."""
+        """Return the command that was started last, on its host; None if there is none."""
         found = self.place(self._last)
         return None if found is None else found[0]
 
     def running(self) -> list[CommandResult]:
-        """What has begun and not ended."""
+        """Return what has started and not ended."""
         return [result for each in self._results.values() for result in each.values() if result.state == "running"]
 
     def changes(self) -> tuple[CommandResult, ...]:
@@ -274,13 +274,14 @@ class RunReducer:
         return tuple(sorted(self._former + found, key=lambda result: (result.began, result.run)))
 
     def rollback_of(self, run: str) -> list[Turn]:
-        """What takes the fence of that command back, on its host; nothing where the runbook does not say."""
+        """Return the turns that roll back that command's fence on its host; empty if the runbook has none."""
         if (found := self.place(run)) is None or (name := found[1].attributes.name) is None:
             return []
         return [Turn(step, number, found[0].hosts) for step, number in self._rollbacks.get(name, ())]
 
     def taken_back_by(self, turn: Turn) -> tuple[str, ...]:
-        """``run`` of what is taken back on its hosts once ``turn`` is done, which the last one of a rollback does."""
+        """Return the ``run`` of each command that is rolled back on its hosts once ``turn`` is done, which the last one
+        of a rollback completes."""
         name = None if turn.command is None else self.command(turn).attributes.rollback_of
         later = self.runbook.steps[turn.step].commands[(turn.command or 0) + 1 :]
         if name is None or any(command.attributes.rollback_of == name for command in later):
@@ -294,7 +295,7 @@ class RunReducer:
         )
 
     def missing(self, turn: Turn) -> tuple[str, ...]:
-        """Names of the values that it needs and that are not known on all of its hosts."""
+        """Return the names of the values that it needs and that are not known on all of its hosts."""
         if turn.command is None:
             return ()
         command = self.command(turn)
@@ -308,7 +309,7 @@ class RunReducer:
         return tuple(lacking)
 
     def waiting(self) -> WaitingFor:
-        """What is to be done next, by whom; its turn has the hosts where it is still to do."""
+        """Return what is to be done next, and by whom; its turn has the hosts where it is still to do."""
         if self.taking_over:
             return WaitingFor(what="nothing")
         for result in self.running():
@@ -320,7 +321,7 @@ class RunReducer:
         return WaitingFor(what="end")
 
     def state(self) -> RunState:
-        """The run now."""
+        """Return the current state of the run."""
         changes = self.changes()
         mine: dict[int, list[Turn]] = {}
         for turn in self.turns():
@@ -387,7 +388,7 @@ class RunReducer:
             each[place[2]] = replace(each[place[2]], **changes)
 
     def _move(self, moved: tuple[tuple[int, int, int, int], ...]) -> None:
-        """Puts what is known of each command where it stands in the file now; what is gone from there is forgotten."""
+        """Move what is known of each command to its new position in the file; removed commands are forgotten."""
         now = {(step, command): (to_step, to_command) for step, command, to_step, to_command in moved}
         self._former += [
             each for at, hosts in self._results.items() for each in hosts.values() if at not in now and in_force(each)
@@ -402,7 +403,7 @@ class RunReducer:
         self._by_hand = set()
 
     def _state(self, step: int, command: int, hosts: tuple[str, ...]) -> State:
-        """Of a command on ``hosts``; on all where it was begun when there are none."""
+        """Return the state of a command on ``hosts``; without them, on all where it was started."""
         results = self.results(step, command)
         states = [results[host].state if host in results else "ready" for host in hosts or results] or ["ready"]
         if "running" in states:
@@ -419,7 +420,7 @@ class RunReducer:
         )
 
     def _waits(self, turn: Turn) -> WaitingFor:
-        """What is asked at ``turn``, which the run cannot pass."""
+        """Return the question at ``turn``, which the run cannot pass."""
         if turn.command is None:
             return WaitingFor(what="hand", turn=turn)
         if self.state_of(turn) in ("failed", "unknown"):
@@ -449,7 +450,7 @@ class RunReducer:
         )
 
     def _counted(self, turn: Turn) -> State | None:
-        """Its state as it counts for its step; None where a check decides."""
+        """Return its state as it counts for its step; None if a check decides."""
         state = self.state_of(turn)
         return None if state == "failed" and self.decided_by_check(turn) else state
 
@@ -459,13 +460,13 @@ class RunReducer:
 
 
 def is_half_done(reducer: RunReducer, failed: CommandResult) -> bool:
-    """Whether it may have changed something before it failed that nothing has taken back since."""
+    """Whether the command may have changed something before it failed, which nothing has rolled back since."""
     begun = failed.exit_status is not None or failed.stopped
     return failed.kind == "change" and failed.state == "failed" and begun and not _taken_back(reducer, failed)
 
 
 def half_done(reducer: RunReducer, turn: Turn) -> str:
-    """``run`` of what may be half done at ``turn`` and that the runbook can take back; empty where there is none."""
+    """Return the ``run`` of a half-done command at ``turn`` that the runbook can roll back; empty if there is none."""
     found = [
         each.run
         for each in reducer.results(turn.step, turn.command or 0).values()
@@ -484,7 +485,7 @@ def _taken_back(reducer: RunReducer, failed: CommandResult) -> bool:
 
 
 class FenceCarryover:
-    """Of the commands of a run."""
+    """The shell state that the commands of a run pass on within their fence."""
 
     def __init__(self, reducer: RunReducer) -> None:
         self._reducer = reducer
@@ -492,7 +493,7 @@ class FenceCarryover:
         self._fences_of: Runbook | None = None
 
     def fence(self, turn: Turn, host: str) -> FenceSession | None:
-        """Where the command of ``turn`` finds what was left on the host; None where it is alone in its fence."""
+        """Return where the command of ``turn`` finds the shell state on the host; None if it is alone in its fence."""
         reducer, mine = self._reducer, (turn.step, turn.command or 0)
         number = reducer.command(turn).fence
         places = self._places(number)
@@ -505,7 +506,7 @@ class FenceCarryover:
         return FenceSession(reducer.first_run, number, "later" if before else "first", host)
 
     def _places(self, fence: int) -> list[tuple[int, int]]:
-        """Of the commands of a fence."""
+        """Return the positions of a fence's commands."""
         runbook = self._reducer.runbook
         if self._fences_of is not runbook:
             self._fences_of, self._fences = runbook, defaultdict(list)

@@ -59,7 +59,7 @@ _MOST = 50
 
 
 class RemoteCleanup:
-    """Takes ids, and forgets those of one host in one request. What cannot be forgotten the host does by itself."""
+    """Collects ids, and removes those of one host in one request. The host removes by itself what this cannot."""
 
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
@@ -68,7 +68,7 @@ class RemoteCleanup:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, host: str, run: str, *, sudo: bool) -> None:
-        """That one is forgotten soon."""
+        """Schedule the removal of an id."""
         ended = self._ended.setdefault((host, sudo), [])
         ended.append(run)
         if self._timer is not None:
@@ -79,7 +79,7 @@ class RemoteCleanup:
             self._begin()
 
     async def close(self, within_s: float) -> None:
-        """Forgets what is left."""
+        """Remove what is left."""
         self._begin()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within_s)
@@ -118,7 +118,7 @@ _LEAVE_S = 10.0
 
 
 class Runner:
-    """Begins commands and sees to their ends. ``alone``: nobody is asked, so nothing may wait for ever."""
+    """Starts commands and records their ends. ``alone``: nobody is asked, so nothing may wait forever."""
 
     def __init__(self, config: Config, hosts: Hosts, record: RunRecorder, on_disk: RunbookFile) -> None:
         self.record = record
@@ -139,14 +139,14 @@ class Runner:
         """Hosts (and whether by sudo) where fences left something."""
 
     def go_alone(self) -> None:
-        """From now on nobody is asked, and a lost link is not waited for without end; also of what runs by now."""
+        """Ask nobody from now on, and limit the wait for a lost connection, including for commands already running."""
         self.alone = True
         for execution in self._executions.values():
             execution.be_patient(PATIENCE_S)
 
     def take_values(self, values: dict[str, str], run: str = "", host: str = "") -> None:
-        """Values that somebody gave, or that the output of ``run`` held, on ``host`` where they are its own. Raises
-        LilFoxError where it cannot be told."""
+        """Take values that the user gave, or that the output of ``run`` contained, on ``host`` if they are specific to
+        it. Raises LilFoxError if they cannot be recorded."""
         if self.values.has(values, host):
             return
         variables = self.reducer.runbook.variables
@@ -157,16 +157,15 @@ class Runner:
         self.record.fact(ValuesSet(at=now(), values=plain, secret=tuple(sorted(secret)), run=run, host=host))
 
     def take_given(self, values: dict[str, str]) -> None:
-        """Values that somebody gave. Raises LilFoxError for one that nothing asks for, that its type refuses, or that
-        is to name a host and names none."""
+        """Take values that the user gave. Raises LilFoxError for one that nothing asks for, that its type refuses, or
+        that should name a host but names none."""
         refuse_unknown(self._config, self.reducer.runbook, values)
         variables = self.reducer.runbook.variables
         self.take_values({**check_all([each for each in variables if each.name in values], values, denied=Denied())})
 
     def see_file(self, sha256: str, by: str) -> None:
-        """The runbook is that of the file with ``sha256``, which somebody has seen and confirmed: read again where the
-        file is another one by now. Raises LilFoxError where what was seen is not what stands there, unless the run
-        stays with what was seen."""
+        """Use the file with ``sha256``, which the user has seen and confirmed: read it again if the file has changed.
+        Raises LilFoxError if the file differs from what was seen, unless the run is pinned to it."""
         if self.reducer.stays and sha256 == self.reducer.sha256:
             return
         there = self._on_disk.sha256()
@@ -191,7 +190,7 @@ class Runner:
 
     @property
     def _other_text(self) -> Message:
-        """What can be done where the file is not what was seen."""
+        """Return what to do if the file differs from what was seen."""
         return tr(
             "to continue: lilfox runbook run --resume {run}, which asks for the text to use; --recorded: the "
             "text as the run read it",
@@ -199,8 +198,8 @@ class Runner:
         )
 
     async def use_text(self, sha256: str, by: str) -> None:
-        """The text of that digest is the run's: that which it has stays from now on, whatever its file says; that which
-        its file says now is read again. Raises LilFoxError where it is neither."""
+        """Use the text with that digest: the run's own text is pinned, whatever its file says from now on; the file's
+        current text is read again. Raises LilFoxError if it is neither."""
         if sha256 == self.reducer.sha256:
             await self.record.stays(RunbookPinned(at=now(), sha256=sha256, by=by))
         else:
@@ -215,9 +214,9 @@ class Runner:
         self._preparing.look_ahead()
 
     async def run(self, ready: PreparedCommand, by: str, *, undoes: tuple[str, ...] = ()) -> bool:
-        """Runs it on its hosts; whether it worked on all. What reads runs on all at once; what changes on one after the
-        other, and on none after the first on which it did not work. Raises LilFoxError where a change cannot be
-        written down."""
+        """Run a command on its hosts; return whether it worked on all. A reading command runs on all hosts at once; a
+        changing one on each in turn, up to the first where it fails. Raises LilFoxError if a change cannot be
+        recorded."""
         if ready.warning is not None:
             self.record.say(str(ready.warning), "warning")
         if ready.command.attributes.background:
@@ -248,12 +247,12 @@ class Runner:
                 self._measuring.after(ready, by)
 
     async def told_end(self, ended: CommandEnded) -> None:
-        """What ran elsewhere (in a face's terminal) has ended so."""
+        """Record the end of a command that ran elsewhere (in a client's terminal)."""
         if (result := self.reducer.result(ended.run)) is not None:
             await self.record.ended(ended, result, StoredOutput(head=""), "")
 
     async def look_again(self, run: str) -> None:
-        """Asks the host how an unknown command ended. Raises LilFoxError where there is nothing to ask for."""
+        """Ask the host how an unknown command ended. Raises LilFoxError if there is nothing to ask about."""
         result, place = self.reducer.result(run), self.reducer.place(run)
         if result is None or place is None or result.state not in ("unknown", "running"):
             raise LilFoxError(tr("{run}: its outcome is already known", run=run))
@@ -278,13 +277,13 @@ class Runner:
         await self._seen_through(command, result.host, run, execution, execution.go_on())
 
     def stop(self, why: Message) -> bool:
-        """Ends what runs; whether anything does."""
+        """End what is running; return whether anything was."""
         for execution in tuple(self._executions.values()):
             execution.stop(why)
         return bool(self._executions)
 
     async def close(self) -> None:
-        """Ends what runs in the background, and takes away what fences left on hosts."""
+        """End what is running in the background, and remove the shell state of fences from hosts."""
         for execution in tuple(self._executions.values()):
             execution.stop(tr("the run has ended"))
         if self._background:
@@ -309,7 +308,8 @@ class Runner:
     async def _begun(
         self, ready: PreparedCommand, host: str, by: str, undoes: tuple[str, ...]
     ) -> Coroutine[object, object, bool]:
-        """Writes down that it is about to run on one host; what is given runs it, and tells whether it worked."""
+        """Record that it is about to run on one host; return the coroutine that runs it and returns whether it
+        worked."""
         command, run = ready.command, self.record.next_command()
         began = CommandBegan(
             at=now(),
@@ -360,7 +360,7 @@ class Runner:
         )
 
     def fence_left(self, ready: PreparedCommand, host: str) -> FenceSession | None:
-        """Where its fence leaves something on the host, which is taken away when the run ends."""
+        """Return where its fence leaves shell state on the host, which is removed when the run ends."""
         fence = self._carrying.fence(ready.turn, host)
         if fence is not None:
             self._left_on.add((host, bool(ready.command.attributes.sudo)))
@@ -379,7 +379,7 @@ class Runner:
     async def _watched(
         self, run: str, execution: CommandExecution, work: Coroutine[object, object, ExecutionEnd]
     ) -> ExecutionEnd:
-        """The end of ``work``; meanwhile it is told how much was printed."""
+        """Return the end of ``work``; meanwhile report how much was printed."""
         telling = asyncio.create_task(self._tell(run, execution.output))
         try:
             return await work
@@ -397,7 +397,7 @@ class Runner:
                 self.record.fact(OutputProgress(run=run, size_bytes=told, lines=output.lines), must=False)
 
     async def _end(self, command: Command, run: str, host: str, end: ExecutionEnd, output: CommandOutput) -> bool:
-        """Judges how it ended and writes that down; whether it worked."""
+        """Judge how it ended and record it; return whether it worked."""
         kept = output.close()
         found: dict[str, str] = {}
         if end.exit_status is not None and (refused := why_not_run(end.exit_status, kept.text)) is not None:
@@ -441,7 +441,7 @@ class Runner:
 
 
 def _limit_s(command: Command, *, alone: bool) -> float | None:
-    """After so long it is ended; None: it is waited for."""
+    """Return the time limit in seconds; None: no limit."""
     limit = command.attributes.timeout_s
     if limit is not None or command.kind == "change" or command.attributes.background:
         return limit

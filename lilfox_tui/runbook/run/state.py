@@ -1,4 +1,4 @@
-"""The state of a run: the order of its commands, what is known of each, and how that is called."""
+"""The state of a run: the order of its commands, what is known of each, and the words for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ before the next one's turn."""
 
 
 class Turn(Struct, frozen=True):
-    """What is run at once: one command of a step on its hosts. ``command`` None: a step that is done by hand."""
+    """What runs at once: one command of a step on its hosts. ``command`` None: a step that is done by hand."""
 
     step: int
     command: int | None
@@ -30,12 +30,12 @@ class Turn(Struct, frozen=True):
 
 
 def word_of(command: Command, runbook: Runbook) -> str:
-    """Where the command says that it runs, else where the runbook does, else here."""
+    """Return the host word of the command, else of the runbook, else this machine."""
     return command.attributes.host or runbook.hosts or HERE
 
 
 def named_host(command: Command, runbook: Runbook) -> str | None:
-    """The variable that says where it runs, if one does."""
+    """Return the variable that names its host, if there is one."""
     word = word_of(command, runbook)
     return word[1:-1] if word.startswith("<") and word.endswith(">") else None
 
@@ -43,16 +43,16 @@ def named_host(command: Command, runbook: Runbook) -> str | None:
 def hosts_of(
     command: Command, runbook: Runbook, hosts: Mapping[str, tuple[str, ...]], values: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Names of the hosts where it runs: ``hosts`` tells what each word means, ``values`` those that a variable says.
-    None where that is not known yet."""
+    """Return the names of the hosts where it runs: ``hosts`` resolves each word, ``values`` those that a variable
+    names. Empty if that is not known yet."""
     if (name := named_host(command, runbook)) is not None:
         return (values[name],) if name in values else ()
     return hosts.get(word_of(command, runbook), ())
 
 
 def asks(command: Command) -> bool:
-    """Whether somebody confirms it before it runs. ``confirm: none`` lets a change run unasked, except one that its
-    fence calls ``read``: what it says of it is not so."""
+    """Whether the user confirms it before it runs. ``confirm: none`` lets a change run without it, except one that its
+    fence calls ``read``, which is wrong about it."""
     attributes = command.attributes
     if command.kind == "change" and attributes.risk == "read":
         return True
@@ -60,13 +60,13 @@ def asks(command: Command) -> bool:
 
 
 def runnable(command: Command) -> bool:
-    """Whether it has its turn by itself: not what is only shown, undoes another, or is left out of running all."""
+    """Whether it has its own turn: it is not display-only, a rollback, or excluded from running all."""
     attributes = command.attributes
     return command.kind != "none" and attributes.rollback_of is None and not attributes.exclude_from_run_all
 
 
 def turns(runbook: Runbook, hosts: Mapping[str, tuple[str, ...]], values: Mapping[str, str]) -> Iterator[Turn]:
-    """All turns in their order, with the hosts that are known by now (``hosts_of``)."""
+    """Yield all turns in order, with the hosts known so far (``hosts_of``)."""
     for number, step in enumerate(runbook.steps):
         commands = [at for at, command in enumerate(step.commands) if runnable(command)]
         if all(command.kind == "none" for command in step.commands):
@@ -83,7 +83,7 @@ def turns(runbook: Runbook, hosts: Mapping[str, tuple[str, ...]], values: Mappin
 
 
 def _leading(step: Step, commands: list[int]) -> list[int]:
-    """Those at the front that are all on each host in turn, or all not."""
+    """Return the leading commands that all run on each host in turn, or all do not."""
     each = step.commands[commands[0]].attributes.host == EACH
     for number, at in enumerate(commands):
         if (step.commands[at].attributes.host == EACH) is not each:
@@ -92,7 +92,7 @@ def _leading(step: Step, commands: list[int]) -> list[int]:
 
 
 def rollbacks(runbook: Runbook) -> dict[str, list[tuple[int, int]]]:
-    """Name of a fence → step and number of the commands that take it back."""
+    """Map the name of a fence to step and number of the commands that roll it back."""
     found: dict[str, list[tuple[int, int]]] = {}
     for step, each in enumerate(runbook.steps):
         for number, command in enumerate(each.commands):
@@ -114,7 +114,7 @@ the last command failed or is unknown. ``end``: all is done, skipped or undone."
 
 
 class CommandResult(Struct, frozen=True, kw_only=True):
-    """A command on one host: the last time that it was tried."""
+    """The last attempt of a command on one host."""
 
     host: str
     run: str
@@ -143,7 +143,7 @@ class CommandResult(Struct, frozen=True, kw_only=True):
 
 
 class CommandState(Struct, frozen=True, kw_only=True):
-    """A command: what became of it on each host where it was begun, in the order of their beginning."""
+    """The state of a command: its result on each host where it was started, in that order."""
 
     state: State
     hosts: tuple[str, ...]
@@ -154,7 +154,8 @@ class CommandState(Struct, frozen=True, kw_only=True):
 
 
 class StepState(Struct, frozen=True, kw_only=True):
-    """``done`` when all of its commands are, or were skipped; ``undone`` where one of them was taken back."""
+    """The state of a step: ``done`` when all of its commands are, or were skipped; ``undone`` if one of them was rolled
+    back."""
 
     state: State
     commands: tuple[CommandState, ...]
@@ -193,12 +194,12 @@ class RunState(Struct, frozen=True, kw_only=True):
 
 
 def in_force(result: CommandResult) -> bool:
-    """Whether something is otherwise by it than before."""
+    """Whether the command made a change that still applies."""
     return result.state == "done" and result.kind == "change" and not result.rollback
 
 
 def together(states: Collection[State]) -> State:
-    """What a step is whose turns are these."""
+    """Return the state of a step with turns in these states."""
     for state in ("running", "unknown", "failed", "ready", "undone"):
         if state in states:
             return state
@@ -209,7 +210,7 @@ def together(states: Collection[State]) -> State:
 
 
 def kind_text(kind: str) -> str:
-    """What a command does."""
+    """Return what a kind of command does, in words."""
     return {
         "read": _("reads"),
         "change": _("changes something"),
@@ -220,7 +221,7 @@ def kind_text(kind: str) -> str:
 
 
 def state_text(state: str) -> str:
-    """What became of a command, or a step."""
+    """Return the state of a command or step, in words."""
     return {
         "ready": _("not run"),
         "running": _("running"),

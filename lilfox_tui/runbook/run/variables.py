@@ -1,4 +1,4 @@
-"""Variables of a run: what each type admits, and how values enter a command."""
+"""Variables of a run: what each type accepts, and how values are inserted into a command."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _BREAKS = frozenset("\u2028\u2029")
 
 
 class ValueChoice(Struct, frozen=True):
-    """A value that can be chosen, checked, and what is said of it; ``note`` is untrusted text."""
+    """A value to choose, already checked, and its description; ``note`` is untrusted text."""
 
     value: str
     note: str = ""
 
 
 def check_value(variable: Variable, value: str, *, denied: Denied) -> str:
-    """``value`` as it is passed on: addresses in their one spelling, anything else as it was given.
+    """Return ``value`` as it is passed on: addresses in canonical form, anything else unchanged.
 
     Raises LilFoxError that says what is refused and why.
     """
@@ -62,7 +62,7 @@ def check_value(variable: Variable, value: str, *, denied: Denied) -> str:
 
 
 def admits(variable: Variable) -> Need:
-    """The strictest place that every value of the variable's type is good for."""
+    """Return the strictest place for which every value of the variable's type is safe."""
     if variable.type == "port" or (variable.type == "int" and variable.minimum is not None and variable.minimum >= 0):
         return Need.NUMBER
     if variable.type in ("ip", "cidr", "host", "git-rev"):
@@ -73,19 +73,19 @@ def admits(variable: Variable) -> Need:
 
 
 def is_safe(value: str) -> bool:
-    """Whether a shell reads it as itself in every kind of quotes. ``LF_…`` is the name of another value: where names
-    are calculated with, that would be read."""
+    """Whether a shell reads it as itself in every kind of quotes. ``LF_…`` is the name of another value, which
+    arithmetic would evaluate."""
     return _SAFE.fullmatch(value) is not None and "LF_" not in value
 
 
 def is_number(value: str) -> bool:
-    """Whether it is digits alone, as written in tens."""
+    """Whether it consists of digits only, in decimal."""
     return _NUMBER.fullmatch(value) is not None
 
 
 def choices_of(variable: Variable, output: str, *, denied: Denied) -> tuple[tuple[ValueChoice, ...], int]:
-    """What the output of ``from:`` offers, and how many lines were left out since their value is refused. A line is a
-    value; behind a tab it may say something about it."""
+    """Return the choices in the output of ``from:``, and how many lines were dropped because their value is refused.
+    Each line is a value, optionally with a tab and a description."""
     found: dict[str, ValueChoice] = {}
     refused = 0
     for line in output.split("\n"):
@@ -102,8 +102,8 @@ def choices_of(variable: Variable, output: str, *, denied: Denied) -> tuple[tupl
 
 
 def check_all(variables: Sequence[Variable], values: Mapping[str, str], *, denied: Denied) -> dict[str, str]:
-    """Every value checked; those that are not given have their default, which is checked as they are, or are not in
-    it. Raises LilFoxError, also for a value that no variable asks for."""
+    """Check every value; missing ones get their default, which is checked too, or are left out. Raises LilFoxError,
+    also for a value that no variable asks for."""
     known = {variable.name: variable for variable in variables}
     if unknown := sorted(set(values) - set(known)):
         raise LilFoxError(
@@ -119,7 +119,7 @@ def _is_control(char: str) -> bool:
 
 
 def _refused(variable: Variable, why: Message) -> LilFoxError:
-    """Without the value where it is a secret, or could be one."""
+    """Return the error for a refused value, without the value if it is or could be a secret."""
     return LilFoxError(
         tr("{name}: the value is refused: {why}", name=variable.name, why=why),
         hint=tr("expected: {type}", type=described(variable)),
@@ -127,7 +127,7 @@ def _refused(variable: Variable, why: Message) -> LilFoxError:
 
 
 def described(variable: Variable) -> Message:
-    """What a variable admits, in words."""
+    """Return what a variable accepts, in words."""
     if variable.type == "int":
         low = "" if variable.minimum is None else str(variable.minimum)
         high = "" if variable.maximum is None else str(variable.maximum)
@@ -158,7 +158,7 @@ def _number_between(value: str, low: int | None, high: int | None) -> bool:
 
 
 def _matches(variable: Variable, value: str) -> bool:
-    """By RE2: a runbook's pattern cannot hang. One that cannot be read lets nothing in."""
+    """Match with RE2: a runbook's pattern cannot hang. An invalid pattern accepts nothing."""
     options = re2.Options()
     options.log_errors = False
     try:
@@ -168,7 +168,7 @@ def _matches(variable: Variable, value: str) -> bool:
 
 
 def _fits(variable: Variable, value: str) -> bool:
-    """Whether ``value`` is of the variable's type, in full."""
+    """Whether the whole ``value`` is of the variable's type."""
     match variable.type:
         case "port":
             return is_number(value) and 1 <= int(value) <= 65535
@@ -189,7 +189,8 @@ def _fits(variable: Variable, value: str) -> bool:
 
 
 def _address_of(variable: Variable, value: str, denied: Denied) -> str:
-    """Of ``ip``, ``cidr`` and ``host``: the one spelling of an address. Raises ValueError for what is none."""
+    """Return the canonical form of an address, for ``ip``, ``cidr`` and ``host``. Raises ValueError if it is not
+    one."""
     if variable.type == "cidr":
         wanted = network(value)
         _refuse_denied(variable, wanted, value, denied)
@@ -202,7 +203,7 @@ def _address_of(variable: Variable, value: str, denied: Denied) -> str:
 
 
 def _refuse_denied(variable: Variable, wanted: Network, text: str, denied: Denied) -> None:
-    """Raises LilFoxError when ``wanted`` holds an address that the variable may not name."""
+    """Raise LilFoxError if ``wanted`` contains an address that the variable may not name."""
     if variable.deny and (why := why_denied(wanted, denied, variable.deny)) is not None:
         raise LilFoxError(
             tr("{name}: {value} is refused: {why}", name=variable.name, value=text, why=why),
@@ -221,14 +222,14 @@ _SHELL = re.compile(r"(?:(?:\S*/)?env\s++(?:-S\s++)?)?(?:\S*/)?(?:ba|da|a|k|z)?s
 
 
 class CommandPiece(Struct, frozen=True):
-    """A part of a command as it is shown; untrusted text. ``open`` is a placeholder without a value."""
+    """A part of a command as displayed; untrusted text. ``open`` is a placeholder without a value."""
 
     text: str
     role: Literal["text", "value", "open"] = "text"
 
 
 class FilledCommand(Struct, frozen=True, kw_only=True):
-    """What runs."""
+    """A command as it runs."""
 
     script: str
     env: dict[str, str]
@@ -237,18 +238,18 @@ class FilledCommand(Struct, frozen=True, kw_only=True):
 
     @property
     def marked(self) -> str:
-        """As text, each value between ``‹`` and ``›``; secrets are masked."""
+        """Return it as text, each value between ``‹`` and ``›``; secrets are masked."""
         return marked(self.shown)
 
 
 def marked(pieces: Sequence[CommandPiece]) -> str:
-    """Pieces as one text, each value between ``‹`` and ``›``."""
+    """Return pieces as one text, each value between ``‹`` and ``›``."""
     return "".join(f"‹{piece.text}›" if piece.role == "value" else piece.text for piece in pieces)
 
 
 def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variable]) -> FilledCommand:
-    """The command as it runs with ``values`` (checked: ``variables.check_value``), whose types ``variables`` tell; a
-    placeholder that none declares is ``text``.
+    """Return the command as it runs with ``values`` (checked: ``variables.check_value``), whose types ``variables``
+    give; an undeclared placeholder is ``text``.
 
     Raises LilFoxError for a placeholder without a value, and for one where its type or its value is not safe.
     """
@@ -281,7 +282,7 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
 
 
 def shown(text: str, values: Mapping[str, str], variables: Sequence[Variable]) -> tuple[CommandPiece, ...]:
-    """A command as people see it, with the values that there are so far in place."""
+    """Return a command for display, with the values known so far in place."""
     secrets = {variable.name for variable in variables if variable.type == "secret"}
     pieces, at = [], 0
     for site in sites(text):
@@ -296,7 +297,7 @@ def shown(text: str, values: Mapping[str, str], variables: Sequence[Variable]) -
 
 
 def refusals(command: Command, variables: Sequence[Variable]) -> list[tuple[Site, Message]]:
-    """Places where a placeholder can never be filled, whatever its value, and why: what lint says."""
+    """Return the places where a placeholder can never be filled, whatever its value, and why; lint reports them."""
     known = {variable.name: variable for variable in variables}
     reason = _no_shell(command)
     found = []
@@ -308,7 +309,7 @@ def refusals(command: Command, variables: Sequence[Variable]) -> list[tuple[Site
 
 
 def why_not(site: Site, variable: Variable, value: str) -> Message | None:
-    """Why ``value`` may not stand at ``site``; None where it may."""
+    """Return why ``value`` may not be at ``site``; None if it may."""
     if never := _why_never(site, variable):
         return never
     if site.need is Need.SAFE and not is_safe(value):
@@ -347,7 +348,7 @@ def _why_never(site: Site, variable: Variable) -> Message | None:
 
 
 def _no_shell(command: Command) -> Message | None:
-    """Why nothing can be filled in: what is no shell reads ``"$LF_name"`` as something else."""
+    """Return why nothing can be filled in: a program other than a shell reads ``"$LF_name"`` as something else."""
     program = command.attributes.interpreter or ""
     if not program and command.script and command.text.startswith("#!"):
         program = command.text[2:].split("\n", 1)[0].strip()

@@ -47,25 +47,25 @@ START = "start"
 
 
 class JobStarter:
-    """Makes what a job is asked for, and starts it."""
+    """Makes a backup request and starts its job."""
 
     def __init__(self, context: PaneContext[BackupState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
 
     def request(self, plan: PlanView, set_id: str = "") -> BackupRequest:
-        """About a plan, or a store that has none; and a set of it. Made before anything is asked: another plan may be
-        selected by the time of the answer."""
+        """The request for a plan, or for a store without one, and a set of it. Made before anything is asked, as
+        another plan may be selected by the time of the answer."""
         config = self._app.monitor.backups.config_path
         if plan.config is None:
             return BackupRequest(config=config, plan_arguments=PlanArguments(store=plan.where), set=set_id)
         return BackupRequest(config=config, plan=plan.name, store=plan.store, set=set_id)
 
     def request_without_plan(self, set_id: str = "") -> BackupRequest:
-        """About what is known on this machine, whichever plan it is of."""
+        """The request for what is known on this machine, whichever plan it belongs to."""
         return BackupRequest(config=self._app.monitor.backups.config_path, set=set_id)
 
     def ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], request: BackupRequest) -> None:
-        """Shows what will be done, and starts it when that is agreed to."""
+        """Shows what will be done, and starts it after confirmation."""
         self._context.run(self._ask_and_start(kind, title, rows, request), group=START, exclusive=True)
 
     async def _ask_and_start(self, kind: RequestKind, title: str, rows: Sequence[Row], request: BackupRequest) -> None:
@@ -95,7 +95,7 @@ class JobStarter:
 
 
 def fact_row(label: str, text: str) -> Row:
-    """One line of what a dialog says: what it is about."""
+    """One line of a dialog's text: a label and its value."""
     return (Piece("  " + fit(label, _LABEL) + "  ", "muted"), Piece(text, "strong"))
 
 
@@ -104,7 +104,7 @@ Context = PaneContext[BackupState]
 
 
 class PlanListActions(ActionGroup):
-    """Which list the keys move in, and how new what is shown is."""
+    """Actions that choose the active list and refresh the data."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -123,7 +123,7 @@ class PlanListActions(ActionGroup):
 
 
 class JobActions(ActionGroup):
-    """Jobs that run or have run: what they say, and ending them."""
+    """Actions on running and past jobs: show their output, and end them."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -177,7 +177,7 @@ class JobActions(ActionGroup):
 
 
 class PlanActions(ActionGroup):
-    """The selected plan: it is run, and its retention lets sets go."""
+    """Actions on the selected plan: run it, and apply its retention."""
 
     def __init__(self, context: Context, starter: JobStarter) -> None:
         self._context, self._state, self._app, self._starter = context, context.state, context.app, starter
@@ -248,7 +248,7 @@ class PlanActions(ActionGroup):
 
 
 class SetActions(ActionGroup):
-    """The selected set: it is restored, or proven."""
+    """Actions on the selected set: restore or verify it."""
 
     def __init__(self, context: Context, starter: JobStarter) -> None:
         self._state, self._app, self._starter = context.state, context.app, starter
@@ -335,7 +335,7 @@ _SWAPPED = "swapped"
 
 
 class RestoreActions(ActionGroup):
-    """What a restore left: what was there before, and what of it is in place alone."""
+    """Actions on what a restore left: undo it, and drop the data that it keeps."""
 
     def __init__(self, context: PaneContext[BackupState], starter: JobStarter) -> None:
         self._context, self._state, self._app, self._starter = context, context.state, context.app, starter
@@ -416,7 +416,7 @@ class RestoreActions(ActionGroup):
             await self._let_go(lines[int(chosen)], lines, plan)
 
     async def _kept_lines(self, plan: PlanView | None) -> list[RetainedRow]:
-        """Of all restores that are known; and what drills of the plan left."""
+        """The retained items of all known restores, and what drills of the plan left."""
         from lilfox_tui.backup.restores.retained import all_kept, all_left
 
         async with BackupContext(self._app.config) as context:
@@ -424,7 +424,7 @@ class RestoreActions(ActionGroup):
             return await all_kept(context) + await all_left(context, plans)
 
     async def _let_go(self, line: RetainedRow, lines: Sequence[RetainedRow], plan: PlanView | None) -> None:
-        """All that the same restore keeps goes together, or none of it."""
+        """Drops everything that the same restore retains, or nothing."""
         if (why := self._state.why_no_change()) is not None:
             self._app.tell(why)
             return
@@ -439,7 +439,8 @@ class RestoreActions(ActionGroup):
             await self._starter.start("forget", self._request_to_forget(line.restored, plan))
 
     def _request_to_forget(self, restored: Restored | None, plan: PlanView | None) -> BackupRequest:
-        """The set's id where it was restored once, else that of the restore's job; none for what drills left."""
+        """The request to forget: with the set's id if the set was restored once, else the id of the restore's job; with
+        none for what drills left."""
         if restored is None:
             return self._starter.request_without_plan() if plan is None else self._starter.request(plan)
         alike = [each for each in self._state.restores if each.set == restored.set]

@@ -1,4 +1,4 @@
-"""The Backup pane: plans, their sets, and the job that runs."""
+"""The Backup pane: plans, their sets, and the running job."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ _ALL = 10**6
 
 
 class BackupLists:
-    """See :class:`~lilfox_tui.app.shared_actions.ListView`. ``scroll_page`` moves the page that is open."""
+    """The list of the Metrics pane, see :class:`~lilfox_tui.app.shared_actions.ListView`. ``scroll_page`` scrolls the
+    open page."""
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class BackupLists:
         return self._state.filter
 
     def move(self, step: int) -> None:
-        """So many rows down, or up: of the list, or of the page that is open."""
+        """Moves that many rows down or up, in the list or in the open page."""
         if self._state.page is not None:
             self._scroll_page(step)
         else:
@@ -68,7 +69,7 @@ class BackupLists:
         self.move(_PAGE * direction)
 
     def open_selected(self) -> None:
-        """The sets of a plan, then all that is known of a set."""
+        """Opens the sets of a plan, then the details of a set."""
         if self._state.focus == "plans":
             self._state.choose_set(None)
             self._context.repaint()
@@ -79,7 +80,7 @@ class BackupLists:
         return self._state.why_not_open()
 
     def back(self) -> None:
-        """Out of the page, then out of the filter, then to the plans."""
+        """Leaves the page, then the filter, then returns to the plans."""
         if self._state.page is not None:
             self._open_page(None)
         elif self._state.filter:
@@ -92,7 +93,7 @@ class BackupLists:
         return self._state.why_not_back()
 
     def set_filter(self, text: str) -> None:
-        """Keeps, or marks, the sets that hold every word of ``text``: date, proof or what is wrong."""
+        """Shows only, or marks, the sets that contain every word of ``text`` in their date, proof or problem."""
         self._state.set_filter(text)
         self._context.repaint_all()
 
@@ -105,7 +106,7 @@ class BackupLists:
         self._context.repaint()
 
     def copy_selected(self) -> None:
-        """The id of the set."""
+        """Copies the id of the set."""
         if (found := self._state.selected_set) is not None:
             self._context.app.copy_text(found.id)
 
@@ -114,7 +115,7 @@ class BackupLists:
 
 
 class BackupPane(Pane):
-    """Left the plans, right the sets of the selected one, below what runs and what is wrong."""
+    """The pane: plans on the left, the sets of the selected one on the right, running jobs and problems below."""
 
     GROUPS = (ListActions, PlanListActions, JobActions, PlanActions, SetActions, RestoreActions)
 
@@ -178,19 +179,19 @@ class BackupPane(Pane):
 
     @work(exclusive=True, group="restores", exit_on_error=False)
     async def _read_restores(self) -> None:
-        """Reads anew what is noted of restores."""
+        """Reads the restore records again."""
         known = await asyncio.to_thread(interrupted.read_all)
         self.state.restores = [each for each in known if each.stage in _KEEP_SOMETHING]
         self.repaint()
 
     def rewind(self, _at: datetime | None) -> None:
-        """What backups were is not known: it is said that this is now."""
+        """Redraws: past backup states are not recorded, so the pane says that it shows the present."""
         self.repaint()
 
     # ---- the page of a set, and the mouse ------------------------------------------------------------------------
 
     def open_page(self, set_id: str | None) -> None:
-        """Shows everything of a set, or the lists for None."""
+        """Shows the details page of a set, or the lists for None."""
         self.state.open(set_id)
         self.query_one("#backup-page", Lines).scroll_rows(-_ALL)
         self.repaint()
@@ -231,7 +232,7 @@ class BackupPane(Pane):
             self.repaint()
 
     def _repaint_soon(self) -> None:
-        """Draws what changed, but not more often than it may."""
+        """Draws what changed, within the rate limit."""
         if not self._paint_due:
             self._paint_due = True
             self.set_timer(SLOW_PAINT_S if self.lilfox.slow_link else PAINT_S, self._repaint_what_changed)
@@ -260,7 +261,7 @@ class BackupPane(Pane):
         self._tell_what_can_be_done()
 
     def _tell_what_can_be_done(self) -> None:
-        """The footer is drawn anew where another key can be pressed than before."""
+        """Redraws the footer if the enabled keys have changed."""
         state, job, found = self.state, self.state.shown_job, self.state.selected_set
         possible = (state.page, state.busy, None if job is None else job.id, None if found is None else found.id,
                     state.backups is None or state.backups.running, len(state.half_done))  # fmt: skip
@@ -272,7 +273,7 @@ class BackupPane(Pane):
         return (Piece(more_below(self.rows_below), "muted"),) if self.state.page is not None else ()
 
     def _arrange(self, is_page: bool, heights: dict[str, int]) -> None:
-        """Gives each part its height, and the lists their widths: a page takes the place of both."""
+        """Sets the height of each part and the widths of the lists; a page takes the place of both lists."""
         for name, rows in heights.items():
             if self._heights.get(name) != rows:
                 self._heights[name] = rows

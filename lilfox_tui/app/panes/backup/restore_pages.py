@@ -1,4 +1,4 @@
-"""The pages of the restore's wizard as rows. Pure: what was chosen and found in, rows out."""
+"""The pages of the restore wizard as rows. Pure: the choices and check results in, rows out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _NAME = 18
 
 
 class PageStyle(Struct, frozen=True):
-    """How large the pages are, and what they are drawn with. Times are shown in ``zone``."""
+    """The size and style of the pages. Times are shown in ``zone``."""
 
     width: int
     height: int
@@ -54,7 +54,7 @@ class PageStyle(Struct, frozen=True):
 
 
 class WizardItem(Struct, frozen=True):
-    """A line that the keys move to: ``act`` says what space does with it, or that it asks for a line of text."""
+    """A selectable line: ``act`` is what space does with it; some ask for a line of text."""
 
     row: Row
     act: Toggle | Literal["only", "place"]
@@ -62,12 +62,12 @@ class WizardItem(Struct, frozen=True):
 
 
 def step_names() -> tuple[str, ...]:
-    """The pages' titles, in their order."""
+    """The titles of the pages, in order."""
     return _("What"), _("Where"), _("Checks"), _("Confirm"), _("Run"), _("Result")
 
 
 def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str) -> Row:
-    """Which page this is, among which, and what is ``below`` its lower edge."""
+    """The current page among all pages, and what is ``below`` its lower edge."""
     rest = (Piece(f"  {below}", "muted"),) if below else ()
     names = step_names()
     title = Piece(" " + _("Restore {set}", set=set_id), "title")
@@ -84,7 +84,7 @@ def head_row(step: int, set_id: str, width: int, glyphs: Glyphs, below: str) -> 
 
 
 def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
-    """What the open page says, above the lines that the keys move to."""
+    """The rows of the open page above its selectable lines."""
     questions = {
         WHAT: _("What to restore?"),
         WHERE: _("Where to?"),
@@ -106,7 +106,7 @@ def page_rows(state: RestoreState, style: PageStyle) -> list[Row]:
 
 
 def page_items(state: RestoreState, glyphs: Glyphs) -> list[WizardItem]:
-    """The lines of the open page that the keys move to."""
+    """The selectable lines of the open page."""
     if state.step == WHAT:
         return what_items(state.choice, glyphs)
     if state.step == WHERE:
@@ -141,7 +141,7 @@ def keys_row(step: int, width: int, *, asks: bool) -> Row:
 
 
 def what_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
-    """Each source with whether it is restored, then one table, file or folder of each."""
+    """Each source and whether it is restored, then one table, file or folder of each."""
     items = [WizardItem(_box(choice.whole, _("the whole set"), glyphs), "whole")]
     for each in choice.sources:
         on = not choice.spec.only and each.wanted
@@ -171,7 +171,7 @@ def _box(on: bool, text: str, glyphs: Glyphs) -> Row:
 
 
 def where_items(choice: RestoreChoice, looked: Looked | None) -> list[WizardItem]:
-    """Each chosen source with where it goes."""
+    """Each chosen source and where it is restored to."""
     items = []
     for each in choice.chosen:
         own = looked.where.get(each.name, "") if looked is not None else ""
@@ -192,14 +192,14 @@ def _place_example(each: SourceChoice) -> str:
 
 
 def only_prompt(each: SourceChoice) -> str:
-    """Which table, file or folder is to be typed."""
+    """The prompt for a table, file or folder."""
     return (
         _("a table in it, such as public.users") if each.is_database else _("a file or folder in it, such as avatars/")
     )
 
 
 def where_prompt(each: SourceChoice) -> str:
-    """Which place is to be typed."""
+    """The prompt for a place."""
     if each.is_database:
         return _("{example}, without a password; empty for the original", example=_place_example(each))
     return _("an absolute folder path; empty for the original")
@@ -209,8 +209,8 @@ def where_prompt(each: SourceChoice) -> str:
 
 
 def check_rows(looked: Looked | None, width: int, glyphs: Glyphs, *, all_of_them: bool = False) -> Iterator[Row]:
-    """What forbids it first, then what is to be known, each with what to do; what is good in one line, unless
-    ``all_of_them`` are wanted."""
+    """The failed checks first, then the warnings, each with what to do; the passed ones in one line, unless
+    ``all_of_them`` is set."""
     if looked is None:
         return
     about = _widest((str(check.about) for check in looked.checks), max(20, width * 2 // 5))
@@ -257,7 +257,7 @@ def _check(check: Check, about: int, glyphs: Glyphs) -> Iterator[Row]:
 
 
 def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
-    """What somebody may say to be right, although a check asks."""
+    """What the user may allow despite a check."""
     if not any(each.is_database for each in choice.chosen):
         return []
     server = _box(choice.spec.other_server, _("allow restoring to a different server"), glyphs)
@@ -270,7 +270,7 @@ def check_items(choice: RestoreChoice, glyphs: Glyphs) -> list[WizardItem]:
 
 
 def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Iterator[Row]:
-    """In plain words what will be written, replaced and kept; then what that changes."""
+    """What will be written, replaced and kept, in plain words, and the effects of that."""
     for each in choice.chosen:
         where = looked.where.get(each.name, each.place)
         if choice.spec.only:
@@ -327,7 +327,7 @@ def _widest(texts: Iterable[str], most: int) -> int:
 
 
 def run_rows(state: RestoreState, style: PageStyle) -> list[Row]:
-    """What the job has said last, and how far each part is."""
+    """The latest output of the job, and the progress of each part."""
     log = state.log
     if log is None:
         return [(Piece("   " + _("starting …"), "muted"),)]
@@ -341,7 +341,7 @@ def run_rows(state: RestoreState, style: PageStyle) -> list[Row]:
 
 
 def result_rows(ended: Ended, set_id: str, glyphs: Glyphs) -> Iterator[Row]:
-    """How it ended, what is kept under which name, and how to undo it."""
+    """The result, the retained items by name, and how to undo the restore."""
     good = ended.state == "ok"
     mark, role = (glyphs.good, "good") if good else (glyphs.failing, "failing")
     yield (Piece(f" {mark} ", role), Piece(ended.message, role))

@@ -1,4 +1,4 @@
-"""The restore wizard's state: which page is open, what is chosen on it, and what a look found. No screen."""
+"""The restore wizard's state: the open page, its choices, and the check results. No screen."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SourceChoice(Struct):
 
     @property
     def is_database(self) -> bool:
-        """Whether its parts are tables; files otherwise."""
+        """Whether its parts are tables; otherwise they are files."""
         return self.kind == "postgresql"
 
 
@@ -59,7 +59,7 @@ class RestoreChoice(Struct):
 
     @classmethod
     def of(cls, found: BackupSet, view: PlanView, request: BackupRequest) -> RestoreChoice:
-        """Everything of a set, to where it came from."""
+        """Everything in a set, restored to where it came from."""
         sources: dict[str, SourceChoice] = {}
         for part in found.parts:
             choice = sources.setdefault(part.source, SourceChoice(part.source, part.source_kind, 0))
@@ -76,18 +76,18 @@ class RestoreChoice(Struct):
 
     @property
     def chosen(self) -> list[SourceChoice]:
-        """The sources that are restored."""
+        """The sources to restore."""
         if self.spec.only:
             return [each for each in self.sources if each.name == self.only_of]
         return [each for each in self.sources if each.wanted]
 
     @property
     def whole(self) -> bool:
-        """Whether all of the set is restored."""
+        """Whether the whole set is restored."""
         return not self.spec.only and all(each.wanted for each in self.sources)
 
     def keep_only(self, source: str, only: str) -> None:
-        """One table, file or folder of one source; nothing of it for the whole."""
+        """Restricts the restore to one table, file or folder of one source; an empty one lifts the restriction."""
         self.only_of = source if only else ""
         self._change(only=only)
 
@@ -96,7 +96,7 @@ class RestoreChoice(Struct):
         return next(each for each in self.sources if each.name == name)
 
     def toggle(self, what: Toggle, source: str = "") -> None:
-        """Turns something on or off: of a ``source`` whether it is restored; the whole set is only turned on."""
+        """Toggles an option, or whether a ``source`` is restored; the whole set can only be turned on."""
         if what == "whole":
             self.keep_only("", "")
             for each in self.sources:
@@ -112,11 +112,11 @@ class RestoreChoice(Struct):
             self._change(run_code=not self.spec.run_code)
 
     def why_not_what(self) -> Message | None:
-        """Why what is chosen cannot be restored."""
+        """Why the chosen parts cannot be restored."""
         return None if self.chosen else tr("nothing chosen: press space to choose")
 
     def why_not_where(self) -> Message | None:
-        """Why where it goes cannot be."""
+        """Why they cannot be restored to the chosen place."""
         for each in self.chosen:
             if self.planless and not each.place:
                 return tr("{source}: no plan defines its target; press space to enter one", source=each.name)
@@ -128,7 +128,7 @@ class RestoreChoice(Struct):
         return None
 
     def request(self) -> BackupRequest:
-        """What was chosen, as the effects take it."""
+        """The choices as a request that the effects take."""
         sources = () if self.whole else tuple(each.name for each in self.chosen)
         if not self.planless:
             places = {each.name: each.place for each in self.chosen if each.place}
@@ -142,7 +142,7 @@ class RestoreChoice(Struct):
 
 
 class Looked(Struct):
-    """What a look at a restore found so far, without writing anything."""
+    """What the checks of a restore have found so far, without writing anything."""
 
     request: BackupRequest
     where: Mapping[str, str] = {}
@@ -155,12 +155,12 @@ class Looked(Struct):
 
     @property
     def ready(self) -> bool:
-        """Whether nothing forbids to begin."""
+        """Whether no check forbids the start."""
         return self.checked and self.error is None and all(check.state != "bad" for check in self.checks)
 
 
 class RestoreState:
-    """Where the wizard is. Nothing is written before ``may_run`` says yes to what was typed."""
+    """The wizard's position. Nothing is written before ``may_run`` accepts what was typed."""
 
     def __init__(self, choice: RestoreChoice) -> None:
         self.choice = choice
@@ -178,23 +178,23 @@ class RestoreState:
         """The highlight was moved on this page: it is kept in sight."""
 
     def open(self, step: int) -> None:
-        """Opens a page, its first line highlighted; of the checks none: what one asks is not said to be right by a key
-        too many."""
+        """Opens a page and highlights its first line; none on the checks page, so that one key too many allows
+        nothing."""
         self.step, self.moved = step, False
         self.at = NOTHING if step == CHECKS else 0
 
     @property
     def is_looked_at(self) -> bool:
-        """Whether what was found is of what is chosen now."""
+        """Whether the results belong to the current choices."""
         return self.looked is not None and self.looked.request == self.choice.request()
 
     @property
     def wants_look(self) -> bool:
-        """Whether the page tells of what is found, and nothing was looked for yet."""
+        """Whether the page shows check results and there are none for the current choices."""
         return CHECKS <= self.step < RUN and not self.is_looked_at
 
     def why_no_next(self) -> Message | None:
-        """Why there is no way to the next page."""
+        """Why the next page cannot be opened."""
         if self.step == WHAT:
             return self.choice.why_not_what()
         if self.step == WHERE:
@@ -207,30 +207,30 @@ class RestoreState:
 
     @property
     def word(self) -> str:
-        """What is typed before it begins: the name of the database that is replaced, else of the folder."""
+        """The word to type before the restore begins: the name of the replaced database, else of the folder."""
         names = {} if self.looked is None else self.looked.names
         first = sorted(self.choice.chosen, key=lambda each: not each.is_database)
         return next((names[each.name] for each in first if names.get(each.name)), self.choice.set)
 
     @property
     def is_ready(self) -> bool:
-        """Whether what is chosen now was looked at, and nothing forbids it."""
+        """Whether the current choices were checked and no check forbids them."""
         return self.looked is not None and self.looked.ready and self.is_looked_at
 
     def may_run(self, typed: str) -> bool:
-        """Whether the restore may begin, now that this was typed."""
+        """Whether the restore may begin with what was typed."""
         return self.is_ready and typed == self.word and not self.starting
 
     def take_end(self) -> bool:
-        """Opens the page of the result where the job has ended; whether it did."""
+        """Opens the result page if the job has ended; returns whether it did."""
         if self.step != RUN or self.log is None or self.log.ended is None:
             return False
         self.step = RESULT
         return True
 
     def move(self, step: int, count: int, *, more_below: bool) -> bool:
-        """Moves the highlight among ``count`` lines. False where the key moves through the rows above them instead: of
-        the checks those are read first, also where there is ``more_below``."""
+        """Moves the highlight among ``count`` lines. Returns False if the key scrolls the rows above them instead: on
+        the checks page those are read first, also while there is ``more_below``."""
         if not count:
             return False
         if self.step == CHECKS and (self.at == NOTHING or (self.at == 0 and step < 0)):

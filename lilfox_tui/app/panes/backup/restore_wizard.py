@@ -1,5 +1,5 @@
-"""The wizard of a restore: one page a question (What, Where, Checks, Confirm, Run, Result). Esc goes back one page, and
-nothing happens before Run."""
+"""The restore wizard, one page per question (What, Where, Checks, Confirm, Run, Result). Esc goes back one page, and
+nothing is written before Run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _LETTER_STEPS = {"j": 1, "k": -1}
 
 
 class RestoreWizard(Dialog[None]):
-    """Asks page by page, looks while you look, starts the job and follows it; the job outlives it."""
+    """The wizard: asks page by page, checks in the background, starts the job and follows it; the job outlives it."""
 
     def __init__(self, choice: RestoreChoice, *, glyphs: Glyphs, zone: tzinfo, slow: bool) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class RestoreWizard(Dialog[None]):
             self.close(None)
 
     def _bring_up_what_forbids(self) -> None:
-        """Scrolls to the first check that is bad, where that is out of sight."""
+        """Scrolls to the first failed check if it is out of sight."""
         body = self.query_one("#wizard-body", Lines)
         bad = [place for place, row in enumerate(body.rows) if any(piece.role == "failing" for piece in row)]
         if bad and not body.top <= bad[0] < body.top + body.room:
@@ -141,7 +141,7 @@ class RestoreWizard(Dialog[None]):
 
     @work(exclusive=True, group="look")
     async def _look(self) -> None:
-        """Checks what was chosen, and what it would change; writes nothing."""
+        """Checks the choices and what they would change; writes nothing."""
         from lilfox_tui.backup import effects
 
         request = self.state.choice.request()
@@ -188,7 +188,7 @@ class RestoreWizard(Dialog[None]):
             self.set_timer(SLOW_PAINT_S if self._slow else PAINT_S, self.repaint)
 
     def repaint(self) -> None:
-        """Draws the open page anew; that of the result, once the job has ended."""
+        """Draws the open page again, or the result page once the job has ended."""
         self._paint_due = False
         if not self.is_mounted or not self.is_attached:
             return

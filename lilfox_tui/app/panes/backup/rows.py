@@ -1,4 +1,4 @@
-"""The lists of the Backup pane as rows, and the selected plan or set in words. Pure: views in, rows out."""
+"""The lists of the Backup pane as rows, and the selected plan or set as text. Pure: views in, rows out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _LEAST_PLACE = 16
 
 
 class BackupStyle(Struct, frozen=True):
-    """What rows need beside their values. Times are shown in ``zone``."""
+    """The drawing context of the rows. Times are shown in ``zone``."""
 
     width: int
     glyphs: Glyphs
@@ -68,12 +68,12 @@ class _Set(Struct, frozen=True):
 
 
 def _short(status: str) -> str:
-    """A state in a narrow column."""
+    """A state's short name for a narrow column."""
     return _("tested") if status == "restored" else status_text(status)
 
 
 def _last(plan: _Plan) -> Row:
-    """What came of the last run: it runs, failed, or the newest set."""
+    """The last run in short: running, failed, or the status of the newest set."""
     if plan.running is not None:
         percent = percent_of(plan.running)
         mark = plan.style.glyphs.job
@@ -110,7 +110,7 @@ def _next(plan: _Plan) -> Row:
 
 
 def when(at: datetime | None, style: BackupStyle) -> str:
-    """A time ahead: the clock's today, else the day; in 5 cells."""
+    """A future time in 5 cells: the time of day within a day, else the date."""
     if at is None:
         return "-"
     local, now = at.astimezone(style.zone), style.now.astimezone(style.zone)
@@ -144,7 +144,7 @@ def plan_heading(style: BackupStyle) -> Row:
 
 
 def plan_row(view: PlanView, running: Job | None, style: BackupStyle) -> Row:
-    """One plan in one line. ``running`` is its job that runs now."""
+    """One plan in one line. ``running`` is its running job."""
     chosen = choose(_PLANS, style.width - INDENT)
     mark = Piece(style.glyphs.level(view.level), ROLES[view.level])
     return (_left(style), mark, Piece(" "), *line(chosen, _Plan(view, running, style)))
@@ -173,7 +173,7 @@ def _sources(each: _Set) -> Row:
 
 
 def _id(each: _Set) -> Row:
-    """The set's id; where there is little room its date alone, by which it can be named too."""
+    """The set's id; in a narrow column only its date, which also identifies it."""
     found = each.found
     date = _DATE.search(found.id) if each.style.width < WIDE else None
     return (Piece(found.id if date is None else date[0], "strong"),)
@@ -225,7 +225,7 @@ def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
 
 
 def warning_rows(half_done: Sequence[InterruptedRestore], rewound: datetime | None, style: BackupStyle) -> list[Row]:
-    """What is to be known before anything else: a restore that is half done, and that this is not the past."""
+    """The warnings shown first: half-done restores, and that a rewound screen shows the present backups."""
     rows: list[Row] = []
     if rewound is not None:
         then = f"{rewound.astimezone(style.zone):%Y-%m-%d %H:%M:%S}"
@@ -238,7 +238,7 @@ def warning_rows(half_done: Sequence[InterruptedRestore], rewound: datetime | No
 
 
 def plan_detail(view: PlanView, restores: int, style: BackupStyle) -> list[Row]:
-    """A plan in words: what is wrong and since when, and what is known else. ``restores`` keep what was there."""
+    """A plan as text: what is wrong and since when, then other facts. ``restores`` is how many restores retain data."""
     if view.outage is not None:
         return _outage_rows(view, view.outage, style)
     mark = Piece(f" {style.glyphs.level(view.level)} ", ROLES[view.level])
@@ -253,7 +253,7 @@ def plan_detail(view: PlanView, restores: int, style: BackupStyle) -> list[Row]:
 
 
 def _outage_rows(view: PlanView, outage: Unavailable, style: BackupStyle) -> list[Row]:
-    """Why there is nothing newer of a plan's store, since when, and what to do; lines that are too long are broken."""
+    """Why a plan's store could not be read, since when, and what to do; long lines are wrapped."""
     if view.read_at is None:
         asked = max(1, round((style.now - outage.since).total_seconds()))
         since = _("never read, first tried {time} ago", time=human_duration(asked))
@@ -300,7 +300,7 @@ def _facts(view: PlanView, restores: int, style: BackupStyle) -> Row:
 
 
 def set_detail(found: BackupSet, style: BackupStyle) -> list[Row]:
-    """A set in words: when it was begun, what is known of it, and what it holds."""
+    """A set as text: when it was started, its state, and its contents."""
     begun = found.created.astimezone(style.zone).strftime("%Y-%m-%d %H:%M:%S")
     text = status_text(found.status)
     if found.reason:

@@ -1,4 +1,4 @@
-"""What the Backup pane shows: which plan and set are selected, which page is open, and what may be done. No screen.
+"""What the Backup pane shows: the selected plan and set, the open page, and the enabled actions. No screen.
 
 Of backup/ only ``words`` is imported, and nothing of jobs/: with keys of its own a configuration has this imported
 before the first frame.
@@ -53,12 +53,12 @@ class BackupState:
 
     @property
     def plans(self) -> Sequence[PlanView]:
-        """The rows of the list of plans."""
+        """The rows of the plan list."""
         return () if self.backups is None else tuple(self.backups.plans.values())
 
     @property
     def sets(self) -> tuple[BackupSet, ...]:
-        """The rows of the list of sets: those of the selected plan; the same object while nothing changes."""
+        """The rows of the set list, the sets of the selected plan; the same object until something changes."""
         plan, wanted = self.selected_plan, self.filter if self.only_matching else ""
         if self._sets_of[0] is not plan or self._sets_of[1] != wanted:
             found = () if plan is None else plan.sets or ()
@@ -67,14 +67,14 @@ class BackupState:
         return self._sets
 
     def is_marked(self, found: BackupSet) -> bool:
-        """Whether a set is marked as one that the filter matches, among others that it does not."""
+        """Whether a set is marked as matching the filter while other sets are shown too."""
         return bool(self.filter) and not self.only_matching and _holds_all(found, self.filter)
 
     # ---- the selection -------------------------------------------------------------------------------------------
 
     @property
     def selected_plan(self) -> PlanView | None:
-        """The selected plan: until somebody chooses one, that of a job that runs, else the worst."""
+        """The selected plan; before a choice, the plan of a running job, else the worst."""
         chosen = None if self.backups is None or self._plan is None else self.backups.plans.get(self._plan)
         if chosen is not None and self._chosen:
             return chosen
@@ -83,7 +83,7 @@ class BackupState:
 
     @property
     def selected_set(self) -> BackupSet | None:
-        """The set that actions are about: the page's, the highlighted one, or the newest of the selected plan."""
+        """The set that actions act on: the page's, the highlighted one, or the newest of the selected plan."""
         plan = self.selected_plan
         if plan is None or plan.sets is None:
             return None
@@ -95,11 +95,11 @@ class BackupState:
 
     @property
     def place(self) -> int:
-        """Where the highlighted set is among those that are shown."""
+        """The index of the highlighted set among the shown ones."""
         return next((at for at, found in enumerate(self.sets) if found.id == self._set), 0)
 
     def choose_plan(self, key: PlanKey) -> None:
-        """Selects a plan, whose sets are shown then."""
+        """Selects a plan and shows its sets."""
         if key != self._plan or not self._chosen:
             self._plan, self._set, self._chosen = key, None, True
 
@@ -114,12 +114,12 @@ class BackupState:
             self._plan, self._chosen = plan.key, True
 
     def switch_list(self) -> None:
-        """Goes from the plans to the sets, or back."""
+        """Switches between plans and sets."""
         self._keep_plan()
         self.focus = "sets" if self.focus == "plans" else "plans"
 
     def move(self, step: int) -> None:
-        """Selects the row ``step`` rows down, or up, in the list that the keys move in."""
+        """Selects the row ``step`` rows down or up in the active list."""
         if self.focus == "sets" and self.sets:
             self.choose_set(self.sets[_within(self.sets, self.place + step)].id)
         elif (plan := self.selected_plan) is not None:
@@ -127,7 +127,7 @@ class BackupState:
             self.choose_plan(keys[_within(keys, keys.index(plan.key) + step)])
 
     def select_match(self, direction: int) -> None:
-        """Selects the next set that the filter matches (1), or the one before (-1), around the ends."""
+        """Selects the next (1) or previous (-1) set that the filter matches, wrapping around."""
         sets = self.sets
         start = self.place if self.focus == "sets" else -1 if direction > 0 else 0
         for offset in range(1, len(sets) + 1):
@@ -137,14 +137,15 @@ class BackupState:
                 return
 
     def set_filter(self, text: str) -> None:
-        """Keeps, or marks, the sets that hold every word of ``text``, and goes to them."""
+        """Shows only, or marks, the sets that contain every word of ``text``, and makes their list active."""
         self.filter = text
         if text:
             self._keep_plan()
             self.focus = "sets"
 
     def toggle_only_matching(self) -> None:
-        """Hides what the filter does not match, or marks what it does; the highlight stays on its set."""
+        """Switches between hiding what does not match the filter and marking what does; the highlight stays on its
+        set."""
         if self.focus == "sets" and self.page is None and (found := self.selected_set) is not None:
             self._set = found.id
         self.only_matching = not self.only_matching
@@ -155,13 +156,13 @@ class BackupState:
         self.page, self._set = set_id, set_id or self._set
 
     def why_not_open(self) -> Message | None:
-        """Why there is nothing to open."""
+        """Why nothing can be opened."""
         if self.page is not None:
             return tr("this page is open already")
         return None if self.sets else tr("there is no set")
 
     def why_not_back(self) -> Message | None:
-        """Why there is nothing to go back from."""
+        """Why the pane cannot go back."""
         if self.page is not None or self.filter or self.focus == "sets":
             return None
         return tr("this is the first screen; q quits")
@@ -169,7 +170,7 @@ class BackupState:
     # ---- jobs and restores ---------------------------------------------------------------------------------------
 
     def running(self, plan: PlanView | None) -> Job | None:
-        """The job that runs now for a plan, in the row of its own store; with None any, the newest."""
+        """The running job of a plan, in the row of its own store; for None the newest of any plan."""
         jobs = () if self.backups is None else self.backups.running
         if plan is None:
             return next(iter(jobs), None)
@@ -184,7 +185,7 @@ class BackupState:
 
     @property
     def last_job(self) -> Job | None:
-        """The job whose output is shown: one that runs, else the plan's newest, else the newest of all."""
+        """The job whose output is shown: a running one, else the plan's newest, else the newest of all."""
         if (job := self.shown_job) is not None:
             return job
         jobs = () if self.backups is None else self.backups.jobs or ()
@@ -193,11 +194,11 @@ class BackupState:
 
     @property
     def half_done(self) -> tuple[InterruptedRestore, ...]:
-        """Restores of which a part alone is in place."""
+        """Restores that are only partly in place."""
         return () if self.backups is None else self.backups.half_done
 
     def restores_of(self, plan: PlanView) -> Sequence[Restored]:
-        """The restores of a plan's sets that keep what was there before."""
+        """The restores of a plan's sets that retain the earlier data."""
         return [each for each in self.restores if is_of(each.set, plan)]
 
     # ---- what may be done ----------------------------------------------------------------------------------------
@@ -209,7 +210,7 @@ class BackupState:
         return tr("no backups are configured; add backup: plans: to the configuration")
 
     def why_no_set(self) -> Message | None:
-        """Why an action on a set cannot be done."""
+        """Why an action on a set is disabled."""
         if self.selected_set is not None:
             return None
         return self.why_no_plan() or tr("there is no set")
@@ -266,21 +267,21 @@ class BackupState:
 
 
 def newest_of(plan: PlanView) -> BackupSet | None:
-    """The newest set that a row is about: the plan's own, else any of the store."""
+    """The newest set for a row: of the plan itself, else any in the store."""
     sets = plan.sets or ()
     own = (found for found in sets if plan.config is None or found.plan == plan.name)
     return next(own, None) or next(iter(sets), None)
 
 
 def is_about(job: Job, plan: PlanView) -> bool:
-    """Whether a job acts on a plan, or on a store that has none: their keys say it."""
+    """Whether a job acts on a plan, or on a store without one, according to its key."""
     _kind, _space, rest = job.key.partition(" ")
     subject = plan.name if plan.config is not None else plan.where or plan.store
     return rest == subject or rest.startswith(f"{subject} ")
 
 
 def is_of(set_id: str, plan: PlanView) -> bool:
-    """Whether a set is a plan's, by its name or since it is among the plan's sets."""
+    """Whether a set belongs to a plan, by its name or because it is among the plan's sets."""
     return set_id.startswith(f"{plan.name}_") or any(found.id == set_id for found in plan.sets or ())
 
 

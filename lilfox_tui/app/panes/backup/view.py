@@ -1,4 +1,4 @@
-"""What the Backup pane draws: its lists, the page of a set, and the job that runs. Pure."""
+"""What the Backup pane draws: its lists, the page of a set, and the running job. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _SIGNATURES = {"none": "muted", "good": "good", "other": "degraded", "forged": "
 
 
 def set_page(found: BackupSet, view: PlanView, style: BackupStyle) -> list[Row]:
-    """Everything that is known of a set, from its store alone; lines that are too long are broken."""
+    """Everything known about a set from its store alone; long lines are wrapped."""
     rows: list[Row] = [_title(found, style), BLANK]
     rows += _about(found, view, style)
     rows += _proof(found, style)
@@ -149,8 +149,8 @@ def _part(part: FoundPart, style: BackupStyle) -> Iterator[Row]:
 
 
 def _detail(detail: Mapping[str, Any]) -> Iterator[Row]:
-    """What the source said of the part: plain values on one line, then the rows of each table. A manifest may say
-    anything: only what has the shape is shown."""
+    """What the source recorded about the part: plain values on one line, then the row counts of the tables. A manifest
+    may contain anything: only values of the expected shape are shown."""
     plain = [f"{key} {value}" for key, value in detail.items() if isinstance(value, str | int | float) and value != ""]
     if plain:
         yield (Piece("      "), Piece("  ".join(plain), "muted"))
@@ -175,7 +175,7 @@ def _rows(table: Any) -> int | None:
 
 
 def nothing_configured(style: BackupStyle, *, looked: bool) -> list[Row]:
-    """What to do where the configuration has no backups. ``looked``: whether the usual places were looked at."""
+    """What to do when the configuration has no backups. ``looked``: whether the usual places were searched."""
     examples = (
         "lilfox backup run --database postgresql:///lilfox --files /srv/lilfox/public/uploads --store /backup",
         "lilfox backup list --store /backup",
@@ -220,14 +220,15 @@ _LEFT = (34, 64)
 
 
 class BackupView:
-    """Draws what is above and below the job: from the state alone."""
+    """Draws everything above and below the job section, from the state alone."""
 
     def __init__(self, context: PaneContext[BackupState]) -> None:
         self._state, self._app = context.state, context.app
 
     @property
     def now(self) -> datetime:
-        """The time that ages are told at (aware UTC): the frame's, which stands still while the screen is held."""
+        """The time from which ages are computed (aware UTC): the frame's, which stands still while the screen is
+        paused."""
         shown = self._app.shown
         return shown.at if shown is not None and not shown.rewound else datetime.now(UTC)
 
@@ -235,11 +236,11 @@ class BackupView:
         return BackupStyle(width, self._app.glyphs, self.now, self._state.zone, marked)
 
     def warnings(self) -> list[Row]:
-        """What is to be known before anything else."""
+        """The warnings to show first."""
         return warning_rows(self._state.half_done, self._app.rewound, self._style(self._app.room.width))
 
     def page(self) -> list[Row] | None:
-        """What takes the place of the lists: a set's page, or what to do where there is nothing."""
+        """What replaces the lists: a set's page, or what to do when nothing is configured."""
         state, style, plan = self._state, self._style(self._app.room.width), self._state.selected_plan
         if state.page is not None and plan is not None:
             if (found := state.selected_set) is not None:
@@ -265,7 +266,7 @@ class BackupView:
     # ---- the lists -----------------------------------------------------------------------------------------------
 
     def split(self) -> tuple[int, int]:
-        """Cells of the two lists; none for the one that is not shown."""
+        """The widths of the two lists in cells; 0 for a hidden one."""
         width = self._app.room.width
         if width >= BESIDE:
             left = max(_LEFT[0], min(_LEFT[1], width * 2 // 5))
@@ -316,7 +317,7 @@ class BackupView:
 
 
 class JobSection:
-    """Draws the job that runs: its parts with bars, and its last lines. ``changed`` is called when more is known."""
+    """Draws the running job: progress bars of its parts, and its last lines. ``changed`` is called on news."""
 
     def __init__(self, context: PaneContext[BackupState], changed: Callable[[], None]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -325,7 +326,7 @@ class JobSection:
         """What the job said that was followed last."""
 
     def follow(self) -> None:
-        """Follows the events of the job that is drawn; of another one when another is."""
+        """Follows the events of the shown job, and of another one once that is shown."""
         job = self._state.shown_job
         if job is None or (self.log is not None and self.log.job_id == job.id):
             return
@@ -337,7 +338,7 @@ class JobSection:
             await log.follow(self._changed)
 
     def rows(self, now: datetime) -> list[Row]:
-        """The section; empty where no job runs."""
+        """The rows of the section; empty if no job runs."""
         job = self._state.shown_job
         return [] if job is None else self._rows(job, now)
 

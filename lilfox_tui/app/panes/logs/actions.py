@@ -1,4 +1,4 @@
-"""Actions of the Logs pane: narrow, show otherwise, choose sources, save, and put records into an incident."""
+"""Actions of the Logs pane: narrow, change the display, choose sources, save, and attach records to an incident."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Context = PaneContext[LogsState]
 
 
 class NarrowActions(ActionGroup):
-    """Which records are shown: by level, and by the field that is selected on the page of a record."""
+    """Actions that choose the shown records: by level, and by the field selected on the page of a record."""
 
     def __init__(self, context: Context, feed: LogFeed) -> None:
         self._context, self._state, self._feed = context, context.state, feed
@@ -111,7 +111,7 @@ class NarrowActions(ActionGroup):
 
 
 class LookActions(ActionGroup):
-    """How the list goes along, and how its rows are written. ``in_sight`` gives the rows of it that are seen."""
+    """Actions for following and for the display of rows. ``in_sight`` returns the visible rows of the list."""
 
     def __init__(self, context: Context, feed: LogFeed, in_sight: Callable[[], range]) -> None:
         self._context, self._state, self._feed, self._in_sight = context, context.state, feed, in_sight
@@ -180,16 +180,16 @@ class LookActions(ActionGroup):
         self._context.repaint()
 
     def _overhang(self) -> int:
-        """Cells by which the longest message that is seen is too long."""
+        """By how many cells the longest visible message is too wide."""
         return 0 if self._state.list is None else self._state.list.overhang(self._in_sight())
 
     def _half_a_message(self) -> int:
-        """Cells of one step: half of what is seen, so that the eye finds its place again."""
+        """The cells of one sideways step: half of the visible width, so that the eye keeps its place."""
         return 1 if self._state.list is None else max(1, self._state.list.style.message_width // 2)
 
 
 class SourceActions(ActionGroup):
-    """Which logs are shown, and trying again those that failed."""
+    """Actions that choose the shown logs and retry the failed ones."""
 
     def __init__(self, context: Context, feed: LogFeed) -> None:
         self._state, self._app, self._feed = context.state, context.app, feed
@@ -209,7 +209,7 @@ class SourceActions(ActionGroup):
         self._app.push_screen(Chooser(_("Sources"), choices, wide=True), self._take_sources)
 
     def _mark_of(self, source: LogSource) -> Piece:
-        """Whether it is shown, and whether it can be."""
+        """The mark of a source: hidden, readable or failed."""
         if source.name in self._state.hidden:
             return Piece(self._app.glyphs.unknown + " ", "muted")
         failed = isinstance(source.status.state, Unavailable)
@@ -218,7 +218,8 @@ class SourceActions(ActionGroup):
         )
 
     def _how_it_is(self, source: LogSource) -> str:
-        """How a source is read: in which format, the zone of times that tell none, where; or why it is not."""
+        """How a source is read: its format, the zone of its times without one, and where it is; or why it is not
+        read."""
         status, state = source.status.value, source.status.state
         if isinstance(state, Unavailable):
             return f"{state.error}  {when(state, datetime.now(UTC), self._state.zone)}  {state.error.hint}".rstrip()
@@ -253,7 +254,7 @@ class SourceActions(ActionGroup):
 
 
 class SaveActions(ActionGroup):
-    """Writes what matches into a file."""
+    """Saves the matching records to a file."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -273,7 +274,7 @@ class SaveActions(ActionGroup):
         self._app.ask_line(_("name of the new file:"), name, self.save, live=False)
 
     def save(self, name: str) -> None:
-        """Writes all that matches now into a new file of that name."""
+        """Saves everything that matches now to a new file of that name."""
         merged = self._state.merged
         if name.strip() and merged is not None and merged.shown:
             until_us = max(merged.shown[-1].key.time_us, microseconds(datetime.now(UTC)))
@@ -326,7 +327,7 @@ def _records(count: int) -> Message:
 
 
 def _short(source: LogSource, room: int) -> Row:
-    """How a source is read in ``room`` cells: its format, its size, and where, with the middle left out."""
+    """A source in ``room`` cells: its format, its size and its location, shortened in the middle."""
     status, state = source.status.value, source.status.state
     if isinstance(state, Unavailable):
         return (Piece(fit(str(state.error), room), "failing"),)
@@ -351,8 +352,8 @@ _TITLE = 60
 
 
 class ChosenRecords(Struct, frozen=True):
-    """Records, the oldest first. ``how`` says by what they were chosen; ``where`` is the filter they were seen through,
-    empty for none. ``lost`` marked ones could not be read again."""
+    """Records, oldest first. ``how`` says how they were chosen; ``where`` is the filter in use, empty for none.
+    ``lost`` is the number of marked records that could not be read again."""
 
     records: Sequence[LogRecord]
     how: str
@@ -361,8 +362,8 @@ class ChosenRecords(Struct, frozen=True):
 
 
 def evidence_of(choice: ChosenRecords, now: datetime) -> Selected:
-    """The records as they were written, each with its source's name where they are of several; above them how they were
-    chosen and what was left out."""
+    """The original text of the records, with source names if there are several; above it how they were chosen and what
+    was left out."""
     records = choice.records[-MOST_RECORDS:]
     sources = list(dict.fromkeys(each.source for each in records))
     lines: list[str] = []
@@ -405,7 +406,7 @@ def _said(choice: ChosenRecords, kept: Sequence[LogRecord], sources: Sequence[st
 
 
 def _written(record: LogRecord, *, named: bool) -> str:
-    """All its lines, with nothing in them that a terminal would obey."""
+    """All lines of a record, without terminal control sequences."""
     text = "\n".join(map(clean, record.raw.decode("utf-8", "replace").split("\n")))
     if record.size_bytes > len(record.raw):
         text += " " + _("… {count} bytes not read", count=grouped(record.size_bytes - len(record.raw)))
@@ -424,7 +425,7 @@ class LogEvidence:
         self._state = context.state
 
     def selection(self) -> Selection | None:
-        """What is selected; None where nothing is."""
+        """The selection; None if nothing is selected."""
         record = self._state.selected_record
         if record is None and not self._state.marks:
             return None
@@ -449,11 +450,11 @@ class LogEvidence:
         return ChosenRecords(self._around(AROUND) if record is not None else (), _("one record and those around it"))
 
     def _where_text(self) -> str:
-        """The level and the filter that leave records out, as they are written."""
+        """The level and the filter in use, as text."""
         return to_text(self._state.where)
 
     def _around(self, most: int) -> list[LogRecord]:
-        """So many loaded records before and after where the reader stands."""
+        """Up to ``most`` loaded records before and after the cursor."""
         merged, here = self._state.merged, self._state.selected
         if merged is None or here is None:
             return []
@@ -469,7 +470,7 @@ class LogEvidence:
         return [*before, record, *after]
 
     async def _marked(self) -> tuple[list[LogRecord], int]:
-        """Those that can still be read, by time, and the number of others."""
+        """The marked records that can still be read, by time, and the number of the others."""
         loaded: dict[tuple[str, str], LogRecord] = {}
         for shown in () if self._state.merged is None else self._state.merged.shown:
             if isinstance(shown.item, LogRecord):
@@ -483,7 +484,7 @@ class LogEvidence:
         return found, len(ordered) - len(found)
 
     async def _read_again(self, name: str, place: str) -> LogRecord | None:
-        """A record that is not loaded: the one behind the one before it."""
+        """Reads a record that is not loaded: the one after the record before it."""
         source = self._state.source(name)
         if source is None:
             return None

@@ -1,4 +1,4 @@
-"""How the records of the Logs pane come to its screen: sources are opened, merged, followed, and moved in."""
+"""How records reach the screen of the Logs pane: opening, merging and following sources, and moving in them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEAR_EDGE = 100
 
 
 class LogFeed:
-    """Opens the logs, keeps the list of those that are shown, and moves it. The state tells what it has come to.
+    """Opens the logs, and keeps and moves the list of shown records. The results are in the state.
 
     What one key may begin again before it has started is given to the context as a function, not as a coroutine.
     """
@@ -41,7 +41,7 @@ class LogFeed:
     # ---- sources -------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Opens the logs and begins the list."""
+        """Opens the logs and starts the list."""
         self._state.rewound = self._app.rewound
         self._context.run(self._open, group="open", exclusive=True)
 
@@ -64,7 +64,7 @@ class LogFeed:
             await opened.close()
 
     def retry(self) -> None:
-        """Tries what failed again, now."""
+        """Retries the failed sources now."""
         if self._state.failure is not None:
             self._state.failure = None
             self.open()
@@ -72,12 +72,12 @@ class LogFeed:
             self._state.merged.retry()
 
     def show_only(self, names: Iterable[str]) -> None:
-        """Shows the sources of those names, at the time where the reader stands."""
+        """Shows the sources of those names at the cursor's time."""
         self._state.show_only(names)
         self.reopen()
 
     def reopen(self) -> None:
-        """Merges the sources that are shown, anew, around where the reader stands."""
+        """Merges the shown sources again around the cursor."""
         self._context.cancel("move")
         self._context.run(partial(self._merge, self._state.start), group="merge", exclusive=True)
 
@@ -91,7 +91,7 @@ class LogFeed:
                     self.changed()
 
     def stop(self) -> None:
-        """Ends what can be ended: a search, a count, a file that is written."""
+        """Cancels what can be cancelled: a search, a count, a file being saved."""
         self._context.cancel("move", "count", "save")
         if self._state.merged is not None:
             self._state.merged.stop()
@@ -99,7 +99,7 @@ class LogFeed:
     # ---- moving --------------------------------------------------------------------------------------------------
 
     def move(self, step: int) -> None:
-        """Goes ``step`` rows down, or up."""
+        """Moves ``step`` rows down or up."""
         found = self._state.step(step)
         if found is None:
             return
@@ -109,7 +109,7 @@ class LogFeed:
         self.stand_on(key)
 
     def stand_on(self, key: MergeKey | None) -> None:
-        """Makes ``key`` where the reader stands; asks for more where the edge is near."""
+        """Moves the cursor to ``key`` and loads more if the edge is near."""
         merged = self._state.merged
         if merged is None or not merged.shown:
             return
@@ -126,7 +126,7 @@ class LogFeed:
         self._context.run(partial(merged.newer, WINDOW_PAGE), group="newer")
 
     def go_to_end(self, direction: int) -> None:
-        """Goes to the newest record there is (1), or the oldest (-1)."""
+        """Moves to the newest record (1) or the oldest (-1)."""
         merged = self._state.merged
         if direction < 0:
             self.go(AtBeginning())
@@ -144,7 +144,7 @@ class LogFeed:
             self.arrive(await self._state.merged.go(start))
 
     def arrive(self, key: MergeKey | None, *, by_filter: bool = False) -> None:
-        """Shows what the list was moved to."""
+        """Shows the position that the list was moved to."""
         self._state.arrive(key, by_filter=by_filter)
         self._context.repaint()
         self._context.paint_now()
@@ -152,13 +152,13 @@ class LogFeed:
     # ---- what is shown -------------------------------------------------------------------------------------------
 
     def set_filter(self, text: str) -> None:
-        """Shows (or marks) what ``text`` asks for. What is wrong in it is told, and what was shown stays."""
+        """Shows only, or marks, what ``text`` matches. On an error in it, reports that and keeps the shown records."""
         if self._state.set_filter(text):
             self.apply()
         self._context.repaint()
 
     def apply(self) -> None:
-        """Makes what is shown follow the level and the filter, around where the reader stands."""
+        """Applies the level and the filter to the list, around the cursor."""
         if self._state.merged is not None and self._state.merged.where != self._state.where:
             self._context.run(self._apply, group="move", exclusive=True)
         self._context.repaint()
@@ -175,7 +175,7 @@ class LogFeed:
             self.arrive(key, by_filter=True)
 
     def follow(self, on: bool) -> None:
-        """Goes along with what is new, from the end on, or no more."""
+        """Starts following new records from the end, or stops."""
         state = self._state
         state.follows = on
         if state.merged is None:
@@ -213,7 +213,7 @@ class LogFeed:
             self._show_about(opened, kind, name)
 
     async def _look_for(self, opened: OpenLogs, kind: str, name: str, host: str) -> None:
-        """Looks on ``host`` which logs it has; what was shown stays meanwhile."""
+        """Finds the logs of ``host``; the current list stays meanwhile."""
         self._app.tell(tr("searching for logs on {name}", name=host))
         try:
             await opened.find(host)
@@ -237,7 +237,7 @@ class LogFeed:
     # ---- when to draw --------------------------------------------------------------------------------------------
 
     def changed(self) -> None:
-        """Draws what came by itself, not more often than the eye or the link has use for."""
+        """Draws records that arrived unasked, no more often than the eye or the link needs."""
         merged, state = self._state.merged, self._state
         if merged is None:
             return

@@ -1,4 +1,4 @@
-"""How the Logs pane gets to a record: the page of one, the next match, a mark, a time, a share or a line."""
+"""How the Logs pane finds a record: its page, the next match, a mark, a time, a percentage or a line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LINE = re.compile(r"\d{1,12}")
 
 
 class RecordFinder:
-    """Goes to records that may not be loaded, and reads what stands beside one."""
+    """Goes to records that may not be loaded, and reads the neighbours of one."""
 
     def __init__(self, context: PaneContext[LogsState], feed: LogFeed) -> None:
         self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
@@ -62,7 +62,7 @@ class RecordFinder:
     # ---- the next match ------------------------------------------------------------------------------------------
 
     def select_match(self, direction: int) -> None:
-        """Goes to the next record that the filter matches (1), or the one before (-1)."""
+        """Goes to the next (1) or previous (-1) record that the filter matches."""
         state, merged = self._state, self._state.merged
         if state.page is not None or merged is None or not merged.shown:
             return
@@ -84,7 +84,7 @@ class RecordFinder:
             self._context.run(partial(self._find, merged, edge, older=older), group="move", exclusive=True)
 
     async def _find(self, merged: MergedLogs, edge: MergeKey, *, older: bool) -> None:
-        """Looks for a match past what is loaded, and moves there."""
+        """Searches for a match beyond the loaded records, and moves to it."""
         try:
             async with MergedLogs(self._state.shown_sources, self._state.match) as finding:
                 self._state.finding = finding
@@ -117,7 +117,7 @@ class RecordFinder:
         self._feed.arrive(loaded or merged.reader)
 
     def jump(self, words: str) -> None:
-        """Goes where ``words`` say."""
+        """Goes to the position that ``words`` name."""
         if words.strip():
             self._context.run(partial(self._jump, words.strip()), group="move", exclusive=True)
 
@@ -135,7 +135,7 @@ class RecordFinder:
 
 
 class PlaceActions(ActionGroup):
-    """Marks, and jumping."""
+    """Actions for marks and for jumping."""
 
     def __init__(self, context: PaneContext[LogsState], finder: RecordFinder) -> None:
         self._context, self._state, self._app, self._finder = context, context.state, context.app, finder
@@ -172,7 +172,7 @@ class PlaceActions(ActionGroup):
 
 
 async def neighbours_of(source: LogSource, record: LogRecord) -> tuple[tuple[LogRecord, ...], tuple[LogRecord, ...]]:
-    """The records of its source before and after one, whatever the filter is. Raises LilFoxError."""
+    """The records before and after one in its source, regardless of the filter. Raises LilFoxError."""
     place = AtPlace(record.place)
     before = await source.page(place, older=True, limit=NEIGHBOURS, where=EVERYTHING)
     after = await source.page(place, older=False, limit=NEIGHBOURS, where=EVERYTHING)
@@ -180,7 +180,7 @@ async def neighbours_of(source: LogSource, record: LogRecord) -> tuple[tuple[Log
 
 
 def _placed(records: tuple[LogRecord, ...], beside: WindowItem) -> tuple[WindowItem, ...]:
-    """Records as rows take them; where they stand in the list is not known."""
+    """Records as rows take them, with unknown list positions."""
     return tuple(WindowItem(MergeKey(beside.key.time_us, -1, turn), record) for turn, record in enumerate(records))
 
 
@@ -192,7 +192,7 @@ def _key_of(merged: MergedLogs, source: str, place: str) -> MergeKey | None:
 
 
 async def _key_once_loaded(merged: MergedLogs, source: str, place: str) -> MergeKey | None:
-    """The key of a record near where ``merged`` has gone to, as soon as its source has answered."""
+    """The key of a record near the position ``merged`` has moved to, once its source has answered."""
     async with aclosing(merged.changes.watch()) as changes:
         async for _version in changes:
             key = _key_of(merged, source, place)
@@ -219,8 +219,8 @@ async def _first_past(found: MergedLogs, edge: MergeKey, *, older: bool) -> Wind
 
 
 async def start_of_words(words: str, sources: Sequence[LogSource], *, now: datetime, zone: tzinfo) -> Start:
-    """Where ``words`` lead: a time as filters have it, ``50%``, or the number of a line. Raises UsageError for words
-    that are none of these, LilFoxError where a source cannot tell."""
+    """The position that ``words`` name: a time as in filters, ``50%``, or a line number. Raises UsageError for other
+    words, LilFoxError if a source does not know."""
     if found := _SHARE.fullmatch(words):
         return await _at_share(min(1.0, float(found[1]) / 100), sources)
     if _LINE.fullmatch(words):
@@ -229,7 +229,7 @@ async def start_of_words(words: str, sources: Sequence[LogSource], *, now: datet
 
 
 def _time_us(words: str, now: datetime, zone: tzinfo) -> int:
-    """A moment; ``10m`` is ten minutes ago. Raises UsageError."""
+    """A point in time; ``10m`` is ten minutes ago. Raises UsageError."""
     for text in (words, f"{words}.."):
         with suppress(UsageError):
             since_us, _until_us = span(parse_filter(text, now=now, zone=zone))
@@ -255,7 +255,8 @@ async def _at_line(number: int, sources: Sequence[LogSource]) -> Start:
 
 
 async def _at_share(share: float, sources: Sequence[LogSource]) -> Start:
-    """Of one file by its size, of several sources by the time from the oldest record to the newest."""
+    """The position at that share: of one file by size, of several sources by time from the oldest record to the
+    newest."""
     if len(sources) == 1 and isinstance(sources[0], SupportsSeek):
         return await sources[0].at_share(share)
     firsts, lasts = [], []

@@ -1,4 +1,4 @@
-"""The Logs pane: the records of all sources in one list by time, and the page of the one that is open."""
+"""The Logs pane: the records of all sources in one list by time, and the page of the open one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RecordList:
         return self._state.filter_text
 
     def move(self, step: int) -> None:
-        """So many rows down, or up: of the list, or of the page that is open."""
+        """Moves that many rows down or up, in the list or in the open page."""
         if self._state.page is None:
             self._feed.move(step)
         else:
@@ -58,7 +58,7 @@ class RecordList:
         self.move(direction * max(1, self._screenful() - 1))
 
     def go_to_end(self, direction: int) -> None:
-        """To the newest record there is (1), or the oldest (-1); to the end of the page that is open."""
+        """Moves to the newest record (1) or the oldest (-1); on an open page to its end."""
         if self._state.page is None:
             self._feed.go_to_end(direction)
         else:
@@ -96,7 +96,7 @@ class RecordList:
         self._finder.select_match(direction)
 
     def copy_selected(self) -> None:
-        """The record as it was written, or the value of the selected field."""
+        """Copies the original text of the record, or the value of the selected field."""
         if (field := self._state.field) is not None:
             self._context.app.copy_text(field.value)
         elif (record := self._state.selected_record) is not None:
@@ -107,7 +107,7 @@ class RecordList:
 
 
 class LogsPane(Pane):
-    """The lines about the sources, the list or a record's page, and the strip of errors."""
+    """The pane: the lines about the sources, the list or a record's page, and the error strip."""
 
     GROUPS = (
         ListActions,
@@ -156,7 +156,7 @@ class LogsPane(Pane):
         self.feed.open()
 
     async def on_unmount(self) -> None:
-        """Waits until what was begun here has ended: files, processes and hosts are closed by then."""
+        """Waits for the work started here, so that files, processes and hosts are closed afterwards."""
         mine = [worker for worker in self.workers if worker.node is self]
         self.workers.cancel_node(self)
         for worker in mine:
@@ -177,7 +177,7 @@ class LogsPane(Pane):
         return self.log_evidence.selection()
 
     def acts(self) -> Sequence[Act]:
-        """On the addresses of the record, or of the field that is selected on its page."""
+        """The operations on the addresses of the record, or of the field selected on its page."""
         from lilfox_tui.app.operations import ban_acts
 
         page, field, opened = self.state.page, self.state.field, self.state.opened
@@ -190,11 +190,11 @@ class LogsPane(Pane):
     # ---- the rows that are seen, and the mouse -------------------------------------------------------------------
 
     def _screenful(self) -> int:
-        """Rows of the list that are seen at once."""
+        """The number of list rows that are visible at once."""
         return max(1, self.query_one("#log-list", Lines).room) if self.is_mounted else 1
 
     def rows_in_sight(self) -> range:
-        """The rows of the list that are seen."""
+        """The visible rows of the list."""
         top = self.query_one("#log-list", Lines).top
         return range(top, top + self._screenful())
 
@@ -216,7 +216,7 @@ class LogsPane(Pane):
             self.list.move(event.delta)
 
     def _scroll(self, lines: Lines, delta: int) -> None:
-        """Moves the list under the reader, who goes along at its edges."""
+        """Scrolls the list; the cursor stays on its record until that would leave the screen."""
         before = lines.top
         lines.scroll_rows(delta)
         here, rows, merged = self.state.selected, self.state.list, self.state.merged

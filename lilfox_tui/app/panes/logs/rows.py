@@ -1,4 +1,4 @@
-"""Log records as rows: one record, a list of them with alike neighbours folded, and one as a page. Pure."""
+"""Log records as rows: one record, a list with similar neighbours folded, and one record as a page. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LINES_AT_MOST = 40
 
 
 class LogStyle(Struct, frozen=True):
-    """How rows are written: the room, the zone of times, and the columns' widths (0: no such column)."""
+    """How rows are drawn: the width, the time zone, and the columns' widths (0: no such column)."""
 
     width: int
     glyphs: Glyphs
@@ -54,7 +54,7 @@ class LogStyle(Struct, frozen=True):
 
     @property
     def message_width(self) -> int:
-        """Cells for the message; some for any width."""
+        """Cells for the message; never too few, whatever the width."""
         return max(8, self.width - self.prefix_width)
 
     @property
@@ -62,7 +62,7 @@ class LogStyle(Struct, frozen=True):
         return (6 if self.dates else 0) + (12 if self.width >= 80 else 8)
 
     def time(self, time_us: int | None) -> str:
-        """A time in the width that it always has; blank where a record tells none."""
+        """A time in a fixed width; blank if a record has none."""
         if time_us is None:
             return " " * self._time_width
         at = (EPOCH + timedelta(microseconds=time_us)).astimezone(self.zone)
@@ -71,7 +71,7 @@ class LogStyle(Struct, frozen=True):
 
 
 def severity_piece(severity: Severity, glyphs: Glyphs) -> Piece:
-    """A level as shape and colour, in two cells."""
+    """A level as symbol and colour, in two cells."""
     if severity >= Severity.ERROR:
         return Piece(glyphs.failing + " ", "failing")
     if severity >= Severity.WARNING:
@@ -82,7 +82,7 @@ def severity_piece(severity: Severity, glyphs: Glyphs) -> Piece:
 
 
 def log_row(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> Row:
-    """One record on one line. ``times`` alike ones, the last at ``until_us``, are folded into it."""
+    """One record on one line. ``times`` similar ones, the last at ``until_us``, are folded into it."""
     item = shown.item
     if isinstance(item, SourceNotice):
         return _notice_row(item, style)
@@ -94,7 +94,7 @@ def log_row(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int
 
 
 def overhang(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> int:
-    """Cells by which a record's line, not moved, is too long for :func:`log_row`; at most 0 where it is not."""
+    """By how many cells a record's line, not shifted, is too wide for :func:`log_row`; at most 0 if it fits."""
     item = shown.item
     if isinstance(item, SourceNotice):
         return 0
@@ -156,8 +156,8 @@ def cut_into(text: str, width: int) -> list[str]:
 
 
 def headline(record: LogRecord, further: int = 0) -> str:
-    """A record in one line: its message's first, or the first line as it was written; then what its exception says.
-    ``further`` characters more of a long line."""
+    """A record in one line: the first line of its message or raw text, then the outcome of its exception. ``further``
+    allows that many more characters of a long line."""
     most = HEADLINE_AT_MOST + further
     text = record.entry.message or record.raw[:most].decode("utf-8", "replace")
     first = text.partition("\n")[0][:most]
@@ -168,7 +168,7 @@ def headline(record: LogRecord, further: int = 0) -> str:
 
 
 def outcome(fault: LoggedException) -> str:
-    """The line of an exception's text that names its class; the class alone where none does."""
+    """The line of an exception's text that names its class; the class alone if no line does."""
     ends = fault.text[:OUTCOME_WITHIN], fault.text[-OUTCOME_WITHIN:]
     lines = [line.strip() for end in ends for line in end.splitlines() if fault.type in line]
     said = (line for line in reversed(lines) if ":" in line and not line.startswith(("raise ", "File ", "at ")))
@@ -176,7 +176,7 @@ def outcome(fault: LoggedException) -> str:
 
 
 def message_role(record: LogRecord, style: LogStyle) -> str:
-    """The colour of a message: what matches, what is gravest and what is of little weight stands out."""
+    """The colour of a message: matches, the gravest levels and unimportant records differ from the rest."""
     if style.matches is not None and style.matches(record):
         return "accent"
     severity = record.entry.severity
@@ -186,7 +186,7 @@ def message_role(record: LogRecord, style: LogStyle) -> str:
 
 
 def trace_of(record: LogRecord) -> tuple[str, str] | None:
-    """The field by which this request is followed over all sources, and its value."""
+    """The field that identifies this request in all sources, and its value."""
     for name in TRACE_FIELDS:
         value = record.entry.fields.get(name)
         if isinstance(value, str | int) and value != "":
@@ -195,12 +195,12 @@ def trace_of(record: LogRecord) -> tuple[str, str] | None:
 
 
 def clock_zone() -> tzinfo:
-    """This machine's zone, for those who do not read UTC."""
+    """This machine's time zone, for users who prefer local time to UTC."""
     return datetime.now().astimezone().tzinfo or UTC
 
 
 def _last_parts(logger: str, width: int) -> str:
-    """A logger's name without so many first parts as it is too long: the last ones tell more (``app.db.pool``)."""
+    """A logger's name without its first parts if it is too long: the last ones say more (``app.db.pool``)."""
     text = logger
     while cell_width(text) > width and "." in text.lstrip("…"):
         text = "…" + text.lstrip("…").partition(".")[2]
@@ -233,7 +233,7 @@ def _notice_row(notice: SourceNotice, style: LogStyle) -> Row:
 
 
 def _tail(record: LogRecord, style: LogStyle, times: int, until_us: int | None) -> tuple[Row, int]:
-    """What stands at the right edge, and the cells that it leaves to the message."""
+    """The text at the right edge, and the cells left for the message."""
     tail = _folded(record, times, until_us) + _trace(record, style)
     return tail, max(4, style.message_width - sum(cell_width(piece.text) for piece in tail))
 
@@ -249,7 +249,7 @@ def _folded(record: LogRecord, times: int, until_us: int | None) -> tuple[Piece,
 
 
 def _trace(record: LogRecord, style: LogStyle) -> tuple[Piece, ...]:
-    """The request's identity at the right edge, cut: enough to see which lines belong together."""
+    """The request's id at the right edge, shortened: enough to see which lines belong together."""
     if style.width < 100:
         return ()
     found = trace_of(record)
@@ -264,14 +264,14 @@ def _trace(record: LogRecord, style: LogStyle) -> tuple[Piece, ...]:
 
 
 class Place(NamedTuple):
-    """A row that is found again when others came or went: the first record of its group, and how far below."""
+    """A stable position of a row while records come and go: the first record of its group, and the row within it."""
 
     key: MergeKey
     below: int
 
 
 class LogList(Sequence[Row]):
-    """``shown`` as rows in one style. A group is what one selection covers: a record, or alike ones folded."""
+    """``shown`` as rows in one style. A group is what one selection covers: a record, or similar ones folded."""
 
     def __init__(self, shown: Sequence[WindowItem], style: LogStyle, *, folded: bool) -> None:
         self.shown = shown
@@ -285,7 +285,7 @@ class LogList(Sequence[Row]):
 
     @property
     def groups(self) -> int:
-        """How many there are."""
+        """The number of groups."""
         return len(self._firsts)
 
     def group_of(self, index: int) -> int:
@@ -312,20 +312,20 @@ class LogList(Sequence[Row]):
         return self._firsts[group + 1] if group + 1 < len(self._firsts) else len(self.shown)
 
     def place_of_row(self, row: int) -> Place | None:
-        """What stands on a row, so that it is found again."""
+        """The stable position of a row."""
         if not 0 <= row < len(self):
             return None
         group = self.group_at(row)
         return Place(self.first_of(group).key, row - self.row_of(group))
 
     def row_of_place(self, place: Place, index: int) -> int:
-        """The row of a place whose record is number ``index``; as far below as the group goes now."""
+        """The row of a place whose record is at ``index``; at most the last row of its group."""
         group = self.group_of(index)
         end = len(self) if group + 1 == self.groups else self.row_of(group + 1)
         return min(self.row_of(group) + place.below, end - 1)
 
     def groups_within(self, rows: range) -> range:
-        """The groups that begin on one of those rows; the next one where none does."""
+        """The groups that begin on one of those rows; the next group if none does."""
         first = self.group_at(rows.start)
         if self.row_of(first) < rows.start:
             first = min(first + 1, self.groups - 1)
@@ -358,12 +358,12 @@ class LogList(Sequence[Row]):
         return [log_row(first, self.style, times=times, until_us=until_us)]
 
     def _folded(self, group: int) -> tuple[int, int | None]:
-        """How many records a group has, and the time of the last."""
+        """The number of records in a group, and the time of the last."""
         last = self.last_of(group).item
         return self._end(group) - self._firsts[group], last.entry.time_us if isinstance(last, LogRecord) else None
 
     def overhang(self, rows: range) -> int:
-        """Cells by which the longest of those rows, where none are wrapped, goes past the right edge when not moved."""
+        """By how many cells the longest of those rows, unwrapped and not shifted, goes past the right edge."""
         longest = 0
         for group in rows[: max(0, self.groups - rows.start)]:
             times, until_us = self._folded(group)
@@ -372,7 +372,7 @@ class LogList(Sequence[Row]):
 
 
 def _firsts(shown: Sequence[WindowItem]) -> list[int]:
-    """Where each run of alike records begins."""
+    """The first index of each run of similar records."""
     firsts: list[int] = []
     before: LogRecord | None = None
     for index, each in enumerate(shown):
@@ -384,7 +384,7 @@ def _firsts(shown: Sequence[WindowItem]) -> list[int]:
 
 
 def _alike(one: LogRecord, other: LogRecord) -> bool:
-    """Whether one says what the other says. Different requests that all went well are no repetition."""
+    """Whether two records say the same. Different requests that all succeeded are not repetitions."""
     a, b = one.entry, other.entry
     if a.message != b.message or a.severity != b.severity or a.logger != b.logger or one.source != other.source:
         return False
@@ -402,7 +402,7 @@ LINES_BEFORE_FIELDS = 8
 
 
 class FieldValue(Struct, frozen=True):
-    """A field by the name that filters know it by, and its value as filters compare it."""
+    """A field by its name in filters, and its value as filters compare it."""
 
     name: str
     value: str
@@ -416,7 +416,7 @@ class DetailRow(Struct, frozen=True):
 
 
 class _Page(Struct, frozen=True):
-    """How the fields of a record are written: ``width`` is of the column of names."""
+    """How the fields of a record are drawn: ``width`` is that of the name column."""
 
     style: LogStyle
     width: int
@@ -424,7 +424,7 @@ class _Page(Struct, frozen=True):
 
 
 class Neighbours(Struct, frozen=True):
-    """The records of the same source before and after, whatever the filter is; oldest first."""
+    """The records before and after in the same source, regardless of the filter; oldest first."""
 
     before: tuple[WindowItem, ...] = ()
     after: tuple[WindowItem, ...] = ()
@@ -433,7 +433,7 @@ class Neighbours(Struct, frozen=True):
 def detail_rows(
     shown: WindowItem, record: LogRecord, neighbours: Neighbours | None, style: LogStyle
 ) -> list[DetailRow]:
-    """The page. ``neighbours`` is None while they are read."""
+    """The rows of the page. ``neighbours`` is None while they are read."""
     traceback = [] if record.entry.fault is None else [*_text(record.entry.fault.text, style, "text")]
     rows = [_plain(row) for row in _head(record, style)]
     rows += _traceback(traceback[-LINES_BEFORE_FIELDS:], left_out=len(traceback) - LINES_BEFORE_FIELDS)
@@ -449,7 +449,7 @@ def detail_rows(
 
 
 def _traceback(lines: Sequence[Row], *, left_out: int) -> list[DetailRow]:
-    """Nothing for no lines."""
+    """The rows of a traceback; none for no lines."""
     if not lines:
         return []
     rows = [_title(_("TRACEBACK"))]
@@ -507,7 +507,7 @@ def _fields(record: LogRecord, style: LogStyle) -> list[DetailRow]:
 
 
 def _names(fields: Mapping[str, object], depth: int) -> Iterator[str]:
-    """The names of all fields as they are indented."""
+    """The names of all fields, indented by depth."""
     for name, value in fields.items():
         yield "  " * depth + str(name)
         if isinstance(value, Mapping) and depth < DEEPEST:
@@ -515,7 +515,7 @@ def _names(fields: Mapping[str, object], depth: int) -> Iterator[str]:
 
 
 def _common(record: LogRecord) -> Iterator[tuple[str, str]]:
-    """What every format has, where the record's own fields do not have it by that name."""
+    """The values common to all formats, where the record has no field of that name."""
     entry = record.entry
     fault = entry.fault.type if entry.fault is not None else ""
     level = entry.severity.name if entry.severity is not Severity.UNKNOWN else ""
@@ -555,5 +555,5 @@ def _field(field: FieldValue, name: str, depth: int, page: _Page) -> list[Detail
 
 
 def first_field(rows: Sequence[DetailRow]) -> int:
-    """The row to stand on at first."""
+    """The row selected at first."""
     return next((at for at, each in enumerate(rows) if each.field is not None), 0)

@@ -1,4 +1,4 @@
-"""Which logs the pane opens: the command line's files, the config's, or what is found on this machine."""
+"""Which logs the pane opens: files of the command line, those of the config, or those found on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SERVERS = ("loki", "elasticsearch")
 
 
 class OpenLogs:
-    """The sources that are open, and what the config says of each, by name. Close it in the end."""
+    """The open sources, and the config of each by name. Close it at the end."""
 
     def __init__(self, app: Console) -> None:
         self._app = app
@@ -31,7 +31,7 @@ class OpenLogs:
         self.configs: Mapping[str, LogConfig] = {}
 
     async def open(self) -> None:
-        """Finds and opens; nothing is read yet. Raises LilFoxError."""
+        """Finds and opens the logs; reads nothing yet. Raises LilFoxError."""
         self.configs = await self._wanted()
         self.sources = open_logs(self._app.config, self.configs, self._host, let_argv_through)
 
@@ -44,7 +44,7 @@ class OpenLogs:
         return await find_logs(self._host(None), None)
 
     def where_to_look(self, kind: str, name: str) -> str | None:
-        """The host on which logs of a host or a service may be found, as none of them is open; None for none."""
+        """The host that may have logs of a host or a service if none of them is open; else None."""
         host = name if kind == "host" else self.host_of_service(name)
         if host is None or self._app.files or host not in self._app.config.hosts:
             return None
@@ -72,8 +72,8 @@ class OpenLogs:
             await self._here.close()
 
     def about(self, kind: str, name: str) -> list[str]:
-        """The sources that tell of a host or a service: read on that host, or named after the service. Of a service
-        that is asked from a host, those read there come first, then all that are read there."""
+        """The sources about a host or a service: read on that host, or named after the service. For a service checked
+        from a host, those read there come first, then all that are read there."""
         if kind == "host":
             return self._on(name)
         host = self.host_of_service(name)
@@ -82,12 +82,12 @@ class OpenLogs:
         return self._of_service_on(name, host) or self._on(host) or self._of_service(name)
 
     def host_that_wrote(self, source: str) -> str | None:
-        """The host whose records a source has, where that is one that is known."""
+        """The host whose records a source has, if it is known."""
         config = self.configs.get(source)
         return None if config is None or config.kind in SERVERS else config.host
 
     def chosen(self, kind: str, name: str) -> tuple[list[str], Message | None]:
-        """What to show of a host or a service, and what must be said where that is not what was asked for."""
+        """The sources to show for a host or a service, and a message if those are not what was asked for."""
         names = self.about(kind, name)
         if not names:
             return [each.name for each in self.sources], tr("no known log for {name}: showing all", name=name)
@@ -97,7 +97,7 @@ class OpenLogs:
         return names, None
 
     def host_of_service(self, name: str) -> str | None:
-        """The host from which a service is asked for its health; None for this machine."""
+        """The host from which a service's health is checked; None for this machine."""
         service = self._app.config.services.get(name)
         return None if service is None else service.from_
 
@@ -109,13 +109,13 @@ class OpenLogs:
         return [each for each in self.configs if each == name or service in each.replace("-", ".").split(".")]
 
     def _of_service_on(self, name: str, host: str) -> list[str]:
-        """Those that are read on that host, and those of log servers, which hold what comes from any host."""
+        """The sources read on that host, and those of log servers, which hold records of any host."""
         there = self._on(host)
         return [each for each in self._of_service(name) if each in there or self.configs[each].kind in SERVERS]
 
 
 def host_of(log: LogConfig, config: Config) -> str | None:
-    """The name of the host where a log is read; None for this machine where the config has no name for it."""
+    """The name of the host where a log is read; None for this machine if the config has no name for it."""
     if log.host is not None:
         return log.host
     if config.hosts:
@@ -124,7 +124,7 @@ def host_of(log: LogConfig, config: Config) -> str | None:
 
 
 def named(paths: tuple[str, ...]) -> dict[str, str]:
-    """A name for each file: its own without ``.log``, or its path where two have the same."""
+    """A name for each file: its own without ``.log``, or its path if two are the same."""
     names: dict[str, str] = {}
     for path in paths:
         name = Path(path).name.removesuffix(".log") or path

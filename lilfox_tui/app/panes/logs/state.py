@@ -1,5 +1,5 @@
-"""What the Logs pane shows: which sources, which records of them, where the reader stands, which record is open, what
-was counted. No screen."""
+"""What the Logs pane shows: the sources, their records, the cursor, the open record, and what was counted. No
+screen."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class OpenRecord:
 
     @property
     def row(self) -> int:
-        """The selected one, until somebody chooses the first that has a field."""
+        """The selected row; before a choice, the first one with a field."""
         return first_field(self.rows) if self._row is None else self._row
 
     @property
@@ -61,7 +61,7 @@ class OpenRecord:
         return self.rows[min(self.row, len(self.rows) - 1)].field if self.rows else None
 
     def select(self, row: int) -> None:
-        """Selects a row; the last or the first one for one that is past it."""
+        """Selects a row, within the first and the last one."""
         if self.rows:
             self._row = max(0, min(len(self.rows) - 1, row))
 
@@ -125,12 +125,12 @@ class LogsState:
 
     @property
     def sources(self) -> Sequence[LogSource]:
-        """Those that are open."""
+        """The open sources."""
         return () if self.opened is None else self.opened.sources
 
     @property
     def shown_sources(self) -> list[LogSource]:
-        """Those that are shown."""
+        """The shown sources."""
         return [each for each in self.sources if each.name not in self.hidden]
 
     def source(self, name: str) -> LogSource | None:
@@ -138,18 +138,18 @@ class LogsState:
         return next((each for each in self.sources if each.name == name), None)
 
     def show_only(self, names: Iterable[str]) -> None:
-        """Hides the sources that are not named."""
+        """Hides all other sources."""
         self.hidden = frozenset(each.name for each in self.sources) - frozenset(names)
 
     @property
     def busy(self) -> bool:
-        """Whether something goes on that can be ended."""
+        """Whether something is running that can be cancelled."""
         return (
             bool(self.working) or self.finding is not None or (self.merged is not None and bool(self.merged.searching))
         )
 
     def why_not_retry(self) -> Message | None:
-        """Why there is nothing to try again."""
+        """Why nothing can be retried."""
         if self.failure is not None or (self.merged is not None and self.merged.troubles):
             return None
         return tr("all sources are responding")
@@ -158,7 +158,7 @@ class LogsState:
 
     @property
     def where(self) -> Filter:
-        """What a record must be to be in the list."""
+        """The filter for records in the list."""
         parts: list[Filter] = [AtLeast(self.level)] if self.level > Severity.UNKNOWN else []
         if self.only_matching and self.filter != EVERYTHING:
             parts.append(self.filter)
@@ -166,17 +166,17 @@ class LogsState:
 
     @property
     def match(self) -> Filter:
-        """What a record must be to be a match, also where the others are shown beside it."""
+        """The filter for matches, also while other records are shown."""
         return And((AtLeast(self.level), self.filter)) if self.level else self.filter
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether a level or a filter leaves records out."""
+        """Whether a level or a filter excludes records."""
         return bool(self.filter_text) or self.level > Severity.UNKNOWN
 
     def set_filter(self, text: str) -> bool:
-        """Takes what ``text`` asks for; whether that is another filter than before. What is wrong in it is kept to be
-        told, and the filter stays."""
+        """Sets the filter from ``text``; returns whether it changed. On an error in it, keeps the error for display and
+        the old filter."""
         self.filter_text = text
         try:
             found = parse_filter(text, now=self.clock, zone=self.zone)
@@ -191,19 +191,19 @@ class LogsState:
         return True
 
     def step_level(self, step: int) -> None:
-        """Takes the next level as the least that is shown, or the one before."""
+        """Makes the next or previous level the lowest one shown."""
         self.level = LEVELS[(LEVELS.index(self.level) + step) % len(LEVELS)]
 
     # ---- where the reader stands ---------------------------------------------------------------------------------
 
     @property
     def clock(self) -> datetime:
-        """The time that is looked at (aware UTC)."""
+        """The time shown (aware UTC)."""
         return self.rewound or datetime.now(UTC)
 
     @property
     def at_end(self) -> bool:
-        """Whether the reader stands on the newest record, and goes along with what is new."""
+        """Whether the cursor is on the newest record and follows new ones."""
         return self._at_end
 
     @at_end.setter
@@ -214,7 +214,7 @@ class LogsState:
 
     @property
     def selected(self) -> WindowItem | None:
-        """The record that actions are about."""
+        """The record that actions act on."""
         if self.merged is None or not self.merged.shown:
             return None
         at = len(self.merged.shown) - 1 if self.cursor is None else self.merged.index(self.cursor)
@@ -222,17 +222,17 @@ class LogsState:
 
     @property
     def selected_record(self) -> LogRecord | None:
-        """The same, where it is a record and no notice."""
+        """The selected record, unless it is a notice."""
         shown = self.selected
         return shown.item if shown is not None and isinstance(shown.item, LogRecord) else None
 
     def why_no_record(self) -> Message | None:
-        """Why there is no record that something can be done with."""
+        """Why no record is selected to act on."""
         return None if self.selected_record is not None else tr("there is no record here")
 
     @property
     def start(self) -> AtEnd | AtTime:
-        """Where a new list is begun: where the reader stands in the one there is."""
+        """Where a new list starts: at the cursor of the current one."""
         if self.rewound is not None:
             return AtTime(microseconds(self.rewound))
         here = self.selected
@@ -242,8 +242,8 @@ class LogsState:
 
     @property
     def stood_on(self) -> WindowItem | None:
-        """Where the reader stood when a filter was begun: typing it letter by letter does not lead away from there.
-        None once he has moved."""
+        """Where the cursor was when filter input began, so that typing letter by letter does not move away from there.
+        None once the user has moved."""
         return self._stood_on
 
     def merge(self, merged: MergedLogs) -> None:
@@ -251,14 +251,14 @@ class LogsState:
         self.merged, self.cursor, self._stood_on = merged, None, None
 
     def stand_on(self, key: MergeKey | None) -> None:
-        """Makes ``key`` where the reader stands, the newest row that is loaded for None."""
+        """Moves the cursor to ``key``, for None to the newest loaded row."""
         if self.merged is not None and self.merged.shown:
             self._stood_on = None
             self.cursor = self.merged.reader = self.merged.shown[-1].key if key is None else key
             self.at_end = self.merged.at_newest and self.cursor == self.merged.shown[-1].key
 
     def arrive(self, key: MergeKey | None, *, by_filter: bool = False) -> None:
-        """Takes ``key``, to which the list was moved, as where the reader stands."""
+        """Sets the cursor to ``key``, to which the list was moved."""
         self.cursor = key
         if not by_filter:
             self._stood_on = None
@@ -266,7 +266,7 @@ class LogsState:
             self.at_end = self.merged.at_newest and key == self.merged.shown[-1].key
 
     def step(self, step: int) -> tuple[MergeKey, bool] | None:
-        """The row ``step`` rows down, or up, and whether the reader stands on it already; None where there are none."""
+        """The row ``step`` rows down or up, and whether the cursor is on it already; None if there are no rows."""
         if self.list is None or not self.list.groups or self.merged is None:
             return None
         at = 0 if self.cursor is None else self.list.group_of(self.merged.index(self.cursor))
@@ -286,7 +286,7 @@ class LogsState:
                 self.marks[mark] = shown.key.time_us
 
     def next_mark(self) -> tuple[Mark, int]:
-        """The marked record after the selected one, else the oldest, with its time. There must be one."""
+        """The next marked record after the selected one, else the oldest, with its time. Requires a mark."""
         shown = self.selected
         here: tuple[int, str, str] = (0, "", "")
         if shown is not None and isinstance(shown.item, LogRecord):
@@ -302,13 +302,13 @@ class LogsState:
         return self.why_no_record() if self.page is None else tr("this page is open already")
 
     def why_not_sideways(self) -> Message | None:
-        """Why messages are not moved sideways."""
+        """Why messages cannot be moved sideways."""
         if self.page is not None:
             return tr("long values of a record are already wrapped")
         return tr("long messages are already wrapped; w cuts them off") if self.wrapped else None
 
     def why_not_back(self) -> Message | None:
-        """Why there is nothing to go back from."""
+        """Why the pane cannot go back."""
         if self.page is not None or self.busy or self.is_narrowed:
             return None
         return tr("this is the first screen; q quits")
@@ -320,7 +320,7 @@ class LogsState:
 
     @property
     def traced(self) -> FieldValue | None:
-        """What can be followed over all sources: the selected field, or the request of the selected record."""
+        """The value to follow in all sources: the selected field, or the request of the selected record."""
         if self.page is not None:
             return self.field
         record = self.selected_record
@@ -330,20 +330,20 @@ class LogsState:
     # ---- what was counted ----------------------------------------------------------------------------------------
 
     def is_counted(self, merged: MergedLogs) -> bool:
-        """Whether all was counted, or is just now; what came since does not matter while it is loaded."""
+        """Whether everything is counted, or being counted; later records do not matter while they are loaded."""
         return self.is_count_of(merged, merged.where) and self._leaps_before == merged.leaps
 
     def is_count_of(self, merged: MergedLogs, where: Filter) -> bool:
-        """Whether that is what was counted, or is just now."""
+        """Whether that is what was counted, or is being counted."""
         return self._counted_for == (merged, where)
 
     def begin_count(self, merged: MergedLogs) -> None:
-        """All of ``merged`` is counted from now on; until that is done the count of the same there is goes on."""
+        """Starts counting all of ``merged``; an existing count of the same stays valid until the new one is done."""
         if not self.is_count_of(merged, merged.where):
             self._counted_for, self.counted = (merged, merged.where), None
         self._leaps_before, self.came_before = merged.leaps, merged.came
 
     def take_count(self, merged: MergedLogs, where: Filter, counted: Statistics, *, came: int, leaps: int) -> None:
-        """Takes what was counted; so many had come by when it was begun."""
+        """Stores the count. ``came`` and ``leaps`` are the values when counting began."""
         self._counted_for, self.counted = (merged, where), counted
         self.came_before, self._leaps_before = came, leaps

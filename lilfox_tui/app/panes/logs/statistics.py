@@ -64,7 +64,7 @@ CHEAP_BYTES = 256 * 1024 * 1024
 
 
 class Span(NamedTuple):
-    """Minutes (since 1970, UTC) from ``first`` to before ``end``, and how many errors came in each of them."""
+    """The minutes (since 1970, UTC) from ``first`` to before ``end``, and the number of errors in each."""
 
     first: int
     end: int
@@ -72,7 +72,7 @@ class Span(NamedTuple):
 
 
 class ErrorRates(Struct, frozen=True):
-    """Errors per minute from the minute ``first`` to before ``end``; what no span tells of had none."""
+    """Errors per minute from the minute ``first`` to before ``end``; minutes outside all spans had none."""
 
     spans: tuple[Span, ...]
     first: int
@@ -80,7 +80,7 @@ class ErrorRates(Struct, frozen=True):
 
 
 def loaded_errors(shown: Iterable[WindowItem]) -> ErrorRates | None:
-    """The errors of what is loaded, minute by minute; None where nothing there tells a time."""
+    """The errors of the loaded records per minute; None if no loaded record has a time."""
     by_minute: Counter[int] = Counter()
     minutes: set[int] = set()
     for each in shown:
@@ -96,7 +96,7 @@ def loaded_errors(shown: Iterable[WindowItem]) -> ErrorRates | None:
 
 
 def counted_errors(slices: Sequence[Slice]) -> ErrorRates | None:
-    """The errors of everything, as they were counted in slices; None where there is none that tells a time."""
+    """The errors of all records, as counted in slices; None if no record has a time."""
     spans = [Span(each.since_us // MINUTE_US, each.until_us // MINUTE_US, 0.0) for each in slices]
     if not spans:
         return None
@@ -108,7 +108,8 @@ def counted_errors(slices: Sequence[Slice]) -> ErrorRates | None:
 
 
 def joined(counted: ErrorRates, loaded: ErrorRates | None) -> ErrorRates:
-    """What was counted, and what has come since; it ends where the newest that is loaded ends its slice early."""
+    """The counted errors and the later loaded ones; ends early where the newest loaded record falls into the last
+    slice."""
     if loaded is None:
         return counted
     if loaded.end <= counted.end:
@@ -119,8 +120,8 @@ def joined(counted: ErrorRates, loaded: ErrorRates | None) -> ErrorRates:
 
 
 class StripParts(Struct, frozen=True):
-    """What the strip shows beside the errors: records shown, more of them not loaded, all there are (None: unknown), or
-    ``more_in_all``."""
+    """What the strip shows besides the errors: the shown records, whether more are not loaded, the total (None:
+    unknown), or ``more_in_all``."""
 
     shown: int
     more: bool
@@ -149,7 +150,7 @@ def strip_row(errors: ErrorRates | None, parts: StripParts) -> Row:
 
 
 def _rates(errors: ErrorRates, columns: int) -> list[float]:
-    """The greatest errors a minute of each column's minutes: a spike of one minute is not made small."""
+    """The highest errors per minute in each column's minutes, so that a spike of one minute stays visible."""
     minutes = errors.end - errors.first
     rates = [0.0] * columns
     for span in errors.spans:
@@ -179,7 +180,7 @@ def grouped(count: int) -> str:
 
 
 def _clock(minute: int, errors: ErrorRates, zone: tzinfo) -> str:
-    """A minute, with its day where the span is of more than one."""
+    """A minute, with its date if the span covers more than one day."""
     of_days = errors.end - errors.first > MINUTES_OF_DAY
     at = (EPOCH + timedelta(minutes=minute)).astimezone(zone)
     return at.strftime("%m-%d %H:%M" if of_days else "%H:%M")
@@ -191,8 +192,8 @@ def _spread(left: list[Piece], right: list[Piece], width: int) -> Row:
 
 
 class ErrorStrip:
-    """Draws the strip. While nothing else goes on it has all that matches counted, if that is cheap: the strip then
-    tells of everything."""
+    """Draws the strip. While the pane is idle and the count is cheap, it counts all matching records and then covers
+    everything."""
 
     def __init__(self, context: PaneContext[LogsState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -200,7 +201,7 @@ class ErrorStrip:
         self._looks_again = False
 
     def paint(self, lines: Lines) -> None:
-        """Shows it where there is room."""
+        """Draws the strip if there is room."""
         state, merged = self._state, self._state.merged
         lines.display = self._app.room.height >= LEAST_HEIGHT
         if merged is None or not lines.display:
@@ -226,7 +227,7 @@ class ErrorStrip:
         return self._made[1]
 
     def _parts(self, merged: MergedLogs, counted: int | None) -> StripParts:
-        """``counted`` records match, where that is known."""
+        """The parts of the strip; ``counted`` is the number of matching records if known."""
         total, more_in_all = self._all_records()
         loaded, more = len(merged.shown), not (merged.at_oldest and merged.at_newest)
         if merged.where == EVERYTHING and total is not None and more:
@@ -245,7 +246,7 @@ class ErrorStrip:
         )
 
     def _all_records(self) -> tuple[int | None, bool]:
-        """How many records all sources that are shown hold, None where one cannot tell; and whether there are more."""
+        """The number of records in all shown sources, None if one does not know it; and whether there are more."""
         statuses = [source.status.value for source in self._state.shown_sources]
         counts = [None if status is None else status.records for status in statuses]
         if None in counts:
@@ -254,7 +255,7 @@ class ErrorStrip:
         return sum(count or 0 for count in counts), more
 
     def _look_again(self) -> None:
-        """Shows the count that was behind what is written."""
+        """Updates a count that lagged behind the written log."""
         self._looks_again = False
         if self._context.is_displayed and not self._app._exit:
             self._context.repaint()
@@ -284,7 +285,7 @@ class ErrorStrip:
 
 
 async def _is_cheap(sources: Sequence[LogSource]) -> bool:
-    """Whether all of it lies in files of this machine that are soon read. Raises LilFoxError."""
+    """Whether all sources are files on this machine that are read quickly. Raises LilFoxError."""
     size = 0
     for source in sources:
         files = await source.local_files() if isinstance(source, HasLocalFiles) else None
@@ -303,8 +304,8 @@ _PLACEHOLDER = re.compile(r"<(?:num|hex|uuid|str|path|url|addr)>")
 
 
 class StatisticsActions(ActionGroup):
-    """Counts what matches, and offers what it found as filters. What counts is imported when it is asked for: it is not
-    on the way to the first records."""
+    """Actions that count matching records and offer the results as filters. The counting code is imported on use, to
+    keep it out of the way of the first records."""
 
     def __init__(self, context: PaneContext[LogsState], feed: LogFeed) -> None:
         self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
@@ -371,7 +372,7 @@ class StatisticsActions(ActionGroup):
 
 
 def statistics_choices(found: Statistics, zone: tzinfo, room: int) -> Offer:
-    """Errors by type, by module and by time, response times, and sources, in rows of so many cells; those that are no
+    """Errors by type, by module and by time, response times, and sources, in rows of ``room`` cells; rows without a
     filter cannot be chosen."""
     records = ngettext("{shown} record", "{shown} records", found.records, shown=grouped(found.records))
     told = ngettext("{shown} error", "{shown} errors", found.errors, shown=grouped(found.errors))
@@ -392,7 +393,7 @@ def statistics_choices(found: Statistics, zone: tzinfo, room: int) -> Offer:
 
 
 def pattern_choices(recent: RecentPatterns, glyphs: Glyphs) -> Offer:
-    """What is new first; the template of each is its filter."""
+    """The changed patterns, new ones first; the template of each is its filter."""
     rows: Offer = []
     for number, change in enumerate(recent.changes):
         row = (severity_piece(change.pattern.severity, glyphs), *_growth(change), Piece(change.pattern.template))
@@ -404,7 +405,7 @@ def pattern_choices(recent: RecentPatterns, glyphs: Glyphs) -> Offer:
 
 
 def filter_of(template: str) -> Filter:
-    """What has the words of a template in that order, whatever stands in its gaps."""
+    """A filter for records with the words of a template in that order, with anything in its gaps."""
     pieces = [piece for piece in _PLACEHOLDER.split(template) if piece]
     return RegexMatch(".*".join(re.escape(piece).replace(r"\ ", " ") for piece in pieces) or ".")
 
@@ -440,14 +441,14 @@ def _grouped(row: MakesRow, group: StatisticsGroup) -> tuple[Choice, Filter | No
 
 
 def _row(room: int, kind: str, name: str, count: str) -> Row:
-    """The count is whole on a small screen, too, where a name is cut instead."""
+    """A row whose count stays whole on a small screen, where the name is cut instead."""
     counted = COUNT if room > KIND + NAME + COUNT else max(cell_width(count), LEAST)
     named = min(NAME, max(LEAST, room - 1 - KIND - counted))
     return (Piece(fit(kind, KIND), "muted"), Piece(fit(name, named), "strong"), Piece(fit(count, counted, right=True)))
 
 
 def _offered(id_: str, row: Row, where: Filter | None, name: str = "") -> tuple[Choice, Filter | None]:
-    """``name`` is said in full below the list where it is cut in its row."""
+    """A choice with its filter; ``name`` is shown in full below the list if its row cuts it."""
     words = " ".join(piece.text for piece in row)
     cut = name if name and name not in words else ""
     return Choice(id_, row, f"{words} {cut}", where is not None, more=cut), where

@@ -57,7 +57,8 @@ class LogHead:
         return (*left, Piece(" " * max(1, space)), *right)
 
     def _names(self) -> list[str]:
-        """Of the sources that are shown; with a word where records of one cannot stand among those of others."""
+        """The names of the shown sources, with a note on those whose records have no times and cannot be merged by
+        time."""
         names = [each.name for each in self._state.shown_sources]
         if self._state.merged is None or len(names) == 1:
             return names
@@ -87,7 +88,7 @@ class LogHead:
         return parts
 
     def _message_rows(self) -> list[Row]:
-        """What must be known beside the records: what is wrong in the filter, what is searched, what cannot be read."""
+        """The messages above the records: errors of the filter, the search in progress, unreadable sources."""
         state, merged, room = self._state, self._state.merged, self._app.room
         rows: list[Row] = []
         if state.failure is not None:
@@ -123,8 +124,8 @@ class LogHead:
 def trouble_rows(
     troubles: Mapping[str, Unavailable], glyphs: Glyphs, *, now: datetime, zone: tzinfo, width: int, roomy: bool
 ) -> list[Row]:
-    """One row for each of the first sources that cannot be read; where there is one, on a ``roomy`` screen, what was
-    cut off it goes on below. ``now`` is the clock's (aware)."""
+    """One row for each of the first unreadable sources; for a single one on a ``roomy`` screen the text that was cut
+    off continues below. ``now`` is the clock's (aware)."""
     rows: list[Row] = []
     for name, trouble in list(troubles.items())[:TROUBLES_SHOWN]:
         more = len(troubles) == 1 and roomy
@@ -138,7 +139,7 @@ def trouble_rows(
 
 
 def _rows(what: str, hint: str, times: str, glyphs: Glyphs, width: int, more: bool) -> list[Row]:
-    """A reason that is too long is cut: not since when it is, and when it is tried again."""
+    """A source's error. A long reason is cut; the start of the failure and the next try always stay."""
     mark, at = Piece(f" {glyphs.failing} ", "failing"), Piece(f"  {times}", "muted")
     room = max(LEAST_OF_REASON, width - cells((mark, at)))
     cut = cells((Piece(what),)) > room
@@ -151,7 +152,7 @@ def _rows(what: str, hint: str, times: str, glyphs: Glyphs, width: int, more: bo
 
 
 def when(trouble: Unavailable, now: datetime, zone: tzinfo) -> str:
-    """Since when, and when it is tried again."""
+    """When the failure began, and when the next try is."""
     since = trouble.since.astimezone(zone).strftime("%H:%M:%S")
     then = _("r retries")
     if trouble.next_try is not None:
@@ -167,7 +168,7 @@ WIDEST_SOURCE = 16
 
 
 class LogTable:
-    """Draws the list, in columns that do not jump."""
+    """Draws the list in columns of stable width."""
 
     def __init__(self, context: PaneContext[LogsState]) -> None:
         self._state, self._app = context.state, context.app
@@ -207,7 +208,7 @@ class LogTable:
         return _("nothing matches") if merged.where.matches is not None and state.is_narrowed else _("no records")
 
     def style(self, merged: MergedLogs) -> LogStyle:
-        """How rows are written now."""
+        """The current style of the rows."""
         state, width = self._state, self._app.room.width
         names = [each.name for each in state.shown_sources]
         widest = WIDEST_SOURCE if width >= 120 else 12 if width >= 100 else 10
@@ -226,7 +227,7 @@ class LogTable:
         )
 
     def _needs_dates(self, merged: MergedLogs) -> bool:
-        """Whether what is loaded is not all of today."""
+        """Whether some loaded records are not from today."""
         days = {self._day(each) for each in (*merged.shown[:1], *merged.shown[-1:])} - {None}
         shown = self._app.shown
         now = self._state.clock if shown is None else shown.at
@@ -238,8 +239,8 @@ class LogTable:
         return (EPOCH + timedelta(microseconds=shown.item.entry.time_us)).astimezone(self._state.zone).date()
 
     def _width_of_loggers(self, merged: MergedLogs, width: int) -> int:
-        """As wide as the widest that was seen, so that columns do not jump; at most a tenth of the screen. One that
-        repeats its source's name (``lilfox-backend`` of ``backend``) needs no column."""
+        """The width of the widest logger seen so far, so that columns do not jump; at most a tenth of the screen. A
+        logger that repeats its source's name (``lilfox-backend`` of ``backend``) needs no column."""
         if width < 80:
             return 0
         if self._seen_loggers != (seen_now := (merged, merged.edition)):

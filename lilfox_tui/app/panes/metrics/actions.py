@@ -1,4 +1,4 @@
-"""What can be done in the Metrics pane with what is watched: connections, charts, statements, queries, targets."""
+"""The actions of the Metrics pane on what is watched: connections, charts, statements, queries, targets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Context = PaneContext[MetricsState]
 
 
 class ViewActions(ActionGroup):
-    """What is shown, in which order, how far back."""
+    """Actions that choose what is shown, its order, and the chart window."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -63,7 +63,7 @@ class ViewActions(ActionGroup):
 
 
 class LinkActions(ActionGroup):
-    """The connection to the selected host, its key, and a shell on it."""
+    """Actions on the connection to the selected host, its key, and a shell on it."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -132,7 +132,7 @@ class LinkActions(ActionGroup):
 
 
 class QueryActions(ActionGroup):
-    """What is scraped, what PromQL answers, and how a database would run a statement."""
+    """Actions for scrape targets, PromQL queries and statement plans."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -200,7 +200,7 @@ class QueryActions(ActionGroup):
 
 
 def statement_choices(view: BackendView) -> list[Choice]:
-    """The slow statements of a database, by their ids; none where it tells of none."""
+    """The slow statements of a database, by their ids; none if it reports none."""
     tables = () if view.reading is None else view.reading.tables
     choices = []
     for table in tables:
@@ -214,7 +214,7 @@ def statement_choices(view: BackendView) -> list[Choice]:
 
 
 def plan_rows(plan: StatementPlan) -> list[Row]:
-    """A plan as rows to read."""
+    """A statement's plan as rows to read."""
     how = _("generic plan, without parameter values") if plan.generic else _("planned only, not run")
     rows: list[Row] = [(Piece(" " + _("Plan"), "title"), Piece("  " + how, "muted")), BLANK]
     rows += [(Piece(" " + line, "muted"),) for line in plan.statement.splitlines()]

@@ -24,7 +24,7 @@ class AlertActions(ActionGroup):
         self._context, self._state, self._app = context, context.state, context.app
 
     def _why_no_alert(self) -> Message | None:
-        """Why an act on an alert that goes on cannot be done."""
+        """Why an action on an unresolved alert is disabled."""
         alert = self._state.selected_alert()
         if alert is None:
             return tr("select an alert first")
@@ -138,7 +138,7 @@ class AlertActions(ActionGroup):
         self._app.tell(tr("the silence has ended"))
 
     def _why_no_runbook(self) -> Message | None:
-        """Why there is no runbook."""
+        """Why no runbook can be opened."""
         return (
             None
             if self._alert_that_fires() is not None
@@ -158,7 +158,7 @@ class AlertActions(ActionGroup):
             self._app.go_to_runbook(cause_of(alert))
 
     def _alert_that_fires(self) -> Alert | None:
-        """The selected alert; of a host or service the first that fires and names it."""
+        """The selected alert; for a host or service the first unresolved alert that names it."""
         if (alert := self._state.selected_alert()) is not None or self._state.overview is None:
             return alert
         subject = self._state.page or self._state.selected

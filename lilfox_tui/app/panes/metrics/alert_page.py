@@ -1,4 +1,4 @@
-"""Alerts and rules as rows of a list and as pages. Pure. Imported only where there are rules (it imports numpy)."""
+"""Alerts and rules as rows of a list and as pages. Pure. Imported only if there are rules (it imports numpy)."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _TOLD_ELSEWHERE = ("alertname", "severity")
 
 
 class AlertItem(Struct, frozen=True):
-    """A row of the section: an alert with its rule, or a rule that does not go as it should. ``subject`` is what it is
-    to the pane: ``("alert", …)`` or ``("rule", …)``."""
+    """A row of the section: an alert with its rule, or a rule with a problem. ``subject`` identifies it in the pane:
+    ``("alert", …)`` or ``("rule", …)``."""
 
     subject: tuple[str, str]
     rule: RuleView | None
@@ -43,27 +43,27 @@ class AlertItem(Struct, frozen=True):
 
     @classmethod
     def of_alert(cls, alert: Alert, rule: RuleView | None) -> AlertItem:
-        """An alert and its rule, where that is known."""
+        """A row for an alert, with its rule if known."""
         return cls(("alert", f"{alert.rule}{alert.labels}"), rule, alert)
 
     @classmethod
     def of_rule(cls, rule: RuleView) -> AlertItem:
-        """A rule that does not go as it should."""
+        """A row for a rule with a problem."""
         return cls(("rule", rule.key), rule)
 
     @property
     def name(self) -> str:
-        """The alert's or the rule's."""
+        """The name of the alert or the rule."""
         return self.alert.name if self.alert is not None else "" if self.rule is None else self.rule.name
 
     @property
     def expression(self) -> str:
-        """That of its rule; empty where that is not known."""
+        """The expression of the rule; empty if the rule is unknown."""
         return "" if self.rule is None else self.rule.expression
 
     @property
     def level(self) -> Level:
-        """How bad it is; silenced is not bad."""
+        """The level of the row; a silenced alert counts as good."""
         if self.alert is None:
             return Level.FAILING if self.rule is not None and self.rule.health is RuleHealth.FAILED else Level.UNKNOWN
         if self.alert.silenced_by or self.alert.state is AlertState.RESOLVED:
@@ -72,14 +72,14 @@ class AlertItem(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """What a filter looks for words in."""
+        """The text in which a filter searches for words."""
         labels = () if self.alert is None else (*self.alert.labels, *self.alert.annotations)
         return " ".join((self.name, *(value for _name, value in labels))).lower()
 
 
 def items_of(alerts: Alerts) -> list[AlertItem]:
-    """The rows: what fires and is pending, each worst first, what is silenced, what has resolved, then rules that
-    failed and those without data."""
+    """The rows: firing and pending alerts, each worst first, then silenced ones, resolved ones, failed rules, and rules
+    without data."""
     rules = {rule.key: rule for rule in alerts.rules}
     shown = sorted(alerts.alerts, key=lambda alert: (alert.resolved_at is not None, bool(alert.silenced_by)))
     active = {alert.rule for alert in alerts.alerts if alert.resolved_at is None}
@@ -89,7 +89,7 @@ def items_of(alerts: Alerts) -> list[AlertItem]:
 
 
 def where(labels: Labels) -> str:
-    """The labels that tell where it is, as their values: service and host first."""
+    """The values of the labels that say where it is, service and host first."""
     known = dict(labels)
     first = dict.fromkeys(known[name] for name in _FIRST if name in known)
     rest = [f"{name}={value}" for name, value in labels if name not in (*_FIRST, *_TOLD_ELSEWHERE, "__name__")]
@@ -97,7 +97,7 @@ def where(labels: Labels) -> str:
 
 
 def number(value: float | None) -> str:
-    """A value of which the unit is not known, in a few cells."""
+    """A value of unknown unit in a few cells."""
     if value is None:
         return "-"
     if not math.isfinite(value):
@@ -106,7 +106,7 @@ def number(value: float | None) -> str:
 
 
 def against(alert: Alert, expression: str) -> str:
-    """An alert's value and what it is compared with: ``0.31 > 0.05``; of one that is over, what it was."""
+    """An alert's value and what it is compared with: ``0.31 > 0.05``; for a resolved alert its last value."""
     sides, value = compared(expression), number(alert.value)
     if alert.state is AlertState.RESOLVED:
         return _("was {value}", value=value)
@@ -114,7 +114,7 @@ def against(alert: Alert, expression: str) -> str:
 
 
 def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
-    """Its state and since when: ``firing 6 min``, ``pending 40 s of 5 min``."""
+    """The alert's state and since when: ``firing 6 min``, ``pending 40 s of 5 min``."""
     since = alert.resolved_at or alert.fired_at or alert.active_at
     age = human_duration(max(1, round((now - since).total_seconds())))
     if alert.state is AlertState.RESOLVED:
@@ -127,7 +127,7 @@ def state_text(alert: Alert, rule: RuleView | None, now: datetime) -> str:
 
 
 def marks(alert: Alert) -> str:
-    """Who has seen it, and whether it is silenced; nothing where neither."""
+    """Who acknowledged the alert, and whether it is silenced; nothing if neither."""
     found = []
     if alert.silenced_by:
         found.append(_("silenced"))
@@ -139,7 +139,7 @@ def marks(alert: Alert) -> str:
 
 
 def shape(item: AlertItem, glyphs: Glyphs) -> Piece:
-    """The sign of a row in its colour."""
+    """The symbol of a row in its colour."""
     if item.alert is None:
         failed = item.rule is not None and item.rule.health is RuleHealth.FAILED
         return Piece(glyphs.failing if failed else glyphs.unknown, "failing" if failed else "unknown")
@@ -195,7 +195,7 @@ def alert_row(item: AlertItem, now: datetime, width: int, glyphs: Glyphs) -> Row
 
 
 def rule_trouble(rule: RuleView | None, now: datetime) -> str:
-    """What is the matter with a rule; nothing where all is well."""
+    """What is wrong with a rule; nothing if all is well."""
     if rule is None or rule.health is RuleHealth.GOOD:
         return ""
     if rule.health is RuleHealth.NO_DATA:
@@ -210,7 +210,7 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
 
 
 def summary_pieces(alerts: Alerts, below: str) -> list[Piece]:
-    """What stands behind the section's title; ``below`` tells of rows past the lower edge."""
+    """The text after the section's title; ``below`` is about rows past the lower edge."""
     pieces = []
     for state, text in ((AlertState.FIRING, _("firing")), (AlertState.PENDING, _("pending"))):
         if count := alerts.count(state):
@@ -244,8 +244,8 @@ _NAME = 14
 
 
 class AlertPage(Struct, frozen=True):
-    """What the page needs. ``why`` is None while it is being asked, an error where it cannot be told. ``events`` are
-    the newest first."""
+    """The contents of the page. ``why`` is None while the answer is awaited, an error if there is none. ``events`` are
+    newest first."""
 
     item: AlertItem
     now: datetime
@@ -287,7 +287,7 @@ def _title(page: AlertPage) -> list[Row]:
 
 
 def _said(page: AlertPage) -> list[Row]:
-    """Who has seen it and what silences it."""
+    """Who acknowledged the alert, and what silences it."""
     alert = page.item.alert
     if alert is None:
         return []
@@ -308,7 +308,7 @@ def _said(page: AlertPage) -> list[Row]:
 
 
 def silence_text(silence: Silence, now: datetime) -> str:
-    """Until when it silences, and by whom."""
+    """Until when a silence lasts, and who made it."""
     if silence.until_resolved:
         return _("silenced by {name} until it resolves", name=silence.created_by)
     return _("silenced by {name} until {time}", name=silence.created_by, time=_time(silence.ends_at, now))
@@ -342,18 +342,18 @@ def _side(side: ComparisonSide, why: Explanation, page: AlertPage) -> Row:
 
 
 def _fewer(values: Sequence[float | None], count: int) -> list[float | None]:
-    """The highest of each of ``count`` equal parts; None where nothing in it is known."""
+    """The maximum of each of ``count`` equal parts; None for a part without known values."""
     parts = [values[place * len(values) // count : (place + 1) * len(values) // count] for place in range(count)]
     return [max((value for value in part if value is not None), default=None) for part in parts]
 
 
 def _scale(why: Explanation) -> float | None:
-    """The same for all series, so that they can be compared; None where nothing is above zero."""
+    """One scale for all series, so that they can be compared; None if nothing is above zero."""
     return max((value for side in why.sides for value in side.values if value is not None and value > 0), default=None)
 
 
 def _chart(why: Explanation, page: AlertPage) -> list[Row]:
-    """The series that the alert is about over the window, with the limit as a line."""
+    """A chart of the alert's series over the window, with the limit as a line."""
     side = _own_side(why, page.item.alert)
     columns = chart_columns(page.width)
     limit = None if side.limit is None or not why.compared.op else side.limit
@@ -374,12 +374,12 @@ def _chart(why: Explanation, page: AlertPage) -> list[Row]:
 
 
 def _top(values: Sequence[float]) -> float | None:
-    """The upper end of the scale, so that the limit is in sight too; None where nothing is above zero."""
+    """The upper end of a scale that shows the limit too; None if nothing is above zero."""
     return max(values) * 1.1 if max(values) > 0 else None
 
 
 def _own_side(why: Explanation, alert: Alert | None) -> ComparisonSide:
-    """The series whose labels the alert has; the first where none is."""
+    """The series whose labels the alert has; the first if none matches."""
     labels = set() if alert is None else set(alert.labels)
     own = (side for side in why.sides if {pair for pair in side.labels if pair[0] != "__name__"} <= labels)
     return next(own, why.sides[0])
@@ -454,7 +454,7 @@ def _time(at: datetime, now: datetime) -> str:
 
 
 def silence_choices(alerts: Alerts, *, can_end: bool) -> list[Choice]:
-    """One choice a silence; those that have ended cannot be chosen."""
+    """One choice per silence; ended silences cannot be chosen."""
     ordered = sorted(alerts.silences, key=lambda one: (not is_active(one, alerts.at), -one.ends_at.timestamp()))
     return [_choice(one, alerts, can_end=can_end) for one in ordered]
 

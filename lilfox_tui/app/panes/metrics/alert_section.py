@@ -1,4 +1,4 @@
-"""The ALERTS and targets sections of the Metrics pane: what they need, and drawing them."""
+"""The ALERTS and targets sections of the Metrics pane: their data, and drawing them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 
 def target_rows(targets: Sequence[TargetView], kept: StoreUsage | None, now: datetime, glyphs: Glyphs) -> list[Row]:
-    """A title and the keys, then those that are down, then the others, then what stands in the way of more."""
+    """A title and the keys, then the targets that are down, then the others, then the problems that prevent scraping
+    more."""
     up = sum(isinstance(target.state, Ready) for target in targets)
     count = _("{up} of {count} up", up=up, count=len(targets))
     rows: list[Row] = [
@@ -48,7 +49,7 @@ def target_rows(targets: Sequence[TargetView], kept: StoreUsage | None, now: dat
 
 
 def down_text(targets: Iterable[TargetView]) -> str:
-    """A sentence about those that are down, empty where none is."""
+    """A sentence about the targets that are down; empty if none is."""
     down = [target for target in targets if target.down]
     if not down:
         return ""
@@ -106,7 +107,7 @@ _TROUBLES_SHOWN = 3
 
 
 class AlertSection:
-    """Draws alerts; what a page tells of one is asked of the monitor, and drawn when it comes."""
+    """Draws alerts. Asks the monitor for the details of a page, and draws them when they arrive."""
 
     def __init__(self, context: PaneContext[MetricsState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -116,13 +117,13 @@ class AlertSection:
         self._events: Sequence[Event] = ()
 
     def height(self, overview: Overview, head: int) -> int:
-        """Rows of the whole section; none where the config names no rules."""
+        """The rows of the whole section; none if the config has no rules."""
         if overview.alerts is None:
             return 0
         return head + len(self._state.items(overview)) + len(self._trouble_rows(overview))
 
     def _trouble_rows(self, overview: Overview) -> list[Row]:
-        """What does not go as it should, or why nothing is known."""
+        """The problems with alerting, or why nothing is known."""
         if isinstance(overview.alerts, Unavailable):
             error = overview.alerts.error
             rows: list[Row] = [(Piece("   "), Piece(str(error), "degraded"))]
@@ -141,7 +142,7 @@ class AlertSection:
         return wrapped(rows, self._app.room.width)
 
     def paint(self, overview: Overview, lines: Lines) -> None:
-        """Shows the section, if it is there."""
+        """Shows the section if there is one."""
         if overview.alerts is None:
             return
         items, troubles = list(self._state.items(overview).values()), self._trouble_rows(overview)
@@ -174,7 +175,7 @@ class AlertSection:
         return (title, Piece(f"  {text}", "muted"))
 
     def detail(self, overview: Overview) -> list[Row]:
-        """The selected alert, or rule, in words; nothing where none is selected."""
+        """The selected alert or rule as text; nothing if none is selected."""
         item = self._state.selected_item()
         if item is None:
             return []
@@ -200,7 +201,7 @@ class AlertSection:
     # ---- its page ------------------------------------------------------------------------------------------------
 
     def paint_page(self, overview: Overview, lines: Lines, chart_height: int) -> None:
-        """Shows the page of the alert or rule that is open; where it is no more, the tables."""
+        """Shows the page of the open alert or rule; the tables once that no longer exists."""
         item, alerts = self._state.selected_item(), alerts_of(overview)
         if item is None or alerts is None:
             lines.show([(Piece("   " + self._gone(overview), "muted"),)], follow=False)
@@ -228,7 +229,7 @@ class AlertSection:
         return _("this alert has ended and is no longer kept")
 
     def _ask(self, item: AlertItem, overview: Overview, alerts_at: datetime) -> None:
-        """Asks for what the page tells, where something of the question is another than last time."""
+        """Asks for the data of the page if the question has changed."""
         columns = chart_columns(self._app.room.width)
         question = (
             item.subject,

@@ -31,7 +31,7 @@ _TREND_FROM = 100
 
 
 def backend_row(view: BackendView, now: datetime, style: TableStyle) -> Row:
-    """One backend: its figures and what is wrong, or why there are none."""
+    """One backend: its figures and problems, or why there are none."""
     wide = style.width >= _WIDE
     pieces = [
         Piece(" "),
@@ -59,7 +59,8 @@ def backend_row(view: BackendView, now: datetime, style: TableStyle) -> Row:
 
 
 def why_no_figures(view: BackendView, now: datetime) -> str:
-    """Since when there are none, when the next try is, and why; the times first, since the reason may be cut."""
+    """Since when there are no values, when the next try is, and why; the times come first, since the reason may be
+    cut."""
     if view.outage is None:
         return clauses(map(str, view.reasons)) or _("not checked yet")
     age = human_duration(round((now - view.outage.since).total_seconds()))
@@ -79,7 +80,7 @@ _FACT_WIDTH = 24
 
 
 class BackendPage(Struct, frozen=True):
-    """What the page is made of; ``now`` is aware UTC."""
+    """The contents of the page; ``now`` is aware UTC."""
 
     view: BackendView
     changes: Sequence[StatusChange]
@@ -154,7 +155,7 @@ def _chart(page: BackendPage) -> list[Row]:
 
 
 def cell_text(value: Cell, unit: Unit) -> str:
-    """A value in the unit of its column, as people read it."""
+    """A value in the unit of its column, in human-readable form."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -169,7 +170,7 @@ def cell_text(value: Cell, unit: Unit) -> str:
 
 
 def _facts(facts: Sequence[BackendFact], width: int) -> list[Row]:
-    """Facts in as many columns as there is room for, read from top to bottom."""
+    """Facts in as many columns as fit, read from top to bottom."""
     if not facts:
         return []
     columns = 2 if width >= 2 * (_FACT_WIDTH + _WIDEST) else 1
@@ -187,7 +188,7 @@ def _facts(facts: Sequence[BackendFact], width: int) -> list[Row]:
 
 
 def table_rows(table: Table, width: int) -> list[Row]:
-    """A table under its title; numbers are right-aligned, the last column takes what is left and is cut."""
+    """A table under its title; numbers are right-aligned, the last column takes the remaining width and is cut."""
     rows: list[Row] = [BLANK, (Piece(" " + str(table.title), "title"),)]
     if table.note is not None:
         rows += wrapped([(Piece("   "), Piece(str(table.note), "muted"))], width)

@@ -52,8 +52,8 @@ _WITH_SPARKS = 60
 
 
 class QueryAnswer(Struct, frozen=True):
-    """What came of a query ``text`` at ``at`` (aware UTC): the ``value``, and ``lines`` over the time before in steps
-    of ``step_s``; or an ``error``."""
+    """The result of a query ``text`` at ``at`` (aware UTC): the ``value``, and ``lines`` over the window before in
+    steps of ``step_s``; or an ``error``."""
 
     text: str
     at: datetime
@@ -65,7 +65,8 @@ class QueryAnswer(Struct, frozen=True):
 
 
 class QueryPage(Struct, frozen=True):
-    """What the page is made of; ``chosen`` counts the rows of series. ``answer`` is None while nothing was asked."""
+    """The contents of the page; ``chosen`` is an index into the rows of series. ``answer`` is None before the first
+    query."""
 
     answer: QueryAnswer | None
     chosen: int
@@ -77,7 +78,7 @@ class QueryPage(Struct, frozen=True):
 
 
 def series_of(answer: QueryAnswer | None) -> list[tuple[LabelSet, float | None, Values]]:
-    """Each series with its value now (None where it has none) and its values by column."""
+    """Each series with its current value (None if it has none) and its values by column."""
     if answer is None:
         return []
     columns = round(answer.window.total_seconds() / answer.step_s)
@@ -124,7 +125,7 @@ def query_page(page: QueryPage) -> tuple[list[Row], int | None]:
 
 
 def head_rows(page: QueryPage) -> int:
-    """How many of the first rows stay: the title, and the chart where there is room."""
+    """The number of first rows that stay: the title, and the chart if there is room."""
     has_chart = page.answer is not None and page.height >= 2 * _CHART_ROWS and bool(series_of(page.answer))
     return _CHART_ROWS + 1 if has_chart and page.answer is not None and page.answer.error is None else 2
 
@@ -138,7 +139,7 @@ def _told(page: QueryPage, answer: QueryAnswer) -> Row:
 
 
 def _error_rows(error: LilFoxError, width: int) -> list[Row]:
-    """Several lines are as they are: the caret stands below what it means."""
+    """An error as rows. Several lines stay unwrapped, so that the caret stays below its position."""
     rows: list[Row] = [(Piece("   "), Piece(line, "failing")) for line in str(error).splitlines()]
     hint: list[Row] = [(Piece("   "), Piece(str(error.hint), "muted"))] if str(error.hint) else []
     return [*(rows if len(rows) > 1 else wrapped(rows, width)), *wrapped(hint, width)]
@@ -176,7 +177,7 @@ def _chart(page: QueryPage, answer: QueryAnswer, labels: LabelSet, value: float 
 
 
 def _in_columns(line: Line, answer: QueryAnswer, columns: int) -> Values:
-    """A value a step, the last one that of now; None where there is none that can be drawn."""
+    """One value per step, the last one for now; None where there is no finite value."""
     values: list[float | None] = [None] * columns
     end_s = answer.at.timestamp()
     for at_ms, value in zip(line.times.tolist(), line.values.tolist(), strict=True):
@@ -187,13 +188,13 @@ def _in_columns(line: Line, answer: QueryAnswer, columns: int) -> Values:
 
 
 def _fewer(values: Values, count: int) -> list[float | None]:
-    """The highest of each of ``count`` equal parts; None where nothing in it is known."""
+    """The maximum of each of ``count`` equal parts; None for a part without known values."""
     parts = [values[place * len(values) // count : (place + 1) * len(values) // count] for place in range(count)]
     return [max((value for value in part if value is not None), default=None) for part in parts]
 
 
 def _top(found: Sequence[tuple[LabelSet, float | None, Values]]) -> float | None:
-    """The same scale for all sparklines; None where nothing is above zero."""
+    """One scale for all sparklines; None if nothing is above zero."""
     return max((value for *_rest, values in found for value in values if value is not None and value > 0), default=None)
 
 
@@ -203,7 +204,8 @@ _NAMES_OF = timedelta(hours=1)
 
 
 class Expression(TextField):
-    """The line. It completes itself: keys that are typed ahead must find what those before them made."""
+    """The input line of the expression. It completes synchronously: keys typed ahead must act on the result of earlier
+    keys."""
 
     def __init__(self) -> None:
         super().__init__(id="query-input", placeholder="sum by (job) (up)", select_on_focus=False)
@@ -211,7 +213,7 @@ class Expression(TextField):
 
     @property
     def completion(self) -> Completion:
-        """What fits at the cursor."""
+        """The completions at the cursor."""
         return complete(self.value, self.cursor_position, self.known)
 
     async def on_key(self, event: events.Key) -> None:
@@ -227,7 +229,7 @@ class Expression(TextField):
 
 
 class QueryBox(Dialog[str]):
-    """Gives back the expression that was written last.
+    """A dialog that returns the last expression.
 
     ``engine`` gives what answers, None while nothing does; ``at`` is the time that is looked at (aware UTC), None for
     now; ``window`` how far back the chart goes.
@@ -274,7 +276,7 @@ class QueryBox(Dialog[str]):
 
     @work(exclusive=True, group="names")
     async def _load_names(self) -> None:
-        """What can be offered; again until there is something, for a console that has just been started."""
+        """Loads the metric names for completion; repeats until there are some, as the console may have just started."""
         line = self.query_one(Expression)
         while not line.known.metrics:
             engine, end = self._engine(), self._at or datetime.now(UTC)
@@ -354,7 +356,7 @@ class QueryBox(Dialog[str]):
         lines.show(shown, selected=selected)
 
     def _offer_rows(self) -> list[Row]:
-        """The first choices beside each other: the screen below belongs to the answer."""
+        """The first choices on one line: the screen below is for the answer."""
         choices = self._offer.choices[:_OFFERED]
         if not choices:
             return []
@@ -406,7 +408,7 @@ _NAMES_SHOWN = 6
 
 
 class SilenceRequest(NamedTuple):
-    """What is to be silenced, for how many seconds (None: until it has resolved), and why."""
+    """A wanted silence: its matchers, its duration in seconds (None: until the alert has resolved), and the reason."""
 
     matchers: tuple[SilenceMatcher, ...]
     for_s: float | None
@@ -444,7 +446,7 @@ class SilenceDialog(Dialog[SilenceRequest | None]):
 
     @property
     def _blank(self) -> list[Row]:
-        """Between the parts, where there is room."""
+        """A blank row between the parts if there is room."""
         return [BLANK] if self.app.size.height >= HIGH else []
 
     def _arrange(self) -> None:
@@ -466,7 +468,7 @@ class SilenceDialog(Dialog[SilenceRequest | None]):
         self.query_one("#dialog-text", Lines).show(self._told())
 
     def _told(self) -> list[Row]:
-        """What a silence of that would take, or why there can be none."""
+        """The alerts that such a silence would affect, or why it is invalid."""
         try:
             matchers = self._matchers()
             found = self._preview(matchers)
@@ -516,5 +518,5 @@ class SilenceDialog(Dialog[SilenceRequest | None]):
 
 
 def length_text(for_s: float | None) -> str:
-    """How long a silence lasts, in words."""
+    """The duration of a silence in words."""
     return _("until it resolves") if for_s is None else _("for {time} from now", time=human_duration(for_s))

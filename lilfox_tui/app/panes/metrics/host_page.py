@@ -25,7 +25,7 @@ Past = Callable[[Series, int], Values]
 
 
 class HostPage(Struct, frozen=True):
-    """What the page is made of."""
+    """The contents of the page."""
 
     view: HostView
     processes: Sequence[ProcessUsage] | None
@@ -91,7 +91,7 @@ def _head(page: HostPage) -> list[Row]:
 
 
 def reason_rows(view: HostView | ServiceView, now: datetime) -> list[Row]:
-    """Since when the level holds and why, a row a reason, so that none is cut off by another; then what to do."""
+    """Why the level holds and for how long, one row per reason, so that none cuts off another; then what to do."""
     role = ROLES[view.level]
     if isinstance(view, HostView) and isinstance(view.link, Unavailable):
         hint = str(view.link.error.hint or "")
@@ -111,7 +111,7 @@ def _clock(offset_s: float, error_s: float) -> str:
 
 
 class _Unit(Struct, frozen=True):
-    """How a chart's axis is labelled, how its newest value is told, and its scale."""
+    """The unit of a chart: axis labels, the format of the newest value, and the scale."""
 
     axis: Callable[[float], str]
     told: Callable[[Digits, float], str]
@@ -250,7 +250,7 @@ def _memory(page: HostPage, summary: HostSummary) -> list[Row]:
 def _room(
     page: HostPage, name: str, used: float | None, total: float | None, free: float | None, threshold: Threshold | None
 ) -> Row:
-    """Memory of one kind: its share in use, its size, what is free."""
+    """One kind of memory: its share in use, its size, and what is free."""
     if total == 0:
         return (_name(name), Piece("  " + _("none"), "muted"))
     numbers = f"  {page.digits.percent(used)}  {human_bytes(total):>5} {human_bytes(free):>5}"
@@ -348,7 +348,7 @@ def _trouble(summary: HostSummary) -> list[Row]:
 
 
 def unknown_key_rows(host: str, error: HostKeyUnknown) -> list[Row]:
-    """What is shown before somebody trusts it."""
+    """What is shown before the user trusts an unknown key."""
     return [
         *_named(
             (_("host"), Piece(host, "strong")),
@@ -359,7 +359,7 @@ def unknown_key_rows(host: str, error: HostKeyUnknown) -> list[Row]:
 
 
 def changed_key_rows(host: str, error: HostKeyChanged) -> list[Row]:
-    """Both fingerprints and what to do. It is not accepted from here, whatever key is pressed."""
+    """Both fingerprints and what to do. No key press accepts the new key here."""
     return [
         (Piece(" " + _("THE KEY OF {host} HAS CHANGED", host=host), "failing"),),
         BLANK,

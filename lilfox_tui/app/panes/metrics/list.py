@@ -15,7 +15,8 @@ _PAGE_ROWS = 10
 
 
 class MetricsList:
-    """See :class:`~lilfox_tui.app.shared_actions.ListView`. ``scroll_page`` moves the page that is open."""
+    """The list of the Metrics pane, see :class:`~lilfox_tui.app.shared_actions.ListView`. ``scroll_page`` scrolls the
+    open page."""
 
     def __init__(
         self,
@@ -31,7 +32,7 @@ class MetricsList:
         return self._state.filter
 
     def move(self, step: int) -> None:
-        """So many rows down, or up: of the list, or of the page that is open."""
+        """Moves that many rows down or up, in the list or in the open page."""
         if self._state.page is not None:
             self._scroll_page(step)
         else:
@@ -60,7 +61,7 @@ class MetricsList:
         return self._state.why_not_back()
 
     def set_filter(self, text: str) -> None:
-        """Keeps (or marks) the rows that hold every word of ``text``."""
+        """Shows only, or marks, the rows that contain every word of ``text``."""
         self._state.filter = text
         self._context.repaint_all()
 
@@ -73,7 +74,7 @@ class MetricsList:
         self._context.repaint()
 
     def copy_selected(self) -> None:
-        """The name and state of the row; of an alert the expression of its rule."""
+        """Copies the name and state of the row; for an alert the expression of its rule."""
         item, view = self._state.selected_item(), self._state.selected_view()
         if item is not None and not item.expression:
             self._app.tell(LilFoxError(tr("its rule is not available here")))
@@ -101,7 +102,7 @@ HOSTS_FIRST = 5
 
 
 class Parts(NamedTuple):
-    """Rows of each part, its title among them; 0 where it is not there."""
+    """The rows of each part, title included; 0 if it is not shown."""
 
     hosts: int
     services: int = 0
@@ -115,13 +116,13 @@ _SUBJECTS = {"host": "hosts", "service": "services", "backend": "backends", "ale
 
 
 def heads(height: int) -> Parts:
-    """Rows above the rows of each part: titles, and blank lines only where there is room."""
+    """The head rows of each part: titles, and blank lines only if there is room."""
     return Parts(2, 3, 2, 2) if height >= LOW else Parts(1, 1, 1, 1)
 
 
 def heights(height: int, wanted: Parts, *, selected: str | None, only: str | None) -> Parts:
-    """What each part gets of ``height`` rows, of those that it has (``wanted``). ``selected`` is the kind of the row
-    that is chosen, ``only`` that of the part that is shown alone.
+    """The share of ``height`` rows for each part that exists (``wanted``). ``selected`` is the kind of the selected
+    row, ``only`` the kind of a part that is shown alone.
 
     Alerts and backends get a quarter at most, services a third, hosts the rest, but about a quarter: each that is
     there shows a row. What is left over then goes to services, backends and alerts.
@@ -152,7 +153,7 @@ def heights(height: int, wanted: Parts, *, selected: str | None, only: str | Non
 
 
 def _one_of(services: int, backends: int, alerts: int, selected: str | None) -> tuple[int, int, int]:
-    """The part of the selected row alone; without one, the first that there is."""
+    """Keeps only the part of the selected row; without a selection, the first existing part."""
     if selected == "alerts" or not (services or backends):
         return 0, 0, alerts
     if selected == "backends" or not services:

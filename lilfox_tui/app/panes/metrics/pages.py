@@ -1,4 +1,4 @@
-"""What the pages of the Metrics pane show, also from before LilFox began, and the same as evidence."""
+"""The contents of the Metrics pane's pages, also for times before LilFox started, and the same as evidence."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _IMPORTED_IN_THREAD = ("lilfox_tui.monitor.remote_history", "lilfox_tui.promql.r
 
 
 class _Question(Struct, frozen=True):
-    """The values of ``series`` from ``start`` to before ``begin``, each ``step_s``; ``grid`` counts the steps up to the
-    chart's end, so that it is another question once the chart has moved on."""
+    """A query for the values of ``series`` from ``start`` to before ``begin``, one per ``step_s``; ``grid`` counts the
+    steps up to the chart's end, so that a moved chart is a new query."""
 
     view: HostView | ServiceView
     series: Series
@@ -71,7 +71,7 @@ class _Asked(Struct):
 
 
 class FarPast:
-    """Gives charts and the rewound screen what history has, before that what a Prometheus has."""
+    """Gives charts and the rewound screen the values in history, and for earlier times those of a Prometheus."""
 
     def __init__(self, context: PaneContext[MetricsState]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -83,7 +83,7 @@ class FarPast:
 
     @property
     def _where(self) -> str:
-        """The Prometheus as the screen names it; empty where there is none."""
+        """The Prometheus as named on the screen; empty if there is none."""
         prometheus = self._app.config.prometheus
         return "" if prometheus is None else urlsplit(prometheus.url).netloc
 
@@ -98,25 +98,26 @@ class FarPast:
         return self._asked_past
 
     def _begins(self, subject: str, now: datetime) -> datetime:
-        """The first moment up to ``now`` that history has of ``subject``; ``now`` where it has none."""
+        """The earliest time up to ``now`` that history has for ``subject``; ``now`` if it has none."""
         span = self._app.monitor.history.span(subject)
         return now if span is None else min(now, span[0])
 
     # ---- charts --------------------------------------------------------------------------------------------------
 
     def new_page(self) -> None:
-        """Charts are drawn anew from here on."""
+        """Begins a new drawing of charts."""
         self._far_drawn = []
 
     def past(self, subject: str, series: Series, columns: int, now: datetime) -> Values:
-        """What history has, in columns."""
+        """The values in history, by column."""
         points = self._app.monitor.history.window(subject, series, now - self._state.window, now, columns)
         return in_columns(points, now - self._state.window, now, columns)
 
     def long_past(
         self, view: HostView | ServiceView, subject: str, series: Series, columns: int, now: datetime
     ) -> Values:
-        """The same, before it begins what the Prometheus has: what has come of it, the rest is asked."""
+        """The values in history, before its start those of the Prometheus: returns what has arrived, and queues a query
+        for the rest."""
         start, step_s = now - self._state.window, self._state.window.total_seconds() / columns
         begin = self._begins(subject, now)
         if not self._where or (self._app.rewound is None and self._state.window < _ASKED_FROM):
@@ -141,7 +142,7 @@ class FarPast:
         return [] if chart is None else [point for point in chart.points if point.at < question.begin]
 
     def page_is_drawn(self) -> None:
-        """Asks for what was missing, beside the keys."""
+        """Queries the missing values in the background."""
         if self._far_wanted:
             wanted, self._far_wanted = self._far_wanted, []
             self._context.run(self._ask_charts(wanted), group="far charts")
@@ -165,7 +166,7 @@ class FarPast:
             asked.waits = False
 
     def rows(self) -> list[Row]:
-        """What the charts that were just drawn have from elsewhere, or why not."""
+        """What the charts just drawn took from elsewhere, or why they could not."""
         states = self._far_states()
         if not states:
             title = () if isinstance(self._far_screen, Ready) else self.title()
@@ -186,14 +187,14 @@ class FarPast:
         return wrapped([(Piece("   "), Piece(text, "muted"))], self._app.room.width)
 
     def _far_states(self) -> list[State[FarChart | None]]:
-        """Of the charts that were just drawn; without those that nobody else has."""
+        """The states of the queries for the charts just drawn, without series that no Prometheus has."""
         states = (asked.state for asked in self._far_drawn)
         return [state for state in states if not isinstance(state, Ready) or state.value is not None]
 
     # ---- the rewound screen --------------------------------------------------------------------------------------
 
     def rewind(self, overview: Overview) -> None:
-        """Makes ``overview``, which is of the past, what is shown; what history does not have of it is asked."""
+        """Shows ``overview``, which is of the past, and queries what history lacks of it."""
         self._state.overview = overview
         known, self._far_screen = self._far_screen, None
         hosts = [name for name in overview.hosts if self._lies_before(f"host/{name}", overview.at)]
@@ -225,7 +226,7 @@ class FarPast:
         self._app.frame(self._state.overview)
 
     def title(self) -> tuple[Piece, ...]:
-        """Where the rows of a rewound screen are from, or why they are empty."""
+        """The source of the rows on a rewound screen, or why they are empty."""
         match self._far_screen if self._app.rewound is not None else None:
             case Ready():
                 return (Piece("  " + _("from {where}", where=self._where), "accent"),)
@@ -236,7 +237,7 @@ class FarPast:
         return ()
 
     def status(self) -> str:
-        """The same of an open page's charts, in few words."""
+        """The source of an open page's charts, in a few words."""
         states = self._far_states()
         if not states:
             return ""
@@ -249,7 +250,7 @@ class FarPast:
 
 
 def _is_due(state: State[FarChart | None]) -> bool:
-    """Whether no answer came and it is time to try again."""
+    """Whether a query failed and its next try is due."""
     return isinstance(state, Unavailable) and state.next_try is not None and state.next_try <= datetime.now(UTC)
 
 
@@ -258,7 +259,7 @@ _WIDTH, _CHART_HEIGHT = 120, 5
 
 
 class MetricsPages:
-    """Makes the pages of what is watched."""
+    """Makes the pages of the watched objects."""
 
     def __init__(self, context: PaneContext[MetricsState], far: FarPast) -> None:
         self._far, self._state, self._app = far, context.state, context.app
@@ -326,7 +327,7 @@ class MetricsPages:
     # ---- as evidence ---------------------------------------------------------------------------------------------
 
     def evidence(self) -> Selection | None:
-        """The page of what is selected, as the screen's time has it."""
+        """The page of the selection as evidence, at the time of the screen."""
         overview, view, item = self._state.overview, self._state.selected_view(), self._state.selected_item()
         if overview is None or (view is None and item is None):
             return None
@@ -343,7 +344,7 @@ class MetricsPages:
         return _kept(kind, view.name, _why(view), overview, self._rows_of(view, overview.at))
 
     def _rows_of(self, view: View, now: datetime) -> list[Row]:
-        """The page with what history has; nothing is asked elsewhere."""
+        """The rows of a page with the values in history; no query is sent."""
         subject = f"host/{view.name}"
         match view:
             case HostView():
@@ -404,7 +405,7 @@ class MetricsPages:
 
 
 def _why(view: View) -> str:
-    """What is wrong with it, or that nothing is."""
+    """What is wrong with it, or that all is well."""
     error = link_error(view)
     return str(error) if error is not None else clauses(map(str, view.reasons)) or well(view)
 

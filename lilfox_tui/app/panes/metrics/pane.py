@@ -1,4 +1,4 @@
-"""The Metrics pane: hosts, services and backends at a glance, and the page of the one that is looked at."""
+"""The Metrics pane: hosts, services and backends at a glance, and the page of the open one."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class MetricsPane(Pane):
         self.look_below(lines)
 
     def select_worst_alert(self) -> None:
-        """Highlights the first alert on the tables."""
+        """Returns to the tables and highlights the first alert."""
         self.open_page(None)
         self.state.choose(next(iter(self.state.items(self.state.overview)), None))
         self.repaint()
@@ -196,7 +196,7 @@ class MetricsPane(Pane):
             self._paint_page(self.state.overview)
 
     def _arrange(self, overview: Overview) -> None:
-        """Gives each part its height: a page takes all."""
+        """Sets the height of each part: a page takes all."""
         height, head = self.lilfox.room.height, heads(self.lilfox.room.height)
         wanted = Parts(
             len(self.state.hosts(overview)) + head.hosts,
@@ -262,7 +262,8 @@ class MetricsPane(Pane):
     def _show_table(
         self, lines: Lines, heads: Callable[[], list[Row]], named: Sequence[tuple[str, Callable[[], Row]]]
     ) -> None:
-        """Shows rows by name below ``heads``, which tell how many are past the lower edge once they are there."""
+        """Shows rows by name below ``heads``, and draws again if ``heads`` changes, as it counts the rows past the
+        lower edge."""
         kind = (lines.id or "").removesuffix("s")
         for _time in range(2):
             head = heads()[-lines.sticky :]
@@ -277,7 +278,7 @@ class MetricsPane(Pane):
         return (Piece(" " + text, "title"), more, *self.far.title())
 
     def _detail(self, overview: Overview) -> list[Row]:
-        """The selected row in words: what is wrong and since when, and what to do about it."""
+        """The selected row as text: what is wrong and since when, and what to do."""
         view = self.state.selected_view()
         if view is None:
             return self.alerts.detail(overview)
@@ -322,14 +323,15 @@ class MetricsPane(Pane):
 
 
 def _place(selected: Subject | None, kind: str, names: list[str], head: int) -> int | None:
-    """The row of the selected subject below ``head`` rows, where it is of that kind."""
+    """The row of the selected subject below ``head`` rows, if it is of that kind."""
     if selected is None or selected[0] != kind or selected[1] not in names:
         return None
     return names.index(selected[1]) + head
 
 
 def _since(view: View, now: datetime) -> str:
-    """How long something is wrong counts by the second; since when all is well stands still: nothing to draw."""
+    """The duration of a problem, which counts every second; for a good level its start, which does not change and needs
+    no redraw."""
     if view.level is not Level.GOOD or view.since > now:
         return held_for(view, now)
     today = view.since.date() == now.date()

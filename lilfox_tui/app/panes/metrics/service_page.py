@@ -45,19 +45,19 @@ class _ServiceCells(Struct, frozen=True):
 
 
 def health_word(health: Health) -> str:
-    """The manual's word for a health."""
+    """The manual's term for a health state."""
     return {Health.HEALTHY: _("healthy"), Health.UNHEALTHY: _("unhealthy"), Health.ERROR: _("error")}[health]
 
 
 def errors_role(percent: float | None) -> str:
-    """The colour of a share of 5xx."""
+    """The colour of a 5xx ratio."""
     if percent is None or percent < _SOME_ERRORS:
         return "text"
     return "failing" if percent >= _MANY_ERRORS else "degraded"
 
 
 def quantile_role(found: Quantile | None, slow_s: float | None) -> str:
-    """The colour of a time to an answer."""
+    """The colour of a response time."""
     return "degraded" if found is not None and slow_s is not None and found.seconds > slow_s else "text"
 
 
@@ -161,13 +161,12 @@ def _chosen(style: TableStyle) -> list[tuple[Column[_ServiceCells], int]]:
 
 
 def service_heading(style: TableStyle) -> Row:
-    """The table's column titles."""
+    """The column titles of the table."""
     return heading(_chosen(style), INDENT)
 
 
 def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
-    """One service: its last answer and its requests; where no page of metrics tells of them, what is wrong or where it
-    is."""
+    """One service: its last answer and its requests; without traffic metrics, what is wrong or where it is."""
     mark = (Piece(" "), Piece(style.glyphs.level(view.level), ROLES[view.level]), Piece(" "))
     chosen = _chosen(style)
     if isinstance(view.traffic, Ready):
@@ -180,7 +179,7 @@ def service_row(view: ServiceView, now: datetime, style: TableStyle) -> Row:
 
 
 class ServicePage(Struct, frozen=True):
-    """What the page is made of; ``now`` is aware UTC."""
+    """The contents of the page; ``now`` is aware UTC."""
 
     view: ServiceView
     changes: Sequence[StatusChange]
@@ -223,13 +222,13 @@ def service_page(page: ServicePage) -> list[Row]:
 
 
 def _what_it_said(view: ServiceView) -> list[Row]:
-    """Of one that is not well, beside what is wrong; of one that is, among the facts."""
+    """The last answer of an unhealthy service, next to what is wrong; a healthy one has it among the facts."""
     said = "" if view.state is None or view.level is Level.GOOD else view.state.last.detail
     return [(Piece("   " + _("response") + "  ", "muted"), Piece(said))] if said else []
 
 
 def _traffic(page: ServicePage) -> list[Row]:
-    """Its requests, and where they are known from."""
+    """The service's requests, and their source."""
 
     return traffic_rows(
         TrafficPage(
@@ -300,7 +299,7 @@ _INDENT = 3
 
 
 class TrafficPage(Struct, frozen=True):
-    """What this part of a page is made of. ``past`` gives the series of :mod:`lilfox_tui.metrics.traffic`."""
+    """The contents of the traffic part of a page. ``past`` returns the series of :mod:`lilfox_tui.metrics.traffic`."""
 
     state: State[Traffic]
     routes: Sequence[TrafficPart]
@@ -318,7 +317,7 @@ class TrafficPage(Struct, frozen=True):
 
 
 def traffic_rows(page: TrafficPage) -> list[Row]:
-    """All rows; where no numbers are known, why."""
+    """All rows; if there are no numbers, why."""
     rows: list[Row] = [BLANK]
     if isinstance(page.state, Ready):
         traffic = page.state.value
@@ -510,7 +509,7 @@ def _parts(page: TrafficPage, title: str, parts: Sequence[TrafficPart]) -> list[
 
 
 def _source(page: TrafficPage) -> list[Row]:
-    """The target's state, which metrics were taken, and what all series take of memory."""
+    """The target's state, the metrics used, and the memory of all series."""
     facts: list[tuple[str, str]] = []
     for target in page.targets:
         facts += _target_facts(target)
@@ -556,7 +555,7 @@ def _taken(traffic: Traffic) -> Iterator[tuple[str, str]]:
 
 
 def kept_text(kept: StoreUsage, now: datetime) -> str:
-    """What all series take of memory, and since when they are kept."""
+    """The memory used by all series, and since when they are kept."""
     told = [_("{count} series", count=kept.series)]
     if kept.bytes_a_sample is not None:
         told.append(_("{count:.0f} bytes per sample", count=kept.bytes_a_sample))

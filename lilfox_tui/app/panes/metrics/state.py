@@ -1,4 +1,4 @@
-"""What the Metrics pane shows: which rows, which of them is selected, which page is open, how far back. No screen."""
+"""What the Metrics pane shows: the rows, the selected one, the open page, and the chart window. No screen."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ Subject = tuple[str, str]
 
 
 def alerts_of(overview: Overview | None) -> Alerts | None:
-    """The alerts of an overview, where they are known."""
+    """The alerts of an overview, if known."""
     if overview is None or not isinstance(overview.alerts, Ready):
         return None
     return overview.alerts.value
 
 
 def link_error(view: View) -> LilFoxError | None:
-    """Why a host is not reached, or None."""
+    """Why a host is unreachable, or None."""
     return view.link.error if isinstance(view, HostView) and isinstance(view.link, Unavailable) else None
 
 
 class MetricsState:
-    """The pane's state. ``far``: whether a Prometheus is configured, which knows more than is kept here."""
+    """The pane's state. ``far``: whether a Prometheus is configured, which has older data than LilFox keeps."""
 
     def __init__(self, *, far: bool = False) -> None:
         self.overview: Overview | None = None
@@ -84,7 +84,7 @@ class MetricsState:
         return self._items
 
     def order(self) -> list[Subject]:
-        """All rows, from the first table's first to the last table's last."""
+        """All rows, from the first of the first table to the last of the last table."""
         if self.overview is None:
             return []
         return [
@@ -95,7 +95,7 @@ class MetricsState:
         ]
 
     def level(self, overview: Overview, subject: Subject) -> Level:
-        """How well that row's subject is."""
+        """The level of that row's subject."""
         if subject[0] in ALERT_KINDS:
             item = self.items(overview).get(subject)
             return Level.UNKNOWN if item is None else item.level
@@ -122,7 +122,7 @@ class MetricsState:
     # ---- the selection -------------------------------------------------------------------------------------------
 
     def selected_view(self) -> View | None:
-        """The host, service or backend that actions are about: the page's, or the highlighted one."""
+        """The host, service or backend that actions act on: the page's, or the highlighted one."""
         subject = self.page or self.selected
         if self.overview is None or subject is None:
             return None
@@ -139,7 +139,7 @@ class MetricsState:
         return None if item is None else item.alert
 
     def nothing_selected(self) -> Message | None:
-        """Why an action on the selection cannot be done."""
+        """Why an action on the selection is disabled."""
         selected = self.selected_item() is not None or self.selected_view() is not None
         return None if selected else tr("nothing is selected")
 
@@ -156,7 +156,7 @@ class MetricsState:
         return None
 
     def place_selected(self) -> View | None:
-        """The selected host, service or backend; of an alert the one that its labels name."""
+        """The selected host, service or backend; for an alert the one that its labels name."""
         item = self.selected_item()
         place = None if item is None else self.place_of(item)
         if place is None or self.overview is None:
@@ -164,14 +164,14 @@ class MetricsState:
         return _of_kind(self.overview, place[0])[place[1]]
 
     def choose_first(self) -> None:
-        """Selects the worst row until somebody chooses, so that something is always selected."""
+        """Selects the worst row until the user chooses one, so that something is always selected."""
         if self.overview is not None and self.page is None:
             overview, order = self.overview, self.order()
             if self.selected not in order or not self._chosen:
                 self.selected = max(order, key=lambda each: self.level(overview, each), default=None)
 
     def choose(self, subject: Subject | None) -> None:
-        """Selects a row as somebody's choice."""
+        """Selects a row as the user's choice."""
         self.selected, self._chosen = subject or self.selected, True
 
     def move(self, step: int) -> None:
@@ -181,7 +181,7 @@ class MetricsState:
             self.choose(order[max(0, min(len(order) - 1, at + step))])
 
     def select_match(self, direction: int) -> None:
-        """Selects the next row that the filter matches (1), or the one before (-1), around the ends."""
+        """Selects the next (1) or previous (-1) row that the filter matches, wrapping around."""
         order = self.order()
         if self.overview is None or not order:
             return
@@ -196,11 +196,11 @@ class MetricsState:
 
     @property
     def window(self) -> timedelta:
-        """How far back charts go; one step of rewind is a thirtieth of it."""
+        """The time range of the charts; one rewind step is a thirtieth of it."""
         return self._windows[self._window]
 
     def next_window(self) -> None:
-        """Takes the next length of the charts, after the last the first."""
+        """Switches to the next chart window, after the last to the first."""
         self._window = (self._window + 1) % len(self._windows)
 
     def open(self, subject: Subject | None) -> None:
@@ -210,11 +210,11 @@ class MetricsState:
         self.choose(subject)
 
     def why_not_open(self) -> Message | None:
-        """Why there is nothing to open."""
+        """Why nothing can be opened."""
         return tr("this page is open already") if self.page is not None else self.nothing_selected()
 
     def why_not_back(self) -> Message | None:
-        """Why there is nothing to go back from."""
+        """Why the pane cannot go back."""
         return None if self.zoomed or self.page is not None or self.filter else tr("this is the first screen; q quits")
 
     def no_rules(self) -> Message | None:

@@ -54,14 +54,14 @@ if TYPE_CHECKING:
 
 
 class WaitingSteps:
-    """Does what waits: asks for its values, shows it, has it confirmed, and orders it."""
+    """Performs the waiting step: asks for its values, shows it, confirms it, and sends the order."""
 
     def __init__(self, context: PaneContext[RunbookState], values: ValuePrompts, orders: RunOrders) -> None:
         self._state, self._app = context.state, context.app
         self._values, self._orders = values, orders
 
     async def go_on(self, run: RunLog) -> None:
-        """Does what waits in the run."""
+        """Performs the waiting step of the run."""
         assert run.reducer is not None
         waiting = run.reducer.waiting()
         turn = waiting.turn
@@ -76,7 +76,7 @@ class WaitingSteps:
             await self._do_turn(run, reducer, turn)
 
     async def retry(self, run: RunLog) -> None:
-        """Runs the failed command again, where it is not done yet."""
+        """Runs the failed command again on the hosts where it is not done yet."""
         if (reducer := await self._orders.with_its_text(run)) is None:
             return
         turn = reducer.waiting().turn
@@ -94,7 +94,7 @@ class WaitingSteps:
             await self._run_turn(run, reducer, turn)
 
     async def _run_turn(self, run: RunLog, reducer: RunReducer, turn: Turn, *, again: bool = False) -> None:
-        """Runs a command, which is asked first where it changes something, needs the terminal, or may run twice."""
+        """Runs a command. Asks first if it changes something, needs the terminal, or may run twice."""
         if reducer.command(turn).kind == "interactive":
             await self._in_terminal(run, reducer, turn, again=again)
             return
@@ -111,7 +111,7 @@ class WaitingSteps:
         return await self._app.push_screen_wait(RunDialog(_title_of(reducer, turn), about, text, word))
 
     async def _decide(self, run: RunLog, reducer: RunReducer, turn: Turn) -> None:
-        """After a failure, or where nobody knows: shows what there is, and asks how to go on."""
+        """Shows what is known after a failure or an unknown result, and asks how to continue."""
         rows = decision_rows(reducer, turn, self._app.glyphs)
         again, unknown = once_more(reducer, turn)
         half = half_done(reducer, turn)
@@ -138,7 +138,7 @@ class WaitingSteps:
             self._orders.ask_skip()
 
     async def _in_terminal(self, run: RunLog, reducer: RunReducer, turn: Turn, *, again: bool) -> None:
-        """Runs an interactive command in this terminal, and tells the job how it ended."""
+        """Runs an interactive command in this terminal, and reports its result to the job."""
         given = self._values.given(run)
         found = in_terminal(self._app.config, reducer, turn, reducer.sha256, given)
         if not await self._confirmed(reducer, turn, given, again=again):
@@ -156,14 +156,14 @@ class WaitingSteps:
             await self._orders.send(run, ended)
 
     async def _worked(self, reducer: RunReducer, turn: Turn, status: int) -> bool | None:
-        """What the person says of a program that ended here; None leaves it to the exit status."""
+        """Asks the user whether a program that ended here worked; None leaves it to the exit status."""
         rows = worked_rows(reducer.command(turn), turn.hosts, status)
         chosen = await self._app.push_screen_wait(OptionsDialog(_title_of(reducer, turn), rows, worked_ways(status)))
         return None if chosen is None else chosen == "worked"
 
 
 def _title_of(reducer: RunReducer, turn: Turn) -> str:
-    """The step that a turn is of, by its number and title."""
+    """The number and title of a turn's step."""
     return f"{turn.step + 1}. {reducer.runbook.steps[turn.step].title}"
 
 
@@ -172,14 +172,14 @@ OPENED_S = 30.0
 
 
 class RunStarter:
-    """Begins the run of the chosen runbook, or does what waits in it."""
+    """Starts a run of the chosen runbook, or performs its waiting step."""
 
     def __init__(self, context: PaneContext[RunbookState], waiting: WaitingSteps) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._waiting = waiting
 
     async def begin_or_go_on(self) -> None:
-        """Begins a run; of one that goes on shows first what waits, then does it."""
+        """Starts a run; for a run in progress first shows what waits, then performs it."""
         state = self._state
         run, turn = state.run, state.turn
         if run is None:
@@ -215,7 +215,7 @@ class RunStarter:
         await self._begin_job(item, lambda: begin(runbook, app.config, path, values=values, incident=incident))
 
     async def _allowed(self, runbook: Runbook) -> bool:
-        """Whether a run of it may begin here: the first one of a file that nobody chose is asked."""
+        """Whether a run of the runbook may start here; asks at the first run of a file that nobody chose."""
         first = await asyncio.to_thread(first_run, runbook, self._app.config.runbooks)
         if first is None:
             return True
@@ -226,7 +226,7 @@ class RunStarter:
         return True
 
     async def _incident_for(self, item: RunbookItem) -> str | None:
-        """The id of the incident that the run is part of, empty for none; None where nothing is to begin."""
+        """The id of the incident that the run belongs to, empty for none; None if nothing is to start."""
         there = await asyncio.to_thread(current_folder)  # what is shown may not have it yet
         again = self._state.seen is not None or item.last is not None
         if there is not None and not again:
@@ -259,7 +259,7 @@ class RunStarter:
             await self._begin_job(item, lambda: go_on(job.id, app.config, app.monitor.backups.config_path))
 
     async def _begin_job(self, item: RunbookItem, begin: Callable[[], str]) -> None:
-        """Begins a job and watches it until its run is open; then what only reads is run at once."""
+        """Starts a job and watches it until its run is open; then runs a read-only command at once."""
         state = self._state
         state.busy = True
         try:
@@ -290,7 +290,7 @@ Context = PaneContext[RunbookState]
 
 
 class ColumnActions(ActionGroup):
-    """Which column has the keys, and how much is shown."""
+    """Actions that choose the active column and how much is shown."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._state = context, context.state
@@ -313,7 +313,7 @@ class ColumnActions(ActionGroup):
 
 
 class RunActions(ActionGroup):
-    """Begins runs, and gives orders to the one that goes on."""
+    """Actions that start runs and give orders to the current one."""
 
     def __init__(
         self, context: Context, view: ListView, permission: Permission, orders: RunOrders, waiting: WaitingSteps
@@ -322,7 +322,7 @@ class RunActions(ActionGroup):
         self._view, self._permission, self._orders, self._waiting = view, permission, orders, waiting
 
     def _order(self, give: Callable[[RunLog], Awaitable[None]]) -> None:
-        """Gives an order to the run that goes on, beside the keys."""
+        """Gives an order to the current run in the background."""
         self._context.run(partial(self._give, give), group="order", exclusive=True)
 
     async def _give(self, give: Callable[[RunLog], Awaitable[None]]) -> None:

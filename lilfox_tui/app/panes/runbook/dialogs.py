@@ -39,7 +39,7 @@ WIDE = 98
 
 
 def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, str], config: Config) -> list[Row]:
-    """What is begun: of which file, where, because of what."""
+    """What is about to start: the file, the hosts, and the cause."""
     count = ngettext("{count} step", "{count} steps", len(runbook.steps))
     said = _("{count}, {place}", count=count, place=f"{runbook.path}:{runbook.line}")
     rows = [_line(_("runbook"), said), *_where(runbook, config)]
@@ -51,7 +51,7 @@ def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, s
 
 
 def _where(runbook: Runbook, config: Config) -> list[Row]:
-    """The hosts that it names; why it cannot be begun where one of its words means none."""
+    """The hosts that the runbook names; if one of its words matches none, why it cannot start."""
     try:
         found = words(config, runbook)
     except LilFoxError as error:
@@ -61,7 +61,7 @@ def _where(runbook: Runbook, config: Config) -> list[Row]:
 
 
 def beginning_ways(runbook: Runbook, cause: Cause | None) -> list[Option]:
-    """Inside an incident or not."""
+    """The options: inside an incident or without one."""
     severity = _severity(runbook, cause)
     return [
         Option("enter", _("open an incident ({severity}) and run", severity=severity), "with"),
@@ -70,8 +70,8 @@ def beginning_ways(runbook: Runbook, cause: Cause | None) -> list[Option]:
 
 
 def again_ways(runbook: Runbook, cause: Cause | None, incident: str) -> list[Option]:
-    """The same where it has run: no key does it that was pressed to end the last run. ``incident``: of the one that is
-    open."""
+    """The options for another run. None uses the key that ended the last run. ``incident`` is the id of the open
+    one."""
     if incident:
         return [Option("n", _("start a new run"), "without")]
     severity = _severity(runbook, cause)
@@ -86,7 +86,7 @@ def _severity(runbook: Runbook, cause: Cause | None) -> str:
 
 
 def resuming_rows(job: Job) -> list[Row]:
-    """A run whose job was killed."""
+    """The text about a run whose job was killed."""
     return [
         _line(_("run"), f"{job.title}  ({job.id})"),
         _line(_("by"), job.user),
@@ -102,7 +102,7 @@ def resuming_rows(job: Job) -> list[Row]:
 
 
 def first_run_rows(first: FirstRun) -> list[Row]:
-    """A file that nobody chose for this machine."""
+    """The text about a file that nobody chose for this machine."""
     told = _(
         "This file is not approved on this machine yet, not even for read-only commands. Review it first; you "
         "are asked once."
@@ -111,14 +111,14 @@ def first_run_rows(first: FirstRun) -> list[Row]:
 
 
 def other_text_rows(other: ChangedText) -> list[Row]:
-    """A run whose file was changed in its middle."""
+    """The text about a run whose file was changed in the meantime."""
     return [
         (Piece("  "), Piece(str(each), "degraded" if number == 0 else "text")) for number, each in enumerate(other.what)
     ]
 
 
 def other_text_ways(other: ChangedText) -> list[Option]:
-    """With which text it goes on."""
+    """The options for which text to continue with."""
     ways = [] if other.now is None else [Option("n", _("continue with the current text"), "now")]
     return [
         *ways,
@@ -130,7 +130,7 @@ def other_text_ways(other: ChangedText) -> list[Option]:
 def confirm_rows(
     reducer: RunReducer, turn: Turn, given: Mapping[str, str], *, again: bool, glyphs: Glyphs
 ) -> tuple[list[Row], list[Row]]:
-    """What stands above a command that is to be confirmed, and the command."""
+    """The text above a command to confirm, and the command."""
     command, runbook = reducer.command(turn), reducer.runbook
     attributes = command.attributes
     kinds = {kind_with(command, reducer.known.on(host) | dict(given), runbook) for host in turn.hosts or ("",)}
@@ -156,7 +156,7 @@ def confirm_rows(
 
 
 def decision_rows(reducer: RunReducer, turn: Turn, glyphs: Glyphs) -> list[Row]:
-    """What failed, where and why."""
+    """The text about what failed, where and why."""
     rows: list[Row] = []
     for result in reducer.results(turn.step, turn.command or 0).values():
         role = "good" if result.state == "done" else "failing"
@@ -169,7 +169,7 @@ def decision_rows(reducer: RunReducer, turn: Turn, glyphs: Glyphs) -> list[Row]:
 
 
 def decision_ways(*, unknown: bool, undoable: bool, half: bool) -> list[Option]:
-    """How it can go on. ``half``: what failed may have done something that can be taken back."""
+    """The options to continue. ``half``: the failed command may have done something that can be undone."""
     ways = [Option("l", _("query the host again"), "look")] if unknown else []
     ways += [Option("r", _("run it again") if unknown else _("retry"), "retry"), Option("s", _("skip"), "skip")]
     if half:
@@ -180,7 +180,7 @@ def decision_ways(*, unknown: bool, undoable: bool, half: bool) -> list[Option]:
 
 
 def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
-    """A step that is done by hand."""
+    """The text of a manual step."""
     rows: list[Row] = [(Piece("  "), Piece(redact(text))) for text in step.prose]
     rows += [(Piece(f"  {glyphs.separator} ", "muted"), Piece(redact(text))) for text in step.checklist]
     for command in step.commands:
@@ -189,8 +189,8 @@ def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
 
 
 def undo_rows(reducer: RunReducer, given: Mapping[str, str], glyphs: Glyphs, half: str = "") -> list[Row]:
-    """What will be taken back, in that order, by which commands; and what stays. ``half``: that alone, which failed on
-    its way."""
+    """What will be undone, in order and by which commands, and what stays. ``half``: undo only that command, which
+    failed midway."""
     state = reducer.state()
     undoable = (half,) if half else state.undoable
     known = {run: each for run in undoable if (each := reducer.result(run)) is not None}
@@ -210,7 +210,7 @@ def undo_rows(reducer: RunReducer, given: Mapping[str, str], glyphs: Glyphs, hal
 
 
 def stop_rows(running: Sequence[CommandResult]) -> list[Row]:
-    """What would be ended."""
+    """The text about the commands that would be stopped."""
     rows = [_change(" ", each) for each in running]
     return [*rows, BLANK, (Piece("  "), Piece(_("What it has done so far stays as it is."), "degraded"))]
 
@@ -232,7 +232,7 @@ def _staying(changes: Sequence[CommandResult]) -> list[Row]:
 
 
 def value_rows(variable: Variable, trouble: str) -> list[Row]:
-    """What a value has to be."""
+    """The requirements for a value."""
     rows = [_line(f"<{variable.name}>", str(described(variable)))]
     if "self" in variable.deny or "private" in variable.deny:
         rows.append(_line("", _("your own address and private ranges are refused")))
@@ -242,12 +242,12 @@ def value_rows(variable: Variable, trouble: str) -> list[Row]:
 
 
 def offer_of(choice: ValueChoice) -> PromptOffer:
-    """A value that can be chosen."""
+    """A value on offer."""
     return PromptOffer((Piece(fit(choice.value, 32), "strong"), Piece(f"  {choice.note}", "muted")), choice.value)
 
 
 def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
-    """Who acts now: in runs (title, who), or where there are none of others in the incident."""
+    """Who acts now: in runs (title, who), or without runs of others in the incident."""
     texts = [
         _("{title}: {who} is in control now, and follows after the takeover.", title=title, who=who)
         for title, who in runs
@@ -259,7 +259,7 @@ def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
 
 
 def worked_rows(command: Command, hosts: Sequence[str], status: int) -> list[Row]:
-    """A program that has given the terminal back: its exit status alone does not tell what somebody saw in it."""
+    """The text about a program that has exited: its exit status alone does not say what the user saw in it."""
     first = redact(command.text).strip().split("\n", 1)[0]
     ended = _("it ended with {status}", status=status)
     asked = _("Did it work? Your answer is recorded; esc: use the exit status.")
@@ -275,7 +275,7 @@ def worked_rows(command: Command, hosts: Sequence[str], status: int) -> list[Row
 
 
 def worked_ways(status: int) -> list[Option]:
-    """What its exit status says is one key."""
+    """The options: worked or failed; enter takes what the exit status says."""
     if status == 0:
         return [Option("enter", _("it worked"), "worked"), Option("f", _("it did not work"), "failed")]
     return [Option("enter", _("it did not work"), "failed"), Option("w", _("it worked anyway"), "worked")]
@@ -294,8 +294,8 @@ def _line(label: str, text: str, role: str = "strong") -> Row:
 
 
 class RunDialog(Dialog[bool]):
-    """Whether enter was pressed, or where there is a ``word`` whether exactly that was typed; of another one it says
-    so, and stays. ``about`` stands above the command, whose ``text`` scrolls where there is not room for all of it."""
+    """A dialog that returns whether enter was pressed, or with a ``word`` whether exactly that was typed; after another
+    word it says so and stays open. ``about`` is above the command, whose ``text`` scrolls if it does not fit."""
 
     def __init__(self, title: str, about: Sequence[Row], text: Sequence[Row], word: str = "") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Draws the Runbook pane: its rows, of its state. Imported when the pane is shown."""
+"""Draws the rows of the Runbook pane from its state. Imported when the pane is first shown."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Drawing:
 
     @property
     def _now(self) -> datetime:
-        """The time that ages are told at (aware UTC)."""
+        """The time from which ages are computed (aware UTC)."""
         return self._app.clock if self._app.rewound is None else datetime.now(UTC)  # runs are shown as they are
 
     # ---- where things stand ----------------------------------------------------------------------------------------
 
     def widths(self) -> tuple[int, int, int]:
-        """Cells of the three columns; none for those that are not shown."""
+        """The widths of the three columns in cells; 0 for hidden ones."""
         state = self._state
         width, column = self._app.room.width, state.column
         count = state.side_by_side(width)
@@ -71,7 +71,7 @@ class Drawing:
         return 0, middle, width - middle
 
     def heights(self) -> tuple[int, int]:
-        """Rows of what waits, and of the timeline."""
+        """The rows for what waits, and for the timeline."""
         height = self._app.room.height
         view = self._state.incident
         entries = 0 if view is None or view.incident is None else len(view.entries)
@@ -79,13 +79,13 @@ class Drawing:
         return len(self.waiting_rows()), timeline
 
     def style(self, width: int) -> RunbookStyle:
-        """For a part of that width."""
+        """The style for a part of that width."""
         return RunbookStyle(width, self._app.glyphs, self._now)
 
     # ---- the list ----------------------------------------------------------------------------------------------
 
     def list_rows(self, lines: Lines, width: int) -> tuple[Sequence[Row], int | None]:
-        """The runbooks under their title, and which one is highlighted."""
+        """The runbooks under their title, and the index of the highlighted one."""
         state = self._state
         items, item = state.items, state.item
         title = _("RUNBOOKS")
@@ -139,7 +139,7 @@ class Drawing:
     # ---- the steps ----------------------------------------------------------------------------------------------
 
     def step_rows(self, lines: Lines, width: int) -> tuple[Sequence[Row], int | None]:
-        """The steps under the runbook's title, and which one is highlighted."""
+        """The steps under the runbook's title, and the index of the highlighted one."""
         shown = self._state
         runbook, item = shown.runbook, shown.item
         if runbook is None:
@@ -172,7 +172,7 @@ class Drawing:
     # ---- the command -------------------------------------------------------------------------------------------------
 
     def command_rows(self, width: int) -> list[Row]:
-        """The selected command as it will run, or what the selected step says."""
+        """The selected command as it will run, or the text of the selected step."""
         state = self._state
         runbook = state.runbook
         if runbook is None or not runbook.steps:
@@ -180,7 +180,7 @@ class Drawing:
         return [*self._problem_rows(width), *self._place_rows(runbook, width)]
 
     def _problem_rows(self, width: int) -> list[Row]:
-        """All that is wrong with the file, in full, above what is not run because of it."""
+        """All problems of the file, in full, above the text that cannot be run because of them."""
         state = self._state
         if state.item is None or state.seen is not None:
             return []
@@ -188,7 +188,7 @@ class Drawing:
         return [*wrapped(rows, width - 1), BLANK] if rows else []
 
     def _place_rows(self, runbook: Runbook, width: int) -> list[Row]:
-        """The selected place of ``runbook``."""
+        """The selected step or command of ``runbook``."""
         state = self._state
         step = state.place[0]
         style = self.style(width)
@@ -230,8 +230,8 @@ class Drawing:
     def output_rows(
         self, results: Sequence[CommandResult], width: int, top: int | None, room: int
     ) -> tuple[Sequence[Row], int]:
-        """What the command on these hosts printed, and how many rows at the front stay. ``top``: the first of the
-        others in sight, None for the end; ``room``: how many rows there are."""
+        """The output of the command on these hosts, and the number of first rows that stay. ``top`` is the first
+        visible one of the others, None for the end; ``room`` is the number of rows available."""
         log, found = self._state.seen, self._state.command
         assert log is not None
         assert log.reducer is not None
@@ -245,7 +245,7 @@ class Drawing:
     # ---- below ----------------------------------------------------------------------------------------------
 
     def waiting_rows(self) -> list[Row]:
-        """What is waited for, or what went wrong, on as many lines as it takes and there is room for."""
+        """What the run waits for, or what went wrong, on as many lines as it needs and may have."""
         room = self._app.room
         most = 0 if room.height < 6 else min(MOST_WAITING, room.height // 4)
         said = [*self._of_failed_undo(), self._waiting_row()]
@@ -282,7 +282,7 @@ class Drawing:
         return (mark, Piece(self._of_new(), "muted"))
 
     def _of_alert(self, alert: str) -> str:
-        """What enter does with a runbook for an alert that fires."""
+        """What enter does with a runbook for a firing alert."""
         if self._state.column == LIST:
             return _("{alert} is firing, this runbook is for it: enter opens its steps", alert=alert)
         if self._state.shows_less(self._app.room.width):
@@ -308,7 +308,7 @@ class Drawing:
         return (Piece(" "), mark, Piece(f" {text}", "good" if good else "degraded"))
 
     def _of_failed_undo(self) -> list[Row]:
-        """That taking back did not work, what stands because of it, and what can be done."""
+        """That the undo failed, which changes stay in force, and what can be done."""
         failed, state = self._state.failed_undo, None if self._state.seen is None else self._state.seen.state
         if failed is None or state is None:
             return []
@@ -318,7 +318,7 @@ class Drawing:
         return [(Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))]
 
     def _for_none(self) -> str | None:
-        """That no runbook is for the alert that led here, where that is so."""
+        """That the alert that led here has no runbook, if so."""
         cause, view = self._state.cause, self._state.view
         if cause is None or view is None or view.documents is None or self._state.chosen:
             return None
@@ -358,7 +358,7 @@ class Drawing:
         return (mark, Piece(text, role))
 
     def timeline_rows(self, rows: int, width: int) -> list[Row]:
-        """The incident, and its newest entries in the order in which they came."""
+        """The incident, and its newest entries in chronological order."""
         state = self._state
         view, until = state.incident, self._app.rewound
         if view is None or view.incident is None or rows == 0:
@@ -380,7 +380,7 @@ def _here(turn: Turn | None) -> str:
 
 
 def following_text(asked: Asked, who: str, *, here: str) -> str:
-    """What there is instead of keys; ``here`` names the step and where it runs, empty at the end."""
+    """The text shown instead of keys to a follower; ``here`` names the step and its hosts, empty at the end."""
     if asked == "end":
         return _("you follow, O takes over: all steps done; {who} is in control", who=who)
     if asked == "nothing":

@@ -1,5 +1,5 @@
-"""What can be done in the Runbook pane with the open incident: what is written into it, and its course. What is typed
-goes into the one that was open when the key was pressed.
+"""Actions of the Runbook pane on the open incident: its entries and its course. Typed text goes into the incident that
+was open when the key was pressed.
 
 What it needs of incident/ is imported when it is asked for.
 """
@@ -42,7 +42,7 @@ Context = PaneContext[RunbookState]
 
 
 class IncidentActions(ActionGroup):
-    """Writes into the open incident: words, moments, calls and evidence."""
+    """Actions that add to the open incident: notes, moments, calls and evidence."""
 
     def __init__(self, context: Context, permission: Permission) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -155,7 +155,7 @@ class IncidentActions(ActionGroup):
         self._app.push_screen(Chooser(title, choices, wide=True), take)
 
     def _outputs(self) -> list[Selected]:
-        """What the selected command printed on each host; of a step of several commands what the last one did."""
+        """The output of the selected command on each host; for a step of several commands that of the last one."""
         log, found = self._state.seen, []
         for result in () if log is None else self._state.results():
             kept = log.kept(result) if log is not None else None
@@ -184,7 +184,7 @@ class IncidentActions(ActionGroup):
 
 
 class CourseActions(ActionGroup):
-    """Opens an incident, closes it, takes it over, hands it over and exports it."""
+    """Actions that open an incident, close it, take it over, hand it over and export it."""
 
     def __init__(self, context: Context, permission: Permission) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -316,17 +316,17 @@ class CourseActions(ActionGroup):
 
 
 async def _written(app: Console, write: Callable[[], Done]) -> Done:
-    """Does what blocks, and has the timeline looked at. Raises LilFoxError."""
+    """Runs the blocking call in a thread, then reads the timeline again. Raises LilFoxError."""
     done = await asyncio.to_thread(write)
     app.monitor.incidents.look_again()
     return done
 
 
 async def _write_only(app: Console, write: Callable[[], object]) -> None:
-    """The same, where nothing is done with what became of it."""
+    """Runs a blocking call without a result the same way."""
     await _written(app, write)
 
 
 async def _at_once(selected: Selected) -> Selected:
-    """What was read already."""
+    """A selection that was already read."""
     return selected

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class ValuePrompts:
-    """The values of runs that are given here; secret ones too, which are nowhere else but in their jobs."""
+    """The run values entered here, including secret ones, which exist only here and in their jobs."""
 
     def __init__(self, context: PaneContext[RunbookState]) -> None:
         self._app = context.app
@@ -46,7 +46,7 @@ class ValuePrompts:
         return self._given.setdefault(run.job_id, {})
 
     async def ask_missing(self, run: RunLog, reducer: RunReducer, turn: Turn) -> bool:
-        """Whether every value that the command needs is there; asks for those that are not."""
+        """Asks for the values that the command needs and lacks; returns whether all are there."""
         known, given = {variable.name: variable for variable in reducer.runbook.variables}, self.given(run)
         hosts = turn.hosts
         for name in reducer.missing(turn):
@@ -84,14 +84,14 @@ class ValuePrompts:
 
 
 class RunOrders:
-    """Gives orders to the jobs of runs, once a person has confirmed what needs that."""
+    """Gives orders to the jobs of runs, after confirmation where one is needed."""
 
     def __init__(self, context: PaneContext[RunbookState], values: ValuePrompts) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._values = values
 
     async def send(self, run: RunLog, order: Order) -> bool:
-        """Gives an order; whether it was taken, else why not is told."""
+        """Gives an order; returns whether it was accepted, and otherwise shows why not."""
         self._state.busy = True
         run.trouble = ""
         try:
@@ -106,8 +106,8 @@ class RunOrders:
         return True
 
     async def with_its_text(self, run: RunLog) -> RunReducer | None:
-        """The run, where its file says what it has, or it stays with what it has; None where nothing is to be done now.
-        Where the file was changed meanwhile somebody is asked; what it says now is shown before anything of it runs."""
+        """The run, if its file is unchanged or the user keeps the run's text; None if nothing is to be done now. Asks
+        if the file has changed; its new text is shown before any of it runs."""
         reducer = run.reducer
         assert reducer is not None
         other = await asyncio.to_thread(other_text, reducer)
@@ -125,7 +125,7 @@ class RunOrders:
         return None
 
     def ask_skip(self) -> None:
-        """Asks for the reason, and skips with it what waits."""
+        """Asks for a reason, and skips what waits with it."""
         run, turn = self._state.run, self._state.turn
         if run is None or turn is None:
             return
@@ -142,7 +142,7 @@ class RunOrders:
         await self.send(run, Skip(step=turn.step, command=turn.command, reason=reason))
 
     async def undo(self, run: RunLog, half: str = "") -> None:
-        """Shows what takes back what was changed, or what failed ``half`` way, and does so."""
+        """Shows how the changes, or those of the command that failed ``half`` way, are undone, and undoes them."""
         given = self._values.given(run)
         if (reducer := await self.with_its_text(run)) is None:
             return
@@ -156,7 +156,7 @@ class RunOrders:
             await self.send(run, Undo(sha256=reducer.sha256, run=half, values=given))
 
     async def stop(self, run: RunLog) -> None:
-        """Ends the command that runs; one that changes something is confirmed first."""
+        """Stops the running command; asks first if it changes something."""
         if run.reducer is None:
             return
         running = run.reducer.running()
@@ -168,7 +168,7 @@ class RunOrders:
         await self.send(run, Stop())
 
     async def end(self, run: RunLog) -> None:
-        """Ends the run, once that is confirmed; what it changed and stays is listed first."""
+        """Ends the run after confirmation, which lists the changes that stay."""
         assert run.state is not None
         ways = [Option("enter", _("end the run"), "end")]
         if await self._app.push_screen_wait(OptionsDialog(_("End this run"), ending_rows(run.state), ways)) == "end":
@@ -179,7 +179,7 @@ class RunOrders:
 
 
 class Permission:
-    """What the keys of runs and of incidents ask before they act."""
+    """The checks that the keys of runs and incidents make before they act."""
 
     def __init__(self, context: PaneContext[RunbookState]) -> None:
         self._state, self._app = context.state, context.app
@@ -193,7 +193,7 @@ class Permission:
         return tr("busy: the previous command is still being submitted") if self._state.busy else None
 
     def why_not_order(self) -> Message | None:
-        """Why no run is begun and none takes orders from here now: somebody else may act."""
+        """Why no run can be started or given orders from here now: somebody else may act."""
         return self.why_not_now() or self._who_acts()
 
     def _who_acts(self) -> Message | None:
@@ -239,7 +239,7 @@ class Permission:
         return self.why_not_now() or self._who_took_over()
 
     def why_no_incident(self) -> Message | None:
-        """Why nothing is written into an incident."""
+        """Why nothing can be added to an incident."""
         return self.why_no_incident_to_read() or self.why_not_now()
 
     def why_no_incident_to_read(self) -> Message | None:

@@ -34,7 +34,7 @@ _ALL = 10**6
 
 
 class RunbookFeeds:
-    """Follows what the monitor tells of runbooks and of the incident; ``changed`` is called after each state."""
+    """Follows the monitor's runbooks and incident; ``changed`` is called after each state."""
 
     def __init__(self, context: PaneContext[RunbookState], changed: Callable[[], None]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -42,7 +42,7 @@ class RunbookFeeds:
         self._opened = datetime.now(UTC)
 
     def start(self) -> None:
-        """Takes in what there is, and what comes from now on."""
+        """Takes the current states, and follows the later ones."""
         monitor = self._app.monitor
         monitor.runbooks.show()
         self._state.view = monitor.runbooks.feed.value
@@ -59,8 +59,8 @@ class RunbookFeeds:
                 self._changed()
 
     def _attach_to(self, view: RunbooksView) -> None:
-        """Watches what goes on, and what was begun since somebody looks here: whoever began it, it stays once it has
-        ended."""
+        """Attaches to running runs, and to those started since the pane was opened, by whomever; they stay after they
+        have ended."""
         last_run = self._state.last_run
         for key, job in newest_of(view.runs).items():
             ours = self._app.runs.get(last_run.get(key, ""))
@@ -79,7 +79,7 @@ class RunbookFeeds:
                 self._changed()
 
     def _tell_other(self, before: Incident | None) -> None:
-        """Says that another incident is the current one than ``before``, where that was not done from here."""
+        """Reports that another incident than ``before`` is the current one, if that was not done from here."""
         now = self._state.open_incident
         if before is not None and now is not None and now.id != before.id != self._state.last_incident:
             self._app.tell(tr("{id} is now the current incident: {title}", id=now.id, title=now.title))
@@ -103,7 +103,7 @@ class RunbookLists:
         return self._state.filter
 
     def move(self, step: int) -> None:
-        """So many rows down, or up: of the runbooks or the steps, or in what the command printed."""
+        """Moves that many rows down or up: in the runbooks, the steps, or the output of the command."""
         if self._state.column == COMMAND:
             self._read(step)
         else:
@@ -114,7 +114,7 @@ class RunbookLists:
         self.move(10 * direction)
 
     def open_selected(self) -> None:
-        """Opens the row in a list; at the steps, and at the command, begins a run or does what waits in it."""
+        """Opens the selected row of a list; at the steps or the command, starts a run or performs its waiting step."""
         if self._state.column == LIST or self._state.shows_less(self._context.app.room.width):
             self._state.go_column(self._state.column + 1)
             self._context.repaint_all()
@@ -152,7 +152,7 @@ class RunbookLists:
 
 
 class RunbookPane(Pane):
-    """Three columns where there is room, two or one where there is not."""
+    """The pane: three columns if they fit, else two or one."""
 
     GROUPS = (ListActions, ColumnActions, RunActions, IncidentActions, CourseActions)
     """Enter does more here than open a row: what RunActions says of it stands for what ListActions does."""
@@ -200,7 +200,7 @@ class RunbookPane(Pane):
     # ---- what changes without a key ------------------------------------------------------------------------------
 
     def runs_changed(self) -> None:
-        """Draws what changed, but not more often than it may."""
+        """Draws what changed, within the rate limit."""
         if not self._due and self.is_mounted and not self.lilfox._exit:
             self._due = True
             self.set_timer(SLOW_PAINT_S if self.lilfox.slow_link else PAINT_S, self._paint_what_changed)
@@ -215,11 +215,11 @@ class RunbookPane(Pane):
             self.repaint()
 
     def rewind(self, _at: datetime | None) -> None:
-        """The timeline is shown as it was then."""
+        """Shows the timeline as it was then."""
         self.repaint()
 
     def look_for(self, cause: Cause) -> None:
-        """Shows first what is for an alert, and selects it."""
+        """Puts the runbooks for an alert first, and selects the first one."""
         self.state.look_for(cause)
         self.repaint()
 
@@ -231,7 +231,7 @@ class RunbookPane(Pane):
     # ---- what the command printed, and the mouse -----------------------------------------------------------------
 
     def _read(self, step: int) -> None:
-        """Scrolls the output, and above its start the command."""
+        """Scrolls the output, and at its start the command above it."""
         output, command = self.query_one("#run-output", Lines), self.query_one("#run-command", Lines)
         if not output.display or (step < 0 and output.top == 0) or (step > 0 and command.hidden_below):
             command.scroll_rows(step)
@@ -240,7 +240,7 @@ class RunbookPane(Pane):
         self._note_top(output)
 
     def _note_top(self, output: Lines) -> None:
-        """Somebody reads there from now on; at the end it is followed as it grows."""
+        """Keeps the scroll position; at the end the output is followed as it grows."""
         self.state.output_top = None if output.hidden_below == 0 else output.top
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
@@ -305,7 +305,7 @@ class RunbookPane(Pane):
             output.show(rows, top=len(rows) if top is None else top, sticky=sticky)
 
     def _arrange(self, drawing: Drawing, widths: tuple[int, int, int], has_results: bool) -> None:
-        """Gives each part its place; the rows are made anew once that is laid out."""
+        """Sets the size of each part; the rows are drawn again after the layout."""
         waits, timeline = drawing.heights()
         room = self.lilfox.room.height - waits - timeline
         text = len(drawing.command_rows(widths[2])) if widths[2] else 0
@@ -326,7 +326,7 @@ class RunbookPane(Pane):
             self.call_after_refresh(self.repaint)
 
     def _tell_what_can_be_done(self) -> None:
-        """The footer is drawn anew where other keys can be pressed than before."""
+        """Redraws the footer if the enabled keys have changed."""
         run, item, incident = self.state.run, self.state.item, self.state.open_incident
         state = None if run is None else run.state
         possible = (None if item is None else item.key, None if state is None else state.waiting, self.state.busy,

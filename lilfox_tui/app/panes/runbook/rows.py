@@ -34,7 +34,7 @@ _PIECE_ROLES = {"text": "text", "value": "accent", "open": "degraded"}
 
 
 class RunbookStyle(Struct, frozen=True):
-    """How wide a part is, with which shapes, and when it is drawn (aware UTC)."""
+    """The width of a part, its glyphs, and the time of drawing (aware UTC)."""
 
     width: int
     glyphs: Glyphs
@@ -42,7 +42,7 @@ class RunbookStyle(Struct, frozen=True):
 
 
 def state_mark(state: State, glyphs: Glyphs, *, here: bool = False) -> Piece:
-    """The shape of a state; of what is to be done next that of ``here``."""
+    """The symbol of a state; with ``here``, a ready one is marked as the next."""
     marks: dict[State, str] = {
         "ready": glyphs.chosen if here else " ",
         "running": glyphs.job,
@@ -56,7 +56,7 @@ def state_mark(state: State, glyphs: Glyphs, *, here: bool = False) -> Piece:
 
 
 def item_row(mark: Piece, title: str, right: Piece, width: int, *, marked: bool) -> Row:
-    """A runbook in the list: what it is for or how far it is, and its title."""
+    """A runbook in the list: its title, and its purpose or progress."""
     room = max(1, width - 4 - (cell_width(right.text) + 1 if right.text else 0))
     role = "accent" if marked else "strong" if mark.role != "muted" else "text"
     pieces = (Piece(" "), mark, Piece(" "), Piece(fit(title, room), role))
@@ -71,7 +71,7 @@ def step_row(number: int, step: Step, state: State, style: RunbookStyle, *, here
 
 
 def command_row(command: Command, state: State, style: RunbookStyle, *, here: bool, marked: bool) -> Row:
-    """A command below its step, where that has several."""
+    """A command below its step, if that has several."""
     if command.attributes.rollback_of:
         mark = Piece(style.glyphs.taken_back if state == "ready" else "", "muted")
         mark = mark if state == "ready" else state_mark(state, style.glyphs)
@@ -84,7 +84,7 @@ def command_row(command: Command, state: State, style: RunbookStyle, *, here: bo
 
 
 def command_name(command: Command) -> str:
-    """What it is called in a list: the name of its fence, else its first line."""
+    """A command's name in a list: the name of its fence, else its first line."""
     return command.attributes.name or redact(command.text.strip().split("\n", 1)[0])
 
 
@@ -94,7 +94,7 @@ def title_row_of(number: int, step: Step) -> Row:
 
 
 def prose_rows(number: int, step: Step, style: RunbookStyle) -> list[Row]:
-    """What a step says."""
+    """The text of a step."""
     rows: list[Row] = [title_row_of(number, step)]
     rows += [(Piece("    "), Piece(redact(text), "muted")) for text in step.prose]
     rows += [
@@ -129,7 +129,7 @@ def about_row(command: Command, hosts: Sequence[str], style: RunbookStyle) -> li
 def text_rows(
     command: Command, values: Mapping[str, str], variables: Sequence[Variable], style: RunbookStyle
 ) -> list[Row]:
-    """The command as it will run, its values marked, what has none yet in another colour."""
+    """The command as it will run, with its values marked, and missing values in another colour."""
     pieces = shown(command.text, values, variables)
     whole = marked(pieces)
     if redact(whole) != whole:  # what is secret may begin in one piece and end in another
@@ -148,7 +148,7 @@ def text_rows(
 
 
 def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
-    """What became of a command on one host: in a line, and why where it did not work."""
+    """The result of a command on one host: one line, and on failure the reason."""
     end = result.ended or style.now
     facts = [human_duration(max(0.0, (end - result.began).total_seconds()))]
     if result.exit_status is not None and result.state in ("failed", "unknown"):
@@ -183,7 +183,7 @@ def result_rows(result: CommandResult, style: RunbookStyle) -> list[Row]:
 
 
 def output_lines(kept: StoredOutput) -> list[str]:
-    """What was printed, line by line, with what is left out of it where that is."""
+    """The output line by line, with a note where some is left out."""
     lines = kept.head.splitlines()
     if kept.left_out_bytes:
         lines.append(_("… {count} bytes omitted …", count=kept.left_out_bytes))
@@ -191,13 +191,13 @@ def output_lines(kept: StoredOutput) -> list[str]:
 
 
 def output_row(line: str) -> Row:
-    """A line that a command printed."""
+    """One line of a command's output."""
     return (Piece("   "), Piece(line.replace("\t", "    ")))
 
 
 def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[State]) -> tuple[str, str]:
-    """What is waited for, and in which role; ``here`` names the step and where it runs, ``states`` are those that
-    commands are in."""
+    """What the run waits for, and the colour role; ``here`` names the step and its hosts, ``states`` are the states of
+    the commands."""
     decision = _("{what}: r retries, s skips, enter shows all", what=here)
     if undoable:
         decision = _("{what}: r retries, s skips, u undoes, enter shows all", what=here)
@@ -220,7 +220,7 @@ def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[St
 
 
 def values_of(runbook: Runbook) -> dict[str, str]:
-    """The values that a run of it begins with."""
+    """The initial values of a run."""
     return {each.name: each.default for each in runbook.variables if each.default is not None}
 
 
@@ -234,7 +234,8 @@ _LEAST_BELOW = 2
 
 
 class Of(Struct, frozen=True):
-    """The command that printed it. ``last``: it is not the one above, which has not begun, but ran before it."""
+    """The command whose output is shown. ``last``: not the command above, which has not started, but the one that ran
+    before it."""
 
     step: int
     command: Command
@@ -242,7 +243,7 @@ class Of(Struct, frozen=True):
 
 
 class Outputs:
-    """Makes the rows, and remembers the lines of what was shown."""
+    """Makes the rows of outputs, and caches the lines of what was shown."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[StoredOutput, Sequence[str]]] = {}
@@ -255,8 +256,8 @@ class Outputs:
         top: int | None,
         room: int,
     ) -> tuple[Sequence[Row], int]:
-        """All rows, and how many at their front stay. ``top`` is the first of the others that is in sight, None for the
-        end; ``room`` is how many rows are."""
+        """All rows, and the number of first rows that stay. ``top`` is the first visible one of the others, None for
+        the end; ``room`` is the number of rows available."""
         rule = _rule(of, style)
         if len(results) == 1:
             result, kept = results[0]
@@ -322,7 +323,7 @@ def _host_row(result: CommandResult, style: RunbookStyle) -> Row:
 
 
 def _counted(results: Sequence[CommandResult], style: RunbookStyle) -> Row:
-    """How many hosts are in which state."""
+    """The number of hosts in each state."""
     counts: Counter[State] = Counter(result.state for result in results)
     pieces = [Piece(" ")]
     for state, count in counts.items():

@@ -1,4 +1,4 @@
-"""What the Runbook pane shows: its items, which are selected and open, and what may be done. No screen."""
+"""What the Runbook pane shows: its items, the selected and open ones, and the enabled actions. No screen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class RunbookItem(NamedTuple):
-    """A row of the list: a runbook, a run of one that is not listed, or a file that cannot be used."""
+    """A row of the list: a runbook, a run of an unlisted runbook, or an unusable file."""
 
     key: str
     """That of a run's job."""
@@ -55,8 +55,8 @@ _CALLED = {"service": ("job",), "host": ("instance",)}
 
 
 def values_from(cause: Cause, runbook: Runbook) -> dict[str, str]:
-    """Of variables that have no value by themselves and are called as one of its labels, the label's value, where the
-    variable's type admits it."""
+    """The values that the alert's labels give to variables of a matching name without a default, where the variable's
+    type accepts them."""
     found: dict[str, str] = {}
     for variable in runbook.variables:
         names = (variable.name, *_CALLED.get(variable.name, ()))
@@ -71,8 +71,8 @@ def values_from(cause: Cause, runbook: Runbook) -> dict[str, str]:
 
 
 def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = ()) -> list[RunbookItem]:
-    """Those first of which a run goes on or was cut off, then those for what fires, then all others; files that cannot
-    be used at the end. Of a runbook that is not listed the last run stays where it is one of those ``seen`` (keys)."""
+    """The items: those with a running or interrupted run first, then those for firing alerts, then all others; unusable
+    files last. The last run of an unlisted runbook stays if its key is in ``seen``."""
     live = left_over(view.runs)
     ended = {key: job for key, job in newest_of(view.runs).items() if key not in live}
     problems = {each.path: _errors(each.problems) for each in view.documents or ()}
@@ -93,7 +93,7 @@ def items_of(view: RunbooksView, firing: Sequence[str], seen: Collection[str] = 
 
 
 def _told_apart(items: Sequence[RunbookItem]) -> list[RunbookItem]:
-    """Those of one title with where each is from: the manual's own beside the one that LilFox brings."""
+    """Adds the origin to items of the same title: a manual's own runbook and the one shipped with LilFox."""
     titles = Counter(item.title for item in items)
     return [
         item._replace(origin=_origin(item.runbook.path))
@@ -117,7 +117,7 @@ def _errors(problems: Sequence[Problem]) -> tuple[Problem, ...]:
 
 
 def newest_of(runs: Sequence[Job]) -> dict[str, Job]:
-    """By its key each run after which none began."""
+    """The newest run of each key."""
     newest: dict[str, Job] = {}
     for job in runs:  # newest first
         newest.setdefault(job.key, job)
@@ -125,12 +125,12 @@ def newest_of(runs: Sequence[Job]) -> dict[str, Job]:
 
 
 def left_over(runs: Sequence[Job]) -> dict[str, Job]:
-    """By its key each run that goes on or was killed, where none began after it."""
+    """The newest run of each key, if it is running or was killed."""
     return {key: job for key, job in newest_of(runs).items() if job.state == "running" or _was_killed(job)}
 
 
 def _was_killed(job: Job) -> bool:
-    """Without an end that the run itself told."""
+    """Whether a run ended without a result of its own."""
     return job.state in ("unknown", "cancelled") and not job.result and not job.checked
 
 
@@ -143,7 +143,7 @@ Place = tuple[int, int | None]
 
 
 class RunbookState:
-    """The pane's state. ``runs`` are those that are watched, by their jobs; ``overview`` gives that which is shown."""
+    """The pane's state. ``runs`` are the watched ones by job; ``overview`` returns the shown overview."""
 
     def __init__(self, runs: Mapping[str, RunLog], overview: Callable[[], Overview | None]) -> None:
         self.runs = runs
@@ -176,7 +176,7 @@ class RunbookState:
 
     @property
     def firing(self) -> tuple[str, ...]:
-        """Names of the alerts that fire, that which led here first, then the worst."""
+        """The names of the firing alerts: the one that led here first, then worst first."""
         names = firing_names(self._overview())
         return (
             names if self.cause is None else (self.cause.alert, *(each for each in names if each != self.cause.alert))
@@ -194,17 +194,17 @@ class RunbookState:
 
     @property
     def item(self) -> RunbookItem | None:
-        """The chosen row: until somebody chooses the first."""
+        """The chosen row; before a choice, the first."""
         items = self.items
         return next((each for each in items if each.key == self.chosen), items[0] if items else None)
 
     def choose_item(self, key: str) -> None:
-        """Makes it the runbook whose steps are shown."""
+        """Chooses the runbook whose steps are shown."""
         if key != self.chosen:
             self.chosen, self.chosen_place, self.output_top = key, None, None
 
     def select_match(self, direction: int) -> None:
-        """Chooses the next runbook that the filter matches (1), or the one before (-1), around the ends."""
+        """Chooses the next (1) or previous (-1) runbook that the filter matches, wrapping around."""
         items, item = self.items, self.item
         start = items.index(item) if item is not None else 0
         for offset in range(1, len(items) + 1):
@@ -215,23 +215,23 @@ class RunbookState:
                 return
 
     def set_filter(self, text: str) -> None:
-        """Keeps (or marks) the runbooks that hold every word of ``text``."""
+        """Shows only, or marks, the runbooks that contain every word of ``text``."""
         self.filter, self.column = text, LIST
 
     def take_runbooks(self, view: RunbooksView) -> None:
-        """Makes ``view`` what there is."""
+        """Stores ``view``, and selects the runbook for an alert if that is still due."""
         self.view = view
         if self._looks_for:
             self._select_for_cause()
 
     def look_for(self, cause: Cause) -> None:
-        """Puts first what is for an alert, and chooses it."""
+        """Puts the runbooks for an alert first, and chooses the first one."""
         self.cause, self.filter, self.chosen = cause, "", ""
         self.choose_place(None)
         self._select_for_cause()
 
     def _select_for_cause(self) -> None:
-        """Once runbooks are there."""
+        """Selects the first runbook for the cause; repeated later if the runbooks are not read yet."""
         self._looks_for = self.view is None or self.view.documents is None
         first = next((each for each in self.items if self.cause is not None and each.alert == self.cause.alert), None)
         if first is not None:
@@ -241,7 +241,7 @@ class RunbookState:
     # ---- the run of the chosen row -------------------------------------------------------------------------------
 
     def run_of(self, item: RunbookItem) -> RunLog | None:
-        """The run of a row: that which goes on, or the last one that was seen from here."""
+        """The run of a row: the running one, or the last one seen from here."""
         ours = self.last_run.get(item.key, "")
         return self.runs.get(ours or (item.job.id if item.job is not None else ""))
 
@@ -253,13 +253,13 @@ class RunbookState:
 
     @property
     def run(self) -> RunLog | None:
-        """The run that takes orders: it goes on."""
+        """The run that takes orders, that is, has not ended."""
         log = self.seen
         return log if log is not None and log.ended is None and log.reducer is not None else None
 
     @property
     def runbook(self) -> Runbook | None:
-        """As the run has it; without one, as its file has it."""
+        """The runbook as the run has it; without a run, as its file has it."""
         log, item = self.seen, self.item
         if log is not None and log.reducer is not None:
             return log.reducer.runbook
@@ -267,24 +267,24 @@ class RunbookState:
 
     @property
     def killed(self) -> Job | None:
-        """The run of the chosen row whose job is gone without an end."""
+        """The run of the chosen row whose job is gone without a result."""
         item = self.item
         return item.job if item is not None and self.cut_off(item) else None
 
     def cut_off(self, item: RunbookItem) -> bool:
-        """Whether its run was killed, and no other one was begun since that is not listed yet."""
+        """Whether its run was killed and no newer one, not yet listed, was started since."""
         job = item.job
         return job is not None and job.state != "running" and self.last_run.get(item.key, job.id) == job.id
 
     @property
     def turn(self) -> Turn | None:
-        """What runs, or is to be done next, in the run that is shown."""
+        """The turn that runs or comes next in the shown run."""
         log = self.seen
         return None if log is None or log.ended is not None else log.turn
 
     @property
     def failed_undo(self) -> CommandResult | None:
-        """What was to take a change back and did not, where nothing was begun after it."""
+        """The result of a failed undo, if nothing was started after it."""
         run = self.run
         if run is None or run.state is None:
             return None
@@ -293,9 +293,9 @@ class RunbookState:
         return last if last is not None and last.rollback and last.state in ("failed", "unknown") else None
 
     def results(self) -> tuple[CommandResult, ...]:
-        """What is shown below the command: what became of it on each host. Of a step of several commands, and of what
-        waits for its turn while somebody goes along with the run, what became of the command that began last; of one
-        that was to take something back and failed, before that of what waits."""
+        """The results shown below the command, one per host. For a step of several commands, and for a waiting one
+        while the run is followed, those of the command that began last; those of a failed undo come before those of
+        what waits."""
         run, found = self.seen, self.command
         if run is None or run.reducer is None or run.state is None:
             return ()
@@ -314,7 +314,7 @@ class RunbookState:
 
     @property
     def places(self) -> Sequence[Place]:
-        """The rows of the list of steps."""
+        """The rows of the step list."""
         runbook = self.runbook
         found: list[Place] = []
         for number, step in enumerate(() if runbook is None else runbook.steps):
@@ -325,8 +325,8 @@ class RunbookState:
 
     @property
     def place(self) -> Place:
-        """The selected step or command: what somebody chose, else what the run is at; of one that has ended, what ran
-        last in it, which is the one whose output is shown."""
+        """The selected step or command: the user's choice, else the run's position; in an ended run the one that ran
+        last, whose output is shown."""
         chosen = self.chosen_place
         if chosen is not None and chosen in self.places:
             return chosen
@@ -338,19 +338,19 @@ class RunbookState:
         return (0, None) if run is None or run.reducer is None else (max(0, len(run.reducer.runbook.steps) - 1), None)
 
     def place_of(self, turn: Turn) -> Place:
-        """Where a turn stands in the list."""
+        """The position of a turn in the list."""
         runbook = self.runbook
         several = runbook is not None and len(runbook.steps[turn.step].commands) > 1
         return turn.step, turn.command if several else None
 
     def choose_place(self, place: Place | None) -> None:
-        """Selects a step or command; None goes along with the run."""
+        """Selects a step or command; None follows the run."""
         if place != self.chosen_place:
             self.chosen_place, self.output_top = place, None
 
     @property
     def command(self) -> tuple[int, int, Command] | None:
-        """The selected command with its step and number; None where a step of several, or of none, is selected."""
+        """The selected command with its step and number; None if a step with several commands, or none, is selected."""
         runbook, (step, number) = self.runbook, self.place
         if runbook is None or step >= len(runbook.steps):
             return None
@@ -361,7 +361,7 @@ class RunbookState:
 
     @property
     def values(self) -> dict[str, str]:
-        """The values that are known of the run that is shown, or that it would begin with; no secret ones."""
+        """The known values of the shown run, or its initial values; no secret ones."""
         log, runbook = self.seen, self.runbook
         if log is not None and log.reducer is not None:
             return log.reducer.values
@@ -370,12 +370,12 @@ class RunbookState:
         return values_of(runbook) | self.values_of_cause(runbook)
 
     def values_on(self, hosts: Sequence[str]) -> dict[str, str]:
-        """The same for these hosts; what was captured on several is each one's own."""
+        """The known values on these hosts; values captured on several hosts differ by host."""
         log = self.seen
         return self.values if log is None or log.reducer is None else log.reducer.known.shown(hosts)
 
     def values_of_cause(self, runbook: Runbook) -> dict[str, str]:
-        """What the alert that led here tells of variables that it names, where that is of their type."""
+        """The values that the alert that led here gives to variables, if they have the right type."""
         return {} if self.cause is None else values_from(self.cause, runbook)
 
     def text_to_copy(self) -> str | None:
@@ -393,19 +393,19 @@ class RunbookState:
     # ---- columns -------------------------------------------------------------------------------------------------
 
     def side_by_side(self, width: int) -> int:
-        """How many columns there are at once on so many cells."""
+        """The number of columns that fit side by side in that width."""
         return 1 if self.zoomed else 3 if width >= THREE else 2 if width >= TWO else 1
 
     def shows_less(self, width: int) -> bool:
-        """Whether enter first goes to the command, which has no place beside the steps."""
+        """Whether enter first opens the command, which does not fit beside the steps."""
         return self.side_by_side(width) == 1 and self.column < COMMAND
 
     def go_column(self, column: int) -> None:
-        """Gives the keys to another column."""
+        """Makes another column active."""
         self.column = max(LIST, min(COMMAND, column))
 
     def move(self, step: int) -> None:
-        """Selects the row ``step`` rows down, or up, in the list that has the keys."""
+        """Selects the row ``step`` rows down or up in the active list."""
         if self.column == LIST:
             items, item = self.items, self.item
             if item is not None:
@@ -420,7 +420,7 @@ class RunbookState:
         self.column = COMMAND if self.zoomed else STEPS
 
     def back(self) -> None:
-        """Goes out of the zoom, a column back, or out of the filter."""
+        """Leaves the zoom, goes one column back, or leaves the filter."""
         if self.zoomed:
             self.toggle_zoom()
         elif self.column > LIST:
@@ -429,7 +429,7 @@ class RunbookState:
             self.filter = ""
 
     def why_not_back(self) -> Message | None:
-        """Why there is nothing to go back from."""
+        """Why the pane cannot go back."""
         if self.zoomed or self.filter or self.column > LIST:
             return None
         return tr("this is the first screen; q quits")
@@ -438,11 +438,11 @@ class RunbookState:
 
     @property
     def open_incident(self) -> Incident | None:
-        """The incident that is open."""
+        """The open incident."""
         return None if self.incident is None else self.incident.incident
 
     def runs_of_others(self) -> list[RunLog]:
-        """Runs of the incident, and the one that is shown, in which somebody else acts."""
+        """The shown run and the runs of the incident in which somebody else acts."""
         incident = "" if self.open_incident is None else self.open_incident.id
         return [
             run
