@@ -19,7 +19,7 @@ COMPILE := pip-compile --generate-hashes --no-emit-options --no-header --strip-e
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help run demo test test-fast test-pythons check lint hooks bench lock dist locale docs faults packages
+.PHONY: help run demo test test-fast test-pythons coverage check lint hooks bench lock dist locale docs faults packages
 
 help:
 	@echo "make run          open LilFox on this machine"
@@ -27,6 +27,7 @@ help:
 	@echo "make test         install the Debian packages that the tests start, and run the tests"
 	@echo "make test-fast    tests of pure code, of the contracts and of the app"
 	@echo "make test-pythons test-fast with each of $(PYTHONS) that is there"
+	@echo "make coverage     test-fast, measured: docs/testing.md, and what it must not be less than"
 	@echo "make check        linters, types, layers, translations, tests: what CI runs"
 	@echo "make hooks        let git run make lint before each commit"
 	@echo "make bench        speed, against the peers that are installed"
@@ -52,6 +53,12 @@ test-pythons:
 	@for python in $(PYTHONS); do \
 		if $$python -c '' 2>/dev/null; then $(MAKE) --no-print-directory test-fast PYTHON=$$python || exit; \
 		else echo "$$python is not there: not tested with it"; fi; done
+
+coverage: $(STAMP) packages
+	@data=$$(mktemp -d); trap 'rm -rf $$data' EXIT; export COVERAGE_FILE=$$data/coverage; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --cov --cov-report json:$$data/coverage.json --cov-report= \
+		$(FAST) $(ARGS) </dev/null; status=$$?; \
+	$(BIN)/python -m tools.coverage $$data/coverage.json && exit $$status
 
 check: lint test
 
