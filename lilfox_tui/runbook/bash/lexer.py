@@ -29,6 +29,7 @@ COMMAND_FOLLOWS = frozenset(
 """Reserved words behind which a command begins, or ends."""
 NAMED = re.compile(r"<([A-Za-z][A-Za-z0-9_-]*)>")
 """A placeholder."""
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[[^\]]*\])?\+?=")
 """How a word begins that assigns."""
 
@@ -141,6 +142,29 @@ def read_through(text: str) -> Lexer:
 def goes_on(text: str) -> bool:
     """Whether its last character is a ``\\`` that takes the next line to it."""
     return len(text) in read_through(text).joined
+
+
+def variables_in(text: str) -> Iterator[tuple[Part, bool]]:
+    """Each ``$name`` and ``${name}`` of a text that is expanded, in order, and whether it is in double quotes."""
+    for token in Lexer(text):
+        yield from _variables_of(token)
+
+
+def _variables_of(token: Token) -> Iterator[tuple[Part, bool]]:
+    yield from _variables_among(token.parts, quoted=False)
+    for inner in (*token.tokens, *([token.target] if token.target else ())):
+        yield from _variables_of(inner)
+
+
+def _variables_among(parts: Sequence[Part], *, quoted: bool) -> Iterator[tuple[Part, bool]]:
+    for part in parts:
+        only = part.parts[0].text if part.kind == "parameter" and len(part.parts) == 1 else ""
+        name = part.text if part.kind == "variable" else only
+        if IDENTIFIER.fullmatch(name):
+            yield Part("variable", part.start, part.end, name), quoted
+        yield from _variables_among(part.parts, quoted=quoted or part.kind == "double")
+        for token in part.tokens:
+            yield from _variables_of(token)
 
 
 class TokenReader:

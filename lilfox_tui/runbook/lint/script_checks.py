@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from lilfox_tui.core.i18n import _
+from lilfox_tui.runbook.bash.lexer import Lexer, read_through, variables_in
 from lilfox_tui.runbook.model import Fence, Problem
 from lilfox_tui.runbook.parse.fences import SHELLS
 
 # A fence as lint checks see it: its lines without comments, and what its variables stand for.
 
 
-_ASSIGNED = re.compile(r"""^\s*(?:export\s+|local\s+)?([A-Za-z_]\w*)=(?:"([^"$`]*)"|'([^']*)'|([\w./:-]+))\s*$""")
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
-
-
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=([\w./:-]*)")
 _LONGEST = 4000
 """Of a longer line the rest is not looked at: nobody writes one by hand, and searching may take the square of it."""
 
@@ -33,17 +31,21 @@ class FenceSource:
     @cached_property
     def lines(self) -> list[tuple[int, str]]:
         """Number and text of each line that is no comment and not empty; what a ``\\`` continues is one line."""
+        lexer = read_through(self.fence.text) if self.shell and self.fence.language != "console" else None
         found: list[tuple[int, str]] = []
         going_on = False
+        at = 0
         for number, line in enumerate(self.fence.text.split("\n"), self.fence.line + 1):
             text = line[:_LONGEST].strip()
+            begins, at = at + len(line) - len(line.lstrip()), at + len(line) + 1
+            comment = text.startswith("#") if lexer is None else begins in lexer.comments
             if going_on:
                 found[-1] = (found[-1][0], f"{found[-1][1][:-1]} {text}")
-            elif text and not text.startswith("#"):
+            elif text and not comment:
                 found.append((number, text))
             else:
                 continue
-            going_on = text.endswith("\\")
+            going_on = text.endswith("\\") and (lexer is None or at - 1 in lexer.joined)
         return found
 
     @cached_property
@@ -58,16 +60,16 @@ class FenceSource:
 
     @cached_property
     def values(self) -> dict[str, str]:
-        """The variables that are set to a plain text."""
-        made: dict[str, str] = {}
-        for _number, line in self.lines:
-            if found := _ASSIGNED.match(line):
-                made[found[1]] = found[2] or found[3] or found[4] or ""
-        return made
+        """The variables that a line sets to a plain text."""
+        return dict(filter(None, (_assigned(line) for _number, line in self.lines)))
 
     def filled(self, line: str) -> str:
         """``line`` with the texts of such variables in it."""
-        return _VARIABLE.sub(lambda found: self.values.get(found[1], found[0]), line)
+        pieces, at = [], 0
+        for part, _quoted in variables_in(line):
+            pieces += [line[at : part.start], self.values.get(part.text, line[part.start : part.end])]
+            at = part.end
+        return "".join([*pieces, line[at:]])
 
     def has(self, pattern: str) -> bool:
         """Whether a line has it."""
@@ -83,6 +85,21 @@ class FenceSource:
     def first(self, pattern: str) -> int:
         """The number of the first line that has it, 0 where none has."""
         return next((number for number, _found in self.each(pattern)), 0)
+
+
+def _assigned(line: str) -> tuple[str, str] | None:
+    """Name and value where the line is one assignment of a plain text, by ``export`` or ``local`` too."""
+    words = list(Lexer(line))
+    if len(words) == 2 and line[: words[0].end] in ("export", "local"):
+        words = words[1:]
+    parts = words[0].parts if len(words) == 1 else ()
+    found = _ASSIGNMENT.fullmatch(parts[0].text) if parts and parts[0].kind == "plain" else None
+    if found is None or len(parts) > 2 or (len(parts) == 1) == (found[2] == ""):
+        return None
+    quoted = parts[1].parts if parts[-1].kind == "double" else parts[1:]
+    if any(part.kind not in ("plain", "single") for part in quoted):
+        return None
+    return found[1], found[2] or "".join(part.text for part in quoted)
 
 
 def hazard(line: int, code: str, text: str) -> Problem:
@@ -204,8 +221,10 @@ def _paths(source: FenceSource) -> Iterator[Problem]:
                     )
     told_names: set[str] = set()
     for line, found in source.each(r"^(?:sudo\s+)?(?:rm|find|mkdir|tar|cp|mv|chown|chmod)\b.*"):
-        for name in re.findall(r"(?<![\"'\w$}/])\$\{?([A-Za-z_]\w*)(?=\}?(?:/|\s|$))", found[0]):
-            if name not in told_names:
+        for part, quoted in variables_in(found.string):
+            name, before, after = part.text, found.string[: part.start][-1:], found.string[part.end : part.end + 1]
+            alone = re.fullmatch(r"[^\w}/]?", before) and re.fullmatch(r"[/\s]?", after)
+            if alone and not quoted and name not in told_names:
                 told_names.add(name)
                 yield hazard(
                     line,
