@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from lilfox_tui.runbook.bash.parser import masked, read_all
-from lilfox_tui.runbook.bash.placeholders import environment_name
+from lilfox_tui.runbook.bash.parser import read_all
+from lilfox_tui.runbook.bash.placeholders import environment_name, masked
 from lilfox_tui.runbook.bash.syntax import (
     CLOSE,
     OPEN,

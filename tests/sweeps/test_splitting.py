@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.runbook.bash.parser import SyntaxProbe, masked, split
+from lilfox_tui.runbook.bash.placeholders import masked
+from lilfox_tui.runbook.parse.fences import SyntaxProbe, split
 
 _LINES = (
     "ls", "ls -l", "echo a", "cat x | grep y", "echo 'a", "b'", 'echo "a', 'b"', "if true", "if true; then", "then",
@@ -94,6 +95,7 @@ def _split_without_bash(text: str) -> list[str]:
         ("git checkout <previous-commit>\nls", ["git checkout <previous-commit>", "ls"]),
         ("curl -s a \\\n  | jq .\nls", ["curl -s a \\\n  | jq .", "ls"]),
         ("cat <<E\nif\nE\nls", ["cat <<E\nif\nE", "ls"]),
+        ("cat <<E>f\nif\nE\nls", ["cat <<E>f\nif\nE", "ls"]),  # no placeholder
         ("for h in a b; do\n  ping -c 1 $h\ndone\nls", ["for h in a b; do\n  ping -c 1 $h\ndone", "ls"]),
         ("if ! ls; then\n  df\nelse\n  du\nfi", ["if ! ls; then\n  df\nelse\n  du\nfi"]),
         ('psql -c "SELECT 1;\n  SELECT 2"\nls', ['psql -c "SELECT 1;\n  SELECT 2"', "ls"]),

@@ -1,38 +1,39 @@
-"""Parses bash commands, and splits the text of a fence into its commands."""
+"""Parses commands of bash; what is not understood for certain is Unclear."""
 
 from __future__ import annotations
 
 import re
-import subprocess
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
-from msgspec import Struct
-
+from lilfox_tui.runbook.bash.lexer import BashLexer, Heredoc, Part, Token, TokenReader
 from lilfox_tui.runbook.bash.syntax import (
-    CLOSE,
-    OPEN,
-    PLAIN,
-    REDIRECT,
     Assignment,
     Beyond,
+    Calculated,
     CommandGroup,
+    CommandSubstitution,
     For,
     If,
     Joined,
     Literal,
+    Opaque,
+    ProcessSubstitution,
     Redirect,
+    ShellVariable,
     Simple,
     Statement,
     Test,
     Unclear,
     While,
     Word,
-    WordReader,
+    WordPart,
 )
 
 # Commands of bash, read as far as it takes to say where one ends and what it calls; nothing is ever run.
 #
 # What is not understood for certain is :class:`Unclear`: whoever needs to know where it ends asks ``bash -n``
-# (``SyntaxProbe``); whoever needs to know what it does takes it for a change (``classify.py``).
+# (``parse/fences.py``); whoever needs to know what it does takes it for a change (``classify.py``).
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -46,16 +47,37 @@ _RESERVED = frozenset(
 _BINARY = frozenset({"=", "==", "!=", "=~", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef"})
 _DEEPEST = 40
 
+# The words of shell text as far as they are plain.
+
+
+_PLAIN = re.compile(r"[^\x00-\x20\x7f;&|()<>'\"`$\\]+")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*|[0-9@*?])\}")
+_MADE = re.compile(
+    r"\$\{(?:#([A-Za-z_][A-Za-z0-9_]*)|([A-Za-z_][A-Za-z0-9_]*)(?::?[-?+]|%%?|##?|//?|,,?|\^\^?)"
+    r"[A-Za-z0-9_./:=@%+,*? -]*)\}"
+)
+"""What is made of a variable without anything that is evaluated."""
+_BEYOND = re.compile(r"\$\{[#!]?[A-Za-z0-9_]++[^{}'\"`\\$\n]*+\}")
+_CALCULATED = re.compile(r"\$\(\(([^()'\"`\\\n]*(?:\([^()'\"`\\\n]*\)[^()'\"`\\\n]*)*)\)\)")
+_ANSI_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
+_DESCRIPTOR = re.compile(r"[0-9]+|\{[A-Za-z0-9_]*(?:\[.*\])?\}", re.DOTALL)
+"""A word that is none where a redirection follows at once."""
+_LONGEST_DESCRIPTOR = 3
+_ENDS_DOLLAR = frozenset((*" \t\n;&|<>)", ""))
+_ENDS_QUOTED_DOLLAR = frozenset(" \t\n\"'%),.:;/=+~^]}&|<>")
+"""Characters before which a ``$`` is a dollar sign; in double quotes it is one before these."""
+
 
 def read_command(text: str, start: int = 0) -> tuple[list[Statement], int]:
     """Return the complete command that begins at ``start``, with its here-documents, and its end. Raises Unclear."""
-    reader = _CommandReader(text, start)
-    return reader.complete(), reader.at
+    lexer = BashLexer(text, start)
+    return _CommandReader(text, lexer).complete(), lexer.at
 
 
-def read_all(text: str) -> list[Statement]:
+@lru_cache(maxsize=64)
+def read_all(text: str) -> Sequence[Statement]:
     """Return every command of ``text``. Raises Unclear."""
-    reader = _CommandReader(text)
+    reader = _CommandReader(text, BashLexer(text))
     found: list[Statement] = []
     reader.newlines()
     while reader.peek():
@@ -64,8 +86,44 @@ def read_all(text: str) -> list[Statement]:
     return found
 
 
-class _CommandReader(WordReader):
-    """A recursive-descent parser for one text."""
+class _CommandReader:
+    """Recursive descent over the tokens of a text, or of what stands between parentheses in it."""
+
+    def __init__(
+        self,
+        text: str,
+        tokens: Iterable[Token],
+        depth: int = 0,
+        begun: list[tuple[Redirect, Heredoc]] | None = None,
+    ) -> None:
+        self._text, self._depth = text, depth
+        self._tokens = TokenReader(tokens)
+        self._begun: list[tuple[Redirect, Heredoc]] = [] if begun is None else begun
+        """Here-documents whose text is still to come."""
+
+    def peek(self) -> str:
+        """The operator that comes next, "" at the end, "word" for a word or a redirection."""
+        token = self._tokens.peek()
+        if token is None:
+            return ""
+        return "word" if token.kind in ("word", "redirect") else token.text
+
+    def take(self) -> Token:
+        token = self._tokens.take()
+        if token is None or not token.closed:
+            raise Unclear
+        if self._begun and token.text == "\n":
+            begun = self._begun[:]
+            self._begun.clear()
+            for redirect, heredoc in begun:
+                redirect.target = self._held(heredoc)
+        return token
+
+    def newlines(self) -> None:
+        while self.peek() == "\n":
+            self.take()
+
+    # ---- lists and compound commands ---------------------------------------------------------------------------------
 
     def complete(self) -> list[Statement]:
         """Parse a list up to the end of its line, including the newline."""
@@ -80,7 +138,7 @@ class _CommandReader(WordReader):
         last = self.peek()
         if last == "\n":
             self.take()
-        elif last or self.waits:
+        elif last or self._begun:
             raise Unclear
         return found
 
@@ -94,7 +152,7 @@ class _CommandReader(WordReader):
 
     def pipeline(self) -> Statement:
         while self.next_bare() in ("!", "time"):
-            self.at += len(self.next_bare())
+            self.take()
         found = [self.command()]
         while self.peek() in ("|", "|&"):
             self.take()
@@ -104,39 +162,32 @@ class _CommandReader(WordReader):
 
     def next_bare(self) -> str:
         """Return the next word if it is a reserved one, without consuming it; else ""."""
-        if self.peek() != "word":
+        token = self._tokens.peek()
+        if token is None or token.kind != "word" or len(token.parts) != 1 or token.parts[0].kind != "plain":
             return ""
-        found = PLAIN.match(self.text, self.at)
-        if found is None or found[0] not in _RESERVED:
-            return ""
-        after = self.text[found.end() : found.end() + 1]
-        return found[0] if after == "" or after in " \t\n;&|()<>" else ""
+        return token.parts[0].text if token.parts[0].text in _RESERVED else ""
 
     def expect(self, *words: str) -> str:
         word = self.next_bare()
         if word not in words:
             raise Unclear
-        self.at += len(word)
+        self.take()
         return word
 
     def command(self) -> Statement:
-        self.depth += 1
-        if self.depth > _DEEPEST:
+        self._depth += 1
+        if self._depth > _DEEPEST:
             raise Unclear
         found: Statement
         if self.peek() == "(":
-            if self.text.startswith("((", self.at):
-                raise Unclear
-            self.take()
-            body, _end = self.body()
-            self.close()
+            body = self._nested(self.take().tokens)
             found = CommandGroup(body, self.redirects(), subshell=True)
         elif word := self.next_bare():
-            self.at += len(word)
+            self.take()
             found = self.compound(word)
         else:
             found = self.simple()
-        self.depth -= 1
+        self._depth -= 1
         return found
 
     def compound(self, word: str) -> Statement:
@@ -165,7 +216,7 @@ class _CommandReader(WordReader):
         raise Unclear
 
     def body(self, *ends: str) -> tuple[list[Statement], str]:
-        """Parse a non-empty list up to one of the reserved words, which is consumed; without them, up to ``)``."""
+        """A list that is not empty, up to one of the reserved words, which is taken; up to the end without them."""
         self.newlines()
         found = [self.and_or()]
         while (operator := self.peek()) in (";", "&", "\n"):
@@ -173,10 +224,18 @@ class _CommandReader(WordReader):
             if operator == "&":
                 found[-1] = Beyond("it runs in the background")
             self.newlines()
-            if self.peek() == ")" or (ends and self.next_bare() in ends):
+            if not self.peek() or (ends and self.next_bare() in ends):
                 break
             found.append(self.and_or())
         return found, self.expect(*ends) if ends else ""
+
+    def _nested(self, tokens: Sequence[Token]) -> list[Statement]:
+        """What stands between parentheses."""
+        inner = _CommandReader(self._text, tokens, self._depth, self._begun)
+        body, _end = inner.body()
+        if inner.peek():
+            raise Unclear
+        return body
 
     def loop(self) -> Statement:
         if self.peek() != "word":
@@ -186,7 +245,7 @@ class _CommandReader(WordReader):
             raise Unclear
         words: list[Word] = []
         if self.next_bare() == "in":
-            self.at += 2
+            self.take()
             while self.peek() == "word":
                 words.append(self.word())
         if self.peek() not in (";", "\n"):
@@ -202,9 +261,6 @@ class _CommandReader(WordReader):
         while True:
             operator = self.peek()
             if operator == "word":
-                redirect = REDIRECT.match(self.text, self.at)
-                if redirect and redirect[2] in ("<", ">"):
-                    raise Unclear
                 word = self.word()
                 if word.bare and word.literal == "]]":
                     break
@@ -224,10 +280,11 @@ class _CommandReader(WordReader):
 
     def simple(self) -> Statement:
         found = Simple()
-        began = self.at
-        while self.peek() == "word":
-            if redirect := self.redirect():
-                found.redirects.append(redirect)
+        if self.peek() != "word":
+            raise Unclear
+        while (token := self._tokens.peek()) is not None and token.kind in ("word", "redirect"):
+            if token.kind == "redirect":
+                found.redirects.append(self.redirect())
                 continue
             word = self.word()
             assigned = None if found.words else _assignment(word)
@@ -235,11 +292,7 @@ class _CommandReader(WordReader):
                 found.words.append(word)
             else:
                 found.assignments.append(assigned)
-        if self.at == began:
-            raise Unclear
-        if self.peek() == "(":
-            return self.function(found)
-        return found
+        return self.function(found) if self.peek() == "()" else found
 
     def function(self, simple: Simple) -> Statement:
         """Parse ``() { …; }`` after a name."""
@@ -247,22 +300,158 @@ class _CommandReader(WordReader):
         if simple.assignments or simple.redirects or not re.fullmatch(r"[A-Za-z0-9_.-]+", name or ""):
             raise Unclear
         self.take()
-        self.close()
         self.newlines()
         self.expect("{")
         self.body("}")
         self.redirects()
         return Beyond("it defines a function")
 
+    # ---- redirections and here-documents -----------------------------------------------------------------------------
+
     def redirects(self) -> list[Redirect]:
         """Parse the redirections of a compound command; anything else ends it."""
         found = []
         while self.peek() == "word":
-            redirect = self.redirect()
-            if redirect is None:
-                raise Unclear
-            found.append(redirect)
+            found.append(self.redirect())
         return found
+
+    def redirect(self) -> Redirect:
+        token = self.take()
+        if (
+            token.kind != "redirect"
+            or token.target is None
+            or token.descriptor[:1] == "{"
+            or len(token.descriptor) > _LONGEST_DESCRIPTOR
+        ):
+            raise Unclear
+        redirect = Redirect(token.text, self._word(token.target), token.descriptor)
+        if token.heredoc is not None:
+            if redirect.target.literal != token.heredoc.delimiter:
+                raise Unclear
+            self._begun.append((redirect, token.heredoc))
+        return redirect
+
+    def _held(self, heredoc: Heredoc) -> Word:
+        """What a here-document holds; where variables are expanded in it, as in double quotes."""
+        if not heredoc.closed:
+            raise Unclear
+        lines = self._text[heredoc.start : heredoc.end].split("\n")
+        held = "\n".join(line.lstrip("\t") for line in lines) if heredoc.tabs else "\n".join(lines)
+        if heredoc.quoted:
+            return Word([Literal(held, quoted=True)])
+        if any("$(" in line or "`" in line or line.endswith("\\") for line in lines):
+            raise Unclear
+        inner = _CommandReader(held, (), self._depth + 1)
+        return Word([inner._within(part) for part in BashLexer(held).quoted_parts(0, len(held))])
+
+    # ---- words -------------------------------------------------------------------------------------------------------
+
+    def word(self) -> Word:
+        """Parse one word. Raises Unclear if there is none."""
+        token = self.take()
+        if token.kind != "word":
+            raise Unclear
+        return self._word(token)
+
+    def _word(self, token: Token) -> Word:
+        parts: list[WordPart] = []
+        if not token.closed:
+            raise Unclear
+        after = self._text[token.end : token.end + 1]
+        if token.parts[0].kind == "process" and len(token.parts) == 1 and after not in ("(", "<", ">"):
+            return Word([self._process(token.parts[0])])
+        before = ""
+        for part in token.parts:
+            last = parts[-1] if parts else None
+            if part.kind == before == "plain" and isinstance(last, Literal):
+                last.text += self._plain(part)
+            else:
+                parts += self._part(part)
+            before = part.kind
+        if after == "(" and not _may_be_function(parts):
+            raise Unclear
+        if after in ("<", ">") and _DESCRIPTOR.fullmatch(self._text, token.start, token.end):
+            raise Unclear
+        return Word(parts)
+
+    def _process(self, part: Part) -> ProcessSubstitution:
+        if part.text != "<(":
+            raise Unclear
+        return ProcessSubstitution(self._substituted(part))
+
+    def _substituted(self, part: Part) -> list[Statement]:
+        """The commands in ``$( … )`` and ``<( … )``; their here-documents end in it."""
+        begun = len(self._begun)
+        body = self._nested(part.tokens)
+        if len(self._begun) != begun:
+            raise Unclear
+        return body
+
+    def _plain(self, part: Part) -> str:
+        if not _PLAIN.fullmatch(part.text):
+            raise Unclear
+        return part.text
+
+    def _part(self, part: Part) -> list[WordPart]:
+        """A part that is not in double quotes."""
+        match part.kind:
+            case "plain":
+                return [Literal(self._plain(part))]
+            case "single":
+                return [Literal(part.text, quoted=True)]
+            case "escaped":
+                following = self._text[part.start + 1 : part.end]
+                if following in ("\n", ""):
+                    return [Opaque("\\" + following)]  # it may join what is read as two things here
+                return [Literal(following, quoted=True)]
+            case "ansi":
+                return [_ansi(part.text)]
+            case "double":
+                parts: list[WordPart] = [Literal("", quoted=True), *map(self._within, part.parts)]
+                if part.text == '"':
+                    return parts
+                return [Opaque(part.text)]  # translated, by a file that somebody names
+        return [self._expansion(part, quoted=False)]
+
+    def _within(self, part: Part) -> WordPart:
+        """A part in double quotes, or of a here-document."""
+        if part.kind == "plain":
+            return Literal(part.text, quoted=True)
+        if part.kind != "escaped":
+            return self._expansion(part, quoted=True)
+        if self._text[part.start + 1 : part.end] == "\n":
+            before = self._text[part.start - 1 : part.start]
+            return Literal("", quoted=True) if before in (" ", "\t") else Opaque("\\\n")
+        return Literal(part.text, quoted=True)
+
+    def _expansion(self, part: Part, *, quoted: bool) -> WordPart:
+        """Parse an expansion that begins with ``$`` or a backquote."""
+        written = self._text[part.start : part.end]
+        if not part.closed:
+            raise Unclear
+        match part.kind:
+            case "variable":
+                return ShellVariable(part.text, quoted)
+            case "parameter":
+                return _parameter(written, quoted=quoted)
+            case "arithmetic" if found := _CALCULATED.fullmatch(written):
+                return Calculated(found[1])
+            case "command" if part.text == "$(":
+                return CommandSubstitution(self._substituted(part), quoted)
+            case "backquotes" if "\\" not in written:
+                return CommandSubstitution(self._backquotes(part.text), quoted)
+            case "dollar":
+                following = self._text[part.end : part.end + 1]
+                if following in (_ENDS_QUOTED_DOLLAR if quoted else _ENDS_DOLLAR):
+                    return Literal("$", quoted=True)
+        raise Unclear
+
+    def _backquotes(self, text: str) -> list[Statement]:
+        inner = _CommandReader(text, BashLexer(text), self._depth + 1)
+        body = inner.complete()
+        if inner.peek():
+            raise Unclear
+        return body
 
 
 def _assignment(word: Word) -> Assignment | None:
@@ -273,158 +462,34 @@ def _assignment(word: Word) -> Assignment | None:
     return Assignment(found[1], Word([*([Literal(rest)] if rest else []), *word.parts[1:]]), adds=bool(found[2]))
 
 
-# A fence of shell text into its commands: the lines that bash would read before it does anything.
-#
-# Most lines are judged here; ``bash -n`` is asked only where this reader cannot tell, and a bounded number of times.
+def _parameter(written: str, *, quoted: bool) -> WordPart:
+    """``${…}``."""
+    if found := _VARIABLE.fullmatch(written):
+        return ShellVariable(found[1], quoted)
+    if found := _MADE.fullmatch(written):
+        return ShellVariable(found[1] or found[2], quoted, exact=False)
+    if _BEYOND.fullmatch(written):
+        return Opaque(written)
+    raise Unclear
 
 
-_WORD = r"""(?:[A-Za-z0-9_./:=@%+,^~*?\[\]{}-]++|'[^']*'|"[^"$`\\]*")++"""
-_WORDS = re.compile(r"[A-Za-z0-9_./:=@%+,^~*?\[\]{} \t-]++")
-_SILENT = r"(?<![^ \t])[12]?>(?:/dev/null|&[12])(?![^ \t|;])"
-_OPERATOR = r"(?:\|\||&&|\||;)"
-_SIMPLE_LINE = re.compile(rf"(?:{_SILENT}|{_WORD}|[ \t]++|{_OPERATOR}(?=[ \t]))++")
-_TOKEN = re.compile(rf"{_SILENT}|({_WORD})|({_OPERATOR})")
-_NOT_SIMPLE = frozenset(
-    {
-        "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "select",
-        "function", "time", "coproc", "{", "}", "[[", "in",
-    }
-)  # fmt: skip
-_PLACEHOLDER = re.compile(r"<([A-Za-z][A-Za-z0-9_-]*)>")
-_BASH = ("bash", "--noprofile", "--norc", "-n")
-_TIMEOUT_S = 5.0
-ASKED_AT_MOST = 200
-"""How often ``bash -n`` is asked for one file: some 2 ms each."""
+def _may_be_function(parts: list[WordPart]) -> bool:
+    """Whether a ``(`` directly after the word may belong to ``name()``; else it is a pattern, an array, or an error."""
+    only = parts[0] if len(parts) == 1 else None
+    return isinstance(only, Literal) and re.fullmatch(r"[A-Za-z0-9_.-]+", only.text) is not None
 
 
-class CommandText(Struct, gc=False):
-    """One command of a fence. ``line`` counts from 0 in the fence; ``comment`` contains the comment lines before it."""
-
-    text: str
-    line: int
-    comment: str = ""
-    syntax_error: str = ""
-    """What bash says of it where it cannot be read as shell text."""
-    whole: bool = False
-    """Whether it is the rest of its fence because bash could not be asked where its first command ends."""
-
-
-class SyntaxProbe:
-    """Runs ``bash -n``, up to a limited number of times."""
-
-    def __init__(self, limit: int = ASKED_AT_MOST) -> None:
-        self.left = limit
-
-    def says(self, text: str) -> str | None:
-        """Return what bash reports for ``text``, "" for nothing; None if bash cannot be run."""
-        if self.left <= 0:
-            return None
-        self.left -= 1
-        try:
-            done = subprocess.run(
-                _BASH,
-                input=text.encode("utf-8", "surrogatepass"),
-                capture_output=True,
-                timeout=_TIMEOUT_S,
-                env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"},
-                check=False,
-            )
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stderr.decode(errors="replace").strip()
-
-
-def split(text: str, asking: SyntaxProbe) -> list[CommandText]:
-    """Return the commands of ``text``, in order, without comments and empty lines between them."""
-    parts: list[CommandText] = []
-    lines = text.split("\n")
-    at, comment = 0, 0
-    while at < len(lines):
-        line = lines[at]
-        bare = line.strip(" \t")
-        if not bare or bare[0] == "#":
+def _ansi(held: str) -> WordPart:
+    """Parse ``$'…'``; any but the simplest escapes are not supported."""
+    parts: list[str] = []
+    at = 0
+    while at < len(held):
+        if held[at] != "\\":
+            parts.append(held[at])
             at += 1
-            comment = comment if bare else at
             continue
-        part = _simple(line)
-        if part is None:
-            part, count = _next(lines, at, asking)
-        else:
-            count = 1
-        part.line = at
-        part.comment = "\n".join(lines[comment:at])
-        parts.append(part)
-        at += count
-        comment = at
-    return parts
-
-
-def masked(text: str) -> str:
-    """Return ``text`` with marks around each placeholder's name, which a shell would take for a redirection."""
-    return _PLACEHOLDER.sub(rf"{OPEN}\1{CLOSE}", text) if "<" in text else text
-
-
-def _simple(line: str) -> CommandText | None:
-    """Parse a line that certainly has only plain commands: words, some in quotes, between ``|``, ``&&``, ``||`` and
-    ``;``."""
-    if _WORDS.fullmatch(line):
-        return None if line.split(None, 1)[0] in _NOT_SIMPLE else CommandText(line, 0)
-    if not _SIMPLE_LINE.fullmatch(line):
-        return None
-    empty = True
-    for word, operator in _TOKEN.findall(line):
-        if (operator or word in _NOT_SIMPLE) and empty:
-            return None
-        if word or operator:
-            empty = bool(operator)
-    return None if empty else CommandText(line, 0)
-
-
-def _next(lines: list[str], at: int, asking: SyntaxProbe) -> tuple[CommandText, int]:
-    """Return the command that begins in line ``at``, and its number of lines."""
-    text = masked(lines[at])
-    try:
-        _read, end = read_command(text)
-        if end >= len(text) and not _goes_on(text):
-            return CommandText(lines[at], 0), 1
-    except Unclear:
-        pass
-    rest = masked("\n".join(lines[at:]))
-    try:
-        _read, end = read_command(rest)
-    except (Unclear, RecursionError):
-        return _asked(lines, at, asking)
-    count = rest.count("\n", 0, end) + (not rest.endswith("\n", 0, end))
-    return CommandText("\n".join(lines[at : at + count]), 0), count
-
-
-def _asked(lines: list[str], at: int, asking: SyntaxProbe) -> tuple[CommandText, int]:
-    """Return the command as bash sees it: lines are added until bash accepts them, or reports an error that no further
-    line can fix."""
-    count = len(lines) - at
-    for size in range(1, count + 1):
-        text = masked("\n".join(lines[at : at + size]))
-        said = asking.says(text + "\n")
-        if said is None:
-            return CommandText("\n".join(lines[at:]), 0, whole=True), count
-        if said == "":
-            if size == count or not _goes_on(text):
-                return CommandText("\n".join(lines[at : at + size]), 0), size
-        elif not _unfinished(said):
-            return CommandText("\n".join(lines[at:]), 0, syntax_error=_reason(said)), count
-    return CommandText("\n".join(lines[at:]), 0, syntax_error=_reason(said or "")), count
-
-
-def _goes_on(text: str) -> bool:
-    """Whether the text ends in a backslash that continues the line."""
-    return (len(text) - len(text.rstrip("\\"))) % 2 == 1
-
-
-def _unfinished(said: str) -> bool:
-    return "unexpected end of file" in said or "unexpected EOF" in said or "here-document" in said
-
-
-def _reason(said: str) -> str:
-    """Return the first line of bash's message, without its name and line number."""
-    first = said.split("\n", 1)[0]
-    return re.sub(r"^.*?: line \d+: ", "", first)
+        if (meant := _ANSI_ESCAPES.get(held[at + 1])) is None:
+            return Opaque(held)
+        parts.append(meant)
+        at += 2
+    return Literal("".join(parts), quoted=True)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct
 
+from lilfox_tui.runbook.bash.lexer import (
+    ASSIGNED,
+    COMMAND_FOLLOWS,
+    EXPANSIONS,
+    NAMED,
+    BashLexer,
+    Heredoc,
+    Part,
+    Token,
+    escapes,
+)
+from lilfox_tui.runbook.bash.syntax import CLOSE, OPEN
 from lilfox_tui.runbook.model import Placeholder
 
 # What is known of the words of a shell command that read their own words once more.
@@ -28,10 +41,6 @@ class Need(IntEnum):
     NEVER = 3
 
 
-RESERVED = frozenset(
-    {"if", "then", "else", "elif", "fi", "while", "until", "do", "done", "!", "{", "}", "time", "esac"}
-)
-"""Reserved words behind which a command begins, or ends."""
 PREFIXES = frozenset(
     {
         "sudo", "doas", "env", "nice", "ionice", "nohup", "setsid", "exec", "command", "builtin", "chroot", "unshare",
@@ -61,7 +70,6 @@ _NAMES = ("test", "[", "printf")
 """Of these, those that evaluate names; with the others, what stands behind the program is its arguments."""
 _MOST_WORDS = 1000
 """No command that a person writes has more; what is longer takes no value."""
-ASSIGNED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[[^\]]*\])?\+?=")
 _SUBSCRIPT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*")
 
 
@@ -119,27 +127,16 @@ def ends_options(words: Sequence[str]) -> bool:
 
 # Where in a shell command its placeholders stand, and what a value there must be.
 #
-# A scanner of the shell's quoting (POSIX Shell Command Language 2.2 and 2.10, and bash's ``[[``, ``((``, ``$'…'``,
-# ``<(…)``, ``<<<``), not a parser. Where it errs it errs to the strict side: only a word of a command takes any value.
+# Where it errs it errs to the strict side: only a word of a command takes any value.
 
 
-NAMED = re.compile(r"<([A-Za-z][A-Za-z0-9_-]*)>")
 Place = Literal["word", "double", "single", "ansi", "heredoc", "verbatim", "arithmetic", "parameter", "backquotes"]
 """``verbatim`` is a heredoc whose delimiter is quoted, ``ansi`` is ``$'…'``."""
-_Kind = Literal["plain", "double", "single", "ansi", "backquotes", "parameter", "arithmetic", "bracket"]
 _CALCULATED = re.compile(r"\s(?:-(?:eq|ne|lt|le|gt|ge|v|R)\b)")
-_OPERATOR = re.compile(r"<<<|<<-?|<&|<>|<|&?>>|>\||>&|&?>")
-_DELIMITER = re.compile(r"[ \t]*((?:\\.|'[^']*'|\"[^\"]*\"|[^\s;&|<>()'\"\\])*)")
-_EXPANSION = re.compile(r"`|\$[({\[]")
-_SPACES = frozenset(" \t\r")
-_ORDINARY: dict[_Kind, re.Pattern[str]] = {
-    "plain": re.compile(r"[^\s\\#;&|<>()'\"$`]+"),
-    "double": re.compile(r'[^"\\$`<]+'),
-    "single": re.compile(r"[^'<]+"),
-    "ansi": re.compile(r"[^'\\<]+"),
-    "backquotes": re.compile(r"[^`\\<]+"),
-}
-"""Characters that mean nothing there but themselves: they are taken many at once."""
+_AMBIGUOUS = frozenset('}"\\$`')
+"""Characters of a quote in ``${…}`` of which shells differ in whether they end it: what comes behind is not certain."""
+_WOULD_EXPAND = ("\\`", "\\$(", "\\${", "\\$[")
+"""What begins no expansion in a heredoc, but may in what reads it."""
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -156,341 +153,202 @@ class Site(Struct, frozen=True, kw_only=True):
     """Of a heredoc: the line that ends it."""
 
 
-class _Frame(Struct):
-    """An open quote or bracket."""
+class _CommandState(Struct):
+    """A simple command as far as it is read."""
 
-    kind: _Kind
     need: Need = Need.ANY
     """What all within must be at least."""
-    closer: str = ""
     words: list[str] = []
-    word: str = ""
-    """The word that is being read; a quote or value in it is ``\\0``."""
-    in_word: bool = False
-    redirected: Need | None = None
-    """The next word is a file, a descriptor or a here-string, and must be this."""
+    """What is quoted, expanded or a value in one is ``\\0``."""
     test: Need = Need.ANY
     """Of ``[[ … ]]``, while in it."""
-    cases: int = 0
     array: bool = False
-    option: bool = False
-    """A quote: it begins a word that could be an option."""
-    start: int = 0
-    depth: int = 0
 
 
-class _SiteHeredoc(Struct):
-    delimiter: str
-    quoted: bool
-    tabs: bool
-    need: Need
-
-
+@lru_cache(maxsize=4096)
 def sites(text: str) -> tuple[Site, ...]:
     """Return every placeholder outside comments, in order."""
     if NAMED.search(text) is None:
         return ()
-    return tuple(_SiteScanner(text).scan())
+    return tuple(_SiteReader(text).read())
 
 
-class _SiteScanner:
+class _SiteReader:
+    """Walks the tokens of a text."""
+
     def __init__(self, text: str) -> None:
         self._text = text
-        self._at = 0
-        self._frames = [_Frame("plain")]
-        self._heredocs: list[_SiteHeredoc] = []
+        self._lexer = BashLexer(text, placeholders=True)
+        self._needs: dict[int, Need] = {}
+        """What is needed where each heredoc begins."""
         self._found: list[Site] = []
+        self._least = Need.ANY
+        """What is needed at least from here on."""
         self._last_calculated = max((match.start() for match in _CALCULATED.finditer(text)), default=-1)
-        self._ways: dict[_Kind, Callable[[str], None]] = {
-            "plain": self._plain, "double": self._double, "single": self._single, "ansi": self._ansi,
-            "backquotes": self._backquotes, "parameter": self._parameter, "arithmetic": self._arithmetic,
-            "bracket": self._bracket,
-        }  # fmt: skip
 
-    def scan(self) -> list[Site]:
-        while self._at < len(self._text):
-            frame, char = self._frames[-1], self._text[self._at]
-            ordinary = _ORDINARY.get(frame.kind)
-            if char == "<" and (match := NAMED.match(self._text, self._at)):
-                self._take(frame, match)
-            elif ordinary and (match := ordinary.match(self._text, self._at)):
-                self._at = match.end()
-                if frame.kind == "plain":
-                    frame.word, frame.in_word = frame.word + match[0], True
-            else:
-                self._ways[frame.kind](char)
+    def read(self) -> list[Site]:
+        self._commands(self._lexer, _CommandState())
         return self._found
 
-    def _take(self, frame: _Frame, match: re.Match[str]) -> None:
-        """Record the placeholder at the current position."""
-        places: dict[_Kind, Place] = {"plain": "word", "bracket": "arithmetic"}
-        place: Place = places.get(frame.kind, frame.kind)  # type: ignore[arg-type]
-        before = self._text[self._at - 1 : self._at]
-        if frame.kind == "plain":
-            option = not frame.word and self._may_be_option(frame)
-            self._add(match, place, self._need(frame), option=option, escaped=before == "$")
-            frame.word, frame.in_word = frame.word + "\0", True
-        else:
-            option = frame.option and frame.start == self._at
-            escaped = before == "$" and frame.kind not in ("single", "ansi")
-            self._add(match, place, frame.need, option=option, escaped=escaped)
-        self._at = match.end()
+    def _add(self, placeholder: Placeholder, place: Place, need: Need, **more: Any) -> None:
+        self._found.append(Site(placeholder=placeholder, place=place, need=max(need, self._least), **more))
 
-    def _add(self, match: re.Match[str], place: Place, need: Need, **more: Any) -> None:
-        placeholder = Placeholder(match[1], match.start(), match.end())
-        self._found.append(Site(placeholder=placeholder, place=place, need=need, **more))
+    def _all_within(self, start: int, end: int, place: Place, need: Need, **more: Any) -> None:
+        """Adds each placeholder of a text that is not looked at more closely."""
+        for found in NAMED.finditer(self._text, start, end):
+            placeholder = Placeholder(found[1], found.start(), found.end())
+            self._add(placeholder, place, need, escaped=self._behind_dollar(found.start()), **more)
 
-    # ---- words of commands -------------------------------------------------------------------------------------------
+    def _behind_dollar(self, at: int) -> bool:
+        return self._text[at - 1 : at] == "$"
 
-    def _plain(self, char: str) -> None:
-        frame = self._frames[-1]
-        if char in _SPACES:
-            self._end_word(frame)
-            self._at += 1
-        elif char == "\n":
-            self._end_command(frame)
-            self._at += 1
-            self._read_heredocs()
-        elif char == "\\":
-            self._backslash(frame)
-        elif char == "#" and not frame.in_word:
-            end = self._text.find("\n", self._at)
-            self._at = len(self._text) if end < 0 else end
-        elif char in ";&|" and not self._text.startswith("&>", self._at):
-            self._end_command(frame)
-            self._at += 1
-        elif char in "<>&":
-            self._redirect(frame)
-        elif char in "()":
-            self._parenthesis(frame, char)
-        elif not self._opened(frame, char):
-            frame.word, frame.in_word = frame.word + char, True
-            self._at += 1
+    # ---- commands ----------------------------------------------------------------------------------------------------
 
-    def _backslash(self, frame: _Frame) -> None:
-        following = self._text[self._at + 1 : self._at + 2]
-        if match := NAMED.match(self._text, self._at + 1):
-            place: Place = "word" if frame.kind == "plain" else "double" if frame.kind == "double" else "ansi"
-            self._add(match, place, Need.NEVER, escaped=True)
-            self._at = match.end()
-        else:
-            self._at += 2
-        if frame.kind == "plain" and following != "\n":
-            frame.word, frame.in_word = frame.word + "\0", True
+    def _commands(self, tokens: Iterable[Token], state: _CommandState) -> None:
+        for token in tokens:
+            if token.kind == "word":
+                self._end_word(state, self._word(token, state), token.end)
+            elif token.kind == "redirect":
+                self._redirect(token, state)
+            elif token.kind == "operator":
+                state.words = ["[["] if state.test else []
+                for heredoc in token.heredocs:
+                    self._heredoc(heredoc)
+            elif token.kind == "arithmetic":
+                self._parts(token.parts, "arithmetic", Need.NUMBER)
+            elif token.kind == "group":
+                need = Need.NUMBER if token.text == "((" else state.need
+                self._commands(token.tokens, _CommandState(max(need, state.test), array=state.test > Need.ANY))
 
-    def _redirect(self, frame: _Frame) -> None:
-        if self._text.startswith(("<(", ">("), self._at):
-            self._push("plain", max(self._need(frame), Need.SAFE), ")", 2)
-            frame.word, frame.in_word = frame.word + "\0", True
-            return
-        if frame.word.isdigit():
-            frame.word, frame.in_word = "", False
-        self._end_word(frame)
-        operator = _OPERATOR.match(self._text, self._at)
-        assert operator is not None
-        self._at = operator.end()
-        if operator[0] in ("<<", "<<-"):
-            self._begin_heredoc(frame, tabs=operator[0] == "<<-")
-        elif frame.test == Need.ANY:  # bash expands the word behind >& twice
-            frame.redirected = Need.NUMBER if operator[0] in (">&", "<&") else Need.ANY
+    def _redirect(self, token: Token, state: _CommandState) -> None:
+        if token.heredoc is not None:
+            self._needs[token.heredoc.begun] = max(state.need, Need.SAFE)
+            self._all_within(token.start, token.end, "word", Need.NEVER)
+        elif token.target is not None and state.test:
+            self._end_word(state, self._word(token.target, state), token.end)
+        elif token.target is not None:  # bash expands the word behind >& twice
+            self._word(token.target, state, Need.NUMBER if token.text in (">&", "<&") else Need.ANY)
 
-    def _parenthesis(self, frame: _Frame, char: str) -> None:
-        if char == ")":
-            self._end_command(frame)
-            self._at += 1
-            if len(self._frames) > 1 and frame.closer == ")" and frame.cases == 0:
-                self._frames.pop()
-        elif self._text.startswith("((", self._at) and not frame.in_word:
-            self._push("arithmetic", Need.NUMBER, "))", 2)
-        elif frame.word.endswith("=") and ASSIGNED.match(frame.word):
-            self._push("plain", max(self._need(frame), Need.SAFE), ")", 1).array = True
-        elif frame.in_word or frame.test:  # a pattern, or the () of a function
-            self._push("plain", max(frame.need, frame.test), ")", 1).array = True
-        else:
-            self._push("plain", frame.need, ")", 1)
-
-    def _end_word(self, frame: _Frame) -> None:
-        if not frame.in_word:
-            return
-        word, frame.word, frame.in_word = frame.word, "", False
-        if frame.redirected is not None:
-            frame.redirected = None
-        elif frame.test and word == "]]":
-            frame.test = Need.ANY
+    def _end_word(self, state: _CommandState, word: str, end: int) -> None:
+        if state.test and word == "]]":
+            state.test = Need.ANY
         elif word == "{":
-            frame.words = []
-        elif frame.words or frame.array:
-            frame.words.append(word)
+            state.words = []
+        elif state.words or state.array:
+            state.words.append(word)
         elif word == "[[":
-            frame.test = Need.NUMBER if self._at <= self._last_calculated else Need.SAFE
-            frame.words.append(word)
-        elif word == "case":
-            frame.cases += 1
-            frame.words.append(word)
-        elif word in RESERVED or ASSIGNED.match(word):
-            frame.cases -= word == "esac" and frame.cases > 0
-        else:
-            frame.words.append(word)
+            state.test = Need.NUMBER if end <= self._last_calculated else Need.SAFE
+            state.words.append(word)
+        elif word not in COMMAND_FOLLOWS and not ASSIGNED.match(word):
+            state.words.append(word)
 
-    def _end_command(self, frame: _Frame) -> None:
-        self._end_word(frame)
-        frame.words, frame.redirected = ["[["] if frame.test else [], None
+    # ---- words -------------------------------------------------------------------------------------------------------
 
-    def _need(self, frame: _Frame) -> Need:
+    def _word(self, token: Token, state: _CommandState, redirected: Need | None = None) -> str:
+        """Adds the placeholders of a word; its text. ``redirected``: it is a file, a descriptor or a here-string, and
+        must be this."""
+        word = ""
+        for part in token.parts:
+            need = self._need(state, word, redirected)
+            option = not word and redirected is None and not state.test and not ends_options(state.words)
+            match part.kind:
+                case "plain":
+                    word += part.text
+                case "variable" | "dollar":
+                    word += self._text[part.start : part.end]
+                case "escaped" if part.text == "":
+                    pass
+                case "placeholder":
+                    self._placeholder(part, "word", need, option=option)
+                    word += "\0"
+                case "array":
+                    self._commands(part.tokens, _CommandState(max(need, Need.SAFE), array=True))
+                case "pattern":
+                    self._commands(part.tokens, _CommandState(max(state.need, state.test), array=True))
+                case "command" | "parameter" | "arithmetic" if need is Need.NEVER and state.need is not Need.NEVER:
+                    self._part(part, "word", Need.SAFE)  # a command of its own, whatever is called by its output
+                    word += "\0"
+                case _:
+                    self._part(part, "word", max(need, Need.SAFE), option=option)
+                    word += "\0"
+        return word
+
+    def _need(self, state: _CommandState, word: str, redirected: Need | None) -> Need:
         """Return what a value must be at the current position, in a word of a command."""
-        if frame.redirected is not None:
-            return max(frame.need, frame.redirected)
-        if frame.array or frame.test:
-            return max(frame.need, frame.test)
-        return max(frame.need, needed(frame.words, frame.word))
+        if redirected is not None:
+            return max(state.need, redirected)
+        if state.array or state.test:
+            return max(state.need, state.test)
+        return max(state.need, needed(state.words, word))
 
-    def _may_be_option(self, frame: _Frame) -> bool:
-        return not (frame.redirected is not None or frame.test or ends_options(frame.words))
+    # ---- quotes and expansions ---------------------------------------------------------------------------------------
 
-    # ---- quotes and brackets -----------------------------------------------------------------------------------------
+    def _parts(self, parts: Sequence[Part], place: Place, need: Need, *, option: bool = False) -> None:
+        for part in parts:
+            if part.kind in ("placeholder", "escaped placeholder"):
+                self._placeholder(part, place, need, option=option)
+            else:
+                self._part(part, place, need)
+            option = False
 
-    def _push(self, kind: _Kind, need: Need, closer: str, length: int) -> _Frame:
-        self._at += length
-        self._frames.append(_Frame(kind, need, closer, start=self._at))
-        return self._frames[-1]
+    def _placeholder(self, part: Part, place: Place, need: Need, *, option: bool = False, delimiter: str = "") -> None:
+        """``place``: of what it stands in."""
+        start = part.end - len(part.text) - 2
+        escaped = part.kind == "escaped placeholder"
+        placeholder = Placeholder(part.text, start, part.end)
+        self._add(
+            placeholder, place, Need.NEVER if escaped else need, option=option and not escaped,
+            escaped=escaped or self._behind_dollar(start), delimiter=delimiter,
+        )  # fmt: skip
 
-    def _opened(self, frame: _Frame, char: str) -> bool:
-        """Whether a quote or bracket opens here, in plain text; if so, enter it."""
-        quotes: dict[str, _Kind] = {'"': "double", "'": "single", '$"': "double", "$'": "ansi", "`": "backquotes"}
-        opener = self._text[self._at : self._at + (2 if char == "$" else 1)]
-        if opener in quotes:
-            need = max(self._need(frame), Need.SAFE) if opener != "`" else Need.NEVER
-            option = not frame.word and self._may_be_option(frame)
-            self._push(quotes[opener], need, opener[-1], len(opener)).option = option
-        elif not self._expansion(max(self._need_within(frame), Need.SAFE)):
-            return False
-        frame.word, frame.in_word = frame.word + "\0", True
-        return True
+    def _part(self, part: Part, place: Place, need: Need, *, option: bool = False) -> None:
+        """Adds the placeholders of one part, in which a value must at least be ``need``."""
+        match part.kind:
+            case "placeholder" | "escaped placeholder":
+                self._placeholder(part, place, need)
+            case "double":
+                self._parts(part.parts, "double", need, option=option)
+            case "single" | "ansi":
+                self._verbatim(part, need, option=option)
+            case "command" | "process":
+                self._commands(part.tokens, _CommandState(Need.NUMBER if part.text == "$((" else need))
+            case "arithmetic":
+                self._parts(part.parts, "arithmetic", max(need, Need.NUMBER))
+            case "parameter":
+                self._parts(part.parts, "parameter", Need.NEVER)
+                if any(each.kind in ("single", "ansi") and _AMBIGUOUS & set(each.text) for each in part.parts):
+                    self._least = Need.NEVER
+            case "backquotes":
+                self._all_within(part.start, part.end, "backquotes", Need.NEVER)
+            case "too deep":
+                self._all_within(part.start, part.end, "word", Need.NEVER)
 
-    def _need_within(self, frame: _Frame) -> Need:
-        """Return what a value must be in a command substitution here: a command of its own, it lifts NEVER to SAFE if
-        only its position requires NEVER."""
-        need = self._need(frame)
-        return need if need is not Need.NEVER or frame.need is Need.NEVER else Need.SAFE
-
-    def _expansion(self, need: Need) -> bool:
-        """Whether ``$((``, ``$(``, ``${`` or ``$[`` opens here; if so, enter it."""
-        ahead = self._text[self._at : self._at + 3]
-        if ahead == "$((":
-            self._push("arithmetic", max(need, Need.NUMBER), "))", 3)
-        elif ahead.startswith("$("):
-            self._push("plain", need, ")", 2)
-        elif ahead.startswith("${"):
-            self._push("parameter", Need.NEVER, "}", 2)
-        elif ahead.startswith("$["):
-            self._push("bracket", max(need, Need.NUMBER), "]", 2)
-        else:
-            return False
-        return True
-
-    def _double(self, char: str) -> None:
-        frame = self._frames[-1]
-        if char == "\\":
-            self._backslash(frame)
-        elif char == '"':
-            self._frames.pop()
-            self._at += 1
-        elif char == "`":
-            self._push("backquotes", Need.NEVER, "`", 1)
-        elif not self._expansion(frame.need):
-            self._at += 1
-
-    def _single(self, char: str) -> None:
-        if char == "'":
-            self._frames.pop()
-        self._at += 1
-
-    def _ansi(self, char: str) -> None:
-        frame = self._frames[-1]
-        if char == "\\":
-            self._backslash(frame)
-        else:
-            self._single(char)
-
-    def _backquotes(self, char: str) -> None:
-        if char == "`":
-            self._frames.pop()
-        self._at += 2 if char == "\\" and NAMED.match(self._text, self._at + 1) is None else 1
-
-    def _parameter(self, char: str) -> None:
-        if char == "}":
-            self._frames.pop()
-            self._at += 1
-        elif char == '"':
-            self._push("double", Need.NEVER, '"', 1)
-        elif char == "\\":
-            self._at += 1 if NAMED.match(self._text, self._at + 1) else 2
-        elif not self._expansion(Need.NEVER):
-            self._at += 1
-
-    def _arithmetic(self, char: str) -> None:
-        frame = self._frames[-1]
-        if char == "(":
-            frame.depth += 1
-            self._at += 1
-        elif char == ")" and frame.depth:
-            frame.depth -= 1
-            self._at += 1
-        elif self._text.startswith("))", self._at):
-            self._frames.pop()
-            self._at += 2
-        elif char == ")":  # two subshells, not a sum
-            self._frames[-1] = _Frame("plain", frame.need, ")")
-            self._at += 1
-        elif not self._expansion(frame.need):
-            self._at += 1
-
-    def _bracket(self, char: str) -> None:
-        frame = self._frames[-1]
-        if char == "]":
-            self._frames.pop()
-            self._at += 1
-        elif not self._expansion(frame.need):
-            self._at += 1
+    def _verbatim(self, part: Part, need: Need, *, option: bool) -> None:
+        """``'…'`` and ``$'…'``."""
+        kind: Place = "single" if part.kind == "single" else "ansi"
+        begins = part.start + (1 if kind == "single" else 2)
+        for found in NAMED.finditer(self._text, begins, part.end):
+            placeholder = Placeholder(found[1], found.start(), found.end())
+            if kind == "ansi" and escapes(self._text, begins, found.start()):
+                self._add(placeholder, kind, Need.NEVER, escaped=True)
+            else:
+                self._add(placeholder, kind, need, option=option and found.start() == begins)
 
     # ---- heredocs ----------------------------------------------------------------------------------------------------
 
-    def _begin_heredoc(self, frame: _Frame, *, tabs: bool) -> None:
-        match = _DELIMITER.match(self._text, self._at)
-        assert match is not None
-        word = match[1]
-        plain = re.sub(r"\\(.)|['\"]", lambda each: each[1] or "", word)
-        self._heredocs.append(_SiteHeredoc(plain, plain != word, tabs, max(frame.need, Need.SAFE)))
-        self._at = match.end()
-
-    def _read_heredocs(self) -> None:
-        """Read the bodies of the here-documents that the last line began."""
-        for heredoc in self._heredocs:
-            expands = False
-            while self._at < len(self._text):
-                end = self._text.find("\n", self._at)
-                line = self._text[self._at : end if end >= 0 else len(self._text)]
-                if (line.lstrip("\t") if heredoc.tabs else line) == heredoc.delimiter:
-                    self._at += len(line) + 1
-                    break
-                expands = self._heredoc_line(heredoc, len(line), expands)
-                self._at += len(line) + 1
-        self._heredocs = []
-
-    def _heredoc_line(self, heredoc: _SiteHeredoc, length: int, expands: bool) -> bool:
-        """Record the placeholders of a line; return whether an expansion began in it, or before (``expands``)."""
-        place: Place = "verbatim" if heredoc.quoted else "heredoc"
-        end = self._at + length
-        opener = None if heredoc.quoted else _EXPANSION.search(self._text, self._at, end)
-        for match in NAMED.finditer(self._text, self._at, end):
-            within = expands or (opener is not None and opener.start() < match.start())
-            slashes = match.start()
-            while slashes > self._at and self._text[slashes - 1] == "\\":
-                slashes -= 1
-            escaped = (match.start() - slashes) % 2 == 1 or self._text[match.start() - 1] == "$"
-            need = Need.NEVER if within else heredoc.need
-            self._add(match, place, need, escaped=escaped and not heredoc.quoted, delimiter=heredoc.delimiter)
-        return expands or opener is not None
+    def _heredoc(self, heredoc: Heredoc) -> None:
+        """Adds the placeholders of what it holds. Behind an expansion there none has a safe value."""
+        need, end = self._needs[heredoc.begun], heredoc.delimiter
+        if heredoc.quoted:
+            for found in NAMED.finditer(self._text, heredoc.start, heredoc.end):
+                self._add(Placeholder(found[1], found.start(), found.end()), "verbatim", need, delimiter=end)
+            return
+        for part in self._lexer.quoted_parts(heredoc.start, heredoc.end):
+            if part.kind in ("placeholder", "escaped placeholder"):
+                self._placeholder(part, "heredoc", need, delimiter=end)
+            elif part.kind in EXPANSIONS or self._text.startswith(_WOULD_EXPAND, part.start):
+                need = Need.NEVER
+                self._all_within(part.start, part.end, "heredoc", need, delimiter=end)
 
 
 # Placeholders of a command: ``<attack-ip>``, anywhere outside its comments.
@@ -499,6 +357,15 @@ class _SiteScanner:
 def placeholders_of(text: str) -> tuple[Placeholder, ...]:
     """Return the placeholders of a shell command, in order; one that occurs twice is returned twice."""
     return tuple(site.placeholder for site in sites(text))
+
+
+def masked(text: str) -> str:
+    """Return ``text`` with marks around each placeholder's name, which a shell would take for a redirection."""
+    pieces, at = [], 0
+    for placeholder in placeholders_of(text) if "<" in text else ():
+        pieces += [text[at : placeholder.start], OPEN, placeholder.name, CLOSE]
+        at = placeholder.end
+    return "".join([*pieces, text[at:]])
 
 
 def environment_name(name: str) -> str:

@@ -3,237 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
 
-# Words of a bash text: their quotes, what is expanded in them, and which variables that uses.
-#
-# ``ExpansionReader`` reads them, and keeps which variables are set at each place; commands are ``_VariableReader``'s.
-
-
-_NAME = re.compile(r"[A-Za-z_]\w*")
-_PARAMETER = re.compile(r"[#!]?([A-Za-z_]\w*)(\[[^]]*\])?([@*](?=\}))?(:?[-=+?])?")
-_ARITHMETIC = re.compile(r"(?<![\w#$.{])([A-Za-z_]\w*)(?:\[[^]]*\])?\s*(=(?!=)|\+\+|--|(?:[-+*/%&|^]|<<|>>)=)?")
-ENDS_WORD = frozenset(" \t\n;&|()<>")
-
-
-class ExpansionReader:
-    """Reads on from ``at``. ``needs`` maps each needed variable to whether something before it may have set it."""
-
-    def __init__(self, text: str) -> None:
-        self.text, self.at = text, 0
-        self.needs: dict[str, bool] = {}
-        self.sets: set[str] = set()
-        self.foreign = False
-        self._known: set[str] = set()
-        self._behind = False
-        """What is not in the text may have set anything."""
-        self._quiet = 0
-        """In what runs later, or only where something is not set."""
-        self._depth = 0
-        self._documents: list[tuple[str, bool, bool]] = []
-        """Here documents of the line: how they end, whether they are as they stand, whether tabs go."""
-
-    def commands(self, end: str) -> None:
-        """Read commands up to ``end``; implemented by the class that parses commands."""
-        raise NotImplementedError
-
-    def _set(self, names: set[str]) -> None:
-        self._known |= names
-        self.sets |= names
-
-    def _apart(self, end: str) -> None:
-        """Read commands in a subshell: nothing that they set remains."""
-        known, behind, sets_ = set(self._known), self._behind, set(self.sets)
-        self.commands(end)
-        self._known, self._behind, self.sets = known, behind, sets_
-
-    # ---- words ---------------------------------------------------------------------------------------------------
-
-    def _blanks(self) -> bool:
-        """Skip to the next token; return whether there is one."""
-        text = self.text
-        while self.at < len(text):
-            if text[self.at] in " \t":
-                self.at += 1
-            elif text.startswith("\\\n", self.at):
-                self.at += 2
-            elif text[self.at] == "#" and (self.at == 0 or text[self.at - 1] in ENDS_WORD):
-                self.at = min(found for found in (text.find("\n", self.at), len(text)) if found >= 0)
-            else:
-                return True
-        return False
-
-    def _word(self) -> str:
-        """Read one word and return its text without expansions."""
-        literal: list[str] = []
-        text = self.text
-        while self.at < len(text) and text[self.at] not in ENDS_WORD:
-            literal.append(self._part())
-        return "".join(literal)
-
-    def _part(self) -> str:
-        """Read a character, or a quoted piece, of a word."""
-        text, at = self.text, self.at
-        char = text[at]
-        if char == "\\":
-            self.at += 2
-            return "" if text[at + 1 : at + 2] == "\n" else text[at + 1 : at + 2]
-        if char == "'" or text.startswith("$'", at):
-            return self._single(ansi=char == "$")
-        if char == '"' or text.startswith('$"', at):
-            self.at += 1 + (char == "$")
-            return self._double()
-        if char in "$`":
-            self._expansion()
-            return "\0"
-        self.at += 1
-        return char
-
-    def _single(self, *, ansi: bool) -> str:
-        begins = self.at = self.at + 1 + ansi
-        while self.text[self.at] != "'":
-            self.at += 2 if ansi and self.text[self.at] == "\\" else 1
-        self.at += 1
-        return self.text[begins : self.at - 1]
-
-    def _double(self) -> str:
-        literal = []
-        while (char := self.text[self.at]) != '"':
-            if char == "\\":
-                literal.append(self.text[self.at + 1])
-                self.at += 2
-            elif char in "$`":
-                self._expansion()
-                literal.append("\0")
-            else:
-                literal.append(char)
-                self.at += 1
-        self.at += 1
-        return "".join(literal)
-
-    def _inside(self, text: str) -> None:
-        """Read the expansions in a text that is treated as double-quoted: a here-document, an index."""
-        whole, at = self.text, self.at
-        self.text, self.at = text, 0
-        while self.at < len(text):
-            if text[self.at] == "\\":
-                self.at += 2
-            elif text[self.at] in "$`":
-                self._expansion()
-            else:
-                self.at += 1
-        self.text, self.at = whole, at
-
-    def _assignment(self, found: re.Match[str]) -> None:
-        """Read ``NAME[…]=VALUE``, or an array assignment."""
-        if found[2]:
-            self._inside(found[2])
-        self.at = found.end()
-        if not self.text.startswith("(", self.at):
-            self._word()
-            return
-        self.at += 1
-        while self._blanks():
-            char = self.text[self.at]
-            if char == ")":
-                self.at += 1
-                return
-            if char in ENDS_WORD:
-                self.at += 1
-            else:
-                self._word()
-        raise IndexError
-
-    # ---- expansions ----------------------------------------------------------------------------------------------
-
-    def _expansion(self) -> None:
-        text = self.text
-        if text[self.at] == "`":
-            self._backquotes()
-        elif text.startswith("$((", self.at):
-            self.at += 3
-            self._arithmetic("))")
-        elif text.startswith("$[", self.at):
-            self.at += 2
-            self._arithmetic("]")
-        elif text.startswith("$(", self.at):
-            self.at += 2
-            self._apart(")")
-        elif text.startswith("${", self.at):
-            self.at += 2
-            self._parameter()
-        else:
-            self.at += 1
-            if found := _NAME.match(text, self.at):
-                self.at = found.end()
-                self._use(found[0])
-            elif self.at < len(text) and text[self.at] in "@*#?$!-0123456789":
-                self.at += 1
-
-    def _backquotes(self) -> None:
-        begins = self.at = self.at + 1
-        while self.text[self.at] != "`":
-            self.at += 2 if self.text[self.at] == "\\" else 1
-        end = self.at
-        whole, self.text, self.at = self.text, re.sub(r"\\([`\\$])", r"\1", self.text[begins:end]), 0
-        self._apart("")
-        self.text, self.at = whole, end + 1
-
-    def _parameter(self) -> None:
-        """Read ``${…}`` after its opening brace."""
-        text = self.text
-        found = _PARAMETER.match(text, self.at)
-        alone = False
-        if found is not None:
-            self.at = found.end()
-            if found[2]:
-                self._inside(found[2])
-            alone = found[4] is not None
-            if not alone and not (found[3] and text[found.start()] == "!"):
-                self._use(found[1])
-            if found[4] and found[4].endswith("="):
-                self._set({found[1]})
-        elif text[self.at] in "@*#?$!-0123456789":
-            self.at += 1
-        self._quiet += alone
-        while text[self.at] != "}":
-            self._part()
-        self._quiet -= alone
-        self.at += 1
-
-    def _arithmetic(self, end: str) -> None:
-        """Read arithmetic up to ``end``: names are variables there, with and without ``$``."""
-        begins, depth = self.at, 0
-        spans: list[str] = []
-        while depth or not self.text.startswith(end, self.at):
-            char = self.text[self.at]
-            depth += (char in "([") - (char in ")]")
-            if char in "$`":
-                spans.append(self.text[begins : self.at])
-                self._expansion()
-                begins = self.at
-            else:
-                self.at += 1
-        spans.append(self.text[begins : self.at])
-        self.at += len(end)
-        for found in _ARITHMETIC.finditer("0".join(spans)):
-            if found[2]:
-                self._set({found[1]})
-            else:
-                self._use(found[1])
-
-    def _use(self, name: str) -> None:
-        if name not in self._known and not self._quiet:
-            self.needs[name] = self.needs.get(name, True) and self._behind
-
+from lilfox_tui.runbook.bash.lexer import BashLexer, Heredoc, Part, Token, TokenReader
 
 # What commands of bash themselves set variables, by their words.
 
 
-ASSIGNS = re.compile(r"([A-Za-z_]\w*)(\[[^]\n]*\])?\+?=")
+ASSIGNS = re.compile(r"([A-Za-z_]\w*)(?:\[[^]\n]*\])?\+?=")
 """How a word begins that assigns."""
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _DECLARES = ("export", "declare", "typeset", "local", "readonly")
@@ -273,6 +53,8 @@ def sets(name: str, words: Sequence[str]) -> set[str]:
 
 
 _ANY_USE = re.compile(r"\$\{?[#!]?([A-Za-z_]\w*)")
+_PARAMETER = re.compile(r"\$\{[#!]?([A-Za-z_]\w*)(\[[^]]*\])?([@*](?=\}))?(:?[-=+?])?")
+_ARITHMETIC = re.compile(r"(?<![\w#$.{])([A-Za-z_]\w*)(?:\[[^]]*\])?\s*(=(?!=)|\+\+|--|(?:[-+*/%&|^]|<<|>>)=)?")
 _STAYS_FIRST = frozenset(("if", "then", "elif", "else", "while", "until", "do", "!", "time", "fi", "done", "esac", "}"))
 _DEEPEST = 60
 _SHELL = re.compile(r"(?:\S*/)?(?:ba|da|k|z)?sh")
@@ -299,8 +81,8 @@ def variables_of(text: str) -> Variables:
     """Return the variables of a text that bash accepts."""
     reader = _VariableReader(text)
     try:
-        reader.commands("")
-    except (IndexError, RecursionError, _UnreadableText):
+        reader.read()
+    except (RecursionError, _UnreadableText):
         found = tuple(dict.fromkeys(_ANY_USE.findall(text)))
         return Variables(found, (), frozenset(), reader.foreign)
     needs = tuple(name for name, behind in reader.needs.items() if not behind)
@@ -309,131 +91,159 @@ def variables_of(text: str) -> Variables:
 
 
 class _UnreadableText(Exception):
-    """The text is nested deeper than anybody writes."""
+    """A quote or parenthesis in it is not closed, or it goes deeper than anybody writes."""
 
 
-class _VariableReader(ExpansionReader):
-    """Reads commands, and records what they set."""
+class _VariableReader:
+    """Walks the tokens of a text in the order in which bash reads them. What it needs is in ``needs``, with whether
+    that comes behind what may have set it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lexer = BashLexer(text)
+        self.needs: dict[str, bool] = {}
+        self.sets: set[str] = set()
+        self.foreign = False
+        self._known: set[str] = set()
+        self._behind = False
+        """What is not in the text may have set anything."""
+        self._quiet = 0
+        """In what runs later, or only where something is not set."""
+        self._depth = 0
+
+    def read(self) -> None:
+        """Raises _UnreadableText."""
+        self._commands(TokenReader(self._lexer), "")
+
+    def _set(self, names: set[str]) -> None:
+        self._known |= names
+        self.sets |= names
+
+    def _use(self, name: str) -> None:
+        if name not in self._known and not self._quiet:
+            self.needs[name] = self.needs.get(name, True) and self._behind
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
-    def commands(self, end: str) -> None:
-        """Read commands up to ``end``: nothing, ``)`` or ``}``."""
+    def _commands(self, reader: TokenReader, end: str) -> None:
+        """All of them, or those up to the word ``end``."""
         self._depth += 1
         if self._depth > _DEEPEST:
             raise _UnreadableText
-        cases = 0
-        while self._blanks():
-            char = self.text[self.at]
-            if char == ")" and (end == ")" and not cases):
-                break
-            if char in ";&|\n)":
-                self._separator(char)
-            elif char == "(":
-                self._parenthesis()
-            else:
-                word = self._command()
-                if word == "}" and end == "}":
+        while (token := reader.peek()) is not None:
+            if token.kind in ("word", "redirect"):
+                if self._command(reader) == "}" == end:
                     break
-                cases += (word == "case") - (word == "esac" and cases > 0)
-        if end == ")":
-            self.at += 1
+            else:
+                self._between(reader)
         self._depth -= 1
 
-    def _separator(self, char: str) -> None:
-        self.at += 1
-        if char == "\n":
-            self._take_documents()
+    def _between(self, reader: TokenReader) -> None:
+        """What stands between simple commands: an operator, or a compound in parentheses."""
+        token = reader.take()
+        assert token is not None
+        if not token.closed:
+            raise _UnreadableText
+        if token.kind == "arithmetic":
+            self._arithmetic(token.parts)
+        elif token.kind == "group":
+            self._apart(token.tokens)
+        for heredoc in token.heredocs:
+            self._heredoc(heredoc)
 
-    def _parenthesis(self) -> None:
-        if self.text.startswith("((", self.at):
-            self.at += 2
-            self._arithmetic("))")
-        else:
-            self.at += 1
-            self._apart(")")
+    def _apart(self, tokens: Iterable[Token]) -> None:
+        """Read commands in a subshell: nothing that they set remains."""
+        known, behind, sets_ = set(self._known), self._behind, set(self.sets)
+        self._commands(TokenReader(tokens), "")
+        self._known, self._behind, self.sets = known, behind, sets_
 
-    def _function(self) -> None:
+    def _function(self, reader: TokenReader) -> None:
         """Read a function, whose body runs when it is called."""
         self._quiet += 1
         known = set(self._known)
-        while self._blanks() and self.text[self.at] == "\n":
-            self.at += 1
-        if self.text.startswith("{", self.at):
-            self.at += 1
-            self.commands("}")
-        elif self.text.startswith("(", self.at):
-            self._parenthesis()
+        self._newlines(reader)
+        token = reader.peek()
+        if token is not None and token.kind == "word" and self._bare(token) == "{":
+            reader.take()
+            self._commands(reader, "}")
+        elif token is not None and token.kind in ("group", "arithmetic"):
+            self._between(reader)
         self._quiet -= 1
         self._known |= known
 
-    def _command(self) -> str:
+    def _newlines(self, reader: TokenReader) -> None:
+        while (token := reader.peek()) is not None and token.text == "\n":
+            self._between(reader)
+
+    def _bare(self, token: Token) -> str:
+        """Its text where nothing of it is quoted or expanded, else ""."""
+        return token.parts[0].text if len(token.parts) == 1 and token.parts[0].kind == "plain" else ""
+
+    def _command(self, reader: TokenReader) -> str:
         """Read one simple command, or a reserved word alone; return the first word."""
         words: list[str] = []
         given: set[str] = set()
         """By assignments that stand before the command, for it alone."""
-        while self._blanks():
-            char = self.text[self.at]
-            if char in ";&|\n)":
-                break
-            if char == "(":
-                if len(words) == 1 and words[0] != "for":
-                    self.at = self.text.index(")", self.at) + 1
-                    self._function()
-                    return ""
-                self._parenthesis()
-            elif char in "<>" or self._redirects():
-                self._redirection()
-            elif not words and (found := ASSIGNS.match(self.text, self.at)):
-                self._assignment(found)
+        while (token := reader.peek()) is not None and token.kind != "operator":
+            if token.kind == "redirect":
+                self._redirection(token)
+            elif token.kind != "word":
+                self._between(reader)
+                continue
+            elif not words and (found := ASSIGNS.match(self._text, token.start, token.end)):
+                self._visit(token.parts)
                 given |= {found[1]} - self._known
                 self._known.add(found[1])
             else:
                 if not words:
                     self._known -= given
-                word = self._argument(words)
-                words.append(word)
-                if (ended := self._reserved(words)) is not None:
+                words.append(self._argument(token, words))
+                reader.take()
+                if (ended := self._reserved(words, reader)) is not None:
                     return ended
+                continue
+            reader.take()
+        if token is not None and token.text == "()" and len(words) == 1:
+            reader.take()
+            self._function(reader)
+            return ""
         if words:
             self._ran(words, given)
         else:
             self.sets |= given
         return words[0] if words else ""
 
-    def _argument(self, words: list[str]) -> str:
-        """Read a word of a command; for a declaring command, including the assigned value."""
-        if words and words[0] in ("export", "declare", "typeset", "local", "readonly", "alias") and (
-            found := ASSIGNS.match(self.text, self.at)
-        ):  # fmt: skip
-            self._assignment(found)
-            return f"{found[1]}="
-        return self._word()
+    def _argument(self, token: Token, words: list[str]) -> str:
+        """A word of a command; of one that declares, ``name=`` without the value that it assigns."""
+        literal = self._visit(token.parts)
+        if words and words[0] in (*_DECLARES, "alias"):
+            found = ASSIGNS.match(self._text, token.start, token.end)
+            return f"{found[1]}=" if found else literal
+        return literal
 
-    def _reserved(self, words: list[str]) -> str | None:
+    def _reserved(self, words: list[str], reader: TokenReader) -> str | None:
         """Read what a leading reserved word begins; None if there is none."""
         match words:
             case [word] if word in _STAYS_FIRST:
                 return word
             case ["{"]:
-                self.commands("}")
+                self._commands(reader, "}")
                 return ""
             case ["[["]:
-                self._test()
+                self._test(reader)
                 return ""
             case ["function", _name]:
-                self._blanks()
-                if self.text.startswith("(", self.at):
-                    self.at = self.text.index(")", self.at) + 1
-                self._function()
+                if (token := reader.peek()) is not None and token.text == "()":
+                    reader.take()
+                self._function(reader)
                 return ""
             case ["for" | "select", name] if IDENTIFIER.fullmatch(name):
                 self._set({name})
             case ["case", _word]:
-                while self._blanks() and self.text[self.at] == "\n":
-                    self.at += 1
-                if self._word() != "in":
-                    raise IndexError
+                self._newlines(reader)
+                token = reader.take()
+                if token is None or token.kind != "word" or self._bare(token) != "in":
+                    raise _UnreadableText
                 return "case"
         return None
 
@@ -466,57 +276,95 @@ class _VariableReader(ExpansionReader):
         if inner.foreign:
             self.foreign = self._behind = True
 
-    def _test(self) -> None:
+    def _test(self, reader: TokenReader) -> None:
         """Read ``[[ … ]]``."""
-        while self._blanks():
-            if self.text.startswith("]]", self.at) and self.text[self.at + 2 : self.at + 3] in ("", *ENDS_WORD):
-                self.at += 2
+        while (token := reader.take()) is not None:
+            if token.kind == "word" and self._bare(token) == "]]":
                 return
-            if self.text[self.at] in ENDS_WORD:
-                self.at += 1
+            self._listed([token])
+        raise _UnreadableText
+
+    def _listed(self, tokens: Iterable[Token]) -> None:
+        """Words that are no commands: of an array, a pattern or a test."""
+        for token in tokens:
+            if not token.closed:
+                raise _UnreadableText
+            if token.kind == "redirect":
+                self._redirection(token)
+            self._visit(token.parts)
+            self._listed(token.tokens)
+
+    # ---- redirections and here-documents -------------------------------------------------------------------------
+
+    def _redirection(self, token: Token) -> None:
+        if token.descriptor.startswith("{"):
+            self._set({token.descriptor[1:-1]})
+        if token.target is not None and token.heredoc is None:
+            self._visit(token.target.parts)
+
+    def _heredoc(self, heredoc: Heredoc) -> None:
+        if not heredoc.quoted:
+            self._visit(self._lexer.quoted_parts(heredoc.start, heredoc.end))
+
+    # ---- words and expansions ------------------------------------------------------------------------------------
+
+    def _visit(self, parts: Sequence[Part]) -> str:
+        """Takes in what is expanded in the parts of a word; their text, in which each expansion is ``\\0``."""
+        return "".join(map(self._part, parts))
+
+    def _part(self, part: Part) -> str:
+        if not part.closed:
+            raise _UnreadableText
+        match part.kind:
+            case "double":
+                return self._visit(part.parts)
+            case "variable":
+                if IDENTIFIER.fullmatch(part.text):
+                    self._use(part.text)
+            case "parameter":
+                self._parameter(part)
+            case "arithmetic":
+                self._arithmetic(part.parts)
+            case "command" | "process":
+                self._apart(part.tokens)
+            case "backquotes":
+                self._backquotes(part.text)
+            case "array" | "pattern":
+                self._listed(part.tokens)
+                return ""
+            case _:
+                return part.text
+        return "\0"
+
+    def _backquotes(self, text: str) -> None:
+        whole, lexer = self._text, self._lexer
+        self._text, self._lexer = text, BashLexer(text)
+        self._apart(self._lexer)
+        self._text, self._lexer = whole, lexer
+
+    def _parameter(self, part: Part) -> None:
+        """``${…}``."""
+        found = _PARAMETER.match(self._text, part.start, part.end)
+        alone = False
+        begins = part.start
+        if found is not None:
+            begins = found.end()
+            self._visit([each for each in part.parts if each.start < begins])
+            alone = found[4] is not None
+            if not alone and not (found[3] and self._text[part.start + 2] == "!"):
+                self._use(found[1])
+            if found[4] and found[4].endswith("="):
+                self._set({found[1]})
+        self._quiet += alone
+        self._visit([each for each in part.parts if each.start >= begins])
+        self._quiet -= alone
+
+    def _arithmetic(self, parts: Sequence[Part]) -> None:
+        """Names are variables there, with and without ``$``."""
+        written = "".join(part.text if part.kind == "plain" else "0" for part in parts)
+        self._visit([part for part in parts if part.kind != "plain"])
+        for found in _ARITHMETIC.finditer(written):
+            if found[2]:
+                self._set({found[1]})
             else:
-                self._word()
-        raise IndexError
-
-    # ---- redirections --------------------------------------------------------------------------------------------
-
-    def _redirects(self) -> bool:
-        found = re.compile(r"(?:\d+|\{([A-Za-z_]\w*)\})(?=[<>])").match(self.text, self.at)
-        if found is None:
-            return False
-        self.at = found.end()
-        if found[1]:
-            self._set({found[1]})
-        return True
-
-    def _redirection(self) -> None:
-        if self.text.startswith(("<(", ">("), self.at):
-            self.at += 2
-            self._apart(")")
-            return
-        operator = re.compile(r"<<<|<<-?|<>|<&|>&|>>|>\||<|>").match(self.text, self.at)
-        assert operator is not None
-        self.at = operator.end()
-        self._blanks()
-        begins = self.at
-        if operator[0] in ("<<", "<<-"):
-            self._quiet += 1
-            word = self._word()
-            self._quiet -= 1
-            written = self.text[begins : self.at]
-            self._documents.append((word, any(char in written for char in "'\"\\"), operator[0] == "<<-"))
-        elif self.text[self.at] not in ENDS_WORD:
-            self._word()
-
-    def _take_documents(self) -> None:
-        documents, self._documents = self._documents, []
-        for end, verbatim, tabs in documents:
-            lines = []
-            while self.at < len(self.text):
-                line, _, _rest = self.text[self.at :].partition("\n")
-                self.at += len(line) + 1
-                if (line.lstrip("\t") if tabs else line) == end:
-                    break
-                lines.append(line)
-            if not verbatim:
-                self._inside("\n".join(lines))
+                self._use(found[1])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lilfox_tui.runbook.lint import operation_checks, runbook_checks, script_checks
+from lilfox_tui.runbook.lint import runbook_checks, script_checks
+from lilfox_tui.runbook.lint import script_checks as operation_checks
 from lilfox_tui.runbook.lint.script_checks import FenceSource
 from lilfox_tui.runbook.model import Document, Problem
 

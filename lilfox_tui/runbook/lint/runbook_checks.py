@@ -11,6 +11,7 @@ from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _
 from lilfox_tui.hosts.addresses import Denied
 from lilfox_tui.runbook.bash.launcher import UnsetVariables
+from lilfox_tui.runbook.bash.lexer import read_through
 from lilfox_tui.runbook.lint.script_checks import FenceSource, hazard
 from lilfox_tui.runbook.model import Command, Problem, Runbook, Step, Variable
 from lilfox_tui.runbook.run.state import EACH, word_of
@@ -188,8 +189,12 @@ def _destroys(command: Command) -> Iterator[Problem]:
     attributes = command.attributes
     if command.kind == "none" or attributes.risk == "destroy" or attributes.confirm == "typed":
         return
-    for number, line in enumerate(command.text.split("\n")):
-        if (found := _DESTROYS.search(line)) is not None and not line.lstrip().startswith("#"):
+    lines = command.text.split("\n")
+    comments = read_through(command.text).comments if any(map(_DESTROYS.search, lines)) else ()
+    at = 0
+    for number, line in enumerate(lines):
+        begins, at = at + len(line) - len(line.lstrip()), at + len(line) + 1
+        if (found := _DESTROYS.search(line)) is not None and begins not in comments:
             yield hazard(
                 command.line + number,
                 "destroys",

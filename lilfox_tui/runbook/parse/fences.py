@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import re2
+from msgspec import Struct
 
 from lilfox_tui.config import convert
 from lilfox_tui.config.yaml_nodes import ScalarNode, quoted, rather
 from lilfox_tui.core.i18n import _, listed
 from lilfox_tui.runbook.bash.launcher import is_bash
-from lilfox_tui.runbook.bash.parser import CommandText, SyntaxProbe, split
-from lilfox_tui.runbook.bash.placeholders import placeholders_of
+from lilfox_tui.runbook.bash.lexer import BashLexer, goes_on
+from lilfox_tui.runbook.bash.parser import read_all, read_command
+from lilfox_tui.runbook.bash.placeholders import masked, placeholders_of
+from lilfox_tui.runbook.bash.syntax import Unclear
 from lilfox_tui.runbook.classify import checked, decides_what_runs, kind, verdict_of_text
 from lilfox_tui.runbook.model import Attributes, Command, Kind, Placeholder, Problem
 from lilfox_tui.runbook.parse.markdown import MarkdownBlock
@@ -191,6 +195,127 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "follow": ("follow", _switch),
 }
 """Each attribute: the field that it becomes, and what reads its value."""
+
+
+# A fence of shell text into its commands: the lines that bash would read before it does anything.
+#
+# ``bash -n`` is asked only where the parser cannot tell, and a bounded number of times.
+
+
+_BASH = ("bash", "--noprofile", "--norc", "-n")
+_TIMEOUT_S = 5.0
+ASKED_AT_MOST = 200
+"""How often ``bash -n`` is asked for one file: some 2 ms each."""
+
+
+class CommandText(Struct, gc=False):
+    """One command of a fence. ``line`` counts from 0 in the fence; ``comment`` contains the comment lines before it."""
+
+    text: str
+    line: int
+    comment: str = ""
+    syntax_error: str = ""
+    """What bash says of it where it cannot be read as shell text."""
+    whole: bool = False
+    """Whether it is the rest of its fence because bash could not be asked where its first command ends."""
+
+
+class SyntaxProbe:
+    """Runs ``bash -n``, up to a limited number of times."""
+
+    def __init__(self, limit: int = ASKED_AT_MOST) -> None:
+        self.left = limit
+
+    def says(self, text: str) -> str | None:
+        """Return what bash reports for ``text``, "" for nothing; None if bash cannot be run."""
+        if self.left <= 0:
+            return None
+        self.left -= 1
+
+        try:
+            done = subprocess.run(
+                _BASH,
+                input=text.encode("utf-8", "surrogatepass"),
+                capture_output=True,
+                timeout=_TIMEOUT_S,
+                env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"},
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stderr.decode(errors="replace").strip()
+
+
+def split(text: str, asking: SyntaxProbe) -> list[CommandText]:
+    """Return the commands of ``text``, in order, without comments and empty lines between them."""
+    parts: list[CommandText] = []
+    lines, read = text.split("\n"), masked(text)
+    at, comment, offset = 0, 0, 0
+    while at < len(lines):
+        line = read[offset : offset + len(lines[at])]
+        if not line.strip(" \t") or _is_comment(line):
+            offset += len(line) + 1
+            at += 1
+            comment = comment if line.strip(" \t") else at
+            continue
+        part, count = _next(lines, at, read, offset, asking)
+        part.line = at
+        part.comment = "\n".join(lines[comment:at])
+        parts.append(part)
+        offset += sum(len(each) + 1 for each in lines[at : at + count])
+        at += count
+        comment = at
+    return parts
+
+
+def _is_comment(line: str) -> bool:
+    first = BashLexer(line).token() if "#" in line else None
+    return first is not None and first.kind == "comment"
+
+
+def _next(lines: list[str], at: int, read: str, offset: int, asking: SyntaxProbe) -> tuple[CommandText, int]:
+    """The command that begins in line ``at``, and how many lines it has; ``read`` is the whole text, masked, in which
+    it begins at ``offset``."""
+    line = read[offset : offset + len(lines[at])]
+    if not line.endswith("\\"):
+        try:
+            read_all(line)
+            return CommandText(lines[at], 0), 1
+        except Unclear:
+            pass
+    try:
+        _statements, end = read_command(read, offset)
+    except (Unclear, RecursionError):
+        return _asked(lines, at, read[offset:].split("\n"), asking)
+    count = read.count("\n", offset, end) + (not read.endswith("\n", offset, end))
+    return CommandText("\n".join(lines[at : at + count]), 0), count
+
+
+def _asked(lines: list[str], at: int, read: list[str], asking: SyntaxProbe) -> tuple[CommandText, int]:
+    """Return the command as bash sees it: lines are added until bash accepts them, or reports an error that no further
+    line can fix."""
+    count = len(read)
+    for size in range(1, count + 1):
+        text = "\n".join(read[:size])
+        said = asking.says(text + "\n")
+        if said is None:
+            return CommandText("\n".join(lines[at:]), 0, whole=True), count
+        if said == "":
+            if size == count or not goes_on(text):
+                return CommandText("\n".join(lines[at : at + size]), 0), size
+        elif not _unfinished(said):
+            return CommandText("\n".join(lines[at:]), 0, syntax_error=_reason(said)), count
+    return CommandText("\n".join(lines[at:]), 0, syntax_error=_reason(said or "")), count
+
+
+def _unfinished(said: str) -> bool:
+    return "unexpected end of file" in said or "unexpected EOF" in said or "here-document" in said
+
+
+def _reason(said: str) -> str:
+    """Return the first line of bash's message, without its name and line number."""
+    first = said.split("\n", 1)[0]
+    return re.sub(r"^.*?: line \d+: ", "", first)
 
 
 # A fence of a runbook into its commands, each with what it is known to do.

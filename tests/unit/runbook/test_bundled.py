@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from lilfox_tui.core import i18n
 from lilfox_tui.runbook import library
-from lilfox_tui.runbook.bash.parser import SyntaxProbe, split
 from lilfox_tui.runbook.classify import verdict_of_text
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import BUNDLED, Document
+from lilfox_tui.runbook.parse.fences import SyntaxProbe, split
 
 FOLDER = Path(library.__file__).parent / "library"
 NAMES = sorted(path.name for path in (FOLDER / "en").glob("*.md"))

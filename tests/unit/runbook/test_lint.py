@@ -76,6 +76,12 @@ _OF_FENCES = [
     ("failure-passed-over", "#!/bin/sh\nf() {\n  return 1\n}\nf", "#!/bin/sh\nf() {\n  return 1\n}\nf || exit 1"),
     ("relative-path", "#!/bin/sh\ncp .env /x", "#!/bin/sh\ncd /srv\ncp .env /x"),
     ("unquoted-variable", "rm -r $TO", 'rm -r "$TO"'),
+    ("unquoted-variable", "rm -r $TO", "rm -r \"old $TO\" '$TO'"),
+    (
+        "success-unchecked",
+        "#!/bin/sh\ntar -xf a # \\\necho Backup done",
+        "#!/bin/sh\nif tar -xf a; then\\\necho done\nfi",
+    ),
     (
         "log-folder-missing",
         '#!/bin/sh\nLOG="/var/log/x/y.log"',

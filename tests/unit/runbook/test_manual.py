@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lilfox_tui.runbook.bash.parser import SyntaxProbe, split
 from lilfox_tui.runbook.lint import lint
 from lilfox_tui.runbook.model import Document, Runbook
 from lilfox_tui.runbook.parse.document import read
+from lilfox_tui.runbook.parse.fences import SyntaxProbe, split
 
 pytestmark = pytest.mark.skipif("LILFOX_MANUAL" not in os.environ, reason="LILFOX_MANUAL names no manual")
 

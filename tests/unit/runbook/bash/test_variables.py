@@ -50,6 +50,9 @@ from lilfox_tui.runbook.bash.variables import variables_of
         ("find . -exec sh -c 'rm $x' \\; -name \\$y", "x"),
         ("docker exec db sh -c 'psql $URI'; ssh web bash -c '$X'; env Y=1 sh -c 'echo $Y$Z'", "Z"),
         ("tar c \\\n  $A", "A"),
+        ("cat <<E\na \\\nE\n$A\nE\nrm $B", "A B"),  # a line that goes on ends no here-document
+        ("((ls; rm \\$A); rm $B); rm \"${C#'}'}\" '$D'", "B C"),
+        ("read A &>f; for((i=0; i<n; i++)); do rm $A; done; eval <(cat $B); rm $C", "n B"),
         ("eval 'rm $A'; B=1 bash -ec 'rm $B $C; D=1'; sudo sh -c 'rm \"$1\" $E' sh x; rm $D", "A C E D"),
         ('eval "$(ssh-agent)"; rm $A', ""),
         ("((((((((" * 20, ""),

@@ -58,6 +58,8 @@ def test_comments_stay_as_they_are() -> None:
         ("cat <v>", "-n", "option"), ("cat '<v>'", "x", "inside quotes"), ("cat `ls <v>`", "x", "backquotes"),
         ("<v>", "ls", "name of a command"), ("echo $((<v>))", "1", "arithmetic"), (r"echo \<v>", "x", "is preceded by"),
         ("echo ${x:-<v>}", "x", "inside"), ("sudo <v>", "ls", "name of a command"),
+        ("f(){ <v>; }", "ls", "name of a command"), ("{fd}>x <v>", "ls", "name of a command"),
+        ("a[1 + <v>]=x", "b", "arithmetic"), ("echo $((`<v>`))", "1", "backquotes"),
         ("echo <v>", "a\x1b[31m", "control characters"), ("echo <v>", "a\nb", "control characters"),
     ],
 )  # fmt: skip
