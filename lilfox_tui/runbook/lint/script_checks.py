@@ -1,4 +1,4 @@
-"""Lint checks of any script: ignored failures, paths, variables, Python, secrets; and of backups, releases, restarts."""
+"""Lint checks of any script: ignored failures, paths, variables, Python, secrets; backups, releases, restarts."""
 
 from __future__ import annotations
 
