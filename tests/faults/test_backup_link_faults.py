@@ -233,7 +233,7 @@ async def test_46_a_link_that_goes_between_the_renames(
         assert "not yet known" in str(with_error)
         assert interrupted.read_all()[0].stage == "swapping"
         settling = Watched(at("", ""), nothing)
-        with pytest.raises(BackupError, match="absent") if target == "uploads" else nullcontext():
+        with pytest.raises(BackupError, match="missing, or not a folder") if target == "uploads" else nullcontext():
             await effects.backup(settling, lab.request("files"))
         assert "lilfox backup settle" in "\n".join(settling.told("warning"))
         assert interrupted.read_all()[0].stage == "swapping", "nobody ordered a backup to settle it"

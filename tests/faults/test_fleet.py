@@ -103,7 +103,7 @@ async def test_hosts_that_fail_in_four_ways_are_named_and_no_other_is_late(
             back = [watch.numbers(name) for name in failures]
             record_property("back_s", dict(zip(failures, await asyncio.gather(*back), strict=True)))
             await until(lambda: late.overviews >= 10, what="overviews")
-        assert not [said for name in others for said in watch.changes(name) if said.startswith(("lost", "reached"))]
+        assert not [said for name in others for said in watch.changes(name) if said.startswith(("lost", "reachable"))]
         record_property("worst_age_s", max(late.worst.values()))
         assert sorted(late.worst) == sorted(others)
         assert max(late.worst.values()) <= unhurried(2 * config.refresh + SLACK_S)
@@ -146,12 +146,14 @@ async def test_a_cut_link_is_told_and_no_other_host_is_late(lab: SshdLab, record
                 record_property("back_s", dict(zip(cut, await asyncio.gather(*back), strict=True)))
                 for name in cut:  # now: what a busy machine does to them later is not of this cut
                     told = [said.split(":")[0] for said in watch.changes(name)]
-                    assert [said for said in told if said.startswith(("lost", "reached"))] == [
+                    assert [said for said in told if said.startswith(("lost", "reachable"))] == [
                         "lost",
                         "reachable again",
                     ]
                 await until(lambda: late.overviews >= 10, what="overviews")
-            assert not [said for name in others for said in watch.changes(name) if said.startswith(("lost", "reached"))]
+            assert not [
+                said for name in others for said in watch.changes(name) if said.startswith(("lost", "reachable"))
+            ]
             record_property("worst_age_s", max(late.worst.values()))
             assert sorted(late.worst) == sorted(others)
             assert max(late.worst.values()) <= unhurried(2 * config.refresh + SLACK_S)
