@@ -172,7 +172,7 @@ async def test_a_job_is_cancelled_by_a_word(stand_in: StandIn, monkeypatch: pyte
         told.append(job_id)
         return job(id=job_id, state="cancelled", message="nothing was kept")
 
-    monkeypatch.setattr("lilfox_tui.jobs.listing.cancel", cancel)
+    monkeypatch.setattr("lilfox_tui.app.panes.backup.actions.cancel", cancel)
     app = showing(running())
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("3", "C")

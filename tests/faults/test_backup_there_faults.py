@@ -253,7 +253,7 @@ async def test_what_a_killed_run_has_left_there_is_found_and_never_two_run_at_on
     assert (await beginning).returncode == 1
     (pid,) = lab.running()
     refused = await asyncio.to_thread(lab.run, "files", code=1)
-    assert "is in use by backup files" in refused.stderr
+    assert "has been in use by backup files" in refused.stderr
     assert lab.running() == [pid]
     if ended:
         lab.gate.touch()

@@ -180,7 +180,7 @@ BODIES = {
     "zstd": (packed(b"zstd", squeezed(zstandard.ZstdCompressor().compressobj())), "which was not requested"),
     "deflate": (packed(b"deflate", zlib.compress(b" " * (20 * MIB))), "which was not requested"),
     "br": (packed(b"br", b"\x1b" * 500), "which was not requested"),
-    "members": (packed(b"gzip", gzip.compress(b"") * 200_000), "broken"),
+    "members": (packed(b"gzip", gzip.compress(b"") * 200_000), "corrupt or truncated"),
     "chunks": (
         Sender(OK + b"Transfer-Encoding: chunked\r\n\r\n", endless(b"10000\r\n" + b" " * 65536 + b"\r\n")),
         "more",

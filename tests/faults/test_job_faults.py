@@ -145,7 +145,7 @@ def fill(disk: Path) -> None:
 def test_7_on_a_disk_that_is_full_nothing_is_begun(disk: Path) -> None:
     ended(begin("copies"))
     fill(disk)
-    with pytest.raises(JobError, match=r"No space left on device; nothing was (begun|done)"):
+    with pytest.raises(JobError, match=r"No space left on device; nothing was (started|done)"):
         begin("copies")
     assert len(list_jobs()) == 1
     (disk / "rest").unlink()
@@ -195,7 +195,7 @@ def test_with_little_room_nothing_is_begun_whose_end_could_not_be_told(
 
 @pytest.mark.parametrize("disk", ["size=4m,nr_inodes=7"], indirect=True)
 def test_9_without_inodes_nothing_is_begun(disk: Path) -> None:
-    with pytest.raises(JobError, match=r"No space left on device; nothing was (begun|done)"):
+    with pytest.raises(JobError, match=r"No space left on device; nothing was (started|done)"):
         begin("copies")
     assert list_jobs() == []
 

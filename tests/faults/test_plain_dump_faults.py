@@ -76,7 +76,7 @@ async def test_27_28_a_dump_that_is_cut_anywhere_is_never_whole(dump: bytes) -> 
 
 async def test_27b_what_follows_the_end_is_refused(dump: bytes) -> None:
     assert "there is more after its end: SELECT 1/0;" in await reason(dump + b"SELECT 1/0;\n")
-    assert "there is data after its end" in await reason(dump + dump)
+    assert "there is more after its end" in await reason(dump + dump)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_27b_what_follows_the_end_is_refused(dump: bytes) -> None:
         (b"<html><body>502 Bad Gateway</body></html>\n", "it begins with <html>"),
         (b"SELECT 1;\n", "it is not a dump by pg_dump"),
         (b"PGDMP\x01\x0f\x00", "custom format"),
-        (b"--\n-- PostgreSQL database dump\n--\n\n", "header is truncated"),
+        (b"--\n-- PostgreSQL database dump\n--\n\n", "it is truncated"),
     ],
 )
 async def test_30_what_is_no_dump_is_named(data: bytes, why: str) -> None:

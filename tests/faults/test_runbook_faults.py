@@ -152,7 +152,7 @@ def test_a_host_that_does_not_come_back_leaves_it_unknown_until_somebody_looks(l
     lab.order(job, Stop())
     unknown = lab.until(job, "unknown")
     assert "stopped on request" in unknown.message
-    with pytest.raises(OrderRefused, match="outcome unknown"):
+    with pytest.raises(OrderRefused, match="its outcome on web1 is unknown"):
         lab.run_one(job)
     with pytest.raises(OrderRefused):
         lab.order(job, RunAll(sha256="0" * 64))
@@ -296,7 +296,7 @@ def test_a_run_whose_file_was_changed_goes_on_with_the_text_that_was_kept(lab: R
         lab.path.unlink()
     second = lab.begin(resumes=newest_run(job), hosts="web1", runbook=before)
     lab.until(second, "done")
-    with pytest.raises(OrderRefused, match="cannot be read" if after == "gone" else "has changed"):
+    with pytest.raises(OrderRefused, match="can no longer be read" if after == "gone" else "has changed"):
         lab.run_one(second, 2, sha256=before.sha256)
     lab.order(second, UseText(sha256=before.sha256))
     assert lab.run_all(second, sha256=before.sha256).state == "ok"

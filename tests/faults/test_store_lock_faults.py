@@ -76,7 +76,7 @@ async def test_18_a_mark_that_nobody_touches_is_stale_after_five_minutes(kind: s
     async with opened(kind, lab, place) as store:
         left_mark(place, 280)
         for shared in (False, True):
-            with pytest.raises(StoreHeld, match="the dead one, since 2023-12-30"):
+            with pytest.raises(StoreHeld, match="by the dead one since 2023-12-30"):
                 async with store.lock("next", shared=shared):
                     pass
         for shared in (False, True):

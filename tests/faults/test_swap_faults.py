@@ -347,7 +347,7 @@ async def test_two_restores_into_one_database_meet(server: Postgres, shop: Postg
     kept = await dumped(shop)
     first, second = target(shop, kept.task()), target(shop, kept.task())
     await first.stage(lambda _done: None)
-    with pytest.raises(BackupError, match="another restore into shop is running: pid"):
+    with pytest.raises(BackupError, match="another restore into shop is running: server pid"):
         await second.stage(lambda _done: None)
     await second.discard()
     assert any("another restore into shop is running" in each for each in bad(await second.checks()))

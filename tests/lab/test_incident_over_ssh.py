@@ -208,7 +208,7 @@ def from_the_fault_to_the_command(console: Console, office: Office) -> None:
     console.press("\r")
     console.until("open an incident (SEV-2) and run")
     console.press("\r")
-    console.until("step 1 on app-1 changes")
+    console.until("step 1 on app-1 makes a change")
     confirm(console, "./look")
     console.until("ActiveState=failed")
     console.until("step 2 on app-1 changes")

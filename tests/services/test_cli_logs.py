@@ -183,7 +183,7 @@ def test_a_source_that_fails_is_told_and_the_others_are_printed(folder: Path, tm
     [
         (("nowhere",), "no source or file named nowhere"),
         (("-", "other"), "cannot be combined"),
-        (("-", "--level", "loud"), "no level loud"),
+        (("-", "--level", "loud"), "unknown level loud"),
         (("-", "--where", "a="), "filter"),
         (("-", "--since", "someday"), "no such time: someday"),
         (("stats", "-", "-f"), "neither -f nor --tail"),

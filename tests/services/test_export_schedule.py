@@ -107,7 +107,7 @@ def test_what_cron_runs_is_this_lilfox(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("good (0 hosts, 0 services)\n")
+    assert done.stdout.endswith("valid (0 hosts, 0 services)\n")
 
 
 def test_the_command_prints_both(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_console_says_that_it_does_not_answer(tmp_path: Path) -> None:
         console.press("www\r")
         console.until("CPU busy", 10)
         console.until(
-            lambda text: bool(re.search(r"before \d\d-\d\d \d\d:\d\d not known: .*refuses the connection", text)), 20
+            lambda text: bool(re.search(r"unknown before \d\d-\d\d \d\d:\d\d: .*refuses the connection", text)), 20
         )
         console.press("[")
         console.until("unknown: ", 10)

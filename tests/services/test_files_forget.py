@@ -65,7 +65,7 @@ async def why_not(swap: Swap, host: Host) -> str:
     """Why what is kept stays; it is told and refused alike, and nothing is gone."""
     (found,) = await files.kept(swap, host)
     was = snapshot(Path(found.name))
-    with pytest.raises(BackupError, match="stays: "):
+    with pytest.raises(BackupError, match="cannot be deleted: "):
         await files.forget(swap, host)
     assert snapshot(Path(found.name)) == was
     return str(found.why_not)

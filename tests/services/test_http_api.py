@@ -46,7 +46,7 @@ async def asked(talk: Talk, text: str = "up", **config: object) -> object:
         (page(b"no", status="401 Unauthorized"), "returns 401: no"),
         (page(b"404 page not found", status="404 Not Found"), "returns 404"),
         (page(b"oops", status="500 Internal Server Error"), "returns 500: oops"),
-        (page(b"", status="302 Found", head="Location: http://evil.example/login\r\n"), "which is not followed"),
+        (page(b"", status="302 Found", head="Location: http://evil.example/login\r\n"), "not followed"),
         (
             page(b'{"status":"error","errorType":"timeout","error":"query timed out"}', status="503 No"),
             "query timed out",

@@ -46,7 +46,7 @@ async def why_not(server: Postgres, swap: Swap) -> str:
     """Why what is kept stays; it is told and refused alike, and nothing is gone."""
     was = databases(server)
     (found,) = await postgresql.kept(swap, local())
-    with pytest.raises(BackupError, match="stays: "):
+    with pytest.raises(BackupError, match="cannot be deleted: "):
         await postgresql.forget(swap, local())
     assert databases(server) == was
     return str(found.why_not)
