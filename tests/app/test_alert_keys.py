@@ -169,7 +169,7 @@ async def test_its_page_says_why_now_and_over_time(tmp_path: Path) -> None:
         await shown.keys("y")
         assert shown.app.clipboard == "up == 0"
         await shown.keys("r")
-        told = "no runbook for Down; its own is https://runbooks.example/down"
+        told = "no runbook for Down; its runbook_url is https://runbooks.example/down"
         await until(lambda: told in screen_text(shown.pilot), what="the runbook that it names")
         await shown.keys("y")
         assert shown.app.clipboard == "https://runbooks.example/down"
