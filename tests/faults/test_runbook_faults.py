@@ -363,7 +363,7 @@ def busy(lab: RunbookLab, job: str, step: int) -> bool:
     try:
         lab.run_one(job, step)
     except OrderRefused as refused:
-        return "not now" in str(refused)
+        return "busy: " in str(refused)
     return False
 
 

@@ -129,7 +129,7 @@ def test_the_command_tells_what_was_expected_and_came_and_exits_as_promtool() ->
     good, broken = CASES / "good" / "error_ratio.yml", CASES / "broken" / "wrong_value.yml"
     both = lilfox("alerts", "test", "--prometheus2", str(good), str(broken))
     assert both.returncode == 1
-    assert f"{good}: good, 4 expectations met\n{broken}: FAILED, 1 problem\n" in both.stdout
+    assert f"{good}: passed, 4 expectations met\n{broken}: FAILED, 1 problem\n" in both.stdout
     assert f"  {broken}:5: x:y at 1m:\n" in both.stdout
     assert "expected, but missing: x:y 3.0\n" in both.stdout
     assert "unexpected: x:y 2.0\n" in both.stdout

@@ -92,7 +92,7 @@ def test_kill_9_in_the_middle_of_for_and_the_timer_goes_on(tmp_path: Path, monke
     with Console(["--config", str(config)], home=tmp_path, columns=120, rows=30) as console:
         console.until(row_with("Busy", "here", "pending"))
         console.press("!A")
-        console.until("a note")
+        console.until("note (optional)")
         console.press("it is me\r")
         console.until(row_with("Busy", "acknowledged by"))
         before = saved_alert(folder)

@@ -59,7 +59,7 @@ def operator(home: Path) -> Iterator[Console]:
 def begin(console: Console) -> None:
     """An incident, and a run in it whose first step has run."""
     begin_in_incident(console)
-    console.until("step 2 on here changes something")
+    console.until("step 2 on here makes a change")
 
 
 def order(console: Console) -> None:
@@ -105,7 +105,7 @@ def test_a_second_operator_follows_live_and_takes_over(home: Path) -> None:
         first.until(f"{two} controls this run, you follow; O takes over")
         first.until("O takes over: command running;")
         (home / "go").touch()
-        second.until("step 3 on here changes something")
+        second.until("step 3 on here makes a change")
         first.until("step 3 on here waits for")
         first.press("\r")
         order(second)
@@ -134,7 +134,7 @@ def test_who_follows_goes_on_when_who_acted_was_killed(home: Path) -> None:
         second.until("step 2 is running on here: S stops it")
         assert not took_over(), "nobody has taken anything over yet"
         (home / "go").touch()
-        second.until("step 3 on here changes something")
+        second.until("step 3 on here makes a change")
         second.press("zz")  # to the steps, wherever it opened
         order(second)
         second.until("all steps are done: enter ends the run")
@@ -152,14 +152,14 @@ def test_of_two_who_confirm_the_same_step_at_once_one_runs_it(home: Path) -> Non
         first.process.kill()
     with operator(home) as second, operator(home) as third:
         for console in (second, third):
-            console.until("step 2 on here changes something")
+            console.until("step 2 on here makes a change")
             console.press("zz\r")  # to the steps, wherever it opened
             console.until("run it")
         for console in (second, third):
             console.press("\r")
         texts = [console.until("step 3 on here") for console in (second, third)]
         assert changed(home) == ["one"]
-        acts = ["step 3 on here changes something" in text for text in texts]
+        acts = ["step 3 on here makes a change" in text for text in texts]
         assert sorted(acts) == [False, True]
         follower = (second, third)[acts.index(False)]
         actor = terminal_of((second, third)[acts.index(True)])

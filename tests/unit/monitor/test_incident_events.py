@@ -13,7 +13,6 @@ from lilfox_tui.alerts.model import Acknowledgement, Alert, Alerts, AlertState
 from lilfox_tui.config.model import AlertsConfig, Config
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import tr
-from lilfox_tui.incident import incidents as book
 from lilfox_tui.incident.incidents import close, current, entries, list_incidents, open_incident
 from lilfox_tui.incident.model import AlertChanged, IncidentOpened, Noticed, NotRecorded
 from lilfox_tui.incident.reducer import event_text
@@ -130,7 +129,7 @@ def test_what_could_not_be_written_is_written_later(monkeypatch: pytest.MonkeyPa
         def full(*_args: object, **_named: object) -> None:
             raise NotRecorded(tr("the disk is full"))
 
-        patched.setattr(book, "append_in", full)
+        patched.setattr("lilfox_tui.monitor.incident_events.append_in", full)
         with pytest.raises(NotRecorded):
             watcher.look("lost")
     watcher.look()
