@@ -132,7 +132,7 @@ def test_what_failed_on_its_way_is_taken_back_by_what_is_written_for_the_whole(h
         run.until(lambda _text: run.raw.count(b"it failed: [r]etry, roll [b]ack") == 2)
         assert (home / "half").exists()
         run.press("b\n")
-        run.until(lambda _text: run.raw.count(b"it was written for the whole") == 2)
+        run.until(lambda _text: run.raw.count(b"this rollback was written for the whole") == 2)
         run.press("y\n")
         run.until("it failed: [r]etry, [s]kip")
         assert not (home / "half").exists()
