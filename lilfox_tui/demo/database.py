@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lilfox_tui.backends.postgresql.session import STATE, connection_string, psql_argv, refused_in
 from lilfox_tui.demo.http import (
     DemoRequest,
     DemoResponse,
@@ -100,13 +101,13 @@ class DemoSession:
             )  # fmt: skip
         if psql.stdin is None or psql.stdout is None:
             raise EOFError
-        psql.stdin.write(f"{statements}\n\\echo {_MARK} :SQLSTATE :LAST_ERROR_MESSAGE\n".encode())
+        psql.stdin.write(f"{statements}\n\\echo {_MARK} {STATE}\n".encode())
         await psql.stdin.drain()
         while line := (await psql.stdout.readline()).decode("utf-8", "replace"):
             mark, _, said = line.strip().partition(" ")
             if mark == _MARK:
-                state, _, message = said.partition(" ")
-                return "" if state == "00000" else message
+                refused = refused_in(said)
+                return "" if refused is None else refused.said
         raise EOFError("the session ended")
 
     async def _end(self) -> None:
@@ -163,9 +164,10 @@ class DemoDatabase:
         self._session = DemoSession(self._psql(NAME, f"{NAME}-backend"))
         self._kept = 0
 
-    def _psql(self, database: str, application: str) -> list[str]:
-        where = f"host='{self._folder}' user={NAME} dbname={database} application_name={application}"
-        return [str(self._programs / "psql"), "-X", "-q", "-A", "-t", "-w", "-d", where]
+    def _psql(self, database: str, application: str, *words: str, stops: bool = False) -> list[str]:
+        where = {"host": str(self._folder), "user": NAME, "dbname": database, "application_name": application}
+        program = str(self._programs / "psql")
+        return psql_argv(program, connection_string(where), *words, rows="plain", stops=stops)
 
     async def start(self) -> None:
         """Create the cluster and its rows. An error becomes the state."""
@@ -176,9 +178,9 @@ class DemoDatabase:
                 settings.write(f"{_SETTINGS}unix_socket_directories = '{self._folder}'\n")
             self._server = await self._child([str(self._programs / "postgres"), "-D", str(self._data)])
             await self._until_it_answers()
-            await self._do([*self._psql("postgres", "demo"), "-v", "ON_ERROR_STOP=1", "-c", f"CREATE DATABASE {NAME}"])
+            await self._do(self._psql("postgres", "demo", "-c", f"CREATE DATABASE {NAME}", stops=True))
             schema = Path(__file__).with_name("schema.sql")
-            await self._do([*self._psql(NAME, "demo"), "-v", "ON_ERROR_STOP=1", "-1"], schema.read_bytes())
+            await self._do(self._psql(NAME, "demo", "-1", stops=True), schema.read_bytes())
         except (OSError, RuntimeError) as error:
             self.state = str(error)
         else:

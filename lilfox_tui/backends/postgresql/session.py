@@ -9,7 +9,7 @@ import io
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -71,10 +71,66 @@ class PostgresSession(Protocol):
 def settings(timeout_s: float) -> str:
     """The session's ``options`` (libpq): read-only, with limits on statements, lock waits and idle transactions."""
     timeout_ms = round(timeout_s * 1000)
-    return (
-        f"-c default_transaction_read_only=on -c statement_timeout={timeout_ms} -c lock_timeout={timeout_ms // 2} "
-        f"-c idle_in_transaction_session_timeout={timeout_ms * 2}"
+    return options(
+        {
+            "default_transaction_read_only": "on",
+            "statement_timeout": str(timeout_ms),
+            "lock_timeout": str(timeout_ms // 2),
+            "idle_in_transaction_session_timeout": str(timeout_ms * 2),
+        }
     )
+
+
+# How every psql is started, and what it says (psql(1); PostgreSQL, libpq, "Connection Strings").
+
+
+STATE = ":SQLSTATE :LAST_ERROR_MESSAGE"
+r"""What ``\echo`` tells of the last statement; :func:`refused_in` reads it."""
+_ROWS = {"": (), "plain": ("-t", "-A"), "csv": ("-t", "--csv")}
+
+
+def options(settings: Mapping[str, str]) -> str:
+    """The word ``options`` that sets them: ``-c name=value``, blanks and backslashes of which libpq wants escaped."""
+    words = (f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ") for name, value in settings.items())
+    return " ".join(f"-c {word}" for word in words)
+
+
+def connection_string(words: Mapping[str, str]) -> str:
+    """What libpq is told; words without a value are its own to choose.
+
+    Given as one word to ``-d``, it is the only thing that the programs expand: a database called ``host=evil`` stays a
+    name."""
+    return " ".join(f"{name}={_quoted(value)}" for name, value in words.items() if value)
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def psql_argv(
+    program: str,
+    conninfo: str,
+    *words: str,
+    rows: Literal["", "plain", "csv"] = "",
+    stops: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> list[str]:
+    """A psql without psqlrc and without a question for a password. ``rows``: it prints nothing but rows. ``stops``: it
+    ends at the first error."""
+    given = [f"{name}={value}" for name, value in (variables or {}).items()]
+    variable_words = [word for each in (*(["ON_ERROR_STOP=1"] if stops else []), *given) for word in ("-v", each)]
+    return [program, "-X", "-q", "-w", *_ROWS[rows], *variable_words, *words, "-d", conninfo]
+
+
+def as_account(account: str) -> tuple[str, ...]:
+    """What goes before a command that another account of the host runs; root may do that."""
+    return ("runuser", "-u", account, "--")
+
+
+def refused_in(state: str) -> StatementRefused | None:
+    """What :data:`STATE` tells; None where the statement was run."""
+    sqlstate, _, said = state.partition(" ")
+    return None if sqlstate == "00000" else StatementRefused(sqlstate, said)
 
 
 # PostgreSQL by psycopg: over TCP from here, or through the port that a host forwards.
@@ -229,9 +285,8 @@ class PsqlSession:
             "host": socket, "port": str(port), "dbname": database, "user": user, "application_name": APPLICATION,
             "options": settings(timeout_s), "client_encoding": "UTF8", "connect_timeout": "5",
         }  # fmt: skip
-        conninfo = " ".join(f"{key}={_quoted(value)}" for key, value in words.items() if value)
-        psql = ["psql", "-X", "-q", "-t", "--csv", "-w", "-d", conninfo]
-        self._argv = ["runuser", "-u", run_as, "--", *psql] if run_as else psql
+        psql = psql_argv("psql", connection_string(words), rows="csv")
+        self._argv = [*as_account(run_as), *psql] if run_as else psql
         self._where = f"{host.name}:{socket or 'socket'}:{port}"
 
     async def run(self, steps: Sequence[Statement]) -> list[StatementAnswer]:
@@ -254,16 +309,11 @@ class PsqlSession:
         """Do nothing: no connection is kept."""
 
 
-def _quoted(value: str) -> str:
-    r"""Return a quoted value of a connection string: ``\`` precedes quotes and backslashes."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def _script(step: Statement, place: int) -> str:
     r"""Return the statement, followed by a line that prints its outcome. ``\gexec`` sends the selected text to the
     server unchanged: psql interprets no commands or variables in it."""
     end = "\\gexec" if step.generated else ";"
-    return f"{step.sql}\n{end}\n\\echo {_END} {place} :SQLSTATE :LAST_ERROR_MESSAGE\n"
+    return f"{step.sql}\n{end}\n\\echo {_END} {place} {STATE}\n"
 
 
 def _answers(output: str) -> list[StatementAnswer]:
@@ -273,8 +323,8 @@ def _answers(output: str) -> list[StatementAnswer]:
         if not line.startswith(_END):
             rows.append(line)
             continue
-        _end, _place, sqlstate, *said = line.split(" ", 3)
-        answers.append(tuple(_first_cells(rows)) if sqlstate == "00000" else StatementRefused(sqlstate, " ".join(said)))
+        _end, _place, state = line.split(" ", 2)
+        answers.append(refused_in(state) or tuple(_first_cells(rows)))
         rows = []
     return answers
 

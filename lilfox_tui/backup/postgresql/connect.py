@@ -10,10 +10,12 @@ import stat
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
+from lilfox_tui.backends.postgresql.session import as_account, connection_string, options, psql_argv
 from lilfox_tui.backup.store import BackupError
 from lilfox_tui.config.model import SecretRef
 from lilfox_tui.config.secrets import resolve
@@ -150,21 +152,11 @@ def conninfo(
         "passfile": passfile,
         "application_name": APPLICATION,
         "connect_timeout": str(CONNECT_TIMEOUT_S),
-        "options": _options(settings or {}),
+        "options": options(settings or {}),
     }
     if any("\0" in word for word in words.values()):
         raise UsageError(tr("an address cannot contain a NUL byte"))
-    return " ".join(f"{name}={_quoted(value)}" for name, value in words.items() if value)
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _options(settings: Mapping[str, str]) -> str:
-    """Return ``-c name=value`` words, with blanks and backslashes escaped for libpq."""
-    words = (f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ") for name, value in settings.items())
-    return " ".join(f"-c {word}" for word in words)
+    return connection_string(words)
 
 
 # The caller's own password: PGPASSWORD, or the line of PGPASSFILE that fits (libpq, "The Password File").
@@ -342,7 +334,7 @@ async def find_clients(host: Host, *, folder: str = "", run_as: str = "") -> Hos
     return HostClients(
         host=host.name,
         programs=tuple(sorted(programs, reverse=True)),
-        account=("runuser", "-u", run_as, "--") if other else (),
+        account=as_account(run_as) if other else (),
         by_sudo=other,
     )
 
@@ -392,11 +384,24 @@ class ServerAccess:
         environment."""
         return [*self.clients.account, *CLEAN, program, *words]
 
-    def conninfo(self, database: str = "", settings: dict[str, str] | None = None) -> str:
+    def conninfo(self, database: str = "", settings: Mapping[str, str] | None = None) -> str:
         """Return the connection string for ``-d``. ``database``: the connection's own when not given."""
         return conninfo(
             self.connection, database or self.connection.database, passfile=self._passfile, settings=settings
         )
+
+    def psql(
+        self,
+        database: str,
+        settings: Mapping[str, str],
+        *words: str,
+        rows: Literal["", "plain"] = "",
+        stops: bool = False,
+        variables: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """The newest psql with its words (see :func:`psql_argv`), for :meth:`argv`."""
+        program, conninfo = self.clients.newest.path("psql"), self.conninfo(database, settings)
+        return psql_argv(program, conninfo, *words, rows=rows, stops=stops, variables=variables)
 
     def script(self, script: str) -> str:
         """Return ``script`` (POSIX sh) for ``Host.loop``, run as the right account in a clean environment."""

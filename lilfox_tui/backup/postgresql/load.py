@@ -183,9 +183,7 @@ async def run_script(
 ) -> None:
     """Run a script (already made safe) in psql, which stops at the first error. Raises BackupError (with ``hint``),
     HostError, what ``blocks`` raises."""
-    psql = access.clients.newest.path("psql")
-    words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null"]
-    argv = access.argv(psql, *words, "-d", access.conninfo(database, settings))
+    argv = access.argv(*access.psql(database, settings, "-o", "/dev/null", stops=True))
     async with aclosing(blocks):
         done = await access.host.stream_stdin(argv, blocks, sudo=access.sudo)
     _refuse_failed(access, "psql", done, hint)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from lilfox_tui.backends.postgresql.session import STATE, refused_in
 from lilfox_tui.backup.postgresql.connect import ServerAccess
 from lilfox_tui.backup.sets.model import FoundPart
 from lilfox_tui.backup.source import RestoreTask
@@ -38,8 +39,6 @@ SETTINGS = {
 }
 """What a role's or database's own settings must not decide; nothing that somebody has put into a schema of theirs is
 called (CVE-2018-1058), and names are told with their schema."""
-WORDS = ("-X", "-q", "-t", "-A", "-w")
-"""No psqlrc, nothing but rows, no padding, no question for a password."""
 
 Row = dict[str, Any]
 
@@ -135,11 +134,8 @@ class Psql:
 
     def argv(self, database: str = "", variables: Mapping[str, str] | None = None) -> list[str]:
         """Return the argv of a psql that stops at the first error and reads its script from stdin."""
-        words = [*WORDS, "-v", "ON_ERROR_STOP=1"]
-        for name, value in (variables or {}).items():
-            words += ["-v", f"{name}={value}"]
-        path = self.access.clients.newest.path("psql")
-        return self.access.argv(path, *words, "-d", self.access.conninfo(database, self._settings))
+        access = self.access
+        return access.argv(*access.psql(database, self._settings, rows="plain", stops=True, variables=variables))
 
     async def _run(
         self, script: Sequence[str], database: str, variables: Mapping[str, str] | None, timeout_s: float
@@ -201,11 +197,10 @@ def variable(name: str, value: str) -> str:
 LONGEST_S = 7 * 86400.0
 """For a count of the largest tables; a dead link or a dead server is noticed before."""
 _NOTICED = "client_connection_check_interval"
-_STATE = "@@LILFOX-STATE@@"
 _RELAY = r"""
 {
     while IFS= read -r line; do
-        printf '%s\n\\echo @@LILFOX-STATE@@ :SQLSTATE :LAST_ERROR_MESSAGE\n' "${line#* }"
+        printf '%s\n\\echo @@LILFOX-STATE@@ OUTCOME\n' "${line#* }"
         printf '\\echo @@LILFOX-END@@ %s\n' "${line%% *}"
     done
     kill -TERM 0
@@ -237,12 +232,10 @@ class PersistentPsql:
                 tr("{where}: the session that counts rows has ended: {reason}", where=where, reason=error.message)
             ) from None
         *lines, state = answer.decode("utf-8", "replace").removesuffix("\n").split("\n")
-        _, sqlstate, *said = state.split(" ", 2)
-        if sqlstate != "00000":
-            text = clean(redact(" ".join(said)))[:400]
-            raise SqlRefused(
-                tr("{where}: {reason}", where=self._access.connection.server, reason=text), sqlstate=sqlstate, said=text
-            )
+        if (refused := refused_in(state.partition(" ")[2])) is not None:
+            text = clean(redact(refused.said))[:400]
+            where = self._access.connection.server
+            raise SqlRefused(tr("{where}: {reason}", where=where, reason=text), sqlstate=refused.sqlstate, said=text)
         return lines
 
     async def ask(self, query: str, *, timeout_s: float = LONGEST_S) -> list[dict[str, Any]]:
@@ -266,8 +259,8 @@ async def open_session(
     own = {**SETTINGS, **(settings or {})}
     if version_num >= 140000:
         own[_NOTICED] = "2s"
-    psql = [access.clients.newest.path("psql"), *WORDS, "-d", access.conninfo(database, own)]
-    script = access.script(_RELAY.replace("PSQL", shlex.join(psql)))
+    psql = shlex.join(access.psql(database, own, rows="plain"))
+    script = access.script(_RELAY.replace("OUTCOME", STATE).replace("PSQL", psql))
     async with access.host.loop(script, sudo=access.sudo) as loop:
         yield PersistentPsql(access, loop)
 

@@ -429,8 +429,8 @@ async def _putting(
     yield f"BEGIN;\nSET LOCAL standard_conforming_strings = on;\n{head}".encode()
     phase("swap-first")
     columns = [name for name, _type, generated in live.columns if not generated]
-    words = ["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-d", access.conninfo(staged, TEXT_FORM), "-c"]
-    argv = access.argv(access.clients.newest.path("psql"), *words, await taking(psql, staged, table, columns))
+    copy = await taking(psql, staged, table, columns)
+    argv = access.argv(*access.psql(staged, TEXT_FORM, "-c", copy, stops=True))
     async with aclosing(access.host.stream(argv, sudo=access.sudo)) as blocks:
         async for block in blocks:
             yield block
