@@ -119,7 +119,7 @@ class LilFoxApp(Console):
     def action_press(self, key: str) -> None:
         """Runs the action that ``key`` is bound to, or says why it is disabled."""
         self.touched = True
-        if self._exit:  # leaving already: a dialog that is opened now would never be whole
+        if self.leaving:  # leaving already: a dialog that is opened now would never be whole
             return
         for each in self.all_actions:
             if key in each.keys:
@@ -159,7 +159,7 @@ class LilFoxApp(Console):
     async def _follow_overview(self) -> None:
         async with aclosing(self.monitor.overview.watch()) as states:
             async for state in states:
-                if isinstance(state, Ready) and not self._exit:  # leaving: parts of the screen may be gone
+                if isinstance(state, Ready) and not self.leaving:  # leaving: parts of the screen may be gone
                     self._take(state.value)
 
     def _take(self, overview: Overview) -> None:

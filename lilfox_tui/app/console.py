@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
-from rich.console import RenderableType
 from textual import events
-from textual._compositor import ChopsUpdate
-from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.theme import Theme as TextualTheme
 from textual.timer import Timer
 from textual.widgets import Input
-from textual.worker import WorkerFailed
 
 from lilfox_tui.app.actions import Action
 from lilfox_tui.app.dialogs.messages import ConfirmDialog, Dialog
 from lilfox_tui.app.rendering.draw import Glyphs, Palette, Row
-from lilfox_tui.app.textual_internals import BackgroundScreen, ChangedCells, Keyboard
+from lilfox_tui.app.textual_internals import BackgroundScreen, Keyboard, PrivateApp
 from lilfox_tui.app.widgets import CommandLine, Lines
 from lilfox_tui.config.model import Config
 from lilfox_tui.config.themes import Theme
-from lilfox_tui.core.crash import last_words
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.core.text import clean
@@ -99,11 +91,8 @@ TABS_FROM = 14
 SLOW_ANSWER_S = 0.7
 """A terminal that takes longer to answer a question is at the end of a slow link."""
 
-StylesCache.get_inner_outer = classmethod(lru_cache(1024)(StylesCache.get_inner_outer.__wrapped__))  # type: ignore
-"""Textual means this: its own (8.2) is of each widget, and so keeps what the last 1,024 of closed dialogs painted."""
 
-
-class Console(App[None], inherit_bindings=False):
+class Console(PrivateApp, inherit_bindings=False):
     """The app as its panes see it."""
 
     CSS_PATH: ClassVar[str] = "app.tcss"
@@ -160,7 +149,6 @@ class Console(App[None], inherit_bindings=False):
         self._started_s = time.monotonic()
         self.touched = False
         """A key was pressed."""
-        self._last_words = ""
 
     def get_default_screen(self) -> BackgroundScreen[None]:
         """The screen of the panes, below every dialog."""
@@ -272,7 +260,7 @@ class Console(App[None], inherit_bindings=False):
         self.refresh(repaint=True)
         return status
 
-    # ---- theme, errors -------------------------------------------------------------------------------------------
+    # ---- theme ---------------------------------------------------------------------------------------------------
 
     def use_theme(self, theme: Theme) -> None:
         """Switches everything to another theme."""
@@ -282,36 +270,6 @@ class Console(App[None], inherit_bindings=False):
         self.theme = _for_textual(theme).name
         for lines in self.screen_stack[0].query(Lines):
             lines.refresh()
-
-    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        """Sends an update to the terminal: only the changed cells of a line."""
-        if isinstance(renderable, ChopsUpdate):
-            renderable = cast("RenderableType", ChangedCells(renderable))
-        super()._display(screen, renderable)
-
-    def _fatal_error(self) -> None:
-        """Ends the app after an error: two lines on the screen, and in the log the traceback without locals (Textual's
-        shows locals)."""
-        self._return_code = 1
-        if not self._last_words:  # what follows from the first error tells nothing more
-            self._last_words = last_words(_root(self._exception))
-        self._close_messages_no_wait()
-
-    def panic(self, *_renderables: object) -> None:
-        """Textual's other exit on an error, which would print its own traceback."""
-        self._fatal_error()
-
-    def _print_error_renderables(self) -> None:
-        """Prints the final messages verbatim once the terminal is restored: Textual would parse markup in them."""
-        if self._last_words and sys.__stderr__ is not None:
-            sys.__stderr__.write(self._last_words)
-
-
-def _root(error: BaseException | None) -> BaseException:
-    """The original error, where Textual has wrapped it or has none."""
-    if isinstance(error, WorkerFailed):
-        return error.error
-    return error or RuntimeError("Textual ended without telling why")
 
 
 def _for_textual(theme: Theme) -> TextualTheme:

@@ -42,7 +42,7 @@ class RunFollower:
         """Shows the running jobs in the frame; the feed has the newest state, however long drawing pauses."""
         async with aclosing(self._app.monitor.backups.feed.watch()) as states:
             async for state in states:
-                if isinstance(state, Ready) and not self._app._exit:
+                if isinstance(state, Ready) and not self._app.leaving:
                     self._land(state.value)
                     for job in state.value.running:
                         if job.kind == RUN:
@@ -76,7 +76,7 @@ class RunFollower:
             await run.follow(partial(self._run_changed, run))
 
     def _run_changed(self, run: RunLog | None = None) -> None:
-        if self._app._exit:
+        if self._app.leaving:
             return
         if run is not None and run.taken_by:
             self._app.tell(

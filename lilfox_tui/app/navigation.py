@@ -117,7 +117,7 @@ class Navigation:
     def bind_keys(self) -> None:
         """Binds only keys that are not bound yet: Textual keeps every binding a key ever had and searches them all."""
         keys = {key for each in self.actions for key in each.keys}
-        for key in keys - self._app._bindings.key_to_bindings.keys():
+        for key in keys - self._app.bound_keys:
             self._app.bind(key, f"press('{key}')", show=False)
 
     def rewind(self, at: datetime | None) -> None:

@@ -13,6 +13,7 @@ from textual.worker import Worker, WorkerState
 from lilfox_tui.app.actions import Action, ActionGroup, bound_actions
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.rendering.draw import Row
+from lilfox_tui.app.textual_internals import paint_now
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.monitor.model import Overview
@@ -102,7 +103,7 @@ class Pane(Vertical):
     def look_below(self, lines: Lines) -> None:
         """Redraws the frame if the number of rows below the visible ones of ``lines`` has changed. Call after the
         layout."""
-        if lines.hidden_below != self.rows_below and not self.lilfox._exit:
+        if lines.hidden_below != self.rows_below and not self.lilfox.leaving:
             self.rows_below = lines.hidden_below
             self.lilfox.repaint_frame()
 
@@ -119,8 +120,7 @@ class Pane(Vertical):
 
     def paint_now(self) -> None:
         """Sends the drawing to the terminal at once; else it waits for the next of Textual's 60 updates a second."""
-        self.screen._compositor.update_widgets(set(self.children))
-        self.screen._compositor_refresh()
+        paint_now(self.screen, self.children)
 
     def take(self, overview: Overview) -> None:
         """Takes the newest overview, whether the pane is shown or not."""

@@ -1,24 +1,29 @@
 """All private parts of Textual that the console relies on; pyproject.toml caps Textual because of it.
 
-Three things: a screen behind a dialog paints its changes alone, an update of a line sends only the cells that differ,
-and input that Textual cannot parse ends nothing."""
+A screen behind a dialog paints its changes alone, an update of a line sends only the cells that differ, an error ends
+the app without Textual's traceback, an input shows no control characters, and what Textual cannot parse ends nothing.
+``tests/unit/app/test_textual_internals.py`` says what breaks at an upgrade.
+"""
 
 from __future__ import annotations
 
 import os
 import selectors
+import sys
 from codecs import getincrementaldecoder
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from functools import lru_cache
 from threading import Event
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 from rich.color import Color, ColorSystem
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.control import Control
 from rich.style import Style
+from rich.text import Text
 from textual._compositor import ChopsUpdate, CompositorUpdate
 from textual._parser import ParseError
+from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
@@ -26,9 +31,13 @@ from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Input
+from textual.worker import WorkerFailed
 
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.core.text import cell_width, clean
+from lilfox_tui.core.crash import last_words
+from lilfox_tui.core.text import cell_width, clean, in_place
 
 # A screen that may stand behind a dialog: what changes there is painted, and nothing else.
 #
@@ -42,6 +51,9 @@ Result = TypeVar("Result")
 class BackgroundScreen(Screen[Result]):
     """A screen in the background that passes its changes to the top screen, which paints them."""
 
+    def before_painting(self) -> None:
+        """Called before what changed is painted."""
+
     def _on_timer_update(self) -> None:
         """Works around Textual, which forgets the changed widgets when it repaints the whole screen. With screens
         behind, it paints only the changes there, and a dialog's own rows stayed unpainted."""
@@ -53,6 +65,7 @@ class BackgroundScreen(Screen[Result]):
         super()._on_timer_update()
 
     def _compositor_refresh(self) -> None:
+        self.before_painting()
         app, changed = self.app, self._compositor._dirty_regions
         if self is app.screen or self not in app._background_screens:
             super()._compositor_refresh()
@@ -63,6 +76,16 @@ class BackgroundScreen(Screen[Result]):
             app.screen.refresh(*changed)
             changed.clear()
             self._dirty_widgets.clear()
+
+
+def paint_now(screen: Screen[object], widgets: Iterable[Widget]) -> None:
+    """Sends what was drawn in ``widgets`` to the terminal, without waiting for one of Textual's 60 turns a second."""
+    screen._compositor.update_widgets(set(widgets))
+    screen._compositor_refresh()
+
+
+StylesCache.get_inner_outer = classmethod(lru_cache(1024)(StylesCache.get_inner_outer.__wrapped__))  # type: ignore
+"""Textual means this: its own (8.2) is of each widget, and so keeps what the last 1,024 of closed dialogs painted."""
 
 
 # Text in the terminal's colours, in few bytes: between two runs only what differs is told (ECMA-48 8.3.117, SGR).
@@ -232,6 +255,73 @@ def _merged(spans: list[Span], width: int) -> list[Span]:
 def cells_of(text: str) -> int:
     """The width of ``text``, cleaned, in cells."""
     return cell_width(clean(text))
+
+
+# The app: what it sends, what it is bound to, and how it ends on an error.
+
+
+class PrivateApp(App[None], inherit_bindings=False):
+    """Textual's app, which sends only the cells that changed and ends on an error with words of its own: Textual's
+    traceback shows the values of variables, secrets among them."""
+
+    last_words = ""
+    """What is written of the first error once the terminal is as it was."""
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the app is about to end: parts of the screen may be gone, and no dialog would ever be whole."""
+        return self._exit
+
+    @property
+    def bound_keys(self) -> Set[str]:
+        """Keys that are bound. Textual keeps all that a key was ever bound to, and looks through it."""
+        return self._bindings.key_to_bindings.keys()
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Sends an update to the terminal: only the changed cells of a line."""
+        if isinstance(renderable, ChopsUpdate):
+            renderable = cast("RenderableType", ChangedCells(renderable))
+        super()._display(screen, renderable)
+
+    def _fatal_error(self) -> None:
+        """Ends the app after an error: two lines on the screen, and in the log the traceback without locals."""
+        self._return_code = 1
+        if not self.last_words:  # what follows from the first error tells nothing more
+            self.last_words = last_words(_root(self._exception))
+        self._close_messages_no_wait()
+
+    def panic(self, *_renderables: object) -> None:
+        """Textual's other exit on an error, which would print its own traceback."""
+        self._fatal_error()
+
+    def _print_error_renderables(self) -> None:
+        """Prints the final messages verbatim: Textual would parse markup in them."""
+        if self.last_words and sys.__stderr__ is not None:
+            sys.__stderr__.write(self.last_words)
+
+
+def _root(error: BaseException | None) -> BaseException:
+    """The original error, where Textual has wrapped it or has none."""
+    if isinstance(error, WorkerFailed):
+        return error.error
+    return error or RuntimeError("Textual ended without telling why")
+
+
+# Inputs.
+
+
+class CleanInput(Input):
+    """An Input that draws its value as text that no terminal acts on; ``value`` itself stays as it is."""
+
+    @property
+    def _value(self) -> Text:
+        shown = super()._value
+        shown.plain = in_place(shown.plain)
+        return shown
+
+    def actions_of(self, key: str) -> list[str]:
+        """What ``key`` is bound to here, in the order in which Textual looks at it."""
+        return [binding.action for binding in self._bindings.key_to_bindings.get(key, ())]
 
 
 # What the terminal says to us: keys, the mouse, its size. Whatever it says, the console goes on or ends with a report.

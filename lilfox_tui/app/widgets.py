@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, cast, overload
 
-from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -16,9 +15,9 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from lilfox_tui.app.rendering.draw import BLANK, Palette, Piece, Row
-from lilfox_tui.app.textual_internals import changed_spans
+from lilfox_tui.app.textual_internals import CleanInput, changed_spans
 from lilfox_tui.core.i18n import _
-from lilfox_tui.core.text import cell_width, clean, fit, in_place
+from lilfox_tui.core.text import cell_width, clean, fit
 
 
 class RowsOnDemand(Sequence[Row]):
@@ -187,7 +186,7 @@ _EDITS = ("delete_", "cursor_", "home", "end")
 """How the actions begin that change the text, or where the next character goes."""
 
 
-class TextField(Input):
+class TextField(CleanInput):
     """An Input that draws its value without terminal control sequences; ``value`` itself is unchanged. ``leaves`` are
     keys that do not edit but belong to the dialog."""
 
@@ -198,20 +197,14 @@ class TextField(Input):
         super().__init__(value, id=id, placeholder=clean(placeholder), compact=True, select_on_focus=select_on_focus)
         self._leaves = leaves
 
-    @property
-    def _value(self) -> Text:
-        shown = super()._value
-        shown.plain = in_place(shown.plain)
-        return shown
-
     async def on_key(self, event: events.Key) -> None:
         """Handles an editing key in order. Textual looks up its binding only after the key has bubbled to the app:
         behind the characters of the same burst, as a slow link delivers them."""
-        for binding in self._bindings.key_to_bindings.get(event.key, ()):
-            if binding.action.startswith(_EDITS) and event.key not in self._leaves:
+        for action in self.actions_of(event.key):
+            if action.startswith(_EDITS) and event.key not in self._leaves:
                 event.stop()
                 event.prevent_default()
-                await self.run_action(binding.action)
+                await self.run_action(action)
                 return
 
 

@@ -295,7 +295,7 @@ async def test_quitting_asks_over_a_job_of_ours_alone(stand_in: StandIn) -> None
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("q")
         await pilot.pause()
-        assert app._exit
+        assert app.leaving
     ours = replace(healthy(), jobs=(job(user=user(), host=socket.gethostname(), pid=os.getpid()),))
     app = showing(ours)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -305,11 +305,11 @@ async def test_quitting_asks_over_a_job_of_ours_alone(stand_in: StandIn) -> None
         assert "backup lilfox" in screen_text(pilot)
         assert "keeps running after you quit" in screen_text(pilot)
         await pilot.press("escape")
-        assert not app._exit
+        assert not app.leaving
         await pilot.press("ctrl+c")
         await until(lambda: isinstance(app.screen, AskDialog) and app.screen.is_painted)
         await pilot.press("ctrl+c")
-        await until(lambda: app._exit)
+        await until(lambda: app.leaving)
 
 
 async def test_a_job_of_the_demo_ends_with_it(stand_in: StandIn) -> None:

@@ -59,10 +59,10 @@ class Dialog(ModalScreen[Result], BackgroundScreen[Result]):
         self._is_whole = True
         self.refresh(Region(0, 0, 1, 1))  # also where nothing else is to be painted
 
-    def _compositor_refresh(self) -> None:
+    def before_painting(self) -> None:
+        """See :meth:`BackgroundScreen.before_painting`."""
         if self._is_whole and self._painted_s is None and self.is_current:
             self._painted_s = monotonic()
-        super()._compositor_refresh()
 
     @property
     def is_painted(self) -> bool:

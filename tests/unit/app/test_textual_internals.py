@@ -1,6 +1,14 @@
-"""Of a line only the cells that differ are sent, and what stands on the screen afterwards is the new line."""
+"""The module itself: what it sends to the terminal; and what it relies on of Textual without a promise, where each test
+names what breaks if it fails after an upgrade. How all of it works together is tested by test_behind, test_crash and
+test_words_of_a_terminal."""
 
 from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pyte
 import pytest
@@ -9,8 +17,16 @@ from hypothesis import strategies as st
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
-from textual._compositor import ChopsUpdate
+from textual._compositor import ChopsUpdate, Compositor
+from textual._styles_cache import StylesCache
+from textual._xterm_parser import XTermParser
+from textual.app import App
+from textual.binding import BindingsMap
+from textual.drivers.linux_driver import LinuxDriver
+from textual.screen import Screen
+from textual.widgets import Input
 
+from lilfox_tui.app import textual_internals
 from lilfox_tui.app.rendering.draw import Palette, Piece, Row
 from lilfox_tui.app.textual_internals import ChangedCells, Pen, changed_spans
 from lilfox_tui.config.themes import FOX_DARK
@@ -113,3 +129,105 @@ def test_only_the_ink_is_told_where_only_the_ink_changes() -> None:
     assert pen.write("b", Style(color="#00ff00", bgcolor="#101010")) == "\x1b[38;2;0;255;0mb"
     assert pen.write("c", Style(color="#00ff00", bgcolor="#101010")) == "c"
     assert pen.lift() == "\x1b[0m"
+
+
+# What the module relies on.
+
+
+APP = Path(textual_internals.__file__).parent
+OVERRIDDEN = {
+    "a screen behind a dialog paints its changes alone": (Screen, ("_on_timer_update", "_compositor_refresh")),
+    "only the cells that changed are sent": (App, ("_display",)),
+    "an error ends the app in two lines": (App, ("_fatal_error", "panic", "_print_error_renderables")),
+    "what an input shows acts on no terminal": (Input, ("_value",)),
+    "the reader of the keyboard survives what terminals say": (LinuxDriver, ("_run_input_thread", "run_input_thread")),
+    "the mouse is where it is": (XTermParser, ("parse_mouse_code",)),
+}
+USED = {
+    "changes behind a dialog": (Screen, ("_dirty_widgets", "_layout_required", "_scroll_required", "_compositor")),
+    "rows of a dialog": (Compositor, ("_dirty_regions",)),
+    "leaving, and the way an error ends the app": (
+        App, ("_exit", "_exception", "_return_code", "_close_messages_no_wait", "_batch_count", "_background_screens"),
+    ),
+    "the parser's look at a lone ESC": (XTermParser, ("_timeout_time", "mouse_pixels", "terminal_pixel_size")),
+    "the driver's way to report a fault": (LinuxDriver, ("_app", "_debug", "exit_event", "fileno")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OVERRIDDEN)
+def test_what_is_overridden_is_there_to_be_called(what: str) -> None:
+    kind, names = OVERRIDDEN[what]
+    assert [name for name in names if not hasattr(kind, name)] == [], f"no longer so: {what}"
+
+
+@pytest.mark.parametrize("what", USED)
+def test_what_is_used_is_there(what: str) -> None:
+    kind, names = USED[what]
+    sources = "".join(inspect.getsource(each) for each in kind.__mro__ if each.__module__.startswith("textual"))
+    assert [name for name in names if f".{name}" not in sources and not hasattr(kind, name)] == [], f"broken: {what}"
+
+
+def test_an_update_says_which_cells_it_is_of() -> None:
+    """Else a line is sent from its start (ChangedCells)."""
+    assert list(inspect.signature(ChopsUpdate).parameters)[:3] == ["chops", "spans", "chop_ends"]
+
+
+def test_keys_that_are_bound_are_known() -> None:
+    """Else keys are bound anew each time, and those that edit act late (PrivateApp, CleanInput)."""
+    bound = BindingsMap([("a,b", "act", "")])
+    assert set(bound.key_to_bindings) == {"a", "b"}
+    assert [each.action for each in bound.key_to_bindings["a"]] == ["act"]
+
+
+def test_the_cache_of_styles_is_shared() -> None:
+    """Else each widget of a closed dialog is kept (test_memory)."""
+    assert StylesCache.get_inner_outer.__func__.cache_info().maxsize == 1024  # type: ignore[attr-defined]
+
+
+def test_nothing_private_of_textual_is_used_elsewhere() -> None:
+    """Names with an underscore on anything but ``self``, and on ``self`` those that only Textual sets."""
+    files = [path for path in APP.rglob("*.py") if path.name != Path(textual_internals.__file__).name]
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
+    ours = {name for tree in trees.values() for name in _defined(tree)}
+    assert [f"{path.relative_to(APP)}:{line}" for path in files for line in _private(trees[path], ours)] == []
+
+
+NAMED_TUPLE = {"_replace", "_asdict"}
+WIDGETS = {
+    "App",
+    "PrivateApp",
+    "Console",
+    "Screen",
+    "ModalScreen",
+    "BackgroundScreen",
+    "Dialog",
+    "CleanInput",
+    "TextField",
+}
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.AnnAssign | ast.Assign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def _private(tree: ast.Module, ours: set[str]) -> Iterator[int]:
+    taken = {name for kind in (App, Screen, Input) for name in dir(kind) if name.startswith("_")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("textual._", "rich._")):
+            yield node.lineno
+        elif isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            mine = ast.unparse(node.value) in ("self", "cls", "super()") and node.attr in ours
+            if not mine and node.attr not in NAMED_TUPLE and ast.unparse(node) != "os._exit":
+                yield node.lineno
+        elif isinstance(node, ast.ClassDef) and WIDGETS.intersection(
+            re.findall(r"\w+", " ".join(map(ast.unparse, node.bases)))
+        ):
+            functions = (each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+            yield from (each.lineno for each in functions if each.name in taken and not each.name.startswith("__"))

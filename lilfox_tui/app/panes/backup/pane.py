@@ -165,7 +165,7 @@ class BackupPane(Pane):
         state = self.state
         async with aclosing(self.lilfox.monitor.backups.feed.watch()) as states:
             async for newest in states:
-                if isinstance(newest, Ready) and not self.lilfox._exit and newest.value is not state.backups:
+                if isinstance(newest, Ready) and not self.lilfox.leaving and newest.value is not state.backups:
                     ran = () if state.backups is None else state.backups.running
                     state.backups = newest.value
                     if len(state.backups.running) != len(ran):
@@ -228,7 +228,7 @@ class BackupPane(Pane):
         self.call_after_refresh(self.repaint)
 
     def _repaint_ages(self) -> None:
-        if self.display and not self.lilfox._exit:
+        if self.display and not self.lilfox.leaving:
             self.repaint()
 
     def _repaint_soon(self) -> None:
@@ -239,7 +239,7 @@ class BackupPane(Pane):
 
     def _repaint_what_changed(self) -> None:
         self._paint_due = False
-        if not self.lilfox._exit:
+        if not self.lilfox.leaving:
             self.repaint()
 
     def repaint(self) -> None:

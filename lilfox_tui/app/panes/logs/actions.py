@@ -309,7 +309,7 @@ class SaveActions(ActionGroup):
                 )
             )
         except asyncio.CancelledError:
-            if not self._app._exit:
+            if not self._app.leaving:
                 self._app.tell(
                     tr("partially saved: {records} in {path}", records=_records(written), path=unfinished(path))
                 )

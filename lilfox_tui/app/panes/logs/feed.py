@@ -259,5 +259,5 @@ class LogFeed:
     def _paint(self) -> None:
         self._paint_waits = False
         self._painted_s = time.monotonic()
-        if not self._app._exit:
+        if not self._app.leaving:
             self._context.repaint()

@@ -257,7 +257,7 @@ class ErrorStrip:
     def _look_again(self) -> None:
         """Updates a count that lagged behind the written log."""
         self._looks_again = False
-        if self._context.is_displayed and not self._app._exit:
+        if self._context.is_displayed and not self._app.leaving:
             self._context.repaint()
 
     def _count_if_quiet(self, leaps: int) -> None:

@@ -252,5 +252,5 @@ class AlertSection:
         except LilFoxError as error:
             why, events = error, ()
         self._why, self._events, self._told_of = why, events, item.subject
-        if self._state.page == item.subject and not self._app._exit:
+        if self._state.page == item.subject and not self._app.leaving:
             self._context.repaint()

@@ -149,7 +149,7 @@ class FarPast:
 
     async def _ask_charts(self, wanted: Sequence[_Asked]) -> None:
         await asyncio.gather(*(self._ask_chart(each) for each in wanted))
-        if self._state.page is not None and not self._app._exit:
+        if self._state.page is not None and not self._app.leaving:
             self._context.repaint_all()
 
     async def _ask_chart(self, asked: _Asked) -> None:
@@ -218,7 +218,7 @@ class FarPast:
             state = Ready(await past.overview(overview, hosts, services))
         except LilFoxError as error:
             state = Unavailable(error, datetime.now(UTC))
-        if self._app.rewound != overview.at or self._app._exit:
+        if self._app.rewound != overview.at or self._app.leaving:
             return
         self._far_screen = state
         self._state.overview = state.value if isinstance(state, Ready) else overview

@@ -201,17 +201,17 @@ class RunbookPane(Pane):
 
     def runs_changed(self) -> None:
         """Draws what changed, within the rate limit."""
-        if not self._due and self.is_mounted and not self.lilfox._exit:
+        if not self._due and self.is_mounted and not self.lilfox.leaving:
             self._due = True
             self.set_timer(SLOW_PAINT_S if self.lilfox.slow_link else PAINT_S, self._paint_what_changed)
 
     def _paint_what_changed(self) -> None:
         self._due = False
-        if not self.lilfox._exit:
+        if not self.lilfox.leaving:
             self.repaint()
 
     def clock_moved(self) -> None:
-        if self.display and not self.lilfox._exit:
+        if self.display and not self.lilfox.leaving:
             self.repaint()
 
     def rewind(self, _at: datetime | None) -> None:
