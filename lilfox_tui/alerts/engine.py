@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -211,14 +211,13 @@ class AlertEngine:
         self._lock = EvaluationLock(folder)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
         setting = setting or NotifierSetup()
-        try:
-            self._saved = AlertStorage(self._database(folder))
+        with ExitStack() as unless_whole:
+            unless_whole.callback(self._lock.release)
+            self._saved = AlertStorage(unless_whole.enter_context(closing(self._database(folder))))
             self._evaluating = RuleManager(config, source, self._saved, base)
             self._receivers = NotificationDispatcher(config, self._saved, setting, now=now)
             self._following = EngineFollower(config, self._saved, setting.ring)
-        except BaseException:
-            self._lock.release()
-            raise
+            unless_whole.pop_all()
         self._changed = asyncio.Event()
 
     @property

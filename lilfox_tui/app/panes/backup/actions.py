@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 
 # Starts the jobs of the Backup pane, which outlive the screen; nothing begins on one key.
-#
-# What it needs of backup/ and jobs/ is imported when a job is asked for: with keys of its own a configuration has this
-# imported before the first frame.
 
 
 _LABEL = 10
@@ -325,8 +322,6 @@ class SetActions(ActionGroup):
 
 
 # What can be done with restores from the Backup pane: undone, settled when half done, and let go of what they keep.
-#
-# What it needs of backup/ is imported when it is asked for.
 
 
 _NAME = 44

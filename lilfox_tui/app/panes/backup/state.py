@@ -1,8 +1,4 @@
-"""What the Backup pane shows: the selected plan and set, the open page, and the enabled actions. No screen.
-
-Of backup/ only ``words`` is imported, and nothing of jobs/: with keys of its own a configuration has this imported
-before the first frame.
-"""
+"""What the Backup pane shows: the selected plan and set, the open page, and the enabled actions. No screen."""
 
 from __future__ import annotations
 

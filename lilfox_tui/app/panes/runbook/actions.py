@@ -49,8 +49,7 @@ if TYPE_CHECKING:
 
 # What waits in a run of the Runbook pane, and the order that becomes of a person's answer.
 #
-# Nothing that changes something begins on one key. What it needs of runbook/ and of the dialogs is imported when it is
-# asked for.
+# Nothing that changes something begins on one key.
 
 
 class WaitingSteps:

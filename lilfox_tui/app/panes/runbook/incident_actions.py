@@ -1,8 +1,5 @@
 """Actions of the Runbook pane on the open incident: its entries and its course. Typed text goes into the incident that
-was open when the key was pressed.
-
-What it needs of incident/ is imported when it is asked for.
-"""
+was open when the key was pressed."""
 
 from __future__ import annotations
 

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 
 # The rows of the list of runbooks.
-#
-# Nothing of runbook/ and jobs/ is imported before there are some: with keys of its own a configuration has this
-# imported before the first frame.
 
 
 class RunbookItem(NamedTuple):
