@@ -146,8 +146,10 @@ def job_pieces(backups: Backups | None, glyphs: Glyphs) -> Row:
         pieces.append(Piece(f"  {glyphs.job} {text}", "accent"))
     elif running:
         pieces.append(Piece(f"  {glyphs.job} " + _("{count} jobs", count=len(running)), "accent"))
-    if backups.half_done:
-        count = ngettext("{count} interrupted restore", "{count} interrupted restores", len(backups.half_done))
+    if backups.interrupted_restores:
+        count = ngettext(
+            "{count} interrupted restore", "{count} interrupted restores", len(backups.interrupted_restores)
+        )
         pieces.append(Piece(f"  {glyphs.failing} {count}", "failing"))
     if backups.unsettled:
         count = ngettext("{count} job unknown", "{count} jobs unknown", len(backups.unsettled))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from lilfox_tui.app.actions import ActionGroup, action
 from lilfox_tui.app.console import Console
@@ -14,6 +14,7 @@ from lilfox_tui.core.i18n import Message, _, tr
 from lilfox_tui.core.text import fit
 
 _ALL = 10**6
+_PAGE_ROWS = 10
 
 
 class ListView(Protocol):
@@ -52,6 +53,59 @@ class ListView(Protocol):
         """Copies the selected row to the clipboard."""
 
     def why_not_copy(self) -> Message | None: ...
+
+
+class ListState(Protocol):
+    """The plain state of a pane with a list, as :class:`StateList` uses it."""
+
+    filter: str
+
+    def move(self, step: int) -> None: ...
+
+    def set_filter(self, text: str) -> None: ...
+
+    def toggle_only_matching(self) -> None: ...
+
+    def select_match(self, direction: int) -> None: ...
+
+    def why_not_back(self) -> Message | None: ...
+
+
+ListStateT = TypeVar("ListStateT", bound=ListState)
+
+
+class StateList(Generic[ListStateT]):
+    """The part of a :class:`ListView` that only passes on to the pane's state and repaints. A pane adds opening, going
+    back and copying, each with its reason why not."""
+
+    def __init__(self, context: PaneContext[ListStateT]) -> None:
+        self._context, self._state, self._app = context, context.state, context.app
+
+    @property
+    def filter(self) -> str:
+        return self._state.filter
+
+    def move(self, step: int) -> None:
+        self._state.move(step)
+        self._context.repaint_all()
+
+    def move_page(self, direction: int) -> None:
+        self.move(_PAGE_ROWS * direction)
+
+    def why_not_back(self) -> Message | None:
+        return self._state.why_not_back()
+
+    def set_filter(self, text: str) -> None:
+        self._state.set_filter(text)
+        self._context.repaint_all()
+
+    def toggle_only_matching(self) -> None:
+        self._state.toggle_only_matching()
+        self._context.repaint_all()
+
+    def select_match(self, direction: int) -> None:
+        self._state.select_match(direction)
+        self._context.repaint_all()
 
 
 class ListActions(ActionGroup):

@@ -93,7 +93,7 @@ def plan_of(arguments: PlanArguments, stores: Mapping[str, Any]) -> BackupPlan:
 def store_options(where: str) -> Any:
     """Return the Options of the store that ``--store`` names: a folder, or ``HOST:/folder``. Raises UsageError."""
     if not where:
-        raise UsageError(tr("no store is named"), tr("for example: --store /backup, or --store nas-1:/srv/backup"))
+        raise UsageError(tr("no store given"), tr("for example: --store /backup, or --store nas-1:/srv/backup"))
     host, colon, folder = where.partition(":")
     if colon and "/" not in host:
         return _options(STORES, "sftp", {"host": host, "path": folder})
@@ -161,9 +161,9 @@ class BackupRequest(Struct, frozen=True, kw_only=True):
     tag: str = ""
     """What the set is called that is made."""
     finish: bool = True
-    """What is half done is finished; else it is taken back."""
+    """Finish an interrupted restore; else take it back."""
     aside: bool = False
-    """What is half done is put aside as it is: it can never be settled."""
+    """Set an interrupted restore aside as it is: it can never be settled."""
     restore: RestoreSpec = RestoreSpec()
 
 

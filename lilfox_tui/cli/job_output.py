@@ -1,4 +1,4 @@
-"""Jobs on the command line: as table rows, as JSON, and followed while they run; and half-done restores."""
+"""Jobs on the command line: as table rows, as JSON, and followed while they run; and interrupted restores."""
 
 from __future__ import annotations
 
@@ -125,11 +125,11 @@ def _how(job: Job, now: datetime) -> str:
     return "  ".join((age, *(progress_text(each) for each in job.progress[-1:])))
 
 
-# Restores that are half done, for commands that show something of backups or jobs.
+# Restores that were interrupted, for commands that show something of backups or jobs.
 
 
-def half_done_now(config: Config) -> list[InterruptedRestore]:
-    """All half-done restores, with what is in place now."""
+def interrupted_now(config: Config) -> list[InterruptedRestore]:
+    """All interrupted restores, with what is in place now."""
     from lilfox_tui.backup.context import BackupContext
     from lilfox_tui.backup.restores.interrupted import interrupted_restores
 
@@ -140,7 +140,7 @@ def half_done_now(config: Config) -> list[InterruptedRestore]:
     return asyncio.run(look())
 
 
-def warn_half_done(found: list[InterruptedRestore]) -> None:
+def warn_interrupted(found: list[InterruptedRestore]) -> None:
     """Warns of each on stderr, with what to do."""
     for half in found:
         warn(_("lilfox: {message}", message=half.message))

@@ -18,7 +18,7 @@ from lilfox_tui.monitor.export_sections import (
     backups_document,
     backups_families,
     backups_level,
-    half_done_document,
+    interrupted_document,
     iso,
     targets_document,
     traffic_document,
@@ -57,7 +57,7 @@ def report(overview: Overview, local: HostSnapshot | None = None) -> dict[str, A
         "alerts": alerts_document(overview.alerts),
         "targets": targets_document(overview.targets),
         "backups": backups_document(overview.backups),
-        "half_done": half_done_document(overview.backups),
+        "interrupted_restores": interrupted_document(overview.backups),
     }
 
 

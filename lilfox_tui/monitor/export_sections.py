@@ -138,14 +138,14 @@ def _iso_or_none(at: datetime | None) -> str | None:
 
 def backups_level(backups: Backups | None) -> Level:
     """Return the worst level of the plans, including unfinished restores; GOOD if there are none."""
-    if backups is not None and backups.half_done:
+    if backups is not None and backups.interrupted_restores:
         return Level.FAILING
     return max((view.level for view in _plans(backups)), default=Level.GOOD)
 
 
-def half_done_document(backups: Backups | None) -> list[dict[str, Any]]:
+def interrupted_document(backups: Backups | None) -> list[dict[str, Any]]:
     """Restores that are only partly in place."""
-    return [] if backups is None else [half.document() for half in backups.half_done]
+    return [] if backups is None else [half.document() for half in backups.interrupted_restores]
 
 
 def backups_document(backups: Backups | None) -> list[dict[str, Any]]:
@@ -158,8 +158,8 @@ def backups_families(backups: Backups | None, now: datetime) -> Iterator[Family]
     views: list[tuple[Labels, PlanView]] = [
         ((("plan", view.name), ("store", view.store)), view) for view in _plans(backups)
     ]
-    half: list[Line] = [] if backups is None else [((), float(len(backups.half_done)))]
-    yield "lilfox_restores_half_done", "gauge", "Restores whose process died between their renames.", half
+    half: list[Line] = [] if backups is None else [((), float(len(backups.interrupted_restores)))]
+    yield "lilfox_restores_interrupted", "gauge", "Restores whose process died between their renames.", half
     levels = [(labels, float(view.level)) for labels, view in views]
     yield "lilfox_backup_level", "gauge", "How well the plan is: 0 good, 1 unknown, 2 degraded, 3 failing.", levels
     yield "lilfox_backup_sets", "gauge", "Sets in the store, by their state.", _by_state(views)

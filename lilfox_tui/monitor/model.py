@@ -79,13 +79,13 @@ class PlanView(Struct, frozen=True, kw_only=True):
 
 class Backups(Struct, frozen=True):
     """All plans, in the order of the configuration, and all jobs, newest first. ``jobs`` is None before the first read;
-    ``unsettled`` are the ids of jobs whose outcome is unknown; ``half_done`` are restores of which only a part is in
+    ``unsettled`` are the ids of jobs whose outcome is unknown; ``interrupted_restores`` have only a part in
     place."""
 
     plans: Mapping[tuple[str, str], PlanView] = {}
     jobs: tuple[Job, ...] | None = None
     unsettled: tuple[str, ...] = ()
-    half_done: tuple[InterruptedRestore, ...] = ()
+    interrupted_restores: tuple[InterruptedRestore, ...] = ()
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -94,7 +94,7 @@ class Backups(Struct, frozen=True):
 
     def count(self, level: Level) -> int:
         """Return how many configured plans are at that level; an unfinished restore is failing."""
-        half = len(self.half_done) if level is Level.FAILING else 0
+        half = len(self.interrupted_restores) if level is Level.FAILING else 0
         return half + sum(view.level is level for view in self.plans.values() if view.config is not None)
 
 

@@ -32,7 +32,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     made.going_on.set()
 
 
-def half_done() -> Backups:
+def interrupted_restores() -> Backups:
     """A restore of which the database alone is in place."""
     swaps = (
         Swap(kind="postgresql", set=SET, target="lilfox", staged="lilfox_restore_x", before="lilfox_before_x"),
@@ -43,12 +43,12 @@ def half_done() -> Backups:
         SwapSide(target="lilfox", host="", standing="restored"),
         SwapSide(target="/srv/uploads", host="web-1", standing="before"),
     )
-    return replace(healthy(), half_done=(InterruptedRestore(restored=restored, sides=sides),))
+    return replace(healthy(), interrupted_restores=(InterruptedRestore(restored=restored, sides=sides),))
 
 
 @pytest.mark.fault("4.42")
-async def test_a_restore_that_is_half_done_is_said_in_every_pane_and_settled_from_here(stand_in: StandIn) -> None:
-    app = showing(half_done())
+async def test_a_restore_that_is_interrupted_is_said_in_every_pane_and_settled_from_here(stand_in: StandIn) -> None:
+    app = showing(interrupted_restores())
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.pause()
         assert "1 interrupted restore" in screen_text(pilot), "in the frame of every pane"
@@ -72,11 +72,11 @@ async def test_a_restore_that_is_half_done_is_said_in_every_pane_and_settled_fro
 
 @pytest.mark.fault("4.42")
 def test_other_programs_are_told_too() -> None:
-    overview = Overview(NOW, {}, {}, backups=half_done())
+    overview = Overview(NOW, {}, {}, backups=interrupted_restores())
     assert worst(overview) is Level.FAILING
     assert overview.count(Level.FAILING) == 1
-    assert "lilfox_restores_half_done 1.0" in prometheus(overview, {})
-    assert [half["set"] for half in report(overview)["half_done"]] == [SET]
+    assert "lilfox_restores_interrupted 1.0" in prometheus(overview, {})
+    assert [half["set"] for half in report(overview)["interrupted_restores"]] == [SET]
 
 
 @pytest.mark.fault("4.44")

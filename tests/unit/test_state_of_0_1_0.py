@@ -73,7 +73,7 @@ def answer(old: Path, *words: str, code: int = 0) -> Any:
 
 
 def test_sets_are_listed_with_their_proofs_signatures_and_tags(old: Path) -> None:
-    found = answer(old, "backup", "list", code=3)  # one restore is half done
+    found = answer(old, "backup", "list", code=3)  # one restore was interrupted
     assert [(each["id"], each["status"], each["signature"], each.get("tag")) for each in found] == [
         (NEWEST, "intact", "good", None),
         (SITE, "intact", "good", "before-the-change"),

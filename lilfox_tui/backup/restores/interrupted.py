@@ -34,7 +34,7 @@ from lilfox_tui.jobs.model import NoSuchJob, Run
 
 
 Stage = Literal["swapping", "swapped", "undoing", "undone", "forgetting", "forgotten", "aside"]
-"""``aside``: it was half done, and nobody will settle it."""
+"""``aside``: it was interrupted, and nobody will settle it."""
 SETTLED: frozenset[Stage] = frozenset({"swapped", "undone", "forgotten", "aside"})
 OPEN: frozenset[Stage] = frozenset({"swapping", "undoing"})
 KNOWN_FOR = timedelta(days=90)
@@ -436,7 +436,7 @@ async def undo_rest(
     write(msgspec.structs.replace(restored, stage="undone"))
 
 
-# What jobs do about restores that are half done: who only reads or copies tells of them; who is ordered to change what
+# What jobs do about interrupted restores: a job that only reads or copies reports them; a job that changes what
 # restores left settles them first, and never touches what one of them that cannot be settled may still rename.
 
 
@@ -488,7 +488,7 @@ def refuse_shared(config: Config, left: Iterable[Restored], places: Collection[R
             if any(_meet(_here(config, theirs), _here(config, ours)) for ours in places)
         ]
         if shared:
-            raise _half_done_there(listed(map(clean, shared)), restored)
+            raise _interrupted_there(listed(map(clean, shared)), restored)
 
 
 def refuse_on_hosts(config: Config, left: Iterable[Restored], hosts: Iterable[str | None]) -> None:
@@ -498,10 +498,10 @@ def refuse_on_hosts(config: Config, left: Iterable[Restored], hosts: Iterable[st
     for restored in left:
         for place in places_of(restored.swaps):
             if _here(config, place).host in ours:
-                raise _half_done_there(clean(place.name), restored)
+                raise _interrupted_there(clean(place.name), restored)
 
 
-def _half_done_there(names: Message | str, restored: Restored) -> BackupError:
+def _interrupted_there(names: Message | str, restored: Restored) -> BackupError:
     return BackupError(
         tr("{names}: a restore of {set} (job {job}) was interrupted there; nothing was changed",
            names=names, set=restored.set, job=restored.run),

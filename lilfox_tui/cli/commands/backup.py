@@ -32,7 +32,7 @@ from lilfox_tui.cli.backup_request import (
     request_from,
     settings,
 )
-from lilfox_tui.cli.job_output import half_done_now, warn_half_done
+from lilfox_tui.cli.job_output import interrupted_now, warn_interrupted
 from lilfox_tui.cli.main import Subcommand, subcommands
 from lilfox_tui.cli.output import Cell, print_error, print_json, print_line, print_table, shape
 from lilfox_tui.cli.parser import load_settings
@@ -104,9 +104,9 @@ def run_backup(args: argparse.Namespace) -> int:
         raise UsageError(
             tr("no source to back up is given")
             if args.store
-            else tr("no store is named")
+            else tr("no store given")
             if named
-            else tr("there is no backup plan, and no store is given"),
+            else tr("no backup plan, and no store given"),
             tr("configure backup: plans:, or run: lilfox backup run --database URL --files DIR --store DIR"),
         )
     if args.dry_run:
@@ -152,24 +152,24 @@ def run_list(args: argparse.Namespace) -> int:
         for trouble in troubles:
             print_error(trouble)
         sets = [found for _store, found in stored]
-        half_done = half_done_now(loaded.config)
-        warn_half_done(half_done)
+        interrupted_restores = interrupted_now(loaded.config)
+        warn_interrupted(interrupted_restores)
         if args.json:
-            print_json([list_document(found, half_done) for found in sets])
+            print_json([list_document(found, interrupted_restores) for found in sets])
         else:
             _print_sets(stored, signed=loaded.config.backup.signing is not None)
-    if troubles or half_done:
+    if troubles or interrupted_restores:
         return 3 if sets else 1
     if any(found.complete for found in sets):
         return 0
     return 1 if all(found.refused for found in sets) else 3
 
 
-def list_document(found: BackupSet, half_done: Sequence[InterruptedRestore] = ()) -> dict[str, Any]:
-    """A set in the format of ``--json``; missing parts, signature, tag and half-done restore appear only if there are
+def list_document(found: BackupSet, interrupted_restores: Sequence[InterruptedRestore] = ()) -> dict[str, Any]:
+    """A set in the format of ``--json``; missing parts, signature, tag and interrupted restore appear only if there are
     any."""
     tag = tag_of(found)
-    half = [each.document() for each in half_done if each.restored.set == found.id]
+    half = [each.document() for each in interrupted_restores if each.restored.set == found.id]
     return {
         "id": found.id,
         "created": found.created.isoformat(),
@@ -182,7 +182,7 @@ def list_document(found: BackupSet, half_done: Sequence[InterruptedRestore] = ()
         **({"missing": list(found.missing)} if found.missing else {}),
         **({"signature": found.signature} if found.signature != "none" else {}),
         **({"tag": tag} if tag else {}),
-        **({"half_done": half} if half else {}),
+        **({"interrupted_restores": half} if half else {}),
     }
 
 
@@ -309,7 +309,7 @@ def add_settle_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_settle(args: argparse.Namespace) -> int:
-    """Settles half-done restores; without an action it only lists them, and returns 1 if there are any."""
+    """Settles interrupted restores; without an action it only lists them, and returns 1 if there are any."""
     if args.json_schema:
         print_schema("backup-settle")
         return 0
@@ -317,9 +317,9 @@ def run_settle(args: argparse.Namespace) -> int:
         return _show_what_stays(args)
     if args.finish or args.take_back or args.forget:
         return _settle(args)
-    found = half_done_now(load_settings(args).config)
+    found = interrupted_now(load_settings(args).config)
     if args.json:
-        print_json({"half_done": [half.document() for half in found]})
+        print_json({"interrupted_restores": [half.document() for half in found]})
         return 1 if found else 0
     for half in found:
         print_line(str(half.message))
@@ -332,9 +332,9 @@ def run_settle(args: argparse.Namespace) -> int:
 def _show_what_stays(args: argparse.Namespace) -> int:
     restored = asyncio.run(chosen_interrupted_restore(args.set or ""))
     if args.json:
-        found = half_done_now(load_settings(args).config)
+        found = interrupted_now(load_settings(args).config)
         told = [half.document() for half in found if half.restored.run == restored.run]
-        print_json({"half_done": told, "set": restored.set, "stays": what_stays(restored)})
+        print_json({"interrupted_restores": told, "set": restored.set, "stays": what_stays(restored)})
         return 1
     print_line(_("the restore of {set} (job {job}) would be set aside as it is; nothing is renamed",
                  set=restored.set, job=restored.run))  # fmt: skip
@@ -348,7 +348,7 @@ def _settle(args: argparse.Namespace) -> int:
     path = None if loaded.path is None else str(Path(loaded.path).absolute())
     code, result = do("settle", BackupRequest(config=path, set=args.set or "", finish=args.finish, aside=args.forget))
     if args.json:
-        print_json({"half_done": [], **result})
+        print_json({"interrupted_restores": [], **result})
     return code
 
 

@@ -93,9 +93,9 @@ def _alert_row(level: Level, name: str, text: str) -> list[Cell]:
     return [shape(level), Cell(_("alert")), Cell(name), Cell(text)]
 
 
-def half_done_rows(half_done: Sequence[InterruptedRestore]) -> Iterator[tuple[Level, list[list[Cell]]]]:
-    """Half-done restores, each with what can be done."""
-    for half in half_done:
+def interrupted_rows(interrupted_restores: Sequence[InterruptedRestore]) -> Iterator[tuple[Level, list[list[Cell]]]]:
+    """Interrupted restores, each with what can be done."""
+    for half in interrupted_restores:
         first = [shape(Level.FAILING), Cell(_("restore")), Cell(half.restored.set), Cell(str(half.message))]
         yield Level.FAILING, [first, [Cell(""), Cell(""), Cell(""), Cell(str(half.hint))]]
 
@@ -163,7 +163,7 @@ def _overview_rows(overview: Overview, jobs: Sequence[Job]) -> Iterator[list[Cel
     found = [(view.level, list(_view_rows(view))) for view in overview.views]
     found += alert_rows(overview.alerts)
     found += check_rows(jobs)
-    found += half_done_rows(() if overview.backups is None else overview.backups.half_done)
+    found += interrupted_rows(() if overview.backups is None else overview.backups.interrupted_restores)
     found += plan_rows(overview)
     found += [(Level.DEGRADED, [_target(target)]) for target in overview.targets if target.down]
     for _level, rows in sorted(found, key=lambda each: -each[0]):

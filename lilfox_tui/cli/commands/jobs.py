@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from datetime import UTC, datetime
 
-from lilfox_tui.cli.job_output import half_done_now, job_document, job_rows, warn_half_done
+from lilfox_tui.cli.job_output import interrupted_now, job_document, job_rows, warn_interrupted
 from lilfox_tui.cli.main import add_everywhere
 from lilfox_tui.cli.output import no_colour, print_json, print_line, print_table
 from lilfox_tui.cli.parser import duration, load_settings
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists the jobs, and returns 1 if an unknown one needs attention or a restore is half done. Or ends one, or marks
-    one as checked."""
+    """Lists the jobs, and returns 1 if an unknown one needs attention or a restore was interrupted. Or ends one, or
+    marks one as checked."""
     if args.json_schema:
         print_schema("jobs")
         return 0
@@ -55,14 +55,14 @@ def run(args: argparse.Namespace) -> int:
         left_out, jobs = len(jobs) - len(kept), [job for job in jobs if job.id in kept]
     else:
         left_out = 0
-    half_done = half_done_now(config)
+    interrupted_restores = interrupted_now(config)
     if args.json:
         print_json({
             "jobs": [job_document(job) for job in jobs],
-            "half_done": [half.document() for half in half_done],
+            "interrupted_restores": [half.document() for half in interrupted_restores],
         })  # fmt: skip
     else:
-        warn_half_done(half_done)
+        warn_interrupted(interrupted_restores)
         print_table(job_rows(jobs, datetime.now(UTC)))
         if not jobs:
             print_line(_("no jobs"))
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             print_line(
                 ngettext("{count} older one: lilfox jobs --all", "{count} older ones: lilfox jobs --all", left_out)
             )
-    return 1 if asked_for or half_done else 0
+    return 1 if asked_for or interrupted_restores else 0
 
 
 def settings(args: argparse.Namespace) -> bool:

@@ -42,7 +42,7 @@ JUDGE_EVERY_S = 15.0
 """Between two looks at the clock: a plan becomes late without anything else happening."""
 AFTER_FAULT_S = 10.0
 HALF_DONE_EVERY_S = 15.0
-"""Between two looks for restores that are half done; a job that ends has one made at once."""
+"""Between two looks for restores that were interrupted; a job that ends has one made at once."""
 FOUND = ("/backup",)
 """Where the manual's scripts put their sets: shown where the configuration has no backups."""
 _PARTS = ("sets.catalogue", "context", "plan")
@@ -113,9 +113,9 @@ class BackupWatch:
         self._stores: dict[str, _StoreWatch] = {}
         self._jobs: tuple[Job, ...] | None = None
         self._unsettled: tuple[str, ...] = ()
-        self._half_done: tuple[InterruptedRestore, ...] = ()
+        self._interrupted: tuple[InterruptedRestore, ...] = ()
         self._ended = asyncio.Event()
-        """A job has ended: it may have left a restore half done, or settled one."""
+        """A job has ended: it may have interrupted a restore, or settled one."""
         self._shown = asyncio.Event()
         self._began: dict[tuple[str, str], tuple[Level, datetime]] = {}
 
@@ -150,13 +150,13 @@ class BackupWatch:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._kept_up(self._follow_jobs))
             group.create_task(self._kept_up(self._watch_stores))
-            group.create_task(self._kept_up(self._watch_half_done))
+            group.create_task(self._kept_up(self._watch_interrupted))
 
     async def look_once(self) -> None:
         """Read the stores of the plans and unfinished restores once, for ``check``."""
-        await self._look_at_half_done()
+        await self._look_for_interrupted()
         if not self._config.backup.plans:
-            if self._half_done:
+            if self._interrupted:
                 self._publish()
             return
         await self._import()
@@ -207,28 +207,28 @@ class BackupWatch:
                             self._ended.set()
                             self.look_again()
 
-    async def _watch_half_done(self) -> None:
+    async def _watch_interrupted(self) -> None:
         while True:
             self._ended.clear()
-            before = self._half_done
-            await self._look_at_half_done()
-            if self._half_done != before:
+            before = self._interrupted
+            await self._look_for_interrupted()
+            if self._interrupted != before:
                 self._publish(judge=False)
                 self._changed()
             with suppress(TimeoutError):
                 async with asyncio.timeout(HALF_DONE_EVERY_S):
                     await self._ended.wait()
 
-    async def _look_at_half_done(self) -> None:
+    async def _look_for_interrupted(self) -> None:
         """Read what restores left between their renames; nothing is imported if nothing was ever restored."""
         if not await asyncio.to_thread(_was_restored):
-            self._half_done = ()
+            self._interrupted = ()
             return
         await asyncio.to_thread(importlib.import_module, "lilfox_tui.backup.restores.interrupted")
         from lilfox_tui.backup.restores.interrupted import interrupted_restores
 
         async with self._context() as context:
-            self._half_done = tuple(await interrupted_restores(context))
+            self._interrupted = tuple(await interrupted_restores(context))
 
     async def _watch_stores(self) -> None:
         if not self.configured:
@@ -282,7 +282,7 @@ class BackupWatch:
             plans: Mapping[tuple[str, str], PlanView] = {view.key: view for view in self._views(datetime.now(UTC))}
         else:
             plans = before.plans
-        self.feed.publish(Backups(plans, self._jobs, self._unsettled, self._half_done))
+        self.feed.publish(Backups(plans, self._jobs, self._unsettled, self._interrupted))
         old = {} if before is None else before.plans
         if any(key not in old or old[key].level is not view.level for key, view in plans.items()):
             self._changed()

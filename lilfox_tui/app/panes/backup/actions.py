@@ -321,7 +321,7 @@ class SetActions(ActionGroup):
         self._starter.ask_and_start("drill", _("Run a restore drill"), rows, self._starter.request(plan, found.id))
 
 
-# What can be done with restores from the Backup pane: undone, settled when half done, and let go of what they keep.
+# What can be done with restores from the Backup pane: undone, settled when interrupted, and let go of what they keep.
 
 
 _NAME = 44
@@ -447,7 +447,7 @@ class RestoreActions(ActionGroup):
     # ---- settle --------------------------------------------------------------------------------------------------
 
     def _why_not_settle(self) -> Message | None:
-        return self._state.why_no_change() if self._state.half_done else tr("no restore is interrupted")
+        return self._state.why_no_change() if self._state.interrupted_restores else tr("no restore is interrupted")
 
     @action(
         "settle",
@@ -461,7 +461,7 @@ class RestoreActions(ActionGroup):
         self._context.run(self._settle(), group=START, exclusive=True)
 
     async def _settle(self) -> None:
-        ways = [(half, finish) for half in self._state.half_done for finish in (True, False)]
+        ways = [(half, finish) for half in self._state.interrupted_restores for finish in (True, False)]
         choices = [_settle_choice(at, half, finish=finish) for at, (half, finish) in enumerate(ways)]
         title = _("Interrupted restore: enter selects, esc closes")
         chosen = await self._app.push_screen_wait(Chooser(title, choices, wide=True))

@@ -24,7 +24,7 @@ from lilfox_tui.app.panes.backup.actions import (
 from lilfox_tui.app.panes.backup.state import BackupState
 from lilfox_tui.app.panes.backup.view import LOW, BackupView, JobSection
 from lilfox_tui.app.rendering.draw import Piece, Row
-from lilfox_tui.app.shared_actions import ListActions
+from lilfox_tui.app.shared_actions import ListActions, StateList
 from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.backup.restores import interrupted
 from lilfox_tui.backup.sets.names import local_zone
@@ -36,13 +36,11 @@ PAINT_S, SLOW_PAINT_S = 0.5, 2.0
 AGES_S = 5.0
 _KEEP_SOMETHING = ("swapped", "undone", "forgetting")
 """Stages of restores that keep something beside what is in place."""
-_PAGE = 10
 _ALL = 10**6
 
 
-class BackupLists:
-    """The list of the Metrics pane, see :class:`~lilfox_tui.app.shared_actions.ListView`. ``scroll_page`` scrolls the
-    open page."""
+class BackupLists(StateList[BackupState]):
+    """The two lists of the Backup pane. ``scroll_page`` scrolls the open page."""
 
     def __init__(
         self,
@@ -50,12 +48,8 @@ class BackupLists:
         open_page: Callable[[str | None], None],
         scroll_page: Callable[[int], None],
     ) -> None:
-        self._context, self._state = context, context.state
+        super().__init__(context)
         self._open_page, self._scroll_page = open_page, scroll_page
-
-    @property
-    def filter(self) -> str:
-        return self._state.filter
 
     def move(self, step: int) -> None:
         """Moves that many rows down or up, in the list or in the open page."""
@@ -64,9 +58,6 @@ class BackupLists:
         else:
             self._state.move(step)
             self._context.repaint()
-
-    def move_page(self, direction: int) -> None:
-        self.move(_PAGE * direction)
 
     def open_selected(self) -> None:
         """Opens the sets of a plan, then the details of a set."""
@@ -88,22 +79,6 @@ class BackupLists:
         else:
             self._state.focus = "plans"
             self._context.repaint()
-
-    def why_not_back(self) -> Message | None:
-        return self._state.why_not_back()
-
-    def set_filter(self, text: str) -> None:
-        """Shows only, or marks, the sets that contain every word of ``text`` in their date, proof or problem."""
-        self._state.set_filter(text)
-        self._context.repaint_all()
-
-    def toggle_only_matching(self) -> None:
-        self._state.toggle_only_matching()
-        self._context.repaint()
-
-    def select_match(self, direction: int) -> None:
-        self._state.select_match(direction)
-        self._context.repaint()
 
     def copy_selected(self) -> None:
         """Copies the id of the set."""
@@ -264,7 +239,7 @@ class BackupPane(Pane):
         """Redraws the footer if the enabled keys have changed."""
         state, job, found = self.state, self.state.shown_job, self.state.selected_set
         possible = (state.page, state.busy, None if job is None else job.id, None if found is None else found.id,
-                    state.backups is None or state.backups.running, len(state.half_done))  # fmt: skip
+                    state.backups is None or state.backups.running, len(state.interrupted_restores))  # fmt: skip
         if possible != self._possible:
             self._possible = possible
             self.lilfox.repaint_frame()

@@ -224,14 +224,16 @@ def why_no_sets(view: PlanView | None, *, filtered: bool) -> str:
 # ---- above and below the lists -----------------------------------------------------------------------------------
 
 
-def warning_rows(half_done: Sequence[InterruptedRestore], rewound: datetime | None, style: BackupStyle) -> list[Row]:
-    """The warnings shown first: half-done restores, and that a rewound screen shows the present backups."""
+def warning_rows(
+    interrupted_restores: Sequence[InterruptedRestore], rewound: datetime | None, style: BackupStyle
+) -> list[Row]:
+    """The warnings shown first: interrupted restores, and that a rewound screen shows the present backups."""
     rows: list[Row] = []
     if rewound is not None:
         then = f"{rewound.astimezone(style.zone):%Y-%m-%d %H:%M:%S}"
         now = _("Backups show the current state, not the state at {time}.", time=then)
         rows.append((Piece(f" {now}", "degraded"),))
-    for half in half_done:
+    for half in interrupted_restores:
         mark = Piece(f" {style.glyphs.failing} ", "failing")
         rows.append((mark, Piece(str(half.message), "failing"), Piece("  " + _("S settles it"), "strong")))
     return wrapped(rows, style.width - 1)[:_MOST_WARNINGS]

@@ -189,9 +189,9 @@ class BackupState:
         return next((job for job in jobs if plan is not None and is_about(job, plan)), next(iter(jobs), None))
 
     @property
-    def half_done(self) -> tuple[InterruptedRestore, ...]:
+    def interrupted_restores(self) -> tuple[InterruptedRestore, ...]:
         """Restores that are only partly in place."""
-        return () if self.backups is None else self.backups.half_done
+        return () if self.backups is None else self.backups.interrupted_restores
 
     def restores_of(self, plan: PlanView) -> Sequence[Restored]:
         """The restores of a plan's sets that retain the earlier data."""

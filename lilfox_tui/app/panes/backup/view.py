@@ -237,7 +237,7 @@ class BackupView:
 
     def warnings(self) -> list[Row]:
         """The warnings to show first."""
-        return warning_rows(self._state.half_done, self._app.rewound, self._style(self._app.room.width))
+        return warning_rows(self._state.interrupted_restores, self._app.rewound, self._style(self._app.room.width))
 
     def page(self) -> list[Row] | None:
         """What replaces the lists: a set's page, or what to do when nothing is configured."""

@@ -8,15 +8,13 @@ from typing import NamedTuple
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
 from lilfox_tui.app.rows.hosts import well
+from lilfox_tui.app.shared_actions import StateList
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, clauses, tr
 
-_PAGE_ROWS = 10
 
-
-class MetricsList:
-    """The list of the Metrics pane, see :class:`~lilfox_tui.app.shared_actions.ListView`. ``scroll_page`` scrolls the
-    open page."""
+class MetricsList(StateList[MetricsState]):
+    """The list of the Metrics pane. ``scroll_page`` scrolls the open page."""
 
     def __init__(
         self,
@@ -24,12 +22,8 @@ class MetricsList:
         open_page: Callable[[Subject | None], None],
         scroll_page: Callable[[int], None],
     ) -> None:
-        self._context, self._state, self._app = context, context.state, context.app
+        super().__init__(context)
         self._open_page, self._scroll_page = open_page, scroll_page
-
-    @property
-    def filter(self) -> str:
-        return self._state.filter
 
     def move(self, step: int) -> None:
         """Moves that many rows down or up, in the list or in the open page."""
@@ -38,9 +32,6 @@ class MetricsList:
         else:
             self._state.move(step)
             self._context.repaint()
-
-    def move_page(self, direction: int) -> None:
-        self.move(_PAGE_ROWS * direction)
 
     def open_selected(self) -> None:
         self._open_page(self._state.selected)
@@ -56,22 +47,6 @@ class MetricsList:
             self._open_page(None)
         else:
             self.set_filter("")
-
-    def why_not_back(self) -> Message | None:
-        return self._state.why_not_back()
-
-    def set_filter(self, text: str) -> None:
-        """Shows only, or marks, the rows that contain every word of ``text``."""
-        self._state.filter = text
-        self._context.repaint_all()
-
-    def toggle_only_matching(self) -> None:
-        self._state.only_matching = not self._state.only_matching
-        self.set_filter(self._state.filter)
-
-    def select_match(self, direction: int) -> None:
-        self._state.select_match(direction)
-        self._context.repaint()
 
     def copy_selected(self) -> None:
         """Copies the name and state of the row; for an alert the expression of its rule."""

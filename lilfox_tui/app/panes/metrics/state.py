@@ -180,6 +180,14 @@ class MetricsState:
             at = order.index(self.selected) if self.selected in order else 0
             self.choose(order[max(0, min(len(order) - 1, at + step))])
 
+    def set_filter(self, text: str) -> None:
+        """Shows only, or marks, the rows that contain every word of ``text``."""
+        self.filter = text
+
+    def toggle_only_matching(self) -> None:
+        """Switches between hiding what does not match the filter and marking what does."""
+        self.only_matching = not self.only_matching
+
     def select_match(self, direction: int) -> None:
         """Selects the next (1) or previous (-1) row that the filter matches, wrapping around."""
         order = self.order()

@@ -224,8 +224,8 @@ class Permission:
             return None
         if item.runbook is None and item.last is not None and state.run is None:
             return tr(
-                "this run has ended, and its file is in no folder of runbooks:; start another run with lilfox "
-                "runbook run"
+                "this run has ended, and its file is in no folder listed under runbooks: in the configuration; "
+                "start another run with lilfox runbook run"
             )
         if item.runbook is None and item.job is None:
             return tr("this file has no runnable runbook; its problems are shown beside it")

@@ -19,7 +19,7 @@ from lilfox_tui.app.panes.runbook.drawing import Drawing
 from lilfox_tui.app.panes.runbook.incident_actions import CourseActions, IncidentActions
 from lilfox_tui.app.panes.runbook.orders import Permission, RunOrders, ValuePrompts
 from lilfox_tui.app.panes.runbook.state import COMMAND, LIST, STEPS, RunbookState, newest_of
-from lilfox_tui.app.shared_actions import ListActions
+from lilfox_tui.app.shared_actions import ListActions, StateList
 from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import Message, tr
@@ -85,8 +85,8 @@ class RunbookFeeds:
             self._app.tell(tr("{id} is now the current incident: {title}", id=now.id, title=now.title))
 
 
-class RunbookLists:
-    """See :class:`~lilfox_tui.app.shared_actions.ListView`. ``read`` scrolls what the command printed."""
+class RunbookLists(StateList[RunbookState]):
+    """The lists of the Runbook pane. ``read`` scrolls the output of the command."""
 
     def __init__(
         self,
@@ -95,12 +95,8 @@ class RunbookLists:
         starter: RunStarter,
         read: Callable[[int], None],
     ) -> None:
-        self._context, self._state = context, context.state
+        super().__init__(context)
         self._permission, self._starter, self._read = permission, starter, read
-
-    @property
-    def filter(self) -> str:
-        return self._state.filter
 
     def move(self, step: int) -> None:
         """Moves that many rows down or up: in the runbooks, the steps, or the output of the command."""
@@ -109,9 +105,6 @@ class RunbookLists:
         else:
             self._state.move(step)
         self._context.repaint_all()
-
-    def move_page(self, direction: int) -> None:
-        self.move(10 * direction)
 
     def open_selected(self) -> None:
         """Opens the selected row of a list; at the steps or the command, starts a run or performs its waiting step."""
@@ -126,21 +119,6 @@ class RunbookLists:
 
     def back(self) -> None:
         self._state.back()
-        self._context.repaint_all()
-
-    def why_not_back(self) -> Message | None:
-        return self._state.why_not_back()
-
-    def set_filter(self, text: str) -> None:
-        self._state.set_filter(text)
-        self._context.repaint_all()
-
-    def toggle_only_matching(self) -> None:
-        self._state.only_matching = not self._state.only_matching
-        self._context.repaint_all()
-
-    def select_match(self, direction: int) -> None:
-        self._state.select_match(direction)
         self._context.repaint_all()
 
     def copy_selected(self) -> None:

@@ -215,6 +215,10 @@ class RunbookState:
         """Shows only, or marks, the runbooks that contain every word of ``text``."""
         self.filter, self.column = text, LIST
 
+    def toggle_only_matching(self) -> None:
+        """Switches between hiding what does not match the filter and marking what does."""
+        self.only_matching = not self.only_matching
+
     def take_runbooks(self, view: RunbooksView) -> None:
         """Stores ``view``, and selects the runbook for an alert if that is still due."""
         self.view = view

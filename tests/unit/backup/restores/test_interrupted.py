@@ -54,7 +54,7 @@ class Shop:
         self.config.write_text(json.dumps({"hosts": hosts, "backup": {"stores": {"s": store}, "plans": plans}}))
         self.config.chmod(0o600)
 
-    def half_done(self, host: str = "here") -> Restored:
+    def interrupted_restores(self, host: str = "here") -> Restored:
         """Killed between the two renames."""
         staged = self.uploads.parent / f".uploads.lilfox_restore_{STAMP}/uploads"
         staged.mkdir(parents=True)
@@ -75,7 +75,7 @@ class Shop:
 
     @property
     def stage(self) -> str:
-        """How far the restore is that is half done."""
+        """How far the restore is that was interrupted."""
         return next(each.stage for each in interrupted.read_all() if each.run == RUN)
 
 
@@ -86,7 +86,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 @pytest.mark.parametrize("protected", [True, False])
 async def test_who_was_not_ordered_to_settle_only_tells(place: Shop, protected: bool) -> None:
-    place.half_done()
+    place.interrupted_restores()
     place.written(protected=protected)
     for effect in (effects.backup, effects.prune):
         run, outcome = await place.do(effect, plan="other")
@@ -100,7 +100,7 @@ async def test_who_was_not_ordered_to_settle_only_tells(place: Shop, protected: 
 
 @pytest.mark.parametrize("finish", [True, False])
 async def test_on_a_protected_host_nothing_is_settled_by_order_either(place: Shop, finish: bool) -> None:
-    place.half_done()
+    place.interrupted_restores()
     place.written(protected=True)
     with pytest.raises(NotAllowed, match="protected"):
         await place.do(effects.settle, finish=finish)
@@ -114,7 +114,7 @@ async def test_on_a_protected_host_nothing_is_settled_by_order_either(place: Sho
 
 async def test_an_ordered_restore_settles_what_it_can(place: Shop) -> None:
     await place.do(effects.backup, plan="other")
-    place.half_done()
+    place.interrupted_restores()
     await place.do(effects.restore, plan="other")
     assert (place.stage, (place.uploads / "a.txt").read_text()) == ("swapped", "of the set\n")
 
@@ -122,7 +122,7 @@ async def test_an_ordered_restore_settles_what_it_can(place: Shop) -> None:
 async def test_one_that_cannot_be_settled_keeps_only_its_own_place_from_being_restored(place: Shop) -> None:
     await place.do(effects.backup, plan="other")
     await place.do(effects.backup, plan="uploads")
-    gone = place.half_done()
+    gone = place.interrupted_restores()
     swap = msgspec.structs.replace(gone.swaps[0], kind="no-such-kind-any-more")
     interrupted.write(msgspec.structs.replace(gone, swaps=(swap,)))
     (place.other / "a.txt").write_text("later\n")
@@ -144,7 +144,7 @@ def left_there(restored: Restored) -> list[bool]:
 
 
 async def test_of_a_host_that_is_gone_it_is_put_aside(place: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    restored = place.half_done(host="gone")
+    restored = place.interrupted_restores(host="gone")
     await place.do(effects.backup, plan="other")
     await place.do(effects.restore, plan="other")
     assert place.stage == "swapping"
@@ -158,7 +158,7 @@ async def test_of_a_host_that_is_gone_it_is_put_aside(place: Shop, capsys: pytes
 
 
 def test_what_would_stay_is_shown_first(place: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    restored = place.half_done()
+    restored = place.interrupted_restores()
     assert main(["--config", str(place.config), "backup", "settle", "--forget"]) == 1
     said = capsys.readouterr().out
     assert restored.swaps[0].before in said
@@ -178,7 +178,7 @@ def test_what_would_stay_is_shown_first(place: Shop, capsys: pytest.CaptureFixtu
         ("db-1", "lilfox", True), ("", "lilfox", False), ("db-1", "lilfox2", False), ("db-1", "shop", True),
     ],
 )  # fmt: skip
-def test_what_is_half_done_is_held_against_what_is_to_be_replaced(host: str, name: str, meets: bool) -> None:
+def test_what_is_interrupted_is_held_against_what_is_to_be_replaced(host: str, name: str, meets: bool) -> None:
     config = Config(hosts={"this": HostConfig(local=True)})
     swaps = (
         Swap(kind="files", set="s", target="/srv/app/uploads", staged="x", before="y"),

@@ -1,5 +1,5 @@
 """A restore of a database and of files whose process is killed between their renames, at each of its steps: every face
-says at once that it is half done and what is in place, and it is finished or taken back."""
+says at once that it was interrupted and what is in place, and it is finished or taken back."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def told(lab: BackupLab) -> list[dict[str, Any]]:
     done = lab.lilfox("backup", "settle", "--json")
     document = json.loads(done.stdout)
     jsonschema.validate(document, schema("backup-settle"))
-    found: list[dict[str, Any]] = document["half_done"]
+    found: list[dict[str, Any]] = document["interrupted_restores"]
     assert done.returncode == bool(found)
     return found
 
@@ -99,7 +99,7 @@ def test_a_restore_killed_in_the_swap_is_told_and_settled(lab: BackupLab, at: st
 
 
 @pytest.mark.fault("4.42")
-def test_every_face_says_at_once_that_it_is_half_done(lab: BackupLab) -> None:
+def test_every_face_says_at_once_that_it_is_interrupted(lab: BackupLab) -> None:
     name = killed(lab, "swap-second")
     said = f"the restore of {name} was interrupted"
     for words in (("backup", "list"), ("jobs",), ("backup", "settle"), ("check",)):
@@ -112,11 +112,11 @@ def test_every_face_says_at_once_that_it_is_half_done(lab: BackupLab) -> None:
         assert "--finish" in text, words
         assert "--take-back" in text, words
     [found] = [each for each in lab.sets("--plan", "nightly") if each["id"] == name]
-    assert [side["standing"] for side in found["half_done"][0]["sides"]] == ["restored", "before"]
+    assert [side["standing"] for side in found["interrupted_restores"][0]["sides"]] == ["restored", "before"]
     for words, kind in ((("jobs", "--json"), "jobs"), (("check", "--json"), "check")):
         document = json.loads(lab.lilfox(*words).stdout)
-        jsonschema.validate(document["half_done"], schema(kind)["properties"]["half_done"])
-        assert [half["set"] for half in document["half_done"]] == [name]
+        jsonschema.validate(document["interrupted_restores"], schema(kind)["properties"]["interrupted_restores"])
+        assert [half["set"] for half in document["interrupted_restores"]] == [name]
     assert json.loads(lab.lilfox("check", "--json").stdout)["level"] == "failing"
 
 
@@ -149,7 +149,7 @@ def test_a_host_that_does_not_answer_is_said_and_keeps_nothing_from_being_told(
         assert [side["standing"] for side in half["sides"]] == ["unknown", "before"]
         assert "unknown for" in half["message"]
         assert lab.lilfox("backup", "settle", "--finish").returncode == 1
-        assert len(told(lab)) == 1, "it is still half done"
+        assert len(told(lab)) == 1, "it is still interrupted"
     finally:
         server.start()
     assert lab.lilfox("backup", "settle", "--finish").returncode == 0
@@ -201,7 +201,7 @@ def databases_of(server: Postgres) -> list[str]:
 
 @pytest.mark.fault("4.42")
 @pytest.mark.parametrize("at", ["stage", "stage:2", "compare"])
-def test_a_restore_killed_before_the_swap_is_not_half_done(lab: BackupLab, at: str) -> None:
+def test_a_restore_killed_before_the_swap_is_not_interrupted(lab: BackupLab, at: str) -> None:
     name = killed(lab, at)
     assert as_of_today(lab) == (True, True)
     assert told(lab) == []
