@@ -37,6 +37,8 @@ Stage = Literal["swapping", "swapped", "undoing", "undone", "forgetting", "forgo
 """``aside``: it was interrupted, and nobody will settle it."""
 SETTLED: frozenset[Stage] = frozenset({"swapped", "undone", "forgotten", "aside"})
 OPEN: frozenset[Stage] = frozenset({"swapping", "undoing"})
+KEEPS_NOTHING: frozenset[Stage] = frozenset({"forgotten", "aside"})
+"""Only these records expire: without its record, what a restore keeps is neither undone nor found again."""
 KNOWN_FOR = timedelta(days=90)
 MOST_KNOWN = 200
 _RESTORES = "restores"
@@ -56,7 +58,8 @@ class Restored(Struct, frozen=True, kw_only=True):
 
 def write(restored: Restored) -> None:
     """Write the record to disk (fsync of file and folder), where it already is or else in this process's state folder,
-    and delete settled ones older than 90 days or beyond 200. Raises BackupError: the renames must then not be made."""
+    and delete those that keep nothing and are older than 90 days or beyond 200. Raises BackupError: the renames must
+    then not be made."""
     noted = _file_of(restored.run)
     folder = _own_folder() if noted is None else noted.parent
     file = folder / f"{restored.run}.json"
@@ -157,9 +160,9 @@ def _owner(file: Path) -> str:
 
 
 def _let_go(now: datetime) -> None:
-    settled = [(file, restored) for file, restored in _read() if restored.stage in SETTLED]
-    settled.sort(key=lambda each: each[1].at, reverse=True)
-    for number, (file, restored) in enumerate(settled):
+    ended = [(file, restored) for file, restored in _read(KEEPS_NOTHING) if restored.stage in KEEPS_NOTHING]
+    ended.sort(key=lambda each: each[1].at, reverse=True)
+    for number, (file, restored) in enumerate(ended):
         if number >= MOST_KNOWN or now - restored.at > KNOWN_FOR:
             with suppress(OSError):
                 file.unlink()

@@ -172,15 +172,17 @@ async def test_a_restore_is_named_by_set_date_or_job(place: Place) -> None:
         assert SET in str(told.value.hint)
 
 
-def test_the_journal_is_bounded_and_what_is_not_settled_stays(place: Place) -> None:
+@pytest.mark.fault("4.100")
+def test_only_the_records_of_restores_that_keep_nothing_expire(place: Place) -> None:
     now = datetime.now(UTC)
-    noted(run="old", at=now - timedelta(days=91))
-    noted(run="interrupted", at=now - timedelta(days=91), stage="swapping")
+    long_ago = now - timedelta(days=91)
+    for stage in ("swapping", "swapped", "undoing", "undone", "forgetting", "forgotten", "aside"):
+        noted(run=f"old-{stage}", at=long_ago, stage=stage)
     for number in range(interrupted.MOST_KNOWN + 5):
-        noted(run=f"job-{number}", at=now - timedelta(minutes=number))
-    known = interrupted.read_all()
-    assert len(known) == interrupted.MOST_KNOWN + 1
-    assert known[-1].run == "interrupted"
-    assert {"old", f"job-{interrupted.MOST_KNOWN}"} & {each.run for each in known} == set()
-    interrupted.write(replace(known[-1], stage="undone"))
-    assert "interrupted" not in {each.run for each in interrupted.read_all()}
+        noted(run=f"job-{number}", at=now - timedelta(minutes=number), stage="forgotten")
+    known = {each.run for each in interrupted.read_all()}
+    assert len(known) == interrupted.MOST_KNOWN + 5
+    assert known - {f"job-{number}" for number in range(interrupted.MOST_KNOWN)} == {
+        f"old-{stage}" for stage in ("swapping", "swapped", "undoing", "undone", "forgetting")
+    }
+    assert "old-swapped" in {each.run for each in retained.chosen("old-swapped")}
