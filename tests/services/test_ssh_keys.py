@@ -74,8 +74,10 @@ async def test_a_revoked_key_is_refused(lab: SshdLab) -> None:
     server = lab.sshd()
     lab.known_hosts.write_text(f"@revoked {server.known_line()}")
     host = open_host("web", lab.host(server), lab.ssh())
-    with pytest.raises(HostKeyChanged, match="revoked"):
+    with pytest.raises(HostKeyChanged, match="revoked") as refused:
         await host.connect()
+    assert "new key" in str(refused.value.hint)
+    assert "ssh-keygen -R" not in str(refused.value.hint)  # that would take away what keeps the key out
     await host.close()
 
 

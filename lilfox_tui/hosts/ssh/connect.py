@@ -112,20 +112,17 @@ def key_error(host: str, place: str, verdict: Verdict, key: asyncssh.SSHKey | No
         message = tr(
             "{place} presents a key that is marked @revoked: {fingerprint}", place=place, fingerprint=fingerprint
         )
+        hint = tr("Do not connect: whoever has the revoked key can pose as the host. Give the host a new key.")
     else:
         message = tr(
             "THE HOST KEY OF {place} HAS CHANGED: it presents {fingerprint}, known is {known}",
             place=place, fingerprint=fingerprint, known=listed(known.fingerprints()),
         )  # fmt: skip
-    return HostKeyChanged(
-        host,
-        message,
-        tr("Someone may be eavesdropping. If the host was reinstalled, remove the old line: ssh-keygen -R "
-           "'{place}'",
-           place=place),
-        fingerprint=fingerprint,
-        known=listed(known.fingerprints()),
-    )  # fmt: skip
+        hint = tr(
+            "Someone may be eavesdropping. If the host was reinstalled, remove the old line: ssh-keygen -R '{place}'",
+            place=place,
+        )
+    return HostKeyChanged(host, message, hint, fingerprint=fingerprint, known=listed(known.fingerprints()))
 
 
 # Private key files: which ones a login uses, and which of them stay shut without the right passphrase.

@@ -271,7 +271,12 @@ def fill(command: Command, values: Mapping[str, str], variables: Sequence[Variab
             raise _refused_in_place(site, reason, command)
         variable = environment_name(name)
         if env.get(variable, values[name]) != values[name]:
-            raise _refused_in_place(site, tr("another placeholder differs from it only by - and _"), command)
+            raise _refused_in_place(
+                site,
+                tr("its name clashes with another placeholder: - and _ count as the same character"),
+                command,
+                tr("Rename one of the two."),
+            )
         env[variable] = values[name]
         script += [text[at : _start(site)], _written(site, values[name])]
         at = site.placeholder.end
@@ -355,11 +360,11 @@ def _no_shell(command: Command) -> Message | None:
     return tr("{program} is not a shell", program=program) if program and not _SHELL.fullmatch(program) else None
 
 
-def _refused_in_place(site: Site, why: Message, command: Command) -> LilFoxError:
+def _refused_in_place(site: Site, why: Message, command: Command, hint: Message | None = None) -> LilFoxError:
     line = command.line + command.text.count("\n", 0, _start(site))
     return LilFoxError(
         tr("<{name}> on line {line} is not filled in: {why}", name=site.placeholder.name, line=line, why=why),
-        hint=tr("Make the placeholder a word of its own, or declare it with a type that fits."),
+        hint=hint or tr("Make the placeholder a word of its own, or declare it with a type that fits."),
     )
 
 

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from msgspec.structs import replace
 
 from lilfox_tui.backup import effects
 from lilfox_tui.backup.context import BackupContext
