@@ -132,7 +132,7 @@ class Console(PrivateApp, inherit_bindings=False):
         self.stylesheet.set_variables(self.get_css_variables())
         self.monitor = monitor
         self.config = config
-        self.glyphs = glyphs
+        self.glyphs = glyphs.for_theme(theme)
         self.slow_link = slow_link
         self.demo = demo
         self.files = tuple(files)
@@ -265,6 +265,7 @@ class Console(PrivateApp, inherit_bindings=False):
     def use_theme(self, theme: Theme) -> None:
         """Switches everything to another theme."""
         self.palette = Palette(theme, ascii_only=self.glyphs.ascii_only)
+        self.glyphs = self.glyphs.for_theme(theme)
         self.register_theme(_for_textual(theme))
         self.ansi_color = theme.ansi
         self.theme = _for_textual(theme).name

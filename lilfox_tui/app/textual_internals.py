@@ -214,7 +214,7 @@ def changed_spans(old: Row, new: Row, width: int) -> list[Span]:
 
 def _within(old: Piece, new: Piece, x: int, cells: int) -> Span:
     """The cells in which two pieces of the same width differ."""
-    if old.role != new.role:
+    if old[1:] != new[1:]:
         return x, x + cells
     before, after = clean(old.text), clean(new.text)
     same = _alike(before, after)

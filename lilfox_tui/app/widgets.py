@@ -64,12 +64,13 @@ class Lines(Widget, can_focus=False):
     """Rows on one background. The first ``sticky`` rows stay; the others scroll below them."""
 
     class Clicked(Message):
-        """Row ``index`` was clicked, that many ``times`` in quick succession."""
+        """Row ``index`` was clicked in cell ``x``, that many ``times`` in quick succession."""
 
-        def __init__(self, lines: Lines, index: int, times: int) -> None:
+        def __init__(self, lines: Lines, index: int, x: int, times: int) -> None:
             super().__init__()
             self.lines = lines
             self.index = index
+            self.x = x
             self.times = times
 
     class Wheel(Message):
@@ -170,7 +171,7 @@ class Lines(Widget, can_focus=False):
     def on_click(self, event: events.Click) -> None:
         index = event.y if event.y < self.sticky else event.y + self.top
         if index < len(self.rows):
-            self.post_message(self.Clicked(self, index, event.chain))
+            self.post_message(self.Clicked(self, index, event.x, event.chain))
 
     def on_mouse_scroll_down(self) -> None:
         self.post_message(self.Wheel(self, 3))

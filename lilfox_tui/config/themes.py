@@ -17,6 +17,24 @@ from lilfox_tui.core.i18n import _, listed, tr
 
 GROUNDS = ("background", "bar", "selection")
 INKS = ("text", "muted", "accent", "good", "degraded", "failing", "unknown", "chart", "rule")
+SERIES = {
+    "series1": "chart",
+    "series2": "accent",
+    "series3": "good",
+    "series4": "degraded",
+    "series5": "failing",
+    "series6": "text",
+}
+"""The colours of the series of a chart, each with the role whose colour a theme that lacks it uses instead."""
+SYNTAX = {
+    "string": "good",
+    "number": "chart",
+    "keyword": "accent",
+    "comment": "muted",
+    "name": "text",
+    "link": "chart",
+}
+"""The colours of what texts hold (logs, SQL, JSON, bash), with the role instead."""
 _HEX = re.compile(r"^#[0-9a-f]{6}$")
 _ANSI = ("default", *(f"{bright}{hue}" for bright in ("", "bright_") for hue in (
     "black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")))  # fmt: skip
@@ -48,6 +66,11 @@ class Theme(Struct, frozen=True):
     ansi: bool
     selection_reversed: bool
     colours: Mapping[str, str]
+
+    @property
+    def tells_series_apart(self) -> bool:
+        """Whether the series of a chart differ by their colours."""
+        return len({self.colours[role] for role in SERIES}) == len(SERIES)
 
     def look(self, role: str) -> RoleStyle:
         """The style of ``role``; raises KeyError for an unknown one."""
@@ -90,6 +113,18 @@ FOX_DARK = Theme(
         "unknown": "#9aa2b1",
         "chart": "#6cb6ff",
         "rule": "#3a404c",
+        "series1": "#90fffe",
+        "series2": "#f6a211",
+        "series3": "#dd91ff",
+        "series4": "#26ae9d",
+        "series5": "#f4ff8a",
+        "series6": "#ed5e3f",
+        "string": "#9fd8a0",
+        "number": "#8accff",
+        "keyword": "#e2b1ff",
+        "comment": "#9aa2b1",
+        "name": "#ffd08a",
+        "link": "#86dada",
     },
 )
 """The default, the same as its file (a test holds it): YAML is 17 ms of the way to the first frame without a config."""
@@ -138,8 +173,13 @@ def read_theme(file: Path) -> Theme:
         dark=bool(raw["dark"]),
         ansi=bool(raw.get("ansi", False)),
         selection_reversed=bool(raw.get("selection_reversed", False)),
-        colours=dict(raw["colours"]),
+        colours=_complete(raw["colours"]),
     )
+
+
+def _complete(colours: Mapping[str, str]) -> dict[str, str]:
+    """The colours with those that the file may leave out."""
+    return {role: colours[instead] for role, instead in (SERIES | SYNTAX).items()} | dict(colours)
 
 
 def _problems(raw: object) -> list[str]:
@@ -154,7 +194,11 @@ def _problems(raw: object) -> list[str]:
     colours = raw.get("colours")
     if not isinstance(colours, dict):
         return [*found, _("colours: must map roles to colours")]
-    found += [_("{key}: unknown role", key=f"colours.{key}") for key in colours if key not in (*GROUNDS, *INKS)]
+    found += [
+        _("{key}: unknown role", key=f"colours.{key}")
+        for key in colours
+        if key not in (*GROUNDS, *INKS, *SERIES, *SYNTAX)
+    ]
     found += [_("{key}: missing", key=f"colours.{key}") for key in (*GROUNDS, *INKS) if key not in colours]
     for key, value in colours.items():
         good = value in _ANSI if raw.get("ansi") else isinstance(value, str) and _HEX.match(value)

@@ -76,6 +76,8 @@ class ProcessUsage(Struct, frozen=True):
     started_at: datetime | None = None
     start_ticks: int | None = None
     """Clock ticks from the boot to its start: with ``pid`` it names this very process."""
+    command_line: str = ""
+    """Its beginning with secrets masked, untrusted text; empty for a kernel thread, and where it is not known yet."""
 
 
 class HostSnapshot(Struct, frozen=True):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lilfox_tui.core.aio import Feed, Ready
 from lilfox_tui.core.errors import HostError, HostUnreachable
@@ -177,7 +178,7 @@ def _rise_after_fall(series: Series, old: float, value: float, elapsed: float, *
 # From a host's texts to its snapshot: which collectors are due, what they said last, rates and the clock.
 
 
-PROCESSES = "processes"
+PROCESSES, COMMAND_LINES = "processes", "command_lines"
 _GAP_PERIODS = 5
 _GAP_LEAST_S = 30.0
 _NARROW_KERNELS = ("2.4.", "2.6.")
@@ -268,7 +269,7 @@ class Readings:
         gauges: dict[Series, float] = {}
         counters: dict[Series, float] = {}
         for kind, said in self._said.items():
-            if kind == PROCESSES:
+            if kind in (PROCESSES, COMMAND_LINES):
                 continue
             for name, value, labels in said.samples:
                 (counters if name.endswith("_total") else gauges)[Series(name, labels)] = value
@@ -289,7 +290,15 @@ class Readings:
         said = self._said.get(PROCESSES)
         if said is None or said.asked_s is None:
             return None
-        return self._table.update(said.samples, uptime, at, self.users, self._collectors[PROCESSES].options.top)
+        found = self._table.update(said.samples, uptime, at, self.users, self._collectors[PROCESSES].options.top)
+        lines = self._command_lines()
+        return tuple(replace(each, command_line=lines.get(str(each.pid), "")) for each in found) if lines else found
+
+    def _command_lines(self) -> Mapping[str, str]:
+        """The command lines by pid."""
+        said = self._said.get(COMMAND_LINES)
+        samples = () if said is None else said.samples
+        return {facts["pid"]: facts["command_line"] for facts in (dict(sample.labels) for sample in samples)}
 
 
 def _is_narrow(gauges: Mapping[Series, float]) -> bool:

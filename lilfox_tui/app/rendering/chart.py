@@ -1,4 +1,4 @@
-"""Text charts: filled columns with a scaled axis and a time line. Pure: points in, rows out."""
+"""Text charts: a filled curve or several lines in braille, with scaled axes, limits and a cursor. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
+from msgspec import Struct
+
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.core.text import cell_width, fit
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import cell_width, fit, human_duration
 from lilfox_tui.metrics.history import Point
 
 AXIS_WIDTH = 6
@@ -44,10 +47,11 @@ def in_columns(points: Sequence[Point], start: datetime, end: datetime, columns:
 
 
 def spark(values: Values, width: int, glyphs: Glyphs, *, top: float | None = None) -> str:
-    """The newest ``width`` values as one line of bars, blank where unknown."""
+    """The newest ``width`` values as one line of bars, blank where unknown; none is as high as its line, so that rows
+    below each other do not fuse."""
     recent = _drawable(list(values)[-width:])
     high = _finite(top) or max((value for value in recent if value is not None), default=0) or 1
-    steps = len(glyphs.bars) - 1
+    steps = len(glyphs.bars) - 2
     bars = []
     for value in recent:
         share = -1.0 if value is None else min(1.0, max(0.0, value / high))
@@ -80,62 +84,221 @@ def nice_ceiling(value: float, *, binary: bool = False) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))
 
 
-def chart(
-    title: str,
-    values: Values,
-    *,
-    width: int,
-    height: int,
-    unit: Callable[[float], str],
-    start: datetime,
-    end: datetime,
-    glyphs: Glyphs,
-    top: float | None = None,
-    binary: bool = False,
-    now_text: str = "",
-    role: str = "chart",
-    limit: float | None = None,
-) -> list[Row]:
-    """``height + 2`` rows of ``width`` cells: title with the newest value, the plot, and the times below it.
+class Curve(Struct, frozen=True):
+    """One series of a chart. ``values`` cover its time from the oldest on, None where nothing is known; best as many as
+    :func:`plot_points` says."""
 
-    ``values`` has ``width - AXIS_WIDTH - 1`` columns from ``start`` to ``end`` (aware). ``top`` fixes the scale.
-    At ``limit`` is a line, where no bar stands.
-    """
+    values: Values
+    name: str = ""
+    """In the legend; empty where the title says it."""
+    now: str = ""
+    """Its newest value as text, for the legend."""
+    role: str = ""
+    """Its colour role; by its place among the others if empty."""
+
+
+class Axes(Struct, frozen=True):
+    """The scales of a chart. ``unit`` labels a value in at most ``AXIS_WIDTH`` cells; ``top`` fixes the highest one,
+    ``binary`` rounds it to a power of 1024. ``start`` and ``end`` are aware."""
+
+    unit: Callable[[float], str]
+    start: datetime
+    end: datetime
+    top: float | None = None
+    binary: bool = False
+    warn: float | None = None
+    fail: float | None = None
+    """Limits: each is drawn as a line, and what is above it in its colour."""
+    mark: float | None = None
+    """A value drawn as a line that colours nothing."""
+    ago: bool = False
+    """Whether the times are told from now, which does not change as time goes on."""
+    cursor: float | None = None
+    """Where the time cursor stands, from 0 (``start``) to 1 (``end``)."""
+
+
+def plot_points(width: int) -> int:
+    """How many values a chart of ``width`` cells shows, axis included: a braille cell has two."""
+    return 2 * max(1, width - AXIS_WIDTH - 1)
+
+
+def _resampled(values: Values, count: int) -> Values:
+    """``count`` values over the same time: the highest of each part, as it is the peaks that matter."""
+    if len(values) == count or not values:
+        return values or [None] * count
+    parts = (
+        values[place * len(values) // count : max(place * len(values) // count + 1, (place + 1) * len(values) // count)]
+        for place in range(count)
+    )
+    return [max((value for value in part if value is not None), default=None) for part in parts]
+
+
+def chart(
+    title: str, curves: Sequence[Curve], axes: Axes, *, width: int, height: int, glyphs: Glyphs, now_text: str = ""
+) -> list[Row]:
+    """``height + 2`` rows of ``width`` cells: title with the newest value or the legend, the plot, and the times below
+    it. A single curve is filled; several are lines, in the order in which they hide each other."""
     columns = max(1, width - AXIS_WIDTH - 1)
-    shown = _drawable([None] * max(0, columns - len(values)) + list(values)[-columns:])
-    highest = max((value for value in shown if value is not None), default=0)
-    ceiling = _finite(top) or nice_ceiling(highest, binary=binary)
-    share = (_finite(limit) or 0.0) / ceiling
-    marked = math.floor(share * height) if limit is not None and 0 <= share <= 1 else None
-    rows: list[Row] = [_title(title, now_text, width)]
+    count = columns if len(curves) == 1 or not glyphs.dots else plot_points(width)
+    shown = [_drawable(_resampled(each.values, count)) for each in curves]
+    highest = max((value for values in shown for value in values if value is not None), default=0.0)
+    limits = [limit for limit in (axes.warn, axes.fail, axes.mark) if limit is not None]
+    ceiling = _finite(axes.top) or nice_ceiling(max([highest, *limits]) if highest else highest, binary=axes.binary)
+    grid = _Grid(columns, height)
+    if len(curves) == 1:
+        _fill(grid, shown[0], ceiling, axes, curves[0].role or "chart", glyphs)
+    else:
+        for place in range(len(curves) - 1, -1, -1):
+            _trace(grid, shown[place], ceiling, curves[place].role or series_role(place), glyphs, place)
+    _draw_limits(grid, ceiling, axes, glyphs)
+    rows: list[Row] = [_title(title, curves, now_text, width, glyphs)]
     for level in range(height - 1, -1, -1):
-        label = unit(ceiling) if level == height - 1 else unit(ceiling / 2) if level * 2 == height - 1 else ""
-        bars = "".join(_bar(value, ceiling, level, height, glyphs) for value in shown)
+        label = axes.unit(ceiling) if level == height - 1 else axes.unit(ceiling / 2) if level * 2 == height - 1 else ""
         axis = (Piece(fit(label, AXIS_WIDTH, right=True), "muted"), Piece(glyphs.axis, "rule"))
-        if level == marked:
-            rows.append((*axis, *_with_limit(bars, role, glyphs)))
-        else:
-            rows.append((*axis, Piece(bars, role)))
-    rows.append(_times(columns, start, end, glyphs))
+        rows.append((*axis, *grid.row(level, axes.cursor)))
+    rows.append(_times(columns, axes, glyphs))
     return rows
 
 
-def _with_limit(bars: str, role: str, glyphs: Glyphs) -> Row:
-    """A line of the plot with the limit drawn between its bars."""
-    runs = (list(run) for _blank, run in groupby(bars, key=str.isspace))
-    return tuple(
-        Piece(glyphs.rule * len(run), "degraded") if run[0] == " " else Piece("".join(run), role) for run in runs
-    )
+def series_role(place: int) -> str:
+    """The colour role of the series at that place; they repeat after the last."""
+    return f"series{place % SERIES_COLOURS + 1}"
 
 
-def _title(title: str, now_text: str, width: int) -> Row:
-    space = max(1, width - cell_width(title) - cell_width(now_text) - AXIS_WIDTH - 1)
-    return (Piece(" " * (AXIS_WIDTH + 1)), Piece(title, "strong"), Piece(" " * space), Piece(now_text, "text"))
+SERIES_COLOURS = 6
+_DOT = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
+"""The dots of the left and the right half of a braille cell, from the bottom up."""
+_DOTS_HIGH = 4
 
 
-def _bar(value: float | None, ceiling: float, level: int, height: int, glyphs: Glyphs) -> str:
-    if value is None:
-        return " "
+class _Grid:
+    """The cells of a plot: for each level, from the bottom up, a character and its role by column."""
+
+    def __init__(self, columns: int, height: int) -> None:
+        self.columns, self.height = columns, height
+        self.text = [[" "] * columns for _level in range(height)]
+        self.role = [["text"] * columns for _level in range(height)]
+        self.bits = [[0] * columns for _level in range(height)]
+
+    def put(self, column: int, level: int, char: str, role: str) -> None:
+        """Draw a character."""
+        self.text[level][column], self.role[level][column] = char, role
+
+    def dot(self, x: int, y: int, role: str) -> None:
+        """Draw the dot ``x`` from the left and ``y`` from the bottom; the newest in a cell gives its colour."""
+        column, level = x // 2, y // _DOTS_HIGH
+        self.bits[level][column] |= _DOT[x % 2][y % _DOTS_HIGH]
+        self.put(column, level, chr(0x2800 + self.bits[level][column]), role)
+
+    def row(self, level: int, cursor: float | None) -> Row:
+        """The cells of a level as pieces; the column of the cursor stands on a ground of its own."""
+        text, roles = self.text[level], self.role[level]
+        at = -1 if cursor is None else min(self.columns - 1, max(0, int(cursor * self.columns)))
+        pieces: list[Piece] = []
+        for (role, marked), run in groupby(range(self.columns), key=lambda x: (roles[x], x == at)):
+            pieces.append(Piece("".join(text[x] for x in run), role, "selection" if marked else ""))
+        return tuple(pieces)
+
+
+def _limit_role(value: float, axes: Axes, role: str) -> str:
+    if axes.fail is not None and value > axes.fail:
+        return "failing"
+    return "degraded" if axes.warn is not None and value > axes.warn else role
+
+
+def _fill(grid: _Grid, values: Values, ceiling: float, axes: Axes, role: str, glyphs: Glyphs) -> None:
+    """Draw a filled curve, each column in the colour of the limit that its value exceeds."""
+    for column, value in enumerate(values[: grid.columns]):
+        if value is None:
+            continue
+        ink = _limit_role(value, axes, role)
+        for level in range(grid.height):
+            char = _bar(value, ceiling, level, grid.height, glyphs)
+            if char != " ":
+                grid.put(column, level, char, ink)
+
+
+def _high(value: float, ceiling: float, height: int) -> int:
+    """How many dots high a value is; a known zero is seen as a line."""
+    return max(1, round(min(1.0, max(0.0, value / ceiling)) * height * _DOTS_HIGH))
+
+
+def _trace(grid: _Grid, values: Values, ceiling: float, role: str, glyphs: Glyphs, place: int) -> None:
+    """Draw a curve as a line of dots, or of its marker where there are none."""
+    if not glyphs.dots:
+        marker = glyphs.markers[place % len(glyphs.markers)]
+        for column, value in enumerate(values[: grid.columns]):
+            if value is not None:
+                share = min(1.0, max(0.0, value / ceiling))
+                grid.put(column, min(grid.height - 1, int(share * grid.height)), marker, role)
+        return
+    before: int | None = None
+    for x, value in enumerate(values):
+        if value is None:
+            before = None
+            continue
+        y = _high(value, ceiling, grid.height) - 1
+        low, high = (y, y) if before is None else (min(y, before + 1), max(y, before - 1))
+        for each in range(min(low, y), max(high, y) + 1):
+            grid.dot(x, each, role)
+        before = y
+
+
+def _draw_limits(grid: _Grid, ceiling: float, axes: Axes, glyphs: Glyphs) -> None:
+    """Draw each limit as a line where no curve is, with its value at the right end if there is room."""
+    for limit, role in ((axes.warn, "degraded"), (axes.fail, "failing"), (axes.mark, "degraded")):
+        share = (_finite(limit) or 0.0) / ceiling
+        if limit is None or not 0 <= share <= 1:
+            continue
+        level = min(grid.height - 1, int(share * grid.height))
+        text, at = grid.text[level], grid.columns
+        label = f" {axes.unit(limit).strip()}"
+        if grid.columns > 3 * len(label) and all(char == " " for char in text[-len(label) :]):
+            at -= len(label)
+            for offset, char in enumerate(label):
+                grid.put(at + offset, level, char, role)
+        for column in range(at):
+            if text[column] == " ":
+                grid.put(column, level, glyphs.rule, role)
+
+
+def _title(title: str, curves: Sequence[Curve], now_text: str, width: int, glyphs: Glyphs) -> Row:
+    """The title with the newest value at the right, or with as many names of the curves as fit; the rest is counted."""
+    head = (Piece(" " * (AXIS_WIDTH + 1)), Piece(title, "strong"))
+    if not any(each.name for each in curves):
+        space = max(1, width - cell_width(title) - cell_width(now_text) - AXIS_WIDTH - 1)
+        return (*head, Piece(" " * space), Piece(now_text, "text"))
+    room = width - AXIS_WIDTH - 1 - cell_width(title) - (cell_width(now_text) + 2 if now_text else 0)
+    entries = _legend(curves, room, glyphs)
+    return (*head, *entries, *((Piece("  " + now_text),) if now_text else ()))
+
+
+def _legend(curves: Sequence[Curve], room: int, glyphs: Glyphs) -> Row:
+    """The names of the curves with their newest values if all fit, or the names alone, or as many as fit and a count
+    of the rest."""
+    for with_values in (True, False):
+        entries = [_entry(each, place, glyphs, with_value=with_values) for place, each in enumerate(curves)]
+        pieces = [piece for entry in entries for piece in entry]
+        if sum(cell_width(piece.text) for piece in pieces) <= room:
+            return tuple(pieces)
+    kept: list[Piece] = []
+    for place, entry in enumerate(entries):
+        more = f"  +{len(curves) - place}"
+        size = sum(cell_width(piece.text) for piece in entry)
+        if size + cell_width(more) > room:
+            return (*kept, *((Piece(more, "muted"),) if cell_width(more) <= room else ()))
+        kept += entry
+        room -= size
+    return tuple(kept)
+
+
+def _entry(curve: Curve, place: int, glyphs: Glyphs, *, with_value: bool) -> Row:
+    mark = glyphs.full if glyphs.dots else glyphs.markers[place % len(glyphs.markers)]
+    value = (Piece(f" {curve.now}", "muted"),) if with_value and curve.now else ()
+    return (Piece(f"  {mark} ", curve.role or series_role(place)), Piece(curve.name), *value)
+
+
+def _bar(value: float, ceiling: float, level: int, height: int, glyphs: Glyphs) -> str:
     steps = len(glyphs.bars) - 1
     filled = min(1.0, max(0.0, value / ceiling)) * height * steps - level * steps
     if level == 0:
@@ -143,11 +306,14 @@ def _bar(value: float | None, ceiling: float, level: int, height: int, glyphs: G
     return glyphs.bars[max(0, min(steps, round(filled)))]
 
 
-def _times(columns: int, start: datetime, end: datetime, glyphs: Glyphs) -> Row:
+def _times(columns: int, axes: Axes, glyphs: Glyphs) -> Row:
+    start, end = axes.start, axes.end
     form = "%H:%M:%S" if end - start <= timedelta(minutes=10) else "%H:%M"
     if end - start > timedelta(hours=24):
         form = "%m-%d %H:%M"
     first, last = start.strftime(form), end.strftime(form)
+    if axes.ago:
+        first, last = _("{time} ago", time=human_duration((end - start).total_seconds())), _("now")
     fill = columns - len(first) - len(last) - 2
     if fill < 1:
         return (Piece(" " * AXIS_WIDTH), Piece(glyphs.corner, "rule"), Piece(fit(last, columns, right=True), "muted"))

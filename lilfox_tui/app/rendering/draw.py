@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
@@ -20,10 +21,12 @@ from lilfox_tui.metrics.model import Level
 
 
 class Piece(NamedTuple):
-    """A run of text (untrusted, raw) in one colour role of the theme."""
+    """A run of text (untrusted, raw) in one colour role of the theme. ``ground`` is a background of its own, such as
+    ``selection`` or ``match``; empty for that of the line."""
 
     text: str
     role: str = "text"
+    ground: str = ""
 
 
 Row = tuple[Piece, ...]
@@ -56,23 +59,24 @@ class Palette:
         self._styles: dict[tuple[str, str], Style] = {}
 
     def style(self, role: str, background: str = "background") -> Style:
-        """The style of a role on one of the theme's backgrounds: ``background``, ``bar`` or ``selection``."""
+        """The style of a role on one of the theme's backgrounds: ``background``, ``bar``, ``selection``, or ``match``,
+        which is drawn as the accent colour reversed."""
         key = (role, background)
         style = self._styles.get(key)
         if style is None:
-            look = self.theme.look(role)
+            look = self.theme.look("accent" if background == "match" else role)
             style = Style(
                 color=self.theme.colours[look.colour],
-                bgcolor=self.theme.colours[background],
+                bgcolor=self.theme.colours["background" if background == "match" else background],
                 bold=look.bold,
-                reverse=background == "selection" and self.theme.selection_reversed,
+                reverse=background == "match" or (background == "selection" and self.theme.selection_reversed),
             )
             self._styles[key] = style
         return style
 
     def strip(self, pieces: Row, width: int, background: str = "background") -> Strip:
         """``pieces`` as a line of exactly ``width`` cells, in the fewest runs of one style that look the same."""
-        runs: list[list[str]] = []
+        runs: list[_Run] = []
         left = width
         for piece in pieces:
             if left <= 0:
@@ -81,10 +85,10 @@ class Palette:
             size = cell_len(text)
             if size > left:
                 text, size = self._cut(text, left), left
-            _join(runs, piece.role, text)
+            _join(runs, piece.role, piece.ground or background, text)
             left -= size
-        _join(runs, "text", " " * left)
-        return Strip([Segment(text, self.style(role, background)) for role, text in runs], width)
+        _join(runs, "text", background, " " * left)
+        return Strip([Segment(run.text, self.style(run.role, run.ground)) for run in runs], width)
 
     def _cut(self, text: str, width: int) -> str:
         """``text`` in ``width`` cells, with a mark at the end if words were cut off, not just spaces."""
@@ -95,16 +99,23 @@ class Palette:
         return set_cell_size(set_cell_size(text, width - 1).rstrip(" ") + mark, width)
 
 
-def _join(runs: list[list[str]], role: str, text: str) -> None:
-    """Adds ``text``; blanks look the same in every colour on one background, so they join their neighbour."""
+class _Run(NamedTuple):
+    role: str
+    ground: str
+    text: str
+
+
+def _join(runs: list[_Run], role: str, ground: str, text: str) -> None:
+    """Adds ``text``; blanks look the same in every colour on one background, so they join their neighbour there."""
     if not text:
         return
-    if runs and (runs[-1][0] == role or text.isspace()):
-        runs[-1][1] += text
-    elif runs and runs[-1][1].isspace():
-        runs[-1] = [role, runs[-1][1] + text]
+    last = runs[-1] if runs and runs[-1].ground == ground else None
+    if last is not None and (last.role == role or text.isspace()):
+        runs[-1] = last._replace(text=last.text + text)
+    elif last is not None and last.text.isspace():
+        runs[-1] = _Run(role, ground, last.text + text)
     else:
-        runs.append([role, text])
+        runs.append(_Run(role, ground, text))
 
 
 # The shapes that the screen is drawn with, and their ASCII stand-ins for terminals that have no others.
@@ -135,7 +146,17 @@ class Glyphs(Struct, frozen=True):
     done: str
     """Of a step that has worked."""
     taken_back: str
+    boxes: str
+    """Border lines by the sum of the directions they go from a cell: 1 up, 2 right, 4 down, 8 left."""
+    markers: str
+    """The points of the series of a chart, where colours or braille cannot tell them apart."""
+    dots: bool = True
+    """Whether charts are drawn in braille and their series told apart by colour."""
     ascii_only: bool = False
+
+    def for_theme(self, theme: Theme) -> Glyphs:
+        """The symbols for a theme: where its series differ by colour, charts are drawn in dots."""
+        return replace(self, dots=not self.ascii_only and theme.tells_series_apart)
 
     def level(self, level: Level) -> str:
         """The symbol of a level."""
@@ -164,6 +185,8 @@ UNICODE = Glyphs(
     chosen="▸",
     done="✔",
     taken_back="↩",
+    boxes=" │─└││┌├─┘─┴┐┤┬┼",
+    markers="●○◆◇■□",
 )
 ASCII = Glyphs(
     good="*",
@@ -186,6 +209,9 @@ ASCII = Glyphs(
     chosen=">",
     done="+",
     taken_back="<",
+    boxes=" |-+||++-+-++++" + "+",
+    markers="*o+x#%",
+    dots=False,
     ascii_only=True,
 )
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lilfox_tui.app.rendering.chart import spark
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
@@ -35,6 +36,10 @@ class TableStyle(Struct, frozen=True):
     sparklines: bool = True
     recent: Mapping[str, Sequence[float | None]] | None = None
     """Recent CPU and memory percents by ``NAME/cpu`` and ``NAME/memory``."""
+
+    def for_width(self, width: int) -> TableStyle:
+        """The same for a table of another width."""
+        return replace(self, width=width)
 
 
 class _HostCells(Struct, frozen=True):
@@ -142,7 +147,7 @@ def _age(value: _HostCells) -> Row:
 
 
 COLUMNS: tuple[Column[_HostCells], ...] = (
-    Column(lambda: _("host"), 12, lambda v: (Piece(v.view.name, "strong"),), grow=8),
+    Column(lambda: _("host"), 10, lambda v: (Piece(v.view.name, "strong"),), grow=10),
     Column(lambda: _("cpu"), 13, _cpu, priority=1),
     Column(lambda: "us sy io st", 11, _split, priority=7),
     Column(lambda: _("mem"), 11, _memory, priority=2),
@@ -169,7 +174,7 @@ def host_heading(style: TableStyle) -> Row:
 
 
 def _chosen(style: TableStyle) -> list[tuple[Column[_HostCells], int]]:
-    columns = COLUMNS if style.width >= 72 else NARROW
+    columns = COLUMNS if style.width >= 50 else NARROW
     return choose(columns, style.width - INDENT - 1)
 
 

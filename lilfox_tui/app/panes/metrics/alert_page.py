@@ -12,7 +12,7 @@ from lilfox_tui.alerts.model import Alert, Alerts, AlertState, Event, RuleHealth
 from lilfox_tui.alerts.notifier import summary
 from lilfox_tui.alerts.silences import format_matchers, is_active, window_of
 from lilfox_tui.app.dialogs.prompt import Choice
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, chart, chart_columns, spark
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, SERIES_COLOURS, Axes, Curve, chart, chart_columns, spark
 from lilfox_tui.app.rendering.columns import Column, choose, line, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.core.errors import LilFoxError
@@ -209,25 +209,23 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
     return _("cannot be evaluated for {age}: {why}", age=age, why=why)
 
 
-def summary_pieces(alerts: Alerts, below: str) -> list[Piece]:
-    """The text after the section's title; ``below`` is about rows past the lower edge."""
+def summary_pieces(alerts: Alerts) -> list[Piece]:
+    """How many alerts there are in each state, how many were acknowledged or silenced, and how many rules there are."""
     pieces = []
+    active = [alert for alert in alerts.alerts if not alert.silenced_by]
     for state, text in ((AlertState.FIRING, _("firing")), (AlertState.PENDING, _("pending"))):
         if count := alerts.count(state):
-            role_ = "failing" if state is AlertState.FIRING else "degraded"
-            pieces.append(Piece(f"  {count} {text}", role_))
+            pieces.append(Piece(f"{count} {text}  ", "failing" if state is AlertState.FIRING else "degraded"))
+    if seen := sum(alert.acknowledged is not None and alert.resolved_at is None for alert in active):
+        pieces.append(Piece(_("{count} acknowledged", count=seen) + "  ", "muted"))
     if silenced := sum(bool(alert.silenced_by) for alert in alerts.alerts):
-        pieces.append(Piece("  " + _("{count} silenced", count=silenced), "muted"))
-    if not pieces:
-        pieces.append(Piece("  " + _("none"), "muted" if alerts.troubles or alerts.blind else "good"))
-    if below:
-        pieces.append(Piece("   " + below, "muted"))
-    pieces.append(Piece("   " + _rules_text(alerts.rules), "muted"))
+        pieces.append(Piece(_("{count} silenced", count=silenced) + "  ", "muted"))
+    told = [_rules_text(alerts.rules)]
     if alerts.told_by:
-        pieces.append(Piece("   " + _("reported by {where}", where=alerts.told_by), "muted"))
+        told.append(_("reported by {where}", where=alerts.told_by))
     elif not alerts.evaluated_here:
-        pieces.append(Piece("   " + _("evaluated by another LilFox"), "muted"))
-    return pieces
+        told.append(_("evaluated by another LilFox"))
+    return [*pieces, Piece("  ".join(told), "muted")]
 
 
 def _rules_text(rules: Sequence[RuleView]) -> str:
@@ -353,23 +351,29 @@ def _scale(why: Explanation) -> float | None:
 
 
 def _chart(why: Explanation, page: AlertPage) -> list[Row]:
-    """A chart of the alert's series over the window, with the limit as a line."""
-    side = _own_side(why, page.item.alert)
+    """A chart of the series that the expression selects over the window, the alert's own first, with the limit as a
+    line."""
+    own = _own_side(why, page.item.alert)
+    sides = [own, *(side for side in why.sides if side is not own)][:SERIES_COLOURS]
     columns = chart_columns(page.width)
-    limit = None if side.limit is None or not why.compared.op else side.limit
-    known = [value for value in side.values if value is not None]
+    limit = None if own.limit is None or not why.compared.op else own.limit
+    known = [value for side in sides for value in side.values if value is not None]
+    single = len(sides) == 1
     return chart(
-        where(side.labels) or why.compared.left,
-        side.values,
+        where(own.labels) or why.compared.left if single else why.compared.left,
+        [Curve(side.values, "" if single else where(side.labels), number(side.value)) for side in sides],
+        Axes(
+            unit=number,
+            start=page.now - page.window,
+            end=page.now,
+            top=None if not known or limit is None else _top([*known, limit]),
+            fail=limit if why.compared.op in (">", ">=") else None,
+            mark=limit if why.compared.op not in (">", ">=") else None,
+        ),
         width=columns + AXIS_WIDTH + 1,
         height=page.chart_height,
-        unit=number,
-        start=page.now - page.window,
-        end=page.now,
         glyphs=page.glyphs,
-        top=None if not known or limit is None else _top([*known, limit]),
         now_text="" if limit is None else _("limit {limit}", limit=number(limit)),
-        limit=limit,
     )
 
 

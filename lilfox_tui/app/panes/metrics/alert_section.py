@@ -13,7 +13,7 @@ from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, alerts_of
 from lilfox_tui.app.rendering.chart import chart_columns
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
-from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
+from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import _, ngettext
@@ -116,11 +116,9 @@ class AlertSection:
         self._why: Explanation | LilFoxError | None = None
         self._events: Sequence[Event] = ()
 
-    def height(self, overview: Overview, head: int) -> int:
-        """The rows of the whole section; none if the config has no rules."""
-        if overview.alerts is None:
-            return 0
-        return head + len(self._state.items(overview)) + len(self._trouble_rows(overview))
+    def troubles(self, overview: Overview) -> list[Row]:
+        """The problems with alerting, or why nothing is known; none if the config has no rules."""
+        return [] if overview.alerts is None else self._trouble_rows(overview)
 
     def _trouble_rows(self, overview: Overview) -> list[Row]:
         """The problems with alerting, or why nothing is known."""
@@ -141,38 +139,20 @@ class AlertSection:
             rows.append((Piece("   "), Piece(str(unasked), "muted")))
         return wrapped(rows, self._app.room.width)
 
-    def paint(self, overview: Overview, lines: Lines) -> None:
-        """Shows the section if there is one."""
+    def note(self, overview: Overview) -> Row:
+        """How many alerts there are, and rules; nothing if the config has no rules."""
         if overview.alerts is None:
-            return
-        items, troubles = list(self._state.items(overview).values()), self._trouble_rows(overview)
-        width, glyphs = self._app.room.width, self._app.glyphs
-
-        def row(index: int) -> Row:
-            if index >= len(items):
-                return troubles[index - len(items)]
-            from lilfox_tui.app.panes.metrics.alert_page import alert_row
-
-            return alert_row(items[index], overview.at, width, glyphs)
-
-        place = next((at for at, each in enumerate(items) if each.subject == self._state.selected), None)
-        for _time in range(2):
-            head = [BLANK, self._alerts_title(overview, lines)][-lines.sticky :]
-            rows = RowsOnDemand(head, len(items) + len(troubles), row)
-            lines.show(rows, selected=None if place is None else place + lines.sticky)
-
-    def _alerts_title(self, overview: Overview, lines: Lines) -> Row:
-        title = Piece(" " + _("ALERTS"), "title")
+            return ()
         alerts = alerts_of(overview)
         if alerts is not None:
             from lilfox_tui.app.panes.metrics.alert_page import summary_pieces
 
-            return (title, *summary_pieces(alerts, more_below(lines.hidden_below)))
+            return tuple(summary_pieces(alerts))
         if isinstance(overview.alerts, Unavailable):
             age = human_duration(max(1, round((overview.at - overview.alerts.since).total_seconds())))
-            return (title, Piece("  " + _("unknown for {age}", age=age), "degraded"))
-        text = _("the state at that time is unknown") if overview.rewound else _("not evaluated yet")
-        return (title, Piece(f"  {text}", "muted"))
+            return (Piece(_("alerts unknown for {age}", age=age), "degraded"),)
+        unknown = _("the state at that time is unknown") if overview.rewound else _("alerts not evaluated yet")
+        return (Piece(unknown, "muted"),)
 
     def detail(self, overview: Overview) -> list[Row]:
         """The selected alert or rule as text; nothing if none is selected."""
@@ -230,7 +210,7 @@ class AlertSection:
 
     def _ask(self, item: AlertItem, overview: Overview, alerts_at: datetime) -> None:
         """Asks for the data of the page if the question has changed."""
-        columns = chart_columns(self._app.room.width)
+        columns = 2 * chart_columns(self._app.room.width)
         question = (
             item.subject,
             item.expression,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lilfox_tui.app.changes import lately_rows
 from lilfox_tui.app.panes.metrics.host_page import Past
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, chart, spark
+from lilfox_tui.app.rendering.chart import Axes, Curve, chart, plot_points, spark
 from lilfox_tui.app.rendering.columns import wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for
@@ -142,12 +142,10 @@ def _chart(page: BackendPage) -> list[Row]:
         BLANK,
         *chart(
             f"{trend.name} {labels}".strip(),
-            page.past(trend, max(1, width - AXIS_WIDTH - 1)),
+            [Curve(page.past(trend, plot_points(width)))],
+            Axes(unit=human_count, start=page.now - page.window, end=page.now),
             width=width,
             height=page.chart_height,
-            unit=human_count,
-            start=page.now - page.window,
-            end=page.now,
             glyphs=page.glyphs,
             now_text=_("unknown") if newest is None else human_count(newest),
         ),

@@ -20,7 +20,17 @@ from lilfox_tui.alerts.model import Alert, SilenceMatcher
 from lilfox_tui.alerts.silences import PRESETS_S, check_silence, format_matchers, matchers_of, parse_matchers
 from lilfox_tui.app.dialogs.messages import Ahead, Dialog
 from lilfox_tui.app.panes.metrics.alert_page import number
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Values, chart, chart_columns, spark
+from lilfox_tui.app.rendering.chart import (
+    AXIS_WIDTH,
+    SERIES_COLOURS,
+    Axes,
+    Curve,
+    Values,
+    chart,
+    chart_columns,
+    series_role,
+    spark,
+)
 from lilfox_tui.app.rendering.columns import cells, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.widgets import Lines, TextField
@@ -113,12 +123,13 @@ def query_page(page: QueryPage) -> tuple[list[Row], int | None]:
     if not found:
         return [*rows, (Piece("   " + _("no series now or in this window"), "degraded"),)], None
     chosen = min(page.chosen, len(found) - 1)
-    labels, value, values = found[chosen]
     if page.height >= 2 * _CHART_ROWS:
-        rows = [rows[0], *_chart(page, answer, labels, value, values), BLANK]
+        rows = [rows[0], *_chart(page, answer, found, chosen), BLANK]
     top = _top(found)
     first = len(rows)
-    rows += [_series_row(each, page, top) for each in found[:MOST_ROWS]]
+    drawn = _drawn(len(found), chosen)
+    for place, each in enumerate(found[:MOST_ROWS]):
+        rows.append(_series_row(each, page, top, series_role(place) if place in drawn else ""))
     if len(found) > MOST_ROWS:
         rows.append((Piece("   " + _("{count} more series", count=len(found) - MOST_ROWS), "muted"),))
     return rows, first + chosen if chosen < MOST_ROWS else None
@@ -145,34 +156,42 @@ def _error_rows(error: LilFoxError, width: int) -> list[Row]:
     return [*(rows if len(rows) > 1 else wrapped(rows, width)), *wrapped(hint, width)]
 
 
-def _series_row(one: tuple[LabelSet, float | None, Values], page: QueryPage, top: float | None) -> Row:
+def _series_row(one: tuple[LabelSet, float | None, Values], page: QueryPage, top: float | None, colour: str) -> Row:
+    """One series; ``colour`` is the role of its line in the chart, empty if it has none there."""
     labels, value, values = one
     shown, wide = "-" if value is None else number(value), page.width >= _WITH_SPARKS
     return (
-        Piece("   "),
+        Piece(f" {page.glyphs.full} ", colour) if colour else Piece("   "),
         Piece(shown.rjust(_VALUE), "muted" if value is None else "strong"),
         *((Piece("  " + spark(_fewer(values, _SPARK), _SPARK, page.glyphs, top=top), "chart"),) if wide else ()),
         Piece("  " + str(labels), "muted" if value is None else "text"),
     )
 
 
-def _chart(page: QueryPage, answer: QueryAnswer, labels: LabelSet, value: float | None, values: Values) -> list[Row]:
+def _drawn(count: int, chosen: int) -> list[int]:
+    """The places of the series in the chart: the chosen one, which hides the others, and the first ones."""
+    return [chosen, *(place for place in range(min(count, SERIES_COLOURS)) if place != chosen)][:SERIES_COLOURS]
+
+
+def _chart(
+    page: QueryPage, answer: QueryAnswer, found: Sequence[tuple[LabelSet, float | None, Values]], chosen: int
+) -> list[Row]:
     window = human_duration(answer.window.total_seconds())
+    labels, value, _values = found[chosen]
+    more = "" if len(found) <= SERIES_COLOURS else f"  +{len(found) - SERIES_COLOURS}"
     drawn = partial(
         chart,
         str(labels),
-        values,
-        width=len(values) + AXIS_WIDTH + 1,
-        unit=number,
-        start=answer.at - answer.window,
-        end=answer.at,
+        [Curve(found[place][2], role=series_role(place)) for place in _drawn(len(found), chosen)],
+        Axes(unit=number, start=answer.at - answer.window, end=answer.at),
+        width=chart_columns(page.width) + AXIS_WIDTH + 1,
         glyphs=page.glyphs,
-        now_text="" if value is None else f"{number(value)}  ({window})",
+        now_text=("" if value is None else f"{number(value)}  ({window})") + more,
     )
     rows = drawn(height=_PLOT_ROWS)
     titles = wrapped(rows[:1], page.width)[:_TITLE_ROWS]
-    if (more := len(titles) - 1) > 0:
-        rows = drawn(height=_PLOT_ROWS - more)  # what is below stays where it is
+    if (more_rows := len(titles) - 1) > 0:
+        rows = drawn(height=_PLOT_ROWS - more_rows)  # what is below stays where it is
     return [*titles, *rows[1:]]
 
 
@@ -303,7 +322,7 @@ class QueryBox(Dialog[str]):
     @work(exclusive=True, group="query")
     async def _ask(self, text: str) -> None:
         at = self._at or datetime.now(UTC)
-        columns = chart_columns(self.app.size.width)
+        columns = 2 * chart_columns(self.app.size.width)
         step_s = round(self._window.total_seconds() / columns, 3)
         start = at - timedelta(seconds=step_s * (columns - 1))
         made = QueryAnswer(text, at, self._window, step_s)

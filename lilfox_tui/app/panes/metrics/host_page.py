@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from lilfox_tui.app.changes import lately_rows
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Values, beside, chart
+from lilfox_tui.app.rendering.chart import Axes, Curve, Values, beside, chart, plot_points
 from lilfox_tui.app.rendering.columns import EXACT, Digits, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, held_for, level_role, well, why_no_numbers
@@ -129,21 +129,25 @@ class _HostChart(Struct, frozen=True):
     series: Series
     unit: _Unit
     now: float | None
+    limits: Threshold | None = None
 
 
 def _charts(page: HostPage, summary: HostSummary) -> list[Row]:
     load = summary.load[0] if summary.load else None
     iowait = summary.cpu.iowait if summary.cpu else None
     wanted = (
-        _HostChart(_("CPU busy"), Series("cpu_usage_percent"), _PERCENT, summary.cpu_percent),
-        _HostChart(_("Memory used"), Series("memory_usage_percent"), _PERCENT, summary.memory_percent),
+        _HostChart(_("CPU busy"), Series("cpu_usage_percent"), _PERCENT, summary.cpu_percent,
+                   page.thresholds.cpu_percent),
+        _HostChart(_("Memory used"), Series("memory_usage_percent"), _PERCENT, summary.memory_percent,
+                   page.thresholds.memory_percent),
         _HostChart(_("Disk read"), Series("all_disks_read_bytes_per_second"), _RATE, summary.disk_read_s),
         _HostChart(_("Disk written"), Series("all_disks_written_bytes_per_second"), _RATE, summary.disk_write_s),
         _HostChart(_("Network in"), Series("all_interfaces_receive_bytes_per_second"), _RATE, summary.network_in_s),
         _HostChart(_("Network out"), Series("all_interfaces_transmit_bytes_per_second"), _RATE, summary.network_out_s),
         _HostChart(_("Load, 1 min"), Series("load1"), _LOAD, load),
-        _HostChart(_("I/O wait"), Series("cpu_percent", (("mode", "iowait"),)), _PERCENT, iowait),
-    )
+        _HostChart(_("I/O wait"), Series("cpu_percent", (("mode", "iowait"),)), _PERCENT, iowait,
+                   page.thresholds.iowait_percent),
+    )  # fmt: skip
     two = page.width >= 76
     width = page.width // 2 - 1 if two else page.width - 2
     blocks = [_one_chart(page, each, width) for each in wanted]
@@ -158,19 +162,23 @@ def _charts(page: HostPage, summary: HostSummary) -> list[Row]:
 
 
 def _one_chart(page: HostPage, wanted: _HostChart, width: int) -> list[Row]:
-    values = page.past(wanted.series, max(1, width - AXIS_WIDTH - 1))
+    values = page.past(wanted.series, plot_points(width))
     lost = isinstance(page.view.link, Unavailable)  # the last number is an old one then
     return chart(
         wanted.title,
-        values,
+        [Curve(values)],
+        Axes(
+            unit=wanted.unit.axis,
+            start=page.now - page.window,
+            end=page.now,
+            top=wanted.unit.top,
+            binary=wanted.unit.binary,
+            warn=None if wanted.limits is None else wanted.limits.warn,
+            fail=None if wanted.limits is None else wanted.limits.fail,
+        ),
         width=width,
         height=page.chart_height,
-        unit=wanted.unit.axis,
-        start=page.now - page.window,
-        end=page.now,
         glyphs=page.glyphs,
-        top=wanted.unit.top,
-        binary=wanted.unit.binary,
         now_text=_("unknown") if wanted.now is None or lost else wanted.unit.told(page.digits, wanted.now),
     )
 

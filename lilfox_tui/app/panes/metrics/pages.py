@@ -385,7 +385,8 @@ class MetricsPages:
         events: Sequence[Event] = ()
         try:
             if item.expression:
-                why = await alerting.why(item.expression, at - self._state.window, at, chart_columns(_WIDTH))
+                columns = 2 * chart_columns(_WIDTH)
+                why = await alerting.why(item.expression, at - self._state.window, at, columns)
             events = () if item.alert is None else await alerting.events(item.alert.labels)
         except LilFoxError as error:
             why = error

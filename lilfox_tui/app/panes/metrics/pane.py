@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
 
-from lilfox_tui.app.changes import change_rows, changes_since_visit
 from lilfox_tui.app.console import Console
 from lilfox_tui.app.pane import Pane, PaneContext
 from lilfox_tui.app.panes.metrics.actions import LinkActions, QueryActions, ViewActions
 from lilfox_tui.app.panes.metrics.alert_actions import AlertActions
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
-from lilfox_tui.app.panes.metrics.backend_page import backend_page, backend_row
+from lilfox_tui.app.panes.metrics.backend_page import backend_page
+from lilfox_tui.app.panes.metrics.home import Home, HomeScreen
 from lilfox_tui.app.panes.metrics.host_page import host_page
-from lilfox_tui.app.panes.metrics.list import MetricsList, Parts, heads, heights
+from lilfox_tui.app.panes.metrics.list import MetricsList
 from lilfox_tui.app.panes.metrics.pages import FarPast, MetricsPages
-from lilfox_tui.app.panes.metrics.service_page import service_heading, service_page, service_row
-from lilfox_tui.app.panes.metrics.state import ALERT_KINDS, MetricsState, Subject, link_error
+from lilfox_tui.app.panes.metrics.service_page import service_page
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.columns import Digits
-from lilfox_tui.app.rendering.draw import BLANK, Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, host_heading, host_row, well
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, well
 from lilfox_tui.app.shared_actions import EvidenceActions, ListActions
 from lilfox_tui.app.textual_internals import cells_of
-from lilfox_tui.app.widgets import Lines, RowsOnDemand, more_below
+from lilfox_tui.app.widgets import Lines, more_below
 from lilfox_tui.backends.model import load
 from lilfox_tui.core.aio import Ready
 from lilfox_tui.core.i18n import _, clauses
@@ -42,8 +41,8 @@ if TYPE_CHECKING:
     from lilfox_tui.app.operations import Act
 
 RECENT = 16
-_PARTS = {"hosts": ("host",), "services": ("service",), "backends": ("backend",), "alerts": ALERT_KINDS}
-"""What stands in each part of the pane."""
+_DETAIL, _DETAIL_FROM = 2, 18
+"""Rows about the selected row, and the height of the pane from which on they are shown."""
 _ALL = 10**6
 
 
@@ -70,17 +69,15 @@ class MetricsPane(Pane):
             AlertActions(context),
             EvidenceActions(context, self.pages.evidence),
         )
-        self._heights: dict[str, int] = {}
+        self.home = Home(context, self.alerts)
+        self._screen = HomeScreen((), ())
         self._taken: Overview | None = None
         self._recent: dict[str, deque[float | None]] = {}
         self._recent_then: dict[str, list[float | None]] = {}
 
     def compose(self) -> ComposeResult:
-        yield Lines(sticky=2, id="hosts")
-        yield Lines(sticky=3, id="services")
-        yield Lines(sticky=2, id="backends")
-        yield Lines(sticky=2, id="alerts")
-        yield Lines(sticky=2, id="changes")
+        yield Lines(id="home")
+        yield Lines(sticky=2, id="page")
         yield Lines(id="detail")
 
     def on_mount(self) -> None:
@@ -138,12 +135,12 @@ class MetricsPane(Pane):
         """Shows the page of a host, service or backend, or the tables for None."""
         self.state.open(subject)
         self.lilfox.monitor.focus(subject[1] if subject and subject[0] == "host" else None)
-        self.query_one("#hosts", Lines).scroll_rows(-_ALL)
+        self.query_one("#page", Lines).scroll_rows(-_ALL)
         self.repaint()
         self.lilfox.repaint_frame()
 
     def _scroll_page(self, step: int) -> None:
-        lines = self.query_one("#hosts", Lines)
+        lines = self.query_one("#page", Lines)
         lines.scroll_rows(step)
         self.look_below(lines)
 
@@ -162,21 +159,21 @@ class MetricsPane(Pane):
         return view_acts(self.lilfox, self.state.place_selected())
 
     def on_lines_clicked(self, event: Lines.Clicked) -> None:
-        kinds = _PARTS.get(event.lines.id or "", ())
-        if self.state.page is not None or not kinds or self.state.overview is None:
+        hit = self._screen.at(event.x, event.index) if event.lines.id == "home" else None
+        if hit is None:
             return
-        subjects = [each for each in self.state.order() if each[0] in kinds]
-        place = event.index - event.lines.sticky
-        if 0 <= place < len(subjects):
-            if self.state.selected == subjects[place]:
-                self.open_page(subjects[place])
-            self.state.choose(subjects[place])
-            self.repaint()
+        if self.state.selected == hit.subject:
+            self.open_page(hit.subject)
+        self.state.choose(hit.subject, in_problems=hit.panel == "problems")
+        self.repaint()
 
     def on_lines_wheel(self, event: Lines.Wheel) -> None:
+        if event.lines.id == "home":
+            self.state.move(1 if event.delta > 0 else -1)
+            self.repaint()
+            return
         event.lines.scroll_rows(event.delta)
-        if self.state.page is not None:
-            self.look_below(event.lines)
+        self.look_below(event.lines)
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
@@ -189,35 +186,23 @@ class MetricsPane(Pane):
         self.state.choose_first()
         if self.lilfox.room.width == 0:
             return
-        self._arrange(self.state.overview)
-        if self.state.page is None:
-            self._paint_tables(self.state.overview)
-        else:
+        on_page = self.state.page is not None
+        home, page, detail = (self.query_one(f"#{name}", Lines) for name in ("home", "page", "detail"))
+        home.display, page.display = not on_page, on_page
+        detail.display = not on_page and self.lilfox.room.height >= _DETAIL_FROM
+        if on_page:
             self._paint_page(self.state.overview)
+        else:
+            self._paint_home(self.state.overview, home, detail)
 
-    def _arrange(self, overview: Overview) -> None:
-        """Sets the height of each part: a page takes all."""
-        height, head = self.lilfox.room.height, heads(self.lilfox.room.height)
-        wanted = Parts(
-            len(self.state.hosts(overview)) + head.hosts,
-            len(self.state.services(overview)) + head.services if overview.services else 0,
-            len(self.state.backends(overview)) + head.backends if overview.backends else 0,
-            self.alerts.height(overview, head.alerts),
-            (happened := len(changes_since_visit(self.lilfox))) and happened + 2,
-        )
-        kind = None if self.state.selected is None else self.state.selected[0]
-        parts = Parts(height)
-        if self.state.page is None:
-            parts = heights(height, wanted, selected=kind, only=kind if self.state.zoomed else None)
-        for name, rows in parts._asdict().items():
-            if self._heights.get(name) != rows:
-                self._heights[name] = rows
-                part = self.query_one(f"#{name}", Lines)
-                part.display = rows > 0
-                part.styles.height = rows
-                self.call_after_refresh(self.repaint)  # what is below is known once that is laid out
-        for name in ("hosts", "services", "backends", "alerts"):
-            self.query_one(f"#{name}", Lines).sticky = getattr(head, name)
+    def _paint_home(self, overview: Overview, home: Lines, detail: Lines) -> None:
+        height = self.lilfox.room.height - (_DETAIL if detail.display else 0)
+        detail.styles.height = _DETAIL
+        host = self.home.charts.host(overview)
+        self.lilfox.monitor.focus(None if host is None or self.lilfox.slow_link else host.name)
+        self._screen = self.home.draw(overview, self._style(), height)
+        home.show(self._screen.rows, follow=False)
+        detail.show(self._detail(overview))
 
     def _style(self) -> TableStyle:
         app = self.lilfox
@@ -230,52 +215,6 @@ class MetricsPane(Pane):
             sparklines=not app.slow_link,
             recent=self._recent if app.rewound is None else self._recent_then,
         )
-
-    def _paint_tables(self, overview: Overview) -> None:
-        style, hosts, services = self._style(), self.state.hosts(overview), self.state.services(overview)
-        tables = self.query_one("#hosts", Lines), self.query_one("#services", Lines)
-        self._show_table(
-            tables[0],
-            lambda: [self._title(_("HOSTS"), len(hosts), len(overview.hosts), tables[0]), host_heading(style)],
-            [(view.name, partial(host_row, view, overview.at, style)) for view in hosts],
-        )
-        self._show_table(
-            tables[1],
-            lambda: [
-                BLANK,
-                self._title(_("SERVICES"), len(services), len(overview.services), tables[1]),
-                service_heading(style),
-            ],
-            [(view.name, partial(service_row, view, overview.at, style)) for view in services],
-        )
-        backends, lines = self.state.backends(overview), self.query_one("#backends", Lines)
-        self._show_table(
-            lines,
-            lambda: [BLANK, self._title(_("BACKENDS"), len(backends), len(overview.backends), lines)],
-            [(view.name, partial(backend_row, view, overview.at, style)) for view in backends],
-        )
-        self.alerts.paint(overview, self.query_one("#alerts", Lines))
-        if (room := self._heights.get("changes", 0)) > 0:
-            self.query_one("#changes", Lines).show(change_rows(self.lilfox, room))
-        self.query_one("#detail", Lines).show(self._detail(overview))
-
-    def _show_table(
-        self, lines: Lines, heads: Callable[[], list[Row]], named: Sequence[tuple[str, Callable[[], Row]]]
-    ) -> None:
-        """Shows rows by name below ``heads``, and draws again if ``heads`` changes, as it counts the rows past the
-        lower edge."""
-        kind = (lines.id or "").removesuffix("s")
-        for _time in range(2):
-            head = heads()[-lines.sticky :]
-            rows = RowsOnDemand(head, len(named), lambda index: named[index][1]())
-            lines.show(rows, selected=_place(self.state.selected, kind, [name for name, _make in named], len(head)))
-            if heads()[-lines.sticky :] == head:
-                return
-
-    def _title(self, text: str, shown: int, of: int, lines: Lines) -> Row:
-        count = f"{shown}/{of}" if shown != of else str(of)
-        more = Piece(f"  {count}  {more_below(lines.hidden_below)}", "muted")
-        return (Piece(" " + text, "title"), more, *self.far.title())
 
     def _detail(self, overview: Overview) -> list[Row]:
         """The selected row as text: what is wrong and since when, and what to do."""
@@ -296,7 +235,7 @@ class MetricsPane(Pane):
     def _paint_page(self, overview: Overview) -> None:
         assert self.state.page is not None
         kind, name = self.state.page
-        lines = self.query_one("#hosts", Lines)
+        lines = self.query_one("#page", Lines)
         lines.sticky = 2
         self.far.new_page()
         if kind == "host" and name in overview.hosts:
@@ -320,13 +259,6 @@ class MetricsPane(Pane):
         if self.state.filter:
             parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(marked)")))
         return (Piece("   ".join(parts), "accent" if self.state.filter else "muted"),)
-
-
-def _place(selected: Subject | None, kind: str, names: list[str], head: int) -> int | None:
-    """The row of the selected subject below ``head`` rows, if it is of that kind."""
-    if selected is None or selected[0] != kind or selected[1] not in names:
-        return None
-    return names.index(selected[1]) + head
 
 
 def _since(view: View, now: datetime) -> str:

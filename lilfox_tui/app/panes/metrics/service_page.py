@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from lilfox_tui.app.changes import lately_rows
 from lilfox_tui.app.panes.metrics.host_page import Past, reason_rows
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, beside, chart, spark
+from lilfox_tui.app.rendering.chart import Axes, Curve, beside, chart, plot_points, spark
 from lilfox_tui.app.rendering.columns import EXACT, GAP, Column, Digits, choose, heading, line, wrapped
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
 from lilfox_tui.app.rows.hosts import INDENT, ROLES, TableStyle
@@ -136,13 +136,13 @@ COLUMNS: tuple[Column[_ServiceCells], ...] = (
     Column(lambda: _("service"), 12, lambda v: (Piece(v.view.name, "strong"),), grow=4),
     Column(lambda: _("health"), 10, _health, priority=1),
     _RATE,
-    Column(lambda: "", 8, _trend, priority=9),
-    Column(lambda: "p50", 6, _quantile(lambda traffic: traffic.p50), priority=8, right=True),
+    Column(lambda: "", 8, _trend, priority=5),
+    Column(lambda: "p50", 6, _quantile(lambda traffic: traffic.p50), priority=9, right=True),
     _P95,
-    Column(lambda: "p99", 6, _quantile(lambda traffic: traffic.p99), priority=6, right=True),
-    Column(lambda: "4xx", 5, _client_errors, priority=5, right=True),
+    Column(lambda: "p99", 6, _quantile(lambda traffic: traffic.p99), priority=7, right=True),
+    Column(lambda: "4xx", 5, _client_errors, priority=6, right=True),
     _SERVER_ERRORS,
-    Column(lambda: _("in flight"), 9, _in_flight, priority=7, right=True),
+    Column(lambda: _("in flight"), 9, _in_flight, priority=8, right=True),
     Column(lambda: _("since"), 5, _since, priority=10, right=True),
     Column(lambda: _("where"), 20, _where, priority=11, grow=200),
 )
@@ -156,7 +156,7 @@ NARROW: tuple[Column[_ServiceCells], ...] = (
 
 
 def _chosen(style: TableStyle) -> list[tuple[Column[_ServiceCells], int]]:
-    columns = COLUMNS if style.width >= 60 else NARROW
+    columns = COLUMNS if style.width >= 50 else NARROW
     return choose(columns, style.width - INDENT - 1)
 
 
@@ -255,12 +255,10 @@ def _chart(page: ServicePage) -> list[Row]:
     newest = None if state is None else state.last.response_time_s
     return chart(
         _("Response time"),
-        page.past(Series("service_response_seconds"), max(1, width - AXIS_WIDTH - 1)),
+        [Curve(page.past(Series("service_response_seconds"), plot_points(width)))],
+        Axes(unit=_seconds, start=page.now - page.window, end=page.now),
         width=width,
         height=page.chart_height,
-        unit=_seconds,
-        start=(page.now - page.window),
-        end=page.now,
         glyphs=page.glyphs,
         now_text=_("unknown") if newest is None else page.digits.duration(newest),
     )
@@ -422,15 +420,12 @@ def _wanted(page: TrafficPage, traffic: Traffic) -> Iterator[_TrafficChart]:
 
 
 def _one_chart(page: TrafficPage, wanted: _TrafficChart, width: int) -> list[Row]:
-    values = page.past(wanted.series, max(1, width - AXIS_WIDTH - 1))
     return chart(
         wanted.title,
-        values,
+        [Curve(page.past(wanted.series, plot_points(width)))],
+        Axes(unit=wanted.unit, start=page.now - page.window, end=page.now),
         width=width,
         height=page.chart_height,
-        unit=wanted.unit,
-        start=page.now - page.window,
-        end=page.now,
         glyphs=page.glyphs,
         now_text=wanted.newest,
     )

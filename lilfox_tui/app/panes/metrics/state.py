@@ -46,6 +46,8 @@ class MetricsState:
         self.page: Subject | None = None
         """What the open page is about; None where the tables are shown."""
         self.selected: Subject | None = None
+        self.in_problems = False
+        """Whether the selected row is that of the problems, where a host stands a second time."""
         self.filter = ""
         self.only_matching = True
         self.worst_first = True
@@ -83,16 +85,40 @@ class MetricsState:
             self._items_of = alerts, wanted
         return self._items
 
-    def order(self) -> list[Subject]:
-        """All rows, from the first of the first table to the last of the last table."""
+    def problems(self, overview: Overview) -> list[Subject]:
+        """The rows of what is wrong, worst first: alerts, and what is watched and not good."""
+        found: list[tuple[float, Subject]] = []
+        for kind in ("host", "service", "backend"):
+            views = _of_kind(overview, kind).values()
+            wrong = [each for each in views if each.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(each)]
+            found += [(-int(view.level), (kind, view.name)) for view in wrong]
+        for subject, item in self.items(overview).items():
+            alert = item.alert
+            handled = alert is not None and (alert.acknowledged is not None or item.level is Level.GOOD)
+            found.append((1.0 if handled else -int(item.level) - 0.5, subject))
+        return [subject for _rank, subject in sorted(found, key=lambda each: each[0])]
+
+    def problem(self, overview: Overview, subject: Subject) -> AlertItem | View:
+        """What a row of the problems is about."""
+        if subject[0] in ALERT_KINDS:
+            return self.items(overview)[subject]
+        return _of_kind(overview, subject[0])[subject[1]]
+
+    def rows(self) -> list[tuple[bool, Subject]]:
+        """All rows, from the first of the problems to the last of the last list; the first value tells whether it is
+        one of the problems."""
         if self.overview is None:
             return []
         return [
-            *(("host", view.name) for view in self.hosts(self.overview)),
-            *(("service", view.name) for view in self.services(self.overview)),
-            *(("backend", view.name) for view in self.backends(self.overview)),
-            *self.items(self.overview),
+            *((True, subject) for subject in self.problems(self.overview)),
+            *((False, ("host", view.name)) for view in self.hosts(self.overview)),
+            *((False, ("service", view.name)) for view in self.services(self.overview)),
+            *((False, ("backend", view.name)) for view in self.backends(self.overview)),
         ]
+
+    def order(self) -> list[Subject]:
+        """The subjects of all rows, each once."""
+        return list(dict.fromkeys(subject for _problem, subject in self.rows()))
 
     def level(self, overview: Overview, subject: Subject) -> Level:
         """The level of that row's subject."""
@@ -166,19 +192,25 @@ class MetricsState:
     def choose_first(self) -> None:
         """Selects the worst row until the user chooses one, so that something is always selected."""
         if self.overview is not None and self.page is None:
-            overview, order = self.overview, self.order()
-            if self.selected not in order or not self._chosen:
-                self.selected = max(order, key=lambda each: self.level(overview, each), default=None)
+            rows = self.rows()
+            if self._chosen and (self.in_problems, self.selected) not in rows:
+                self.in_problems = False  # the problem is over: its subject stays selected
+            if (self.in_problems, self.selected) not in rows or not self._chosen:
+                self.in_problems, self.selected = rows[0] if rows else (False, None)
 
-    def choose(self, subject: Subject | None) -> None:
+    def choose(self, subject: Subject | None, *, in_problems: bool = False) -> None:
         """Selects a row as the user's choice."""
-        self.selected, self._chosen = subject or self.selected, True
+        if subject is not None:
+            self.selected, self.in_problems = subject, in_problems or subject[0] in ALERT_KINDS
+        self._chosen = True
 
     def move(self, step: int) -> None:
         """Selects the row ``step`` rows down, or up."""
-        if order := self.order():
-            at = order.index(self.selected) if self.selected in order else 0
-            self.choose(order[max(0, min(len(order) - 1, at + step))])
+        if rows := self.rows():
+            row = (self.in_problems, self.selected)
+            at = rows.index(row) if row in rows else 0
+            in_problems, subject = rows[max(0, min(len(rows) - 1, at + step))]
+            self.choose(subject, in_problems=in_problems)
 
     def set_filter(self, text: str) -> None:
         """Shows only, or marks, the rows that contain every word of ``text``."""

@@ -1,0 +1,244 @@
+"""The home screen: problems, lists of what is watched, charts of the selected one, processes, and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from msgspec import Struct
+
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.alert_section import AlertSection
+from lilfox_tui.app.panes.metrics.backend_page import backend_row
+from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
+from lilfox_tui.app.panes.metrics.layout import LISTS, PanelId, arrange
+from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
+from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.panels import Panel, Place, draw_panels, highlighted
+from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row
+from lilfox_tui.app.rows.problems import change_row, problem_row, process_heading, process_row
+from lilfox_tui.app.widgets import more_below
+from lilfox_tui.core.i18n import _, ngettext
+from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
+from lilfox_tui.monitor.model import Overview
+
+_PROCESSES, _CHANGES = 40, 100
+"""Rows that are offered at most."""
+
+MakeRow = Callable[[int], Row]
+"""A row for that many cells."""
+
+
+class HomeRow(Struct, frozen=True):
+    """A row of a list: what it is about, and its drawing for a width."""
+
+    subject: Subject
+    make: MakeRow
+
+
+class HomeList(Struct, frozen=True):
+    """A panel with a list. ``heads`` are its column titles for a width."""
+
+    title: str
+    rows: Sequence[HomeRow]
+    heads: Callable[[int], Sequence[Row]] = lambda _width: ()
+    note: Row = ()
+    more: Sequence[Row] = ()
+    """Rows below them that cannot be selected."""
+
+    def want(self) -> int:
+        """How many rows it would fill."""
+        rows = len(self.rows) + len(self.more)
+        return rows + len(self.heads(0)) if rows else 0
+
+
+class Hit(Struct, frozen=True):
+    """Cells of the screen that a click selects."""
+
+    y: int
+    left: int
+    right: int
+    panel: PanelId
+    subject: Subject
+
+
+class HomeScreen(Struct, frozen=True):
+    """The drawn screen, and what is where on it."""
+
+    rows: Sequence[Row]
+    hits: Sequence[Hit]
+
+    def at(self, x: int, y: int) -> Hit | None:
+        """What is at those cells."""
+        return next((hit for hit in self.hits if hit.y == y and hit.left <= x < hit.right), None)
+
+
+class Home:
+    """Draws the home screen from the pane's state and the monitor."""
+
+    def __init__(self, context: PaneContext[MetricsState], alerts: AlertSection) -> None:
+        self._state, self._app, self._alerts = context.state, context.app, alerts
+        self.charts = HomeCharts(context)
+        self._tops: dict[PanelId, int] = {}
+        """The first row of each list that is longer than its panel."""
+
+    # ---- what there is ------------------------------------------------------------------------------------------
+
+    def lists(self, overview: Overview, style: TableStyle) -> dict[PanelId, HomeList]:
+        """The lists, in the order in which the selection moves through them."""
+        state = self._state
+        hosts, services, backends = state.hosts(overview), state.services(overview), state.backends(overview)
+        at, problems = overview.at, state.problems(overview)
+
+        return {
+            "problems": HomeList(
+                _("Problems"),
+                [
+                    HomeRow(each, partial(problem_row, state.problem(overview, each), at, self._app.glyphs))
+                    for each in problems
+                ],
+                note=self._alerts.note(overview),
+                more=self._alerts.troubles(overview) or ([] if problems else [self._all_well(overview)]),
+            ),
+            "hosts": HomeList(
+                _("Hosts"),
+                [HomeRow(("host", view.name), partial(_sized, host_row, view, at, style)) for view in hosts],
+                lambda width: [host_heading(style.for_width(width))],
+                _count(len(hosts), len(overview.hosts)),
+            ),
+            "services": HomeList(
+                _("Services"),
+                [HomeRow(("service", view.name), partial(_sized, service_row, view, at, style)) for view in services],
+                lambda width: [service_heading(style.for_width(width))],
+                _count(len(services), len(overview.services)),
+            ),
+            "backends": HomeList(
+                _("Backends"),
+                [HomeRow(("backend", view.name), partial(_sized, backend_row, view, at, style)) for view in backends],
+                note=_count(len(backends), len(overview.backends)),
+            ),
+        }
+
+    def _all_well(self, overview: Overview) -> Row:
+        """What stands where there is no problem."""
+        unknown = overview.count(Level.UNKNOWN)
+        if unknown:
+            text = ngettext("{count} not checked yet", "{count} not checked yet", unknown)
+            return (Piece(f" {self._app.glyphs.unknown} {text}", "muted"),)
+        return (Piece(f" {self._app.glyphs.good} ", "good"), Piece(_("no problems"), "good"))
+
+    def _processes(self, overview: Overview) -> tuple[str, Sequence[ProcessUsage]]:
+        """The name of the host whose processes are shown, and its busiest ones."""
+        host = self.charts.host(overview)
+        if host is None or self._app.rewound is not None or self._app.slow_link:
+            return "", ()
+        snapshot = self._app.monitor.snapshot(host.name).value
+        found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
+        return host.name, (found or ())[:_PROCESSES]
+
+    def _changes(self, overview: Overview) -> tuple[str, Sequence[Row]]:
+        changes = [each for each in self._app.monitor.changes.all() if each.at <= overview.at]
+        rows = [change_row(each, overview.at, self._app.glyphs) for each in changes[-_CHANGES:][::-1]]
+        return _("Changes"), rows or [(Piece(" " + _("no changes yet"), "muted"),)]
+
+    # ---- drawing ------------------------------------------------------------------------------------------------
+
+    def draw(self, overview: Overview, style: TableStyle, height: int) -> HomeScreen:
+        """Draw everything in ``height`` rows of the style's width."""
+        lists = self.lists(overview, style)
+        processes, changes = self._processes(overview), self._changes(overview)
+        wants: dict[PanelId, int] = {name: each.want() for name, each in lists.items()}
+        wants["processes"] = len(processes[1]) + 1 if processes[1] else 0
+        wants["changes"] = len(changes[1])
+        charts = 0 if self._app.slow_link else self.charts.count(overview)
+        placed = arrange(style.width, height, wants, charts)
+        if self._state.zoomed:
+            placed = [(self._selected_panel(lists), Place(0, 0, style.width, height))]
+        if not placed or self._app.slow_link:
+            return self._plain(lists, style.width, height)
+        panels, hits = [], []
+        for name, place in placed:
+            if name in lists:
+                panel, found = self._list_panel(name, lists[name], place)
+                hits += found
+            elif name == "charts":
+                panel = self.charts.panel(overview, place, style)
+            elif name == "processes":
+                title = _("Processes of {host}", host=processes[0])
+                panel = Panel(place, (Piece(title, "title"),), _process_rows(processes[1], place.inner_width))
+            else:
+                panel = Panel(place, (Piece(changes[0], "title"),), changes[1])
+            panels.append(panel)
+        return HomeScreen(draw_panels(panels, style.width, height, self._app.glyphs), hits)
+
+    def _selected_panel(self, lists: Mapping[PanelId, HomeList]) -> PanelId:
+        selected = self._state.selected
+        for name, each in lists.items():
+            if (name == "problems") == self._state.in_problems and any(row.subject == selected for row in each.rows):
+                return name
+        return "hosts"
+
+    def _is_selected(self, name: PanelId, subject: Subject) -> bool:
+        return subject == self._state.selected and (name == "problems") == self._state.in_problems
+
+    def _list_panel(self, name: PanelId, shown: HomeList, place: Place) -> tuple[Panel, list[Hit]]:
+        width = place.inner_width
+        heads = list(shown.heads(width))[: max(0, place.inner_height - 1)]
+        room = max(1, place.inner_height - len(heads))
+        top = self._top(name, shown, room)
+        rows: list[Row] = [*heads]
+        hits = []
+        for each in shown.rows[top : top + room]:
+            row = each.make(width)
+            y = place.top + 1 + len(rows)
+            rows.append(highlighted(row, width) if self._is_selected(name, each.subject) else row)
+            hits.append(Hit(y, place.left + 1, place.left + 1 + width, name, each.subject))
+        rows += shown.more
+        hidden = len(shown.rows) - top - room
+        note = shown.note if hidden <= 0 else (Piece(more_below(hidden), "muted"),)
+        return Panel(place, (Piece(shown.title, "title"),), rows, note), hits
+
+    def _top(self, name: PanelId, shown: HomeList, room: int) -> int:
+        """The first row, so that the selected one is seen."""
+        top = min(self._tops.get(name, 0), max(0, len(shown.rows) - room))
+        at = next((index for index, row in enumerate(shown.rows) if self._is_selected(name, row.subject)), None)
+        if at is not None:
+            top = min(max(top, at - room + 1), at)
+        self._tops[name] = top
+        return top
+
+    def scroll(self, panel: PanelId, step: int) -> None:
+        """Scroll a list; the selected row stays in sight."""
+        self._tops[panel] = max(0, self._tops.get(panel, 0) + step)
+
+    def _plain(self, lists: Mapping[PanelId, HomeList], width: int, height: int) -> HomeScreen:
+        """One line a thing, without borders: problems first, and each thing once."""
+        rows: list[tuple[PanelId, HomeRow]] = []
+        for name in LISTS:
+            seen = {row.subject for _name, row in rows}
+            rows += [(name, row) for row in lists[name].rows if row.subject not in seen]
+        at = next((place for place, (_name, row) in enumerate(rows) if row.subject == self._state.selected), 0)
+        top = max(0, min(at - height // 2, len(rows) - height))
+        drawn: list[Row] = []
+        hits = []
+        for name, each in rows[top : top + height]:
+            row = each.make(width)
+            hits.append(Hit(len(drawn), 0, width, name, each.subject))
+            drawn.append(highlighted(row, width) if each.subject == self._state.selected else row)
+        return HomeScreen(drawn, hits)
+
+
+def _count(shown: int, of: int) -> Row:
+    return (Piece(f"{shown}/{of}" if shown != of else str(of), "muted"),)
+
+
+def _process_rows(processes: Sequence[ProcessUsage], width: int) -> list[Row]:
+    return [process_heading(width), *(process_row(each, width) for each in processes)]
+
+
+def _sized(
+    row: Callable[[OneKind, datetime, TableStyle], Row], view: OneKind, at: datetime, style: TableStyle, width: int
+) -> Row:
+    return row(view, at, style.for_width(width))

@@ -1,0 +1,244 @@
+"""The charts of the home screen: of the selected host, service or backend, over the time that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from lilfox_tui.app.pane import PaneContext
+from lilfox_tui.app.panes.metrics.state import MetricsState
+from lilfox_tui.app.rendering.chart import SERIES_COLOURS, Axes, Curve, Values, chart, in_columns, plot_points
+from lilfox_tui.app.rendering.columns import Digits
+from lilfox_tui.app.rendering.draw import Piece, Row
+from lilfox_tui.app.rendering.panels import Panel, Place, fit_row
+from lilfox_tui.app.rows.hosts import TableStyle
+from lilfox_tui.backends.model import load
+from lilfox_tui.config.model import Threshold
+from lilfox_tui.core.aio import Ready
+from lilfox_tui.core.i18n import _
+from lilfox_tui.core.text import human_bytes, human_count, human_duration
+from lilfox_tui.metrics.model import Series
+from lilfox_tui.metrics.traffic import AVERAGE, CLIENT_ERRORS, REQUESTS, SERVER_ERRORS, latency_series
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
+
+_LEAST_WIDTH, _LEAST_HIGH = 26, 6
+"""Of one chart, its title and time line included."""
+_SPANS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 60, 120, 360, 720, 1440))
+"""Time ranges of a chart whose data is younger than the window."""
+_BUSIEST = 5
+
+
+class _Wanted(Struct, frozen=True):
+    """One chart: its curves as subject, series, name and newest value."""
+
+    title: str
+    curves: Sequence[tuple[str, Series, str, str]]
+    unit: Callable[[float], str]
+    now: str = ""
+    top: float | None = None
+    binary: bool = False
+    limits: Threshold | None = None
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f}%"
+
+
+def _rate(value: float) -> str:
+    return human_bytes(value) + "/s"
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.3g}ms" if value < 1 else f"{value:.3g}s"
+
+
+class HomeCharts:
+    """Draws the charts panel."""
+
+    def __init__(self, context: PaneContext[MetricsState]) -> None:
+        self._state, self._app = context.state, context.app
+
+    def host(self, overview: Overview) -> HostView | None:
+        """The host that is looked at: the selected one, that of the selected alert, or the first."""
+        view = self._state.place_selected()
+        if isinstance(view, HostView):
+            return view
+        return next(iter(self._state.hosts(overview)), None)
+
+    def subject(self, overview: Overview) -> View | None:
+        """What the charts are about."""
+        view = self._state.place_selected()
+        return view if view is not None else self.host(overview)
+
+    def count(self, overview: Overview) -> int:
+        """How many charts there are."""
+        return len(self._wanted(overview, Digits()))
+
+    def panel(self, overview: Overview, place: Place, style: TableStyle) -> Panel:
+        """The charts side by side, or below each other where the place is high."""
+        wanted = self._wanted(overview, style.digits)
+        view = self.subject(overview)
+        name = "" if view is None else view.name
+        window = self._window(overview, view)
+        rows = (
+            self._below_each_other(wanted, place, overview, window)
+            if place.inner_height >= 2 * _LEAST_HIGH + 2
+            else self._side_by_side(wanted, place, overview, window)
+        )
+        note = _("last {time}", time=human_duration(window.total_seconds()))
+        return Panel(place, (Piece(name, "title"),), rows, (Piece(note, "muted"),))
+
+    def _window(self, overview: Overview, view: View | None) -> timedelta:
+        """The pane's time range, or a shorter one that the data fills."""
+        kinds = {HostView: "host", ServiceView: "service", BackendView: "backend"}
+        span = None if view is None else self._app.monitor.history.span(f"{kinds[type(view)]}/{view.name}")
+        age = timedelta() if span is None else overview.at - span[0]
+        return min(self._state.window, next((each for each in _SPANS if each >= age), self._state.window))
+
+    def _side_by_side(
+        self, wanted: Sequence[_Wanted], place: Place, overview: Overview, window: timedelta
+    ) -> list[Row]:
+        width, height = place.inner_width, place.inner_height
+        count = max(1, min(len(wanted), width // _LEAST_WIDTH))
+        widths = [width * (each + 1) // count - width * each // count for each in range(count)]
+        blocks = [
+            self._chart(each, size - 1, height - 2, overview, window)
+            for each, size in zip(wanted[:count], widths, strict=True)
+        ]
+        return [
+            tuple(piece for row, size in zip(rows, widths, strict=True) for piece in fit_row(row, size))
+            for rows in zip(*blocks, strict=True)
+        ]
+
+    def _below_each_other(
+        self, wanted: Sequence[_Wanted], place: Place, overview: Overview, window: timedelta
+    ) -> list[Row]:
+        width, height = place.inner_width, place.inner_height
+        count = max(1, min(len(wanted), height // (_LEAST_HIGH + 2)))
+        rows: list[Row] = []
+        for number, each in enumerate(wanted[:count]):
+            high = height * (number + 1) // count - height * number // count
+            rows += self._chart(each, width, high - 2, overview, window)
+        return rows
+
+    def _chart(self, wanted: _Wanted, width: int, height: int, overview: Overview, window: timedelta) -> list[Row]:
+        count = plot_points(width)
+        start = overview.at - window
+        single = len(wanted.curves) == 1
+        curves = [
+            Curve(self._values(subject, series, start, overview.at, count), name, now)
+            for subject, series, name, now in wanted.curves
+        ]
+        limits = wanted.limits
+        axes = Axes(
+            unit=wanted.unit, start=start, end=overview.at, top=wanted.top, binary=wanted.binary, ago=True,
+            warn=None if limits is None or not single else limits.warn,
+            fail=None if limits is None or not single else limits.fail,
+        )  # fmt: skip
+        return chart(
+            wanted.title, curves, axes, width=width, height=height, glyphs=self._app.glyphs, now_text=wanted.now
+        )
+
+    def _values(self, subject: str, series: Series, start: datetime, end: datetime, count: int) -> Values:
+        return in_columns(self._app.monitor.history.window(subject, series, start, end, count), start, end, count)
+
+    # ---- which charts --------------------------------------------------------------------------------------------
+
+    def _wanted(self, overview: Overview, digits: Digits) -> list[_Wanted]:
+        match self.subject(overview):
+            case HostView() as view:
+                return self._of_host(view, overview, digits)
+            case ServiceView() as view:
+                return self._of_service(view, digits)
+            case BackendView() as view:
+                return self._of_backend(view)
+        return []
+
+    def _of_host(self, view: HostView, overview: Overview, digits: Digits) -> list[_Wanted]:
+        subject, summary, limits = f"host/{view.name}", view.summary, self._app.config.thresholds
+        if summary is None:
+            return []
+        known = isinstance(view.link, Ready)
+
+        def told(value: float | None, text: Callable[[float], str]) -> str:
+            return _("unknown") if value is None or not known else text(value).strip()
+
+        def rate(value: float | None) -> str:
+            return told(value, lambda each: digits.bytes(each) + "/s")
+
+        others = self._busiest(view, overview)
+        cpu = Series("cpu_usage_percent")
+        first = _Wanted(_("CPU"), [(subject, cpu, "", "")], _percent, told(summary.cpu_percent, digits.percent), 100.0,
+                        limits=limits.cpu_percent)  # fmt: skip
+        if others:
+            curves = [
+                (f"host/{each.name}", cpu, each.name, "" if each.summary is None else digits.percent(
+                    each.summary.cpu_percent).strip())
+                for each in (view, *others)
+            ]  # fmt: skip
+            first = _Wanted(_("CPU"), curves, _percent, top=100.0)
+        return [
+            first,
+            _Wanted(_("Memory"), [(subject, Series("memory_usage_percent"), "", "")], _percent,
+                    told(summary.memory_percent, digits.percent), 100.0, limits=limits.memory_percent),
+            _Wanted(_("Network"), [
+                (subject, Series("all_interfaces_receive_bytes_per_second"), _("in"), rate(summary.network_in_s)),
+                (subject, Series("all_interfaces_transmit_bytes_per_second"), _("out"), rate(summary.network_out_s)),
+            ], _rate, binary=True),
+            _Wanted(_("Disk"), [
+                (subject, Series("all_disks_read_bytes_per_second"), _("read"), rate(summary.disk_read_s)),
+                (subject, Series("all_disks_written_bytes_per_second"), _("write"), rate(summary.disk_write_s)),
+            ], _rate, binary=True),
+            _Wanted(_("Load, 1 min"), [(subject, Series("load1"), "", "")], lambda value: f"{value:.2g}",
+                    told(summary.load[0] if summary.load else None, digits.load)),
+        ]  # fmt: skip
+
+    def _busiest(self, view: HostView, overview: Overview) -> list[HostView]:
+        """The other hosts with the highest CPU usage, to compare with."""
+        rated = [
+            (each.summary.cpu_percent, each)
+            for each in overview.hosts.values()
+            if each.name != view.name and each.summary is not None and each.summary.cpu_percent is not None
+        ]
+        rated.sort(key=lambda pair: -pair[0])
+        return [each for _cpu, each in rated[: min(_BUSIEST, SERIES_COLOURS) - 1]]
+
+    def _of_service(self, view: ServiceView, digits: Digits) -> list[_Wanted]:
+        subject, own = f"traffic/{view.name}", f"service/{view.name}"
+        state = view.state
+        newest = None if state is None else state.last.response_time_s
+        answered = _Wanted(_("Response time"), [(own, Series("service_response_seconds"), "", "")], _seconds,
+                           _("unknown") if newest is None else digits.duration(newest))  # fmt: skip
+        if not isinstance(view.traffic, Ready):
+            return [answered]
+        traffic = view.traffic.value
+        found = [_Wanted(_("Requests per second"), [(subject, REQUESTS, "", "")], human_count,
+                         "" if traffic.requests_s is None else digits.count(traffic.requests_s))]  # fmt: skip
+        quantiles = [
+            (subject, latency_series(quantile), f"p{quantile * 100:.0f}", digits.quantile(value))
+            for quantile, value in ((0.5, traffic.p50), (0.95, traffic.p95), (0.99, traffic.p99)) if value is not None
+        ]  # fmt: skip
+        if quantiles:
+            found.append(_Wanted(_("Latency"), quantiles, _seconds))
+        elif traffic.average_s is not None:
+            average = digits.short_time(traffic.average_s)
+            found.append(_Wanted(_("Latency, average"), [(subject, AVERAGE, "", "")], _seconds, average))
+        errors = [
+            (subject, series, name, digits.share(value))
+            for series, name, value in ((SERVER_ERRORS, "5xx", traffic.server_errors),
+                                        (CLIENT_ERRORS, "4xx", traffic.client_errors)) if value is not None
+        ]  # fmt: skip
+        if errors:
+            found.append(_Wanted(_("Errors"), errors, lambda value: f"{value:g}%"))
+        return [*found, answered]
+
+    def _of_backend(self, view: BackendView) -> list[_Wanted]:
+        trend = load(view.config.kind).TREND
+        if trend is None:
+            return []
+        newest = None if view.reading is None else view.reading.values.get(trend)
+        title = f"{trend.name} {' '.join(value for _name, value in trend.labels)}".strip()
+        return [_Wanted(title, [(f"backend/{view.name}", trend, "", "")], human_count,
+                        _("unknown") if newest is None else human_count(newest))]  # fmt: skip

@@ -1,0 +1,150 @@
+"""Where the panels of the Metrics pane are: lists, charts, processes and changes on a screen of any size. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from lilfox_tui.app.rendering.panels import Place
+
+PanelId = Literal["problems", "hosts", "services", "backends", "next", "charts", "processes", "changes"]
+LISTS: tuple[PanelId, ...] = ("problems", "hosts", "services", "backends")
+"""The panels whose rows can be selected, in the order in which the selection moves through them."""
+_RIGHT: tuple[PanelId, ...] = ("services", "backends", "next")
+_BOTTOM: tuple[PanelId, ...] = ("processes", "changes")
+NARROWEST, LOWEST = 60, 15
+"""Below this many cells or rows there are no borders: one line a thing."""
+TWO_COLUMNS, THREE_COLUMNS = 100, 160
+"""Widths from which lists stand side by side, and from which charts stand beside them."""
+_THREE_HIGH = 30
+_CHART_LEAST, _CHART_MOST = 5, 11
+"""Rows of a chart panel inside its border: the plot and its time line."""
+_BOTTOM_LEAST = 4
+_PROBLEMS_MOST = 8
+_HEAD = 1
+"""Column titles of a list."""
+
+
+Placed = tuple[PanelId, Place]
+
+
+def arrange(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -> list[Placed]:
+    """The panels with their places, in reading order; none where there is no room for borders. ``wants`` are rows
+    inside the borders, ``charts`` how many charts there are. A list that wants more than its place holds is
+    scrolled."""
+    if width < NARROWEST or height < LOWEST:
+        return []
+    if width >= THREE_COLUMNS and height >= _THREE_HIGH:
+        return _three_columns(width, height, wants, charts)
+    return _bands(width, height, wants, charts)
+
+
+def _three_columns(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -> list[Placed]:
+    """Lists and processes, charts, and what happened, from left to right."""
+    lists: list[PanelId] = [name for name in (*LISTS, "next", "processes") if wants.get(name)]
+    happened = bool(wants.get("changes"))
+    left = width * (42 if charts and happened else 58) // 100 if charts or happened else width
+    middle = (width - left if not happened else width * 32 // 100) if charts else 0
+    placed = _stack(lists, wants, 0, 0, left, height)
+    at = left
+    if charts:
+        placed.append(("charts", Place(left - 1, 0, middle + 1, height)))
+        at += middle
+    if happened:
+        placed.append(("changes", Place(at - 1, 0, width - at + 1, height)))
+    return placed
+
+
+def _bands(width: int, height: int, wants: Mapping[PanelId, int], charts: int) -> list[Placed]:
+    """Problems, lists, charts, and what happened, from top to bottom."""
+    two = width >= TWO_COLUMNS
+    left: list[PanelId] = ["hosts"]
+    right: list[PanelId] = [name for name in _RIGHT if wants.get(name)]
+    columns = [left, right] if two and right else [[*left, *right]]
+    tables = max(_stack_height(names, wants) for names in columns)
+    problems = min(wants.get("problems", 0), _PROBLEMS_MOST)
+    room = height - (problems + 1 if problems else 0) - 1  # of all bands below, each with its upper border
+    bottom: list[PanelId] = [name for name in _BOTTOM if wants.get(name)]
+    chart_band, bottom_band = _lower_bands(room, tables, bool(charts), wants, bottom, two=two)
+    table_band = room - chart_band - bottom_band
+    placed: list[Placed] = []
+    top = 0
+    if problems:
+        placed.append(("problems", Place(0, 0, width, problems + 2)))
+        top = problems + 1
+    placed += _side_by_side(columns, wants, width, top, table_band + 1)
+    top += table_band
+    if chart_band:
+        placed.append(("charts", Place(0, top, width, chart_band + 1)))
+        top += chart_band
+    if bottom_band:
+        shown = bottom if two else bottom[-1:]
+        placed += _side_by_side([[name] for name in shown], wants, width, top, bottom_band + 1)
+    return placed
+
+
+def _lower_bands(
+    room: int, tables: int, charts: bool, wants: Mapping[PanelId, int], bottom: Sequence[PanelId], *, two: bool
+) -> tuple[int, int]:
+    """The lines of the charts and of what is below them, each with its upper border; 0 where there is no room."""
+    least = min(tables, max(5, room * 6 // 10))
+    rest = room - least
+    if rest < _CHART_LEAST + 1 or not (charts or bottom):
+        return 0, 0
+    rest = room - min(tables, room - (_CHART_LEAST + 1))
+    if not charts:
+        return 0, rest
+    if not bottom or rest < _CHART_LEAST + 1 + _BOTTOM_LEAST + 1:
+        return rest, 0
+    below = max(wants[name] for name in (bottom if two else bottom[-1:])) + 1
+    chart = min(_CHART_MOST + 1, max(_CHART_LEAST + 1, rest - below, rest * 45 // 100))
+    return chart, rest - chart
+
+
+def _side_by_side(
+    columns: Sequence[Sequence[PanelId]], wants: Mapping[PanelId, int], width: int, top: int, height: int
+) -> list[Placed]:
+    placed: list[Placed] = []
+    left = 0
+    for place, names in enumerate(columns):
+        right = width if place == len(columns) - 1 else width * (place + 1) // len(columns)
+        placed += _stack(names, wants, left, top, right - left, height)
+        left = right - 1
+    return placed
+
+
+def _stack_height(names: Sequence[PanelId], wants: Mapping[PanelId, int]) -> int:
+    """The lines that panels below each other want, each with its upper border."""
+    return sum(wants.get(name, 0) + 1 for name in names)
+
+
+def _stack(
+    names: Sequence[PanelId], wants: Mapping[PanelId, int], left: int, top: int, width: int, height: int
+) -> list[Placed]:
+    """Panels below each other that fill ``height`` lines; the last ones are left out if there is no room for a row of
+    each."""
+    names = list(names)
+    while len(names) > 1 and height - 1 < len(names) * (2 + _HEAD):
+        names.pop()
+    if not names:
+        return []
+    heights = _shares(height - 1 - len(names), [wants.get(name, 1) for name in names])
+    placed: list[Placed] = []
+    for name, inner in zip(names, heights, strict=True):
+        placed.append((name, Place(left, top, width, inner + 2)))
+        top += inner + 1
+    return placed
+
+
+def _shares(room: int, wanted: Sequence[int]) -> list[int]:
+    """``room`` rows for panels that want so many: each gets what it wants if all fit, or an equal part and what others
+    leave; what is left over goes to the last."""
+    shares = [0] * len(wanted)
+    left = room
+    while left > 0 and any(share < want for share, want in zip(shares, wanted, strict=True)):
+        for place, want in enumerate(wanted):
+            if left > 0 and shares[place] < want:
+                shares[place] += 1
+                left -= 1
+    shares[-1] += left
+    return shares

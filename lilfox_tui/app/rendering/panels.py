@@ -1,0 +1,135 @@
+"""Panels: boxes with a title and rows, placed on the screen so that neighbours share their border. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from msgspec import Struct
+
+from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.core.text import cell_width, clean, fit
+
+_UP, _RIGHT, _DOWN, _LEFT = 1, 2, 4, 8
+
+
+class Place(Struct, frozen=True):
+    """Where a panel is, its border included; neighbours overlap by the border that they share."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def inner_width(self) -> int:
+        """Cells of a row inside the border."""
+        return max(0, self.width - 2)
+
+    @property
+    def inner_height(self) -> int:
+        """Rows inside the border."""
+        return max(0, self.height - 2)
+
+
+class Panel(Struct, frozen=True):
+    """A box on the screen. ``rows`` past its lower edge are not drawn; ``title`` and ``note``, at the right of the
+    title, stand in the upper border."""
+
+    place: Place
+    title: Row = ()
+    rows: Sequence[Row] = ()
+    note: Row = ()
+
+
+def draw_panels(panels: Sequence[Panel], width: int, height: int, glyphs: Glyphs) -> list[Row]:
+    """``height`` rows of at most ``width`` cells with all panels on them."""
+    borders = _borders(tuple(panel.place for panel in panels), width, height, glyphs.boxes)
+    lines: list[list[tuple[int, Row]]] = [[] for _y in range(height)]
+    for panel in panels:
+        place = panel.place
+        if 0 <= place.top < height:
+            lines[place.top] += _titles(panel)
+        for offset in range(place.inner_height):
+            row = panel.rows[offset] if offset < len(panel.rows) else BLANK
+            lines[place.top + 1 + offset].append((place.left + 1, fit_row(row, place.inner_width)))
+    return [_line(border, parts) for border, parts in zip(borders, lines, strict=True)]
+
+
+def _titles(panel: Panel) -> list[tuple[int, Row]]:
+    """The title and the note with the cell where each begins; the note is left out if there is no room for both."""
+    place, parts = panel.place, []
+    room = place.width - 4
+    used = 0
+    if panel.title and room > 0:
+        title = cut_row(panel.title, room - 2)
+        used = row_width(title) + 2
+        parts.append((place.left + 2, (Piece(" "), *title, Piece(" "))))
+    size = row_width(panel.note) + 2
+    if panel.note and used + size + 1 <= room:
+        parts.append((place.left + place.width - 2 - size, (Piece(" "), *panel.note, Piece(" "))))
+    return parts
+
+
+def _line(border: str, parts: list[tuple[int, Row]]) -> Row:
+    pieces: list[Piece] = []
+    x = 0
+    for left, row in sorted(parts, key=lambda part: part[0]):
+        if border[x:left]:
+            pieces.append(Piece(border[x:left], "rule"))
+        pieces += row
+        x = left + row_width(row)
+    if border[x:].strip():
+        pieces.append(Piece(border[x:], "rule"))
+    return tuple(pieces)
+
+
+@lru_cache(maxsize=16)
+def _borders(places: tuple[Place, ...], width: int, height: int, boxes: str) -> list[str]:
+    """The borders of all places as lines of ``width`` characters; what is inside is blank."""
+    directions = [[0] * width for _y in range(height)]
+    for place in places:
+        right, bottom = place.left + place.width - 1, place.top + place.height - 1
+        for y in (place.top, bottom):
+            if 0 <= y < height:
+                for x in range(place.left, min(right, width - 1) + 1):
+                    directions[y][x] |= (_RIGHT if x < right else 0) | (_LEFT if x > place.left else 0)
+        for x in (place.left, right):
+            if 0 <= x < width:
+                for y in range(place.top, min(bottom, height - 1) + 1):
+                    directions[y][x] |= (_DOWN if y < bottom else 0) | (_UP if y > place.top else 0)
+    return ["".join(boxes[each] for each in line) for line in directions]
+
+
+def row_width(row: Row) -> int:
+    """The cells of a row."""
+    return sum(cell_width(clean(piece.text)) for piece in row)
+
+
+def cut_row(row: Row, width: int) -> Row:
+    """The row in at most ``width`` cells, with a mark where text was cut off."""
+    left = width
+    pieces: list[Piece] = []
+    for piece in row:
+        if left <= 0:
+            break
+        text = clean(piece.text)
+        size = cell_width(text)
+        if size > left:
+            text, size = fit(text, left), left
+        pieces.append(Piece(text, piece.role, piece.ground))
+        left -= size
+    return tuple(pieces)
+
+
+def fit_row(row: Row, width: int) -> Row:
+    """The row in exactly ``width`` cells."""
+    cut = cut_row(row, width)
+    missing = width - row_width(cut)
+    ground = cut[-1].ground if cut else ""
+    return (*cut, Piece(" " * missing, "text", ground)) if missing > 0 else cut
+
+
+def highlighted(row: Row, width: int) -> Row:
+    """The row in exactly ``width`` cells on the ground of the selection."""
+    return tuple(Piece(piece.text, piece.role, "selection") for piece in fit_row(row, width))
