@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from lilfox_tui.app.panes.metrics.list import CHANGES_HEAD, LOW, Parts, heads, heights
 from lilfox_tui.app.panes.metrics.state import FAR_WINDOW, WINDOWS, MetricsState
 from lilfox_tui.metrics.model import Level
 from tests.app.overviews import mixed
@@ -25,6 +24,7 @@ def test_the_worst_is_selected_until_somebody_chooses() -> None:
     assert state.selected is not None
     worst = max(state.level(state.overview, each) for each in state.order())
     assert state.level(state.overview, state.selected) is worst
+    assert state.in_problems
     state.choose(state.order()[-1])
     state.choose_first()
     assert state.selected == state.order()[-1]
@@ -39,14 +39,41 @@ def test_a_choice_that_is_gone_gives_way_to_the_worst() -> None:
 
 def test_it_moves_no_farther_than_the_first_and_the_last_row() -> None:
     state = showing()
-    order = state.order()
-    state.choose(order[0])
+    rows = state.rows()
+    in_problems, first = rows[0]
+    state.choose(first, in_problems=in_problems)
     state.move(-1)
-    assert state.selected == order[0]
-    state.move(2)
-    assert state.selected == order[2]
+    assert (state.in_problems, state.selected) == rows[0]
+    seen: list[tuple[bool, object]] = [rows[0]]
+    for _row in rows[1:]:
+        state.move(1)
+        seen.append((state.in_problems, state.selected))
+    assert seen == rows, "each row once, also of what is a problem and in a list"
     state.move(10**6)
-    assert state.selected == order[-1]
+    assert (state.in_problems, state.selected) == rows[-1]
+
+
+def test_what_is_wrong_is_listed_first_and_nothing_else_there() -> None:
+    state = showing()
+    assert state.overview is not None
+    problems = state.problems(state.overview)
+    assert problems
+    levels = [int(state.level(state.overview, each)) for each in problems]
+    assert levels == sorted(levels, reverse=True)
+    levels_of = {("host", name): view.level for name, view in state.overview.hosts.items()}
+    levels_of |= {("service", name): view.level for name, view in state.overview.services.items()}
+    for subject, level in levels_of.items():
+        assert (subject in problems) is (level in (Level.DEGRADED, Level.FAILING))
+    assert [row for row in state.rows() if row[0]] == [(True, each) for each in problems]
+
+
+def test_a_problem_that_is_over_leaves_its_subject_selected() -> None:
+    state = showing()
+    assert state.overview is not None
+    good = next(("host", each.name) for each in state.overview.hosts.values() if each.level is Level.GOOD)
+    state.choose(good, in_problems=True)
+    state.choose_first()
+    assert (state.in_problems, state.selected) == (False, good)
 
 
 def test_matches_are_gone_through_both_ways_and_around_the_ends() -> None:
@@ -114,76 +141,3 @@ def test_charts_go_back_to_where_something_is_known_and_around(far: bool, longes
         seen.append(state.window)
         state.next_window()
     assert (seen[0], seen[-1], state.window) == (WINDOWS[0], longest, WINDOWS[0])
-
-
-# How high the parts of the Metrics pane are.
-
-
-FEW = Parts(hosts=6, services=6, backends=4, alerts=7, changes=5)
-
-
-def total(parts: Parts) -> int:
-    return sum(parts)
-
-
-@pytest.mark.parametrize("selected", [None, "host", "service", "backend", "alert", "rule"])
-@pytest.mark.parametrize(
-    "wanted",
-    [FEW, Parts(3), Parts(100, 50, 20, 40, 9), FEW._replace(services=0), FEW._replace(alerts=0), Parts(100, alerts=30)],
-)
-def test_no_part_is_negative_and_hosts_are_always_there(selected: str | None, wanted: Parts) -> None:
-    for height in range(2, 60):
-        parts = heights(height, wanted, selected=selected, only=None)
-        assert min(parts) >= 0
-        assert parts.hosts >= 2
-        for name, rows in parts._asdict().items():
-            assert name in ("detail", "hosts") or rows <= getattr(wanted, name)
-        assert height < 20 or total(parts) <= height
-
-
-@pytest.mark.parametrize("hosts", [3, 4, 6, 12, 100])
-@pytest.mark.parametrize(
-    "others", [Parts(0, 6, 3, 5, 7), Parts(0, 12, 5, 9, 9), Parts(0, 50, 20, 40, 9), Parts(0, alerts=5)]
-)
-def test_no_part_is_there_with_nothing_but_its_title(hosts: int, others: Parts) -> None:
-    """At 80x24 the one failing host was not to be seen beside three alerts and what had changed."""
-    wanted = others._replace(hosts=hosts)
-    for height in range(LOW, 60):
-        parts, titles = heights(height, wanted, selected="host", only=None), heads(height)
-        for name in ("hosts", "services", "backends", "alerts"):
-            assert not getattr(wanted, name) or getattr(parts, name) > getattr(titles, name), (height, name)
-
-
-def test_where_there_is_room_everybody_gets_what_there_is() -> None:
-    parts = heights(60, FEW, selected="host", only=None)
-    assert parts == FEW._replace(detail=2)
-
-
-def test_what_changed_is_not_there_as_a_title_alone() -> None:
-    for height in range(20, 60):
-        parts = heights(height, Parts(3, 12, 4, 9, 9), selected="host", only=None)
-        assert parts.changes == 0 or parts.changes > CHANGES_HEAD
-        assert total(parts) <= height
-
-
-def test_alerts_get_a_quarter_and_what_is_left() -> None:
-    parts = heights(30, Parts(100, alerts=40), selected="host", only=None)
-    assert parts.alerts == 7
-    parts = heights(30, Parts(5, alerts=40), selected="host", only=None)
-    assert parts.alerts == 30 - 5 - 2
-
-
-def test_on_a_low_screen_the_part_of_the_selected_row_is_there() -> None:
-    low = 8
-    assert heights(low, FEW, selected="alert", only=None).alerts > 0
-    assert heights(low, FEW, selected="alert", only=None).services == 0
-    assert heights(low, FEW, selected="backend", only=None).backends > 0
-    assert heights(low, FEW, selected="host", only=None).services > 0
-    assert heights(low, FEW._replace(services=0, backends=0), selected="host", only=None).alerts > 0
-
-
-@pytest.mark.parametrize(("kind", "part"), [("host", 0), ("service", 1), ("backend", 2), ("alert", 3), ("rule", 3)])
-def test_one_part_alone_takes_all(kind: str, part: int) -> None:
-    parts = heights(30, FEW, selected=kind, only=kind)
-    assert parts[part] == 28
-    assert total(parts) == 30

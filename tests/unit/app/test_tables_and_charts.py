@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import combinations_with_replacement
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lilfox_tui.app.rendering.chart import AXIS_WIDTH, beside, chart, in_columns, nice_ceiling, spark
+from lilfox_tui.app.rendering.chart import AXIS_WIDTH, Axes, Curve, beside, chart, in_columns, nice_ceiling, spark
 from lilfox_tui.app.rendering.columns import Column, Digits, choose, line
-from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Piece, Row, glyphs_for_terminal
+from lilfox_tui.app.rendering.draw import ASCII, UNICODE, Glyphs, Piece, Row, glyphs_for_terminal
 from lilfox_tui.app.widgets import RowsOnDemand
+from lilfox_tui.config.themes import load_theme
 from lilfox_tui.core.text import cell_width, human_bytes, human_count, human_duration
 from lilfox_tui.metrics.history import Point
 from lilfox_tui.metrics.traffic import Quantile
@@ -43,8 +46,8 @@ def test_columns_leave_by_priority() -> None:
 
 
 def test_a_spark_leaves_unknown_blank_and_shows_zero() -> None:
-    assert spark([None, 0.0, 50.0, 100.0], 6, UNICODE, top=100) == "   ▁▄█"
-    assert spark([None, 0.0, 50.0, 100.0], 6, ASCII, top=100) == "   .=@"
+    assert spark([None, 0.0, 50.0, 100.0], 6, UNICODE, top=100) == "   ▁▄▇", "rows below each other do not fuse"
+    assert spark([None, 0.0, 50.0, 100.0], 6, ASCII, top=100) == "   .=#"
 
 
 @pytest.mark.parametrize(("value", "ceiling"), [(0, 1), (1, 1), (3, 5), (51, 100), (0.02, 0.02), (1200, 2000)])
@@ -57,25 +60,33 @@ def test_binary_ceilings_are_round_in_their_unit() -> None:
     assert [nice_ceiling(value, binary=True) for value in (0, 3, 1024)] == [1024] * 3  # half of a byte is no label
 
 
-def make(values: list[float | None], width: int = 40, height: int = 5) -> list[Row]:
-    return chart(
-        "CPU",
-        values,
-        width=width,
-        height=height,
-        unit=lambda value: f"{value:.0f}%",
-        start=NOW - timedelta(minutes=5),
-        end=NOW,
-        glyphs=UNICODE,
-        top=100,
-        now_text="50%",
+def axes(**more: Any) -> Axes:
+    return Axes(
+        **({"unit": lambda value: f"{value:.0f}%", "start": NOW - timedelta(minutes=5), "end": NOW, "top": 100} | more)
     )
 
 
+def make(
+    *values: Sequence[float | None], width: int = 40, height: int = 5, glyphs: Glyphs = UNICODE, **more: Any
+) -> list[Row]:
+    """A chart of one curve, or of several that have names."""
+    names = [""] if len(values) == 1 else [f"web-{number}" for number in range(len(values))]
+    curves = [Curve(each, name, "7%") for each, name in zip(values, names, strict=True)]
+    return chart("CPU", curves, axes(**more), width=width, height=height, glyphs=glyphs, now_text="50%")
+
+
+def texts(rows: Sequence[Row]) -> list[str]:
+    return ["".join(piece.text for piece in row) for row in rows]
+
+
+def roles(row: Row, text: str) -> set[str]:
+    """The roles of the pieces with one of those characters."""
+    return {piece.role for piece in row if set(piece.text) & set(text)}
+
+
 def test_a_chart_has_a_title_a_scale_and_times() -> None:
-    rows = make([50.0] * 33)
-    text = ["".join(piece.text for piece in row) for row in rows]
-    assert len(rows) == 7
+    text = texts(make([50.0] * 33))
+    assert len(text) == 7
     assert "CPU" in text[0]
     assert "50%" in text[0]
     assert text[1].startswith("  100%│")
@@ -84,10 +95,74 @@ def test_a_chart_has_a_title_a_scale_and_times() -> None:
     assert "03:12:44" in text[-1]
 
 
-@given(st.lists(st.none() | st.floats(min_value=0, max_value=1e12), max_size=80), st.integers(8, 90), st.integers(1, 9))
-def test_a_chart_is_never_wider_than_asked(values: list[float | None], width: int, height: int) -> None:
-    for row in make(values, width, height)[1:]:
+def test_times_from_now_do_not_change_as_time_goes_on() -> None:
+    before, after = (make([50.0] * 33, ago=True, end=NOW + timedelta(seconds=s), start=NOW + timedelta(seconds=s - 300))
+                     for s in (0, 7))  # fmt: skip
+    assert before == after
+    assert "5 min ago" in texts(before)[-1]
+
+
+VALUES = st.lists(st.none() | st.floats(min_value=0, max_value=1e12), max_size=80)
+
+
+@given(
+    st.lists(VALUES, min_size=1, max_size=4), st.integers(8, 90), st.integers(1, 9), st.sampled_from((UNICODE, ASCII))
+)
+def test_a_chart_is_never_wider_than_asked(
+    values: list[list[float | None]], width: int, height: int, glyphs: Glyphs
+) -> None:
+    rows = make(*values, width=width, height=height, glyphs=glyphs, warn=50.0, fail=90.0, cursor=0.5)
+    assert len(rows) == height + 2
+    for row in rows[1:]:
         assert width_of(row) <= max(width, AXIS_WIDTH + 2)
+
+
+def test_what_is_above_a_limit_has_its_colour_and_the_limits_are_lines() -> None:
+    rows = make([10.0] * 11 + [85.0] * 11 + [99.0] * 11, height=10, warn=80.0, fail=95.0)
+    assert roles(rows[10], "█") == {"chart", "degraded", "failing"}
+    assert roles(rows[3], "█▅") == {"failing", "degraded"}
+    lines = [row for row in rows[1:-1] if "─" in texts([row])[0]]
+    assert [roles(row, "─") for row in lines] == [{"failing"}, {"degraded"}]
+    assert "95%" not in texts(lines)[0], "a bar stands where its value would be told"
+    labelled = make([10.0] * 33, height=10, warn=80.0, fail=95.0)
+    assert [text.rstrip().rpartition(" ")[2] for text in texts(labelled) if "─ " in text] == ["95%", "80%", "03:12:44"]
+
+
+def test_several_curves_are_lines_of_their_own_colours_with_a_legend() -> None:
+    rows = make([20.0] * 66, [60.0] * 66, [95.0] * 66, width=60, height=5)
+    assert [piece.text.strip() for piece in rows[0] if piece.role == "text" and piece.text.strip()] == [
+        "web-0", "web-1", "web-2", "50%",
+    ]  # fmt: skip
+    drawn = {piece.role for row in rows[1:-1] for piece in row if piece.role.startswith("series")}
+    assert drawn == {"series1", "series2", "series3"}
+
+
+def test_a_legend_without_room_gives_names_then_counts() -> None:
+    curves = [[20.0] * 9] * 4
+    assert "web-3 7%" in texts(make(*curves, width=90))[0]
+    assert "web-3" in (narrower := texts(make(*curves, width=60))[0])
+    assert "7%" not in narrower
+    assert "+2" in texts(make(*curves, width=44))[0]
+
+
+def test_without_colours_each_curve_has_its_marker() -> None:
+    rows = texts(make([20.0] * 40, [60.0] * 40, width=60, glyphs=ASCII))
+    assert "*" in rows[4]
+    assert "o" in rows[2]
+    assert "* web-0" in rows[0]
+    mono = texts(make([20.0] * 40, [60.0] * 40, width=60, glyphs=UNICODE.for_theme(load_theme("mono"))))
+    assert "○" in mono[2]
+
+
+def test_the_cursor_stands_on_a_ground_of_its_own() -> None:
+    for row in make([50.0] * 33, cursor=1.0)[1:-1]:
+        assert [(piece.text, piece.ground) for piece in row][-1][1] == "selection"
+
+
+def test_a_peak_is_seen_however_narrow_the_chart_is() -> None:
+    values = [1.0] * 66
+    values[31] = 100.0
+    assert "█" in texts(make(values))[1]
 
 
 def points(*ages_s: float) -> list[Point]:
@@ -107,13 +182,12 @@ def test_values_that_lie_further_apart_than_columns_leave_no_stripes() -> None:
 
 
 def test_half_of_the_scale_is_half_of_the_height() -> None:
-    rows = make([50.0] * 33, height=4)
-    full = ["".join(piece.text for piece in row).count("█") for row in rows[1:5]]
+    full = [text.count("█") for text in texts(make([50.0] * 33, height=4))[1:5]]
     assert full == [0, 0, 33, 33]
 
 
 def test_unknown_is_blank_and_zero_is_a_line() -> None:
-    bottom = "".join(piece.text for piece in make([None] * 16 + [0.0] * 17)[5])
+    bottom = texts(make([None] * 16 + [0.0] * 17))[5]
     assert bottom.count("▁") == 17
 
 
@@ -166,11 +240,11 @@ def test_any_numbers_make_a_chart(binary: bool) -> None:
     for values in combinations_with_replacement(NUMBERS, 3):
         assert len(spark(values, 5, UNICODE, top=values[0])) == 5
         for top, limit in ((None, None), (values[0], values[1])):
-            rows = chart(
-                "", values, width=40, height=5, unit=human_count, start=ODD_NOW - timedelta(minutes=5), end=ODD_NOW,
-                glyphs=UNICODE, top=top, binary=binary, limit=limit,
-            )  # fmt: skip
-            assert len(rows) == 7
+            for several in (1, 2):
+                rows = make(
+                    *[values] * several, unit=human_count, top=top, binary=binary, warn=limit, fail=limit, mark=limit
+                )
+                assert len(rows) == 7
 
 
 def test_an_endless_number_leaves_the_others_their_height() -> None:

@@ -55,7 +55,12 @@ def test_spans_are_exact_and_near_ones_are_one(old: Row, new: Row, spans: list[t
     assert changed_spans(old, new, WIDTH) == spans
 
 
-PIECES = st.builds(Piece, st.text("ab 中1é▁▂", max_size=9), st.sampled_from(("text", "good", "strong")))
+PIECES = st.builds(
+    Piece,
+    st.text("ab 中1é▁▂", max_size=9),
+    st.sampled_from(("text", "good", "strong")),
+    st.sampled_from(("", "selection", "match")),
+)
 ROWS = st.lists(PIECES, max_size=6).map(tuple)
 
 
@@ -81,7 +86,12 @@ def test_a_span_that_cuts_a_wide_character_leaves_it_whole(row: Row, spans: list
 def _seen(screen: pyte.Screen) -> list[tuple[object, ...]]:
     """What can be seen of each cell: of a blank not its ink."""
     cells = (screen.buffer[0][x] for x in range(WIDTH))
-    return [(cell.data, cell.bg) if cell.data == " " else (cell.data, cell.bg, cell.fg, cell.bold) for cell in cells]
+    return [
+        (cell.data, cell.fg if cell.reverse else cell.bg)
+        if cell.data == " "
+        else (cell.data, cell.bg, cell.fg, cell.bold, cell.reverse)
+        for cell in cells
+    ]
 
 
 def _screen(row: Row) -> pyte.Screen:
