@@ -7,6 +7,7 @@ import gc
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import events, work
@@ -17,7 +18,7 @@ from lilfox_tui.app.app_actions import ConsoleActions, DemoActions, PaletteActio
 from lilfox_tui.app.console import TABS_FROM, Console
 from lilfox_tui.app.followers import OverviewFeed, RunFollower
 from lilfox_tui.app.frame import FramePainter
-from lilfox_tui.app.navigation import LOGS, METRICS, Navigation
+from lilfox_tui.app.navigation import BACKUP, LOGS, METRICS, Navigation
 from lilfox_tui.app.pane import Pane
 from lilfox_tui.app.rendering.draw import Glyphs
 from lilfox_tui.app.terminal import Departure
@@ -69,6 +70,7 @@ class LilFoxApp(Console):
         self.do = self._do
         self.go_to_logs = self.navigation.go_to_logs
         self.go_to_runbook = self.navigation.go_to_runbook
+        self.go_to_backups = partial(self.navigation.open, BACKUP)
         self.selected_logs = self.navigation.selected_logs
         self.attach = self.follower.attach
         self.frame = self._frame

@@ -109,6 +109,7 @@ class Console(PrivateApp, inherit_bindings=False):
     go_to_logs: Callable[[str, str, datetime | None], None]
     """Shows the logs of a ``host`` or ``service``, at that time (aware UTC) or the newest."""
     go_to_runbook: Callable[[Cause], None]
+    go_to_backups: Callable[[], None]
     """Shows the runbooks for an alert."""
     attach: Callable[[str], RunLog]
     """The run of a runbook whose job has that id, followed from its first event on."""

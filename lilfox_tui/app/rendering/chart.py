@@ -314,7 +314,7 @@ def _times(columns: int, axes: Axes, glyphs: Glyphs) -> Row:
     first, last = start.strftime(form), end.strftime(form)
     if axes.ago:
         first, last = _("{time} ago", time=human_duration((end - start).total_seconds())), _("now")
-    fill = columns - len(first) - len(last) - 2
+    fill = columns - cell_width(first) - cell_width(last) - 2
     if fill < 1:
         return (Piece(" " * AXIS_WIDTH), Piece(glyphs.corner, "rule"), Piece(fit(last, columns, right=True), "muted"))
     return (

@@ -158,6 +158,10 @@ class Glyphs(Struct, frozen=True):
         """The symbols for a theme: where its series differ by colour, charts are drawn in dots."""
         return replace(self, dots=not self.ascii_only and theme.tells_series_apart)
 
+    def without_borders(self) -> Glyphs:
+        """The same with blank borders."""
+        return replace(self, boxes=" " * len(self.boxes))
+
     def level(self, level: Level) -> str:
         """The symbol of a level."""
         shapes = {Level.GOOD: self.good, Level.DEGRADED: self.degraded, Level.FAILING: self.failing}

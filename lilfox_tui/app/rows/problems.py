@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES, held_for, well, why_no_numbers
+from lilfox_tui.app.rows.hosts import ROLES, well, why_no_numbers
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
-from lilfox_tui.core.text import clean, fit, human_bytes
+from lilfox_tui.core.text import clean, fit, human_bytes, human_duration
 from lilfox_tui.metrics.model import ProcessUsage
-from lilfox_tui.monitor.model import BackendView, HostView, ServiceView, StatusChange, View
+from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceView, StatusChange, View
 
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
@@ -23,13 +23,16 @@ _NAME, _STATE, _SOURCE = 14, 13, 16
 _NARROW_NAME, _NARROW_STATE = 10, 12
 
 
-def problem_row(problem: AlertItem | View, now: datetime, glyphs: Glyphs, width: int) -> Row:
+def problem_row(problem: AlertItem | View | PlanView, now: datetime, glyphs: Glyphs, width: int) -> Row:
     """A problem in one line: its subject, what is wrong, since when, and which alert or kind of thing it is."""
-    mark, name, what, state, source = (
-        _of_view(problem, now, glyphs)
-        if isinstance(problem, HostView | ServiceView | BackendView)
-        else _of_alert(problem, now, glyphs)
-    )
+    match problem:
+        case HostView() | ServiceView() | BackendView():
+            parts = _of_view(problem, now, glyphs)
+        case PlanView():
+            parts = _of_plan(problem, now, glyphs)
+        case _:
+            parts = _of_alert(problem, now, glyphs)
+    mark, name, what, state, source = parts
     wide = width >= _WIDE
     name_width, state_width = (_NAME, _STATE) if wide else (_NARROW_NAME, _NARROW_STATE)
     if width > 2 * _WIDE:
@@ -58,8 +61,29 @@ def _of_view(view: View, now: datetime, glyphs: Glyphs) -> _Parts:
         why = why_no_numbers(view, now)
     kind = _("host") if isinstance(view, HostView) else _("service") if isinstance(view, ServiceView) else (
         view.config.kind)  # fmt: skip
-    held = held_for(view, now)
-    return Piece(glyphs.level(view.level), role), view.name, Piece(why, role), held and _("for {time}", time=held), kind
+    return Piece(glyphs.level(view.level), role), view.name, Piece(why, role), _held(view.since, now), kind
+
+
+def _of_plan(plan: PlanView, now: datetime, glyphs: Glyphs) -> _Parts:
+    role = ROLES[plan.level]
+    why = clauses(map(str, plan.reasons))
+    return Piece(glyphs.level(plan.level), role), plan.name, Piece(why, role), _held(plan.since, now), _("backup plan")
+
+
+def plan_detail(plan: PlanView, now: datetime, glyphs: Glyphs) -> list[Row]:
+    """A plan with a problem as text, and where its sets are."""
+    role = ROLES[plan.level]
+    head = (
+        Piece(f" {glyphs.level(plan.level)} ", role),
+        Piece(plan.name, "strong"),
+        Piece(f"  {_held(plan.since, now)}  "),
+    )
+    return [(*head, Piece(clauses(map(str, plan.reasons)), role)), (Piece("   "), Piece(_("enter opens the backups")))]
+
+
+def _held(since: datetime, now: datetime) -> str:
+    seconds = (now - since).total_seconds()
+    return _("for {time}", time=human_duration(seconds)) if seconds >= 1 else ""
 
 
 def _of_alert(item: AlertItem, now: datetime, glyphs: Glyphs) -> _Parts:
@@ -92,6 +116,17 @@ def _command(each: ProcessUsage) -> Row:
         return (Piece(f"[{each.command}]", "muted"),)
     program, _blank, rest = each.command_line.partition(" ")
     return (Piece(program.rpartition("/")[2] or program, "name"), Piece(f" {rest}" if rest else ""))
+
+
+def first_steps() -> list[Row]:
+    """What somebody can do who has configured nothing yet."""
+    steps = (
+        ("2", _("read the logs found on this machine, or start with lilfox FILE")),
+        ("enter", _("open this machine: all of its numbers")),
+        ("hosts:", _("add hosts and services to ~/.config/lilfox/config.yaml")),
+        ("lilfox demo", _("try everything on a stand-in stack with faults to inject")),
+    )
+    return [(Piece(" " + fit(key, 12), "key"), Piece(text)) for key, text in steps]
 
 
 _PROCESS_COLUMNS: tuple[Column[ProcessUsage], ...] = (

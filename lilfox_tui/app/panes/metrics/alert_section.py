@@ -104,6 +104,8 @@ def _problems(problems: Iterable[str], glyphs: Glyphs) -> list[Row]:
 
 
 _TROUBLES_SHOWN = 3
+_BORDERS = 2
+"""Cells of a panel's borders."""
 
 
 class AlertSection:
@@ -127,7 +129,7 @@ class AlertSection:
             rows: list[Row] = [(Piece("   "), Piece(str(error), "degraded"))]
             if str(error.hint):
                 rows.append((Piece("   "), Piece(str(error.hint))))
-            return wrapped(rows, self._app.room.width)[:_TROUBLES_SHOWN]
+            return wrapped(rows, self._app.room.width - _BORDERS)[:_TROUBLES_SHOWN]
         alerts = alerts_of(overview)
         known = () if alerts is None else sorted(alerts.troubles, key=lambda each: not each.blind)
         troubles = [(str(each), "failing" if each.blind else "degraded") for each in known]
@@ -137,7 +139,7 @@ class AlertSection:
         rows = [(Piece(f" {marks[role]} ", role), Piece(text, role)) for text, role in troubles[:_TROUBLES_SHOWN]]
         if (unasked := self._app.monitor.alerting.unasked) is not None:
             rows.append((Piece("   "), Piece(str(unasked), "muted")))
-        return wrapped(rows, self._app.room.width)
+        return wrapped(rows, self._app.room.width - _BORDERS)
 
     def note(self, overview: Overview) -> Row:
         """How many alerts there are, and rules; nothing if the config has no rules."""

@@ -13,12 +13,13 @@ from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_row
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
 from lilfox_tui.app.panes.metrics.layout import LISTS, PanelId, arrange
+from lilfox_tui.app.panes.metrics.pages import FarPast
 from lilfox_tui.app.panes.metrics.service_page import service_heading, service_row
 from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.panels import Panel, Place, draw_panels, highlighted
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row
-from lilfox_tui.app.rows.problems import change_row, problem_row, process_heading, process_row
+from lilfox_tui.app.rows.problems import change_row, first_steps, problem_row, process_heading, process_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
@@ -78,8 +79,8 @@ class HomeScreen(Struct, frozen=True):
 class Home:
     """Draws the home screen from the pane's state and the monitor."""
 
-    def __init__(self, context: PaneContext[MetricsState], alerts: AlertSection) -> None:
-        self._state, self._app, self._alerts = context.state, context.app, alerts
+    def __init__(self, context: PaneContext[MetricsState], alerts: AlertSection, far: FarPast) -> None:
+        self._state, self._app, self._alerts, self._far = context.state, context.app, alerts, far
         self.charts = HomeCharts(context)
         self._tops: dict[PanelId, int] = {}
         """The first row of each list that is longer than its panel."""
@@ -100,13 +101,13 @@ class Home:
                     for each in problems
                 ],
                 note=self._alerts.note(overview),
-                more=self._alerts.troubles(overview) or ([] if problems else [self._all_well(overview)]),
+                more=self._more_problems(overview) or ([] if problems else [self._all_well(overview)]),
             ),
             "hosts": HomeList(
                 _("Hosts"),
                 [HomeRow(("host", view.name), partial(_sized, host_row, view, at, style)) for view in hosts],
                 lambda width: [host_heading(style.for_width(width))],
-                _count(len(hosts), len(overview.hosts)),
+                (*self._far.title(), *_count(len(hosts), len(overview.hosts))),
             ),
             "services": HomeList(
                 _("Services"),
@@ -120,6 +121,15 @@ class Home:
                 note=_count(len(backends), len(overview.backends)),
             ),
         }
+
+    def _more_problems(self, overview: Overview) -> list[Row]:
+        """Problems that are no rows of their own: interrupted restores, and those of alerting."""
+        glyphs, backups = self._app.glyphs, overview.backups
+        interrupted = () if backups is None else backups.interrupted_restores
+        rows: list[Row] = [
+            (Piece(f" {glyphs.failing} ", "failing"), Piece(str(each.message), "failing")) for each in interrupted
+        ]
+        return rows + self._alerts.troubles(overview)
 
     def _all_well(self, overview: Overview) -> Row:
         """What stands where there is no problem."""
@@ -152,11 +162,14 @@ class Home:
         wants: dict[PanelId, int] = {name: each.want() for name, each in lists.items()}
         wants["processes"] = len(processes[1]) + 1 if processes[1] else 0
         wants["changes"] = len(changes[1])
+        config = self._app.config
+        steps = () if config.hosts or config.services or config.backends else first_steps()
+        wants["next"] = len(steps)
         charts = 0 if self._app.slow_link else self.charts.count(overview)
         placed = arrange(style.width, height, wants, charts)
         if self._state.zoomed:
             placed = [(self._selected_panel(lists), Place(0, 0, style.width, height))]
-        if not placed or self._app.slow_link:
+        if not placed:
             return self._plain(lists, style.width, height)
         panels, hits = [], []
         for name, place in placed:
@@ -168,10 +181,13 @@ class Home:
             elif name == "processes":
                 title = _("Processes of {host}", host=processes[0])
                 panel = Panel(place, (Piece(title, "title"),), _process_rows(processes[1], place.inner_width))
+            elif name == "next":
+                panel = Panel(place, (Piece(_("Next"), "title"),), steps)
             else:
                 panel = Panel(place, (Piece(changes[0], "title"),), changes[1])
             panels.append(panel)
-        return HomeScreen(draw_panels(panels, style.width, height, self._app.glyphs), hits)
+        glyphs = self._app.glyphs.without_borders() if self._app.slow_link else self._app.glyphs
+        return HomeScreen(draw_panels(panels, style.width, height, glyphs), hits)
 
     def _selected_panel(self, lists: Mapping[PanelId, HomeList]) -> PanelId:
         selected = self._state.selected

@@ -33,7 +33,10 @@ class MetricsList(StateList[MetricsState]):
             self._context.repaint()
 
     def open_selected(self) -> None:
-        self._open_page(self._state.selected)
+        if self._state.selected_plan() is not None:
+            self._app.go_to_backups()
+        else:
+            self._open_page(self._state.selected)
 
     def why_not_open(self) -> Message | None:
         return self._state.why_not_open()

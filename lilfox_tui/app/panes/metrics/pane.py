@@ -25,6 +25,7 @@ from lilfox_tui.app.panes.metrics.state import MetricsState, Subject, link_error
 from lilfox_tui.app.rendering.columns import Digits
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rows.hosts import ROLES, TableStyle, held_for, well
+from lilfox_tui.app.rows.problems import plan_detail
 from lilfox_tui.app.shared_actions import EvidenceActions, ListActions
 from lilfox_tui.app.textual_internals import cells_of
 from lilfox_tui.app.widgets import Lines, more_below
@@ -69,7 +70,7 @@ class MetricsPane(Pane):
             AlertActions(context),
             EvidenceActions(context, self.pages.evidence),
         )
-        self.home = Home(context, self.alerts)
+        self.home = Home(context, self.alerts, self.far)
         self._screen = HomeScreen((), ())
         self._taken: Overview | None = None
         self._recent: dict[str, deque[float | None]] = {}
@@ -163,7 +164,7 @@ class MetricsPane(Pane):
         if hit is None:
             return
         if self.state.selected == hit.subject:
-            self.open_page(hit.subject)
+            self.list.open_selected()
         self.state.choose(hit.subject, in_problems=hit.panel == "problems")
         self.repaint()
 
@@ -219,6 +220,8 @@ class MetricsPane(Pane):
     def _detail(self, overview: Overview) -> list[Row]:
         """The selected row as text: what is wrong and since when, and what to do."""
         view = self.state.selected_view()
+        if (plan := self.state.selected_plan()) is not None:
+            return plan_detail(plan, overview.at, self.lilfox.glyphs)
         if view is None:
             return self.alerts.detail(overview)
         mark = Piece(f" {self.lilfox.glyphs.level(view.level)} ", ROLES[view.level])

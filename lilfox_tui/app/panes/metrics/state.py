@@ -11,7 +11,7 @@ from lilfox_tui.core.aio import Ready, Unavailable
 from lilfox_tui.core.errors import LilFoxError
 from lilfox_tui.core.i18n import Message, tr
 from lilfox_tui.metrics.model import Level
-from lilfox_tui.monitor.model import BackendView, HostView, Overview, ServiceView, View
+from lilfox_tui.monitor.model import BackendView, HostView, Overview, PlanView, ServiceView, View
 
 if TYPE_CHECKING:
     from lilfox_tui.alerts.model import Alert, Alerts
@@ -21,6 +21,9 @@ WINDOWS = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedel
 FAR_WINDOW = timedelta(days=7)
 """Longer than anything is kept here: only where a Prometheus is asked."""
 ALERT_KINDS = ("alert", "rule")
+PLAN = "plan"
+PROBLEM_KINDS = (*ALERT_KINDS, PLAN)
+"""What is listed among the problems alone."""
 AnyView = TypeVar("AnyView", HostView, ServiceView, BackendView)
 Subject = tuple[str, str]
 """``("host", name)``, ``("service", name)``, ``("backend", name)``, or an alert's or rule's (``alert_rows.Item``)."""
@@ -92,17 +95,39 @@ class MetricsState:
             views = _of_kind(overview, kind).values()
             wrong = [each for each in views if each.level in (Level.DEGRADED, Level.FAILING) and self._is_shown(each)]
             found += [(-int(view.level), (kind, view.name)) for view in wrong]
+        found += [(-int(plan.level), subject) for subject, plan in self._bad_plans(overview).items()]
         for subject, item in self.items(overview).items():
             alert = item.alert
             handled = alert is not None and (alert.acknowledged is not None or item.level is Level.GOOD)
             found.append((1.0 if handled else -int(item.level) - 0.5, subject))
         return [subject for _rank, subject in sorted(found, key=lambda each: each[0])]
 
-    def problem(self, overview: Overview, subject: Subject) -> AlertItem | View:
+    def problem(self, overview: Overview, subject: Subject) -> AlertItem | View | PlanView:
         """What a row of the problems is about."""
         if subject[0] in ALERT_KINDS:
             return self.items(overview)[subject]
+        if subject[0] == PLAN:
+            return self._bad_plans(overview)[subject]
         return _of_kind(overview, subject[0])[subject[1]]
+
+    def selected_plan(self) -> PlanView | None:
+        """The backup plan that is highlighted among the problems."""
+        if self.overview is None or self.selected is None or self.selected[0] != PLAN:
+            return None
+        return self._bad_plans(self.overview).get(self.selected)
+
+    def _bad_plans(self, overview: Overview) -> dict[Subject, PlanView]:
+        plans = () if overview.backups is None else overview.backups.plans.values()
+        return {
+            (PLAN, f"{plan.name} {plan.store}"): plan
+            for plan in plans
+            if plan.config is not None and plan.level in (Level.DEGRADED, Level.FAILING) and self._holds(plan)
+        }
+
+    def _holds(self, plan: PlanView) -> bool:
+        words = self.filter.lower().split() if self.only_matching else ()
+        text = " ".join((plan.name, plan.store, *map(str, plan.reasons))).lower()
+        return all(word in text for word in words)
 
     def rows(self) -> list[tuple[bool, Subject]]:
         """All rows, from the first of the problems to the last of the last list; the first value tells whether it is
@@ -125,6 +150,8 @@ class MetricsState:
         if subject[0] in ALERT_KINDS:
             item = self.items(overview).get(subject)
             return Level.UNKNOWN if item is None else item.level
+        if subject[0] == PLAN:
+            return self._bad_plans(overview)[subject].level
         return _of_kind(overview, subject[0])[subject[1]].level
 
     def matches(self, overview: Overview, subject: Subject) -> bool:
@@ -132,6 +159,8 @@ class MetricsState:
         if subject[0] in ALERT_KINDS:
             item = self.items(overview).get(subject)
             return item is not None and _holds_all(item, self.filter)
+        if subject[0] == PLAN:
+            return self._holds(self._bad_plans(overview)[subject])
         return self._matches(_of_kind(overview, subject[0])[subject[1]])
 
     def _ordered(self, views: list[AnyView]) -> list[AnyView]:
@@ -169,6 +198,9 @@ class MetricsState:
         selected = self.selected_item() is not None or self.selected_view() is not None
         return None if selected else tr("nothing is selected")
 
+    def _nothing_to_open(self) -> Message | None:
+        return None if self.selected_plan() is not None else self.nothing_selected()
+
     def place_of(self, item: AlertItem) -> Subject | None:
         """The watched service or host that an alert's labels name."""
         if self.overview is None or item.alert is None:
@@ -201,7 +233,7 @@ class MetricsState:
     def choose(self, subject: Subject | None, *, in_problems: bool = False) -> None:
         """Selects a row as the user's choice."""
         if subject is not None:
-            self.selected, self.in_problems = subject, in_problems or subject[0] in ALERT_KINDS
+            self.selected, self.in_problems = subject, in_problems or subject[0] in PROBLEM_KINDS
         self._chosen = True
 
     def move(self, step: int) -> None:
@@ -251,7 +283,7 @@ class MetricsState:
 
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""
-        return tr("this page is open already") if self.page is not None else self.nothing_selected()
+        return tr("this page is open already") if self.page is not None else self._nothing_to_open()
 
     def why_not_back(self) -> Message | None:
         """Why the pane cannot go back."""
