@@ -90,7 +90,7 @@ class ReceiverDelivery:
         except TimeoutError:
             return LilFoxError(
                 tr("no answer within {seconds:g} s", seconds=self._timeout_s),
-                tr("Does it hang? If it is only slow, set a longer timeout."),
+                tr("Check whether it hangs. If it is only slow, set a longer timeout."),
             )
         except LilFoxError as error:
             return error

@@ -136,7 +136,7 @@ class AlertmanagerApi:
     async def expire(self, silence_id: str) -> None:
         """Expire a silence now."""
         if not silence_id or not all(char.isascii() and (char.isalnum() or char == "-") for char in silence_id):
-            raise LilFoxError(tr("{id} is not the ID of a silence", id=silence_id))
+            raise LilFoxError(tr("{id} is not a silence ID", id=silence_id))
         reply = await self._api.send("DELETE", f"/api/v2/silence/{silence_id}")
         if reply.status >= 300:
             raise self._refused(reply)
@@ -155,7 +155,7 @@ class AlertmanagerApi:
             read: T = await asyncio.to_thread(decoded_json, reply.body, kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise NotAnswered(
-                tr("{where} does not respond like Alertmanager's API v2", where=self.where),
+                tr("{where} did not return an Alertmanager API v2 response", where=self.where),
                 tr("Is that the right address? Alertmanager usually listens on port 9093."),
             ) from None
         return read
@@ -246,7 +246,7 @@ class ExternalAlerts:
                 self._heard = True
             except LilFoxError as error:
                 failed = error
-                text = tr("its alerts may have changed: {error}", error=error)
+                text = tr("the alerts from Prometheus may be out of date: {error}", error=error)
                 troubles.append(Trouble("rules", text, blind=True))
         if self._alertmanager is not None:
             try:
@@ -256,7 +256,9 @@ class ExternalAlerts:
                 self._heard = True
             except LilFoxError as error:
                 failed = failed or error
-                troubles.append(Trouble("silences", tr("the silences are not known: {error}", error=error)))
+                troubles.append(
+                    Trouble("silences", tr("the silences in Alertmanager are unknown: {error}", error=error))
+                )
         if failed is not None and not self._heard:
             raise failed
         now = datetime.now(UTC)
@@ -450,5 +452,6 @@ def kept_alerts(folder: Path | None, config_file: Path | None = None) -> Ready[A
     since = now if newest_ms is None else time_of(newest_ms)
     age = human_duration((now - since).total_seconds())
     return Unavailable(
-        NotEvaluated(tr("no LilFox is evaluating these rules; the last evaluation was {age} ago", age=age), hint), since
+        NotEvaluated(tr("no LilFox process evaluates these rules; the last evaluation was {age} ago", age=age), hint),
+        since,
     )

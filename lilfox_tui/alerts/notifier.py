@@ -335,5 +335,5 @@ def _refused(where: str, status: int, reason: str) -> LilFoxError:
     if status in (401, 403):
         hint = tr("Check headers, user and password of this notifier.")
     elif 300 <= status < 400:
-        hint = tr("It redirects elsewhere, which is not followed; set url to the actual address.")
+        hint = tr("The server redirects, and redirects are not followed; set url to the final address.")
     return LilFoxError(tr("{where} returns {status}: {reason}", where=where, status=status, reason=reason), hint)

@@ -265,8 +265,8 @@ class RuleManager:
         found += [Trouble(f"unkept {name}", text) for name, text in self._unkept.items()]
         if self._held:
             text = ntr(
-                "{count} rule group cannot be read now; its alerts stay as they were",
-                "{count} rule groups cannot be read now; their alerts stay as they were",
+                "{count} rule group cannot be read right now; its alerts keep their last state",
+                "{count} rule groups cannot be read right now; their alerts keep their last state",
                 len(self._held),
             )
             found.append(Trouble("held", text, blind=True))

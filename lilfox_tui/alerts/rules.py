@@ -136,7 +136,7 @@ def _expression(part: str) -> re.Pattern[str]:
     while at < len(part):
         found = _PIECE.match(part, at)
         if found is None:
-            raise LilFoxError(tr("{pattern} is not a file pattern; close the [", pattern=part))
+            raise LilFoxError(tr("{pattern} is not a valid file pattern; close the [", pattern=part))
         pieces.append(found[0])
         at = found.end()
     return re.compile("".join(_piece(piece) for piece in pieces), re.DOTALL)

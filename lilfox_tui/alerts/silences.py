@@ -62,7 +62,7 @@ def check_silence(matchers: Iterable[SilenceMatcher]) -> None:
     """Raise UsageError if the matchers match everything, which Alertmanager also refuses."""
     if all(_condition(one)("") is one.is_equal for one in matchers):
         raise UsageError(
-            tr("these matchers match every alert without their labels; that would silence nearly everything"),
+            tr("these matchers match every alert that lacks these labels; that would silence nearly everything"),
             tr('add a matcher that requires a value, such as alertname="HighLatency"'),
         )
 
@@ -207,7 +207,7 @@ def silence(
     check_silence(matchers)
     lasts = _UNTIL_RESOLVED if for_s is None else timedelta(seconds=for_s)
     if not timedelta() < lasts <= LONGEST_SILENCE:
-        raise UsageError(tr("a silence must last longer than 0 s and at most a year"))
+        raise UsageError(tr("a silence must last more than 0 s and at most a year"))
     by, comment = encodable(by), encodable(comment)
     wanted = tuple(replace(one, value=encodable(one.value)) for one in matchers)
     made = Silence(str(uuid.uuid4()), wanted, now, now + lasts, by, comment, until_resolved=for_s is None)

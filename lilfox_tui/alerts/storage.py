@@ -182,7 +182,7 @@ class AlertDatabase:
             )
             raise kind(
                 tr("{path}: cannot be used: {reason}", path=self.path, reason=error),
-                tr("Is there space on the disk, and may you write there?"),
+                tr("Check that the disk has free space and that you may write to this file and its directory."),
             ) from None
 
 
@@ -537,9 +537,9 @@ class EvaluationLock:
         if (now - since).total_seconds() < SILENT_S:
             return None
         return tr(
-            "the LilFox that evaluates the rules (process {pid}) has not responded since {since:%H:%M:%S} UTC; "
-            "is it stopped? No alert notifications are sent: resume it (kill -CONT {pid}), or kill it (kill "
-            "-KILL {pid})",
+            "the LilFox process that evaluates the rules (PID {pid}) has not responded since {since:%H:%M:%S} "
+            "UTC and may be stopped. No alert notifications are sent: resume it (kill -CONT {pid}), or kill it "
+            "(kill -KILL {pid})",
             pid=pid, since=since,
         )  # fmt: skip
 

@@ -48,7 +48,7 @@ def parse_series(text: str, semantics: Semantics) -> tuple[LabelSet, Floats]:
     """Parse a series and its values, ABSENT for a missing one and STALE where the series ends. Raises NotationError."""
     match = _SERIES.fullmatch(text)
     if match is None or not (match["name"] or match["braces"]):
-        raise NotationError(tr("{given} is not a series with values, such as up 1 0x5", given=quoted(text)))
+        raise NotationError(tr("{given} is not a series with values; write one such as up 1 0x5", given=quoted(text)))
     parts = [_values(item) for item in match["values"].split()]
     return _labels(match["name"], match["braces"], semantics), np.concatenate([np.empty(0), *parts])
 
@@ -57,7 +57,7 @@ def parse_metric(text: str, semantics: Semantics) -> LabelSet:
     """Parse the labels of a series as a query would write it; none for an empty text. Raises NotationError."""
     match = _METRIC.fullmatch(text)
     if match is None:
-        raise NotationError(tr("{given} is not a series, such as up", given=quoted(text)))
+        raise NotationError(tr("{given} is not a series; write one such as up", given=quoted(text)))
     return _labels(match["name"], match["braces"], semantics)
 
 

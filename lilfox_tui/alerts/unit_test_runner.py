@@ -133,7 +133,7 @@ class UnitTestSeries:
 
     def _append(self, labels: LabelSet, at_ms: int, value: Floats) -> Message | None:
         if not labels.pairs:
-            return tr("a series without any label")
+            return tr("the series has no labels")
         if labels not in self._series:
             self._series[labels] = _TestSeries(labels)
         return self._series[labels].append(at_ms, value)
@@ -290,7 +290,7 @@ class _Run:
             return found
         nameless = next((alert for alert in self.test.alerts if not alert.name), None)
         if nameless is not None:
-            return [self.at(nameless.line, _("alertname is missing: which alert is this about?"))]
+            return [self.at(nameless.line, _("alertname is missing; name the alert to test"))]
         try:
             groups = self.groups()
         except ConfigError as error:

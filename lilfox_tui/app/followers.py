@@ -120,7 +120,7 @@ class RunFollower:
             if self._navigation.current == RUNBOOK and not self._app.touched:
                 self._navigation.pane.select_run(left.key)
             self._app.tell(
-                tr("{incident} is open, and {title} has not ended: pane 4 shows what is waiting",
+                tr("{incident} is open and {title} has not ended; see pane 4",
                    incident=folder.name, title=left.title)
             )  # fmt: skip
 

@@ -197,7 +197,7 @@ async def _unban(app: Console, name: str) -> Chosen | None:
         app.tell(tr("nothing is banned on {host}", host=name))
         return None
     choices = [choice_of(each.address, each.address, _left(each.left_s), width=_NAME) for each in found]
-    chosen = await one_of(app, _("Which ban on {host} to lift?", host=name), choices)
+    chosen = await one_of(app, _("Lift which ban on {host}?", host=name), choices)
     return None if chosen is None else made_by_job(app, unban_operation(name_for_jobs(app, name), chosen, sudo=sudo))
 
 
@@ -320,7 +320,7 @@ def backend_acts(app: Console, view: BackendView) -> list[Act]:
     why = why_unchanged(app, view.config.host or HERE)
     if why is None and view.outage is not None:
         why = tr("{name} is not responding", name=view.name)
-    title = _("cancel or terminate a session of {name}", name=view.name)
+    title = _("cancel or terminate a session on {name}", name=view.name)
     return [
         Act("session", title, _("the current statement, or the whole session"), partial(_choose, name=view.name), why)
     ]
@@ -333,7 +333,7 @@ async def _choose(app: Console, name: str) -> Chosen | None:
         return None
     by_key = {f"{each.pid} {each.began}": each for each in sessions}
     choices = [choice_of(key, _who(each), _selection_told(each), width=_SELECTION_NAME) for key, each in by_key.items()]
-    chosen = await one_of(app, _("Which session of {name}?", name=name), choices)
+    chosen = await one_of(app, _("Which session on {name}?", name=name), choices)
     if chosen is None:
         return None
     return await _how(app, name, backend, by_key[chosen])

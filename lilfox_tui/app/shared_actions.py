@@ -125,7 +125,7 @@ class ListActions(ActionGroup):
         return self._view.why_not_back()
 
     def _why_not_match(self) -> Message | None:
-        return None if self._view.filter else tr("there is no filter; / sets one")
+        return None if self._view.filter else tr("no filter is set; press / to set one")
 
     def _why_not_copy(self) -> Message | None:
         return self._view.why_not_copy()
@@ -213,7 +213,7 @@ class EvidenceActions(ActionGroup):
         "evidence",
         "e",
         tr("evidence"),
-        tr("save the current selection as evidence in the open incident; without one, asks for a title and opens it"),
+        tr("save the selection as evidence in the open incident; if none is open, asks for a title and opens one"),
         why_not=_why_not,
     )
     def keep(self) -> None:
@@ -233,7 +233,7 @@ class EvidenceActions(ActionGroup):
             self._context.run(self._keep(evidence, title=title.strip() or selected.title), group="evidence")
 
         title = fit(selected.title, _TITLE_SHOWN).rstrip()
-        prompt = _("no open incident: enter opens one, esc cancels; title: {title}", title=title)
+        prompt = _("no open incident: enter opens one, esc cancels; default title: {title}", title=title)
         self._app.ask_line(prompt, "", take, live=False)
 
     async def _keep(self, evidence: Selected, incident: str = "", *, title: str = "") -> None:
@@ -245,4 +245,4 @@ class EvidenceActions(ActionGroup):
             incident = (await asyncio.to_thread(open_incident, title, unless_open=True)).id
         await asyncio.to_thread(keep_evidence, incident, evidence.name, evidence.data, evidence.text)
         self._app.monitor.incidents.look_again()
-        self._app.tell(tr("{incident}: saved as evidence: {what}", incident=incident, what=evidence.text))
+        self._app.tell(tr("saved to {incident} as evidence: {what}", incident=incident, what=evidence.text))

@@ -173,8 +173,8 @@ def _require_terminal() -> None:
     for name in ("stdin", "stdout", "stderr"):
         if not getattr(sys, name).isatty():
             raise UsageError(
-                tr("the screen needs a terminal: {stream} is not one", stream=name),
-                tr("Start it without pipes or redirections; lilfox check and lilfox monitor need no terminal."),
+                tr("{stream} is not a terminal; the console needs one", stream=name),
+                tr("Start lilfox without pipes or redirections; lilfox check and lilfox monitor need no terminal."),
             )
 
 

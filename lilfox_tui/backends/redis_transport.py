@@ -107,9 +107,9 @@ class RedisTransport:
         reason: Message | str = str(error).partition("\n")[0][:300] or type(error).__name__
         hint: Message | str = ""
         if isinstance(error, errors.AuthenticationError | errors.NoPermissionError):
-            hint = tr("Check user, password and the rights of this user: it needs +info and +@read.")
+            hint = tr("Check the user, its password and its ACL: it needs +info and +@read.")
         elif str(error).startswith(f"Error {errno.ECONNREFUSED} "):
-            reason, hint = tr("nothing is listening there"), tr("Is the server running?")
+            reason, hint = tr("nothing is listening at this address"), tr("Is the server running?")
         return BackendError(tr("{where}: {reason}", where=self.where, reason=reason), hint)
 
     async def close(self) -> None:

@@ -177,7 +177,7 @@ async def _restore(run: Run, made: Restore) -> Outcome:
         str(tr("{set} is restored, compared and in place", set=restored.set)),
         str(
             tr(
-                "the previous data is kept as {kept}; to go back: lilfox restore --undo {set}",
+                "the previous data is retained as {kept}; to go back: lilfox restore --undo {set}",
                 kept=listed(kept),
                 set=restored.set,
             )
@@ -249,8 +249,8 @@ async def _put_aside(run: Run, restored: interrupted.Restored) -> Outcome:
         await asyncio.to_thread(mark_checked, restored.run)
     return Outcome(
         "ok",
-        str(tr("the restore of {set} was set aside as it is", set=restored.set)),
-        str(tr("check by hand what it left: {names}", names=stays)),
+        str(tr("the restore of {set} was set aside as is", set=restored.set)),
+        str(tr("inspect what it left behind: {names}", names=stays)),
         result={"set": restored.set, "settled": "put aside"},
     )
 
@@ -271,7 +271,7 @@ async def forget(run: Run, arguments: dict[str, Any]) -> Outcome:
             gone = await forget_left(run, context, plan)
     return Outcome(
         "ok",
-        str(ntr("{count} kept item deleted", "{count} kept items deleted", len(gone))),
+        str(ntr("{count} retained item deleted", "{count} retained items deleted", len(gone))),
         result={"set": request.set, "forgotten": gone},
     )
 
@@ -280,7 +280,7 @@ def _changeable(request: BackupRequest) -> Config:
     """The configuration. Raises ConfigError, NotAllowed."""
     config = Config() if request.config is None else load(Path(request.config)).config
     if config.read_only:
-        raise NotAllowed(tr("read_only is set in the configuration: nothing is changed"))
+        raise NotAllowed(tr("refused: read_only is set in the configuration"))
     return config
 
 
@@ -348,10 +348,10 @@ def _last_restored(words: str) -> interrupted.Restored:
     ]:
         raise BackupError(
             tr("the restore of {set} cannot be undone: the previous data was deleted", set=let_go[0].set),
-            tr("restore another set: lilfox backup list"),
+            tr("restore another set; to list them: lilfox backup list"),
         )
     raise BackupError(
-        tr("no restore of {set} is known that can be undone", set=words),
+        tr("no restore of {set} can be undone", set=words),
         tr("known: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
     )
 
@@ -387,8 +387,8 @@ def _judged(found: BackupSet, proof: Proof, good: str) -> Outcome:
             str(tr("the parts of {set} are intact, but the set is partial: {reason}", set=proof.set, reason=reason)),
             str(
                 tr(
-                    "it does not count as a backup; find out why these sources could not be backed up, then run "
-                    "it again"
+                    "it does not count as a backup; find out why these sources could not be backed up, then back "
+                    "up again"
                 )
             ),
             3,

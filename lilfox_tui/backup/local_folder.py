@@ -81,8 +81,8 @@ class LocalFolder:
             now = os.fstat(descriptor)
             if self._was not in (None, (now.st_dev, now.st_ino)):
                 raise StoreError(
-                    tr("{folder} is not the same folder as at the start", folder=self.path),
-                    tr("The file system mounted there may be gone: check mount and dmesg."),
+                    tr("{folder} is now a different folder than at the start", folder=self.path),
+                    tr("Its file system may have been unmounted: check mount and dmesg."),
                 )
             self._was = (now.st_dev, now.st_ino)
             yield descriptor
@@ -92,7 +92,7 @@ class LocalFolder:
     def _refuse_unmounted(self) -> None:
         if self.mount is not None and not is_mounted(self.mount):
             raise StoreError(
-                tr("nothing is mounted at {mount}: {folder} is not written", mount=self.mount, folder=self.path),
+                tr("nothing is mounted at {mount}: {folder} is not used", mount=self.mount, folder=self.path),
                 tr("Mount it; otherwise the backup would be written to the disk underneath."),
             )
 

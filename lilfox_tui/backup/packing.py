@@ -278,7 +278,7 @@ def encrypting(source: Readable, recipients: Sequence[str]) -> Crypt:
     try:
         keys = [pyrage.x25519.Recipient.from_str(each) for each in recipients]
     except pyrage.RecipientError as error:
-        raise NotReady(tr("an encryption recipient is not an age key: {reason}", reason=error)) from None
+        raise NotReady(tr("invalid age recipient: {reason}; use the public key, age1…", reason=error)) from None
     return Crypt(source, lambda reader, writer: pyrage.encrypt_io(reader, writer, keys))
 
 
@@ -289,7 +289,10 @@ def decrypting(source: Readable, identity: str) -> Crypt:
     try:
         key = pyrage.x25519.Identity.from_str(keys[0].strip() if keys else identity.strip())
     except pyrage.IdentityError:
-        raise NotReady(tr("the decryption key is not an age key"), tr("It begins with {start}.", start=_KEY)) from None
+        raise NotReady(
+            tr("the decryption key is not a valid age secret key"),
+            tr("Use the age secret key; it begins with {start}.", start=_KEY),
+        ) from None
 
     def work(reader: Readable, writer: Crypt) -> None:
         try:

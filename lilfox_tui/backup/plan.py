@@ -114,7 +114,7 @@ def _absolute(folder: str, flag: str) -> None:
     if not folder.startswith("/"):
         raise UsageError(
             tr("{flag} {folder}: not an absolute path", flag=flag, folder=folder),
-            tr("cron runs in a different working directory"),
+            tr("use an absolute path: cron runs in a different working directory"),
         )
 
 
@@ -227,9 +227,9 @@ def _title(kind: RequestKind, request: BackupRequest) -> Message:
         else tr("finish the restore of {set}", set=chosen)
         if request.finish
         else tr("take back the restore of {set}", set=chosen),
-        "forget": tr("delete what the restore of {set} kept", set=chosen)
+        "forget": tr("delete data retained by the restore of {set}", set=chosen)
         if request.set
-        else tr("delete what drills of {plan} left", plan=name),
+        else tr("delete what drills of {plan} left behind", plan=name),
     }
     return titles[kind]
 

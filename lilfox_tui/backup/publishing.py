@@ -153,7 +153,7 @@ class Publication:
     ) -> None:
         set_name = read_id(heading.id)
         if set_name is None:
-            raise UsageError(tr("{id} is not the name of a set", id=heading.id))
+            raise UsageError(tr("{id} is not a valid set name", id=heading.id))
         self.store = store
         self.there = there
         self.manual = manual
@@ -341,7 +341,7 @@ class _FromSource:
         if (counted.sha256, counted.raw_sha256) != (said.sha256, said.raw_sha256):
             raise BrokenSet(
                 tr("{part}: the data read back differs from what was written", part=part.name),
-                tr("Check the store's disk; nothing of this was kept."),
+                tr("Check the store's disk. None of this data was kept."),
             )
 
     def describe(self, part: StoredPart, detail: dict[str, Any]) -> None:
@@ -362,7 +362,7 @@ class _FromSource:
             )  # fmt: skip
         except ValueError:
             raise BackupError(
-                tr("{stem} cannot be a file name: too long, or empty", stem=stem), tr("Rename the source.")
+                tr("{stem} cannot be used as a file name: too long, or empty", stem=stem), tr("Rename the source.")
             ) from None
         if name in self._publication.parts or name in self._publication.begun:
             raise BackupError(

@@ -161,7 +161,8 @@ class RemoteDump:
         self._why_not[packing] = why
         if why:
             self._run.say(
-                str(tr("data dumped on {host} passes through this machine on its way to {store}: {reason}",
+                str(tr("{host} cannot write its dumps to {store} directly; they pass through this machine: "
+                       "{reason}",
                        host=self._host.name, store=self._store.where, reason=why))
             )  # fmt: skip
 
@@ -176,7 +177,7 @@ class RemoteDump:
         word, _, program = done.stdout.decode("ascii", "replace").strip().partition(" ")
         if word == "missing":
             return str(tr("{program} is missing", program=program))
-        return "" if word == "same" else str(tr("commands there see a different folder than SFTP"))
+        return "" if word == "same" else str(tr("commands on the host see a different folder than SFTP"))
 
     async def make(
         self, name: str, packing: Packing, command: DumpCommand, moved: Callable[[int], None]
@@ -193,7 +194,8 @@ class RemoteDump:
         self._heard()
         try:
             await self._begin(job, name, packing, command)
-            self._run.say(str(tr("{part} is created on {host} itself: it continues if the connection is lost",
+            self._run.say(str(tr("{part} is being created on {host} itself and continues if the connection is "
+                                 "lost",
                                  part=name, host=self._host.name)))  # fmt: skip
             watching = asyncio.create_task(self._watch(name, moved))
             out, said, end = await self._followed(job, command)
@@ -225,13 +227,13 @@ class RemoteDump:
         if found.state == "running":
             since = "?" if found.since is None else f"{found.since.astimezone():%Y-%m-%d %H:%M:%S}"
             told = tr(
-                "an earlier run that died left {part} in progress on {host} (pid {pid}, since {since}): it is "
+                "an earlier run that died is still creating {part} on {host} (pid {pid}, since {since}): it is "
                 "stopped and started again", pid=found.pid, since=since, **words,
             )  # fmt: skip
             found = await detached.cancel(self._host, found.id, sudo=sudo)
         else:
             told = tr(
-                "an earlier run that died left {part} on {host}, which is in no set: it is created again",
+                "an earlier run that died left {part} on {host}; it belongs to no set and is created again",
                 **words,
             )
         self._run.say(str(told), "warning")
@@ -283,7 +285,7 @@ class RemoteDump:
                     part=name,
                     host=self._host.name,
                 ),
-                tr("It was killed, or the host went down: check the log of the host."),
+                tr("It was killed, or the host went down. Check the host's log."),
                 pid=end.pid,
             )
         lines, _, last = out.partition(b"\n\n")
@@ -292,7 +294,7 @@ class RemoteDump:
             reason = last_words(said) or str(tr("exit status {status}", status=end.exit_status))
             raise BackupError(
                 tr("{part} could not be created on {host}: {reason}", part=name, host=self._host.name, reason=reason),
-                tr("Nothing of it was kept. Check the disk and the log of the host."),
+                tr("Nothing was kept. Check the host's disk and log."),
             )
         return RemoteDumpReport(
             status=int(words["status"]),
@@ -314,10 +316,10 @@ class RemoteDump:
             raise LinkGone(
                 tr("no contact with {host} for {seconds:.0f} s: {error}", host=self._host.name, seconds=silent_s,
                    error=error),
-                tr("Work already started continues there; the next run finds it."),
+                tr("Work already started continues on the host; the next run finds it."),
             )  # fmt: skip
         self._run.say(
-            str(tr("the connection to {host} was lost; work already started continues there, reconnecting: "
+            str(tr("the connection to {host} was lost, reconnecting; work already started on it continues: "
                    "{error}",
                    host=self._host.name, error=error)),
             "warning",

@@ -206,7 +206,7 @@ async def _dump(
         for source_name in publication.empty(plan.config.sources):
             missing.setdefault(source_name, str(tr("it produced no data")))
         manifest = await publication.publish(missing=missing)
-    run.done(str(tr("{set} is written: {parts} parts", set=heading.id, parts=len(manifest.parts))))
+    run.done(str(tr("{set} was written: {parts} parts", set=heading.id, parts=len(manifest.parts))))
     return manifest
 
 
@@ -322,7 +322,7 @@ async def _drill(run: Run, context: BackupContext, plan: BackupPlan, store: Back
         if report.proof.level == "broken":
             report.failures.append(report.proof.reason)
     except LilFoxError as error:
-        report.failures.append(str(tr("the drill could not be done: {error}", error=error)))
+        report.failures.append(str(tr("the drill could not be run: {error}", error=error)))
         run.say(report.failures[-1], "bad")
 
 
@@ -374,8 +374,8 @@ async def _clear(run: Run, store: BackupStore) -> None:
         run.say(
             str(
                 ntr(
-                    "removed {count} file of runs that did not finish",
-                    "removed {count} files of runs that did not finish",
+                    "removed {count} file left by unfinished runs",
+                    "removed {count} files left by unfinished runs",
                     len(left),
                 )
             ),
@@ -405,7 +405,7 @@ def _outcome(report: BackupReport, manifest: Manifest) -> Outcome:
         return Outcome(
             "partly",
             str(tr("{set} was written, but: {failures}", set=report.set, failures=clauses(report.failures))),
-            str(tr("fix that and run it again; no old set was removed")),
+            str(tr("fix that, then run the backup again; no old set was removed")),
             3,
             result,
         )
@@ -413,7 +413,7 @@ def _outcome(report: BackupReport, manifest: Manifest) -> Outcome:
         return Outcome(
             "ok",
             str(tr("{set} was written, but not read back: {reason}", set=report.set, reason=report.unread)),
-            str(tr("verify it where the key is: lilfox backup verify {set}", set=report.set)),
+            str(tr("verify it on a machine that has the key: lilfox backup verify {set}", set=report.set)),
             result=result,
         )
-    return Outcome("ok", str(tr("{set} is written and checked", set=report.set)), result=result)
+    return Outcome("ok", str(tr("{set} was written and verified", set=report.set)), result=result)

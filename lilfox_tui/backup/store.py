@@ -175,7 +175,7 @@ async def retry(run: Run, work: Callable[[], Awaitable[T]]) -> T:
 def _told(error: HostError, wait_s: float, number: int) -> str:
     return str(
         tr(
-            "the connection to {host} was lost, retrying in {seconds:g} s ({number} of {tries}): {error}",
+            "the connection to {host} was lost, retrying in {seconds:g} s (attempt {number} of {tries}): {error}",
             host=error.host,
             seconds=wait_s,
             number=number,

@@ -148,7 +148,7 @@ async def _beat(files: MarkFiles, where: str, name: str, data: bytes) -> StoreEr
         except LilFoxError as error:
             if not files.kept and loop.time() - good > STALE.total_seconds() - 2 * BEAT_S:
                 return StoreError(
-                    tr("the lock on {where} cannot be held: {reason}", where=where, reason=error), error.hint
+                    tr("cannot renew the lock on {where}: {reason}", where=where, reason=error), error.hint
                 )  # fmt: skip
 
 
@@ -232,7 +232,7 @@ def held_by(where: str, holder: StoreLockHolder) -> StoreHeld:
     since = "?" if holder.since is None else holder.since.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     return StoreHeld(
         tr("{where} has been in use by {who} since {since}", where=where, who=holder.who, since=since),
-        tr("Wait for it to end. The lock of a dead run expires by itself, after {minutes} minutes at most.",
+        tr("Wait for it to end. The lock of a run that died expires by itself, after {minutes} minutes at most.",
            minutes=int(STALE.total_seconds() // 60)),
         holder=holder,
     )  # fmt: skip

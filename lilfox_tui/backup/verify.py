@@ -58,7 +58,7 @@ async def raw_blocks(
         await _refuse_changed(store, part, said)
         raise NotReady(
             tr("{part} is encrypted, but no key is available", part=part.name),
-            tr("set it as identity under encrypt in the plan"),
+            tr("set the key as identity under encrypt in the plan"),
         )
     key = identity if said is not None and said.encrypted else None
     limit = said.raw_bytes if said is not None else limit_bytes
@@ -170,7 +170,7 @@ async def verify(run: Run, reader: SetReader, found: BackupSet) -> Proof:
         detail[part.name] = content.detail
         run.say(str(tr("{part}: intact", part=part.name)), "good")
         for what in content.executes:
-            run.say(str(tr("{part}: a restore of it executes {what}", part=part.name, what=what)), "warning")
+            run.say(str(tr("{part}: restoring it executes {what}", part=part.name, what=what)), "warning")
     proof = Proof(
         set=found.id,
         level="broken" if reason else "intact",

@@ -133,7 +133,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         metavar="REF",
         action=NonEmptyValue,
         default="",
-        help=_("the age key of encrypted sets: file:PATH, env:NAME or cmd:ARGV"),
+        help=_("age key for encrypted sets: file:PATH, env:NAME or cmd:ARGV"),
     )
 
 
@@ -153,7 +153,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         dest="folders",
         action=NonEmptyValue,
         default=[],
-        help=_("a folder; may be given several times"),
+        help=_("a folder; may be repeated"),
     )
     add(
         "--app",
@@ -239,7 +239,8 @@ def keep_of(args: argparse.Namespace) -> KeepConfig | None:
     wrong = [name for name, value in given.items() if value < 1]
     if wrong:
         raise UsageError(
-            tr("--keep-{name}: at least 1", name=wrong[0]), tr("a policy that keeps nothing would remove every backup")
+            tr("--keep-{name} must be at least 1", name=wrong[0]),
+            tr("a policy that keeps nothing would remove every backup"),
         )
     return KeepConfig(**given) if given else None
 
@@ -259,7 +260,7 @@ def settings(args: argparse.Namespace) -> LoadedConfig:
     """The configuration. Refuses a change if it, or ``--read-only``, forbids one."""
     loaded = load_settings(args)
     if loaded.config.read_only:
-        raise NotAllowed(tr("read only: nothing is backed up, removed or restored"))
+        raise NotAllowed(tr("nothing can be backed up, removed or restored in read_only mode"))
     return loaded
 
 
@@ -284,7 +285,9 @@ def add_set(parser: argparse.ArgumentParser) -> None:
 
 def add_partial(parser: argparse.ArgumentParser) -> None:
     """Adds the option that accepts a partial set."""
-    parser.add_argument("--partial", action="store_true", help=_("let the newest, or tag:NAME, select a partial set"))
+    parser.add_argument(
+        "--partial", action="store_true", help=_("allow the newest, or tag:NAME, to select a partial set")
+    )
 
 
 def judged(args: argparse.Namespace, kind: RequestKind, request: BackupRequest) -> int:

@@ -53,7 +53,7 @@ def job_rows(jobs: Sequence[Job], now: datetime) -> Iterator[list[Cell]]:
     is aware."""
     asked_for = {job.id for job in unsettled(jobs)}
     if jobs:
-        yield [Cell(""), Cell(_("id")), Cell(_("what")), Cell(_("state")), Cell(_("since")), Cell("")]
+        yield [Cell(""), Cell(_("id")), Cell(_("job title")), Cell(_("state")), Cell(_("since")), Cell("")]
     for job in jobs:
         level = Level.DEGRADED if job.state == "unknown" and job.id not in asked_for else LEVELS[job.state]
         since = f"{job.started.astimezone():%Y-%m-%d %H:%M:%S}"
@@ -183,7 +183,7 @@ async def _until_end(job: Job, shown: JobPrinter | _AsJson, *, cancels: bool) ->
         if not cancels or asked > 1:
             watching.cancel()
             return
-        shown.aside(_("cancelling; waiting for its clean-up. Interrupt again to stop waiting"))
+        shown.aside(_("cancelling; waiting for the clean-up. Interrupt again to stop waiting"))
         try:
             request_end(job)
         except LilFoxError as error:
@@ -264,7 +264,7 @@ class JobPrinter:
         output = self._folder / "output.log"
         with suppress(OSError):
             if event.state != "ok" and output.stat().st_size:
-                self._line(_("output of its programs: {path}", path=output))
+                self._line(_("program output: {path}", path=output))
 
     def _moved(self, progress: Progress) -> None:
         self._progress[progress.part] = progress

@@ -73,7 +73,8 @@ async def _named(
         found = await find_logs(hosts.of(host), host)
         if not found:
             raise UsageError(
-                tr("no logs found here"), tr("Give files, or define sources under logs: in the configuration.")
+                tr("no logs found on the host"),
+                tr("Specify files, or define sources under logs: in the configuration."),
             )
         return found
     if STDIN in words:

@@ -83,7 +83,7 @@ async def _here(
 ) -> tuple[Value, list[Message], list[Message]]:
     if args.at is not None:
         raise UsageError(
-            tr("no history without a Prometheus: --at cannot be evaluated"),
+            tr("no history without a Prometheus: --at is not available"),
             tr("Use --prometheus URL, or set prometheus: in the configuration."),
         )
     query = parse(args.expression)
@@ -140,7 +140,7 @@ async def answer_here(
     answered."""
     if range_s is not None and range_s > LONGEST_LOOK_S:
         raise UsageError(
-            tr("no history without a Prometheus; a range covers only what is scraped now, up to 5m"),
+            tr("no history without a Prometheus: a range covers only what is scraped during the query, at most 5m"),
             tr("Use --prometheus URL, or set prometheus: in the configuration."),
         )
     if not query.selectors and range_s is None:
@@ -164,8 +164,8 @@ def _check_not_empty(seen: ScrapeResult) -> None:
     """Raises LilFoxError if there is nothing to answer from."""
     if not seen.asked:
         raise LilFoxError(
-            tr("the configuration has nothing to scrape and no Prometheus"),
-            tr("Add services, scrape or prometheus to it, or use --prometheus URL."),
+            tr("the configuration defines neither scrape targets nor a Prometheus"),
+            tr("Add services, scrape or prometheus to the configuration, or use --prometheus URL."),
         )
     if len(seen.troubles) == seen.asked:
         raise LilFoxError(seen.troubles[0])

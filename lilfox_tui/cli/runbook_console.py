@@ -77,7 +77,7 @@ def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> N
         answer = ask_line(tr("allow it? [y]es; anything else: no"))
         if (answer or "").strip().lower() not in ("y", "yes"):
             raise _Refused(
-                tr("not allowed; nothing was run"), tr("look at it: lilfox runbook show {path}", path=first.path)
+                tr("not allowed; nothing was run"), tr("review it: lilfox runbook show {path}", path=first.path)
             )
     allow(first)
 
@@ -149,10 +149,10 @@ class RunPrompts:
         if self._recorded:
             return stay(reducer)
         if other.now is None:
-            answer = await _choice(tr("go on with the text [a]s this run read it, or [e]nd the run?"), "ae")
+            answer = await _choice(tr("continue with the version [a]lready loaded, or [e]nd the run?"), "ae")
         else:
             answer = await _choice(
-                tr("go on with the file as it is [n]ow, with the text [a]s this run read it, or [e]nd the run?"), "nae"
+                tr("continue with the file as it is [n]ow, with the version [a]lready loaded, or [e]nd the run?"), "nae"
             )
         if answer == "n" and other.now is not None:
             self._another = True
@@ -180,12 +180,12 @@ class RunPrompts:
     async def _decision(self, reducer: RunReducer, turn: Turn) -> Order | None:
         again, unknown = once_more(reducer, turn)
         if unknown:
-            question = tr("the outcome is unknown: [l]ook again, [r]un it once more, {others}", others=_OTHERS)
+            question = tr("the outcome is unknown: [l]ook again, [r]un it again, {others}", others=_OTHERS)
             answer = await _choice(question, "lrsua")
             if answer == "l":
                 return LookAgain(run=unknown)
         elif half := half_done(reducer, turn):
-            question = tr("it failed: [r]etry, roll [b]ack what it may have done, {others}", others=_OTHERS)
+            question = tr("it failed: [r]etry, roll [b]ack any partial change, {others}", others=_OTHERS)
             answer = await _choice(question, "rbsua")
             if answer == "b":
                 return await self._half_back(reducer, half) or await self._decision(reducer, turn)
@@ -203,7 +203,7 @@ class RunPrompts:
         """The order to undo a change that failed midway; None if the user has seen it and refuses."""
         for way in reducer.rollback_of(run):
             self._show(reducer, way)
-        answer = await _choice(tr("this rollback was written for the whole change. Run it? [y]es, [n]o"), "yn")
+        answer = await _choice(tr("this rollback was written for the completed change. Run it? [y]es, [n]o"), "yn")
         return Undo(sha256=self._sha256, run=run, values=self._values) if answer == "y" else None
 
     async def _by_hand(self, reducer: RunReducer, turn: Turn) -> Order | None:
@@ -222,7 +222,7 @@ class RunPrompts:
         except LilFoxError as error:
             warn(error.message)
             return await self._other(await _choice(_OTHERS, "sua"), reducer, turn)
-        answer = await _choice(tr("it needs this terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
+        answer = await _choice(tr("this command needs the terminal. Run it? [y]es, {others}", others=_OTHERS), "ysua")
         if answer != "y":
             return await self._other(answer, reducer, turn)
         begins = found.begins
@@ -232,7 +232,9 @@ class RunPrompts:
         except OSError as error:
             warn(tr("cannot run {program}: {reason}", program=found.argv[0], reason=error.strerror))
             status = 127
-        answer = await _choice(tr("it ended with status {status}. Did it work? [y]es, [n]o", status=status), "yn")
+        answer = await _choice(
+            tr("the command ended with status {status}. Did it work? [y]es, [n]o", status=status), "yn"
+        )
         return TerminalEnded(
             step=begins.step,
             command=begins.command,
@@ -315,7 +317,10 @@ class RunObserver:
             self._leave_keyboard()
             return
         pose(
-            tr("{who} is in control of this run, you follow; press t and enter to take over, ctrl-c to leave", who=who)
+            tr(
+                "{who} is in control of this run; you are following. Press t and Enter to take over, ctrl-c to leave",
+                who=who,
+            )
         )
         if sys.stdin.isatty():
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._typed)
@@ -527,11 +532,11 @@ class RunConsole:
             if self._interrupted > 1 or self._asks or self._following.who:
                 watching.cancel()
             elif alone:
-                warn(_("cancelling; waiting for its clean-up. Interrupt again to stop waiting"))
+                warn(_("cancelling; waiting for the clean-up. Interrupt again to stop waiting"))
                 with suppress(LilFoxError):
                     request_end(self.job)
             else:
-                warn(_("stopping what runs. Interrupt again to leave; the run then waits"))
+                warn(_("stopping the running commands. Interrupt again to leave; the run then waits"))
                 stopping.add(asyncio.ensure_future(stop()))
 
         for number in (signal.SIGINT, signal.SIGTERM):

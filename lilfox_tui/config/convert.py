@@ -82,7 +82,7 @@ def to_seconds(node: ScalarNode) -> Seconds:
     seconds = to_wait(node)
     if not seconds:
         raise WrongScalar(
-            _("{value} is out of range; a duration is above zero and up to a year", value=quoted(node.text))
+            _("{value} is out of range; a duration must be above zero and at most one year", value=quoted(node.text))
         )
     return Seconds(seconds)
 
@@ -97,7 +97,7 @@ def to_wait(node: ScalarNode) -> Wait:
     seconds = float(match[1]) * _UNITS[match[2]]
     if not 0 <= seconds <= _LONGEST_S:
         raise WrongScalar(
-            _("{value} is out of range; a duration is above zero and up to a year", value=quoted(node.text))
+            _("{value} is out of range; a duration must be above zero and at most one year", value=quoted(node.text))
         )
     return Wait(seconds)
 
@@ -118,7 +118,7 @@ def to_text(node: ScalarNode) -> str:
         return node.text
     word = node.text.lower()
     if word in _NULL_WORDS:
-        raise WrongScalar(_('no value; write a text, or "" for an empty one'))
+        raise WrongScalar(_('no value; write text, or "" for an empty string'))
     if word in _BOOL_WORDS or word in _BOOLS:
         raise WrongScalar(
             _('{value} without quotes is a boolean in YAML; write it as "{word}"', value=quoted(word), word=node.text)
@@ -323,7 +323,7 @@ def _outside_text(shape: types.StrType, value: str, about: str) -> str:
         if about:
             return _("{value} is not {what}", value=quoted(value), what=Message(about))
         return _(
-            "{value} is not a name; use letters, digits, dots, - and _, starting with a letter or digit",
+            "{value} is not a valid name; use letters, digits, dots, - and _, starting with a letter or digit",
             value=quoted(value),
         )
     return ""

@@ -485,9 +485,9 @@ def refuse_change(config: Config, hosts: Iterable[str | None], why: Message | st
             continue
         name = host or tr("this machine")
         what = (
-            tr("read only: nothing is changed on {host}", host=name)
+            tr("read-only mode: changes on {host} are not allowed", host=name)
             if config.read_only
-            else tr("{host} is protected: nothing is changed there", host=name)
+            else tr("{host} is protected: changes are not allowed", host=name)
         )
         raise NotAllowed(
             tr("{what}; {why}", what=what, why=why) if why else what,

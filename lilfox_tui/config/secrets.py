@@ -29,7 +29,7 @@ async def resolve(ref: SecretRef) -> str:
     elif kind == "cmd":
         raw = await _from_command(ref, place)
     else:
-        raise LilFoxError(tr("a secret reference starts with none of env:, file:, cmd:"))
+        raise LilFoxError(tr("a secret reference must start with env:, file: or cmd:"))
     return _as_text(ref, raw)
 
 

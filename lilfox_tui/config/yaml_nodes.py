@@ -190,11 +190,13 @@ class _NodeBuilder(Struct):
     def node(self, event: Any, depth: int) -> Node:
         line = event.start_mark.line + 1
         if depth > MAX_DEPTH:
-            self.stop(event, _("nested deeper than {limit} levels; nothing here needs that", limit=MAX_DEPTH))
+            self.stop(event, _("nested deeper than {limit} levels; reduce the nesting", limit=MAX_DEPTH))
         if isinstance(event, yaml.AliasEvent):
             return self.aliased(event)
         if event.tag is not None and not self.dialect.tags:
-            self.findings.add(line, (), _("YAML tag {tag} is refused; write the plain value", tag=quoted(event.tag)))
+            self.findings.add(
+                line, (), _("YAML tag {tag} is not allowed; write the plain value", tag=quoted(event.tag))
+            )
         if event.anchor:
             self.anchors[event.anchor] = None
         node: Node
@@ -206,7 +208,7 @@ class _NodeBuilder(Struct):
             node = self.mapping(line, depth)
         limit = self.dialect.max_nodes
         if node.size > limit:
-            self.stop(event, _("more than {limit} values with all aliases expanded; refused", limit=limit))
+            self.stop(event, _("more than {limit} values after all aliases are expanded; refused", limit=limit))
         if event.anchor:
             self.anchors[event.anchor] = node
         return node
@@ -214,7 +216,7 @@ class _NodeBuilder(Struct):
     def aliased(self, event: Any) -> Node:
         node = self.anchors.get(event.anchor)
         if node is None:
-            self.stop(event, _("alias *{name} refers to no complete value above it", name=event.anchor))
+            self.stop(event, _("alias *{name} does not refer to a complete value above it", name=event.anchor))
             raise UnreadableYaml
         return node
 
@@ -232,10 +234,10 @@ class _NodeBuilder(Struct):
             value = self.node(next(self.events), depth + 1)
             size += key.size + value.size
             if not isinstance(key, ScalarNode):
-                self.findings.add(key.line, (), _("the key is a list or a mapping; a key is one word"))
+                self.findings.add(key.line, (), _("the key is a list or a mapping; a key must be a single word"))
             elif key.text in entries:
                 first = entries[key.text][0].line
-                what = _("this key is already in line {line}; keep one of them", line=first)
+                what = _("this key is already on line {line}; keep one of them", line=first)
                 self.findings.add(key.line, (key.text,), what)
             else:
                 entries[key.text] = (key, value)

@@ -29,8 +29,7 @@ class NotTrusted(ConfigError):
 
     def __init__(self, path: Path, place: Path, found: os.stat_result) -> None:
         owner, mode = _name(found.st_uid), f"{found.st_mode & 0o7777:04o}"
-        text = tr("{path} is not used, because others can change it: {place} belongs to {owner}, its mode is "
-                  "{mode}",
+        text = tr("{path} is not used because others can change it: {place} is owned by {owner} with mode {mode}",
                   path=path, place=place, owner=owner, mode=mode)  # fmt: skip
         hint = _mending(path, place, found)
         super().__init__(text, (f"{text}. {hint}",), hint)
@@ -195,7 +194,7 @@ def _mending(path: Path, place: Path, found: os.stat_result) -> Message:
                   "the copy",
                   owner=_name(found.st_uid), path=path)  # fmt: skip
     if found.st_mode & stat.S_ISVTX and stat.S_ISDIR(found.st_mode):
-        return tr("Keep {path} in a folder of your own, and use that path", path=path)
+        return tr("Move {path} to a folder of your own, and use the new path", path=path)
     command = f"chmod go-w {shlex.quote(str(place))}"
     return tr("Inspect its contents, then remove write access for others: {command}", command=command)
 

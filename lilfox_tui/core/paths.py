@@ -50,8 +50,8 @@ def not_ours(folder: Path) -> Message | str | None:
     if (error := files.why_not(folder)) is not None:
         return error.problems[0]
     if folder.is_symlink() and folder.stat().st_mode & 0o077:
-        return tr("{folder} is a link to {target}, which is not exclusive to LilFox (mode 0700)", folder=folder,
-                  target=folder.resolve())  # fmt: skip
+        return tr("{folder} is a symbolic link to {target}, which others can access; its mode must be 0700",
+                  folder=folder, target=folder.resolve())  # fmt: skip
     return None
 
 
@@ -75,12 +75,12 @@ def own_folder(name: str) -> Path:
         where = getattr(error, "filename", None) or system_folder(name)
         reason = getattr(error, "strerror", None) or error
         raise FolderRefused(
-            tr("{folder}: {name} cannot be stored there: {reason}", folder=where, name=name, reason=reason),
-            tr("set another location with XDG_STATE_HOME"),
+            tr("{folder}: cannot store {name}: {reason}", folder=where, name=name, reason=reason),
+            tr("set XDG_STATE_HOME to another location"),
         ) from None
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise FolderRefused(
-            tr("{folder}: others can write there", folder=folder),
+            tr("{folder}: other users can write to this folder", folder=folder),
             tr(
                 "Inspect its contents, then remove write access for others: {command}",
                 command=f"chmod go-w {shlex.quote(str(folder))}",

@@ -244,8 +244,8 @@ class Stack:
         not run."""
         if self._programs is None:
             raise LilFoxError(
-                tr("the demo has no database: the PostgreSQL programs are not installed"),
-                tr("install them and restart the demo: apt-get install postgresql"),
+                tr("the demo has no database: PostgreSQL is not installed"),
+                tr("install it and restart the demo: apt-get install postgresql"),
             )
         folder = self.folder / DATABASE_FOLDER
         folder.mkdir(mode=0o700)
@@ -343,7 +343,7 @@ class Stack:
             await asyncio.sleep(0.05)
         raise LilFoxError(
             tr("the demo's {service} did not start on port {port}", service=name, port=self._ports[name]),
-            tr("start it again: another program may just have taken the port"),
+            tr("start the demo again: another program may have taken the port"),
         )
 
     async def _start(self, module: str, options: list[str], *, key: str = "") -> asyncio.subprocess.Process:
@@ -413,7 +413,7 @@ async def run_headless(
             for service_name, kind in wanted:
                 await stack.fault(service_name, kind)
                 say(tr("{service}: injected fault {kind}", service=service_name, kind=kind))
-            say(tr("open it with: {command}", command=_command(stack, host)))
+            say(tr("open the console with: {command}", command=_command(stack, host)))
             say(tr("press ctrl-c to stop"))
             await over.wait()
     finally:

@@ -83,7 +83,7 @@ class HttpResponse:
                 found += sum(map(part.count, _BEFORE_VALUES))
                 if found > values:
                     raise TooMuch(
-                        tr("{where} sends more than {count} values at once; none were used",
+                        tr("{where} sent more than {count} values at once; none were used",
                            where=self._where, count=values)
                     )  # fmt: skip
         return bytes(body)
@@ -115,11 +115,11 @@ class HttpResponse:
                     yield block
             except zlib.error:
                 raise Packed(
-                    tr("{where} sends a compressed answer that is corrupt or truncated", where=self._where)
+                    tr("{where} sent a compressed response that is corrupt or truncated", where=self._where)
                 ) from None
         else:
             raise Packed(
-                tr("{where} sends its answer with encoding {encoding}, which was not requested",
+                tr("{where} sent its response with encoding {encoding}, which was not requested",
                    where=self._where, encoding=encoding[:20])
             )  # fmt: skip
 
@@ -134,7 +134,7 @@ class HttpResponse:
 
     def _too_much(self, limit: int) -> TooMuch:
         return TooMuch(
-            tr("{where} sends more than {limit}; none of it was used",
+            tr("{where} sent more than {limit}; none of it was used",
                where=self._where, limit=human_bytes(limit))
         )  # fmt: skip
 
@@ -278,7 +278,7 @@ class HttpConnection:
             if not isinstance(event, h11.InformationalResponse):
                 raise self._cut()
         raise HttpFault(
-            tr("{where} keeps sending interim answers (1xx), but no final one", where=self._where),
+            tr("{where} keeps sending interim responses (1xx), but no final one", where=self._where),
             tr("See the service's log."),
         )
 

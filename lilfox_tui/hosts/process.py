@@ -332,7 +332,7 @@ def too_slow(host: str, command: str, timeout_s: float) -> CommandTimeout:
     return CommandTimeout(
         host,
         tr("{command} did not finish within {seconds:g} s on {host}", command=command, seconds=timeout_s, host=host),
-        tr("It was terminated there. Allow more time if it is only slow."),
+        tr("The command was terminated on the host. If it is only slow, allow more time."),
     )
 
 
@@ -364,7 +364,7 @@ def loop_timeout(host: str, timeout_s: float) -> CommandTimeout:
     return CommandTimeout(
         host,
         tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s),
-        tr("The host may be frozen or overloaded; the query is repeated."),
+        tr("The host may be frozen or overloaded; LilFox repeats the query."),
     )
 
 
@@ -377,10 +377,11 @@ def login_timeout(host: str, timeout_s: float) -> CommandTimeout:
             "finished",
             host=host, seconds=timeout_s,
         ),
-        tr("Check what .bashrc, .profile and /etc/profile.d wait for there: a network, a mount, an input."),
+        tr("Check .bashrc, .profile and /etc/profile.d on the host for commands that wait for the network, a "
+           "mount or input."),
     )  # fmt: skip
 
 
 def loop_ended(host: str) -> HostUnreachable:
     """Return the error for a loop whose process has ended."""
-    return HostUnreachable(host, tr("The reader process on {host} ended", host=host), tr("It is restarted."))
+    return HostUnreachable(host, tr("The reader process on {host} ended", host=host), tr("LilFox restarts it."))

@@ -125,16 +125,16 @@ def _altered(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str])
     before = NOTHING_BEFORE
     for number, line in enumerate(lines, 1):
         if line.entry is None:
-            yield number, tr("this is no longer an entry")
+            yield number, tr("this line is no longer a valid entry")
             return
         if line.entry.number != number:
-            yield number, tr("entry {found} is in the place of entry {number}", found=line.entry.number, number=number)
+            yield number, tr("expected entry {number}, found entry {found}", found=line.entry.number, number=number)
             return
         if line.entry.previous != before:
-            yield _which(lines, number, end), tr("this differs from what was written: its SHA-256 does not match")
+            yield _which(lines, number, end), tr("changed since it was written: its SHA-256 does not match")
             return
         if known.get(number, line.sha256) != line.sha256:
-            yield number, tr("this line or one before it has changed since its SHA-256 was recorded")
+            yield number, tr("this line or an earlier one has changed since its SHA-256 was recorded")
             return
         before = line.sha256
     yield from _end(lines, end, known)
@@ -162,7 +162,7 @@ def _end(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str]) -> 
             tr("cannot confirm that this is the last entry: the file {file} is missing or invalid", file=HEAD),
         )
     elif end.number > 0 and lines[end.number - 1].sha256 != end.sha256:
-        yield end.number, tr("this differs from what was written: its SHA-256 does not match")
+        yield end.number, tr("changed since it was written: its SHA-256 does not match")
 
 
 def _evidence(folder: Path, kept: EvidenceKept) -> IntegrityProblem | None:
@@ -179,14 +179,15 @@ def _evidence(folder: Path, kept: EvidenceKept) -> IntegrityProblem | None:
     except OSError as error:
         return IntegrityProblem(name, None, tr("cannot be read: {reason}", reason=error.strerror or error))
     if found.hexdigest() != kept.sha256:
-        return IntegrityProblem(name, None, tr("this differs from what was stored: its SHA-256 does not match"))
+        return IntegrityProblem(name, None, tr("changed since it was stored: its SHA-256 does not match"))
     return None
 
 
 def _notes(folder: Path, torn: bytes, kept: set[str]) -> Iterator[Message]:
     if torn:
         yield tr(
-            "the last {size} bytes come from an interrupted write: the next entry moves them aside", size=len(torn)
+            "the last {size} bytes are from an interrupted write; the next entry moves them to an evidence file",
+            size=len(torn),
         )
     try:
         there = sorted(os.listdir(folder / EVIDENCE))  # noqa: PTH208  names alone
@@ -308,7 +309,7 @@ def _overview(
     opened = _("{when} UTC by {who}", when=utc(incident.opened), who=md_inline(first.by))
     yield _field(_("Opened"), opened)
     if isinstance(first.what, IncidentOpened) and first.what.cause:
-        yield _field(_("Opened because of"), md_inline(first.what.cause))
+        yield _field(_("Trigger"), md_inline(first.what.cause))
     if incident.closed is None:
         yield _field(_("State"), _("open, exported at {when} UTC", when=utc(now)))
     else:
@@ -345,7 +346,7 @@ def _impact_times(found: dict[Moment, Impact]) -> Iterator[str]:
             continue
         when, told = found[moment].when, found[moment].told
         after = "-" if moment == "detected" else human_duration((when - start).total_seconds())
-        source = _("recorded by hand") if told else _("alerts, opening and closing")
+        source = _("recorded by hand") if told else _("derived from alerts, opening or closing")
         yield _row(moment_text(moment), utc(when), after, source)
 
 
@@ -428,9 +429,9 @@ def _not_well(entries: Sequence[TimelineEntry]) -> Iterator[str]:
 
 def _action_items(incident: Incident, now: datetime) -> Iterator[str]:
     for change in still_in_force(incident, now):
-        yield _item(_("undo, or keep on purpose: {said}", said=md_lines(change.text, 2)), to_do=True)
+        yield _item(_("undo, or decide to keep: {said}", said=md_lines(change.text, 2)), to_do=True)
     for step in incident.steps.values():
-        text = _("check the effects of this command, its outcome is unknown: {command}", command=md_code(step.command))
+        text = _("check what this command did; its outcome is unknown: {command}", command=md_code(step.command))
         yield _item(text, to_do=True)
     yield _item(_("to be filled in"), to_do=True)
 
@@ -450,7 +451,7 @@ def export_to(incident_id: str, language: str, target: Path) -> Path:
         file.write_text(text, "utf-8")
         _copy_evidence(place / EVIDENCE, target / EVIDENCE)
     except FileExistsError:
-        raise UsageError(tr("{folder} already exists", folder=target), tr("name a new folder")) from None
+        raise UsageError(tr("{folder} already exists", folder=target), tr("specify a new folder")) from None
     except OSError as error:
         raise IncidentError(
             tr("{folder}: cannot be written: {reason}", folder=target, reason=error.strerror or error)

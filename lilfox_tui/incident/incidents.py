@@ -138,7 +138,7 @@ def chosen(incident_id: str | None) -> Path:
         raise NoSuchIncident(
             tr("no incident is open"),
             tr(
-                "open one: lilfox incident open TITLE; give the ID of a closed one, such as INC-7 (lilfox "
+                "open one: lilfox incident open TITLE; or specify the ID of a closed one, such as INC-7 (lilfox "
                 "incident list --all)"
             ),
         )
@@ -237,7 +237,7 @@ def reopen(folder: Path, reason: str, *, by: str = "") -> TimelineEntry:
     with open_for_append(folder, by or myself()) as timeline:
         incident = read_incident(folder)
         if incident.closed is None:
-            raise IncidentError(tr("{id} is open", id=incident.id))
+            raise IncidentError(tr("{id} is already open", id=incident.id))
         return timeline.append(Reopened(reason=reason))
 
 
@@ -325,15 +325,15 @@ def _check(moment: Moment, when: datetime, known: dict[Moment, datetime]) -> Non
     if when > datetime.now(UTC):
         raise MomentRefused(
             tr("{time:%Y-%m-%d %H:%M:%S} UTC is in the future", time=when.astimezone(UTC)),
-            tr("give the time with its date: 2023-12-30T14:05"),
+            tr("include the date in the time: 2023-12-30T14:05"),
         )
     for first, second in _IN_ORDER:
         if moment == first and second in known and when > known[second]:
-            text = tr("{moment}: that would be after {other}, {time:%Y-%m-%d %H:%M:%S} UTC",
+            text = tr("{moment}: must not be later than {other} ({time:%Y-%m-%d %H:%M:%S} UTC)",
                       moment=moment_text(first), other=moment_text(second), time=known[second])  # fmt: skip
             raise MomentRefused(text, _hint(second))
         if moment == second and first in known and when < known[first]:
-            text = tr("{moment}: that would be before {other}, {time:%Y-%m-%d %H:%M:%S} UTC",
+            text = tr("{moment}: must not be earlier than {other} ({time:%Y-%m-%d %H:%M:%S} UTC)",
                       moment=moment_text(second), other=moment_text(first), time=known[first])  # fmt: skip
             raise MomentRefused(text, _hint(first))
 

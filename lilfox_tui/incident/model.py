@@ -312,4 +312,6 @@ def find(incident_id: str) -> Path:
             with suppress(OSError):  # another user's may not be looked into
                 (folder / incident_id / TIMELINE).lstat()
                 return folder / incident_id
-    raise NoSuchIncident(tr("{id}: no such incident", id=incident_id), tr("see them: lilfox incident list --all"))
+    raise NoSuchIncident(
+        tr("{id}: no such incident", id=incident_id), tr("list all incidents: lilfox incident list --all")
+    )

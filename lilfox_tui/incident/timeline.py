@@ -318,7 +318,7 @@ def not_recorded(path: Path, error: OSError) -> NotRecorded:
     return NotRecorded(
         tr("{path}: cannot be written: {reason}; an action that cannot be recorded is not carried out",
            path=path, reason=error.strerror or error),
-        tr("free space on that disk, or check who may write there, then try again"),
+        tr("free up space on that disk, or check who may write to this path, then retry"),
     )  # fmt: skip
 
 
@@ -331,7 +331,7 @@ def _lock(handle: int, path: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise IncidentError(
-                    tr("{path}: another process is writing there and does not finish", path=path),
+                    tr("{path}: another process is writing to it and does not finish", path=path),
                     tr("find the process: fuser -v {path}", path=path),
                 ) from None
             pause.wait(_LOOK_S)
@@ -449,7 +449,7 @@ class TimelineWriter:
             self.folder,
             f"torn-line-{self._number + 1}",
             os.pread(self._handle, torn, whole),
-            _("a last line that was truncated while it was written: a power loss or a disk failure"),
+            _("the last line of the timeline, truncated during the write (power loss or disk failure)"),
             self._mode,
         )
         os.ftruncate(self._handle, whole)

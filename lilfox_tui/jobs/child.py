@@ -124,7 +124,7 @@ class RecordedRun:
         except OSError as error:
             raise JobError(
                 tr(
-                    "{folder}: {reason}: the next change cannot be recorded, so it is not made: {what}",
+                    "{folder}: {reason}: change not made because it cannot be recorded: {what}",
                     folder=self.folder,
                     what=fit_text(text),
                     reason=error.strerror or error,
@@ -151,7 +151,7 @@ class RecordedRun:
             self._log.write(JobFact(_now(), name, fit_result(value)), sync=sync)
         except OSError as error:
             raise JobError(
-                tr("{folder}: {reason}: what was done cannot be recorded, so nothing more is done",
+                tr("{folder}: {reason}: the last action cannot be recorded, so nothing more is done",
                    folder=self.folder, reason=error.strerror or error),
                 tr("free up space on that disk, then continue"),
             ) from None  # fmt: skip
@@ -339,7 +339,7 @@ def _asking_for_a_look(outcome: Outcome, job: str) -> Outcome:
     """Adds to the hint of an unknown outcome how to settle it."""
     if outcome.state != "unknown":
         return outcome
-    look = _("check what it left, then mark it as checked: lilfox jobs checked {id}", id=job)
+    look = _("check what the job left behind, then mark it as checked: lilfox jobs checked {id}", id=job)
     return replace(outcome, hint=f"{outcome.hint}; {look}" if outcome.hint else look)
 
 
@@ -350,7 +350,7 @@ async def _until_end(effect: Effect, request: JobRequest, run: RecordedRun, aske
     loop = asyncio.get_running_loop()
 
     def cancel() -> None:
-        run.say(_("asked to end; cleaning up"), "warning")
+        run.say(_("cancellation requested; cleaning up"), "warning")
         task.cancel()
 
     asked.cancel = lambda: loop.call_soon_threadsafe(cancel)
@@ -363,7 +363,7 @@ def _effect(entry: str, package: str) -> Effect:
     """The function that ``entry`` names; only from ``package``, whatever is on disk."""
     module, _colon, name = entry.partition(":")
     if not module.startswith(f"{package}."):
-        raise LilFoxError(_("{entry}: not an effect of LilFox", entry=entry))
+        raise LilFoxError(_("{entry}: not part of LilFox", entry=entry))
     return cast("Effect", getattr(importlib.import_module(module), name))
 
 

@@ -57,7 +57,9 @@ def find_folder(job_id: str) -> Path:
         return found[0]
     if found:
         names = listed(sorted(each.name for each in found)[:10])
-        raise NoSuchJob(tr("{id}: several job ids end with this", id=job_id), tr("one of: {names}", names=names))
+        raise NoSuchJob(
+            tr("{id}: ambiguous, several job ids end with it", id=job_id), tr("one of: {names}", names=names)
+        )
     raise _no_such(job_id)
 
 
@@ -254,7 +256,7 @@ async def cancel(job_id: str, *, wait_s: float = 60.0) -> Job:
     while job.state == "running":
         if loop.time() > deadline:
             raise JobError(
-                tr("job {id} was asked to end and is still cleaning up (process {pid} on {host})",
+                tr("job {id} was told to stop and is still cleaning up (process {pid} on {host})",
                    id=job.id, pid=job.pid, host=job.host),
                 tr("watch it: lilfox attach {id}", id=job.id),
             )  # fmt: skip
@@ -278,7 +280,7 @@ def request_end(job: Job) -> None:
     if began.host != socket.gethostname():
         raise JobError(
             tr("job {id} runs on {host}: it cannot be ended from here", id=job.id, host=began.host),
-            tr("run there: lilfox jobs cancel {id}", id=job.id),
+            tr("run on that host: lilfox jobs cancel {id}", id=job.id),
         )
     try:
         if not process.signal(signal.SIGTERM) and find_job(job.id).state == "running":
@@ -298,7 +300,13 @@ def mark_checked(job_id: str) -> Job:
     folder = find_folder(job_id)
     job = find_job(folder.name)
     if job.state != "unknown":
-        raise JobError(tr("job {id} is not in state unknown: {state}", id=job.id, state=job.state))
+        raise JobError(
+            tr(
+                "job {id} is in state {state}; only a job in state unknown can be marked as checked",
+                id=job.id,
+                state=job.state,
+            )
+        )
     try:
         handle = os.open(folder / CHECKED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:

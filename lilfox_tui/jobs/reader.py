@@ -237,12 +237,18 @@ class JobReducer:
         nothing."""
         if self.began is None:
             return Ended(
-                at, "failed", _("its process ended before the job started; nothing was done"), _("start again"), 1
+                at,
+                "failed",
+                _("its process ended before the job started; nothing was done"),
+                _("start the job again"),
+                1,
             )
         message = _("its process is gone and left no result")
         if self._intended:
             message = _("its process is gone and left no result; it was about to: {intent}", intent=self._intended)
-        hint = _("check what it left, then mark it as checked: lilfox jobs checked {id}", id=self._folder.name)
+        hint = _(
+            "check what the job left behind, then mark it as checked: lilfox jobs checked {id}", id=self._folder.name
+        )
         return Ended(at, "unknown", message, hint, 1)
 
     def job(self, *, running: bool, checked: bool = False) -> Job:

@@ -86,7 +86,7 @@ def _held(key: str, holder: LockHolder | None) -> KeyHeld:
     if holder is None:
         return KeyHeld(
             tr("{key}: another job is working on it; nothing was started", key=key),
-            tr("see it: lilfox jobs"),
+            tr("list the jobs: lilfox jobs"),
             holder=None,
         )
     return KeyHeld(
@@ -236,5 +236,5 @@ def _cannot(folder: Path, error: OSError) -> JobError:
     reason = error.strerror or error
     return JobError(
         tr("{folder}: cannot be written: {reason}; nothing was started", folder=folder, reason=reason),
-        tr("free up space there, or set XDG_STATE_HOME to another place"),
+        tr("free up disk space, or set XDG_STATE_HOME to another directory"),
     )

@@ -256,7 +256,7 @@ class _Counting:
                     self._progress(min(self._counted, self._total), self._total)
             if isinstance(answer, CountDone) and answer.refused:
                 self.failed[asked.source] = LilFoxError(
-                    tr("{source} could not be counted to the end: {reason}", source=asked.source, reason=answer.refused)
+                    tr("{source} could not be counted completely: {reason}", source=asked.source, reason=answer.refused)
                 )
         await process.ask(SortCounts())
         await process.answer(CountDone)

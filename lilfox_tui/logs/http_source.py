@@ -347,7 +347,8 @@ class LogServer:
             reason = str(error) or type(error).__name__
             raise ServerError(
                 tr("the request to {where} failed: {reason}", where=self.where, reason=redact(reason)),
-                tr("Is it running, and is the address right? With `host:`, that host sends the request."),
+                tr("Check that it is running and that the address is right. With `host:`, that host sends the "
+                   "request."),
                 status=None, passing=isinstance(error, HungUp | OSError),
             ) from None  # fmt: skip
         except HostError:
@@ -374,7 +375,8 @@ class LogServer:
         hint: Message | str = ""
         if 300 <= status < 400:
             target = urlsplit(answer.headers.get("location", ""))
-            what = tr("{where} redirects to {target}; not followed, because secrets would be sent there",
+            what = tr("{where} redirects to {target}; not followed, because that address would receive the "
+                      "secrets",
                       where=self.where, target=f"{target.scheme}://{target.hostname}{target.path}")  # fmt: skip
             hint = tr("Set url to the actual address.")
         else:
@@ -383,7 +385,7 @@ class LogServer:
         if status in (401, 403):
             hint = tr("Check headers, user and password of this source.")
         elif status == 404:
-            hint = tr("Is the address right, and does the requested resource exist there?")
+            hint = tr("Check the address, and that the requested resource exists on the server.")
         wait_s = _asked_to_wait(answer)
         return ServerError(what, hint, status=status, passing=_passing_status(status), wait_s=wait_s)
 

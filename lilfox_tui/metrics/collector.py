@@ -64,7 +64,7 @@ def missing(source: str) -> Message:
 
 def lacking(source: str, field: str) -> Message:
     """Return the message for a file that lacks a required field."""
-    return tr("{source}: has no {field}", source=source, field=field)
+    return tr("{source}: missing {field}", source=source, field=field)
 
 
 # A collector module and its options as one value, with the contract's defaults filled in.
@@ -308,7 +308,7 @@ def _not_ours(host: str) -> HostUnreachable:
         tr("unexpected output from {host}: its shell does not run scripts", host=host),
         tr(
             "LilFox cannot monitor through a login restricted to one command (ForceCommand, rrsync, git-shell); "
-            "use another."
+            "use another login."
         ),
     )
 

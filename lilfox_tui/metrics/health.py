@@ -50,7 +50,9 @@ def _of_cause(cause: BaseException, where: str) -> Message | None:
     if isinstance(cause, socket.gaierror):
         return tr("cannot resolve the host name in {where}: check the url and DNS", where=where)
     if isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED:
-        return tr("{where} refuses the connection: nothing is listening there, is the service running?", where=where)
+        return tr(
+            "{where} refuses the connection: nothing is listening on that port; is the service running?", where=where
+        )
     if isinstance(cause, OSError) and cause.errno in (errno.ECONNRESET, errno.EPIPE):
         return tr("{where} closed the connection before the response was complete: see the service's log", where=where)
     if isinstance(cause, OSError) and cause.errno:

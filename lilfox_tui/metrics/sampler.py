@@ -479,7 +479,7 @@ def _silent(host: str) -> HostUnreachable:
         host,
         tr("{host} does not answer", host=host),
         tr(
-            "LilFox retries automatically. If it persists: a frozen or busy host, a broken network link, or a "
-            "frozen disk."
+            "LilFox retries automatically. If it persists, check for a hung or overloaded host, a network "
+            "failure, or a hung disk."
         ),
     )

@@ -120,4 +120,4 @@ def _of_copy(own: Sequence[BackupSet], made: Sequence[BackupSet]) -> Iterator[tu
     yield from _of_newest(own)
     wanted = next((found for found in made if found.good), None)
     if wanted is not None and all(found.id != wanted.id for found in own):
-        yield Level.DEGRADED, tr("{set} is missing", set=wanted.id)
+        yield Level.DEGRADED, tr("the copy lacks the newest good set {set}", set=wanted.id)

@@ -173,7 +173,7 @@ def _listen_address(listen: str) -> tuple[str, int]:
     except ValueError:
         host = port = None
     if not host or port is None:
-        raise UsageError(tr("--listen {listen}: not ADDRESS:PORT", listen=listen), tr("such as 127.0.0.1:9464"))
+        raise UsageError(tr("--listen {listen}: expected ADDRESS:PORT", listen=listen), tr("such as 127.0.0.1:9464"))
     return host, port
 
 
@@ -222,11 +222,11 @@ class ReportFile:
         except OSError as error:
             if not self._failing:
                 why = error.strerror or str(error)
-                self._warn(tr("cannot write {path}: {why}; retrying each time", path=self._path, why=why))
+                self._warn(tr("cannot write {path}: {why}; trying again with each report", path=self._path, why=why))
             self._failing = True
             return
         if self._failing:
-            self._warn(tr("writing {path} works again", path=self._path))
+            self._warn(tr("{path} is writable again", path=self._path))
         self._failing = False
 
     def _write(self, block: bytes) -> None:

@@ -140,10 +140,10 @@ def judge_service(state: ServiceState | None) -> Judgement:
         return Judgement(Level.GOOD)
     if state.slower_than_s is not None:
         shown = human_duration(state.last.response_time_s)
-        reason = tr("slow: {time} per answer, over {limit}", time=shown, limit=human_duration(state.slower_than_s))
+        reason = tr("slow: response time {time}, limit {limit}", time=shown, limit=human_duration(state.slower_than_s))
         return Judgement(state.level, (reason,))
     if state.failures == 0:
-        return Judgement(state.level, (tr("answers again, but not for long enough yet"),))
+        return Judgement(state.level, (tr("responding again, but not yet stable"),))
     return Judgement(state.level, (answer_reason(state),))
 
 

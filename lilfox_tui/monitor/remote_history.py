@@ -284,8 +284,8 @@ class RemoteHistory:
             )
         if not lines:
             raise LilFoxError(
-                tr("no series there for {scope} at that time", scope=said),
-                tr("set their labels with series: under the host or service in the configuration"),
+                tr("the server has no series for {scope} at that time", scope=said),
+                tr("under the host or service in the configuration, set series: to the labels to match"),
             )
         points = [
             Point(_time(at_ms / 1000), value, value, value)
@@ -366,8 +366,8 @@ class RemoteHistory:
                 return application, labels
         tried = ", ".join("{" + matchers(labels) + "}" for labels in scopes)
         raise _NoRequests(
-            tr("no request series there for {scope} at that time", scope=tried),
-            tr("set their labels with series: under the host or service in the configuration"),
+            tr("the server has no request series for {scope} at that time", scope=tried),
+            tr("under the host or service in the configuration, set series: to the labels to match"),
         )
 
     async def _at(self, asked: Sequence[HistoryQuery], at: datetime) -> list[_QueryAnswer]:
@@ -423,7 +423,7 @@ def _one_exporter(name: str, found: Iterable[LabelSet]) -> str:
     if len(exporters) > 1:
         raise LilFoxError(
             tr("{count} exporters match {name}: {which}", count=len(exporters), name=name, which=listed(exporters)),
-            tr("set their labels with series: under the host or service in the configuration"),
+            tr("under the host or service in the configuration, set series: to the labels to match"),
         )
     return exporters[0] if exporters else ""
 

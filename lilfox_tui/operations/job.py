@@ -55,7 +55,7 @@ async def record_change(run: Run, operation: Operation, now: str, *, known: bool
 def _tell(operation: Operation, now: str, known: bool) -> None:
     if (lasting := _LASTS.get(operation.kind)) is not None:
         ends = None if operation.lasts_s is None else datetime.now(UTC) + timedelta(seconds=operation.lasts_s)
-        text = f"{operation.host}: {now}" if known else _("possibly: {title}", title=operation.title)
+        text = f"{operation.host}: {now}" if known else _("possibly done: {title}", title=operation.title)
         incidents.record(Changed(change=_id(lasting, operation), text=text, undo=_undo(operation), ends=ends))
     elif known and (lasting := _TAKES_BACK.get(operation.kind)) is not None:
         change = _id(lasting, operation)
@@ -212,7 +212,7 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Det
         raise NotBegun(
             host.name,
             tr(
-                "{host}: the connection was lost before this started; nothing was done: {command}",
+                "{host}: the connection was lost before the command started; nothing was done: {command}",
                 host=host.name,
                 command=operation.command,
             ),
@@ -229,7 +229,11 @@ async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) 
             if operation.kind in _PROOFS:
                 return await _PROOFS[operation.kind](host, operation)
             run.say(
-                _("checking for {seconds:g} s that {unit} stays that way", seconds=settles_s, unit=operation.subject)
+                _(
+                    "checking that {unit} stays in the intended state for {seconds:g} s",
+                    seconds=settles_s,
+                    unit=operation.subject,
+                )
             )
             return await prove_unit(host, operation, settles_s)
         except CommandFailed:
@@ -253,12 +257,14 @@ def _not_seen(host: Host, operation: Operation, why: Message | str) -> NotProved
 
 
 def _failed(host: Host, operation: Operation, status: int | None, said: str) -> CommandFailed:
-    message = tr("{host}: {command} ended with {status}", host=host.name, command=operation.command, status=status)
+    message = tr(
+        "{host}: {command} exited with status {status}", host=host.name, command=operation.command, status=status
+    )
     hint: Message | str = ""
     if operation.kind == "signal" and status == ANOTHER:
         message = tr("{host}: {process} has already ended; no signal was sent", host=host.name,
                      process=operation.subject)  # fmt: skip
-        hint = tr("Its PID may belong to another process by now, which was left alone.")
+        hint = tr("Another process may have its PID by now; no signal was sent to that process.")
     elif operation.kind in ("restart", "stop", "start"):
         hint = tr("Check its log: journalctl -u {unit} -n 50", unit=operation.subject)
     elif said.strip():

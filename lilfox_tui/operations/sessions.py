@@ -41,7 +41,10 @@ def session_operation(
     if how == "cancel":
         title = _("cancel the statement of session {pid} ({who}) on {name}", pid=pid, who=who, name=name)
         changes = [
-            _("its statement ends with an error, and its transaction is rolled back or waits for the client to do so")
+            _(
+                "its statement fails with an error; its transaction is rolled back, or waits for the client to "
+                "roll it back"
+            )
         ]
     else:
         title = _("terminate session {pid} ({who}) on {name}", pid=pid, who=who, name=name)
@@ -134,10 +137,12 @@ async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: 
             tr("Check the current sessions."),
         )
     if told is None:
-        raise NotProved(tr("it is not known whether session {pid} was told to end; it is still there", pid=session.pid))
+        raise NotProved(
+            tr("it is unknown whether session {pid} received the request; it has not stopped", pid=session.pid)
+        )
     raise BackendError(
-        tr("session {pid} was told to end, but is still there", pid=session.pid),
-        tr("It ends when what it waits for (a disk, a client) responds. Check again, then retry."),
+        tr("session {pid} received the request but has not stopped", pid=session.pid),
+        tr("It stops when the disk or client that it waits for responds. Check again, then retry."),
     )
 
 

@@ -91,7 +91,7 @@ def with_whole_characters(text: str) -> str:
             try:
                 spelled = _BYTES.sub(_spelled, token.text)
             except UnicodeDecodeError:
-                what = tr("a string contains bytes that are not UTF-8")
+                what = tr("a string contains invalid UTF-8")
                 raise QueryError(what, text=text, position=token.position) from None
             parts += [text[end : token.position], spelled]
             end = token.position + len(token.text)

@@ -504,6 +504,8 @@ def _decimal(value: float) -> str:
 def check_parameter(op: str, value: float) -> None:
     """Raise QueryError if the number given to topk, limitk and the like is invalid."""
     if op in ("topk", "bottomk", "limitk") and not abs(value) < 2**63:
-        raise QueryError(tr("{op}: the number of elements is {value}: it must be a whole number", op=op, value=value))
+        raise QueryError(
+            tr("{op}: {value} is not a valid number of elements: it must fit into a 64-bit integer", op=op, value=value)
+        )
     if op == "limit_ratio" and math.isnan(value):
-        raise QueryError(tr("limit_ratio: the ratio is not a number"))
+        raise QueryError(tr("limit_ratio: the ratio is NaN"))

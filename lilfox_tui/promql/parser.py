@@ -95,7 +95,7 @@ def _unsupported(before: QueryToken, token: QueryToken) -> Message | None:
     if before.text.lower() == "offset" and token.text == "(":
         return tr("arithmetic with durations after offset is not supported")
     if before.text == "@" and token.text == "-":
-        return tr("a time before 1970 after @ is not supported")
+        return tr("times before 1970 are not supported after @")
     if token.sort == "number" and not token.is_duration and "x" not in token.text.lower() and isinf(float(token.text)):
         return tr("the number is out of range")
     return None
@@ -305,7 +305,7 @@ def _binary(parsed: Any, inner: Inner) -> BinaryOperation:
     if matching.fill_many is not None or matching.fill_one is not None:
         both = value_kind(operation.left) == value_kind(operation.right) == "vector"
         if not both or operation.op in SETS:
-            raise QueryError(tr("fill: only between instant vectors, and not with set operators"), word="fill")
+            raise QueryError(tr("fill works only between instant vectors, and not with set operators"), word="fill")
     return operation
 
 

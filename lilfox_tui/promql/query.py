@@ -99,7 +99,9 @@ class Query:
                 tr("a range query must return a vector or a scalar at each step; this one is a {kind}", kind=self.kind)
             )
         if step_ms <= 0 or (end_ms - start_ms) // step_ms >= MOST_STEPS:
-            raise QueryError(tr("the step must be longer than 0 and yield at most {count} values", count=MOST_STEPS))
+            raise QueryError(
+                tr("the step must be longer than 0 and yield at most {count} points per series", count=MOST_STEPS)
+            )
         evaluation, steps = Evaluation(source, self.semantics, start_ms, end_ms), SeriesBuilder()
         with np.errstate(all="ignore"):
             for at_ms in range(start_ms, end_ms + 1, step_ms):

@@ -126,7 +126,7 @@ class HttpApi:
             await self.close()
             raise NotAnswered(
                 reason_of(error, self._transport.where),
-                tr("Is it running, and is the address right? With from:, that host sends the request."),
+                tr("Is it running, and is the address right? If from: is set, the request comes from that host."),
             ) from None
 
     async def _asked(self, method: str, path: str, body: bytes | None, kind: str, *, again: bool) -> Reply:
@@ -154,7 +154,7 @@ class HttpApi:
             parts = urlsplit(location)
             target = f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.hostname else parts.path
             raise NotAnswered(
-                tr("{where} redirects to {target}; not followed, because secrets would be sent there",
+                tr("{where} redirects to {target}; not followed, because that address would receive the secrets",
                    where=self.where, target=target),
                 tr("Set url to the actual address."),
             )  # fmt: skip
@@ -165,7 +165,7 @@ class HttpApi:
             hint = tr("Check user, password, bearer and headers of this server.")
         elif status == 404:
             hint = tr(
-                "Is the path right? Mimir has its API under /prometheus, a VictoriaMetrics cluster under /select/…."
+                "Is the path right? Mimir serves its API under /prometheus, a VictoriaMetrics cluster under /select/…."
             )
         reason = redacted_start(reply.body, _REASON_CHARS)
         raise NotAnswered(
@@ -336,7 +336,9 @@ class RemoteEngine(QueryEngine):
     async def range(self, text: str, start: datetime, end: datetime, step_s: float) -> list[Line]:
         """As :meth:`QueryEngine.range`."""
         if step_s <= 0 or (end - start).total_seconds() / step_s >= MOST_STEPS:
-            raise QueryError(tr("the step must be longer than 0 and yield at most {count} values", count=MOST_STEPS))
+            raise QueryError(
+                tr("the step must be longer than 0 and yield at most {count} points per series", count=MOST_STEPS)
+            )
         params = [
             ("query", text), ("start", _seconds(start)), ("end", _seconds(end)), ("step", f"{step_s:.3f}"),
             ("timeout", f"{self._timeout_s:g}s"),
@@ -417,8 +419,8 @@ class RemoteEngine(QueryEngine):
         hint = tr("Is that the right address?")
         start = "" if reply is None else redacted_start(reply.body, 100)
         if not start:
-            return NotAnswered(tr("{where} does not respond like the Prometheus API", where=self.where), hint)
-        what = tr("{where} does not respond like the Prometheus API: {start}", where=self.where, start=start)
+            return NotAnswered(tr("{where} did not send a Prometheus API response", where=self.where), hint)
+        what = tr("{where} did not send a Prometheus API response: {start}", where=self.where, start=start)
         return NotAnswered(what, hint)
 
 

@@ -82,7 +82,7 @@ class RecoveryHistory:
                     path=path,
                     reason=error.strerror or error,
                 ),
-                tr("free up space there, or set XDG_STATE_HOME to another place"),
+                tr("free up disk space, or set XDG_STATE_HOME to another directory"),
             ) from None
 
 

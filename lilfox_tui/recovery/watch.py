@@ -68,7 +68,7 @@ async def restart(run: Run, arguments: dict[str, Any]) -> Outcome:
     try:
         sudo = config.hosts[found.host].sudo
         if await stopped_by_order(host, await read_unit(host, found.unit), sudo=sudo):
-            said = _("{unit} was stopped on purpose in the meantime: it is not restarted", unit=found.unit)
+            said = _("{unit} was stopped on purpose in the meantime, so it was not restarted", unit=found.unit)
             return Outcome("failed", said, exit_code=1)
         operation = unit_operation("restart", found.host, found.unit, sudo=sudo)
         try:
@@ -97,9 +97,10 @@ async def _healthy(config: Config, unit: RecoveryConfig, host: Host, operation: 
             await asking.close()
     if check.health is Health.HEALTHY:
         return Outcome("ok", _("{state}; {service} is healthy", state=now, service=unit.service))
-    said = check.error or check.detail or _("it answers with {status}", status=check.status_code)
+    said = check.error or check.detail or _("it returns status {status}", status=check.status_code)
     await prove_unit(host, operation, 0)  # it may have gone down meanwhile, which says more
-    return Outcome("failed", _("{state}, but {service} is not: {reason}", state=now, service=unit.service, reason=said),
+    return Outcome("failed", _("{state}, but {service} is unhealthy: {reason}",
+                               state=now, service=unit.service, reason=said),
                    exit_code=1)  # fmt: skip
 
 
@@ -161,8 +162,8 @@ def next_at(record: UnitRecord, config: RecoveryConfig) -> datetime | None:
 def report_give_up(name: str, config: RecoveryConfig, record: UnitRecord) -> None:
     """Open an incident, or record it in the open one. Blocks. Raises LilFoxError."""
     text = ngettext(
-        "{unit} on {host} is unhealthy after {count} restart and is left alone: {why}",
-        "{unit} on {host} is unhealthy after {count} restarts and is left alone: {why}",
+        "{unit} on {host} is still unhealthy after {count} restart; recovery gave up: {why}",
+        "{unit} on {host} is still unhealthy after {count} restarts; recovery gave up: {why}",
         len(record.restarts), unit=config.unit, host=config.host, why=record.why,
     )  # fmt: skip
     incident = open_incident(
@@ -228,7 +229,9 @@ class UnitWatch:
             *(self.name, self.config.host, self.config.unit, self.config.service or self.name),
         )
         if window is not None:
-            return "left alone", _("in maintenance until {time:%H:%M} UTC, by {who}", time=window.until, who=window.by)
+            return "left alone", _(
+                "in maintenance until {time:%H:%M} UTC, set by {who}", time=window.until, who=window.by
+            )
         unit = await read_unit(self._host, self.config.unit)
         if unit.enabled not in _ON:
             return "left alone", _("{unit} is {enabled}", unit=unit.name, enabled=unit.enabled)
@@ -237,7 +240,7 @@ class UnitWatch:
         if self._probe is not None:
             check = await self._probe.check_once()
             if check.health is not Health.HEALTHY:
-                said = check.error or check.detail or _("it answers with {status}", status=check.status_code)
+                said = check.error or check.detail or _("it returns status {status}", status=check.status_code)
                 return "unhealthy", _("{service}: {reason}", service=self._probe.name, reason=said)
         return "well", ""
 

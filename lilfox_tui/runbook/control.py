@@ -187,8 +187,8 @@ def in_terminal(
     if any(placeholder.name in secret for placeholder in command.placeholders) or len(turn.hosts) != 1:
         raise LilFoxError(
             tr(
-                "this cannot be run from here: it is for several hosts, or would expose a secret to everyone on "
-                "the host"
+                "this command cannot be run in your terminal: it is for several hosts, or would expose a secret "
+                "to everyone on the host"
             )
         )
     unset = UnsetVariables(reducer.runbook)

@@ -121,7 +121,7 @@ class FirstRun(Struct, frozen=True, kw_only=True):
                       sha256=self.sha256[:12], commands=_counted(self.commands))  # fmt: skip
         told = {"path": self.path, "sha256": self.sha256[:12], "commands": _counted(self.commands)}
         if self.changed:
-            return tr("{path} has changed since it was allowed (sha256 {sha256}…); its commands: {commands}", **told)
+            return tr("{path} has changed since it was approved (sha256 {sha256}…); its commands: {commands}", **told)
         return tr("first run of {path} here (sha256 {sha256}…); its commands: {commands}", **told)
 
 
@@ -156,7 +156,7 @@ def allow(first: FirstRun) -> None:
     except OSError as error:
         raise LilFoxError(
             tr(
-                "the permission to run {path} cannot be saved: {reason}",
+                "cannot save the approval of {path}: {reason}",
                 path=first.path,
                 reason=error.strerror or error,
             )
@@ -170,8 +170,8 @@ def refuse_first_run(runbook: Runbook, config: RunbooksConfig) -> None:
             first.question,
             first.others.hint
             if first.others is not None
-            else tr("review it: lilfox runbook show {path}; then add --yes, or run it in a terminal, which asks "
-                    "first",
+            else tr("review it with lilfox runbook show {path}, then add --yes; or run it in a terminal, where "
+                    "LilFox asks first",
                path=first.path),
         )  # fmt: skip
 
@@ -207,9 +207,9 @@ def _commands(runbook: Runbook) -> dict[Kind, int]:
 
 def _counted(commands: dict[Kind, int]) -> str:
     words = {
-        "read": ngettext("{count} reads", "{count} read", commands.get("read", 0)),
+        "read": ngettext("{count} read-only", "{count} read-only", commands.get("read", 0)),
         "change": ngettext("{count} changes something", "{count} change something", commands.get("change", 0)),
-        "follow": ngettext("{count} follows", "{count} follow", commands.get("follow", 0)),
+        "follow": ngettext("{count} follows output", "{count} follow output", commands.get("follow", 0)),
         "interactive": ngettext("{count} needs a terminal", "{count} need a terminal", commands.get("interactive", 0)),
     }
     return listed(words[kind] for kind in commands) or "-"

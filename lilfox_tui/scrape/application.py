@@ -108,9 +108,7 @@ def recognise(families: Mapping[str, Family], series: LabelList, names: MetricNa
 
 
 def _not_found(named: str | None, otherwise: Message) -> Message:
-    return (
-        otherwise if named is None else tr("the page does not have {name}, which the configuration names", name=named)
-    )
+    return otherwise if named is None else tr("the page lacks {name}, which is set in the configuration", name=named)
 
 
 def _metrics(families: Mapping[str, Family], series: LabelList, named: Iterable[str]) -> dict[str, _Metric]:

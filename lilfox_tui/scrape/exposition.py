@@ -71,7 +71,7 @@ def read_sample(line: bytes, *, openmetrics: bool) -> SampleLine:
         return SampleLine(series, number(value), None)
     at_ms = _milliseconds(at) if openmetrics else int(at)
     if abs(at_ms) > _LATEST_MS:
-        raise Malformed(tr("time out of range"))
+        raise Malformed(tr("timestamp out of range"))
     return SampleLine(series, number(value), at_ms)
 
 
@@ -143,7 +143,7 @@ def _unescaped(match: re.Match[str]) -> str:
 def _milliseconds(seconds: bytes) -> int:
     value = number(seconds)
     if not math.isfinite(value):
-        raise Malformed(tr("the time is not a number"))
+        raise Malformed(tr("the timestamp is not a number"))
     return int(value * 1000)
 
 
@@ -497,7 +497,7 @@ class _PageParser:
         self.ended = self._openmetrics and words == [b"#", b"EOF"]
         if len(words) < 3 or words[0] != b"#" or words[1] not in (b"HELP", b"TYPE", b"UNIT"):
             if self._openmetrics and not self.ended:
-                raise Malformed(tr("OpenMetrics has no comments other than HELP, TYPE and UNIT"))
+                raise Malformed(tr("OpenMetrics allows only HELP, TYPE and UNIT comments"))
             return
         try:
             kind, name = words[1].decode(), words[2].strip(b'"').decode()
@@ -529,8 +529,8 @@ class _PageParser:
     def too_slow(self, row: int, rows: int) -> BadPage:
         """Return the error for a page that was not read in time; what was read of it is known the next time."""
         return BadPage(
-            tr("the page was not read in time: {count} of {all} lines", count=row, all=rows),
-            tr("Raise timeout, scrape less often, or drop series at their source."),
+            tr("the page took too long to parse: {count} of {all} lines read", count=row, all=rows),
+            tr("Raise timeout, scrape less often, or drop series in the exporter."),
             samples=self.samples, kept=self.kept, known_next_time=True,
         )  # fmt: skip
 

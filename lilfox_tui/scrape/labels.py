@@ -180,7 +180,7 @@ def anchored_pattern(pattern: str) -> re.Pattern[str]:
     try:
         compiled: re.Pattern[str] = re2.compile(pattern, options)
     except UnicodeEncodeError:
-        raise UsageError(tr("regular expression: half a character (a lone surrogate)")) from None
+        raise UsageError(tr("regular expression: incomplete character (lone surrogate)")) from None
     except re2.error as error:
         reason = error.args[0] if error.args else ""
         reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

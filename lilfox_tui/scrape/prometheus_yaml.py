@@ -31,7 +31,7 @@ def read_text(path: Path, *, trusted: bool) -> str:
     except OSError as error:
         raise _unusable(path, _("cannot be read: {reason}", reason=error.strerror or type(error).__name__)) from None
     if len(raw) > MAX_BYTES:
-        raise _unusable(path, _("larger than 8 MiB; not a file for Prometheus"))
+        raise _unusable(path, _("larger than 8 MiB: too large for a Prometheus file"))
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -156,7 +156,7 @@ class PrometheusNodes(Struct):
         for key, value in node.entries:
             sources = value.items if isinstance(value, ListNode) else (value,)
             if _is_merge(key) and not all(isinstance(source, MapNode) for source in sources):
-                self.findings.add(key.line, at, _("<< takes a mapping, or a list of them"))
+                self.findings.add(key.line, at, _("<< takes a mapping or a list of mappings"))
         yield from _all_entries(node)
 
 

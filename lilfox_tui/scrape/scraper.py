@@ -80,7 +80,7 @@ class PageRequest:
             await self.close()
             raise NoPage(
                 tr("no complete page from {where} within {seconds:g} s", where=where, seconds=self._target.timeout_s),
-                tr("Does it hang, or is the connection to it broken? A slow exporter needs a longer timeout."),
+                tr("Is the exporter hung, or the network broken? A slow exporter needs a longer timeout."),
             ) from None
         except HostError as error:
             await self.close()
@@ -112,7 +112,7 @@ class PageRequest:
                     content = await got.body(self._target.limits.body_bytes or None)
                     return Body(content, self._is_openmetrics(got.headers.get("content-type", ""), content))
                 path = self._same_place(path, target)
-        raise NoPage(tr("{where} redirects endlessly", where=self._transport.where))
+        raise NoPage(tr("{where} redirects too many times", where=self._transport.where))
 
     def _same_place(self, path: str, target: str) -> str:
         """Return the path that a redirect leads to. A redirect to another address is not followed: it would receive
@@ -123,14 +123,14 @@ class PageRequest:
         except ValueError:
             raise NoPage(
                 tr(
-                    "{where} redirects to {target}, which is not an address",
+                    "{where} redirects to {target}, which is not a valid URL",
                     where=self._transport.where,
                     target=target[:100],
                 )
             ) from None
         if f"{parts.scheme}://{parts.netloc}" != base:
             raise NoPage(
-                tr("{where} redirects to {target}; not followed, because secrets would be sent there",
+                tr("{where} redirects to {target}; not followed, because that address would receive the secrets",
                    where=self._transport.where, target=f"{parts.scheme}://{parts.hostname}{parts.path}"),
                 tr("Use the actual address as the target."),
             )  # fmt: skip
@@ -143,7 +143,7 @@ class PageRequest:
         if status in (401, 403):
             hint = tr("Check user, password and headers of this target.")
         elif status == 404:
-            hint = tr("Is the path right? Many programs serve it at /metrics, Spring at /actuator/prometheus.")
+            hint = tr("Is the path right? Many programs serve metrics at /metrics, Spring at /actuator/prometheus.")
         kind = NotMetrics if 400 <= status < 500 else NoPage
         raise kind(tr("{where} returns {status}", where=self._transport.where, status=status), hint)
 
@@ -412,7 +412,7 @@ class Scraper:
 
     def _no_room(self, count: int, samples: int) -> BadPage:
         return BadPage(
-            tr("no room for {count} series: the limit is {limit} for all targets together",
+            tr("no memory left for {count} series: all targets together may use {limit}",
                count=count, limit=human_bytes(self._store.limit_bytes)),
             tr("Raise history.memory_mb, or scrape fewer targets or series."),
             samples=samples, kept=count,
@@ -436,8 +436,8 @@ def _remarks(page: ScrapedPage, refused: RejectedSamples) -> list[Message]:
     if page.duplicates:
         remarks.append(
             ntr(
-                "{count} sample dropped: its series is already on the page",
-                "{count} samples dropped: their series are already on the page",
+                "{count} sample dropped: duplicate series on the page",
+                "{count} samples dropped: duplicate series on the page",
                 page.duplicates,
             )
         )
@@ -525,7 +525,7 @@ class ScraperPool:
                 wanted[target.key] = target
             elif other.key != target.key:
                 what = _(
-                    "{url} has the same labels as {other}, which is scraped; rename its job",
+                    "{url} has the same labels as {other}, which is scraped instead; give its job another name",
                     url=clean(target.url), other=clean(other.url),
                 )  # fmt: skip
                 clashes.append(what)

@@ -209,7 +209,7 @@ class ScrapeTarget(Struct, frozen=True):
         if not made.pairs:
             return None
         if not made.get(NAME):
-            raise Malformed(tr("relabelling removes the name"))
+            raise Malformed(tr("relabelling removes the metric name"))
         self._check(made)
         return made
 

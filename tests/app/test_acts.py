@@ -135,7 +135,7 @@ async def test_a_stop_wants_the_hosts_name(language: str, begun: list[JobRequest
         check(f"acts-stop-80x24-{language}", screen_text(pilot))
         await pilot.press("enter")
         said = "nothing was done: type web-1 in full" if language == "en" else ""
-        await until(lambda: said in screen_text(pilot), what="what is missing is said")
+        await until(lambda: said in screen_text(pilot), what="the copy lacks the newest good set what is said")
         assert (dialog(app), begun) == ("ConfirmDialog", [])
         await pilot.press(*"web-1", "enter")
         await until(lambda: len(begun) == 1, what="it begins")

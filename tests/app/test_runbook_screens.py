@@ -104,7 +104,7 @@ async def test_the_filter_keeps_or_marks_runbooks_and_leads_from_match_to_match(
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("4", "n")
         await pilot.pause()
-        assert "there is no filter; / sets one" in screen_text(pilot)
+        assert "no filter is set; press / to set one" in screen_text(pilot)
         await pilot.press("enter", "slash", *"disk", "enter")
         await pilot.pause()
         text = screen_text(pilot)
@@ -180,14 +180,14 @@ def _not_taken_back(number: int = 6) -> list[RunFact]:
 async def test_an_undo_that_failed_says_what_stands_and_what_can_be_done(size: tuple[int, int], tmp_path: Path) -> None:
     facts = failed(tmp_path) + _not_taken_back()
     log = run(tmp_path, facts)
-    log.trouble = "undoing failed; nothing more is undone"
+    log.trouble = "undo failed; the remaining changes are not undone"
     app = showing(view(), log, open_incident())
     async with app.run_test(size=size) as pilot:
         await pilot.press("4", "enter")
         await pilot.pause()
         told = " ".join(screen_text(pilot).split())
         assert "undo failed on web-2: 3 changes stay in force; u retries, X lists it" in told
-        assert "r retries, s skips, u undoes" in told, "the step that failed waits as before"
+        assert "r retries, s skips, u undoes" in told, "the step that failed waits previous data"
         if size[0] >= 100:
             assert "exit status 5" in told, "why it could not be undone"
         assert log.reducer is not None

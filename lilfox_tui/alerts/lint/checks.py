@@ -245,7 +245,7 @@ def _of_hosts(found: ThresholdComparison, line: int) -> Iterator[Remark]:
     name = name_of(found.left.matchers) if isinstance(found.left, Selector) else ""
     if name in OF_HOSTS:
         what = tr("only LilFox provides {name} (for each host); node_exporter does not", name=name)
-        hint = tr("for Prometheus: {expression}", expression=found.text(_IN_PROMETHEUS[name]))
+        hint = tr("in Prometheus, use: {expression}", expression=found.text(_IN_PROMETHEUS[name]))
         yield Remark(line, "only-here", what, hint)
 
 
@@ -262,7 +262,7 @@ def _bounds_as_text(selector: Selector, line: int) -> Iterator[Remark]:
                 value=f'"{matcher.value}"',
             )
             hint = f'{matcher.name}=~"{matcher.value}|{right}"' if matcher.op == "=" else f'{matcher.name}=~"{right}"'
-            yield Remark(line, "bound-as-text", what, tr("for all versions: {matcher}", matcher=hint))
+            yield Remark(line, "bound-as-text", what, tr("to match all versions: {matcher}", matcher=hint))
 
 
 def _as_stored(text: str) -> str:
@@ -285,7 +285,7 @@ def _counter_as_it_is(found: ThresholdComparison, line: int, known: KnownSeries 
         name = name_of(selector.matchers)
         if metric_type(name, known) == "counter" and name not in told:
             told.add(name)
-            what = tr("{name} grows as long as its program runs, but its raw value is compared", name=name)
+            what = tr("{name} is a counter and only grows, but its raw value is compared", name=name)
             hint = f"rate({selector_text(selector)}[5m])"
             yield Remark(line, "no-rate", what, tr("use {rate}, or increase(…[1h])", rate=hint))
 
@@ -308,7 +308,7 @@ def _selects_nothing(rule: Rule, known: KnownSeries | None) -> Iterator[Remark]:
     for node in walk(rule.query.tree):
         if isinstance(node, Selector) and node.matchers not in looked_for and not known.has(node.matchers):
             shown = selector_text(Selector(node.matchers, node.shift, None))
-            what = tr("{selector} matches no series of the targets", selector=shown)
+            what = tr("{selector} matches no series from the targets", selector=shown)
             name = tuple(matcher for matcher in node.matchers if name_of((matcher,)))
             hint: Message | str = tr("is the name right, and is the target that exposes it scraped?")
             if name and name != node.matchers and known.has(name):
@@ -343,7 +343,8 @@ def rule_remarks(rule: Rule) -> Iterator[Remark]:
     for label, text in rule.labels.items():
         if _VALUE.search(text):
             what = tr(
-                "label {label} depends on the value: each change creates a new alert and restarts for", label=label
+                "label {label} depends on the value: each change creates a new alert and restarts its for duration",
+                label=label,
             )
             hint = tr("put the value into an annotation; write one rule for each severity")
             yield Remark(rule.place.labels[label], "value-in-label", what, hint)
@@ -442,7 +443,7 @@ def _why_not(node: BinaryOperation, recorded: Collection[str]) -> tuple[Message,
         lacking = sorted(other.has - one.exactly) if one.exactly is not None else []
         if lacking:
             what = tr(
-                "the sides of {op} never match: the {side} side has no label {label}, the other side has it",
+                "the sides of {op} never match: the {side} side lacks label {label}, which the other side has",
                 op=node.op,
                 side=place,
                 label=lacking[0],

@@ -49,7 +49,7 @@ class CommandNotifier:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise LilFoxError(
                 tr("{command} cannot be started: {reason}", command=self._argv[0], reason=reason),
-                tr("Write argv as the words of a command, with its full path."),
+                tr("Write argv as a list: the command's full path, then its arguments."),
             ) from None
         try:
             _sent, said = await asyncio.gather(_give(process, text), _last_of(process))

@@ -61,7 +61,7 @@ class Mail:
         """As :meth:`Notifier.tell`."""
         if self._options.user is not None and self._options.tls == "none":
             raise LilFoxError(
-                tr("{where}: a password is not sent over an unencrypted connection", where=self._where),
+                tr("{where}: refusing to send the password over an unencrypted connection", where=self._where),
                 tr("Write tls: starttls, or remove user and password."),
             )
         message = await asyncio.to_thread(self._message, notice)
@@ -117,7 +117,7 @@ class Mail:
             domain = HeaderAddress(addr_spec=options.from_).domain
         except Exception as error:  # email raises many kinds, also IndexError
             raise LilFoxError(
-                tr("an address in from or to cannot be used: {reason}", reason=type(error).__name__),
+                tr("invalid address in from or to: {reason}", reason=type(error).__name__),
                 tr("Write plain addresses such as ops@example.net."),
             ) from None
         message["Subject"] = subject(notice)

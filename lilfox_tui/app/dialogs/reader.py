@@ -93,7 +93,7 @@ def help_rows(actions: Sequence[Action], glyphs: Glyphs) -> list[Row]:
         (
             glyphs.alert,
             "failing",
-            _("a firing alert; alerts come from the rule files that the config lists: rules: [FILE]"),
+            _("firing alert; alerts come from the rule files listed in the configuration under rules: [FILE]"),
         ),
     ):
         rows.append((Piece("  "), Piece(fit(sign, 14), role), Piece(meaning)))

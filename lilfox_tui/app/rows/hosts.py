@@ -204,7 +204,7 @@ def why_no_numbers(view: HostView, now: datetime) -> str:
         "why": view.link.error.message,
     }
     if view.link.next_try is None:
-        return _("no sample for {age}, needs your action: {why}", **values)
+        return _("no sample for {age}, action required: {why}", **values)
     wait_s = round((view.link.next_try - now).total_seconds())
     if wait_s <= 0:
         return _("no sample for {age}, trying now: {why}", **values)

@@ -56,7 +56,7 @@ def timeline_rows(
     """The head, and as many of the newest ``entries`` as fit, in chronological order."""
     shown = entries[len(entries) - min(rows - 1, len(entries)) :]
     left = len(entries) - len(shown)
-    before = _("{count} earlier", count=left) if left else ""
+    before = _("{count} earlier not shown", count=left) if left else ""
     return [title_row(incident, now, before, width), *(entry_row(each, width) for each in shown)]
 
 
@@ -140,5 +140,5 @@ def closing_rows(incident: Incident, now: datetime, running: Collection[str]) ->
 
 def handover_rows(lines: Sequence[str]) -> list[Row]:
     """The handover text under its head."""
-    head: Row = (Piece(" " + _("Hand over"), "title"), Piece("   " + _("y copies it, esc closes"), "muted"))
+    head: Row = (Piece(" " + _("Handover"), "title"), Piece("   " + _("y copies it, esc closes"), "muted"))
     return [head, BLANK, *((Piece(" "), Piece(line)) for line in lines)]

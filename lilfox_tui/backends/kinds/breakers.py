@@ -153,5 +153,5 @@ def _of_gauge(samples: Sequence[Sample], options: Options) -> tuple[list[Breaker
     if not any(each.state is None for each in made):
         return made, None
     values = listed(sorted({each.detail for each in made if each.state is None}))
-    return made, tr("incomplete: unknown values {values} of {gauge}; set states: for this backend",
+    return made, tr("incomplete: values {values} of {gauge} are not mapped; add them to states: of this backend",
                     gauge=options.gauge, values=values)  # fmt: skip

@@ -102,7 +102,7 @@ class RedisServer:
         options = self._options
         used, most = _number(info, "used_memory"), _number(info, "maxmemory")
         if used is not None and most and info.get("maxmemory_policy") == "noeviction":
-            text = tr("memory {used} of {most}, and nothing is evicted: writes fail when it is full",
+            text = tr("memory {used} of {most} with noeviction: writes fail when it is full",
                       used=human_bytes(used), most=human_bytes(most))  # fmt: skip
             yield from above(100 * used / most, options.memory_percent, text)
         clients, limit = _number(info, "connected_clients"), _number(info, "maxclients")

@@ -256,7 +256,8 @@ def _index_tables(indexes: IndexStats | None, refused: Mapping[str, Message]) ->
         TableColumn("size_bytes", tr("size"), "bytes"),
     )
     note = tr(
-        "since statistics collection began, on this node only: a standby may use indexes that its primary does not"
+        "not used since statistics collection began, on this node only; a standby may use indexes that its "
+        "primary does not"
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (each.name, each.table, each.size_bytes) for each in _known_indexes(indexes).unused
@@ -300,7 +301,7 @@ def facts(look: Inspection, cache_hit_percent: float | None) -> tuple[BackendFac
     if server.standby and receiver is not None:
         made += [
             BackendFact("receives_from", tr("receives from"), receiver.sender),
-            BackendFact("receiver", tr("receiver"), receiver.status),
+            BackendFact("receiver", tr("WAL receiver"), receiver.status),
             BackendFact("behind_bytes", tr("not yet replayed"), receiver.behind_bytes, "bytes"),
             BackendFact("lag_s", tr("lag"), receiver.lag_s, "seconds"),
         ]

@@ -441,7 +441,10 @@ async def _rows(session: PostgresSession, ask: RowQuery[Row]) -> list[Row]:
     if isinstance(answer, StatementRefused):
         hint: Message | str = ""
         if answer.sqlstate == _NO_RIGHT:
-            hint = tr("Run GRANT pg_signal_backend TO its role; only superusers can end the sessions of a superuser.")
+            hint = tr(
+                "Run GRANT pg_signal_backend TO the role that LilFox connects as; only superusers can end "
+                "the sessions of a superuser."
+            )
         raise BackendRefused(tr("the server refused the query ({sqlstate}): {reason}", sqlstate=answer.sqlstate,
                               reason=answer.said), hint)  # fmt: skip
     try:

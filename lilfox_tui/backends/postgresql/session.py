@@ -244,7 +244,7 @@ class DriverSession:
         if "password" in said or "authentication" in said or "no pg_hba.conf entry" in said:
             hint = tr("Check user, password and the server's pg_hba.conf.")
         elif "refused" in said:
-            hint = tr("Nothing is listening there: is the server running?")
+            hint = tr("Nothing is listening at this address: is the server running?")
         return BackendError(tr("{where}: {reason}", where=self._login.where, reason=said[:300]), hint)
 
     async def close(self) -> None:

@@ -92,7 +92,7 @@ async def archive(
     if not found:
         raise BackupError(
             tr("tar on {host} ended without reporting a status", host=host.name),
-            tr("it may have been killed; check the memory and the logs of the host"),
+            tr("it may have been killed; check memory and logs on the host"),
         )
     if rest:
         yield rest
@@ -106,7 +106,7 @@ def refuse_incomplete(said: TarOutcome, where: str) -> None:
         return
     if said.unreadable:
         raise BackupError(
-            tr("{count} in {where} cannot be read: {names}",
+            tr("files in {where} cannot be read ({count}): {names}",
                count=len(said.unreadable), where=where, names=named(said.unreadable)),
             CANNOT_READ,
         )  # fmt: skip
@@ -272,12 +272,12 @@ def program_checks(host: Host, look: PathFacts) -> list[Check]:
     found = []
     for program, words in (("tar", "tar (GNU tar)"), ("find", "find (GNU findutils)")):
         good = look[program].startswith(words)
-        have = clean(look[program]) or tr("no {program}, or an unknown one", program=program)
+        have = clean(look[program]) or tr("{program} is missing or reports no version", program=program)
         found.append(
             Check(
                 tr("{program} on {host}", program=program, host=host.name),
                 "good" if good else "bad",
-                have if good else tr("{have}: not GNU {program}", have=have, program=program),
+                have if good else tr("{have}; GNU {program} is required", have=have, program=program),
                 "" if good else tr("install GNU {program} on the host", program=program),
             )
         )
@@ -292,7 +292,7 @@ def folder_check(folder: str, look: PathFacts) -> Check:
             about,
             "bad",
             tr("a symlink to {real}", real=clean(look["real"])),
-            tr("name the folder itself, so that a restore can swap it"),
+            tr("use that path instead, so that a restore can swap the folder"),
         )
     if look["kind"] != "folder":
         return Check(about, "bad", tr("missing, or not a folder"), tr("correct the path; nothing was backed up"))
@@ -404,22 +404,26 @@ class FolderArchive:
             raise BackupError(
                 tr("devices or pipes appeared in {path} after it was checked: {names}",
                    path=clean(self.path), names=named(counting.special)),
-                tr("Run it again."),
+                tr("Run the backup again."),
             )  # fmt: skip
         return made.part
 
     def _note(self, into: PartSink, said: TarOutcome, counting: ArchiveSummary) -> None:
         where = clean(self.path)
         if said.changed:
-            into.note(tr("changed while being read, in {where}: {names}", where=where, names=named(said.changed)))
+            into.note(tr("files in {where} changed while being read: {names}", where=where, names=named(said.changed)))
         if said.vanished:
             into.note(
-                tr("gone before they could be read, in {where}: {names}", where=where, names=named(said.vanished))
+                tr(
+                    "files in {where} disappeared before they could be read: {names}",
+                    where=where,
+                    names=named(said.vanished),
+                )
             )
         if said.unreadable:
             into.note(
                 tr(
-                    "left out in {where} for lack of read permission: {names}",
+                    "files in {where} that could not be read were left out: {names}",
                     where=where,
                     names=named(said.unreadable),
                 )
@@ -427,7 +431,7 @@ class FolderArchive:
         if said.elsewhere:
             into.note(
                 tr(
-                    "other file systems left out in {where}: {names}",
+                    "other file systems mounted in {where} were left out: {names}",
                     where=where,
                     names=named(said.elsewhere),
                 )
@@ -435,15 +439,15 @@ class FolderArchive:
         if counting.special:
             into.note(
                 tr(
-                    "devices or pipes left out in {where}: {names}",
+                    "devices or pipes in {where} were left out: {names}",
                     where=where,
                     names=named(counting.special),
                 )
             )
         if counting.links_out and not self._options.links_out:
             into.note(tr(
-                "links in {where} point outside it, and a restore will refuse them: {names}; if this is "
-                "intended, set links_out: true", where=where, names=named(counting.links_out),
+                "symlinks in {where} point outside it; a restore will refuse them: {names}; if this is intended, "
+                "set links_out: true", where=where, names=named(counting.links_out),
             ))  # fmt: skip
 
     async def _look_into(self) -> FolderSurvey | None:

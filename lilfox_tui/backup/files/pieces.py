@@ -64,7 +64,7 @@ def comparison(index: Index, wanted: Callable[[bytes], bool]) -> Comparison:
     ):
         if of := [then.name or b"." for then, _ in islice(index.unequal("archive", "staged", condition), MOST_NAMED)]:
             compared = clauses(
-                [compared, str(tr("differs from the backup: {what} of {names}", what=lost, names=named(of)))]
+                [compared, str(tr("not as in the backup: {what} of {names}", what=lost, names=named(of)))]
             )
     return Comparison(tuple(found), compared)
 
@@ -108,7 +108,7 @@ def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
     if judge.dropped_rights:
         checks.append(
             Check(
-                tr("privileges of programs"),
+                tr("file privileges"),
                 "warning",
                 ntr(
                     "set-user-ID bits or capabilities of {count} file are dropped",
@@ -125,7 +125,8 @@ def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
                 tr("owners"),
                 "warning",
                 tr(
-                    "only root can restore owners; all files will belong to the account that restores: {owners}",
+                    "only root can restore owners; all files will belong to the account that runs the restore, "
+                    "instead of: {owners}",
                     owners=told,
                 ),
                 tr("to keep them, set sudo: true for this source"),
@@ -296,7 +297,7 @@ class FolderPiece:
                     about,
                     "bad",
                     tr("not found"),
-                    tr("write its path relative to {target}", target=clean(self.spec.target)),
+                    tr("give the path relative to {target}", target=clean(self.spec.target)),
                 )
             ]
         self._others = frozenset(
@@ -318,7 +319,7 @@ class FolderPiece:
                     Check(
                         about,
                         "bad",
-                        tr("{path} is not a folder now", path=clean("/".join(parts[:depth]))),
+                        tr("{path} is no longer a folder", path=clean("/".join(parts[:depth]))),
                         tr("restore the whole source"),
                     )
                 ]

@@ -328,7 +328,7 @@ def _rights(options: dict[str, Any]) -> _Rights:
 def _place_checks(spec: PieceSpec, look: PathFacts) -> list[Check]:
     about = tr("target {target}", target=clean(spec.target))
     if not spec.name or spec.name in (".", ".."):
-        return [Check(about, "bad", tr("it has no name to swap"), tr("name the folder itself"))]
+        return [Check(about, "bad", tr("a path like this cannot be renamed"), tr("name the folder itself"))]
     if look["parent"] != "folder":
         return [
             Check(
@@ -344,7 +344,7 @@ def _place_checks(spec: PieceSpec, look: PathFacts) -> list[Check]:
                 about,
                 "bad",
                 tr("no write permission for {parent}", parent=clean(spec.parent)),
-                tr("a restore is staged next to the existing data: grant write permission there, or set sudo: true"),
+                tr("a restore is staged in this folder: grant write permission for it, or set sudo: true"),
             )
         ]
     devices = look["devices"].split()
@@ -381,7 +381,9 @@ def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:
     inodes = look["inodes"].split()
     if free is not None and free < piece.needed_bytes:
         have, need = human_bytes(free), human_bytes(piece.needed_bytes)
-        return Check(about, "bad", tr("{have} free, {need} needed", have=have, need=need), tr("make room there"))
+        return Check(
+            about, "bad", tr("{have} free, {need} needed", have=have, need=need), tr("make room on that file system")
+        )
     told = len(inodes) == 2 and all(word.isdigit() for word in inodes) and inodes[0] != "0"
     if told and whole(inodes[1]) < piece.needed_files:
         return Check(
@@ -393,7 +395,7 @@ def _room(piece: RestorePiece, look: PathFacts, free: int | None) -> Check:
                 whole(inodes[1]),
                 need=piece.needed_files,
             ),
-            tr("remove files there, or restore to another file system"),
+            tr("remove files from that file system, or restore to another one"),
         )
     return Check(about, "good", tr("{free} free", free=human_bytes(free)))
 
@@ -462,7 +464,7 @@ async def kept(swap: Swap, host: Host) -> list[RetainedItem]:
             continue
         names = _names(one)
         if names is None:
-            why_not = tr("its name is not one that a restore of {target} creates", target=clean(one.target))
+            why_not = tr("a restore of {target} does not create this name", target=clean(one.target))
             found.append(RetainedItem(target=one.target, name=path, why_not=why_not))
         elif staged and before:
             found.append(RetainedItem(target=one.target, name=path, why_not=tr("the restore did not finish")))

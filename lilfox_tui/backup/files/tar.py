@@ -161,7 +161,7 @@ class TarReader:
         """Parse an extended header or a long name; return the bytes used, 0 when more data is needed."""
         size = self._number(header[124:136])
         if not 0 < size <= MAX_EXTENDED:
-            raise self._broken(tr("an extended header of {size} bytes", size=size))
+            raise self._broken(tr("an extended header has an invalid size: {size} bytes", size=size))
         whole = size + -size % BLOCK
         if len(data) - at < whole:
             return 0
@@ -172,7 +172,7 @@ class TarReader:
             new = self._records(body)
         if kind == ord("g"):
             if any(key in (b"path", b"linkpath", b"size") or key.startswith(b"GNU.") for key in new):
-                raise self._broken(tr("a name or a size set for all members"))
+                raise self._broken(tr("a global header sets a name or a size for all members"))
             self._always |= new
         elif self._next.keys() & new.keys() or (self._next and kind == ord("x")):
             raise self._broken(tr("a member has two extended headers"))
@@ -266,7 +266,7 @@ class TarReader:
         end = 0
         for offset, length in regions:
             if offset < end or offset + length > size:
-                raise self._broken(tr("a sparse map has overlapping regions"))
+                raise self._broken(tr("a sparse map has regions that overlap or exceed the file"))
             end = offset + length
         if sum(length for _, length in regions) != stored:
             raise self._broken(tr("a sparse map does not match its content"))
@@ -448,11 +448,11 @@ class SafeMembers:
 
     def _judge_link(self, member: TarMember, parts: list[bytes]) -> None:
         if not member.target or len(member.target) > LONGEST_PATH:
-            raise refused(member, tr("it is a link without a valid target"))
+            raise refused(member, tr("it is a symlink without a valid target"))
         if leads_out(b"/".join(parts), member.target) and not self._links_out:
             raise BrokenSet(
                 tr(
-                    "{name} is a link to {target}, outside the folder",
+                    "{name} is a symlink to {target}, outside the folder",
                     name=clean(member.name),
                     target=clean(member.target),
                 ),

@@ -351,7 +351,7 @@ class TarFilter:
         self.bytes += member.size
         if self.bytes > self._most:
             raise BrokenSet(
-                tr("the archive holds more than the expected {bytes}", bytes=human_bytes(self._most)),
+                tr("the archive holds more than the allowed {bytes}", bytes=human_bytes(self._most)),
                 tr("nothing was changed; choose another set"),
             )
         written = self._rename(member) if self._rename is not None else None

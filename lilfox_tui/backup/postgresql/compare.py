@@ -270,7 +270,7 @@ async def changes_of(
     if said is None:
         return [
             RestoreChange(
-                clean(target.database), str(tr("is replaced")), str(tr("the set does not record its content"))
+                clean(target.database), str(tr("will be replaced")), str(tr("the set does not record its content"))
             )
         ]
     about = live.size_bytes > COUNTED_UP_TO_BYTES

@@ -91,7 +91,7 @@ def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -
         raise UsageError(
             tr("the database URL contains a password, which others could see"),
             tr(
-                "Remove it from the URL and set password: env:NAME (or file:PATH, cmd:ARGV) next to it, or set "
+                "Remove it from the URL; set password: env:NAME (or file:PATH, cmd:ARGV) beside the URL, or set "
                 "PGPASSWORD."
             ),
         )
@@ -100,7 +100,7 @@ def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -
         raise _no_url(tr("it must name a single server"))
     unknown = sorted(set(said) - {"host", "port", "user", "dbname", *_PARAMETERS})
     if unknown:
-        raise _no_url(tr("{names}: not supported here", names=listed(unknown)))
+        raise _no_url(tr("unsupported parameters: {names}", names=listed(unknown)))
     return Connection(
         address=said.get("host") or unquote(_address(hosts)),
         port=port or _port(said.get("port")),
@@ -197,7 +197,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
                 raise LilFoxError(tr("PGPASSFILE {path}: not a regular file", path=path))
             if found.st_mode & 0o077:
                 raise LilFoxError(
-                    tr("PGPASSFILE {path}: others may read or write it, so PostgreSQL does not use it", path=path),
+                    tr("PGPASSFILE {path}: other users can read or write it, so PostgreSQL ignores it", path=path),
                     tr("run: chmod 600 {path}", path=path),
                 )
             text = files.content(descriptor, _MOST_BYTES).decode("utf-8", "surrogateescape")
@@ -303,7 +303,7 @@ class HostClients(Struct, frozen=True, kw_only=True):
                 tr("{host} has client programs up to PostgreSQL {newest}, but the server is {major}: pg_dump "
                    "refuses to dump it",
                    host=self.host, newest=self.newest.text, major=major),
-                tr("Install postgresql-client-{major} on the host, or set its folder with binaries:", major=major),
+                tr("Install postgresql-client-{major} on the host, or set binaries: to its folder.", major=major),
             )  # fmt: skip
         nearest = min(each.major for each in same_or_newer)
         return next(each for each in same_or_newer if each.major == nearest)
@@ -325,10 +325,10 @@ async def find_clients(host: Host, *, folder: str = "", run_as: str = "") -> Hos
             programs.add(ClientPrograms((whole(version[1]), whole(version[2] or "0")), place))
     if not programs:
         raise BackupError(
-            tr("{host} has no pg_dump and psql in {place}", host=host.name, place=clean(folder))
+            tr("pg_dump and psql were not found in {place} on {host}", host=host.name, place=clean(folder))
             if folder
-            else tr("{host} has no pg_dump and psql", host=host.name),
-            tr("Install postgresql-client of the server's version on the host, or set its folder with binaries:"),
+            else tr("pg_dump and psql were not found on {host}", host=host.name),
+            tr("Install postgresql-client of the server's version on the host, or set binaries: to its folder."),
         )
     other = bool(run_as) and run_as != login
     return HostClients(

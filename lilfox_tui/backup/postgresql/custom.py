@@ -189,7 +189,7 @@ def read_contents(data: bytes) -> list[TocEntry]:
     BrokenSet for anything but an archive."""
     archive, head = read_archive_head(data)
     if head.entries > MOST_ENTRIES:
-        raise BrokenSet(tr("its table of contents is implausible"))
+        raise BrokenSet(tr("its table of contents has implausibly many entries"))
     return [_entry(archive) for _number in range(head.entries)]
 
 

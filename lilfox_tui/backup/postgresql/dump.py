@@ -41,10 +41,11 @@ _LOCKING = re.compile(r"LOCK TABLE")
 _NO_RIGHT = re.compile(r"permission denied for (.+)")
 _HINTS = (
     ("row-level security", tr("Dump as the tables' owner, or as a role with BYPASSRLS.")),
-    ("server version mismatch", tr("pg_dump must not be older than the server; name a newer one with binaries:")),
+    ("server version mismatch", tr("pg_dump must not be older than the server; set binaries: to the folder of a "
+                                   "newer one.")),
     ("conflict with recovery",
-     tr("The standby had to continue its replay. Raise max_standby_streaming_delay there, set "
-        "hot_standby_feedback = on, or dump from the primary.")),
+     tr("The standby had to continue its replay. On the standby, raise max_standby_streaming_delay or set "
+        "hot_standby_feedback = on; or dump from the primary.")),
     ("recovery is in progress", tr("A standby cannot do this; dump from the primary.")),
     ("invalid memory alloc", tr("A value is larger than a dump can hold (1 GB as text): pg_dump can never dump it.")),
     ("out of memory", tr("A value is too large for a dump (1 GB as text), or the server has too little memory.")),
@@ -68,7 +69,7 @@ async def why_failed(access: ServerAccess, database: str, error: CommandFailed) 
         return await _blocked(access, database, where, said)
     if no_right := _NO_RIGHT.search(error.stderr):
         message = tr("{where}: no permission to read {what}", where=where, what=clean(no_right[1]).strip())
-        return BackupError(message, tr("GRANT pg_read_all_data TO the role that dumps, or dump as the owner."))
+        return BackupError(message, tr("Run GRANT pg_read_all_data TO the role that dumps, or dump as the owner."))
     hint: Message | str = next((hint for words, hint in _HINTS if words in error.stderr), refusal_hint(error.stderr))
     return BackupError(tr("{where}: pg_dump failed: {reason}", where=where, reason=said), hint)
 
@@ -88,12 +89,16 @@ async def _blocked(access: ServerAccess, database: str, where: str, said: str) -
     if not blockers:
         return BackupError(
             tr("{where}: a table stayed locked: {reason}", where=where, reason=said),
-            tr("The lock has been released since. Try again, or raise lock_timeout:"),
+            tr(
+                "The blocking session has ended or could not be found. Try again, or raise lock_timeout: for the "
+                "source."
+            ),
         )
     return BackupError(
         tr("{where}: a table stayed locked: {blocker}", where=where, blocker=blocked_by(blockers[0])),
         tr(
-            "Wait for it to end, or terminate it: SELECT pg_terminate_backend({pid}). Or raise lock_timeout:",
+            "Wait for it to end, or terminate it: SELECT pg_terminate_backend({pid}). Or raise lock_timeout: for "
+            "the source.",
             pid=blockers[0].pid,
         ),
     )
@@ -218,7 +223,7 @@ async def _readable(psql: Psql, server: ServerFacts, name: str, about: Message) 
     )
     checks = []
     role = clean(server.role)
-    grant = tr("GRANT pg_read_all_data TO {role}, or dump as the owner.", role=role)
+    grant = tr("Run GRANT pg_read_all_data TO {role}, or dump as the owner.", role=role)
     if unreadable:
         checks.append(
             Check(about, "bad", tr("{role} is not allowed to read {names}", role=role, names=_some(unreadable)), grant)
@@ -233,7 +238,9 @@ async def _readable(psql: Psql, server: ServerFacts, name: str, about: Message) 
         checks.append(Check(about, "bad", found, tr("Dump as their owner or as a superuser.")))
     if hidden:
         found = tr("row-level security hides rows of {names} from {role}", names=_some(hidden), role=role)
-        checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} BYPASSRLS, or dump as the owner.", role=role)))
+        checks.append(
+            Check(about, "bad", found, tr("Run ALTER ROLE {role} BYPASSRLS, or dump as the owner.", role=role))
+        )
     if counts["objects"] > server.max_locks:
         found = tr("{count} tables; the server can lock at most {most}", count=counts["objects"], most=server.max_locks)
         checks.append(
@@ -247,7 +254,7 @@ async def _readable(psql: Psql, server: ServerFacts, name: str, about: Message) 
         )
     if timeouts:
         names = clean(listed(row["setting"] for row in timeouts))
-        found = tr("{names} of {role} are ignored for the dump", names=names, role=role)
+        found = tr("timeouts that apply to {role} are ignored for the dump: {names}", names=names, role=role)
         checks.append(Check(about, "good", found))
     return checks
 
@@ -258,7 +265,7 @@ def _some(rows: list[dict[str, str]]) -> str:
 
 
 async def _in_the_way(psql: Psql, name: str) -> list[Check]:
-    hint = tr("The dump waits for this lock and fails if it is held for longer than lock_timeout:")
+    hint = tr("The dump waits for this lock and fails if it is held for longer than lock_timeout: allows.")
     return [
         Check(tr("locks"), "warning", blocked_by(blocker), hint)
         for blocker in await blockers_in(psql, database=name)
@@ -503,7 +510,7 @@ async def _counted(
         return await counting
     except told as error:
         into.note(
-            tr("{database}: its rows were not counted, so the restore cannot be compared: {reason}",
+            tr("{database}: its rows were not counted, so a restore cannot be compared: {reason}",
                database=database, reason=error.message)
         )  # fmt: skip
         return None
@@ -519,7 +526,7 @@ async def _read(reading: asyncio.Future[str | None], into: PartSink, database: s
 
 def _no_schema(database: str, error: LilFoxError) -> Message:
     return tr(
-        "{database}: its schema was not read, so the restore cannot be compared with it: {reason}",
+        "{database}: its schema was not read, so a restore cannot be compared with it: {reason}",
         database=database,
         reason=error.message,
     )

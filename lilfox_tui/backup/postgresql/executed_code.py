@@ -244,7 +244,7 @@ class ExecutedCodeFinder:
     def data(self, table: str) -> None:
         """Add rows of a table, which run its triggers."""
         if self._fires:
-            self._add(tr("rows that follow triggers or rules and fire them"), f"{table} ({self._fires[-1]})")
+            self._add(tr("rows loaded after triggers or rules, which then fire"), f"{table} ({self._fires[-1]})")
 
     def unseen(self, what: Message, name: str) -> None:
         """Add something that cannot be inspected."""
@@ -261,7 +261,7 @@ class ExecutedCodeFinder:
         elif begins & _VIEWS:
             self._view(text, tokens, words)
         elif words[:3] == ("REFRESH", "MATERIALIZED", "VIEW"):
-            self._add(tr("queries that are executed"), _shown(text), asks=self._views_call)
+            self._add(tr("queries that fill materialized views"), _shown(text), asks=self._views_call)
         elif first in ("GRANT", "REVOKE"):
             self._rights(text, tokens)
         elif first == "SET":
@@ -278,7 +278,7 @@ class ExecutedCodeFinder:
     def _view(self, text: bytes, tokens: Sequence[SqlToken], words: tuple[str, ...]) -> None:
         self._views_call = self._views_call or bool(self._calls(tokens, queries=True))
         if words[1] == "MATERIALIZED" and [token.text for token in tokens[-3:]] != ["WITH", "NO", "DATA"]:
-            self._add(tr("queries that are executed"), _shown(text), asks=self._views_call)
+            self._add(tr("queries that fill materialized views"), _shown(text), asks=self._views_call)
 
     def _copies(self, text: bytes) -> None:
         found = COPY.fullmatch(text.strip())
@@ -296,7 +296,7 @@ class ExecutedCodeFinder:
             self._extension(tokens)
         elif what == "TYPE":
             if _OF_TYPES & {token.text for token in tokens if token.kind == "word"}:
-                self._add(tr("types with functions of their own"), _shown(text))
+                self._add(tr("types with custom functions"), _shown(text))
         elif what == "SCHEMA":
             if sum(token == SqlToken("word", "CREATE") for token in tokens) > 1:
                 self._add(tr("statements that pg_dump does not write"), _shown(text))
@@ -305,7 +305,7 @@ class ExecutedCodeFinder:
             quiet = any(options[at : at + 3] == ["CONNECT", "=", "FALSE"] for at in range(len(options)))
             self._add(tr("subscriptions, which connect to another server"), _shown(text), asks=not quiet)
         elif what == "EVENT":
-            self._add(tr("event triggers, which fire on every definition"), _shown(text))
+            self._add(tr("event triggers, which fire on every DDL statement"), _shown(text))
         elif what in ("ROLE", "GROUP", "TABLESPACE", "DATABASE") or (what == "USER" and "MAPPING" not in words):
             self._add(tr("privileges beyond the database"), _shown(text))
         elif what in ("SERVER", "USER", "FOREIGN"):

@@ -410,7 +410,7 @@ async def _restore_script(
         script = safe_script(_counted(blocks, moved), PlainReader(heard=heard), found)
         await run_script(access, script, staged, settings_of(info.server.version_num), STAGING_ONLY)
     if not found:
-        raise BrokenSet(tr("{part}: psql ended before the script did", part=target.part.name))
+        raise BrokenSet(tr("{part}: psql exited before the end of the script", part=target.part.name))
     return found[0]
 
 

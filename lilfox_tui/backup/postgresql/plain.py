@@ -174,7 +174,7 @@ class PlainReader:
         if self._ended:
             raise refused(tr("there is more after its end: {statement}", statement=_shown(text)))
         if self._restricted and not self._opened:
-            raise refused(tr("there is more after its unrestrict: {statement}", statement=_shown(text)))
+            raise refused(tr("there is more after its unrestrict line: {statement}", statement=_shown(text)))
         if text.startswith(b"INSERT INTO ") and not self._must_look(text):
             self._inserts += 1
             return True
@@ -262,7 +262,7 @@ class PlainReader:
 
     def _no_dump(self) -> BrokenSet:
         return BrokenSet(
-            tr("it is not a dump by pg_dump; it begins with {beginning}", beginning=_shown(self._beginning[:64]))
+            tr("it is not a pg_dump script; it begins with {beginning}", beginning=_shown(self._beginning[:64]))
         )
 
 

@@ -50,8 +50,8 @@ _HINTS = (
     (
         ("no password supplied", "password authentication failed"),
         tr(
-            "Set password: env:NAME (or file:PATH, cmd:ARGV) for the source, or set PGPASSWORD. There is no "
-            "prompt for it here."
+            "Set password: env:NAME (or file:PATH, cmd:ARGV) for the source, or set PGPASSWORD. LilFox does not "
+            "prompt for it."
         ),
     ),
     (("Connection refused", "No such file or directory"), tr("Is the server running? Check its address and port.")),
@@ -393,7 +393,7 @@ def database_targets(task: RestoreTask, databases: Sequence[str]) -> tuple[Datab
     """
     parts = [part for part in task.parts if part.kind in DATABASE_KINDS]
     if not parts:
-        raise UsageError(tr("{set} has no part with a database", set=task.set.id))
+        raise UsageError(tr("{set} contains no database", set=task.set.id))
     details = [_detail(task, part) for part in parts]
     if len(parts) == 1 and len(databases) == 1:
         return (DatabaseTarget(part=parts[0], detail=details[0], database=databases[0]),)

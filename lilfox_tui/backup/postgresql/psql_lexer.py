@@ -354,8 +354,8 @@ class Lexer:
 def refused(why: Message) -> BrokenSet:
     """Return the error for a script that is not what pg_dump writes."""
     return BrokenSet(
-        tr("this is not a dump as written by pg_dump: {why}", why=why),
-        tr("Someone may have changed it. None of it is run."),
+        tr("this is not how pg_dump writes a dump: {why}", why=why),
+        tr("Someone may have changed it. LilFox does not restore it."),
     )
 
 

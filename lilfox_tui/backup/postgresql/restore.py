@@ -324,7 +324,8 @@ class DatabaseRestore:
                 tr("the staged databases could not be removed ({names}): {reason}",
                    names=clean(listed(self._made)), reason=error.message),
                 tr("The existing data was not touched. The next backup run, backup prune or restore removes the "
-                   "leftovers, or run: {statements}", statements=clean("; ".join(map(_drop_by_hand, self._made)))),
+                   "leftovers; to remove them now, run: {statements}",
+                   statements=clean("; ".join(map(_drop_by_hand, self._made)))),
             ) from None  # fmt: skip
         self._made.clear()
 
@@ -408,9 +409,7 @@ async def undo_databases(route: ServerRoute, swap: Swap) -> None:
                 return
             lost = [pair.before for pair in pairs if pair.before and pair.before not in there]
             if lost:
-                raise BackupError(
-                    tr("{names}: no longer there, so the restore cannot be undone", names=clean(listed(lost)))
-                )
+                raise BackupError(tr("the restore cannot be undone; missing: {names}", names=clean(listed(lost))))
             steps: list[RenameStep] = []
             for pair in pairs:
                 if pair.target in there:
@@ -439,7 +438,7 @@ async def settle_databases(route: ServerRoute, swap: Swap) -> Settled:
             for pair in pairs:
                 if pair.target in there and not pair.before:
                     raise BackupError(
-                        tr("{target} exists, but there was none before the restore: it was created since",
+                        tr("{target} did not exist before the restore; it was created in the meantime",
                            target=clean(pair.target)),
                         tr("Rename it, then try again."),
                     )  # fmt: skip
@@ -481,9 +480,10 @@ async def finish_databases(route: ServerRoute, swap: Swap) -> None:
                     continue
                 if pair.staged not in there or standing == "unknown":
                     raise BackupError(
-                        tr("{target} cannot be put in place: {staged} is not what the restore left",
+                        tr("{target} cannot be put in place: the databases are not as the restore left them "
+                           "(staged: {staged})",
                            target=clean(pair.target), staged=clean(pair.staged)),
-                        tr("take the restore back, then restore it again"),
+                        tr("take the restore back, then restore again"),
                     )  # fmt: skip
                 if standing == "before" and pair.before:
                     steps.append(RenameStep(pair.target, pair.before))

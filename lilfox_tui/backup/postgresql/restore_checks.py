@@ -68,22 +68,26 @@ def about_server(info: ServerInfo, targets: tuple[DatabaseTarget, ...], task: Re
         checks.append(Check(about, "bad", tr("it is a standby and cannot be written to"), tr("Use its primary.")))
     elif server.read_only:
         found = tr("default_transaction_read_only is on: {role} cannot write", role=role)
-        checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} RESET default_transaction_read_only, or see "
-                                                    "postgresql.conf.", role=role)))  # fmt: skip
+        checks.append(Check(about, "bad", found, tr("Run ALTER ROLE {role} RESET default_transaction_read_only, "
+                                                    "or see postgresql.conf.", role=role)))  # fmt: skip
     if not server.can_create_db:
         found = tr("{role} cannot create databases", role=role)
-        checks.append(Check(about, "bad", found, tr("ALTER ROLE {role} CREATEDB, or use a superuser.", role=role)))
+        checks.append(Check(about, "bad", found, tr("Run ALTER ROLE {role} CREATEDB, or use a superuser.", role=role)))
     origins = {target.detail.system_identifier for target in targets} - {None}
     if task.scratch or task.spec.other_server or not origins:
         return checks
     if server.system_identifier is None:
-        found = tr("{role} is not allowed to query which server this is", role=role)
-        hint = tr("GRANT EXECUTE ON FUNCTION pg_control_system() TO {role}; or check it yourself.", role=role)
+        found = tr("{role} is not allowed to read the server's system identifier", role=role)
+        hint = tr(
+            "Run GRANT EXECUTE ON FUNCTION pg_control_system() TO {role}; or check yourself that it is the "
+            "right server.",
+            role=role,
+        )
         checks.append(Check(about, "warning", found, hint))
     elif origins != {server.system_identifier}:
         found = tr("it is not the server that the set comes from (system identifier {now}, {then} in the set)",
                    now=server.system_identifier, then=listed(sorted(map(str, origins))))  # fmt: skip
-        checks.append(Check(about, "bad", found, tr("If this is intended: --other-server")))
+        checks.append(Check(about, "bad", found, tr("If this is intended, use --other-server.")))
     return checks
 
 
@@ -106,7 +110,7 @@ def about_versions(info: ServerInfo, target: DatabaseTarget, clients: HostClient
             hint = tr("Install postgresql-client 14.25, 15.20, 16.16, 17.12, 18.6 or newer on {host}.",
                       host=clients.host)  # fmt: skip
             return [Check(tr("psql"), "bad", found, hint)]
-        found = tr("it needs pg_restore from {least} to {most}; {host} has {versions}",
+        found = tr("it needs pg_restore {least} to {most}; {host} has {versions}",
                    least=by or dumped or "-", most=server.major, host=clients.host,
                    versions=listed(each.text for each in clients.programs))  # fmt: skip
         return [Check(about, "bad", found, tr("Install postgresql-client-{major} on the host.", major=server.major))]
@@ -160,7 +164,7 @@ def _about_sessions(sessions: list[ServerSession], info: ServerInfo, name: str, 
         return [Check(about, "bad", found, hint_to_end())]
     others = [each for each in sessions if not info.roles.get(each.role, False)]
     if others and not info.may_end:
-        hint = tr("GRANT pg_signal_backend TO {role}, or restore as a superuser.", role=clean(info.server.role))
+        hint = tr("Run GRANT pg_signal_backend TO {role}, or restore as a superuser.", role=clean(info.server.role))
         return [
             Check(
                 about,
@@ -214,7 +218,7 @@ def about_leftovers(info: ServerInfo, names: list[str]) -> list[Check]:
     checks = []
     for left in info.leftovers:
         about = tr("database {name}", name=clean(left.name))
-        found = tr("left by a restore of {target} that did not finish", target=clean(left.target))
+        found = tr("left by an unfinished restore of {target}", target=clean(left.target))
         if left.target in names:
             checks.append(Check(about, "warning", found, tr("It is dropped when this restore begins.")))
         else:
@@ -245,13 +249,17 @@ def about_roles(
         hint = (
             tr("Create them: see the CREATE ROLE statements in {part} and run those you need.", part=held_by.name)
             if held_by is not None
-            else tr("Run CREATE ROLE {name}; and so on: the set contains no roles.", name=clean(missing[0]))
+            else tr(
+                "Create the roles, for example CREATE ROLE {name}; the set contains no roles.", name=clean(missing[0])
+            )
         )
         return [Check(about, "bad", found, hint)]
     if not info.server.superuser and (foreign := sorted(name for name in needed if not info.roles[name])):
         found = tr("{role} is not a member of {names} and cannot assign objects to them",
                    role=clean(info.server.role), names=_some(foreign))  # fmt: skip
-        return [Check(about, "bad", found, tr("Restore as a superuser, or GRANT the roles to it."))]
+        return [
+            Check(about, "bad", found, tr("Restore as a superuser, or grant these roles to the role that restores."))
+        ]
     return [Check(about, "good", tr("all exist: {count}", count=len(needed)))] if needed else []
 
 
@@ -268,9 +276,9 @@ def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
             found = tr("only a superuser may install {name}", name=clean(name))
             checks.append(Check(about, "bad", found, tr("Restore as a superuser.")))
         elif version and version not in there.versions:
-            found = tr("{name} {then} in the dump, {now} on the server", name=clean(name), then=version,
+            found = tr("{name}: {then} in the dump, {now} on the server", name=clean(name), then=version,
                        now=listed(sorted(there.versions)))  # fmt: skip
-            checks.append(Check(about, "warning", found, tr("The server's own version is installed.")))
+            checks.append(Check(about, "warning", found, tr("The version available on the server is installed.")))
     return checks
 
 
@@ -302,10 +310,10 @@ async def about_locale(psql: Psql, info: ServerInfo, target: DatabaseTarget, for
     about = tr("encoding and locale of {name}", name=clean(target.database))
     said = listed(word for word in (form.encoding, form.collate, form.locale) if word)
     if form.provider == "b" and info.server.major < 17:
-        found = tr("{said} from PostgreSQL's builtin provider", said=clean(said))
+        found = tr("{said}, with PostgreSQL's builtin locale provider", said=clean(said))
         return [Check(about, "bad", found, tr("It requires PostgreSQL 17 or newer."))]
     if form.provider == "i" and info.server.major < 15:
-        return [Check(about, "bad", tr("{said} from ICU for a whole database", said=clean(said)),
+        return [Check(about, "bad", tr("{said}, with ICU as the database's locale provider", said=clean(said)),
                       tr("It requires PostgreSQL 15 or newer."))]  # fmt: skip
     for locale in dict.fromkeys(each for each in (form.collate, form.ctype) if each):
         if locale not in _LOCALES_OF_EVERY_SERVER and (reason := await _no_such_locale(psql, info, locale, form)):
@@ -317,7 +325,12 @@ async def about_locale(psql: Psql, info: ServerInfo, target: DatabaseTarget, for
         found = tr("{then} in the set, {now} in the existing database", then=clean(f"{form.encoding}, {form.collate}"),
                    now=clean(f"{live.encoding}, {live.collate}"))  # fmt: skip
         return [
-            Check(about, "warning", found, tr("The restored database uses the values of the set: no text is changed."))
+            Check(
+                about,
+                "warning",
+                found,
+                tr("The restored database uses the encoding and locale of the set; no text is changed."),
+            )
         ]
     return [Check(about, "good", said)] if said else []
 
@@ -432,7 +445,9 @@ def about_code(
         elif asked:
             checks.append(Check(about, "bad", _with_powers(each.what, powers), _hint()))
         else:
-            checks.append(Check(about, "warning", each.what, tr("Allowed explicitly.") if powers else ""))
+            checks.append(
+                Check(about, "warning", each.what, tr("Allowed by --run-code or run_code: true.") if powers else "")
+            )
     return checks
 
 
@@ -444,7 +459,7 @@ def barring(part: str, powers: Sequence[str], *, allowed: bool) -> Callable[[Exe
         if powers and not allowed and (asking := executing.asking):
             what = clauses(str(each.what) for each in asking)
             raise NotReady(
-                tr("{part} executes {what}; none of it was run", part=part, what=_with_powers(what, powers)),
+                tr("{part} would execute {what}; none of it was run", part=part, what=_with_powers(what, powers)),
                 _hint(),
             )
 
@@ -458,18 +473,24 @@ async def about_restore_role(psql: Psql, info: ServerInfo, role: str) -> tuple[l
     rows, powers = await psql.ask(_ROLE, POWERS.format(role=":'role'"), database=MEETING, variables={"role": role})
     if not rows:
         found = tr("the server has no such role")
-        return [Check(about, "bad", found, tr("CREATE ROLE {role} LOGIN PASSWORD …", role=clean(role)))], frozenset()
+        return [
+            Check(about, "bad", found, tr("Run CREATE ROLE {role} LOGIN PASSWORD …", role=clean(role)))
+        ], frozenset()
     member_of = frozenset(rows[0]["member_of"])
     if not rows[0]["logs_in"]:
-        return [Check(about, "bad", tr("it cannot log in"), tr("ALTER ROLE {role} LOGIN", role=clean(role)))], member_of
+        return [
+            Check(about, "bad", tr("it cannot log in"), tr("Run ALTER ROLE {role} LOGIN", role=clean(role)))
+        ], member_of
     if powers:
         names = clean(listed(row["name"] for row in powers))
         found = tr("it has the privileges of {names}: code in a dump could use them too", names=names)
         return [Check(about, "bad", found, tr("Use a role without these privileges."))], member_of
     if not info.server.superuser and not info.roles.get(role, False):
-        found = tr("{us} is not a member of it and cannot make it owner of a database", us=clean(info.server.role))
-        return [Check(about, "bad", found, tr("GRANT it to {us}.", us=clean(info.server.role)))], member_of
-    return [Check(about, "good", tr("it runs the dumps, with its own login"))], member_of
+        found = tr(
+            "{us} is not a member of this role and cannot make it the owner of a database", us=clean(info.server.role)
+        )
+        return [Check(about, "bad", found, tr("Grant {us} membership in it.", us=clean(info.server.role)))], member_of
+    return [Check(about, "good", tr("dumps are run by this role, over its own connection"))], member_of
 
 
 def refuse_restore_role(checks: Sequence[Check]) -> None:
@@ -487,6 +508,6 @@ def _with_powers(what: Message | str, powers: Sequence[str]) -> Message:
 
 def _hint() -> Message:
     return tr(
-        "Inspect it (pg_restore -f -, zstdcat). If you trust it: --run-code, or run_code: true for the source. "
-        "Better: set restore_role: for the source to a role without these privileges."
+        "Inspect it (pg_restore -f -, zstdcat). If you trust it, use --run-code, or set run_code: true for the "
+        "source. Better: set restore_role: for the source to a role without these privileges."
     )

@@ -222,7 +222,7 @@ async def restore_lock(access: ServerAccess, version_num: int, names: Sequence[s
                 holder = await holder_of(Psql(access), name)
                 raise BackupError(
                     holder or tr("another restore into {name} is running", name=clean(name)),
-                    tr("Wait until it has ended: lilfox jobs lists the jobs of this machine."),
+                    tr("Wait for it to end; lilfox jobs lists the jobs on this machine."),
                 )
         yield session
 

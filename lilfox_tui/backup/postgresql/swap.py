@@ -224,7 +224,7 @@ def _who(session: ServerSession) -> str:
 
 def hint_to_end() -> Message:
     """Return what to do about the sessions."""
-    return tr("stop what uses it, or allow terminating these sessions during the swap (--end-sessions)")
+    return tr("stop the applications that use it, or allow terminating these sessions during the swap (--end-sessions)")
 
 
 async def _in_one_transaction(session: PersistentPsql, steps: Sequence[RenameStep], patience: str) -> None:
@@ -462,7 +462,7 @@ async def once_left(psql: Psql, name: str, *statements: str, variables: Mapping[
                 sessions = await sessions_in(psql, name, database=MEETING)
                 if not sessions:
                     raise
-                hint = tr("stop what uses it; the next run tries again")
+                hint = tr("stop the applications that use it; the next run tries again")
                 raise BackupError(in_the_way(name, sessions), hint) from None
         await asyncio.sleep(_STAGING_AGAIN_S)
 

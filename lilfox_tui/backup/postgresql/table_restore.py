@@ -178,8 +178,8 @@ async def digest_of(access: ServerAccess, database: str, statement: str) -> tupl
 _KINDS = {
     "p": tr("it is partitioned: restore its partitions one by one"),
     "v": tr("it is a view and has no rows of its own"),
-    "m": tr("it is a materialized view: REFRESH it instead"),
-    "f": tr("it is a foreign table: its rows are elsewhere"),
+    "m": tr("it is a materialized view: use REFRESH MATERIALIZED VIEW"),
+    "f": tr("it is a foreign table: its rows are stored outside this database"),
     "S": tr("it is a sequence"),
 }
 _AS_IT_WAS = tr("The transaction was rolled back: the table is unchanged.")
@@ -257,12 +257,14 @@ class TableRestore(DatabaseRestore):
         checks = await super()._checks_of(access, info, target)
         about = tr("table {table}", table=clean(self._table))
         if target.database not in info.databases:
-            return [*checks, Check(about, "bad", tr("there is no database {name}", name=clean(target.database)),
+            return [*checks, Check(about, "bad", tr("database {name} does not exist", name=clean(target.database)),
                                    tr("Restore the whole database."))]  # fmt: skip
         live = await shape_of(Psql(access), target.database, self._table)
         if live is None:
-            return [*checks, Check(about, "bad", tr("{name} has no such table now", name=clean(target.database)),
-                                   tr("Create it as it was, or restore the whole database."))]  # fmt: skip
+            return [*checks, Check(about, "bad", tr("{name} does not contain this table now",
+                                                      name=clean(target.database)),
+                                   tr("Create the table with its previous definition, or restore the whole "
+                                      "database."))]  # fmt: skip
         why_not = _not_whole(live)
         return [*checks, Check(about, "bad", why_not) if why_not else Check(about, "good", tr("exists"))]
 
@@ -327,10 +329,10 @@ class TableRestore(DatabaseRestore):
         if not found and len(untold) == 1 == len(self._targets):
             return (untold[0],)
         raise UsageError(
-            tr("{table} is in several databases of the set: restore one of them alone", table=clean(self._table))
+            tr("{table} is in several databases of the set: restore it from one of them only", table=clean(self._table))
             if found
             else tr("{set} has no table {table}", set=self._task.set.id, table=clean(self._table)),
-            tr("Write it as in SQL, with its schema: public.users"),
+            tr("Specify the table as in SQL, with its schema: public.users"),
         )
 
 
@@ -346,7 +348,7 @@ async def undo_table(route: ServerRoute, swap: Swap) -> None:
                 await drop(psql, info.server, swap.staged)
                 return
             if kept is None:
-                raise BackupError(tr("{names}: no longer there, so the restore cannot be undone",
+                raise BackupError(tr("the restore cannot be undone; missing: {names}",
                                      names=clean(swap.before)))  # fmt: skip
             live = await shape_of(psql, swap.within, swap.target)
             if live is None:
@@ -368,7 +370,7 @@ async def undo_table(route: ServerRoute, swap: Swap) -> None:
                     raise
                 raise BackupError(
                     tr(
-                        "{table}: its rows differ from those that were kept; a rule changed them",
+                        "{table}: its rows differ from the retained rows; a rule changed them",
                         table=clean(swap.target),
                     ),
                     _AS_IT_WAS,
@@ -408,8 +410,8 @@ async def finish_table(route: ServerRoute, swap: Swap) -> None:
     """Raise BackupError if the rows were not put in: that needs the set. Raises HostError."""
     if await standing_of_table(route, swap) != ["restored"]:
         raise BackupError(
-            tr("{table} still has its previous rows: none of the set's were inserted", table=clean(swap.target)),
-            tr("take it back, then restore the table again"),
+            tr("{table} still has its previous rows; no rows from the set were inserted", table=clean(swap.target)),
+            tr("take it back (--take-back), then restore the table again"),
         )
     await settle_table(route, swap)
 
@@ -460,7 +462,7 @@ def _not_whole(live: TableShape) -> Message | None:
     if live.hides_rows:
         return tr("row-level security hides some of its rows from this role")
     if live.others:
-        return tr("tables of other owners reference it: {names}", names=clean(listed(live.others)))
+        return tr("tables owned by other roles reference it: {names}", names=clean(listed(live.others)))
     return None
 
 

@@ -85,8 +85,11 @@ def _hint(restored: Restored, noted: Path | None) -> Message:
     if noted is not None and not os.access(noted.parent, os.W_OK):
         return tr("nothing was changed; the restore was run as {user}: run this as {user} too", user=_owner(noted))
     if restored.stage in SETTLED or restored.undone:
-        return tr("the work is done but not recorded; make room there: the next lilfox restore or undo records it")
-    return tr("nothing was changed; make room there, then try again")
+        return tr(
+            "the work is done but not recorded; make this path writable (is the disk full?): the next "
+            "lilfox restore or undo records it"
+        )
+    return tr("nothing was changed; make this path writable (is the disk full?), then try again")
 
 
 def read_all() -> list[Restored]:
@@ -241,8 +244,8 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
 
     def _told(self) -> list[Message]:
         texts: dict[Standing, Message] = {
-            "restored": tr("from the set"),
-            "before": tr("as before"),
+            "restored": tr("restored data"),
+            "before": tr("previous data"),
             "neither": tr("absent"),
         }
         told = []
@@ -252,8 +255,8 @@ class InterruptedRestore(Struct, frozen=True, kw_only=True):
                 told.append(tr("{what}: {names}", what=text, names=listed(names)))
         for side in self.sides:
             if side.standing == "unknown":
-                why = side.reason or tr("its names do not show the state")
-                told.append(tr("unknown for {name}: {reason}", name=_name(side), reason=why))
+                why = side.reason or tr("the names do not show which data is in place")
+                told.append(tr("state of {name} unknown: {reason}", name=_name(side), reason=why))
         return told
 
     def document(self) -> dict[str, Any]:
@@ -310,7 +313,7 @@ async def chosen_interrupted_restore(words: str) -> Restored:
         return named[0]
     known = listed(each.run for each in found) or tr("none")
     if named:
-        raise BackupError(tr("several restores are interrupted"), tr("specify one by its job: {jobs}", jobs=known))
+        raise BackupError(tr("several restores are interrupted"), tr("specify one by job id: {jobs}", jobs=known))
     raise BackupError(
         tr("no restore of {set} is interrupted", set=words) if words else tr("no restore is interrupted"),
         tr("known: {sets}", sets=known),
@@ -391,7 +394,7 @@ async def _all_in_place(context: BackupContext, restored: Restored) -> str:
     for swap in restored.swaps:
         await source_module(swap.kind).finish(swap, context.host(swap.host or None))
     write(msgspec.structs.replace(restored, stage="swapped"))
-    return str(tr("all of {set} is in place; to go back: lilfox restore --undo {set}", set=restored.set))
+    return str(tr("all of {set} is in place; to undo: lilfox restore --undo {set}", set=restored.set))
 
 
 async def _all_back(context: BackupContext, restored: Restored, rest: Sequence[Swap]) -> str:
@@ -506,7 +509,7 @@ def refuse_on_hosts(config: Config, left: Iterable[Restored], hosts: Iterable[st
 
 def _interrupted_there(names: Message | str, restored: Restored) -> BackupError:
     return BackupError(
-        tr("{names}: a restore of {set} (job {job}) was interrupted there; nothing was changed",
+        tr("a restore of {set} into {names} (job {job}) was interrupted; this job changed nothing",
            names=names, set=restored.set, job=restored.run),
         tr("settle it first: lilfox backup settle {job} --finish or --take-back; if its host is gone for good: "
            "--forget", job=restored.run),

@@ -104,7 +104,7 @@ class Restore:
         host = self._context.host(self._sources[source].host)
         if not host.protected:
             return []
-        return [Check(tr("changes on {host}", host=host.name), "bad", tr("it is protected"))]
+        return [Check(tr("changes on {host}", host=host.name), "bad", tr("the host is protected"))]
 
     async def changes(self) -> dict[str, list[RestoreChange]]:
         """Return for each source what restoring would change."""
@@ -127,7 +127,7 @@ class Restore:
         self._begun.add(source)
         await target.stage(_mover(run, source, _raw_bytes(self._tasks[source].parts)))
         self._staged.add(source)
-        run.done(str(tr("{source} is restored beside {where}", source=source, where=target.where)))
+        run.done(str(tr("{source} was restored beside {where}", source=source, where=target.where)))
 
     async def _compare(self, run: Run, source: str) -> Comparison:
         if source not in self._staged:
@@ -159,7 +159,10 @@ class Restore:
                     ),
                     tr("the existing data was not touched; choose another set"),
                 )
-            run.say(str(tr("{source}: equal ({compared})", source=source, compared=comparison.compared)), "good")
+            run.say(
+                str(tr("{source}: matches the backup ({compared})", source=source, compared=comparison.compared)),
+                "good",
+            )
 
     async def swap(self, run: Run) -> interrupted.Restored:
         """Swap in what was restored: everything, or nothing. Raises BackupError."""
@@ -175,7 +178,7 @@ class Restore:
         self._staged_is_ours = False
         done: list[Swap] = []
         for target, swap in zip(self._targets.values(), swaps, strict=True):
-            run.intent(str(tr("{target}: put in place", target=swap.target)))
+            run.intent(str(tr("{target}: putting the restored data in place", target=swap.target)))
             try:
                 await target.swap()
             except LINK as error:
@@ -196,7 +199,7 @@ class Restore:
 
     async def _settled(self, run: Run, restored: interrupted.Restored, error: HostError) -> interrupted.Restored:
         """Settle renames of unknown state: finish or undo them when the host responds again."""
-        run.say(str(tr("{error}; the renames are checked when the host answers again", error=error)), "warning")
+        run.say(str(tr("{error}; the renames will be checked when the host responds again", error=error)), "warning")
         try:
             run.say(await retry(run, partial(settle, self._context, restored)), "warning")
         except LilFoxError as second:
@@ -207,7 +210,10 @@ class Restore:
                     set=self._set.id,
                     second=second,
                 ),
-                tr("once the host answers: lilfox backup settle {job} --finish or --take-back", job=restored.run),
+                tr(
+                    "when the host responds again, run: lilfox backup settle {job} --finish or --take-back",
+                    job=restored.run,
+                ),
             ) from None
         now = next(each for each in interrupted.read_all() if each.run == restored.run)
         if now.stage != "swapped":
@@ -271,16 +277,18 @@ async def undo(run: Run, context: BackupContext, restored: interrupted.Restored)
     """Undo a whole restore, last part first. Raises NotAllowed for a protected host, BackupError, HostError."""
     for host in {swap.host or None: context.host(swap.host or None) for swap in restored.swaps}.values():
         if host.protected:
-            raise NotAllowed(tr("{host} is protected: nothing is undone there", host=host.name))
+            raise NotAllowed(tr("{host} is protected: undoing a restore is not allowed", host=host.name))
     await _to_the_end(run, _undo(run, context, restored))
 
 
 async def _undo(run: Run, context: BackupContext, restored: interrupted.Restored) -> None:
     def intend(swap: Swap) -> None:
-        run.intent(str(tr("{target}: put back the previous data: {before}", target=swap.target, before=swap.before)))
+        run.intent(
+            str(tr("{target}: putting the previous data back: {before}", target=swap.target, before=swap.before))
+        )
 
     def tell(swap: Swap) -> None:
-        run.done(str(tr("{target}: back as it was before", target=swap.target)))
+        run.done(str(tr("{target}: the previous data is back in place", target=swap.target)))
 
     await undo_rest(context, restored, intend, tell)
 
@@ -294,7 +302,7 @@ async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
         except asyncio.CancelledError:
             if going.cancelled():
                 raise
-            run.say(str(tr("too late to cancel: the renames are under way")), "warning")
+            run.say(str(tr("too late to cancel: renaming is in progress")), "warning")
 
 
 def _name_of(options: Any, place: str) -> str:
@@ -317,7 +325,7 @@ def _raw_bytes(parts: tuple[FoundPart, ...]) -> int | None:
 
 def _placed(swap: Swap) -> str:
     if not swap.before:
-        return str(tr("{target}: in place; nothing was there before", target=swap.target))
+        return str(tr("{target}: in place; it did not exist before", target=swap.target))
     return str(tr("{target}: in place; the previous data is kept as {before}", target=swap.target, before=swap.before))
 
 
@@ -396,12 +404,12 @@ def _refuse_placeless(found: BackupSet, sources: Mapping[str, Any]) -> None:
     if missing:
         raise BackupError(
             tr(
-                "{set} has parts of {sources}, which have no restore target",
+                "no restore target for {sources}, which {set} contains",
                 set=found.id,
                 sources=listed(missing),
             ),
             tr(
-                "name the server, for example: --database postgresql://USER@HOST/DATABASE; or use a plan that "
+                "specify the server, for example: --database postgresql://USER@HOST/DATABASE; or use a plan that "
                 "contains these sources"
             ),
         )

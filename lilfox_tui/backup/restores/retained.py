@@ -50,9 +50,9 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
         elif self.restored.stage == "aside":
             what = tr("left by an interrupted restore that was set aside")
         elif self.restored.stage == "undone":
-            what = tr("data of a restore that was undone")
+            what = tr("data from a restore that was undone")
         else:
-            what = tr("the previous data")
+            what = tr("data from before the restore")
         return tr("{what}; cannot be removed: {reason}", what=what, reason=self.reason) if str(self.reason) else what
 
 
@@ -101,7 +101,7 @@ async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> lis
     for _source, options in _sources([plan]):
         host = context.host(options.host)
         if host.protected:
-            raise NotAllowed(tr("{host} is protected: nothing is changed there", host=host.name))
+            raise NotAllowed(tr("{host} is protected: changes are not allowed", host=host.name))
         if not await source_module(options.kind).left(options, host):
             continue
         run.intent(str(tr("removing what restores and drills left on {host}", host=host.name)))
@@ -129,7 +129,7 @@ def chosen(words: str) -> list[Restored]:
         found = known[:1]
     if not found:
         raise BackupError(
-            tr("no restore of {set} is known that keeps data", set=words),
+            tr("no known restore of {set} keeps data", set=words),
             tr("known: {sets}", sets=listed(dict.fromkeys(restored.set for restored in known)) or tr("none")),
         )
     return found
@@ -152,12 +152,12 @@ async def forget(run: Run, context: BackupContext, restored: Restored) -> list[s
     for line in lines:
         if str(line.reason):
             raise BackupError(
-                tr("{name} stays: {reason}; nothing was removed", name=line.name, reason=line.reason),
+                tr("cannot remove {name}: {reason}; nothing was removed", name=line.name, reason=line.reason),
                 tr("lilfox restore --kept shows what is kept"),
             )
     for swap in restored.swaps:
         if (host := context.host(swap.host or None)).protected:
-            raise NotAllowed(tr("{host} is protected: nothing is changed there", host=host.name))
+            raise NotAllowed(tr("{host} is protected: changes are not allowed", host=host.name))
     interrupted.write(replace(restored, stage="forgetting"))
     gone = [line.name for line in lines if line.there]
     for swap in restored.swaps:

@@ -82,7 +82,7 @@ def _troubles(manifest: Manifest, stamp: str) -> Iterator[Message]:
         if not _fits(part, stamp):
             yield tr("its manifest does not match the file name {name}", name=_shown(part.name))
         if not _HEXADECIMAL.fullmatch(part.sha256) or not _HEXADECIMAL.fullmatch(part.raw_sha256):
-            yield tr("its manifest has no digest of {name}", name=_shown(part.name))
+            yield tr("its manifest has no valid digest for {name}", name=_shown(part.name))
         if not _has_content(part):
             yield tr("its manifest says that {name} is empty", name=_shown(part.name))
     yield from _of_sources(manifest)
@@ -120,9 +120,9 @@ def _of_sources(manifest: Manifest) -> Iterator[Message]:
         found.setdefault(part.source, []).append(part)
     for source, parts in found.items():
         if len({part.source_kind for part in parts}) > 1:
-            yield tr("its manifest gives two kinds for {source}", source=_shown(source))
+            yield tr("its manifest gives {source} two different kinds", source=_shown(source))
         if parts[0].source_kind == "postgresql" and not any(part.kind in _DATABASES for part in parts):
-            yield tr("its manifest lists no database of {source}", source=_shown(source))
+            yield tr("its manifest lists no database for {source}", source=_shown(source))
     said = {source: tuple(part.name for part in parts) for source, parts in found.items()}
     twice = found.keys() & manifest.missing.keys()
     if twice:
@@ -136,13 +136,13 @@ def _of_sources(manifest: Manifest) -> Iterator[Message]:
         name for name in said.keys() | manifest.sources.keys() if said.get(name) != manifest.sources.get(name)
     }
     if unaccounted:
-        yield tr("its manifest does not account for {sources}", sources=_names(unaccounted))
+        yield tr("its manifest contradicts itself about {sources}", sources=_names(unaccounted))
 
 
 def _of_times(manifest: Manifest, stamp: str) -> Iterator[Message]:
     begun, ended = manifest.created, manifest.finished
     if ended.tzinfo is None or ended < begun - _LATER:
-        yield tr("its manifest says that it ended before it began")
+        yield tr("its manifest has an end time before its start time")
         return
     named = moment_of(stamp, UTC)
     try:
@@ -244,7 +244,7 @@ def _decoded(raw: bytes | None) -> Manifest | Message:
     if not read.parts or len({part.name for part in read.parts}) != len(read.parts):
         return tr("its manifest lists no file, or a file twice")
     if read.created.tzinfo is None or not FIRST_YEAR <= read.created.year <= LAST_YEAR:
-        return tr("its manifest cannot be read: {error}", error=tr("an impossible time"))
+        return tr("its manifest cannot be read: {error}", error=tr("invalid time"))
     return read
 
 
@@ -257,7 +257,9 @@ def _schema(raw: bytes) -> int | None:
 
 def _newer(schema: int) -> Message:
     return tr(
-        "its manifest has format {schema}, but this LilFox reads {known}: upgrade LilFox", schema=schema, known=SCHEMA
+        "its manifest has format {schema}, but this LilFox reads only formats up to {known}: upgrade LilFox",
+        schema=schema,
+        known=SCHEMA,
     )
 
 
@@ -329,7 +331,7 @@ def _reason(status: Status, signature: Signature, proof: Proof | None, manifest:
         return proof.reason or tr("verification found it broken")
     if status is Status.PARTIAL and manifest is not None:
         missing = clauses(f"{clean(source)}: {clean(why)}" for source, why in manifest.missing.items())
-        return tr("incomplete, could not be backed up: {missing}", missing=missing)
+        return tr("incomplete; not backed up: {missing}", missing=missing)
     return ""
 
 
@@ -337,7 +339,7 @@ def untrusted_text(signature: Signature) -> Message:
     """Return why a signature is not accepted."""
     return {
         "forged": tr("its signature is forged: someone without the key changed or wrote its manifest"),
-        "other": tr("it is signed by a key that this configuration does not have, but signing: required: is set"),
+        "other": tr("it is signed by a key that is not in this configuration, but signing: required: is set"),
     }.get(signature, tr("it is not signed, but signing: required: is set"))
 
 
@@ -365,7 +367,7 @@ def _trouble(part: ManifestPart, entry: StoreEntry | None, there: StoreListing) 
         return tr("{name} is missing", name=part.name)
     if entry.size_bytes != part.size_bytes:
         return tr(
-            "{name} has {size} bytes, not the {said} that were written",
+            "{name} has {size} bytes, but {said} were written",
             name=part.name, size=entry.size_bytes, said=part.size_bytes,
         )  # fmt: skip
     return tr("{name} is also in the manifest of another set", name=part.name) if part.name in there.shared else ""

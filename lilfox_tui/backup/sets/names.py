@@ -194,7 +194,7 @@ def store_error(where: str, name: str, error: OSError) -> StoreError:
     if error.errno in FULL:
         return StoreError(
             tr("no space left in {where} for {name}", where=where, name=name),
-            tr("Make room there, or remove older sets; the existing data is untouched."),
+            tr("Free up space, or remove older sets; the existing data is untouched."),
             full=True,
         )
     if error.errno == errno.EROFS:
@@ -214,7 +214,7 @@ def store_error(where: str, name: str, error: OSError) -> StoreError:
         )
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return StoreError(
-            tr("{name} in {where} is a link or not a regular file: it is not followed", name=name, where=where),
+            tr("{name} in {where} is a symbolic link, or not a regular file: access refused", name=name, where=where),
             tr("Move it away if it is not needed: a store holds only its own files."),
         )
     reason = os.strerror(error.errno) if error.errno else clean(str(error))

@@ -208,7 +208,7 @@ def _lacking(group: list[OldFile]) -> list[OldSetSlot]:
 
 def _not_whole(lacking: list[OldSetSlot]) -> Message | str:
     missing = listed(str(slot.about) for slot in lacking)
-    return tr("incomplete, no file of that time for: {missing}", missing=missing) if lacking else ""
+    return tr("incomplete; no file from that time for: {missing}", missing=missing) if lacking else ""
 
 
 def _free_id(file: OldFile, taken: set[str]) -> str:

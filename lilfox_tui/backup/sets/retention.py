@@ -44,7 +44,7 @@ def judge(
     """
     every = sorted(sets, key=lambda found: (found.created, found.id), reverse=True)
     if keep is None:
-        return [RetentionVerdict(found, False, tr("the plan has no retention")) for found in every]
+        return [RetentionVerdict(found, False, tr("the plan has no retention policy")) for found in every]
     _refuse_empty(keep)
     tagged = {found.id: tag for tag, found in list(newest_of_each(every).items())[: keep.tagged]}
     others = iter(_judged([found for found in every if found.id not in tagged], keep, now, zone, just_made))
@@ -75,7 +75,7 @@ def _refuse_empty(keep: KeepConfig) -> None:
     wrong = [name for name, count in numbers.items() if count is not None and count < 1]
     if wrong or all(count is None for name, count in numbers.items() if name != "tagged"):
         raise UsageError(
-            tr("a retention policy that keeps nothing: {names}", names=listed(wrong or numbers)),
+            tr("the retention policy would keep nothing: {names}", names=listed(wrong or numbers)),
             tr("keep at least 1, for example last: 7; nothing was removed"),
         )
 
@@ -116,7 +116,7 @@ def _verdict(
     found: BackupSet, kept: dict[int, Message], place: int | None, oldest: datetime | None, future: datetime
 ) -> RetentionVerdict:
     if found.created > future:
-        return RetentionVerdict(found, False, tr("its time is in the future: check the clocks; not counted"))
+        return RetentionVerdict(found, False, tr("dated in the future, so not counted: check the clocks"))
     if found.status == Status.UNTRUSTED:
         return RetentionVerdict(found, False, tr("not trusted, and not counted: {reason}", reason=found.reason))
     if place is not None:

@@ -169,7 +169,7 @@ def _why_not(pair: Renames, there: list[str], known: Mapping[str, DatabaseFacts]
         and pair.before in ("", before_name(pair.target, stamped[1]))
     )
     if not ours:
-        return tr("its name is not one that a restore of {target} creates", target=clean(pair.target))
+        return tr("a restore of {target} does not create this name", target=clean(pair.target))
     if len(there) > 1:
         return tr("the restore did not finish")
     if pair.before and pair.target not in known:
@@ -205,7 +205,7 @@ async def _table(psql: Psql, swap: Swap) -> tuple[list[RetainedItem], str]:
         or kept.schema != live.schema
         or kept.table not in (before_name(live.table, stamped[1]), restored_name(live.table, stamped[1]))
     ):
-        why_not = tr("its name is not one that a restore of {target} creates", target=clean(swap.target))
+        why_not = tr("a restore of {target} does not create this name", target=clean(swap.target))
     found = RetainedItem(target=swap.target, name=only, size_bytes=rows[0]["size_bytes"], why_not=why_not)
     return [found], kept.name
 
@@ -269,7 +269,7 @@ def _of_plain(dump: PlainDump, said: ManifestPart | None) -> dict[str, Any]:
             counted = content.tables.get(name)
             if counted is not None and counted.rows not in (None, rows):
                 raise BrokenSet(
-                    tr("{table} has {rows} in the dump, but {counted} were counted",
+                    tr("{table} has {rows} in the dump, but {counted} were counted at backup time",
                        table=clean(name), rows=ntr("{count} row", "{count} rows", rows), counted=counted.rows)
                 )  # fmt: skip
     return said.detail
@@ -404,9 +404,7 @@ def connection_of(options: PostgresqlOptions) -> Connection:
     if connection.database:
         return connection
     if not options.databases:
-        raise UsageError(
-            tr("no database is specified"), tr("Add it at the end of url:, or list one or more under databases:")
-        )
+        raise UsageError(tr("no database is specified"), tr("Append one to url:, or list one or more under databases:"))
     return msgspec.structs.replace(connection, database=options.databases[0])
 
 

@@ -46,7 +46,7 @@ class RemoteFolder:
         if self._files is None or not self._files.alive:
             if not isinstance(self._host, HasSftp):
                 raise UsageError(
-                    tr("{host} is not reached over SSH: it has no SFTP", host=self._host.name),
+                    tr("{host} is not reached over SSH, so it has no SFTP", host=self._host.name),
                     tr("For a folder on this machine, use a store of kind local."),
                 )
             await self.close()
@@ -64,7 +64,7 @@ class RemoteFolder:
         files = await self.files()
         if self._mount is not None and not await self._is_mounted(files, self._mount):
             raise StoreError(
-                tr("nothing is mounted at {mount}: {folder} is not written", mount=self._mount, folder=self.where),
+                tr("nothing is mounted at {mount}: {folder} is not used", mount=self._mount, folder=self.where),
                 tr("Mount it; otherwise the backup would be written to the disk underneath."),
             )
         try:
@@ -76,8 +76,8 @@ class RemoteFolder:
             now = await files.filesystem(self.path)
         if now is not None and self._filesystem not in (None, now.id):
             raise StoreError(
-                tr("{folder} is not on the same filesystem as at the start", folder=self.where),
-                tr("The file system mounted there may be gone: check mount and dmesg."),
+                tr("the filesystem of {folder} has changed since the start", folder=self.where),
+                tr("Its file system may have been unmounted: check mount and dmesg."),
             )
         self._filesystem = None if now is None else now.id
         return files

@@ -132,7 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
     parser.add_argument(
-        "--timeout", type=duration, default=15.0, metavar="DURATION", help=_("time limit for everything together")
+        "--timeout", type=duration, default=15.0, metavar="DURATION", help=_("time limit for all checks together")
     )
 
 

@@ -39,8 +39,8 @@ WantedBy=multi-user.target
 
 KINDS = {
     "systemd-unit": tr("unit for lilfox monitor"),
-    "cron": tr("crontab lines of the backup plans"),
-    "systemd-timer": tr("timers of the backup plans"),
+    "cron": tr("crontab lines for the backup plans"),
+    "systemd-timer": tr("timers for the backup plans"),
     "prometheus": tr("prometheus.yml with the same scraping, rules and notifications"),
     "alertmanager": tr("alertmanager.yml that notifies the same people"),
     "grafana": tr("a dashboard of services, hosts and backends"),

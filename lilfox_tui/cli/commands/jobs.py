@@ -24,13 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of ``jobs``."""
     parser.add_argument("--json", action="store_true", help=_("one JSON document"))
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that document"))
-    parser.add_argument("--all", action="store_true", help=_("include jobs that ended long ago"))
+    parser.add_argument("--all", action="store_true", help=_("list all jobs, including older ones"))
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    ending = actions.add_parser("cancel", help=_("end a job and wait for its clean-up"))
+    ending = actions.add_parser("cancel", help=_("cancel a job and wait for its clean-up"))
     ending.add_argument(
         "--timeout", type=duration, default=60.0, metavar="DURATION", help=_("how long to wait for its clean-up")
     )
-    checked = actions.add_parser("checked", help=_("mark an unknown job as checked: somebody looked at what it left"))
+    checked = actions.add_parser(
+        "checked", help=_("mark a job of unknown state as checked, after someone has looked at what it left")
+    )
     for action in (ending, checked):
         action.add_argument("job", metavar="ID", help=_("job id, or its last characters"))
         add_everywhere(action)
@@ -68,7 +70,11 @@ def run(args: argparse.Namespace) -> int:
             print_line(_("no jobs"))
         if left_out:
             print_line(
-                ngettext("{count} older one: lilfox jobs --all", "{count} older ones: lilfox jobs --all", left_out)
+                ngettext(
+                    "{count} older job not shown; list all: lilfox jobs --all",
+                    "{count} older jobs not shown; list all: lilfox jobs --all",
+                    left_out,
+                )
             )
     return 1 if asked_for or interrupted_restores else 0
 

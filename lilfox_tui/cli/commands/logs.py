@@ -132,7 +132,7 @@ def print_statistics(found: Statistics, zone: tzinfo) -> None:
     print_line(_("records: {count}", count=found.records))
     print_line(_("errors: {count}", count=found.errors))
     if found.unread:
-        print_line(_("not counted (not in the format of their log): {count}", count=found.unread))
+        print_line(_("not counted (not in the expected log format): {count}", count=found.unread))
     if found.timeless:
         print_line(_("without a time: {count}", count=found.timeless))
     _print_counts(_("errors by type"), found.errors_by_type)
@@ -207,12 +207,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "errors and response times"
         ),
     )
-    parser.add_argument("--host", metavar="NAME", help=_("sources and files on that host"))
+    parser.add_argument("--host", metavar="NAME", help=_("use the sources and files on this host"))
     parser.add_argument(
-        "--level", metavar="LEVEL", help=_("that level or worse: debug, info, warning, error, critical")
+        "--level", metavar="LEVEL", help=_("this level or worse: debug, info, warning, error, critical")
     )
     parser.add_argument(
-        "--grep", metavar="TEXT", help=_("records that contain this text; text in all lower case matches any case")
+        "--grep", metavar="TEXT", help=_("records that contain this text; all-lowercase text matches any case")
     )
     parser.add_argument(
         "--where", metavar="EXPR", help=_("records that match, such as: status>=500 and not path~^/health")
@@ -224,9 +224,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help=_("keep printing new records"))
     parser.add_argument("--tail", type=_count, metavar="N", help=_("only the last N records"))
     parser.add_argument(
-        "--zone", default="", metavar="NAME", help=_("time zone for file times without one, such as UTC")
+        "--zone", default="", metavar="NAME", help=_("time zone for file timestamps without one, such as UTC")
     )
-    parser.add_argument("--json", action="store_true", help=_("JSON: a line for each record, one document for stats"))
+    parser.add_argument(
+        "--json", action="store_true", help=_("JSON: one line for each record; for stats, one document")
+    )
     parser.add_argument("--json-schema", action="store_true", help=_("the schema of that JSON"))
 
 

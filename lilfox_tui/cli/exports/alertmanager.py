@@ -73,7 +73,7 @@ def _receiver(name: str, options: NotifierConfig, notes: list[str]) -> dict[str,
     else:
         notes.append(
             _(
-                "{name}: Alertmanager has no {kind}; use a webhook to a program that handles it",
+                "{name}: Alertmanager does not support {kind}; use a webhook to a program that handles it",
                 name=name,
                 kind=options.kind,
             )

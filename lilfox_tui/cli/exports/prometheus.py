@@ -73,9 +73,14 @@ def _scrape_configs(config: Config) -> str:
         document = {"job_name": _OWN_JOB, "static_configs": [{"targets": [config.monitor.listen]}]}
         text += yaml_item(document | ({"job_name": f"{_OWN_JOB}_"} if _OWN_JOB in taken else {}), [note])
     else:
-        text += comment(_("Metrics of hosts and backends: set monitor.listen, and lilfox monitor serves them."), 2)
+        text += comment(
+            _("To scrape the metrics of hosts and backends, set monitor.listen; lilfox monitor then serves them."), 2
+        )
     if config.prometheus_config is not None:
-        text += comment(_("The scrape jobs of {path} are in that file: merge them.", path=config.prometheus_config), 2)
+        text += comment(
+            _("The scrape jobs in {path} are not included: merge them into this file.", path=config.prometheus_config),
+            2,
+        )
     has_jobs = bool(taken) or config.monitor.listen is not None
     return f"scrape_configs:\n{text}" if has_jobs else f"scrape_configs: []\n{text}"
 
@@ -104,8 +109,8 @@ def _job(config: Config, name: str, targets: Sequence[ScrapeTarget]) -> _Job:
     if first.host is not None and not config.hosts[first.host].local:
         where = listed(urlsplit(target.url).netloc for target in targets)
         note = _(
-            "LilFox scrapes {job} ({where}) from {host} through SSH, which Prometheus cannot do: let it reach "
-            "the address, or run a Prometheus on {host}.", job=name, where=where, host=first.host,
+            "LilFox scrapes {job} ({where}) from {host} through SSH, which Prometheus cannot do: make the "
+            "address reachable for Prometheus, or run Prometheus on {host}.", job=name, where=where, host=first.host,
         )  # fmt: skip
         return _Job([note], None)
     parts = urlsplit(first.url)
@@ -181,7 +186,7 @@ def _alertmanagers(config: Config) -> Iterator[tuple[list[str], dict[str, Any]]]
         notes: list[str] = []
         if isinstance(each.url, SecretRef):
             yield (
-                [_("{name}: its address is a secret; fill it in here", name=name)],
+                [_("{name}: its address is a secret; replace the address below", name=name)],
                 _manager("127.0.0.1:9093", "http", ""),
             )
             continue

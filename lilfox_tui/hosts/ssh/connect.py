@@ -115,7 +115,7 @@ def key_error(host: str, place: str, verdict: Verdict, key: asyncssh.SSHKey | No
         hint = tr("Do not connect: whoever has the revoked key can pose as the host. Give the host a new key.")
     else:
         message = tr(
-            "THE HOST KEY OF {place} HAS CHANGED: it presents {fingerprint}, known is {known}",
+            "THE HOST KEY OF {place} HAS CHANGED: it presents {fingerprint}, expected {known}",
             place=place, fingerprint=fingerprint, known=listed(known.fingerprints()),
         )  # fmt: skip
         hint = tr(
@@ -132,7 +132,7 @@ USUAL = ("id_ed25519_sk", "id_ecdsa_sk", "id_ed25519", "id_ecdsa", "id_rsa")
 """In ~/.ssh, where no key is named (ssh(1), ``-i``)."""
 _KEY_ERRORS = (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)
 _CORRECT = tr(
-    "Correct the secret that passphrase of this host refers to, or load the key with ssh-add; then try again by hand."
+    "Correct the secret that passphrase of this host refers to, or load the key with ssh-add; then retry manually."
 )
 
 
@@ -171,12 +171,15 @@ async def login_refused(where: str, host: str, user: str, files: Sequence[str], 
         return AuthRefused(
             host,
             refused,
-            tr("Check user, key and agent (ssh-add -l), then try again by hand: it is not retried automatically."),
+            tr(
+                "Check user, key and agent (ssh-add -l), then retry manually: LilFox does not retry this automatically."
+            ),
         )
     if ref is None:
-        why = tr("{keys} has a passphrase, but none is set", keys=shut)
+        why = tr("{keys}: protected by a passphrase, but none is set", keys=shut)
         hint = tr(
-            "Load it with ssh-add, or set passphrase for this host. If the agent has it, the server does not accept it."
+            "Load the key with ssh-add, or set passphrase for this host. If the agent already has the key, the "
+            "server rejects it."
         )
     else:
         why, hint = _not_opened(host, shut), _CORRECT

@@ -27,8 +27,8 @@ def copied(log: LogFile) -> SourceNotice:
     return _notice(
         log,
         tr(
-            "{path} was truncated by its rotation; the copy was read to its end. Data written between copy and "
-            "truncation is in neither.",
+            "{path} was truncated by log rotation; its copy was read to the end. Data written between copying "
+            "and truncating is lost.",
             path=log.path,
         ),
     )
@@ -46,7 +46,7 @@ def away(log: LogFile) -> SourceNotice:
 
 def lost_rest(log: LogFile) -> SourceNotice:
     """Return the notice that the file cannot be read any more, and has no copy."""
-    text = tr("{path} was rotated out before it was read to its end: the rest of it is missing here", path=log.path)
+    text = tr("{path} was rotated out before it was fully read: the rest is missing here", path=log.path)
     return _notice(log, text)
 
 

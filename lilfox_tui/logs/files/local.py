@@ -448,7 +448,9 @@ def _unpack(packed: IO[bytes], plain: IO[bytes], kind: str, path: str, stopped: 
             room -= len(block)
             if room < 0:
                 size = human_bytes(plain.tell())
-                return tr("{path}: only the first {size} are decompressed, not enough space", path=path, size=size)
+                return tr(
+                    "{path}: only the first {size} are decompressed (disk space or size limit)", path=path, size=size
+                )
     except _broken(kind) as error:
         return tr("{path}: damaged or incomplete, read as far as possible ({reason})", path=path, reason=str(error))
     finally:

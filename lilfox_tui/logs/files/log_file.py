@@ -48,7 +48,7 @@ def not_regular(host: str, path: str, mode: int) -> FileRefused | None:
         return FileRefused(
             host,
             tr("{path} on {host} is a directory", path=path, host=host),
-            tr("Name a file in it, or a pattern: {path}/*.log", path=path.rstrip("/")),
+            tr("Specify a file in it, or a pattern: {path}/*.log", path=path.rstrip("/")),
         )
     return FileRefused(
         host,
@@ -78,8 +78,8 @@ def place_gone(source: str) -> PlaceGone:
     """Return the error for a record whose file is no longer among those of the source."""
     return PlaceGone(
         source,
-        tr("The file of that record no longer belongs to {source}", source=source),
-        tr("It was rotated out. Continue from the beginning, the end or a time."),
+        tr("The file of that record is no longer part of {source}", source=source),
+        tr("It was rotated out. Continue from the beginning, the end or a given time."),
     )
 
 

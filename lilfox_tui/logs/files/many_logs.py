@@ -418,7 +418,7 @@ class ManyLogs:
             return await only.at_line(number)
         pattern, count = self._group.pattern, len(self._group.present)
         raise UsageError(
-            tr("a line number needs a single file, and {path} matches {count} logs", path=pattern, count=count)
+            tr("a line number needs a single file, but {path} matches {count} logs", path=pattern, count=count)
         )
 
     async def line_of(self, place: str) -> int | None:

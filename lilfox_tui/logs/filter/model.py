@@ -35,7 +35,7 @@ def search(pattern: str) -> Search:
     try:
         return cast("Search", re2.compile(b"(?m)" + pattern.encode(), options).search)
     except UnicodeEncodeError:
-        raise UsageError(tr("regular expression: half a character (a lone surrogate)")) from None
+        raise UsageError(tr("regular expression: incomplete character (lone surrogate)")) from None
     except re2.error as error:
         reason = error.args[0] if error.args else ""
         reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

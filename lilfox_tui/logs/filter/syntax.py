@@ -43,7 +43,7 @@ class FilterError(UsageError):
         super().__init__(
             tr("filter, column {column}, at “{at}”: {what}", column=column + 1, at=at, what=what)
             if at
-            else tr("filter, at its end: {what}", what=what),
+            else tr("filter, at the end: {what}", what=what),
             hint,
         )
         self.column = column
@@ -116,7 +116,7 @@ class Scanner:
             at += 1
         if at == len(self.text):
             raise self.wrong(
-                tr("the quotation mark is not closed"), start, tr('write "text"; \\" for a quotation mark in it')
+                tr("the quotation mark is not closed"), start, tr('write "text", with \\" for a quotation mark inside')
             )
         self.column = at + 1
         return "".join(held)
@@ -219,7 +219,7 @@ class Clock:
             return start, self._end(until, start, since) if until else None
         except (ValueError, OverflowError):
             raise UsageError(
-                tr("no such time: {word}", word=word), hint=tr("for example {times}", times=EXAMPLES)
+                tr("not a valid time: {word}", word=word), hint=tr("for example {times}", times=EXAMPLES)
             ) from None
 
     def _moment(self, word: str) -> datetime:
@@ -342,7 +342,7 @@ class _FilterParser:
         self._depth += 1
         if self._depth > DEEPEST:
             self._scanner.skip_space()
-            raise self._scanner.wrong(tr("more than {count} nested parentheses and nots", count=DEEPEST))
+            raise self._scanner.wrong(tr("parentheses and not are nested deeper than {count} levels", count=DEEPEST))
         self._scanner.skip_space()
         negated = self._keyword("not", "NOT") or self._scanner.take_minus()
         where = Not(self._negation()) if negated else self._primary()
@@ -402,7 +402,7 @@ class _FilterParser:
         if name in ("since", "until"):
             value = self._value(op)
             if op != "=":
-                raise self._scanner.wrong(tr("{name} takes only ="), start, f"{name}={value}")
+                raise self._scanner.wrong(tr("{name} accepts only ="), start, f"{name}={value}")
             try:
                 return self._clock.between(value if name == "since" else "", value if name == "until" else "")
             except UsageError as error:

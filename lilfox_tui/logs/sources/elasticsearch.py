@@ -414,7 +414,7 @@ class _Elasticsearch(TimeStore):
             failed = answer.get("_shards", {}).get("failed", 0)
             if failed or answer.get("timed_out"):
                 raise ServerError(
-                    tr("{where} returns results from some of its shards only ({failed} failed)",
+                    tr("{where} returned partial results (failed shards: {failed})",
                        where=self._server.where, failed=failed),
                     tr("Check the health of the cluster. Partial results are not shown."), status=200, passing=True,
                 )  # fmt: skip
@@ -456,7 +456,7 @@ class _Elasticsearch(TimeStore):
             return [StampedRecord(int(hit["sort"][0]), self._record(hit)) for hit in hits]
         except (LookupError, TypeError, ValueError):
             raise ServerError(
-                tr("{where} returns a document without a time: is {field} a date field there?",
+                tr("{where} returned a document without a time: {field} may not be a date field",
                    where=self._server.where, field=self._options.time_field),
                 tr("Set time_field to the timestamp field of the documents."), status=200, passing=False,
             ) from None  # fmt: skip

@@ -368,10 +368,10 @@ class JournaldSource:
         if any(words in done.stderr for words in _NOT_ALL):
             return HostError(
                 host, tr("The journal on {host} is not readable by this user", host=host),
-                tr("Add the user to the systemd-journal group there, or set sudo for this host."),
+                tr("Add the user to the systemd-journal group on the host, or set sudo: true for this host."),
             )  # fmt: skip
         words = last_words(done.stderr)
-        return HostError(host, tr("journalctl fails on {host}: {words}", host=host, words=words))
+        return HostError(host, tr("journalctl failed on {host}: {words}", host=host, words=words))
 
     async def _refuse_unknown_unit(self) -> None:
         """Raise an error if the unit does not exist; called when there are no entries at all."""
@@ -382,8 +382,8 @@ class JournaldSource:
         if done.ok and done.stdout.strip() == b"LoadState=not-found":
             host = self.host.name
             raise HostError(
-                host, tr("{host} has no unit {unit}, and its journal has no entries of it", host=host, unit=unit),
-                tr("Run systemctl list-units --all there to see the names."),
+                host, tr("{host} has no unit {unit}, and its journal has no entries for it", host=host, unit=unit),
+                tr("Run systemctl list-units --all on the host to see the names."),
             )  # fmt: skip
 
     def _gap(self) -> SourceNotice:
@@ -397,7 +397,7 @@ class JournaldSource:
         description = " ".join(word for word in words if word)
         if not access.whole:
             description = _(
-                "{source} (only this user's entries: the user is not in systemd-journal)", source=description
+                "{source} (only this user's entries: the user is not in the systemd-journal group)", source=description
             )
         status = SourceStatus(description=description, format="journald")
         if status != self._status.value:

@@ -190,7 +190,7 @@ class _Loki(TimeStore):
         raise LilFoxError(
             tr("{where} has more than {limit} entries in one nanosecond and cannot page through them",
                where=self._server.where, limit=self._most),
-            tr("Narrow the query with a label, or the filter with a text."),
+            tr("Narrow the query with a label matcher, or the filter with a search term."),
         )  # fmt: skip
 
     async def _ask(self, start: int, end: int, *, older: bool, limit: int, where: Filter) -> list[StampedRecord]:

@@ -35,7 +35,7 @@ async def blocks_of(descriptor: int) -> AsyncGenerator[bytes, None]:
     if os.isatty(descriptor):
         raise UsageError(
             tr("standard input is the terminal: there is nothing to read"),
-            tr("Pipe something into it: PROGRAM | lilfox logs -"),
+            tr("Pipe data into it: PROGRAM | lilfox logs -"),
         )
     awake, wake = os.pipe()
     try:

@@ -212,7 +212,7 @@ class AlertWatch:
         named = [key for key, api in others.items() if api is not None]
         if self._own is None or not named:
             return None
-        return tr("LilFox rules only: alerts of {others} are not shown", others=listed(named))
+        return tr("LilFox evaluates its own rules; alerts from {others} are not shown", others=listed(named))
 
     async def why(self, expression: str, start: datetime, end: datetime, columns: int) -> Explanation:
         """Explain the value of ``expression``: its left-hand side at ``end`` and in ``columns`` steps since ``start``

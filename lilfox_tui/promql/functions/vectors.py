@@ -144,7 +144,7 @@ def label_join(call: FunctionCall, vector: Vector, target: str, separator: str, 
 def _check_name(name: str, semantics: Semantics) -> None:
     valid: Callable[[str], object] = bool if semantics.any_label_name else LABEL_NAME.fullmatch
     if not valid(name):
-        raise QueryError(tr("“{name}” is not a label name", name=name))
+        raise QueryError(tr("“{name}” is not a valid label name", name=name))
 
 
 LABEL_FUNCTIONS = (

@@ -63,7 +63,7 @@ class RunOwnership:
                     who=current.who,
                     since=control.at,
                 ),
-                tr("to take over: O in pane 4, or lilfox runbook run --resume {run}", run=self._record.run_id),
+                tr("to take over, press O in pane 4 or use lilfox runbook run --resume {run}", run=self._record.run_id),
             )
 
     async def take(self, client: RunClient) -> None:
@@ -92,9 +92,7 @@ class RunOwnership:
         control = self._record.reducer.control
         if control is not None and control.client is not None:
             self._record.fact(ClientActs(at=now(), before=control.client.who), must=False)
-            self._record.say(
-                _("{who} has left; the next client to give an order takes control", who=control.client.who)
-            )
+            self._record.say(_("{who} has left; the next client to act takes control", who=control.client.who))
 
 
 # How a run ended, as its job says it.
@@ -168,7 +166,7 @@ def _first(reducer: RunReducer, turns: list[Turn], state: State) -> tuple[Messag
 def _half_done(reducer: RunReducer, failed: CommandResult) -> Message | str:
     if not is_half_done(reducer, failed):
         return ""
-    return tr("the failed command may have changed something on {host}: check there", host=failed.host)
+    return tr("the failed command may have changed something: check {host}", host=failed.host)
 
 
 def _hint(changed: int, undoable: bool) -> Message | str:
@@ -316,7 +314,7 @@ class OrderDispatcher:
         if not order.again:
             refuse_again(self._reducer, turn)
         if self._reducer.command(turn).kind == "interactive":
-            raise LilFoxError(tr("this needs a terminal: it runs in yours, not in the job"))
+            raise LilFoxError(tr("this command needs a terminal: it runs in yours, not in the job"))
         ready = await self._runner.ready(turn)
         if not order.seen:
             refuse_unseen(ready)
@@ -354,7 +352,7 @@ class OrderDispatcher:
         """Whether changes may be rolled back: never while a command may still be running."""
         unknown = any(self._reducer.state_of(turn) == "unknown" for turn in self._reducer.turns())
         if unknown:
-            self._record.say(_("nothing is undone: the outcome of a command is unknown"), "bad")
+            self._record.say(_("nothing was undone: the outcome of a command is unknown"), "bad")
         return not unknown and not self._ending
 
     async def _walk(self, by: str) -> bool:
@@ -395,7 +393,7 @@ class OrderDispatcher:
         self._runner.take_given(order.values)
         runs = [order.run] if order.run else self._undoable()
         if not runs or not self._reducer.rollback_of(runs[0]):
-            raise LilFoxError(tr("the runbook does not say how to undo anything that was done here"))
+            raise LilFoxError(tr("the runbook has no rollback for anything that was done here"))
         self.begin(self._undo(runs, by, seen=True))
 
     async def _undo(self, runs: Sequence[str], by: str, *, seen: bool) -> None:
@@ -411,7 +409,7 @@ class OrderDispatcher:
                 if not seen:
                     refuse_unseen(ready)
                 if not await self._runner.run(ready, by, undoes=self._reducer.taken_back_by(turn)):
-                    self._record.say(_("undoing failed; nothing more is undone"), "bad")
+                    self._record.say(_("undo failed; the remaining changes are not undone"), "bad")
                     return
 
     async def _skip(self, order: Skip, by: str) -> None:
@@ -432,7 +430,7 @@ class OrderDispatcher:
         turn = self._turn(order.step, order.command, (order.host,))
         ready = await self._runner.ready(turn)
         if ready.command.kind != "interactive":
-            raise LilFoxError(tr("this needs no terminal: the job runs it"))
+            raise LilFoxError(tr("this command needs no terminal: the job runs it"))
         began = CommandBegan(
             at=now(),
             run=self._record.next_command(),
@@ -462,11 +460,11 @@ class OrderDispatcher:
     async def _terminal_ended(self, order: TerminalEnded, client: RunClient) -> None:
         result, began = self._reducer.result(self._terminal), self._terminal_client
         if result is None or result.host != order.host or began is None or began.process != client.process:
-            raise LilFoxError(tr("no command of this run is in your terminal now"))
+            raise LilFoxError(tr("no command of this run is running in your terminal"))
         run = self._left_terminal()
         clean = order.exit_status == 0
         worked = clean if order.worked is None else order.worked
-        message = "" if clean else str(_("it ended with {status}", status=order.exit_status))
+        message = "" if clean else str(_("it exited with status {status}", status=order.exit_status))
         if worked != clean:
             said = _("{who} reports that it worked", who=client.name)
             message = " ".join([message, said if worked else _("{who} reports that it did not work", who=client.name)])

@@ -137,7 +137,7 @@ class CommandExecution:
         """Start its timeout."""
         seconds = self._task.timeout_s
         if seconds is not None:
-            late = tr("it did not end within {seconds:g} s", seconds=seconds)
+            late = tr("it timed out after {seconds:g} s", seconds=seconds)
             self._late = asyncio.get_running_loop().call_later(seconds, self.stop, late)
 
     async def _reads(self) -> ExecutionEnd:
@@ -211,15 +211,15 @@ class CommandExecution:
                     read[each.stream] += len(each.data)
         except LilFoxError as error:
             return ExecutionEnd(state="unknown", message=error.message)
-        return ExecutionEnd(state="unknown", message=tr("{host} does not report how it ended", host=self._host.name))
+        return ExecutionEnd(state="unknown", message=tr("{host} did not report the outcome", host=self._host.name))
 
     async def _seen(self, look: detached.DetachedState) -> ExecutionEnd:
         """Return the end that the host reports."""
         host = self._host.name
         unbegun = look.state in ("absent", "unbegun") or (look.state == "ended" and look.exit_status is None)
         if self._ran and unbegun:
-            gone = tr("{host} has no record of it any more, and its outcome is unknown: see ~/.cache/lilfox/jobs "
-                      "there",
+            gone = tr("{host} no longer has a record of it, so its outcome is unknown: see ~/.cache/lilfox/jobs "
+                      "on the host",
                       host=host)  # fmt: skip
             return ExecutionEnd(state="unknown", message=gone)
         if look.state in ("absent", "unbegun"):
@@ -232,7 +232,7 @@ class CommandExecution:
             )
             return ExecutionEnd(state="unknown", message=gone)
         if look.exit_status is None:
-            before = tr("it was ended on {host} before it started", host=host)
+            before = tr("it was cancelled on {host} before it started", host=host)
             return ExecutionEnd(state="not begun", message=before, stopped=self._why is not None)
         if look.cancelled:
             return ExecutionEnd(
@@ -256,7 +256,7 @@ class CommandExecution:
             reason = error.message
         except TimeoutError:
             pass
-        return ExecutionEnd(state="unknown", message=tr("{why}, and it may not have ended: {reason}", why=why,
+        return ExecutionEnd(state="unknown", message=tr("{why}, and it may still be running: {reason}", why=why,
                    reason=reason), stopped=True)  # fmt: skip
 
     def _given(self, mark: str) -> bytes:

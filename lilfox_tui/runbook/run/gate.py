@@ -55,7 +55,7 @@ def resolve(config: Config, word: str, run: tuple[str, ...] = ()) -> tuple[str, 
         names = _of_part(config, part, run)
         if not names:
             raise UsageError(
-                tr("{word}: matches no host of the configuration", word=part),
+                tr("{word}: matches no configured host", word=part),
                 tr("available hosts: {names}", names=listed(config.hosts) or HERE),
             )
         found |= dict.fromkeys(names)
@@ -143,7 +143,9 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
     if variable.type == "enum" or not variable.from_:
         return tuple(map(ValueChoice, variable.choices))
     if verdict_of_text(variable.from_) != "read":
-        raise LilFoxError(tr("{name}: its from: is not known to only read; it is not run", name=variable.name))
+        raise LilFoxError(
+            tr("{name}: its from: command is not known to be read-only, so it is not run", name=variable.name)
+        )
     name = hosts[0] if hosts else here(config)
     wall = WALL if allows_no_change(config, name) else ""
     argv = ("bash", "--noprofile", "--norc", "-c", f"{wall}{variable.from_}")
@@ -157,7 +159,7 @@ async def offered(config: Config, variable: Variable, hosts: tuple[str, ...]) ->
             tr("{name}: its choices cannot be read: {reason}", name=variable.name, reason=said or done.exit_status)
         )
     if not found and refused:
-        raise LilFoxError(tr("{name}: all offered values would be refused", name=variable.name))
+        raise LilFoxError(tr("{name}: all values that its from: returned are invalid", name=variable.name))
     return found
 
 
@@ -203,7 +205,7 @@ def let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> N
     """Raise NotAllowed if a configured program, on ``host`` (None: this machine), is not known to only read and changes
     are forbidden there."""
     if verdict_of_text(shlex.join(argv)) not in READS:
-        refuse_change(config, (host,), tr("{program} is not known to only read", program=argv[0]))
+        refuse_change(config, (host,), tr("{program} is not known to be read-only", program=argv[0]))
 
 
 def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> Kind:
@@ -227,15 +229,15 @@ def asks_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> 
 def unseen(command: Command) -> LilFoxError:
     """Return the error for a command that only its values turn into a change, which nobody has confirmed."""
     return LilFoxError(
-        tr("{why}; it was not confirmed and not run", why=_became(command)),
-        tr("run it step by step, without --yes: LilFox then shows it as it will run, and asks"),
+        tr("{why}: not run without confirmation", why=_became(command)),
+        tr("run it step by step, without --yes: LilFox then shows the final command, and asks"),
     )
 
 
 def _became(command: Command) -> Message:
     if not command.placeholders:
-        return tr("line {line}: not known to only read", line=command.line)
-    return tr("line {line}: not known to only read with these values", line=command.line)
+        return tr("line {line}: not known to be read-only", line=command.line)
+    return tr("line {line}: not known to be read-only with these values", line=command.line)
 
 
 # From a turn to what runs: hosts, values and their checks, the text with its values. Nothing has run when it fails.
@@ -279,7 +281,7 @@ class CommandPreparer:
             raise LilFoxError(tr("line {line}: this is only shown, never run", line=command.line))
         self._refuse_missing(turn)
         if not turn.hosts:
-            raise LilFoxError(tr("line {line}: it names no host to run on", line=command.line))
+            raise LilFoxError(tr("line {line}: the command has no host to run on", line=command.line))
         self._unset().refuse(command)
         for name in turn.hosts:
             host_config(self._config, name)
@@ -317,8 +319,8 @@ class CommandPreparer:
         if missing[0] in self._reducer.known.names() | self._reducer.hidden.names():
             where = listed(host for host in turn.hosts if self._reducer.missing(Turn(turn.step, turn.command, (host,))))
             raise LilFoxError(
-                tr("<{name}> has no value on {hosts}: a value captured on several hosts belongs to its own host "
-                   "only",
+                tr("<{name}> has no value on {hosts}: a value captured on several hosts applies only to the host "
+                   "it was captured on",
                    name=missing[0], hosts=where or "?"),
                 hint,
             )  # fmt: skip
@@ -402,12 +404,12 @@ def refuse_again(reducer: RunReducer, turn: Turn) -> None:
         if state == "done":
             raise LilFoxError(
                 tr("it is already done on {host}; nothing was run", host=host),
-                tr("to run it again, say so: again"),
+                tr("to run it again, confirm that explicitly"),
             )
         if state in ("unknown", "running"):
             raise LilFoxError(
                 tr("its outcome on {host} is unknown; nothing was run", host=host),
-                tr("check there first; to run it again, say so: again"),
+                tr("check the host first; to run it again, confirm that explicitly"),
             )
 
 
@@ -422,6 +424,6 @@ def refuse_behind_undone(reducer: RunReducer) -> None:
     LilFoxError."""
     if any(reducer.state_of(turn) == "undone" for turn in reducer.turns()):
         raise LilFoxError(
-            tr("the changes were undone: nothing after that continues without confirmation"),
+            tr("the changes were undone: what follows them is not run without confirmation"),
             tr("start a new run, or continue this one step by step, without --yes"),
         )

@@ -68,7 +68,7 @@ async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
             async with listening(run.folder, dispatcher.handle):
                 if request.resumes:
                     dispatcher.ask_hosts(_ask_hosts(runner))
-                run.say(_("waiting for orders"))
+                run.say(_("ready; waiting for requests"))
                 return await dispatcher.ended
         finally:
             looking.cancel()
@@ -83,7 +83,7 @@ async def _fail_without_folder(folder: Path, dispatcher: OrderDispatcher) -> Non
         await asyncio.sleep(_LOOK_S)
         if not await asyncio.to_thread(folder.exists):
             break
-    dispatcher.fail(LilFoxError(tr("{folder}: it was removed", folder=folder)))
+    dispatcher.fail(LilFoxError(tr("{folder} was removed", folder=folder)))
 
 
 def _read(on_disk: RunbookFile, request: RunRequest) -> Runbook:
@@ -150,7 +150,7 @@ def _go_on(
         raise LilFoxError(
             tr("{path} has changed since run {run}: its commands are no longer the same", path=request.path,
                run=request.resumes),
-            tr("put the original text back and continue, or start a new run"),
+            tr("restore the original text and resume, or start a new run"),
         )  # fmt: skip
     mark_resumed(request.resumes, record.run_id)
     for fact in before:

@@ -168,7 +168,7 @@ def as_text(measured: Measurement) -> str:
 
 def _of_host(host: HostMeasured) -> Iterator[str]:
     if host.error:
-        yield _("not read: {reason}", reason=host.error)
+        yield _("no metrics: {reason}", reason=host.error)
         return
     if host.cpu_percent:
         yield _("CPU {percent:.0f} %", percent=100 - host.cpu_percent["idle"] - host.cpu_percent["iowait"])

@@ -251,10 +251,10 @@ def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message
     if exit_status == fine_status(attributes):
         return None
     if (signalled := signal_of(exit_status)) and expect is None:
-        return tr("it ended with {status}: killed by signal {name}", status=exit_status, name=signalled)
+        return tr("it exited with status {status}: killed by signal {name}", status=exit_status, name=signalled)
     if expect is None:
-        return tr("it ended with {status}", status=exit_status)
-    return tr("it ended with {status}, expected {expected}", status=exit_status, expected=expect)
+        return tr("it exited with status {status}", status=exit_status)
+    return tr("it exited with status {status}, expected {expected}", status=exit_status, expected=expect)
 
 
 def signal_of(exit_status: int) -> str:

@@ -102,7 +102,7 @@ class RunRecorder:
         """From now on ``client`` orders; that it took over from somebody is told to all."""
         self.fact(fact, must=False, sync=True)
         if fact.before not in ("", client.who):
-            self.say(_("{who} is in control now; before: {before}", who=client.who, before=fact.before), "warning")
+            self.say(_("{who} is now in control; previously {before}", who=client.who, before=fact.before), "warning")
             what = timeline.TookOver(before=fact.before, who=client.who, process=client.pid)
             await self._in_timeline(what, by=client.name)
 
@@ -111,7 +111,7 @@ class RunRecorder:
         self.fact(fact, sync=True)
         path, sha256 = self.reducer.runbook.path, fact.sha256[:12]
         text = _(
-            "the run continues with {path} as it read it (sha256 {sha256}…), whatever the file contains now",
+            "the run continues with its own copy of {path} (sha256 {sha256}…), whatever the file contains now",
             path=path,
             sha256=sha256,
         )
@@ -282,10 +282,10 @@ def read_full_snapshot(folder: Path) -> Runbook:
     if masked:
         raise LilFoxError(
             tr(
-                "{folder}: the text of its runbook contained what looks like a secret, which is not saved",
+                "{folder}: the runbook text contained what looks like a secret; that part was not saved",
                 folder=folder,
             ),
-            tr("put the original text back and continue, or start a new run"),
+            tr("restore the original text and resume, or start a new run"),
         )
     return runbook
 
@@ -347,7 +347,7 @@ class RunbookFile:
             if runbook.id == self._name:
                 return runbook
         raise LilFoxError(
-            tr("{path}: it has no runbook {name}", path=self._path, name=self._name),
+            tr("{path}: this file has no runbook {name}", path=self._path, name=self._name),
             tr("available: {names}", names=listed(runbook.id for runbook in document.runbooks) or "-"),
         )
 
@@ -427,7 +427,7 @@ def newest_run(run: str) -> str:
         folder = find_folder(run)
         job = find_job(folder.name)
         if job.kind != RUN_KIND:
-            raise LilFoxError(tr("job {id} is not a run of a runbook: {title}", id=job.id, title=job.title))
+            raise LilFoxError(tr("job {id} is not a runbook run: {title}", id=job.id, title=job.title))
         if job.state == "running":
             raise LilFoxError(
                 tr("run {id} is still active, process {pid} on {host}", id=job.id, pid=job.pid, host=job.host),
@@ -441,7 +441,7 @@ def newest_run(run: str) -> str:
         if not later:
             return folder.name
         run = later
-    raise LilFoxError(tr("run {id}: the runs that resumed it form a circle", id=run))
+    raise LilFoxError(tr("run {id}: the chain of resumed runs is circular", id=run))
 
 
 def request_of_run(run: str) -> RunRequest:
@@ -454,7 +454,7 @@ def request_of_run(run: str) -> RunRequest:
             return msgspec.convert(request.arguments, RunRequest)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LilFoxError(tr("{folder}: cannot be read: {reason}", folder=folder, reason=error)) from None
-    raise LilFoxError(tr("job {id} is not a run of a runbook: {title}", id=folder.name, title=request.title))
+    raise LilFoxError(tr("job {id} is not a runbook run: {title}", id=folder.name, title=request.title))
 
 
 def runbook_of(run: str) -> Runbook:
@@ -490,7 +490,7 @@ def _known(run: str) -> tuple[Path, list[RunFact]]:
         if not resumes or any(isinstance(fact, RunResumed) and fact.run == resumes for fact in facts):
             return folder, facts
         run = resumes
-    raise LilFoxError(tr("run {id}: the runs that resumed it form a circle", id=run))
+    raise LilFoxError(tr("run {id}: the chain of resumed runs is circular", id=run))
 
 
 def _resumed_by_request(run: str) -> str:

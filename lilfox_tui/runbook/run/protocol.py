@@ -471,7 +471,7 @@ async def send(folder: Path, order: Order) -> None:
     except (OSError, ValueError, EOFError, msgspec.DecodeError) as error:
         reason = "" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or str(error)
         raise LilFoxError(
-            tr("run {run} accepts no orders: {reason}", run=folder.name, reason=reason or tr("no answer")),
+            tr("cannot reach run {run}: {reason}", run=folder.name, reason=reason or tr("no answer")),
             tr("check whether it still runs: lilfox jobs; resume it: lilfox runbook run --resume {run}",
                run=folder.name),
         ) from None  # fmt: skip
@@ -519,7 +519,7 @@ async def listening(folder: Path, handle: Handler) -> AsyncIterator[None]:
             os.chmod(path, 0o600)  # noqa: PTH101  no more than the umask of a job gives it already
     except OSError as error:
         raise LilFoxError(
-            tr("{folder}: the socket for orders cannot be created there: {reason}", folder=folder,
+            tr("{folder}: cannot create the control socket: {reason}", folder=folder,
                reason=error.strerror or error)
         ) from None  # fmt: skip
     try:
@@ -540,7 +540,7 @@ async def _answer(
     try:
         order = _order.decode(await reader.readline())
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _OrderReply(str(tr("this version of LilFox does not know this order")))
+        return _OrderReply(str(tr("this version of LilFox does not support this request")))
     try:
         async with turn:
             await handle(order, client_of(pid, uid))

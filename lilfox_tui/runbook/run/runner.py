@@ -173,7 +173,7 @@ class Runner:
         if not there:
             raise LilFoxError(tr("{path}: can no longer be read; nothing is run", path=path), self._other_text)
         if there != sha256:
-            what = tr("{path} has changed since it was read; nothing more of it is run", path=path)
+            what = tr("{path} has changed since it was read; none of its other commands are run", path=path)
             raise LilFoxError(what, self._other_text)
         if there == self.reducer.sha256:
             return
@@ -186,14 +186,14 @@ class Runner:
             sync=True,
         )
         self.reducer.read_again(read)
-        self.record.say(_("{path} has changed and is read again", path=path), "warning")
+        self.record.say(_("{path} has changed and was reloaded", path=path), "warning")
 
     @property
     def _other_text(self) -> Message:
         """Return what to do if the file differs from what was seen."""
         return tr(
-            "to continue: lilfox runbook run --resume {run}, which asks for the text to use; --recorded: the "
-            "text as the run read it",
+            "to continue, use lilfox runbook run --resume {run} and choose the text to use; add --recorded to "
+            "use the text that the run read",
             run=self.record.run_id,
         )
 
@@ -409,7 +409,12 @@ class Runner:
             if why is not None:
                 end = replace(end, state="failed", message=why)
         if (result := self.reducer.result(run)) is None:
-            self.record.say(_("a background command ended; it was started again meanwhile, or is not in the text"))
+            self.record.say(
+                _(
+                    "a background command ended; its result is dropped, because it was restarted in "
+                    "the meantime or is no longer in the runbook"
+                )
+            )
             return end.state == "done"
         ended = CommandEnded(
             at=now(),

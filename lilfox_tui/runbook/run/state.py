@@ -214,9 +214,9 @@ def kind_text(kind: str) -> str:
     return {
         "read": _("reads"),
         "change": _("changes something"),
-        "follow": _("follows"),
+        "follow": _("follows output"),
         "interactive": _("needs a terminal"),
-        "none": _("is only shown"),
+        "none": _("display only"),
     }[kind]
 
 

@@ -131,7 +131,7 @@ def test_why_a_plan_is_not_run() -> None:
     assert "a job is already starting" in str(state.why_not_back_up())
     state.busy = False
     state.backups = replace(healthy(), jobs=(job(kind="verify", key="verify lilfox"),))
-    assert state.why_not_back_up() is None, "it only reads"
+    assert state.why_not_back_up() is None, "it only read-only"
     state.backups = replace(healthy(), jobs=(job(),))
     assert "is running" in str(state.why_not_back_up())
     assert "read_only" in str(showing(healthy(), Config(read_only=True)).why_not_back_up())

@@ -105,7 +105,7 @@ def test_a_file_that_is_broken_is_shown_with_what_is_wrong(pages: Path, capsys: 
     assert _run("show", str(pages / "broken.md")) == 1
 
     printed = capsys.readouterr()
-    assert "is only shown  ls" in printed.out
+    assert "display only  ls" in printed.out
     assert f"{pages / 'broken.md'}:4: error: the attributes are not a JSON object" in printed.err
 
 

@@ -49,7 +49,7 @@ def test_series_of_hosts_and_services_are_named_by_labels() -> None:
     [
         ("p:9090", "prometheus.url: not an address"),
         ("'http://u:p@p:9090'", "prometheus.url: the address contains a user or password"),
-        ("{user: u}", "prometheus.url: this key is missing"),
+        ("{user: u}", "the copy lacks the newest good set prometheus.url: this key"),
         ("{url: 'http://p', from: nowhere}", "prometheus.from: no host named"),
         ("{url: 'http://p', user: u, bearer: 'env:B'}", "prometheus.bearer: use only one of"),
         ("{url: 'http://p', password: 'env:B'}", "prometheus.password: a password without a user"),

@@ -103,7 +103,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ["8", "collectors.cpus"],
         ["9", "collectors.disk.ignor"],
         ["10", "theme"],
-        ["11", "YAML tag “tag:yaml.org,2002:str” is refused; write the plain value"],
+        ["11", "YAML tag “tag:yaml.org,2002:str” is not allowed; write the plain value"],
     ]
 
 
@@ -144,7 +144,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
         ("hosts: {a: {tags: web}}", 1, "expected a list"),
         ("name: {a: b}", 1, "name: a mapping is not allowed here; write one value"),
         ("hosts: {a: {local: true, identity: ~/.ssh/x}}", 1, "hosts.a.identity: this host is local"),
-        ("services: {s: {}}", 1, "services.s.url: this key is missing"),
+        ("services: {s: {}}", 1, "the copy lacks the newest good set services.s.url: this key"),
         ("services: {s: {url: localhost}}", 1, "write http://HOST:PORT"),
         ("services: {s: {url: 'http://h:99999'}}", 1, "write http://HOST:PORT"),
         ("services: {s: {url: 'http://[::1'}}", 1, "write http://HOST:PORT"),
@@ -181,7 +181,7 @@ def test_all_errors_are_told_at_once_in_the_order_of_the_file() -> None:
             1,
             "merge keys are not supported",
         ),
-        ("hosts: &h {a: *h}", 1, "alias *h refers to no complete value above it"),
+        ("hosts: &h {a: *h}", 1, "alias *h does not refer to a complete value above it"),
         ("name: *x", 1, "alias *x refers to no complete value"),
         ("name: " + "[" * 40, 1, "nested deeper than"),
     ],

@@ -57,7 +57,7 @@ def test_each_notifier_is_the_options_of_its_kind() -> None:
             "notifiers.a.kind: no such kind of notifier; did you mean webhook",
         ),
         ("{url: 'http://h'}", "notifiers.a.kind: no such kind of notifier; one of: alertmanager"),
-        ("{kind: webhook}", "notifiers.a.url: this key is missing; add it"),
+        ("{kind: webhook}", "the copy lacks the newest good set notifiers.a.url: this key; add it"),
         ("{kind: webhook, url: 'http://u:hunter2@h'}", "notifiers.a.url: the address contains a user or password"),
         ("{kind: alertmanager, url: 'h:9093'}", "notifiers.a.url: not an address"),
         ("{kind: webhook, url: 'http://h', headers: {Authorization: hunter2}}", "notifiers.a.headers.Authorization: "),
@@ -77,8 +77,8 @@ def test_what_is_wrong_is_named_with_what_there_is(notifier: str, says: str) -> 
 @pytest.mark.parametrize(
     ("alerts", "says"),
     [
-        ("{external_labels: {a-b: c}}", "alerts.external_labels: “a-b” is not a label name"),
-        ("{group_by: ['...']}", "alerts.group_by: “...” is not a label name"),
+        ("{external_labels: {a-b: c}}", "alerts.external_labels: “a-b” is not a valid label name"),
+        ("{group_by: ['...']}", "alerts.group_by: “...” is not a valid label name"),
         ("{external_url: fox}", "alerts.external_url: not an address"),
         ("{every: 0s}", "alerts.every: "),
         ("{group_interval: 0s}", "alerts.group_interval: "),  # as Alertmanager

@@ -231,7 +231,7 @@ def test_what_others_may_still_put_there_is_refused_before_it_is_there(file: Pat
         error = why_not(path)
         assert error is not None
         assert f"{file.parent} belongs to " in str(error.message)
-        assert str(error.hint) == f"Keep {path} in a folder of your own, and use that path"
+        assert str(error.hint) == f"Move {path} to a folder of your own, and use the new path"
         with pytest.raises(FileNotFoundError):
             text_of(path)
 

@@ -232,7 +232,7 @@ def test_closing_names_what_is_still_in_force(incidents: Path) -> None:
     with pytest.raises(IncidentError, match="is already closed"):
         book.close(folder, "again")
     assert book.reopen(folder, "not over").number == 9
-    with pytest.raises(IncidentError, match="INC-1 is open"):
+    with pytest.raises(IncidentError, match="INC-1 is already open"):
         book.reopen(folder, "again")
     assert book.read_incident(folder).closed is None
 

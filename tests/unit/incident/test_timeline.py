@@ -198,8 +198,8 @@ def test_evidence_lies_in_its_folder_whatever_the_timeline_says(incidents: Path,
 @pytest.mark.parametrize(
     ("do", "said"),
     [
-        (lambda file: file.unlink(), "the file is missing"),
-        (lambda file: file.write_bytes(b"texT"), "this differs from what was stored: its SHA-256 does not match"),
+        (lambda file: file.unlink(), "the copy lacks the newest good set the file"),
+        (lambda file: file.write_bytes(b"texT"), "changed since it was stored: its SHA-256 does not match"),
         (lambda file: (file.unlink(), file.symlink_to("/etc/passwd")), "cannot be read"),
     ],
 )

@@ -324,7 +324,7 @@ def test_what_was_read_before_changes_nothing(pages: list[tuple[list[str], bool]
 
 @pytest.mark.parametrize(("page", "openmetrics"), [("a 1 9223372036854775808", False), ("a 1 9.3e15\n# EOF", True)])
 def test_a_time_that_no_clock_can_tell_is_refused(page: str, openmetrics: bool) -> None:
-    with pytest.raises(BadPage, match="time out of range"):
+    with pytest.raises(BadPage, match="timestamp out of range"):
         read(page, openmetrics=openmetrics)
 
 

@@ -289,7 +289,7 @@ class SetActions(ActionGroup):
         rows = [
             fact_row(_("set"), found.id),
             fact_row(_("size"), human_bytes(found.size_bytes)),
-            (Piece("  "), Piece(_("Reads the whole set from its store. Writes nothing but its proof."))),
+            (Piece("  "), Piece(_("Reads the whole set from its store. Writes only the proof."))),
         ]
         self._starter.ask_and_start("verify", _("Verify this set"), rows, self._starter.request(plan, found.id))
 
@@ -375,9 +375,9 @@ class RestoreActions(ActionGroup):
                     before=swap.before,
                 )
             else:
-                back = _("{target} is removed: nothing existed there before", target=swap.target)
+                back = _("{target} is removed: it did not exist before the restore", target=swap.target)
             rows.append((Piece("  "), Piece(back)))
-        lost = _("Data written there since the restore will no longer be in use.")
+        lost = _("Data written since the restore will no longer be in use.")
         return [*rows, (Piece("  "), Piece(lost, "degraded"))]
 
     # ---- what restores keep --------------------------------------------------------------------------------------
@@ -389,14 +389,14 @@ class RestoreActions(ActionGroup):
         "kept",
         "K",
         tr("retained"),
-        tr("data that restores retain beside the live data; discard it"),
+        tr("list the data that restores retained, or discard it"),
         why_not=_why_nothing_kept,
     )
     def show_kept(self) -> None:
         self._context.run(self._show_kept(self._state.selected_plan), group=START, exclusive=True)
 
     async def _show_kept(self, plan: PlanView | None) -> None:
-        self._app.tell(tr("querying what restores retain …"))
+        self._app.tell(tr("querying retained data …"))
         lines = await self._kept_lines(plan)
         if not self._context.is_on_top:
             return  # somebody has begun to do something else meanwhile
@@ -427,7 +427,9 @@ class RestoreActions(ActionGroup):
         going = [each for each in lines if each.there and (each.restored and each.restored.run) == run]
         stays = next((each for each in going if str(each.reason)), None) if run is not None else None
         if stays is not None:
-            self._app.tell(tr("{name} stays: {reason}; nothing was removed", name=stays.name, reason=stays.reason))
+            self._app.tell(
+                tr("cannot remove {name}: {reason}; nothing was removed", name=stays.name, reason=stays.reason)
+            )
             return
         going = [each for each in going if not str(each.reason)]
         if await self._app.confirm(_("Discard retained data"), list(_going_rows(going)), line.name):
@@ -507,8 +509,8 @@ def _where(line: RetainedRow) -> str:
 
 def _settle_text(half: InterruptedRestore, *, finish: bool) -> str:
     if finish is (half.restored.stage != "undoing"):
-        return _("Put all of {set} in place", set=half.restored.set)
-    return _("Roll everything back to before {set}", set=half.restored.set)
+        return _("Put all data from {set} in place", set=half.restored.set)
+    return _("Roll all data back to its state before restoring {set}", set=half.restored.set)
 
 
 def _settle_choice(at: int, half: InterruptedRestore, *, finish: bool) -> Choice:

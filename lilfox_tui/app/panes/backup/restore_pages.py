@@ -284,7 +284,9 @@ def confirm_rows(choice: RestoreChoice, looked: Looked, glyphs: Glyphs) -> Itera
                 where=where,
             )
         yield (Piece(f" {glyphs.chosen} ", "accent"), Piece(written))
-    kept = _("The current data is retained under a name with _before_ and the date, so that u can undo the restore.")
+    kept = _(
+        "The current data is retained under a name with _before_ and the date; pressing u then undoes the restore."
+    )
     yield (Piece("   "), Piece(kept))
     if choice.spec.end_sessions:
         yield (Piece("   "), Piece(_("Blocking sessions are terminated."), "degraded"))
@@ -354,7 +356,7 @@ def result_rows(ended: Ended, set_id: str, glyphs: Glyphs) -> Iterator[Row]:
         yield (Piece("   " + _("The previous data is retained as:"), "muted"),)
         yield from ((Piece("     "), Piece(str(name), "strong")) for name in kept[:40])
         yield BLANK
-        undo = _("To undo: u in this pane, or lilfox restore --undo {set}", set=set_id)
+        undo = _("To undo: press u in this pane, or run lilfox restore --undo {set}", set=set_id)
         yield (Piece("   "), Piece(undo))
     elif not good:
         yield (Piece("   "), Piece(_("o shows the full output of the job.")))

@@ -203,7 +203,7 @@ class RestoreState:
             return None
         if self.looked is None or (not self.looked.checked and self.looked.error is None):
             return tr("still checking")
-        return tr("blocked by the failed checks; R rechecks, space allows what can be allowed")
+        return tr("blocked by the failed checks; R rechecks, space allows the selected option")
 
     @property
     def word(self) -> str:

@@ -154,7 +154,7 @@ class BackupState:
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""
         if self.page is not None:
-            return tr("this page is open already")
+            return tr("this page is already open")
         return None if self.sets else tr("there is no set")
 
     def why_not_back(self) -> Message | None:

@@ -119,7 +119,7 @@ def _proof(found: BackupSet, style: BackupStyle) -> Iterator[Row]:
             "restore-tested on {at}: restored to {where} in {time} and compared", at=at, time=took, where=proof.where
         )
     elif proof.level == "intact":
-        text = _("verified on {at}: read whole; digests, trailers and content are correct", at=at)
+        text = _("verified on {at}: fully read; digests, trailers and content are correct", at=at)
     else:
         text = _("found broken on {at}: {reason}", at=at, reason=proof.reason)
     yield _field(_("proof"), text, SET_ROLES.get(proof.level, "text"))
@@ -206,7 +206,7 @@ def nothing_configured(style: BackupStyle, *, looked: bool) -> list[Row]:
     if looked:
         rows += [
             BLANK,
-            (Piece(" "), Piece(_("This machine has no /backup with sets from the manual's scripts."), "muted")),
+            (Piece(" "), Piece(_("No sets from the manual's scripts were found in /backup on this machine."), "muted")),
         ]
     return wrapped(rows, style.width - 1)
 
@@ -245,7 +245,7 @@ class BackupView:
         if state.page is not None and plan is not None:
             if (found := state.selected_set) is not None:
                 return set_page(found, plan, style)
-            return [(Piece(f" {state.page}", "strong"), Piece("  " + _("is gone"), "failing"))]
+            return [(Piece(f" {state.page}", "strong"), Piece("  " + _("no longer exists"), "failing"))]
         if not state.plans and not self._app.monitor.backups.configured:
             return nothing_configured(style, looked=state.backups is not None)
         return None
@@ -310,7 +310,7 @@ class BackupView:
         title = _("SETS") if plan is None else _("SETS of {plan}", plan=plan.name)
         if not state.filter:
             return title
-        return f"{title}  /{state.filter}" + ("" if state.only_matching else " " + _("(marked)"))
+        return f"{title}  /{state.filter}" + ("" if state.only_matching else " " + _("(matches marked)"))
 
     def _set_row(self, sets: Sequence[BackupSet], width: int, place: int) -> Row:
         return set_row(sets[place], self._style(width, marked=self._state.is_marked(sets[place])))

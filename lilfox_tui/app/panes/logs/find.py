@@ -250,7 +250,7 @@ async def _at_line(number: int, sources: Sequence[LogSource]) -> Start:
         )
     start = await only.at_line(number)
     if start is None:
-        raise UsageError(tr("line {number} is not counted yet, or past the end", number=number))
+        raise UsageError(tr("line {number} is past the end, or has not been counted yet", number=number))
     return start
 
 

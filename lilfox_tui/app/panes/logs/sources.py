@@ -90,10 +90,10 @@ class OpenLogs:
         """The sources to show for a host or a service, and a message if those are not what was asked for."""
         names = self.about(kind, name)
         if not names:
-            return [each.name for each in self.sources], tr("no known log for {name}: showing all", name=name)
+            return [each.name for each in self.sources], tr("no known log for {name}: showing all logs", name=name)
         if kind == "service" and not set(names) & set(self._of_service(name)):
             host = self.host_of_service(name)
-            return names, tr("no known log for {name} on {host}: showing all of {host}", name=name, host=host)
+            return names, tr("no known log for {name} on {host}: showing all logs of {host}", name=name, host=host)
         return names, None
 
     def host_of_service(self, name: str) -> str | None:

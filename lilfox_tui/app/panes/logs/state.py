@@ -299,7 +299,7 @@ class LogsState:
 
     def why_not_open(self) -> Message | None:
         """Why there is no record to open."""
-        return self.why_no_record() if self.page is None else tr("this page is open already")
+        return self.why_no_record() if self.page is None else tr("this page is already open")
 
     def why_not_sideways(self) -> Message | None:
         """Why messages cannot be moved sideways."""

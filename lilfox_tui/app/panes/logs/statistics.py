@@ -310,7 +310,12 @@ class StatisticsActions(ActionGroup):
     def __init__(self, context: PaneContext[LogsState], feed: LogFeed) -> None:
         self._context, self._state, self._app, self._feed = context, context.state, context.app, feed
 
-    @action("statistics", "S", tr("statistics"), tr("errors by type and module, response times; each row is a filter"))
+    @action(
+        "statistics",
+        "S",
+        tr("statistics"),
+        tr("errors by type and module, response times; select a row to filter by it"),
+    )
     def show_statistics(self) -> None:
         self._context.run(self._count, group="count", exclusive=True)
 

@@ -74,7 +74,7 @@ class LogHead:
             sign = ">=" if glyphs.ascii_only else "≥"
             parts.append(Piece(_("level {sign} {level}", sign=sign, level=state.level.name) + "   ", "accent"))
         if state.filter_text:
-            marked = "" if state.only_matching else " " + _("(marked)")
+            marked = "" if state.only_matching else " " + _("(matches marked)")
             parts.append(Piece(f"{state.filter_text[:40]}{marked}   ", "failing" if state.filter_error else "accent"))
         if state.shifted and not state.wrapped and state.page is None:
             parts.append(Piece(_("from column {count}", count=state.shifted + 1) + "   ", "accent"))
@@ -133,7 +133,7 @@ def trouble_rows(
             f"{name}: {trouble.error}", str(trouble.error.hint), when(trouble, now, zone), glyphs, width, more
         )
     if (left := len(troubles) - TROUBLES_SHOWN) > 0:
-        text = _("{count} more cannot be read; o shows each", count=left)
+        text = _("{count} more cannot be read; press o for details", count=left)
         rows.append((Piece(f"   {text}", "muted"),))
     return rows
 
@@ -200,7 +200,7 @@ class LogTable:
         if state.opened is None:
             return _("opening the logs")
         if not state.sources:
-            return _("no logs found: give files on the command line, or sources in the configuration")
+            return _("no logs found: specify files on the command line, or sources in the configuration")
         if merged is None or merged.searching:
             return _("reading")
         if merged.troubles:

@@ -116,7 +116,7 @@ class AlertActions(ActionGroup):
         "silences",
         "S",
         tr("silences"),
-        tr("list the silences with author and end; enter ends the selected one"),
+        tr("list the silences with author and end time; enter ends the selected one"),
         why_not=_why_no_silences,
     )
     def silences(self) -> None:
@@ -127,7 +127,7 @@ class AlertActions(ActionGroup):
 
         can_end = self._app.rewound is None and not self._app.config.read_only
         choices = silence_choices(alerts, can_end=can_end)
-        self._app.push_screen(Chooser(_("Silences: enter ends one"), choices, wide=True), self._take_end)
+        self._app.push_screen(Chooser(_("Silences: enter ends the selected one"), choices, wide=True), self._take_end)
 
     def _take_end(self, chosen: str | None) -> None:
         if chosen is not None:
@@ -142,7 +142,7 @@ class AlertActions(ActionGroup):
         return (
             None
             if self._alert_that_fires() is not None
-            else tr("no alert is selected, and none is firing for the selection")
+            else tr("select an alert, or a host or service with a firing alert")
         )
 
     @action(

@@ -199,14 +199,14 @@ def rule_trouble(rule: RuleView | None, now: datetime) -> str:
     if rule is None or rule.health is RuleHealth.GOOD:
         return ""
     if rule.health is RuleHealth.NO_DATA:
-        return _("no data: its expression selects no series")
+        return _("no data: the expression selects no series")
     if rule.health is RuleHealth.UNKNOWN:
         return _("not evaluated yet")
     why = rule.error or _("unknown")
     if rule.failing_since is None:
         return _("cannot be evaluated: {why}", why=why)
     age = human_duration(max(1, round((now - rule.failing_since).total_seconds())))
-    return _("cannot be evaluated for {age}: {why}", age=age, why=why)
+    return _("evaluation failing for {age}: {why}", age=age, why=why)
 
 
 def summary_pieces(alerts: Alerts, below: str) -> list[Piece]:
@@ -274,7 +274,7 @@ def _title(page: AlertPage) -> list[Row]:
     head: list[Piece] = [Piece(" "), shape(item, page.glyphs), Piece(" "), Piece(item.name, "strong")]
     if alert is None:
         return [
-            (*head, Piece("  " + _("a rule"), "muted")),
+            (*head, Piece("  " + _("rule"), "muted")),
             (Piece("   " + rule_trouble(item.rule, page.now), "degraded"),),
         ]
     head += [

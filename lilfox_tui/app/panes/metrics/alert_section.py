@@ -63,7 +63,7 @@ def _target(target: TargetView, now: datetime, glyphs: Glyphs) -> list[Row]:
     sign, role = (glyphs.good, "good") if isinstance(state, Ready) else (glyphs.unknown, "muted")
     if target.down:
         sign, role = glyphs.failing, "failing"
-    where = "  ".join((target.url, *([_("from {host}", host=target.host)] if target.host else [])))
+    where = "  ".join((target.url, *([_("scraped from {host}", host=target.host)] if target.host else [])))
     rows: list[Row] = [
         (
             Piece(f" {sign} ", role),

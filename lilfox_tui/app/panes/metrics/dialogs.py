@@ -311,7 +311,7 @@ class QueryBox(Dialog[str]):
         if engine is None:
             error = LilFoxError(
                 tr("nothing is scraped yet, and no Prometheus is configured"),
-                tr("Add services with metrics, scrape or prometheus to the configuration."),
+                tr("Add services with metrics, or scrape or prometheus, to the configuration."),
             )
             self._take(QueryAnswer(text, at, self._window, step_s, error=error))
             return

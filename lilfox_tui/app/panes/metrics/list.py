@@ -52,7 +52,7 @@ class MetricsList(StateList[MetricsState]):
         """Copies the name and state of the row; for an alert the expression of its rule."""
         item, view = self._state.selected_item(), self._state.selected_view()
         if item is not None and not item.expression:
-            self._app.tell(LilFoxError(tr("its rule is not available here")))
+            self._app.tell(LilFoxError(tr("no expression to copy: the rule is not available here")))
         elif item is not None:
             self._app.copy_text(item.expression)
         elif view is not None:

@@ -183,7 +183,7 @@ class FarPast:
         if any(isinstance(state, Pending) for state in states):
             return [(Piece("   " + _("before {time}: querying {where}", time=before, where=self._where), "muted"),)]
         taken = dict.fromkeys(state.value.taken for state in states if isinstance(state, Ready) and state.value)
-        text = _("before {time} from {where}: {series}", time=before, where=self._where, series=listed(taken))
+        text = _("before {time}: {series} from {where}", time=before, where=self._where, series=listed(taken))
         return wrapped([(Piece("   "), Piece(text, "muted"))], self._app.room.width)
 
     def _far_states(self) -> list[State[FarChart | None]]:
@@ -246,7 +246,7 @@ class FarPast:
             return _("unknown before {time}", time=before)
         if any(isinstance(state, Pending) for state in states):
             return _("before {time}: querying {where}", time=before, where=self._where)
-        return _("before {time} from {where}", time=before, where=self._where)
+        return _("before {time}: from {where}", time=before, where=self._where)
 
 
 def _is_due(state: State[FarChart | None]) -> bool:

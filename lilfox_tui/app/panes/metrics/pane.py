@@ -318,7 +318,7 @@ class MetricsPane(Pane):
             parts.append(_("last {time}", time=human_duration(self.state.window.total_seconds())))
             parts += filter(None, [self.far.status()])
         if self.state.filter:
-            parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(marked)")))
+            parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(matches marked)")))
         return (Piece("   ".join(parts), "accent" if self.state.filter else "muted"),)
 
 

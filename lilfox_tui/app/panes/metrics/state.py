@@ -219,7 +219,7 @@ class MetricsState:
 
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""
-        return tr("this page is open already") if self.page is not None else self.nothing_selected()
+        return tr("this page is already open") if self.page is not None else self.nothing_selected()
 
     def why_not_back(self) -> Message | None:
         """Why the pane cannot go back."""
@@ -228,7 +228,7 @@ class MetricsState:
     def no_rules(self) -> Message | None:
         """Why there are no alerts."""
         if self.overview is None or self.overview.alerts is None:
-            return tr("no rule files are configured: rules: [FILE]")
+            return tr("no rule files are configured; add rules: [FILE]")
         return None if alerts_of(self.overview) is not None else tr("alerts are currently unknown")
 
 

@@ -66,7 +66,7 @@ class WaitingSteps:
         turn = waiting.turn
         if waiting.what == "nothing":
             runs = bool(run.reducer.running())
-            self._app.tell(tr("a command is running; S stops it") if runs else tr("reading what was done before"))
+            self._app.tell(tr("a command is running; S stops it") if runs else tr("loading the run's earlier progress"))
         elif turn is None and self._state.failed_undo is not None:
             await self._orders.end(run)  # not what somebody wanted who took it back: what stays is listed first
         elif turn is None:
@@ -195,7 +195,7 @@ class RunStarter:
         if item is None:
             return
         if log is not None and log.ended is None:
-            self._app.tell(tr("the run is just starting"))
+            self._app.tell(tr("the run is still starting"))
         elif self._state.killed is not None:
             await self._resume(item)
         elif item.runbook is not None:
@@ -219,7 +219,10 @@ class RunStarter:
         if first is None:
             return True
         ways = [Option("y", _("allow it"), "allow")]
-        if await self._app.push_screen_wait(OptionsDialog(_("First run here"), first_run_rows(first), ways)) != "allow":
+        if (
+            await self._app.push_screen_wait(OptionsDialog(_("First run on this machine"), first_run_rows(first), ways))
+            != "allow"
+        ):
             return False
         await asyncio.to_thread(allow, first)
         return True
@@ -269,7 +272,7 @@ class RunStarter:
                 while (log.reducer is None or log.reducer.taking_over) and log.ended is None:
                     await log.next_change()
         except TimeoutError:
-            self._app.tell(tr("job {id} is running but has not opened its run yet", id=job))
+            self._app.tell(tr("job {id} is running but has not started the runbook run yet", id=job))
             return
         finally:
             state.busy = False
@@ -294,7 +297,7 @@ class ColumnActions(ActionGroup):
     def __init__(self, context: Context) -> None:
         self._context, self._state = context, context.state
 
-    @action("other-list", "tab left right", tr("other list"), tr("the next column: runbooks, steps, the command"))
+    @action("other-list", "tab left right", tr("other list"), tr("go to the next column: runbooks, steps, command"))
     def other_list(self) -> None:
         self._state.go_column((self._state.column + 1) % 3)
         self._context.repaint_all()
@@ -304,7 +307,7 @@ class ColumnActions(ActionGroup):
         self._state.toggle_zoom()
         self._context.repaint_all()
 
-    @action("follow", "F", tr("follow"), tr("follow the run and the end of its output again"))
+    @action("follow", "F", tr("follow"), tr("resume following the run and its latest output"))
     def follow_run(self) -> None:
         self._state.choose_place(None)
         self._state.output_top = None
@@ -352,7 +355,7 @@ class RunActions(ActionGroup):
             return tr("no command is waiting for a terminal")
         return self._permission.why_no_run()
 
-    @action("terminal", "x", tr("terminal"), tr("run the command that needs a terminal here; suspends the console"),
+    @action("terminal", "x", tr("terminal"), tr("run the waiting command in this terminal; suspends the console"),
             why_not=_why_nothing_for_terminal)  # fmt: skip
     def terminal(self) -> None:
         self._order(self._waiting.go_on)
@@ -363,7 +366,7 @@ class RunActions(ActionGroup):
             return tr("no manual step is waiting")
         return self._permission.why_no_run()
 
-    @action("by-hand", "H", tr("mark done"), tr("mark the step without commands as done"),
+    @action("by-hand", "H", tr("mark done"), tr("mark the waiting manual step as done"),
             why_not=_why_nothing_by_hand)  # fmt: skip
     def by_hand(self) -> None:
         self._order(self._waiting.go_on)
@@ -374,7 +377,7 @@ class RunActions(ActionGroup):
             return tr("the last command did not fail")
         return self._permission.why_no_run()
 
-    @action("retry", "r", tr("retry"), tr("retry the failed command where it is not done yet"),
+    @action("retry", "r", tr("retry"), tr("retry the failed command on the hosts where it is not done"),
             why_not=_why_nothing_failed, footer=1)  # fmt: skip
     def retry(self) -> None:
         self._order(self._waiting.retry)
@@ -385,7 +388,8 @@ class RunActions(ActionGroup):
             return tr("no command is running")
         return self._permission.why_no_run()
 
-    @action("stop", "S", tr("stop"), tr("stop the running command; if it follows a log, this ends it as a success"),
+    @action("stop", "S", tr("stop"), tr("stop the running command; a command that follows a log then counts as "
+                                        "successful"),
             why_not=_why_nothing_runs, footer=1)  # fmt: skip
     def stop(self) -> None:
         self._order(self._orders.stop)
@@ -409,7 +413,7 @@ class RunActions(ActionGroup):
             return tr("this run changed nothing")
         return self._permission.why_no_run()
 
-    @action("undo", "u", tr("undo"), tr("undo the changes of this run, last change first"),
+    @action("undo", "u", tr("undo"), tr("undo this run's changes, latest first"),
             why_not=_why_nothing_to_undo, footer=1)  # fmt: skip
     def undo(self) -> None:
         self._order(self._orders.undo)
@@ -417,8 +421,8 @@ class RunActions(ActionGroup):
     def _why_no_run(self) -> Message | None:
         return self._permission.why_no_run()
 
-    @action("end-run", "X", tr("end the run"), tr("abandon the run; its changes stay in force, and are listed "
-                                                  "first"),
+    @action("end-run", "X", tr("end the run"), tr("abandon the run; its changes are listed first and stay in "
+                                                  "force"),
             why_not=_why_no_run)  # fmt: skip
     def end_run(self) -> None:
         self._order(self._orders.end)

@@ -95,7 +95,11 @@ def resuming_rows(job: Job) -> list[Row]:
         (
             Piece("  "),
             Piece(
-                _("LilFox knows what was done, and asks the host about what was running. Nothing runs twice."), "muted"
+                _(
+                    "LilFox knows which commands finished, and asks the host about those that were running. "
+                    "Nothing runs twice."
+                ),
+                "muted",
             ),
         ),
     ]
@@ -105,7 +109,7 @@ def first_run_rows(first: FirstRun) -> list[Row]:
     """The text about a file that nobody chose for this machine."""
     told = _(
         "This file is not approved on this machine yet, not even for read-only commands. Review it first; you "
-        "are asked once."
+        "are asked only once."
     )
     return [(Piece("  "), Piece(str(first.question), "degraded")), BLANK, (Piece("  "), Piece(told, "muted"))]
 
@@ -119,10 +123,10 @@ def other_text_rows(other: ChangedText) -> list[Row]:
 
 def other_text_ways(other: ChangedText) -> list[Option]:
     """The options for which text to continue with."""
-    ways = [] if other.now is None else [Option("n", _("continue with the current text"), "now")]
+    ways = [] if other.now is None else [Option("n", _("continue with the current version of the file"), "now")]
     return [
         *ways,
-        Option("o", _("continue with the text this run was started with"), "stay"),
+        Option("o", _("continue with the version this run was started with"), "stay"),
         Option("X", _("end the run"), "end"),
     ]
 
@@ -149,7 +153,10 @@ def confirm_rows(
         rows.append(_line(_("undo"), back, "text" if backs else "degraded"))
     if again:
         rows.append(
-            (Piece("  "), Piece(_("The outcome of its last run is unknown: it may run a second time."), "failing"))
+            (
+                Piece("  "),
+                Piece(_("The outcome of its last run is unknown: running it again may repeat the change."), "failing"),
+            )
         )
     style = RunbookStyle(WIDE, glyphs, _NEVER)
     return rows, text_rows(command, reducer.known.shown(turn.hosts) | dict(given), runbook.variables, style)
@@ -204,7 +211,11 @@ def undo_rows(reducer: RunReducer, given: Mapping[str, str], glyphs: Glyphs, hal
                 reducer.command(turn), reducer.known.shown(turn.hosts) | dict(given), reducer.runbook.variables, style
             )
     if half:
-        return [*rows, BLANK, (Piece("  "), Piece(_("The rollback was written for the whole change."), "degraded"))]
+        return [
+            *rows,
+            BLANK,
+            (Piece("  "), Piece(_("The rollback commands assume that the whole change was made."), "degraded")),
+        ]
     left = [each for each in state.changes if each.run not in state.undoable]
     return rows + _staying(left)
 
@@ -212,7 +223,7 @@ def undo_rows(reducer: RunReducer, given: Mapping[str, str], glyphs: Glyphs, hal
 def stop_rows(running: Sequence[CommandResult]) -> list[Row]:
     """The text about the commands that would be stopped."""
     rows = [_change(" ", each) for each in running]
-    return [*rows, BLANK, (Piece("  "), Piece(_("What it has done so far stays as it is."), "degraded"))]
+    return [*rows, BLANK, (Piece("  "), Piece(_("What was done so far is not undone."), "degraded"))]
 
 
 def ending_rows(state: RunState) -> list[Row]:
@@ -249,10 +260,10 @@ def offer_of(choice: ValueChoice) -> PromptOffer:
 def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
     """Who acts now: in runs (title, who), or without runs of others in the incident."""
     texts = [
-        _("{title}: {who} is in control now, and follows after the takeover.", title=title, who=who)
+        _("{title}: {who} is in control now and will follow after the takeover.", title=title, who=who)
         for title, who in runs
     ]
-    texts = texts or [_("{who} is in control now, and follows after the takeover.", who=leader)]
+    texts = texts or [_("{who} is in control now and will follow after the takeover.", who=leader)]
     rows: list[Row] = [(Piece("  "), Piece(text)) for text in texts]
     told = _("Running commands continue. The takeover is recorded and shown on their screen.")
     return [*rows, BLANK, (Piece("  "), Piece(told, "muted"))]
@@ -261,8 +272,8 @@ def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
 def worked_rows(command: Command, hosts: Sequence[str], status: int) -> list[Row]:
     """The text about a program that has exited: its exit status alone does not say what the user saw in it."""
     first = redact(command.text).strip().split("\n", 1)[0]
-    ended = _("it ended with {status}", status=status)
-    asked = _("Did it work? Your answer is recorded; esc: use the exit status.")
+    ended = _("it exited with status {status}", status=status)
+    asked = _("Did it work? Your answer is recorded; press esc to use the exit status.")
     return [
         (Piece("  "), Piece(listed(hosts), "accent"), Piece(f"  {first}", "strong")),
         (Piece("  "), Piece(ended, "degraded" if status else "text")),

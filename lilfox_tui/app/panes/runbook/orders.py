@@ -199,12 +199,14 @@ class Permission:
     def _who_acts(self) -> Message | None:
         run = self._state.run
         if run is not None and run.actor:
-            return tr("{who} controls this run, you follow; O takes over", who=run.actor)
+            return tr("{who} controls this run: you follow; press O to take over", who=run.actor)
         return self._who_took_over()
 
     def _who_took_over(self) -> Message | None:
         taken_by = self._app.acting.taken_by
-        return tr("{who} took over the incident, you follow; O takes it back", who=taken_by) if taken_by else None
+        return (
+            tr("{who} took over the incident: you follow; press O to take it back", who=taken_by) if taken_by else None
+        )
 
     def why_no_run(self) -> Message | None:
         """Why no run takes orders."""
@@ -217,20 +219,20 @@ class Permission:
         state, item = self._state, self._state.item
         if item is None:
             return tr(
-                "no runbook is selected; esc clears the filter, runbooks: folders: [PATH] in the configuration "
-                "adds runbooks"
+                "no runbook is selected; clear the filter with esc, or add runbooks with runbooks: folders: "
+                "[PATH] in the configuration"
             )
         if state.column == LIST or state.shows_less(self._app.room.width):
             return None
         if item.runbook is None and item.last is not None and state.run is None:
             return tr(
-                "this run has ended, and its file is in no folder listed under runbooks: in the configuration; "
-                "start another run with lilfox runbook run"
+                "this run has ended, and its file is not in any of the folders under runbooks: in the "
+                "configuration; start another run with lilfox runbook run"
             )
         if item.runbook is None and item.job is None:
             return tr("this file has no runnable runbook; its problems are shown beside it")
         if item.problems and state.run is None:
-            return tr("line {line}: {what}; nothing in this file is run",
+            return tr("line {line}: {what}; no command in this file is run",
                       line=item.problems[0].line, what=item.problems[0].text)  # fmt: skip
         return self.why_not_order()
 
@@ -244,4 +246,4 @@ class Permission:
 
     def why_no_incident_to_read(self) -> Message | None:
         """Why there is no incident to read of."""
-        return None if self._state.open_incident is not None else tr("no incident is open; I opens one")
+        return None if self._state.open_incident is not None else tr("no incident is open; press I to open one")

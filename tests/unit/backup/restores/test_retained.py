@@ -121,7 +121,9 @@ async def test_letting_go_takes_all_of_it_and_says_so(place: Place) -> None:
 async def test_one_that_must_stay_keeps_all(place: Place) -> None:
     place.there = {"shop_before": "", "uploads_before": "it is in use by process 7"}
     restored = noted(swap_of("shop"), swap_of("uploads"))
-    with pytest.raises(BackupError, match="uploads_before stays: it is in use by process 7; nothing was removed"):
+    with pytest.raises(
+        BackupError, match="cannot remove uploads_before: it is in use by process 7; nothing was removed"
+    ):
         await retained.forget(NotedRun(), opening_of(place), restored)
     assert len(place.there) == 2
     assert stages() == ["swapped"]
@@ -141,7 +143,7 @@ async def test_one_that_fails_in_the_middle_can_be_let_go_again_but_not_undone(p
     with pytest.raises(BackupError, match="cannot go"):
         await retained.forget(NotedRun(), opening_of(place), restored)
     assert stages() == ["forgetting"]
-    with pytest.raises(BackupError, match="cannot be undone: the previous data was deleted"):
+    with pytest.raises(BackupError, match="cannot be undone: data from before the restore was deleted"):
         await effects.undo(NotedRun(), {"set": SET})
     place.broken.clear()
     (again,) = retained.chosen(SET)

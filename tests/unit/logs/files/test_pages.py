@@ -233,8 +233,8 @@ async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path) -> None:
     for path, words, hint in (
         (tmp_path / "none.log", "no such file", "has started"),
         (tmp_path, "is a directory", "/*.log"),
-        (tmp_path / "pipe", "is a pipe, a socket or a device, not a file", r"PROGRAM | lilfox logs -"),
-        (Path("/dev/null"), "is a pipe, a socket or a device, not a file", "lilfox logs -"),
+        (tmp_path / "pipe", "is a pipe, a socket or a device, not a regular file", r"PROGRAM | lilfox logs -"),
+        (Path("/dev/null"), "is a pipe, a socket or a device, not a regular file", "lilfox logs -"),
     ):
         source = local_source(path)
         with pytest.raises(FileRefused, match=words) as refused:
