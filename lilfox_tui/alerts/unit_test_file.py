@@ -131,7 +131,7 @@ _WORDS = {
 
 
 class InputSeries(Struct, frozen=True):
-    """One series and its values, both in promtool's notation (:mod:`.unit_notation`)."""
+    """An input series and its values, both in promtool's notation."""
 
     series: str
     values: str
@@ -156,7 +156,7 @@ class AlertTest(Struct, frozen=True):
 
 
 class ExpectedSample(Struct, frozen=True):
-    """A sample that the expression should give. ``histogram`` is not empty if a native histogram is expected."""
+    """A sample that the expression is expected to return. ``histogram`` is set if a native histogram is expected."""
 
     labels: str
     value: float
@@ -188,7 +188,7 @@ class UnitTest(Struct, frozen=True):
 
     @property
     def end_ms(self) -> int:
-        """The last time that is checked, after the start."""
+        """The last time at which something is checked, in milliseconds after the start."""
         times = [*(one.at_ms for one in self.alerts), *(one.at_ms for one in self.expressions)]
         return max(times, default=0)
 
@@ -235,7 +235,7 @@ def _text(path: Path) -> str:
 
 
 class _UnitTestFileParser:
-    """Turns nodes into tests; errors become findings, and the result is then not used."""
+    """Converts YAML nodes to tests; errors become findings, and a result with findings must not be used."""
 
     def __init__(self, nodes: PrometheusNodes, prometheus2: bool) -> None:
         self.nodes = nodes
@@ -341,7 +341,7 @@ class _UnitTestFileParser:
 
 
 def _number(text: str) -> float | None:
-    """Parse a plain word as a float, as YAML does."""
+    """Parse a plain scalar as a float, as YAML does."""
     text = text.replace("_", "")
     if len(text) > _LONGEST:
         return None

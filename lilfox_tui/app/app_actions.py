@@ -31,7 +31,7 @@ _ACT = 40
 
 
 class _Everywhere(ActionGroup):
-    """Actions of the app and its panes."""
+    """Base of the global action groups."""
 
     def __init__(self, app: Console, navigation: Navigation) -> None:
         self._app, self._navigation = app, navigation
@@ -88,7 +88,7 @@ class PaneActions(_Everywhere):
             self._navigation.metrics.open_page((kind, name))
 
     def _why_no_alerts(self) -> Message | None:
-        """Why there is no alert to go to."""
+        """Why the key for alerts is disabled: there is no alert and no incident to show."""
         if (incidents := self._app.monitor.incidents.feed.value) is not None and incidents.incident is not None:
             return None
         state = self._navigation.metrics.state
@@ -181,7 +181,7 @@ class TimeActions(_Everywhere):
         self._step(-1)
 
     def _why_now(self) -> Message | None:
-        """Why the screen cannot go to a later time."""
+        """Why the screen cannot go back to the present: it is there."""
         return None if self._app.rewound is not None else tr("already showing the present")
 
     @action("later", "right_square_bracket", tr("later"), tr("step forward in time"), why_not=_why_now)
@@ -308,7 +308,8 @@ class ConsoleActions(_Everywhere):
 
 
 def oldest_known(app: Console) -> datetime:
-    """The earliest time with data (aware UTC), which a Prometheus may have; now when there is no data."""
+    """The earliest time to which the screen can be rewound (aware UTC): a year ago with a Prometheus, else the start of
+    the recorded history, or now without any."""
     if app.config.prometheus is not None:
         return datetime.now(UTC) - timedelta(days=365)
     subjects = [f"host/{name}" for name in app.monitor.hosts] + [f"service/{name}" for name in app.monitor.services]

@@ -51,13 +51,13 @@ class RedisTransport:
 
     @property
     def where(self) -> str:
-        """``address:port``, as errors name it."""
+        """``address:port``, as it appears in errors."""
         address = self._options.address
         return f"[{address}]:{self._options.port}" if ":" in address else f"{address}:{self._options.port}"
 
     async def ask(self, look: Callable[[Any], Awaitable[T]]) -> T:
-        """Return the result of ``look(client)``; the client is redis-py's and returns bytes. Raises BackendError,
-        HostError, or a secret's LilFoxError."""
+        """Return the result of ``look(client)``, where the client is redis-py's and returns bytes. Raises BackendError,
+        HostError, or LilFoxError if a secret cannot be read."""
         errors = await asyncio.to_thread(importlib.import_module, "redis.exceptions")
         try:
             client = await self._connected()

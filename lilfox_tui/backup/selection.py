@@ -29,13 +29,13 @@ _SHOWN_CELLS = 60
 
 
 class _Span(Struct, frozen=True):
-    """A time span from ``start`` up to ``end``, exclusive: aware, or wall-clock time, which can be ambiguous."""
+    """A time span from ``start`` up to ``end``, exclusive: timezone-aware, or local time, which can be ambiguous."""
 
     start: datetime
     end: datetime
 
     def of(self, found: BackupSet, zone: tzinfo) -> datetime:
-        """Return when the set was started, comparable with this span."""
+        """Return when the set was started, as aware or local time to match this span."""
         return found.created if self.start.tzinfo is not None else found.created.astimezone(zone).replace(tzinfo=None)
 
 
@@ -122,13 +122,13 @@ def _tagged(sets: Sequence[BackupSet], tag: str, zone: tzinfo, *, partial: bool)
 
 
 def _stamps(found: BackupSet) -> set[str]:
-    """Return all dates in its names: the files of an old set can differ."""
+    """Return all dates in the set's names, because the files of an old set can differ."""
     read = [read_file_name(part.name) for part in found.parts]
     return {found.id[-15:], *(name.stamp for name in read if name is not None)}
 
 
 def _span(words: str, today: date) -> _Span | None:
-    """Return ``words`` as a time span; None if it is not on the calendar."""
+    """Return ``words`` as a time span; None if they are not a valid time."""
     try:
         if _STAMP.fullmatch(words):
             return _as_precise(datetime.strptime(words, "%Y%m%d_%H%M%S"), second=True)  # noqa: DTZ007  the wall's clock

@@ -1,4 +1,5 @@
-"""`alerts check` and `alerts test`: lints rules and runs their unit tests against series."""
+"""``lilfox alerts lint`` and ``lilfox alerts test``: lints rules, also against known series, and runs their unit
+tests."""
 
 from __future__ import annotations
 
@@ -274,7 +275,7 @@ _END_OF_OPENMETRICS = b"# EOF"
 
 
 class SavedPages:
-    """A source of the series on saved pages. These lack the labels that a scrape adds, so matchers on those always
+    """The series of saved metrics pages. These lack the labels that a scrape adds, so matchers on those always
     match."""
 
     AT_MS = 0

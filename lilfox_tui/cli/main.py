@@ -85,8 +85,8 @@ def build_parser(loaded: Collection[str]) -> Parser:
 
 
 def _files_at_end(argv: Sequence[str]) -> list[str]:
-    """The last words as far as they are files; none if there is a sub-command. Write ``./check`` for a file named like
-    one."""
+    """The arguments at the end that are existing files; none if there is a sub-command. Write ``./check`` for a file
+    named like a sub-command."""
     first = len(argv)
     if not any(word in COMMANDS for word in argv):
         while first and not argv[first - 1].startswith("-") and Path(argv[first - 1]).exists():
@@ -104,7 +104,7 @@ def _add_words(parser: argparse.ArgumentParser, args: argparse.Namespace, rest: 
 
 
 def run_command(args: argparse.Namespace) -> int:
-    """Runs the sub-command that ``args`` names; gives the exit code."""
+    """Runs the sub-command that ``args`` names; returns the exit code."""
     return _load(args.command).run(args)
 
 

@@ -65,8 +65,8 @@ from lilfox_tui.runbook.run.variables import marked, shown
 
 
 def allow_first_run(runbook: Runbook, config: RunbooksConfig, *, yes: bool) -> None:
-    """Returns if the runbook may run: ``yes`` (unless others may write the file), or the user at this terminal, allows
-    it. Raises LilFoxError (exit code 2) if the user refuses. Blocks."""
+    """Checks that the runbook may run for the first time: ``yes`` allows it (unless others may write the file), or the
+    user at this terminal does. Raises LilFoxError (exit code 2) if the user refuses. Blocks."""
     first = first_run(runbook, config)
     if first is None:
         return
@@ -95,8 +95,8 @@ _OTHERS = tr("[s]kip, [u]ndo the changes, [a]bort")
 
 
 class RunPrompts:
-    """Asks the user at the terminal. ``values`` holds the values given so far, secret ones too; they go with the next
-    order. ``recorded``: a run whose file was changed continues with the text that it read."""
+    """Asks the user at the terminal. ``values`` holds the values given so far, secret ones too; they are sent with the
+    next order. ``recorded``: if the runbook's file was changed, the run continues with the text that it read."""
 
     def __init__(self, config: Config, folder: Path, values: dict[str, str], *, recorded: bool = False) -> None:
         self._config, self._folder, self._values, self._recorded = config, folder, values, recorded
@@ -110,7 +110,7 @@ class RunPrompts:
         """Changes of the run when it waited last."""
 
     async def answer(self, reducer: RunReducer, waiting: WaitingFor) -> Order | None:
-        """The order for what the run waits for; None if the user leaves. Raises LilFoxError."""
+        """Asks what the run waits for and returns the user's order; None if the user leaves. Raises LilFoxError."""
         before, self._in_force = self._in_force, len(reducer.changes())
         if before and not self._in_force:
             warn(tr("the changes were undone"))
@@ -200,7 +200,7 @@ class RunPrompts:
         return await self._other(answer, reducer, turn)
 
     async def _half_back(self, reducer: RunReducer, run: str) -> Order | None:
-        """The order to undo a change that failed midway; None if the user has seen it and refuses."""
+        """Shows the rollback of a change that failed midway; returns the order to run it, None if the user refuses."""
         for way in reducer.rollback_of(run):
             self._show(reducer, way)
         answer = await _choice(tr("this rollback was written for the completed change. Run it? [y]es, [n]o"), "yn")
@@ -257,7 +257,8 @@ class RunPrompts:
         return FinishRun(abort=True) if answer == "a" else None
 
     async def _undo(self, reducer: RunReducer, turn: Turn) -> Order | None:
-        """Shows how the changes are undone, last one first; if the user refuses, ``turn`` is asked again."""
+        """Shows how the changes are undone, last one first, and asks; if the user refuses, asks about ``turn``
+        again."""
         ways = [way for each in reversed(reducer.changes()) for way in reducer.rollback_of(each.run)]
         for way in ways:
             self._show(reducer, way)
@@ -281,7 +282,7 @@ class RunPrompts:
 
 
 async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None:
-    """One of ``among``; None at the end of input."""
+    """Asks until the answer is one of ``among`` and returns it; None at the end of input."""
     while True:
         line = await asked_line(question)
         if line is None:
@@ -297,7 +298,7 @@ async def _choice(question: Message, among: str | tuple[str, ...]) -> str | None
 
 
 class RunObserver:
-    """Watches who acts instead of this terminal; ``t`` and enter takes over."""
+    """Watches which other client controls the run; ``t`` and enter takes control."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -307,7 +308,7 @@ class RunObserver:
         self._taking: asyncio.Task[None] | None = None
 
     def look(self, reducer: RunReducer | None) -> None:
-        """Reports a change of who acts, and reads the keyboard while somebody else does."""
+        """Reports when another client takes control, and reads the keyboard for as long as it keeps it."""
         self._control = None if reducer is None else reducer.control
         who = "" if self._control is None else self._control.other
         if who == self.who:
@@ -331,7 +332,7 @@ class RunObserver:
             self._leave_keyboard()
 
     async def until_taken(self) -> None:
-        """Returns once somebody else acts instead of this terminal."""
+        """Returns once another client has taken control from this terminal."""
         known = self._control
         async with aclosing(follow_events(self._folder.name)) as lists:
             async for some in lists:
@@ -387,7 +388,7 @@ class RunConsole:
         self._following = RunObserver(self.folder)
 
     async def until_end(self, answer: Answer | None) -> int:
-        """Follows the run and returns its exit code. ``answer`` is called when it waits; without one it runs on
+        """Follows the run and returns its exit code. ``answer`` is called when the run waits; without it the run is
         unattended, and ctrl-c cancels it."""
         self._shown.job(self.job)
         try:
@@ -423,9 +424,9 @@ class RunConsole:
         return INTERRUPTED
 
     async def order(self, order: Order) -> None:
-        """Gives an order to an unattended run. If it is refused, a run that was started here is ended, unless one of
-        its commands is running: a refusal stops nothing. Does nothing if the job is over, maybe before it could listen:
-        its last message says why. Raises LilFoxError."""
+        """Sends an order to an unattended run. If the run rejects it, ends a run that was started here, unless one of
+        its commands is running. Does nothing if the job is over, maybe before it accepted orders: its last message says
+        why. Raises LilFoxError."""
         try:
             await send(self.folder, order)
         except LilFoxError:
@@ -472,7 +473,7 @@ class RunConsole:
         return True
 
     async def _asked(self, asking: asyncio.Future[Order | None]) -> bool:
-        """Whether the user here has answered; otherwise somebody else has taken over, and the question is void."""
+        """Waits for the user's answer; False if another client takes control first, which voids the question."""
         both: list[asyncio.Future[Any]] = [asking, asyncio.ensure_future(self._following.until_taken())]
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -517,8 +518,8 @@ class RunConsole:
 
     @asynccontextmanager
     async def _interrupts(self, alone: bool) -> AsyncIterator[None]:
-        """Handles ctrl-c: it stops the running command (of an unattended run, the run); again, or at a question, it
-        leaves."""
+        """Handles ctrl-c: the first stops the running command, or an unattended run; the second, or one at a question
+        or while another client is in control, leaves the run."""
         loop, watching = asyncio.get_running_loop(), asyncio.current_task()
         assert watching is not None
         stopping: set[asyncio.Task[None]] = set()

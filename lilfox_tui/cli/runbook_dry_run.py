@@ -79,7 +79,7 @@ def _checked(variable: Variable, value: str) -> str:
 
 
 def missing(runbook: Runbook, values: dict[str, str]) -> list[Variable]:
-    """The variables to ask for: without a value, a default, or an output that captures them."""
+    """The variables to ask for: those with no value, no default and no command that captures them."""
     commands = [command for step in runbook.steps for command in step.commands]
     captured = {name for command in commands for name in command.attributes.capture}
     return [
@@ -157,7 +157,7 @@ def _picked(typed: str, choices: Sequence[ValueChoice], mark: str) -> str:
 
 
 def dry_run(config: Config, runbook: Runbook, values: Mapping[str, str], *, as_json: bool) -> int:
-    """Shows everything and runs nothing; returns 1 if a part could not be run as it is."""
+    """Shows the whole run without running anything; returns 1 if a part of it could not run as it is."""
     hosts = words(config, runbook)
     values = with_defaults(runbook, values)
     captured, unset = _captured(runbook), UnsetVariables(runbook)

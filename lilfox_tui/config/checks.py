@@ -49,7 +49,7 @@ _SECRET_HEADER = re.compile(r"(?i)auth|cookie|token|secret|passw|api[-_]?key")
 
 
 def is_place(address: str) -> bool:
-    """Whether that is a valid ``HOST`` or ``HOST:PORT``."""
+    """Whether ``address`` is a valid ``HOST`` or ``HOST:PORT``."""
     try:
         return _PLACE.fullmatch(address) is not None and urlsplit(f"//{address}").port != 0
     except ValueError:  # a port or an IPv6 address that there is not
@@ -354,7 +354,7 @@ STORES = "lilfox_tui.backup.stores"
 
 
 def with_backup_options(config: BackupConfig, host_names: Collection[str], findings: Findings) -> BackupConfig:
-    """``config`` with the Options of the kinds instead of nodes. Imports the kinds used."""
+    """``config`` with the Options of each kind in place of YAML nodes. Imports the kinds used."""
     section: KeyPath = ("backup", "stores")
     unknown = _("no such kind of store")
     stores = options_by_name(section, config.stores, STORES, unknown, findings, default=StoreConfig().kind)
@@ -560,12 +560,12 @@ def _of_scalar(shape: types.Type) -> dict[str, Any]:
 
 
 def show(config: Config) -> str:
-    """The effective configuration as YAML that the loader reads back. Of secrets it has the references only."""
+    """The effective configuration as YAML that the loader reads back. Secrets appear as references only."""
     return str(yaml.safe_dump(plain(config), allow_unicode=True, sort_keys=False, width=120))
 
 
 def plain(value: Any) -> Any:
-    """A part of the configuration as dicts, lists, numbers and text, in the words of the file."""
+    """A part of the configuration as dicts, lists, numbers and text, with the file's names for keys."""
     if isinstance(value, msgspec.Struct):
         return {field.encode_name: plain(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
     if isinstance(value, dict):

@@ -42,7 +42,7 @@ _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?")
 
 
 class WrongScalar(Exception):
-    """A word that is wrong for its key; the text says what it is and what would be right."""
+    """A scalar that is invalid for its key; the text says why, and what to write instead."""
 
 
 def is_null(node: ScalarNode) -> bool:
@@ -288,14 +288,14 @@ class _Conversion(Struct, frozen=True):
 
 
 def _empty(shape: types.Type) -> object:
-    """The base of a mapping's item: a struct of defaults if it has no required keys."""
+    """The struct of defaults on which a mapping's item is based; None if it has required keys."""
     if isinstance(shape, types.StructType) and not any(field.required for field in shape.fields):
         return shape.cls()
     return None
 
 
 def _is_switch(node: Node) -> bool:
-    """Whether the node is a switch, for keys that take a switch or a text (``true`` or a path)."""
+    """Whether the node is a plain ``true`` or ``false``, for keys that take a boolean or a text (such as a path)."""
     return isinstance(node, ScalarNode) and node.plain and node.text.lower() in ("true", "false")
 
 

@@ -65,7 +65,7 @@ class Cron(Struct, frozen=True, kw_only=True):
     behind it. Others follow the clock's hands."""
 
     def on(self, day: date) -> bool:
-        """Whether it matches that day."""
+        """Whether the crontab line matches ``day``."""
         if day.month not in self.months:
             return False
         by_month, by_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
@@ -73,7 +73,7 @@ class Cron(Struct, frozen=True, kw_only=True):
 
 
 def read_cron(text: str) -> Cron:
-    """Parses ``text``. Raises UsageError that says what is wrong and what would be right."""
+    """Parses a time in crontab(5) syntax. Raises UsageError, which says what is wrong and what to write."""
     written = text.strip()
     if written == "@reboot":
         raise UsageError(tr("@reboot does not specify a time"), tr("write five fields, such as 0 2 * * *, or @daily"))

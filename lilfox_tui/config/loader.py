@@ -1,5 +1,5 @@
-"""Reads the configuration file into the model, in two passes: first the frame, then the checks of plug-ins and of the
-whole."""
+"""Reads the configuration file into the model, in two passes: first the types of its keys, then the plug-ins' options
+and the checks of the whole."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _beside(path: Path, config: Config) -> Config:
 
 
 def from_text(text: str, name: str) -> Config:
-    """Parses the configuration in ``text``; problems call the file ``name``. Raises ConfigError."""
+    """Parses the configuration in ``text``; error messages call the file ``name``. Raises ConfigError."""
     from lilfox_tui.config import checks
     from lilfox_tui.config.convert import to_struct
     from lilfox_tui.config.yaml_nodes import Findings, keys_of, parse

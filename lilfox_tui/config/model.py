@@ -1,4 +1,4 @@
-"""The configuration as a typed, frozen model. ``config.example.yaml`` explains every key to its user.
+"""The configuration as a typed, frozen model. ``config.example.yaml`` documents every key for users.
 
 ``loader.py`` makes it from YAML; nothing else does. Durations are seconds here and ``2s``, ``500ms``, ``5m``, ``1h``
 in the file.
@@ -107,7 +107,7 @@ class HostConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class MetricNames(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The names of a target's request metrics; the others are recognised (``scrape/application.py``)."""
+    """The names of a target's request metrics; those not given are recognised (``scrape/application.py``)."""
 
     requests: str | None = None
     """The counter of requests."""

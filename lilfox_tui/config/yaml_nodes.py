@@ -55,7 +55,7 @@ class Findings(Struct):
     _found: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, line: int, path: KeyPath, what: str) -> None:
-        """Records that ``what`` is wrong at ``path`` in that line; ``what`` includes what would be right."""
+        """Records that ``what`` is wrong at ``path`` in that line; ``what`` also says what to write instead."""
         place = f"{clean(self.file)}:{line}: "
         self._found.append((line, place + (f"{dotted(path)}: {what}" if path else what)))
 
@@ -88,7 +88,7 @@ MAX_DEPTH = 24
 
 
 class ScalarNode(Struct, frozen=True):
-    """A word or text as written. ``plain`` tells that it stood without quotes."""
+    """A word or text as written. ``plain``: it has no quotes."""
 
     text: str
     plain: bool
@@ -245,7 +245,7 @@ class _NodeBuilder(Struct):
 
 
 def keys_of(root: Node | None, section: str) -> tuple[str, ...]:
-    """The keys of a section at the top of a document; none where it is no mapping."""
+    """The keys of a section at the top of a document; none if it is not a mapping."""
     entries = root.entries if isinstance(root, MapNode) else ()
     found = next((value for key, value in entries if key.text == section), None)
     return tuple(key.text for key, _value in found.entries) if isinstance(found, MapNode) else ()

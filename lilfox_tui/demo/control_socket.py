@@ -73,7 +73,7 @@ class Control(Struct):
 
 @asynccontextmanager
 async def controlled(folder: Path, control: Control) -> AsyncIterator[None]:
-    """Serve requests on ``folder/stack.sock``, which ``folder/stack`` sends. Raises OSError."""
+    """Serve control requests on ``folder/stack.sock``; the command ``folder/stack`` sends them. Raises OSError."""
     server = await asyncio.start_unix_server(
         partial(serve_connection, answer=partial(_answer, control)), str(folder / SOCKET)
     )

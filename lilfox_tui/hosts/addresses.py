@@ -49,8 +49,8 @@ class Denied(Struct, frozen=True):
 
 
 def denied(own: Iterable[Address], never_ban: Iterable[str], hosts: Iterable[tuple[str, Address]]) -> Denied:
-    """Return what must not be banned. Raises ConfigError for an unreadable range: it could not be protected from a
-    ban."""
+    """Return the addresses and ranges that must not be banned. Raises ConfigError for an invalid range, which could
+    otherwise be banned."""
     ranges = []
     for text in never_ban:
         try:
@@ -149,7 +149,8 @@ def _overlapping(wanted: Network, ranges: Iterable[Network]) -> Iterator[Network
 
 
 def _readings(wanted: Network) -> Iterator[Network]:
-    """Yield ``wanted`` and the IPv4 networks that it embeds: a range around all mapped addresses is all of IPv4."""
+    """Yield ``wanted`` and the IPv4 networks that it embeds; a range that contains all mapped addresses embeds all of
+    IPv4."""
     yield wanted
     if isinstance(wanted, ipaddress.IPv4Network):
         return
@@ -312,8 +313,8 @@ async def _connected(host: Host) -> frozenset[Address]:
 
 
 def _addresses_of_line(words: str) -> list[Address]:
-    """Return the addresses of a line of four words; none for any other line. The zone of a link-local address is
-    dropped, as packets do not carry it."""
+    """Return both addresses of a line of four words, as in SSH_CONNECTION; none for any other line. The zone of a
+    link-local address is dropped, because packets do not carry it."""
     parts = words.split()
     if len(parts) != 4:
         return []

@@ -199,8 +199,8 @@ async def follow(
 
 
 async def cancel(host: Host, job: str, *, sudo: bool = False) -> DetachedState:
-    """End its process group (TERM, after 2 s KILL) and return how it ended; a command that has not begun never will. A
-    command that has ended, or is gone, is not touched. ``running``: it could not be ended. Raises HostError."""
+    """End the command's process group (TERM, after 2 s KILL) and return its state. A command that has not begun never
+    will; one that has ended, or is gone, is not touched. ``running``: it could not be ended. Raises HostError."""
     return _read_line(
         host, (await _asked(host, detached_scripts.CANCEL, [_named(job)], sudo, timeout_s=_CANCEL_S)).stdout
     )
@@ -233,7 +233,7 @@ def _named(job: str) -> str:
 
 
 def _lines(env: Mapping[str, str] | None, cwd: str | None, last: str) -> str:
-    """Return the lines that its shell reads before it becomes the command."""
+    """Return the script with which the command's shell sets variables and folder before it runs ``last``."""
     lines = []
     for name, value in (env or {}).items():
         if not (name.isascii() and name.isidentifier()):
@@ -291,8 +291,8 @@ async def _ask(
     timeout_s: float = _ASK_S,
     limit_bytes: int = OUTPUT_LIMIT,
 ) -> Completed:
-    """Send the script by stdin, because it may hold secrets; in braces, so that a truncated script does not run at
-    all."""
+    """Run a script on the host, sent by stdin because it may hold secrets; in braces, so that a truncated one does not
+    run at all."""
     return await host.run(
         ["sh", "-c", _READ, "sh", *args],
         stdin=f"{{\n{script}\n}}".encode("utf-8", "surrogateescape"),

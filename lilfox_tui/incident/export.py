@@ -141,8 +141,8 @@ def _altered(lines: list[_Line], end: HeadHash | None, known: Mapping[int, str])
 
 
 def _which(lines: list[_Line], number: int, end: HeadHash | None) -> int:
-    """Return the altered line, when line ``number`` does not continue the one before it. It is the later one if what
-    follows does not continue it either."""
+    """Return which line was altered if line ``number`` does not continue the one before it: ``number`` itself if the
+    next line does not continue it either, else the one before it."""
     if number == 1:
         return 1
     line = lines[number - 1]
@@ -236,7 +236,7 @@ def md_block(text: str, indent: int) -> str:
 
 
 def md_link(file: str, folder: str) -> str:
-    """Return a link to an evidence file; only the name if ``keep`` could not have given it."""
+    """Return a link to an evidence file; only its name if ``keep`` would not have given such a name."""
     return f"[{md_inline(file)}]({folder}/{file})" if _HARMLESS_FILE.fullmatch(file) else md_inline(file)
 
 
@@ -440,8 +440,8 @@ def _action_items(incident: Incident, now: datetime) -> Iterator[str]:
 
 
 def export_to(incident_id: str, language: str, target: Path) -> Path:
-    """Create the folder ``target``, for this user alone, and return the path of the Markdown in it. Blocks. Raises
-    UsageError if the folder exists already, NoSuchIncident, IncidentError."""
+    """Export the incident to the new folder ``target``, for this user alone; return the path of the Markdown file in
+    it. Blocks. Raises UsageError if the folder exists already, NoSuchIncident, IncidentError."""
     place = find(incident_id)
     text = export_markdown(incident_id, language)
     try:
@@ -478,7 +478,7 @@ _LAST = 10
 
 
 def handover_text(incident: Incident, entries: Sequence[TimelineEntry], now: datetime) -> Iterator[str]:
-    """Yield the lines of a handover; the data is raw, to be cleaned by whoever shows it. ``now`` is aware."""
+    """Yield the lines of a handover; their text is raw and must be cleaned before it is shown. ``now`` is aware."""
     yield _("{id} {severity}: {title}", id=incident.id, severity=incident.severity, title=incident.title)
     yield _("opened {when} UTC, {age} ago", when=utc(incident.opened), age=_age(incident.opened, now))
     if incident.closed is not None:

@@ -78,7 +78,8 @@ def myself() -> str:
 
 
 def name_of(uid: int, caller: str = "") -> str:
-    """Return the name like ``myself``, for another process on this machine; ``caller`` started it by sudo."""
+    """Return the author's name like ``myself``, for a process of user ``uid`` on this machine; ``caller`` started it by
+    sudo."""
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -215,8 +216,8 @@ def list_incidents(*, closed: bool = True) -> list[Incident]:
 
 
 def take_over(folder: Path, *, by: str = "", who: str = "", process: int = 0) -> TimelineEntry:
-    """Make ``by`` the one who acts from now on; the previous one follows. ``who`` and ``process`` as in ``TookOver``.
-    Raises NotRecorded, IncidentError."""
+    """Put ``by`` in charge of the incident from now on; the previous leader follows. ``who`` and ``process`` as in
+    ``TookOver``. Raises NotRecorded, IncidentError."""
     with open_for_append(folder, by or myself()) as timeline:
         return timeline.append(TookOver(before=read_incident(folder).leader, who=who, process=process))
 
@@ -243,7 +244,7 @@ def reopen(folder: Path, reason: str, *, by: str = "") -> TimelineEntry:
 
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
-    """Hold the lock against other processes that open incidents there. Raises OSError."""
+    """Hold the lock that keeps other processes from opening incidents in ``place``. Raises OSError."""
     handle = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -253,7 +254,7 @@ def _alone(place: Path) -> Iterator[None]:
 
 
 def _make(place: Path, first: IncidentOpened, by: str) -> Path:
-    """Create a folder that is a complete incident as soon as it is visible. Raises OSError, NotRecorded."""
+    """Create an incident's folder, which is complete as soon as it is visible. Raises OSError, NotRecorded."""
     for left in place.glob(f"{_NEW}*"):  # of somebody who was killed
         shutil.rmtree(left, ignore_errors=True)
     folder = place / f"{_NEW}{secrets.token_hex(4)}"

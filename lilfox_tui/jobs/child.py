@@ -85,7 +85,7 @@ class ProgressMeter:
         return now - self._told_at >= max(SHORTEST_S, (now - self._began) / _LINES)
 
     def tell(self, now: float) -> Progress:
-        """The current progress."""
+        """The current progress, which then counts as reported."""
         self._told_at, self._told_done = now, self._done
         rate = self._rate(now)
         left = None if self._total is None else self._total - self._done
@@ -134,8 +134,7 @@ class RecordedRun:
         self.intended = fit_text(text)
 
     def done(self, text: str, *, worked: bool = True, sync: bool = True) -> None:
-        """Records that the intent succeeded or failed. If that cannot be written, it stands all the same: the next
-        intent will fail."""
+        """Records that the intent succeeded or failed. A failed write is ignored here: the next intent will fail."""
         self.intended = ""
         with suppress(OSError):
             self._log.write(StepDone(_now(), fit_text(text), worked), sync=sync)
@@ -284,7 +283,7 @@ def _say(waiting: int, word: bytes) -> None:
 
 
 class _EndSignal:
-    """Whether the job was asked to end, by SIGTERM or SIGINT, from the first moment on. Only the first signal counts,
+    """Records whether SIGTERM or SIGINT asked the job to end, from its first moment on. Only the first signal counts,
     so that a second one does not interrupt the clean-up. SIGHUP does nothing. Handlers, unlike ignored signals, are not
     inherited by child processes."""
 
@@ -360,7 +359,7 @@ async def _until_end(effect: Effect, request: JobRequest, run: RecordedRun, aske
 
 
 def _effect(entry: str, package: str) -> Effect:
-    """The function that ``entry`` names; only from ``package``, whatever is on disk."""
+    """The function that ``entry`` names; only from ``package``, whatever the request says."""
     module, _colon, name = entry.partition(":")
     if not module.startswith(f"{package}."):
         raise LilFoxError(_("{entry}: not part of LilFox", entry=entry))

@@ -64,8 +64,8 @@ def find_folder(job_id: str) -> Path:
 
 
 def unsettled(jobs: Sequence[Job]) -> list[Job]:
-    """Unknown jobs that need attention: nobody has marked them as checked, and no later job with the same key
-    succeeded."""
+    """Jobs with an unknown outcome that need attention: nobody has marked them as checked, and no later job with the
+    same key succeeded."""
     latest: dict[str, datetime] = {}
     for job in jobs:
         if job.state == "ok":
@@ -103,7 +103,7 @@ class Jobs:
         self.feed: Feed[tuple[Job, ...]] = Feed()
 
     async def run(self) -> None:
-        """Looks until it is cancelled."""
+        """Checks the jobs until it is cancelled."""
         listing = Listing()
         while True:
             jobs = tuple(await asyncio.to_thread(listing.look))
@@ -187,7 +187,7 @@ def forget_old(jobs: Path, now: datetime) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Removes the job atomically for readers: half a job is none."""
+    """Removes the job's folder; readers see all of it or nothing."""
     gone = folder.with_name(_GONE + folder.name)
     try:
         folder.rename(gone)
@@ -226,7 +226,8 @@ async def follow_events(job_id: str) -> AsyncGenerator[list[Event], None]:
 
 
 def _look(folder: Path, reader: EventReader, reducer: JobReducer) -> list[Event]:
-    """The new events, up to the end. Checks first whether the process exists, so that its last events are read."""
+    """The new events, up to the end. Whether the process exists is checked before they are read, so that its last
+    events are not missed."""
     held = is_held(folder, reducer.began)
     new: list[Event] = reader.read() if reader.grown() else []
     for number, event in enumerate(new):
@@ -266,7 +267,7 @@ async def cancel(job_id: str, *, wait_s: float = 60.0) -> Job:
 
 
 def request_end(job: Job) -> None:
-    """Sends SIGTERM to the job's process, but not to another one that has its pid now. Raises JobError."""
+    """Sends SIGTERM to the job's process, but never to another one that has its pid now. Raises JobError."""
     folder = Path(job.folder)
     try:
         reducer = new_reducer(folder)
@@ -296,7 +297,7 @@ def request_end(job: Job) -> None:
 
 
 def mark_checked(job_id: str) -> Job:
-    """Records that somebody has checked what an unknown job left. Blocks. Raises NoSuchJob, JobError."""
+    """Records that somebody has checked what a job with an unknown outcome left. Blocks. Raises NoSuchJob, JobError."""
     folder = find_folder(job_id)
     job = find_job(folder.name)
     if job.state != "unknown":

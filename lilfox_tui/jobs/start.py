@@ -41,8 +41,8 @@ _MOST_BYTES = 4096
 
 
 def take_lock(jobs: Path, key: str, holder: LockHolder) -> int:
-    """Takes the lock ``key`` for ``holder``, whose folder is in ``jobs`` and held; returns the descriptor that holds
-    the lock until it and its inherited copies are closed. Raises KeyHeld, JobError."""
+    """Takes the lock ``key`` for ``holder``, whose folder in ``jobs`` is locked already; returns the descriptor that
+    holds the lock until it and its inherited copies are closed. Raises KeyHeld, JobError."""
     path = jobs / ".locks" / (hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32] + ".lock")
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -68,8 +68,8 @@ def take_lock(jobs: Path, key: str, holder: LockHolder) -> int:
 
 
 def _holder(jobs: Path, handle: int) -> LockHolder | None:
-    """The holder that the lock file names. An entry left by an earlier one is recognised by its folder, which nobody
-    holds."""
+    """The holder that the lock file names. An entry of an earlier holder is recognised by its folder, which is no
+    longer locked."""
     deadline = time.monotonic() + _TELLS_S
     pause = threading.Event()
     while True:

@@ -99,7 +99,7 @@ def unban_operation(host: str, text: str, *, sudo: bool) -> Operation:
 
 
 def why_never(config: Config, text: str, own: Sequence[Address] = ()) -> Message | None:
-    """Return why an address must never be banned, as far as that is known without asking a host: it is not public,
+    """Return why an address must never be banned, as far as that is known without contacting a host: it is not public,
     listed in ``never_ban``, the configured address of a host, or one of ``own``. Raises UsageError, ConfigError."""
     return _why_never(config, _read(text), own, configured_addresses(config.hosts))
 
@@ -111,9 +111,9 @@ def _why_never(
 
 
 async def check_ban(host: Host, operation: Operation, config: Config, *, local: bool) -> Message | None:
-    """Check, right before the change, all that must not be shut out: you, the host itself, its gateways and name
-    servers, the hosts of the configuration. Returns which of them could not be looked up. Raises NotAllowed; HostError
-    if the host's addresses cannot be determined or nft is missing."""
+    """Check, right before the change, that the ban does not shut out you, the host itself, its gateways and name
+    servers, or the hosts of the configuration. Returns which of them could not be looked up. Raises NotAllowed;
+    HostError if the host's addresses cannot be determined or nft is missing."""
     await check_nft(host, operation)
     found = _read(operation.subject)
     hosts = await looked_up(config.hosts, config.ssh)
@@ -128,7 +128,7 @@ async def check_ban(host: Host, operation: Operation, config: Config, *, local: 
 
 
 async def check_nft(host: Host, operation: Operation) -> None:
-    """Raises HostError where the host has no nft: a ban without an end is not made."""
+    """Raise HostError if nft does not run on the host: without it a ban could not expire by itself."""
     done = await host.run(["nft", "--version"], timeout_s=_ANSWER_S, sudo=operation.sudo)
     if not done.ok:
         raise HostError(

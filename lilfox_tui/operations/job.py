@@ -44,8 +44,8 @@ _TAKES_BACK: dict[Kind, str] = {"start": "stopped", "restart": "stopped", "unban
 
 
 async def record_change(run: Run, operation: Operation, now: str, *, known: bool = True) -> None:
-    """Record that a change lasts, or that it reverts an earlier one. If it is not ``known`` whether the change was
-    made, it may last. A failure to write is reported and stops nothing."""
+    """Record in the incident's timeline that a change lasts, or that it reverts an earlier one. If it is not ``known``
+    whether the change was made, record that it may last. A failure to write is reported and stops nothing."""
     try:
         await asyncio.to_thread(_tell, operation, now, known)
     except LilFoxError as error:
@@ -101,7 +101,7 @@ class OperationRequest(Struct, frozen=True):
 
 
 def request_of(operation: Operation, config: str | None) -> JobRequest:
-    """The job that makes ``operation`` on a host of the configuration at that path."""
+    """Return the request for a job that makes ``operation`` on a host; ``config`` is the path of the configuration."""
     return JobRequest(
         entry=f"{__name__}:run",
         kind=operation.kind,
@@ -112,7 +112,7 @@ def request_of(operation: Operation, config: str | None) -> JobRequest:
 
 
 async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Makes one operation."""
+    """Make one operation, as a job."""
     asked = msgspec.convert(arguments, OperationRequest)
     config = Config() if asked.config is None else load(Path(asked.config)).config
     operation = asked.operation
@@ -151,10 +151,10 @@ class NotProved(LilFoxError):
 
 
 async def make_change(run: Run, host: Host, operation: Operation, settles_s: float = SETTLES_S) -> str:
-    """Make ``operation`` and return the resulting state in a sentence; for a unit after it has stayed so for
-    ``settles_s``. ``run.id`` is its name on the host: if the link is lost, the command continues there, and is found
-    again after a reconnect. Lasting changes are recorded in the open incident. Raises CommandFailed, NotSeen, HostError
-    (nothing was done). If cancelled, it also ends the command on the host."""
+    """Make ``operation`` and return the resulting state in a sentence; for a unit, after the state has lasted for
+    ``settles_s``. ``run.id`` names the command on the host: if the link is lost, it continues to run, and is found
+    again after a reconnect. Lasting changes are recorded in the open incident. Raises CommandFailed, NotProved,
+    HostError (nothing was done). If cancelled, it also ends the command on the host."""
     run.intent(operation.title)
     try:
         look, said = await _run(run, host, operation)
@@ -176,8 +176,8 @@ async def make_change(run: Run, host: Host, operation: Operation, settles_s: flo
 
 
 async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.DetachedState, str]:
-    """Return how the command ended, and its output. Raises NotSeen if the outcome was not observed, HostError if it was
-    not started."""
+    """Return how the command ended, and its output. Raises NotProved if the outcome was not observed, HostError if it
+    was not started."""
     await host.connect()
     begun: detached.Begun | None = None
     try:
@@ -221,8 +221,8 @@ async def _run(run: Run, host: Host, operation: Operation) -> tuple[detached.Det
 
 
 async def _proved(run: Run, host: Host, operation: Operation, settles_s: float) -> str:
-    """Return the resulting state. A lost link is waited for. Raises CommandFailed if it is not the intended one,
-    NotSeen if the host cannot be reached."""
+    """Return the resulting state. Waits for a lost link to return. Raises CommandFailed if the state is not the
+    intended one, NotProved if the host cannot be reached."""
     last = asyncio.get_running_loop().time() + _WAITS_S
     while True:
         try:

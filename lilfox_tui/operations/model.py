@@ -1,4 +1,4 @@
-"""Operations: one change of a host, as it is shown and requested; those on systemd units and processes."""
+"""Operations: changes of a host, as they are shown and requested; those on systemd units and processes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The key of its job: two operations on one thing do not run at once."""
+        """The key of the operation's job: two operations on one thing do not run at once."""
         return f"operation {self.host} {self.subject}"
 
     @property
@@ -73,7 +73,8 @@ _DOORS = frozenset({
 
 
 def locks_out(name: str) -> tuple[str, ...]:
-    """Return the warning for touching the unit or program of that name; empty for most."""
+    """Return a warning if you may be connected through the unit or program of that name (sshd, a VPN); empty for
+    most."""
     base = name.strip().rpartition("/")[2].partition(".")[0].partition("@")[0].partition("-session")[0].lower()
     if base not in _DOORS:
         return ()
@@ -164,7 +165,7 @@ async def read_unit(host: Host, unit: str) -> Unit:
 
 
 async def service_units(host: Host) -> list[tuple[str, str]]:
-    """The host's services by name, each with its state (``active running``). Raises HostError."""
+    """Return the host's services by name, each with its state (``active running``). Raises HostError."""
     argv = ["systemctl", "list-units", "--type=service", "--all", "--plain", "--no-legend", "--no-pager", "--full"]
     done = await host.run(argv, timeout_s=_ANSWER_S)
     if not done.ok:
@@ -320,7 +321,7 @@ def signal_operation(
 
 
 async def prove_signal(host: Host, operation: Operation) -> str:
-    """What became of the process, in a sentence. Raises CommandFailed where KILL did not end it, HostError."""
+    """Return what became of the process, in a sentence. Raises CommandFailed if KILL did not end it, HostError."""
     pid, start, signal = operation.argv[-3:]
     state: str | None = None
     for look in range(_LOOKS):

@@ -69,7 +69,8 @@ def session_operation(
 
 
 def request_of(operation: Operation, backend: str, session: ClientSession, config: str | None) -> JobRequest:
-    """The job that makes ``operation`` on a backend of the configuration at that path."""
+    """Return the request for a job that makes ``operation`` on a backend; ``config`` is the path of the
+    configuration."""
     request = SessionRequest(config, backend, msgspec.structs.replace(session, statement=None), operation)
     return JobRequest(
         entry=f"{__name__}:run",
@@ -81,7 +82,7 @@ def request_of(operation: Operation, backend: str, session: ClientSession, confi
 
 
 async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
-    """Cancel or terminate one session."""
+    """Cancel the statement of one session or terminate the session, as a job."""
     asked = msgspec.convert(arguments, SessionRequest)
     config = Config() if asked.config is None else load_config(Path(asked.config)).config
     found = config.backends.get(asked.backend)
@@ -117,7 +118,7 @@ async def run(run: Run, arguments: dict[str, Any]) -> Outcome:
 
 async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: Ending, told: bool | None) -> str:
     """Return what became of the session, in a sentence; ``told`` is None if it is unknown whether it was signalled.
-    Raises BackendError if the result is not the intended one, NotSeen if it is unknown."""
+    Raises BackendError if the result is not the intended one, NotProved if it is unknown."""
     there: ClientSession | None = None
     for look in range(_LOOKS):
         if look:
@@ -147,8 +148,8 @@ async def _proved(run: Run, backend: EndsSessions, session: ClientSession, how: 
 
 
 async def _found(run: Run, backend: EndsSessions, session: ClientSession) -> ClientSession | None:
-    """Return the current state of that exact session. A lost connection is waited for. Raises LilFoxError, NotSeen if
-    it stays lost."""
+    """Return the current state of that exact session; None if it has ended. Waits for a lost connection to return.
+    Raises LilFoxError, NotProved if it stays lost."""
     last = asyncio.get_running_loop().time() + _WAITS_S
     while True:
         try:

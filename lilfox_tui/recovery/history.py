@@ -29,7 +29,7 @@ _FOLDER = "recovery"
 
 
 class UnitRecord(Struct, frozen=True, kw_only=True):
-    """One unit of one host. Times are aware UTC."""
+    """The record of one unit on one host. Times are aware UTC."""
 
     state: UnitState
     since: datetime
@@ -87,7 +87,7 @@ class RecoveryHistory:
 
 
 class RecordUpdate:
-    """Holds ``record``; its value at the end is written."""
+    """A record that is being changed: the value of ``record`` at the end is written."""
 
     def __init__(self, record: UnitRecord | None) -> None:
         self.record = record

@@ -46,7 +46,7 @@ class RestartRequest(Struct, frozen=True):
 
 
 def request_of(name: str, config: RecoveryConfig, sudo: bool, config_file: str | None) -> JobRequest:
-    """The job that restarts ``name``."""
+    """Return the request for a job that restarts the unit ``name``."""
     operation = unit_operation("restart", config.host, config.unit, sudo=sudo)
     return JobRequest(
         entry=f"{__name__}:restart",
@@ -160,7 +160,7 @@ def next_at(record: UnitRecord, config: RecoveryConfig) -> datetime | None:
 
 
 def report_give_up(name: str, config: RecoveryConfig, record: UnitRecord) -> None:
-    """Open an incident, or record it in the open one. Blocks. Raises LilFoxError."""
+    """Open an incident for a given-up unit, or record it in the open incident. Blocks. Raises LilFoxError."""
     text = ngettext(
         "{unit} on {host} is still unhealthy after {count} restart; recovery gave up: {why}",
         "{unit} on {host} is still unhealthy after {count} restarts; recovery gave up: {why}",
@@ -181,8 +181,8 @@ _ON = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated",
 
 
 class UnitWatch:
-    """``name`` of ``recovery:`` on its opened ``host``; ``asking`` is the host that probes its service, None for this
-    machine. ``config_file`` is for the jobs that restart it."""
+    """Watches the unit ``name`` of ``recovery:`` on its opened ``host``; ``asking`` is the host that probes its
+    service, None for this machine. ``config_file`` is for the jobs that restart it."""
 
     def __init__(
         self, name: str, config: Config, host: Host, asking: Host | None, book: RecoveryHistory, config_file: str | None
@@ -306,7 +306,7 @@ class UnitWatch:
 async def open_units(
     stack: AsyncExitStack, config: Config, config_file: Path | None, names: Iterable[str], book: RecoveryHistory
 ) -> list[UnitWatch]:
-    """A watch for each of ``names``; closed, with the hosts, when ``stack`` is."""
+    """Return a watch for each of ``names``; ``stack`` closes them and their hosts."""
     hosts: dict[str, Host] = {}
 
     def host(name: str) -> Host:

@@ -28,7 +28,7 @@ _AT_MOST = 2000
 
 
 def catalogue(config: RunbooksConfig) -> list[Document]:
-    """Return every document once, those of the configuration first. An unreadable one has that as its problem."""
+    """Return every document once, those of the configuration first. An unreadable one has its error as its problem."""
     documents: list[Document] = []
     seen: set[str] = set()
     for named in config.folders:
@@ -61,7 +61,7 @@ def ordered(runbooks: Sequence[Runbook], firing: Sequence[str]) -> list[Runbook]
 
 def files_of(path: Path) -> Iterator[Path]:
     """Yield the Markdown files of a folder and its subfolders, by name; a file is yielded as it is. Skips hidden files
-    and links to folders."""
+    and symbolic links to folders."""
     if not path.is_dir():
         yield path
         return
@@ -144,7 +144,7 @@ def first_run(runbook: Runbook, config: RunbooksConfig) -> FirstRun | None:
 
 
 def allow(first: FirstRun) -> None:
-    """Record the approval: that text of that file needs none again. Blocks. Raises LilFoxError if it cannot be
+    """Record the approval, so that this text of the file needs no other. Blocks. Raises LilFoxError if it cannot be
     saved."""
     try:
         path = own_folder("runbooks") / _NAME
@@ -192,8 +192,8 @@ def _is_configured(path: str, config: RunbooksConfig) -> bool:
 
 
 def _commands(runbook: Runbook) -> dict[Kind, int]:
-    """Count the commands of the whole file, which is approved at once; of the runbook alone if the file's text has
-    changed."""
+    """Count the commands of the whole file by kind, because the approval covers all of it; those of the runbook alone
+    if the file's text has changed."""
     runbooks: Iterable[Runbook] = (runbook,)
     try:
         document = read(Path(runbook.path))

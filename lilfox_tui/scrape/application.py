@@ -231,7 +231,7 @@ def _in_flight(metrics: Mapping[str, _Metric], names: MetricNames) -> str:
 
 
 def _is_in_flight(one: _Metric) -> bool:
-    """Whether it is a gauge of requests in flight, or the count of Micrometer's long task timer."""
+    """Return whether a metric is a gauge of requests in flight, or the count of Micrometer's long task timer."""
     if not _IN_FLIGHT.search(one.name):
         return False
     if one.kind == "gauge" or (one.kind == "unknown" and not one.name.endswith(("_total", "_count", "_sum", "_max"))):

@@ -101,8 +101,8 @@ class Globals(Struct, frozen=True):
 
 
 class JobReader(Struct):
-    """Makes jobs from nodes. Errors go to the findings of ``nodes``, unsupported settings to ``unsupported`` (line,
-    sentence). Relative paths are below ``folder``."""
+    """Builds scrape jobs from YAML nodes. Errors go to the findings of ``nodes``, unsupported settings to
+    ``unsupported`` (line, sentence). Relative paths are below ``folder``."""
 
     nodes: PrometheusNodes
     folder: Path
@@ -119,7 +119,7 @@ class JobReader(Struct):
         return items
 
     def job(self, node: Node, given: Globals) -> ScrapeJob:
-        """One job of ``scrape_configs``."""
+        """Return one job of ``scrape_configs``."""
         name = self.nodes.named(node, "job_name")
         at: KeyPath = ("scrape_configs", name) if name else ("scrape_configs",)
         fields = self.nodes.fields(node, _JOB_FIELDS, at)
@@ -244,7 +244,7 @@ class JobReader(Struct):
         return tuple(patterns)
 
     def path(self, written: str) -> str:
-        """Return a path of the file as an absolute one; empty stays empty."""
+        """Return a path written in the file as an absolute path; empty stays empty."""
         return str(self.folder / written) if written else ""
 
     def _size(self, node: Node | None, at: KeyPath) -> int:
@@ -333,8 +333,8 @@ _ALERTING_FIELDS = ("alert_relabel_configs", "alertmanagers")
 
 
 class PrometheusFile(Struct, frozen=True):
-    """``rule_files`` are patterns as absolute paths. ``unsupported`` are sentences, each as ``file:line: what``;
-    ``not_told`` is one about Alertmanagers, empty if there are none."""
+    """A prometheus.yml. ``rule_files`` are patterns as absolute paths. ``unsupported`` are sentences, each as
+    ``file:line: what``; ``not_told`` is one about Alertmanagers, empty if there are none."""
 
     path: Path
     evaluation_interval_s: float
@@ -346,8 +346,8 @@ class PrometheusFile(Struct, frozen=True):
 
 
 def read_prometheus(path: Path) -> PrometheusFile:
-    """Read the file at ``path`` (UTF-8, up to 8 MiB), which names files whose content is sent. Raises NotTrusted, and
-    ConfigError with all its problems, each as ``file:line: key: what``."""
+    """Read the prometheus.yml at ``path`` (UTF-8, up to 8 MiB). It must be trusted, because it names files whose
+    content is sent. Raises NotTrusted, and ConfigError with all its problems, each as ``file:line: key: what``."""
     return from_text(read_text(path, trusted=True), path)
 
 

@@ -94,12 +94,12 @@ class PrometheusNodes(Struct):
         return ""
 
     def texts(self, node: Node | None, at: KeyPath) -> tuple[dict[str, str], dict[str, int]]:
-        """A mapping of texts, and the lines of its keys."""
+        """Return a mapping of texts, and the lines of its keys."""
         entries = self.entries(node, at)
         return {key.text: self.text(value, at) for key, value in entries}, {key.text: key.line for key, _ in entries}
 
     def entries(self, node: Node | None, at: KeyPath) -> tuple[tuple[ScalarNode, Node], ...]:
-        """The entries of a mapping whose keys are free."""
+        """Return the entries of a mapping with arbitrary keys."""
         if node is None or _is_nothing(node):
             return ()
         if not isinstance(node, MapNode):
@@ -108,7 +108,7 @@ class PrometheusNodes(Struct):
         return tuple(self._merged(node, at))
 
     def duration_s(self, node: Node | None, at: KeyPath) -> float | None:
-        """A duration in seconds; None where there is none."""
+        """Return a duration in seconds; None if there is none."""
         if node is None:
             return None
         if not isinstance(node, ScalarNode):

@@ -53,7 +53,7 @@ class NoPage(LilFoxError):
 
 
 class NotMetrics(NoPage):
-    """A server responds, but has no metrics page there: a 4xx status, or another content type."""
+    """A server responds, but not with a metrics page: a 4xx status, or another content type."""
 
 
 class PageRequest:
@@ -70,7 +70,7 @@ class PageRequest:
         await self._transport.close()
 
     async def fetch(self) -> Body:
-        """The page. Raises NoPage, or the LilFoxError of a secret."""
+        """Fetch the page. Raises NoPage, or the LilFoxError of a secret that cannot be read."""
         where = self._transport.where
         try:
             await self._transport.connect()
@@ -325,7 +325,7 @@ class Scraper:
             await self.close()
 
     async def close(self) -> None:
-        """End its series; close the connection and the forwarded port."""
+        """End the target's series; close the connection and the forwarded port."""
         self._series.end(_now_ms())
         await self._request.close()
 
@@ -395,8 +395,8 @@ class Scraper:
         return added
 
     def _take_labels(self, page: ScrapedPage) -> None:
-        """Take in the series of a page. One with the name and labels of the scrape's own series replaces it, as in
-        Prometheus. Raises BadPage if the store has no room for the series."""
+        """Make the series of a page the live ones. A series with the name and labels of one of the scrape's own (such
+        as ``up``) replaces it, as in Prometheus. Raises BadPage if the store has no room for the series."""
         labels = page.labels
         if not self._store.has_room_for(self._series, labels):
             raise self._no_room(len(labels), page.samples)
@@ -406,7 +406,7 @@ class Scraper:
         self._whole = LabelList((*labels.sets, *(self._reported[place] for place in self._own_places)))
 
     def _check_room(self, count: int) -> None:
-        """Raises BadPage where the store cannot hold so many series, before they are read."""
+        """Raise BadPage if the store cannot hold so many series; called before they are read."""
         if count > self._store.most_series(self._series):
             raise self._no_room(count, count)
 
@@ -489,7 +489,7 @@ class ScraperPool:
         self._running: dict[str, tuple[Scraper, asyncio.Task[None]]] = {}
 
     async def run(self, fixed: Iterable[ScrapeTarget], discovery: Discovery | None = None) -> None:
-        """Scrapes ``fixed`` targets, and those that ``discovery`` finds, until cancelled."""
+        """Scrape ``fixed`` targets, and those that ``discovery`` finds, until cancelled."""
         always = tuple(fixed)
         try:
             await self._keep(self._told_apart(always, ()))
@@ -502,7 +502,7 @@ class ScraperPool:
             await self._keep({})
 
     async def look_once(self, fixed: Iterable[ScrapeTarget], discovery: Discovery | None = None) -> None:
-        """Scrape each of them once; ``scrapers`` hold the results."""
+        """Scrape each target once; ``scrapers`` hold the results."""
         found = DiscoveredTargets(()) if discovery is None else await asyncio.to_thread(discovery.targets)
         wanted = self._told_apart((*fixed, *found.targets), found.problems)
         scrapers = {key: Scraper(each, self._store, self._host_of(each.host)) for key, each in wanted.items()}

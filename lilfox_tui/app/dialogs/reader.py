@@ -1,4 +1,4 @@
-"""Dialogs to read: rows of text (help, changes), and the output of a job as it goes."""
+"""A dialog that shows rows of text, and the rows of the help page."""
 
 from __future__ import annotations
 

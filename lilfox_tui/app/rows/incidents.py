@@ -1,4 +1,4 @@
-"""Rows of an incident: its line in the frame, its timeline, and the dialogs of opening and closing it. Pure."""
+"""An incident as rows: its line in the frame, its timeline, and the dialogs that open and close it. Pure functions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def timeline_rows(
 def as_it_was(
     incident: Incident, entries: Sequence[TimelineEntry], until: datetime
 ) -> tuple[Incident, Sequence[TimelineEntry]] | None:
-    """The incident and its timeline as they stood then; None where it was not open yet."""
+    """Return the incident and its timeline as they were at ``until``; None if it was not open yet."""
     known = [each for each in entries if each.at <= until]
     return (fold(known, Path(incident.folder)), known) if known else None
 
@@ -109,7 +109,7 @@ def _who(leader: str) -> str:
 
 
 def closing_rows(incident: Incident, now: datetime, running: Collection[str]) -> list[Row]:
-    """What is left when an incident is closed; ``running`` are the ids of jobs still running."""
+    """The text for closing an incident: what is still in force or running. ``running`` are the ids of running jobs."""
     rows: list[Row] = []
     changes = still_in_force(incident, now)
     if changes:

@@ -86,7 +86,8 @@ _LAG = Series("postgresql_replication_lag_seconds")
 
 
 def headline(values: Mapping[Series, float]) -> tuple[Figure, ...]:
-    """``18 active  12 idle  6 waiting  /100``"""
+    """Return the figures of the summary line, such as ``18 active``, ``12 idle``, ``6 waiting`` and ``36/100``
+    connections."""
     figures = []
     for state, text in (
         ("active", tr("{count} active")),
@@ -260,7 +261,7 @@ def _counters(found: Inspection) -> dict[str, float]:
 
 
 def _rise(rises: Mapping[str, float], what: str) -> float | None:
-    """Return the rise summed over all databases; None after the first read."""
+    """Return the increase summed over all databases; None after the first read."""
     found = [rise for name, rise in rises.items() if name.startswith(f"{what} ")]
     return sum(found) if found else None
 

@@ -115,7 +115,7 @@ def refuse_incomplete(said: TarOutcome, where: str) -> None:
 
 
 def named(names: Sequence[bytes], most: int = 10) -> str:
-    """Return the first names, safe to show, and the number of the others."""
+    """Return the first ``most`` names without control sequences, and the number of the others."""
     more = f" … +{len(names) - most}" if len(names) > most else ""
     return listed(clean(name) for name in names[:most]) + more
 
@@ -236,9 +236,9 @@ async def inspect_folder(host: Host, folder: str, *, sudo: bool) -> PathFacts:
 
 
 async def inspect_place(host: Host, parent: str, target: str, *, sudo: bool) -> PathFacts:
-    """Inspect a restore location: ``kind`` of what is there, and of its ``parent``: ``writable``, ``devices`` of it and
-    of an existing folder (for a file, overlayfs reports the device of its layer), ``mounted``, ``bytes``, ``inodes``,
-    ``left``."""
+    """Inspect a restore location: the ``kind`` of what exists there, and about its ``parent``: ``writable``, the
+    ``devices`` of it and of an existing folder (for a file, overlayfs reports the device of its layer), ``mounted``,
+    ``bytes``, ``inodes``, ``left``."""
     return await _look(host, _PLACE, [parent, target], sudo=sudo)
 
 
@@ -302,7 +302,7 @@ def folder_check(folder: str, look: PathFacts) -> Check:
 
 
 def content_checks(folder: str, found: FolderSurvey | None, options: FileTreeOptions) -> list[Check]:
-    """Return the checks of a folder's contents: whether all of it is readable."""
+    """Return the checks of a folder's contents: whether everything in it can be read."""
     about = tr("files in {folder}", folder=clean(folder))
     if found is None:
         return [Check(about, "warning", tr("could not be counted"))]
@@ -385,8 +385,8 @@ class FolderArchive:
     async def _dumped_there(
         self, into: PartSink, stem: str, argv: Sequence[str], said: TarOutcome, counting: ArchiveSummary
     ) -> StoredPart | None:
-        """Store tar's own archive if the store's host can make it by itself, and read it back to count its contents;
-        None if it cannot, or if devices and pipes must be left out. Raises as :meth:`dump`."""
+        """Let the store's host write tar's archive itself, if it can, and read it back to count its contents. Return
+        None if it cannot, or if devices and pipes must be left out. Raises like :meth:`dump`."""
         looked = await self._look_into()
         if looked is None or any(not excluded(name, self._options.exclude) for name in looked.special):
             return None

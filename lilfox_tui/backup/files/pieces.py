@@ -103,7 +103,7 @@ def changes(index: Index, only: bytes, created: datetime) -> list[RestoreChange]
 
 
 def losses(index: Index, judge: BelowTop, *, root: bool) -> list[Check]:
-    """Return checks for what will differ from the archive: dropped permissions, and owners that only root can set."""
+    """Return checks for what the restore cannot reproduce: dropped permissions, and owners that only root can set."""
     checks = []
     if judge.dropped_rights:
         checks.append(
@@ -227,7 +227,7 @@ class FolderPiece:
         return checks + losses(self._index, judge, root=look.root)
 
     async def changes(self) -> list[RestoreChange]:
-        """See :meth:`RestorePiece.changes`. Files of the same size and time count as equal; nothing is read."""
+        """See :meth:`RestorePiece.changes`. Files of the same size and time count as equal; no content is read."""
         return changes(self._index, self._only, self.spec.task.set.created)
 
     async def stage(self, moved: Callable[[int], None]) -> None:
@@ -276,8 +276,8 @@ class FolderPiece:
         return put_below(member, TREE) if self._is_wanted(member.name) else None
 
     def _is_wanted(self, name: bytes) -> bool:
-        """Whether the entry is restored: everything, or the one path with its parent folders and the files it is
-        hard-linked to."""
+        """Return whether an entry is restored: with ``only``, the path itself, what is below it, its parent folders,
+        and the files that it is hard-linked to; else every entry."""
         only = self._only
         return (
             not only
@@ -289,7 +289,8 @@ class FolderPiece:
         )
 
     async def _find_only(self) -> list[Check]:
-        """Find what to swap for the one path: the path itself, or the topmost parent folder that does not exist."""
+        """Find what must be swapped to restore one path: the path itself, or the topmost parent folder that does not
+        exist."""
         about = tr("{path} in the archive", path=clean(self._only))
         if self._index.get("archive", self._only) is None:
             return [

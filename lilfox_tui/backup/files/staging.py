@@ -1,4 +1,4 @@
-"""Stages a restore of files beside the current ones, and swaps it in by renames."""
+"""Stages restored files next to the current ones, and swaps them in by renames."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class StagingFolder:
         return f"{self._parent.rstrip('/')}/{self._folder()}"
 
     def before(self, name: str) -> str:
-        """Return the path that retains what is now called ``name`` in the parent."""
+        """Return the path to which the current ``name`` in the parent is renamed to retain it."""
         return f"{self._parent.rstrip('/')}/{before_name(name, self.stamp)}"
 
     async def make(self, now: datetime) -> None:
@@ -201,8 +201,8 @@ _REMOVE_EMPTY = 'rmdir -p -- "$1" 2>/dev/null; exit 0'
 
 
 async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> None:
-    """Put everything that was staged in place. Raises BackupError with everything as before, or HalfSwapped, which
-    names what is where."""
+    """Put everything that was staged in place. Raises BackupError if that failed and all is as before, or HalfSwapped,
+    which names what is where."""
     begun: list[Renames] = []
     half: list[Renames] = []
     try:
@@ -221,7 +221,8 @@ async def swap_in(host: Host, renames: tuple[Renames, ...], *, sudo: bool) -> No
 
 
 async def take_back(host: Host, swap: Swap, *, sudo: bool) -> None:
-    """Undo the swap: what was restored gets its staging name again. Raises BackupError, HostError."""
+    """Undo the swap: put the earlier data back and give the restored data its staging name again. Raises BackupError,
+    HostError."""
     for one in reversed(swap.renames):
         target, staged, before = await existing_names(host, one, sudo=sudo)
         if one.before and not before:
@@ -266,7 +267,7 @@ async def settle_all(host: Host, swap: Swap, *, sudo: bool) -> Settled:
 
 
 async def standing(host: Host, swap: Swap, *, sudo: bool) -> list[Standing]:
-    """Return what is in place at each target. Raises BackupError, HostError."""
+    """Return which data is in place at each target. Raises BackupError, HostError."""
     found = []
     for one in swap.renames:
         target, staged, before = await existing_names(host, one, sudo=sudo)

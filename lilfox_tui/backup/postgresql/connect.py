@@ -69,7 +69,7 @@ class Connection(Struct, frozen=True, kw_only=True):
 
 
 def read_url(url: str, *, run_as: str = "", password: SecretRef | None = None) -> Connection:
-    """Parse the connection in ``url``: ``postgresql://USER@HOST:PORT/DB``, or the folder of a socket.
+    """Parse ``url``: ``postgresql://USER@HOST:PORT/DB``, or the folder of a socket.
 
     Raises UsageError, which never repeats the URL, where it holds a password, names several servers or is no such URL.
     """
@@ -166,8 +166,8 @@ _MOST_BYTES = 1 << 20
 
 
 def callers_password(connection: Connection, environment: Mapping[str, str]) -> str | None:
-    """Return the password for ``connection``; None if neither source has one (libpq then reads ``~/.pgpass`` on the
-    host).
+    """Return the password for ``connection`` from the caller's environment or password file; None if neither has one
+    (libpq then reads ``~/.pgpass`` on the host).
 
     Raises LilFoxError where PGPASSFILE cannot be used: libpq itself would pass it over in silence.
     """
@@ -295,8 +295,8 @@ class HostClients(Struct, frozen=True, kw_only=True):
         return self.programs[0]
 
     def for_server(self, major: int) -> ClientPrograms:
-        """Return the programs of the server's major version, else the nearest newer ones, which can dump it. Raises
-        BackupError if all are older: they refuse (``aborting because of server version mismatch``)."""
+        """Return the programs of the server's major version, else the next newer ones, which can dump it too. Raises
+        BackupError if all are older, because they refuse (``aborting because of server version mismatch``)."""
         same_or_newer = [each for each in self.programs if each.major >= major]
         if not same_or_newer:
             raise BackupError(
@@ -399,7 +399,7 @@ class ServerAccess:
         stops: bool = False,
         variables: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """The newest psql with its words (see :func:`psql_argv`), for :meth:`argv`."""
+        """Return the words that run the newest psql (see :func:`psql_argv`), to be passed to :meth:`argv`."""
         program, conninfo = self.clients.newest.path("psql"), self.conninfo(database, settings)
         return psql_argv(program, conninfo, *words, rows=rows, stops=stops, variables=variables)
 
@@ -431,8 +431,8 @@ async def open_server_access(
 
 
 def _refuse_files(host: Host, connection: Connection, clients: HostClients) -> None:
-    """Refuse TLS files that others can write. Files on another host, and files that another account reads and may own,
-    are the responsibility of their owners. Raises NotTrusted."""
+    """Raise NotTrusted if others can write the connection's TLS files. Does not check files on another host, nor if
+    another account, which may own them, runs the programs."""
     if not isinstance(host, LocalHost) or clients.account:
         return
     for name in _TLS_FILES:

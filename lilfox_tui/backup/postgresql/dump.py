@@ -56,8 +56,8 @@ _HINTS = (
 
 
 async def why_failed(access: ServerAccess, database: str, error: CommandFailed) -> BackupError:
-    """Return the cause of a failed dump and what to do about it. Queries the server for the blocking session if that is
-    the cause."""
+    """Return the error for a failed dump: its cause and what to do. If a lock is the cause, queries the server for the
+    blocking session."""
     where = f"{access.host.name}: {database}"
     if isinstance(error.outcome, str):
         return BackupError(
@@ -105,7 +105,7 @@ async def _blocked(access: ServerAccess, database: str, where: str, said: str) -
 
 
 def blocked_by(blocker: Blocker) -> Message:
-    """Return ``pid 4711 (role app, psql, idle in transaction) has public.users locked for 3m 20s``."""
+    """Return ``pid 4711 (role app, psql, idle in transaction) has held a lock on public.users for 3m 20s``."""
     who = listed(word for word in (_("role {role}", role=blocker.role), blocker.application, blocker.state) if word)
     return tr(
         "pid {pid} ({who}) has held a lock on {table} for {time}",
@@ -149,8 +149,8 @@ _TIMEOUTS = (
 
 
 async def about_server(access: ServerAccess, *, globals_too: bool) -> tuple[list[Check], ServerFacts | None]:
-    """Return the checks of the server: reachable, versions, clock, standby, globals. The server is None if it cannot be
-    dumped at all.
+    """Return the checks of the server (reachable, versions, clock, standby, globals) and its facts, None if it cannot
+    be dumped at all.
 
     Raises BackupError, HostError where it cannot be asked.
     """
@@ -362,8 +362,9 @@ async def dump_database(
     *,
     lock_timeout_s: float,
 ) -> tuple[StoredPart, DatabaseContent | None, str | None]:
-    """Store the part of the database; return its content and its schema digest. Either is None if it is not available,
-    which is noted: when the store's host makes the dump, the counting session may be lost with the connection.
+    """Dump the database into a part; return the part, the content and the schema digest. The latter two are None if
+    they could not be read, which is noted: when the store's host makes the dump, the counting session may be lost with
+    the connection.
 
     Raises BackupError with the cause where pg_dump fails, HostError; then nothing of the part stays.
     """
@@ -398,7 +399,7 @@ async def _put_there(
     began: asyncio.Event,
     snapshot: DatabaseSnapshot,
 ) -> StoredPart | None:
-    """Make the part on the store's own host; None if that is another host, or cannot."""
+    """Let the store's own host make the part; return None if that is another host, or if it cannot."""
     suffix, kind, end = _FORMS[into.manual]
     made = await into.put_there(
         stem, suffix, kind, DumpCommand(access.host, tuple(argv), access.sudo), began=began.set
@@ -414,7 +415,7 @@ async def _put_there(
 
 
 def _failed(access: ServerAccess, argv: list[str], made: RemotePart) -> CommandFailed:
-    """Return the failure as a stream reports it: a shell reports a signal as 128 plus its number."""
+    """Return the failure in the form that a stream reports; a shell reports a signal as 128 plus its number."""
     signal = made.status - 128
     name = Signals(signal).name.removeprefix("SIG") if signal in set(Signals) else ""
     return failed(access.host.name, argv[0], name or made.status, made.said)
@@ -466,7 +467,7 @@ def _pg_dump(
 async def _whole(
     access: ServerAccess, argv: Sequence[str], end: bytes, began: asyncio.Event
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the program's output; raise BackupError if it succeeded but its last bytes do not contain ``end``."""
+    """Yield the program's output; raise BackupError if it ends without ``end``, although the program succeeded."""
     last = b""
     async with aclosing(access.host.stream(argv, sudo=access.sudo)) as blocks:
         async for block in blocks:

@@ -1,4 +1,5 @@
-"""Checks before a restore: the server, what the dump needs of it, its disk, and what the dump executes."""
+"""Checks before a restore: the server, what it must have for the dump, its disk, and the code that the dump
+executes."""
 
 from __future__ import annotations
 
@@ -47,8 +48,9 @@ def major_of(version: str) -> int | None:
 
 
 def fitting(clients: HostClients, server: ServerFacts, target: DatabaseTarget) -> ClientPrograms | None:
-    """Return the programs that restore the dump: not older than the pg_dump that made it (its archive format is newer),
-    not newer than the server (they use settings that it lacks), and the newest of these; None if there are none.
+    """Return the newest programs that can restore the dump: not older than the pg_dump that made it, whose archive
+    format they would not know, and not newer than the server, which would not know settings that they use. None if
+    there are none.
 
     A script needs none but psql, of any version that guards it.
     """
@@ -59,8 +61,8 @@ def fitting(clients: HostClients, server: ServerFacts, target: DatabaseTarget) -
 
 
 def about_server(info: ServerInfo, targets: tuple[DatabaseTarget, ...], task: RestoreTask, where: str) -> list[Check]:
-    """Return the checks of the server: it accepts writes, lets us create databases, and is the one that the set comes
-    from."""
+    """Return the checks of the server: it accepts writes, LilFox's role may create databases, and it is the server that
+    the set comes from."""
     server, about = info.server, tr("database server {server}", server=where)
     role = clean(server.role)
     checks = [Check(about, "good", tr("PostgreSQL {version}", version=server.version))]
@@ -121,7 +123,8 @@ def about_versions(info: ServerInfo, target: DatabaseTarget, clients: HostClient
 async def about_target(
     access: ServerAccess, info: ServerInfo, target: DatabaseTarget, task: RestoreTask
 ) -> list[Check]:
-    """Return the checks of the target: a database of ours to replace, with no sessions and no other restore."""
+    """Return the checks of the target database: LilFox's role may replace it, nobody is connected, and no other restore
+    is running."""
     name = target.database
     about = tr("database {name}", name=clean(name))
     if task.scratch:
@@ -239,7 +242,8 @@ _LOCALES_OF_EVERY_SERVER = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
 def about_roles(
     info: ServerInfo, target: DatabaseTarget, form: DatabaseTemplate, held_by: FoundPart | None
 ) -> list[Check]:
-    """Return the checks of roles that own something or have rights: they exist, and we may give objects to them."""
+    """Return the checks of the roles that own objects or have rights: they exist, and LilFox's role may give objects to
+    them."""
     needed = {*target.detail.roles, *([form.owner] if form.owner else [])}
     if target.database not in info.databases:
         needed |= {setting.role for setting in recorded_settings(target.detail).settings if setting.role}
@@ -264,7 +268,7 @@ def about_roles(
 
 
 def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
-    """Return the checks of extensions: those in the dump can be installed, and by us."""
+    """Return the checks of the dump's extensions: the server has them, and LilFox's role may install them."""
     checks = []
     about = tr("extensions for {name}", name=clean(target.database))
     for name, version in sorted(target.detail.extensions.items()):
@@ -283,14 +287,15 @@ def about_extensions(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
 
 
 def missing_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[str]:
-    """Return the dump's tablespaces that the server does not have, or in which we may create nothing."""
+    """Return the dump's tablespaces that the server does not have, or in which LilFox's role may not create
+    anything."""
     there = {name for name, each in info.tablespaces.items() if each.allowed or info.server.superuser}
     return sorted(set(target.detail.tablespaces) - there)
 
 
 def about_tablespaces(info: ServerInfo, target: DatabaseTarget) -> list[Check]:
-    """Return the check of missing tablespaces: the tables of an archive go to the database's default tablespace, but a
-    script requires them."""
+    """Return the check of missing tablespaces. A script requires them; the tables of an archive go to the database's
+    default tablespace instead."""
     if not (missing := missing_tablespaces(info, target)):
         return []
     about = tr("tablespaces for {name}", name=clean(target.database))
@@ -368,7 +373,7 @@ _DF = "df -Pk \"$1\" | awk 'NR == 2 { print $4 }'"
 
 
 def needed_bytes(target: DatabaseTarget, max_wal_bytes: int) -> int | None:
-    """Return the space that a restore needs: the size of the database, and the WAL before the server removes it."""
+    """Return the space that a restore needs: the size of the database, plus the WAL that is kept meanwhile."""
     size = target.detail.size_bytes
     if size is None:
         size = target.part.said.raw_bytes if target.part.said is not None else None
@@ -432,8 +437,8 @@ async def executed_in(target: DatabaseTarget, task: RestoreTask) -> Sequence[Exe
 def about_code(
     target: DatabaseTarget, executed: Sequence[ExecutedCode], powers: Sequence[str], *, allowed: bool
 ) -> list[Check]:
-    """Return one check for each kind of executed code. ``powers``: the roles with rights beyond the database that its
-    runner has."""
+    """Return one check for each kind of executed code. ``powers`` are the rights beyond the database of the role that
+    runs it."""
     about = tr("what {part} executes", part=target.part.name)
     if not executed:
         return [Check(about, "good", tr("only data and definitions"))]
@@ -452,8 +457,8 @@ def about_code(
 
 
 def barring(part: str, powers: Sequence[str], *, allowed: bool) -> Callable[[ExecutedCodeFinder], None]:
-    """Return a function that raises NotReady for code that needs permission, if its role could do anything and nobody
-    allowed it: the checks' verdict is repeated for what is really run."""
+    """Return a function that raises NotReady for code that needs permission, if ``powers`` is not empty and it is not
+    ``allowed``: the verdict of the checks is repeated for the code that really runs."""
 
     def heard(executing: ExecutedCodeFinder) -> None:
         if powers and not allowed and (asking := executing.asking):
@@ -494,7 +499,7 @@ async def about_restore_role(psql: Psql, info: ServerInfo, role: str) -> tuple[l
 
 
 def refuse_restore_role(checks: Sequence[Check]) -> None:
-    """Raise NotReady if the role may not run dumps: it may have been granted rights since the checks."""
+    """Raise NotReady if a check of the restore role failed: it may have been granted rights since the first checks."""
     for check in checks:
         if check.state == "bad":
             raise NotReady(

@@ -1,4 +1,4 @@
-"""Restores a set, or drills it into scratch locations."""
+"""Restores a set in place, or into scratch locations as a drill."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ BlocksOf = Callable[[FoundPart], AsyncGenerator[bytes, None]]
 
 
 class Restore:
-    """One restore of one set. The calls come in this order; ``close`` removes what was staged and not swapped."""
+    """One restore of one set. Call the methods in the order below; ``close`` removes what was staged but not
+    swapped."""
 
     def __init__(
         self,
@@ -50,8 +51,8 @@ class Restore:
         known: Sequence[Check] = (),
         scratch: bool = False,
     ) -> None:
-        """``sources``: Options of each source that is restored; others of the set stay where they are. ``known``: what
-        is known of the set itself, told before all other checks."""
+        """``sources``: Options of each source to restore; the set's other sources are not touched. ``known``: checks of
+        the set itself, reported before all others."""
         self._context = context
         self._known = known
         self._set = found
@@ -90,7 +91,7 @@ class Restore:
         return {source: _name_of(options, self._tasks[source].place) for source, options in self._sources.items()}
 
     async def checks(self, heard: Callable[[Check], None] = lambda _check: None) -> list[Check]:
-        """Run all checks of all parts before the first write. ``heard`` gets each one at once."""
+        """Run all checks before the first write. ``heard`` gets each one as soon as its result is known."""
         found: list[Check] = [*self._known]
         for check in found:
             heard(check)
@@ -145,8 +146,8 @@ class Restore:
         return await retry(run, once)
 
     async def compare(self, run: Run) -> None:
-        """Compare what was restored. Raises RestoredDiffers if it is not what was backed up. What has lost its
-        connection since staging is staged again."""
+        """Compare the staged data with the set. Raises RestoredDiffers if they differ. After a lost connection, the
+        source is staged again."""
         phase("compare")
         for source in self._targets:
             comparison = await self._again(run, partial(self._compare, run, source))
@@ -165,7 +166,7 @@ class Restore:
             )
 
     async def swap(self, run: Run) -> interrupted.Restored:
-        """Swap in what was restored: everything, or nothing. Raises BackupError."""
+        """Put the staged data in place: all of it or nothing. Raises BackupError."""
         return await _to_the_end(run, self._swap(run))
 
     async def _swap(self, run: Run) -> interrupted.Restored:
@@ -198,7 +199,7 @@ class Restore:
         return restored
 
     async def _settled(self, run: Run, restored: interrupted.Restored, error: HostError) -> interrupted.Restored:
-        """Settle renames of unknown state: finish or undo them when the host responds again."""
+        """Settle renames whose outcome is unknown: finish or undo them once the host responds again."""
         run.say(str(tr("{error}; the renames will be checked when the host responds again", error=error)), "warning")
         try:
             run.say(await retry(run, partial(settle, self._context, restored)), "warning")
@@ -222,7 +223,7 @@ class Restore:
         return now
 
     async def close(self, run: Run) -> None:
-        """Remove what was staged, unless it was swapped or may be in the middle of that, which the next start settles.
+        """Remove the staged data, unless it was swapped or a swap may be unfinished, which the next start settles.
         Failures are only reported, so they hide no earlier error."""
         for target in self._targets.values():
             try:
@@ -232,7 +233,7 @@ class Restore:
                 run.say(str(told), "warning")
 
     async def _taken_back(self, error: LilFoxError, restored: interrupted.Restored, done: list[Swap]) -> BackupError:
-        """Return the error for a failed swap, after undoing those before it."""
+        """Undo the swaps made before the failed one; return the error to raise."""
         interrupted.write(replace(restored, stage="undoing"))
         try:
             for swap in reversed(done):
@@ -252,7 +253,7 @@ class Restore:
 
 
 def refuse_bad(checks: list[Check]) -> None:
-    """Raise NotReady if a check forbids the start; it names the first."""
+    """Raise NotReady if any check failed; the message names the first one."""
     bad = [check for check in checks if check.state == "bad"]
     if bad:
         more = tr(" (and {count} more)", count=len(bad) - 1) if len(bad) > 1 else ""
@@ -306,7 +307,8 @@ async def _to_the_end(run: Run, renames: Coroutine[Any, Any, T]) -> T:
 
 
 def _name_of(options: Any, place: str) -> str:
-    """Return a database's name from its URL, or the first one named; a folder's name from its path."""
+    """Return the name of the database or folder that a source is restored to: the last part of its place, URL or path,
+    or the first of its ``databases``."""
     where = place or getattr(options, "url", "") or getattr(options, "path", "") or getattr(options, "root", "")
     if "://" in where:
         where = unquote(urlsplit(where).path)

@@ -1,4 +1,4 @@
-"""What restores retain beside the current data, from the journal and the hosts, and how it is removed."""
+"""Lists and removes the data that restores retain, by the journal and by what the hosts have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AT_ONCE = 8
 
 
 class RetainedRow(Struct, frozen=True, kw_only=True):
-    """One name under which a restore retains something."""
+    """One name under which a restore or drill left data, and its state."""
 
     restored: Restored | None
     """None: a drill left it, or a restore that did not come to its end."""
@@ -40,7 +40,7 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
 
     @property
     def state_text(self) -> Message:
-        """Return the state of what is under that name, in words."""
+        """Return the state of the retained data as text."""
         if self.there is None:
             return tr("unknown: {reason}", reason=self.reason)
         if not self.there:
@@ -57,7 +57,7 @@ class RetainedRow(Struct, frozen=True, kw_only=True):
 
 
 async def all_kept(context: BackupContext) -> list[RetainedRow]:
-    """Return what all known restores retain, newest first: what exists, and what should exist but does not."""
+    """Return what all known restores retain, newest first, including data that should exist but does not."""
     known = [restored for restored in await asyncio.to_thread(interrupted.read_all) if restored.stage != "forgotten"]
     return await kept_of(context, known)
 
@@ -75,7 +75,7 @@ async def kept_of(context: BackupContext, known: list[Restored]) -> list[Retaine
 
 
 async def all_left(context: BackupContext, plans: Iterable[PlanConfig]) -> list[RetainedRow]:
-    """Return what drills left beside the sources of these plans."""
+    """Return what drills and unfinished restores left beside the sources of these plans."""
     found = []
     for source, options in _sources(plans):
         try:
@@ -113,7 +113,7 @@ async def forget_left(run: Run, context: BackupContext, plan: PlanConfig) -> lis
 
 
 def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
-    """Return names and Options of all sources, each once."""
+    """Return the name and the Options of each source, without duplicates."""
     found: list[tuple[str, Any]] = []
     for plan in plans:
         found += [source for source in plan.sources.items() if source not in found]
@@ -121,8 +121,8 @@ def _sources(plans: Iterable[PlanConfig]) -> list[tuple[str, Any]]:
 
 
 def chosen(words: str) -> list[Restored]:
-    """Return the restores that ``words`` name: a set's id or date, or a job's id for one of several restores of a set;
-    never those with unsettled renames. Raises BackupError if there is none."""
+    """Return the restores that ``words`` name: a set's id or date, a job's id for one of several restores of a set, or
+    ``latest``; never those with unsettled renames. Raises BackupError if there is none."""
     known = [restored for restored in interrupted.read_all() if restored.stage in ("swapped", "undone", "forgetting")]
     found = [restored for restored in known if words in names_of(restored)]
     if words == "latest":
@@ -141,13 +141,13 @@ def names_of(restored: Restored) -> tuple[str, ...]:
 
 
 def is_let_go(restored: Restored) -> bool:
-    """Whether it cannot be undone because what was there before was removed, or its removal has started."""
+    """Return whether the restore can no longer be undone: its previous data was removed, or the removal has started."""
     return restored.stage in ("forgetting", "forgotten")
 
 
 async def forget(run: Run, context: BackupContext, restored: Restored) -> list[str]:
-    """Remove what the restore retains and return the names; it can no longer be undone. Raises BackupError, with
-    everything still there, if one of them must stay; HostError."""
+    """Remove what the restore retains and return the names; it can no longer be undone. Raises BackupError and removes
+    nothing if one of them must stay; NotAllowed, HostError."""
     lines = await kept_of(context, [restored])
     for line in lines:
         if str(line.reason):

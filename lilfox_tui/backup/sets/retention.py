@@ -1,4 +1,4 @@
-"""Decides which sets stay and which go, each with the reason. Pure: nothing is removed here.
+"""Decides which sets retention keeps and which it removes, each with the reason. Removes nothing itself.
 
 What somebody has tagged stays as long as its tag does, and changes nothing for the others.
 
@@ -26,7 +26,7 @@ CLOCKS_APART = timedelta(minutes=5)
 
 
 class RetentionVerdict(Struct, frozen=True):
-    """The verdict of retention on a set, with the reason as a sentence."""
+    """Whether retention removes a set, and why (as a sentence)."""
 
     set: BackupSet
     goes: bool
@@ -81,7 +81,8 @@ def _refuse_empty(keep: KeepConfig) -> None:
 
 
 def _kept(counted: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: tzinfo) -> Iterator[tuple[int, Message]]:
-    """Yield the positions in ``counted`` that the policy keeps; of several reasons the last one counts."""
+    """Yield the position in ``counted`` and the reason for each set that the policy keeps; of several reasons for one
+    set, the last counts."""
     if keep.days is not None:
         since = now - timedelta(days=keep.days)
         why = ntr("younger than {count} day", "younger than {count} days", keep.days)
@@ -104,8 +105,8 @@ def _kept(counted: Sequence[BackupSet], keep: KeepConfig, now: datetime, zone: t
 
 
 def _newest_of_each(times: Sequence[datetime], part: Callable[[datetime], tuple[int, ...]], count: int) -> list[int]:
-    """Return the positions of the first time of each period in ``times`` (newest first), for the ``count`` newest
-    periods that have any."""
+    """Return the position of the newest time in each of the ``count`` newest periods that occur in ``times`` (newest
+    first)."""
     first: dict[tuple[int, ...], int] = {}
     for at, time in enumerate(times):
         first.setdefault(part(time), at)

@@ -118,7 +118,7 @@ def add_list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Prints the alerts; returns 1 if one fires that is not silenced, or if one may be missing or undelivered."""
+    """Prints the alerts; returns 1 if one fires unsilenced, or if alerts may be missing or undelivered."""
     if args.json_schema:
         print_schema("alerts-list")
         return 0
@@ -177,7 +177,7 @@ def _response_text(alert: Alert) -> str:
 
 
 def _not_told(saved: AlertStorage) -> list[dict[str, Any]]:
-    """The notifiers with messages that were tried and not yet delivered."""
+    """The notifiers with messages that were tried at least once and are not delivered yet."""
     outbox = Outbox(saved.database)
     found: list[dict[str, Any]] = []
     for name in outbox.receivers():
@@ -219,7 +219,7 @@ def add_ack_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_ack(args: argparse.Namespace) -> int:
-    """Acknowledges every pending or firing alert that all matchers take."""
+    """Acknowledges every pending or firing alert that matches all matchers."""
     wanted, by = matchers_of(args.matchers), args.by or user()
     with saved_state(args, changes=True) as saved:
         alerts = would_silence(wanted, alerts_now(saved).alerts)
@@ -423,8 +423,8 @@ def add_notify_test_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_notify_test(args: argparse.Namespace) -> int:
-    """Sends a test message to each notifier once, without retries; returns 1 if one failed. Messages waiting for one
-    that succeeded are sent."""
+    """Sends a test message to each notifier once, without retries; returns 1 if one failed. After a success, messages
+    that wait for the notifier are sent too."""
     loaded = load_settings(args)
     config = loaded.config
     if not config.notifiers:

@@ -1,4 +1,4 @@
-"""``lilfox attach``: replays a job's events, then follows it until it ends. Exits as the job does."""
+"""``lilfox attach``: replays a job's events, then follows it until it ends. Exits with the job's exit code."""
 
 from __future__ import annotations
 

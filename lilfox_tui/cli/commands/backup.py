@@ -189,8 +189,8 @@ def list_document(found: BackupSet, interrupted_restores: Sequence[InterruptedRe
 async def _sets(
     args: argparse.Namespace, loaded: LoadedConfig
 ) -> tuple[list[tuple[str, BackupSet]], list[LilFoxError]]:
-    """All sets of the store named, or of the configuration's plans, each with its store; and what could not be
-    read."""
+    """All sets of the named store, or of the stores of the configuration's plans, each with its store, and the errors
+    of what could not be read."""
     sets: list[tuple[str, BackupSet]] = []
     troubles: list[LilFoxError] = []
     async with BackupContext(loaded.config) as context:
@@ -366,7 +366,7 @@ def add_prune_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_prune(args: argparse.Namespace) -> int:
-    """Shows which sets go and why; on request removes them, and what unfinished restores left."""
+    """Shows which sets retention removes and why; with ``--yes`` removes them and what unfinished restores left."""
     loaded = settings(args)
     verdicts = asyncio.run(_verdicts(args.plan, loaded))
     print_table([Cell(verdict.set.id), Cell(str(verdict.why))] for verdict in verdicts if verdict.goes)

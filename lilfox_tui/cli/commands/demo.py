@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the stack until it is told to end."""
+    """Runs the stack until it is stopped."""
     asyncio.run(run_headless(args.fault, say=_say, host=this_machine()))
     return 0
 

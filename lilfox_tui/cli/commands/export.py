@@ -99,7 +99,8 @@ def _print_dashboard(loaded: LoadedConfig) -> int:
 
 
 def systemd_unit(config: Path | None) -> str:
-    """The unit that runs ``lilfox monitor`` with ``config`` (an absolute path; none: the defaults), systemd.service(5).
+    """The unit (systemd.service(5)) that runs ``lilfox monitor`` with ``config``, an absolute path, or with the
+    defaults for None.
 
     Raises UsageError for a path that a unit cannot hold.
     """

@@ -133,7 +133,8 @@ def _shown(key: OfferedKey) -> str:
 
 
 def _agreed(name: str, key: OfferedKey) -> bool:
-    """Whether the user at a terminal typed the whole word. Raises UsageError if there is no terminal to ask at."""
+    """Asks at the terminal whether to trust the key; returns whether the user typed the whole word. Raises UsageError
+    if there is no terminal."""
     print_line(tr("{host} presents an unknown key: {key}", host=name, key=_shown(key)))
     if not sys.stdin.isatty():
         raise UsageError(

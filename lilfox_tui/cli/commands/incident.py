@@ -91,7 +91,7 @@ def folder(args: argparse.Namespace) -> Path:
 
 
 def writes(args: argparse.Namespace) -> str:
-    """The author; applies language and colours of the configuration. Raises NotAllowed with ``--read-only``."""
+    """The author; applies the configuration's language and colours. Raises NotAllowed if changes are forbidden."""
     if settings(args):
         raise NotAllowed(tr("incidents cannot be changed in read_only mode"), tr("leave out --read-only"))
     name = args.by or ""
@@ -104,16 +104,14 @@ def writes(args: argparse.Namespace) -> str:
 
 
 def add_course_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Adds the arguments of these actions."""
+    """Adds the arguments of ``action``."""
     match action:
         case "open":
             parser.add_argument("title", nargs="*", metavar="TITLE", help=_("what is wrong, in a few words"))
             parser.add_argument(
                 "--severity", choices=get_args(SeverityLevel), default="SEV-3", help=_("severity of the incident")
             )
-            parser.add_argument(
-                "--cause", default="", metavar="TEXT", help=_("name of the alert or runbook it was opened for")
-            )
+            parser.add_argument("--cause", default="", metavar="TEXT", help=_("alert or runbook it was opened for"))
             add_json(parser)
         case "close":
             add_id(parser)
@@ -150,8 +148,8 @@ def run_course(args: argparse.Namespace) -> int:
 
 
 def _tell_runs(place: Path) -> None:
-    """Warns of runs of the incident in which somebody else still acts: giving orders to a run needs a program that
-    stays, unlike this one."""
+    """Warns of runs of the incident that another client controls: giving orders to a run needs a client that stays
+    connected, unlike this command."""
     for job in list_jobs():
         if job.kind != RUN_KIND or job.state != "running":
             continue
@@ -167,7 +165,7 @@ def _tell_runs(place: Path) -> None:
 
 
 def _tell_current(place: Path) -> None:
-    """Warns if another open incident is the current one and gets what is done from now on."""
+    """Warns if another open incident is the current one, in which everything from now on is recorded."""
     if (other := open_beside(place)) is not None:
         warn(_("{id} is also open and is the current incident: from now on, actions are recorded in it", id=other.id))
         warn(f"  {other.severity}: {other.title}")
@@ -208,7 +206,7 @@ def _closed(place: Path, what: Closed) -> int:
 
 
 def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Adds the arguments of these actions."""
+    """Adds the arguments of ``action``."""
     match action:
         case "note" | "decide":
             parser.add_argument("text", nargs="+", metavar="TEXT", help=_("text to record"))
@@ -235,7 +233,7 @@ def add_entry_arguments(parser: argparse.ArgumentParser, action: str) -> None:
 
 
 def run_entry(args: argparse.Namespace) -> int:
-    """Adds the entry; ``call`` alone lists the contacts."""
+    """Adds an entry to the timeline; ``call`` without a contact lists the contacts."""
     if args.action == "call" and args.contact is None:
         return _contacts(args)
     by = writes(args)
@@ -299,7 +297,7 @@ _SHOWN = 30
 
 
 def add_view_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Adds the arguments of these actions."""
+    """Adds the arguments of ``action``."""
     if action == "list":
         parser.add_argument("--all", action="store_true", help=_("include closed incidents"))
     if action in ("show", "handover"):
@@ -391,7 +389,7 @@ def add_follow_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_follow(args: argparse.Namespace) -> int:
-    """Follows; ctrl-c ends it."""
+    """Prints the timeline as it grows; ctrl-c ends it."""
     if args.json_schema:
         print_schema("incident-entry")
         return 0
@@ -424,7 +422,7 @@ def _print_entry(entry: TimelineEntry, *, as_json: bool) -> None:
 
 
 def add_evidence_arguments(parser: argparse.ArgumentParser, action: str) -> None:
-    """Adds the arguments of these actions."""
+    """Adds the arguments of ``action``."""
     match action:
         case "evidence":
             parser.add_argument("file", metavar="FILE", help=_("the file; - for standard input"))
@@ -467,7 +465,7 @@ def _evidence(args: argparse.Namespace) -> int:
 
 
 def _content(file: str) -> bytes:
-    """The content, at most one byte over the limit, which is then refused."""
+    """The content of the file or of stdin, at most one byte over the limit, so that a larger one can be refused."""
     try:
         if file == "-":
             return sys.stdin.buffer.read(MOST_EVIDENCE_BYTES + 1)

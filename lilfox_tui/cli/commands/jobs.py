@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists the jobs, and returns 1 if an unknown one needs attention or a restore was interrupted. Or ends one, or
-    marks one as checked."""
+    """Lists the jobs, ends one, or marks one as checked. The list returns 1 if a job of unknown outcome needs attention
+    or a restore was interrupted."""
     if args.json_schema:
         print_schema("jobs")
         return 0
@@ -85,8 +85,8 @@ def settings(args: argparse.Namespace) -> bool:
 
 
 def _config(args: argparse.Namespace) -> Config:
-    """The configuration, with its language and colours applied. An unusable one must not keep a user from a running
-    job."""
+    """The configuration, with its language and colours applied; the defaults if it is unusable, so that a running job
+    can still be reached."""
     try:
         return load_settings(args).config
     except ConfigError:

@@ -87,7 +87,7 @@ def _level_name(severity: Severity) -> str | None:
 
 
 def _text_lines(record: LogRecord) -> Iterator[str]:
-    """The message, and the exception's text where that is not part of it."""
+    """The message, and the exception's text unless the message contains it."""
     entry = record.entry
     yield from entry.message.splitlines() or [""]
     if entry.fault is not None and entry.fault.text not in entry.message:
@@ -254,7 +254,7 @@ def _count(text: str) -> int:
 
 
 def _where(args: argparse.Namespace) -> Filter:
-    """The filter of all options together. Raises UsageError."""
+    """The filter that combines all options. Raises UsageError."""
     now, zone = datetime.now(UTC), zone_of("")
     parts: list[Filter] = []
     if args.level is not None:
@@ -340,7 +340,7 @@ async def _statistics(config: Config, args: argparse.Namespace, where: Filter) -
 
 
 async def _counted(sources: Sequence[LogSource], where: Filter, *, slices: bool) -> Analysis:
-    """The count; at a terminal it shows its progress."""
+    """Counts the records of all sources; shows the progress at a terminal."""
     from lilfox_tui.logs.analyze import analyze, report_progress
 
     if not sys.stderr.isatty():

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Checks the units, restarts what is due, and prints all states; returns 1 if one is not well, 3 if another was
-    recovered."""
+    """Checks the units, restarts what is due, and prints all states; returns 0 if all are well, 3 if some are not but
+    another was recovered, else 1."""
     loaded = load_settings(args)
     units = loaded.config.recovery
     if unknown := [name for name in args.names if name not in units]:

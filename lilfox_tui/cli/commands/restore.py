@@ -238,7 +238,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _show_plan(request: BackupRequest) -> tuple[list[str], bool]:
     """Shows checks and changes before the decision (reads the existing data for that); returns the targets, and whether
-    no check forbids the restore."""
+    the checks allow the restore."""
     from lilfox_tui.backup.effects import looked_at
 
     async with looked_at(request) as (found, restore):

@@ -81,8 +81,8 @@ def runbook_document(word: str, config: RunbooksConfig) -> Document:
 
 
 def sound_document(word: str, config: RunbooksConfig) -> Document:
-    """As :func:`document`, but raises LilFoxError also if the document has an error or no runbook: nothing of it may
-    run."""
+    """As :func:`runbook_document`, but raises LilFoxError also if the document has an error or no runbook, so that none
+    of it can run."""
     found = runbook_document(word, config)
     refuse_broken(found)
     return found
@@ -410,7 +410,8 @@ def _chosen(args: argparse.Namespace, loaded: LoadedConfig) -> Runbook:
 
 
 def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, values: dict[str, str]) -> None:
-    """Raises UsageError if something must be asked without a terminal, or if ``--yes`` would not help."""
+    """Raises UsageError if there is no terminal and values are missing or, without ``--yes``, a command could not run,
+    the runbook is not allowed yet, or a command needs confirmation."""
     if sys.stdin.isatty():
         return
     if lacking := missing(runbook, values):
@@ -424,7 +425,8 @@ def _refuse_unasked(args: argparse.Namespace, config: Config, runbook: Runbook, 
     values = with_defaults(runbook, values)
 
     def asked(command: Command) -> bool:
-        """Whether a command needs confirmation; with values that come later, the job decides."""
+        """Whether a command needs confirmation. If some of its values are known only during the run, the job
+        decides."""
         known = all(placeholder.name in values for placeholder in command.placeholders)
         return command.kind == "interactive" or (asks_with(command, values, runbook) if known else asks(command))
 

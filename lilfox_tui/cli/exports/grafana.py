@@ -41,7 +41,8 @@ class TrafficMetrics(Struct, frozen=True):
 
 
 async def find_traffic_metrics(config: Config, config_file: Path | None) -> TrafficMetrics:
-    """Scrapes everything once. Raises LilFoxError if a configured prometheus.yml cannot be used."""
+    """Scrapes everything once and returns the applications' metrics. Raises LilFoxError if a configured prometheus.yml
+    cannot be used."""
     names: dict[str, MetricNames] = {
         name: each for name, each in watched_services(config).items() if each.metrics is not None
     }
@@ -137,8 +138,8 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
 
 
 def service_panels(applications: Mapping[str, Application]) -> Iterator[Panel]:
-    """Panels for requests, errors, response times and requests in flight; services with the same metrics are lines of
-    one expression."""
+    """Panels for requests, errors, response times and requests in flight; services with the same metrics share one
+    expression."""
     counters = _together({job: one.requests for job, one in applications.items() if one.requests is not None})
     if not counters:
         return
@@ -179,8 +180,8 @@ def _shape(one: Any) -> Any:
 
 
 def _share(one: Counter, jobs: Sequence[str], statuses: str) -> str:
-    """An expression for the share of answers with these statuses: 0 without such answers, no value without any
-    answers."""
+    """An expression for the share of responses with these statuses: 0 without such responses, no value without any
+    responses."""
     own = f"{one.status}=~{quoted(statuses)}"
     bad, every = (f"sum by (job) (rate({_selector(one.metric, jobs, more)}[{WINDOW}]))" for more in (own, ""))
     return f"({bad} or 0 * {every}) / {every}"

@@ -71,7 +71,7 @@ class KnownKeys(Struct, frozen=True):
         return list(dict.fromkeys([*certified, *known, *KEY_TYPES]))
 
     def verdict(self, key: asyncssh.SSHKey) -> Verdict:
-        """Return how these files judge ``key``."""
+        """Return what the files say about ``key``: trusted, changed, revoked or unknown."""
         if key in self.revoked:
             return "revoked"
         if key in self.trusted:
@@ -80,8 +80,8 @@ class KnownKeys(Struct, frozen=True):
 
 
 def known_keys(files: tuple[str, ...], host: str, address: str, port: int) -> KnownKeys:
-    """Return what the readable ones of ``files`` list for ``host``. Raises NotTrusted; ValueError for an invalid
-    line."""
+    """Return the keys that the readable ones of ``files`` list for ``host``. Raises NotTrusted; ValueError for an
+    invalid line."""
     readable = [file for file in files if os.access(file, os.R_OK)]
     refuse_all(readable)
     hosts = asyncssh.read_known_hosts(readable)
@@ -93,7 +93,7 @@ def known_keys(files: tuple[str, ...], host: str, address: str, port: int) -> Kn
 
 
 def place_of(host: str, port: int) -> str:
-    """Return the name that known_hosts uses for a place."""
+    """Return the name that known_hosts uses for a host and port."""
     return host if port == DEFAULT_PORT else f"[{host}]:{port}"
 
 
@@ -295,12 +295,12 @@ class SshClient(asyncssh.SSHClient):
         return False
 
     async def password_auth_requested(self) -> str | None:
-        """The password, once: a wrong one is not sent again."""
+        """The password at the first request, then None: a wrong one is not sent again."""
         ref, self._password = self._password, None
         return await secret(ref) if ref is not None else None
 
     async def kbdint_auth_requested(self) -> str | None:
-        """Accept keyboard-interactive login only while a password is left to give."""
+        """Accept keyboard-interactive login only while the password has not been sent."""
         return "" if self._password is not None else None
 
     async def kbdint_challenge_received(
@@ -468,7 +468,7 @@ def _key_refused(
 
 
 async def _through(target: SshTarget, resolved: ResolvedTarget, ssh: SshConfig) -> asyncssh.SSHClientConnection | None:
-    """The connection to the last jump host, or None."""
+    """Connects through the jump hosts; returns the connection to the last one, None without any."""
     via: asyncssh.SSHClientConnection | None = None
     for spec in filter(None, resolved.jumps.split(",")):
         hop = target.hop(spec)

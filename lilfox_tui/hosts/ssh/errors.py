@@ -23,7 +23,7 @@ SHOWN = 80
 
 
 class Greeting:
-    """Counts the lines that a server sends before its version. ``versioned``: the version has come."""
+    """Counts the lines that a server sends before its version. ``versioned``: the version was received."""
 
     def __init__(self) -> None:
         self.versioned = False
@@ -32,7 +32,7 @@ class Greeting:
         self._open = b""
 
     def hear(self, data: bytes) -> bool:
-        """Takes the next bytes in, up to the version; whether that came."""
+        """Processes the next bytes, up to the version; returns whether the version was received."""
         *lines, self._open = (self._open + data).split(b"\n")
         self._open = self._open[:MAX_LINE]
         for line in lines:

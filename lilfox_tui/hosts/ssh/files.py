@@ -259,13 +259,13 @@ class SftpFile:
         self._file = file
 
     async def read(self, offset: int, size: int) -> bytes:
-        """See :meth:`RemoteFile.read`."""
+        """See :meth:`RemoteFileHandle.read`."""
         data: object = await self._sftp.ask(self._file.read(size, offset), self._path, 2 * ANSWER_S)
         assert isinstance(data, bytes)
         return data
 
     async def write(self, offset: int, data: bytes) -> None:
-        """See :meth:`RemoteFile.write`."""
+        """See :meth:`RemoteFileHandle.write`."""
         try:
             await self._sftp.ask(self._file.write(data, offset), self._path, 2 * ANSWER_S)
         except OSError as error:
@@ -274,11 +274,11 @@ class SftpFile:
             raise
 
     async def facts(self) -> RemotePathFacts:
-        """See :meth:`RemoteFile.facts`."""
+        """See :meth:`RemoteFileHandle.facts`."""
         return facts_of(await self._sftp.ask(self._file.stat(), self._path))
 
     async def sync(self) -> None:
-        """See :meth:`RemoteFile.sync`."""
+        """See :meth:`RemoteFileHandle.sync`."""
         try:
             await self._sftp.ask(self._file.fsync(), self._path, SYNC_S)
         except OSError as error:
@@ -286,7 +286,7 @@ class SftpFile:
                 raise
 
     async def close(self) -> None:
-        """See :meth:`RemoteFile.close`."""
+        """See :meth:`RemoteFileHandle.close`."""
         with suppress(OSError, HostError):
             await self._sftp.ask(self._file.close(), self._path, 10.0)
 

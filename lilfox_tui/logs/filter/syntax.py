@@ -264,7 +264,7 @@ class Clock:
 
 
 def _named_us(word: str) -> int:
-    """Return the length of what a time names: a minute, a second, or less."""
+    """Return the length, in microseconds, of what a time names: a minute, a second, or less."""
     of_day = re.split(r"[T ]", word)[-1]
     of_day, dot, _ = re.split(r"[Z+-]", of_day)[0].partition(".")
     return 1 if dot else 1_000_000 if len(of_day.replace(":", "")) > 4 else 60_000_000
@@ -474,7 +474,7 @@ _OWN_MEANING = frozenset({"since", "until", "and", "or", "not", "AND", "OR", "NO
 
 
 def to_text(where: Filter) -> str:
-    """Return the text for which ``parse_filter`` gives ``where``, times as UTC; for EVERYTHING ``""``."""
+    """Return the text that ``parse_filter`` parses to ``where``, times as UTC; for EVERYTHING ``""``."""
     return "" if where == EVERYTHING else _written(where, _LOOSEST)
 
 
@@ -482,7 +482,7 @@ _LOOSEST, _IN_OR, _IN_AND, _IN_NOT = range(4)
 
 
 def _written(where: Filter, around: int) -> str:
-    """Return the text, in parentheses if the operator ``around`` it binds closer."""
+    """Return the text, in parentheses if the operator ``around`` it binds more tightly."""
     match where:
         case And(parts) if not parts:
             return "()"
@@ -530,7 +530,7 @@ def _moment(time_us: int | None) -> str:
 
 
 def narrowed(where: Filter, part: Filter) -> Filter:
-    """Return a filter that matches both; ``where`` itself if it already includes ``part``."""
+    """Return a filter that requires ``where`` and ``part``; ``where`` itself if it already includes ``part``."""
     parts = where.parts if isinstance(where, And) else (where,)
     if part in parts or part == EVERYTHING:
         return where

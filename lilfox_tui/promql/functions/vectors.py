@@ -30,12 +30,12 @@ from lilfox_tui.scrape.labels import (
 
 
 def absent(call: FunctionCall, vector: Vector) -> Vector:
-    """``absent``: 1 if there is nothing, with the labels that are certain."""
+    """``absent``: 1 if the vector is empty, with the labels that the selector requires."""
     return NOTHING if len(vector.labels) else Vector(certain(call.matchers or ()), np.ones(1))
 
 
 def absent_over_time(call: FunctionCall, samples: RangeVector) -> Vector:
-    """``absent_over_time``: 1 where there was nothing."""
+    """``absent_over_time``: 1 if there are no samples, with the labels that the selector requires."""
     return NOTHING if samples.blocks else Vector(certain(call.matchers or ()), np.ones(1))
 
 

@@ -86,7 +86,7 @@ def _captures(runbook: Runbook) -> Iterator[Problem]:
 
 
 def _where(command: Command, runbook: Runbook) -> str:
-    """Return the hosts in the runbook's words; running on them one by one makes no difference."""
+    """Return the command's hosts in the runbook's words; ``each`` (one by one) counts as the runbook's hosts."""
     word = word_of(command, runbook)
     return runbook.hosts or "each" if word == EACH else word
 
@@ -315,7 +315,7 @@ def _retention(sources: Sequence[FenceSource]) -> Iterator[Problem]:
 
 
 def _ports(sources: Sequence[FenceSource]) -> Iterator[Problem]:
-    """Yield second ports in a switch that another service uses."""
+    """Yield ports that a script may switch to, but that another service uses."""
     for source in sources:
         ports = [(number, found[1], found[2]) for number, found in source.each(_PORT.pattern)] if source.script else []
         for number, name, port in ports[1:]:

@@ -55,16 +55,16 @@ class FenceSource:
 
     @cached_property
     def stops(self) -> bool:
-        """Whether it stops at a failing command."""
+        """Whether the script stops at a failing command."""
         return self.has(r"\bset\s+-[a-z]*e|set -o errexit") or bool(re.match(r"#!\S+\s+-\w*e", self.fence.text))
 
     @cached_property
     def values(self) -> dict[str, str]:
-        """The variables that a line sets to a plain text."""
+        """The variables that a line sets to a plain text, with their values."""
         return dict(filter(None, (_assigned(line) for _number, line in self.lines)))
 
     def filled(self, line: str) -> str:
-        """Return ``line`` with the values of such variables filled in."""
+        """Return ``line`` with the variables of :attr:`values` replaced by their values."""
         pieces, at = [], 0
         for part, _quoted in variables_in(line):
             pieces += [line[at : part.start], self.values.get(part.text, line[part.start : part.end])]
@@ -72,7 +72,7 @@ class FenceSource:
         return "".join([*pieces, line[at:]])
 
     def has(self, pattern: str) -> bool:
-        """Whether a line matches."""
+        """Return whether the text matches ``pattern``."""
         return re.search(pattern, self.text) is not None
 
     def each(self, pattern: str) -> Iterator[tuple[int, re.Match[str]]]:
@@ -88,7 +88,7 @@ class FenceSource:
 
 
 def _assigned(line: str) -> tuple[str, str] | None:
-    """Name and value where the line is one assignment of a plain text, by ``export`` or ``local`` too."""
+    """Return name and value if the line is one assignment of a plain text, also with ``export`` or ``local``."""
     words = list(BashLexer(line))
     if len(words) == 2 and line[: words[0].end] in ("export", "local"):
         words = words[1:]
@@ -157,7 +157,7 @@ def _unheard(source: FenceSource) -> Iterator[Problem]:
 
 
 def _quiet_greps(source: FenceSource) -> Iterator[Problem]:
-    """Find ``… | grep -q`` where the failure of any part of a pipe fails the pipe."""
+    """Find ``… | grep -q`` under ``pipefail``, where the failure of any part fails the whole pipe."""
     pipefail = re.match(r"#!.*pipefail", source.fence.text) is not None
     for line, text in source.lines:
         pipefail = pipefail or _PIPEFAIL.match(text) is not None
@@ -553,10 +553,7 @@ def _versions(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "checkout-alone",
-                _(
-                    "changes only the code: dependencies and schema keep the other version; roll back all three, "
-                    "and check them first"
-                ),
+                _("changes only the code: dependencies and schema keep the other version; roll back all three"),
             )
 
 
@@ -583,10 +580,7 @@ def _restarting(source: FenceSource) -> Iterator[Problem]:
             yield hazard(
                 line,
                 "starts-what-was-stopped",
-                _(
-                    "also restarts a service that was stopped on purpose, on every run; check is-enabled and limit "
-                    "restarts"
-                ),
+                _("also restarts a service that was stopped on purpose; check is-enabled and limit restarts"),
             )
         if not source.has(_LOOKS):
             after = next((n for n, _f in source.each(r"\bis-active\b") if n > line), line)

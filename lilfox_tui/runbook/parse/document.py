@@ -48,7 +48,7 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class _WrittenVariable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One of ``vars:``, as written; for ``NAME: TYPE``, its type."""
+    """One variable of ``vars:``, as written; ``NAME: TYPE`` gives only its type."""
 
     SHORT = "type"
 
@@ -64,8 +64,8 @@ class _WrittenVariable(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class FrontMatter(Struct, frozen=True, kw_only=True):
-    """The front matter. ``written``: whether the file has a ``lilfox:``; ``end`` is the first line (from 0) after
-    it."""
+    """The front matter. ``written``: whether the file has a section ``lilfox:``; ``end`` is the first line (from 0)
+    after the front matter."""
 
     header: Header = Header()
     variables: tuple[Variable, ...] = ()
@@ -110,7 +110,7 @@ def _read(text: str, end: int) -> FrontMatter:
 
 
 def _problems(findings: Findings) -> list[Problem]:
-    """Convert findings, each ``FILE:LINE: what`` with a file name that is dropped here."""
+    """Convert findings of the form ``FILE:LINE: what`` to problems, without the file name."""
     made = []
     for finding in findings.sorted():
         _file, line, what = finding.split(":", 2)

@@ -276,8 +276,8 @@ def _is_comment(line: str) -> bool:
 
 
 def _next(lines: list[str], at: int, read: str, offset: int, asking: SyntaxProbe) -> tuple[CommandText, int]:
-    """The command that begins in line ``at``, and how many lines it has; ``read`` is the whole text, masked, in which
-    it begins at ``offset``."""
+    """Return the command that begins in line ``at``, and how many lines it has; ``read`` is the whole text, masked, in
+    which it begins at ``offset``."""
     line = read[offset : offset + len(lines[at])]
     if not line.endswith("\\"):
         try:
@@ -361,7 +361,7 @@ class FenceReader:
     def _commands(
         self, parts: list[CommandText], block: MarkdownBlock, language: str, attributes: Attributes | None, number: int
     ) -> Iterator[Command]:
-        """Yield the commands; after one that may change what later ones do, nothing is known of those."""
+        """Yield the commands. After one that may change what later ones do, the later ones are not judged."""
         lost = False
         for part in parts:
             text = checked(part.text, filled=False)
@@ -407,7 +407,7 @@ class FenceReader:
     def _whole(
         self, block: MarkdownBlock, language: str, attributes: Attributes, number: int, *, runs: bool
     ) -> Command:
-        """Return a fence that is run as one script, or only shown."""
+        """Return the command of a fence that is run as one script, or (without ``runs``) only shown."""
         judged = runs and is_bash(block.text, attributes.interpreter)
         known: Verdict = verdict_of_text(block.text, filled=False) if judged else "unknown"
         if runs:
@@ -442,8 +442,8 @@ def _placeholders(text: str) -> tuple[Placeholder, ...]:
 
 
 def _without_prompts(text: str) -> str:
-    """Return a session copied from a terminal without its prompts; one without any prompts is all commands. Line
-    numbers stay the same."""
+    """Return a session copied from a terminal without its prompts; if no line has a prompt, every line is a command.
+    Line numbers stay the same."""
     lines = text.split("\n")
     if not any(_PROMPT.match(line) for line in lines):
         return text

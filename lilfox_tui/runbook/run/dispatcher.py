@@ -1,4 +1,4 @@
-"""Dispatches orders to a run: who may give them, the result of each, and how the run ends."""
+"""Dispatches clients' commands to a run: who may give them, the result of each, and how the run ends."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from lilfox_tui.runbook.run.state import CommandResult, State, Turn, hosts_of
 
 
 class RunOwnership:
-    """Which client acts in one run. At first nobody does; the first client to give an order then takes over."""
+    """Which client acts in one run. At first nobody does; the first client to give a command then takes over."""
 
     def __init__(self, record: RunRecorder) -> None:
         self._record = record
         self._presence: ClientPresence | None = None
 
     async def ask(self, client: RunClient) -> None:
-        """Raise LilFoxError if another client acts and is still running; else let ``face`` act."""
+        """Raise LilFoxError if another client acts and is still running; otherwise let ``client`` act."""
         control = self._record.reducer.control
         current = None if control is None else control.client
         if current is None or (current.process != client.process and not current.process.runs()):
@@ -67,7 +67,7 @@ class RunOwnership:
             )
 
     async def take(self, client: RunClient) -> None:
-        """From now on ``client`` acts; who did before follows."""
+        """Let ``client`` act from now on; the client that acted before follows."""
         control = self._record.reducer.control
         if (
             control is not None
@@ -103,9 +103,9 @@ CANCELLED = 130
 
 
 def outcome_of(reducer: RunReducer, *, aborted: bool = False, failure: LilFoxError | None = None) -> Outcome:
-    """Return the outcome. ``ok`` (0): everything is done. ``failed`` (1): it failed, and no change is in force.
-    ``partly`` (3): incomplete with changes made, or something was skipped. ``unknown`` (1): the end of a command is
-    unknown. ``cancelled`` (130): aborted before anything was changed."""
+    """Return the outcome of the run. ``ok`` (0): everything is done. ``failed`` (1): it failed, and no change is in
+    force. ``partly`` (3): incomplete with changes made, or something was skipped. ``unknown`` (1): the end of a command
+    is unknown. ``cancelled`` (130): aborted before anything was changed."""
     turns = [turn for turn in reducer.turns() if turn.command is not None]
     begun = [*turns, *_ways_back(reducer)]
     states: Counter[State] = Counter(reducer.state_of(turn) for turn in turns)
@@ -150,7 +150,7 @@ def _ways_back(reducer: RunReducer) -> list[Turn]:
 
 
 def _first(reducer: RunReducer, turns: list[Turn], state: State) -> tuple[Message, CommandResult] | None:
-    """Return the first command in that state that the run cannot pass, in words."""
+    """Return the first command in that state that the run cannot pass, in words, and its result."""
     for turn in turns:
         if reducer.state_of(turn) != state or reducer.passed(turn):
             continue
@@ -184,7 +184,7 @@ _ENDS_S = 1.0
 
 
 class OrderDispatcher:
-    """Takes orders until the run has ended; ``ended`` then contains the outcome."""
+    """Takes clients' commands until the run has ended; ``ended`` then contains the outcome."""
 
     def __init__(self, runner: Runner, ownership: RunOwnership) -> None:
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -204,12 +204,12 @@ class OrderDispatcher:
         self._leaving: asyncio.Task[bool] | None = None
 
     def fail(self, error: Exception) -> None:
-        """End the run: it cannot continue."""
+        """End the run with ``error``, because it cannot continue."""
         if not self.ended.done():
             self.ended.set_exception(error)
 
     async def handle(self, order: Order, client: RunClient) -> None:
-        """Execute an order, or start it. Raises LilFoxError: it is refused, and nothing was done."""
+        """Execute a client's order, or start it. Raises LilFoxError if it is rejected; then nothing was done."""
         if self.ended.done():
             raise LilFoxError(tr("the run has ended"))
         if isinstance(order, TakeOver):
@@ -259,12 +259,12 @@ class OrderDispatcher:
             await asyncio.wait([self._busy], timeout=1.0)
 
     def begin(self, work: Coroutine[object, object, object]) -> None:
-        """Start ``work``; orders that start something are refused until it has ended."""
+        """Start ``work``; client commands that start something are rejected until it has ended."""
         self._busy = asyncio.create_task(self._told(work))
 
     def ask_hosts(self, asking: Coroutine[object, object, object]) -> None:
-        """Start ``asking``, which finds out how commands of an earlier job ended; running commands continue. An order
-        to run everything left waits for it, others are refused until then."""
+        """Start ``asking``, which finds out how commands of an earlier job ended; running commands continue. A client's
+        order to run everything left waits for it, others are rejected until then."""
         self.begin(asking)
         self._asking = self._busy
 
@@ -278,7 +278,7 @@ class OrderDispatcher:
             self.fail(error)
 
     async def _free(self) -> None:
-        """Raise LilFoxError while something is running: the first one continues."""
+        """Raise LilFoxError while a command is running; that command continues."""
         if self._busy is not None and not self._busy.done() and not self._reducer.running():
             await asyncio.wait([self._busy], timeout=_ENDS_S)  # it is about to end, or begins the next one
         if self._terminal or (self._busy is not None and not self._busy.done()):
@@ -294,7 +294,7 @@ class OrderDispatcher:
             raise LilFoxError(tr("there is no step {step}", step=number + 1))
 
     def _turn(self, step: int, number: int, hosts: Sequence[str] | None) -> Turn:
-        """Return the command on ``hosts``; without them, on those of its own hosts where it is not done."""
+        """Return the turn of a command on ``hosts``; without them, on those of its own hosts where it is not done."""
         self._step(step)
         runbook = self._reducer.runbook
         commands = runbook.steps[step].commands
@@ -451,7 +451,7 @@ class OrderDispatcher:
         self._leaving = asyncio.create_task(self._leave_terminal())
 
     def _left_terminal(self) -> str:
-        """Return the command in the terminal, and clear it."""
+        """Return the ``run`` of the command in the terminal, and clear it."""
         if self._at_terminal is not None:
             self._at_terminal.close()
         run, self._terminal, self._terminal_client, self._at_terminal = self._terminal, "", None, None

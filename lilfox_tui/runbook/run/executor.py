@@ -93,16 +93,16 @@ class CommandExecution:
         """Why it is ended by us."""
 
     async def run(self) -> ExecutionEnd:
-        """Run it to its end, or until ``stop``."""
+        """Run the command to its end, or until ``stop``."""
         return await self._watched(self._changes() if self._task.kind == "change" else self._reads())
 
     async def go_on(self) -> ExecutionEnd:
-        """Follow a change that an earlier job started, as ``run`` does: it is found by its id and never started
+        """Follow a change that an earlier job started, as ``run`` does; the change is found by its id and never started
         again."""
         return await self._watched(self._followed())
 
     def stop(self, why: Message | str) -> None:
-        """End it on the host; ``run`` then returns how it ended. For a follow command that is a success."""
+        """End the command on the host; ``run`` then returns how it ended. For a follow command that is a success."""
         if self._why is None and self._work is not None:
             self._why = why
             self._work.cancel()
@@ -134,7 +134,7 @@ class CommandExecution:
                     each.cancel()
 
     def _begin_to_count(self) -> None:
-        """Start its timeout."""
+        """Start the timeout of the command."""
         seconds = self._task.timeout_s
         if seconds is not None:
             late = tr("it timed out after {seconds:g} s", seconds=seconds)
@@ -244,7 +244,7 @@ class CommandExecution:
         return ExecutionEnd(state="done", exit_status=look.exit_status)
 
     async def _cancelled(self, why: Message | str) -> ExecutionEnd:
-        """End it on the host and return how it ended there."""
+        """End the command on the host and return how it ended."""
         reason: Message | str = tr("no answer")
         try:
             async with asyncio.timeout(_END_S):
@@ -318,7 +318,7 @@ class _Marked:
 
 
 def _without_end(error: LilFoxError) -> ExecutionEnd:
-    """Return the end of a reading command when the host raised ``error`` instead."""
+    """Return how a reading command ended if the host raised ``error``."""
     link_lost = isinstance(error, HostUnreachable) and error.link_lost
     if link_lost or isinstance(error, CommandUnknown | CommandTimeout):
         return ExecutionEnd(state="unknown", message=error.message)

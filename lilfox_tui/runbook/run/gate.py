@@ -179,8 +179,9 @@ READS: frozenset[Kind] = frozenset({"read", "follow"})
 
 
 def kind_as_run(command: Command, filled: FilledCommand, runbook: Runbook, *, protected: bool = False) -> Kind:
-    """Return the kind of the command with its values, whatever it was without them. An interactive one stays so.
-    ``protected``: on a protected host no fence's word counts, not even a bundled one's."""
+    """Return the kind of the command with its values, whatever it was without them. An interactive command stays
+    interactive. ``protected``: on a protected host no fence can declare that a command only reads, not even a bundled
+    one."""
     if command.kind in ("none", "interactive"):
         return command.kind
     known: Verdict = "unknown"
@@ -202,8 +203,8 @@ def let_through(
 
 
 def let_argv_through(config: Config, host: str | None, argv: Sequence[str]) -> None:
-    """Raise NotAllowed if a configured program, on ``host`` (None: this machine), is not known to only read and changes
-    are forbidden there."""
+    """Raise NotAllowed if changes are forbidden on ``host`` (None: this machine) and a configured program is not known
+    to only read."""
     if verdict_of_text(shlex.join(argv)) not in READS:
         refuse_change(config, (host,), tr("{program} is not known to be read-only", program=argv[0]))
 
@@ -220,8 +221,8 @@ def kind_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> 
 
 
 def asks_with(command: Command, values: Mapping[str, str], runbook: Runbook) -> bool:
-    """Whether the user confirms it before it runs with ``values``. A change that results only from these is confirmed
-    whatever its fence says, because that was about something else."""
+    """Return whether the user must confirm the command before it runs with ``values``. If only these make it a change,
+    it must be confirmed whatever its fence says, because that was written for the command without them."""
     found = kind_with(command, values, runbook)
     return asks(replace(command, kind=found)) or found == "change" != command.kind
 
@@ -311,7 +312,7 @@ class CommandPreparer:
         )
 
     def _refuse_missing(self, turn: Turn) -> None:
-        """Raise LilFoxError if a value that it needs is unknown on one of its hosts."""
+        """Raise LilFoxError if a value that the command needs is unknown on one of its hosts."""
         missing = self._reducer.missing(turn)
         if not missing:
             return
@@ -328,7 +329,7 @@ class CommandPreparer:
 
     def look_ahead(self) -> None:
         """Raise LilFoxError if one of the remaining commands could not run: a missing value that no output provides, a
-        value not allowed there, or a host where changes are forbidden."""
+        value that is not allowed in its place, or a host where changes are forbidden."""
         reducer, runbook = self._reducer, self._reducer.runbook
         commands = [command for step in runbook.steps for command in step.commands]
         captured = {name for command in commands for name in command.attributes.capture}
@@ -360,8 +361,8 @@ class CommandPreparer:
 
     async def _denied(self, variables: list[Variable], hosts: tuple[str, ...]) -> tuple[Denied, Message | None]:
         """Return the addresses that are denied, and whose hosts' addresses are unknown. Queries hosts for our address
-        and looks names up only if a variable needs it, and then each time: a restored connection may come from
-        elsewhere."""
+        and looks names up only if a variable needs it, and then each time, because a restored connection may come from
+        another address."""
         never = self._config.runbooks.never_ban
         if not any("self" in variable.deny for variable in variables):
             return denied((), never, ()), None

@@ -244,7 +244,7 @@ def fine_status(attributes: Attributes) -> int | None:
 
 
 def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message | None:
-    """Return why it did not work; None if it did. ``output``: the stored part."""
+    """Return why the command did not work; None if it did. ``output``: the stored part."""
     expect = attributes.expect
     if isinstance(expect, str):
         return None if _found(expect, output) else tr("its output does not match /{pattern}/", pattern=expect)
@@ -258,7 +258,7 @@ def why_failed(attributes: Attributes, exit_status: int, output: str) -> Message
 
 
 def signal_of(exit_status: int) -> str:
-    """Return the name of the signal that ended it, from a shell's exit status; empty if none did."""
+    """Return the name of the signal that ended a command, from a shell's exit status; empty if none did."""
     try:
         return signal.Signals(exit_status - 128).name
     except ValueError:

@@ -73,8 +73,8 @@ def admits(variable: Variable) -> Need:
 
 
 def is_safe(value: str) -> bool:
-    """Whether a shell reads it as itself in every kind of quotes. ``LF_…`` is the name of another value, which
-    arithmetic would evaluate."""
+    """Return whether a shell reads the value literally in every kind of quotes. ``LF_…`` is the name of another value,
+    which arithmetic would evaluate."""
     return _SAFE.fullmatch(value) is not None and "LF_" not in value
 
 
@@ -238,7 +238,7 @@ class FilledCommand(Struct, frozen=True, kw_only=True):
 
     @property
     def marked(self) -> str:
-        """Return it as text, each value between ``‹`` and ``›``; secrets are masked."""
+        """Return the command as text, each value between ``‹`` and ``›``; secrets are masked."""
         return marked(self.shown)
 
 
@@ -353,7 +353,8 @@ def _why_never(site: Site, variable: Variable) -> Message | None:
 
 
 def _no_shell(command: Command) -> Message | None:
-    """Return why nothing can be filled in: a program other than a shell reads ``"$LF_name"`` as something else."""
+    """Return why nothing can be filled in: the command is read by a program other than a shell, which does not expand
+    ``"$LF_name"``. None for a shell."""
     program = command.attributes.interpreter or ""
     if not program and command.script and command.text.startswith("#!"):
         program = command.text[2:].split("\n", 1)[0].strip()

@@ -227,8 +227,8 @@ class BackupView:
 
     @property
     def now(self) -> datetime:
-        """The time from which ages are computed (aware UTC): the frame's, which stands still while the screen is
-        paused."""
+        """The time from which ages are computed (aware UTC): that of the shown overview, which stands still while the
+        screen is paused; the present on a rewound screen."""
         shown = self._app.shown
         return shown.at if shown is not None and not shown.rewound else datetime.now(UTC)
 
@@ -240,7 +240,8 @@ class BackupView:
         return warning_rows(self._state.interrupted_restores, self._app.rewound, self._style(self._app.room.width))
 
     def page(self) -> list[Row] | None:
-        """What replaces the lists: a set's page, or what to do when nothing is configured."""
+        """The rows shown instead of the lists: a set's page, or what to do if nothing is configured; None for the
+        lists."""
         state, style, plan = self._state, self._style(self._app.room.width), self._state.selected_plan
         if state.page is not None and plan is not None:
             if (found := state.selected_set) is not None:
@@ -251,7 +252,7 @@ class BackupView:
         return None
 
     def detail(self) -> list[Row]:
-        """What is selected in words, on as many rows as the screen leaves for it."""
+        """The selected plan or set as text, in as many rows as the screen has for it."""
         state, plan = self._state, self._state.selected_plan
         if state.page is not None or plan is None:
             return []
@@ -317,7 +318,8 @@ class BackupView:
 
 
 class JobSection:
-    """Draws the running job: progress bars of its parts, and its last lines. ``changed`` is called on news."""
+    """Draws the running job: progress bars of its parts, and its last lines. Calls ``changed`` when there is something
+    new."""
 
     def __init__(self, context: PaneContext[BackupState], changed: Callable[[], None]) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -326,7 +328,7 @@ class JobSection:
         """What the job said that was followed last."""
 
     def follow(self) -> None:
-        """Follows the events of the shown job, and of another one once that is shown."""
+        """Follows the events of the job that is shown, and switches when another job is."""
         job = self._state.shown_job
         if job is None or (self.log is not None and self.log.job_id == job.id):
             return

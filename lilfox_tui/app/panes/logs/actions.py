@@ -218,8 +218,8 @@ class SourceActions(ActionGroup):
         )
 
     def _how_it_is(self, source: LogSource) -> str:
-        """How a source is read: its format, the zone of its times without one, and where it is; or why it is not
-        read."""
+        """Return how a source is read: its format, the time zone for times that have none, and its location; or why it
+        cannot be read."""
         status, state = source.status.value, source.status.state
         if isinstance(state, Unavailable):
             return f"{state.error}  {when(state, datetime.now(UTC), self._state.zone)}  {state.error.hint}".rstrip()
@@ -254,7 +254,7 @@ class SourceActions(ActionGroup):
 
 
 class SaveActions(ActionGroup):
-    """Saves the matching records to a file."""
+    """The action that saves the matching records to a file."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._state, self._app = context, context.state, context.app
@@ -484,7 +484,7 @@ class LogEvidence:
         return found, len(ordered) - len(found)
 
     async def _read_again(self, name: str, place: str) -> LogRecord | None:
-        """Reads a record that is not loaded: the one after the record before it."""
+        """Read a record that is not loaded, as the one that follows its predecessor; None if it is no longer there."""
         source = self._state.source(name)
         if source is None:
             return None

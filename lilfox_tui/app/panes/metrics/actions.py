@@ -1,4 +1,4 @@
-"""The actions of the Metrics pane on what is watched: connections, charts, statements, queries, targets."""
+"""Actions of the Metrics pane on hosts, services and backends: connections, charts, statements, queries, targets."""
 
 from __future__ import annotations
 

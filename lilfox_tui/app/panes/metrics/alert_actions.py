@@ -24,7 +24,7 @@ class AlertActions(ActionGroup):
         self._context, self._state, self._app = context, context.state, context.app
 
     def _why_no_alert(self) -> Message | None:
-        """Why an action on an unresolved alert is disabled."""
+        """Why an action on an alert is disabled: none is selected, or it has resolved, or nothing may be changed."""
         alert = self._state.selected_alert()
         if alert is None:
             return tr("select an alert first")
@@ -158,7 +158,7 @@ class AlertActions(ActionGroup):
             self._app.go_to_runbook(cause_of(alert))
 
     def _alert_that_fires(self) -> Alert | None:
-        """The selected alert; for a host or service the first unresolved alert that names it."""
+        """The selected alert; if a host or service is selected, its first unresolved alert."""
         if (alert := self._state.selected_alert()) is not None or self._state.overview is None:
             return alert
         subject = self._state.page or self._state.selected

@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 
 
 class WaitingSteps:
-    """Performs the waiting step: asks for its values, shows it, confirms it, and sends the order."""
+    """Performs the step that a run waits for: asks for its values, shows it, asks for confirmation, and tells the run's
+    job to run it."""
 
     def __init__(self, context: PaneContext[RunbookState], values: ValuePrompts, orders: RunOrders) -> None:
         self._state, self._app = context.state, context.app
@@ -93,7 +94,8 @@ class WaitingSteps:
             await self._run_turn(run, reducer, turn)
 
     async def _run_turn(self, run: RunLog, reducer: RunReducer, turn: Turn, *, again: bool = False) -> None:
-        """Runs a command. Asks first if it changes something, needs the terminal, or may run twice."""
+        """Runs a command. Asks first if the command changes something, needs the terminal, or would run a second
+        time."""
         if reducer.command(turn).kind == "interactive":
             await self._in_terminal(run, reducer, turn, again=again)
             return
@@ -155,7 +157,7 @@ class WaitingSteps:
             await self._orders.send(run, ended)
 
     async def _worked(self, reducer: RunReducer, turn: Turn, status: int) -> bool | None:
-        """Asks the user whether a program that ended here worked; None leaves it to the exit status."""
+        """Asks the user whether the interactive program succeeded; None means to go by its exit status."""
         rows = worked_rows(reducer.command(turn), turn.hosts, status)
         chosen = await self._app.push_screen_wait(OptionsDialog(_title_of(reducer, turn), rows, worked_ways(status)))
         return None if chosen is None else chosen == "worked"
@@ -171,14 +173,15 @@ OPENED_S = 30.0
 
 
 class RunStarter:
-    """Starts a run of the chosen runbook, or performs its waiting step."""
+    """Starts a run of the selected runbook, or performs the step that its run waits for."""
 
     def __init__(self, context: PaneContext[RunbookState], waiting: WaitingSteps) -> None:
         self._context, self._state, self._app = context, context.state, context.app
         self._waiting = waiting
 
     async def begin_or_go_on(self) -> None:
-        """Starts a run; for a run in progress first shows what waits, then performs it."""
+        """Starts a run. If one is in progress, performs the step that it waits for; if another step is selected, only
+        selects that step."""
         state = self._state
         run, turn = state.run, state.turn
         if run is None:
@@ -214,7 +217,8 @@ class RunStarter:
         await self._begin_job(item, lambda: begin(runbook, app.config, path, values=values, incident=incident))
 
     async def _allowed(self, runbook: Runbook) -> bool:
-        """Whether a run of the runbook may start here; asks at the first run of a file that nobody chose."""
+        """Return whether the runbook may run on this machine. Asks on the first run of a file that nobody has approved
+        yet."""
         first = await asyncio.to_thread(first_run, runbook, self._app.config.runbooks)
         if first is None:
             return True
@@ -228,7 +232,7 @@ class RunStarter:
         return True
 
     async def _incident_for(self, item: RunbookItem) -> str | None:
-        """The id of the incident that the run belongs to, empty for none; None if nothing is to start."""
+        """Return the id of the incident that the run will belong to, empty for none; None if the user cancels."""
         there = await asyncio.to_thread(current_folder)  # what is shown may not have it yet
         again = self._state.seen is not None or item.last is not None
         if there is not None and not again:
@@ -248,7 +252,7 @@ class RunStarter:
         return opened
 
     async def _resume(self, item: RunbookItem) -> None:
-        """Goes on with a run whose job is gone, or begins a new one."""
+        """Resumes a run whose job was killed, or starts a new one, as the user chooses."""
         job, app = item.job, self._app
         assert job is not None
         ways = [Option("enter", _("resume where it stopped"), "on")]
@@ -261,7 +265,7 @@ class RunStarter:
             await self._begin_job(item, lambda: go_on(job.id, app.config, app.monitor.backups.config_path))
 
     async def _begin_job(self, item: RunbookItem, begin: Callable[[], str]) -> None:
-        """Starts a job and watches it until its run is open; then runs a read-only command at once."""
+        """Starts a job, waits until it has opened the run, and runs the first command at once if that is read-only."""
         state = self._state
         state.busy = True
         try:
@@ -315,7 +319,7 @@ class ColumnActions(ActionGroup):
 
 
 class RunActions(ActionGroup):
-    """Actions that start runs and give orders to the current one."""
+    """Actions that start runs and that control the current one."""
 
     def __init__(
         self, context: Context, view: ListView, permission: Permission, orders: RunOrders, waiting: WaitingSteps
@@ -324,7 +328,7 @@ class RunActions(ActionGroup):
         self._view, self._permission, self._orders, self._waiting = view, permission, orders, waiting
 
     def _order(self, give: Callable[[RunLog], Awaitable[None]]) -> None:
-        """Gives an order to the current run in the background."""
+        """Calls ``give`` with the current run, in the background."""
         self._context.run(partial(self._give, give), group="order", exclusive=True)
 
     async def _give(self, give: Callable[[RunLog], Awaitable[None]]) -> None:

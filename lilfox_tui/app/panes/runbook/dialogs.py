@@ -39,7 +39,7 @@ WIDE = 98
 
 
 def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, str], config: Config) -> list[Row]:
-    """What is about to start: the file, the hosts, and the cause."""
+    """The rows about a run to be started: the file, the hosts, and the cause."""
     count = ngettext("{count} step", "{count} steps", len(runbook.steps))
     said = _("{count}, {place}", count=count, place=f"{runbook.path}:{runbook.line}")
     rows = [_line(_("runbook"), said), *_where(runbook, config)]
@@ -51,7 +51,7 @@ def beginning_rows(runbook: Runbook, cause: Cause | None, values: Mapping[str, s
 
 
 def _where(runbook: Runbook, config: Config) -> list[Row]:
-    """The hosts that the runbook names; if one of its words matches none, why it cannot start."""
+    """The hosts that the runbook names; if a name matches no host, why the run cannot start."""
     try:
         found = words(config, runbook)
     except LilFoxError as error:
@@ -106,7 +106,7 @@ def resuming_rows(job: Job) -> list[Row]:
 
 
 def first_run_rows(first: FirstRun) -> list[Row]:
-    """The text about a file that nobody chose for this machine."""
+    """The text about a runbook file that nobody has approved on this machine yet."""
     told = _(
         "This file is not approved on this machine yet, not even for read-only commands. Review it first; you "
         "are asked only once."
@@ -196,8 +196,8 @@ def hand_rows(step: Step, glyphs: Glyphs) -> list[Row]:
 
 
 def undo_rows(reducer: RunReducer, given: Mapping[str, str], glyphs: Glyphs, half: str = "") -> list[Row]:
-    """What will be undone, in order and by which commands, and what stays. ``half``: undo only that command, which
-    failed midway."""
+    """The changes that will be undone, in order and with the commands, and those that stay. ``half``: undo only this
+    command, which failed midway."""
     state = reducer.state()
     undoable = (half,) if half else state.undoable
     known = {run: each for run in undoable if (each := reducer.result(run)) is not None}
@@ -227,7 +227,7 @@ def stop_rows(running: Sequence[CommandResult]) -> list[Row]:
 
 
 def ending_rows(state: RunState) -> list[Row]:
-    """What is left of a run that is ended now."""
+    """The text about ending a run: the changes that stay in force."""
     left = sum(step.state in ("ready", "failed", "unknown", "running") for step in state.steps)
     told = ngettext("{count} step is not done", "{count} steps are not done", left) if left else ""
     rows: list[Row] = [(Piece("  "), Piece(told or _("All steps are done or skipped.")))]
@@ -243,7 +243,7 @@ def _staying(changes: Sequence[CommandResult]) -> list[Row]:
 
 
 def value_rows(variable: Variable, trouble: str) -> list[Row]:
-    """The requirements for a value."""
+    """The text above the input of a value: what it must be, and why the last input was rejected."""
     rows = [_line(f"<{variable.name}>", str(described(variable)))]
     if "self" in variable.deny or "private" in variable.deny:
         rows.append(_line("", _("your own address and private ranges are refused")))
@@ -253,12 +253,13 @@ def value_rows(variable: Variable, trouble: str) -> list[Row]:
 
 
 def offer_of(choice: ValueChoice) -> PromptOffer:
-    """A value on offer."""
+    """Return a proposed value as a row to choose."""
     return PromptOffer((Piece(fit(choice.value, 32), "strong"), Piece(f"  {choice.note}", "muted")), choice.value)
 
 
 def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
-    """Who acts now: in runs (title, who), or without runs of others in the incident."""
+    """The text about a takeover: who is in control of each run (title, who), or of the incident if there are no such
+    runs."""
     texts = [
         _("{title}: {who} is in control now and will follow after the takeover.", title=title, who=who)
         for title, who in runs
@@ -270,7 +271,7 @@ def take_over_rows(leader: str, runs: Sequence[tuple[str, str]]) -> list[Row]:
 
 
 def worked_rows(command: Command, hosts: Sequence[str], status: int) -> list[Row]:
-    """The text about a program that has exited: its exit status alone does not say what the user saw in it."""
+    """The text about an interactive program that has exited: only the user knows whether it did what it should."""
     first = redact(command.text).strip().split("\n", 1)[0]
     ended = _("it exited with status {status}", status=status)
     asked = _("Did it work? Your answer is recorded; press esc to use the exit status.")
@@ -286,7 +287,8 @@ def worked_rows(command: Command, hosts: Sequence[str], status: int) -> list[Row
 
 
 def worked_ways(status: int) -> list[Option]:
-    """The options: worked or failed; enter takes what the exit status says."""
+    """Return the options after an interactive program: it worked, or it failed; enter selects what the exit status
+    says."""
     if status == 0:
         return [Option("enter", _("it worked"), "worked"), Option("f", _("it did not work"), "failed")]
     return [Option("enter", _("it did not work"), "failed"), Option("w", _("it worked anyway"), "worked")]
@@ -305,8 +307,9 @@ def _line(label: str, text: str, role: str = "strong") -> Row:
 
 
 class RunDialog(Dialog[bool]):
-    """A dialog that returns whether enter was pressed, or with a ``word`` whether exactly that was typed; after another
-    word it says so and stays open. ``about`` is above the command, whose ``text`` scrolls if it does not fit."""
+    """A dialog that returns True when enter was pressed, or, with a ``word``, when exactly that was typed; after
+    another word it stays open and says so. ``about`` is shown above the command ``text``, which scrolls if it does not
+    fit."""
 
     def __init__(self, title: str, about: Sequence[Row], text: Sequence[Row], word: str = "") -> None:
         super().__init__()

@@ -42,7 +42,7 @@ MOST_WAITING = 5
 
 
 class Drawing:
-    """Makes the rows of one pane."""
+    """Makes the rows of the Runbook pane."""
 
     def __init__(self, context: PaneContext[RunbookState]) -> None:
         self._state, self._app = context.state, context.app
@@ -50,7 +50,8 @@ class Drawing:
 
     @property
     def _now(self) -> datetime:
-        """The time from which ages are computed (aware UTC)."""
+        """The time from which ages are computed (aware UTC); the present on a rewound screen, because runs are not
+        rewound."""
         return self._app.clock if self._app.rewound is None else datetime.now(UTC)  # runs are shown as they are
 
     # ---- where things stand ----------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ class Drawing:
         return [*wrapped(rows, width - 1), BLANK] if rows else []
 
     def _place_rows(self, runbook: Runbook, width: int) -> list[Row]:
-        """The selected step or command of ``runbook``."""
+        """The text and commands of the selected step, or the selected command."""
         state = self._state
         step = state.place[0]
         style = self.style(width)
@@ -230,8 +231,8 @@ class Drawing:
     def output_rows(
         self, results: Sequence[CommandResult], width: int, top: int | None, room: int
     ) -> tuple[Sequence[Row], int]:
-        """The output of the command on these hosts, and the number of first rows that stay. ``top`` is the first
-        visible one of the others, None for the end; ``room`` is the number of rows available."""
+        """The rows of a command's output on these hosts, and how many rows at the top do not scroll. ``top`` is the
+        first visible row of the rest, None for the end; ``room`` is the number of rows available."""
         log, found = self._state.seen, self._state.command
         assert log is not None
         assert log.reducer is not None
@@ -282,7 +283,7 @@ class Drawing:
         return (mark, Piece(self._of_new(), "muted"))
 
     def _of_alert(self, alert: str) -> str:
-        """What enter does with a runbook for a firing alert."""
+        """The text about a runbook for a firing alert: what enter does."""
         if self._state.column == LIST:
             return _("runbook for firing alert {alert}: enter opens the steps", alert=alert)
         if self._state.shows_less(self._app.room.width):
@@ -293,7 +294,7 @@ class Drawing:
         return _("runbook for firing alert {alert}: enter starts a run", alert=alert)
 
     def _of_new(self) -> str:
-        """What enter does with a runbook that never ran."""
+        """The text about a runbook that has never run: what enter does."""
         if self._state.column == LIST:
             return _("enter opens the steps; enter again starts a run; changes are confirmed first")
         if self._state.shows_less(self._app.room.width):
@@ -308,7 +309,7 @@ class Drawing:
         return (Piece(" "), mark, Piece(f" {text}", "good" if good else "degraded"))
 
     def _of_failed_undo(self) -> list[Row]:
-        """That the undo failed, which changes stay in force, and what can be done."""
+        """The row about a failed undo: which changes stay in force, and what can be done."""
         failed, state = self._state.failed_undo, None if self._state.seen is None else self._state.seen.state
         if failed is None or state is None:
             return []
@@ -318,7 +319,7 @@ class Drawing:
         return [(Piece(f" {self._app.glyphs.failing} ", "failing"), Piece(text, "failing"))]
 
     def _for_none(self) -> str | None:
-        """That the alert that led here has no runbook, if so."""
+        """The text about an alert that led here but has no runbook; None if it has one."""
         cause, view = self._state.cause, self._state.view
         if cause is None or view is None or view.documents is None or self._state.chosen:
             return None

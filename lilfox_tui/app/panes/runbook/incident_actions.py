@@ -1,4 +1,4 @@
-"""Actions of the Runbook pane on the open incident: its entries and its course. Typed text goes into the incident that
+"""Actions of the Runbook pane on the open incident: its entries and its status. Entered text goes to the incident that
 was open when the key was pressed."""
 
 from __future__ import annotations
@@ -155,7 +155,8 @@ class IncidentActions(ActionGroup):
         self._app.push_screen(Chooser(title, choices, wide=True), take)
 
     def _outputs(self) -> list[Selected]:
-        """The output of the selected command on each host; for a step of several commands that of the last one."""
+        """Return the output of the selected command on each host as evidence; for a step with several commands, that of
+        the last one that ran."""
         log, found = self._state.seen, []
         for result in () if log is None else self._state.results():
             kept = log.kept(result) if log is not None else None
@@ -323,10 +324,10 @@ async def _written(app: Console, write: Callable[[], Done]) -> Done:
 
 
 async def _write_only(app: Console, write: Callable[[], object]) -> None:
-    """Runs a blocking call without a result the same way."""
+    """Like :func:`_written`, for a call without a result."""
     await _written(app, write)
 
 
 async def _at_once(selected: Selected) -> Selected:
-    """A selection that was already read."""
+    """Return ``selected``, which has already been read."""
     return selected

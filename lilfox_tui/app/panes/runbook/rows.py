@@ -34,7 +34,7 @@ _PIECE_ROLES = {"text": "text", "value": "accent", "open": "degraded"}
 
 
 class RunbookStyle(Struct, frozen=True):
-    """The width of a part, its glyphs, and the time of drawing (aware UTC)."""
+    """How rows are drawn: the width, the glyphs, and the time of drawing (aware UTC)."""
 
     width: int
     glyphs: Glyphs
@@ -198,8 +198,8 @@ def output_row(line: str) -> Row:
 
 
 def waiting_text(asked: str, *, here: str, undoable: bool, states: Collection[State]) -> tuple[str, str]:
-    """What the run waits for, and the colour role; ``here`` names the step and its hosts, ``states`` are the states of
-    the commands."""
+    """Return what the run waits for, and the colour role of the text. ``here`` names the step and its hosts; ``states``
+    are the states of the commands."""
     decision = _("{what}: r retries, s skips, enter shows all options", what=here)
     if undoable:
         decision = _("{what}: r retries, s skips, u undoes, enter shows all options", what=here)
@@ -236,8 +236,8 @@ _LEAST_BELOW = 2
 
 
 class Of(Struct, frozen=True):
-    """The command whose output is shown. ``last``: not the command above, which has not started, but the one that ran
-    before it."""
+    """The command whose output is shown. ``last``: it is the command that ran last, because the selected one has not
+    started."""
 
     step: int
     command: Command
@@ -258,8 +258,8 @@ class Outputs:
         top: int | None,
         room: int,
     ) -> tuple[Sequence[Row], int]:
-        """All rows, and the number of first rows that stay. ``top`` is the first visible one of the others, None for
-        the end; ``room`` is the number of rows available."""
+        """Return the rows, and how many of them at the top do not scroll. ``top`` is the first visible row of the rest,
+        None for the end; ``room`` is the number of rows available."""
         rule = _rule(of, style)
         if len(results) == 1:
             result, kept = results[0]
