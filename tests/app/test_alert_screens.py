@@ -133,7 +133,7 @@ async def test_without_rules_there_is_no_section() -> None:
         assert "ALERTS" not in screen_text(pilot)
         await pilot.press("exclamation_mark")
         await pilot.pause()
-        assert "no rule files are configured: rules:" in screen_text(pilot)
+        assert "no rule files are configured; add rules:" in screen_text(pilot)
 
 
 async def test_what_is_not_known_is_said_and_never_counted_as_none() -> None:

@@ -194,7 +194,7 @@ async def test_the_plan_of_a_slow_statement_is_asked_for_on_demand(monkeypatch: 
         assert asked == []
         await pilot.press("enter")
         await shown(pilot, "Seq Scan on orders")
-        assert "missing parameter values" in screen_text(pilot)
+        assert "without parameter values" in screen_text(pilot)
         assert asked == [("orders-db", "42")]
         await pilot.press("escape")
         app.metrics.open_page(("backend", "cache"))

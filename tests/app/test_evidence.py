@@ -42,7 +42,7 @@ def records(text: str) -> list[str]:
     return [each for each in text.splitlines() if not each.startswith("# ")]
 
 
-async def told(pilot: Pilot[None], app: LilFoxApp, text: str = "saved as evidence") -> None:
+async def told(pilot: Pilot[None], app: LilFoxApp, text: str = "saved to INC-1 as evidence") -> None:
     await until(lambda: text in app.note[0], what=text)
 
 

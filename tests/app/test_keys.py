@@ -257,7 +257,7 @@ async def test_read_only_allows_no_shell() -> None:
         await pilot.press("x")
         await pilot.pause()
         text = screen_text(pilot)
-        assert "no shell" in text
+        assert "the shell is disabled" in text
         assert "read-only" in text.splitlines()[0]
 
 

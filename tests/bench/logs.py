@@ -37,7 +37,7 @@ LESS = "less"
 LNAV_FORMAT = {
     "$schema": "https://lnav.org/schemas/format-v1.schema.json",
     "lilfox_log": {
-        "title": "JSON", "description": "the records from this measurement", "json": True, "file-pattern": ".*",
+        "title": "JSON", "description": "the records of this measurement", "json": True, "file-pattern": ".*",
         "timestamp-field": "timestamp", "level-field": "level", "body-field": "message",
         "value": {
             "logger": {"kind": "string"}, "module": {"kind": "string"}, "function": {"kind": "string"},

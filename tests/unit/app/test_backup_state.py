@@ -106,7 +106,7 @@ def test_a_page_is_of_one_set_and_of_no_other() -> None:
     state.choose_set(None)
     state.open("lilfox_20260328_020000")
     assert selected(state) == "lilfox_20260328_020000"
-    assert "open already" in str(state.why_not_open())
+    assert "already open" in str(state.why_not_open())
     view = plan("lilfox", nights(1))
     state.backups = Backups({view.key: view}, jobs=())
     assert selected(state) == "", "it was removed meanwhile"
@@ -131,7 +131,7 @@ def test_why_a_plan_is_not_run() -> None:
     assert "a job is already starting" in str(state.why_not_back_up())
     state.busy = False
     state.backups = replace(healthy(), jobs=(job(kind="verify", key="verify lilfox"),))
-    assert state.why_not_back_up() is None, "it only read-only"
+    assert state.why_not_back_up() is None, "it only reads"
     state.backups = replace(healthy(), jobs=(job(),))
     assert "is running" in str(state.why_not_back_up())
     assert "read_only" in str(showing(healthy(), Config(read_only=True)).why_not_back_up())

@@ -88,7 +88,7 @@ def test_what_is_wrong_in_a_filter_is_kept_to_be_told_and_leaves_the_last_good_o
     assert not state.set_filter("refused and (")
     assert state.filter_error
     assert state.filter == good
-    assert not state.set_filter("refused"), "it is the same previous data"
+    assert not state.set_filter("refused"), "it is the same as before"
     assert not state.filter_error
 
 

@@ -86,7 +86,7 @@ def test_it_begins_once_with_the_right_word_about_what_was_looked_at() -> None:
     state = chosen()
     assert not state.may_run(state.word), "nobody looked"
     look(state, GOOD)
-    assert state.word == "lilfox", "of the database, which will be replaced, before the folder"
+    assert state.word == "lilfox", "of the database, which is replaced, before the folder"
     assert state.may_run("lilfox")
     assert not state.may_run("uploads")
     state.choice.toggle("end-sessions")

@@ -85,7 +85,7 @@ def test_other_times_follow_the_hands() -> None:
         ("60 2 * * *", "“60” is not a valid minute", "write 0-59, a comma-separated list, * or */2"),
         ("0 24 * * *", "“24” is not a valid hour", ""),
         ("0 0 0 * *", "“0” is not a valid day of the month", ""),
-        ("0 0 * 13 *", "“13” is not a valid month", "write 1-12, jan-dec, lists"),
+        ("0 0 * 13 *", "“13” is not a valid month", "write 1-12, jan-dec, a comma-separated list"),
         ("0 0 * * 8", "“8” is not a valid day of the week", ""),
         ("0 0 * * monday", "“monday” is not a valid day of the week", ""),
         ("0 0 * foo *", "“foo” is not a valid month", ""),

@@ -86,7 +86,10 @@ def test_what_a_person_sees(pages: Path, capsys: pytest.CaptureFixture[str]) -> 
     _run("show", str(pages / "page.md"))
 
     printed = capsys.readouterr().out
-    assert "1. Look\n   reads    psql -h <host> -c 'SELECT 1'\n   follows  tail -f /var/log/x.log\n" in printed
+    assert (
+        "1. Look\n   reads           psql -h <host> -c 'SELECT 1'\n   follows output  tail -f /var/log/x.log\n"
+        in printed
+    )
     assert "   changes something (db-2)  systemctl restart shop\n" in printed
     assert "   - who is on duty\n" in printed
 

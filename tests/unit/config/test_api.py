@@ -49,10 +49,10 @@ def test_series_of_hosts_and_services_are_named_by_labels() -> None:
     [
         ("p:9090", "prometheus.url: not an address"),
         ("'http://u:p@p:9090'", "prometheus.url: the address contains a user or password"),
-        ("{user: u}", "the copy lacks the newest good set prometheus.url: this key"),
+        ("{user: u}", "prometheus.url: this key is missing"),
         ("{url: 'http://p', from: nowhere}", "prometheus.from: no host named"),
         ("{url: 'http://p', user: u, bearer: 'env:B'}", "prometheus.bearer: use only one of"),
-        ("{url: 'http://p', password: 'env:B'}", "prometheus.password: a password without a user"),
+        ("{url: 'http://p', password: 'env:B'}", "prometheus.password: password needs a user"),
         ("{url: 'http://p', headers: {X-Token: abc}}", "prometheus.headers.X-Token: this header holds a secret"),
         ("[1]", "prometheus: expected a mapping"),
     ],

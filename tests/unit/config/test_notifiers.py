@@ -57,7 +57,7 @@ def test_each_notifier_is_the_options_of_its_kind() -> None:
             "notifiers.a.kind: no such kind of notifier; did you mean webhook",
         ),
         ("{url: 'http://h'}", "notifiers.a.kind: no such kind of notifier; one of: alertmanager"),
-        ("{kind: webhook}", "the copy lacks the newest good set notifiers.a.url: this key; add it"),
+        ("{kind: webhook}", "notifiers.a.url: this key is missing; add it"),
         ("{kind: webhook, url: 'http://u:hunter2@h'}", "notifiers.a.url: the address contains a user or password"),
         ("{kind: alertmanager, url: 'h:9093'}", "notifiers.a.url: not an address"),
         ("{kind: webhook, url: 'http://h', headers: {Authorization: hunter2}}", "notifiers.a.headers.Authorization: "),

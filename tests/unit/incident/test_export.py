@@ -125,7 +125,7 @@ def test_an_export_says_whether_it_was_altered_and_what_is_in_force(incidents: P
     book.append_in(folder, JobEnded(job="j", kind="restart", state="unknown", message="nobody saw it"))
     text = export_markdown(made.id, "en")
     assert "verified at export" not in text  # evidence/kept is not there
-    assert "the copy lacks the newest good set evidence/kept: the file" in text
+    assert "evidence/kept: the file is missing" in text
     assert "- [ ] undo, or decide to keep: words" in text
     assert "job j unknown: nobody saw it\n" in text.partition("## What did not go well")[2]
     assert "````text\n  a\n  ```\n  b\n  ````" in text

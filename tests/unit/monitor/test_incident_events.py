@@ -170,7 +170,7 @@ def test_a_critical_alert_opens_one_with_its_name_and_is_in_it() -> None:
 
 
 def test_while_one_is_open_no_other_is_opened() -> None:
-    mine = open_incident("manual step").id
+    mine = open_incident("by hand").id
     look(ALERT)
     look(ALERT)
     assert [each.id for each in list_incidents()] == [mine]

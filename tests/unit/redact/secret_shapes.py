@@ -156,7 +156,7 @@ def _spoken() -> Iterator[str]:
         "AUTH @",
         "AUTH default @",
         "CREATE USER a PASSWORD '@'",
-        "请执行 ALTER ROLE a WITH ENCRYPTED PASSWORD '@' LOGIN",
+        "ALTER ROLE a WITH ENCRYPTED PASSWORD '@' LOGIN",
         "alter user a identified by '@'",
         "CREATE USER 'a'§'%' IDENTIFIED WITH caching_sha2 BY '@'",
         "machine h login me password @",

@@ -169,7 +169,7 @@ def test_says_of_html_what_to_do() -> None:
         ("", "line 1 is not a metric"),
         ("a 1\n\n# EOF\n", "empty"),
         ("# EOF\na 1\n", "after # EOF"),
-        ("# a comment\n# EOF\n", "no comments other than"),
+        ("# a comment\n# EOF\n", "allows only HELP, TYPE and UNIT comments"),
         ("# TYPE a untyped\n# EOF\n", "no such metric type"),
         ("# UNIT a_seconds bytes\n# EOF\n", "unit"),
         ("a  1\n# EOF\n", "expected a name, labels"),

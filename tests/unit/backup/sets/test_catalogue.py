@@ -51,7 +51,7 @@ async def test_a_part_that_is_gone_or_of_another_size_breaks_its_set(tmp_path: P
     (tmp_path / "lilfox_20261125_130000.dump.zst").write_bytes(b"dum")
     short, gone = await sets_in(tmp_path)
     assert (short.status, gone.status) == ("broken", "broken")
-    assert str(gone.reason) == "the copy lacks the newest good set lilfox_20261125_120000.dump.zst"
+    assert str(gone.reason) == "lilfox_20261125_120000.dump.zst is missing"
     assert str(short.reason) == "lilfox_20261125_130000.dump.zst has 3 bytes, but 4 were written"
 
 

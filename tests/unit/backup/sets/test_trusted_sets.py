@@ -109,9 +109,7 @@ UNACCOUNTED: dict[str, Change] = {
     "a source is left out": lambda document: document["sources"].pop("uploads"),
     "sources are left out": lambda document: document.pop("sources"),
     "a source has no part": lambda document: document["sources"].update(settings=[]),
-    "the copy lacks the newest good set a source and there": lambda document: document.update(
-        missing={"uploads": "why"}
-    ),
+    "a source is missing and there": lambda document: document.update(missing={"uploads": "why"}),
     "missing, and no source": lambda document: document.update(missing={"settings": "why"}),
     "a part of another set": _part(name="lilfox_20261125_130000.dump.zst"),
     "a part out of the store": _part(name="../lilfox_20261125_120000.dump.zst"),

@@ -110,7 +110,7 @@ async def test_a_place_holds_through_renaming_packing_and_copying(rotated: tuple
     assert [one.raw for one in again] == expected[-90:] + raws(console_log(9, 3, first=300))
     assert {one.raw: one.place for one in again[:90]} == names
     path.with_name("app.log.1.gz").unlink()
-    with pytest.raises(PlaceGone, match="no longer belongs to app"):
+    with pytest.raises(PlaceGone, match="no longer part of app"):
         await source.page(AtPlace(other.place), older=False, limit=1, where=EVERYTHING)
     await source.close()
 
@@ -233,8 +233,8 @@ async def test_what_is_no_log_file_is_refused_in_words(tmp_path: Path) -> None:
     for path, words, hint in (
         (tmp_path / "none.log", "no such file", "has started"),
         (tmp_path, "is a directory", "/*.log"),
-        (tmp_path / "pipe", "is a pipe, a socket or a device, not a regular file", r"PROGRAM | lilfox logs -"),
-        (Path("/dev/null"), "is a pipe, a socket or a device, not a regular file", "lilfox logs -"),
+        (tmp_path / "pipe", "is a pipe, a socket or a device, not a file", r"PROGRAM | lilfox logs -"),
+        (Path("/dev/null"), "is a pipe, a socket or a device, not a file", "lilfox logs -"),
     ):
         source = local_source(path)
         with pytest.raises(FileRefused, match=words) as refused:

@@ -18,7 +18,7 @@ def test_a_command_finds_what_those_before_it_left_in_its_fence() -> None:
     def place(number: int) -> FenceSession | None:
         return carrying.fence(Turn(0, number, ("web1",)), "web1")
 
-    assert place(3) is None, "alone in its fence but for what display only"
+    assert place(3) is None, "alone in its fence but for what is only shown"
     assert (place(0), place(1)) == (FenceSession("run", 3, "first", "web1"), FenceSession("run", 3, "first", "web1"))
     reducer.take([began("1", 0, 0, "web1"), ended("1", "failed")])
     assert place(1) == FenceSession("run", 3, "first", "web1"), "one that failed has left nothing"

@@ -97,7 +97,7 @@ def test_a_values_own_name_never_stays_on_the_host(shell: Shell) -> None:
 def test_without_what_was_before_it_does_not_run(shell: Shell) -> None:
     code, out = shell("touch canary", "later")
     assert (code, list(shell.home.glob("**/canary"))) == (125, [])
-    assert "no longer exists" in out
+    assert "is gone" in out
 
 
 def test_a_folder_that_is_not_there_keeps_it_from_running(shell: Shell) -> None:
