@@ -91,7 +91,7 @@ class Palette:
         return Strip([Segment(run.text, self.style(run.role, run.ground)) for run in runs], width)
 
     def _cut(self, text: str, width: int) -> str:
-        """``text`` in ``width`` cells, with a mark at the end if words were cut off, not just spaces."""
+        """Return ``text`` cut to ``width`` cells, with a mark at the end if more than spaces was cut off."""
         kept = set_cell_size(text, width)
         if not text[len(kept) :].strip() or not kept.strip():
             return kept

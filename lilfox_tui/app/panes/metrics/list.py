@@ -25,7 +25,7 @@ class MetricsList(StateList[MetricsState]):
         self._open_page, self._scroll_page = open_page, scroll_page
 
     def move(self, step: int) -> None:
-        """Moves that many rows down or up, in the list or in the open page."""
+        """Moves ``step`` rows down (or up, if negative) in the list or on the open page."""
         if self._state.page is not None:
             self._scroll_page(step)
         else:
@@ -54,7 +54,7 @@ class MetricsList(StateList[MetricsState]):
         """Copies the name and state of the row; for an alert the expression of its rule."""
         item, view = self._state.selected_item(), self._state.selected_view()
         if item is not None and not item.expression:
-            self._app.tell(LilFoxError(tr("its rule is not available here")))
+            self._app.tell(LilFoxError(tr("no expression to copy: the rule is not available here")))
         elif item is not None:
             self._app.copy_text(item.expression)
         elif view is not None:

@@ -133,7 +133,7 @@ class MetricsPane(Pane):
     # ---- the page that is open, and the mouse --------------------------------------------------------------------
 
     def open_page(self, subject: Subject | None) -> None:
-        """Shows the page of a host, service or backend, or the tables for None."""
+        """Opens the page of a host, service, backend or alert; None shows the tables."""
         self.state.open(subject)
         self.lilfox.monitor.focus(subject[1] if subject and subject[0] == "host" else None)
         self.query_one("#page", Lines).scroll_rows(-_ALL)
@@ -146,7 +146,7 @@ class MetricsPane(Pane):
         self.look_below(lines)
 
     def select_worst_alert(self) -> None:
-        """Returns to the tables and highlights the first alert."""
+        """Returns to the tables and selects the first alert, which is the worst."""
         self.open_page(None)
         self.state.choose(next(iter(self.state.items(self.state.overview)), None))
         self.repaint()
@@ -260,7 +260,7 @@ class MetricsPane(Pane):
             parts.append(_("last {time}", time=human_duration(self.state.window.total_seconds())))
             parts += filter(None, [self.far.status()])
         if self.state.filter:
-            parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(marked)")))
+            parts.append(f"/{self.state.filter}/" + ("" if self.state.only_matching else " " + _("(matches marked)")))
         return (Piece("   ".join(parts), "accent" if self.state.filter else "muted"),)
 
 
