@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
-from lilfox_tui.app.rows.hosts import ROLES, well, why_no_numbers
+from lilfox_tui.app.rows.hosts import ROLES, well
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
 from lilfox_tui.core.text import clean, fit, human_bytes, human_duration
@@ -58,7 +58,7 @@ def _of_view(view: View, now: datetime, glyphs: Glyphs) -> _Parts:
     role = ROLES[view.level]
     why = clauses(map(str, view.reasons)) or well(view)
     if isinstance(view, HostView) and isinstance(view.link, Unavailable):
-        why = why_no_numbers(view, now)
+        why = str(view.link.error.message)
     kind = _("host") if isinstance(view, HostView) else _("service") if isinstance(view, ServiceView) else (
         view.config.kind)  # fmt: skip
     return Piece(glyphs.level(view.level), role), view.name, Piece(why, role), _held(view.since, now), kind

@@ -19,7 +19,8 @@ TWO_COLUMNS, THREE_COLUMNS = 100, 160
 _THREE_HIGH = 30
 _CHART_LEAST, _CHART_MOST = 5, 11
 """Rows of a chart panel inside its border: the plot and its time line."""
-_BOTTOM_LEAST = 4
+_BOTTOM_LEAST, _NOTES_LEAST = 4, 2
+"""Rows of processes and changes beside charts, and of changes where there are none."""
 _PROBLEMS_MOST = 8
 _HEAD = 1
 """Column titles of a list."""
@@ -87,13 +88,12 @@ def _lower_bands(
     room: int, tables: int, charts: bool, wants: Mapping[PanelId, int], bottom: Sequence[PanelId], *, two: bool
 ) -> tuple[int, int]:
     """The lines of the charts and of what is below them, each with its upper border; 0 where there is no room."""
-    least = min(tables, max(5, room * 6 // 10))
-    rest = room - least
-    if rest < _CHART_LEAST + 1 or not (charts or bottom):
+    if not charts:
+        rest = room - tables
+        return 0, rest if bottom and rest >= _NOTES_LEAST + 1 else 0
+    if room - min(tables, max(5, room * 6 // 10)) < _CHART_LEAST + 1:
         return 0, 0
     rest = room - min(tables, room - (_CHART_LEAST + 1))
-    if not charts:
-        return 0, rest
     if not bottom or rest < _CHART_LEAST + 1 + _BOTTOM_LEAST + 1:
         return rest, 0
     below = max(wants[name] for name in (bottom if two else bottom[-1:])) + 1

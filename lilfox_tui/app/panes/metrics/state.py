@@ -284,7 +284,7 @@ class MetricsState:
 
     def why_not_open(self) -> Message | None:
         """Why nothing can be opened."""
-        return tr("this page is open already") if self.page is not None else self._nothing_to_open()
+        return tr("this page is already open") if self.page is not None else self._nothing_to_open()
 
     def why_not_back(self) -> Message | None:
         """Why the pane cannot go back."""
