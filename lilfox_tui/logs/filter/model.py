@@ -298,6 +298,16 @@ class TextMatch(Struct, frozen=True):
         return entry.fault is not None and holds(entry.fault.text)
 
 
+def literal_texts(where: Filter) -> tuple[str, ...]:
+    """The texts that a filter looks for literally, for showing them where they are found; not what it excludes."""
+    match where:
+        case TextMatch():
+            return (where.text,) if where.text else ()
+        case And() | Or():
+            return tuple(text for part in where.parts for text in literal_texts(part))
+    return ()
+
+
 class RegexMatch(Struct, frozen=True):
     """The pattern (RE2 syntax) is found in the message, the exception's text or the raw record; case-sensitive unless
     it starts with ``(?i)``. ``matches`` raises UsageError for a pattern that RE2 rejects."""

@@ -11,6 +11,7 @@ from typing import NamedTuple, overload
 from msgspec import Struct
 
 from lilfox_tui.app.rendering.draw import BLANK, Glyphs, Piece, Row
+from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.core.text import cell_width, clean, fit, human_bytes, human_duration
 from lilfox_tui.logs.filter.model import text_of
@@ -45,6 +46,8 @@ class LogStyle(Struct, frozen=True):
     """Sources and places of the marked records."""
     matches: Callable[[LogRecord], bool] | None = None
     """Marks the records that match, where the others are shown too."""
+    hits: tuple[str, ...] = ()
+    """Texts that the filter looks for: they stand out where they are found."""
 
     @property
     def prefix_width(self) -> int:
@@ -90,7 +93,7 @@ def log_row(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int
     text = moved(headline(item, style.shifted), style.shifted)
     if tail:
         text = fit(text, room)
-    return (*_prefix(item, style), Piece(text, message_role(item, style)), *tail)
+    return (*_prefix(item, style), *coloured(text, style.hits, role=message_role(item, style)), *tail)
 
 
 def overhang(shown: WindowItem, style: LogStyle, *, times: int = 1, until_us: int | None = None) -> int:
@@ -126,7 +129,10 @@ def wrapped_rows(shown: WindowItem, style: LogStyle) -> list[Row]:
     role = message_role(item, style)
     first, *more = wrapped_text(item, style.message_width)
     indent = Piece(" " * style.prefix_width)
-    return [(*_prefix(item, style), Piece(first, role)), *((indent, Piece(line, role)) for line in more)]
+    return [
+        (*_prefix(item, style), *coloured(first, style.hits, role=role)),
+        *((indent, *coloured(line, style.hits, role=role)) for line in more),
+    ]
 
 
 def wrapped_text(item: LogRecord | SourceNotice, width: int) -> list[str]:
@@ -178,7 +184,7 @@ def outcome(fault: LoggedException) -> str:
 
 def message_role(record: LogRecord, style: LogStyle) -> str:
     """Return the colour role of a message: matches, critical records and those below info stand out from the rest."""
-    if style.matches is not None and style.matches(record):
+    if style.matches is not None and not style.hits and style.matches(record):
         return "accent"
     severity = record.entry.severity
     if severity >= Severity.CRITICAL:
@@ -492,7 +498,7 @@ def _head(record: LogRecord, style: LogStyle) -> list[Row]:
 def _text(text: str, style: LogStyle, role: str) -> list[Row]:
     """``text`` on as many lines as it takes."""
     return [
-        (Piece("   "), Piece(line, role))
+        (Piece("   "), *coloured(line, style.hits, role=role))
         for part in text.splitlines()
         for line in cut_into(part.replace("\t", "    "), max(10, style.width - 4))
     ]
@@ -553,8 +559,9 @@ def _field(field: FieldValue, name: str, depth: int, page: _Page) -> list[Detail
     most = 1 if fault is not None and field.value == fault.text else LINES_OF_VALUE  # the traceback stands above
     if len(lines) > most:
         lines = [*lines[:most], ngettext("{count} more line", "{count} more lines", len(lines) - most)]
-    first = DetailRow((Piece(indent + label + " ", "muted"), Piece(lines[0])), field)
-    return [first, *(DetailRow((Piece(indent + " " * (width + 1)), Piece(line)), field) for line in lines[1:])]
+    first = DetailRow((Piece(indent + label + " ", "muted"), *coloured(lines[0], page.style.hits)), field)
+    blank = Piece(indent + " " * (width + 1))
+    return [first, *(DetailRow((blank, *coloured(line, page.style.hits)), field) for line in lines[1:])]
 
 
 def first_field(rows: Sequence[DetailRow]) -> int:

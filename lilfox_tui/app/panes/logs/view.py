@@ -15,6 +15,7 @@ from lilfox_tui.app.widgets import Lines
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, language, listed
 from lilfox_tui.core.text import cell_width, fit, human_duration
+from lilfox_tui.logs.filter.model import literal_texts
 from lilfox_tui.logs.merge import MergedLogs
 from lilfox_tui.logs.record import EPOCH, LogRecord, Severity
 from lilfox_tui.logs.window import WindowItem
@@ -224,6 +225,7 @@ class LogTable:
             shifted=0 if state.wrapped or state.page is not None else state.shifted,
             marks=frozenset(state.marks),
             matches=None if state.only_matching or not state.filter_text else state.filter.matches,
+            hits=literal_texts(state.filter),
         )
 
     def _needs_dates(self, merged: MergedLogs) -> bool:

@@ -1,0 +1,84 @@
+"""Text of logs in colours: what it holds (levels, statuses, numbers, paths, addresses, quoted text), and search hits.
+Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from lilfox_tui.app.rendering.draw import Piece
+
+LONGEST = 600
+"""Characters of a line that are coloured; what is after them is off the screen, or nobody reads it for its colours."""
+_PARTS = (
+    ("failing", r"\b(?:EMERG|ALERT|CRIT|CRITICAL|FATAL|ERR|ERROR|PANIC)\b"),
+    ("degraded", r"\bWARN(?:ING)?\b"),
+    ("keyword", r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS)\b(?=[\s\"'/]|$)"),
+    ("link", r"\b[a-z][a-z0-9+.-]{1,12}://[^\s\"'<>]+"),
+    ("string", r"\"(?:[^\"\\]|\\.){0,300}\"(?!\s*:)|(?<![\w\"])'[^'\n]{1,300}'(?!\w)"),
+    ("name", r"\"[\w.@-]{1,60}\"(?=\s*:)|\b[A-Za-z_][\w.-]{0,40}(?==[^\s=])"),
+    ("name", r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"),
+    ("link", r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b"),
+    ("status", r"(?<![\w.:/,-])[1-5]\d\d(?![\w.:/,%-])"),
+    ("number", r"(?<![\w.])\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|[kKMGT]i?B?|B)\b|(?<![\w.])\d+(?:\.\d+)?\s?%"),
+    ("link", r"(?<![\w.~/])~?/(?:[\w.@%+~:-]+/?)+"),
+)
+_PATTERN = re.compile("|".join(f"(?P<p{place}>{pattern})" for place, (_role, pattern) in enumerate(_PARTS)))
+_OF_HTTP = re.compile(r"\b(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|HTTP|status|code)\b", re.IGNORECASE)
+_STATUS_ROLES = {"1": "number", "2": "good", "3": "number", "4": "degraded", "5": "failing"}
+
+
+def coloured(text: str, hits: Sequence[str] = (), *, role: str = "text") -> list[Piece]:
+    """``text`` as pieces. Where ``role`` is not that of plain text, only ``hits`` stand out of it: a critical line, or
+    one that is of little interest, is seen as a whole."""
+    pieces = list(_by_content(text)) if role == "text" else [Piece(text, role)]
+    return _with_hits(pieces, hits) if hits else pieces
+
+
+def _by_content(text: str) -> Iterator[Piece]:
+    done = 0
+    http: bool | None = None
+    for found in _PATTERN.finditer(text, 0, min(len(text), LONGEST)):
+        role = _PARTS[int((found.lastgroup or "p0")[1:])][0]
+        if role == "status":
+            if http is None:
+                http = _OF_HTTP.search(text) is not None
+            if not http:
+                continue
+            role = _STATUS_ROLES[found[0][0]]
+        if found.start() > done:
+            yield Piece(text[done : found.start()])
+        yield Piece(found[0], role)
+        done = found.end()
+    if done < len(text) or not text:
+        yield Piece(text[done:])
+
+
+@lru_cache(maxsize=16)
+def _pattern_of(hits: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(hit) for hit in sorted(hits, key=len, reverse=True)), re.IGNORECASE)
+
+
+def _with_hits(pieces: Sequence[Piece], hits: Sequence[str]) -> list[Piece]:
+    """The pieces with each hit on a ground of its own, also where it goes over several of them."""
+    whole = "".join(piece.text for piece in pieces)
+    spans = [found.span() for found in _pattern_of(tuple(hits)).finditer(whole)]
+    if not spans:
+        return list(pieces)
+    made: list[Piece] = []
+    start = 0
+    for piece in pieces:
+        end, at = start + len(piece.text), start
+        for left, right in spans:
+            first, last = max(left, at), min(right, end)
+            if first >= last:
+                continue
+            if first > at:
+                made.append(Piece(whole[at:first], piece.role))
+            made.append(Piece(whole[first:last], piece.role, "match"))
+            at = last
+        if at < end:
+            made.append(Piece(whole[at:end], piece.role))
+        start = end
+    return made
