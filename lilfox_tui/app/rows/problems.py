@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lilfox_tui.app.rendering.columns import EXACT, Column, Digits, choose, heading, line
 from lilfox_tui.app.rendering.draw import Glyphs, Piece, Row
+from lilfox_tui.app.rendering.highlight import coloured
 from lilfox_tui.app.rows.hosts import ROLES, well
 from lilfox_tui.core.aio import Unavailable
 from lilfox_tui.core.i18n import _, clauses
@@ -16,6 +17,7 @@ from lilfox_tui.monitor.model import BackendView, HostView, PlanView, ServiceVie
 
 if TYPE_CHECKING:
     from lilfox_tui.app.panes.metrics.alert_page import AlertItem
+    from lilfox_tui.app.panes.metrics.errors import LoggedError
 
 _WIDE = 76
 """Cells from which there is room for the kind of thing, or the name of the alert, in a column of its own."""
@@ -116,6 +118,18 @@ def _command(each: ProcessUsage) -> Row:
         return (Piece(f"[{each.command}]", "muted"),)
     program, _blank, rest = each.command_line.partition(" ")
     return (Piece(program.rpartition("/")[2] or program, "name"), Piece(f" {rest}" if rest else ""))
+
+
+def error_row(error: LoggedError, now: datetime, glyphs: Glyphs) -> Row:
+    """An error of a log: when, in which log, how often in a row, and what it says."""
+    today = error.at.date() == now.date()
+    return (
+        Piece(" " + error.at.strftime("%H:%M:%S" if today else "%m-%d %H:%M") + " ", "muted"),
+        Piece(glyphs.failing + " ", "failing"),
+        Piece(clean(error.source) + "  ", "strong"),
+        *((Piece(f"×{error.times}  ", "accent"),) if error.times > 1 else ()),
+        *coloured(clean(error.text)),
+    )
 
 
 def first_steps() -> list[Row]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from lilfox_tui.app.pane import PaneContext
 from lilfox_tui.app.panes.metrics.alert_section import AlertSection
 from lilfox_tui.app.panes.metrics.backend_page import backend_row
+from lilfox_tui.app.panes.metrics.errors import NewestErrors
 from lilfox_tui.app.panes.metrics.home_charts import HomeCharts
 from lilfox_tui.app.panes.metrics.layout import LISTS, PanelId, arrange
 from lilfox_tui.app.panes.metrics.pages import FarPast
@@ -19,7 +20,7 @@ from lilfox_tui.app.panes.metrics.state import MetricsState, Subject
 from lilfox_tui.app.rendering.draw import Piece, Row
 from lilfox_tui.app.rendering.panels import Panel, Place, draw_panels, highlighted
 from lilfox_tui.app.rows.hosts import OneKind, TableStyle, host_heading, host_row
-from lilfox_tui.app.rows.problems import change_row, first_steps, problem_row, process_heading, process_row
+from lilfox_tui.app.rows.problems import change_row, error_row, first_steps, problem_row, process_heading, process_row
 from lilfox_tui.app.widgets import more_below
 from lilfox_tui.core.i18n import _, ngettext
 from lilfox_tui.metrics.model import HostSnapshot, Level, ProcessUsage
@@ -82,6 +83,7 @@ class Home:
     def __init__(self, context: PaneContext[MetricsState], alerts: AlertSection, far: FarPast) -> None:
         self._state, self._app, self._alerts, self._far = context.state, context.app, alerts, far
         self.charts = HomeCharts(context)
+        self.errors = NewestErrors(context)
         self._tops: dict[PanelId, int] = {}
         """The first row of each list that is longer than its panel."""
 
@@ -148,20 +150,26 @@ class Home:
         found = snapshot.processes if isinstance(snapshot, HostSnapshot) else None
         return host.name, (found or ())[:_PROCESSES]
 
-    def _changes(self, overview: Overview) -> tuple[str, Sequence[Row]]:
-        changes = [each for each in self._app.monitor.changes.all() if each.at <= overview.at]
-        rows = [change_row(each, overview.at, self._app.glyphs) for each in changes[-_CHANGES:][::-1]]
-        return _("Changes"), rows or [(Piece(" " + _("no changes yet"), "muted"),)]
+    def _happened(self, overview: Overview) -> list[Row]:
+        """What changed, and the newest errors of the logs, newest first."""
+        glyphs = self._app.glyphs
+        changes = [each for each in self._app.monitor.changes.all() if each.at <= overview.at][-_CHANGES:]
+        rows = [(each.at, change_row(each, overview.at, glyphs)) for each in changes]
+        rows += [
+            (each.at, error_row(each, overview.at, glyphs)) for each in self.errors.found if each.at <= overview.at
+        ]
+        rows.sort(key=lambda row: row[0], reverse=True)
+        return [row for _at, row in rows] or [(Piece(" " + _("nothing yet"), "muted"),)]
 
     # ---- drawing ------------------------------------------------------------------------------------------------
 
     def draw(self, overview: Overview, style: TableStyle, height: int) -> HomeScreen:
         """Draw everything in ``height`` rows of the style's width."""
         lists = self.lists(overview, style)
-        processes, changes = self._processes(overview), self._changes(overview)
+        processes, happened = self._processes(overview), self._happened(overview)
         wants: dict[PanelId, int] = {name: each.want() for name, each in lists.items()}
         wants["processes"] = len(processes[1]) + 1 if processes[1] else 0
-        wants["changes"] = len(changes[1])
+        wants["changes"] = len(happened)
         config = self._app.config
         steps = () if config.hosts or config.services or config.backends else first_steps()
         wants["next"] = len(steps)
@@ -184,7 +192,8 @@ class Home:
             elif name == "next":
                 panel = Panel(place, (Piece(_("Next"), "title"),), steps)
             else:
-                panel = Panel(place, (Piece(changes[0], "title"),), changes[1])
+                panel = Panel(place, (Piece(_("Errors and changes"), "title"),), happened)
+                self.errors.begin()
             panels.append(panel)
         glyphs = self._app.glyphs.without_borders() if self._app.slow_link else self._app.glyphs
         return HomeScreen(draw_panels(panels, style.width, height, glyphs), hits)
