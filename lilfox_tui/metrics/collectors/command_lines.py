@@ -59,7 +59,7 @@ def parse(text: Mapping[str, str], options: Options) -> list[Sample]:
     for pid, raw in found:
         shown = " ".join(raw.split())
         if shown and times[pid] == 1:
-            if len(raw.encode("utf-8", "surrogateescape")) > options.length:
+            if len(raw.rstrip("\n").encode("utf-8", "surrogateescape")) >= options.length:
                 shown = shown.rpartition(" ")[0] or shown  # half a secret would not be recognised
             samples.append(Sample("process_command_line", 1.0, (("command_line", redact(shown)), ("pid", pid))))
     return samples

@@ -1,0 +1,85 @@
+"""What a line of a log holds is coloured, whatever it is, and nothing of it is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lilfox_tui.app.rendering.draw import Piece
+from lilfox_tui.app.rendering.highlight import coloured
+from lilfox_tui.logs.filter.model import literal_texts
+from lilfox_tui.logs.filter.syntax import parse_filter
+
+
+def roles(text: str) -> dict[str, str]:
+    return {piece.text: piece.role for piece in coloured(text) if piece.role != "text"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("ERROR no route to host", {"ERROR": "failing"}),
+        ("WARN slow", {"WARN": "degraded"}),
+        ("no error here", {}),
+        ("GET /api/x 200", {"GET": "keyword", "/api/x": "link", "200": "good"}),
+        ("GET /api/x 404", {"GET": "keyword", "/api/x": "link", "404": "degraded"}),
+        ("POST /api/x 503 in 1.5s", {"POST": "keyword", "/api/x": "link", "503": "failing", "1.5s": "number"}),
+        ("waited 503 times", {}),
+        ("status=504 ms=30000", {"status": "name", "504": "failing", "ms": "name"}),
+        ("12.5ms 3% 10 GB 4KiB", {"12.5ms": "number", "3%": "number", "4KiB": "number"}),
+        ("from 10.0.0.7:5432", {"10.0.0.7:5432": "link"}),
+        ("see https://example.org/a?b=c now", {"https://example.org/a?b=c": "link"}),
+        ('relation "users" is missing', {'"users"': "string"}),
+        ('{"level": "info", "n": 1}', {'"level"': "name", '"info"': "string", '"n"': "name"}),
+        ("don't and won't", {}),
+        ("id 419fa0d2-1111-2222-3333-444455556666", {"419fa0d2-1111-2222-3333-444455556666": "name"}),
+        ("/var/log/app.log: full", {"/var/log/app.log:": "link"}),
+        ("and/or 2026-11-29 12:00:01", {}),
+    ],
+)
+def test_what_it_holds_has_a_colour(text: str, found: dict[str, str]) -> None:
+    assert roles(text) == found
+
+
+TEXTS = st.text(st.sampled_from("aE R/\"'=:.-5 0%{}[]\\中é\x1b"), max_size=80)
+
+
+@given(TEXTS, st.lists(st.text("aE/5 中", min_size=1, max_size=4), max_size=3), st.sampled_from(("text", "failing")))
+def test_no_character_is_lost_or_added(text: str, hits: list[str], role: str) -> None:
+    assert "".join(piece.text for piece in coloured(text, hits, role=role)) == text
+
+
+@given(TEXTS, st.text("aE/5", min_size=1, max_size=3))
+def test_every_hit_stands_out_and_nothing_else(text: str, hit: str) -> None:
+    pieces = coloured(text, [hit])
+    marked = [bool(piece.ground) for piece in pieces for _char in piece.text]
+    wanted = [False] * len(text)
+    at = text.lower().find(hit.lower())
+    while at >= 0:
+        wanted[at : at + len(hit)] = [True] * len(hit)
+        at = text.lower().find(hit.lower(), at + len(hit))
+    assert marked == wanted
+
+
+def test_a_line_that_is_critical_keeps_its_own_colour() -> None:
+    assert coloured("GET /x 500", ["/x"], role="failing") == [
+        Piece("GET ", "failing"), Piece("/x", "failing", "match"), Piece(" 500", "failing"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("timeout", ("timeout",)),
+        ("timeout level>=warn", ("timeout",)),
+        ("timeout or refused", ("timeout", "refused")),
+        ("not timeout", ()),
+        ("status=500", ()),
+        ("", ()),
+    ],
+)
+def test_the_texts_of_a_filter_are_its_hits(text: str, found: tuple[str, ...]) -> None:
+    assert literal_texts(parse_filter(text, now=datetime.now(UTC), zone=UTC)) == found
